@@ -1,0 +1,314 @@
+"""Every exception that mailnode raises on purpose, in one tree.
+
+MailnodeError
+├── UsageError             the command line or the environment was misused
+├── SettingsError          a node's setting, a flow file or a run's arguments can't be used
+│   ├── ExpressionError    an expression has no value that could stand in the mail
+│   └── AttachmentError    an attachment can't be made: its text, its URL, its size
+├── ComposeError           what was said does not make a message
+│   ├── MailboxError       an address is none, or not one that mail can be sent to
+│   ├── HeaderError        a header field can't hold this value
+│   ├── PartError          a body part is not well formed
+│   └── DkimError          the key can't sign
+├── StoreError             the database can't be read or written
+├── ConnectionsError       no such connection or service, or not for this use
+├── DeliveryError          a delivery can't be begun (its key belongs to another mail)
+└── SmtpError              the server, or the way to it
+    ├── ConnectFailed      no address of the host took the connection
+    ├── TlsFailed          the session can't be made private
+    ├── LoginFailed        no login: not offered, not safe, or refused
+    ├── ServerRefused      the greeting, EHLO or a 421: this server does not serve us now
+    ├── Unsendable         the server can't take this message; nothing was sent
+    └── SessionLost        the session ended in mid-transaction
+
+Each carries what the result of a node shows: `code` (one of ErrorCode), `phase`, `message`, `hint` (the remedy) and
+`transient` (the same again later may work). Where it happened (`file`, `line`, `node`, `key`) is filled in by the
+layers on its way up, with `locate`.
+"""
+
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+Phase = Literal[
+    "settings",
+    "expression",
+    "attachment",
+    "token",
+    "connect",
+    "tls",
+    "greeting",
+    "ehlo",
+    "auth",
+    "mail",
+    "rcpt",
+    "data",
+    "content",
+]
+
+
+class ErrorCode(StrEnum):
+    """What went wrong, in one word that a flow can compare; the documented list of `error.code`."""
+
+    BAD_USAGE = "badUsage"
+    BAD_FLOW_FILE = "badFlowFile"
+    UNKNOWN_KEY = "unknownKey"
+    MISSING_SETTING = "missingSetting"
+    BAD_SETTING = "badSetting"
+    BAD_MAILBOX = "badMailbox"
+    BAD_HEADER = "badHeader"
+    BAD_DKIM_KEY = "badDkimKey"
+    UNKNOWN_SERVICE = "unknownService"
+    UNKNOWN_CONNECTION = "unknownConnection"
+    BAD_CONNECTION = "badConnection"
+    CONNECTION_NOT_FOR_HOST = "connectionNotForHost"
+    RECIPIENT_NOT_ALLOWED = "recipientNotAllowed"
+    TOO_MANY_RECIPIENTS = "tooManyRecipients"
+    MESSAGE_TOO_LARGE = "messageTooLarge"
+    KEY_IN_USE = "keyInUse"
+    NODE_FAILED = "nodeFailed"
+
+    BAD_EXPRESSION = "badExpression"
+    NO_VALUE = "noValue"
+    EXPRESSION_LIMIT = "expressionLimit"
+
+    BAD_BASE64 = "badBase64"
+    BAD_DATA_URL = "badDataUrl"
+    BAD_URL = "badUrl"
+    BAD_MIME = "badMime"
+    PRIVATE_ADDRESS = "privateAddress"
+    FETCH_FAILED = "fetchFailed"
+    FETCH_TIMEOUT = "fetchTimeout"
+    ATTACHMENT_TOO_LARGE = "attachmentTooLarge"
+
+    STORE_FAILED = "storeFailed"
+    WRONG_SECRET_KEY = "wrongSecretKey"  # noqa: S105 -- the name of an error, no secret
+
+    UNKNOWN_HOST = "unknownHost"
+    CONNECT_FAILED = "connectFailed"
+    TIMEOUT = "timeout"
+    TLS_ON_PLAIN_PORT = "tlsOnPlainPort"
+    PLAIN_ON_TLS_PORT = "plainOnTlsPort"
+    BAD_CERTIFICATE = "badCertificate"
+    TLS_FAILED = "tlsFailed"
+    STARTTLS_NOT_OFFERED = "starttlsNotOffered"
+    SERVER_REFUSED = "serverRefused"
+    AUTH_NOT_OFFERED = "authNotOffered"
+    AUTH_REFUSED = "authRefused"
+    PLAINTEXT_AUTH = "plaintextAuth"
+    SMTPUTF8_NOT_OFFERED = "smtputf8NotOffered"
+    OVER_SERVER_SIZE = "overServerSize"
+    SENDER_REFUSED = "senderRefused"
+    RECIPIENTS_REFUSED = "recipientsRefused"
+    CONTENT_REFUSED = "contentRefused"
+    BAD_REPLY = "badReply"
+    SESSION_LOST = "sessionLost"
+    UNKNOWN_OUTCOME = "unknownOutcome"
+
+
+class MailnodeError(Exception):
+    """Something that a person can understand and mend."""
+
+    code: ErrorCode = ErrorCode.BAD_SETTING
+    phase: Phase = "settings"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ErrorCode | None = None,
+        phase: Phase | None = None,
+        hint: str = "",
+        transient: bool = False,
+    ) -> None:
+        # Only the message stands in `args`; the rest travels in __dict__, which is how exceptions pickle.
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.phase = phase or type(self).phase
+        self.hint = hint
+        self.transient = transient
+        self.file = ""
+        self.line = 0
+        self.node = ""
+        self.key = ""
+
+    def locate(self, *, file: str = "", line: int = 0, node: str = "", key: str = "") -> Self:
+        """Say where it happened; what a lower layer has said already stays.
+
+        `key` is put before a key that is there (`attachments[1]` before `url`).
+        """
+        self.file = self.file or file
+        self.line = self.line or line
+        self.node = self.node or node
+        self.key = _join_key(key, self.key)
+        return self
+
+    @property
+    def where(self) -> str:
+        """The place in words: `orders.flow.yaml, line 12, node tell-customer, to`; empty when there is none."""
+        parts = [
+            self.file,
+            f"line {self.line}" if self.line else "",
+            f"node {self.node}" if self.node else "",
+            self.key,
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        """Put the place before the message; the hint is left to whoever shows it."""
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+def _join_key(outer: str, inner: str) -> str:
+    if not outer or not inner:
+        return outer or inner
+    return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"
+
+
+class UsageError(MailnodeError):
+    """The command line or the environment was misused."""
+
+    code = ErrorCode.BAD_USAGE
+
+
+class SettingsError(MailnodeError):
+    """A node's setting, a flow file or a run's arguments can't be used."""
+
+
+class ExpressionError(SettingsError):
+    """An expression has no value that could stand in the mail."""
+
+    code = ErrorCode.BAD_EXPRESSION
+    phase: Phase = "expression"
+
+
+class AttachmentError(SettingsError):
+    """An attachment can't be made: its text, its URL, its size."""
+
+    code = ErrorCode.FETCH_FAILED
+    phase: Phase = "attachment"
+
+
+class ComposeError(MailnodeError):
+    """What was said does not make a message."""
+
+
+class MailboxError(ComposeError):
+    """An address is none, or not one that mail can be sent to."""
+
+    code = ErrorCode.BAD_MAILBOX
+
+
+class HeaderError(ComposeError):
+    """A header field can't hold this value."""
+
+    code = ErrorCode.BAD_HEADER
+
+
+class PartError(ComposeError):
+    """A body part is not well formed."""
+
+    code = ErrorCode.BAD_MIME
+    phase: Phase = "attachment"
+
+
+class DkimError(ComposeError):
+    """The key can't sign."""
+
+    code = ErrorCode.BAD_DKIM_KEY
+
+
+class StoreError(MailnodeError):
+    """The database can't be read or written."""
+
+    code = ErrorCode.STORE_FAILED
+
+
+class ConnectionsError(MailnodeError):
+    """No such connection or service, or not for this use."""
+
+    code = ErrorCode.BAD_CONNECTION
+
+
+class DeliveryError(MailnodeError):
+    """A delivery can't be begun: its key belongs to another mail."""
+
+    code = ErrorCode.KEY_IN_USE
+
+
+class SmtpError(MailnodeError):
+    """The server, or the way to it.
+
+    `reply_code`, `enhanced_status_code` and `reply_text` are what the server said, where it said anything.
+    """
+
+    code = ErrorCode.SESSION_LOST
+    phase: Phase = "connect"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ErrorCode | None = None,
+        phase: Phase | None = None,
+        hint: str = "",
+        transient: bool = False,
+        reply_code: int | None = None,
+        enhanced_status_code: str | None = None,
+        reply_text: str = "",
+    ) -> None:
+        super().__init__(message, code=code, phase=phase, hint=hint, transient=transient)
+        self.reply_code = reply_code
+        self.enhanced_status_code = enhanced_status_code
+        self.reply_text = reply_text
+
+
+class ConnectFailed(SmtpError):
+    """No address of the host took the connection."""
+
+    code = ErrorCode.CONNECT_FAILED
+
+
+class TlsFailed(SmtpError):
+    """The session can't be made private."""
+
+    code = ErrorCode.TLS_FAILED
+    phase: Phase = "tls"
+
+
+class LoginFailed(SmtpError):
+    """No login: not offered, not safe, or refused."""
+
+    code = ErrorCode.AUTH_REFUSED
+    phase: Phase = "auth"
+
+
+class ServerRefused(SmtpError):
+    """The greeting, EHLO or a 421: this server does not serve us now."""
+
+    code = ErrorCode.SERVER_REFUSED
+    phase: Phase = "greeting"
+
+
+class Unsendable(SmtpError):
+    """The server can't take this message; nothing was sent and the session is fine."""
+
+    code = ErrorCode.OVER_SERVER_SIZE
+    phase: Phase = "mail"
+
+
+class SessionLost(SmtpError):
+    """The session ended in mid-transaction.
+
+    `unknown` is true when the final dot was handed to the network and no valid reply came: then the server may have
+    accepted the message. `outcome` (mailnode.smtp.transaction.Outcome) holds the replies to recipients known so far.
+    """
+
+    phase: Phase = "content"
+
+    def __init__(self, message: str, *, unknown: bool = False, outcome: Any = None, **said: Any) -> None:
+        super().__init__(message, **said)
+        self.unknown = unknown
+        self.outcome = outcome
+        if unknown:
+            self.code = ErrorCode.UNKNOWN_OUTCOME
