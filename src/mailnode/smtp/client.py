@@ -1,0 +1,103 @@
+"""The engine alone: messages to one server, over a few sessions."""
+
+from types import TracebackType
+from typing import Self
+
+from mailnode.errors import UsageError
+from mailnode.message.compose import compose
+from mailnode.message.email import Email
+from mailnode.smtp.content import Composed
+from mailnode.smtp.pool import IDLE_SECONDS, SessionPool
+from mailnode.smtp.sasl import Login
+from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
+from mailnode.smtp.session import BeforeContent, Session, StaleSession
+from mailnode.smtp.transaction import Outcome, PartialDelivery
+
+
+class SmtpClient:
+    """Sends messages to a server; sessions are opened when needed, reused, and closed with the client.
+
+    The TLS mode is required, never opportunistic: `tls`, `starttls` or `none`. Left out it follows the port (465 tls;
+    25, 587 and 2525 starttls; else tls), and the port, left out, follows it (465, 587, 25). `ca` is PEM text and
+    replaces the system's certificates. A password goes over TLS only, or to this very machine, unless
+    `allow_plaintext_auth`. What can't be a setting raises SettingsError.
+
+    One client belongs to one event loop:
+
+        async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
+            outcome = await client.send(Email(from_="jane@example.org", to="joe@example.com", text="Hi"))
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        tls_option: TlsOption | None = None,
+        ca: str | None = None,
+        ehlo_name: str | None = None,
+        login: Login | None = None,
+        allow_plaintext_auth: bool = False,
+        max_sessions: int = 5,
+        idle_seconds: float = IDLE_SECONDS,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        if max_sessions < 1:
+            raise UsageError(f"max_sessions can't be {max_sessions}", hint="Give 1 or more.")
+        mode, number = tls_and_port(tls_option, port)
+        self.server = ServerSettings(
+            host=ascii_host(host),
+            port=number,
+            tls_option=mode,
+            ca=ca,
+            ehlo_name=ehlo_name,
+            login=login,
+            allow_plaintext_auth=allow_plaintext_auth,
+            deadlines=deadlines or Deadlines(),
+        )
+        self._pool = SessionPool(self._open_session, max_sessions, idle_seconds=idle_seconds)
+
+    async def send(
+        self,
+        message: Email | Composed,
+        *,
+        partial_delivery: PartialDelivery = "allow",
+        before_content: BeforeContent | None = None,
+    ) -> Outcome:
+        """Hand a message over and tell what the server said, be it a refusal of everything.
+
+        With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted. `before_content` is awaited
+        once, just before the first octet of content leaves; what it raises comes out here, and nothing was sent.
+
+        Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for an
+        Email that makes no message. SessionLost has `unknown` true when the server may have taken the message.
+        """
+        composed = compose(message) if isinstance(message, Email) else message
+        try:
+            async with self._pool.lease() as session:
+                return await session.transact(
+                    composed, partial_delivery=partial_delivery, before_content=before_content
+                )
+        except StaleSession:
+            # Nothing but commands was written, so once more can't make two mails.
+            async with self._pool.lease(fresh=True) as session:
+                return await session.transact(
+                    composed, partial_delivery=partial_delivery, before_content=before_content
+                )
+
+    async def aclose(self) -> None:
+        """Say QUIT to idle sessions and close them."""
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Give the client; nothing is opened yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.aclose()
+
+    async def _open_session(self) -> Session:
+        return await Session.open(self.server)

@@ -1,0 +1,78 @@
+"""The command lines of a transaction, from what a caller may have written anything into (RFC 5321 4.1.1)."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mailnode.errors import ErrorCode, Phase, Unsendable
+from mailnode.smtp.content import Composed
+from mailnode.smtp.extension import Extensions
+from mailnode.smtp.reply import Reply
+
+# A path may hold spaces and angle brackets in a quoted local part only, lest it add parameters to its command.
+_PATH = re.compile(r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\x00-\x1f\x7f]+)@[^\s<>"@\x00-\x1f\x7f]+')
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # and lone surrogates, which have no octets
+_SHOWN = 60
+
+
+class Command(NamedTuple):
+    """A command line without its CRLF, the phase it belongs to, and who hears its reply."""
+
+    phase: Phase
+    line: str
+    hear: Callable[[Reply], None]
+
+    def encode(self) -> bytes:
+        """Give the octets with their CRLF; a line that would be two is refused."""
+        if _CONTROL.search(self.line):
+            raise _unsendable("a control character can't stand in an SMTP command", self.line, self.phase)
+        return self.line.encode() + b"\r\n"
+
+
+def mail(message: Composed, extensions: Extensions) -> str:
+    """Give the MAIL command with its parameters (RFC 1870, RFC 6531); what the server can't take raises Unsendable."""
+    path = message.envelope.reverse_path
+    return f"MAIL FROM:<{_path(path, 'mail') if path else ''}>{_parameters(message, extensions)}"
+
+
+def rcpt(path: str) -> str:
+    """Give the RCPT command for a forward-path."""
+    return f"RCPT TO:<{_path(path, 'rcpt')}>"
+
+
+def _parameters(message: Composed, extensions: Extensions) -> str:
+    if extensions.size and message.size > extensions.size:
+        raise Unsendable(
+            f"the message has {message.size} octets and the server takes {extensions.size} at most",
+            code=ErrorCode.OVER_SERVER_SIZE,
+            hint="Send a smaller attachment, or a link to it.",
+        )
+    size = "" if extensions.size is None else f" SIZE={message.size}"
+    if not message.envelope.needs_smtputf8:
+        return size
+    if not extensions.smtputf8:
+        raise Unsendable(
+            "an address has letters beyond ASCII before its @ and the server does not offer SMTPUTF8",
+            code=ErrorCode.SMTPUTF8_NOT_OFFERED,
+            hint="Use the ASCII address of this mailbox, or a server that offers SMTPUTF8.",
+        )
+    return size + (" BODY=8BITMIME" if extensions.eight_bit_mime else "") + " SMTPUTF8"
+
+
+def _path(path: str, phase: Phase) -> str:
+    if not _PATH.fullmatch(path):
+        raise _unsendable("the envelope holds what is no mail address", path, phase)
+    return path
+
+
+def _unsendable(what: str, text: str, phase: Phase) -> Unsendable:
+    return Unsendable(
+        f"{what}: {text[:_SHOWN]!r}",
+        code=ErrorCode.BAD_MAILBOX,
+        phase=phase,
+        hint="Give bare addresses, like jane@example.org, without line breaks.",
+    )
+
+
+def ignore(_reply: Reply) -> None:
+    """Hear a reply that changes nothing."""

@@ -1,0 +1,58 @@
+"""What follows DATA: a composed message, made transparent block by block (RFC 5321 4.5.2)."""
+
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+from mailnode.message.envelope import Envelope
+
+_LINE_BREAK = re.compile(rb"\r\n|\r|\n")
+
+
+class Composed(Protocol):
+    """A message that can be handed over; `mailnode.message.compose.Message` is one.
+
+    `blocks()` gives its octets with CRLF line ends, the same ones whenever it is called; `size` is their number.
+    """
+
+    @property
+    def envelope(self) -> Envelope: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    def blocks(self) -> Iterator[bytes]: ...
+
+
+class DotStuffer:
+    """Doubles the dot that begins a line and makes CRLF of every other line break, so that only `dot` ends the content.
+
+    A bare CR or LF before a dot is an end of content to some servers and none to others: thus mail is smuggled.
+    """
+
+    def __init__(self) -> None:
+        self._at_line_start = True
+        self._held = b""  # a CR that ends a block: only the next block tells whether an LF follows
+
+    def stuff(self, block: bytes) -> bytes:
+        """Give a block as it goes on the wire."""
+        if not block:
+            return b""
+        if self._held:
+            block, self._held = self._held + block, b""
+        if block.endswith(b"\r"):
+            block, self._held = block[:-1], b"\r"
+            if not block:
+                return b""
+        if not block.count(b"\r\n") == block.count(b"\n") == block.count(b"\r"):
+            block = _LINE_BREAK.sub(b"\r\n", block)
+        starts_with_dot = self._at_line_start and block.startswith(b".")
+        self._at_line_start = block.endswith(b"\r\n")
+        if b"\r\n." in block:
+            block = block.replace(b"\r\n.", b"\r\n..")
+        return b"." + block if starts_with_dot else block
+
+    @property
+    def dot(self) -> bytes:
+        """The end of the content: on a line of its own, whatever came last."""
+        return b".\r\n" if self._at_line_start and not self._held else b"\r\n.\r\n"

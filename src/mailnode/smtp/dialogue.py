@@ -1,0 +1,57 @@
+"""Commands and replies over one stream, each wait under the deadline of its phase."""
+
+import asyncio
+
+from mailnode.errors import Phase, SessionLost
+from mailnode.smtp.command import Command
+from mailnode.smtp.protocol import SmtpProtocol
+from mailnode.smtp.reply import Reply
+from mailnode.smtp.server import Deadlines
+from mailnode.smtp.stream import Stream
+
+
+class Dialogue:
+    """A stream and a protocol joined: what goes wrong on the way gets the phase in which it went wrong."""
+
+    def __init__(self, stream: Stream, deadlines: Deadlines) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.stream = stream
+        self.protocol = SmtpProtocol()
+        self.deadlines = deadlines
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can be said any more: the connection is gone, or the server said goodbye."""
+        return self.stream.is_lost or self.protocol.farewell is not None
+
+    def write(self, *commands: Command) -> None:
+        """Send a command group in one write."""
+        self.stream.write(self.protocol.send(*commands))
+
+    async def ask(self, phase: Phase, line: str) -> Reply:
+        """Send one command and wait for its reply."""
+        heard: list[Reply] = []
+        self.write(Command(phase, line, heard.append))
+        await self.settle()
+        return heard[0]
+
+    async def settle(self, seconds: float | None = None) -> None:
+        """Wait until everything asked is answered; each reply has `seconds`, or as long as its phase allows."""
+        while (phase := self.protocol.phase) is not None:
+            pending = self.protocol.pending
+            deadline = self._loop.time() + (self.deadlines.of(phase) if seconds is None else seconds)
+            while self.protocol.pending == pending:
+                try:
+                    self.protocol.receive(await self.stream.read(deadline))
+                except SessionLost as lost:
+                    lost.phase = self.protocol.phase or phase
+                    raise
+
+    async def push(self, octets: bytes) -> None:
+        """Send a block of content, wait for room, and hear what the server may already say to it."""
+        try:
+            self.stream.write(octets)
+            if self.stream.is_full:
+                await self.stream.drain(self._loop.time() + self.deadlines.block)
+        finally:
+            self.protocol.receive(self.stream.take())

@@ -1,0 +1,45 @@
+"""What a server can do: the keywords of its reply to EHLO (RFC 5321 4.1.1.1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """The service extensions that concern us; those of a server that only knows HELO are all absent.
+
+    `size` is the largest message in octets, 0 when the server names none, None when it does not offer SIZE (RFC 1870).
+    `auth` holds SASL mechanisms in upper case, in the server's order (RFC 4954).
+    """
+
+    pipelining: bool = False
+    size: int | None = None
+    eight_bit_mime: bool = False
+    smtputf8: bool = False
+    starttls: bool = False
+    auth: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, lines: Iterable[str]) -> "Extensions":
+        """Read the lines of an EHLO reply; the first one, the server's name, is skipped."""
+        keywords: dict[str, list[str]] = {}
+        for line in list(lines)[1:]:
+            # `AUTH=LOGIN PLAIN` is how servers said it before RFC 2554; some still say it both ways.
+            keyword, *parameters = line.upper().replace("=", " ", 1).split() or [""]
+            keywords.setdefault(keyword, []).extend(parameters)
+        return cls(
+            pipelining="PIPELINING" in keywords,
+            size=_size(keywords.get("SIZE")),
+            eight_bit_mime="8BITMIME" in keywords,
+            smtputf8="SMTPUTF8" in keywords,
+            starttls="STARTTLS" in keywords,
+            auth=tuple(dict.fromkeys(keywords.get("AUTH", ()))),
+        )
+
+
+def _size(parameters: list[str] | None) -> int | None:
+    if parameters is None:
+        return None
+    number = parameters[0] if parameters else ""
+    # RFC 1870 allows 20 digits; what is no such number is taken for "no limit named".
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= 20 else 0  # noqa: PLR2004 -- above

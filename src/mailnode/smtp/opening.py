@@ -1,0 +1,162 @@
+"""From a bare connection to a session ready for mail: TLS, greeting, EHLO, STARTTLS, AUTH. All of it fails closed."""
+
+import re
+import socket
+
+from mailnode.errors import ErrorCode, LoginFailed, Phase, ServerRefused, SessionLost, TlsFailed
+from mailnode.smtp.dialogue import Dialogue
+from mailnode.smtp.extension import Extensions
+from mailnode.smtp.remedy import explain
+from mailnode.smtp.reply import Reply
+from mailnode.smtp.sasl import MECHANISMS, Exchange, choose
+from mailnode.smtp.server import ServerSettings
+from mailnode.smtp.stream import Stream
+from mailnode.smtp.tls import plain_on_tls_port, speaks_tls, start_tls
+
+# The mechanism is not for us (RFC 4954 6); any other refusal is about the credentials and final.
+_MECHANISM_UNSUPPORTED = frozenset({504, 534})
+_CHALLENGE = 334
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+
+async def greet(dialogue: Dialogue, server: ServerSettings) -> Extensions:
+    """Come as far as EHLO in the TLS mode that is set, and tell what the server offers."""
+    if server.tls_option == "tls":
+        await start_tls(dialogue.stream, server)
+    greeting = await _greeting(dialogue, server)
+    if not greeting.is_positive:
+        raise _refused(greeting, "greeting", server)
+    extensions = await _ehlo(dialogue, server)
+    if server.tls_option != "starttls":
+        return extensions
+    await _starttls(dialogue, server, extensions)
+    return await _ehlo(dialogue, server)
+
+
+async def authenticate(dialogue: Dialogue, server: ServerSettings, extensions: Extensions) -> str:
+    """Log in with the strongest mechanism that both sides know and give its name; "" without credentials."""
+    if server.login is None:
+        return ""
+    if not (dialogue.stream.tls_version or dialogue.stream.is_loopback or server.allow_plaintext_auth):
+        raise LoginFailed(
+            f"a password would go to {server.address} in clear text",
+            code=ErrorCode.PLAINTEXT_AUTH,
+            hint="Set tlsOption to starttls or tls; allowPlaintextAuth permits it in a network that you trust.",
+        )
+    names = choose(extensions.auth)
+    if not names:
+        raise _not_offered(server, extensions)
+    for name in names:
+        reply = await _exchange(dialogue, Exchange(name, server.login))
+        if reply.is_positive:
+            return name
+        if reply.code not in _MECHANISM_UNSUPPORTED:
+            break
+    raise _login_refused(reply, server)
+
+
+def ehlo_name(server: ServerSettings, stream: Stream) -> str:
+    """Give the name that we greet with: the given one, else this host's if it has a dot, else our address (4.1.3)."""
+    if server.ehlo_name is not None:
+        return server.ehlo_name
+    name = socket.gethostname()
+    if _DOMAIN.fullmatch(name):
+        return name
+    address = stream.local_address
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"  # noqa: PLR2004 -- IP version 6
+
+
+async def _greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
+    heard: list[Reply] = []
+    dialogue.protocol.expect("greeting", heard.append)
+    try:
+        await dialogue.settle(server.deadlines.silence)
+    except SessionLost as lost:
+        # A port that wants TLS at once waits for our hello, or takes what we are for a broken one.
+        if server.tls_option != "tls" and await speaks_tls(server):
+            raise plain_on_tls_port(server) from None
+        if lost.code != ErrorCode.TIMEOUT:
+            raise
+        await dialogue.settle()
+    return heard[0]
+
+
+async def _ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
+    name = ehlo_name(server, dialogue.stream)
+    reply = await dialogue.ask("ehlo", f"EHLO {name}")
+    if reply.is_positive:
+        return Extensions.parse(reply.lines)
+    # HELO brings no extensions: it will do only where neither TLS nor a login is wanted of them.
+    if reply.is_permanent and server.tls_option != "starttls" and server.login is None:
+        reply = await dialogue.ask("ehlo", f"HELO {name}")
+        if reply.is_positive:
+            return Extensions()
+    raise _refused(reply, "ehlo", server)
+
+
+async def _starttls(dialogue: Dialogue, server: ServerSettings, extensions: Extensions) -> None:
+    if not extensions.starttls:
+        raise TlsFailed(
+            f"{server.address} does not offer STARTTLS",
+            code=ErrorCode.STARTTLS_NOT_OFFERED,
+            hint="Set tlsOption to tls if the port speaks TLS at once, or to none if the server has no TLS at all.",
+        )
+    reply = await dialogue.ask("tls", "STARTTLS")
+    if not reply.is_positive:
+        raise TlsFailed(
+            f"{server.address} refused STARTTLS: {reply}",
+            hint="Try again later, or ask whoever runs the server.",
+            transient=reply.is_transient,
+            reply_code=reply.code,
+            enhanced_status_code=reply.enhanced_status_code,
+            reply_text=reply.text,
+        )
+    # Whoever sits between could have put replies behind this one, to be taken for the server's own (RFC 3207 6).
+    dialogue.protocol.drop_received()
+    await start_tls(dialogue.stream, server)
+
+
+async def _exchange(dialogue: Dialogue, exchange: Exchange) -> Reply:
+    reply = await dialogue.ask("auth", exchange.command())
+    while reply.code == _CHALLENGE:
+        reply = await dialogue.ask("auth", exchange.respond(reply.text))
+    if not reply.is_refusal:
+        exchange.finish()
+    return reply
+
+
+def _refused(reply: Reply, phase: Phase, server: ServerSettings) -> ServerRefused:
+    return ServerRefused(
+        f"{server.address} does not serve us: {reply}",
+        phase=phase,
+        hint=explain(reply, phase, server.host),
+        transient=reply.is_transient,
+        reply_code=reply.code,
+        enhanced_status_code=reply.enhanced_status_code,
+        reply_text=reply.text,
+    )
+
+
+def _login_refused(reply: Reply, server: ServerSettings) -> LoginFailed | ServerRefused:
+    if reply.is_farewell:
+        return _refused(reply, "auth", server)
+    return LoginFailed(
+        f"{server.address} refused the login: {reply}",
+        hint=explain(reply, "auth", server.host),
+        transient=reply.is_transient,
+        reply_code=reply.code,
+        enhanced_status_code=reply.enhanced_status_code,
+        reply_text=reply.text,
+    )
+
+
+def _not_offered(server: ServerSettings, extensions: Extensions) -> LoginFailed:
+    if extensions.auth:
+        what = f"{server.address} offers {', '.join(extensions.auth)} and a password needs {', '.join(MECHANISMS)}"
+        hint = "Use an OAuth2 connection, or ask the provider to allow passwords."
+    else:
+        what = f"{server.address} offers no login, and the connection has one"
+        hint = "Use the connection without user name and password if this is a relay; else check host and port."
+        if server.tls_option == "none":
+            hint = "Many servers offer it over TLS only: set tlsOption to starttls or tls."
+    return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)

@@ -1,0 +1,89 @@
+"""What is asked and who hears the answer: the queue of expected replies, without I/O.
+
+Replies come in the order of their commands (RFC 2920 3.1), so each command puts whoever waits for its reply in a queue;
+commands of two transactions may stand in it at once.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mailnode.errors import ErrorCode, Phase, SessionLost
+from mailnode.smtp.command import Command
+from mailnode.smtp.reply import Reply, ReplyParser
+
+_SHOWN = 60
+
+
+class _Expected(NamedTuple):
+    phase: Phase
+    hear: Callable[[Reply], None]
+
+
+class SmtpProtocol:
+    """Pairs each reply with the command that it answers.
+
+    `farewell` is the 421 with which the server ended the session. It answers every command still open, since no other
+    reply will come.
+    """
+
+    def __init__(self) -> None:
+        self._parser = ReplyParser()
+        self._expected: deque[_Expected] = deque()
+        self.farewell: Reply | None = None
+        self.replies = 0
+
+    @property
+    def pending(self) -> int:
+        """How many replies are still to come."""
+        return len(self._expected)
+
+    @property
+    def phase(self) -> Phase | None:
+        """Where the oldest command without a reply belongs; None when every reply is in."""
+        return self._expected[0].phase if self._expected else None
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether anything has come since `forget_heard`, be it a part of a reply."""
+        return self.replies > 0 or self._parser.is_amid_reply
+
+    def forget_heard(self) -> None:
+        """Begin to listen anew: `has_heard` is about what comes from now on."""
+        self.replies = 0
+
+    def expect(self, phase: Phase, hear: Callable[[Reply], None]) -> None:
+        """Queue a reply for which no command line is written: to the connection itself, to content."""
+        self._expected.append(_Expected(phase, hear))
+
+    def send(self, *commands: Command) -> bytes:
+        """Give the octets of a command group and queue its replies; a command that holds a line break is refused."""
+        group = b"".join([command.encode() for command in commands])
+        for phase, _, hear in commands:
+            self._expected.append(_Expected(phase, hear))
+        return group
+
+    def receive(self, octets: bytes) -> None:
+        """Take octets from the server and let each whole reply be heard."""
+        for reply in self._parser.feed(octets):
+            self.replies += 1
+            if reply.is_farewell:
+                self._part(reply)
+                return
+            if not self._expected:
+                raise SessionLost(
+                    f"the server says something that it was not asked: {str(reply)[:_SHOWN]!r}",
+                    code=ErrorCode.BAD_REPLY,
+                    transient=True,
+                )
+            self._expected[0].hear(reply)  # which may refuse it, and then `phase` tells where
+            self._expected.popleft()
+
+    def drop_received(self) -> None:
+        """Forget what has come in clear text before a handshake, lest it be taken for what comes after it."""
+        self._parser = ReplyParser()
+
+    def _part(self, reply: Reply) -> None:
+        self.farewell = reply
+        while self._expected:
+            self._expected.popleft().hear(reply)

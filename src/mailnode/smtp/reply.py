@@ -1,0 +1,144 @@
+"""What a server says: replies, read from octets that may be split anywhere (RFC 5321 4.2)."""
+
+import re
+from dataclasses import dataclass
+
+from mailnode.errors import ErrorCode, SessionLost
+
+# A SASL challenge may be 12288 octets long (RFC 4954 4); no honest line is longer.
+MAX_LINE_OCTETS = 16 * 1024
+# An EHLO reply has some twenty lines, a refusal with its policy link perhaps ten.
+MAX_REPLY_LINES = 256
+# So that a server which never ends its reply can't fill our memory.
+MAX_REPLY_OCTETS = 64 * 1024
+
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
+# C0, DEL and C1 would move a terminal's cursor, the others turn the direction of what follows.
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply: its code, its lines without codes, and the enhanced status code (RFC 3463) where it has one."""
+
+    code: int
+    lines: tuple[str, ...]
+    enhanced_status_code: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The lines as one text, without reply code and enhanced status code."""
+        return " ".join(line for line in self.lines if line)
+
+    @property
+    def is_positive(self) -> bool:
+        """A completion, 2xx."""
+        return 200 <= self.code < 300  # noqa: PLR2004 -- RFC 5321 4.2.1
+
+    @property
+    def is_intermediate(self) -> bool:
+        """Go on, 3xx."""
+        return 300 <= self.code < 400  # noqa: PLR2004 -- RFC 5321 4.2.1
+
+    @property
+    def is_transient(self) -> bool:
+        """A refusal for now, 4xx."""
+        return 400 <= self.code < 500  # noqa: PLR2004 -- RFC 5321 4.2.1
+
+    @property
+    def is_permanent(self) -> bool:
+        """A refusal for good, 5xx."""
+        return self.code >= 500  # noqa: PLR2004 -- RFC 5321 4.2.1
+
+    @property
+    def is_refusal(self) -> bool:
+        """A refusal, 4xx or 5xx."""
+        return self.code >= 400  # noqa: PLR2004 -- RFC 5321 4.2.1
+
+    @property
+    def is_farewell(self) -> bool:
+        """The server closes the session, whatever it was asked (RFC 5321 3.8)."""
+        return self.code == 421  # noqa: PLR2004 -- RFC 5321 4.2.3
+
+    def __str__(self) -> str:
+        """Give the reply as a person quotes it: `550 5.1.1 no such user`."""
+        return " ".join(part for part in (str(self.code), self.enhanced_status_code or "", self.text) if part)
+
+
+class ReplyParser:
+    """Turns octets into replies; what is not whole yet waits for more.
+
+    A line that is no reply line, or a reply beyond the caps above, raises SessionLost with the code `badReply`: after
+    it nobody knows which reply belongs to which command.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._lines: list[bytes] = []
+        self._code = b""
+        self._octets = 0
+
+    @property
+    def is_amid_reply(self) -> bool:
+        """Whether a part of a reply has come, and not its end."""
+        return bool(self._rest or self._lines)
+
+    def feed(self, octets: bytes) -> list[Reply]:
+        """Give the replies that these octets complete."""
+        lines = (self._rest + octets).split(b"\n")
+        self._rest = lines.pop()
+        if len(self._rest) > MAX_LINE_OCTETS:
+            raise _bad_reply("a reply line has no end", self._rest)
+        return [reply for line in lines if (reply := self._take(line.removesuffix(b"\r"))) is not None]
+
+    def _take(self, line: bytes) -> Reply | None:
+        if not line:  # Some servers put an empty line after a reply.
+            return None
+        code, separator = line[:3], line[3:4]
+        if not (code.isdigit() and b"200" <= code <= b"599" and separator in {b" ", b"-", b""}):
+            raise _bad_reply("this is no reply line", line)
+        if self._lines and code != self._code:
+            raise _bad_reply(f"the code changes from {self._code.decode()} within a reply", line)
+        self._code = code
+        self._octets += len(line)
+        self._lines.append(line[4:])
+        if len(line) > MAX_LINE_OCTETS or self._octets > MAX_REPLY_OCTETS or len(self._lines) > MAX_REPLY_LINES:
+            raise _bad_reply("the reply is too long", line)
+        if separator == b"-":
+            return None
+        reply = _reply(int(code), self._lines)
+        self._lines = []
+        self._octets = 0
+        return reply
+
+
+def _reply(code: int, lines: list[bytes]) -> Reply:
+    texts = [_decode(line) for line in lines]
+    found = _ENHANCED.match(texts[-1])
+    if found is None or found[1][0] != str(code)[0]:  # RFC 2034 4: both must be of one class
+        return Reply(code, tuple(texts))
+    return Reply(code, tuple(_without_status(text) for text in texts), found[1])
+
+
+def _without_status(text: str) -> str:
+    found = _ENHANCED.match(text)
+    return text[found.end() :] if found else text
+
+
+def _decode(line: bytes) -> str:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        text = line.decode("latin-1")
+    return _HARMFUL.sub(" ", text).strip()
+
+
+def _bad_reply(what: str, line: bytes) -> SessionLost:
+    shown = _decode(line[:_SHOWN]) + ("..." if len(line) > _SHOWN else "")
+    return SessionLost(
+        f"the server's reply can't be understood, {what}: {shown!r}",
+        code=ErrorCode.BAD_REPLY,
+        hint="Check that host and port belong to an SMTP server.",
+        transient=True,
+    )

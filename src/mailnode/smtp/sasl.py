@@ -1,0 +1,187 @@
+"""Who we are: SASL mechanisms as generators, challenge in, response out (RFC 4422, RFC 4954).
+
+A generator first yields its initial response, or None when the server speaks first; then it takes each challenge and
+yields a response. It ends when it has nothing more to say and is content with the server.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import stringprep
+import unicodedata
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+
+from mailnode.errors import ErrorCode, LoginFailed
+
+Mechanism = Generator[bytes | None, bytes, None]
+
+# RFC 7677 4 asks for 4096 at least; fewer would let a listener guess passwords cheaply.
+MIN_ITERATIONS = 4096
+# A hostile server could keep us busy for minutes; this many take some 50 ms.
+MAX_ITERATIONS = 150_000
+_NONCE_OCTETS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user name and its password; the password is never shown."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no mechanism can carry (RFC 4616 2)."""
+        if not self.username or "\0" in self.username + self.password:
+            raise LoginFailed(
+                "the user name is empty, or it or the password holds a NUL character",
+                hint="Give the user name and password as the provider shows them.",
+            )
+
+
+def plain(login: Login) -> Mechanism:
+    """PLAIN, RFC 4616: everything in the initial response."""
+    yield f"\0{login.username}\0{login.password}".encode()
+
+
+def login(login: Login) -> Mechanism:
+    """LOGIN: a name and a password for two prompts, whatever their words (they are in many languages)."""
+    yield None
+    yield login.username.encode()
+    yield login.password.encode()
+
+
+def scram_sha_256(login: Login, nonce: Callable[[], str] | None = None) -> Mechanism:
+    """SCRAM-SHA-256, RFC 5802 and RFC 7677: the password stays here and the server proves that it knows it too."""
+    ours = nonce() if nonce else secrets.token_urlsafe(_NONCE_OCTETS)
+    name = _prepared(login.username).replace("=", "=3D").replace(",", "=2C")
+    client_first = f"n={name},r={ours}"
+    server_first = yield f"n,,{client_first}".encode()
+    combined, salt, iterations = _server_first(server_first, ours)
+    salted = hashlib.pbkdf2_hmac("sha256", _prepared(login.password).encode(), salt, iterations)
+    without_proof = f"c=biws,r={combined}"
+    signed = b",".join((client_first.encode(), server_first, without_proof.encode()))
+    client_key = _hmac(salted, b"Client Key")
+    signature = _hmac(hashlib.sha256(client_key).digest(), signed)
+    proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+    server_final = yield f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
+    if server_final.startswith(b"e="):  # RFC 5802 5.1: an error, in words; the reply with the refusal follows
+        yield b""
+    expected = b"v=" + base64.b64encode(_hmac(_hmac(salted, b"Server Key"), signed))
+    if not hmac.compare_digest(server_final, expected):
+        raise _not_trusted("the server does not know this password either: its signature is wrong")
+    yield b""
+
+
+# Strongest first: the first one that a server offers too is used.
+MECHANISMS: dict[str, Callable[[Login], Mechanism]] = {"SCRAM-SHA-256": scram_sha_256, "PLAIN": plain, "LOGIN": login}
+
+
+def choose(offered: Iterable[str]) -> list[str]:
+    """Give the names of the mechanisms that both sides know, strongest first."""
+    offers = set(offered)
+    return [name for name in MECHANISMS if name in offers]
+
+
+class Exchange:
+    """One AUTH command's exchange, in Base64 as RFC 4954 wants it."""
+
+    def __init__(self, name: str, credentials: Login) -> None:
+        self.name = name
+        self._mechanism = MECHANISMS[name](credentials)
+
+    def command(self) -> str:
+        """Give the AUTH command, with the initial response where the mechanism has one."""
+        initial = next(self._mechanism)
+        return f"AUTH {self.name}" if initial is None else f"AUTH {self.name} {_encode(initial) or '='}"
+
+    def respond(self, challenge: str) -> str:
+        """Answer a challenge (the text of a 334 reply)."""
+        try:
+            response = self._mechanism.send(_decode(challenge))
+        except StopIteration:
+            raise _not_trusted("the server asks for more than this mechanism has to say") from None
+        return _encode(response or b"")
+
+    def finish(self) -> None:
+        """The server says that we are in; refuse to believe it when the mechanism expects more of it."""
+        try:
+            self._mechanism.send(b"")
+        except StopIteration:
+            return
+        raise _not_trusted("the server ended the login before its time")
+
+
+def _encode(response: bytes) -> str:
+    return base64.b64encode(response).decode()
+
+
+def _decode(challenge: str) -> bytes:
+    try:
+        # No validation on purpose: the prompts of some LOGIN servers are not even Base64, and nobody reads them.
+        return base64.b64decode(challenge.strip().encode("ascii", "ignore"))
+    except binascii.Error:
+        return b""
+
+
+def _server_first(message: bytes, ours: str) -> tuple[str, bytes, int]:
+    attributes = dict(part.split("=", 1) for part in message.decode("utf-8", "replace").split(",") if "=" in part)
+    combined, iterations = attributes.get("r", ""), attributes.get("i", "")
+    if "m" in attributes or not combined.startswith(ours) or combined == ours:  # RFC 5802 5.1
+        raise _not_trusted("the server's SCRAM message is not an answer to ours")
+    if not (iterations.isascii() and iterations.isdigit() and len(iterations) <= len(str(MAX_ITERATIONS))):
+        raise _not_trusted(f"the server's SCRAM iteration count is no fair number: {iterations[:20]!r}")
+    if not MIN_ITERATIONS <= int(iterations) <= MAX_ITERATIONS:
+        raise _not_trusted(f"the server wants {iterations} SCRAM iterations, not {MIN_ITERATIONS} to {MAX_ITERATIONS}")
+    try:
+        return combined, base64.b64decode(attributes.get("s", ""), validate=True), int(iterations)
+    except (binascii.Error, ValueError):
+        raise _not_trusted("the server's SCRAM salt is not Base64") from None
+
+
+def _hmac(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")
+
+
+_PROHIBITED = (
+    stringprep.in_table_c12,
+    stringprep.in_table_c21_c22,
+    stringprep.in_table_c3,
+    stringprep.in_table_c4,
+    stringprep.in_table_c5,
+    stringprep.in_table_c6,
+    stringprep.in_table_c7,
+    stringprep.in_table_c8,
+    stringprep.in_table_c9,
+)
+
+
+def _prepared(text: str) -> str:
+    """SASLprep, RFC 4013, so that both sides hash the same octets."""
+    mapped = "".join(
+        " " if stringprep.in_table_c12(character) else character
+        for character in text
+        if not stringprep.in_table_b1(character)
+    )
+    prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
+    if any(prohibited(character) for character in prepared for prohibited in _PROHIBITED) or _mixes_directions(
+        prepared
+    ):
+        raise LoginFailed(
+            "the user name or the password holds a character that SASLprep (RFC 4013) forbids",
+            hint="Remove control, private-use and direction characters from the password.",
+        )
+    return prepared
+
+
+def _mixes_directions(text: str) -> bool:
+    if not any(stringprep.in_table_d1(character) for character in text):
+        return False
+    ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
+    return not ends or any(stringprep.in_table_d2(character) for character in text)
+
+
+def _not_trusted(what: str) -> LoginFailed:
+    return LoginFailed(what, code=ErrorCode.AUTH_REFUSED, hint="Check host and port: this may not be your server.")

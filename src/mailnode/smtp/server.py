@@ -1,0 +1,102 @@
+"""Which server, how to reach it, as whom, and how long to wait for it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from mailnode.errors import ErrorCode, Phase, SettingsError
+from mailnode.smtp.sasl import Login
+
+TlsOption = Literal["tls", "starttls", "none"]
+
+_PORTS: dict[TlsOption, int] = {"tls": 465, "starttls": 587, "none": 25}
+_STARTTLS_PORTS = frozenset({25, 587, 2525})
+_HIGHEST_PORT = 65535
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+_EHLO_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:-]{1,80}\]")
+_SHOWN = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadlines:
+    """How many seconds to wait for what: the times of RFC 5321 4.5.3.2, each named after the phase that it ends.
+
+    Shorter ones make duplicates: who hangs up before the reply to the final dot sends a mail again that was taken
+    (RFC 1047). `silence` is how long a server may keep its greeting back before we ask whether its port wants TLS.
+    """
+
+    connect: float = 30.0
+    tls: float = 30.0
+    silence: float = 8.0
+    greeting: float = 300.0
+    ehlo: float = 300.0
+    auth: float = 300.0
+    mail: float = 300.0
+    rcpt: float = 300.0
+    data: float = 120.0
+    block: float = 180.0
+    content: float = 600.0
+    quit: float = 5.0
+
+    def of(self, phase: Phase) -> float:
+        """Give the seconds for a reply in this phase."""
+        seconds: float = getattr(self, phase)
+        return seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """A server as a session needs it; what can't be one raises SettingsError.
+
+    `ca` is PEM text and replaces the system's certificates. `ehlo_name` None means: the name of this machine.
+    """
+
+    host: str
+    port: int
+    tls_option: TlsOption
+    ca: str | None = None
+    ehlo_name: str | None = None
+    login: Login | None = None
+    allow_plaintext_auth: bool = False
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+    def __post_init__(self) -> None:
+        """Refuse what would not be a host, a port, a name."""
+        if not _HOST.fullmatch(self.host):
+            raise _bad("host", self.host, "Give a host name or an IP address, without scheme, port or spaces.")
+        if isinstance(self.port, bool) or not 0 < self.port <= _HIGHEST_PORT:
+            raise _bad("port", self.port, "Give a port from 1 to 65535.")
+        if self.ehlo_name is not None and not _EHLO_NAME.fullmatch(self.ehlo_name):
+            raise _bad("ehloName", self.ehlo_name, "Give a host name, or an address in square brackets.")
+
+    @property
+    def address(self) -> str:
+        """The server in words: `mail.example.org:587`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def tls_and_port(tls_option: TlsOption | None, port: int | None) -> tuple[TlsOption, int]:
+    """Fill in the TLS mode by the port (465 tls; 25, 587, 2525 starttls; else tls), or the port by the mode."""
+    if tls_option is None:
+        tls_option = "starttls" if port in _STARTTLS_PORTS else "tls"
+    if tls_option not in get_args(TlsOption):
+        raise _bad("tlsOption", tls_option, "Use tls, starttls or none.")
+    return tls_option, _PORTS[tls_option] if port is None else port
+
+
+def ascii_host(host: str) -> str:
+    """Give a host name as DNS and certificates have it: A-labels (UTS-46), an IPv6 address without brackets."""
+    host = host.strip().removeprefix("[").removesuffix("]")
+    if host.isascii():
+        return host
+    import idna
+
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise _bad("host", host, "Give a host name or an IP address.") from None
+
+
+def _bad(key: str, value: object, hint: str) -> SettingsError:
+    shown = repr(str(value)[:_SHOWN])
+    return SettingsError(f"{key} can't be {shown}", code=ErrorCode.BAD_SETTING, hint=hint).locate(key=key)

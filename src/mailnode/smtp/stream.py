@@ -1,0 +1,209 @@
+"""Octets to and from one server, over TCP or TLS; here alone is what goes wrong below turned into errors of ours."""
+
+import asyncio
+import ipaddress
+import select
+import ssl
+from typing import cast
+
+from mailnode.errors import ErrorCode, SessionLost
+from mailnode.smtp.connect import connect
+from mailnode.smtp.server import ServerSettings
+
+# A server that talks while nobody listens is asked to stop; its replies are a hundredth of this.
+MAX_UNREAD_OCTETS = 256 * 1024
+
+
+class Stream(asyncio.Protocol):
+    """One connection. Every wait has a deadline, and every end of it is a SessionLost.
+
+    Reading and writing go on together: `read` gives all that has come, `drain` waits for room and is woken by octets
+    from the server too, which may be its refusal of what is being written.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_full = False
+        self._lost: SessionLost | None = None
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+
+    @classmethod
+    async def open(cls, server: ServerSettings) -> "Stream":
+        """Connect, in clear text; `start_tls` makes it private."""
+        sock = await connect(server)
+        try:
+            _, stream = await asyncio.get_running_loop().create_connection(cls, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        return stream
+
+    async def start_tls(self, context: ssl.SSLContext, server_hostname: str, seconds: float) -> None:
+        """Shake hands; what came before is dropped. Raises OSError as ssl does, for mailnode.smtp.tls to explain."""
+        assert self._transport is not None
+        if self._lost is not None:
+            raise ConnectionResetError(str(self._lost))
+        self._received = b""
+        plain = self._transport
+        try:
+            self._transport = await self._loop.start_tls(
+                plain, self, context, server_hostname=server_hostname, ssl_handshake_timeout=seconds
+            )
+        except BaseException:
+            plain.abort()
+            raise
+        if self._transport is None:  # asyncio says so when the server hung up in mid-handshake
+            raise ConnectionResetError("the server closed the connection in the TLS handshake")
+
+    @property
+    def tls_version(self) -> str:
+        """The version of TLS, like `TLSv1.3`; "" in clear text."""
+        ssl_object = self._info("ssl_object")
+        return "" if ssl_object is None else str(cast(ssl.SSLObject, ssl_object).version())
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this very machine, by its address."""
+        return _address(self._info("peername")).is_loopback
+
+    @property
+    def local_address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """The address of our end."""
+        return _address(self._info("sockname"))
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._lost is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what was written waits for the network, so that `drain` should come before more."""
+        return self._is_full
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the server has said something, or hung up; of an idle session both mean that it is over."""
+        if self._received or self._lost is not None:
+            return True
+        poll = select.poll()
+        poll.register(cast("int", self._info("socket").fileno()), select.POLLIN)  # type: ignore[attr-defined]
+        return bool(poll.poll(0))
+
+    def write(self, octets: bytes) -> None:
+        """Hand octets to the network; they leave at once unless it is busy."""
+        if self._lost is not None:
+            raise self._lost
+        assert self._transport is not None
+        self._transport.write(octets)
+
+    def take(self) -> bytes:
+        """Give what has come so far, perhaps nothing."""
+        octets, self._received = self._received, b""
+        if len(octets) > MAX_UNREAD_OCTETS and self._lost is None:
+            assert self._transport is not None
+            self._transport.resume_reading()
+        return octets
+
+    async def read(self, deadline: float) -> bytes:
+        """Wait until something has come and give it; `deadline` is a time of the loop's clock."""
+        while not self._received:
+            await self._wait(deadline)
+        return self.take()
+
+    async def drain(self, deadline: float) -> None:
+        """Wait until there is room for more, or the server says something."""
+        while self._is_full and not self._received:
+            await self._wait(deadline)
+
+    async def _wait(self, deadline: float) -> None:
+        if self._lost is not None:
+            raise self._lost
+        self._waiter = waiter = self._loop.create_future()
+        timer = self._loop.call_at(deadline, _expire, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def close(self) -> None:
+        """Let what is written leave, then close."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def closed(self) -> None:
+        """Wait until the socket is gone."""
+        await asyncio.shield(self._closed)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport (asyncio calls this)."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what has come and wake who waits (asyncio calls this)."""
+        self._received = self._received + data if self._received else data
+        if len(self._received) > MAX_UNREAD_OCTETS and self._transport is not None:
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Remember why (asyncio calls this)."""
+        self._lost = _explain(exc)
+        self._wake()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        """The network is busy (asyncio calls this)."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """The network takes more (asyncio calls this)."""
+        self._is_full = False
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _info(self, name: str) -> object:
+        return None if self._transport is None else self._transport.get_extra_info(name)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(
+            SessionLost(
+                "the server did not answer in time",
+                code=ErrorCode.TIMEOUT,
+                hint="Try again later; if this stays, a firewall may swallow what the server says.",
+                transient=True,
+            )
+        )
+
+
+def _explain(error: Exception | None) -> SessionLost:
+    if error is None:
+        what = "the server closed the connection"
+    elif isinstance(error, ssl.SSLError):
+        what = f"TLS broke: {error.reason or error}"
+    elif isinstance(error, OSError):
+        what = f"the connection broke: {error.strerror or error}"
+    else:
+        what = f"the connection broke: {error!r}"
+    return SessionLost(what, code=ErrorCode.SESSION_LOST, hint="Try again later.", transient=True)
+
+
+def _address(name: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    host = str(name[0]).partition("%")[0] if isinstance(name, tuple) else "0.0.0.0"  # noqa: S104 -- means: unknown
+    address = ipaddress.ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address

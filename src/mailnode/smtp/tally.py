@@ -1,0 +1,59 @@
+"""From the verdicts of a message's transactions to its outcome."""
+
+from time import monotonic
+
+from mailnode.smtp.content import Composed
+from mailnode.smtp.transaction import Judgement, Outcome, RecipientOutcome, Timings
+
+
+class Tally:
+    """Adds the judgements of one message up: several, when a server takes few recipients at a time."""
+
+    def __init__(self, message: Composed, host: str, tls_version: str, auth_mechanism: str) -> None:
+        self._message = message
+        self._host = host
+        self._tls_version = tls_version
+        self._auth_mechanism = auth_mechanism
+        self._began = monotonic()
+        self._decisive: Judgement | None = None
+        self._recipients: dict[str, RecipientOutcome] = {}
+        self.connect_ms = 0.0
+        self.auth_ms = 0.0
+        self.envelope_ms = 0.0
+        self.content_ms = 0.0
+
+    @property
+    def is_farewell_to_mail(self) -> bool:
+        """Whether the server said goodbye instead of taking the sender."""
+        judgement = self._decisive
+        if judgement is None or judgement.reply is None:
+            return False
+        return judgement.phase == "mail" and judgement.reply.is_farewell
+
+    def add(self, judgement: Judgement) -> None:
+        """Let a later transaction have the last word on its recipients."""
+        self._recipients.update((verdict.address, verdict) for verdict in judgement.recipients)
+        if self._decisive is None or self._decisive.reply is None:
+            self._decisive = judgement
+
+    def outcome(self) -> Outcome | None:
+        """Give the outcome; None when the server has not said a word to the message."""
+        if self._decisive is None or self._decisive.reply is None:
+            return None
+        message = self._message
+        return Outcome(
+            message.message_id,
+            message.envelope,
+            message.size,
+            tuple(self._recipients[path] for path in message.envelope.forward_paths),
+            self._decisive.reply,
+            self._decisive.phase,
+            self._host,
+            self._tls_version,
+            self._auth_mechanism,
+            self._timings(),
+        )
+
+    def _timings(self) -> Timings:
+        total_ms = self.connect_ms + self.auth_ms + (monotonic() - self._began) * 1000
+        return Timings(self.connect_ms, self.auth_ms, self.envelope_ms, self.content_ms, total_ms)

@@ -1,0 +1,272 @@
+"""One message to its recipients: the commands to write, the replies to hear, the judgement (RFC 5321 3.3); no I/O."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mailnode.errors import ErrorCode, Phase, SessionLost
+from mailnode.message.envelope import Envelope
+from mailnode.smtp.command import Command, ignore, mail, rcpt
+from mailnode.smtp.content import Composed
+from mailnode.smtp.extension import Extensions
+from mailnode.smtp.reply import Reply
+
+PartialDelivery = Literal["allow", "refuse"]
+Status = Literal["accepted", "refused", "deferred"]
+
+_TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 4.5.3.1.10: old servers say 552
+_SHOWN = 60
+
+
+# RSET is refused by servers that have nothing to reset.
+_RSET = Command("mail", "RSET", ignore)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientOutcome:
+    """What became of one recipient; `reply` is None where the server did not say why, or nothing at all."""
+
+    address: str
+    status: Status
+    reply: Reply | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time went, in milliseconds; `connect_ms` (with TLS, EHLO) and `auth_ms` are 0.0 on a reused session."""
+
+    connect_ms: float = 0.0
+    auth_ms: float = 0.0
+    envelope_ms: float = 0.0
+    content_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the server said to one message.
+
+    `recipients` holds the final verdict on each, in the order of the envelope: where the content was refused all are,
+    with that reply. `reply` is the reply that decided, and `phase` the command that it answered: the reply to the final
+    dot, else the first refusal of MAIL, RCPT or DATA. `tls_version` and `auth_mechanism` are "" where there was none.
+    """
+
+    message_id: str
+    envelope: Envelope
+    message_size: int
+    recipients: tuple[RecipientOutcome, ...]
+    reply: Reply
+    phase: Phase
+    host: str
+    tls_version: str = ""
+    auth_mechanism: str = ""
+    timings: Timings = field(default_factory=Timings)
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The recipients for whom the server took the message."""
+        return tuple(recipient.address for recipient in self.recipients if recipient.status == "accepted")
+
+    @property
+    def refused(self) -> tuple[RecipientOutcome, ...]:
+        """The recipients for whom it did not, for good or for now."""
+        return tuple(recipient for recipient in self.recipients if recipient.status != "accepted")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict of one transaction; `reply` is the one that decided, or the last one while nothing is decided."""
+
+    recipients: tuple[RecipientOutcome, ...]
+    reply: Reply | None
+    phase: Phase
+
+
+class Transaction:
+    """One mail transaction. It says what to write, hears the replies, and judges when all of a group are in.
+
+    `together` is the sender's wish that all recipients get the message or none: then DATA waits for the judgement.
+    """
+
+    def __init__(
+        self, message: Composed, recipients: Sequence[str], extensions: Extensions, *, together: bool = False
+    ) -> None:
+        self._recipients = recipients
+        self._together = together and len(recipients) > 1
+        self._mail_line = mail(message, extensions)
+        self._rcpt_lines = [rcpt(path) for path in recipients]
+        self._mail: Reply | None = None
+        self._rcpt: list[Reply] = []
+        self._data: Reply | None = None
+        self._content: Reply | None = None
+        self.is_dot_sent = False
+
+    def groups(self, *, pipelining: bool, reset: bool = False) -> Iterator[list[Command]]:
+        """Give the command groups; the next one is asked for when every reply to the last one is in.
+
+        With `reset` the first command undoes what an earlier transaction left behind.
+        """
+        sender = Command("mail", self._mail_line, self._hear_mail)
+        recipients = [Command("rcpt", line, self._hear_rcpt) for line in self._rcpt_lines]
+        data = Command("data", "DATA", self._hear_data)
+        opening = [_RSET, sender] if reset else [sender]
+        if pipelining and not self._together:
+            yield [*opening, *recipients, data]
+            return
+        if pipelining:
+            yield [*opening, *recipients]
+        else:
+            yield from ([command] for command in opening)
+            for recipient in recipients:
+                if not self._mail_refused:
+                    yield [recipient]
+        if self._is_wanted:
+            yield [data]
+
+    def end(self, farewell: Reply) -> None:
+        """The server has closed the session with a 421, which answers also what was not asked yet."""
+        self._mail = self._mail or farewell
+        self._rcpt += [farewell] * (len(self._recipients) - len(self._rcpt))
+        self._data = self._data or farewell
+
+    def hear_content(self, reply: Reply) -> None:
+        """Take the reply to the final dot, or one that came before it and refuses the rest."""
+        if not reply.is_refusal and not (self.is_dot_sent and reply.is_positive):
+            raise _out_of_order(reply)
+        self._content = reply
+
+    @property
+    def is_content_judged(self) -> bool:
+        """Whether the server has said what becomes of the content."""
+        return self._content is not None
+
+    @property
+    def may_send_content(self) -> bool:
+        """354 was said and somebody accepted: the content follows, or the session is dropped, never a lone dot."""
+        return self._is_begun and self._is_wanted
+
+    @property
+    def must_send_lone_dot(self) -> bool:
+        """354 was said though nobody is accepted (RFC 2920 3.1)."""
+        return self._is_begun and not self._has_accepted
+
+    @property
+    def must_be_dropped(self) -> bool:
+        """354 was said to the recipients of a refused sender: content is not wanted, and a dot would be content."""
+        return self._is_begun and self._has_accepted and not self._is_wanted
+
+    @property
+    def is_complete(self) -> bool:
+        """The server has taken the content, so that nothing of the transaction is left to reset."""
+        return self._content is not None and self._content.is_positive
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the replies so far settle every recipient, so that a lost session changes nothing."""
+        if self._mail_refused or self._content is not None or (self._data is not None and self._data.is_refusal):
+            return True
+        return len(self._rcpt) == len(self._recipients) and not self._has_accepted
+
+    @property
+    def overflow(self) -> tuple[str, ...]:
+        """The recipients that were only too many for this transaction; they go in a next one at once."""
+        if not self._has_accepted or self._together or self._mail_refused:
+            return ()
+        return tuple(path for path, reply in zip(self._recipients, self._rcpt, strict=False) if _is_overflow(reply))
+
+    def judge(self) -> Judgement:
+        """Give the verdict on each recipient as far as the replies go; who has none is deferred, without a reply."""
+        if self._mail is not None and self._mail.is_refusal:
+            return Judgement(tuple(_verdict(path, self._mail) for path in self._recipients), self._mail, "mail")
+        first = next((reply for reply in self._rcpt if reply.is_refusal), None)
+        if self._together and first is not None:
+            return self._refuse_together(first)
+        if not self._has_accepted and first is not None:
+            return Judgement(self._verdicts(None), first, "rcpt")
+        if self._data is not None and self._data.is_refusal:
+            return Judgement(self._verdicts(self._data), self._data, "data")
+        return Judgement(self._verdicts(self._content), *self._last)
+
+    @property
+    def _last(self) -> tuple[Reply | None, Phase]:
+        if self._content or self._data:
+            return (self._content, "content") if self._content else (self._data, "data")
+        return (self._rcpt[-1], "rcpt") if self._rcpt else (self._mail, "mail")
+
+    @property
+    def _mail_refused(self) -> bool:
+        return self._mail is not None and self._mail.is_refusal
+
+    @property
+    def _has_accepted(self) -> bool:
+        return any(reply.is_positive for reply in self._rcpt)
+
+    @property
+    def _is_begun(self) -> bool:
+        return self._data is not None and self._data.is_intermediate
+
+    @property
+    def _is_wanted(self) -> bool:
+        if self._mail_refused or not self._has_accepted:
+            return False
+        return not self._together or all(reply.is_positive for reply in self._rcpt)
+
+    def _hear_mail(self, reply: Reply) -> None:
+        if reply.is_intermediate:
+            raise _out_of_order(reply)
+        self._mail = reply
+
+    def _hear_rcpt(self, reply: Reply) -> None:
+        if reply.is_intermediate:
+            raise _out_of_order(reply)
+        self._rcpt.append(reply)
+
+    def _hear_data(self, reply: Reply) -> None:
+        if reply.is_positive:
+            raise _out_of_order(reply)
+        self._data = reply
+
+    def _verdicts(self, decisive: Reply | None) -> tuple[RecipientOutcome, ...]:
+        replies: list[Reply | None] = [*self._rcpt, *[None] * (len(self._recipients) - len(self._rcpt))]
+        return tuple(
+            _verdict(path, reply if reply is not None and reply.is_refusal else decisive)
+            for path, reply in zip(self._recipients, replies, strict=True)
+        )
+
+    def _refuse_together(self, first: Reply) -> Judgement:
+        decisive = next((reply for reply in self._rcpt if reply.is_permanent), first)
+        status: Status = "refused" if decisive.is_permanent else "deferred"
+        return Judgement(
+            tuple(
+                RecipientOutcome(verdict.address, status, None) if verdict.reply is None else verdict
+                for verdict in self._verdicts(None)
+            ),
+            decisive,
+            "rcpt",
+        )
+
+
+def _is_overflow(reply: Reply) -> bool:
+    # A full mailbox is a 452 or 552 too, but says x.2.2 (RFC 3463 3.3) where this says x.5.3 or nothing.
+    status = reply.enhanced_status_code
+    return reply.code in _TOO_MANY_RECIPIENTS and (status is None or status.endswith(".5.3"))
+
+
+def _verdict(path: str, reply: Reply | None) -> RecipientOutcome:
+    if reply is None:
+        return RecipientOutcome(path, "deferred", None)
+    return RecipientOutcome(path, _status(reply), reply)
+
+
+def _status(reply: Reply) -> Status:
+    if reply.is_positive:
+        return "accepted"
+    return "refused" if reply.is_permanent else "deferred"
+
+
+def _out_of_order(reply: Reply) -> SessionLost:
+    return SessionLost(
+        f"the server's reply does not fit the command: {str(reply)[:_SHOWN]!r}",
+        code=ErrorCode.BAD_REPLY,
+        transient=True,
+    )
