@@ -1,0 +1,1 @@
+"""The Send SMTP Email node: its settings, expressions, HTML and attachments become an email, an outcome its result."""

@@ -1,0 +1,240 @@
+"""Settings with `{{ expressions }}` in them, cut into literal text and JavaScript.
+
+The scanner knows as much JavaScript as it takes to find where an expression ends: strings, template literals, regular
+expressions, comments and brackets. It evaluates nothing. Its time is linear in the text.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from mailnode.errors import ExpressionError
+
+_TOKEN = re.compile(
+    r"""
+      (?P<blank>\s+ | /\*.*?\*/ | //(?:(?!\}\})[^\n\r\u2028\u2029])*)
+    | (?P<string>"(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
+    | (?P<number>\.?[0-9][\w.]*)
+    | (?P<word>[\w$]+)
+    | (?P<open>[(\[{])
+    | (?P<close>[)\]}])
+    | (?P<tick>`)
+    | (?P<update>\+\+|--)
+    | (?P<unclosed>["'] | /\*)
+    | (?P<slash>/)
+    | (?P<operator>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_REGEX = re.compile(r"/(?:[^/\\\[\n\r]|\\.|\[(?:[^\]\\\n\r]|\\.)*\])+/\w*")
+_QUASI = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*+(?P<end>`|\$\{)", re.DOTALL)
+_CLOSER_OF = {"(": ")", "[": "]", "{": "}"}
+
+# After these words a slash begins a regular expression; after any other it divides.
+_OPERATOR_WORDS = frozenset(
+    (
+        "await",
+        "case",
+        "delete",
+        "do",
+        "else",
+        "in",
+        "instanceof",
+        "new",
+        "of",
+        "return",
+        "throw",
+        "typeof",
+        "void",
+        "yield",
+    )
+)
+
+# JavaScript's white space is not Python's \s, so only the part that both agree on; the rest takes the engine's way.
+_PATH = re.compile(r"[ \t\r\n\u00a0]*((?:input|context)(?:\.[A-Za-z_$][\w$]*)*)[ \t\r\n\u00a0]*", re.ASCII)
+
+_UNCLOSED_HINT = 'close it with }}; braces that are meant as text are written {{ "{{" }}'
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One JavaScript expression; `raw` when it stood in `{{{ }}}`."""
+
+    source: str
+    raw: bool = False
+
+    @cached_property
+    def path(self) -> tuple[str, ...] | None:
+        """The steps of a plain path, `("input", "order", "id")`; None for any other expression."""
+        plain = _PATH.fullmatch(self.source)
+        return tuple(plain[1].split(".")) if plain else None
+
+    def __str__(self) -> str:
+        """Show it as the author wrote it, on one line and shortened."""
+        source = " ".join(self.source.split())
+        if len(source) > _SHOWN_CHARACTERS:
+            source = source[: _SHOWN_CHARACTERS - 3] + "..."
+        return f"{{{{{{ {source} }}}}}}" if self.raw else f"{{{{ {source} }}}}"
+
+
+@dataclass(frozen=True)
+class Template:
+    """A setting's text as literal strings and expressions, in their order; no two strings are neighbours."""
+
+    parts: tuple[str | Expression, ...]
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether there is no expression in it."""
+        return not any(isinstance(part, Expression) for part in self.parts)
+
+    @property
+    def single(self) -> Expression | None:
+        """The expression, when it is one and nothing else stands beside it, not even a blank."""
+        match self.parts:
+            case (Expression() as expression,):
+                return expression
+        return None
+
+
+def has_braces(text: str) -> bool:
+    """Whether the text would be taken for a template, for settings that allow no expression."""
+    return "{{" in text
+
+
+def parse_template(text: str) -> Template:
+    """Cut a setting's text at its `{{ }}`.
+
+    A line comment ends with its line or its expression, so `{{ a // why }}` is whole. `{{{` is an error, as only HTML
+    content has raw values; an object literal takes a blank, `{{ {a: 1}.a }}`.
+
+    Raises:
+        ExpressionError: an expression is empty, not closed, or its brackets do not pair.
+    """
+    parts: list[str | Expression] = []
+    position = 0
+    while (start := text.find("{{", position)) >= 0:
+        if text.startswith("{{{", start):
+            raise ExpressionError(
+                f"{{{{{{ }}}}}} is for HTML content only: {_excerpt(text, start)}",
+                hint="write {{ }}; before an object literal put a blank, {{ {a: 1}.a }}",
+            )
+        end = expression_end(text, start + 2)
+        if start > position:
+            parts.append(text[position:start])
+        parts.append(make_expression(text[start + 2 : end]))
+        position = end + 2
+    if position < len(text):
+        parts.append(text[position:])
+    return Template(tuple(parts))
+
+
+def make_expression(source: str, *, raw: bool = False) -> Expression:
+    """Wrap what stands between the braces; blank is an ExpressionError."""
+    if not source.strip():
+        braces = "{{{ }}}" if raw else "{{ }}"
+        raise ExpressionError(
+            f"{braces} holds no expression",
+            hint='name a value, such as {{ input.name }}; literal braces are {{ "{{" }}',
+        )
+    return Expression(source, raw)
+
+
+def expression_end(text: str, start: int, closer: str = "}}") -> int:
+    """Find where the expression that begins at `start` ends: the position of its `closer`.
+
+    Raises:
+        ExpressionError: it has no end, or its brackets do not pair.
+    """
+    return _Scanner(text, start).run(closer)
+
+
+class _Scanner:
+    """Walks over the tokens of one expression."""
+
+    def __init__(self, text: str, start: int) -> None:
+        self._text = text
+        self._start = start
+        self._position = start
+        self._awaited: list[str] = []  # closing brackets; "`" is the brace that leads back into a template literal
+        self._after_value = False  # whether a slash would divide
+        self._after_dot = False
+
+    def run(self, closer: str) -> int:
+        while self._position < len(self._text):
+            if not self._awaited and self._text.startswith(closer, self._position):
+                return self._position
+            self._take()
+        raise self._unclosed("the expression")
+
+    def _take(self) -> None:
+        token = _TOKEN.match(self._text, self._position)
+        assert token, "any character is a token"
+        self._position = token.end()
+        lexeme = token.group()
+        match token.lastgroup:
+            case "blank":
+                return
+            case "string" | "number":
+                self._after_value = True
+            case "word":
+                self._after_value = self._after_dot or lexeme not in _OPERATOR_WORDS
+            case "open":
+                self._awaited.append(_CLOSER_OF[lexeme])
+                self._after_value = False
+            case "close":
+                self._close(lexeme)
+            case "tick":
+                self._take_quasi()
+            case "slash":
+                self._take_slash()
+            case "operator":
+                self._after_value = False
+            case "unclosed":
+                raise self._unclosed("a comment" if lexeme == "/*" else "a string")
+            case _:  # ++ and -- stand before an operand or after one, and leave a slash what it was
+                pass
+        self._after_dot = lexeme == "."
+
+    def _close(self, bracket: str) -> None:
+        awaited = self._awaited.pop() if self._awaited else ""
+        if awaited == "`" and bracket == "}":
+            self._take_quasi()
+        elif awaited == bracket:
+            self._after_value = True
+        elif awaited:
+            raise self._error(f"{bracket} stands where {'}' if awaited == '`' else awaited} should")
+        else:
+            raise self._error(f"{bracket} closes nothing")
+
+    def _take_quasi(self) -> None:
+        """Go through the text of a template literal, to its end or to its next `${`."""
+        quasi = _QUASI.match(self._text, self._position)
+        if quasi is None:
+            raise self._unclosed("a template literal")
+        self._position = quasi.end()
+        self._after_value = quasi["end"] == "`"
+        if not self._after_value:
+            self._awaited.append("`")
+
+    def _take_slash(self) -> None:
+        if self._after_value:
+            self._after_value = False
+            return
+        regex = _REGEX.match(self._text, self._position - 1)
+        if regex is None:
+            raise self._unclosed("a regular expression")
+        self._position = regex.end()
+        self._after_value = True
+
+    def _error(self, what: str) -> ExpressionError:
+        return ExpressionError(f"{what}: {_excerpt(self._text, self._start)}", hint=_UNCLOSED_HINT)
+
+    def _unclosed(self, what: str) -> ExpressionError:
+        return self._error(f"{what} has no end")
+
+
+def _excerpt(text: str, start: int) -> str:
+    line = " ".join(text[max(0, start - 2) : start + _SHOWN_CHARACTERS].split())
+    return line + "..." if start + _SHOWN_CHARACTERS < len(text) else line
