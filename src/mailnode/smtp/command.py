@@ -10,7 +10,7 @@ from mailnode.smtp.extension import Extensions
 from mailnode.smtp.reply import Reply
 
 # A path may hold spaces and angle brackets in a quoted local part only, lest it add parameters to its command.
-_PATH = re.compile(r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\x00-\x1f\x7f]+)@[^\s<>"@\x00-\x1f\x7f]+')
+_PATH = re.compile(r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"@\x00-\x1f\x7f]+)@[^\s<>"@\x00-\x1f\x7f]+')
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # and lone surrogates, which have no octets
 _SHOWN = 60
 

@@ -184,7 +184,8 @@ class Transaction:
         if not self._has_accepted and first is not None:
             return Judgement(self._verdicts(None), first, "rcpt")
         if self._data is not None and self._data.is_refusal:
-            return Judgement(self._verdicts(self._data), self._data, "data")
+            was_heard_before = any(reply is self._data for reply in self._rcpt)  # a 421
+            return Judgement(self._verdicts(self._data), self._data, "rcpt" if was_heard_before else "data")
         return Judgement(self._verdicts(self._content), *self._last)
 
     @property

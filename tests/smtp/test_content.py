@@ -1,0 +1,50 @@
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailnode.smtp.content import DotStuffer
+
+
+def wire(*blocks):
+    stuffer = DotStuffer()
+    return b"".join([stuffer.stuff(block) for block in blocks]) + stuffer.dot
+
+
+def read(octets):
+    """What a server that knows CRLF only makes of it: the content, and what follows the end of it."""
+    content, rest = (b"\r\n" + octets).split(b"\r\n.\r\n", 1)
+    return content.replace(b"\r\n..", b"\r\n.")[2:], rest
+
+
+def test_dots_at_line_starts_are_doubled():
+    assert wire(b".a\r\n.\r\nb.\r\n..c\r\n") == b"..a\r\n..\r\nb.\r\n...c\r\n.\r\n"
+
+
+def test_a_dot_after_a_block_border_is_doubled():
+    for at in range(10):
+        text = b"ab\r\n.cd\r\n"
+        assert wire(text[:at], text[at:]) == b"ab\r\n..cd\r\n.\r\n"
+
+
+def test_content_without_a_last_line_break_gets_one():
+    assert wire(b"ab") == b"ab\r\n.\r\n"
+    assert wire(b"ab\r") == b"ab\r\n.\r\n"
+
+
+def test_empty_content_is_a_lone_dot():
+    assert wire() == wire(b"") == b".\r\n"
+
+
+def test_bare_line_breaks_become_crlf_so_that_no_mail_is_smuggled():
+    assert wire(b"a\n.\nb\r.\rc\r\n.\n") == b"a\r\n..\r\nb\r\n..\r\nc\r\n..\r\n.\r\n"
+
+
+@settings(max_examples=100)
+@given(st.lists(st.text("\r\n.ab", max_size=8).map(str.encode), max_size=6))
+def test_nothing_within_the_content_ends_it_wherever_it_is_split(blocks):
+    content, rest = read(wire(*blocks))
+    whole = re.sub(rb"\r\n|\r|\n", b"\r\n", b"".join(blocks))
+    assert content == whole.removesuffix(b"\r\n")
+    assert rest == b""
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n", wire(*blocks))

@@ -1,0 +1,27 @@
+"""Certificates made when needed (trustme): an authority, servers it vouches for, and some that nobody does."""
+
+import datetime as dt
+import ssl
+from functools import cache
+
+import trustme
+
+
+@cache
+def authority() -> trustme.CA:
+    """The authority of this test run."""
+    return trustme.CA()
+
+
+def ca_pem() -> str:
+    """Its certificate, as a user gives it in `ca`."""
+    return authority().cert_pem.bytes().decode()
+
+
+def server_context(*names: str, expired: bool = False, issuer: trustme.CA | None = None) -> ssl.SSLContext:
+    """What a server of these names presents; 127.0.0.1 and localhost when none is given."""
+    past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC) if expired else None
+    certificate = (issuer or authority()).issue_cert(*(names or ("127.0.0.1", "localhost")), not_after=past)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
