@@ -1,0 +1,212 @@
+"""The flow file: read whole and checked before anything runs, every error with its file, line and key (design 4.1)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError
+from mailnode.flow.json_reader import read_json
+from mailnode.flow.source import Source, bad_file, join_path
+from mailnode.flow.yaml_reader import read_yaml
+
+VERSION = 1
+# Holds an attachment of 10 MB in Base64.
+MAX_OCTETS = 16 * 2**20
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FLOW_KEYS = ("version", "name", "nodes")
+_NODE_KEYS = ("id", "type", "label", "when", "settings")
+_TYPE_NAMES: dict[type, str] = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "nothing",
+}
+
+E = TypeVar("E", bound=MailnodeError)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowNode:
+    """One node as the file says it; its settings are JSON types, read by the node's type."""
+
+    id: str
+    type: str
+    label: str
+    when: str | None
+    settings: dict[str, Any]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDocument:
+    """A flow file that has been read; `file` is its name for errors."""
+
+    name: str
+    nodes: tuple[FlowNode, ...]
+    file: str
+    version: int = VERSION
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    def line_of(self, node_id: str, key_path: str = "") -> int:
+        """Give the line of a node's setting (`attachments[1].url`), else of what is nearest around it."""
+        index = next(index for index, node in enumerate(self.nodes) if node.id == node_id)
+        path = f"nodes[{index}]"
+        if key_path in _NODE_KEYS and f"{path}.settings.{key_path}" not in self.lines:
+            return self.lines.get(f"{path}.{key_path}", self.lines[path])
+        way = _outwards(f"{path}.settings.{key_path}" if key_path else path)
+        return next(self.lines[place] for place in way if place in self.lines)
+
+    def locate(self, error: E, node_id: str) -> E:
+        """Say in an error of a node's settings, whose `key` is known, where in the file it is."""
+        return error.locate(file=self.file, line=self.line_of(node_id, error.key), node=node_id)
+
+
+def _outwards(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+
+
+def load_flow(path: Path) -> FlowDocument:
+    """Read a flow file: JSON when its name ends in .json, else YAML.
+
+    Raises:
+        SettingsError: the file can't be read or is no flow; with file, and line where there is one.
+    """
+    return parse_flow(_read(path), file=str(path), json=path.suffix.lower() == ".json")
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAX_OCTETS + 1)
+    except FileNotFoundError:
+        raise bad_file("there is no such file", hint="check the path").locate(file=str(path)) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise bad_file(f"the file can't be read: {why}", hint="give the path of a flow file").locate(
+            file=str(path)
+        ) from None
+    if len(octets) > MAX_OCTETS:
+        raise bad_file(
+            f"the file is larger than {MAX_OCTETS // 2**20} MB", hint="fetch large attachments from a URL"
+        ).locate(file=str(path))
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise bad_file("the file is not UTF-8", line, hint="save it as UTF-8").locate(file=str(path)) from None
+
+
+def parse_flow(text: str, *, file: str, json: bool = False) -> FlowDocument:
+    """Read a flow from its text; `file` is the name that errors show.
+
+    Raises:
+        SettingsError: the text is no flow.
+    """
+    try:
+        return _Reader(read_json(text) if json else read_yaml(text), file).flow()
+    except SettingsError as error:
+        raise error.locate(file=file) from None
+
+
+class _Reader:
+    """Checks what a source holds against the form of a flow."""
+
+    def __init__(self, source: Source, file: str) -> None:
+        self._value = source.value
+        self._lines = source.lines
+        self._file = file
+
+    def flow(self) -> FlowDocument:
+        """Read the document."""
+        flow = self._mapping(self._value, "", _FLOW_KEYS, required=_FLOW_KEYS)
+        self._check_version(flow["version"])
+        name = self._name(flow["name"], "name")
+        nodes: list[FlowNode] = []
+        for index, node in enumerate(self._typed(flow["nodes"], "nodes", list)):
+            nodes.append(self._node(node, f"nodes[{index}]"))
+            self._check_unique(nodes)
+        if not nodes:
+            raise self._bad(
+                "nodes", "there are no nodes", hint="add one: - {id: tell, type: say, settings: {text: hi}}"
+            )
+        return FlowDocument(name, tuple(nodes), self._file, lines=self._lines)
+
+    def _node(self, value: Any, path: str) -> FlowNode:
+        node = self._mapping(value, path, _NODE_KEYS, required=("id", "type"))
+        node_id = self._name(node["id"], f"{path}.id")
+        return FlowNode(
+            id=node_id,
+            type=self._typed(node["type"], f"{path}.type", str),
+            label=self._typed(node.get("label", node_id), f"{path}.label", str),
+            when=self._when(node, path),
+            settings=self._typed(node.get("settings", {}), f"{path}.settings", dict),
+            line=self._lines[path],
+        )
+
+    def _when(self, node: dict[str, Any], path: str) -> str | None:
+        if "when" not in node:
+            return None
+        when = node["when"]
+        if not isinstance(when, str):
+            # Nothing, too: a condition forgotten must not mean "always".
+            hint = 'write when: "{{ input.paid }}"'
+            raise self._bad(f"{path}.when", f"a condition is a text, not {_shown(when)}", hint=hint)
+        return when
+
+    def _check_version(self, version: object) -> None:
+        if type(version) is not int or version != VERSION:
+            raise self._bad("version", f"there is no version {_shown(version)} of flow files", hint="write version: 1")
+
+    def _check_unique(self, nodes: list[FlowNode]) -> None:
+        lines: dict[str, int] = {}
+        for index, node in enumerate(nodes):
+            if node.id in lines:
+                said = f"the id {node.id!r} belongs to the node on line {lines[node.id]}"
+                raise self._bad(f"nodes[{index}].id", said, hint="give each node an id of its own")
+            lines[node.id] = node.line
+
+    def _name(self, value: object, path: str) -> str:
+        name = self._typed(value, path, str)
+        if not _NAME.fullmatch(name):
+            hint = "use 1 to 64 letters (a-z, A-Z), digits, hyphens and underscores"
+            raise self._bad(path, f"{name!r:.80} can't be a name", hint=hint)
+        return name
+
+    def _typed(self, value: object, path: str, kind: type[T]) -> T:
+        if not isinstance(value, kind):
+            raise self._bad(path, f"{_TYPE_NAMES[kind]} is wanted, not {_shown(value)}")
+        return value
+
+    def _mapping(self, value: object, path: str, known: tuple[str, ...], required: tuple[str, ...]) -> dict[str, Any]:
+        mapping = self._typed(value, path, dict)
+        for key in mapping:
+            if key not in known:
+                near = get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+                raise self._bad(join_path(path, key), "there is no such key", hint=hint, code=ErrorCode.UNKNOWN_KEY)
+        for key in required:
+            if key not in mapping:
+                raise self._bad(path, f"{key} is missing", hint=f"add {key}", code=ErrorCode.MISSING_SETTING)
+        return mapping
+
+    def _bad(
+        self, path: str, message: str, *, hint: str = "", code: ErrorCode = ErrorCode.BAD_FLOW_FILE
+    ) -> SettingsError:
+        return SettingsError(message, code=code, hint=hint).locate(line=self._lines[path], key=path)
+
+
+def _shown(value: object) -> str:
+    """Show a value in few words; a text as it stands, a mapping or list by what it is."""
+    if isinstance(value, dict | list) or value is None:
+        return _TYPE_NAMES[type(value)]
+    return f"{value!r:.80}"
