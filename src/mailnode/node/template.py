@@ -32,22 +32,8 @@ _CLOSER_OF = {"(": ")", "[": "]", "{": "}"}
 
 # After these words a slash begins a regular expression; after any other it divides.
 _OPERATOR_WORDS = frozenset(
-    (
-        "await",
-        "case",
-        "delete",
-        "do",
-        "else",
-        "in",
-        "instanceof",
-        "new",
-        "of",
-        "return",
-        "throw",
-        "typeof",
-        "void",
-        "yield",
-    )
+    {"await", "case", "delete", "do", "else", "in", "instanceof"}
+    | {"new", "of", "return", "throw", "typeof", "void", "yield"}
 )
 
 # JavaScript's white space is not Python's \s, so only the part that both agree on; the rest takes the engine's way.

@@ -1,0 +1,165 @@
+"""The value of expressions over `input` and `context`, as text, as JSON or as truth.
+
+A plain path to a value of the state is answered here and now; everything else is JavaScript, in a sandbox. Both ways
+give the same text: that of ECMAScript's ToString.
+"""
+
+import copy
+import json
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from mailnode.errors import ErrorCode, ExpressionError, SettingsError
+from mailnode.node.printing import (
+    RESULT_CHARACTERS,
+    Printed,
+    Printer,
+    corrected,
+    half_character,
+    is_unicode,
+    no_text,
+    printed_here,
+    too_long,
+)
+from mailnode.node.sandbox import Door, Sandbox, SandboxThread
+from mailnode.node.template import Expression, Template
+
+_thread = SandboxThread()
+_ABSENT = object()
+
+
+class Evaluator:
+    """Evaluates the expressions of one node.
+
+    Its quickjs context is made with the first expression that is no plain path, and goes with the evaluator or by
+    `close`. With `lenient` an expression without a value is empty text, except where the caller says `required`.
+    """
+
+    def __init__(self, input: Any, context: Any, *, lenient: bool = False) -> None:  # noqa: A002 -- the flow's word
+        """Take the state, JSON values that no expression can change."""
+        self._state: dict[str, Any] = {"input": input, "context": context}
+        self._lenient = lenient
+        self._sandbox: Sandbox | None = None
+        self._discard: Any = None
+
+    def close(self) -> None:
+        """Let the context go now; the evaluator may be used again, with a fresh one."""
+        if self._discard:
+            self._discard()
+        self._sandbox = None
+
+    async def text(
+        self,
+        template: Template,
+        *,
+        required: bool = False,
+        control_ok: bool = True,
+        max_characters: int = RESULT_CHARACTERS,
+    ) -> str:
+        """Fill in a template; arguments and errors as for `pieces`."""
+        pieces = await self.pieces(template, required=required, control_ok=control_ok, max_characters=max_characters)
+        return "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
+
+    async def pieces(
+        self,
+        template: Template,
+        *,
+        required: bool = False,
+        control_ok: bool = True,
+        max_characters: int = RESULT_CHARACTERS,
+    ) -> list[str | Printed]:
+        """Print each expression of a template, its literal text between them.
+
+        Args:
+            template: a parsed setting.
+            required: null and undefined are an error even when lenient.
+            control_ok: a value may hold control characters; a header field's or an address's may not.
+            max_characters: how long a value's text may be.
+
+        Raises:
+            ExpressionError: `noValue` for null and undefined, `expressionLimit`, `badHeader` for a control character,
+                `badExpression` for any other value that has no text, or none that UTF-8 can hold.
+        """
+        expressions = [part for part in template.parts if isinstance(part, Expression)]
+        values = iter(await self._values(expressions))
+        printer = Printer(self._lenient and not required, control_ok, max_characters)
+        return [part if isinstance(part, str) else printer.printed(part, next(values)) for part in template.parts]
+
+    async def value(self, expression: Expression) -> Any:
+        """The JSON value of an expression, of its own type; a copy, never a part of the state.
+
+        `undefined` is None when lenient, else an ExpressionError, as are values that JSON does not have.
+        """
+        found = self._own(expression)
+        if found is not _ABSENT:
+            return copy.deepcopy(found)
+        kind, text = await self._one(expression, "value")
+        if kind == "json":
+            return _from_json(expression, text)
+        if kind == "undefined" and self._lenient:
+            return None
+        raise no_text(expression, kind)
+
+    async def truth(self, expression: Expression) -> bool:
+        """Whether JavaScript takes the expression's value for true: `[]` and `"0"` are, `0`, `""` and null are not."""
+        found = self._own(expression)
+        if found is not _ABSENT:
+            return isinstance(found, (dict, list)) or bool(found)
+        _, truth = await self._one(expression, "truth")
+        return bool(truth)
+
+    async def _values(self, expressions: list[Expression]) -> list[tuple[str, Any]]:
+        """The printed values, `(kind, text or items)`; those that need the engine in one go."""
+        found = [printed_here(self._own(expression)) for expression in expressions]
+        wanting = [expression for expression, value in zip(expressions, found, strict=True) if value is None]
+        computed = iter(await self._compute(wanting, "text") if wanting else [])
+        return [value or next(computed) for value in found]
+
+    async def _one(self, expression: Expression, door: Door) -> tuple[str, Any]:
+        return (await self._compute([expression], door))[0]
+
+    async def _compute(self, expressions: list[Expression], door: Door) -> list[tuple[str, Any]]:
+        sandbox = self._sandbox or self._open()
+        results = await _thread.run(lambda: sandbox.evaluate(expressions, door), expressions[0])
+        return [corrected(*json.loads(result)) for result in results]
+
+    def _open(self) -> Sandbox:
+        self._sandbox = sandbox = Sandbox(*(_to_json(name, value) for name, value in self._state.items()))
+        # A context must die in the thread that made it.
+        self._discard = weakref.finalize(self, _thread.post, sandbox.discard)
+        self._discard.atexit = False
+        return sandbox
+
+    def _own(self, expression: Expression) -> Any:
+        """What a plain path leads to when each step is an object's own property, else _ABSENT."""
+        value: Any = self._state
+        for step in expression.path or ("",):
+            if not isinstance(value, Mapping) or step not in value:
+                return _ABSENT
+            value = value[step]
+        return value
+
+
+def _to_json(name: str, value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingsError(
+            f"{name} is not JSON: {error}", phase="expression", hint="put only JSON values into input and context"
+        ) from None
+
+
+def _from_json(expression: Expression, text: str) -> Any:
+    if len(text) > RESULT_CHARACTERS:
+        raise too_long(expression, len(text), RESULT_CHARACTERS)
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ExpressionError(
+            f"{expression} is nested too deeply", code=ErrorCode.EXPRESSION_LIMIT, hint="flatten the value"
+        ) from None
+    # JSON.stringify escapes nothing beyond ASCII but halves of surrogate pairs.
+    if "\\ud" in text and not is_unicode(json.dumps(value, ensure_ascii=False)):
+        raise half_character(expression, text)
+    return value

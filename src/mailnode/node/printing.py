@@ -1,0 +1,165 @@
+"""How values stand in text: what prints, as ECMAScript's ToString has it, and what has no text."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from mailnode.errors import ErrorCode, ExpressionError
+from mailnode.node.template import Expression
+
+RESULT_CHARACTERS = 2**20
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Printed:
+    """An expression of a template with its text: one, or one an item when its value is an array."""
+
+    expression: Expression
+    texts: tuple[str, ...]
+    is_list: bool
+
+    @property
+    def text(self) -> str:
+        """What stands in the template's place of the expression."""
+        return ", ".join(self.texts)
+
+
+def printed_here(value: Any) -> tuple[str, Any] | None:
+    """A value of the state as the sandbox would print it; None leaves it to the sandbox."""
+    if not isinstance(value, list):
+        return _scalar(value)
+    items = [_scalar(item) for item in value]
+    return None if None in items else ("list", items)
+
+
+def _scalar(value: Any) -> tuple[str, Any] | None:
+    match value:
+        case None:
+            return "null", None
+        case bool():
+            return "boolean", "true" if value else "false"
+        case int() | float():
+            return _number(value)
+        case str() if value.isascii() or is_unicode(value):
+            return "string", value
+        case _:
+            return None
+
+
+def corrected(kind: str, value: Any) -> tuple[str, Any]:
+    """What came out of the sandbox, with numbers in the fewest digits: for some, 2**-24 is one, quickjs gives more."""
+    if isinstance(value, list):
+        return kind, [corrected(*item) for item in value]
+    return (kind, value) if kind != "number" else _number(float(value)) or (kind, value)
+
+
+def _number(value: float) -> tuple[str, Any] | None:
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return ("number", number_text(number)) if math.isfinite(number) else None
+
+
+def is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def number_text(number: float) -> str:
+    """ECMAScript's Number::toString for a finite number: `1e+21`, `0.000001`, `1e-7`, and `0` for minus zero."""
+    if number == 0:
+        return "0"
+    sign = "-" if number < 0 else ""
+    # repr has the same digits, the fewest that read back, and only sets them differently
+    mantissa, _, exponent = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(exponent or 0)
+    digits = (whole + fraction).lstrip("0")
+    point -= len(whole + fraction) - len(digits)
+    return sign + _set_point(digits.rstrip("0"), point)
+
+
+def _set_point(digits: str, point: int) -> str:
+    """Write `0.digits * 10**point`."""
+    if len(digits) <= point <= 21:  # noqa: PLR2004 -- as ECMA-262 has it
+        return digits.ljust(point, "0")
+    if 0 < point <= 21:  # noqa: PLR2004
+        return f"{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:  # noqa: PLR2004
+        return f"0.{'0' * -point}{digits}"
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{fraction}e{point - 1:+d}"
+
+
+@dataclass(frozen=True)
+class Printer:
+    """The rules for values that stand in text."""
+
+    empty_ok: bool
+    control_ok: bool
+    max_characters: int
+
+    def printed(self, expression: Expression, value: tuple[str, Any]) -> Printed:
+        kind, content = value
+        scalars = content if kind == "list" else [value]
+        result = Printed(expression, tuple(self._text(expression, *scalar) for scalar in scalars), kind == "list")
+        self._check(expression, result.text)
+        return result
+
+    def _text(self, expression: Expression, kind: str, text: str | None) -> str:
+        if text is not None:
+            return text
+        if self.empty_ok and kind in {"null", "undefined"}:
+            return ""
+        raise no_text(expression, kind)
+
+    def _check(self, expression: Expression, text: str) -> None:
+        if len(text) > self.max_characters:
+            raise too_long(expression, len(text), self.max_characters)
+        if not text.isascii() and not is_unicode(text):
+            raise half_character(expression, text)
+        if not self.control_ok and (control := _CONTROL.search(text)):
+            raise ExpressionError(
+                f"{expression} holds the control character {control[0]!a}, which can't stand here",
+                code=ErrorCode.BAD_HEADER,
+                hint="take it out: value.replace(/\\s+/g, ' ')",
+            )
+
+
+def too_long(expression: Expression, length: int, limit: int) -> ExpressionError:
+    return ExpressionError(
+        f"{expression} is {length} characters long; the limit is {limit}",
+        code=ErrorCode.EXPRESSION_LIMIT,
+        hint="shorten it, or send it as an attachment",
+    )
+
+
+def half_character(expression: Expression, text: str) -> ExpressionError:
+    return ExpressionError(
+        f"{expression} holds half of a surrogate pair: {text!a:.60}",
+        hint="cut text between characters: Array.from(text).slice(0, 10).join('')",
+    )
+
+
+def no_text(expression: Expression, kind: str) -> ExpressionError:
+    if kind in {"null", "undefined"}:
+        return ExpressionError(
+            f"{expression} is {kind}",
+            code=ErrorCode.NO_VALUE,
+            hint='give it a value, or say what stands in for it: {{ input.name ?? "customer" }}',
+        )
+    hint = {
+        "object": "name one of its values, or print it by JSON.stringify()",
+        "list": "join the inner arrays, or flatten them by .flat()",
+        "function": "call it: write ( ) behind its name",
+    }
+    article = "an" if kind == "object" else "a"
+    what = "holds an array within an array" if kind == "list" else f"is {article} {kind}"
+    return ExpressionError(f"{expression} {what}, which has no text", hint=hint.get(kind, "name another value"))
