@@ -1,0 +1,1 @@
+"""How an older database becomes a newer one; Alembic is loaded only when one has to."""

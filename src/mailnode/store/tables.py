@@ -1,0 +1,107 @@
+"""The tables. Times are Unix milliseconds, ids are text, JSON is text: the same in SQLite and in PostgreSQL."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+
+# Counts the files in migrations/versions; a database says in PRAGMA user_version which number it has.
+SCHEMA_NUMBER = 1
+
+metadata = MetaData()
+
+# A value encrypted with each key that ever wrote here: it tells a wrong key from a damaged secret.
+secret_check = Table(
+    "secret_check",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("type", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("service", Text),
+    Column("hosts", Text),  # JSON array
+    Column("settings", Text, nullable=False),  # JSON object: the public fields
+    Column("secrets", Text, nullable=False),  # JSON object: field to ciphertext
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, unique=True),  # idempotency; a failed delivery gives it back
+    Column("digest", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("reverse_path", Text),  # null is <>
+    Column("size", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("worker", Text),
+    Column("run_id", Text),
+    Column("node_id", Text),
+    Column("options", Text, nullable=False),  # JSON object
+    Column("result", Text),  # JSON object
+    Column("due_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+
+def _delivery_id() -> Column[str]:
+    return Column("delivery_id", Text, ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
+
+
+delivery_recipients = Table(
+    "delivery_recipients",
+    metadata,
+    _delivery_id(),
+    Column("position", Integer, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reply_code", Integer),
+    Column("enhanced_status_code", Text),
+    Column("reply_text", Text),
+)
+
+delivery_content = Table(
+    "delivery_content",
+    metadata,
+    _delivery_id(),
+    Column("position", Integer, primary_key=True),
+    Column("octets", LargeBinary, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _delivery_id(),
+    Column("number", Integer, primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("phase", Text),
+    Column("code", Text),
+    Column("reply_code", Integer),
+    Column("message", Text),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("worker", Text),
+    Column("state", Text),  # JSON object
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
