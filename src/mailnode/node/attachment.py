@@ -1,0 +1,221 @@
+"""The attachments of design 4.3: from what the settings say, rendered, to what the composer takes."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from mailnode.errors import AttachmentError, ErrorCode, MailnodeError
+from mailnode.message.email import Attachment, RawPart
+from mailnode.node.address_guard import AddressGuard
+from mailnode.node.base64_text import decode_base64
+from mailnode.node.data_url import is_data_url, read_data_url
+from mailnode.node.fetch import fetch
+from mailnode.node.filename import check_filename, default_filename
+from mailnode.node.media_type import OCTET_STREAM, by_filename, charset_of, check_media_type
+from mailnode.node.spool import check_size
+
+# RFC 2045 7 wants a msg-id; what counts is that `cid:` URLs and angle brackets can hold it.
+_CID = re.compile(r"[!-;=?-~]{1,200}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UrlAttachment:
+    """A file from the web, or from a data URL; name and media type default to what its server says."""
+
+    url: str
+    filename: str = ""
+    content_type: str = ""
+    cid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextAttachment:
+    """A text as a file."""
+
+    content: str = field(repr=False)
+    filename: str = ""
+    cid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base64Attachment:
+    """A file as Base64."""
+
+    content: str = field(repr=False)
+    filename: str = ""
+    content_type: str = ""
+    cid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomAttachment:
+    """A text as a file of a media type of its own."""
+
+    content: str = field(repr=False)
+    content_type: str
+    filename: str = ""
+    cid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MimeAttachment:
+    """A whole body part, header fields and all; whether it is one is judged while composing."""
+
+    content: str = field(repr=False)
+    cid: str = ""
+
+
+AttachmentSpec = UrlAttachment | TextAttachment | Base64Attachment | CustomAttachment | MimeAttachment
+
+
+async def resolve_all(
+    specs: Sequence[AttachmentSpec], *, limit_each: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
+) -> tuple[Attachment | RawPart, ...]:
+    """Resolve every attachment, those from the web at the same time; `limit_each` is in decoded octets.
+
+    Raises:
+        AttachmentError: one that can't be had, with `key` located (`attachments[1].url`).
+    """
+
+    async def located(index: int, spec: AttachmentSpec) -> Attachment | RawPart:
+        with _at(f"attachments[{index}]"):
+            return await resolve(spec, limit=limit_each, guard=guard, tls=tls)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(located(index, spec)) for index, spec in enumerate(specs)]
+    except ExceptionGroup as failed:
+        # The first to fail called the others off.
+        raise failed.exceptions[0] from None
+    return tuple(task.result() for task in tasks)
+
+
+async def resolve(
+    spec: AttachmentSpec, *, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
+) -> Attachment | RawPart:
+    """Resolve one attachment of at most `limit` decoded octets; `tls` verifies web servers (default: system's store).
+
+    Raises:
+        AttachmentError: with the setting in `key` (`url`, `content`, `contentType`, `filename`, `cid`).
+    """
+    match spec:
+        case UrlAttachment() if is_data_url(spec.url):
+            return _from_data_url(spec, limit)
+        case UrlAttachment():
+            return await _from_web(spec, limit, guard, tls)
+        case TextAttachment():
+            return _from_text(spec, by_filename(spec.filename) or "text/plain", limit)
+        case CustomAttachment():
+            with _at("contentType"):
+                content_type = check_media_type(spec.content_type)
+            return _from_text(spec, content_type, limit)
+        case Base64Attachment():
+            return _from_base64(spec, limit)
+        case MimeAttachment():
+            return RawPart(content=_encoded(spec.content, "utf-8", "MIME part", limit), cid=_cid(spec.cid))
+
+
+async def _from_web(spec: UrlAttachment, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None) -> Attachment:
+    given = _names(spec)
+    with _at("url"):
+        fetched = await fetch(spec.url, max_octets=limit, allow=guard, tls=tls)
+    # Storage servers call everything a stream of octets; then the name's extension knows better.
+    said = "" if fetched.content_type.lower() == OCTET_STREAM else fetched.content_type
+    return Attachment(
+        content=fetched.content,
+        filename=given.filename or fetched.filename,
+        content_type=given.content_type or said,
+        cid=given.cid,
+    )
+
+
+def _from_data_url(spec: UrlAttachment, limit: int) -> Attachment:
+    given = _names(spec)
+    with _at("url"):
+        read = read_data_url(spec.url, limit=limit)
+    content_type = given.content_type or read.media_type
+    return Attachment(
+        content=read.content,
+        filename=given.filename or default_filename(content_type),
+        content_type=content_type,
+        cid=given.cid,
+    )
+
+
+def _from_base64(spec: Base64Attachment, limit: int) -> Attachment:
+    given = _names(spec)
+    with _at("content"):
+        content = decode_base64(spec.content, name=given.filename or "attachment", limit=limit)
+    return Attachment(
+        content=content,
+        filename=given.filename or default_filename(given.content_type),
+        content_type=given.content_type,
+        cid=given.cid,
+    )
+
+
+def _from_text(spec: TextAttachment | CustomAttachment, content_type: str, limit: int) -> Attachment:
+    given = _names(spec)
+    filename = given.filename or default_filename(content_type)
+    charset = charset_of(content_type)
+    content = _encoded(spec.content, charset or "utf-8", filename, limit)
+    if content_type.lower().startswith("text/") and not charset:
+        content_type += "; charset=utf-8"
+    return Attachment(content=content, filename=filename, content_type=content_type, cid=given.cid)
+
+
+def _encoded(text: str, charset: str, name: str, limit: int) -> bytes:
+    with _at("content"):
+        check_size(name, len(text), limit)
+        try:
+            octets = text.encode(charset)
+        except LookupError:
+            raise AttachmentError(
+                f"there is no charset {charset!r:.40}", code=ErrorCode.BAD_SETTING, hint="write charset=utf-8"
+            ) from None
+        except UnicodeError:
+            raise AttachmentError(
+                f"the text of {name!r:.200} holds characters that the charset {charset} has not",
+                code=ErrorCode.BAD_SETTING,
+                hint="remove halves of surrogate pairs; UTF-8, the default, holds every character",
+            ) from None
+        check_size(name, len(octets), limit)
+    return octets
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    filename: str
+    content_type: str
+    cid: str
+
+
+def _names(spec: UrlAttachment | TextAttachment | Base64Attachment | CustomAttachment) -> _Names:
+    with _at("filename"):
+        filename = check_filename(spec.filename)
+    with _at("contentType"):
+        content_type = check_media_type(getattr(spec, "content_type", ""))
+    return _Names(filename, content_type, _cid(spec.cid))
+
+
+def _cid(cid: str) -> str:
+    """Give a Content-ID without the angle brackets that some write around it."""
+    bare = cid.strip().removeprefix("<").removesuffix(">")
+    if bare and not _CID.fullmatch(bare):
+        raise AttachmentError(
+            f"{cid!r:.80} can't be a cid",
+            code=ErrorCode.BAD_HEADER,
+            hint='use letters, digits, dots and hyphens, as in <img src="cid:logo">',
+        ).locate(key="cid")
+    return bare
+
+
+@contextmanager
+def _at(key: str) -> Iterator[None]:
+    try:
+        yield
+    except MailnodeError as error:
+        raise error.locate(key=key) from None

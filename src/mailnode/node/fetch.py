@@ -1,0 +1,273 @@
+"""Fetching a URL that a stranger may have chosen (design 5): from public addresses, within a size and a time.
+
+The name is resolved once, every address is judged, and the connection goes to a judged address with the name in Host
+and SNI, so a name that changes its address between the look-ups gains nothing. Each redirect is judged anew.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
+
+from mailnode.errors import AttachmentError, ErrorCode
+from mailnode.node.address_guard import VARIABLE, Address, AddressGuard
+from mailnode.node.content_coding import decoder_of
+from mailnode.node.filename import fetched_filename
+from mailnode.node.media_type import is_media_type
+from mailnode.node.spool import Spool, check_size
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_REDIRECTS = 5
+# A dead address among several must leave time for the next one.
+CONNECT_SECONDS = 10
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# 2xx without the whole content: no content, reset, part of it.
+_INCOMPLETE = frozenset({204, 205, 206})
+_WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SHOWN_CHARACTERS = 200
+
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a URL led to; large content is a seekable binary file, and `content_type` is "" when it was not said."""
+
+    content: bytes | BinaryIO = field(repr=False)
+    size: int
+    content_type: str
+    filename: str
+
+
+async def fetch(
+    url: str,
+    *,
+    max_octets: int,
+    allow: AddressGuard,
+    seconds: float = 30,
+    tls: ssl.SSLContext | None = None,
+    resolve: Resolve | None = None,
+) -> Fetched:
+    """Get an http or https URL whole: at most `max_octets`, decoded, within `seconds` in all.
+
+    `tls` verifies servers and `resolve` finds a host's addresses; both default to the system's way.
+
+    Raises:
+        AttachmentError: badUrl, privateAddress, fetchFailed, fetchTimeout or attachmentTooLarge.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _Fetch(max_octets, allow, tls or _system_tls(), resolve or _resolve).run(url)
+    except TimeoutError:
+        raise _too_late(_shown_text(url), seconds) from None
+
+
+class _Fetch:
+    """One fetch with its redirects."""
+
+    def __init__(self, max_octets: int, guard: AddressGuard, tls: ssl.SSLContext, resolve: Resolve) -> None:
+        self._max_octets = max_octets
+        self._guard = guard
+        self._tls = tls
+        self._resolve = resolve
+
+    async def run(self, text: str) -> Fetched:
+        """Follow redirects to the content."""
+        url = _parsed(text)
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._response(url) as response:
+                if response.status_code not in _REDIRECTS or "Location" not in response.headers:
+                    return await self._read(url, response)
+                url = _redirected(url, response.headers["Location"])
+        raise _failed(f"{_shown(url)} is behind more than {MAX_REDIRECTS} redirects", "use the URL they lead to")
+
+    @asynccontextmanager
+    async def _response(self, url: "httpx2.URL") -> AsyncIterator["httpx2.Response"]:
+        """Ask for a URL on a connection of its own.
+
+        Connections are never kept: a pool knows them by address, and one verified for a name would serve another.
+        """
+        import httpx2
+
+        addresses = await self._judged(url)
+        try:
+            async with httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
+                response = await _ask(transport, url, addresses)
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
+        except httpx2.HTTPError as error:
+            _refuse_transport(url, error)
+
+    async def _judged(self, url: "httpx2.URL") -> list[Address]:
+        host = _host(url)
+        try:
+            addresses = await self._resolve(host, _port(url))
+        except (OSError, UnicodeError):
+            raise _failed(
+                f"the host {host!r:.200} is not known", "check the spelling of the URL's host", transient=True
+            ) from None
+        for address in addresses:
+            if not self._guard.allows(host, address):
+                raise AttachmentError(
+                    f"{_shown(url)} leads to {address}, which is no public address",
+                    code=ErrorCode.PRIVATE_ADDRESS,
+                    hint=f"if mailnode may fetch from there, add {host} to {VARIABLE}",
+                )
+        return addresses
+
+    async def _read(self, url: "httpx2.URL", response: "httpx2.Response") -> Fetched:
+        _check_status(url, response.status_code)
+        shown = _shown(url)
+        spool = Spool(shown, self._max_octets)
+        coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        decode = decoder_of(coding, shown)
+        if coding == "identity":
+            check_size(shown, _stated_length(response), self._max_octets)
+        async with aclosing(response.aiter_raw()) as chunks:
+            async for chunk in chunks:
+                for octets in decode.octets(chunk):
+                    spool.write(octets)
+        decode.end()
+        content_type = response.headers.get("Content-Type", "").strip()
+        content_type = content_type if is_media_type(content_type) else ""
+        filename = fetched_filename(response.headers.get("Content-Disposition", ""), url.path, content_type)
+        return Fetched(spool.content(), spool.size, content_type, filename)
+
+
+async def _ask(
+    transport: "httpx2.AsyncHTTPTransport", url: "httpx2.URL", addresses: list[Address]
+) -> "httpx2.Response":
+    import httpx2
+
+    headers = {
+        "Host": url.netloc.decode("ascii"),
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "User-Agent": "mailnode",
+    }
+    extensions = {"sni_hostname": _host(url), "timeout": {"connect": CONNECT_SECONDS}}
+    for address in addresses:
+        there = url.copy_with(host=str(address))
+        try:
+            return await transport.handle_async_request(
+                httpx2.Request("GET", there, headers=headers, extensions=extensions)
+            )
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            if address == addresses[-1]:
+                raise
+    raise _failed(f"the host {_host(url)!r:.200} has no address", "check the spelling of the URL's host")
+
+
+async def _resolve(host: str, port: int) -> list[Address]:
+    # The system's resolver also reads hosts such as 2130706433 and 0x7f.1, so what it gives is what is judged.
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ipaddress.ip_address(address[0]) for _, _, _, _, address in found]
+
+
+@cache
+def _system_tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _parsed(text: str) -> "httpx2.URL":
+    import httpx2
+
+    try:
+        url = httpx2.URL(text.strip())
+    except (httpx2.InvalidURL, UnicodeError):
+        raise _bad_url(f"{_shown_text(text)} is no URL", "check it for blanks and control characters") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise _bad_url(f"{_shown_text(text)} is no http or https URL", "write it with its scheme: https://host/file")
+    if url.userinfo:
+        raise _bad_url(f"there are credentials in the URL {_shown(url)}", "remove what stands before the @")
+    return url
+
+
+def _redirected(url: "httpx2.URL", location: str) -> "httpx2.URL":
+    import httpx2
+
+    try:
+        there = _parsed(str(url.join(location)))
+    except (httpx2.InvalidURL, UnicodeError, AttachmentError) as error:
+        why = error.message if isinstance(error, AttachmentError) else f"{_shown_text(location)} is no URL"
+        raise _failed(f"{_shown(url)} redirects to where it can't be followed: {why}", "use another URL") from None
+    if url.scheme == "https" and there.scheme != "https":
+        raise _failed(f"{_shown(url)} redirects from https to http", "use an https URL that stays one")
+    return there
+
+
+def _host(url: "httpx2.URL") -> str:
+    return url.raw_host.decode("ascii").rstrip(".")
+
+
+def _port(url: "httpx2.URL") -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _shown(url: "httpx2.URL") -> str:
+    """Show a URL without what may be secret in it: credentials and query."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"[:_SHOWN_CHARACTERS]
+
+
+def _shown_text(text: str) -> str:
+    """Show what may be no URL at all: nothing before an @, nothing from a query on."""
+    bare = text.strip().partition("?")[0].partition("#")[0]
+    return repr(bare.rpartition("@")[2][:_SHOWN_CHARACTERS])
+
+
+def _stated_length(response: "httpx2.Response") -> int:
+    stated = response.headers.get("Content-Length", "")
+    return int(stated) if stated.isascii() and stated.isdigit() else 0
+
+
+def _check_status(url: "httpx2.URL", status: int) -> None:
+    if 200 <= status < 300 and status not in _INCOMPLETE:  # noqa: PLR2004 -- RFC 9110 15.3
+        return
+    from http import HTTPStatus
+
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+    raise _failed(
+        f"the server answered {status} {phrase}".rstrip() + f" for {_shown(url)}",
+        "check that the URL opens without a login, in a browser that has none",
+        transient=status in _WORTH_ANOTHER_TRY,
+    )
+
+
+def _refuse_transport(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
+    import httpx2
+
+    said = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        message = f"the certificate of {_host(url)} is not to be trusted: {said:.200}"
+        raise _failed(message, "let its server present a valid one") from None
+    if isinstance(error, httpx2.TimeoutException):
+        raise _too_late(_shown(url), CONNECT_SECONDS) from None
+    message = f"{_shown(url)} can't be fetched: {said:.200}"
+    raise _failed(message, "check that the server answers", transient=True) from None
+
+
+def _too_late(shown: str, seconds: float) -> AttachmentError:
+    return AttachmentError(
+        f"{shown} did not come within {seconds:g} s",
+        code=ErrorCode.FETCH_TIMEOUT,
+        hint="check that the server answers; a large file may need to lie nearer",
+        transient=True,
+    )
+
+
+def _bad_url(message: str, hint: str) -> AttachmentError:
+    return AttachmentError(message, code=ErrorCode.BAD_URL, hint=hint)
+
+
+def _failed(message: str, hint: str, *, transient: bool = False) -> AttachmentError:
+    return AttachmentError(message, code=ErrorCode.FETCH_FAILED, hint=hint, transient=transient)

@@ -1,0 +1,97 @@
+"""Where the octets of an attachment wait, counted: small ones in memory, large ones in a file without a name."""
+
+import io
+import tempfile
+from typing import TYPE_CHECKING, BinaryIO
+
+from mailnode.errors import AttachmentError, ErrorCode
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+MEGABYTE = 2**20
+# Up to here an attachment stays in memory.
+MEMORY_OCTETS = MEGABYTE
+
+
+def check_size(name: str, size: int, limit: int) -> None:
+    """Refuse an attachment of more octets than the limit; `name` is what a person knows it by."""
+    if size > limit:
+        raise AttachmentError(
+            f"{name!r:.200} has {size:,} octets or more; the limit is {limit / MEGABYTE:g} MB ({limit:,} octets)",
+            code=ErrorCode.ATTACHMENT_TOO_LARGE,
+            hint="raise maxAttachmentMB, or put a link to the file into the content",
+        )
+
+
+class Spool:
+    """Takes octets up to a limit and gives them back as bytes or as a seekable file."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        """Begin empty; `name` stands in the error of the limit."""
+        self.size = 0
+        self._name = name
+        self._limit = limit
+        self._memory = bytearray()
+        self._file: _NamelessFile | None = None
+
+    def write(self, octets: bytes) -> None:
+        """Take more octets.
+
+        Raises:
+            AttachmentError: more than the limit, or the disk takes no more.
+        """
+        self.size += len(octets)
+        check_size(self._name, self.size, self._limit)
+        try:
+            self._keep(octets)
+        except OSError as error:
+            raise AttachmentError(
+                f"{self._name!r:.200} can't be kept in the temporary folder: {error.strerror}",
+                hint="make room there, or let TMPDIR name another folder",
+                transient=True,
+            ) from None
+
+    def _keep(self, octets: bytes) -> None:
+        # Written on the event loop: 64 KiB into the page cache take less time than a hop to a thread.
+        if self._file is None and self.size > MEMORY_OCTETS:
+            self._file = _NamelessFile(tempfile.TemporaryFile())  # noqa: SIM115 -- it lives on in `content()`
+            self._file.write(self._memory)
+            self._memory.clear()
+        if self._file is None:
+            self._memory += octets
+        else:
+            self._file.write(octets)
+
+    def content(self) -> bytes | BinaryIO:
+        """Give what was taken; a file stands at its beginning and closes itself with its last user."""
+        if self._file is None:
+            return bytes(self._memory)
+        self._file.seek(0)
+        return io.BufferedReader(self._file)
+
+
+class _NamelessFile(io.RawIOBase):
+    """A temporary file that may be left to the garbage collector: a message is composed and read long after here."""
+
+    def __init__(self, file: io.BufferedRandom) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def write(self, octets: "ReadableBuffer") -> int:
+        return self._file.write(octets)
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        return self._file.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
