@@ -179,23 +179,23 @@ class SandboxThread:
         self.post(job)
         try:
             while not job.future.done():
+                self._keep_going()
                 await asyncio.wait([job.future], timeout=HANG_SECONDS)
-                self._leave_behind_what_hangs()
         finally:
             job.future.cancel()
         result: T = job.future.result()
         return result
 
     def post(self, work: Callable[[], None]) -> None:
-        """Have `work` done some time; nobody awaits it."""
+        """Have `work` done when the next job is; takes no lock, so that a finalizer may call it at any moment."""
         self._queue.put(work)
+
+    def _keep_going(self) -> None:
+        """Start the thread, or another one when it hangs."""
         with self._lock:
             if self._thread is None:
                 self._start()
-
-    def _leave_behind_what_hangs(self) -> None:
-        with self._lock:
-            if self._running and monotonic() - self._running[1] >= HANG_SECONDS:
+            elif self._running and monotonic() - self._running[1] >= HANG_SECONDS:
                 work, _ = self._running
                 self._start()
                 if isinstance(work, _Job):
