@@ -371,6 +371,12 @@ class TestStaleSessions:
                 await client.send(letter())
         assert len(server.visits) == 1
 
+    async def test_a_word_too_much_after_the_reply_ends_the_session_and_not_the_mail(self):
+        async with ScriptedServer({"dot": "250 taken\n250 and taken again"}) as server, client_of(server) as client:
+            assert (await client.send(letter())).accepted
+            assert (await client.send(letter())).accepted
+        assert len(server.visits) == 2
+
     async def test_a_421_to_the_dot_ends_the_session_and_nothing_is_said_twice(self):
         async with ScriptedServer({"dot": ["421 4.3.2 bye", "250 ok"]}) as server, client_of(server) as client:
             assert statuses(await client.send(letter())) == ["deferred"]

@@ -160,9 +160,12 @@ def test_a_reply_of_the_wrong_kind_ends_the_session(replies):
     assert caught.value.code == ErrorCode.BAD_REPLY
 
 
-def test_a_reply_that_was_not_asked_for_ends_the_session():
+def test_after_a_reply_that_was_not_asked_for_nothing_is_said_any_more():
+    protocol = SmtpProtocol()
+    protocol.receive(b"250 hello\r\n")
+    transaction = Transaction(letter(*PATHS), PATHS, Extensions())
     with pytest.raises(SessionLost, match="not asked"):
-        SmtpProtocol().receive(b"250 hello\r\n")
+        protocol.send(*next(transaction.groups(pipelining=True)))
 
 
 def test_the_phase_is_that_of_the_oldest_open_command():

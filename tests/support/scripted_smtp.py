@@ -17,6 +17,8 @@ from socket import SO_LINGER, SOL_SOCKET
 from types import TracebackType
 from typing import Self, cast
 
+_STAGES = frozenset({"greeting", "content", "dot"})
+LEAK_SECONDS = 10
 _DOT = b"\r\n.\r\n"
 PIPELINING = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
 LOCKSTEP = ("SIZE 52428800", "8BITMIME", "SMTPUTF8")
@@ -72,6 +74,7 @@ class ScriptedServer:
         split: int = 0,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
+        host: str = "127.0.0.1",
         keep: bool = True,
     ) -> None:
         self.script = {stage: _as_list(action) for stage, action in (script or {}).items()}
@@ -81,6 +84,7 @@ class ScriptedServer:
         self.keep = keep
         self.visits: list[Visit] = []
         self.accepted: list[Accepted] = []
+        self._host = host
         self._implicit_tls = implicit_tls
         self._reached: dict[str, asyncio.Event] = {}
         self._open: set[_Peer] = set()
@@ -88,7 +92,7 @@ class ScriptedServer:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         tls = self.tls if self._implicit_tls else None
-        self._server = await loop.create_server(lambda: _Peer(self), "127.0.0.1", 0, ssl=tls)
+        self._server = await loop.create_server(lambda: _Peer(self), self._host, 0, ssl=tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 
@@ -97,10 +101,12 @@ class ScriptedServer:
     ) -> None:
         self._server.close()
         for peer in list(self._open):
-            peer.transport.abort()
+            if error is not None or not peer.transport.is_reading():
+                peer.transport.abort()
+        async with asyncio.timeout(LEAK_SECONDS):  # a client that left a session open shows here
+            for visit in self.visits:
+                await visit.ended.wait()
         await self._server.wait_closed()
-        for visit in self.visits:
-            await visit.ended.wait()
 
     @property
     def visit(self) -> Visit:
@@ -123,7 +129,7 @@ class ScriptedServer:
     def action(self, line: str) -> Sequence[Act] | None:
         """What the script says for the most particular stage, used up unless it is the last one."""
         for key in sorted(self.script, key=len, reverse=True):
-            is_command = key[0].isupper() and line.upper().startswith(key.upper())
+            is_command = key not in _STAGES and line.upper().startswith(key.upper())
             if key == line or is_command:
                 actions = self.script[key]
                 action = actions.pop(0) if len(actions) > 1 else actions[0]
@@ -276,10 +282,12 @@ class _Peer(asyncio.Protocol):
         try:
             transport = await loop.start_tls(self.transport, self, self.server.tls, server_side=True)
         except OSError:
+            transport = None
+        if transport is None:  # the client hung up, and asyncio tells nobody
+            self.server._open.discard(self)
             self.visit.ended.set()
-            return
-        assert transport is not None
-        self.transport = transport
+        else:
+            self.transport = transport
 
 
 def _multiline(code: str, lines: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The way to a server: its addresses, raced (RFC 8305), so that a dead one costs a quarter of a second."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 from itertools import chain, zip_longest
@@ -98,7 +99,8 @@ def _close_unwanted(task: asyncio.Task[socket.socket]) -> None:
 
 
 def _failed(server: ServerSettings, errors: Sequence[OSError]) -> ConnectFailed:
-    why = "; ".join(dict.fromkeys(error.strerror or str(error) for error in errors))
+    # asyncio puts the address in place of the reason.
+    why = "; ".join(dict.fromkeys(os.strerror(error.errno).lower() if error.errno else str(error) for error in errors))
     return ConnectFailed(
         f"{server.address} took no connection: {why or 'it has no address'}",
         code=ErrorCode.CONNECT_FAILED,

@@ -21,8 +21,8 @@ class Dialogue:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing can be said any more: the connection is gone, or the server said goodbye."""
-        return self.stream.is_lost or self.protocol.farewell is not None
+        """Whether nothing should be said any more: the connection is gone, or the server said goodbye or nonsense."""
+        return self.stream.is_lost or self.protocol.farewell is not None or self.protocol.unasked is not None
 
     def write(self, *commands: Command) -> None:
         """Send a command group in one write."""

@@ -24,13 +24,14 @@ class SmtpProtocol:
     """Pairs each reply with the command that it answers.
 
     `farewell` is the 421 with which the server ended the session. It answers every command still open, since no other
-    reply will come.
+    reply will come. `unasked` is a reply to nothing: after it no reply can be trusted to answer what comes next.
     """
 
     def __init__(self) -> None:
         self._parser = ReplyParser()
         self._expected: deque[_Expected] = deque()
         self.farewell: Reply | None = None
+        self.unasked: Reply | None = None
         self.replies = 0
 
     @property
@@ -54,10 +55,12 @@ class SmtpProtocol:
 
     def expect(self, phase: Phase, hear: Callable[[Reply], None]) -> None:
         """Queue a reply for which no command line is written: to the connection itself, to content."""
+        self._check_order()
         self._expected.append(_Expected(phase, hear))
 
     def send(self, *commands: Command) -> bytes:
         """Give the octets of a command group and queue its replies; a command that holds a line break is refused."""
+        self._check_order()
         group = b"".join([command.encode() for command in commands])
         for phase, _, hear in commands:
             self._expected.append(_Expected(phase, hear))
@@ -70,18 +73,24 @@ class SmtpProtocol:
             if reply.is_farewell:
                 self._part(reply)
                 return
-            if not self._expected:
-                raise SessionLost(
-                    f"the server says something that it was not asked: {str(reply)[:_SHOWN]!r}",
-                    code=ErrorCode.BAD_REPLY,
-                    transient=True,
-                )
-            self._expected[0].hear(reply)  # which may refuse it, and then `phase` tells where
-            self._expected.popleft()
+            if self._expected:
+                self._expected[0].hear(reply)  # which may refuse it, and then `phase` tells where
+                self._expected.popleft()
+            else:
+                self.unasked = reply
 
     def drop_received(self) -> None:
         """Forget what has come in clear text before a handshake, lest it be taken for what comes after it."""
         self._parser = ReplyParser()
+        self.unasked = None
+
+    def _check_order(self) -> None:
+        if self.unasked is not None:
+            raise SessionLost(
+                f"the server said something that it was not asked: {str(self.unasked)[:_SHOWN]!r}",
+                code=ErrorCode.BAD_REPLY,
+                transient=True,
+            )
 
     def _part(self, reply: Reply) -> None:
         self.farewell = reply

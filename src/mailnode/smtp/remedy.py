@@ -100,6 +100,12 @@ _REMEDIES = (
     ),
     _remedy(
         _ENVELOPE,
+        "",
+        r"\bSPF\b|\bDKIM\b|\bDMARC\b|5\.7\.2[3567]",
+        "The sender's domain must allow this server (SPF) and sign (DKIM): use a `from` of a domain that does.",
+    ),
+    _remedy(
+        _ENVELOPE,
         "530",
         r"starttls|tls",
         "The server takes mail over TLS only: set tlsOption to starttls.",
@@ -139,12 +145,6 @@ _REMEDIES = (
         "552 523",
         r"5\.3\.4|5\.2\.3|size|too (?:large|big)",
         "Send a smaller attachment, or a link to it.",
-    ),
-    _remedy(
-        _ENVELOPE,
-        "",
-        r"\bSPF\b|\bDKIM\b|\bDMARC\b|5\.7\.2[3567]",
-        "The sender's domain must allow this server (SPF) and sign (DKIM): use a `from` of a domain that does.",
     ),
     _remedy(
         _ANY,

@@ -47,16 +47,17 @@ class Stream(asyncio.Protocol):
         if self._lost is not None:
             raise ConnectionResetError(str(self._lost))
         self._received = b""
-        plain = self._transport
         try:
-            self._transport = await self._loop.start_tls(
-                plain, self, context, server_hostname=server_hostname, ssl_handshake_timeout=seconds
+            transport = await self._loop.start_tls(
+                self._transport, self, context, server_hostname=server_hostname, ssl_handshake_timeout=seconds
             )
         except BaseException:
-            plain.abort()
+            self.abort()
             raise
-        if self._transport is None:  # asyncio says so when the server hung up in mid-handshake
+        if transport is None:  # how asyncio says that the server hung up in mid-handshake
+            self.abort()
             raise ConnectionResetError("the server closed the connection in the TLS handshake")
+        self._transport = transport
 
     @property
     def tls_version(self) -> str:
@@ -137,6 +138,7 @@ class Stream(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once."""
+        self._lost = self._lost or _explain(None)
         if self._transport is not None:
             self._transport.abort()
 
@@ -157,7 +159,7 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remember why (asyncio calls this)."""
-        self._lost = _explain(exc)
+        self._lost = self._lost or _explain(exc)
         self._wake()
         if not self._closed.done():
             self._closed.set_result(None)

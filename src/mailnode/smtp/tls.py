@@ -25,14 +25,12 @@ _CODE_OCTETS = 3
 @lru_cache(maxsize=64)
 def client_context(ca: str | None) -> ssl.SSLContext:
     """Give a context that checks certificate and name, by `ca` (PEM text) or the system's store; TLS 1.2 or newer."""
+    if ca == "":  # which the ssl module takes for "no wish"
+        raise _no_certificate()
     try:
         context = ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError):
-        raise SettingsError(
-            "`ca` holds no certificate",
-            code=ErrorCode.BAD_SETTING,
-            hint="Give PEM text: -----BEGIN CERTIFICATE----- and so on.",
-        ).locate(key="ca") from None
+    except (ssl.SSLError, ValueError, TypeError):
+        raise _no_certificate() from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -45,7 +43,7 @@ async def start_tls(stream: Stream, server: ServerSettings) -> None:
         raise _bad_certificate(error, server) from None
     except (OSError, EOFError) as error:
         stream.abort()
-        if server.tls_option == "tls" and await _speaks_in_clear(server):
+        if server.tls_option == "tls" and not _is_alert(error) and await _speaks_in_clear(server):
             raise _tls_on_plain_port(server) from None
         raise TlsFailed(
             f"no TLS with {server.address}: {_words(error)}",
@@ -102,12 +100,25 @@ def _tls_on_plain_port(server: ServerSettings) -> TlsFailed:
     )
 
 
+def _no_certificate() -> SettingsError:
+    return SettingsError(
+        "`ca` holds no certificate",
+        code=ErrorCode.BAD_SETTING,
+        hint="Give PEM text: -----BEGIN CERTIFICATE----- and so on.",
+    ).locate(key="ca")
+
+
 def _bad_certificate(error: ssl.SSLCertVerificationError, server: ServerSettings) -> TlsFailed:
     return TlsFailed(
         f"the certificate of {server.address} can't be trusted: {error.verify_message.strip() or 'no reason given'}",
         code=ErrorCode.BAD_CERTIFICATE,
         hint=_CERTIFICATE_HINTS.get(error.verify_code, _OTHER_CERTIFICATE_HINT),
     )
+
+
+def _is_alert(error: Exception) -> bool:
+    """Whether the server answered in TLS, so that it can't be one of clear text."""
+    return isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
 
 
 def _words(error: Exception) -> str:

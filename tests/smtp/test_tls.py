@@ -1,0 +1,249 @@
+import asyncio
+import ssl
+
+import pytest
+import trustme
+
+from mailnode.errors import ErrorCode, SessionLost, SettingsError, TlsFailed
+from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.server import Deadlines
+from support.aiosmtp import submission
+from support.letters import letter
+from support.scripted_smtp import DROP, STALL, ScriptedServer
+from support.tls import ca_pem, server_context
+
+SOON = Deadlines(connect=5, tls=0.5, silence=0.3, greeting=0.3)
+
+
+async def send(server, tls_option, *, ca=None, host="127.0.0.1", **settings):
+    async with SmtpClient(host, server.port, tls_option=tls_option, ca=ca or ca_pem(), **settings) as client:
+        return await client.send(letter())
+
+
+class TestHandshake:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    async def test_implicit_tls_with_a_server_that_is_not_ours(self, host):
+        async with submission(tls=server_context(), implicit=True, login=False) as server:
+            outcome = await send(server, "tls", host=host)
+        assert outcome.tls_version == "TLSv1.3"
+        assert len(server.envelopes) == 1
+
+    async def test_starttls_with_a_server_that_is_not_ours(self):
+        async with submission(tls=server_context(), login=False) as server:
+            outcome = await send(server, "starttls")
+        assert outcome.tls_version == "TLSv1.3"
+        assert len(server.envelopes) == 1
+
+    async def test_a_session_over_tls_is_reused(self):
+        async with (
+            ScriptedServer(tls=server_context(), implicit_tls=True) as server,
+            SmtpClient("127.0.0.1", server.port, tls_option="tls", ca=ca_pem()) as client,
+        ):
+            for _ in range(3):
+                assert (await client.send(letter())).accepted
+        assert len(server.visits) == 1
+        assert server.visit.commands[-1] == "QUIT"
+
+    async def test_after_starttls_the_extensions_are_those_of_the_second_ehlo(self):
+        async with ScriptedServer(tls=server_context(), extensions=("SIZE 100",)) as server:
+            await send(server, "starttls", ehlo_name="client.example")
+        assert server.visit.commands[:4] == [
+            "EHLO client.example",
+            "STARTTLS",
+            "EHLO client.example",
+            "MAIL FROM:<ann@x.example> SIZE=19",
+        ]
+
+    async def test_tls_1_1_is_not_spoken(self):
+        context = server_context()
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
+        async with ScriptedServer(tls=context, implicit_tls=True) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "tls", deadlines=SOON)
+        assert caught.value.code == ErrorCode.TLS_FAILED
+
+
+class TestCertificates:
+    @pytest.mark.parametrize("tls_option", ["tls", "starttls"])
+    @pytest.mark.parametrize(
+        ("context", "hint"),
+        [
+            (lambda: server_context(expired=True), "expired"),
+            (lambda: server_context("mail.example.org"), "another"),
+            (lambda: server_context(issuer=trustme.CA()), "as `ca`"),
+        ],
+        ids=["expired", "wrong name", "unknown authority"],
+    )
+    async def test_a_bad_certificate_is_refused_and_explained(self, tls_option, context, hint):
+        async with ScriptedServer(tls=context(), implicit_tls=tls_option == "tls") as server:
+            with pytest.raises(TlsFailed, match="can't be trusted") as caught:
+                await send(server, tls_option)
+        assert (caught.value.code, caught.value.phase) == (ErrorCode.BAD_CERTIFICATE, "tls")
+        assert hint in caught.value.hint
+        assert not caught.value.transient
+        assert not any(visit.count("MAIL") for visit in server.visits)
+
+    async def test_the_systems_store_does_not_know_a_private_authority(self):
+        async with (
+            ScriptedServer(tls=server_context(), implicit_tls=True) as server,
+            SmtpClient("127.0.0.1", server.port) as client,
+        ):
+            with pytest.raises(TlsFailed) as caught:
+                await client.send(letter())
+        assert caught.value.code == ErrorCode.BAD_CERTIFICATE
+
+    async def test_a_wrong_host_name_is_refused_though_the_authority_is_known(self):
+        async with ScriptedServer(tls=server_context("127.0.0.1"), implicit_tls=True) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "tls", host="localhost")
+        assert "name" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        "ca", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "\u00fc"]
+    )
+    async def test_a_ca_that_is_none_is_a_bad_setting(self, ca):
+        async with (
+            ScriptedServer(tls=server_context(), implicit_tls=True) as server,
+            SmtpClient("127.0.0.1", server.port, ca=ca) as client,
+        ):
+            with pytest.raises(SettingsError) as caught:
+                await client.send(letter())
+        assert caught.value.key == "ca"
+
+
+class TestWrongMode:
+    async def test_tls_to_a_port_that_greets_in_clear_names_the_setting(self):
+        async with ScriptedServer() as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "tls")
+        assert caught.value.code == ErrorCode.TLS_ON_PLAIN_PORT
+        assert "set tlsOption to starttls" in caught.value.hint
+
+    @pytest.mark.parametrize("tls_option", ["none", "starttls"])
+    async def test_clear_text_to_a_port_that_wants_tls_names_the_setting(self, tls_option):
+        async with ScriptedServer(tls=server_context(), implicit_tls=True) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, tls_option, deadlines=SOON)
+        assert caught.value.code == ErrorCode.PLAIN_ON_TLS_PORT
+        assert "set tlsOption to tls" in caught.value.hint
+
+    async def test_a_port_that_answers_our_clear_text_with_a_tls_alert_is_found_out(self):
+        seen = []
+
+        async def visit(reader, writer):
+            """Be a TLS port that takes no clear text: first an alert, then, to a hello, a handshake."""
+            seen.append(writer)
+            if len(seen) == 1:
+                writer.write(b"\x15\x03\x01\x00\x02\x02\x0a\n")
+            else:
+                await writer.start_tls(server_context())
+            writer.close()
+
+        server = await asyncio.start_server(visit, "127.0.0.1", 0)
+        server.port = server.sockets[0].getsockname()[1]
+        async with server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "starttls")
+        assert caught.value.code == ErrorCode.PLAIN_ON_TLS_PORT
+
+    async def test_a_port_that_says_nothing_at_all_is_a_timeout(self):
+        async with ScriptedServer({"greeting": STALL}) as server:
+            with pytest.raises(SessionLost) as caught:
+                await send(server, "none", deadlines=SOON)
+        assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "greeting")
+
+    async def test_a_slow_greeting_is_waited_for_after_the_port_was_asked(self):
+        asked = asyncio.Event()
+        done = asyncio.Event()
+        visits = []
+
+        async def visit(reader, writer):
+            """Greet only when a second visitor has come, who says a TLS hello."""
+            visits.append(writer)
+            if len(visits) == 1:
+                await asked.wait()
+                writer.write(b"554 5.7.1 not today\r\n")
+                await reader.read()
+                done.set()
+            else:
+                asked.set()
+            writer.close()
+
+        server = await asyncio.start_server(visit, "127.0.0.1", 0)
+        server.port = server.sockets[0].getsockname()[1]
+        async with server:
+            with pytest.raises(Exception, match="not today"):
+                await send(server, "none", deadlines=Deadlines(silence=0.1))
+            await done.wait()
+
+    async def test_a_tls_server_that_hangs_up_is_no_clear_text_one(self):
+        async with ScriptedServer({"greeting": DROP}) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "tls", deadlines=SOON)
+        assert (caught.value.code, caught.value.transient) == (ErrorCode.TLS_FAILED, True)
+
+    async def test_a_handshake_that_stalls_ends(self):
+        async with ScriptedServer({"greeting": STALL}) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "tls", deadlines=SOON)
+        assert caught.value.code == ErrorCode.TLS_FAILED
+
+
+class TestStarttlsFailsClosed:
+    async def test_a_server_without_it_gets_no_mail(self):
+        async with ScriptedServer() as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "starttls")
+        assert caught.value.code == ErrorCode.STARTTLS_NOT_OFFERED
+        assert "tlsOption" in caught.value.hint
+        assert server.visit.commands[-1] == "QUIT"
+        assert server.visit.count("MAIL") == 0
+
+    async def test_no_helo_is_tried_where_starttls_is_needed(self):
+        async with ScriptedServer({"EHLO": "502 what?"}) as server:
+            with pytest.raises(Exception, match="502 what"):
+                await send(server, "starttls")
+        assert server.visit.count("HELO") == 0
+
+    @pytest.mark.parametrize(("code", "transient"), [("454", True), ("501", False)])
+    async def test_a_refusal_of_it_gets_no_mail(self, code, transient):
+        async with ScriptedServer({"STARTTLS": f"{code} 4.7.0 not now"}, tls=server_context()) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "starttls")
+        assert (caught.value.reply_code, caught.value.transient) == (int(code), transient)
+        assert server.visit.count("MAIL") == 0
+
+    async def test_replies_put_behind_the_220_are_dropped(self):
+        """An attacker between answers our second EHLO, in clear text, before the handshake (RFC 3207 6)."""
+        forged = "220 go on\n250-evil\n250 SIZE 1\n535 5.7.8 give up"
+        async with ScriptedServer({"STARTTLS": forged}, tls=server_context()) as server:
+            outcome = await send(server, "starttls")
+        assert outcome.accepted
+        assert outcome.tls_version == "TLSv1.3"
+
+    async def test_a_handshake_that_is_dropped_is_no_session_in_clear_text(self):
+        async with ScriptedServer({"STARTTLS": ("220 go on", DROP)}, tls=server_context()) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, "starttls")
+        assert caught.value.phase == "tls"
+        assert server.visit.commands[-1] == "STARTTLS"
+
+
+class TestCancelling:
+    @pytest.mark.parametrize("script", [{"greeting": STALL}, {"STARTTLS": ("220 go on", STALL)}, {"STARTTLS": STALL}])
+    async def test_a_handshake_that_is_cancelled_leaves_nothing_open(self, script):
+        mode = "tls" if "greeting" in script else "starttls"
+        async with (
+            ScriptedServer(script, tls=server_context()) as server,
+            SmtpClient("127.0.0.1", server.port, tls_option=mode, ca=ca_pem()) as client,
+        ):
+            sending = asyncio.create_task(client.send(letter()))
+            await server.reached(next(iter(script)))
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            await server.visit.ended.wait()
+            assert repr(client._pool) == "<SessionPool: 0 leased, 0 idle, 0 waiting>"

@@ -1,0 +1,81 @@
+"""A submission server that is not ours (aiosmtpd), with TLS and logins."""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ssl import SSLContext
+from typing import Any
+
+import scramp
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
+
+PASSWORDS = {"user": "pencil", "j\u00fcrg": "Gru\u00df, dich="}
+
+
+class Submission:
+    """Keeps what it is given, and lets people in by SCRAM-SHA-256 beside PLAIN and LOGIN."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.envelopes: list[Envelope] = []
+        self.mechanisms: list[str] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 -- its name there
+        self.envelopes.append(envelope)
+        return "250 2.0.0 kept"
+
+    async def auth_SCRAM__SHA__256(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
+        self.mechanisms.append("SCRAM-SHA-256")
+        mechanism = scramp.ScramMechanism("SCRAM-SHA-256")
+        scram = mechanism.make_server(lambda name: mechanism.make_auth_info(PASSWORDS[name], iteration_count=4096))
+        try:
+            scram.set_client_first(b64decode(args[1]).decode())
+            scram.set_client_final(await _challenge(server, scram.get_server_first()))
+        except (scramp.ScramException, KeyError):
+            return AuthResult(success=False, handled=False)
+        await _challenge(server, scram.get_server_final())
+        return AuthResult(success=True)
+
+    def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        self.mechanisms.append(mechanism)
+        expected = PASSWORDS.get(data.login.decode())
+        return AuthResult(success=expected is not None and expected.encode() == data.password, handled=False)
+
+
+async def _challenge(server: SMTP, text: str) -> str:
+    answer = await server.challenge_auth(text)
+    assert answer is not MISSING
+    return bytes(answer).decode()
+
+
+@asynccontextmanager
+async def submission(
+    *, tls: SSLContext | None = None, implicit: bool = False, without: tuple[str, ...] = (), login: bool = True
+) -> AsyncIterator[Submission]:
+    """Run one: STARTTLS required with `tls`, TLS from the first octet on if `implicit`, some mechanisms left out."""
+    keeper = Submission()
+    loop = asyncio.get_running_loop()
+
+    def protocol() -> SMTP:
+        starttls = None if implicit else tls
+        return SMTP(
+            keeper,
+            loop=loop,
+            hostname="submission.example",
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+            auth_required=login,
+            auth_require_tls=starttls is not None,
+            auth_exclude_mechanism=without,
+            authenticator=keeper.authenticate,
+        )
+
+    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls if implicit else None)
+    keeper.port = server.sockets[0].getsockname()[1]
+    try:
+        yield keeper
+    finally:
+        server.close()
+        await server.wait_closed()
