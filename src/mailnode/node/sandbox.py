@@ -25,28 +25,33 @@ MEMORY_PER_STATE_OCTET = 16
 STACK_OCTETS = 256 * 2**10
 THREAD_STACK_OCTETS = 8 * 2**20  # musl's default is smaller than what quickjs believes to have
 
-# What leaves is JSON text, because quickjs hands over strings only up to a NUL, and no lone surrogates.
-# The intrinsics are taken before any expression can touch them.
-_HARNESS = """(() => {
+# What leaves is JSON text, because quickjs hands over strings only up to a NUL, and no lone surrogates. Intrinsics are
+# taken before an expression can touch them. A door is compiled when it is first used: that is a third of a node's time.
+_DOOR = """(() => {
   "use strict";
-  const make = Function, print = String, {stringify} = JSON, {from, isArray} = Array, {isFinite} = Number;
+  const make = Function, print = String, stringify = JSON.stringify, from = Array.from, isArray = Array.isArray;
   const scalar = value => {
     const kind = value === null ? "null" : typeof value;
     if (kind === "string") return [kind, value];
-    return kind === "number" || kind === "boolean" || kind === "bigint" ? [kind, print(value)] : [kind, null];
+    return [kind, kind === "number" || kind === "boolean" || kind === "bigint" ? print(value) : null];
   };
-  const finite = (key, value) => {
-    if (typeof value === "number" && !isFinite(value)) throw new RangeError(value + " has no JSON form");
-    return value;
-  };
-  const doors = {
-    text: value => isArray(value) ? ["list", from(value, item => isArray(item) ? ["list", null] : scalar(item))] : scalar(value),
-    value: value => { const json = stringify(value, finite); return json === undefined ? scalar(value) : ["json", json]; },
-    truth: value => ["truth", !!value],
-  };
-  return (door, source, input, context) =>
-    stringify(doors[door](make("input", "context", '"use strict";return (\\n' + source + '\\n)')(input, context)));
-})()"""  # noqa: E501 -- JavaScript
+  const shape = %s;
+  return (source, input, context) =>
+    stringify(shape(make("input", "context", '"use strict";return (\\n' + source + '\\n)')(input, context)));
+})()"""
+_SHAPES: dict[Door, str] = {
+    "text": """value => isArray(value)
+      ? ["list", from(value, item => isArray(item) ? ["list", null] : scalar(item))]
+      : scalar(value)""",
+    "value": """value => {
+      const json = stringify(value, (key, inner) => {
+        if (typeof inner === "number" && inner - inner !== 0) throw new RangeError(inner + " has no JSON form");
+        return inner;
+      });
+      return json === undefined ? scalar(value) : ["json", json];
+    }""",
+    "truth": """value => ["truth", !!value]""",
+}
 
 
 class Sandbox:
@@ -56,7 +61,7 @@ class Sandbox:
         """Keep the state; the context is made with the first expression."""
         self._state = (input_json, context_json)
         self._context: Any = None
-        self._harness: Any = None
+        self._doors: dict[Door, Any] = {}
         self._busy = False
 
     def evaluate(self, expressions: Sequence[Expression], door: Door) -> list[str]:
@@ -77,29 +82,28 @@ class Sandbox:
 
     def discard(self) -> None:
         """Let the context go, in the thread that made it."""
-        self._context = self._harness = None
+        self._context = None
+        self._doors = {}
 
     def _evaluate(self, expression: Expression, door: Door) -> str:
         import quickjs
 
-        # A thread that was given up owns its context; `discard` may happen meanwhile, so hold on to it.
-        context, harness = self._context, self._harness
         try:
-            if context is None:
-                context, harness = self._context, self._harness = self._open(quickjs.Context())
-            state = [context.parse_json(json) for json in self._state]
-            result: str = harness(door, expression.source, *state)
+            # Held on to here: should this thread be given up, its context must die in it all the same.
+            context = self._context = self._context or self._open(quickjs.Context())
+            shape = self._doors[door] = self._doors.get(door) or context.eval(_DOOR % _SHAPES[door])
+            result: str = shape(expression.source, *map(context.parse_json, self._state))
         except quickjs.StackOverflow:
             raise _limit(expression, "recurses too deeply") from None
         except (quickjs.JSException, UnicodeError) as error:
             raise _translated(expression, str(error)) from None
         return result
 
-    def _open(self, context: Any) -> tuple[Any, Any]:
+    def _open(self, context: Any) -> Any:
         context.set_memory_limit(MEMORY_OCTETS + MEMORY_PER_STATE_OCTET * sum(map(len, self._state)))
         context.set_time_limit(CPU_SECONDS)
         context.set_max_stack_size(STACK_OCTETS)
-        return context, context.eval(_HARNESS)
+        return context
 
 
 def _limit(expression: Expression, what: str) -> ExpressionError:
