@@ -5,7 +5,7 @@ import pytest
 from mailnode.errors import ErrorCode, SessionLost, SettingsError, Unsendable, UsageError
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.server import Deadlines
-from support.letters import letter
+from support.letters import Letter, letter
 from support.scripted_smtp import DROP, LOCKSTEP, PAUSE, PIPELINING, RESET, STALL, ScriptedServer
 
 MAIL, RCPT, DATA = "MAIL FROM:<ann@x.example> SIZE=19\r\n", "RCPT TO:<bob@y.example>\r\n", "DATA\r\n"
@@ -314,7 +314,7 @@ class TestLostSessions:
         assert caught.value.outcome is None
 
     async def test_an_unread_source_leaves_no_half_mail(self):
-        class Broken(type(letter())):
+        class Broken(Letter):
             def blocks(self):
                 yield b"x" * 100 + b"\r\n"
                 yield b"y" * 100 + b"\r\n"

@@ -1,12 +1,13 @@
 import asyncio
 import errno
 import socket
+from typing import Any
 
 import pytest
 
 from mailnode.errors import ConnectFailed, ErrorCode
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.connect import connect
+from mailnode.smtp.connect import _interleave, connect
 from mailnode.smtp.server import Deadlines, ServerSettings
 from support.letters import letter
 from support.scripted_smtp import ScriptedServer
@@ -19,7 +20,7 @@ def at(host, port, **settings):
 @pytest.fixture
 def resolve(monkeypatch):
     """Let names resolve to what the test says; no resolver of this machine can be made to give several addresses."""
-    names = {}
+    names: dict[str, list[tuple[int, Any]]] = {}
 
     async def getaddrinfo(self, host, port, **_):
         return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in names[host]]
@@ -97,13 +98,9 @@ async def test_a_silent_address_is_overtaken_by_the_next_one(resolve, silent_por
             assert (await client.send(letter())).accepted
 
 
-async def test_addresses_of_both_families_take_turns(resolve, closed_port):
-    resolve["mail.example.org"] = [
-        (socket.AF_INET6, ("::1", closed_port, 0, 0)),
-        (socket.AF_INET, ("127.0.0.1", closed_port)),
-    ]
-    with pytest.raises(ConnectFailed):
-        await connect(at("mail.example.org", 25))
+def test_addresses_of_both_families_take_turns_and_the_resolvers_first_choice_is_first():
+    six, four = [(socket.AF_INET6, (f"::{n}", 25, 0, 0)) for n in (1, 2, 3)], [(socket.AF_INET, ("192.0.2.1", 25))]
+    assert _interleave([*six, *four]) == [six[0], four[0], six[1], six[2]]
 
 
 async def test_a_name_without_addresses_is_an_error(resolve):

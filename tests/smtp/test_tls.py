@@ -4,15 +4,22 @@ import ssl
 import pytest
 import trustme
 
-from mailnode.errors import ErrorCode, SessionLost, SettingsError, TlsFailed
+from mailnode.errors import ErrorCode, ServerRefused, SessionLost, SettingsError, TlsFailed
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.server import Deadlines
+from mailnode.smtp.server import Deadlines, TlsOption
 from support.aiosmtp import submission
 from support.letters import letter
 from support.scripted_smtp import DROP, STALL, ScriptedServer
 from support.tls import ca_pem, server_context
 
 SOON = Deadlines(connect=5, tls=0.5, silence=0.3, greeting=0.3)
+
+
+class At:
+    """Where a plain asyncio server listens."""
+
+    def __init__(self, server):
+        self.port = server.sockets[0].getsockname()[1]
 
 
 async def send(server, tls_option, *, ca=None, host="127.0.0.1", **settings):
@@ -143,10 +150,9 @@ class TestWrongMode:
             writer.close()
 
         server = await asyncio.start_server(visit, "127.0.0.1", 0)
-        server.port = server.sockets[0].getsockname()[1]
         async with server:
             with pytest.raises(TlsFailed) as caught:
-                await send(server, "starttls")
+                await send(At(server), "starttls")
         assert caught.value.code == ErrorCode.PLAIN_ON_TLS_PORT
 
     async def test_a_port_that_says_nothing_at_all_is_a_timeout(self):
@@ -173,10 +179,9 @@ class TestWrongMode:
             writer.close()
 
         server = await asyncio.start_server(visit, "127.0.0.1", 0)
-        server.port = server.sockets[0].getsockname()[1]
         async with server:
-            with pytest.raises(Exception, match="not today"):
-                await send(server, "none", deadlines=Deadlines(silence=0.1))
+            with pytest.raises(ServerRefused, match="not today"):
+                await send(At(server), "none", deadlines=Deadlines(silence=0.1))
             await done.wait()
 
     async def test_a_tls_server_that_hangs_up_is_no_clear_text_one(self):
@@ -204,7 +209,7 @@ class TestStarttlsFailsClosed:
 
     async def test_no_helo_is_tried_where_starttls_is_needed(self):
         async with ScriptedServer({"EHLO": "502 what?"}) as server:
-            with pytest.raises(Exception, match="502 what"):
+            with pytest.raises(ServerRefused, match="502 what"):
                 await send(server, "starttls")
         assert server.visit.count("HELO") == 0
 
@@ -235,7 +240,7 @@ class TestStarttlsFailsClosed:
 class TestCancelling:
     @pytest.mark.parametrize("script", [{"greeting": STALL}, {"STARTTLS": ("220 go on", STALL)}, {"STARTTLS": STALL}])
     async def test_a_handshake_that_is_cancelled_leaves_nothing_open(self, script):
-        mode = "tls" if "greeting" in script else "starttls"
+        mode: TlsOption = "tls" if "greeting" in script else "starttls"
         async with (
             ScriptedServer(script, tls=server_context()) as server,
             SmtpClient("127.0.0.1", server.port, tls_option=mode, ca=ca_pem()) as client,

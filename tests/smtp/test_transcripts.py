@@ -9,6 +9,7 @@ from mailnode.smtp.command import Command
 from mailnode.smtp.content import DotStuffer
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.protocol import SmtpProtocol
+from mailnode.smtp.reply import Reply
 from mailnode.smtp.transaction import Transaction
 from support.letters import letter
 
@@ -46,7 +47,7 @@ class Replay:
 
 def replay(path, split):
     play = Replay(path.read_text(), split)
-    heard = []
+    heard: list[Reply] = []
     play.protocol.expect("greeting", heard.append)
     play.hear()
     play.write(play.protocol.send(Command("ehlo", "EHLO client.example", heard.append)))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from socket import SO_LINGER, SOL_SOCKET
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 _STAGES = frozenset({"greeting", "content", "dot"})
 LEAK_SECONDS = 10
@@ -36,7 +36,7 @@ class Step(Enum):
 DROP, RESET, STALL, PAUSE = Step.DROP, Step.RESET, Step.STALL, Step.PAUSE
 Act = str | bytes | Step
 Action = Act | Sequence[Act]
-Script = Mapping[str, Action | list[Action]]
+Script = Mapping[str, Any]  # an Action or a list of them
 
 
 @dataclass
@@ -137,7 +137,7 @@ class ScriptedServer:
         return None
 
 
-def _as_list(action: Action | list[Action]) -> list[Action]:
+def _as_list(action: Any) -> list[Action]:
     return list(action) if isinstance(action, list) else [action]
 
 
