@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
-from mailnode.errors import ErrorCode, LoginFailed
+from mailnode.errors import ErrorCode, LoginFailed, SettingsError
 
 Mechanism = Generator[bytes | None, bytes, None]
 
@@ -34,11 +34,10 @@ class Login:
 
     def __post_init__(self) -> None:
         """Refuse what no mechanism can carry (RFC 4616 2)."""
-        if not self.username or "\0" in self.username + self.password:
-            raise LoginFailed(
-                "the user name is empty, or it or the password holds a NUL character",
-                hint="Give the user name and password as the provider shows them.",
-            )
+        if not self.username or "\0" in self.username:
+            raise _bad_login("username", "the user name is empty or holds a NUL character")
+        if "\0" in self.password:
+            raise _bad_login("password", "the password holds a NUL character")
 
 
 def plain(login: Login) -> Mechanism:
@@ -181,6 +180,10 @@ def _mixes_directions(text: str) -> bool:
         return False
     ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
     return not ends or any(stringprep.in_table_d2(character) for character in text)
+
+
+def _bad_login(key: str, what: str) -> SettingsError:
+    return SettingsError(what, code=ErrorCode.BAD_SETTING, hint="Give it as the provider shows it.").locate(key=key)
 
 
 def _not_trusted(what: str) -> LoginFailed:
