@@ -3,6 +3,7 @@ import pytest
 from mailnode.errors import ErrorCode, SessionLost
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.protocol import SmtpProtocol
+from mailnode.smtp.reply import Reply
 from mailnode.smtp.transaction import Transaction
 from support.letters import letter
 
@@ -31,6 +32,11 @@ def hold(*replies, together=False, pipelining=True, paths=PATHS):
 
 def statuses(transaction):
     return [recipient.status for recipient in transaction.judge().recipients]
+
+
+def answer_content(transaction, code):
+    transaction.is_dot_sent = True
+    transaction.hear_content(Reply(code, ("",)))
 
 
 OK = ("250 ok",) * 4
@@ -130,7 +136,15 @@ def test_a_421_without_pipelining_answers_what_was_not_asked_yet():
 @pytest.mark.parametrize("refusal", ["452 4.5.3 too many", "452 too many", "552 5.5.3 too many", "552 too many"])
 def test_too_many_recipients_go_in_a_next_transaction(refusal):
     transaction, _ = hold("250 ok", "250 ok", refusal, refusal, "354 go")
+    answer_content(transaction, 250)
     assert transaction.overflow == PATHS[1:]
+
+
+def test_nobody_follows_where_the_content_was_refused():
+    transaction, _ = hold("250 ok", "250 ok", "452 too many", "250 ok", "354 go")
+    answer_content(transaction, 554)
+    assert transaction.overflow == ()
+    assert statuses(transaction) == ["refused", "deferred", "refused"]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +152,7 @@ def test_too_many_recipients_go_in_a_next_transaction(refusal):
 )
 def test_a_full_mailbox_is_not_one_of_too_many(refusal):
     transaction, _ = hold("250 ok", "250 ok", refusal, "250 ok", "354 go")
+    answer_content(transaction, 250)
     assert transaction.overflow == ()
 
 

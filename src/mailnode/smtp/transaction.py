@@ -169,8 +169,11 @@ class Transaction:
 
     @property
     def overflow(self) -> tuple[str, ...]:
-        """The recipients that were only too many for this transaction; they go in a next one at once."""
-        if not self._has_accepted or self._together or self._mail_refused:
+        """The recipients that were only too many for this transaction; they go in a next one at once.
+
+        Where the server refused the content itself there is none: what it thinks of it is known.
+        """
+        if self._together or not self.is_complete:
             return ()
         return tuple(path for path, reply in zip(self._recipients, self._rcpt, strict=False) if _is_overflow(reply))
 
