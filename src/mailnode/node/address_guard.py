@@ -82,12 +82,12 @@ def _host(entry: str) -> str:
     import idna
 
     try:
-        host = entry.rstrip(".") if entry.isascii() else idna.encode(entry, uts46=True).decode()
+        host = entry.lower() if entry.isascii() else idna.encode(entry, uts46=True).decode()
     except idna.IDNAError:
         host = ""
-    if not _HOST.fullmatch(host.lower()):
+    if not _HOST.fullmatch(host := host.rstrip(".")):
         raise UsageError(
             f"{entry!r:.80} in {VARIABLE} is no host, address or network",
             hint="write names, addresses and networks, with commas between: files.internal, 10.1.2.3, 10.2.0.0/16",
         )
-    return host.lower()
+    return host

@@ -1,13 +1,14 @@
 """Where the octets of an attachment wait, counted: small ones in memory, large ones in a file without a name."""
 
 import io
+import os
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from mailnode.errors import AttachmentError, ErrorCode
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import WriteableBuffer
 
 MEGABYTE = 2**20
 # Up to here an attachment stays in memory.
@@ -55,13 +56,13 @@ class Spool:
     def _keep(self, octets: bytes) -> None:
         # Written on the event loop: 64 KiB into the page cache take less time than a hop to a thread.
         if self._file is None and self.size > MEMORY_OCTETS:
-            self._file = _NamelessFile(tempfile.TemporaryFile())  # noqa: SIM115 -- it lives on in `content()`
-            self._file.write(self._memory)
+            self._file = _NamelessFile()
+            self._file.append(self._memory)
             self._memory.clear()
         if self._file is None:
             self._memory += octets
         else:
-            self._file.write(octets)
+            self._file.append(octets)
 
     def content(self) -> bytes | BinaryIO:
         """Give what was taken; a file stands at its beginning and closes itself with its last user."""
@@ -72,10 +73,14 @@ class Spool:
 
 
 class _NamelessFile(io.RawIOBase):
-    """A temporary file that may be left to the garbage collector: a message is composed and read long after here."""
+    """A temporary file that may be left to the garbage collector: a message is composed and read long after here.
 
-    def __init__(self, file: io.BufferedRandom) -> None:
-        self._file = file
+    It holds a descriptor and no file object, whose own end would warn when a cycle is collected.
+    """
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryFile() as file:
+            self._descriptor = os.dup(file.fileno())
 
     def readable(self) -> bool:
         return True
@@ -83,15 +88,18 @@ class _NamelessFile(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def write(self, octets: "ReadableBuffer") -> int:
-        return self._file.write(octets)
+    def append(self, octets: bytes | bytearray) -> None:
+        view = memoryview(octets)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        return self._file.readinto(buffer)
+        return os.readv(self._descriptor, [buffer])
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        return os.lseek(self._descriptor, offset, whence)
 
     def close(self) -> None:
-        self._file.close()
+        if not self.closed:
+            os.close(self._descriptor)
         super().close()

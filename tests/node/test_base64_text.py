@@ -1,0 +1,64 @@
+import base64
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailnode.errors import AttachmentError, ErrorCode
+from mailnode.node.base64_text import decode_base64
+
+
+def decode(text: str, limit: int = 100) -> bytes:
+    return decode_base64(text, name="logo.png", limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [("", b""), ("aGk=", b"hi"), (" aG\r\nk=\n", b"hi"), ("+/+/", b"\xfb\xff\xbf"), ("QUJD", b"ABC")],
+)
+def test_base64_is_decoded_with_white_space_anywhere(text: str, octets: bytes) -> None:
+    assert decode(text) == octets
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("aG!k", "'!' at character 3", "give the Base64 text alone"),
+        ("\naGk_", "'_' at character 5", "write + for - and / for _"),
+        ("ключ", "'к' at character 1", "alone"),
+        ("aGk=\x00", "'\\x00' at character 5", "alone"),
+        ("data:image/png;base64,aGk=", "':' at character 5", "use an attachment of type url"),
+        ("aGk", "ends at character 3 with 0 padding signs instead of 1", "= signs"),
+        ("aG =\n", "ends at character 4 with 1 padding signs instead of 2", "= signs"),
+        ("aGk==", "ends at character 5 with 2 padding signs instead of 1", "= signs"),
+        ("aGkx====", "ends at character 8 with 4 padding signs instead of 0", "= signs"),
+        ("====", "ends at character 4 with 4 padding signs instead of 0", "= signs"),
+        ("aGkxa", "ends in mid-octet at character 5", "cut off"),
+        ("a===", "ends in mid-octet at character 4", "cut off"),
+        ("aGk=aGk=", "more follows the padding at character 5", "join"),
+        ("a=Gk", "more follows the padding at character 3", "join"),
+    ],
+)
+def test_broken_base64_is_refused_with_the_position(text: str, message: str, hint: str) -> None:
+    with pytest.raises(AttachmentError) as caught:
+        decode(text)
+    assert caught.value.code is ErrorCode.BAD_BASE64
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_the_limit_counts_decoded_octets() -> None:
+    assert len(decode(base64.b64encode(bytes(100)).decode())) == 100
+    with pytest.raises(AttachmentError, match=r"'logo.png' has 101 octets") as caught:
+        decode(base64.b64encode(bytes(101)).decode())
+    assert caught.value.code is ErrorCode.ATTACHMENT_TOO_LARGE
+
+
+@given(st.text(alphabet="QUJD+/= \n-_ö", max_size=20))
+@settings(max_examples=100)
+def test_what_is_taken_is_what_a_strict_decoder_takes(text: str) -> None:
+    try:
+        octets = decode(text)
+    except AttachmentError:
+        return
+    assert octets == base64.b64decode("".join(text.split()), validate=True)

@@ -1,0 +1,76 @@
+import pytest
+
+from mailnode.errors import AttachmentError, ErrorCode
+from mailnode.node.media_type import by_filename, charset_of, check_media_type, is_media_type
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text/plain",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "image/svg+xml",
+        "text/csv; charset=utf-8",
+        'text/csv;charset="utf-8" ; header=present',
+        'a/b; c="d \\" e"',
+        "message/rfc822",
+    ],
+)
+def test_a_media_type_is_one(text: str) -> None:
+    assert check_media_type(f" {text} ") == text
+
+
+def test_none_given_stays_none() -> None:
+    assert check_media_type("  ") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pdf",
+        "text/",
+        "/plain",
+        "text/plain;",
+        "text/plain; charset",
+        "text/plain; charset=",
+        "text/pl ain",
+        "text/plain\r\nBcc: x",
+        "text/plain;\r\n charset=utf-8",
+        'text/plain; a="b\nc"',
+        'text/plain; a="b',
+        "text/plän",
+        "multipart/mixed; boundary=x",
+        "Multipart/alternative",
+        "text/" + "x" * 300,
+    ],
+)
+def test_what_is_no_media_type_is_refused(text: str) -> None:
+    assert not is_media_type(text)
+    with pytest.raises(AttachmentError, match="no media type") as caught:
+        check_media_type(text)
+    assert caught.value.code is ErrorCode.BAD_SETTING
+
+
+@pytest.mark.parametrize(
+    ("media_type", "charset"),
+    [("text/a", ""), ("text/a; charset=x", "x"), ('text/a;b=c;CharSet="x y"', "x"), ("text/a; xcharset=y", "")],
+)
+def test_the_charset_is_found(media_type: str, charset: str) -> None:
+    assert charset_of(media_type) == charset
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.txt", "text/plain"),
+        ("a.PDF", "application/pdf"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.tar.bz2", "application/octet-stream"),
+        ("data:a,b.csv", "text/csv"),
+        ("http://x.csv", "text/csv"),
+        ("a", ""),
+        ("", ""),
+    ],
+)
+def test_a_file_name_tells_its_type(name: str, media_type: str) -> None:
+    assert by_filename(name) == media_type
