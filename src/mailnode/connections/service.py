@@ -1,0 +1,98 @@
+"""Email services that are known by name: where each is reached, from our table in services.toml."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.smtp.server import TlsOption
+
+_SHOWN = 60
+_IGNORED = str.maketrans("", "", " -_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """An email service.
+
+    `ports` has one port for each TLS mode that the service speaks. `note` says what an account needs before it can
+    send; `dead` is empty, or a warning that mail will hardly go this way any more.
+    """
+
+    name: str
+    host: str
+    ports: Mapping[TlsOption, int]
+    aliases: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    note: str = ""
+    dead: str = ""
+
+    def port_for(self, tls_option: TlsOption | None = None) -> tuple[TlsOption, int]:
+        """Give a TLS mode and its port; without a wish the best mode that the service has.
+
+        Raises:
+            ConnectionsError: the service lacks this mode; `key` is `tlsOption`.
+        """
+        modes: tuple[TlsOption, ...] = tuple(mode for mode in get_args(TlsOption) if mode in self.ports)
+        if tls_option is None:
+            tls_option = modes[0]
+        if tls_option not in modes:
+            has = " and ".join(f"{mode} (port {self.ports[mode]})" for mode in modes)
+            raise ConnectionsError(
+                f"{self.name} has no tlsOption {str(tls_option)[:_SHOWN]!r}; it has {has}",
+                hint=f"set tlsOption to {' or '.join(modes)}, or leave it out",
+            ).locate(key="tlsOption")
+        return tls_option, self.ports[tls_option]
+
+
+def find_service(name: str) -> Service:
+    """Find a service by its name, an alias, a domain of its mailboxes, or an address there, in any case.
+
+    Raises:
+        ConnectionsError: there is none; the hint names those that are spelt nearly so.
+    """
+    index = _index()
+    key = _key(name.rpartition("@")[2])
+    if key in index:
+        return index[key]
+    near = {index[match].name: None for match in difflib.get_close_matches(key[:_SHOWN], index, n=5, cutoff=0.7)}
+    raise ConnectionsError(
+        f"there is no email service {name[:_SHOWN]!r}",
+        code=ErrorCode.UNKNOWN_SERVICE,
+        hint=(f"did you mean {' or '.join(list(near)[:3])}? " if near else "")
+        + "`mailnode services` lists them; any other server is given by its host",
+    )
+
+
+@cache
+def services() -> tuple[Service, ...]:
+    """Give all services, by name."""
+    with Path(__file__).with_name("services.toml").open("rb") as file:
+        entries = tomllib.load(file)["service"]
+    return tuple(
+        Service(
+            name=entry["name"],
+            host=entry["host"],
+            ports=entry["ports"],
+            aliases=tuple(entry.get("aliases", ())),
+            domains=tuple(entry.get("domains", ())),
+            note=entry.get("note", ""),
+            dead=entry.get("dead", ""),
+        )
+        for entry in entries
+    )
+
+
+@cache
+def _index() -> dict[str, Service]:
+    return {
+        _key(word): service for service in services() for word in (service.name, *service.aliases, *service.domains)
+    }
+
+
+def _key(word: str) -> str:
+    return word.casefold().translate(_IGNORED)
