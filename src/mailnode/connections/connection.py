@@ -1,0 +1,101 @@
+"""A connection: as whom mail is sent, where its secrets may go, and to whom it may write."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from mailnode.connections.place import host_key, recipient_key
+from mailnode.connections.service import find_service
+from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.smtp.server import TlsOption
+
+ConnectionType = Literal["basic"]
+
+
+@dataclass(frozen=True, slots=True)
+class DkimSettings:
+    """What mail of a connection is signed with; `private_key` is PEM text."""
+
+    domain: str
+    selector: str
+    private_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A named connection at one of its revisions, with its secrets (which its repr leaves out).
+
+    Exactly one of `service` and `hosts` is given: it says where the secrets may go. No `allowed_recipients`
+    means all.
+    """
+
+    id: str
+    name: str
+    type: ConnectionType
+    revision: int
+    service: str | None = None
+    hosts: tuple[str, ...] = ()
+    username: str
+    password: str = field(repr=False)
+    from_: str | None = None
+    tls_option: TlsOption | None = None
+    allow_plaintext_auth: bool = False
+    allowed_recipients: tuple[str, ...] = ()
+    redirect_all_to: str | None = None
+    dkim: DkimSettings | None = None
+
+    @classmethod
+    def from_fields(cls, id: str, name: str, revision: int, fields: Mapping[str, Any]) -> Self:  # noqa: A002
+        """Make a connection of fields that `mailnode.connections.fields` has checked."""
+        dkim = fields.get("dkim")
+        return cls(
+            id=id,
+            name=name,
+            type="basic",
+            revision=revision,
+            service=fields.get("service"),
+            hosts=tuple(fields.get("hosts", ())),
+            username=fields["username"],
+            password=fields["password"],
+            from_=fields.get("from"),
+            tls_option=fields.get("tlsOption"),
+            allow_plaintext_auth=fields.get("allowPlaintextAuth", False),
+            allowed_recipients=tuple(fields.get("allowedRecipients", ())),
+            redirect_all_to=fields.get("redirectAllTo"),
+            dkim=DkimSettings(dkim["domain"], dkim["selector"], dkim["privateKey"]) if dkim else None,
+        )
+
+    def check_host(self, host: str) -> None:
+        """See to it that the secrets may go to this host.
+
+        Raises:
+            ConnectionsError: they may not.
+        """
+        own = (find_service(self.service).host,) if self.service else self.hosts
+        if host_key(host) not in {host_key(name) for name in own}:
+            raise ConnectionsError(
+                f"the connection {self.name!r} is for {self.service or ', '.join(own)}, not for {host!r:.80}",
+                code=ErrorCode.CONNECTION_NOT_FOR_HOST,
+                hint="use a connection of that server, or change this one's service or hosts, with its secrets",
+            )
+
+    def check_recipients(self, addr_specs: Iterable[str]) -> None:
+        """See to it that the connection may write to all of these.
+
+        An entry of `allowedRecipients` is an address, or a domain (`example.org` or `@example.org`) without its
+        subdomains; both are compared without regard to case.
+
+        Raises:
+            ConnectionsError: it may not; the first such address is named.
+        """
+        if not self.allowed_recipients:
+            return
+        allowed = {recipient_key(entry) for entry in self.allowed_recipients}
+        for addr_spec in addr_specs:
+            key = recipient_key(addr_spec)
+            if key not in allowed and ("", key[1]) not in allowed:
+                raise ConnectionsError(
+                    f"the connection {self.name!r} may not write to {addr_spec!r:.80}",
+                    code=ErrorCode.RECIPIENT_NOT_ALLOWED,
+                    hint="add the address or its domain to the connection's allowedRecipients, or use another one",
+                )

@@ -1,0 +1,213 @@
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailnode.connections.fields import check_fields
+from mailnode.errors import ConnectionsError, ErrorCode
+
+MINIMAL = {"service": "gmail", "username": "shop@gmail.com", "password": "hunter2"}
+
+
+def pem(key):
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+ED25519 = pem(ed25519.Ed25519PrivateKey.generate())
+RSA = pem(rsa.generate_private_key(65537, 2048))
+
+
+def refusal(**fields):
+    with pytest.raises(ConnectionsError) as caught:
+        check_fields("basic", {**MINIMAL, **fields})
+    assert caught.value.hint
+    return caught.value
+
+
+def on_hosts(*hosts, **fields):
+    return {**MINIMAL, "service": None, "hosts": list(hosts), **fields}
+
+
+def test_a_service_gets_its_proper_name():
+    assert check_fields("basic", MINIMAL) == {**MINIMAL, "service": "Gmail"}
+
+
+def test_hosts_are_kept_in_one_spelling_and_once():
+    hosts = on_hosts("Mail.Example.ORG.", "mail.example.org", "bücher.example", "0:0::1", "[::1]", "127.0.0.1")
+    assert check_fields("basic", hosts)["hosts"] == ["mail.example.org", "xn--bcher-kva.example", "::1", "127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "*.example.org",
+        "mail.example.org:587",
+        "smtp://mail.example.org",
+        "a b",
+        "",
+        ".",
+        "-a.example",
+        "a/b",
+        "x" * 300,
+    ],
+)
+def test_what_is_no_host_name_is_refused(host):
+    error = refusal(service=None, hosts=["ok.example", host])
+    assert error.key == "hosts[1]"
+    assert len(error.message) < 120
+
+
+def test_service_or_hosts_is_needed_and_not_both():
+    assert "both" in refusal(hosts=["mail.example.org"]).message
+    assert "neither" in refusal(service=None).message
+
+
+@pytest.mark.parametrize(("key", "near"), [("pasword", "password"), ("user", "username"), ("tlsoption", "tlsOption")])
+def test_an_unknown_field_is_an_error_that_names_the_near_one(key, near):
+    error = refusal(**{key: "x"})
+    assert (error.code, error.key) == (ErrorCode.UNKNOWN_KEY, key)
+    assert near in error.hint
+
+
+@pytest.mark.parametrize("key", ["rateLimit", "proxy", "clientId", "\x00", "k" * 10_000])
+def test_a_field_that_does_not_exist_is_an_error(key):
+    assert refusal(**{key: "x"}).code is ErrorCode.UNKNOWN_KEY
+
+
+@pytest.mark.parametrize("key", ["username", "password"])
+@pytest.mark.parametrize("given", [True, False])
+def test_username_and_password_must_be_given(key, given):
+    fields = {**MINIMAL, key: None} if given else {k: v for k, v in MINIMAL.items() if k != key}
+    with pytest.raises(ConnectionsError) as caught:
+        check_fields("basic", fields)
+    assert (caught.value.code, caught.value.key) == (ErrorCode.MISSING_SETTING, key)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("service", 5),
+        ("service", "gmial"),
+        ("hosts", "mail.example.org"),
+        ("hosts", []),
+        ("username", ""),
+        ("username", "a\r\nb"),
+        ("username", ["a"]),
+        ("username", "\ud800"),
+        ("password", ""),
+        ("password", 12345),
+        ("password", "a\0b"),
+        ("password", "\udfff"),
+        ("from", "nobody"),
+        ("from", "a@example.org, b@example.org"),
+        ("from", "a@example.org\r\nBcc: b@example.org"),
+        ("from", 1),
+        ("tlsOption", "TLS"),
+        ("tlsOption", True),
+        ("tlsOption", ["tls"]),
+        ("allowPlaintextAuth", "true"),
+        ("allowPlaintextAuth", 1),
+        ("allowedRecipients", "example.org"),
+        ("redirectAllTo", "nobody"),
+        ("dkim", "d"),
+        ("dkim", []),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_its_field(key, value):
+    error = refusal(**{key: value})
+    assert error.key == key
+    assert len(error.message) < 150
+
+
+@pytest.mark.parametrize("entry", ["jane@", "@*.org", "a b@example.org", "", 5, None, "example.org:25"])
+def test_a_wrong_recipient_is_named_by_its_place(entry):
+    assert refusal(allowedRecipients=["ok@example.org", entry]).key == "allowedRecipients[1]"
+
+
+def test_recipients_are_addresses_or_domains():
+    fields = check_fields(
+        "basic", {**MINIMAL, "allowedRecipients": ["Jane@Example.org", "@Example.net", "example.net"]}
+    )
+    assert [entry.lower() for entry in fields["allowedRecipients"]] == ["jane@example.org", "@example.net"]
+
+
+def test_from_keeps_its_name_and_redirect_all_to_is_an_address_only():
+    fields = {**MINIMAL, "from": "Shop <shop@example.com>", "redirectAllTo": "Test <test@example.com>"}
+    checked = check_fields("basic", fields)
+    assert (checked["from"], checked["redirectAllTo"]) == ("Shop <shop@example.com>", "test@example.com")
+
+
+def test_a_tls_option_that_the_service_lacks_is_an_error_that_names_those_it_has():
+    error = refusal(service="office365", tlsOption="tls")
+    assert error.key == "tlsOption"
+    assert "it has starttls (port 587)" in error.message
+
+
+@pytest.mark.parametrize("option", ["tls", "starttls", "none"])
+def test_hosts_take_any_tls_option(option):
+    assert check_fields("basic", on_hosts("mail.example.org", tlsOption=option))["tlsOption"] == option
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_plaintext_login_is_allowed_or_not(allow):
+    assert check_fields("basic", {**MINIMAL, "allowPlaintextAuth": allow})["allowPlaintextAuth"] is allow
+
+
+@pytest.mark.parametrize("key", [ED25519, RSA])
+def test_a_dkim_key_that_can_sign_is_taken(key):
+    dkim = {"domain": "example.org", "selector": "s1", "privateKey": key}
+    assert check_fields("basic", {**MINIMAL, "dkim": dkim})["dkim"]["domain"] == "example.org"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"privateKey": "-----BEGIN PRIVATE KEY-----\nsecretsecretsecret\n-----END PRIVATE KEY-----"}, "dkim"),
+        ({"privateKey": None}, "dkim.privateKey"),
+        ({"selector": 5}, "dkim.selector"),
+        ({"domain": "exa mple.org"}, "dkim"),
+        ({"keySelector": "s1"}, "dkim.keySelector"),
+    ],
+)
+def test_a_dkim_setting_that_can_not_sign_is_refused_without_showing_the_key(changes, key):
+    error = refusal(dkim={"domain": "example.org", "selector": "s1", "privateKey": ED25519, **changes})
+    assert error.key == key
+    assert "secretsecret" not in repr(error) + error.hint
+    assert ED25519.splitlines()[1] not in repr(error) + error.hint
+
+
+@pytest.mark.parametrize("key", ["password", "dkim"])
+@pytest.mark.parametrize("value", [["canary"], b"canary", "canary\0", {"privateKey": "canary"}])
+def test_no_error_shows_a_secret(key, value):
+    error = refusal(**{key: value})
+    assert "canary" not in f"{error!r}{error}{error.hint}"
+
+
+def test_an_unknown_type_is_an_error_that_names_the_known_ones():
+    with pytest.raises(ConnectionsError) as caught:
+        check_fields("oauth2", MINIMAL)
+    assert caught.value.key == "type"
+    assert "basic" in caught.value.hint
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+keys = st.sampled_from(["service", "hosts", "username", "password", "from", "tlsOption", "allowedRecipients", "dkim"])
+
+
+@given(st.dictionaries(keys | st.text(max_size=10), json_values, max_size=4))
+def test_any_json_is_taken_or_refused_as_ours(fields):
+    try:
+        check_fields("basic", {**MINIMAL, **fields})
+    except ConnectionsError as error:
+        assert error.key or "''" in error.message  # noqa: PT017 -- most are refused, not all
+
+
+def test_what_was_checked_passes_again_unchanged():
+    fields = on_hosts("Mail.Example.org", allowedRecipients=["example.org"], redirectAllTo="T <t@example.org>")
+    once = check_fields("basic", fields)
+    assert check_fields("basic", once) == once
