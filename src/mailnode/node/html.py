@@ -1,0 +1,164 @@
+"""HTML content with values in it: escaped, with safe links, and its style sheets inlined for mail readers."""
+
+import html
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mailnode.node.expression import Evaluator
+from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, parse_html
+from mailnode.node.printing import Printed
+from mailnode.node.template import Template
+
+if TYPE_CHECKING:
+    from css_inline import CSSInliner
+
+_URL_ATTRIBUTES = frozenset(
+    {"href", "src", "xlink:href", "action", "formaction", "background", "poster", "srcset", "cite", "data", "longdesc"}
+)
+_SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
+_CODE_SCHEMES = frozenset({"javascript", "vbscript", "data"})
+
+# What browsers drop within a URL (URL standard 4.4), and what a reader would not see.
+_UNSEEN = re.compile(r"[\0-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+")
+_SCHEME = re.compile(r"([^/?#:\\]*):")
+_LITERAL_SCHEME = re.compile(r"[\s\"'/](href|src)\s*=\s*[\"']?\s*([a-z][a-z0-9+.-]*):(image/)?", re.IGNORECASE)
+_CSS_BEYOND_A_VALUE = re.compile(r"[;{}\\<@]|/\*|(?:url|expression|image)\s*\(", re.IGNORECASE)
+
+_STYLE_SHEET = re.compile(r"<style[\s>]", re.IGNORECASE)
+_DOCUMENT = re.compile(r"<(?:!doctype|html|head|body)[\s>]", re.IGNORECASE)
+_INLINED = re.compile(r"(.*?)<html><head>(.*?)</head><body>(.*)</body></html>\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RenderedHtml:
+    """HTML ready for composing, and what its author should know about it."""
+
+    html: str
+    warnings: tuple[str, ...]
+
+
+async def render_html(content: str | Markup, evaluator: Evaluator) -> RenderedHtml:
+    """Fill in the expressions of HTML content and inline its style sheets.
+
+    `{{ }}` is escaped, `{{{ }}}` is not. A link whose scheme comes from an expression and is not http, https, mailto,
+    tel or cid (or `data:image/` in src) is emptied, with a warning; so is a style with more than a value in it.
+
+    Raises:
+        ExpressionError: as `parse_html` and `Evaluator.pieces`.
+    """
+    markup = parse_html(content) if isinstance(content, str) else content
+    filling = _Filling(markup, await evaluator.pieces(Template(markup.expressions)))
+    filled, warnings = filling.filled()
+    inlined, more = _inline_style_sheets(filled)
+    return RenderedHtml(inlined, (*_literal_schemes(markup), *warnings, *more))
+
+
+def markdown_to_html(text: str) -> str:
+    """HTML of CommonMark text with tables; HTML in the text stays text, and links with code in them too."""
+    from markdown_it import MarkdownIt
+
+    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return rendered
+
+
+class _Filling:
+    """Puts values in the places of their marks."""
+
+    def __init__(self, markup: Markup, values: list[str | Printed]) -> None:
+        self._markup = markup
+        self._values = [value for value in values if isinstance(value, Printed)]
+        self._warnings: list[str] = []
+
+    def filled(self) -> tuple[str, list[str]]:
+        pieces: list[str] = []
+        position = 0
+        for attribute in self._markup.attributes:
+            pieces.append(self._fill(self._markup.marked[position : attribute.start]))
+            pieces.append(self._attribute(attribute))
+            position = attribute.end
+        pieces.append(self._fill(self._markup.marked[position:]))
+        return "".join(pieces), self._warnings
+
+    def _fill(self, marked: str) -> str:
+        return MARK.sub(lambda mark: self._markup_of(int(mark[1])), marked)
+
+    def _markup_of(self, number: int) -> str:
+        value = self._values[number]
+        text = value.text.replace("\0", "\ufffd")
+        return text if value.expression.raw else html.escape(text)
+
+    def _attribute(self, attribute: Attribute) -> str:
+        marked = self._markup.marked[attribute.start : attribute.end]
+        literals, numbers = MARK.split(marked)[::2], [int(mark) for mark in MARK.findall(marked)]
+        values = [self._values[number].text for number in numbers]
+        if attribute.name in _URL_ATTRIBUTES:
+            reason = _unsafe_url(attribute.name, [decode_entities(literal) for literal in literals], values)
+        elif attribute.name == "style" and any(map(_CSS_BEYOND_A_VALUE.search, values)):
+            reason = "more than one value of a style"
+        else:
+            reason = ""
+        if not reason:
+            return self._fill(marked)
+        self._warnings.append(f"{attribute.name} was emptied: {self._values[numbers[0]].expression} brings {reason}")
+        return ""
+
+
+def _unsafe_url(name: str, literals: list[str], values: list[str]) -> str:
+    """Why a URL made of literals and values between them can't be linked to; empty when it can."""
+    url = literals[0] + "".join(value + literal for value, literal in zip(values, literals[1:], strict=True))
+    if name == "srcset":
+        return next(filter(None, (_unsafe_scheme(name, part) for part in url.split(","))), "")
+    written = _scheme(literals[0])
+    # A scheme that the author wrote is the author's choice, unless the value would be code in it.
+    if written is not None and written not in _CODE_SCHEMES:
+        return ""
+    return _unsafe_scheme(name, url)
+
+
+def _unsafe_scheme(name: str, url: str) -> str:
+    # A reader that decodes entities once too often must not find another scheme than we do.
+    for seen in (url, decode_entities(url), decode_entities(decode_entities(url))):
+        scheme = _scheme(seen)
+        if scheme is None or scheme in _SCHEMES:
+            continue
+        if not (name == "src" and _UNSEEN.sub("", seen).lower().startswith("data:image/")):
+            return f"the scheme {scheme!a:.30}"
+    return ""
+
+
+def _scheme(url: str) -> str | None:
+    found = _SCHEME.match(_UNSEEN.sub("", url))
+    return found[1].lower() if found else None
+
+
+def _literal_schemes(markup: Markup) -> list[str]:
+    """A warning for each scheme of the author's own that mail readers are unlikely to follow."""
+    return [
+        f"{name.lower()} has the scheme {scheme.lower()}, which mail readers may not follow"
+        for name, scheme, image in _LITERAL_SCHEME.findall(markup.marked)
+        if scheme.lower() not in _SCHEMES and not (image and (name.lower(), scheme.lower()) == ("src", "data"))
+    ]
+
+
+def _inline_style_sheets(content: str) -> tuple[str, list[str]]:
+    """Move the rules of <style> into style attributes; rules with @, which have no other place, stay in <style>."""
+    if not _STYLE_SHEET.search(content):
+        return content, []
+    from css_inline import InlineError
+
+    try:
+        inlined = _inliner().inline(content)
+    except InlineError as error:
+        return content, [f"the style sheet was not inlined: {error}"]
+    # inline() makes a document of everything; inline_fragment() would lose the @-rules.
+    fragment = None if _DOCUMENT.search(content) else _INLINED.fullmatch(inlined)
+    return "".join(fragment.groups()) if fragment else inlined, []
+
+
+@cache
+def _inliner() -> "CSSInliner":
+    from css_inline import CSSInliner
+
+    return CSSInliner(keep_at_rules=True, keep_link_tags=True, load_remote_stylesheets=False)

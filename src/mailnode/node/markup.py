@@ -1,0 +1,206 @@
+"""Where expressions stand in HTML content: in text, in an attribute, or where none may stand.
+
+Tags and attributes are cut as the HTML standard's tokenizer cuts them (13.2.5), with every expression one opaque mark.
+Elements are not balanced, and time is linear in the content.
+"""
+
+import html
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from mailnode.errors import ExpressionError
+from mailnode.node.template import Expression, expression_end, make_expression
+
+MARK = re.compile(r"\0(\d+)\0")
+
+# A downlevel-hidden comment, <!--[if mso]>, is markup to the readers it is meant for; what stands in any other is not
+# evaluated.
+_COMMENT = r"<!--(?!\[if\b)(?:>|->|.*?(?:--!?>|\Z))"
+_OPENING = re.compile(rf"(?P<braces>\{{\{{\{{?)|{_COMMENT}", re.DOTALL | re.IGNORECASE)
+_MARKUP = re.compile(
+    rf"<!--\[if\b[^\]>]*\]> | {_COMMENT} | (?P<declaration><[!?][^>]*>?) | </?(?P<tag>[A-Za-z\0][^\s/>]*)",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(
+    r"""[\s/]*+ (?P<name>[^\s/>][^\s/>=]*+)
+        (?:\s*+ = \s*+ (?:"(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<bare>[^\s>"'][^\s>]*)?))?""",
+    re.VERBOSE,
+)
+_RAW_TEXT_END = {name: re.compile(rf"</{name}|\Z", re.IGNORECASE) for name in ("script", "style")}
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_LEADING_ZEROS = re.compile(r"&#0+(?=[0-9])")
+_MANY_DIGITS = re.compile(r"&#[0-9]{8,}")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--")
+_CUT_BRACES = re.compile(r"\{(?:</?[A-Za-z][^<>]*>)+\{")
+_STRING = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `(?:[^`\\]|\\.)*` """, re.VERBOSE | re.DOTALL)
+
+_CUT_HINT = "take the formatting out of the expression and set it around the braces; less-than is written &lt;"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A quoted attribute value with expressions in it: `marked[start:end]`."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Markup:
+    """HTML content whose expressions are marks, their numbers between NULs, and the attributes that hold some."""
+
+    marked: str
+    expressions: tuple[Expression, ...]
+    attributes: tuple[Attribute, ...]
+
+
+def parse_html(content: str) -> Markup:
+    """Find the expressions of HTML content and where they stand.
+
+    Entities inside the braces are decoded, as an editor stores `&amp;&amp;`.
+
+    Raises:
+        ExpressionError: an expression has no end, is cut by a tag, or stands where no value can be made safe.
+    """
+    content = content.replace("\0", "\ufffd")
+    if cut := _CUT_BRACES.search(content):
+        raise ExpressionError(f"a tag cuts braces: {cut[0]:.60}", hint=_CUT_HINT)
+    if "{{" not in content:
+        return Markup(content, (), ())
+    marked, expressions = _mark(content)
+    return Markup(marked, tuple(expressions), tuple(_Walk(marked, expressions).attributes()))
+
+
+def decode_entities(text: str) -> str:
+    """Decode character references as browsers do, those with more digits than Python reads included."""
+    return html.unescape(_MANY_DIGITS.sub("&#1114112", _LEADING_ZEROS.sub("&#", text)))
+
+
+def _mark(content: str) -> tuple[str, list[Expression]]:
+    decoded = _Decoded(content)
+    expressions: list[Expression] = []
+    pieces: list[str] = []
+    position = 0
+    while opening := _OPENING.search(content, position):
+        pieces.append(content[position : opening.start()])
+        if opening["braces"]:
+            expression, position = _take(content, decoded, opening.end(), raw=len(opening["braces"]) > len("{{"))
+            pieces.append(f"\0{len(expressions)}\0")
+            expressions.append(expression)
+        else:
+            pieces.append(opening.group())
+            position = opening.end()
+    pieces.append(content[position:])
+    return "".join(pieces), expressions
+
+
+def _take(content: str, decoded: "_Decoded", start: int, *, raw: bool) -> tuple[Expression, int]:
+    """The expression whose braces end at `start`, and where the content goes on."""
+    closer = "}}}" if raw else "}}"
+    begin = decoded.from_content(start)
+    try:
+        end = expression_end(decoded.text, begin, closer)
+    except ExpressionError as error:
+        _refuse_cut(content[start : content.find(closer, start)], raw=raw)
+        raise error from None
+    _refuse_cut(content[start : decoded.to_content(end)], raw=raw)
+    expression = make_expression(decoded.text[begin:end], raw=raw)
+    return expression, decoded.to_content(end + len(closer))
+
+
+def _refuse_cut(written: str, *, raw: bool) -> None:
+    # An editor writes &lt; in strings, so a tag there is formatting; who writes {{{ }}} by hand may mean the tag.
+    code = _STRING.sub("", written) if raw else written
+    if tag := _TAG.search(code):
+        raise ExpressionError(
+            f"the tag {tag[0]:.30} cuts an expression: {Expression(written)}",
+            hint=_CUT_HINT,
+        )
+
+
+class _Decoded:
+    """Content with its entities decoded, and the way between offsets in the two."""
+
+    def __init__(self, content: str) -> None:
+        pieces: list[str] = []
+        self._here = [0]  # where literal text (even) and entities (odd) begin, here and in the content
+        self._there = [0]
+        for entity in _ENTITY.finditer(content):
+            literal, character = content[self._there[-1] : entity.start()], html.unescape(entity.group())
+            begin = self._here[-1] + len(literal)
+            self._here += begin, begin + len(character)
+            self._there += entity.start(), entity.end()
+            pieces += literal, character
+        pieces.append(content[self._there[-1] :])
+        self.text = "".join(pieces)
+
+    def from_content(self, offset: int) -> int:
+        return _translate(offset, self._there, self._here)
+
+    def to_content(self, offset: int) -> int:
+        return _translate(offset, self._here, self._there)
+
+
+def _translate(offset: int, source: list[int], target: list[int]) -> int:
+    piece = bisect_right(source, offset) - 1
+    is_literal = piece % 2 == 0
+    return target[piece] + (offset - source[piece] if is_literal else 0)
+
+
+class _Walk:
+    """Goes through the tags of marked content."""
+
+    def __init__(self, marked: str, expressions: list[Expression]) -> None:
+        self._marked = marked
+        self._expressions = expressions
+        self._found: list[Attribute] = []
+
+    def attributes(self) -> list[Attribute]:
+        """Every attribute that holds an expression; an ExpressionError for each other place inside a tag."""
+        position = 0
+        while markup := _MARKUP.search(self._marked, position):
+            position = markup.end()
+            if markup["declaration"]:
+                self._refuse(markup.group(), "in a declaration")
+            elif tag := markup["tag"]:
+                self._refuse(tag, "in the name of a tag")
+                position = self._go_through_tag(position)
+                if markup.group()[1] != "/" and (end := _RAW_TEXT_END.get(tag.lower())):
+                    position = self._go_through_raw_text(position, end, tag.lower())
+        return self._found
+
+    def _go_through_tag(self, position: int) -> int:
+        while attribute := _ATTRIBUTE.match(self._marked, position):
+            position = attribute.end()
+            self._check(attribute)
+        close = self._marked.find(">", position)
+        return len(self._marked) if close < 0 else close + 1
+
+    def _check(self, attribute: re.Match[str]) -> None:
+        if "\0" not in attribute.group():
+            return
+        name = attribute["name"].lower()
+        self._refuse(name, "in a tag outside of a quoted attribute value")
+        self._refuse(attribute["bare"] or "", f"in {name}, which is not quoted", hint=f'write {name}="..."')
+        quoted = "double" if attribute["double"] is not None else "single"
+        if name.startswith("on") or name == "srcdoc":
+            self._refuse(attribute[quoted], f"in {name}, which is code")
+        if raw := [mark for mark in MARK.findall(attribute[quoted]) if self._expressions[int(mark)].raw]:
+            raise _misplaced(self._expressions[int(raw[0])], f"in {name}", "write {{ }}: attributes are always escaped")
+        self._found.append(Attribute(name, *attribute.span(quoted)))
+
+    def _go_through_raw_text(self, position: int, end: re.Pattern[str], name: str) -> int:
+        close = end.search(self._marked, position)
+        assert close, "the end of the content ends it too"
+        self._refuse(self._marked[position : close.start()], f"in <{name}>", hint="use a style or data- attribute")
+        return close.start()
+
+    def _refuse(self, text: str, place: str, hint: str = "set it in text or in a quoted attribute value") -> None:
+        if mark := MARK.search(text):
+            raise _misplaced(self._expressions[int(mark[1])], place, hint)
+
+
+def _misplaced(expression: Expression, place: str, hint: str) -> ExpressionError:
+    return ExpressionError(f"{expression} can't stand {place}", hint=hint)
