@@ -1,0 +1,24 @@
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mailnode.inbox import Inbox
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a home of its own, and nothing of what the environment says about mailnode."""
+    for name in [name for name in os.environ if name.startswith("MAILNODE_") and name != "MAILNODE_TEST_REQUIRE"]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    monkeypatch.setenv("MAILNODE_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
+    """Run a server that keeps what it is sent."""
+    async with Inbox(tmp_path / "inbox") as running:
+        yield running
