@@ -1,0 +1,4 @@
+"""What is sent: mailboxes, header fields, body parts and the message made of them (RFC 5322, 2045 to 2047, 2231).
+
+Nothing here opens a file or a socket. All that is composed is 7-bit clean, but for addresses that need SMTPUTF8.
+"""

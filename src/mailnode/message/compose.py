@@ -1,0 +1,231 @@
+"""From an Email to its envelope and its octets: mixed(alternative(text, related(html, files)), files) (RFC 2046)."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from typing import TypeVar
+
+from mailnode.errors import ComposeError, ErrorCode, MailnodeError
+from mailnode.message.dkim import DkimSigner
+from mailnode.message.email import Attachment, Email, Priority, RawPart
+from mailnode.message.encoding import Octets
+from mailnode.message.envelope import Envelope
+from mailnode.message.header import (
+    address_field,
+    check_own_field_name,
+    message_id_field,
+    message_ids,
+    text_field,
+    unsubscribe_fields,
+)
+from mailnode.message.mailbox import Address, Addresses, Mailbox, a_labels, addresses, mailboxes, parse_mailbox
+from mailnode.message.part import Built, Part, attachment_part, joined, multipart, text_part
+from mailnode.message.text import html_to_text
+
+T = TypeVar("T")
+
+_PRIORITY: dict[Priority, bytes] = {
+    "high": b"X-Priority: 1 (Highest)\r\nX-MSMail-Priority: High\r\nImportance: High\r\n",
+    "normal": b"",
+    "low": b"X-Priority: 5 (Lowest)\r\nX-MSMail-Priority: Low\r\nImportance: Low\r\n",
+}
+_SEED = re.compile(r"[A-Za-z0-9]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A composed message.
+
+    `size` is the number of octets that `blocks` gives: the same ones whenever it is called, every line of them ended by
+    CRLF and at most 998 long. A small message is one block.
+    """
+
+    envelope: Envelope
+    message_id: str
+    size: int
+    root: Part
+    pieces: tuple[bytes | Octets, ...]
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the octets, before dots are doubled."""
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from piece.blocks()
+
+    def octets(self) -> bytes:
+        """Give the whole message."""
+        return b"".join(self.blocks())
+
+    @property
+    def header_fields(self) -> tuple[tuple[str, str], ...]:
+        """The header fields as a person reads them: unfolded, encoded-words decoded."""
+        from email.parser import BytesHeaderParser
+        from email.policy import default
+
+        head = next(self.blocks()).partition(b"\r\n\r\n")[0]
+        return tuple((name, str(value)) for name, value in BytesHeaderParser(policy=default).parsebytes(head).items())
+
+
+def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
+    """Compose an email; with a signer its DKIM-Signature stands on top.
+
+    Raises:
+        ComposeError: what was said makes no message; MailboxError, HeaderError and PartError say which part of it.
+    """
+    sender = _sender(email)
+    envelope = _envelope(email, sender)
+    fresh = os.urandom(24).hex()
+    message_id = _message_id(email, sender, fresh[:24])
+    body = _body(email, _seed(email, fresh[24:]))
+    head = b"".join(_header(email, sender, message_id)) + b"MIME-Version: 1.0\r\n" + body.head
+    if signer:
+        head = signer.sign(head, _blocks(body)) + head
+    pieces = tuple(joined((head, b"\r\n", *body.body)))
+    size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
+    return Message(envelope, message_id, size, body.view, pieces)
+
+
+def _sender(email: Email) -> Mailbox:
+    if isinstance(email.from_, Mailbox):
+        return email.from_
+    if not email.from_.strip():
+        raise ComposeError("the mail has no sender", code=ErrorCode.MISSING_SETTING, hint="say who it is from")
+    return _located("from", parse_mailbox, email.from_)
+
+
+def _envelope(email: Email, sender: Mailbox) -> Envelope:
+    # The domain is lower case already; before the @ case counts (RFC 5321 2.4).
+    named = (("to", email.to), ("cc", email.cc), ("bcc", email.bcc))
+    paths = {mailbox.addr_spec: None for key, given in named for mailbox in mailboxes(_addresses(key, given))}
+    if not paths:
+        raise ComposeError("the mail has no recipient", code=ErrorCode.MISSING_SETTING, hint="give an address in to")
+    return Envelope(_reverse_path(email, sender), tuple(paths))
+
+
+def _reverse_path(email: Email, sender: Mailbox) -> str | None:
+    given = email.envelope_from
+    if given is None:
+        return sender.addr_spec
+    return None if given.strip() == "<>" else _located("envelopeFrom", parse_mailbox, given).addr_spec
+
+
+def _message_id(email: Email, sender: Mailbox, fresh: str) -> str:
+    if not email.message_id:
+        return f"<{fresh}@{a_labels(sender.domain)}>"
+    found = message_ids("Message-ID", email.message_id)
+    if len(found) != 1:
+        raise ComposeError("a mail has one Message-ID", code=ErrorCode.BAD_HEADER, hint="give one, or none")
+    return found[0]
+
+
+def _header(email: Email, sender: Mailbox, message_id: str) -> Iterator[bytes]:
+    yield address_field("From", (sender,))
+    for name, key, given in (("To", "to", email.to), ("Cc", "cc", email.cc), ("Reply-To", "replyTo", email.reply_to)):
+        if given and (listed := _addresses(key, given)):
+            yield address_field(name, listed)
+    yield _located("subject", text_field, "Subject", email.subject)
+    yield b"Date: %s\r\nMessage-ID: %s\r\n" % (_date(email.date), message_id.encode())
+    yield from _threading(email)
+    yield _PRIORITY[email.priority]
+    if email.list_unsubscribe:
+        yield _located("listUnsubscribe", unsubscribe_fields, email.list_unsubscribe)
+    # RFC 3834 5: nobody's holiday notice should answer a machine.
+    yield b"Auto-Submitted: auto-replied\r\n" if email.in_reply_to else b"Auto-Submitted: auto-generated\r\n"
+    for name, values in email.headers.items():
+        check_own_field_name(name)
+        for value in (values,) if isinstance(values, str) else values:
+            yield _located(f"headers.{name}", text_field, name, value)
+
+
+def _threading(email: Email) -> Iterator[bytes]:
+    """In-Reply-To, and References, which end with what is answered (RFC 5322 3.6.4)."""
+    if not email.in_reply_to and not email.references:
+        return
+    answered = _located("inReplyTo", message_ids, "In-Reply-To", email.in_reply_to)
+    thread = _located("references", message_ids, "References", email.references)
+    if answered:
+        yield message_id_field("In-Reply-To", answered)
+    yield message_id_field("References", dict.fromkeys((*thread, *answered)))
+
+
+def _date(date: datetime | None) -> bytes:
+    if date is not None:
+        return format_datetime(date if date.tzinfo else date.astimezone()).encode()
+    return _date_of(int(datetime.now(UTC).timestamp()))
+
+
+@lru_cache(maxsize=1)
+def _date_of(second: int) -> bytes:
+    return format_datetime(datetime.fromtimestamp(second, UTC)).encode()
+
+
+def _seed(email: Email, fresh: str) -> str:
+    if email.boundary_seed is None:
+        return fresh
+    if not _SEED.fullmatch(email.boundary_seed):
+        raise ComposeError("a boundary seed is up to 40 letters and digits", hint="leave it out")
+    return email.boundary_seed
+
+
+def _body(email: Email, seed: str) -> Built:
+    # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may.
+    inline: list[Built] = []
+    files: list[Built] = []
+    for index, attachment in enumerate(email.attachments):
+        is_inline = _is_inline(attachment, email.html)
+        built = _located(f"attachments[{index}]", _file, attachment, is_inline)
+        (inline if is_inline else files).append(built)
+    parts = _text(email, inline, seed)
+    if not files:
+        return parts or text_part("plain", "")
+    if parts is None and len(files) == 1:
+        return files[0]
+    return multipart("mixed", f"=_{seed}_1", [parts, *files] if parts else files)
+
+
+def _text(email: Email, inline: Sequence[Built], seed: str) -> Built | None:
+    if email.html is None:
+        return None if email.text is None else text_part("plain", email.text)
+    html = text_part("html", email.html)
+    if inline:
+        html = multipart("related", f"=_{seed}_3", [html, *inline])
+    text = html_to_text(email.html) if email.text is None else email.text
+    return multipart("alternative", f"=_{seed}_2", [text_part("plain", text), html])
+
+
+def _is_inline(attachment: Attachment | RawPart, html: str | None) -> bool:
+    return bool(html and attachment.cid and f"cid:{attachment.cid}" in html)
+
+
+def _file(attachment: Attachment | RawPart, inline: bool) -> Built:
+    if isinstance(attachment, Attachment):
+        return attachment_part(attachment, inline=inline)
+    from mailnode.message.raw_part import raw_part
+
+    return raw_part(attachment.content, attachment.cid)
+
+
+def _blocks(body: Built) -> Iterator[bytes]:
+    for piece in body.body:
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            yield from piece.blocks()
+
+
+def _addresses(key: str, given: Addresses) -> tuple[Address, ...]:
+    return _located(key, addresses, given) if given else ()
+
+
+def _located(key: str, make: Callable[..., T], *arguments: object) -> T:
+    """Call, and say in an error which of the caller's words it is about."""
+    try:
+        return make(*arguments)
+    except MailnodeError as error:
+        raise error.locate(key=key) from None

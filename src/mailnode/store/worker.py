@@ -1,0 +1,56 @@
+"""Who is alive: each process that works on the database holds a lock that dies with it."""
+
+import fcntl
+import os
+import uuid
+from pathlib import Path
+from typing import Self
+
+
+class Worker:
+    """One process at work, known by an id whose lock file it holds (flock).
+
+    The kernel lets the lock go when the process ends, however it ends, so `is_alive` needs no clock and no heartbeat.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take a new id and its lock in `folder`, which is made if need be."""
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.id = uuid.uuid4().hex
+        self._file = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def is_alive(self, worker_id: str) -> bool:
+        """Tell whether the process that took this id still runs."""
+        if worker_id == self.id:
+            return True
+        path = self._path(worker_id)
+        try:
+            file = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            # Nobody takes an id twice, so the file of a dead worker has no further use.
+            path.unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(file)
+
+    def close(self) -> None:
+        """Leave: from here on others may take over what this process had claimed."""
+        self._path(self.id).unlink(missing_ok=True)
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _path(self, worker_id: str) -> Path:
+        return self._folder / f"{worker_id}.lock"
