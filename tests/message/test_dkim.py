@@ -3,6 +3,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from email import message_from_bytes
 
@@ -137,12 +138,13 @@ def test_every_field_that_carries_meaning_is_signed_as_often_as_it_stands() -> N
         b"List-Unsubscribe: <https://example.com/u>\r\n"
         b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         b"Auto-Submitted: auto-generated\r\n"
+        b"Content-Transfer-Encoding: 7bit\r\n"
     )
     names = tags(RSA.sign(header, [BODY]))["h"].split(":")
     assert sorted(names) == sorted(
         ["from", "to", "cc", "reply-to", "subject", "date", "content-type"] * 2
         + ["message-id", "in-reply-to", "references", "list-unsubscribe", "list-unsubscribe-post"]
-        + ["auto-submitted", "mime-version"]
+        + ["auto-submitted", "mime-version", "content-transfer-encoding"]
     )
     assert verified(signed(RSA, header, BODY))
 
@@ -181,6 +183,15 @@ def test_the_same_message_always_gets_the_same_signature_dated_by_its_date_field
     first, second = RSA.sign(HEADER, [BODY]), RSA.sign(HEADER, iter([BODY]))
     assert first == second
     assert tags(first)["t"] == "1606122000"
+
+
+def test_a_date_of_unknown_zone_is_utc_wherever_it_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    field = RSA.sign(b"From: a@example.com\r\nDate: Mon, 23 Nov 2020 10:00:00 -0000\r\n", [BODY])
+    monkeypatch.undo()
+    time.tzset()
+    assert tags(field)["t"] == "1606125600"
 
 
 def test_the_timestamp_can_be_given() -> None:
@@ -253,8 +264,8 @@ PUBLIC = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPub
         (_pem(ED25519_KEY, layout=PrivateFormat.OpenSSH), None, "can't be read", "ssh-keygen"),
         (PUBLIC, None, "can't be read", "private key"),
         (_pem(RSA_KEY, password=b"open"), None, "is encrypted", "password"),
-        (_pem(RSA_KEY, password=b"open"), "shut", "can't be read", "Check the password"),
-        (_pem(RSA_KEY), "open", "not encrypted", "Leave it out"),
+        (_pem(RSA_KEY, password=b"open"), "shut", "can't be read", "check the password"),
+        (_pem(RSA_KEY), "open", "not encrypted", "leave it out"),
         (_pem(ec.generate_private_key(ec.SECP256R1())), None, "neither RSA nor Ed25519", "openssl"),
         (_pem(ed448.Ed448PrivateKey.generate()), None, "neither RSA nor Ed25519", "openssl"),
         (_pem(dsa.generate_private_key(1024)), None, "neither RSA nor Ed25519", "openssl"),

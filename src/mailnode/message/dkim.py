@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable
+from datetime import UTC
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ _SIGNED_FIELDS = (
     b"auto-submitted",
     b"mime-version",
     b"content-type",
+    b"content-transfer-encoding",
 )
 # Named once more than they occur, so that nobody can add a second one above the signed one and have it shown (8.15).
 _OVERSIGNED_FIELDS = frozenset({b"from", b"to", b"cc", b"reply-to", b"subject", b"date", b"content-type"})
@@ -39,7 +41,7 @@ _LINE_OCTETS = 76
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _WSP_RUN = re.compile(rb"\t[ \t]*| [ \t]+")
 _NAME = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_NEW_KEY_HINT = "Make a key with `openssl genrsa 2048` and give the whole PEM text, from -----BEGIN to END-----."
+_NEW_KEY_HINT = "make a key with `openssl genrsa 2048` and give the whole PEM text, from -----BEGIN to END-----"
 
 
 class DkimSigner:
@@ -55,7 +57,7 @@ class DkimSigner:
         if "." not in self.domain:
             raise DkimError(
                 f"the DKIM domain {_shorten(domain)} has no dot",
-                hint="Give the whole domain whose DNS holds the key, such as example.com.",
+                hint="give the whole domain whose DNS holds the key, such as example.com",
             )
         self.selector = _dns_name(selector, "selector")
         self.algorithm, self._sign = _signing(_load_key(private_key, password))
@@ -69,7 +71,7 @@ class DkimSigner:
         """
         fields = _relaxed_fields(header)
         if b"from" not in fields:
-            raise DkimError("a message without a From field can't be signed (RFC 6376 5.4)", hint="Give it a From.")
+            raise DkimError("a message without a From field can't be signed (RFC 6376 5.4)", hint="give it a From")
         if timestamp is None:
             timestamp = _date(fields)
         names, signed = _select(fields)
@@ -96,7 +98,7 @@ def _dns_name(name: str, what: str) -> str:
     if len(ascii_name) > _MAX_DOMAIN_OCTETS or not _NAME.fullmatch(ascii_name):
         raise DkimError(
             f"{_shorten(name)} is no DKIM {what}",
-            hint=f"Write the {what} as it stands in DNS: letters, digits and hyphens, joined by dots.",
+            hint=f"write the {what} as it stands in DNS: letters, digits and hyphens, joined by dots",
         )
     return ascii_name.lower()
 
@@ -108,7 +110,7 @@ def _to_a_labels(name: str, what: str) -> str:
         return idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError:
         raise DkimError(
-            f"{_shorten(name)} is no DKIM {what}", hint="Check its spelling; give it in its xn-- form if need be."
+            f"{_shorten(name)} is no DKIM {what}", hint="check its spelling; give it in its xn-- form if need be"
         ) from None
 
 
@@ -121,21 +123,21 @@ def _load_key(private_key: str, password: str | None) -> "PrivateKeyTypes":
         return load_pem_private_key(private_key.strip().encode(), password.encode() if password else None)
     except TypeError:
         if password:
-            raise DkimError("the DKIM key is not encrypted, yet a password is given", hint="Leave it out.") from None
-        raise DkimError("the DKIM key is encrypted", hint="Give its password, or decrypt it first.") from None
+            raise DkimError("the DKIM key is not encrypted, yet a password is given", hint="leave it out") from None
+        raise DkimError("the DKIM key is encrypted", hint="give its password, or decrypt it first") from None
     except (ValueError, UnsupportedAlgorithm):
         raise DkimError("the DKIM key can't be read", hint=_unreadable_key_hint(private_key, password)) from None
 
 
 def _unreadable_key_hint(private_key: str, password: str | None) -> str:
     if "\\n" in private_key:
-        return r"Put true line ends where the PEM text now has the two characters \n."
+        return r"put true line ends where the PEM text now has the two characters \n"
     if "-----BEGIN OPENSSH" in private_key:
-        return "Turn the OpenSSH key into PEM: ssh-keygen -p -m PEM -f FILE."
+        return "turn the OpenSSH key into PEM: ssh-keygen -p -m PEM -f FILE"
     if "-----BEGIN PUBLIC" in private_key or "-----BEGIN CERT" in private_key:
-        return "Give the private key, not the public one (which belongs into DNS)."
+        return "give the private key, not the public one (which belongs into DNS)"
     if "ENCRYPTED" in private_key and password:
-        return "Check the password: it does not open this key."
+        return "check the password: it does not open this key"
     return _NEW_KEY_HINT
 
 
@@ -189,7 +191,9 @@ def _date(fields: dict[bytes, list[bytes]]) -> int | None:
     from email.utils import parsedate_to_datetime
 
     try:
-        return int(parsedate_to_datetime(fields[b"date"][-1].partition(b":")[2].decode("ascii")).timestamp())
+        date = parsedate_to_datetime(fields[b"date"][-1].partition(b":")[2].decode("ascii"))
+        # `-0000` is UTC said from somewhere else (RFC 5322 3.3); without a zone it would be read as this machine's time.
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
     except (KeyError, ValueError, OverflowError):
         return None  # `t=` is recommended only (RFC 6376 3.5)
 
