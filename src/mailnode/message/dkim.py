@@ -192,7 +192,7 @@ def _date(fields: dict[bytes, list[bytes]]) -> int | None:
 
     try:
         date = parsedate_to_datetime(fields[b"date"][-1].partition(b":")[2].decode("ascii"))
-        # `-0000` is UTC said from somewhere else (RFC 5322 3.3); without a zone it would be read as this machine's time.
+        # `-0000` is UTC said from somewhere else (RFC 5322 3.3); naive, it would be read as this machine's time.
         return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
     except (KeyError, ValueError, OverflowError):
         return None  # `t=` is recommended only (RFC 6376 3.5)
