@@ -1,0 +1,144 @@
+"""Mailboxes from settings with expressions in them, so that no value brings a mailbox more than its place has.
+
+The setting is parsed with a token in each expression's place; values are put into the mailboxes that come out. A value
+is never parsed together with what stands around it, so no comma, quote or bracket in it means anything there.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mailnode.errors import ErrorCode, ExpressionError, MailboxError
+from mailnode.message.mailbox import Address, Group, Mailbox, parse_addresses, parse_mailbox
+from mailnode.node.expression import Evaluator
+from mailnode.node.printing import Printed
+from mailnode.node.template import Template
+
+# An expression is a whole address, not a part of one, between these.
+_BEFORE_ADDRESS = re.compile(r"[,;:<]\s*\Z")
+_AFTER_ADDRESS = re.compile(r"\s*[,;>]")
+_SPECIAL = re.compile(r"[\s()<>\[\]:;@\\,\"]")
+_ONE_HINT = "a string is one mailbox; an array is many, one an item"
+
+
+async def render_addresses(template: Template, evaluator: Evaluator, *, required: bool = False) -> tuple[Address, ...]:
+    """Fill in an address setting.
+
+    A string is one mailbox, an array one an item; both may stand among others, in a group, or in < > behind a name. As
+    a part of a mailbox (its name, what stands before or after the @) a value is that part and nothing else. An empty
+    string is no mailbox, and an error when `required`.
+
+    Raises:
+        ExpressionError: `badMailbox` for a value that is not one mailbox, `badHeader` for a control character in one.
+        MailboxError: the literal text around the expressions is not a list of mailboxes.
+    """
+    return _Recipients(await evaluator.pieces(template, required=required, control_ok=False), required).addresses()
+
+
+async def render_mailbox(template: Template, evaluator: Evaluator) -> Mailbox:
+    """Fill in the setting of exactly one mailbox, as `render_addresses` with `required`."""
+    addresses = await render_addresses(template, evaluator, required=True)
+    match addresses:
+        case (Mailbox() as mailbox,):
+            return mailbox
+    what = "a group" if len(addresses) == 1 else f"{len(addresses)} mailboxes"
+    raise MailboxError(f"one mailbox is wanted here, not {what}", hint="give a single address")
+
+
+class _Recipients:
+    """A setting with its values, each behind a token that can stand in any part of a mailbox."""
+
+    def __init__(self, pieces: list[str | Printed], required: bool) -> None:
+        self._pieces = pieces
+        self._required = required
+        self._values = [piece for piece in pieces if isinstance(piece, Printed)]
+        literal = "".join(piece for piece in pieces if isinstance(piece, str)).casefold()
+        prefix = "zq"
+        while prefix in literal:
+            prefix += "q"
+        self._prefix = prefix
+        self._token = re.compile(rf"{prefix}([0-9]+)z(?:@{prefix}\1z)?")
+
+    def addresses(self) -> tuple[Address, ...]:
+        try:
+            parsed = parse_addresses("".join(self._marked()))
+        except MailboxError as error:
+            named = self._token.sub(lambda token: str(self._value(token).expression), error.message)
+            raise MailboxError(named, hint=error.hint) from None
+        return tuple(self._restored(parsed))
+
+    def _marked(self) -> Iterator[str]:
+        number = 0
+        for index, piece in enumerate(self._pieces):
+            if isinstance(piece, str):
+                yield piece
+                continue
+            token = f"{self._prefix}{number}z"
+            yield f"{token}@{token}" if self._is_address(index) else token
+            number += 1
+
+    def _is_address(self, index: int) -> bool:
+        # The list's ends separate as its commas do.
+        before, after = self._literal(index - 1), self._literal(index + 1)
+        if index <= 1:
+            before = f",{before}"
+        if index >= len(self._pieces) - 2:
+            after = f"{after},"
+        return bool(_BEFORE_ADDRESS.search(before) and _AFTER_ADDRESS.match(after))
+
+    def _literal(self, index: int) -> str:
+        piece = self._pieces[index] if 0 <= index < len(self._pieces) else ""
+        return piece if isinstance(piece, str) else "{}"
+
+    def _value(self, token: re.Match[str]) -> Printed:
+        return self._values[int(token[1])]
+
+    def _text(self, marked: str) -> str:
+        return self._token.sub(lambda token: self._value(token).text, marked)
+
+    def _restored(self, addresses: tuple[Address, ...]) -> Iterator[Address]:
+        for address in addresses:
+            if isinstance(address, Group):
+                members = tuple(mailbox for member in address.mailboxes for mailbox in self._mailboxes(member))
+                yield Group(self._text(address.display_name), members)
+            else:
+                yield from self._mailboxes(address)
+
+    def _mailboxes(self, mailbox: Mailbox) -> Iterator[Mailbox]:
+        whole = self._token.fullmatch(mailbox.addr_spec)
+        display_name = self._text(mailbox.display_name).strip()
+        if whole is None:
+            yield replace(self._filled(mailbox), display_name=display_name)
+            return
+        value = self._value(whole)
+        texts = [text for text in value.texts if text.strip()]
+        if not texts and self._required:
+            raise _no_mailbox(value, "is empty", code=ErrorCode.NO_VALUE)
+        if display_name and len(texts) > 1:
+            raise _no_mailbox(value, "is several addresses behind one name")
+        for text in texts:
+            yield self._named(_mailbox(value, text), display_name, value)
+
+    def _named(self, mailbox: Mailbox, display_name: str, value: Printed) -> Mailbox:
+        if display_name and mailbox.display_name:
+            raise _no_mailbox(value, f"has a name of its own, {mailbox.display_name!a:.60}, within < >")
+        return replace(mailbox, display_name=display_name or mailbox.display_name)
+
+    def _filled(self, mailbox: Mailbox) -> Mailbox:
+        """Put values into the local part and the domain."""
+        tokens = list(self._token.finditer(mailbox.addr_spec))
+        for token in tokens:
+            if special := _SPECIAL.search(self._value(token).text):
+                raise _no_mailbox(self._value(token), f"holds {special[0]!a}, and is only a part of an address")
+        return _mailbox(self._value(tokens[0]), self._text(mailbox.addr_spec)) if tokens else mailbox
+
+
+def _mailbox(value: Printed, text: str) -> Mailbox:
+    try:
+        return parse_mailbox(text)
+    except MailboxError as error:
+        raise _no_mailbox(value, f"is not one mailbox: {error.message}") from None
+
+
+def _no_mailbox(value: Printed, what: str, code: ErrorCode = ErrorCode.BAD_MAILBOX) -> ExpressionError:
+    return ExpressionError(f"{value.expression} {what}", code=code, hint=_ONE_HINT)
