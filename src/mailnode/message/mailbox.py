@@ -38,8 +38,8 @@ _SHOWN = 60
 class Mailbox:
     """One mailbox.
 
-    `display_name` is bare text, "" when there is none. `local_part` stands as it does on the wire, quoted when it has to
-    be. `domain` is in A-labels beside an ASCII local part, else in U-labels (RFC 6531 3.2), or an address literal.
+    `display_name` is bare text, "" when there is none. `local_part` stands as it does on the wire, quoted when it has
+    to be. `domain` is in A-labels beside an ASCII local part, else in U-labels (RFC 6531 3.2), or an address literal.
     """
 
     display_name: str

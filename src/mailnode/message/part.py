@@ -85,7 +85,7 @@ def multipart(subtype: Literal["mixed", "alternative", "related"], boundary: str
     for part in parts:
         body += [delimiter, part.head, b"\r\n", *part.body]
         if part.view.encoding != "base64":
-            # The line break before a delimiter belongs to it (RFC 2046 5.1.1), and the one that ends a text to the text.
+            # The line break before a delimiter belongs to it (RFC 2046 5.1.1), the one that ends a text to the text.
             body.append(b"\r\n")
     body.append(f"--{boundary}--\r\n".encode())
     view = Part(f"multipart/{subtype}", parts=tuple(part.view for part in parts))

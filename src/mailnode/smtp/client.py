@@ -1,7 +1,9 @@
 """The engine alone: messages to one server, over a few sessions."""
 
+import asyncio
+from dataclasses import fields
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from mailnode.errors import UsageError
 from mailnode.message.compose import compose
@@ -57,6 +59,11 @@ class SmtpClient:
         )
         self._pool = SessionPool(self._open_session, max_sessions, idle_seconds=idle_seconds)
 
+    @classmethod
+    def to(cls, server: ServerSettings) -> Self:
+        """Make a client of settings that are whole already."""
+        return cls(**{one.name: getattr(server, one.name) for one in fields(server)})
+
     async def send(
         self,
         message: Email | Composed,
@@ -101,3 +108,13 @@ class SmtpClient:
 
     async def _open_session(self) -> Session:
         return await Session.open(self.server)
+
+
+def send(email: Email, host: str, port: int | None = None, **settings: Any) -> Outcome:
+    """Send one email without a running event loop; the settings are those of SmtpClient, and so are the errors."""
+
+    async def once() -> Outcome:
+        async with SmtpClient(host, port, **settings) as client:
+            return await client.send(email)
+
+    return asyncio.run(once())
