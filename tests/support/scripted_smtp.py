@@ -119,6 +119,11 @@ class ScriptedServer:
             peer.transport.close()
             await peer.visit.ended.wait()
 
+    def say(self, reply: str) -> None:
+        """Say something to every session, asked or not."""
+        for peer in self._open:
+            peer.transport.write(reply.encode() + b"\r\n")
+
     async def reached(self, stage: str) -> None:
         """Wait until a session has come to this stage of the script, or to this verb."""
         await self._reached.setdefault(stage, asyncio.Event()).wait()

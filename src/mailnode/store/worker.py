@@ -18,13 +18,13 @@ class Worker:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.id = uuid.uuid4().hex
-        self._file = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
+        self._file: int | None = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def is_alive(self, worker_id: str) -> bool:
         """Tell whether the process that took this id still runs."""
         if worker_id == self.id:
-            return True
+            return self._file is not None
         path = self._path(worker_id)
         try:
             file = os.open(path, os.O_RDWR)
@@ -42,9 +42,11 @@ class Worker:
             os.close(file)
 
     def close(self) -> None:
-        """Leave: from here on others may take over what this process had claimed."""
+        """Leave, once or again: from here on others may take over what this process had claimed."""
         self._path(self.id).unlink(missing_ok=True)
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,87 @@
+"""Begins deliveries, hands each to a carry, and tells the waiting flow how it ended."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mailnode.delivery.carry import Carry
+from mailnode.delivery.delivery import Delivery, Draft, Terms
+from mailnode.delivery.outbox import Outbox, Standing
+from mailnode.delivery.report import Report, report_of
+from mailnode.delivery.route import Clients, Route
+from mailnode.errors import DeliveryError, ErrorCode
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the waiting flow learns; `later` brings the last word when the server's answer outlasts the wait."""
+
+    report: Report
+    later: Awaitable[Report] | None = None
+
+
+class Courier:
+    """Carries deliveries to their servers, each in a task that outlives the flow's patience."""
+
+    def __init__(self, outbox: Outbox, clients: Clients) -> None:
+        """Write every step to `outbox` and send with `clients`."""
+        self._outbox = outbox
+        self._clients = clients
+        self._carries: dict[str, Carry] = {}
+
+    async def deliver(self, draft: Draft, route: Route, terms: Terms) -> Delivered:
+        """Write a delivery down, carry it to its server, and wait `terms.seconds` for its end.
+
+        Raises:
+            DeliveryError: the idempotency key belongs to a mail with other content.
+            StoreError: the delivery can't be written down; nothing was sent.
+        """
+        begun = await self._begin(draft, terms.seconds)
+        if isinstance(begun, Standing):
+            return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
+        message = draft.message if begun.generation == 1 else await self._outbox.message(begun)
+        carry = Carry(self._outbox, begun, message, self._clients.of(route), terms)
+        self._carries[begun.id] = carry
+        carry.task.add_done_callback(lambda _: self._carries.pop(begun.id, None))
+        return await self._outcome(carry)
+
+    async def _outcome(self, carry: Carry) -> Delivered:
+        ends: set[asyncio.Future[Any]] = {carry.task, carry.overdue}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if carry.task.done():
+            return Delivered(carry.task.result())
+        return Delivered(carry.report_overdue(), later=carry.task)
+
+    async def close(self) -> None:
+        """Wait for every answer that is due to a final dot; give up all else, which is safe to send again."""
+        carries = list(self._carries.values())
+        for carry in carries:
+            carry.give_up()
+        await asyncio.gather(*(carry.task for carry in carries), return_exceptions=True)
+
+    async def _begin(self, draft: Draft, seconds: float) -> Delivery | Standing:
+        """Claim the delivery, or wait for the end of the one that somebody else sends under the same key."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while True:
+            # No timeout may cut this off: a claim that is committed must find its carry.
+            begun = await self._outbox.begin(draft)
+            if isinstance(begun, Delivery) or begun.report or loop.time() >= deadline:
+                return begun
+            if carry := self._carries.get(begun.delivery.id):
+                await asyncio.wait({carry.task}, timeout=deadline - loop.time())
+            else:
+                await asyncio.sleep(POLL_SECONDS)
+
+
+def _still_sending(standing: Standing) -> Report:
+    error = DeliveryError(
+        "another run is still sending the mail of this idempotency key",
+        code=ErrorCode.UNKNOWN_OUTCOME,
+        phase="content",
+        hint="run it again with the same run id to learn how it ended",
+    )
+    return report_of(replace(standing.delivery, maybe_accepted=True), error=error)

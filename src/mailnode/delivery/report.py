@@ -1,0 +1,195 @@
+"""What is told of a delivery: the result that a flow stores (design 4.5).
+
+The first keys have the names that Nodemailer's users know. No secret and no body is ever in it.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+from mailnode.delivery.delivery import Delivery, Recipient
+from mailnode.errors import ErrorCode, MailnodeError, Phase, SmtpError
+from mailnode.smtp.remedy import explain
+from mailnode.smtp.transaction import Outcome, Timings
+
+Status = Literal["sent", "partial", "failed", "unknown"]
+
+
+class ReportedRecipient(TypedDict):
+    """One recipient's fate; `notTried` when no server was asked, `unknown` when its answer never came."""
+
+    address: str
+    field: str
+    status: Literal["accepted", "refused", "deferred", "unknown", "notTried"]
+    replyCode: int | None
+    enhancedStatusCode: str | None
+    replyText: str
+
+
+class ReportedError(TypedDict):
+    """Why not: a documented code, where it happened, what to do."""
+
+    code: str
+    phase: Phase
+    message: str
+    hint: str
+    transient: bool
+    replyCode: int | None
+    enhancedStatusCode: str | None
+
+
+class Report(TypedDict):
+    """The result of a send."""
+
+    status: Status
+    duplicate: NotRequired[bool]
+    messageId: str
+    envelope: dict[str, object]
+    accepted: list[str]
+    rejected: list[str]
+    response: str
+    messageSize: int
+    recipients: list[ReportedRecipient]
+    error: ReportedError | None
+    deliveryId: str
+    attempts: int
+    connection: str
+    host: str
+    tlsVersion: str
+    authMechanism: str
+    timings: dict[str, float]
+    warnings: list[str]
+
+
+def report_of(delivery: Delivery, *, outcome: Outcome | None = None, error: MailnodeError | None = None) -> Report:
+    """Tell how a delivery ended; `outcome` is its last transaction's, `error` what ended its last attempt."""
+    status = _status(delivery)
+    accepted = [recipient.address for recipient in delivery.recipients if recipient.status == "accepted"]
+    why = None if status == "sent" else _unknown_or(error or refusal(delivery, outcome), status)
+    return Report(
+        status=status,
+        messageId=delivery.message_id,
+        envelope={"from": delivery.reverse_path, "to": [recipient.address for recipient in delivery.recipients]},
+        accepted=accepted,
+        rejected=[r.address for r in delivery.recipients if r.status in {"refused", "deferred"}],
+        response=str(outcome.reply) if outcome else "",
+        messageSize=delivery.size,
+        recipients=[_reported(recipient, unknown=delivery.maybe_accepted) for recipient in delivery.recipients],
+        error=describe(why) if why else None,
+        deliveryId=delivery.id,
+        attempts=delivery.attempts,
+        connection=delivery.connection,
+        host=delivery.host,
+        tlsVersion=outcome.tls_version if outcome else "",
+        authMechanism=outcome.auth_mechanism if outcome else "",
+        timings=_timings(outcome.timings) if outcome else {},
+        warnings=list(delivery.warnings),
+    )
+
+
+def report_of_error(error: MailnodeError, *, connection: str = "", host: str = "") -> Report:
+    """Tell of a mail that never became a delivery."""
+    return Report(
+        status="failed",
+        messageId="",
+        envelope={"from": None, "to": []},
+        accepted=[],
+        rejected=[],
+        response="",
+        messageSize=0,
+        recipients=[],
+        error=describe(error),
+        deliveryId="",
+        attempts=0,
+        connection=connection,
+        host=host,
+        tlsVersion="",
+        authMechanism="",
+        timings={},
+        warnings=[],
+    )
+
+
+def describe(error: MailnodeError) -> ReportedError:
+    """Say an error as JSON; the place stands in the message, the remedy in `hint`."""
+    return ReportedError(
+        code=str(error.code),
+        phase=error.phase,
+        message=str(error),
+        hint=error.hint,
+        transient=error.transient,
+        replyCode=error.reply_code if isinstance(error, SmtpError) else None,
+        enhancedStatusCode=error.enhanced_status_code if isinstance(error, SmtpError) else None,
+    )
+
+
+_REFUSED_AT: dict[Phase, tuple[ErrorCode, str]] = {
+    "mail": (ErrorCode.SENDER_REFUSED, "the server refuses the sender"),
+    "rcpt": (ErrorCode.RECIPIENTS_REFUSED, "the server refuses"),
+    "data": (ErrorCode.CONTENT_REFUSED, "the server refuses to take the message"),
+    "content": (ErrorCode.CONTENT_REFUSED, "the server refuses the message"),
+}
+
+
+def refusal(delivery: Delivery, outcome: Outcome | None) -> SmtpError | None:
+    """Make the error that says which recipients a server did not accept, in its own words; None when it took all."""
+    missing = [r for r in delivery.recipients if r.status in {"refused", "deferred"}]
+    reply = next((r.reply for r in missing if r.reply), outcome.reply if outcome else None)
+    if not missing or reply is None:
+        return None
+    phase = outcome.phase if outcome and reply == outcome.reply else "rcpt"
+    code, words = _REFUSED_AT.get(phase, _REFUSED_AT["content"])
+    if phase == "rcpt":
+        words += f" {len(missing)} of {len(delivery.recipients)} recipients ({missing[0].address})"
+    return SmtpError(
+        f"{words}: {reply}",
+        code=code,
+        phase=phase,
+        hint=explain(reply, phase),
+        transient=all(r.status == "deferred" for r in missing),
+        reply_code=reply.code,
+        enhanced_status_code=reply.enhanced_status_code,
+        reply_text=reply.text,
+    )
+
+
+def _timings(timings: Timings) -> dict[str, float]:
+    return {
+        "connectMs": round(timings.connect_ms, 3),
+        "authMs": round(timings.auth_ms, 3),
+        "envelopeMs": round(timings.envelope_ms, 3),
+        "contentMs": round(timings.content_ms, 3),
+        "totalMs": round(timings.total_ms, 3),
+    }
+
+
+def _status(delivery: Delivery) -> Status:
+    accepted = sum(recipient.status == "accepted" for recipient in delivery.recipients)
+    if accepted == len(delivery.recipients):
+        return "sent"
+    if delivery.maybe_accepted:
+        return "unknown"
+    return "partial" if accepted else "failed"
+
+
+def _unknown_or(error: SmtpError | MailnodeError | None, status: Status) -> MailnodeError | None:
+    if status != "unknown" or (error and error.code is ErrorCode.UNKNOWN_OUTCOME):
+        return error
+    detail = f"; the last try failed too: {error.message}" if error else ""
+    return SmtpError(
+        f"the server may have accepted the message: the session ended before its answer{detail}",
+        code=ErrorCode.UNKNOWN_OUTCOME,
+        phase="content",
+        hint="ask the recipient, or look for the Message-ID in the server's log, before sending it again",
+    )
+
+
+def _reported(recipient: Recipient, *, unknown: bool) -> ReportedRecipient:
+    untold: Literal["unknown", "notTried"] = "unknown" if unknown else "notTried"
+    reply = recipient.reply
+    return ReportedRecipient(
+        address=recipient.address,
+        field=recipient.field,
+        status=untold if recipient.status == "pending" else recipient.status,
+        replyCode=reply.code if reply else None,
+        enhancedStatusCode=reply.enhanced_status_code if reply else None,
+        replyText=reply.text if reply else "",
+    )
