@@ -1,0 +1,165 @@
+"""From settings and the flow's state to an Email: the last place that knows the editor's words."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, BinaryIO
+
+from mailnode.delivery.route import Route
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError
+from mailnode.message.email import Attachment, Email, RawPart
+from mailnode.message.mailbox import Address, Mailbox
+from mailnode.node.address_guard import AddressGuard
+from mailnode.node.attachment import (
+    AttachmentSpec,
+    Base64Attachment,
+    CustomAttachment,
+    MimeAttachment,
+    TextAttachment,
+    UrlAttachment,
+    resolve_all,
+)
+from mailnode.node.expression import Evaluator
+from mailnode.node.html import RenderedHtml, render_html
+from mailnode.node.recipients import render_addresses, render_mailbox
+from mailnode.node.settings import AttachmentSettings, SendSmtpEmailSettings
+from mailnode.node.template import parse_template
+
+MEGABYTE = 2**20
+
+# Base64 with its line ends takes 1.37 characters an octet; a data URL may be percent-encoded.
+_CHARACTERS_AN_OCTET = 3
+
+_SPECS: dict[str, type[AttachmentSpec]] = {
+    "url": UrlAttachment,
+    "text": TextAttachment,
+    "base64": Base64Attachment,
+    "custom": CustomAttachment,
+    "mime": MimeAttachment,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The mail that the settings make of this state; `key` is the idempotency key that they name, if any."""
+
+    email: Email
+    warnings: tuple[str, ...]
+    key: str | None
+
+
+class Renderer:
+    """Renders one node's settings for one state."""
+
+    def __init__(self, settings: SendSmtpEmailSettings, evaluator: Evaluator, guard: AddressGuard) -> None:
+        """Fetch URLs only from where `guard` allows."""
+        self._settings = settings
+        self._evaluator = evaluator
+        self._guard = guard
+
+    async def render(self, sender: str | None) -> Rendered:
+        """Fill in every expression and fetch every attachment; `sender` stands in where settings name no `from`.
+
+        Raises:
+            MailnodeError: a setting has no value that could stand in a mail; `key` says which.
+        """
+        settings = self._settings
+        html = await self._html()
+        email = Email(
+            from_=await self._from(sender),
+            to=await self._addresses("to", settings.to, required=True),
+            cc=await self._addresses("cc", settings.cc),
+            bcc=await self._addresses("bcc", settings.bcc),
+            reply_to=await self._addresses("replyTo", settings.reply_to),
+            subject=await self._line("subject", settings.subject),
+            text=None if settings.text_content is None else await self._text("textContent", settings.text_content),
+            html=html.html or None,
+            priority=settings.priority,
+            envelope_from=await self._envelope_from(),
+            in_reply_to=await self._line("inReplyTo", settings.in_reply_to),
+            references=await self._line("references", settings.references),
+            list_unsubscribe=await self._line("listUnsubscribe", settings.list_unsubscribe),
+            headers={name: await self._line(f"headers.{name}", value) for name, value in settings.headers.items()},
+            attachments=await self._attachments(),
+        )
+        key = settings.idempotency_key
+        return Rendered(email, html.warnings, None if key is None else await self._line("idempotencyKey", key))
+
+    async def _from(self, sender: str | None) -> str | Mailbox:
+        if self._settings.from_ is not None:
+            try:
+                return await render_mailbox(parse_template(self._settings.from_), self._evaluator)
+            except MailnodeError as error:
+                raise error.locate(key="from") from None
+        if sender is None:
+            raise SettingsError(
+                "no sender: `from` is left out, and no connection names one",
+                code=ErrorCode.MISSING_SETTING,
+                hint="set from, or give the connection a `from` or a username that is an address",
+            ).locate(key="from")
+        return sender
+
+    async def _envelope_from(self) -> str | None:
+        given = self._settings.envelope_from
+        return None if given is None else await self._line("envelopeFrom", given, required=True)
+
+    async def _addresses(self, key: str, text: str, *, required: bool = False) -> tuple[Address, ...]:
+        try:
+            return await render_addresses(parse_template(text), self._evaluator, required=required)
+        except MailnodeError as error:
+            raise error.locate(key=key) from None
+
+    async def _line(self, key: str, text: str, *, required: bool = False) -> str:
+        return await self._text(key, text, required=required, control_ok=False)
+
+    async def _text(self, key: str, text: str, **wishes: Any) -> str:
+        try:
+            return await self._evaluator.text(parse_template(text), **wishes)
+        except MailnodeError as error:
+            raise error.locate(key=key) from None
+
+    async def _html(self) -> RenderedHtml:
+        try:
+            return await render_html(self._settings.content, self._evaluator)
+        except MailnodeError as error:
+            raise error.locate(key="content") from None
+
+    async def _attachments(self) -> Sequence[Attachment | RawPart]:
+        limit = int(self._settings.max_attachment_mb * MEGABYTE)
+        specs = [
+            await self._spec(f"attachments[{index}]", attachment, limit)
+            for index, attachment in enumerate(self._settings.attachments)
+        ]
+        return await resolve_all(specs, limit_each=limit, guard=self._guard)
+
+    async def _spec(self, key: str, attachment: AttachmentSettings, limit: int) -> AttachmentSpec:
+        most = _CHARACTERS_AN_OCTET * limit
+        said = attachment.model_dump(exclude={"type"})
+        filled = {
+            name: await self._text(f"{key}.{name}", text, max_characters=most, control_ok=name in {"content", "url"})
+            for name, text in said.items()
+        }
+        return _SPECS[attachment.type](**filled)
+
+
+def digest(email: Email, way: Route) -> str:
+    """Tell one mail from another under the same idempotency key, whatever its Date and Message-ID: in hexadecimal."""
+    said = {field.name: getattr(email, field.name) for field in fields(email) if field.name != "attachments"}
+    server = way.server
+    hashed = hashlib.sha256(json.dumps([said, server.host, server.port, way.connection], default=repr).encode())
+    for attachment in email.attachments:
+        hashed.update(repr(replace(attachment, content=b"")).encode())
+        for block in _blocks(attachment.content):
+            hashed.update(block)
+    return hashed.hexdigest()
+
+
+def _blocks(content: bytes | str | BinaryIO) -> Iterator[bytes]:
+    if isinstance(content, str):
+        yield content.encode("utf-8", "surrogatepass")
+    elif isinstance(content, bytes):
+        yield content
+    else:
+        content.seek(0)
+        yield from iter(lambda: content.read(MEGABYTE), b"")

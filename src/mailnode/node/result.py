@@ -1,0 +1,34 @@
+"""From a report to what the flow does next: what is stored where, and whether the run halts."""
+
+from collections.abc import Awaitable
+
+from mailnode.delivery.report import Report, report_of_error
+from mailnode.errors import MailnodeError
+from mailnode.node.settings import MailSettings
+from mailnode.node.step import Step, Write
+
+
+def step_of(settings: MailSettings, report: Report, later: Awaitable[Report] | None = None) -> Step:
+    """Make the step of a mail that was tried: stored as its settings say, halting when they say so.
+
+    A run halts on `failed` and `unknown`, never on `partial`: that mail is on its way to somebody.
+    """
+    failed = report["status"] in {"failed", "unknown"}
+    return Step(
+        status="failed" if failed else "done",
+        result=report,
+        writes=_writes(settings, report),
+        halt=failed and settings.stop_on_error,
+        later=later,
+    )
+
+
+def step_of_error(settings: MailSettings, error: MailnodeError) -> Step:
+    """Make the step of a mail that could not even be tried."""
+    return step_of(settings, report_of_error(error, connection=getattr(settings, "connection", None) or ""))
+
+
+def _writes(settings: MailSettings, report: Report) -> tuple[Write, ...]:
+    if settings.store_result == "none" or settings.result_key is None:
+        return ()
+    return (Write(settings.store_result, settings.result_key, report),)

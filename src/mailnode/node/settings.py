@@ -1,0 +1,273 @@
+"""What the form of the node holds (design 4.2): the one place that knows its keys, their types and their defaults."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from mailnode.connections.service import find_service
+from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError
+from mailnode.message.header import check_own_field_name
+from mailnode.message.mailbox import parse_addresses, parse_mailbox
+from mailnode.node.template import has_braces, parse_template
+
+OTHER = "other"
+RESULT_KEY = r"^[A-Za-z_$][\w$-]*(\.[A-Za-z_$][\w$-]*)*$"
+
+Model = TypeVar("Model", bound="Settings")
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """Let one of our own errors through pydantic, which adds the place."""
+
+    def validate(value: str) -> str:
+        try:
+            check(value)
+        except MailnodeError as error:
+            raise PydanticCustomError("mailnode", "{error}", {"error": error}) from None
+        return value
+
+    return AfterValidator(validate)
+
+
+def _check_plain(value: str) -> None:
+    # A stranger's input must never choose the server or the account.
+    if has_braces(value):
+        raise ExpressionError(
+            f"expressions are not allowed here: {value!r}",
+            hint="write the value itself; expressions may stand in addresses, subject, content and attachments",
+        )
+
+
+def _check_addresses(value: str) -> None:
+    parse_template(value) if has_braces(value) else parse_addresses(value)
+
+
+def _check_mailbox(value: str) -> None:
+    parse_template(value) if has_braces(value) else parse_mailbox(value)
+
+
+def _check_reverse_path(value: str) -> None:
+    if value.strip() != "<>":
+        _check_mailbox(value)
+
+
+def _check_recipients(value: str) -> None:
+    _check_addresses(value)
+    if not value.strip():
+        raise SettingsError("no recipient", code=ErrorCode.MISSING_SETTING, hint="give at least one address")
+
+
+def _check_service(value: str) -> None:
+    _check_plain(value)
+    if value.strip().lower() != OTHER:
+        find_service(value)
+
+
+Plain = Annotated[str, _checked(_check_plain)]
+Templated = Annotated[str, _checked(parse_template)]
+FieldName = Annotated[str, _checked(_check_plain), _checked(check_own_field_name)]
+Priority = Literal["high", "normal", "low"]
+TlsOption = Literal["tls", "starttls", "none"]
+
+
+class Settings(BaseModel):
+    """A group of settings: camelCase keys, nothing unknown, nothing coerced."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, str_max_length=50 * 2**20
+    )
+
+
+class SmtpSettings(Settings):
+    """SMTP Settings: the server of "Other SMTP Service"."""
+
+    host: Annotated[Plain, Field(min_length=1, max_length=255)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    tls_option: TlsOption | None = None
+    ca: Plain | None = None
+    ehlo_name: Plain | None = None
+
+
+class FromUrl(Settings):
+    """Attachment "From URL": http, https or data."""
+
+    type: Literal["url"]
+    url: Templated
+    filename: Templated = ""
+    content_type: Plain = ""
+    cid: Templated = ""
+
+
+class FromText(Settings):
+    """Attachment "From Text Content"."""
+
+    type: Literal["text"]
+    content: Templated
+    filename: Templated
+    cid: Templated = ""
+
+
+class FromBase64(Settings):
+    """Attachment "From Base64 String"."""
+
+    type: Literal["base64"]
+    content: Templated
+    filename: Templated
+    content_type: Plain = ""
+    cid: Templated = ""
+
+
+class FromCustom(Settings):
+    """Attachment "Custom Content Attachment"."""
+
+    type: Literal["custom"]
+    content: Templated
+    content_type: Plain
+    filename: Templated
+    cid: Templated = ""
+
+
+class FromMime(Settings):
+    """Attachment "From Pregenerated MIME Node"."""
+
+    type: Literal["mime"]
+    content: Templated
+    cid: Templated = ""
+
+
+AttachmentSettings = Annotated[FromUrl | FromText | FromBase64 | FromCustom | FromMime, Field(discriminator="type")]
+
+
+class MailSettings(Settings):
+    """What both nodes that send mail ask for."""
+
+    to: Annotated[str, _checked(_check_recipients)]
+    cc: Annotated[str, _checked(_check_addresses)] = ""
+    bcc: Annotated[str, _checked(_check_addresses)] = ""
+    subject: Templated = ""
+    content: Templated = ""
+    priority: Priority = "normal"
+    store_result: Literal["none", "input", "context"] = "none"
+    result_key: Annotated[Plain, Field(pattern=RESULT_KEY)] | None = None
+    stop_on_error: bool = False
+
+    @model_validator(mode="after")
+    def _check_storage(self) -> Self:
+        if (self.result_key is None) != (self.store_result == "none"):
+            missing = "resultKey" if self.result_key is None else "storeResult"
+            raise PydanticCustomError(
+                "mailnode",
+                "{error}",
+                {
+                    "error": SettingsError(
+                        f"storeResult and resultKey go together; {missing} is missing",
+                        code=ErrorCode.MISSING_SETTING,
+                        hint="give both (storeResult: context, resultKey: mail.sent), or neither",
+                    ).locate(key=missing)
+                },
+            )
+        return self
+
+
+class EmailNotificationSettings(MailSettings):
+    """Settings of `emailNotification`; server and sender come from the environment."""
+
+
+class SendSmtpEmailSettings(MailSettings):
+    """Settings of `sendSmtpEmail`."""
+
+    email_service: Annotated[str, _checked(_check_service)]
+    smtp: SmtpSettings | None = None
+    connection: Plain | None = None
+    attachments: tuple[AttachmentSettings, ...] = Field(default=(), strict=False)
+    from_: Annotated[str, _checked(_check_mailbox)] | None = Field(default=None, alias="from")
+    reply_to: Annotated[str, _checked(_check_addresses)] = ""
+    text_content: Templated | None = None
+    envelope_from: Annotated[str, _checked(_check_reverse_path)] | None = None
+    in_reply_to: Templated = ""
+    references: Templated = ""
+    list_unsubscribe: Templated = ""
+    idempotency_key: Templated | None = None
+    headers: dict[FieldName, Templated] = {}
+    partial_delivery: Literal["allow", "refuse"] = "allow"
+    on_unknown: Literal["resend", "hold"] = "resend"
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
+    max_recipients: Annotated[int, Field(ge=1)] = 100
+    max_attachment_mb: Annotated[float, Field(gt=0)] = Field(default=10, alias="maxAttachmentMB")
+    max_message_mb: Annotated[float, Field(gt=0)] = Field(default=25, alias="maxMessageMB")
+    lenient: bool = False
+
+    @model_validator(mode="after")
+    def _check_server(self) -> Self:
+        is_other = self.email_service.strip().lower() == OTHER
+        if is_other != (self.smtp is not None):
+            words = "emailService other needs smtp settings" if is_other else "smtp goes with emailService other only"
+            error = SettingsError(
+                words,
+                code=ErrorCode.MISSING_SETTING if is_other else ErrorCode.BAD_SETTING,
+                hint="give smtp: {host, port, tlsOption} with emailService: other, and a service name without smtp",
+            ).locate(key="smtp")
+            raise PydanticCustomError("mailnode", "{error}", {"error": error})
+        return self
+
+
+def read_settings(model: type[Model], settings: Mapping[str, Any]) -> Model:
+    """Read a node's settings as they stand in a flow file.
+
+    Raises:
+        SettingsError: or another of ours, with `key` located; the first in the order of the form.
+    """
+    try:
+        return model.model_validate(settings)
+    except ValidationError as failed:
+        details = failed.errors(include_url=False)
+        raise _as_ours(details[0], model) from None
+
+
+def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
+    key = _key(detail["loc"])
+    kind = detail["type"]
+    if kind == "mailnode":
+        error: MailnodeError = detail["ctx"]["error"]
+        return error.locate(key=key)
+    if kind == "extra_forbidden":
+        return _unknown_key(key, _known_keys(detail["loc"], model))
+    if kind == "missing":
+        return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING).locate(key=key)
+    said = detail["msg"][0].lower() + detail["msg"][1:]
+    given = "" if isinstance(detail["input"], dict | list) else f"{detail['input']!r:.80}: "
+    return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING).locate(key=key)
+
+
+def _unknown_key(key: str, known: list[str]) -> SettingsError:
+    near = get_close_matches(key.rpartition(".")[2], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known settings: {', '.join(known)}"
+    return SettingsError("there is no such setting", code=ErrorCode.UNKNOWN_KEY, hint=hint).locate(key=key)
+
+
+_KINDS: dict[str, type[Settings]] = {
+    "url": FromUrl,
+    "text": FromText,
+    "base64": FromBase64,
+    "custom": FromCustom,
+    "mime": FromMime,
+}
+
+
+def _known_keys(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    inner = SmtpSettings if loc[0] == "smtp" else _KINDS.get(str(loc[2])) if loc[0] == "attachments" else None
+    group = inner if inner and len(loc) > 1 else model
+    return [field.alias or name for name, field in group.model_fields.items()]
+
+
+def _key(loc: tuple[int | str, ...]) -> str:
+    """Write a place as people do: `attachments[1].url`; pydantic puts the kind of attachment behind the index."""
+    if loc and loc[0] == "attachments":
+        loc = (*loc[:2], *loc[3:])
+    if loc and loc[-1] == "[key]":
+        loc = loc[:-1]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")

@@ -1,0 +1,46 @@
+"""What a flow and its nodes say to each other: the call of a node, and the step that it made of it."""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mailnode.delivery.report import ReportedError
+
+Place = Literal["input", "context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A flow has reached a node; `input` and `context` are to be read, a step says what to write."""
+
+    run_id: str
+    node_id: str
+    input: Mapping[str, Any]
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A JSON value for a dotted path in `input` or `context`."""
+
+    place: Place
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a node did.
+
+    `result` is shown in the run, and `error` where no result holds it. `writes` go into the state, `output` to whoever
+    reads the run. `halt` ends the run. `later` brings a result that takes the place of this step's own, if that still
+    stands there when it comes.
+    """
+
+    status: Literal["done", "failed"] = "done"
+    result: Any = None
+    error: ReportedError | None = None
+    writes: tuple[Write, ...] = ()
+    output: tuple[str, ...] = ()
+    halt: bool = False
+    later: Awaitable[Any] | None = None
