@@ -1,0 +1,104 @@
+"""The two small nodes that a flow needs beside the mail: `say` and `setContext`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailnode.errors import ErrorCode, SettingsError
+from mailnode.flow.registry import Node
+from mailnode.node.expression import Evaluator
+from mailnode.node.step import Call, Step, Write
+from mailnode.node.template import parse_template
+
+_KEY = re.compile(r"[A-Za-z_$][\w$-]*(\.[A-Za-z_$][\w$-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Adds a text to the run's output."""
+
+    text: str
+
+    async def execute(self, call: Call) -> Step:
+        """Say the text with its expressions filled in."""
+        evaluator = Evaluator(call.input, call.context)
+        return Step(output=(await evaluator.text(parse_template(self.text)),))
+
+
+@dataclass(frozen=True, slots=True)
+class SetContext:
+    """Puts a value into the context."""
+
+    key: str
+    value: Any
+
+    async def execute(self, call: Call) -> Step:
+        """Store the value; a text that is one expression keeps that expression's type, in lists and objects too."""
+        value = await _fill(self.value, Evaluator(call.input, call.context))
+        return Step(writes=(Write("context", self.key, value),))
+
+
+class SayType:
+    """`say`: settings `text`."""
+
+    def prepare(self, settings: Mapping[str, Any]) -> Node:
+        """Read `text`."""
+        _check_keys(settings, "text")
+        text = settings["text"]
+        if not isinstance(text, str):
+            raise SettingsError(f"a text is wanted, not {text!r:.80}").locate(key="text")
+        return Say(_parsed(text, "text"))
+
+
+class SetContextType:
+    """`setContext`: settings `key` (a dotted path) and `value` (any JSON value)."""
+
+    def prepare(self, settings: Mapping[str, Any]) -> Node:
+        """Read `key` and `value`."""
+        _check_keys(settings, "key", "value")
+        key = settings["key"]
+        if not isinstance(key, str) or not _KEY.fullmatch(key):
+            raise SettingsError(f"{key!r:.80} is no key", hint="write a dotted path like order.id").locate(key="key")
+        _check_templates(settings["value"], "value")
+        return SetContext(key, settings["value"])
+
+
+def _check_keys(settings: Mapping[str, Any], *keys: str) -> None:
+    for key in settings:
+        if key not in keys:
+            known = f"known settings: {', '.join(keys)}"
+            raise SettingsError("there is no such setting", code=ErrorCode.UNKNOWN_KEY, hint=known).locate(key=key)
+    for key in keys:
+        if key not in settings:
+            raise SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING).locate(key=key)
+
+
+def _parsed(text: str, key: str) -> str:
+    try:
+        parse_template(text)
+    except SettingsError as error:
+        raise error.locate(key=key) from None
+    return text
+
+
+def _check_templates(value: Any, key: str) -> None:
+    if isinstance(value, str):
+        _parsed(value, key)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check_templates(inner, f"{key}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_templates(inner, f"{key}[{index}]")
+
+
+async def _fill(value: Any, evaluator: Evaluator) -> Any:
+    if isinstance(value, str):
+        template = parse_template(value)
+        return await (evaluator.value(template.single) if template.single else evaluator.text(template))
+    if isinstance(value, dict):
+        return {name: await _fill(inner, evaluator) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [await _fill(inner, evaluator) for inner in value]
+    return value

@@ -1,0 +1,176 @@
+"""One execution of a flow: node after node, what each did, and how it ended."""
+
+import asyncio
+import hashlib
+import json
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from mailnode.delivery.report import ReportedError, describe
+from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError
+from mailnode.flow.document import FlowDocument, FlowNode
+from mailnode.flow.registry import Node, Registry
+from mailnode.flow.state import State
+from mailnode.node.expression import Evaluator
+from mailnode.node.step import Call, Step, Write
+from mailnode.node.template import Expression, parse_template
+
+RunStatus = Literal["done", "halted", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A node of the document whose settings and condition have been read."""
+
+    source: FlowNode
+    node: Node
+    when: Expression | None
+
+
+@dataclass(slots=True)
+class NodeReport:
+    """What became of one node in a run."""
+
+    id: str
+    type: str
+    label: str
+    status: Literal["done", "failed", "skipped", "notReached"] = "notReached"
+    result: Any = None
+    error: ReportedError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as the run's JSON shows it; what does not apply is left out."""
+        said = {"result": self.result, "error": self.error}
+        shown = {name: value for name, value in said.items() if value is not None}
+        return {"id": self.id, "type": self.type, "label": self.label, "status": self.status, **shown}
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of a flow."""
+
+    id: str
+    flow: str
+    state: State
+    nodes: list[NodeReport]
+    status: RunStatus = "done"
+    output: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the run as the command line prints it."""
+        return {
+            "run": self.id,
+            "flow": self.flow,
+            "status": self.status,
+            "input": self.state.input,
+            "context": self.state.context,
+            "output": self.output,
+            "nodes": [node.to_json() for node in self.nodes],
+        }
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Self:
+        """Read a run that `to_json` gave."""
+        nodes = [NodeReport(**node) for node in said["nodes"]]
+        return cls(
+            said["run"], said["flow"], State(said["input"], said["context"]), nodes, said["status"], said["output"]
+        )
+
+
+def prepare(document: FlowDocument, registry: Registry) -> list[Prepared]:
+    """Read the settings of every node, so that a wrong one is found before the first mail is sent.
+
+    Raises:
+        SettingsError: or another of ours, with file, line, node and key.
+    """
+    return [_prepare_node(document, node, registry) for node in document.nodes]
+
+
+def _prepare_node(document: FlowDocument, source: FlowNode, registry: Registry) -> Prepared:
+    try:
+        node_type = registry.find(source.type)
+        when = _read_when(source.when) if source.when is not None else None
+        node = node_type.prepare(source.settings)
+    except MailnodeError as error:
+        raise document.locate(error, source.id) from None
+    return Prepared(source, node, when)
+
+
+def _read_when(text: str) -> Expression:
+    try:
+        template = parse_template(text)
+        if template.single is None:
+            raise ExpressionError(
+                f"a condition is one expression and nothing else, not {text!r:.80}",
+                hint="write when: \"{{ context.mail.status == 'failed' }}\"",
+            )
+    except MailnodeError as error:
+        raise error.locate(key="when") from None
+    return template.single
+
+
+async def run_nodes(nodes: list[Prepared], run: Run) -> None:
+    """Execute the nodes in their order until one halts the run, then wait for what was promised for later."""
+    promised: list[tuple[NodeReport, Step]] = []
+    for prepared, report in zip(nodes, run.nodes, strict=True):
+        try:
+            step = await _reach(prepared, run)
+        except MailnodeError as error:
+            report.status, report.error = "failed", describe(error)
+            run.status = "halted"
+            break
+        if step is None:
+            report.status = "skipped"
+            continue
+        report.status, report.result, report.error = step.status, step.result, step.error
+        run.output += step.output
+        if step.later is not None:
+            promised.append((report, step))
+        if step.halt:
+            run.status = "halted"
+            break
+    await asyncio.gather(*(_follow_up(run, report, step) for report, step in promised))
+
+
+async def _reach(prepared: Prepared, run: Run) -> Step | None:
+    source = prepared.source
+    call = Call(run.id, source.id, run.state.input, run.state.context)
+    try:
+        if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
+            return None
+        step = await prepared.node.execute(call)
+        for write in step.writes:
+            run.state.write(write)
+    except MailnodeError as error:
+        raise error.locate(node=source.id) from None
+    except Exception as error:
+        raise SettingsError(
+            f"the node failed with {type(error).__name__}: {error}",
+            code=ErrorCode.NODE_FAILED,
+            hint=f"this is a defect of the node type {source.type}; report it to whoever made it",
+        ).locate(node=source.id) from error
+    return step
+
+
+async def _follow_up(run: Run, report: NodeReport, step: Step) -> None:
+    """Bring the last word of a step where its first one stood, unless another value has taken that place."""
+    assert step.later is not None
+    result = await step.later
+    report.result = result
+    for write in step.writes:
+        if run.state.read(write) == write.value:
+            run.state.write(Write(write.place, write.key, result))
+
+
+def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: dict[str, Any]) -> Run:  # noqa: A002
+    """Make a run that has reached nothing yet; the state is a copy of its own."""
+    nodes = [NodeReport(node.id, node.type, node.label) for node in document.nodes]
+    return Run(run_id, document.name, State(deepcopy(input), deepcopy(context)), nodes)
+
+
+def digest(document: FlowDocument, input: dict[str, Any], context: dict[str, Any]) -> str:  # noqa: A002
+    """Tell one run from another under the same id: flow and state, in hexadecimal."""
+    nodes = [[node.id, node.type, node.when, node.settings] for node in document.nodes]
+    text = json.dumps([document.name, nodes, input, context], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
