@@ -1,0 +1,5 @@
+"""`python -m mailnode`: the command line."""
+
+from mailnode.cli.main import main
+
+main()

@@ -1,0 +1,128 @@
+"""Mailnode: everything wired together from the environment; the only place that knows all the others."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from mailnode.connections.book import ConnectionBook
+from mailnode.delivery.courier import Courier
+from mailnode.delivery.outbox import Outbox
+from mailnode.delivery.route import Clients
+from mailnode.environment import Environment, open_connections
+from mailnode.errors import MailnodeError, SettingsError
+from mailnode.flow.builtin import SayType, SetContextType
+from mailnode.flow.document import load_flow
+from mailnode.flow.journal import Journal
+from mailnode.flow.registry import Registry
+from mailnode.flow.run import Run, begin, digest, prepare, run_nodes
+from mailnode.node.address_guard import AddressGuard
+from mailnode.node.notification import EmailNotificationType, NotificationServer
+from mailnode.node.send_email import Composition, Post, SendSmtpEmail, SendSmtpEmailType
+from mailnode.node.step import Call
+from mailnode.store.database import Database
+from mailnode.store.worker import Worker
+
+
+class Mailnode:
+    """Flows, connections and deliveries over one database.
+
+    async with Mailnode.open() as mailnode:
+        run = await mailnode.run("order-shipped.flow.yaml", input={"email": "jane@example.org"})
+    """
+
+    def __init__(
+        self, environment: Environment, database: Database, connections: ConnectionBook, worker: Worker
+    ) -> None:
+        """Wire everything; `open` is the way to get one."""
+        self.connections = connections
+        self._clients = Clients()
+        self._courier = Courier(Outbox(database, worker), self._clients)
+        self._journal = Journal(database, worker)
+        post = Post(
+            book=connections,
+            courier=self._courier,
+            guard=AddressGuard.from_text(environment.fetch_allow),
+            ehlo_name=environment.ehlo_name,
+            redirect_all_to=environment.redirect_all_to,
+        )
+        self._registry = Registry(
+            {
+                "sendSmtpEmail": SendSmtpEmailType(post),
+                "emailNotification": EmailNotificationType(post, NotificationServer.read(environment.notification)),
+                "say": SayType(),
+                "setContext": SetContextType(),
+            }
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, environment: Environment | None = None) -> AsyncIterator[Self]:
+        """Open the database of the home and close everything again, waiting for answers that are due.
+
+        Raises:
+            StoreError: the database can't be opened, or the secret key is not the one it was written with.
+        """
+        environment = environment or Environment.read()
+        async with open_connections(environment) as (database, connections):
+            with Worker(environment.home / "workers") as worker:
+                mailnode = cls(environment, database, connections, worker)
+                try:
+                    yield mailnode
+                finally:
+                    await mailnode._courier.close()
+                    await mailnode._clients.close()
+
+    async def run(
+        self,
+        flow: str | Path,
+        *,
+        input: dict[str, Any] | None = None,  # noqa: A002 -- the editor's word
+        context: dict[str, Any] | None = None,
+        run_id: str | None = None,
+    ) -> Run:
+        """Run a flow file to its end.
+
+        The same `run_id` again gives what happened the first time and sends nothing; a run whose process died is run
+        again, and mails that were accepted are not sent twice.
+
+        Raises:
+            SettingsError: the flow, its settings or its arguments are wrong; nothing was sent.
+            DeliveryError: the run id belongs to another run.
+        """
+        document = load_flow(Path(flow))
+        nodes = prepare(document, self._registry)
+        run = begin(document, run_id or uuid.uuid4().hex, input or {}, context or {})
+        ended = await self._journal.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
+        if ended is not None:
+            return Run.from_json(ended)
+        await run_nodes(nodes, run)
+        await self._journal.end(run.id, run.status, run.to_json())
+        return run
+
+    async def preview(
+        self,
+        flow: str | Path,
+        node_id: str | None = None,
+        *,
+        input: dict[str, Any] | None = None,  # noqa: A002 -- the editor's word
+        context: dict[str, Any] | None = None,
+    ) -> Composition:
+        """Compose the mail of one node, the first that sends one if none is named, and send nothing.
+
+        Raises:
+            SettingsError: and others of ours: the flow or the mail can't be made, or there is no such node.
+        """
+        document = load_flow(Path(flow))
+        for prepared in prepare(document, self._registry):
+            if isinstance(prepared.node, SendSmtpEmail) and node_id in {None, prepared.source.id}:
+                call = Call("preview", prepared.source.id, input or {}, context or {})
+                try:
+                    return await prepared.node.compose(call)
+                except MailnodeError as error:
+                    raise document.locate(error, prepared.source.id) from None
+        raise SettingsError(
+            f"there is no node {node_id!r} that sends mail" if node_id else "the flow has no node that sends mail",
+            hint=f"nodes: {', '.join(f'{node.id} ({node.type})' for node in document.nodes)}",
+        ).locate(file=document.file)

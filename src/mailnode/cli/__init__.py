@@ -1,0 +1,1 @@
+"""The command line: it reads arguments, calls `app.py`, and shows what came of it."""

@@ -1,0 +1,59 @@
+"""`mailnode inbox`: an SMTP server that catches whatever is sent to it, and what it has caught."""
+
+import asyncio
+
+import click
+
+from mailnode.cli.output import say, show_json, show_table
+from mailnode.environment import Environment
+from mailnode.inbox import Inbox, InboxFolder
+
+
+@click.group("inbox", invoke_without_command=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=1025, show_default=True, help="0 takes a free one.")
+@click.pass_context
+def command(context: click.Context, port: int) -> None:
+    """Catch mail on a loopback port until Ctrl-C; list, show and clear tell what was caught."""
+    if context.invoked_subcommand is None:
+        asyncio.run(_serve(port))
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List the mails that were caught."""
+    caught = _folder().messages()
+    if as_json:
+        show_json([one.to_json() for one in caught])
+        return
+    rows = [(str(one.number), one.sender, ", ".join(one.rcpt_to), one.subject, str(one.size)) for one in caught]
+    empty = "nothing was caught yet; `mailnode inbox` listens on port 1025"
+    show_table(("No", "From", "To", "Subject", "Octets"), rows, empty=empty)
+
+
+@command.command("show")
+@click.argument("number", type=int)
+def show(number: int) -> None:
+    """Print a mail as it was received."""
+    click.echo(_folder().get(number).octets(), nl=False)
+
+
+@command.command("clear")
+def clear() -> None:
+    """Throw away all that was caught."""
+    say(f"{_folder().clear()} mails thrown away")
+
+
+def _folder() -> InboxFolder:
+    return InboxFolder(Environment.read().home / "inbox")
+
+
+async def _serve(port: int) -> None:
+    async with Inbox(Environment.read().home / "inbox", port=port) as inbox:
+        say(f"catching mail on 127.0.0.1:{inbox.port}; Ctrl-C ends it, `mailnode inbox list` shows what came")
+        count = 0
+        while True:
+            count += 1
+            await inbox.wait_for(count)
+            caught = inbox.messages()[-1]
+            say(f"{caught.number}  {caught.sender}  {caught.subject}")

@@ -1,0 +1,75 @@
+"""The command `mailnode`: its groups, loaded when asked for, and the one place that turns errors into exits."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from mailnode.cli.output import show_error
+from mailnode.errors import MailnodeError, SmtpError
+
+COMMANDS = {
+    "run": "mailnode.cli.run",
+    "send": "mailnode.cli.send",
+    "preview": "mailnode.cli.preview",
+    "connections": "mailnode.cli.connections",
+    "services": "mailnode.cli.services",
+    "inbox": "mailnode.cli.inbox",
+    "demo": "mailnode.cli.demo",
+}
+
+EXIT_FAILED = 1
+EXIT_MISUSED = 2
+
+
+class LazyGroup(click.Group):
+    """Commands that are imported when somebody asks for them: a send must not wait for the editor's libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- as click calls it
+        """Name the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- as click calls it
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their first sentence."""
+        rows = [(name, command.get_short_help_str(90)) for name in COMMANDS if (command := self.get_command(ctx, name))]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="mailnode")
+def cli() -> None:
+    """Compose an email, send it, and tell the truth about it."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status: 0 done, 1 failed, 2 misused, 3 partial or unknown (send)."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        status: Any = cli.main(arguments, prog_name="mailnode", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 128 + 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 128 + 2
+    except BrokenPipeError:
+        # Whoever read our output has left; nothing more can be said there.
+        sys.stderr.close()
+        return EXIT_FAILED
+    except MailnodeError as error:
+        show_error(error)
+        return EXIT_FAILED if isinstance(error, SmtpError) else EXIT_MISUSED
+    return status if isinstance(status, int) else 0

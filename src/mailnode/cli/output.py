@@ -1,0 +1,75 @@
+"""How things are shown: results on stdout, all else on stderr, nothing that a terminal would obey."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from mailnode.errors import MailnodeError
+
+# Less is gone before a person would look.
+WATCHED_OCTETS = 2**20
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Make text that came from elsewhere harmless to a terminal: control characters are shown as `?`."""
+    return _CONTROL.sub("?", text)
+
+
+def show_json(value: Any) -> None:
+    """Print a result as JSON, for people and for pipes."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_error(error: MailnodeError) -> None:
+    """Say on stderr what is wrong, where, and what to do about it."""
+    say(f"mailnode: {error}")
+    if error.hint:
+        say(f"  hint: {error.hint}")
+
+
+def say(text: str) -> None:
+    """Say something on stderr."""
+    click.echo(clean(text), err=True)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
+    """Print a table, or what to do when there is nothing in it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    if table.row_count:
+        Console(highlight=False).print(table)
+    else:
+        say(empty)
+
+
+@contextmanager
+def progress(words: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while a large thing goes out, where a person watches; give what the bar wants to be told."""
+    if not sys.stderr.isatty():
+        yield lambda _gone, _size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words, visible=False)
+
+        def watch(gone: int, size: int) -> None:
+            bar.update(task, completed=gone, total=size, visible=size >= WATCHED_OCTETS)
+
+        yield watch

@@ -1,0 +1,145 @@
+"""`mailnode send`: one mail from the command line."""
+
+import asyncio
+import mimetypes
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import click
+
+from mailnode.cli.arguments import read_text, server_options, target_of
+from mailnode.cli.output import progress, say, show_json, show_table
+from mailnode.delivery.report import Report
+from mailnode.errors import UsageError
+from mailnode.message.email import Attachment, Email
+
+MOST_FETCHED = 25 * 2**20
+EXIT_STATUS = {"sent": 0, "failed": 1, "partial": 3, "unknown": 3}
+
+
+@click.command("send")
+@server_options
+@click.option("--from", "sender", help="The sender; by default the connection's.")
+@click.option("--to", multiple=True, required=True, help="Recipients, separated by commas; may be repeated.")
+@click.option("--cc", multiple=True, help="Copy recipients.")
+@click.option("--bcc", multiple=True, help="Hidden recipients.")
+@click.option("--reply-to", multiple=True, help="Where answers go.")
+@click.option("--subject", default="", help="The subject.")
+@click.option("--text", metavar="TEXT|@FILE", help="The text; `@-` reads stdin.")
+@click.option("--html", metavar="HTML|@FILE", help="The HTML; a text is made from it unless --text is given.")
+@click.option("--markdown", metavar="TEXT|@FILE", help="Markdown, of which HTML and text are made.")
+@click.option("--attach", multiple=True, metavar="PATH|URL", help="A file or a public URL; may be repeated.")
+@click.option("--priority", type=click.Choice(["high", "normal", "low"]), default="normal", show_default=True)
+@click.option("--all-or-nothing", is_flag=True, help="Send to nobody unless the server accepts every recipient.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    service: str | None,
+    host: str | None,
+    port: int | None,
+    tls_option: Literal["tls", "starttls", "none"] | None,
+    ca: str | None,
+    connection: str | None,
+    sender: str | None,
+    to: tuple[str, ...],
+    cc: tuple[str, ...],
+    bcc: tuple[str, ...],
+    reply_to: tuple[str, ...],
+    subject: str,
+    text: str | None,
+    html: str | None,
+    markdown: str | None,
+    attach: tuple[str, ...],
+    priority: Literal["high", "normal", "low"],
+    all_or_nothing: bool,
+    as_json: bool,
+) -> int:
+    """Send one mail, now.
+
+    Exit status: 0 accepted by the server for everybody, 1 not sent, 2 bad usage or settings, 3 partial or unknown.
+    """
+    from mailnode.environment import Environment
+    from mailnode.once import send_once
+
+    target = target_of(service, host, port, tls_option, ca)
+    text, html = _bodies(text, html, markdown)
+    with ExitStack() as files:
+        email = Email(
+            from_=sender or "",
+            to=to,
+            cc=cc,
+            bcc=bcc,
+            reply_to=reply_to,
+            subject=subject,
+            text=text,
+            html=html,
+            attachments=[_attachment(source, files) for source in attach],
+            priority=priority,
+        )
+        with progress("sending") as watch:
+            report = asyncio.run(
+                send_once(
+                    email,
+                    target,
+                    Environment.read(),
+                    connection_name=connection,
+                    partial_delivery="refuse" if all_or_nothing else "allow",
+                    watch=watch,
+                )
+            )
+    if as_json:
+        show_json(report)
+    else:
+        _show(report)
+    return EXIT_STATUS[report["status"]]
+
+
+def _bodies(text: str | None, html: str | None, markdown: str | None) -> tuple[str | None, str | None]:
+    text, html, markdown = (_read(given) for given in (text, html, markdown))
+    if markdown is None:
+        return text, html
+    if html is not None:
+        raise UsageError("--markdown and --html are two ways to say the same", hint="give one of them")
+    from mailnode.node.html import markdown_to_html
+
+    return text or markdown, markdown_to_html(markdown)
+
+
+def _read(given: str | None) -> str | None:
+    return read_text(given[1:]) if given and given.startswith("@") else given
+
+
+def _attachment(source: str, files: ExitStack) -> Attachment:
+    if source.startswith(("http://", "https://")):
+        return asyncio.run(_fetched(source))
+    path = Path(source)
+    try:
+        file: BinaryIO = files.enter_context(path.open("rb"))
+    except OSError as error:
+        raise UsageError(f"--attach {source}: {error.strerror}", hint="name a file that you may read") from None
+    return Attachment(content=file, filename=path.name, content_type=mimetypes.guess_type(path.name)[0] or "")
+
+
+async def _fetched(url: str) -> Attachment:
+    from mailnode.environment import Environment
+    from mailnode.node.address_guard import AddressGuard
+    from mailnode.node.attachment import UrlAttachment, resolve
+
+    guard = AddressGuard.from_text(Environment.read().fetch_allow)
+    fetched = await resolve(UrlAttachment(url=url), limit=MOST_FETCHED, guard=guard)
+    assert isinstance(fetched, Attachment)
+    return fetched
+
+
+def _show(report: Report) -> None:
+    rows = [
+        (told["address"], told["status"], f"{told['replyCode'] or ''} {told['replyText']}".strip())
+        for told in report["recipients"]
+    ]
+    show_table(("Recipient", "Status", "Reply"), rows, empty="no recipient")
+    click.echo(f"{report['status']}: {report['host']}, {report['messageSize']} octets, {report['messageId']}")
+    for warning in report["warnings"]:
+        say(f"warning: {warning}")
+    if error := report["error"]:
+        say(f"mailnode: {error['message']}")
+        say(f"  hint: {error['hint']}" if error["hint"] else "")
