@@ -1,0 +1,97 @@
+"""HTML cut into tags and text, as browsers cut it, in linear time whatever the input.
+
+The standard library's parser takes quadratic time on unclosed tags and can raise; nothing here does either.
+"""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from typing import NamedTuple
+
+_MARKUP = re.compile(r"<(?:(/?)([a-zA-Z][^\s/>]*)|!--|[!?/])")
+_TAG_STOP = re.compile(r">|=\s*([\"'])")
+_COMMENT_END = re.compile(r"--!?>")
+_ATTRIBUTE = re.compile(r"([^\s\"'<>/=]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+)))?")
+
+# Elements whose content is no markup, with what ends them (HTML 13.2.5.1: raw text and RCDATA).
+_RAW_END = {
+    name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
+    for name in ("script", "style", "title", "textarea", "iframe", "noembed", "noframes", "xmp")
+}
+
+
+class Tag(NamedTuple):
+    """One tag: its name in lower case, and its attributes, not yet taken apart."""
+
+    name: str
+    is_end: bool
+    source: str
+
+    def attributes(self) -> dict[str, str]:
+        """Take the attributes apart: names in lower case, entities in values decoded, the first of equal names."""
+        found: dict[str, str] = {}
+        for name, double, single, bare in _ATTRIBUTE.findall(self.source):
+            found.setdefault(name.lower(), decode(double or single or bare))
+        return found
+
+
+def tokens(html: str) -> Iterator[Tag | str]:
+    """Cut `html` into tags and text (entities decoded); comments, declarations and raw text are left out.
+
+    A quote that is never closed does not swallow the rest, and an unclosed tag at the end is text: what a person wrote
+    is not lost by a slip.
+    """
+    tag_end = _quoted_tag_end
+    position = 0
+    while found := _MARKUP.search(html, position):
+        if found.start() > position:
+            yield decode(html[position : found.start()])
+        if found[0] == "<!--":
+            position = _comment_end(html, found.end())
+            continue
+        end = tag_end(html, found.end())
+        if end < 0 and tag_end is _quoted_tag_end:
+            tag_end = _plain_tag_end  # from here on for good: looking for closing quotes again would be quadratic
+            end = tag_end(html, found.end())
+        if end < 0:
+            position = found.start()
+            break
+        position = end + 1
+        if found[2]:
+            tag = Tag(found[2].lower(), bool(found[1]), html[found.end() : end])
+            yield tag
+            if not tag.is_end and tag.name in _RAW_END:
+                raw_end = _RAW_END[tag.name].search(html, position)
+                position = raw_end.start() if raw_end else len(html)
+    if position < len(html):
+        yield decode(html[position:])
+
+
+def decode(text: str) -> str:
+    """Decode entities, as `html.unescape` does, but for numbers too long for Python to read, which stay."""
+    if "&" not in text:
+        return text
+    try:
+        return unescape(text)
+    except ValueError:
+        return text
+
+
+def _comment_end(html: str, start: int) -> int:
+    # `<!-->` and `<!--->` are whole comments.
+    found = _COMMENT_END.search(html, start - 2)
+    return found.end() if found else len(html)
+
+
+def _quoted_tag_end(html: str, start: int) -> int:
+    """Find the `>` that ends a tag, past attribute values in quotes; -1 when there is none."""
+    while found := _TAG_STOP.search(html, start):
+        if not found[1]:
+            return found.start()
+        close = html.find(found[1], found.end())
+        start = found.end() if close < 0 else close + 1
+    return -1
+
+
+def _plain_tag_end(html: str, start: int) -> int:
+    return html.find(">", start)
