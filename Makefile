@@ -1,0 +1,59 @@
+# One virtual environment; its two stamps say which lock file it holds.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CODE := src tests $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+demo: $(VENV)/runtime  ## send the example flow's mail to an inbox on this machine
+	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(DEMO)
+
+test: $(VENV)/dev  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
+	$(BIN)/pytest -q $(TESTS)
+
+check: $(VENV)/dev  ## style, types, layers, documentation
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --quiet --strict
+
+fmt: $(VENV)/dev  ## format the code
+	$(BIN)/ruff check --fix-only $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
+	$(PIP) install -qq uv
+	$(BIN)/uv pip compile -q $(LOCKED) --group build -o requirements.lock
+	$(BIN)/uv pip compile -q $(LOCKED) --group dev -o requirements-dev.lock
+
+clean:  ## remove all that is made here
+	rm -rf $(VENV) .demo dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+LOCKED := pyproject.toml --all-extras --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+# What dev installs holds what runtime does, so it writes both stamps.
+$(VENV)/runtime: requirements.lock pyproject.toml | $(VENV)/made
+	$(PIP) install -qq --require-hashes -r requirements.lock
+	$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: requirements-dev.lock pyproject.toml | $(VENV)/made
+	$(PIP) install -qq --require-hashes -r requirements-dev.lock
+	$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/runtime
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo 'mailnode needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	    { echo 'python3 -m venv does not work here; on Debian: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
