@@ -85,7 +85,7 @@ async def send_once(
         size=mail.message.size,
         recipients=tuple(Recipient(path, mail.fields[path]) for path in envelope.forward_paths),
         attempts=1,
-        warnings=mail.warnings,
+        warnings=(*way.warnings, *mail.warnings),
     )
     clients = Clients()
     try:

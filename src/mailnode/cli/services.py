@@ -16,8 +16,9 @@ def command(name: str | None, as_json: bool) -> None:
         show_json([_to_json(service) for service in chosen])
         return
     show_table(("Service", "Host", "Ports", "Also known as"), [_row(service) for service in chosen], empty="none")
-    if name:
-        say(chosen[0].note)
+    for word in (chosen[0].note, chosen[0].dead) if name else ():
+        if word:
+            say(word)
 
 
 def _row(service: Service) -> tuple[str, str, str, str]:

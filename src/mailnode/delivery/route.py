@@ -25,6 +25,7 @@ class Route:
 
     server: ServerSettings
     connection: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def route(target: Service | OtherServer, connection: Connection | None, *, ehlo_name: str | None = None) -> Route:
@@ -39,9 +40,11 @@ def route(target: Service | OtherServer, connection: Connection | None, *, ehlo_
     wish = connection.tls_option if connection else None
     if isinstance(target, Service):
         ca = None
+        warnings = (target.dead,) if target.dead else ()
         tls_option, port = target.port_for(wish)
     else:
         ca = target.ca
+        warnings = ()
         tls_option, port = tls_and_port(target.tls_option or wish, target.port)
     server = ServerSettings(
         host=target.host,
@@ -52,7 +55,7 @@ def route(target: Service | OtherServer, connection: Connection | None, *, ehlo_
         login=Login(connection.username, connection.password) if connection else None,
         allow_plaintext_auth=connection.allow_plaintext_auth if connection else False,
     )
-    return Route(server, connection.name if connection else "")
+    return Route(server, connection.name if connection else "", warnings)
 
 
 class Clients:

@@ -89,7 +89,8 @@ class SendSmtpEmail:
         self._check_count(rendered.email)
         mail = make_mail(rendered.email, connection, self._post.redirect_all_to)
         self._check_size(mail.message)
-        return Composition(mail, way, digest(rendered.email, way), rendered.key, (*rendered.warnings, *mail.warnings))
+        warnings = (*way.warnings, *rendered.warnings, *mail.warnings)
+        return Composition(mail, way, digest(rendered.email, way), rendered.key, warnings)
 
     async def _send(self, call: Call) -> Delivered:
         made = await self.compose(call)

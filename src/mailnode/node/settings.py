@@ -12,6 +12,7 @@ from mailnode.connections.service import find_service
 from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError
 from mailnode.message.header import check_own_field_name
 from mailnode.message.mailbox import parse_addresses, parse_mailbox
+from mailnode.node.markup import parse_html
 from mailnode.node.template import has_braces, parse_template
 
 OTHER = "other"
@@ -149,7 +150,7 @@ class MailSettings(Settings):
     cc: Annotated[str, _checked(_check_addresses)] = ""
     bcc: Annotated[str, _checked(_check_addresses)] = ""
     subject: Templated = ""
-    content: Templated = ""
+    content: Annotated[str, _checked(parse_html)] = ""
     priority: Priority = "normal"
     store_result: Literal["none", "input", "context"] = "none"
     result_key: Annotated[Plain, Field(pattern=RESULT_KEY)] | None = None
