@@ -1,10 +1,11 @@
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from mailnode.inbox import Inbox
+from support.postfix import Postfix, running_postfix
 
 
 @pytest.fixture(autouse=True)
@@ -21,4 +22,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
     """Run a server that keeps what it is sent."""
     async with Inbox(tmp_path / "inbox") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postfix() -> Iterator[Postfix]:
+    """Run Debian's Postfix, once for all tests that ask for it."""
+    with running_postfix() as running:
         yield running
