@@ -58,6 +58,7 @@ def test_blocks_and_white_space(html: str, expected: list[str]) -> None:
             "<a href='https://x.example'>one<a href='https://y.example'>two",
             "one (https://x.example)two (https://y.example)",
         ),
+        ("<a href='https://x.example'>Pay </a>now", "Pay (https://x.example) now"),
         ("<a href='https://x.example'><div>Pay now</div></a>", "Pay now (https://x.example)"),
     ],
 )

@@ -54,7 +54,6 @@ class Lines:
             self._line.append(text)
         else:
             self._done[-1] += text
-        self._ends_in_space = False
 
     def write_preformatted(self, text: str) -> None:
         """Add text whose white space and line ends stay."""
