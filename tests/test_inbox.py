@@ -132,6 +132,14 @@ async def test_of_too_many_mails_the_oldest_go(tmp_path: Path) -> None:
     assert stems(tmp_path) == {"00000002", "00000003"}
 
 
+async def test_a_mail_is_accepted_even_if_an_old_one_can_not_be_thrown_away(tmp_path: Path) -> None:
+    async with Inbox(tmp_path / "inbox", keep=1) as inbox:
+        (inbox.folder / "00000000.eml").mkdir()
+        await send(inbox)
+        await inbox.wait_for(1)
+        assert inbox.get(1).octets() == MAIL
+
+
 async def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         async with Inbox(tmp_path) as inbox:

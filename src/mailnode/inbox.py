@@ -226,9 +226,10 @@ class Inbox(InboxFolder):
         }
         try:
             number = self._keep(self._next_number, said, content)
-            self._remove(self._numbers()[: -self.keep])
-        except (OSError, UsageError):
+        except OSError:
             return "452 4.3.1 can't keep it: no room, or no access to the folder"
+        with suppress(UsageError):  # this mail is kept, whether the old ones can be thrown away or not
+            self._remove(self._numbers()[: -self.keep])
         self._next_number = number + 1
         self._caught += 1
         async with self._arrival:
