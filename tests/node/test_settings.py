@@ -1,0 +1,78 @@
+import pytest
+
+from mailnode.errors import MailnodeError
+from mailnode.node.settings import EmailNotificationSettings, SendSmtpEmailSettings, read_settings
+from support.flows import to_server
+
+
+def refused(model, settings):
+    with pytest.raises(MailnodeError) as caught:
+        read_settings(model, settings)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"subjct": "x"}, ["subjct", "there is no such setting", "did you mean subject?"]),
+        ({"to": None}, ["to: this setting is required"]),
+        ({"to": ""}, ["to: no recipient"]),
+        ({"resultKey": "a.b"}, ["storeResult", "go together"]),
+        ({"storeResult": "context"}, ["resultKey", "go together"]),
+        ({"storeResult": "context", "resultKey": "a b"}, ["resultKey"]),
+        ({"to": "a@x.org, jane, b@x.org"}, ["to: mailbox 2", "'jane'"]),
+        ({"emailService": "Gmial", "smtp": None}, ["emailService", "Gmial", "Gmail"]),
+        ({"emailService": "Gmail"}, ["smtp", "goes with emailService other only"]),
+        ({"smtp": None}, ["smtp", "needs smtp settings"]),
+        ({"connection": "{{ input.c }}"}, ["connection", "expressions are not allowed here"]),
+        ({"subject": "{{ input."}, ["subject", "{{"]),
+        ({"priority": "urgent"}, ["priority", "'urgent'"]),
+        ({"maxRecipients": 0}, ["maxRecipients"]),
+        ({"stopOnError": "yes"}, ["stopOnError", "'yes'"]),
+        ({"headers": {"Bcc": "x@y.org"}}, ["headers.Bcc", "use bcc instead"]),
+        ({"headers": {"X Y": "z"}}, ["headers.X Y"]),
+        ({"asynchronous": True}, ["asynchronous", "there is no such setting"]),
+        ({"attachments": [{"type": "file", "path": "/etc/passwd"}]}, ["attachments[0]", "'file'"]),
+        ({"attachments": [{"type": "text", "content": "x"}]}, ["attachments[0].filename"]),
+        ({"attachments": [{"type": "text", "content": "x", "filename": "a", "nme": 1}]}, ["attachments[0].nme"]),
+    ],
+)
+def test_a_wrong_setting_is_one_error_that_names_it_and_the_remedy(settings, words):
+    error = refused(SendSmtpEmailSettings, to_server(25, **settings))
+    for word in words:
+        assert word in f"{error} | {error.hint}"
+
+
+@pytest.mark.parametrize("key", ["host", "ca", "ehloName"])
+def test_no_expression_chooses_the_server(key):
+    smtp = {"host": "127.0.0.1", key: "{{ input.x }}"}
+    error = refused(SendSmtpEmailSettings, to_server(25, smtp=smtp))
+    assert error.key == f"smtp.{key}"
+    assert error.phase == "expression"
+
+
+def test_the_notification_has_no_settings_but_its_own():
+    error = refused(EmailNotificationSettings, {"to": "a@x.org", "attachments": []})
+    assert (error.key, error.code) == ("attachments", "unknownKey")
+
+
+def test_the_defaults_are_those_of_the_design():
+    settings = read_settings(SendSmtpEmailSettings, {"emailService": "Gmail", "to": "a@x.org"})
+    assert settings.model_dump(exclude={"email_service", "to"}) == {
+        **dict.fromkeys(("cc", "bcc", "reply_to", "subject", "content"), ""),
+        **dict.fromkeys(("in_reply_to", "references", "list_unsubscribe"), ""),
+        **dict.fromkeys(("smtp", "connection", "from_", "text_content", "envelope_from", "result_key"), None),
+        "idempotency_key": None,
+        "attachments": (),
+        "headers": {},
+        "priority": "normal",
+        "store_result": "none",
+        "stop_on_error": False,
+        "lenient": False,
+        "partial_delivery": "allow",
+        "on_unknown": "resend",
+        "timeout_seconds": 60,
+        "max_recipients": 100,
+        "max_attachment_mb": 10,
+        "max_message_mb": 25,
+    }
