@@ -260,8 +260,11 @@ _KINDS: dict[str, type[Settings]] = {
 
 
 def _known_keys(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    inner = SmtpSettings if loc[0] == "smtp" else _KINDS.get(str(loc[2])) if loc[0] == "attachments" else None
-    group = inner if inner and len(loc) > 1 else model
+    group: type[BaseModel] = model
+    if loc[0] == "smtp" and len(loc) > 1:
+        group = SmtpSettings
+    elif loc[0] == "attachments" and len(loc) > 2:  # noqa: PLR2004 -- attachments, index, kind
+        group = _KINDS[str(loc[2])]
     return [field.alias or name for name, field in group.model_fields.items()]
 
 
