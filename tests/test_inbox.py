@@ -250,7 +250,7 @@ async def test_a_mail_that_is_gone_meanwhile_is_an_error(inbox: Inbox) -> None:
 async def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 is taken") as caught:
+        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1: it is taken") as caught:
             async with Inbox(tmp_path, port=port):
                 pass
     assert caught.value.hint == "stop the server that listens there, or choose another port"

@@ -310,10 +310,9 @@ def _unusable(path: Path, error: OSError) -> UsageError:
     return UsageError(f"the inbox can't use {path}: {error.strerror}", hint="make it a folder that you may write to")
 
 
-def _not_listening(hostname: str, port: int, error: Exception) -> UsageError:
+def _not_listening(hostname: str, port: int, error: OSError | OverflowError) -> UsageError:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return UsageError(
-            f"port {port} of {hostname} is taken", hint="stop the server that listens there, or choose another port"
-        )
-    reason = error.strerror if isinstance(error, OSError) else "no such port"
-    return UsageError(f"the inbox can't listen on port {port} of {hostname}: {reason}", hint="choose another port")
+        reason, hint = "it is taken", "stop the server that listens there, or choose another port"
+    else:
+        reason, hint = getattr(error, "strerror", None) or "there is no such port", "choose another port"
+    return UsageError(f"the inbox can't listen on port {port} of {hostname}: {reason}", hint=hint)
