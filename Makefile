@@ -12,7 +12,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
 
 demo: $(VENV)/runtime  ## send the example flow's mail to an inbox on this machine
-	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(DEMO)
+	@MAILNODE_HOME=.demo $(BIN)/mailnode demo --once
 
 test: $(VENV)/dev  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q $(TESTS)

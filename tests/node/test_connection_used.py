@@ -77,7 +77,7 @@ class TestWhatItDecides:
             await run(flow, fields={"from": "Shop <orders@example.com>"})
         (envelope,) = server.envelopes
         assert envelope.mail_from == "orders@example.com"
-        assert b"From: Shop <orders@example.com>" in envelope.original_content
+        assert b"From: Shop <orders@example.com>" in (envelope.original_content or b"")
 
     async def test_neither_a_from_nor_an_address_for_a_username_is_an_error(self, tmp_path):
         async with submission(tls=server_context()) as server:

@@ -309,7 +309,7 @@ async def test_a_style_sheet_is_inlined_and_a_fragment_stays_one():
     assert result.startswith("<style>@media (max-width: 600px)")
     tags = read(result).tags
     assert tags[1] == ("p", {"class": "x", "style": "color: red;"})
-    assert read(result).text.endswith(STATE["evil"] + "caf\u00e9")
+    assert read(result).text.endswith(f"{STATE['evil']}caf\u00e9")
     assert [tag for tag, _ in tags] == ["style", "p"]
 
 

@@ -40,7 +40,7 @@ class TestAddresses:
         assert sent.message["In-Reply-To"] is None
 
     async def test_from_is_the_field_and_the_reverse_path(self, inbox, tmp_path):
-        sent = await send(inbox, tmp_path, **{"from": "Zoë\u2019s Shop <shop@example.com>"})
+        sent = await send(inbox, tmp_path, None, **{"from": "Zoë\u2019s Shop <shop@example.com>"})
         assert sent.message["From"] == "Zoë\u2019s Shop <shop@example.com>"
         assert sent.received.mail_from == "shop@example.com"
 

@@ -1,6 +1,7 @@
 """`mailnode inbox`: an SMTP server that catches whatever is sent to it, and what it has caught."""
 
 import asyncio
+import itertools
 
 import click
 
@@ -51,9 +52,10 @@ def _folder() -> InboxFolder:
 async def _serve(port: int) -> None:
     async with Inbox(Environment.read().home / "inbox", port=port) as inbox:
         say(f"catching mail on 127.0.0.1:{inbox.port}; Ctrl-C ends it, `mailnode inbox list` shows what came")
-        count = 0
-        while True:
-            count += 1
+        shown = max((one.number for one in inbox.messages()), default=0)
+        for count in itertools.count(1):
             await inbox.wait_for(count)
-            caught = inbox.messages()[-1]
-            say(f"{caught.number}  {caught.sender}  {caught.subject}")
+            for caught in inbox.messages():
+                if caught.number > shown:
+                    say(f"{caught.number}  {caught.sender}  {caught.subject}")
+                    shown = caught.number
