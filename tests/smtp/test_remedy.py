@@ -63,7 +63,3 @@ def test_a_known_text_is_explained(phase, said, word):
 )
 def test_the_host_helps_where_the_text_does_not_tell_the_provider(host, word):
     assert word in hint("auth", "535 5.7.8 no", host)
-
-
-def test_a_hint_is_a_sentence():
-    assert hint("auth", "535 no").endswith(".")

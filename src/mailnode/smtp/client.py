@@ -45,7 +45,7 @@ class SmtpClient:
         deadlines: Deadlines | None = None,
     ) -> None:
         if max_sessions < 1:
-            raise UsageError(f"max_sessions can't be {max_sessions}", hint="Give 1 or more.")
+            raise UsageError(f"max_sessions can't be {max_sessions}", hint="give 1 or more")
         mode, number = tls_and_port(tls_option, port)
         self.server = ServerSettings(
             host=ascii_host(host),

@@ -45,7 +45,7 @@ def _parameters(message: Composed, extensions: Extensions) -> str:
         raise Unsendable(
             f"the message has {message.size} octets and the server takes {extensions.size} at most",
             code=ErrorCode.OVER_SERVER_SIZE,
-            hint="Send a smaller attachment, or a link to it.",
+            hint="send a smaller attachment, or a link to it",
         )
     size = "" if extensions.size is None else f" SIZE={message.size}"
     if not message.envelope.needs_smtputf8:
@@ -54,7 +54,7 @@ def _parameters(message: Composed, extensions: Extensions) -> str:
         raise Unsendable(
             "an address has letters beyond ASCII before its @ and the server does not offer SMTPUTF8",
             code=ErrorCode.SMTPUTF8_NOT_OFFERED,
-            hint="Use the ASCII address of this mailbox, or a server that offers SMTPUTF8.",
+            hint="use the ASCII address of this mailbox, or a server that offers SMTPUTF8",
         )
     return size + (" BODY=8BITMIME" if extensions.eight_bit_mime else "") + " SMTPUTF8"
 
@@ -70,7 +70,7 @@ def _unsendable(what: str, text: str, phase: Phase) -> Unsendable:
         f"{what}: {text[:_SHOWN]!r}",
         code=ErrorCode.BAD_MAILBOX,
         phase=phase,
-        hint="Give bare addresses, like jane@example.org, without line breaks.",
+        hint="give bare addresses, like jane@example.org, without line breaks",
     )
 
 

@@ -25,7 +25,7 @@ async def connect(server: ServerSettings) -> socket.socket:
         raise ConnectFailed(
             f"{server.address} did not answer within {seconds:g} s",
             code=ErrorCode.TIMEOUT,
-            hint="Check host and port; many networks block outgoing mail ports (25 above all): try 587 or 465.",
+            hint="check host and port; many networks block outgoing mail ports (25 above all): try 587 or 465",
             transient=True,
         ) from None
 
@@ -39,7 +39,7 @@ async def _resolve(server: ServerSettings) -> list[Address]:
         raise ConnectFailed(
             f"the host {server.host!r} is not known" + (" at the moment" if is_transient else ""),
             code=ErrorCode.UNKNOWN_HOST,
-            hint="Check the spelling of the host, and that this machine can resolve names.",
+            hint="check the spelling of the host, and that this machine can resolve names",
             transient=is_transient,
         ) from None
     return _interleave([(family, address) for family, _, _, _, address in found])
@@ -104,6 +104,6 @@ def _failed(server: ServerSettings, errors: Sequence[OSError]) -> ConnectFailed:
     return ConnectFailed(
         f"{server.address} took no connection: {why or 'it has no address'}",
         code=ErrorCode.CONNECT_FAILED,
-        hint="Check host and port, and that the server runs and no firewall stands between.",
+        hint="check host and port, and that the server runs and no firewall stands between",
         transient=True,
     )

@@ -41,7 +41,7 @@ async def authenticate(dialogue: Dialogue, server: ServerSettings, extensions: E
         raise LoginFailed(
             f"a password would go to {server.address} in clear text",
             code=ErrorCode.PLAINTEXT_AUTH,
-            hint="Set tlsOption to starttls or tls; allowPlaintextAuth permits it in a network that you trust.",
+            hint="set tlsOption to starttls or tls; allowPlaintextAuth permits it in a network that you trust",
         )
     names = choose(extensions.auth)
     if not names:
@@ -99,13 +99,13 @@ async def _starttls(dialogue: Dialogue, server: ServerSettings, extensions: Exte
         raise TlsFailed(
             f"{server.address} does not offer STARTTLS",
             code=ErrorCode.STARTTLS_NOT_OFFERED,
-            hint="Set tlsOption to tls if the port speaks TLS at once, or to none if the server has no TLS at all.",
+            hint="set tlsOption to tls if the port speaks TLS at once, or to none if the server has no TLS at all",
         )
     reply = await dialogue.ask("tls", "STARTTLS")
     if not reply.is_positive:
         raise TlsFailed(
             f"{server.address} refused STARTTLS: {reply}",
-            hint="Try again later, or ask whoever runs the server.",
+            hint="try again later, or ask whoever runs the server",
             transient=reply.is_transient,
             reply_code=reply.code,
             enhanced_status_code=reply.enhanced_status_code,

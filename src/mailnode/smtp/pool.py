@@ -47,7 +47,7 @@ class SessionPool:
     async def lease(self, *, fresh: bool = False) -> AsyncIterator[Session]:
         """Give a session for the time of the block; a `fresh` one when idle ones have proved to be stale."""
         if self._is_closed:
-            raise UsageError("the client is closed", hint="Send within `async with SmtpClient(...) as client:`.")
+            raise UsageError("the client is closed", hint="send within `async with SmtpClient(...) as client:`")
         await self._take_slot()
         try:
             if fresh:

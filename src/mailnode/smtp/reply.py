@@ -139,6 +139,6 @@ def _bad_reply(what: str, line: bytes) -> SessionLost:
     return SessionLost(
         f"the server's reply can't be understood, {what}: {shown!r}",
         code=ErrorCode.BAD_REPLY,
-        hint="Check that host and port belong to an SMTP server.",
+        hint="check that host and port belong to an SMTP server",
         transient=True,
     )

@@ -170,7 +170,7 @@ def _prepared(text: str) -> str:
     ):
         raise LoginFailed(
             "the user name or the password holds a character that SASLprep (RFC 4013) forbids",
-            hint="Remove control, private-use and direction characters from the password.",
+            hint="remove control, private-use and direction characters from the password",
         )
     return prepared
 
@@ -183,8 +183,8 @@ def _mixes_directions(text: str) -> bool:
 
 
 def _bad_login(key: str, what: str) -> SettingsError:
-    return SettingsError(what, code=ErrorCode.BAD_SETTING, hint="Give it as the provider shows it.").locate(key=key)
+    return SettingsError(what, code=ErrorCode.BAD_SETTING, hint="give it as the provider shows it").locate(key=key)
 
 
 def _not_trusted(what: str) -> LoginFailed:
-    return LoginFailed(what, code=ErrorCode.AUTH_REFUSED, hint="Check host and port: this may not be your server.")
+    return LoginFailed(what, code=ErrorCode.AUTH_REFUSED, hint="check host and port: this may not be your server")

@@ -63,11 +63,11 @@ class ServerSettings:
     def __post_init__(self) -> None:
         """Refuse what would not be a host, a port, a name."""
         if not _HOST.fullmatch(self.host):
-            raise _bad("host", self.host, "Give a host name or an IP address, without scheme, port or spaces.")
+            raise _bad("host", self.host, "give a host name or an IP address, without scheme, port or spaces")
         if isinstance(self.port, bool) or not 0 < self.port <= _HIGHEST_PORT:
-            raise _bad("port", self.port, "Give a port from 1 to 65535.")
+            raise _bad("port", self.port, "give a port from 1 to 65535")
         if self.ehlo_name is not None and not _EHLO_NAME.fullmatch(self.ehlo_name):
-            raise _bad("ehloName", self.ehlo_name, "Give a host name, or an address in square brackets.")
+            raise _bad("ehloName", self.ehlo_name, "give a host name, or an address in square brackets")
 
     @property
     def address(self) -> str:
@@ -80,7 +80,7 @@ def tls_and_port(tls_option: TlsOption | None, port: int | None) -> tuple[TlsOpt
     if tls_option is None:
         tls_option = "starttls" if port in _STARTTLS_PORTS else "tls"
     if tls_option not in get_args(TlsOption):
-        raise _bad("tlsOption", tls_option, "Use tls, starttls or none.")
+        raise _bad("tlsOption", tls_option, "use tls, starttls or none")
     return tls_option, _PORTS[tls_option] if port is None else port
 
 
@@ -94,7 +94,7 @@ def ascii_host(host: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode("ascii")
     except idna.IDNAError:
-        raise _bad("host", host, "Give a host name or an IP address.") from None
+        raise _bad("host", host, "give a host name or an IP address") from None
 
 
 def _bad(key: str, value: object, hint: str) -> SettingsError:

@@ -17,7 +17,7 @@ from mailnode.smtp.transaction import Outcome, PartialDelivery, Transaction
 
 BeforeContent = Callable[[], Awaitable[None]]
 
-_UNKNOWN_HINT = "The server may have taken the mail: look for its Message-ID there before sending it again."
+_UNKNOWN_HINT = "the server may have taken the mail: look for its Message-ID there before sending it again"
 
 
 class StaleSession(SessionLost):

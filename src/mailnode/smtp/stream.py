@@ -187,7 +187,7 @@ def _expire(waiter: asyncio.Future[None]) -> None:
             SessionLost(
                 "the server did not answer in time",
                 code=ErrorCode.TIMEOUT,
-                hint="Try again later; if this stays, a firewall may swallow what the server says.",
+                hint="try again later; if this stays, a firewall may swallow what the server says",
                 transient=True,
             )
         )
@@ -202,7 +202,7 @@ def _explain(error: Exception | None) -> SessionLost:
         what = f"the connection broke: {error.strerror or error}"
     else:
         what = f"the connection broke: {error!r}"
-    return SessionLost(what, code=ErrorCode.SESSION_LOST, hint="Try again later.", transient=True)
+    return SessionLost(what, code=ErrorCode.SESSION_LOST, hint="try again later", transient=True)
 
 
 def _address(name: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

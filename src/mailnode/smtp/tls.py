@@ -17,7 +17,7 @@ _CERTIFICATE_HINTS = {
     62: "The certificate is for another name: use a host name that stands in it.",
     64: "The certificate is for another address: use the host name that stands in it.",
 }
-_OTHER_CERTIFICATE_HINT = "Give the certificate of the server's authority as `ca` (PEM text), if you trust it."
+_OTHER_CERTIFICATE_HINT = "give the certificate of the server's authority as `ca` (PEM text), if you trust it"
 # The plain probe reads a greeting's first octets: three digits.
 _CODE_OCTETS = 3
 
@@ -47,7 +47,7 @@ async def start_tls(stream: Stream, server: ServerSettings) -> None:
             raise _tls_on_plain_port(server) from None
         raise TlsFailed(
             f"no TLS with {server.address}: {_words(error)}",
-            hint="Check host and port; the server must speak TLS 1.2 or newer.",
+            hint="check host and port; the server must speak TLS 1.2 or newer",
             transient=not isinstance(error, ssl.SSLError),
         ) from None
 
@@ -88,7 +88,7 @@ def plain_on_tls_port(server: ServerSettings) -> TlsFailed:
     return TlsFailed(
         f"{server.address} speaks TLS from the first octet on, and tlsOption is {server.tls_option}",
         code=ErrorCode.PLAIN_ON_TLS_PORT,
-        hint=f"Port {server.port} wants TLS at once: set tlsOption to tls.",
+        hint=f"port {server.port} wants TLS at once: set tlsOption to tls",
     )
 
 
@@ -96,7 +96,7 @@ def _tls_on_plain_port(server: ServerSettings) -> TlsFailed:
     return TlsFailed(
         f"{server.address} greets in clear text, and tlsOption is tls",
         code=ErrorCode.TLS_ON_PLAIN_PORT,
-        hint=f"Port {server.port} speaks STARTTLS: set tlsOption to starttls (none, if the server has no TLS).",
+        hint=f"port {server.port} speaks STARTTLS: set tlsOption to starttls (none, if the server has no TLS)",
     )
 
 
@@ -104,7 +104,7 @@ def _no_certificate() -> SettingsError:
     return SettingsError(
         "`ca` holds no certificate",
         code=ErrorCode.BAD_SETTING,
-        hint="Give PEM text: -----BEGIN CERTIFICATE----- and so on.",
+        hint="give PEM text: -----BEGIN CERTIFICATE----- and so on",
     ).locate(key="ca")
 
 
