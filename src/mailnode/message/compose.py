@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from mailnode.errors import ComposeError, ErrorCode, MailnodeError
+from mailnode.message.addr_spec import a_labels
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Attachment, Email, Priority, RawPart
 from mailnode.message.encoding import Octets
@@ -22,7 +23,7 @@ from mailnode.message.header import (
     text_field,
     unsubscribe_fields,
 )
-from mailnode.message.mailbox import Address, Addresses, Mailbox, a_labels, addresses, mailboxes, parse_mailbox
+from mailnode.message.mailbox import Address, Addresses, Mailbox, addresses, mailboxes, parse_mailbox
 from mailnode.message.part import Built, Part, attachment_part, joined, multipart, text_part
 from mailnode.message.text import html_to_text
 

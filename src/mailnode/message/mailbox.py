@@ -3,22 +3,18 @@
 An address is taken as it stands or refused, never repaired: a repaired one is somebody else's.
 """
 
-import ipaddress
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailnode.errors import MailboxError
+from mailnode.message.addr_spec import domain, local_part, shown
 
-MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
-MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
 MAX_COMMENT_DEPTH = 10
+_CACHED_CHARACTERS = 200
 
-_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-"
-_DOT_ATOM = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*")
-_LDH = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _TOKEN = re.compile(
     r"""(?P<blank>[ \t]+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<literal>\[[^\[\]\\]*\])
       |(?P<atom>[^\s()<>\[\]:;@\\,"]+)|(?P<special>.)""",
@@ -26,25 +22,42 @@ _TOKEN = re.compile(
 )
 # Most addresses are this plain, and then there is nothing to take apart.
 _PLAIN = re.compile(
-    r"(?:([A-Za-z0-9][A-Za-z0-9 ]*) <)?"
-    r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([a-z0-9]+(?:[.-](?!xn--)[a-z0-9]+)*)(>)?"
+    r"(?:([A-Za-z0-9]+(?: [A-Za-z0-9]+)*) <)?"
+    r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)(>)?"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
-_SHOWN = 60
+# Line breaks would end a header field; what turns the direction of writing makes a name look like another.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNFIT_HINT = "write the addresses on one line, without line breaks and invisible characters"
+_QUOTE_HINT = 'put a name with special characters in double quotes: "Foo [Bar]" <foo@example.org>'
+_COMMA_HINT = 'put a name that holds a comma in double quotes: "Doe, Jane" <jane@example.org>'
+_WRITE_HINT = "write it like jane@example.org or Jane Doe <jane@example.org>"
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """One mailbox.
+    """One mailbox; one that could not be sent to can't be made.
 
     `display_name` is bare text, "" when there is none. `local_part` stands as it does on the wire, quoted when it has
     to be. `domain` is in A-labels beside an ASCII local part, else in U-labels (RFC 6531 3.2), or an address literal.
+
+    Raises:
+        MailboxError: one of the three can't be what it is given as.
     """
 
     display_name: str
     local_part: str
     domain: str
+
+    def __post_init__(self) -> None:
+        """Bring both halves of the address into their one form."""
+        if not self.display_name.isprintable():
+            _check(self.display_name)
+        local = local_part(self.local_part)
+        if local != self.local_part:
+            object.__setattr__(self, "local_part", local)
+        name = domain(self.domain, is_ascii=local.isascii())
+        if name != self.domain:
+            object.__setattr__(self, "domain", name)
 
     @property
     def addr_spec(self) -> str:
@@ -59,20 +72,33 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A named group of mailboxes, perhaps of none."""
+    """A named group of mailboxes, perhaps of none.
+
+    Raises:
+        MailboxError: it has no name, or one that holds a control character.
+    """
 
     display_name: str
     mailboxes: tuple[Mailbox, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could not stand before the colon."""
+        _check(self.display_name)
+        if not self.display_name.strip():
+            raise MailboxError("a group has no name", hint="write it like Friends: jane@example.org, joe@example.org;")
 
 
 Address = Mailbox | Group
 Addresses = str | Address | Sequence[str | Address]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
+
+
+_COLON = _Token("special", ":")
+_SEPARATORS = frozenset({_Token("special", ","), _Token("special", ";"), _Token("end", "")})
 
 
 def parse_mailbox(text: str) -> Mailbox:
@@ -81,30 +107,20 @@ def parse_mailbox(text: str) -> Mailbox:
     Raises:
         MailboxError: it is none, or several, or a group.
     """
-    addresses = parse_addresses(text)
-    if len(addresses) != 1 or not isinstance(addresses[0], Mailbox):
-        what = "no mailbox" if not addresses else "a group" if len(addresses) == 1 else f"{len(addresses)} mailboxes"
-        raise MailboxError(f"one mailbox is wanted, and {_shown(text)} is {what}", hint="give a single address")
-    return addresses[0]
+    found = parse_addresses(text)
+    if len(found) == 1 and isinstance(found[0], Mailbox):
+        return found[0]
+    what = f"{len(found)} of them" if len(found) > 1 else "a group" if found else "none"
+    raise MailboxError(f"one mailbox is wanted, and {shown(text)} is {what}", hint="give a single address")
 
 
-@lru_cache(maxsize=1024)
 def parse_addresses(text: str) -> tuple[Address, ...]:
     """Read a list of mailboxes and groups, separated by commas or semicolons; blank text is an empty list.
 
     Raises:
         MailboxError: one of them is none; the message says which.
     """
-    plain = _PLAIN.fullmatch(text)
-    if plain and (plain[1] is None) == (plain[4] is None) and len(plain[2]) <= MAX_LOCAL_PART_OCTETS:
-        return (Mailbox(plain[1] or "", plain[2], _domain(plain[3], is_ascii=True)),)
-    text = text.strip()
-    if unseen := _CONTROL.search(text):
-        raise MailboxError(
-            f"a control character (U+{ord(unseen[0]):04X}) stands in {_shown(text)}",
-            hint="write the addresses on one line, without line breaks",
-        )
-    return tuple(_addresses(list(_tokens(text))))
+    return _parse_cached(text) if len(text) <= _CACHED_CHARACTERS else _parse(text)
 
 
 def addresses(given: Addresses) -> tuple[Address, ...]:
@@ -129,6 +145,30 @@ def mailboxes(listed: Iterable[Address]) -> Iterator[Mailbox]:
             yield address
 
 
+def _parse(text: str) -> tuple[Address, ...]:
+    plain = _PLAIN.fullmatch(text)
+    if plain and (plain[1] is None) == (plain[4] is None):
+        try:
+            return (Mailbox(plain[1] or "", plain[2], plain[3]),)
+        except MailboxError:
+            pass  # the slow way says where it stands
+    return _parse_slowly(text)
+
+
+_parse_cached = lru_cache(maxsize=1024)(_parse)
+
+
+def _parse_slowly(text: str) -> tuple[Address, ...]:
+    text = text.strip()
+    _check(text.replace("\t", " "))
+    return tuple(_addresses(_tokens(text)))
+
+
+def _check(text: str) -> None:
+    if unfit := _UNFIT.search(text):
+        raise MailboxError(f"a control character (U+{ord(unfit[0]):04X}) stands in {shown(text)}", hint=_UNFIT_HINT)
+
+
 def _tokens(text: str) -> Iterator[_Token]:
     position = 0
     while position < len(text):
@@ -140,13 +180,13 @@ def _tokens(text: str) -> Iterator[_Token]:
         found = _TOKEN.match(text, position)
         assert found
         assert found.lastgroup
-        position = found.end()
         if found.lastgroup == "special" and found[0] in '"[]\\)':
             raise MailboxError(
-                f"a {found[0]} stands alone in {_shown(text)}",
-                hint='put names with special characters in double quotes: "Foo [Bar]" <foo@example.com>',
+                f"a {found[0]} stands alone at character {position + 1} of {shown(text)}", hint=_QUOTE_HINT
             )
+        position = found.end()
         yield _Token(found.lastgroup, found[0])
+    yield _Token("end", "")
 
 
 def _comment_end(text: str, start: int) -> int:
@@ -163,20 +203,20 @@ def _comment_end(text: str, start: int) -> int:
         if depth == 0:
             return position
         if depth > MAX_COMMENT_DEPTH:
-            raise MailboxError(f"comments are nested too deeply in {_shown(text)}", hint="leave the comments out")
-    raise MailboxError(f"a ( is not closed in {_shown(text)}", hint="close it with ), or quote the name")
+            raise MailboxError(f"comments are nested too deeply in {shown(text)}", hint="leave the comments out")
+    raise MailboxError(
+        f"the ( at character {start + 1} of {shown(text)} is not closed",
+        hint="close it with ), or put the name in double quotes",
+    )
 
 
-def _addresses(tokens: list[_Token]) -> Iterator[Address]:
+def _addresses(tokens: Iterator[_Token]) -> Iterator[Address]:
     """Cut the list at its separators; a group runs from its colon to its semicolon."""
     position, item, group, members = 1, list[_Token](), None, list[Mailbox]()
-    for token in [*tokens, _Token("end", "")]:
-        separates = token.kind in {"special", "end"} and token.text in {",", ";", ""}
-        if token == _Token("special", ":") and _is_name(item):
-            if group is not None:
-                raise MailboxError(f"mailbox {position}: a group can't hold a group", hint="make it one group")
-            group, item = _phrase(item), []
-        elif not separates:
+    for token in tokens:
+        if token == _COLON:
+            group, item = _group_name(item, position, group), []
+        elif token not in _SEPARATORS:
             item.append(token)
         else:
             if _words(item):
@@ -189,131 +229,71 @@ def _addresses(tokens: list[_Token]) -> Iterator[Address]:
             item = []
             if group is not None and token.text != ",":
                 if token.kind == "end":
-                    raise MailboxError(f"the group {_shown(group)} is not closed", hint="end it with a semicolon")
+                    raise MailboxError(
+                        f"the group {shown(group)} is not closed",
+                        hint="end a group with a semicolon, or put a name that holds a colon in double quotes",
+                    )
                 yield Group(group, tuple(members))
                 group, members = None, []
 
 
+def _group_name(item: list[_Token], position: int, outer: str | None) -> str:
+    """Read what stands before a colon; nothing else of ours holds one, but for address literals."""
+    if outer is not None:
+        raise MailboxError(
+            f"mailbox {position}: a group stands in the group {shown(outer)}", hint="make it one group, or two"
+        )
+    name = _phrase(item, position)
+    if not name:
+        raise MailboxError(f"mailbox {position}: a colon follows no name of a group", hint=_QUOTE_HINT)
+    return name
+
+
 def _mailbox(item: list[_Token], position: int, *, is_last: bool) -> Mailbox:
-    text = "".join(token.text for token in item).strip()
+    opening = next((index for index, token in enumerate(item) if token.text == "<"), None)
+    if opening is None:
+        if not is_last and not any(token.text == "@" for token in item):
+            raise MailboxError(f"mailbox {position}, {_shown(item)}: there is no @ in it", hint=_COMMA_HINT)
+        return _located(item, position, "")
+    rest = item[opening + 1 :]
+    closing = next((index for index, token in enumerate(rest) if token.text == ">"), len(rest))
+    if closing == len(rest) or _words(rest[closing + 1 :]):
+        raise MailboxError(
+            f"mailbox {position}, {_shown(item)}: an address in < > ends with >, and nothing follows it",
+            hint=_WRITE_HINT,
+        )
+    return _located(rest[:closing], position, _phrase(item[:opening], position))
+
+
+def _located(tokens: list[_Token], position: int, display_name: str) -> Mailbox:
+    """Make a mailbox of local part, @ and domain; comments and blanks may only stand around the three."""
+    parts = _trimmed(tokens)
+    if [part.text == "@" for part in parts] != [False, True, False]:
+        what = "it is no address" if any(part.text == "@" for part in parts) else "there is no @ in it"
+        raise MailboxError(f"mailbox {position}, {_shown(tokens)}: {what}", hint=_WRITE_HINT)
     try:
-        opening = next((index for index, token in enumerate(item) if token.text == "<"), None)
-        if opening is None:
-            return _addr_spec(item, "")
-        rest = item[opening + 1 :]
-        closing = next((index for index, token in enumerate(rest) if token.text == ">"), len(rest))
-        if closing == len(rest) or _words(rest[closing + 1 :]):
-            raise MailboxError("an address in < > ends with >, and nothing follows it")
-        return _addr_spec(rest[:closing], _phrase(item[:opening]))
+        return Mailbox(display_name, parts[0].text, parts[2].text)
     except MailboxError as error:
-        hint = error.hint or "write it like jane@example.org or Jane Doe <jane@example.org>"
-        if "@" not in text and not is_last:
-            hint = f'a name that holds a comma goes in double quotes: "{text}, ..." <jane@example.org>'
-        raise MailboxError(f"mailbox {position}, {_shown(text)}: {error.message}", hint=hint) from None
+        raise MailboxError(f"mailbox {position}: {error.message}", hint=error.hint) from None
 
 
-def _addr_spec(tokens: list[_Token], display_name: str) -> Mailbox:
-    words = [token for token in tokens if token.kind != "comment"]
-    while words and words[0].kind == "blank":
-        del words[0]
-    while words and words[-1].kind == "blank":
-        del words[-1]
-    if not any(token.text == "@" for token in words):
-        raise MailboxError("there is no @ in it")
-    if len(words) != 3 or words[1].text != "@" or len(words) != len(_joined(tokens)):  # noqa: PLR2004 -- local @ domain
-        raise MailboxError("it is no address: one local part, one @, one domain, and nothing between them")
-    local_part = _local_part(words[0])
-    return Mailbox(display_name, local_part, _domain(words[2].text, is_ascii=local_part.isascii()))
-
-
-def _joined(tokens: list[_Token]) -> list[_Token]:
-    """The tokens with a comment counted as what it is in an address: a gap, unless it stands at an end."""
-    kinds = [token for token in tokens if token.kind != "blank"]
-    while kinds and kinds[0].kind == "comment":
-        del kinds[0]
-    while kinds and kinds[-1].kind == "comment":
-        del kinds[-1]
-    return kinds
-
-
-def _local_part(token: _Token) -> str:
-    text = token.text
-    if token.kind == "quoted":
-        bare = re.sub(r"\\(.)", r"\1", text[1:-1])
-        text = bare if _DOT_ATOM.fullmatch(bare) else '"' + re.sub(r'(["\\])', r"\\\1", bare) + '"'
-    elif token.kind != "atom" or not _DOT_ATOM.fullmatch(text):
-        raise MailboxError(f"{_shown(text)} is no local part", hint='put an unusual one in double quotes: "a..b"@x.org')
-    if not text.isascii() and any(unicodedata.category(letter) in _UNSEEN_CATEGORIES - {"Zs"} for letter in text):
-        raise MailboxError("an invisible character stands before the @", hint="type the address anew")
-    if len(text.encode()) > MAX_LOCAL_PART_OCTETS:
-        raise MailboxError(f"what stands before the @ is longer than {MAX_LOCAL_PART_OCTETS} octets")
-    return text
-
-
-@lru_cache(maxsize=1024)
-def _domain(text: str, *, is_ascii: bool) -> str:
-    if text.startswith("["):
-        return _literal(text)
-    ascii_text = text.lower() if text.isascii() and "xn--" not in text.lower() else a_labels(text)
-    if len(ascii_text) > MAX_DOMAIN_OCTETS or not _LDH.fullmatch(ascii_text):
-        raise MailboxError(f"{_shown(text)} is no domain", hint="write a domain like example.org after the @")
-    return ascii_text if is_ascii or "xn--" not in ascii_text else _u_labels(ascii_text)
-
-
-def a_labels(text: str) -> str:
-    """Give a domain in A-labels (UTS-46); an address literal is what it is.
-
-    Raises:
-        MailboxError: it is no domain.
-    """
-    if text.startswith("["):
-        return text
-    import idna
-
-    try:
-        return idna.encode(text, uts46=True, transitional=False).decode("ascii").lower()
-    except (idna.IDNAError, UnicodeError):
-        raise MailboxError(
-            f"{_shown(text)} is no domain", hint="write a domain like bücher.example after the @"
-        ) from None
-
-
-def _u_labels(text: str) -> str:
-    import idna
-
-    return idna.decode(text)
-
-
-def _literal(text: str) -> str:
-    inner = text[1:-1].strip()
-    try:
-        if inner.lower().startswith("ipv6:"):
-            return f"[IPv6:{ipaddress.IPv6Address(inner[5:]).compressed}]"
-        return f"[{ipaddress.IPv4Address(inner)}]"
-    except ValueError:
-        raise MailboxError(
-            f"{_shown(text)} is no address literal", hint="write [192.0.2.1] or [IPv6:2001:db8::1]"
-        ) from None
+def _trimmed(tokens: list[_Token]) -> list[_Token]:
+    inked = [index for index, token in enumerate(tokens) if token.kind not in {"blank", "comment"}]
+    return tokens[inked[0] : inked[-1] + 1] if inked else []
 
 
 def _words(tokens: list[_Token]) -> list[_Token]:
     return [token for token in tokens if token.kind not in {"blank", "comment"}]
 
 
-def _is_name(tokens: list[_Token]) -> bool:
-    return all(token.kind in {"atom", "quoted"} for token in _words(tokens))
-
-
-def _phrase(tokens: list[_Token]) -> str:
+def _phrase(tokens: list[_Token], position: int) -> str:
     words = _words(tokens)
-    if not _is_name(words):
-        raise MailboxError(
-            "its name holds a special character", hint='put the name in double quotes: "Foo @ Bar" <foo@example.com>'
-        )
+    if any(word.kind not in {"atom", "quoted"} for word in words):
+        raise MailboxError(f"mailbox {position}: the name {_shown(tokens)} holds a special character", hint=_QUOTE_HINT)
     return " ".join(
         re.sub(r"\\(.)", r"\1", word.text[1:-1]) if word.kind == "quoted" else word.text for word in words
     ).strip()
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
+def _shown(tokens: list[_Token]) -> str:
+    return shown("".join(token.text for token in tokens).strip())

@@ -1,0 +1,340 @@
+from email.headerregistry import HeaderRegistry
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailnode.errors import MailboxError
+from mailnode.message import mailbox as module
+from mailnode.message.addr_spec import a_labels
+from mailnode.message.mailbox import Group, Mailbox, addresses, mailboxes, parse_addresses, parse_mailbox
+
+LONG = 120_000
+ATOMS = st.text(st.sampled_from("abcXYZ019!#$%&'*+/^_`{|}~-äж"), min_size=1, max_size=8)
+LOCAL_PARTS = st.lists(ATOMS, min_size=1, max_size=3).map(".".join)
+DOMAINS = st.lists(st.from_regex(r"[a-z0-9]{1,8}(?:-[a-z0-9]{1,4})?", fullmatch=True), min_size=1, max_size=3).map(
+    ".".join
+)
+NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cf", "Zl", "Zp", "Cn", "Co"]), max_size=40)
+
+
+def refused(text: str) -> MailboxError:
+    with pytest.raises(MailboxError) as caught:
+        parse_addresses(text)
+    error = caught.value
+    assert error.message
+    assert error.hint
+    assert error.hint[0].islower() or error.hint.startswith('"')
+    assert not error.hint.endswith(".")
+    assert str(error).isprintable()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("text", "display_name", "addr_spec"),
+    [
+        ("jane@example.org", "", "jane@example.org"),
+        (" jane@example.org ", "", "jane@example.org"),
+        ("<jane@example.org>", "", "jane@example.org"),
+        ("Jane Doe <jane@example.org>", "Jane Doe", "jane@example.org"),
+        ("Jane\tDoe\t<jane@example.org>", "Jane Doe", "jane@example.org"),
+        ("John Q. Public <jq@example.org>", "John Q. Public", "jq@example.org"),
+        ("Jane Doe<jane@example.org>", "Jane Doe", "jane@example.org"),
+        ('"Doe, Jane" <jane@example.org>', "Doe, Jane", "jane@example.org"),
+        (r'"Jane \"JD\" Doe" <jane@example.org>', 'Jane "JD" Doe', "jane@example.org"),
+        ('"" <jane@example.org>', "", "jane@example.org"),
+        ("Jörg Müller <joerg@example.org>", "Jörg Müller", "joerg@example.org"),
+        ("jane@example.org (Jane Doe)", "", "jane@example.org"),
+        ("(home) Jane (née Roe) <jane@example.org> (hi)", "Jane", "jane@example.org"),
+        ("< jane@example.org >", "", "jane@example.org"),
+        ("Jane+tag@EXAMPLE.Org", "", "Jane+tag@example.org"),
+        ('"jane"@example.org', "", "jane@example.org"),
+        ('"a..b"@example.org', "", '"a..b"@example.org'),
+        (r'"a\ \"b"@example.org', "", r'"a \"b"@example.org'),
+        ('""@example.org', "", '""@example.org'),
+        ("o'hara!#$%&*/?=^`{|}~@example.org", "", "o'hara!#$%&*/?=^`{|}~@example.org"),
+        ("jane@localhost", "", "jane@localhost"),
+        ("jane@[127.0.0.1]", "", "jane@[127.0.0.1]"),
+        ("jane@[ipv6:2001:DB8:0:0:0:0:0:1]", "", "jane@[IPv6:2001:db8::1]"),
+    ],
+)
+def test_a_mailbox_is_read_as_it_stands(text, display_name, addr_spec):
+    found = parse_mailbox(text)
+    assert (found.display_name, found.addr_spec) == (display_name, addr_spec)
+    assert found.is_ascii
+
+
+@pytest.mark.parametrize(
+    ("text", "addr_spec"),
+    [
+        ("jane@a\u200b\u00add.org", "jane@ad.org"),
+        ("jane@bücher.example", "jane@xn--bcher-kva.example"),
+        ("jane@BÜCHER.example", "jane@xn--bcher-kva.example"),
+        ("jane@XN--BCHER-KVA.example", "jane@xn--bcher-kva.example"),
+        ("jane@straße.example", "jane@xn--strae-oqa.example"),
+        ("jörg@bücher.example", "jörg@bücher.example"),
+        ("jörg@xn--bcher-kva.example", "jörg@bücher.example"),
+        ("jane@例え。テスト", "jane@xn--r8jz45g.xn--zckzah"),
+        ("x@\uff27\uff4f\uff4f\uff47\uff4c\uff45.com", "x@google.com"),
+        ("用户@例え.テスト", "用户@例え.テスト"),
+    ],
+)
+def test_a_domain_is_mapped_by_uts46_before_anybody_compares_it(text, addr_spec):
+    assert parse_mailbox(text).addr_spec == addr_spec
+
+
+def test_an_address_beyond_ascii_says_so():
+    assert not parse_mailbox("jörg@example.org").is_ascii
+    assert parse_mailbox("Jörg <j@bücher.example>").is_ascii
+
+
+def test_a_list_may_be_cut_by_commas_and_semicolons_and_hold_gaps():
+    found = parse_addresses(" a@x.org,, b@x.org ; Jane <c@x.org>;\t")
+    assert [box.addr_spec for box in mailboxes(found)] == ["a@x.org", "b@x.org", "c@x.org"]
+    assert parse_addresses("  ") == parse_addresses(",;,") == parse_addresses("(nobody)") == ()
+
+
+def test_a_group_holds_its_mailboxes():
+    found = parse_addresses('The "A" Team: Jane <a@x.org>, b@x.org; c@x.org, Nobody:;')
+    assert found == (
+        Group("The A Team", (Mailbox("Jane", "a", "x.org"), Mailbox("", "b", "x.org"))),
+        Mailbox("", "c", "x.org"),
+        Group("Nobody", ()),
+    )
+    assert [box.local_part for box in mailboxes(found)] == ["a", "b", "c"]
+
+
+def test_what_a_caller_gives_may_be_texts_mailboxes_and_lists_of_them():
+    jane = Mailbox("Jane", "jane", "x.org")
+    friends = Group("Friends", (jane,))
+    assert addresses(jane) == (jane,)
+    assert addresses(["a@x.org, b@x.org", jane, friends, ""]) == (*parse_addresses("a@x.org, b@x.org"), jane, friends)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("jane", "mailbox 1, 'jane': there is no @ in it"),
+        ("a@x.org, jane, b@x.org", "mailbox 2, 'jane': there is no @ in it"),
+        ("jane@", "mailbox 1"),
+        ("@example.org", "mailbox 1"),
+        ("jane@@example.org", "mailbox 1"),
+        ("jane@exa mple.com", "mailbox 1, 'jane@exa mple.com': it is no address"),
+        ("Jane Doe jane@example.org", "is no address"),
+        ("jane @example.org", "is no address"),
+        ("jane@example.org joe@example.org", "is no address"),
+        ("a..b@example.org", "can't stand before the @"),
+        (".a@example.org", "can't stand before the @"),
+        ("jane@example..org", "'example..org' is no domain"),
+        ("jane@example.org.", "is no domain"),
+        ("jane@-example.org", "is no domain"),
+        ("jane@exam_ple.org", "is no domain"),
+        ("jane@xn--.org", "is no domain"),
+        ("jane@ex\u2100mple.org", "is no domain"),
+        ("jane@[1.2.3]", "no address literal"),
+        ("jane@[IPv6:::1%eth0]", "no address literal"),
+        ("jane@[x.org]", "no address literal"),
+        ("ja\u200bne@x.org", "invisible character"),
+        ("jane\u00a0@x.org", "mailbox 1"),
+        ("a@x.org, Jane <b@x.org", "mailbox 2"),
+        ("Jane <a@x.org> Doe", "nothing follows it"),
+        ("<a@x.org><b@x.org>", "nothing follows it"),
+        ("a@x.org <b@x.org>", "special character"),
+        ("Jane <<a@x.org>>", "mailbox 1"),
+        ("Jane > <a@x.org>", "special character"),
+        ("<@relay.example:a@x.org>", "mailbox 1"),
+        ("Friends: a@x.org", "the group 'Friends' is not closed"),
+        ("A: B: a@x.org;;", "mailbox 1: a group stands in the group 'A'"),
+        (": a@x.org;", "no name of a group"),
+        ('"Jane <a@x.org>', 'a " stands alone at character 1'),
+        ("Jane [Doe <a@x.org>", "a [ stands alone at character 6"),
+        ("Jane \\ <a@x.org>", "a \\ stands alone"),
+        ("Jane ) <a@x.org>", "a ) stands alone"),
+        ("Jane (Doe <a@x.org>", "the ( at character 6"),
+        ("(" * 12 + ")" * 12 + "a@x.org", "nested too deeply"),
+        ("a" * 65 + "@x.org", "longer than 64 octets"),
+        ("ä" * 33 + "@x.org", "longer than 64 octets"),
+        ("a@" + "b" * 64 + ".org", "is no domain"),
+        ("a@" + "b." * 127 + "org", "is no domain"),
+        ("a@x.org\r\nBcc: b@x.org", "U+000D"),
+        ("a@x.org\nb@x.org", "U+000A"),
+        ("a\x00@x.org", "U+0000"),
+        ("a\u2028@x.org", "U+2028"),
+        ('"Jane\u202e" <a@x.org>', "U+202E"),
+        ('"Jane\ud800" <a@x.org>', "U+D800"),
+        ("\udcff@x.org", "U+DCFF"),
+        ('"Ja\tne" <a@x.org>', "U+0009"),
+        ("=?utf-8?q?=62=6f=62?=@x.org", "encoded-word"),
+    ],
+)
+def test_what_is_no_mailbox_is_refused_with_its_place_and_a_remedy(text, says):
+    assert says in refused(text).message
+
+
+def test_a_name_with_a_comma_that_is_not_quoted_is_told_how_to():
+    assert 'in double quotes: "Doe, Jane"' in refused("Joe Foo, PhD <a@b.example>").hint
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("", "none"), (" , ", "none"), ("a@x.org, b@x.org", "2 of them"), ("Friends: a@x.org;", "a group")],
+)
+def test_where_one_mailbox_is_wanted_there_is_one(text, what):
+    with pytest.raises(MailboxError, match=f"one mailbox is wanted.* is {what}") as caught:
+        parse_mailbox(text)
+    assert caught.value.hint == "give a single address"
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ('"user@evil.example x"@internal.example', "internal.example"),
+        ('"a@b"@internal.example', "internal.example"),
+        (r'"a\"@evil.example, \""@internal.example', "internal.example"),
+        ('"evil@evil.example" <a@internal.example>', "internal.example"),
+        ("(evil@evil.example) a@internal.example", "internal.example"),
+    ],
+)
+def test_a_quoted_or_commented_address_never_becomes_the_address(text, domain):
+    assert parse_mailbox(text).domain == domain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user@good.example(x)evil.example",
+        "user@good.example (x) evil.example",
+        "user(x)name@good.example",
+        "user@good.example(x).evil.example",
+        "user@good.example. evil.example",
+    ],
+)
+def test_a_comment_within_an_address_joins_nothing(text):
+    refused(text)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        (("Jane\r\nBcc: x@x.org", "a", "x.org"), "control character"),
+        (("Jane\u202egro", "a", "x.org"), "control character"),
+        (("\ud800", "a", "x.org"), "control character"),
+        (("", "a>\r\nRCPT TO:<b", "x.org"), "invisible"),
+        (("", "a b", "x.org"), "can't stand"),
+        (("", "a", "x.org>\r\n"), "no domain"),
+        (("", "a", "[1.2.3.4]>"), "no address literal"),
+        (("", '"a" b"', "x.org"), "can't stand"),
+        (("", "", "x.org"), "can't stand"),
+        (("", "a", ""), "no domain"),
+        (("", "\udc80", "x.org"), "invisible"),
+        (("", "a", "\ud800.org"), "no domain"),
+    ],
+)
+def test_a_mailbox_that_can_not_be_sent_to_can_not_be_made(parts, says):
+    with pytest.raises(MailboxError, match=says):
+        Mailbox(*parts)
+
+
+def test_a_mailbox_made_by_hand_equals_the_one_that_is_read():
+    assert Mailbox("Jane", '"jane"', "BÜCHER.example") == parse_mailbox("Jane <jane@bücher.example>")
+    assert Mailbox("", "jörg", "xn--bcher-kva.example").domain == "bücher.example"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "\udc80"])
+def test_a_group_has_a_name_of_one_line(name):
+    with pytest.raises(MailboxError):
+        Group(name, ())
+
+
+@settings(max_examples=100)
+@given(NAMES.map(lambda name: " ".join(name.split())), LOCAL_PARTS, DOMAINS)
+def test_any_name_comes_back_from_a_quoted_string(name, local_part, domain):
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    found = parse_mailbox(f'"{escaped}" <{local_part}@{domain}>')
+    assert (found.display_name, found.local_part) == (name, local_part)
+    assert parse_mailbox(found.addr_spec).addr_spec == found.addr_spec
+
+
+@settings(max_examples=100)
+@given(st.from_regex(module._PLAIN, fullmatch=True))
+def test_the_plain_way_and_the_slow_way_agree(text):
+    def outcome(parse):
+        try:
+            return parse(text)
+        except MailboxError as error:
+            return error.message, error.hint
+
+    assert outcome(module._parse) == outcome(module._parse_slowly)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.from_regex(r"[A-Za-z]{0,6}", fullmatch=True), LOCAL_PARTS, DOMAINS), max_size=5))
+def test_lists_are_read_as_the_standard_library_reads_them(parts):
+    text = ", ".join(f"{name} <{local}@{domain}>" if name else f"{local}@{domain}" for name, local, domain in parts)
+    header: Any = HeaderRegistry()("To", text)
+    assert [(one.display_name, one.username) for one in header.addresses] == [
+        (box.display_name, box.local_part) for box in mailboxes(parse_addresses(text))
+    ]
+
+
+@settings(max_examples=100)
+@given(st.text(st.sampled_from('ab@.,;:<>()[]"\\ \t\r\n\x00é\u202e\ud800='), max_size=40))
+def test_whatever_is_given_is_read_or_refused_and_reads_the_same_again(text):
+    try:
+        found = parse_addresses(text)
+    except MailboxError:
+        refused(text)
+        return
+    for box in mailboxes(found):
+        assert parse_mailbox(box.addr_spec) == Mailbox("", box.local_part, box.domain)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * LONG,
+        "(" * 5 + "\\" * LONG,
+        "()" * LONG,
+        "," * LONG,
+        "a" * LONG,
+        "a " * LONG,
+        "a " * LONG + "<",
+        "a." * LONG + "@x.org",
+        "a@" + "x." * LONG,
+        "a@" + "ü" * LONG,
+        '"' * LONG,
+        '"' * (LONG - 1),
+        '"a" ' * LONG,
+        "\\" * LONG,
+        "<" * LONG,
+        "a" + "<" * LONG + ">" * LONG,
+        "@" * LONG,
+        "[" * LONG,
+        "[]" * LONG,
+        ":" * LONG,
+        "a:" * LONG,
+        "a b " * (LONG // 4) + "<" + ":" * LONG,
+        "a:;" * LONG,
+        "a: " + "b@x.org, " * (LONG // 10),
+        " " * LONG + "@",
+        "a@x.org " * LONG,
+        "a@x.org(" * LONG,
+    ],
+    ids=lambda text: f"{text[:8]!a}...{text[-4:]!a}",
+)
+def test_long_input_is_read_or_refused_in_one_pass(text):
+    try:
+        assert isinstance(parse_addresses(text), tuple)
+    except MailboxError:
+        assert len(refused(text).message) < 300
+
+
+def test_a_list_of_many_mailboxes_is_read_in_one_pass():
+    found = parse_addresses(", ".join(f"Person {number} <p{number}@example.org>" for number in range(10_000)))
+    assert len(found) == 10_000
+
+
+@pytest.mark.parametrize("text", ["[127.0.0.1]", "example.org", "xn--bcher-kva.example"])
+def test_what_is_in_a_labels_stays(text):
+    assert a_labels(text) == text
