@@ -153,7 +153,7 @@ def _login_refused(reply: Reply, server: ServerSettings) -> LoginFailed | Server
 def _not_offered(server: ServerSettings, extensions: Extensions) -> LoginFailed:
     if extensions.auth:
         what = f"{server.address} offers {', '.join(extensions.auth)} and a password needs {', '.join(MECHANISMS)}"
-        hint = "Use an OAuth2 connection, or ask the provider to allow passwords."
+        hint = "ask the provider to allow passwords, or use a server that takes them"
     else:
         what = f"{server.address} offers no login, and the connection has one"
         hint = "Use the connection without user name and password if this is a relay; else check host and port."

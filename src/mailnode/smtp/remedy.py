@@ -54,7 +54,7 @@ _REMEDIES = (
         _AUTH,
         "535",
         r"5\.7\.3\b.*authentication unsuccessful|outlook\.com|office365",
-        "check user name and password, and that Authenticated SMTP is switched on for the mailbox",
+        "check user name and password, and that Microsoft 365 has Authenticated SMTP on for the mailbox",
     ),
     _remedy(
         _ANY,
