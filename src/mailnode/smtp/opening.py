@@ -156,7 +156,7 @@ def _not_offered(server: ServerSettings, extensions: Extensions) -> LoginFailed:
         hint = "ask the provider to allow passwords, or use a server that takes them"
     else:
         what = f"{server.address} offers no login, and the connection has one"
-        hint = "Use the connection without user name and password if this is a relay; else check host and port."
+        hint = "leave the connection out if this is a relay without logins; else check host and port"
         if server.tls_option == "none":
-            hint = "Many servers offer it over TLS only: set tlsOption to starttls or tls."
+            hint = "many servers offer it over TLS only: set tlsOption to starttls or tls"
     return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)
