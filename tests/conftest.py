@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailnode.inbox import Inbox
+from mailnode.inbox.server import Inbox
 from support.postfix import Postfix, running_postfix
 
 

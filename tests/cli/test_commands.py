@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mailnode.inbox import InboxFolder
+from mailnode.inbox.folder import InboxFolder
 from support.command import mailnode
 from support.flows import to_server, write_flow
 

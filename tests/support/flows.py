@@ -11,7 +11,8 @@ from mailnode.app import Mailnode
 from mailnode.delivery.report import Report
 from mailnode.environment import Environment
 from mailnode.flow.run import Run
-from mailnode.inbox import Inbox, Received
+from mailnode.inbox.folder import Received
+from mailnode.inbox.server import Inbox
 
 
 @dataclass

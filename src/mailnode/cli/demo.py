@@ -11,7 +11,7 @@ import click
 from mailnode.cli.output import clean, say, show_json
 from mailnode.cli.samples import EXAMPLES, invoice, serve_invoice
 from mailnode.environment import Environment
-from mailnode.inbox import Inbox
+from mailnode.inbox.server import Inbox
 
 
 @click.command("demo")

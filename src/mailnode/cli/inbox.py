@@ -7,7 +7,8 @@ import click
 
 from mailnode.cli.output import say, show_json, show_table
 from mailnode.environment import Environment
-from mailnode.inbox import Inbox, InboxFolder
+from mailnode.inbox.folder import InboxFolder
+from mailnode.inbox.server import Inbox
 
 
 @click.group("inbox", invoke_without_command=True)

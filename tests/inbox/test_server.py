@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from mailnode.errors import UsageError
-from mailnode.inbox import Inbox, InboxFolder
+from mailnode.inbox.folder import InboxFolder
+from mailnode.inbox.server import Inbox
 
 MAIL = b"From: =?utf-8?q?J=C3=BCrg?= <jurg@x.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n.dot\r\n"
 

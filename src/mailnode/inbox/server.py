@@ -1,0 +1,143 @@
+"""The server of an inbox: it takes whatever it is sent (aiosmtpd)."""
+
+import asyncio
+import errno
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiosmtpd.smtp import SMTP, Envelope
+from aiosmtpd.smtp import Session as Client
+
+from mailnode.errors import UsageError
+from mailnode.inbox.folder import InboxFolder, unusable
+
+# Above mailnode's own limit for a message, so that the limit one meets is one's own.
+_MAX_MESSAGE_OCTETS = 50 * 2**20
+
+
+class Inbox(InboxFolder):
+    """A server on a loopback port that accepts every recipient and keeps each mail in its folder.
+
+    It runs on the current event loop for as long as it is entered; `port` 0 takes a free one, and `port` tells which.
+    Of more than `keep` mails the oldest go. It offers PIPELINING, SMTPUTF8 and SIZE. A port or folder that can't be
+    used raises UsageError.
+    """
+
+    def __init__(self, folder: Path, *, hostname: str = "127.0.0.1", port: int = 0, keep: int = 1000) -> None:
+        super().__init__(folder)
+        self.hostname = hostname
+        self.port = port
+        self.keep = keep
+        self._next_number = 1
+        self._caught = 0
+        self._arrival = asyncio.Condition()
+        self._sessions: set[_Session] = set()
+
+    async def wait_for(self, count: int) -> None:
+        """Wait until this server has kept `count` mails since it was entered."""
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: self._caught >= count)
+
+    async def __aenter__(self) -> Self:
+        """Make the folder and listen."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise unusable(self.folder, error) from None
+        self._next_number = max([0, *self._numbers(), *self._numbers(".json")]) + 1
+        loop = asyncio.get_running_loop()
+        handler = _Handler(self._take)
+        try:
+            self._server = await loop.create_server(lambda: _Session(handler, self._sessions), self.hostname, self.port)
+        except (OSError, OverflowError) as error:
+            raise _not_listening(self.hostname, self.port, error) from None
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the port and every session."""
+        self._server.close()
+        for session in list(self._sessions):
+            await session.end()
+        await self._server.wait_closed()
+
+    async def _take(self, envelope: Envelope) -> str:
+        said = {
+            "mail_from": (envelope.mail_from or "").removeprefix("<>"),
+            "rcpt_to": envelope.rcpt_tos,
+            "received_at": time.time_ns() // 10**6,
+            "size": len(content := envelope.original_content or b""),
+        }
+        try:
+            number = self._keep(self._next_number, said, content)
+        except OSError:
+            return "452 4.3.1 can't keep it: no room, or no access to the folder"
+        with suppress(UsageError):  # this mail is kept, whether the old ones can be thrown away or not
+            self._remove(self._numbers()[: -self.keep])
+        self._next_number = number + 1
+        self._caught += 1
+        async with self._arrival:
+            self._arrival.notify_all()
+        return f"250 2.0.0 kept as {number}"
+
+
+class _Session(SMTP):
+    """One client's session, which can be ended."""
+
+    def __init__(self, handler: "_Handler", live: set["_Session"]) -> None:
+        # Without a hostname it would ask the resolver for this machine's.
+        super().__init__(
+            handler,
+            hostname="localhost",
+            ident="mailnode inbox",
+            enable_SMTPUTF8=True,
+            data_size_limit=_MAX_MESSAGE_OCTETS,
+            loop=asyncio.get_running_loop(),
+        )
+        self._live = live
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._live.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._live.discard(self)
+        super().connection_lost(error)
+
+    async def end(self) -> None:
+        """Drop the client, and see the session's task end before its loop does."""
+        assert isinstance(self.transport, asyncio.WriteTransport)
+        assert self._handler_coroutine is not None
+        self.transport.abort()
+        await asyncio.wait([self._handler_coroutine])
+
+
+class _Handler:
+    """What aiosmtpd asks, in its words."""
+
+    def __init__(self, take: Callable[[Envelope], Awaitable[str]]) -> None:
+        self._take = take
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, client: Client, _envelope: Envelope, name: str, keywords: list[str]
+    ) -> list[str]:
+        # aiosmtpd does take groups of commands; it only does not say so.
+        client.host_name = name
+        return [keywords[0], "250-PIPELINING", *keywords[1:]]
+
+    async def handle_DATA(self, _server: SMTP, _client: Client, envelope: Envelope) -> str:  # noqa: N802
+        return await self._take(envelope)
+
+
+def _not_listening(hostname: str, port: int, error: OSError | OverflowError) -> UsageError:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        reason, hint = "it is taken", "stop the server that listens there, or choose another port"
+    else:
+        reason, hint = getattr(error, "strerror", None) or "there is no such port", "choose another port"
+    return UsageError(f"the inbox can't listen on port {port} of {hostname}: {reason}", hint=hint)
