@@ -166,8 +166,6 @@ def _join_key(outer: str, inner: str) -> str:
 
 
 class UsageError(MailnodeError):
-    """The command line or the environment was misused."""
-
     code = ErrorCode.BAD_USAGE
 
 
@@ -176,15 +174,11 @@ class SettingsError(MailnodeError):
 
 
 class ExpressionError(SettingsError):
-    """An expression has no value that could stand in the mail."""
-
     code = ErrorCode.BAD_EXPRESSION
     phase: Phase = "expression"
 
 
 class AttachmentError(SettingsError):
-    """An attachment can't be made: its text, its URL, its size."""
-
     code = ErrorCode.FETCH_FAILED
     phase: Phase = "attachment"
 
@@ -194,45 +188,31 @@ class ComposeError(MailnodeError):
 
 
 class MailboxError(ComposeError):
-    """An address is none, or not one that mail can be sent to."""
-
     code = ErrorCode.BAD_MAILBOX
 
 
 class HeaderError(ComposeError):
-    """A header field can't hold this value."""
-
     code = ErrorCode.BAD_HEADER
 
 
 class PartError(ComposeError):
-    """A body part is not well formed."""
-
     code = ErrorCode.BAD_MIME
     phase: Phase = "attachment"
 
 
 class DkimError(ComposeError):
-    """The key can't sign."""
-
     code = ErrorCode.BAD_DKIM_KEY
 
 
 class StoreError(MailnodeError):
-    """The database can't be read or written."""
-
     code = ErrorCode.STORE_FAILED
 
 
 class ConnectionsError(MailnodeError):
-    """No such connection or service, or not for this use."""
-
     code = ErrorCode.BAD_CONNECTION
 
 
 class DeliveryError(MailnodeError):
-    """A delivery can't be begun: its key belongs to another mail."""
-
     code = ErrorCode.KEY_IN_USE
 
 
@@ -264,35 +244,25 @@ class SmtpError(MailnodeError):
 
 
 class ConnectFailed(SmtpError):
-    """No address of the host took the connection."""
-
     code = ErrorCode.CONNECT_FAILED
 
 
 class TlsFailed(SmtpError):
-    """The session can't be made private."""
-
     code = ErrorCode.TLS_FAILED
     phase: Phase = "tls"
 
 
 class LoginFailed(SmtpError):
-    """No login: not offered, not safe, or refused."""
-
     code = ErrorCode.AUTH_REFUSED
     phase: Phase = "auth"
 
 
 class ServerRefused(SmtpError):
-    """The greeting, EHLO or a 421: this server does not serve us now."""
-
     code = ErrorCode.SERVER_REFUSED
     phase: Phase = "greeting"
 
 
 class Unsendable(SmtpError):
-    """The server can't take this message; nothing was sent and the session is fine."""
-
     code = ErrorCode.OVER_SERVER_SIZE
     phase: Phase = "mail"
 
