@@ -25,7 +25,7 @@ class TestSend:
         assert "jane@example.org" in done.stdout
         assert "sent: 127.0.0.1" in done.stdout
         assert read(inbox)["Subject"] == "Hi"
-        assert read(inbox).get_content() == "Hello\n"
+        assert read(inbox).get_content().strip() == "Hello"
 
     async def test_json_is_the_result_of_a_node(self, inbox):
         done = await mailnode("send", *to(inbox.port), "--text", "x", "--json")
@@ -43,7 +43,7 @@ class TestSend:
         (tmp_path / "m.html").write_text("<p>Grüße</p>", encoding="utf-8")
         await mailnode("send", *to(inbox.port), "--html", f"@{tmp_path / 'm.html'}", "--text", "@-", stdin="from stdin")
         assert read(inbox).get_body(("html",)).get_content().strip() == "<p>Grüße</p>"
-        assert read(inbox).get_body(("plain",)).get_content() == "from stdin\n"
+        assert read(inbox).get_body(("plain",)).get_content().strip() == "from stdin"
 
     async def test_files_are_attached_octet_for_octet(self, inbox, tmp_path):
         octets = bytes(range(256)) * 1000

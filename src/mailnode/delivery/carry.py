@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailnode.delivery.delivery import Attempt, Delivery, Terms
+from mailnode.delivery.outbound import Outbound
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report, refusal, report_of
 from mailnode.errors import ErrorCode, MailnodeError, SessionLost, SmtpError
@@ -17,28 +18,6 @@ from mailnode.smtp.transaction import Outcome
 from mailnode.store.clock import unix_ms
 
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Outbound:
-    """A message under the envelope of its remaining recipients."""
-
-    envelope: Envelope
-    message: Composed
-
-    @property
-    def message_id(self) -> str:
-        """Give the Message-ID, the same at every attempt."""
-        return self.message.message_id
-
-    @property
-    def size(self) -> int:
-        """Give the size in octets."""
-        return self.message.size
-
-    def blocks(self) -> Iterator[bytes]:
-        """Give the octets anew."""
-        return self.message.blocks()
 
 
 class Carry:
@@ -111,9 +90,7 @@ class Carry:
             raise
         except SessionLost as lost:
             self._error = lost
-            told = [verdict for verdict in lost.outcome.recipients if verdict.reply] if lost.outcome else ()
-            maybe_accepted = self._delivery.maybe_accepted or lost.unknown
-            self._delivery = replace(self._delivery.judged(told), maybe_accepted=maybe_accepted)
+            self._delivery = self._delivery.after_loss(lost)
         except MailnodeError as error:
             self._error = error
         why = self._error or refusal(self._delivery, self._outcome)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mailnode.errors import MailnodeError
+from mailnode.errors import MailnodeError, SessionLost
 from mailnode.smtp.content import Composed
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transaction import RecipientOutcome
@@ -110,3 +110,8 @@ class Delivery:
             for recipient in self.recipients
         )
         return replace(self, recipients=recipients)
+
+    def after_loss(self, lost: SessionLost) -> "Delivery":
+        """Take what was known of its recipients when a session was lost."""
+        told = [verdict for verdict in lost.outcome.recipients if verdict.reply] if lost.outcome else ()
+        return replace(self.judged(told), maybe_accepted=self.maybe_accepted or lost.unknown)
