@@ -18,7 +18,7 @@ from mailnode.message.envelope import Envelope
 from mailnode.message.header import (
     address_field,
     check_own_field_name,
-    message_id_field,
+    folded,
     message_ids,
     text_field,
     unsubscribe_fields,
@@ -151,8 +151,9 @@ def _threading(email: Email) -> Iterator[bytes]:
     answered = _located("inReplyTo", message_ids, "In-Reply-To", email.in_reply_to)
     thread = _located("references", message_ids, "References", email.references)
     if answered:
-        yield message_id_field("In-Reply-To", answered)
-    yield message_id_field("References", dict.fromkeys((*thread, *answered)))
+        yield folded("In-Reply-To", answered)
+    if thread or answered:
+        yield folded("References", list(dict.fromkeys((*thread, *answered))))
 
 
 def _date(date: datetime | None) -> bytes:

@@ -1,7 +1,6 @@
 """Content transfer encodings (RFC 2045 6): whatever goes in, lines of ASCII come out."""
 
 import binascii
-import re
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, Protocol
 
@@ -15,9 +14,7 @@ MAX_TEXT_LINE = 78
 _LINE_OCTETS = 57  # 76 characters of Base64
 _BLOCK_OCTETS = _LINE_OCTETS * 1024
 
-_LINE_BREAK = re.compile(rb"\r\n|\r|\n")
-_UNFIT_FOR_7BIT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xff]|[^\r\n]{%d}|=_" % (MAX_TEXT_LINE + 1))
-_ASCII = bytes(range(128))
+_PLAIN = b"\t\r\n" + bytes(range(0x20, 0x7F))
 
 
 class Octets(Protocol):
@@ -30,9 +27,14 @@ class Octets(Protocol):
 
 def crlf(octets: bytes) -> bytes:
     """Make every line break CRLF, so that nothing can be taken for the end of content (RFC 5321 2.3.8)."""
-    if b"\r" not in octets:
-        return octets.replace(b"\n", b"\r\n")
-    return _LINE_BREAK.sub(b"\r\n", octets)
+    if b"\r" in octets:
+        octets = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return octets.replace(b"\n", b"\r\n")
+
+
+def longest_line(octets: bytes) -> int:
+    """Count the octets of the longest line, without its CRLF."""
+    return max(map(len, octets.split(b"\r\n")))
 
 
 def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
@@ -51,10 +53,10 @@ def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
         ) from None
     if not octets.endswith(b"\r\n"):
         octets += b"\r\n"
-    if not _UNFIT_FOR_7BIT.search(octets):
+    unfit = len(octets.translate(None, _PLAIN))
+    if not unfit and b"=_" not in octets and longest_line(octets) <= MAX_TEXT_LINE:
         return "7bit", octets
-    beyond_ascii = len(octets.translate(None, _ASCII))
-    if 6 * beyond_ascii > len(octets):
+    if 6 * unfit > len(octets):
         return "base64", encode_base64(octets)
     return "quoted-printable", binascii.b2a_qp(octets, istext=True)
 
@@ -64,29 +66,66 @@ def encode_base64(octets: bytes) -> bytes:
     return pybase64.encodebytes(octets).replace(b"\n", b"\r\n")
 
 
+def read_file(file: BinaryIO, start: int = 0, octets: int = -1) -> bytes:
+    """Read octets of a file, all from `start` on when their number is left out; others may read it in between.
+
+    Raises:
+        PartError: there are fewer, or the file can't be read.
+    """
+    try:
+        file.seek(start)
+        read = [file.read(octets)]
+        # A file without a buffer may give less than what was asked for.
+        while read[-1] and (octets < 0 or sum(map(len, read)) < octets):
+            read.append(file.read(octets - sum(map(len, read)) if octets >= 0 else -1))
+        content = b"".join(read)
+    except (OSError, ValueError, TypeError):
+        raise _unreadable() from None
+    if len(content) < octets:
+        raise PartError("an attached file has become shorter", hint="leave the file as it is until the mail is sent")
+    return content
+
+
 class Base64Octets:
     """Base64 of octets or of a seekable file, made while it is read: neither is ever in memory twice."""
 
     def __init__(self, source: bytes | BinaryIO) -> None:
-        """Measure the source; a file is measured and read from its beginning."""
+        """Measure the source; a file is measured and read from its beginning.
+
+        Raises:
+            PartError: the file can't be read, or not from its beginning, or not as octets.
+        """
         self._source = source
-        octets = len(source) if isinstance(source, bytes) else source.seek(0, 2)
-        lines, rest = divmod(octets, _LINE_OCTETS)
+        self._octets = len(source) if isinstance(source, bytes) else _file_size(source)
+        lines, rest = divmod(self._octets, _LINE_OCTETS)
         self.size = lines * 78 + ((rest + 2) // 3 * 4 + 2 if rest else 0)
 
     def blocks(self) -> Iterator[bytes]:
-        """Give the encoded octets, about 80 kB at a time."""
+        """Give the encoded octets, about 80 kB at a time.
+
+        Raises:
+            PartError: the file has become shorter, or can't be read any more.
+        """
         source = self._source
-        if isinstance(source, bytes):
-            for start in range(0, len(source), _BLOCK_OCTETS):
+        for start in range(0, self._octets, _BLOCK_OCTETS):
+            if isinstance(source, bytes):
                 yield encode_base64(source[start : start + _BLOCK_OCTETS])
-            return
-        position = 0
-        while True:
-            # Others may read the same file in between.
-            source.seek(position)
-            block = source.read(_BLOCK_OCTETS)
-            if not block:
-                return
-            position += len(block)
-            yield encode_base64(block)
+            else:
+                yield encode_base64(read_file(source, start, min(_BLOCK_OCTETS, self._octets - start)))
+
+
+def _file_size(file: BinaryIO) -> int:
+    try:
+        size = file.seek(0, 2)
+        is_octets = isinstance(file.read(0), bytes)
+    except (OSError, ValueError):
+        raise _unreadable() from None
+    if not is_octets:
+        raise _unreadable()
+    return size
+
+
+def _unreadable() -> PartError:
+    return PartError(
+        "an attached file can't be read", hint='open it in binary mode, and close it after sending: open(path, "rb")'
+    )

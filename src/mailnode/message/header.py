@@ -13,18 +13,22 @@ MAX_LINE = 78
 _ENCODED_WORD = 75  # RFC 2047 2
 _ENCODED_LINE = 76
 _LONGEST_TOKEN = 900  # well under the 998 of RFC 5322 2.1.1, whatever stands around it
-_PARAMETER_PIECE = 60
+_QUOTED_CHARACTERS = 60
 
+# A line break would end the field; what turns the direction of writing makes a file name look like another.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/?^_`{|}~-]+)*")
-_MSG_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-Z^-~\[\]]+>")
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
-_URL = re.compile(r"(?:https://|mailto:)[!-;=?-~]+")
+_MSG_ID = re.compile(r"<[^<>@\s]+@[^<>@\s]+>", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`{|}~-]+")  # less * ' %, which mean something in RFC 2231
+_URL = re.compile(r"(?:https://|mailto:)[!-;=?-~]+", re.IGNORECASE)
+_NEXT_URL = re.compile(r",(?=<?(?:https?|mailto):)", re.IGNORECASE)
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-_Q = ["_" if octet == ord(" ") else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
 _SHOWN = 60
+_ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+_Q = ["_" if octet == ord(" ") else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
 
 # Fields that mailnode writes itself, and the setting that speaks for each.
 _OWN = {
@@ -32,6 +36,7 @@ _OWN = {
     "to": "to",
     "cc": "cc",
     "bcc": "bcc",
+    "resent-bcc": "bcc",
     "reply-to": "replyTo",
     "subject": "subject",
     "in-reply-to": "inReplyTo",
@@ -71,35 +76,27 @@ def text_field(name: str, value: str) -> bytes:
     Raises:
         HeaderError: the value holds a control character or half of a surrogate pair.
     """
-    line = f"{name}: {value}"
-    if (
-        value.isascii()
-        and value.isprintable()
-        and len(line) <= MAX_LINE
-        and "=?" not in value
-        and value == value.strip()
-    ):
-        return line.encode("ascii") + b"\r\n"
-    _check(name, value)
+    # Blanks at an end or in a row would be lost where the field is folded anew, or make a line of blanks.
+    is_plain = (
+        value.isascii() and value.isprintable() and "=?" not in value and "  " not in value and value == value.strip()
+    )
+    if is_plain and len(name) + 2 + len(value) <= MAX_LINE:
+        return f"{name}: {value}\r\n".encode("ascii")
     words = value.split(" ")
-    if not value.isascii() or "=?" in value or value != value.strip() or max(map(len, words)) > _LONGEST_TOKEN:
-        return _folded(name, list(encoded_words(value, len(name) + 2)))
-    return _folded(name, words)
+    if is_plain and max(map(len, words)) <= _LONGEST_TOKEN:
+        return folded(name, words)
+    _check(name, value)
+    return folded(name, list(encoded_words(value, len(name) + 2)))
 
 
 def address_field(name: str, listed: Sequence[Address]) -> bytes:
     """Write a list of mailboxes and groups, folded between them."""
     tokens: list[str] = []
-    for index, address in enumerate(listed):
-        tokens += _address_tokens(name, address, len(name) + 2 if index == 0 else 1)
+    for address in listed:
+        tokens += _address_tokens(address, 1 if tokens else len(name) + 2)
         tokens[-1] += ","
     tokens[-1] = tokens[-1][:-1]
-    return _folded(name, tokens)
-
-
-def message_id_field(name: str, ids: Iterable[str]) -> bytes:
-    """Write a field of Message-IDs."""
-    return _folded(name, list(ids))
+    return folded(name, tokens)
 
 
 def message_ids(name: str, given: str | Sequence[str]) -> tuple[str, ...]:
@@ -110,52 +107,49 @@ def message_ids(name: str, given: str | Sequence[str]) -> tuple[str, ...]:
     """
     text = given if isinstance(given, str) else " ".join(given)
     _check(name, text)
-    ids = [one if one.startswith("<") else f"<{one}>" for one in text.replace(",", " ").split()]
+    ids = [one if one.startswith("<") else f"<{one}>" for one in re.sub(r"[,\s]|(?<=>)(?=<)", " ", text).split()]
     for one in ids:
-        if not _MSG_ID.fullmatch(one) or len(one) > _LONGEST_TOKEN:
+        if not (one.isascii() and one.isprintable() and _MSG_ID.fullmatch(one)) or len(one) > _LONGEST_TOKEN:
             hint = "write it as it stands in the other mail's Message-ID: <left@right>"
-            raise HeaderError(f"{one!r:.80} is no Message-ID for {name}", hint=hint)
+            raise HeaderError(f"{one[:_SHOWN]!r} is no Message-ID for {name}", hint=hint)
     return tuple(ids)
 
 
 def unsubscribe_fields(given: str | Sequence[str]) -> bytes:
-    """Write List-Unsubscribe (RFC 2369), and with an https URL the one-click field (RFC 8058 3.1).
+    """Write List-Unsubscribe (RFC 2369), and with an https URL the one-click field (RFC 8058 3.1); nothing for no URL.
 
     Raises:
         HeaderError: one of the URLs is neither https nor mailto.
     """
     text = given if isinstance(given, str) else " ".join(given)
-    urls = [one.strip("<>") for one in re.split(r"[\s,]+(?=<?(?:https?|mailto):)|\s+", text.strip())]
+    words = [word.strip(",") for word in _NEXT_URL.sub(" ", text).split()]
+    urls = [word[1:-1] if word.startswith("<") and word.endswith(">") else word for word in words if word]
     for url in urls:
         if not _URL.fullmatch(url) or len(url) > _LONGEST_TOKEN:
             raise HeaderError(
-                f"{url!r:.80} can't stand in List-Unsubscribe",
+                f"{url[:_SHOWN]!r} can't stand in List-Unsubscribe",
                 hint="give https and mailto URLs: https://example.com/leave?id=7, mailto:leave@example.com",
             )
+    if not urls:
+        return b""
     tokens = [f"<{url}>," for url in urls]
     tokens[-1] = tokens[-1][:-1]
-    one_click = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-    return _folded("List-Unsubscribe", tokens) + (one_click if any(url.startswith("https") for url in urls) else b"")
+    with_https = any(url.lower().startswith("https") for url in urls)
+    return folded("List-Unsubscribe", tokens) + (_ONE_CLICK if with_https else b"")
 
 
-def parameter(name: str, value: str) -> str:
-    """Write a parameter of a MIME field: a token, a quoted string, or RFC 2231 pieces, each behind its own fold.
+def parameterised_field(name: str, value: str, parameters: Iterable[tuple[str, str]]) -> bytes:
+    """Write a MIME field with its parameters (RFC 2045 5.1), in pieces where they need it (RFC 2231).
 
     Raises:
-        HeaderError: the value holds a control character or half of a surrogate pair.
+        HeaderError: a parameter's value holds a control character or half of a surrogate pair.
     """
-    _check(name, value)
-    if value.isascii() and len(value) <= _PARAMETER_PIECE and "\t" not in value:
-        if _TOKEN.fullmatch(value):
-            return f"; {name}={value}"
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f';\r\n {name}="{escaped}"'
-    encoded = quote(value, safe="!#$&+-.^_`|~")
-    if len(encoded) <= _PARAMETER_PIECE:
-        return f";\r\n {name}*=utf-8''{encoded}"
-    pieces = re.findall(rf"(?:%..|[^%]){{1,{_PARAMETER_PIECE // 3}}}", encoded)
-    first = f";\r\n {name}*0*=utf-8''{pieces[0]}"
-    return first + "".join(f";\r\n {name}*{number}*={piece}" for number, piece in enumerate(pieces[1:], start=1))
+    tokens = [value]
+    for key, said in parameters:
+        for token in _parameter(key, said):
+            tokens[-1] += ";"
+            tokens.append(token)
+    return folded(name, tokens)
 
 
 def encoded_words(text: str, column: int) -> Iterator[str]:
@@ -184,40 +178,72 @@ def _encoded_word(octets: bytes, *, is_q: bool) -> str:
     return "=?utf-8?b?" + pybase64.b64encode(octets).decode() + "?="
 
 
-def _address_tokens(name: str, address: Address, column: int) -> list[str]:
+def _address_tokens(address: Address, column: int) -> list[str]:
     if isinstance(address, Mailbox):
         if not address.display_name:
             return [address.addr_spec]
-        return [*_phrase(name, address.display_name, column), f"<{address.addr_spec}>"]
-    tokens = _phrase(name, address.display_name, column)
+        return [*_phrase(address.display_name, column), f"<{address.addr_spec}>"]
+    tokens = _phrase(address.display_name, column)
+    if tokens[-1].endswith("?="):
+        tokens.append("")  # a blank stands between an encoded-word and the colon (RFC 2047 5)
     tokens[-1] += ":"
     for mailbox in address.mailboxes:
-        tokens += _address_tokens(name, mailbox, 1)
+        tokens += _address_tokens(mailbox, 1)
         tokens[-1] += ","
     tokens[-1] = tokens[-1].removesuffix(",") + ";"
     return tokens
 
 
-def _phrase(name: str, text: str, column: int) -> list[str]:
+def _phrase(text: str, column: int) -> list[str]:
     """A display name as atoms, as a quoted string, or as encoded-words."""
-    if len(text) < _PARAMETER_PIECE and "=?" not in text:
+    if len(text) < _QUOTED_CHARACTERS and "=?" not in text:
         if _PHRASE.fullmatch(text):
             return [text]
-        if text.isascii() and text.isprintable():
+        if text.isascii():
             escaped = text.replace("\\", "\\\\").replace('"', '\\"')
             return [f'"{escaped}"']
-    _check(name, text)
     return list(encoded_words(text, column))
 
 
-def _folded(name: str, tokens: Sequence[str]) -> bytes:
-    """Join tokens by blanks, each line no longer than 78 where a blank allows it."""
-    lines, line = [], f"{name}:"
-    for index, token in enumerate(tokens):
-        if index and len(line) + 1 + len(token) > MAX_LINE and line.strip():
+def _parameter(name: str, value: str) -> Iterator[str]:
+    """A parameter as a token, as a quoted string, or in pieces of percent-encoded UTF-8, no character cut in two."""
+    _check(name, value)
+    if turning := _TURNING.search(value):
+        raise HeaderError(
+            f"{name} turns the direction of writing (U+{ord(turning[0]):04X}): {value[:_SHOWN]!r}",
+            hint="remove the invisible character",
+        )
+    if value.isascii() and value.isprintable() and len(value) <= _QUOTED_CHARACTERS:
+        if _TOKEN.fullmatch(value):
+            yield f"{name}={value}"
+            return
+        # Many readers undo neither escapes nor the encoded-words that they should not see here.
+        if '"' not in value and "\\" not in value and "=?" not in value:
+            yield f'{name}="{value}"'
+            return
+    pieces = [""]
+    for letter in value:
+        encoded = quote(letter, safe="!#$&+-.^_`|~")
+        if len(pieces[-1]) + len(encoded) > _QUOTED_CHARACTERS:
+            pieces.append("")
+        pieces[-1] += encoded
+    if len(pieces) == 1:
+        yield f"{name}*=utf-8''{pieces[0]}"
+        return
+    pieces[0] = f"utf-8''{pieces[0]}"
+    for number, piece in enumerate(pieces):
+        yield f"{name}*{number}*={piece}"
+
+
+def folded(name: str, tokens: Sequence[str]) -> bytes:
+    """Join tokens by blanks to a field, each line no longer than 78 where a blank allows it."""
+    lines, line = [], f"{name}: {tokens[0]}"
+    for token in tokens[1:]:
+        if len(line) + 1 + len(token) > MAX_LINE:
             lines.append(line)
-            line = ""
-        line += f" {token}"
+            line = f" {token}"
+        else:
+            line = f"{line} {token}"
     lines.append(line)
     return "\r\n".join(lines).encode() + b"\r\n"
 
@@ -226,7 +252,7 @@ def _check(name: str, value: str) -> None:
     if found := _CONTROL.search(value):
         raise HeaderError(
             f"a control character (U+{ord(found[0]):04X}) stands in {name}: {value[:_SHOWN]!r}",
-            hint="a header field is one line: remove line breaks and other control characters",
+            hint="remove line breaks and other control characters: a header field is one line",
         )
     if _SURROGATE.search(value):
         raise HeaderError(f"{name} holds half a character: {value[:_SHOWN]!r}", hint="cut texts at whole characters")

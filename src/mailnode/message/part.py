@@ -1,6 +1,5 @@
 """Body parts and the multiparts they stand in (RFC 2045, 2046, 2183, 2387)."""
 
-import mimetypes
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,16 +7,13 @@ from typing import BinaryIO, Literal
 
 from mailnode.errors import ErrorCode, PartError
 from mailnode.message.email import Attachment
-from mailnode.message.encoding import Base64Octets, Octets, TransferEncoding, encode_base64, encode_text
-from mailnode.message.header import parameter
+from mailnode.message.encoding import Base64Octets, Octets, TransferEncoding, encode_base64, encode_text, read_file
+from mailnode.message.header import parameterised_field
+from mailnode.message.media_type import OCTET_STREAM, Parameters, by_filename, parse_media_type
 
 # Larger contents are encoded while they are sent.
 STREAMED_OCTETS = 64 * 1024
 
-_MEDIA_TYPE = re.compile(
-    r"([A-Za-z0-9!#$&^_.+-]{1,64})/([A-Za-z0-9!#$&^_.+-]{1,64})"
-    r'(?:\s*;\s*[A-Za-z0-9!#$%&\'*+.^_`{|}~-]+=(?:[A-Za-z0-9!#$%&\'*+.^_`{|}~-]+|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"))*'
-)
 _CID = re.compile(r"[!-;=?-~]{1,200}")
 _SHOWN = 60
 
@@ -59,21 +55,26 @@ def attachment_part(attachment: Attachment, *, inline: bool) -> Built:
     """Build a file; its octets come out of it as they went in.
 
     Raises:
-        PartError: its media type or cid is none.
+        PartError: its media type or cid is none, or its text can't be encoded.
         HeaderError: its name holds a control character.
     """
-    filename = re.split(r"[\\/]", attachment.filename)[-1]
-    media_type = _media_type(attachment, filename)
+    filename = base_name(attachment.filename)
+    media_type, parameters, content = _typed(attachment, filename)
+    encoding, body = _encoded(media_type, content)
     disposition = "inline" if inline else "attachment"
-    encoding, body = _encoded(media_type, attachment)
-    head = f"Content-Type: {media_type}\r\nContent-Transfer-Encoding: {encoding}\r\nContent-Disposition: {disposition}"
-    if filename:
-        head += parameter("filename", filename)
+    head = parameterised_field("Content-Type", media_type, parameters)
+    head += f"Content-Transfer-Encoding: {encoding}\r\n".encode("ascii")
+    head += parameterised_field("Content-Disposition", disposition, [("filename", filename)] if filename else [])
     if attachment.cid:
-        head += f"\r\nContent-ID: <{checked_cid(attachment.cid)}>"
+        head += f"Content-ID: <{checked_cid(attachment.cid)}>\r\n".encode("ascii")
     size = len(body) if isinstance(body, bytes) else body.size
-    view = Part(media_type.partition(";")[0], encoding, size, filename, attachment.cid, disposition)
-    return Built(head.encode() + b"\r\n", (body,), view)
+    return Built(head, (body,), Part(media_type, encoding, size, filename, attachment.cid, disposition))
+
+
+def base_name(path: str) -> str:
+    """Give a file name without the folders before it; only dots are no name."""
+    name = re.split(r"[\\/]", path)[-1].strip()
+    return name if name.strip(".") else ""
 
 
 def multipart(subtype: Literal["mixed", "alternative", "related"], boundary: str, parts: Sequence[Built]) -> Built:
@@ -118,33 +119,30 @@ def checked_cid(cid: str) -> str:
     return cid
 
 
-def _media_type(attachment: Attachment, filename: str) -> str:
-    media_type = attachment.content_type or mimetypes.guess_type(filename)[0] or ""
-    if not media_type:
-        return "text/plain; charset=utf-8" if isinstance(attachment.content, str) else "application/octet-stream"
-    found = _MEDIA_TYPE.fullmatch(media_type)
-    if not found or not media_type.isascii() or found[1].lower() == "multipart":
-        raise PartError(
-            f"{media_type[:_SHOWN]!r} is no media type of a file",
-            code=ErrorCode.BAD_SETTING,
-            hint="write one like application/pdf or text/csv; charset=utf-8",
-        )
-    return media_type
-
-
-def _encoded(media_type: str, attachment: Attachment) -> tuple[TransferEncoding, bytes | Octets]:
+def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, bytes | BinaryIO]:
+    """Give the media type, its parameters and the octets; a text is encoded by the charset that is said."""
     content = attachment.content
-    if isinstance(content, str):
-        content = content.encode("utf-8", "replace")
-    if media_type.lower().startswith("message/rfc822"):
+    said = attachment.content_type.strip() or by_filename(filename)
+    if not isinstance(content, str):
+        return *parse_media_type(said or OCTET_STREAM), content
+    media_type, parameters = parse_media_type(said or "text/plain")
+    charset = dict(parameters).get("charset", "")
+    if not charset and media_type.lower().startswith("text/"):
+        parameters.append(("charset", "utf-8"))
+    try:
+        return media_type, parameters, content.encode(charset or "utf-8")
+    except (LookupError, UnicodeError):
+        raise PartError(
+            f"the text of {filename[:_SHOWN]!r} can't be written in {(charset or 'utf-8')[:_SHOWN]!r}",
+            hint="use the charset utf-8, and cut texts at whole characters",
+        ) from None
+
+
+def _encoded(media_type: str, content: bytes | BinaryIO) -> tuple[TransferEncoding, bytes | Octets]:
+    if media_type.lower() == "message/rfc822":
         from mailnode.message.raw_part import clean_message
 
-        return "7bit", clean_message(content if isinstance(content, bytes) else _read(content))
+        return "7bit", clean_message(content if isinstance(content, bytes) else read_file(content))
     if isinstance(content, bytes) and len(content) <= STREAMED_OCTETS:
         return "base64", encode_base64(content)
     return "base64", Base64Octets(content)
-
-
-def _read(file: BinaryIO) -> bytes:
-    file.seek(0)
-    return file.read()

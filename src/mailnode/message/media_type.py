@@ -1,0 +1,46 @@
+"""Media types (RFC 2045 5.1) of files, as callers say them or as file names tell."""
+
+import mimetypes
+import re
+
+from mailnode.errors import ErrorCode, PartError
+
+OCTET_STREAM = "application/octet-stream"
+
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"  # noqa: S105 -- RFC 2045's word, no secret
+_PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\\x00-\x1f\x7f]|\\[ -~])*)")')
+_MEDIA_TYPE = re.compile(rf"({_TOKEN}/{_TOKEN})((?:{_PARAMETER.pattern})*)[ \t]*;?[ \t]*")
+_MAX_CHARACTERS = 4000
+_SHOWN = 60
+
+Parameters = list[tuple[str, str]]
+
+
+def parse_media_type(text: str) -> tuple[str, Parameters]:
+    """Read the type of a file and its parameters, unquoted; parameter names are in lower case.
+
+    Raises:
+        PartError: it is no media type, or one whose body would be taken apart.
+    """
+    found = _MEDIA_TYPE.fullmatch(text) if text.isascii() and len(text) <= _MAX_CHARACTERS else None
+    if not found or found[1].lower().startswith("multipart/"):
+        raise PartError(
+            f"{text[:_SHOWN]!r} is no media type of a file",
+            code=ErrorCode.BAD_SETTING,
+            hint="write one like application/pdf or text/csv; charset=utf-8",
+        )
+    # What comes in pieces (RFC 2231) is but a file's name, which Content-Disposition tells.
+    return found[1], [
+        (name.lower(), token or re.sub(r"\\(.)", r"\1", quoted))
+        for name, token, quoted in _PARAMETER.findall(found[2])
+        if "*" not in name
+    ]
+
+
+def by_filename(filename: str) -> str:
+    """Guess the media type by a file name's extension; "" when it says nothing."""
+    # It takes what has a colon for a URL, and calls a.tar.gz a tar; what is attached is gzip.
+    media_type, encoding = mimetypes.guess_type(filename.replace(":", "_"))
+    if encoding is not None:
+        return "application/gzip" if encoding == "gzip" else OCTET_STREAM
+    return media_type or ""
