@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import platformdirs
 
-from mailnode.connections.book import ConnectionBook
-from mailnode.connections.cipher import Cipher
 from mailnode.errors import MailboxError, UsageError
 from mailnode.message.mailbox import parse_mailbox
-from mailnode.store.database import Database
+
+if TYPE_CHECKING:
+    from mailnode.connections.book import ConnectionBook
+    from mailnode.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,16 @@ class Environment:
 
 
 @asynccontextmanager
-async def open_connections(environment: Environment) -> AsyncIterator[tuple[Database, ConnectionBook]]:
-    """Open the database of the home and the connections in it.
+async def open_connections(environment: Environment) -> "AsyncIterator[tuple[Database, ConnectionBook]]":
+    """Open the database of the home and the connections in it; only then are the libraries for that loaded.
 
     Raises:
         StoreError: the database can't be opened, or the secret key is not the one it was written with.
     """
+    from mailnode.connections.book import ConnectionBook
+    from mailnode.connections.cipher import Cipher
+    from mailnode.store.database import Database
+
     database = Database.open(environment.home / "mailnode.db")
     try:
         yield database, ConnectionBook(database, Cipher.open(environment.home, environment.secret_key))

@@ -1,0 +1,30 @@
+"""A command loads what it needs and no more: who sends one mail must not wait for a database or a form's validation."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"alembic", "css_inline", "httpx2", "pydantic", "quickjs", "rich", "ruamel", "sqlalchemy", "cryptography"}
+
+
+def loaded(code):
+    script = f"import sys\n{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ("import mailnode", set()),
+        ("from mailnode import SmtpClient, Email", set()),
+        ("import mailnode.cli.main", set()),
+        ("import mailnode.cli.send, mailnode.once", set()),
+        ("import mailnode.cli.services", set()),
+        ("import mailnode.store.database, mailnode.connections.book", {"sqlalchemy"}),
+        ("import mailnode.app", {"sqlalchemy", "pydantic"}),
+    ],
+)
+def test_only_this_much_is_loaded(code, allowed):
+    assert loaded(code) & HEAVY <= allowed
