@@ -1,5 +1,6 @@
 """The runs in the database: a run id is good for one run, and tells for ever what came of it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,9 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import runs
 from mailnode.store.worker import Worker
+
+POLL_SECONDS = 0.2
+_UNDER_WAY: dict[str, Any] = {}
 
 
 class Journal:
@@ -23,12 +27,17 @@ class Journal:
     async def begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
         """Write down that a run begins; give what came of it when it was run to its end before.
 
-        A run whose process died is begun anew: its mails have keys of their own, so none is sent twice.
+        One that is under way elsewhere is waited for. A run whose process died is begun anew: its mails have keys of
+        their own, so none is sent twice.
 
         Raises:
-            DeliveryError: the id belongs to a run of another flow or input, or that run is still under way.
+            DeliveryError: the id belongs to a run of another flow or input.
         """
+        while (found := await self._begin(run_id, flow, digest)) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
+            await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
+        return found
 
+    async def _begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
         def work(db: Connection) -> dict[str, Any] | None:
             row = db.execute(select(runs).where(runs.c.id == run_id)).first()
             if row is None:
@@ -46,7 +55,7 @@ class Journal:
                 ended: dict[str, Any] = json.loads(row.state)
                 return ended
             if self._worker.is_alive(row.worker):
-                raise DeliveryError(f"the run {run_id!r} is still under way", hint="wait for its end, then ask again")
+                return _UNDER_WAY
             db.execute(update(runs).where(runs.c.id == run_id).values(worker=self._worker.id, updated_at=unix_ms()))
             return None
 

@@ -1,0 +1,112 @@
+"""Runs of several processes over one home: nobody's mail is lost, and none is silently sent twice."""
+
+import asyncio
+import os
+import signal
+import sys
+
+from support.command import mailnode
+from support.flows import to_server, write_flow
+from support.scripted_smtp import STALL, ScriptedServer
+
+
+def flow_of(folder, port, **settings):
+    return write_flow(
+        folder,
+        {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(port, **settings)},
+        {"id": "next", "type": "say", "settings": {"text": "went on"}},
+    )
+
+
+async def start(flow):
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mailnode", "run", flow, "--run-id", "r1"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(os.environ),
+    )
+
+
+async def kill_at(stage, server, flow):
+    process = await start(flow)
+    await server.reached(stage)
+    process.kill()
+    await process.communicate()
+
+
+class TestKilled:
+    async def test_before_content_left_the_mail_is_sent_once_and_without_a_doubt(self, tmp_path):
+        async with ScriptedServer({"DATA": [STALL, "354 go on"]}) as server:
+            flow = flow_of(tmp_path, server.port, onUnknown="hold")
+            await kill_at("DATA", server, flow)
+            again = await mailnode("run", flow, "--run-id", "r1")
+        result = again.json["nodes"][0]["result"]
+        assert (again.status, result["status"], result["warnings"]) == (0, "sent", [])
+        assert len(server.accepted) == 1
+
+    async def test_after_the_dot_the_mail_is_sent_again_and_says_so(self, tmp_path):
+        async with ScriptedServer({"dot": [STALL, "250 taken"]}) as server:
+            flow = flow_of(tmp_path, server.port)
+            await kill_at("dot", server, flow)
+            again = await mailnode("run", flow, "--run-id", "r1")
+        result = again.json["nodes"][0]["result"]
+        assert (result["status"], result["warnings"]) == ("sent", ["resentAfterUnknown"])
+        ids = [
+            octets.split(b"Message-ID: ")[1].split(b"\r\n")[0] for visit in server.visits for octets in visit.contents
+        ]
+        assert len(ids) == 2
+        assert ids[0] == ids[1]
+
+    async def test_or_is_held(self, tmp_path):
+        async with ScriptedServer({"dot": [STALL, "250 taken"]}) as server:
+            flow = flow_of(tmp_path, server.port, onUnknown="hold", stopOnError=True)
+            await kill_at("dot", server, flow)
+            again = await mailnode("run", flow, "--run-id", "r1")
+        assert (again.status, again.json["nodes"][0]["result"]["status"]) == (1, "unknown")
+        assert len(server.visits) == 1
+
+    async def test_a_mail_that_was_accepted_is_not_sent_again(self, inbox, tmp_path):
+        async with ScriptedServer({"greeting": [STALL, "220 hi"]}) as second:
+            flow = write_flow(
+                tmp_path,
+                {"id": "one", "type": "sendSmtpEmail", "settings": to_server(inbox.port)},
+                {"id": "two", "type": "sendSmtpEmail", "settings": to_server(second.port)},
+            )
+            await kill_at("greeting", second, flow)
+            again = await mailnode("run", flow, "--run-id", "r1")
+        first, other = (node["result"] for node in again.json["nodes"])
+        assert (first["status"], first["duplicate"], other["status"]) == ("sent", True, "sent")
+        assert len(inbox.messages()) == 1
+        assert len(second.accepted) == 1
+
+
+async def test_a_second_process_with_the_same_run_id_waits_and_tells_the_same(tmp_path):
+    async with ScriptedServer({"dot": ""}) as server:
+        flow = flow_of(tmp_path, server.port)
+        one = await start(flow)
+        await server.reached("dot")
+        two = await start(flow)
+        server.say("250 2.0.0 at last")
+        (first, _), (second, _) = await asyncio.gather(one.communicate(), two.communicate())
+    assert (one.returncode, two.returncode) == (0, 0)
+    assert first == second
+    assert len(server.visits) == 1
+
+
+async def test_ctrl_c_leaves_quietly_and_the_run_can_be_taken_up(tmp_path):
+    async with ScriptedServer({"EHLO": [STALL, "250 scripted"]}) as server:
+        flow = flow_of(tmp_path, server.port)
+        process = await start(flow)
+        await server.reached("EHLO")
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+        assert process.returncode == 130
+        assert b"Traceback" not in said
+        again = await mailnode("run", flow, "--run-id", "r1")
+    assert again.json["nodes"][0]["result"]["status"] == "sent"
+
+
+async def test_many_processes_make_one_home(tmp_path):
+    flow = write_flow(tmp_path, {"id": "a", "type": "say", "settings": {"text": "hi"}})
+    done = await asyncio.gather(*(mailnode("run", flow) for _ in range(4)))
+    assert [one.status for one in done] == [0, 0, 0, 0], [one.stderr for one in done]
