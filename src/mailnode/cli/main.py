@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mailnode.cli.output import say, show_error
+from mailnode.cli.output import show_error
 from mailnode.errors import MailnodeError, SmtpError
 
 COMMANDS = {
@@ -70,10 +70,10 @@ def _run(arguments: list[str] | None) -> int:
         sys.stderr.close()
         return EXIT_FAILED
     except MailnodeError as error:
-        show_error(error)
+        show_error(str(error), error.hint)
         return EXIT_FAILED if isinstance(error, SmtpError) else EXIT_MISUSED
     except Exception as error:  # noqa: BLE001 -- a defect of ours is no reason to show a person our insides
-        say(f"mailnode: a defect of mailnode itself: {type(error).__name__}: {error}")
-        say("  hint: please report it, with the command that you gave")
+        what = f"a defect of mailnode itself: {type(error).__name__}: {error}"
+        show_error(what, "please report it, with the command that you gave")
         return EXIT_FAILED
     return status if isinstance(status, int) else 0

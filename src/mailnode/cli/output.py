@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-from mailnode.errors import MailnodeError
-
 # Less is gone before a person would look.
 WATCHED_OCTETS = 2**20
 
@@ -27,11 +25,11 @@ def show_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def show_error(error: MailnodeError) -> None:
+def show_error(message: str, hint: str) -> None:
     """Say on stderr what is wrong, where, and what to do about it."""
-    say(f"mailnode: {error}")
-    if error.hint:
-        say(f"  hint: {error.hint}")
+    say(f"mailnode: {message}")
+    if hint:
+        say(f"  hint: {hint}")
 
 
 def say(text: str) -> None:
@@ -73,3 +71,15 @@ def progress(words: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=gone, total=size, visible=size >= WATCHED_OCTETS)
 
         yield watch
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """Show that something is under way, where a person watches."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(words):
+        yield

@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from mailnode.cli.arguments import json_object, state_options
-from mailnode.cli.output import say, show_json
+from mailnode.cli.output import show_error, show_json, waiting
 from mailnode.delivery.report import ReportedError
 from mailnode.flow.run import NodeReport
 
@@ -24,12 +24,13 @@ def command(flow: str, input_text: str | None, context_text: str | None, run_id:
     input_, context = json_object(input_text, "--input"), json_object(context_text, "--context")
 
     async def work() -> int:
-        async with Mailnode.open() as mailnode:
-            run = await mailnode.run(flow, input=input_, context=context, run_id=run_id)
+        with waiting(f"running {flow}"):
+            async with Mailnode.open() as mailnode:
+                run = await mailnode.run(flow, input=input_, context=context, run_id=run_id)
         show_json(run.to_json())
         for node in run.nodes:
             for error in _errors(node):
-                say(f"mailnode: {error['message']}\n  hint: {error['hint']}")
+                show_error(error["message"], error["hint"])
         return 1 if run.status == "halted" else 0
 
     return asyncio.run(work())

@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 import click
 
 from mailnode.cli.arguments import read_text, server_options, target_of
-from mailnode.cli.output import progress, say, show_json, show_table
+from mailnode.cli.output import progress, say, show_error, show_json, show_table
 from mailnode.delivery.report import Report
 from mailnode.errors import UsageError
 from mailnode.message.email import Attachment, Email
@@ -141,5 +141,4 @@ def _show(report: Report) -> None:
     for warning in report["warnings"]:
         say(f"warning: {warning}")
     if error := report["error"]:
-        say(f"mailnode: {error['message']}")
-        say(f"  hint: {error['hint']}" if error["hint"] else "")
+        show_error(error["message"], error["hint"])
