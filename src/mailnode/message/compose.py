@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -53,11 +54,7 @@ class Message:
 
     def blocks(self) -> Iterator[bytes]:
         """Give the octets, before dots are doubled."""
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                yield piece
-            else:
-                yield from piece.blocks()
+        return _blocks(self.pieces)
 
     def octets(self) -> bytes:
         """Give the whole message."""
@@ -80,13 +77,21 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
         ComposeError: what was said makes no message; MailboxError, HeaderError and PartError say which part of it.
     """
     sender = _sender(email)
-    envelope = _envelope(email, sender)
+    to, cc = _addresses("to", email.to), _addresses("cc", email.cc)
+    envelope = _envelope(email, sender, (*to, *cc, *_addresses("bcc", email.bcc)))
     fresh = os.urandom(24).hex()
     message_id = _message_id(email, sender, fresh[:24])
     body = _body(email, _seed(email, fresh[24:]))
-    head = b"".join(_header(email, sender, message_id)) + b"MIME-Version: 1.0\r\n" + body.head
+    head = b"".join(_header(email, sender, to, cc, message_id))
+    if not head.isascii() and not envelope.needs_smtputf8:
+        raise ComposeError(
+            "From or Reply-To holds an address beyond ASCII, and no server is asked for SMTPUTF8",
+            code=ErrorCode.BAD_MAILBOX,
+            hint="use an ASCII address there, or use that address in envelopeFrom too",
+        )
+    head += b"MIME-Version: 1.0\r\n" + body.head
     if signer:
-        head = signer.sign(head, _blocks(body)) + head
+        head = signer.sign(head, _blocks(body.body)) + head
     pieces = tuple(joined((head, b"\r\n", *body.body)))
     size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
     return Message(envelope, message_id, size, body.view, pieces)
@@ -100,13 +105,12 @@ def _sender(email: Email) -> Mailbox:
     return _located("from", parse_mailbox, email.from_)
 
 
-def _envelope(email: Email, sender: Mailbox) -> Envelope:
+def _envelope(email: Email, sender: Mailbox, recipients: tuple[Address, ...]) -> Envelope:
     # The domain is lower case already; before the @ case counts (RFC 5321 2.4).
-    named = (("to", email.to), ("cc", email.cc), ("bcc", email.bcc))
-    paths = {mailbox.addr_spec: None for key, given in named for mailbox in mailboxes(_addresses(key, given))}
+    paths = tuple(dict.fromkeys(mailbox.addr_spec for mailbox in mailboxes(recipients)))
     if not paths:
         raise ComposeError("the mail has no recipient", code=ErrorCode.MISSING_SETTING, hint="give an address in to")
-    return Envelope(_reverse_path(email, sender), tuple(paths))
+    return Envelope(_reverse_path(email, sender), paths)
 
 
 def _reverse_path(email: Email, sender: Mailbox) -> str | None:
@@ -119,16 +123,18 @@ def _reverse_path(email: Email, sender: Mailbox) -> str | None:
 def _message_id(email: Email, sender: Mailbox, fresh: str) -> str:
     if not email.message_id:
         return f"<{fresh}@{a_labels(sender.domain)}>"
-    found = message_ids("Message-ID", email.message_id)
+    found = _located("messageId", message_ids, "Message-ID", email.message_id)
     if len(found) != 1:
         raise ComposeError("a mail has one Message-ID", code=ErrorCode.BAD_HEADER, hint="give one, or none")
     return found[0]
 
 
-def _header(email: Email, sender: Mailbox, message_id: str) -> Iterator[bytes]:
+def _header(
+    email: Email, sender: Mailbox, to: tuple[Address, ...], cc: tuple[Address, ...], message_id: str
+) -> Iterator[bytes]:
     yield address_field("From", (sender,))
-    for name, key, given in (("To", "to", email.to), ("Cc", "cc", email.cc), ("Reply-To", "replyTo", email.reply_to)):
-        if given and (listed := _addresses(key, given)):
+    for name, listed in (("To", to), ("Cc", cc), ("Reply-To", _addresses("replyTo", email.reply_to))):
+        if listed:
             yield address_field(name, listed)
     yield _located("subject", text_field, "Subject", email.subject)
     yield b"Date: %s\r\nMessage-ID: %s\r\n" % (_date(email.date), message_id.encode())
@@ -139,7 +145,7 @@ def _header(email: Email, sender: Mailbox, message_id: str) -> Iterator[bytes]:
     # RFC 3834 5: nobody's holiday notice should answer a machine.
     yield b"Auto-Submitted: auto-replied\r\n" if email.in_reply_to else b"Auto-Submitted: auto-generated\r\n"
     for name, values in email.headers.items():
-        check_own_field_name(name)
+        _located("headers", check_own_field_name, name)
         for value in (values,) if isinstance(values, str) else values:
             yield _located(f"headers.{name}", text_field, name, value)
 
@@ -157,14 +163,19 @@ def _threading(email: Email) -> Iterator[bytes]:
 
 
 def _date(date: datetime | None) -> bytes:
-    if date is not None:
-        return format_datetime(date if date.tzinfo else date.astimezone()).encode()
-    return _date_of(int(datetime.now(UTC).timestamp()))
+    if date is None:
+        return _date_of(int(time.time()))
+    try:
+        # An offset has no seconds (RFC 5322 3.3), as that of a naive date of long ago may have.
+        zoned = date if date.tzinfo else date.astimezone()
+        return format_datetime(zoned if zoned.strftime("%z")[5:] == "" else zoned.astimezone(UTC)).encode("ascii")
+    except (ValueError, OverflowError, OSError):
+        raise ComposeError("the date can't be written", hint="leave it out, or give one of these days") from None
 
 
 @lru_cache(maxsize=1)
 def _date_of(second: int) -> bytes:
-    return format_datetime(datetime.fromtimestamp(second, UTC)).encode()
+    return format_datetime(datetime.fromtimestamp(second, UTC)).encode("ascii")
 
 
 def _seed(email: Email, fresh: str) -> str:
@@ -176,13 +187,15 @@ def _seed(email: Email, fresh: str) -> str:
 
 
 def _body(email: Email, seed: str) -> Built:
-    # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may.
     inline: list[Built] = []
     files: list[Built] = []
     for index, attachment in enumerate(email.attachments):
         is_inline = _is_inline(attachment, email.html)
         built = _located(f"attachments[{index}]", _file, attachment, is_inline)
         (inline if is_inline else files).append(built)
+    # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may hold it.
+    while any(f"=_{seed}_".encode() in piece for built in (*inline, *files) for piece in built.in_memory()):
+        seed += "x"
     parts = _text(email, inline, seed)
     if not files:
         return parts or text_part("plain", "")
@@ -193,12 +206,12 @@ def _body(email: Email, seed: str) -> Built:
 
 def _text(email: Email, inline: Sequence[Built], seed: str) -> Built | None:
     if email.html is None:
-        return None if email.text is None else text_part("plain", email.text)
-    html = text_part("html", email.html)
+        return None if email.text is None else _located("text", text_part, "plain", email.text)
+    html = _located("html", text_part, "html", email.html)
     if inline:
         html = multipart("related", f"=_{seed}_3", [html, *inline])
     text = html_to_text(email.html) if email.text is None else email.text
-    return multipart("alternative", f"=_{seed}_2", [text_part("plain", text), html])
+    return multipart("alternative", f"=_{seed}_2", [_located("text", text_part, "plain", text), html])
 
 
 def _is_inline(attachment: Attachment | RawPart, html: str | None) -> bool:
@@ -213,8 +226,8 @@ def _file(attachment: Attachment | RawPart, inline: bool) -> Built:
     return raw_part(attachment.content, attachment.cid)
 
 
-def _blocks(body: Built) -> Iterator[bytes]:
-    for piece in body.body:
+def _blocks(pieces: Iterable[bytes | Octets]) -> Iterator[bytes]:
+    for piece in pieces:
         if isinstance(piece, bytes):
             yield piece
         else:

@@ -7,19 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from mailnode.errors import MailboxError
 from mailnode.message.addr_spec import domain, local_part, shown
+from mailnode.message.address_token import QUOTE_HINT, Token, tokenize
 
-MAX_COMMENT_DEPTH = 10
 _CACHED_CHARACTERS = 200
 
-_TOKEN = re.compile(
-    r"""(?P<blank>[ \t]+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<literal>\[[^\[\]\\]*\])
-      |(?P<atom>[^\s()<>\[\]:;@\\,"]+)|(?P<special>.)""",
-    re.VERBOSE | re.DOTALL,
-)
 # Most addresses are this plain, and then there is nothing to take apart.
 _PLAIN = re.compile(
     r"(?:([A-Za-z0-9]+(?: [A-Za-z0-9]+)*) <)?"
@@ -28,7 +22,6 @@ _PLAIN = re.compile(
 # Line breaks would end a header field; what turns the direction of writing makes a name look like another.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNFIT_HINT = "write the addresses on one line, without line breaks and invisible characters"
-_QUOTE_HINT = 'put a name with special characters in double quotes: "Foo [Bar]" <foo@example.org>'
 _COMMA_HINT = 'put a name that holds a comma in double quotes: "Doe, Jane" <jane@example.org>'
 _WRITE_HINT = "write it like jane@example.org or Jane Doe <jane@example.org>"
 
@@ -92,13 +85,8 @@ Address = Mailbox | Group
 Addresses = str | Address | Sequence[str | Address]
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-
-
-_COLON = _Token("special", ":")
-_SEPARATORS = frozenset({_Token("special", ","), _Token("special", ";"), _Token("end", "")})
+_COLON = Token("special", ":")
+_SEPARATORS = frozenset({Token("special", ","), Token("special", ";"), Token("end", "")})
 
 
 def parse_mailbox(text: str) -> Mailbox:
@@ -127,13 +115,19 @@ def addresses(given: Addresses) -> tuple[Address, ...]:
     """Give what a caller said as a list: texts are read as lists, mailboxes and groups taken as they are.
 
     Raises:
-        MailboxError: a text holds what is no mailbox.
+        MailboxError: a text holds what is no mailbox; its `key` says which text of the list.
     """
     if isinstance(given, str):
         return parse_addresses(given)
     if isinstance(given, Mailbox | Group):
         return (given,)
-    return tuple(address for one in given for address in addresses(one))
+    found: list[Address] = []
+    for index, one in enumerate(given):
+        try:
+            found += addresses(one)
+        except MailboxError as error:
+            raise error.locate(key=f"[{index}]") from None
+    return tuple(found)
 
 
 def mailboxes(listed: Iterable[Address]) -> Iterator[Mailbox]:
@@ -161,7 +155,7 @@ _parse_cached = lru_cache(maxsize=1024)(_parse)
 def _parse_slowly(text: str) -> tuple[Address, ...]:
     text = text.strip()
     _check(text.replace("\t", " "))
-    return tuple(_addresses(_tokens(text)))
+    return tuple(_addresses(tokenize(text)))
 
 
 def _check(text: str) -> None:
@@ -169,50 +163,9 @@ def _check(text: str) -> None:
         raise MailboxError(f"a control character (U+{ord(unfit[0]):04X}) stands in {shown(text)}", hint=_UNFIT_HINT)
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    position = 0
-    while position < len(text):
-        if text[position] == "(":
-            end = _comment_end(text, position)
-            yield _Token("comment", text[position:end])
-            position = end
-            continue
-        found = _TOKEN.match(text, position)
-        assert found
-        assert found.lastgroup
-        if found.lastgroup == "special" and found[0] in '"[]\\)':
-            raise MailboxError(
-                f"a {found[0]} stands alone at character {position + 1} of {shown(text)}", hint=_QUOTE_HINT
-            )
-        position = found.end()
-        yield _Token(found.lastgroup, found[0])
-    yield _Token("end", "")
-
-
-def _comment_end(text: str, start: int) -> int:
-    depth, position = 0, start
-    while position < len(text):
-        match text[position]:
-            case "(":
-                depth += 1
-            case ")":
-                depth -= 1
-            case "\\":
-                position += 1
-        position += 1
-        if depth == 0:
-            return position
-        if depth > MAX_COMMENT_DEPTH:
-            raise MailboxError(f"comments are nested too deeply in {shown(text)}", hint="leave the comments out")
-    raise MailboxError(
-        f"the ( at character {start + 1} of {shown(text)} is not closed",
-        hint="close it with ), or put the name in double quotes",
-    )
-
-
-def _addresses(tokens: Iterator[_Token]) -> Iterator[Address]:
+def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
     """Cut the list at its separators; a group runs from its colon to its semicolon."""
-    position, item, group, members = 1, list[_Token](), None, list[Mailbox]()
+    position, item, group, members = 1, list[Token](), None, list[Mailbox]()
     for token in tokens:
         if token == _COLON:
             group, item = _group_name(item, position, group), []
@@ -237,7 +190,7 @@ def _addresses(tokens: Iterator[_Token]) -> Iterator[Address]:
                 group, members = None, []
 
 
-def _group_name(item: list[_Token], position: int, outer: str | None) -> str:
+def _group_name(item: list[Token], position: int, outer: str | None) -> str:
     """Read what stands before a colon; nothing else of ours holds one, but for address literals."""
     if outer is not None:
         raise MailboxError(
@@ -245,11 +198,11 @@ def _group_name(item: list[_Token], position: int, outer: str | None) -> str:
         )
     name = _phrase(item, position)
     if not name:
-        raise MailboxError(f"mailbox {position}: a colon follows no name of a group", hint=_QUOTE_HINT)
+        raise MailboxError(f"mailbox {position}: a colon follows no name of a group", hint=QUOTE_HINT)
     return name
 
 
-def _mailbox(item: list[_Token], position: int, *, is_last: bool) -> Mailbox:
+def _mailbox(item: list[Token], position: int, *, is_last: bool) -> Mailbox:
     opening = next((index for index, token in enumerate(item) if token.text == "<"), None)
     if opening is None:
         if not is_last and not any(token.text == "@" for token in item):
@@ -265,7 +218,7 @@ def _mailbox(item: list[_Token], position: int, *, is_last: bool) -> Mailbox:
     return _located(rest[:closing], position, _phrase(item[:opening], position))
 
 
-def _located(tokens: list[_Token], position: int, display_name: str) -> Mailbox:
+def _located(tokens: list[Token], position: int, display_name: str) -> Mailbox:
     """Make a mailbox of local part, @ and domain; comments and blanks may only stand around the three."""
     parts = _trimmed(tokens)
     if [part.text == "@" for part in parts] != [False, True, False]:
@@ -277,23 +230,23 @@ def _located(tokens: list[_Token], position: int, display_name: str) -> Mailbox:
         raise MailboxError(f"mailbox {position}: {error.message}", hint=error.hint) from None
 
 
-def _trimmed(tokens: list[_Token]) -> list[_Token]:
+def _trimmed(tokens: list[Token]) -> list[Token]:
     inked = [index for index, token in enumerate(tokens) if token.kind not in {"blank", "comment"}]
     return tokens[inked[0] : inked[-1] + 1] if inked else []
 
 
-def _words(tokens: list[_Token]) -> list[_Token]:
+def _words(tokens: list[Token]) -> list[Token]:
     return [token for token in tokens if token.kind not in {"blank", "comment"}]
 
 
-def _phrase(tokens: list[_Token], position: int) -> str:
+def _phrase(tokens: list[Token], position: int) -> str:
     words = _words(tokens)
     if any(word.kind not in {"atom", "quoted"} for word in words):
-        raise MailboxError(f"mailbox {position}: the name {_shown(tokens)} holds a special character", hint=_QUOTE_HINT)
+        raise MailboxError(f"mailbox {position}: the name {_shown(tokens)} holds a special character", hint=QUOTE_HINT)
     return " ".join(
         re.sub(r"\\(.)", r"\1", word.text[1:-1]) if word.kind == "quoted" else word.text for word in words
     ).strip()
 
 
-def _shown(tokens: list[_Token]) -> str:
+def _shown(tokens: list[Token]) -> str:
     return shown("".join(token.text for token in tokens).strip())

@@ -39,6 +39,10 @@ class Built:
     body: tuple[bytes | Octets, ...]
     view: Part
 
+    def in_memory(self) -> Iterator[bytes]:
+        """Give those pieces of the body that are not made while they are sent."""
+        return (piece for piece in self.body if isinstance(piece, bytes))
+
 
 def text_part(subtype: Literal["plain", "html"], text: str) -> Built:
     """Build a text in UTF-8.

@@ -7,18 +7,24 @@ import re
 from email.message import Message
 from typing import TYPE_CHECKING
 
+import pybase64
+
 from mailnode.errors import PartError
-from mailnode.message.encoding import crlf, encode_base64
+from mailnode.message.encoding import crlf, encode_base64, longest_line
 from mailnode.message.part import Built, Part, checked_cid
 
 if TYPE_CHECKING:
     Parsed = Message[str, str]
 
-_PART_FIELDS = re.compile(r"content-[a-z0-9-]+|mime-version", re.IGNORECASE)
-_MULTIPART_ENCODINGS = frozenset({"", "7bit", "8bit", "binary"})
-_UNCLEAN = re.compile(rb"[\x00\x80-\xff]|[^\r\n]{999}")
-_HINT = "give a whole body part: Content- header fields, an empty line, then the body"
 MAX_DEPTH = 20
+MAX_LINE = 998  # RFC 5322 2.1.1
+
+_PART_FIELD = re.compile(r"content-[a-z0-9-]+|mime-version", re.IGNORECASE)
+_MIME_VERSION = re.compile(rb"^mime-version:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*", re.IGNORECASE | re.MULTILINE)
+_ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
+_PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
+_HINT = "give a whole body part: Content- header fields, an empty line, then the body"
+_ENCODE_HINT = "encode it (RFC 2047, RFC 2231)"
 
 
 def raw_part(content: bytes, cid: str = "") -> Built:
@@ -28,13 +34,15 @@ def raw_part(content: bytes, cid: str = "") -> Built:
         PartError: it is no well-formed body part, or has header fields that belong to a message.
     """
     octets = crlf(content.lstrip(b"\r\n"))
-    if not octets.endswith(b"\r\n"):
-        octets += b"\r\n"
-    part = _parse(octets)
+    if b"\r\n\r\n" not in octets:
+        raise PartError("the body part has no empty line between header fields and body", hint=_HINT)
+    octets, part = _cleaned(octets)
     for name in part:
-        if not _PART_FIELDS.fullmatch(name):
-            raise PartError(f"a body part has no header field {name!r:.60}", hint="leave only Content- fields in it")
-    head, body = _halves(_clean(part, octets))
+        if not _PART_FIELD.fullmatch(name):
+            raise PartError(f"a body part has no header field {name[:60]!r}", hint="leave only Content- fields in it")
+    head, _, body = octets.partition(b"\r\n\r\n")
+    # Where the part is all of the mail, the mail has that field already.
+    head = _MIME_VERSION.sub(b"", head + b"\r\n")
     if cid and not part["Content-ID"]:
         head += f"Content-ID: <{checked_cid(cid)}>\r\n".encode()
     return Built(head, (body,), _view(part, len(body), cid))
@@ -46,8 +54,28 @@ def clean_message(content: bytes) -> bytes:
     Raises:
         PartError: it is no well-formed message.
     """
-    octets = crlf(content)
-    return _clean(_parse(octets), octets)
+    return _cleaned(crlf(content))[0]
+
+
+def _cleaned(octets: bytes) -> tuple[bytes, "Parsed"]:
+    """Give what goes out, ended by a line break, and what a reader will find in it."""
+    if octets.startswith(b"From "):
+        raise PartError("the first line is the From line of a mailbox file", hint="remove that line")
+    if not octets.endswith(b"\r\n"):
+        octets += b"\r\n"
+    part = _parse(octets)
+    if not _is_clean(octets.partition(b"\r\n\r\n")[0]):
+        raise PartError("a header field of the body part is not ASCII, or is too long", hint=_ENCODE_HINT)
+    if _is_clean(octets):
+        return octets, part
+    octets = _written(part)
+    if not _is_clean(octets):
+        raise PartError("a header field within the body part is not ASCII, or is too long", hint=_ENCODE_HINT)
+    return octets, _parse(octets)
+
+
+def _is_clean(octets: bytes) -> bool:
+    return octets.isascii() and longest_line(octets) <= MAX_LINE
 
 
 def _parse(octets: bytes) -> "Parsed":
@@ -56,9 +84,10 @@ def _parse(octets: bytes) -> "Parsed":
 
     if b"\x00" in octets:
         raise PartError("a NUL stands in the body part", hint="encode binary content as Base64 in it")
-    if b"\r\n\r\n" not in octets and not octets.startswith(b"\r\n"):
-        raise PartError("the body part has no empty line between header fields and body", hint=_HINT)
-    part = BytesParser(policy=compat32).parsebytes(octets)
+    try:
+        part = BytesParser(policy=compat32).parsebytes(octets)
+    except RecursionError:
+        raise _too_deep() from None
     _check(part, 0)
     if not part.keys():
         raise PartError("the body part begins with no header field", hint=_HINT)
@@ -67,27 +96,46 @@ def _parse(octets: bytes) -> "Parsed":
 
 def _check(part: "Parsed", depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise PartError("the body part is nested too deeply", hint=f"nest it at most {MAX_DEPTH} deep")
+        raise _too_deep()
     if part.defects:
         raise PartError(f"the body part is not well formed: {type(part.defects[0]).__name__}", hint=_HINT)
-    if part.get_content_maintype() == "multipart":
-        if not part.is_multipart():
-            raise PartError("the multipart has no boundary, or no part between its boundaries", hint=_HINT)
-        if str(part.get("Content-Transfer-Encoding", "")).lower() not in _MULTIPART_ENCODINGS:
-            raise PartError("a multipart can't be encoded (RFC 2045 6.4)", hint="encode the parts in it")
-    if part.is_multipart():
-        for inner in part.get_payload():
-            _check(inner, depth + 1)  # type: ignore[arg-type]  # typeshed does not know that these are parts
-
-
-def _clean(part: "Parsed", octets: bytes) -> bytes:
-    head, _ = _halves(octets)
-    if _UNCLEAN.search(head):
+    names = [name.lower() for name in part if _PART_FIELD.fullmatch(name)]
+    if len(names) != len(set(names)):
+        raise PartError("a Content- field stands twice in the body part", hint="leave only one of them")
+    encoding = _encoding(part)
+    if encoding not in _ENCODINGS:
         raise PartError(
-            "a header field of the body part is not ASCII, or too long", hint="encode it (RFC 2047, RFC 2231)"
+            f"there is no transfer encoding {encoding[:60]!r}", hint="use 7bit, 8bit, base64 or quoted-printable"
         )
-    if not _UNCLEAN.search(octets):
-        return octets
+    if part.get_content_maintype() == "multipart" and not part.is_multipart():
+        raise PartError("the multipart has no boundary, or no part between its boundaries", hint=_HINT)
+    if not part.is_multipart():
+        _check_base64(part, encoding)
+        return
+    if encoding not in _PLAIN_ENCODINGS:
+        raise PartError(
+            f"a {part.get_content_type()} can't be encoded (RFC 2045 6.4)", hint="encode what is in it instead"
+        )
+    for inner in part.get_payload():
+        _check(inner, depth + 1)  # type: ignore[arg-type]  # typeshed does not know that these are parts
+
+
+def _check_base64(leaf: "Parsed", encoding: str) -> None:
+    payload = leaf.get_payload()
+    assert isinstance(payload, str)
+    try:
+        if encoding == "base64":
+            pybase64.b64decode("".join(payload.split()), validate=True)
+    except ValueError:
+        raise PartError("the Base64 in the body part can't be decoded", hint="encode its content anew") from None
+
+
+def _encoding(part: "Parsed") -> str:
+    return str(part.get("Content-Transfer-Encoding", "")).strip().lower() or "7bit"
+
+
+def _written(part: "Parsed") -> bytes:
+    """Write the part anew, with all its leaves that are not clean in Base64."""
     from email.generator import BytesGenerator
     from email.policy import compat32
     from io import BytesIO
@@ -98,11 +146,13 @@ def _clean(part: "Parsed", octets: bytes) -> bytes:
         elif leaf["Content-Transfer-Encoding"]:
             leaf.replace_header("Content-Transfer-Encoding", "7bit")
     written = BytesIO()
-    BytesGenerator(written, mangle_from_=False, policy=compat32.clone(linesep="\r\n", max_line_length=0)).flatten(part)
-    cleaned = crlf(written.getvalue())
-    if _UNCLEAN.search(cleaned):
-        raise PartError("the body part can't be made 7-bit clean", hint="encode its header fields and bodies")
-    return cleaned
+    try:
+        BytesGenerator(written, mangle_from_=False, policy=compat32.clone(linesep="\r\n", max_line_length=0)).flatten(
+            part
+        )
+    except (ValueError, LookupError):
+        raise PartError("the body part can't be made 7-bit clean", hint=_ENCODE_HINT) from None
+    return crlf(written.getvalue())
 
 
 def _encode(leaf: "Parsed") -> None:
@@ -113,19 +163,18 @@ def _encode(leaf: "Parsed") -> None:
     leaf.set_payload(encode_base64(octets).decode("ascii"))
 
 
-def _halves(octets: bytes) -> tuple[bytes, bytes]:
-    head, _, body = (b"\r\n" + octets).partition(b"\r\n\r\n")
-    return head[2:] + b"\r\n" if head else b"", body
-
-
 def _view(part: "Parsed", size: int, cid: str) -> Part:
     inner = part.get_payload() if part.is_multipart() else ()
     return Part(
         part.get_content_type(),
-        str(part.get("Content-Transfer-Encoding", "7bit")).lower(),
+        "" if inner else _encoding(part),
         size,
         part.get_filename() or "",
         (part["Content-ID"] or "").strip("<> ") or cid,
         part.get_content_disposition() or "",
         tuple(_view(one, len(one.as_bytes()), "") for one in inner),  # type: ignore[union-attr, arg-type]  # as above
     )
+
+
+def _too_deep() -> PartError:
+    return PartError("the body part is nested too deeply", hint=f"nest it at most {MAX_DEPTH} deep")

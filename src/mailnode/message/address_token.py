@@ -1,0 +1,70 @@
+"""The lexical tokens of address lists (RFC 5322 3.2), found in one pass over the text."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mailnode.errors import MailboxError
+from mailnode.message.addr_spec import shown
+
+MAX_COMMENT_DEPTH = 10
+QUOTE_HINT = 'put a name with special characters in double quotes: "Foo [Bar]" <foo@example.org>'
+
+_TOKEN = re.compile(
+    r"""(?P<blank>[ \t]+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<literal>\[[^\[\]\\]*\])
+      |(?P<atom>[^\s()<>\[\]:;@\\,"]+)|(?P<special>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class Token(NamedTuple):
+    """A piece of the text and what it is; an atom of ours may hold dots."""
+
+    kind: str
+    text: str
+
+
+def tokenize(text: str) -> Iterator[Token]:
+    """Cut a text into blanks, comments, quoted strings, literals, atoms and specials, then `end`.
+
+    Raises:
+        MailboxError: one of them is not closed, or comments are nested too deeply.
+    """
+    position = 0
+    while position < len(text):
+        if text[position] == "(":
+            end = _comment_end(text, position)
+            yield Token("comment", text[position:end])
+            position = end
+            continue
+        found = _TOKEN.match(text, position)
+        assert found
+        assert found.lastgroup
+        if found.lastgroup == "special" and found[0] in '"[]\\)':
+            raise MailboxError(
+                f"a {found[0]} stands alone at character {position + 1} of {shown(text)}", hint=QUOTE_HINT
+            )
+        position = found.end()
+        yield Token(found.lastgroup, found[0])
+    yield Token("end", "")
+
+
+def _comment_end(text: str, start: int) -> int:
+    depth, position = 0, start
+    while position < len(text):
+        match text[position]:
+            case "(":
+                depth += 1
+            case ")":
+                depth -= 1
+            case "\\":
+                position += 1
+        position += 1
+        if depth == 0:
+            return position
+        if depth > MAX_COMMENT_DEPTH:
+            raise MailboxError(f"comments are nested too deeply in {shown(text)}", hint="leave the comments out")
+    raise MailboxError(
+        f"the ( at character {start + 1} of {shown(text)} is not closed",
+        hint="close it with ), or put the name in double quotes",
+    )
