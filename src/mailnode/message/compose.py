@@ -143,7 +143,7 @@ def _header(
     if email.list_unsubscribe:
         yield _located("listUnsubscribe", unsubscribe_fields, email.list_unsubscribe)
     # RFC 3834 5: nobody's holiday notice should answer a machine.
-    yield b"Auto-Submitted: auto-replied\r\n" if email.in_reply_to else b"Auto-Submitted: auto-generated\r\n"
+    yield b"Auto-Submitted: auto-replied\r\n" if email.in_reply_to.strip() else b"Auto-Submitted: auto-generated\r\n"
     for name, values in email.headers.items():
         _located("headers", check_own_field_name, name)
         for value in (values,) if isinstance(values, str) else values:
