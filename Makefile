@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt lock clean
+.PHONY: help demo test check fmt bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -27,6 +27,9 @@ check: $(VENV)/dev  ## style, types, layers, documentation
 fmt: $(VENV)/dev  ## format the code
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+bench: $(VENV)/runtime  ## beside the standard library, in one run
+	@$(BIN)/python benchmarks
 
 lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
 	$(PIP) install -qq uv
