@@ -136,9 +136,8 @@ def row(what: str, our: Callable[[], Timed], their: Callable[[], Timed], peer: s
     rates = [statistics.median(one.rate for one in side) for side in zip(*rounds, strict=True)]
     cpus = [statistics.median(one.cpu for one in side) for side in zip(*rounds, strict=True)]
     ratio = statistics.median(mine.rate / other.rate for mine, other in rounds)
-    print(
-        f"{what:<28} {rates[0]:>9,.0f}/s {cpus[0]:>7.0f} us  | {peer:<14} {rates[1]:>7,.0f}/s {cpus[1]:>7.0f} us  | {ratio:.1f}x"
-    )
+    mine = f"{what:<28} {rates[0]:>9,.0f}/s {cpus[0]:>7.0f} us"
+    print(f"{mine}  | {peer:<14} {rates[1]:>7,.0f}/s {cpus[1]:>7.0f} us  | {ratio:.1f}x")
 
 
 def main() -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from mailnode.errors import AttachmentError, ErrorCode, MailnodeError
 from mailnode.message.email import Attachment, RawPart
+from mailnode.message.media_type import OCTET_STREAM, by_filename
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.base64_text import decode_base64
 from mailnode.node.data_url import is_data_url, read_data_url
 from mailnode.node.fetch import fetch
 from mailnode.node.filename import check_filename, default_filename
-from mailnode.node.media_type import OCTET_STREAM, by_filename, charset_of, check_media_type
+from mailnode.node.media_type import charset_of, check_media_type
 from mailnode.node.spool import check_size
 
 # RFC 2045 7 wants a msg-id; what counts is that `cid:` URLs and angle brackets can hold it.

@@ -7,7 +7,8 @@ from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.node.media_type import extension_of
 
 _LONGEST = 200
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Marks of writing direction as well: they show `exe.pdf` where `fdp.exe` stands.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # RFC 6266 4.1; the first group is the name, the others its value as a quoted string and as a token.
 _PARAMETER = re.compile(r';\s*([\w*.-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^";\s]+))')
 _EXTENDED = re.compile(r"([\w-]+)'[\w-]*'(.*)", re.ASCII)
