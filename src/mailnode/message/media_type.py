@@ -11,6 +11,7 @@ _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"  # noqa: S105 -- RFC 2045's word, no s
 _PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\\x00-\x1f\x7f]|\\[ -~])*)")')
 _MEDIA_TYPE = re.compile(rf"({_TOKEN}/{_TOKEN})((?:{_PARAMETER.pattern})*)[ \t]*;?[ \t]*")
 _MAX_CHARACTERS = 4000
+_MAX_NAME = 255  # RFC 6838 4.2: 127 on either side of the slash
 _SHOWN = 60
 
 Parameters = list[tuple[str, str]]
@@ -23,7 +24,7 @@ def parse_media_type(text: str) -> tuple[str, Parameters]:
         PartError: it is no media type, or one whose body would be taken apart.
     """
     found = _MEDIA_TYPE.fullmatch(text) if text.isascii() and len(text) <= _MAX_CHARACTERS else None
-    if not found or found[1].lower().startswith("multipart/"):
+    if not found or len(found[1]) > _MAX_NAME or found[1].lower().startswith("multipart/"):
         raise PartError(
             f"{text[:_SHOWN]!r} is no media type of a file",
             code=ErrorCode.BAD_SETTING,
