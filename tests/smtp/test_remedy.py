@@ -48,13 +48,14 @@ def hint(phase, text, host=""):
         ("greeting", "554 5.7.1 Service unavailable; client host blocked using zen.spamhaus.org", "block list"),
         ("mail", "421 4.7.0 Too many messages, try again later", "slowly"),
         ("rcpt", "451 4.3.0 local problem", "try again"),
-        ("rcpt", "550 5.0.0 no", ""),
+        ("mail", "550 5.0.0 no", "from this sender"),
+        ("rcpt", "550 5.0.0 no", "for this recipient"),
+        ("data", "554 5.0.0 no", "the server's words"),
+        ("content", "554 5.0.0 no", "the server's words"),
     ],
 )
 def test_a_known_text_is_explained(phase, said, word):
-    found = hint(phase, said)
-    assert word in found
-    assert bool(found) == bool(word)
+    assert word in hint(phase, said)
 
 
 @pytest.mark.parametrize(

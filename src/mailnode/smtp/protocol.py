@@ -89,6 +89,7 @@ class SmtpProtocol:
             raise SessionLost(
                 f"the server said something that it was not asked: {str(self.unasked)[:_SHOWN]!r}",
                 code=ErrorCode.BAD_REPLY,
+                hint="the server breaks the rules of SMTP: check that host and port are the right ones",
                 transient=True,
             )
 

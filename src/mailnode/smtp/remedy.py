@@ -160,9 +160,16 @@ _REMEDIES = (
     ),
 )
 
+# Where no text is known the server's own words are the explanation, and the phase says what they are about.
+_FOR_GOOD: dict[Phase, str] = {
+    "mail": "the server does not take mail from this sender: see its words, and use an address that it knows",
+    "rcpt": "the server does not take mail for this recipient: see its words, and check the address",
+    "content": "mend what the server's words name, then send the mail again",
+}
+
 
 def explain(reply: Reply, phase: Phase, host: str = "") -> str:
-    """Give a sentence that says what to do about a refusal, or "" when the reply itself is all there is to say.
+    """Give a sentence that says what to do about a refusal.
 
     `host` helps where the text does not tell the provider.
     """
@@ -170,4 +177,6 @@ def explain(reply: Reply, phase: Phase, host: str = "") -> str:
     for remedy in _REMEDIES:
         if phase in remedy.phases and (not remedy.codes or reply.code in remedy.codes) and remedy.pattern.search(said):
             return remedy.hint
-    return "the server may take it later: try again" if reply.is_transient else ""
+    return (
+        "the server may take it later: try again" if reply.is_transient else _FOR_GOOD.get(phase, _FOR_GOOD["content"])
+    )

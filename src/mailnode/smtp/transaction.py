@@ -272,5 +272,6 @@ def _out_of_order(reply: Reply) -> SessionLost:
     return SessionLost(
         f"the server's reply does not fit the command: {str(reply)[:_SHOWN]!r}",
         code=ErrorCode.BAD_REPLY,
+        hint="the server breaks the rules of SMTP: check that host and port are the right ones",
         transient=True,
     )
