@@ -13,7 +13,11 @@ _ATEXT = r'[^\s"(),.:;<>@\[\\\]]'
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _LDH = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
-_LITERAL = re.compile(r"\[\s*(ipv6:)?([0-9a-f:.]{1,64})\s*\]", re.IGNORECASE)  # no zone index: it is another machine's
+# No zone index: it is another machine's.
+_LITERAL = re.compile(r"\[\s*(ipv6:)?([0-9a-f:.]{1,64})\s*\]", re.IGNORECASE | re.ASCII)
+# Printable to Python and seen by nobody: joiners, fillers and variation selectors. UTS-46 drops them from a domain, and
+# a local part with one is another mailbox than the one it looks like.
+_UNSEEN = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _DOMAIN_HINT = "write a domain like example.org after the @"
 _SHOWN = 60
 
@@ -24,8 +28,7 @@ def local_part(text: str) -> str:
     Raises:
         MailboxError: it is neither a dot-atom nor a quoted string, is too long, or holds what can't be seen.
     """
-    if not text.isprintable():
-        raise MailboxError(f"an invisible character stands before the @ in {shown(text)}", hint="type the address anew")
+    _check_seen(text, "before the @")
     if quoted := _QUOTED_STRING.fullmatch(text):
         bare = re.sub(r"\\(.)", r"\1", quoted[1])
         text = bare if _DOT_ATOM.fullmatch(bare) else '"' + re.sub(r'(["\\])', r"\\\1", bare) + '"'
@@ -78,6 +81,7 @@ def a_labels(text: str) -> str:
 def _uts46(text: str) -> str:
     import idna
 
+    _check_seen(text, "behind the @")
     try:
         return idna.encode(text, uts46=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
@@ -88,6 +92,11 @@ def _u_labels(text: str) -> str:
     import idna
 
     return idna.decode(text)
+
+
+def _check_seen(text: str, place: str) -> None:
+    if not text.isprintable() or (not text.isascii() and _UNSEEN.search(text)):
+        raise MailboxError(f"an invisible character stands {place} in {escaped(text)}", hint="type the address anew")
 
 
 def _literal(text: str) -> str:
@@ -103,5 +112,14 @@ def _literal(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Quote the beginning of a text for an error message; what can't be seen is escaped."""
-    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
+    """Quote the beginning of a text for an error message; what can't be printed is escaped."""
+    return repr(_shortened(text))
+
+
+def escaped(text: str) -> str:
+    """Quote the beginning of a text for an error message in ASCII, so that what can't be seen is seen."""
+    return ascii(_shortened(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

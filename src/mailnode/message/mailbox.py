@@ -4,7 +4,7 @@ An address is taken as it stands or refused, never repaired: a repaired one is s
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -130,9 +130,13 @@ def addresses(given: Addresses) -> tuple[Address, ...]:
     return tuple(found)
 
 
-def mailboxes(listed: Iterable[Address]) -> Iterator[Mailbox]:
-    """Give the mailboxes of a list, those of its groups among them."""
-    for address in listed:
+def mailboxes(given: Addresses) -> Iterator[Mailbox]:
+    """Give the mailboxes of all that a caller said, as an Email holds it, those of groups among them.
+
+    Raises:
+        MailboxError: as `addresses` does.
+    """
+    for address in addresses(given):
         if isinstance(address, Group):
             yield from address.mailboxes
         else:
@@ -160,7 +164,8 @@ def _parse_slowly(text: str) -> tuple[Address, ...]:
 
 def _check(text: str) -> None:
     if unfit := _UNFIT.search(text):
-        raise MailboxError(f"a control character (U+{ord(unfit[0]):04X}) stands in {shown(text)}", hint=_UNFIT_HINT)
+        place = f"at character {unfit.start() + 1} of {shown(text)}"
+        raise MailboxError(f"a control character (U+{ord(unfit[0]):04X}) stands {place}", hint=_UNFIT_HINT)
 
 
 def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
@@ -192,6 +197,12 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
 
 def _group_name(item: list[Token], position: int, outer: str | None) -> str:
     """Read what stands before a colon; nothing else of ours holds one, but for address literals."""
+    if any(token.text == "<" for token in item):
+        # RFC 5321 appendix C: a route is ignored at best; at worst it is followed.
+        raise MailboxError(
+            f"mailbox {position}: a route stands in {_shown(item)}",
+            hint="write the address alone in < >, without a route",
+        )
     if outer is not None:
         raise MailboxError(
             f"mailbox {position}: a group stands in the group {shown(outer)}", hint="make it one group, or two"
