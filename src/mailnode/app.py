@@ -16,7 +16,7 @@ from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.document import load_flow
 from mailnode.flow.journal import Journal
 from mailnode.flow.registry import Registry
-from mailnode.flow.run import Run, begin, digest, prepare, run_nodes
+from mailnode.flow.run import Run, begin, checked_id, digest, prepare, run_nodes
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.notification import EmailNotificationType, NotificationServer
 from mailnode.node.send_email import Composition, Post, SendSmtpEmail, SendSmtpEmailType
@@ -93,7 +93,7 @@ class Mailnode:
         """
         document = load_flow(Path(flow))
         nodes = prepare(document, self._registry)
-        run = begin(document, run_id or uuid.uuid4().hex, input or {}, context or {})
+        run = begin(document, checked_id(run_id or uuid.uuid4().hex), input or {}, context or {})
         ended = await self._journal.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
         if ended is not None:
             return Run.from_json(ended)

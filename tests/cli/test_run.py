@@ -138,3 +138,24 @@ async def test_a_home_that_can_not_be_is_a_clear_error(tmp_path):
     done = await mailnode("run", write_flow(tmp_path, SAYS), MAILNODE_HOME=str(tmp_path / "file"))
     assert done.status == 2
     assert "MAILNODE_HOME" in done.stderr
+
+
+class TestOddInput:
+    """What JSON allows and people do not expect."""
+
+    async def test_half_a_character_is_shown_as_json_escapes_it(self, tmp_path):
+        done = await mailnode("run", write_flow(tmp_path, SAYS), "--input", '{"name": "x", "odd": "a\\ud800"}')
+        assert done.status == 0
+        assert done.json["input"]["odd"] == "a\ud800"
+
+    async def test_a_number_beyond_all_numbers_is_no_json(self, tmp_path):
+        done = await mailnode("run", write_flow(tmp_path, SAYS), "--input", '{"name": 1e999}')
+        assert (done.status, done.stdout) == (2, "")
+        assert "input: this is no JSON" in done.stderr
+
+    async def test_a_run_id_that_can_not_be_typed_is_refused(self, tmp_path):
+        flow = write_flow(tmp_path, SAYS)
+        for run_id in ("a\nb", "x" * 201):
+            done = await mailnode("run", flow, "--input", '{"name": "x"}', "--run-id", run_id)
+            assert done.status == 2
+            assert "run id" in done.stderr

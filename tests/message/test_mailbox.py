@@ -108,9 +108,9 @@ def test_what_a_caller_gives_may_be_texts_mailboxes_and_lists_of_them():
     jane = Mailbox("Jane", "jane", "x.org")
     friends = Group("Friends", (jane,))
     assert addresses(jane) == (jane,)
-    given: list[str | Mailbox | Group] = ["a@x.org, b@x.org", jane, friends, ""]
-    assert addresses(given) == (*parse_addresses("a@x.org, b@x.org"), jane, friends)
-    assert [box.local_part for box in mailboxes(given)] == ["a", "b", "jane", "jane"]
+    said: list[str | Mailbox | Group] = ["a@x.org, b@x.org", jane, friends, ""]
+    assert addresses(said) == (*parse_addresses("a@x.org, b@x.org"), jane, friends)
+    assert [box.local_part for box in mailboxes(said)] == ["a", "b", "jane", "jane"]
     assert [box.local_part for box in mailboxes("a@x.org, G: b@x.org;")] == ["a", "b"]
     with pytest.raises(MailboxError) as caught:
         list(mailboxes(["a@x.org", "b"]))

@@ -16,6 +16,7 @@ def refused(model, settings):
     [
         ({"subjct": "x"}, ["subjct", "there is no such setting", "did you mean subject?"]),
         ({"to": None}, ["to: this setting is required"]),
+        ({"to": None, "too": "a@x.org"}, ["too: there is no such setting", "did you mean to?"]),
         ({"to": ""}, ["to: no recipient"]),
         ({"resultKey": "a.b"}, ["storeResult", "go together"]),
         ({"storeResult": "context"}, ["resultKey", "go together"]),

@@ -26,7 +26,12 @@ def read_text(source: str) -> str:
         return sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{source} can't be read: {why}") from None
+        raise UsageError(f"{named(source)} can't be read: {why}", hint="give a text file that you may read") from None
+
+
+def named(source: str) -> str:
+    """Say where a text comes from, as a person would."""
+    return "stdin" if source == "-" else repr(source)
 
 
 def json_object(text: str | None, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mailnode.cli.arguments import read_text
+from mailnode.cli.arguments import named, read_text
 from mailnode.cli.output import say, show_json, show_table
 from mailnode.connections.book import ConnectionBook
 from mailnode.errors import UsageError
@@ -98,9 +98,10 @@ def _fields(source: str | None) -> dict[str, Any]:
     try:
         fields = json.loads(read_text(source))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{source} is no JSON: {error}") from None
+        hint = 'write {"username": ..., "password": ...}'
+        raise UsageError(f"{named(source)} is no JSON: {error}", hint=hint) from None
     if not isinstance(fields, dict):
-        raise UsageError(f"{source} must hold a JSON object", hint='write {"username": ..., "password": ...}')
+        raise UsageError(f"{named(source)} must hold a JSON object", hint='write {"username": ..., "password": ...}')
     return fields
 
 

@@ -12,17 +12,20 @@ import click
 # Less is gone before a person would look.
 WATCHED_OCTETS = 2**20
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def clean(text: str) -> str:
     """Make text that came from elsewhere harmless to a terminal: control characters are shown as `?`."""
-    return _CONTROL.sub("?", text)
+    return _SURROGATE.sub("?", _CONTROL.sub("?", text))
 
 
 def show_json(value: Any) -> None:
     """Print a result as JSON, for people and for pipes."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # Half of a surrogate pair is JSON when it is escaped, and no UTF-8 when it is not.
+    click.echo(_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text))
 
 
 def show_error(message: str, hint: str) -> None:

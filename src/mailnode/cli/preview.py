@@ -51,7 +51,7 @@ def _write(made: Composition, path: Path) -> None:
         with path.open("wb") as file:
             file.writelines(made.mail.message.blocks())
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}") from None
+        raise UsageError(f"{path} can't be written: {error.strerror}", hint="give another path") from None
 
 
 def _lines(made: Composition) -> Iterator[str]:

@@ -110,7 +110,7 @@ def _read(given: str | None) -> str | None:
 
 
 def _attachment(source: str, files: ExitStack) -> Attachment:
-    if source.startswith(("http://", "https://")):
+    if source.lower().startswith(("http://", "https://")):
         return asyncio.run(_fetched(source))
     path = Path(source)
     try:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -15,6 +14,8 @@ from mailnode.flow.state import State
 from mailnode.node.expression import Evaluator
 from mailnode.node.step import Call, Step, Write
 from mailnode.node.template import Expression, parse_template
+
+MAX_ID_CHARACTERS = 200
 
 RunStatus = Literal["done", "halted", "interrupted"]
 
@@ -164,9 +165,36 @@ async def _follow_up(run: Run, report: NodeReport, step: Step) -> None:
 
 
 def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: dict[str, Any]) -> Run:  # noqa: A002
-    """Make a run that has reached nothing yet; the state is a copy of its own."""
+    """Make a run that has reached nothing yet; the state is a copy of its own.
+
+    Raises:
+        SettingsError: `input` or `context` is no JSON object.
+    """
     nodes = [NodeReport(node.id, node.type, node.label) for node in document.nodes]
-    return Run(run_id, document.name, State(deepcopy(input), deepcopy(context)), nodes)
+    return Run(run_id, document.name, State(_copied("input", input), _copied("context", context)), nodes)
+
+
+def checked_id(run_id: str) -> str:
+    """Refuse a run id that could not be shown, or typed again.
+
+    Raises:
+        SettingsError: it is empty, longer than 200 characters, or holds a character that can't be printed.
+    """
+    if not 0 < len(run_id) <= MAX_ID_CHARACTERS or not run_id.isprintable():
+        raise SettingsError(
+            f"{run_id[:80]!r} can't be a run id", hint=f"use 1 to {MAX_ID_CHARACTERS} printable characters"
+        ).locate(key="run id")
+    return run_id
+
+
+def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        copied = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingsError(f"this is no JSON: {error}", hint="give JSON values only").locate(key=name) from None
+    if not isinstance(copied, dict):
+        raise SettingsError("a JSON object is wanted", hint='write {"name": value, ...}').locate(key=name)
+    return copied
 
 
 def digest(document: FlowDocument, input: dict[str, Any], context: dict[str, Any]) -> str:  # noqa: A002

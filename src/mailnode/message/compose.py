@@ -18,9 +18,9 @@ from mailnode.message.encoding import Octets
 from mailnode.message.envelope import Envelope
 from mailnode.message.header import (
     address_field,
-    check_own_field_name,
     folded,
     message_ids,
+    own_field,
     text_field,
     unsubscribe_fields,
 )
@@ -85,9 +85,9 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     head = b"".join(_header(email, sender, to, cc, message_id))
     if not head.isascii() and not envelope.needs_smtputf8:
         raise ComposeError(
-            "From or Reply-To holds an address beyond ASCII, and no server is asked for SMTPUTF8",
+            "a header field holds an address beyond ASCII, and no server is asked for SMTPUTF8",
             code=ErrorCode.BAD_MAILBOX,
-            hint="use an ASCII address there, or use that address in envelopeFrom too",
+            hint="use an ASCII address in from, replyTo and headers, or use that address in envelopeFrom too",
         )
     head += b"MIME-Version: 1.0\r\n" + body.head
     if signer:
@@ -139,15 +139,20 @@ def _header(
     yield _located("subject", text_field, "Subject", email.subject)
     yield b"Date: %s\r\nMessage-ID: %s\r\n" % (_date(email.date), message_id.encode())
     yield from _threading(email)
-    yield _PRIORITY[email.priority]
+    yield _priority(email.priority)
     if email.list_unsubscribe:
         yield _located("listUnsubscribe", unsubscribe_fields, email.list_unsubscribe)
     # RFC 3834 5: nobody's holiday notice should answer a machine.
     yield b"Auto-Submitted: auto-replied\r\n" if email.in_reply_to.strip() else b"Auto-Submitted: auto-generated\r\n"
     for name, values in email.headers.items():
-        _located("headers", check_own_field_name, name)
         for value in (values,) if isinstance(values, str) else values:
-            yield _located(f"headers.{name}", text_field, name, value)
+            yield _located(f"headers.{name}", own_field, name, value)
+
+
+def _priority(priority: Priority) -> bytes:
+    if priority not in _PRIORITY:
+        raise ComposeError(f"{priority!r:.60} is no priority", hint="use high, normal or low").locate(key="priority")
+    return _PRIORITY[priority]
 
 
 def _threading(email: Email) -> Iterator[bytes]:
@@ -189,10 +194,10 @@ def _seed(email: Email, fresh: str) -> str:
 def _body(email: Email, seed: str) -> Built:
     inline: list[Built] = []
     files: list[Built] = []
+    html = _decoded(email.html) if email.html and email.attachments else ""
     for index, attachment in enumerate(email.attachments):
-        is_inline = _is_inline(attachment, email.html)
-        built = _located(f"attachments[{index}]", _file, attachment, is_inline)
-        (inline if is_inline else files).append(built)
+        built = _located(f"attachments[{index}]", _file, attachment, html)
+        (inline if _refers(html, built.view.cid) else files).append(built)
     # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may hold it.
     while any(f"=_{seed}_".encode() in piece for built in (*inline, *files) for piece in built.in_memory()):
         seed += "x"
@@ -214,13 +219,22 @@ def _text(email: Email, inline: Sequence[Built], seed: str) -> Built | None:
     return multipart("alternative", f"=_{seed}_2", [_located("text", text_part, "plain", text), html])
 
 
-def _is_inline(attachment: Attachment | RawPart, html: str | None) -> bool:
-    return bool(html and attachment.cid and f"cid:{attachment.cid}" in html)
+def _decoded(html: str) -> str:
+    """Undo what may hide a cid in an attribute: entities, and the percent signs of a URL (RFC 2392 2)."""
+    from html import unescape
+    from urllib.parse import unquote
+
+    return unquote(unescape(html))
 
 
-def _file(attachment: Attachment | RawPart, inline: bool) -> Built:
+def _refers(html: str, cid: str) -> bool:
+    """Whether the HTML refers to this cid, and not to one that only begins so."""
+    return bool(cid and re.search(rf"(?<!\w)(?i:cid:){re.escape(cid)}(?![\w.@+-])", html))
+
+
+def _file(attachment: Attachment | RawPart, html: str) -> Built:
     if isinstance(attachment, Attachment):
-        return attachment_part(attachment, inline=inline)
+        return attachment_part(attachment, inline=_refers(html, attachment.cid))
     from mailnode.message.raw_part import raw_part
 
     return raw_part(attachment.content, attachment.cid)

@@ -118,7 +118,7 @@ def _file_size(file: BinaryIO) -> int:
     try:
         size = file.seek(0, 2)
         is_octets = isinstance(file.read(0), bytes)
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError, TypeError):
         raise _unreadable() from None
     if not is_octets:
         raise _unreadable()

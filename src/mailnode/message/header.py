@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pybase64
 
 from mailnode.errors import HeaderError
-from mailnode.message.mailbox import Address, Mailbox
+from mailnode.message.mailbox import Address, Mailbox, parse_addresses
 
 MAX_LINE = 78
 _ENCODED_WORD = 75  # RFC 2047 2
@@ -23,12 +23,32 @@ _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/?^_`{|}~-]+)*")
 _MSG_ID = re.compile(r"<[^<>@\s]+@[^<>@\s]+>", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`{|}~-]+")  # less * ' %, which mean something in RFC 2231
-_URL = re.compile(r"(?:https://|mailto:)[!-;=?-~]+", re.IGNORECASE)
+_URL = re.compile(
+    r"https://[a-z0-9_\[][a-z0-9_.:\[\]-]*(?:[/?#][!-;=?-~]*)?|mailto:[!-;=A-~]+(?:@[!-;=A-~]+)+(?:\?[!-;=?-~]*)?",
+    re.IGNORECASE | re.ASCII,  # without ASCII the long s would be an s
+)
 _NEXT_URL = re.compile(r",(?=<?(?:https?|mailto):)", re.IGNORECASE)
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _SHOWN = 60
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 _Q = ["_" if octet == ord(" ") else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
+
+# Fields of a caller's own that hold addresses: an encoded-word around an address would hide it (RFC 2047 5).
+_OF_ADDRESSES = frozenset(
+    {
+        "sender",
+        "resent-from",
+        "resent-sender",
+        "resent-to",
+        "resent-cc",
+        "resent-reply-to",
+        "disposition-notification-to",
+        "return-receipt-to",
+        "errors-to",
+        "mail-reply-to",
+        "mail-followup-to",
+    }
+)
 
 # Fields that mailnode writes itself, and the setting that speaks for each.
 _OWN = {
@@ -68,6 +88,21 @@ def check_own_field_name(name: str) -> None:
         setting = _OWN.get(lower, "")
         hint = f"use {setting} instead" if setting else "leave it out"
         raise HeaderError(f"mailnode writes the header field {name} itself", hint=hint)
+
+
+def own_field(name: str, value: str) -> bytes:
+    """Write a field of the caller's own: as addresses where those stand in it, else as text.
+
+    Raises:
+        HeaderError: the name is not the caller's to use, or the value can't stand in a header field.
+        MailboxError: an address in it is none.
+    """
+    check_own_field_name(name)
+    if name.lower() not in _OF_ADDRESSES:
+        return text_field(name, value)
+    if listed := parse_addresses(value):
+        return address_field(name, listed)
+    raise HeaderError(f"{name} holds no address", hint="give one, or leave the field out")
 
 
 def text_field(name: str, value: str) -> bytes:

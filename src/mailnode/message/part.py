@@ -143,7 +143,9 @@ def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, byte
 
 
 def _encoded(media_type: str, content: bytes | BinaryIO) -> tuple[TransferEncoding, bytes | Octets]:
-    if media_type.lower() == "message/rfc822":
+    # RFC 2045 6.4: a message is not encoded; but RFC 6532 3.7 lets those of message/global be.
+    kind = media_type.lower()
+    if kind.startswith("message/") and not kind.startswith("message/global"):
         from mailnode.message.raw_part import clean_message
 
         return "7bit", clean_message(content if isinstance(content, bytes) else read_file(content))

@@ -43,7 +43,12 @@ def raw_part(content: bytes, cid: str = "") -> Built:
     head, _, body = octets.partition(b"\r\n\r\n")
     # Where the part is all of the mail, the mail has that field already.
     head = _MIME_VERSION.sub(b"", head + b"\r\n")
-    if cid and not part["Content-ID"]:
+    own = _cid(part)
+    if cid and own and cid != own:
+        raise PartError(
+            f"the body part has the Content-ID {own[:60]!r} and the cid {cid[:60]!r}", hint="leave the cid out"
+        )
+    if cid and not own:
         head += f"Content-ID: <{checked_cid(cid)}>\r\n".encode()
     return Built(head, (body,), _view(part, len(body), cid))
 
@@ -134,6 +139,10 @@ def _encoding(part: "Parsed") -> str:
     return str(part.get("Content-Transfer-Encoding", "")).strip().lower() or "7bit"
 
 
+def _cid(part: "Parsed") -> str:
+    return str(part.get("Content-ID", "")).strip().strip("<>")
+
+
 def _written(part: "Parsed") -> bytes:
     """Write the part anew, with all its leaves that are not clean in Base64."""
     from email.generator import BytesGenerator
@@ -170,7 +179,7 @@ def _view(part: "Parsed", size: int, cid: str) -> Part:
         "" if inner else _encoding(part),
         size,
         part.get_filename() or "",
-        (part["Content-ID"] or "").strip("<> ") or cid,
+        _cid(part) or cid,
         part.get_content_disposition() or "",
         tuple(_view(one, len(one.as_bytes()), "") for one in inner),  # type: ignore[union-attr, arg-type]  # as above
     )

@@ -11,7 +11,7 @@ from mailnode.delivery.courier import Courier, Delivered
 from mailnode.delivery.delivery import Draft, Terms
 from mailnode.delivery.mail import Mail, fields_of, make_mail, sender_of
 from mailnode.delivery.route import OtherServer, Route, route
-from mailnode.errors import ErrorCode, MailnodeError, SettingsError
+from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError
 from mailnode.message.compose import Message
 from mailnode.message.email import Email
 from mailnode.node.address_guard import AddressGuard
@@ -83,7 +83,7 @@ class SendSmtpEmail:
         """
         settings = self._settings
         connection = await self._connection()
-        way = route(self._target(), connection, ehlo_name=self._ehlo_name())
+        way = self._route(connection)
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
         rendered = await Renderer(settings, evaluator, self._post.guard).render(sender_of(connection))
         self._check_count(rendered.email)
@@ -120,6 +120,12 @@ class SendSmtpEmail:
         try:
             return await self._post.book.get(name)
         except MailnodeError as error:
+            raise error.locate(key="connection") from None
+
+    def _route(self, connection: Connection | None) -> Route:
+        try:
+            return route(self._target(), connection, ehlo_name=self._ehlo_name())
+        except ConnectionsError as error:
             raise error.locate(key="connection") from None
 
     def _target(self) -> Service | OtherServer:

@@ -225,7 +225,8 @@ def read_settings(model: type[Model], settings: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(settings)
     except ValidationError as failed:
-        details = failed.errors(include_url=False)
+        # A key that is not known explains the one that is missing.
+        details = sorted(failed.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
         raise _as_ours(details[0], model) from None
 
 
@@ -238,7 +239,8 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
     if kind == "extra_forbidden":
         return _unknown_key(key, _known_keys(detail["loc"], model))
     if kind == "missing":
-        return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING).locate(key=key)
+        hint = f"give {key.rpartition('.')[2]}"
+        return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
     said = detail["msg"][0].lower() + detail["msg"][1:]
     given = "" if isinstance(detail["input"], dict | list) else f"{detail['input']!r:.80}: "
     return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING).locate(key=key)
