@@ -109,6 +109,32 @@ class TestTree:
         assert image["Content-ID"] == "<logo>"
         assert image.get_content_disposition() == "inline"
 
+    @pytest.mark.parametrize(
+        ("cid", "html"),
+        [
+            ("logo", "<img src='cid:logo'>"),
+            ("logo", "<img src=cid:logo>"),
+            ("logo", "<img src='CID:logo'>"),
+            ("logo", "<img srcset='cid:logo, cid:big 2x'>"),
+            ("logo", "<td style='background: url(cid:logo)'>"),
+            ("logo", '<td style="background: url(&quot;cid:logo&quot;)">'),
+            ("logo@x.org", "<img src='cid:logo%40x.org'>"),
+            ("a&b", "<img src='cid:a&amp;b'>"),
+        ],
+    )
+    def test_a_file_that_the_html_refers_to_is_inline(self, cid, html):
+        ready_made = RawPart(content=f"Content-Type: image/png\r\nContent-ID: <{cid}>\r\n\r\nx".encode())
+        for attachment in (Attachment(content=b"x", filename="l.png", cid=cid), ready_made):
+            assert tree(compose(email(html=html, attachments=[attachment])).root) == self.WITH_RELATED
+
+    @pytest.mark.parametrize(
+        "html", ["cid:logo2", "cid:logo.png", "acid:logo", "cid:LOGO", "cid:", "logo", "cid: logo"]
+    )
+    def test_a_file_that_the_html_does_not_refer_to_is_attached(self, html):
+        root = compose(email(html=f"<img src='{html}'>", attachments=[PNG])).root
+        assert tree(root) == ("multipart/mixed", self.ALTERNATIVE, "image/png")
+        assert root.parts[1].disposition == "attachment"
+
     def test_the_text_is_made_from_the_html(self):
         assert read(email(html="<h1>Grüße</h1>")).get_body(("plain",)).get_content().strip() == "Grüße"
         assert read(email(html="<p>x", text="")).get_body(("plain",)).get_content().strip() == ""
@@ -194,7 +220,7 @@ class TestOctets:
     @given(st.text(st.sampled_from("-=_seed123x\n "), max_size=200))
     def test_no_content_holds_a_boundary(self, text):
         files = [Attachment(content=text), RawPart(content=b"Content-Type: text/plain\n\n" + text.encode())]
-        mail = email(text=text, html=f"cid:logo{text}", attachments=[*files, PNG], boundary_seed="seed")
+        mail = email(text=text, html=f"{HTML}{text}", attachments=[*files, PNG], boundary_seed="seed")
         shape = read_tree(read(mail))
         related = ("multipart/related", "text/html", "image/png")
         assert shape == ("multipart/mixed", ("multipart/alternative", "text/plain", related), *["text/plain"] * 2)
@@ -262,6 +288,7 @@ class TestEnvelope:
         error = refused(email(reply_to="jörg@x.org"))
         assert "SMTPUTF8" in error.message
         refused(email(from_="jörg@x.org", envelope_from="<>"))
+        refused(email(headers={"Disposition-Notification-To": "jörg@x.org"}))
         assert compose(email(from_="jörg@x.org")).envelope.needs_smtputf8
 
     @pytest.mark.parametrize("to", ["", " , ", [], (), "Nobody:;", ["", " "]])
@@ -296,6 +323,11 @@ class TestHeader:
         assert read(mail).get_all("X-Tag") == ["a", "ü"]
         names = [name for name, _ in compose(mail).header_fields]
         assert names.index("X-Order") > names.index("List-Unsubscribe-Post")
+
+    def test_an_own_field_of_addresses_is_written_as_one(self):
+        mail = email(headers={"sender": "Jörg <j@Bücher.example>", "X-To": "Jörg <j@x.org>"})
+        assert b"sender: =?utf-8?b?SsO2cmc=?= <j@xn--bcher-kva.example>\r\n" in sent(mail)
+        assert read(mail)["X-To"] == "Jörg <j@x.org>"
 
     def test_the_preview_shows_header_fields_decoded(self):
         fields = dict(compose(email(subject="Grüße " * 30, to="Jörg Müller <j@x.org>")).header_fields)
@@ -338,6 +370,11 @@ class TestHeader:
             ({"envelope_from": "a@x.org>\r\nRCPT TO:<b@x.org"}, MailboxError, "envelopeFrom"),
             ({"envelope_from": ""}, MailboxError, "envelopeFrom"),
             ({"subject": "hi\r\nBcc: x@x.org"}, HeaderError, "subject"),
+            ({"priority": "urgent"}, ComposeError, "priority"),
+            ({"list_unsubscribe": "https://x.org/\u017f"}, HeaderError, "listUnsubscribe"),
+            ({"headers": {"Sender": "nobody"}}, MailboxError, "headers.Sender"),
+            ({"headers": {"Errors-To": ["a@x.org", ""]}}, HeaderError, "headers.Errors-To"),
+            ({"headers": {"Resent-To": "a@x.org\r\nBcc: b@x.org"}}, MailboxError, "headers.Resent-To"),
             ({"subject": "\ud83d"}, HeaderError, "subject"),
             ({"in_reply_to": "no id"}, HeaderError, "inReplyTo"),
             ({"references": "<a@b>\r\nX: y"}, HeaderError, "references"),

@@ -90,6 +90,26 @@ def test_a_file_name_that_misleads_is_refused(filename):
         attachment_part(Attachment(content=b"x", filename=filename), inline=False)
 
 
+@pytest.mark.parametrize("content", [None, bytearray(b"x"), 7, ["x"]])
+def test_what_is_no_content_is_refused(content):
+    with pytest.raises(PartError, match="can't be read"):
+        attachment_part(Attachment(content=content), inline=False)
+
+
+@pytest.mark.parametrize("subtype", ["delivery-status", "Disposition-Notification", "RFC822"])
+def test_a_message_is_never_base64(subtype):
+    report = b"Reporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; jane@example.org\n"
+    built = attachment_part(Attachment(content=report, content_type=f"message/{subtype}"), inline=False)
+    assert built.view.encoding == "7bit"
+    assert octets(built).endswith(report.replace(b"\n", b"\r\n"))
+
+
+def test_a_message_in_utf8_may_be_base64():
+    content = "Subject: Grüße\r\n\r\nHi\r\n".encode()
+    built = attachment_part(Attachment(content=content, content_type="message/global"), inline=False)
+    assert built.view.encoding == "base64"
+
+
 @pytest.mark.parametrize(
     ("filename", "content_type", "made"),
     [

@@ -99,8 +99,13 @@ def test_a_cid_is_added_where_there_is_none():
     content = b"Content-Type: image/png\r\n\r\nx\r\n"
     assert octets(content, "logo") == b"Content-Type: image/png\r\nContent-ID: <logo>\r\n\r\nx\r\n"
     own = b"Content-Type: image/png\r\nContent-ID: <own>\r\n\r\nx\r\n"
-    assert octets(own, "logo") == own
-    assert raw_part(own, "logo").view.cid == "own"
+    assert octets(own) == octets(own, "own") == own
+    assert raw_part(own).view.cid == "own"
+
+
+def test_two_cids_are_refused():
+    own = b"Content-Type: image/png\r\nContent-ID: <own>\r\n\r\nx\r\n"
+    assert "Content-ID 'own' and the cid 'logo'" in refused(own, lambda content: raw_part(content, "logo")).message
 
 
 def test_mime_version_stands_once_in_the_mail():

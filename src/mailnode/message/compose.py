@@ -18,6 +18,7 @@ from mailnode.message.encoding import Octets
 from mailnode.message.envelope import Envelope
 from mailnode.message.header import (
     address_field,
+    check_own_field_name,
     folded,
     message_ids,
     own_field,
@@ -145,6 +146,7 @@ def _header(
     # RFC 3834 5: nobody's holiday notice should answer a machine.
     yield b"Auto-Submitted: auto-replied\r\n" if email.in_reply_to.strip() else b"Auto-Submitted: auto-generated\r\n"
     for name, values in email.headers.items():
+        _located("headers", check_own_field_name, name)
         for value in (values,) if isinstance(values, str) else values:
             yield _located(f"headers.{name}", own_field, name, value)
 

@@ -94,10 +94,9 @@ def own_field(name: str, value: str) -> bytes:
     """Write a field of the caller's own: as addresses where those stand in it, else as text.
 
     Raises:
-        HeaderError: the name is not the caller's to use, or the value can't stand in a header field.
+        HeaderError: the value can't stand in a header field, or holds no address where one belongs.
         MailboxError: an address in it is none.
     """
-    check_own_field_name(name)
     if name.lower() not in _OF_ADDRESSES:
         return text_field(name, value)
     if listed := parse_addresses(value):
