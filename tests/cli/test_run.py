@@ -1,3 +1,6 @@
+import asyncio
+import sys
+
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import ScriptedServer
@@ -159,3 +162,12 @@ class TestOddInput:
             done = await mailnode("run", flow, "--input", '{"name": "x"}', "--run-id", run_id)
             assert done.status == 2
             assert "run id" in done.stderr
+
+    async def test_an_output_that_takes_no_more_is_said(self, tmp_path):
+        flow = write_flow(tmp_path, SAYS)
+        command = f'{sys.executable} -m mailnode run {flow} --input \'{{"name": "x"}}\' > /dev/full'
+        process = await asyncio.create_subprocess_shell(command, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+        assert process.returncode == 1
+        assert b"the system refuses: No space left on device" in said
+        assert b"Traceback" not in said

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ def create(
     given = {"service": service, "hosts": list(hosts) or None, "username": username, "from": sender}
     fields = {**_fields(source), **{key: value for key, value in given.items() if value is not None}}
     if source is None:
-        fields["password"] = click.prompt("Password", hide_input=True, confirmation_prompt=False, err=True)
+        fields["password"] = click.prompt("Password", hide_input=sys.stdin.isatty(), err=True)
     _with_book(lambda book: book.create(name, kind, fields))
     say(f"connection {name} created")
 

@@ -72,6 +72,9 @@ def _run(arguments: list[str] | None) -> int:
     except MailnodeError as error:
         show_error(str(error), error.hint)
         return EXIT_FAILED if isinstance(error, SmtpError) else EXIT_MISUSED
+    except OSError as error:
+        show_error(f"the system refuses: {error.strerror or error}", "see that disk and output can be written to")
+        return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 -- a defect of ours is no reason to show a person our insides
         what = f"a defect of mailnode itself: {type(error).__name__}: {error}"
         show_error(what, "please report it, with the command that you gave")

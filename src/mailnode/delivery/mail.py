@@ -10,7 +10,7 @@ from mailnode.message.compose import Message, compose
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Email
 from mailnode.message.envelope import Envelope
-from mailnode.message.mailbox import addresses, mailboxes
+from mailnode.message.mailbox import mailboxes
 
 ORIGINAL_RECIPIENTS = "X-Original-Recipients"
 
@@ -58,7 +58,7 @@ def fields_of(email: Email) -> dict[str, Field]:
     """Give each recipient's addr-spec and the first field that names it, in the order of the envelope."""
     named: dict[str, Field] = {}
     for field in ("to", "cc", "bcc"):
-        for mailbox in mailboxes(addresses(getattr(email, field))):
+        for mailbox in mailboxes(getattr(email, field)):
             named.setdefault(mailbox.addr_spec, field)
     return named
 
