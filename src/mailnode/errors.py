@@ -229,15 +229,12 @@ class SmtpError(MailnodeError):
         self,
         message: str,
         *,
-        code: ErrorCode | None = None,
-        phase: Phase | None = None,
-        hint: str = "",
-        transient: bool = False,
         reply_code: int | None = None,
         enhanced_status_code: str | None = None,
         reply_text: str = "",
+        **said: Any,
     ) -> None:
-        super().__init__(message, code=code, phase=phase, hint=hint, transient=transient)
+        super().__init__(message, **said)
         self.reply_code = reply_code
         self.enhanced_status_code = enhanced_status_code
         self.reply_text = reply_text
