@@ -12,7 +12,7 @@ from mailnode.errors import ComposeError, ErrorCode, HeaderError, MailboxError, 
 from mailnode.message.compose import Message, compose
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Group, Mailbox
-from mailnode.message.part import Part
+from mailnode.message.tree import Part
 
 DATE = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 FIXED: dict[str, Any] = {"date": DATE, "message_id": "<1@x.org>", "boundary_seed": "seed"}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from mailnode.errors import HeaderError, MailnodeError, PartError
 from mailnode.message.email import Attachment
 from mailnode.message.media_type import by_filename, parse_media_type
-from mailnode.message.part import STREAMED_OCTETS, Built, attachment_part, base_name, multipart, text_part
+from mailnode.message.part import STREAMED_OCTETS, attachment_part, base_name, text_part
+from mailnode.message.tree import Built, multipart
 
 
 def octets(built: Built) -> bytes:

@@ -9,7 +9,7 @@ import click
 from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.output import clean, say, show_json
 from mailnode.errors import UsageError
-from mailnode.message.part import Part
+from mailnode.message.tree import Part
 from mailnode.node.send_email import Composition
 
 

@@ -26,8 +26,10 @@ from mailnode.message.header import (
     unsubscribe_fields,
 )
 from mailnode.message.mailbox import Address, Addresses, Mailbox, addresses, mailboxes, parse_mailbox
-from mailnode.message.part import Built, Part, attachment_part, joined, multipart, text_part
+from mailnode.message.part import attachment_part, text_part
+from mailnode.message.raw_part import raw_part
 from mailnode.message.text import html_to_text
+from mailnode.message.tree import Built, Part, joined, multipart
 
 T = TypeVar("T")
 
@@ -237,8 +239,6 @@ def _refers(html: str, cid: str) -> bool:
 def _file(attachment: Attachment | RawPart, html: str) -> Built:
     if isinstance(attachment, Attachment):
         return attachment_part(attachment, inline=_refers(html, attachment.cid))
-    from mailnode.message.raw_part import raw_part
-
     return raw_part(attachment.content, attachment.cid)
 
 

@@ -1,47 +1,20 @@
-"""Body parts and the multiparts they stand in (RFC 2045, 2046, 2183, 2387)."""
+"""Body parts: texts and files (RFC 2045, RFC 2183)."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from mailnode.errors import ErrorCode, PartError
+from mailnode.errors import PartError
 from mailnode.message.email import Attachment
 from mailnode.message.encoding import Base64Octets, Octets, TransferEncoding, encode_base64, encode_text, read_file
 from mailnode.message.header import parameterised_field
 from mailnode.message.media_type import OCTET_STREAM, Parameters, by_filename, parse_media_type
+from mailnode.message.raw_part import clean_message
+from mailnode.message.tree import Built, Part, checked_cid
 
 # Larger contents are encoded while they are sent.
 STREAMED_OCTETS = 64 * 1024
 
-_CID = re.compile(r"[!-;=?-~]{1,200}")
 _SHOWN = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A body part as a preview shows it; `size` is its encoded octets."""
-
-    media_type: str
-    encoding: str = ""
-    size: int = 0
-    filename: str = ""
-    cid: str = ""
-    disposition: str = ""
-    parts: tuple["Part", ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A part ready to be written: its header fields (CRLF at the end), its encoded body in pieces, its view."""
-
-    head: bytes
-    body: tuple[bytes | Octets, ...]
-    view: Part
-
-    def in_memory(self) -> Iterator[bytes]:
-        """Give those pieces of the body that are not made while they are sent."""
-        return (piece for piece in self.body if isinstance(piece, bytes))
 
 
 def text_part(subtype: Literal["plain", "html"], text: str) -> Built:
@@ -81,48 +54,6 @@ def base_name(path: str) -> str:
     return name if name.strip(".") else ""
 
 
-def multipart(subtype: Literal["mixed", "alternative", "related"], boundary: str, parts: Sequence[Built]) -> Built:
-    """Put parts together; a related one says what its root is (RFC 2387 3.1)."""
-    kind = '; type="text/html"' if subtype == "related" else ""
-    head = f'Content-Type: multipart/{subtype}{kind};\r\n boundary="{boundary}"\r\n'.encode()
-    delimiter = f"--{boundary}\r\n".encode()
-    body: list[bytes | Octets] = []
-    for part in parts:
-        body += [delimiter, part.head, b"\r\n", *part.body]
-        if part.view.encoding != "base64":
-            # The line break before a delimiter belongs to it (RFC 2046 5.1.1), the one that ends a text to the text.
-            body.append(b"\r\n")
-    body.append(f"--{boundary}--\r\n".encode())
-    view = Part(f"multipart/{subtype}", parts=tuple(part.view for part in parts))
-    return Built(head, tuple(body), view)
-
-
-def joined(pieces: Iterable[bytes | Octets]) -> Iterator[bytes | Octets]:
-    """Join neighbouring octets, so that what is in memory goes out in one block."""
-    gathered: list[bytes] = []
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            gathered.append(piece)
-        else:
-            yield b"".join(gathered)
-            yield piece
-            gathered.clear()
-    yield b"".join(gathered)
-
-
-def checked_cid(cid: str) -> str:
-    """Refuse a Content-ID that could leave its angle brackets.
-
-    Raises:
-        PartError: it holds a blank, an angle bracket or a control character.
-    """
-    if not _CID.fullmatch(cid):
-        raise PartError(
-            f"{cid[:_SHOWN]!r} can't be a cid", code=ErrorCode.BAD_HEADER, hint="use letters, digits, dots and hyphens"
-        )
-    return cid
-
-
 def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, bytes | BinaryIO]:
     """Give the media type, its parameters and the octets; a text is encoded by the charset that is said."""
     content = attachment.content
@@ -146,8 +77,6 @@ def _encoded(media_type: str, content: bytes | BinaryIO) -> tuple[TransferEncodi
     # RFC 2045 6.4: a message is not encoded; but RFC 6532 3.7 lets those of message/global be.
     kind = media_type.lower()
     if kind.startswith("message/") and not kind.startswith("message/global"):
-        from mailnode.message.raw_part import clean_message
-
         return "7bit", clean_message(content if isinstance(content, bytes) else read_file(content))
     if isinstance(content, bytes) and len(content) <= STREAMED_OCTETS:
         return "base64", encode_base64(content)

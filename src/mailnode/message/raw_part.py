@@ -4,16 +4,17 @@ One that is clean already goes out as it came, so that a signature in it holds.
 """
 
 import re
-from email.message import Message
 from typing import TYPE_CHECKING
 
 import pybase64
 
 from mailnode.errors import PartError
 from mailnode.message.encoding import crlf, encode_base64, longest_line
-from mailnode.message.part import Built, Part, checked_cid
+from mailnode.message.tree import Built, Part, checked_cid
 
 if TYPE_CHECKING:
+    from email.message import Message
+
     Parsed = Message[str, str]
 
 MAX_DEPTH = 20

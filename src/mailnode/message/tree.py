@@ -1,0 +1,80 @@
+"""How body parts stand together (RFC 2046, RFC 2387): each with its header fields, its octets and its view."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mailnode.errors import ErrorCode, PartError
+from mailnode.message.encoding import Octets
+
+_CID = re.compile(r"[!-;=?-~]{1,200}")
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A body part as a preview shows it; `size` is its encoded octets."""
+
+    media_type: str
+    encoding: str = ""
+    size: int = 0
+    filename: str = ""
+    cid: str = ""
+    disposition: str = ""
+    parts: tuple["Part", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A part ready to be written: its header fields (CRLF at the end), its encoded body in pieces, its view."""
+
+    head: bytes
+    body: tuple[bytes | Octets, ...]
+    view: Part
+
+    def in_memory(self) -> Iterator[bytes]:
+        """Give those pieces of the body that are not made while they are sent."""
+        return (piece for piece in self.body if isinstance(piece, bytes))
+
+
+def multipart(subtype: Literal["mixed", "alternative", "related"], boundary: str, parts: Sequence[Built]) -> Built:
+    """Put parts together; a related one says what its root is (RFC 2387 3.1)."""
+    kind = '; type="text/html"' if subtype == "related" else ""
+    head = f'Content-Type: multipart/{subtype}{kind};\r\n boundary="{boundary}"\r\n'.encode()
+    delimiter = f"--{boundary}\r\n".encode()
+    body: list[bytes | Octets] = []
+    for part in parts:
+        body += [delimiter, part.head, b"\r\n", *part.body]
+        if part.view.encoding != "base64":
+            # The line break before a delimiter belongs to it (RFC 2046 5.1.1), the one that ends a text to the text.
+            body.append(b"\r\n")
+    body.append(f"--{boundary}--\r\n".encode())
+    view = Part(f"multipart/{subtype}", parts=tuple(part.view for part in parts))
+    return Built(head, tuple(body), view)
+
+
+def joined(pieces: Iterable[bytes | Octets]) -> Iterator[bytes | Octets]:
+    """Join neighbouring octets, so that what is in memory goes out in one block."""
+    gathered: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            gathered.append(piece)
+        else:
+            yield b"".join(gathered)
+            yield piece
+            gathered.clear()
+    yield b"".join(gathered)
+
+
+def checked_cid(cid: str) -> str:
+    """Refuse a Content-ID that could leave its angle brackets.
+
+    Raises:
+        PartError: it holds a blank, an angle bracket or a control character.
+    """
+    if not _CID.fullmatch(cid):
+        raise PartError(
+            f"{cid[:_SHOWN]!r} can't be a cid", code=ErrorCode.BAD_HEADER, hint="use letters, digits, dots and hyphens"
+        )
+    return cid
