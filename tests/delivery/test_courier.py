@@ -244,3 +244,14 @@ def test_the_courier_keeps_no_finished_carry(tmp_path):
 
     courier: Courier = asyncio.run(main())
     assert not courier._carries
+
+
+async def test_an_outcome_that_can_not_be_written_down_is_told_all_the_same(tmp_path):
+    async with ScriptedServer({"dot": ""}) as server, office(tmp_path) as desk:
+        task = asyncio.create_task(desk.deliver(server.port))
+        await server.reached("dot")
+        desk.database.close()
+        server.say("250 2.0.0 taken")
+        report = (await task).report
+    assert (report["status"], report["accepted"]) == ("sent", ["bob@y.example"])
+    assert report["warnings"][0].startswith("outcomeNotStored")

@@ -422,3 +422,18 @@ def test_one_evaluator_serves_one_event_loop_after_another():
     evaluator = Evaluator({}, {})
     for _ in range(2):
         assert asyncio.run(evaluator.text(parse_template("{{ 1 + 1 }}"))) == "2"
+
+
+@pytest.mark.parametrize(
+    "thrown",
+    [
+        "{toString(){while(1);}}",
+        "Object.defineProperty(new Error('x'), 'name', {get(){while(1);}})",
+        "Object.defineProperty(new Error('x'), 'stack', {get(){while(1);}})",
+        "null",
+        "Symbol('s')",
+    ],
+)
+async def test_what_is_thrown_ends_in_an_error_whatever_it_does_when_it_is_printed(thrown):
+    with pytest.raises(ExpressionError):
+        await Evaluator({}, {}).text(parse_template(f"{{{{ (() => {{ throw {thrown} }})() }}}}"))

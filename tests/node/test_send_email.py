@@ -280,3 +280,14 @@ class TestServers:
         assert received.rcpt_to == ("test@example.net",)
         assert b"X-Original-Recipients: jane@example.org, cc@example.org, bcc@example.org" in received.octets()
         assert ran.state.context["mail"]["warnings"] == ["redirected to test@example.net"]
+
+
+class TestAPlaceThatIsTaken:
+    async def test_no_mail_is_sent_whose_result_could_not_be_stored(self, inbox, tmp_path):
+        flow = flow_of(tmp_path, inbox.port, storeResult="input", resultKey="order.mail")
+        ran = await run(flow, input={"order": "5"})
+        error = ran.nodes[0].result["error"]
+        assert (error["code"], error["phase"]) == ("badSetting", "settings")
+        assert "resultKey" in error["message"]
+        assert ran.state.input == {"order": "5"}
+        assert inbox.messages() == []

@@ -30,7 +30,8 @@ def command(flow: str, input_text: str | None, context_text: str | None, run_id:
         show_json(run.to_json())
         for node in run.nodes:
             for error in _errors(node):
-                show_error(error["message"], error["hint"])
+                where = "" if f"node {node.id}" in error["message"] else f"node {node.id}: "
+                show_error(where + error["message"], error["hint"])
         return 1 if run.status == "halted" else 0
 
     return asyncio.run(work())

@@ -10,14 +10,16 @@ from mailnode.delivery.delivery import Attempt, Delivery, Terms
 from mailnode.delivery.outbound import Outbound
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report, refusal, report_of
-from mailnode.errors import ErrorCode, MailnodeError, SessionLost, SmtpError
+from mailnode.errors import ErrorCode, MailnodeError, SessionLost, SmtpError, StoreError
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.content import Composed
 from mailnode.smtp.transaction import Outcome
 from mailnode.store.clock import unix_ms
+from mailnode.store.insist import insist
 
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
+NOT_STORED = "outcomeNotStored"
 
 
 class Carry:
@@ -71,7 +73,11 @@ class Carry:
 
     async def _end(self, attempt: Attempt | None) -> Report:
         report = report_of(self._delivery, outcome=self._outcome, error=self._error)
-        await self._outbox.ended(self._delivery, report, attempt)
+        try:
+            await insist(lambda: self._outbox.ended(self._delivery, report, attempt))
+        except StoreError as error:
+            # What a server said stays true though it can't be written down.
+            report["warnings"].append(f"{NOT_STORED}: {error.message}")
         return report
 
     async def _attempt(self) -> Attempt:
@@ -132,7 +138,7 @@ class Carry:
             raise SmtpError(
                 f"not accepted within {self._terms.seconds:g} s{last}",
                 code=ErrorCode.TIMEOUT,
-                hint="raise timeoutSeconds, or see with `mailnode verify` what the server does",
+                hint="raise timeoutSeconds, or ask whoever runs the server why it is slow",
                 transient=True,
             ) from None
         finally:

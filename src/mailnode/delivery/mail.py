@@ -41,7 +41,8 @@ def make_mail(email: Email, connection: Connection | None, redirect_all_to: str 
         if connection:
             connection.check_recipients(fields)
         return Mail(compose(email, signer=signer), fields)
-    email = replace(email, headers={**email.headers, ORIGINAL_RECIPIENTS: ", ".join(fields)})
+    own = {name: value for name, value in email.headers.items() if name.lower() != ORIGINAL_RECIPIENTS.lower()}
+    email = replace(email, headers={**own, ORIGINAL_RECIPIENTS: ", ".join(fields)})
     message = compose(email, signer=signer)
     redirected = replace(message, envelope=Envelope(message.envelope.reverse_path, (target,)))
     return Mail(redirected, {target: "to"}, (f"redirected to {target}",))

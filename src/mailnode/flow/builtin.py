@@ -11,7 +11,7 @@ from mailnode.node.expression import Evaluator
 from mailnode.node.step import Call, Step, Write
 from mailnode.node.template import parse_template
 
-_KEY = re.compile(r"[A-Za-z_$][\w$-]*(\.[A-Za-z_$][\w$-]*)*")
+_KEY = re.compile(r"[A-Za-z_$][\w$-]{0,99}(\.[A-Za-z_$][\w$-]{0,99}){0,15}")
 
 
 @dataclass(frozen=True, slots=True)

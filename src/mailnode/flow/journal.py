@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from mailnode.errors import DeliveryError
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
+from mailnode.store.insist import insist
 from mailnode.store.tables import runs
 from mailnode.store.worker import Worker
 
@@ -64,4 +65,5 @@ class Journal:
     async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
         """Write down how a run ended, as JSON that `begin` gives back."""
         values = {"status": status, "state": json.dumps(state), "updated_at": unix_ms()}
-        await self._database.write(lambda db: db.execute(update(runs).where(runs.c.id == run_id).values(**values)))
+        ended = update(runs).where(runs.c.id == run_id).values(**values)
+        await insist(lambda: self._database.write(lambda db: db.execute(ended)))

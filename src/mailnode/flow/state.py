@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from mailnode.errors import SettingsError
-from mailnode.node.step import Write
+from mailnode.node.step import Write, check_place
 
 
 class State:
@@ -20,15 +19,11 @@ class State:
         Raises:
             SettingsError: something on the way is there and is no object.
         """
+        check_place(self._root(write), write.place, write.key)
         *way, last = write.key.split(".")
         place = self._root(write)
         for part in way:
             place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise SettingsError(
-                    f"{write.place}.{write.key} can't be stored: {part} is there and is no object",
-                    hint="choose another key, or remove the value that stands in its way",
-                )
         place[last] = write.value
 
     def read(self, write: Write) -> Any:

@@ -1,6 +1,7 @@
 """From a report to what the flow does next: what is stored where, and whether the run halts."""
 
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from mailnode.delivery.report import Report, report_of_error
 from mailnode.errors import MailnodeError
@@ -25,7 +26,9 @@ def step_of(settings: MailSettings, report: Report, later: Awaitable[Report] | N
 
 def step_of_error(settings: MailSettings, error: MailnodeError) -> Step:
     """Make the step of a mail that could not even be tried."""
-    return step_of(settings, report_of_error(error, connection=getattr(settings, "connection", None) or ""))
+    step = step_of(settings, report_of_error(error, connection=getattr(settings, "connection", None) or ""))
+    # What stands in the result's way stays there.
+    return replace(step, writes=()) if error.key == "resultKey" else step
 
 
 def _writes(settings: MailSettings, report: Report) -> tuple[Write, ...]:

@@ -4,6 +4,7 @@ Only expression.py comes here. quickjs is imported with the first context, as it
 """
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -36,9 +37,18 @@ _DOOR = """(() => {
     return [kind, kind === "number" || kind === "boolean" || kind === "bigint" ? print(value) : null];
   };
   const shape = %s;
-  return (source, input, context) =>
-    stringify(shape(make("input", "context", '"use strict";return (\\n' + source + '\\n)')(input, context)));
+  // What is thrown is printed here, where the limits hold: quickjs would do it outside, for ever if need be.
+  return (source, input, context) => {
+    try {
+      return stringify(shape(make("input", "context", '"use strict";return (\\n' + source + '\\n)')(input, context)));
+    } catch (error) {
+      let said = "an error that has no text";
+      try { said = print(error); } catch {}
+      return stringify(["threw", said]);
+    }
+  };
 })()"""
+_THREW = '["threw",'
 _SHAPES: dict[Door, str] = {
     "text": """value => isArray(value)
       ? ["list", from(value, item => isArray(item) ? ["list", null] : scalar(item))]
@@ -97,6 +107,8 @@ class Sandbox:
             raise _limit(expression, "recurses too deeply") from None
         except (quickjs.JSException, UnicodeError) as error:
             raise _translated(expression, str(error)) from None
+        if result.startswith(_THREW):
+            raise _translated(expression, json.loads(result)[1])
         return result
 
     def _open(self, context: Any) -> Any:
@@ -122,6 +134,8 @@ def _translated(expression: Expression, said: str) -> ExpressionError:
     message = said.partition("\n")[0]
     if message == "InternalError: interrupted":
         return _limit(expression, "takes too long")
+    if message == "RangeError: Maximum call stack size exceeded":
+        return _limit(expression, "recurses too deeply")
     if message in {"InternalError: out of memory", "null"}:
         return _limit(expression, "takes too much memory")
     if _NO_VALUE.match(message):

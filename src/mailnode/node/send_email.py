@@ -19,7 +19,7 @@ from mailnode.node.expression import Evaluator
 from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import step_of, step_of_error
 from mailnode.node.settings import SendSmtpEmailSettings, read_settings
-from mailnode.node.step import Call, Step
+from mailnode.node.step import Call, Step, check_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,7 @@ class SendSmtpEmail:
         return Composition(mail, way, digest(rendered.email, way), rendered.key, warnings)
 
     async def _send(self, call: Call) -> Delivered:
+        self._check_storage(call)
         made = await self.compose(call)
         draft = Draft(
             message=made.mail.message,
@@ -137,6 +138,16 @@ class SendSmtpEmail:
     def _ehlo_name(self) -> str | None:
         smtp = self._settings.smtp
         return (smtp.ehlo_name if smtp else None) or self._post.ehlo_name
+
+    def _check_storage(self, call: Call) -> None:
+        """A mail whose result has no place must not be sent: nobody would learn of it."""
+        place, key = self._settings.store_result, self._settings.result_key
+        if place == "none" or key is None:
+            return
+        try:
+            check_place(call.input if place == "input" else call.context, place, key)
+        except SettingsError as error:
+            raise error.locate(key="resultKey") from None
 
     def _check_size(self, message: Message) -> None:
         most = self._settings.max_message_mb

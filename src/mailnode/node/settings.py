@@ -17,6 +17,7 @@ from mailnode.node.template import has_braces, parse_template
 
 OTHER = "other"
 RESULT_KEY = r"^[A-Za-z_$][\w$-]*(\.[A-Za-z_$][\w$-]*)*$"
+RESULT_KEY_CHARACTERS = 200
 
 Model = TypeVar("Model", bound="Settings")
 
@@ -153,7 +154,7 @@ class MailSettings(Settings):
     content: Annotated[str, _checked(parse_html)] = ""
     priority: Priority = "normal"
     store_result: Literal["none", "input", "context"] = "none"
-    result_key: Annotated[Plain, Field(pattern=RESULT_KEY)] | None = None
+    result_key: Annotated[Plain, Field(pattern=RESULT_KEY, max_length=RESULT_KEY_CHARACTERS)] | None = None
     stop_on_error: bool = False
 
     @model_validator(mode="after")
@@ -198,8 +199,8 @@ class SendSmtpEmailSettings(MailSettings):
     on_unknown: Literal["resend", "hold"] = "resend"
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
     max_recipients: Annotated[int, Field(ge=1)] = 100
-    max_attachment_mb: Annotated[float, Field(gt=0)] = Field(default=10, alias="maxAttachmentMB")
-    max_message_mb: Annotated[float, Field(gt=0)] = Field(default=25, alias="maxMessageMB")
+    max_attachment_mb: Annotated[float, Field(gt=0, le=1024)] = Field(default=10, alias="maxAttachmentMB")
+    max_message_mb: Annotated[float, Field(gt=0, le=2048)] = Field(default=25, alias="maxMessageMB")
     lenient: bool = False
 
     @model_validator(mode="after")

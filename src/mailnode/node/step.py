@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mailnode.delivery.report import ReportedError
+from mailnode.errors import SettingsError
 
 Place = Literal["input", "context"]
 
@@ -26,6 +27,22 @@ class Write:
     place: Place
     key: str
     value: Any
+
+
+def check_place(root: Mapping[str, Any], place: Place, key: str) -> None:
+    """See that a value can be stored at a dotted path.
+
+    Raises:
+        SettingsError: something on the way is there and is no object.
+    """
+    at: Any = root
+    for part in key.split(".")[:-1]:
+        at = at.get(part, {})
+        if not isinstance(at, Mapping):
+            raise SettingsError(
+                f"{place}.{key} can't be stored: {part} is there and is no object",
+                hint="choose another key, or remove the value that stands in its way",
+            )
 
 
 @dataclass(frozen=True, slots=True)
