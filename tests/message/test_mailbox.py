@@ -13,9 +13,8 @@ from mailnode.message.mailbox import Group, Mailbox, addresses, mailboxes, parse
 LONG = 120_000
 ATOMS = st.text(st.sampled_from("abcXYZ019!#$%&'*+/^_`{|}~-äж"), min_size=1, max_size=8)
 LOCAL_PARTS = st.lists(ATOMS, min_size=1, max_size=3).map(".".join)
-DOMAINS = st.lists(st.from_regex(r"[a-z0-9]{1,8}(?:-[a-z0-9]{1,4})?", fullmatch=True), min_size=1, max_size=3).map(
-    ".".join
-)
+LABELS = st.from_regex(r"[a-z0-9]{1,8}(?:-[a-z0-9]{1,4})?", fullmatch=True)
+DOMAINS = st.lists(LABELS, min_size=1, max_size=3).map(".".join).filter(lambda name: not name.split(".")[-1].isdigit())
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cf", "Zl", "Zp", "Cn", "Co"]), max_size=40)
 
 
@@ -44,6 +43,8 @@ def refused(text: str) -> MailboxError:
         ('"Doe, Jane" <jane@example.org>', "Doe, Jane", "jane@example.org"),
         (r'"Jane \"JD\" Doe" <jane@example.org>', 'Jane "JD" Doe', "jane@example.org"),
         ('"" <jane@example.org>', "", "jane@example.org"),
+        ("Jane\u00a0Doe\u2003<jane@example.org>", "Jane Doe", "jane@example.org"),
+        ("山田\u3000太郎 <jane@example.org>", "山田 太郎", "jane@example.org"),
         ("Jörg Müller <joerg@example.org>", "Jörg Müller", "joerg@example.org"),
         ("jane@example.org (Jane Doe)", "", "jane@example.org"),
         ("(home) Jane (née Roe) <jane@example.org> (hi)", "Jane", "jane@example.org"),
@@ -91,6 +92,7 @@ def test_an_address_beyond_ascii_says_so():
 def test_a_list_may_be_cut_by_commas_and_semicolons_and_hold_gaps():
     found = parse_addresses(" a@x.org,, b@x.org ; Jane <c@x.org>;\t")
     assert [box.addr_spec for box in mailboxes(found)] == ["a@x.org", "b@x.org", "c@x.org"]
+    assert parse_addresses("a@x.org,\u00a0b@x.org\u3000; Jane <c@x.org>") == found
     assert parse_addresses("  ") == parse_addresses(",;,") == parse_addresses("(nobody)") == ()
 
 
@@ -137,6 +139,9 @@ def test_what_a_caller_gives_may_be_texts_mailboxes_and_lists_of_them():
         ("jane@exam_ple.org", "is no domain"),
         ("jane@xn--.org", "is no domain"),
         ("jane@ex\u2100mple.org", "is no domain"),
+        ("jane@192.0.2.1", "'192.0.2.1' is no domain"),
+        ("jane@example.42", "'example.42' is no domain"),
+        ("jane@42", "'42' is no domain"),
         ("jane@[1.2.3]", "no address literal"),
         ("jane@[IPv6:::1%eth0]", "no address literal"),
         ("jane@[x.org]", "no address literal"),
@@ -189,6 +194,10 @@ def test_what_is_no_mailbox_is_refused_with_its_place_and_a_remedy(text, says):
 
 def test_a_name_with_a_comma_that_is_not_quoted_is_told_how_to():
     assert 'in double quotes: "Doe, Jane"' in refused("Joe Foo, PhD <a@b.example>").hint
+
+
+def test_an_ip_address_without_brackets_is_told_to_have_them():
+    assert "[192.0.2.1]" in refused("jane@127.0.0.1").hint
 
 
 @pytest.mark.parametrize(

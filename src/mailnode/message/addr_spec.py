@@ -13,6 +13,8 @@ _ATEXT = r'[^\s"(),.:;<>@\[\\\]]'
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _LDH = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+# Numbers with dots are an IP address, and no top-level domain is a number (RFC 3696 2).
+_NUMBERED = re.compile(r"(?:.*\.)?[0-9]+")
 # No zone index: it is another machine's.
 _LITERAL = re.compile(r"\[\s*(ipv6:)?([0-9a-f:.]{1,64})\s*\]", re.IGNORECASE | re.ASCII)
 # Printable to Python and seen by nobody: joiners, fillers and variation selectors. UTS-46 drops them from a domain, and
@@ -59,6 +61,8 @@ def domain(text: str, *, is_ascii: bool) -> str:
     if text.startswith("["):
         return _literal(text)
     name = a_labels(text)
+    if _NUMBERED.fullmatch(name):
+        raise MailboxError(f"{shown(text)} is no domain", hint="write an IP address in brackets: jane@[192.0.2.1]")
     return name if is_ascii or "xn--" not in name else _u_labels(name)
 
 

@@ -10,8 +10,9 @@ from mailnode.message.addr_spec import shown
 MAX_COMMENT_DEPTH = 10
 QUOTE_HINT = 'put a name with special characters in double quotes: "Foo [Bar]" <foo@example.org>'
 
+# Blanks of any script are blanks: those of web pages (U+00A0) and of Japanese keyboards (U+3000) get into lists.
 _TOKEN = re.compile(
-    r"""(?P<blank>[ \t]+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<literal>\[[^\[\]\\]*\])
+    r"""(?P<blank>\s+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<literal>\[[^\[\]\\]*\])
       |(?P<atom>[^\s()<>\[\]:;@\\,"]+)|(?P<special>.)""",
     re.VERBOSE | re.DOTALL,
 )
