@@ -1,4 +1,4 @@
-"""Header fields: folded at 78, nothing over 998, encoded where ASCII will not do (RFC 5322 2.2, RFC 2047, RFC 2231)."""
+"""Header fields: folded at 76, nothing over 998, encoded where ASCII will not do (RFC 5322 2.2, RFC 2047, RFC 2231)."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,9 +9,8 @@ import pybase64
 from mailnode.errors import HeaderError
 from mailnode.message.mailbox import Address, Mailbox, parse_addresses
 
-MAX_LINE = 78
+MAX_LINE = 76  # RFC 2047 2, where an encoded-word stands in it; 78 elsewhere (RFC 5322 2.1.1)
 _ENCODED_WORD = 75  # RFC 2047 2
-_ENCODED_LINE = 76
 _LONGEST_TOKEN = 900  # well under the 998 of RFC 5322 2.1.1, whatever stands around it
 _QUOTED_CHARACTERS = 60
 
@@ -191,7 +190,7 @@ def encoded_words(text: str, column: int) -> Iterator[str]:
     octets = text.encode()
     escapes = sum(len(_Q[octet]) > 1 for octet in octets)
     is_q = len(octets) + 2 * escapes <= (len(octets) + 2) // 3 * 4
-    room = min(_ENCODED_WORD, _ENCODED_LINE - column) - len("=?utf-8?q??=")
+    room = min(_ENCODED_WORD, MAX_LINE - column) - len("=?utf-8?q??=")
     piece, size = bytearray(), 0
     for letter in text:
         coded = letter.encode()
@@ -270,7 +269,7 @@ def _parameter(name: str, value: str) -> Iterator[str]:
 
 
 def folded(name: str, tokens: Sequence[str]) -> bytes:
-    """Join tokens by blanks to a field, each line no longer than 78 where a blank allows it."""
+    """Join tokens by blanks to a field, each line no longer than 76 where a blank allows it."""
     lines, line = [], f"{name}: {tokens[0]}"
     for token in tokens[1:]:
         if len(line) + 1 + len(token) > MAX_LINE:
