@@ -190,6 +190,7 @@ class TestOctets:
         blocks = list(compose(email(text="x", attachments=[Attachment(content=bytes(200_000))])).blocks())
         assert len(blocks) > 2
         assert max(map(len, blocks)) < 100_000
+        assert all(compose(email(attachments=[Attachment(content=bytes(200_000))])).blocks())
 
     def test_a_file_is_read_again_each_time(self):
         mail = email(text="x", attachments=[Attachment(content=io.BytesIO(bytes(range(256)) * 1000), filename="a.bin")])

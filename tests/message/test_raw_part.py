@@ -95,6 +95,23 @@ def test_eight_bit_within_a_multipart_is_encoded_where_it_stands():
     assert forwarded["Content-Transfer-Encoding"] == "7bit"
 
 
+def test_what_is_clean_beside_it_stays_as_it_is():
+    content = (
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGrüße\r\n"
+        "--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3Db\r\n--b--\r\n"
+    ).encode()
+    assert [part["Content-Transfer-Encoding"] for part in read(content).iter_parts()] == ["base64", "quoted-printable"]
+
+
+@pytest.mark.parametrize("letters", [b"gr\xc3\xbc\xc3\x9fe", b"a" * 999])
+def test_a_signature_is_not_broken(letters):
+    signed = SIGNED.replace(b"\r\nsigned", b"\r\n" + letters)
+    beside = b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\n" + letters + b"\r\n--o\r\n" + SIGNED
+    for content in (signed, beside + b"--o--\r\n"):
+        assert "would break its signature" in refused(content).message
+
+
 def test_a_cid_is_added_where_there_is_none():
     content = b"Content-Type: image/png\r\n\r\nx\r\n"
     assert octets(content, "logo") == b"Content-Type: image/png\r\nContent-ID: <logo>\r\n\r\nx\r\n"

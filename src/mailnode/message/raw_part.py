@@ -145,16 +145,21 @@ def _cid(part: "Parsed") -> str:
 
 
 def _written(part: "Parsed") -> bytes:
-    """Write the part anew, with all its leaves that are not clean in Base64."""
+    """Write the part anew, with those of its leaves that are not clean in Base64."""
     from email.generator import BytesGenerator
     from email.policy import compat32
     from io import BytesIO
 
-    for leaf in part.walk():
-        if not leaf.is_multipart():
-            _encode(leaf)
-        elif leaf["Content-Transfer-Encoding"]:
-            leaf.replace_header("Content-Transfer-Encoding", "7bit")
+    for one in part.walk():
+        if one.get_content_type() == "multipart/signed":
+            raise PartError(
+                "a signed part is not 7-bit clean, and encoding it would break its signature (RFC 1847 2.1)",
+                hint="encode what is in it before it is signed, or attach it as a file of application/octet-stream",
+            )
+        if not one.is_multipart():
+            _encode(one)
+        elif one["Content-Transfer-Encoding"]:
+            one.replace_header("Content-Transfer-Encoding", "7bit")
     written = BytesIO()
     try:
         BytesGenerator(written, mangle_from_=False, policy=compat32.clone(linesep="\r\n", max_line_length=0)).flatten(
@@ -166,6 +171,10 @@ def _written(part: "Parsed") -> bytes:
 
 
 def _encode(leaf: "Parsed") -> None:
+    payload = leaf.get_payload()
+    assert isinstance(payload, str)
+    if _is_clean(payload.encode(errors="replace")):
+        return
     octets = leaf.get_payload(decode=True)
     assert isinstance(octets, bytes)
     del leaf["Content-Transfer-Encoding"]

@@ -64,7 +64,8 @@ def joined(pieces: Iterable[bytes | Octets]) -> Iterator[bytes | Octets]:
             yield b"".join(gathered)
             yield piece
             gathered.clear()
-    yield b"".join(gathered)
+    if gathered:
+        yield b"".join(gathered)
 
 
 def checked_cid(cid: str) -> str:
