@@ -1,4 +1,5 @@
 import io
+import mimetypes
 from email import message_from_bytes, policy
 
 import pytest
@@ -200,9 +201,21 @@ def test_a_cid_that_leaves_its_brackets_is_refused(cid):
         attachment_part(Attachment(content=b"x", cid=cid), inline=True)
 
 
-def test_a_name_says_a_type_on_any_machine():
-    assert by_filename("a.html") == "text/html"
-    assert by_filename("no extension") == ""
+@pytest.mark.parametrize(
+    ("filename", "media_type"),
+    [
+        ("a.html", "text/html"),
+        ("letter.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("invite.ICS", "text/calendar"),
+        ("a.js", "text/javascript"),
+        ("a.deb-of-this-machine", ""),
+        ("no extension", ""),
+    ],
+)
+def test_a_name_says_the_same_type_on_any_machine(filename, media_type, monkeypatch):
+    monkeypatch.setattr(mimetypes, "types_map", {".deb-of-this-machine": "x/y", ".html": "x/y"})
+    monkeypatch.setattr(mimetypes, "_db", None)
+    assert by_filename(filename) == media_type
 
 
 def test_a_part_that_ends_with_base64_has_no_empty_line_before_the_boundary():

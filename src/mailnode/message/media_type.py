@@ -1,7 +1,8 @@
 """Media types (RFC 2045 5.1) of files, as callers say them or as file names tell."""
 
-import mimetypes
 import re
+from functools import cache
+from mimetypes import MimeTypes
 
 from mailnode.errors import ErrorCode, PartError
 
@@ -15,6 +16,40 @@ _MAX_NAME = 255  # RFC 6838 4.2: 127 on either side of the slash
 _SHOWN = 60
 
 Parameters = list[tuple[str, str]]
+
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_OPEN_DOCUMENT = "application/vnd.oasis.opendocument"
+# What Python's own table lacks, or says differently from one version to the next.
+_TYPES = {
+    ".7z": "application/x-7z-compressed",
+    ".asc": "text/plain",
+    ".docx": f"{_OFFICE}.wordprocessingml.document",
+    ".epub": "application/epub+zip",
+    ".flac": "audio/flac",
+    ".heic": "image/heic",
+    ".ics": "text/calendar",
+    ".js": "text/javascript",
+    ".log": "text/plain",
+    ".m4a": "audio/mp4",
+    ".md": "text/markdown",
+    ".odp": f"{_OPEN_DOCUMENT}.presentation",
+    ".ods": f"{_OPEN_DOCUMENT}.spreadsheet",
+    ".odt": f"{_OPEN_DOCUMENT}.text",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".p7m": "application/pkcs7-mime",
+    ".p7s": "application/pkcs7-signature",
+    ".pptx": f"{_OFFICE}.presentationml.presentation",
+    ".rar": "application/vnd.rar",
+    ".rtf": "application/rtf",
+    ".vcf": "text/vcard",
+    ".wav": "audio/wav",
+    ".webp": "image/webp",
+    ".xlsx": f"{_OFFICE}.spreadsheetml.sheet",
+    ".xml": "application/xml",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+}
 
 
 def parse_media_type(text: str) -> tuple[str, Parameters]:
@@ -39,9 +74,18 @@ def parse_media_type(text: str) -> tuple[str, Parameters]:
 
 
 def by_filename(filename: str) -> str:
-    """Guess the media type by a file name's extension; "" when it says nothing."""
+    """Guess the media type by a file name's extension, the same on any machine; "" when it says nothing."""
     # It takes what has a colon for a URL, and calls a.tar.gz a tar; what is attached is gzip.
-    media_type, encoding = mimetypes.guess_type(filename.replace(":", "_"))
+    media_type, encoding = _table().guess_type(filename.replace(":", "_"))
     if encoding is not None:
         return "application/gzip" if encoding == "gzip" else OCTET_STREAM
     return media_type or ""
+
+
+@cache
+def _table() -> MimeTypes:
+    # The table of the machine (/etc/mime.types) is left out: the same mail is the same octets anywhere.
+    table = MimeTypes()
+    for extension, media_type in _TYPES.items():
+        table.add_type(media_type, extension)
+    return table
