@@ -364,12 +364,13 @@ class TestStaleSessions:
                 await send(server)
         assert len(server.visits) == 1
 
-    async def test_a_reused_session_that_answered_and_died_is_not_tried_again(self):
+    async def test_a_session_that_dies_in_mid_group_is_tried_once_more_one_command_at_a_time(self):
         async with ScriptedServer({"RCPT": ["250 ok", DROP]}) as server, client_of(server) as client:
             await client.send(letter())
             with pytest.raises(SessionLost):
                 await client.send(letter())
-        assert len(server.visits) == 1
+        assert len(server.visits) == 2
+        assert server.visit.groups[1:] == [b"MAIL FROM:<ann@x.example> SIZE=19\r\n", b"RCPT TO:<bob@y.example>\r\n"]
 
     async def test_a_word_too_much_after_the_reply_ends_the_session_and_not_the_mail(self):
         async with ScriptedServer({"dot": "250 taken\n250 and taken again"}) as server, client_of(server) as client:

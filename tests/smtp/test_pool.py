@@ -4,6 +4,8 @@ import pytest
 
 from mailnode.errors import ConnectFailed, ServerRefused
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.manners import Manners
+from mailnode.smtp.passage import Passage
 from mailnode.smtp.pool import SessionPool
 from mailnode.smtp.server import Deadlines, ServerSettings
 from mailnode.smtp.session import Session
@@ -15,7 +17,7 @@ EMPTY = "<SessionPool: 0 leased, 0 idle, 0 waiting>"
 
 def pool_of(server, max_sessions=1, **settings):
     where = ServerSettings(host="127.0.0.1", port=server.port, tls_option="none")
-    return SessionPool(lambda: Session.open(where), max_sessions, **settings)
+    return SessionPool(lambda: Session.open(where), Manners(), max_sessions, **settings)
 
 
 def client_of(server, **settings):
@@ -37,7 +39,7 @@ class Holder:
         self.task = asyncio.create_task(self._hold(pool))
 
     async def _hold(self, pool):
-        async with pool.lease() as self.session:
+        async with pool.lease(Passage(letter())) as self.session:
             self.got.set()
             await self.let_go.wait()
 
@@ -57,7 +59,7 @@ class TestLeases:
             order = []
 
             async def wait_for_turn(number):
-                async with pool.lease():
+                async with pool.lease(Passage(letter())):
                     order.append(number)
 
             waiters = [asyncio.create_task(wait_for_turn(number)) for number in range(5)]
@@ -73,7 +75,7 @@ class TestLeases:
         async with ScriptedServer() as server:
             pool = pool_of(server, 5)
             for _ in range(3):
-                async with pool.lease():
+                async with pool.lease(Passage(letter())):
                     pass
             assert repr(pool) == "<SessionPool: 0 leased, 1 idle, 0 waiting>"
             await pool.aclose()
@@ -82,17 +84,17 @@ class TestLeases:
     async def test_a_session_that_ended_is_not_kept(self):
         async with ScriptedServer() as server:
             pool = pool_of(server)
-            async with pool.lease() as session:
+            async with pool.lease(Passage(letter())) as session:
                 session.abort()
             assert repr(pool) == EMPTY
 
     async def test_a_session_idle_for_too_long_gets_its_quit_and_a_new_one_is_opened(self):
         async with ScriptedServer() as server:
             pool = pool_of(server, idle_seconds=0.0)
-            async with pool.lease():
+            async with pool.lease(Passage(letter())):
                 pass
             await server.reached("QUIT")
-            async with pool.lease():
+            async with pool.lease(Passage(letter())):
                 pass
             await pool.aclose()
         assert [visit.commands[-1] for visit in server.visits] == ["QUIT", "QUIT"]
@@ -102,9 +104,11 @@ class TestLeases:
             pool = pool_of(server)
             holder = Holder(pool)
             await holder.got.wait()
-            await pool.aclose()
+            closing = asyncio.create_task(pool.aclose())
+            await settled()
+            assert not closing.done()
             holder.let_go.set()
-            await holder.task
+            await asyncio.gather(holder.task, closing)
             await server.reached("QUIT")
             await server.visit.ended.wait()
             await settled()
@@ -119,9 +123,9 @@ class TestLeases:
         async with ScriptedServer({"greeting": ["554 no", "220 yes"]}) as server:
             pool = pool_of(server)
             with pytest.raises(ServerRefused):
-                async with pool.lease():
+                async with pool.lease(Passage(letter())):
                     pytest.fail("there is no session")
-            async with pool.lease():
+            async with pool.lease(Passage(letter())):
                 pass
             await pool.aclose()
 
@@ -131,7 +135,7 @@ class TestLeases:
         pool = pool_of(server)
         for _ in range(3):
             with pytest.raises(ConnectFailed):
-                async with pool.lease():
+                async with pool.lease(Passage(letter())):
                     pytest.fail("there is no session")
         assert repr(pool) == EMPTY
 
@@ -162,10 +166,10 @@ class TestCancelling:
             waiter, next_one = Holder(pool), Holder(pool)
             await settled()
             pool._give_slot()  # what the holder's leaving does; before the waiter runs it is cancelled
-            pool._leases += 1
             waiter.task.cancel()
             await asyncio.wait([waiter.task])
             await next_one.got.wait()
+            pool._leases += 1  # the holder's own, which it will give back once more
             for one in (holder, next_one):
                 one.let_go.set()
                 await one.task

@@ -189,7 +189,7 @@ def test_the_phase_is_that_of_the_oldest_open_command():
     protocol.send(*next(transaction.groups(pipelining=True)))
     assert protocol.phase == "mail"
     protocol.receive(b"250 ok\r\n250 ok\r\n2")
-    assert (protocol.phase, protocol.pending, protocol.has_heard) == ("rcpt", 3, True)
+    assert (protocol.phase, protocol.pending, protocol.is_amid_reply) == ("rcpt", 3, True)
 
 
 @pytest.mark.parametrize(

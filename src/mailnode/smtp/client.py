@@ -1,6 +1,7 @@
 """The engine alone: messages to one server, over a few sessions."""
 
 import asyncio
+from collections.abc import Hashable
 from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self
@@ -9,10 +10,12 @@ from mailnode.errors import UsageError
 from mailnode.message.compose import compose
 from mailnode.message.email import Email
 from mailnode.smtp.content import Composed
+from mailnode.smtp.manners import Manners
+from mailnode.smtp.passage import BeforeContent, BeforeDot, Passage
 from mailnode.smtp.pool import IDLE_SECONDS, SessionPool
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
-from mailnode.smtp.session import BeforeContent, Session, StaleSession
+from mailnode.smtp.session import Session, StaleSession
 from mailnode.smtp.transaction import Outcome, PartialDelivery
 
 
@@ -57,7 +60,8 @@ class SmtpClient:
             allow_plaintext_auth=allow_plaintext_auth,
             deadlines=deadlines or Deadlines(),
         )
-        self._pool = SessionPool(self._open_session, max_sessions, idle_seconds=idle_seconds)
+        self._manners = Manners()
+        self._pool = SessionPool(self._open_session, self._manners, max_sessions, idle_seconds=idle_seconds)
 
     @classmethod
     def to(cls, server: ServerSettings) -> Self:
@@ -70,30 +74,33 @@ class SmtpClient:
         *,
         partial_delivery: PartialDelivery = "allow",
         before_content: BeforeContent | None = None,
+        before_dot: BeforeDot | None = None,
+        lane: Hashable = None,
     ) -> Outcome:
         """Hand a message over and tell what the server said, be it a refusal of everything.
 
         With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted. `before_content` is awaited
-        once, just before the first octet of content leaves; what it raises comes out here, and nothing was sent.
+        once, just before the first octet of content leaves; `before_dot` is called just before the final dot does. What
+        they raise comes out here, and the server has accepted nothing. While more messages wait than sessions bear,
+        those of one `lane` stand in line, and lanes take turns.
 
         Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for an
         Email that makes no message. SessionLost has `unknown` true when the server may have taken the message.
         """
         composed = compose(message) if isinstance(message, Email) else message
-        try:
-            async with self._pool.lease() as session:
-                return await session.transact(
-                    composed, partial_delivery=partial_delivery, before_content=before_content
-                )
-        except StaleSession:
-            # Nothing but commands was written, so once more can't make two mails.
-            async with self._pool.lease(fresh=True) as session:
-                return await session.transact(
-                    composed, partial_delivery=partial_delivery, before_content=before_content
-                )
+        passage = Passage(composed, partial_delivery, before_content, before_dot, lane)
+        fresh = False
+        while True:
+            try:
+                async with self._pool.lease(passage, fresh=fresh) as session:
+                    return await session.transact(passage, self._pool.next_passage)
+            except StaleSession:
+                # Only commands were written, so once more can't make two mails. It comes to an end: each time either
+                # the session was an old one, and a fresh one follows, or the pace is slower than before.
+                fresh = True
 
     async def aclose(self) -> None:
-        """Say QUIT to idle sessions and close them."""
+        """Finish what waits and what is under way, then say QUIT and close every session."""
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
@@ -107,7 +114,7 @@ class SmtpClient:
         await self.aclose()
 
     async def _open_session(self) -> Session:
-        return await Session.open(self.server)
+        return await Session.open(self.server, self._manners)
 
 
 def send(email: Email, host: str, port: int | None = None, **settings: Any) -> Outcome:

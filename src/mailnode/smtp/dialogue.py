@@ -35,10 +35,14 @@ class Dialogue:
         await self.settle()
         return heard[0]
 
-    async def settle(self, seconds: float | None = None) -> None:
-        """Wait until everything asked is answered; each reply has `seconds`, or as long as its phase allows."""
-        while (phase := self.protocol.phase) is not None:
-            pending = self.protocol.pending
+    async def settle(self, seconds: float | None = None, *, but: int = 0) -> None:
+        """Wait until everything asked is answered `but` the last so many commands.
+
+        Each reply has `seconds`, or as long as its phase allows, from the one before it on.
+        """
+        while (pending := self.protocol.pending) > but:
+            phase = self.protocol.phase
+            assert phase
             deadline = self._loop.time() + (self.deadlines.of(phase) if seconds is None else seconds)
             while self.protocol.pending == pending:
                 try:

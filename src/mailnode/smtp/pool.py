@@ -1,4 +1,4 @@
-"""A few sessions for many messages: leases, in the order in which they were asked for."""
+"""A few sessions for many messages: who gets one, when one is opened, and what becomes of it afterwards."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from mailnode.errors import UsageError
+from mailnode.errors import LoginFailed, ServerRefused, UsageError
+from mailnode.smtp.manners import Manners
+from mailnode.smtp.passage import Passage
+from mailnode.smtp.queue import FairQueue
 from mailnode.smtp.session import Session
 
 # Servers hang up on the idle after five minutes (RFC 5321 4.5.3.2.7), busy ones much sooner.
@@ -19,76 +22,147 @@ class _Idle(NamedTuple):
 
 
 class SessionPool:
-    """Leases sessions, `max_sessions` at once and no more; those who wait get theirs first come, first served.
+    """Leases sessions, `max_sessions` at once and no more.
 
     A slot is the lease itself: who holds one opens a session or reuses an idle one, and gives the slot back whatever
     happens, so that a cancelled waiter leaves nothing behind. Idle sessions hold no slot, yet there are never more
-    sessions than slots: one is opened only when none is idle.
+    sessions than slots: one is opened only when none is idle. A passage whose commands rode with the last dot of a
+    session gets that session, and its slot, as soon as the message before it is judged.
     """
 
     def __init__(
-        self, open_session: Callable[[], Awaitable[Session]], max_sessions: int, *, idle_seconds: float = IDLE_SECONDS
+        self,
+        open_session: Callable[[], Awaitable[Session]],
+        manners: Manners,
+        max_sessions: int,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._open_session = open_session
+        self._manners = manners
         self._max_sessions = max_sessions
         self._idle_seconds = idle_seconds
         self._leases = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._sessions = 0
+        self._queue = FairQueue()
         self._idle: deque[_Idle] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._partings: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._all_back = asyncio.Event()
 
     def __repr__(self) -> str:
         """Tell how busy it is."""
-        return f"<SessionPool: {self._leases} leased, {len(self._idle)} idle, {len(self._waiters)} waiting>"
+        return f"<SessionPool: {self._leases} leased, {len(self._idle)} idle, {len(self._queue)} waiting>"
 
     @asynccontextmanager
-    async def lease(self, *, fresh: bool = False) -> AsyncIterator[Session]:
+    async def lease(self, passage: Passage, *, fresh: bool = False) -> AsyncIterator[Session]:
         """Give a session for the time of the block; a `fresh` one when idle ones have proved to be stale."""
-        if self._is_closed:
+        if self._is_closed and not fresh:
             raise UsageError("the client is closed", hint="send within `async with SmtpClient(...) as client:`")
-        await self._take_slot()
+        session = await self._board(passage, fresh=fresh)
         try:
-            if fresh:
-                self._dismiss_idle()
-            session = self._reuse() or await self._open_session()
-            try:
-                yield session
-            finally:
-                self._return(session)
+            yield session
         finally:
-            self._give_slot()
+            self._leave(session)
+
+    def next_passage(self) -> Passage | None:
+        """Take who waits longest, to ride on a session that is in use: the pool is full and no session idle."""
+        return self._queue.pop() if self._queue else None
 
     async def aclose(self) -> None:
-        """Take leave of idle sessions; those on lease follow when they come back."""
+        """Wait for those who wait and those under way, then take leave of every session."""
         self._is_closed = True
+        while self._leases:
+            self._all_back.clear()
+            await self._all_back.wait()
         self._dismiss_idle()
         while self._partings:
             await asyncio.wait(self._partings)
 
-    async def _take_slot(self) -> None:
-        if self._leases < self._max_sessions:
-            self._leases += 1
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._waiters.remove(waiter)
-            else:  # the slot was handed over in the very tick of the cancellation
+    async def _board(self, passage: Passage, *, fresh: bool) -> Session:
+        is_first = False
+        while True:
+            session = await self._turn(passage, is_first=is_first)
+            if session is not None:
+                return session
+            try:
+                if fresh:
+                    self._dismiss_idle()
+                return self._reuse() or await self._open()
+            except (ServerRefused, LoginFailed) as error:
+                self._learn_limit(error)
                 self._give_slot()
+                fresh, is_first = False, True
+            except BaseException:
+                self._give_slot()
+                raise
+
+    def _learn_limit(self, error: ServerRefused | LoginFailed) -> None:
+        """Learn from a refused session that the others must do, open or on their way; alone it is raised."""
+        if error.transient and self._sessions:
+            self._manners.limit_sessions(self._sessions)
+            return
+        self._give_slot()
+        raise error
+
+    async def _turn(self, passage: Passage, *, is_first: bool) -> Session | None:
+        if not self._queue and self._leases < self._manners.most_sessions(self._max_sessions):
+            self._leases += 1
+            return None
+        turn: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
+        passage.turn = turn
+        if is_first:
+            self._queue.put_first(passage)
+        else:
+            self._queue.push(passage)
+        self._hand_out()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was given in the very tick of the cancellation
+                session = turn.result()
+                if session is None:
+                    self._give_slot()
+                else:
+                    self._leave(session)
             raise
 
+    def _hand_out(self) -> None:
+        most = self._manners.most_sessions(self._max_sessions)
+        while self._leases < most and (passage := self.next_passage()):
+            assert passage.turn
+            self._leases += 1
+            passage.turn.set_result(None)
+
     def _give_slot(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                self._waiters.remove(waiter)
-                waiter.set_result(None)
-                return
         self._leases -= 1
+        if self._queue:
+            self._hand_out()
+        if not self._leases:
+            self._all_back.set()
+
+    async def _open(self) -> Session:
+        self._sessions += 1
+        try:
+            return await self._open_session()
+        except BaseException:
+            self._sessions -= 1
+            raise
+
+    def _leave(self, session: Session) -> None:
+        rider = session.rider
+        if rider is not None:
+            if session.is_usable and rider.is_waiting:
+                assert rider.turn
+                rider.turn.set_result(session)
+                return
+            # Its commands can't be taken back: without it the session is of no use, and it is of none to it.
+            session.abort()
+            if rider.is_waiting:
+                self._queue.put_first(rider)
+        self._return(session)
+        self._give_slot()
 
     def _reuse(self) -> Session | None:
         while self._idle:
@@ -100,8 +174,9 @@ class SessionPool:
 
     def _return(self, session: Session) -> None:
         if not session.is_usable:
+            self._sessions -= 1
             session.abort()
-        elif self._is_closed:
+        elif session.is_spent or (self._is_closed and not self._queue):
             self._part(session)
         else:
             loop = asyncio.get_running_loop()
@@ -125,6 +200,7 @@ class SessionPool:
             self._sweep = None
 
     def _part(self, session: Session) -> None:
+        self._sessions -= 1
         if session.is_stale:
             session.abort()
             return

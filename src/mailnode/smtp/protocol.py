@@ -32,7 +32,6 @@ class SmtpProtocol:
         self._expected: deque[_Expected] = deque()
         self.farewell: Reply | None = None
         self.unasked: Reply | None = None
-        self.replies = 0
 
     @property
     def pending(self) -> int:
@@ -45,13 +44,9 @@ class SmtpProtocol:
         return self._expected[0].phase if self._expected else None
 
     @property
-    def has_heard(self) -> bool:
-        """Whether anything has come since `forget_heard`, be it a part of a reply."""
-        return self.replies > 0 or self._parser.is_amid_reply
-
-    def forget_heard(self) -> None:
-        """Begin to listen anew: `has_heard` is about what comes from now on."""
-        self.replies = 0
+    def is_amid_reply(self) -> bool:
+        """Whether a part of a reply has come, and not its end."""
+        return self._parser.is_amid_reply
 
     def expect(self, phase: Phase, hear: Callable[[Reply], None]) -> None:
         """Queue a reply for which no command line is written: to the connection itself, to content."""
@@ -69,7 +64,6 @@ class SmtpProtocol:
     def receive(self, octets: bytes) -> None:
         """Take octets from the server and let each whole reply be heard."""
         for reply in self._parser.feed(octets):
-            self.replies += 1
             if reply.is_farewell:
                 self._part(reply)
                 return

@@ -1,54 +1,78 @@
 """One live session with a server, from its greeting to QUIT (RFC 5321 3)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from time import monotonic
 
-from mailnode.errors import ErrorCode, SessionLost, SmtpError
+from mailnode.errors import ErrorCode, MailnodeError, SessionLost, SmtpError
 from mailnode.smtp.command import Command, ignore
-from mailnode.smtp.content import Composed, DotStuffer
+from mailnode.smtp.content import DotStuffer
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
+from mailnode.smtp.manners import Manners, Pace
 from mailnode.smtp.opening import authenticate, greet
+from mailnode.smtp.passage import Passage
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.tally import Tally
-from mailnode.smtp.transaction import Outcome, PartialDelivery, Transaction
-
-BeforeContent = Callable[[], Awaitable[None]]
+from mailnode.smtp.transaction import Outcome, Transaction
 
 _UNKNOWN_HINT = "the server may have taken the mail: look for its Message-ID there before sending it again"
 
 
 class StaleSession(SessionLost):
-    """A reused session turned out to be over before the server took any notice of the message."""
+    """No content was handed over, and another session, or a slower pace, may do better."""
+
+
+def nobody() -> Passage | None:
+    """Let no passage ride."""
+    return None
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A passage in mid-transaction: `groups` are the command groups still to be written, at this pace.
+
+    `is_rest` is set when the server has taken the content already, for the recipients of an earlier transaction.
+    """
+
+    passage: Passage
+    transaction: Transaction
+    groups: Iterator[list[Command]]
+    pace: Pace
+    is_rest: bool = False
 
 
 class Session:
-    """A server that has greeted us and let us in; one transaction at a time.
+    """A server that has greeted us and let us in.
 
-    Any failure but a refusal ends it, and so does cancelling: a reply that nobody waited for would be taken for the
-    answer to the next command.
+    One message after the other, each in one round trip while others wait: the next one's command group rides in the
+    write of this one's final dot (RFC 2920 3.1), and is that one's when its turn comes. Any failure but a refusal ends
+    the session, and so does cancelling: a reply that nobody waited for would be taken for the answer to the next
+    command.
     """
 
-    def __init__(self, server: ServerSettings, dialogue: Dialogue, extensions: Extensions) -> None:
+    def __init__(self, server: ServerSettings, dialogue: Dialogue, extensions: Extensions, manners: Manners) -> None:
         self._server = server
         self._dialogue = dialogue
+        self._manners = manners
         self._needs_reset = False
-        self._is_reused = False
+        self._messages = 0
         self._is_aborted = False
         self._connect_ms = 0.0
         self._auth_ms = 0.0
         self._auth_mechanism = ""
+        self._riding: _Begun | None = None
         self.extensions = extensions
 
     @classmethod
-    async def open(cls, server: ServerSettings) -> "Session":
+    async def open(cls, server: ServerSettings, manners: Manners | None = None) -> "Session":
         """Connect, greet and log in; raises ConnectFailed, TlsFailed, ServerRefused, LoginFailed or SessionLost."""
         began = monotonic()
         dialogue = Dialogue(await Stream.open(server), server.deadlines)
         try:
-            session = cls(server, dialogue, await greet(dialogue, server))
+            session = cls(server, dialogue, await greet(dialogue, server), manners or Manners())
             connected = monotonic()
             session._auth_mechanism = await authenticate(dialogue, server, session.extensions)
         except BaseException as error:
@@ -67,6 +91,16 @@ class Session:
     def is_stale(self) -> bool:
         """Whether the server hung up or said goodbye while the session was idle."""
         return not self.is_usable or self._dialogue.stream.is_readable
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has carried as many messages as the server bears."""
+        return self._messages >= self._manners.most_messages
+
+    @property
+    def rider(self) -> Passage | None:
+        """The passage whose commands went out with the last dot, until it takes its turn."""
+        return self._riding.passage if self._riding else None
 
     def abort(self) -> None:
         """End the session at once."""
@@ -88,65 +122,59 @@ class Session:
         finally:
             self.abort()
 
-    async def transact(
-        self,
-        message: Composed,
-        *,
-        partial_delivery: PartialDelivery = "allow",
-        before_content: BeforeContent | None = None,
-    ) -> Outcome:
-        """Hand a message over and tell what the server said to it.
+    async def transact(self, passage: Passage, following: Callable[[], Passage | None] = nobody) -> Outcome:
+        """Hand a message over and tell what the server said to it; `following` gives who may ride with its dot.
 
-        `before_content` is awaited once, when a recipient is accepted and no octet of content has left; what it raises
-        ends the session without content. Raises Unsendable (the session is fine) and SessionLost.
+        Raises Unsendable (the session is fine), StaleSession and SessionLost, and what the passage's own steps raise.
         """
-        tally = self._tally(message)
-        recipients = message.envelope.forward_paths
-        transaction = Transaction(message, recipients, self.extensions, together=partial_delivery == "refuse")
-        self._dialogue.protocol.forget_heard()
+        begun, self._riding = self._riding, None
+        if begun is None:
+            begun = self._begin(passage, passage.message.envelope.forward_paths)
+        tally = self._tally(passage)
         try:
-            while True:
-                await self._run(transaction, message, tally, before_content)
-                tally.add(transaction.judge())
-                recipients = transaction.overflow if self.is_usable else ()
-                if not recipients:
-                    break
-                before_content = None
-                transaction = Transaction(message, recipients, self.extensions)
+            await self._run(begun, tally, following)
+            while self.is_usable and (recipients := begun.transaction.overflow):
+                rest = Passage(passage.message, before_dot=passage.before_dot)
+                begun = self._begin(rest, recipients)
+                begun.is_rest = True
+                await self._run(begun, tally, following)
         except SessionLost as lost:
             self.abort()
-            tally.add(transaction.judge())
-            if not transaction.is_explained:
-                raise self._lost(lost, transaction, tally) from None
+            if self.rider:
+                self._manners.slow_down("ride")
+            tally.add(begun.transaction.judge())
+            if not begun.transaction.is_explained:
+                raise self._lost(lost, begun, tally) from None
         except BaseException:
             self.abort()
             raise
-        if self._is_reused and tally.is_farewell_to_mail:
-            raise StaleSession("the server had enough of this session", phase="mail", transient=True)
-        self._is_reused = True
+        self._check_manners(begun, tally)
+        self._messages += 1
         outcome = tally.outcome()
         assert outcome is not None
         return outcome
 
-    async def _run(
-        self, transaction: Transaction, message: Composed, tally: Tally, before_content: BeforeContent | None
-    ) -> None:
+    def _begin(self, passage: Passage, recipients: tuple[str, ...], *, rides: bool = False) -> _Begun:
+        transaction = Transaction(
+            passage.message, recipients, self.extensions, together=passage.partial_delivery == "refuse"
+        )
+        pipelining = self.extensions.pipelining and self._manners.pace != "lockstep"
+        groups = transaction.groups(pipelining=pipelining, reset=self._needs_reset and not rides)
+        return _Begun(passage, transaction, groups, "ride" if rides else "group" if pipelining else "lockstep")
+
+    async def _run(self, begun: _Begun, tally: Tally, following: Callable[[], Passage | None]) -> None:
         began = monotonic()
-        dialogue = self._dialogue
-        groups = transaction.groups(pipelining=self.extensions.pipelining, reset=self._needs_reset)
+        dialogue, transaction = self._dialogue, begun.transaction
         self._needs_reset = True
-        for group in groups:
-            dialogue.write(*group)
-            await dialogue.settle()
-            if dialogue.protocol.farewell is not None:
-                transaction.end(dialogue.protocol.farewell)
-                return
+        await self._write_groups(begun)
+        if dialogue.protocol.farewell is not None:
+            transaction.end(dialogue.protocol.farewell)
+            tally.add(transaction.judge())
+            return
         replied = monotonic()
         tally.envelope_ms += (replied - began) * 1000
         if transaction.may_send_content:
-            if before_content is not None:
-                await before_content()
-            await self._send_content(transaction, message)
+            await self._send_content(begun, following)
             self._needs_reset = not transaction.is_complete
             tally.content_ms += (monotonic() - replied) * 1000
         elif transaction.must_send_lone_dot:
@@ -155,13 +183,25 @@ class Session:
             await dialogue.settle()
         elif transaction.must_be_dropped:
             self.abort()
+        tally.add(transaction.judge())
 
-    async def _send_content(self, transaction: Transaction, message: Composed) -> None:
+    async def _write_groups(self, begun: _Begun) -> None:
         dialogue = self._dialogue
+        await dialogue.settle()  # a riding message's first group is out already
+        for group in begun.groups:
+            if dialogue.protocol.farewell is not None:
+                return
+            dialogue.write(*group)
+            await dialogue.settle()
+
+    async def _send_content(self, begun: _Begun, following: Callable[[], Passage | None]) -> None:
+        dialogue, transaction, passage = self._dialogue, begun.transaction, begun.passage
+        if passage.before_content is not None:
+            await passage.before_content()
         dialogue.protocol.expect("content", transaction.hear_content)
         stuffer = DotStuffer()
         held = b""  # the last block leaves together with the dot: a small message in one write
-        for block in message.blocks():
+        for block in passage.message.blocks():
             if held:
                 await dialogue.push(held)
                 if transaction.is_content_judged:
@@ -169,20 +209,54 @@ class Session:
                     self.abort()
                     return
             held = stuffer.stuff(block)
-        dialogue.stream.write(held + stuffer.dot)
+        if passage.before_dot is not None:
+            passage.before_dot()
+        riding = self._take_along(begun, following)
+        dialogue.stream.write(b"".join((held, stuffer.dot, *riding)))
         transaction.is_dot_sent = True
-        await dialogue.settle()
+        await dialogue.settle(but=self._dialogue.protocol.pending - 1 if riding else 0)
 
-    def _tally(self, message: Composed) -> Tally:
-        tally = Tally(message, self._server.host, self._dialogue.stream.tls_version, self._auth_mechanism)
-        if not self._is_reused:
+    def _take_along(self, begun: _Begun, following: Callable[[], Passage | None]) -> tuple[bytes, ...]:
+        """Begin who waits, so that its first command group leaves with the dot; nothing when nobody may ride."""
+        manners = self._manners
+        if manners.pace != "ride" or not self.extensions.pipelining:
+            return ()
+        if begun.transaction.is_followed_by_itself or self._messages + 1 >= manners.most_messages:
+            return ()
+        while passage := following():
+            try:
+                riding = self._begin(passage, passage.message.envelope.forward_paths, rides=True)
+                octets = self._dialogue.protocol.send(*next(riding.groups))
+            except MailnodeError as error:
+                assert passage.turn
+                passage.turn.set_exception(error)
+                continue
+            self._riding = riding
+            return (octets,)
+        return ()
+
+    def _tally(self, passage: Passage) -> Tally:
+        tally = Tally(passage.message, self._server.host, self._dialogue.stream.tls_version, self._auth_mechanism)
+        if not self._messages:
             tally.connect_ms, tally.auth_ms = self._connect_ms, self._auth_ms
         return tally
 
-    def _lost(self, lost: SessionLost, transaction: Transaction, tally: Tally) -> SessionLost:
-        is_dead = lost.code == ErrorCode.SESSION_LOST
-        kind = StaleSession if self._is_reused and is_dead and not self._dialogue.protocol.has_heard else SessionLost
-        unknown = transaction.is_dot_sent
+    def _check_manners(self, begun: _Begun, tally: Tally) -> None:
+        """Learn from a server that has had enough of this session, or that can't keep pace."""
+        transaction = begun.transaction
+        if self.rider and self._dialogue.protocol.farewell:
+            self._manners.heard_farewell(self._messages + 1)
+        if self._messages and tally.is_farewell_to_mail:
+            self._manners.heard_farewell(self._messages)
+            raise StaleSession("the server had enough of this session", phase="mail", transient=True)
+        is_harmless = not (begun.is_rest or transaction.may_send_content)
+        if is_harmless and transaction.is_out_of_step and self._manners.slow_down(begun.pace):
+            self.abort()
+            raise StaleSession("the server does not take commands together", phase="mail", transient=True)
+
+    def _lost(self, lost: SessionLost, begun: _Begun, tally: Tally) -> SessionLost:
+        unknown = begun.transaction.is_dot_sent
+        kind = StaleSession if self._may_do_better(lost, begun) else SessionLost
         return kind(
             f"{self._server.address}: {lost.message}",
             unknown=unknown,
@@ -192,6 +266,15 @@ class Session:
             hint=_UNKNOWN_HINT if unknown else lost.hint,
             transient=True,
         )
+
+    def _may_do_better(self, lost: SessionLost, begun: _Begun) -> bool:
+        """Whether the loss may be that of a reused session, or of a pace that the server can't keep."""
+        transaction = begun.transaction
+        if begun.is_rest or transaction.may_send_content or lost.code == ErrorCode.BAD_REPLY:
+            return False
+        if begun.pace == "ride" or transaction.is_heard or self._dialogue.protocol.is_amid_reply:
+            return self._manners.slow_down(begun.pace)
+        return self._messages > 0 and lost.code == ErrorCode.SESSION_LOST
 
 
 def _leave(dialogue: Dialogue, *, politely: bool) -> None:

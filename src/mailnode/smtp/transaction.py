@@ -1,5 +1,6 @@
 """One message to its recipients: the commands to write, the replies to hear, the judgement (RFC 5321 3.3); no I/O."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,7 +17,9 @@ Status = Literal["accepted", "refused", "deferred"]
 
 _TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 4.5.3.1.10: old servers say 552
 _SHOWN = 60
-
+_BAD_SEQUENCE = 503
+_TRANSACTION_FAILED = 554
+_OUT_OF_SYNC = re.compile(r"5\.5\.0|synchroni[sz]ation|pipelin", re.IGNORECASE)
 
 # RSET is refused by servers that have nothing to reset.
 _RSET = Command("mail", "RSET", ignore)
@@ -136,6 +139,24 @@ class Transaction:
         self._content = reply
 
     @property
+    def is_heard(self) -> bool:
+        """Whether the server has taken notice of it."""
+        return self._mail is not None
+
+    @property
+    def is_out_of_step(self) -> bool:
+        """Whether the replies look like those of a server that loses or refuses commands which come together.
+
+        It says 503 to what came in the right order, or 554 5.5.0 (so do Exim and those after Postfix's manner).
+        """
+        in_order = [self._mail]
+        if not self._mail_refused:
+            in_order += self._rcpt
+        if self._has_accepted:
+            in_order.append(self._data)
+        return any(reply is not None and _is_sequence_error(reply) for reply in in_order)
+
+    @property
     def is_content_judged(self) -> bool:
         """Whether the server has said what becomes of the content."""
         return self._content is not None
@@ -173,7 +194,16 @@ class Transaction:
 
         Where the server refused the content itself there is none: what it thinks of it is known.
         """
-        if self._together or not self.is_complete:
+        return self._too_many if self.is_complete else ()
+
+    @property
+    def is_followed_by_itself(self) -> bool:
+        """Whether a next transaction with the same content comes right behind this one, should the server take it."""
+        return bool(self._too_many)
+
+    @property
+    def _too_many(self) -> tuple[str, ...]:
+        if self._together:
             return ()
         return tuple(path for path, reply in zip(self._recipients, self._rcpt, strict=False) if _is_overflow(reply))
 
@@ -187,7 +217,7 @@ class Transaction:
         if not self._has_accepted and first is not None:
             return Judgement(self._verdicts(None), first, "rcpt")
         if self._data is not None and self._data.is_refusal:
-            was_heard_before = any(reply is self._data for reply in self._rcpt)  # a 421
+            was_heard_before = self._data.is_farewell and any(reply is self._data for reply in self._rcpt)
             return Judgement(self._verdicts(self._data), self._data, "rcpt" if was_heard_before else "data")
         return Judgement(self._verdicts(self._content), *self._last)
 
@@ -248,6 +278,12 @@ class Transaction:
             decisive,
             "rcpt",
         )
+
+
+def _is_sequence_error(reply: Reply) -> bool:
+    if reply.code == _BAD_SEQUENCE:
+        return True
+    return reply.code == _TRANSACTION_FAILED and bool(_OUT_OF_SYNC.search(str(reply)))
 
 
 def _is_overflow(reply: Reply) -> bool:
