@@ -64,7 +64,11 @@ class SessionPool:
         try:
             yield session
         finally:
+            rider = session.rider
             self._leave(session)
+        if rider:
+            # Its content goes out before our caller goes on, perhaps to compose: meanwhile the server has work.
+            await asyncio.sleep(0)
 
     def next_passage(self) -> Passage | None:
         """Take who waits longest, to ride on a session that is in use: the pool is full and no session idle."""

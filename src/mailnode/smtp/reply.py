@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailnode.errors import ErrorCode, SessionLost
 
@@ -16,6 +17,9 @@ _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
 # C0, DEL and C1 would move a terminal's cursor, the others turn the direction of what follows.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _SHOWN = 60
+# The replies to a message that goes well; none of them answers a login.
+_COMMON_OCTETS = 80
+_COMMON = frozenset({b"250", b"354"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class ReplyParser:
             raise _bad_reply("this is no reply line", line)
         if self._lines and code != self._code:
             raise _bad_reply(f"the code changes from {self._code.decode()} within a reply", line)
+        if len(line) <= _COMMON_OCTETS and not self._lines and separator == b" " and code in _COMMON:
+            return _common_reply(line)
         self._code = code
         self._octets += len(line)
         self._lines.append(line[4:])
@@ -111,6 +117,12 @@ class ReplyParser:
         self._lines = []
         self._octets = 0
         return reply
+
+
+@lru_cache(maxsize=256)
+def _common_reply(line: bytes) -> Reply:
+    """Read a reply of one line; a server has a few that it says again and again."""
+    return _reply(int(line[:3]), [line[4:]])
 
 
 def _reply(code: int, lines: list[bytes]) -> Reply:
