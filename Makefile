@@ -28,8 +28,10 @@ fmt: $(VENV)/dev  ## format the code
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-bench: $(VENV)/runtime  ## beside the standard library, in one run
-	@$(BIN)/python benchmarks
+bench: $(VENV)/runtime  ## beside Nodemailer and others, in one run (ROUNDS=5)
+	@$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
+	@if command -v npm >/dev/null; then npm ci --prefix benchmarks --silent --ignore-scripts --no-audit --no-fund; fi
+	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
 
 lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
 	$(PIP) install -qq uv

@@ -1,0 +1,113 @@
+"""Who is here: Postfix's tools, Node.js with Nodemailer, aiosmtplib, and the version of each."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+UNPACKED = HERE / ".postfix"
+NODEMAILER = HERE / "node_modules" / "nodemailer" / "package.json"
+
+
+class Tool(NamedTuple):
+    """A program of Postfix's, and what it needs in its environment."""
+
+    path: str
+    environment: Mapping[str, str]
+
+
+@cache
+def postfix_tool(name: str) -> Tool | None:
+    """Find `smtp-sink` or `smtp-source`: installed, or unpacked here; None if neither works."""
+    directories = [
+        *os.environ.get("PATH", "").split(os.pathsep),
+        "/usr/sbin",
+        "/usr/local/sbin",
+        "/usr/libexec/postfix",
+    ]
+    installed = shutil.which(name, path=os.pathsep.join(directories))
+    if installed:
+        return Tool(installed, {})
+    tool = Tool(str(UNPACKED / "usr/sbin" / name), {"LD_LIBRARY_PATH": str(UNPACKED / "usr/lib/postfix")})
+    if not Path(tool.path).exists():
+        _unpack_postfix()
+    return tool if _starts(tool) else None
+
+
+def postfix_version() -> str:
+    """Say which Postfix the tools are of."""
+    tool = postfix_tool("smtp-sink")
+    postconf = tool and Path(tool.path).with_name("postconf")
+    if tool is None or postconf is None or not postconf.exists():
+        return "of unknown version"
+    command = [str(postconf), "-d", "-h", "mail_version"]
+    found = subprocess.run(
+        command, env={**os.environ, **tool.environment}, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return found or "of unknown version"
+
+
+@cache
+def node() -> str | None:
+    """Find Node.js, if Nodemailer is there too."""
+    return shutil.which("node") if NODEMAILER.exists() else None
+
+
+def has(distribution: str) -> bool:
+    """Whether a Python distribution is installed."""
+    return bool(version(distribution))
+
+
+def version(distribution: str) -> str:
+    """Give the version of a Python distribution, "" if it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def versions() -> list[str]:
+    """Name everything that takes part, with its version."""
+    found = [f"Python {platform.python_version()}"]
+    found += [f"{name} {number}" for name in ("mailnode", "uvloop", "aiosmtplib") if (number := version(name))]
+    if path := node():
+        number = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+        found += [f"Node.js {number.removeprefix('v')}", f"Nodemailer {json.loads(NODEMAILER.read_text())['version']}"]
+    if postfix_tool("smtp-sink"):
+        found.append(f"Postfix {postfix_version()}")
+    return found
+
+
+def _unpack_postfix() -> None:
+    """Take the tools out of Debian's package; nothing is installed, and no daemon started."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        return
+    UNPACKED.mkdir(exist_ok=True)
+    # apt fetches as a user of its own, who may not write here, unless told otherwise.
+    fetched = subprocess.run(
+        ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "postfix"],
+        cwd=UNPACKED,
+        check=False,
+        stdout=sys.stderr,
+    )
+    for package in UNPACKED.glob("*.deb") if fetched.returncode == 0 else ():
+        subprocess.run(["dpkg", "-x", package.name, "."], cwd=UNPACKED, check=True)
+
+
+def _starts(tool: Tool) -> bool:
+    """Whether it finds its libraries: without arguments it then tells its usage."""
+    try:
+        shown = subprocess.run(
+            [tool.path], env={**os.environ, **tool.environment}, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return False
+    return "usage" in shown.stderr
