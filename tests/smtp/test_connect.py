@@ -119,3 +119,10 @@ async def test_connecting_that_is_cancelled_closes_its_sockets(silent_port):
 
 def test_an_ipv6_address_is_shown_in_brackets():
     assert at("::1", 25).address == "[::1]:25"
+
+
+async def test_what_is_written_leaves_at_once():
+    async with ScriptedServer() as server:
+        sock = await connect(at("127.0.0.1", server.port))
+        with sock:
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
