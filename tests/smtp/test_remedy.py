@@ -6,7 +6,7 @@ from mailnode.smtp.reply import ReplyParser
 
 def hint(phase, text, host=""):
     octets = "".join(line + "\r\n" for line in text.split("\n")).encode()
-    return explain(ReplyParser().feed(octets)[0], phase, host)
+    return explain(next(ReplyParser().feed(octets)), phase, host)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,13 @@ def test_what_is_no_reply_line_is_a_bad_reply(line):
     assert caught.value.hint
 
 
+def test_the_replies_before_a_bad_one_are_good():
+    replies = ReplyParser().feed(b"250 taken\r\nwhat?\r\n")
+    assert next(replies) == Reply(250, ("taken",))
+    with pytest.raises(SessionLost):
+        next(replies)
+
+
 def test_a_code_that_changes_within_a_reply_is_a_bad_reply():
     with pytest.raises(SessionLost, match="code changes from 250"):
         feed(b"250-one\r\n550 two\r\n")

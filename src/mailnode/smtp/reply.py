@@ -1,6 +1,7 @@
 """What a server says: replies, read from octets that may be split anywhere (RFC 5321 4.2)."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -88,13 +89,16 @@ class ReplyParser:
         """Whether a part of a reply has come, and not its end."""
         return bool(self._rest or self._lines)
 
-    def feed(self, octets: bytes) -> list[Reply]:
-        """Give the replies that these octets complete."""
+    def feed(self, octets: bytes) -> Iterator[Reply]:
+        """Give the replies that these octets complete, one by one: those before a bad one are good."""
         lines = (self._rest + octets).split(b"\n")
         self._rest = lines.pop()
+        for line in lines:
+            reply = self._take(line.removesuffix(b"\r"))
+            if reply is not None:
+                yield reply
         if len(self._rest) > MAX_LINE_OCTETS:
             raise _bad_reply("a reply line has no end", self._rest)
-        return [reply for line in lines if (reply := self._take(line.removesuffix(b"\r"))) is not None]
 
     def _take(self, line: bytes) -> Reply | None:
         if not line:  # Some servers put an empty line after a reply.
