@@ -72,7 +72,7 @@ class Peer(asyncio.Protocol):
     async def _serve(self) -> None:
         try:
             if self.house.implicit_tls:
-                await self._play("tls", Step.HANDSHAKE)
+                await self._secure()
             await self._play("greeting", "220 scripted ESMTP")
             while True:
                 await self._obey((await self._take(_LINE)).decode("utf-8", "replace"))
@@ -118,7 +118,7 @@ class Peer(asyncio.Protocol):
             await self._take_content()
         elif verb == "STARTTLS" and code == b"220":
             await self._flush()
-            await self._play("tls", Step.HANDSHAKE)
+            await self._secure()
         elif verb == "QUIT" and code == b"221":
             await self._flush()
             await self._end(Step.DROP)
@@ -149,8 +149,17 @@ class Peer(asyncio.Protocol):
         if verb == "RCPT":
             return "250 2.1.5 ok" if self._sender else "503 5.5.1 MAIL first"
         replies = {"HELO": "250 scripted", "MAIL": "250 2.1.0 ok", "RSET": "250 2.0.0 ok"}
-        replies |= {"QUIT": "221 2.0.0 bye", "STARTTLS": "220 go on", "NOOP": "250 2.0.0 ok"}
+        replies |= {"QUIT": "221 2.0.0 bye", "STARTTLS": "220 go on", "AUTH": "235 2.7.0 in"}
         return replies.get(verb, "500 5.5.2 what?")
+
+    async def _secure(self) -> None:
+        self.house.note("tls")
+        acts = self.house.script.action("tls", self._mail) or [Step.USUAL]
+        if acts[0] is not Step.USUAL:  # then it goes wrong in mid-handshake, when the client has begun it
+            if not self.transport.is_reading():
+                self.transport.resume_reading()
+            await self._more()
+        await self._act("tls", acts, Step.HANDSHAKE)
 
     async def _play(self, stage: str, usual: Act) -> bytes:
         """Do what the script says, or the usual; gives the code of the first reply."""

@@ -117,6 +117,10 @@ class ScriptedServer:
         for peer in self._open:
             peer.transport.write(reply.encode() + b"\r\n")
 
+    def has_played(self, stage: str) -> bool:
+        """Whether all but the last of the actions of this stage of the script have been used up."""
+        return self._house.script.is_used_up(stage)
+
     async def reached(self, stage: str) -> None:
         """Wait until a session has come to this stage of the script, or to this verb."""
         await self._reached.setdefault(stage, asyncio.Event()).wait()

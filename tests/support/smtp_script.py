@@ -74,3 +74,7 @@ class Script:
                 action: Action = actions.pop(0) if len(actions) > 1 else actions[0]
                 return [action] if isinstance(action, (str, bytes, Step)) else action
         return None
+
+    def is_used_up(self, key: str) -> bool:
+        """Whether the last action is all that is left."""
+        return len(self._actions[key]) == 1
