@@ -6,10 +6,11 @@ import re
 import pytest
 
 from mailnode.errors import ErrorCode, SessionLost, Unsendable
+from mailnode.smtp import session
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.server import Deadlines
 from support.letters import letter
-from support.scripted_smtp import DROP, LOCKSTEP, PIPELINING, RESET, STALL, ScriptedServer
+from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, ScriptedServer
 
 RIDDEN = re.compile(rb"\r\n\.\r\nMAIL FROM:.*\r\nDATA\r\n$", re.DOTALL)
 
@@ -192,3 +193,19 @@ async def test_lanes_take_turns():
         await asyncio.gather(*bulk, client.send(numbered(99), lane="alert"))
     order = [accepted.content.split()[1] for accepted in server.accepted]
     assert order.index(b"99") <= 2
+
+
+async def test_a_server_that_thinks_long_about_a_dot_loses_who_rides_with_it_to_another_session(monkeypatch):
+    monkeypatch.setattr(session, "RIDE_SECONDS", 0.05)
+    script = {"dot": [[HOLD, "250 ok"], "250 ok"]}
+    async with ScriptedServer(script) as server, client_of(server, max_sessions=2) as client:
+        ScriptedServer({"dot": [[HOLD, "250 ok"], "250 ok"]}) as server,
+        client_of(server, max_sessions=2) as client,
+    ):
+        slow, *others = [asyncio.create_task(client.send(numbered(n))) for n in range(6)]
+        outcomes = await asyncio.gather(*others)
+        assert not slow.done()
+        server.release()
+        assert (await slow).accepted
+    assert all(outcome.accepted for outcome in outcomes)
+    assert len(server.accepted) == 6

@@ -10,7 +10,7 @@ from mailnode.delivery.delivery import Attempt, Delivery, Terms
 from mailnode.delivery.outbound import Outbound
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report, refusal, report_of
-from mailnode.errors import ErrorCode, MailnodeError, SessionLost, SmtpError, StoreError
+from mailnode.errors import ErrorCode, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.content import Composed
@@ -25,9 +25,9 @@ NOT_STORED = "outcomeNotStored"
 class Carry:
     """One delivery in the hands of this process, from its claim to its outcome.
 
-    `task` ends with the report. The flow's patience never ends an attempt whose content is being handed over: a mail
-    whose final dot is out may be accepted although nobody listens, and would be sent twice (RFC 1047). When patience
-    runs out in that state, `overdue` is set and the task goes on.
+    `task` ends with the report. The flow's patience never ends an attempt whose final dot is out: the mail may be
+    accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
+    `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
     """
 
     def __init__(self, outbox: Outbox, delivery: Delivery, message: Composed, client: SmtpClient, terms: Terms) -> None:
@@ -40,6 +40,7 @@ class Carry:
         self._terms = terms
         self._deadline = self._loop.time() + terms.seconds
         self._patience: asyncio.Timeout | None = None
+        self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
         self._error: MailnodeError | None = None
         self.overdue: asyncio.Future[None] = self._loop.create_future()
@@ -88,7 +89,7 @@ class Carry:
             attempts=self._delivery.attempts + 1,
             warnings=(*self._delivery.warnings, RESENT_AFTER_UNKNOWN) if again else self._delivery.warnings,
         )
-        self._outcome = self._error = None
+        self._phase, self._outcome, self._error = "connect", None, None
         try:
             self._outcome = await self._send()
             self._delivery = self._delivery.judged(self._outcome.recipients)
@@ -107,11 +108,14 @@ class Carry:
         due = None
 
         async def before_content() -> None:
+            self._phase = "content"
+            await self._outbox.handing_over(self._delivery)
+
+        def before_dot() -> None:
             nonlocal due
             if self._patience:
                 self._patience.reschedule(None)
             due = self._loop.call_at(self._deadline, self._set_overdue)
-            await self._outbox.handing_over(self._delivery)
 
         try:
             async with self._patiently():
@@ -119,6 +123,7 @@ class Carry:
                     Outbound(envelope, self._message),
                     partial_delivery=self._terms.partial_delivery,
                     before_content=before_content,
+                    before_dot=before_dot,
                 )
         finally:
             if due:
@@ -138,6 +143,7 @@ class Carry:
             raise SmtpError(
                 f"not accepted within {self._terms.seconds:g} s{last}",
                 code=ErrorCode.TIMEOUT,
+                phase=self._phase,
                 hint="raise timeoutSeconds, or ask whoever runs the server why it is slow",
                 transient=True,
             ) from None

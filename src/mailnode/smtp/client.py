@@ -1,12 +1,13 @@
 """The engine alone: messages to one server, over a few sessions."""
 
 import asyncio
-from collections.abc import Hashable
+import itertools
+from collections.abc import AsyncIterable, AsyncIterator, Hashable, Iterable
 from dataclasses import fields
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from mailnode.errors import UsageError
+from mailnode.errors import MailnodeError, UsageError
 from mailnode.message.compose import compose
 from mailnode.message.email import Email
 from mailnode.smtp.content import Composed
@@ -17,6 +18,18 @@ from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
 from mailnode.smtp.session import Session, StaleSession
 from mailnode.smtp.transaction import Outcome, PartialDelivery
+
+# For each session one message under way, one that rides with it, one that waits.
+MESSAGES_A_SESSION = 3
+
+
+class Handover(NamedTuple):
+    """How one of many messages went: `number` counts them from 0, and either `outcome` or `error` is given."""
+
+    number: int
+    message: Email | Composed
+    outcome: Outcome | None
+    error: MailnodeError | None
 
 
 class SmtpClient:
@@ -61,6 +74,7 @@ class SmtpClient:
             deadlines=deadlines or Deadlines(),
         )
         self._manners = Manners()
+        self._width = MESSAGES_A_SESSION * max_sessions
         self._pool = SessionPool(self._open_session, self._manners, max_sessions, idle_seconds=idle_seconds)
 
     @classmethod
@@ -99,6 +113,51 @@ class SmtpClient:
                 # the session was an old one, and a fresh one follows, or the pace is slower than before.
                 fresh = True
 
+    async def send_many(
+        self,
+        messages: Iterable[Email | Composed] | AsyncIterable[Email | Composed],
+        *,
+        partial_delivery: PartialDelivery = "allow",
+    ) -> AsyncIterator[Handover]:
+        """Hand many messages over and tell of each how it went, in the order in which they end.
+
+        No more of them are taken from `messages` than keep the sessions busy, and the next one when a handover is taken
+        from here. What a message raises stands in its handover; what `messages` raises comes out here. Whoever leaves
+        before the end gets what is under way finished (`contextlib.aclosing` waits for it); who is cancelled ends it.
+        """
+        lane = object()
+        ended: asyncio.Queue[asyncio.Task[Handover]] = asyncio.Queue()
+        under_way: set[asyncio.Task[Handover]] = set()
+
+        async def one(number: int, message: Email | Composed) -> Handover:
+            try:
+                outcome = await self.send(message, partial_delivery=partial_delivery, lane=lane)
+            except MailnodeError as error:
+                return Handover(number, message, None, error)
+            return Handover(number, message, outcome, None)
+
+        async def next_ended() -> Handover:
+            task = await ended.get()
+            under_way.discard(task)
+            return task.result()
+
+        try:
+            async for number, message in _numbered(messages):
+                task = asyncio.create_task(one(number, message))
+                task.add_done_callback(ended.put_nowait)
+                under_way.add(task)
+                if len(under_way) >= self._width:
+                    yield await next_ended()
+            while under_way:
+                yield await next_ended()
+        except asyncio.CancelledError:
+            for task in under_way:
+                task.cancel()
+            raise
+        finally:
+            if under_way:
+                await asyncio.wait(under_way)
+
     async def aclose(self) -> None:
         """Finish what waits and what is under way, then say QUIT and close every session."""
         await self._pool.aclose()
@@ -115,6 +174,18 @@ class SmtpClient:
 
     async def _open_session(self) -> Session:
         return await Session.open(self.server, self._manners)
+
+
+async def _numbered(
+    messages: Iterable[Email | Composed] | AsyncIterable[Email | Composed],
+) -> AsyncIterator[tuple[int, Email | Composed]]:
+    count = itertools.count()
+    if isinstance(messages, AsyncIterable):
+        async for message in messages:
+            yield next(count), message
+    else:
+        for message in messages:
+            yield next(count), message
 
 
 def send(email: Email, host: str, port: int | None = None, **settings: Any) -> Outcome:

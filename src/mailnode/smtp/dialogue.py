@@ -3,7 +3,7 @@
 import asyncio
 
 from mailnode.errors import Phase, SessionLost
-from mailnode.smtp.command import Command
+from mailnode.smtp.command import Command, ignore
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines
@@ -59,3 +59,14 @@ class Dialogue:
                 await self.stream.drain(self._loop.time() + self.deadlines.block)
         finally:
             self.protocol.receive(self.stream.take())
+
+    def leave(self, *, politely: bool) -> None:
+        """Close the connection; politely where the server has just said no and owes us nothing.
+
+        Its 221 is not worth a wait.
+        """
+        if politely and not self.is_over:
+            self.write(Command("mail", "QUIT", ignore))
+            self.stream.close()
+        else:
+            self.stream.abort()

@@ -15,6 +15,10 @@ BeforeContent = Callable[[], Awaitable[None]]
 BeforeDot = Callable[[], None]
 
 
+class LetOff(Exception):
+    """The message before this one takes its time; its session is no good to ride on."""
+
+
 @dataclass(slots=True, eq=False)
 class Passage:
     """A message that wants to be handed over.

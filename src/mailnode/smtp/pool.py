@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mailnode.errors import LoginFailed, ServerRefused, UsageError
 from mailnode.smtp.manners import Manners
-from mailnode.smtp.passage import Passage
+from mailnode.smtp.passage import LetOff, Passage
 from mailnode.smtp.queue import FairQueue
 from mailnode.smtp.session import Session
 
@@ -87,7 +87,11 @@ class SessionPool:
     async def _board(self, passage: Passage, *, fresh: bool) -> Session:
         is_first = False
         while True:
-            session = await self._turn(passage, is_first=is_first)
+            try:
+                session = await self._turn(passage, is_first=is_first)
+            except LetOff:
+                is_first = True
+                continue
             if session is not None:
                 return session
             try:

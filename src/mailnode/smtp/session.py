@@ -12,11 +12,14 @@ from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.manners import Manners, Pace
 from mailnode.smtp.opening import authenticate, greet
-from mailnode.smtp.passage import Passage
+from mailnode.smtp.passage import LetOff, Passage
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.tally import Tally
 from mailnode.smtp.transaction import Outcome, Transaction
+
+# Some servers look into a mail for minutes before they answer its dot.
+RIDE_SECONDS = 5.0
 
 _UNKNOWN_HINT = "the server may have taken the mail: look for its Message-ID there before sending it again"
 
@@ -76,7 +79,7 @@ class Session:
             connected = monotonic()
             session._auth_mechanism = await authenticate(dialogue, server, session.extensions)
         except BaseException as error:
-            _leave(dialogue, politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
+            dialogue.leave(politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
             raise
         session._connect_ms = (connected - began) * 1000
         session._auth_ms = (monotonic() - connected) * 1000 if session._auth_mechanism else 0.0
@@ -214,7 +217,25 @@ class Session:
         riding = self._take_along(begun, following)
         dialogue.stream.write(b"".join((held, stuffer.dot, *riding)))
         transaction.is_dot_sent = True
-        await dialogue.settle(but=self._dialogue.protocol.pending - 1 if riding else 0)
+        if riding:
+            await self._settle_with_rider()
+        else:
+            await dialogue.settle()
+
+    async def _settle_with_rider(self) -> None:
+        """Wait for the reply to the dot; who rides waits for it no longer than a new session would take."""
+        dialogue = self._dialogue
+        but = dialogue.protocol.pending - 1
+        try:
+            await dialogue.settle(min(RIDE_SECONDS, dialogue.deadlines.content), but=but)
+        except SessionLost as lost:
+            if lost.code != ErrorCode.TIMEOUT:
+                raise
+            rider = self.rider
+            if rider and rider.is_waiting:
+                assert rider.turn
+                rider.turn.set_exception(LetOff())
+            await dialogue.settle(but=but)
 
     def _take_along(self, begun: _Begun, following: Callable[[], Passage | None]) -> tuple[bytes, ...]:
         """Begin who waits, so that its first command group leaves with the dot; nothing when nobody may ride."""
@@ -275,12 +296,3 @@ class Session:
         if begun.pace == "ride" or transaction.is_heard or self._dialogue.protocol.is_amid_reply:
             return self._manners.slow_down(begun.pace)
         return self._messages > 0 and lost.code == ErrorCode.SESSION_LOST
-
-
-def _leave(dialogue: Dialogue, *, politely: bool) -> None:
-    if politely and not dialogue.is_over:
-        # The server has just said no and owes us nothing: its 221 is not worth a wait.
-        dialogue.write(Command("mail", "QUIT", ignore))
-        dialogue.stream.close()
-    else:
-        dialogue.stream.abort()
