@@ -75,7 +75,8 @@ class TestTheMatrix:
             assert server.has_played(key)
         assert_truth(server, letters, fates)
         assert all(map(is_accepted, fates[:number])), "an earlier message was harmed"
-        assert is_accepted(fates[-1]), "a later message was harmed"
+        harmed = sum(not is_accepted(fate) for fate in fates)
+        assert harmed <= (2 if stage == "RSET" else 1), "one fault harms one message"
 
     @pytest.mark.parametrize("end", [DROP, RESET, STALL])
     @pytest.mark.parametrize("number", [0, 2, BATCH - 1])
