@@ -216,6 +216,8 @@ class Peer(asyncio.Protocol):
         octets, self._replies = b"".join(self._replies), []
         size = self.house.split or len(octets) or 1
         for at in range(0, len(octets), size):
+            if self.transport.is_closing():
+                return
             self.transport.write(octets[at : at + size])
             if self.house.split:
                 await asyncio.sleep(0)  # so that the client may read it before the next piece comes
