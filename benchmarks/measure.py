@@ -14,7 +14,7 @@ from benchmarks.process import run
 # What is compiled while it runs needs longer until it is at its best.
 WARM_UP_SECONDS = {"Nodemailer": 1.5}
 WARM_UP = 0.3
-PILOT_MESSAGES = 500
+PILOT_SECONDS = 0.2
 MESSAGE_OCTETS = 3200
 
 MODULES = {"mailnode": "with_mailnode", "aiosmtplib": "with_aiosmtplib", "smtplib": "with_smtplib"}
@@ -72,7 +72,7 @@ def _worker(command: list[str]) -> Taken:
 
 
 def _smtp_source(job: Job) -> Measure | None:
-    """Give smtp-source, which counts messages, not seconds: a pilot tells how many make up the time of the job."""
+    """Give smtp-source, which counts messages, not seconds: a pilot tells how many fill the time of the job."""
     tool = peers.postfix_tool("smtp-source")
     if tool is None:
         return None
@@ -82,7 +82,9 @@ def _smtp_source(job: Job) -> Measure | None:
         ended = run([tool.path, *options.split()], tool.environment)
         return Taken(messages / ended.wall, ended.cpu / messages, ended.wall, ended.peak)
 
-    pilot = send(max(job.sessions, int(PILOT_MESSAGES * job.seconds)))
+    messages = job.sessions
+    while (pilot := send(messages)).wall < PILOT_SECONDS:
+        messages *= 4
     return partial(send, max(job.sessions, int(pilot.rate * job.seconds)))
 
 

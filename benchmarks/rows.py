@@ -1,20 +1,23 @@
 """What is measured: the work, who does it, and the figures to reach."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import cold_start
 from benchmarks.job import Job
-from benchmarks.measure import Measure, Taken, senders
+from benchmarks.measure import Measure, Taken, client, senders
 from benchmarks.servers import far_sink, sink, tls_sink
 
 MEGABYTE = 1024 * 1024
 ATTACHMENT_MEGABYTES = 25
 SMALL_MEGABYTES, LARGE_MEGABYTES = 1, 100
 FAR_MILLISECONDS = 50.0
-FAR_SECONDS = 1.5
+FAR_SECONDS = 2.5
 ALL = ("mailnode", "Nodemailer", "mailnode on asyncio", "aiosmtplib", "smtplib", "smtp-source")
 
 Prepare = Callable[[Path], AbstractContextManager[Mapping[str, Measure]]]
@@ -44,14 +47,32 @@ class Row(NamedTuple):
     figures: tuple[Figure, ...]
 
 
-def rate(taken: Taken) -> float:
-    """Give messages a second."""
+def _mails(taken: Taken) -> float:
     return taken.rate
 
 
-def cpu_microseconds(taken: Taken) -> float:
-    """Give the CPU that a message takes."""
+def _cpu(taken: Taken) -> float:
     return taken.cpu * 1e6
+
+
+def _each(taken: Taken) -> float:
+    return 1e6 / taken.rate
+
+
+def _megabytes(taken: Taken) -> float:
+    return taken.rate * ATTACHMENT_MEGABYTES
+
+
+def _cpu_a_megabyte(taken: Taken) -> float:
+    return taken.cpu * 1e3 / ATTACHMENT_MEGABYTES
+
+
+def _peak(taken: Taken) -> float:
+    return taken.peak / MEGABYTE
+
+
+def _wall(taken: Taken) -> float:
+    return taken.wall
 
 
 def _plain(sessions: int) -> Prepare:
@@ -75,18 +96,83 @@ def _far(_folder: Path) -> Iterator[Mapping[str, Measure]]:
         yield senders(Job(port=port, seconds=FAR_SECONDS), *ALL)
 
 
-def _sending(name: str, work: str, prepare: Prepare, mails: tuple[float, float], cpu: tuple[float, float]) -> Row:
-    return Row(
-        name,
-        prepare,
-        (
-            Figure(work=work, unit="mails/s", pick=rate, reach=mails[0], least=mails[1]),
-            Figure(work=work, unit="us CPU", pick=cpu_microseconds, is_cost=True, reach=cpu[0], least=cpu[1]),
-        ),
-    )
+@contextmanager
+def _attachment(folder: Path) -> Iterator[Mapping[str, Measure]]:
+    with sink() as port:
+        yield senders(Job(port=port, attachment=_file(folder, ATTACHMENT_MEGABYTES)), *ALL[:-1])
 
+
+@contextmanager
+def _memory(folder: Path) -> Iterator[Mapping[str, Measure]]:
+    with sink() as port:
+        job = Job(port=port, at_most=1, seconds=60, warm_up=0)
+        small, large = (replace(job, attachment=_file(folder, size)) for size in (SMALL_MEGABYTES, LARGE_MEGABYTES))
+        names = ("mailnode", "Nodemailer", "smtplib")
+        yield {
+            name: partial(_growth, before, after)
+            for name in names
+            if (before := client(name, small)) and (after := client(name, large))
+        }
+
+
+def _growth(before: Measure, after: Measure) -> Taken:
+    small, large = before(), after()
+    return large._replace(peak=large.peak - small.peak)
+
+
+def _file(folder: Path, megabytes: int) -> str:
+    path = folder / f"{megabytes}.bin"
+    with path.open("wb") as file:
+        # Piece by piece: what this process once had in memory counts for those that it starts.
+        for _ in range(megabytes):
+            file.write(os.urandom(MEGABYTE))
+    return str(path)
+
+
+@contextmanager
+def _compose(_folder: Path) -> Iterator[Mapping[str, Measure]]:
+    yield senders(Job(), "mailnode", "Nodemailer", "smtplib")
+
+
+@contextmanager
+def _cold_start(folder: Path) -> Iterator[Mapping[str, Measure]]:
+    with sink() as port:
+        yield cold_start.scripts(folder, port)
+
+
+@contextmanager
+def _cold_start_with_connection(folder: Path) -> Iterator[Mapping[str, Measure]]:
+    with sink() as port:
+        yield cold_start.with_connection(folder, port)
+
+
+ONE = Figure(work="1 session", unit="mails/s", pick=_mails, reach=6, least=4)
+TEN = replace(ONE, work="10 sessions", reach=5, least=3.5)
+CPU = Figure(work="1 session", unit="us CPU a mail", pick=_cpu, is_cost=True, reach=5, least=4)
+TLS = replace(ONE, work="10 sessions, TLS", reach=4, least=3)
+FAR = replace(ONE, work="1 session, 50 ms round trip", reach=1.9, least=1.9)
+FILE = Figure(work="25 MB attachment", unit="MB/s", pick=_megabytes, reach=1.4, least=1.2)
+FILE_CPU = replace(CPU, work=FILE.work, unit="ms CPU a MB", pick=_cpu_a_megabyte, reach=3, least=2)
+GROWTH = Figure(work="peak memory, 1 to 100 MB", unit="MB more", pick=_peak, beside="", reach=16, least=32)
+COMPOSE = Figure(work="compose alone", unit="us a mail", pick=_each, beside="", reach=60, least=100)
+START = Figure(work="cold start to accepted", unit="s", pick=_wall, beside="", reach=0.25, least=0.25)
 
 ROWS = (
-    _sending("one-session", "1 session", _plain(1), (6, 4), (5, 4)),
-    _sending("ten-sessions", "10 sessions", _plain(10), (5, 3.5), (5, 4)),
+    Row("one-session", _plain(1), (ONE, CPU)),
+    Row(
+        "ten-sessions",
+        _plain(10),
+        (TEN, replace(CPU, work=TEN.work), replace(TEN, beside="smtp-source", reach=0.45, least=0.45)),
+    ),
+    Row("tls", _tls, (TLS, replace(CPU, work=TLS.work, reach=4, least=3))),
+    Row("far", _far, (FAR,)),
+    Row("attachment", _attachment, (FILE, FILE_CPU)),
+    Row("memory", _memory, (GROWTH,)),
+    Row("compose", _compose, (COMPOSE, replace(COMPOSE, is_cost=True, beside="smtplib", reach=20, least=20))),
+    Row("cold-start", _cold_start, (START,)),
+    Row(
+        "cold-start-connection",
+        _cold_start_with_connection,
+        (replace(START, work="the same with a stored connection", reach=0.5, least=0.5),),
+    ),
 )
