@@ -9,7 +9,7 @@ from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 from support.letters import letter
 from support.post import AT_ONCE, office
-from support.scripted_smtp import DROP, STALL, ScriptedServer
+from support.scripted_smtp import DROP, PAUSE, STALL, ScriptedServer
 
 HOLD = replace(AT_ONCE, on_unknown="hold")
 
@@ -119,6 +119,18 @@ class TestTheWait:
         assert delivered.report["status"] == "failed"
         assert delivered.report["error"]
         assert delivered.report["error"]["code"] == "timeout"
+
+    async def test_in_mid_content_it_ends_the_attempt_too_and_nothing_is_accepted(self, tmp_path):
+        large = letter(content=(b"x" * 70 + b"\r\n") * 200_000)
+        async with ScriptedServer({"content": PAUSE}) as server, office(tmp_path) as desk:
+            delivered = await desk.deliver(server.port, large, terms=Terms(seconds=0.3))
+            (row,) = await desk.rows(deliveries)
+        assert delivered.later is None
+        assert delivered.report["status"] == row.state == "failed"
+        error = delivered.report["error"]
+        assert error
+        assert (error["code"], error["phase"], error["transient"]) == ("timeout", "content", True)
+        assert not server.accepted
 
     async def test_after_the_dot_the_flow_goes_on_and_the_truth_follows(self, tmp_path):
         async with ScriptedServer({"dot": ""}) as server, office(tmp_path) as desk:

@@ -199,9 +199,6 @@ async def test_a_server_that_thinks_long_about_a_dot_loses_who_rides_with_it_to_
     monkeypatch.setattr(session, "RIDE_SECONDS", 0.05)
     script = {"dot": [[HOLD, "250 ok"], "250 ok"]}
     async with ScriptedServer(script) as server, client_of(server, max_sessions=2) as client:
-        ScriptedServer({"dot": [[HOLD, "250 ok"], "250 ok"]}) as server,
-        client_of(server, max_sessions=2) as client,
-    ):
         slow, *others = [asyncio.create_task(client.send(numbered(n))) for n in range(6)]
         outcomes = await asyncio.gather(*others)
         assert not slow.done()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from mailnode.message.envelope import Envelope
 
+_BLOCK_OCTETS = 128 * 1024
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 
 
@@ -22,6 +23,16 @@ class Composed(Protocol):
     @property
     def size(self) -> int: ...
     def blocks(self) -> Iterator[bytes]: ...
+
+
+def in_blocks(message: Composed) -> Iterator[bytes]:
+    """Give the octets of a message in blocks of 128 KiB at most: its dot never waits far behind them."""
+    for block in message.blocks():
+        if len(block) <= _BLOCK_OCTETS:
+            yield block
+        else:
+            for at in range(0, len(block), _BLOCK_OCTETS):
+                yield block[at : at + _BLOCK_OCTETS]
 
 
 class DotStuffer:

@@ -7,7 +7,7 @@ from time import monotonic
 
 from mailnode.errors import ErrorCode, MailnodeError, SessionLost, SmtpError
 from mailnode.smtp.command import Command, ignore
-from mailnode.smtp.content import DotStuffer
+from mailnode.smtp.content import DotStuffer, in_blocks
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.manners import Manners, Pace
@@ -204,7 +204,7 @@ class Session:
         dialogue.protocol.expect("content", transaction.hear_content)
         stuffer = DotStuffer()
         held = b""  # the last block leaves together with the dot: a small message in one write
-        for block in passage.message.blocks():
+        for block in in_blocks(passage.message):
             if held:
                 await dialogue.push(held)
                 if transaction.is_content_judged:
