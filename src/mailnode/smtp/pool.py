@@ -128,7 +128,7 @@ class SessionPool:
         try:
             return await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given in the very tick of the cancellation
+            if not turn.cancelled() and turn.exception() is None:  # it came in the very tick of the cancellation
                 session = turn.result()
                 if session is None:
                     self._give_slot()
