@@ -26,6 +26,7 @@ class House:
     implicit_tls: bool
     note: Callable[[str], None]
     accepted: list[Accepted] = field(default_factory=list)
+    holding: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -192,6 +193,7 @@ class Peer(asyncio.Protocol):
             return
         await self._flush()
         if step is Step.HOLD:
+            self.house.holding.set()
             await self.house.released.wait()
         elif step is Step.HANDSHAKE:
             await self._start_tls()

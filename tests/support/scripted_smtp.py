@@ -102,6 +102,10 @@ class ScriptedServer:
     def _open(self) -> list[Peer]:
         return [peer for peer in self._peers if not peer.is_lost]
 
+    async def holding(self) -> None:
+        """Wait until a session holds."""
+        await self._house.holding.wait()
+
     def release(self) -> None:
         """Let every session that holds go on, now and later."""
         self._house.released.set()
