@@ -32,12 +32,12 @@ class Taken(NamedTuple):
 Measure = Callable[[], Taken]
 
 
-def in_turn(clients: Mapping[str, Measure], rounds: int) -> dict[str, list[Taken]]:
+def in_turn(row: str, clients: Mapping[str, Measure], rounds: int) -> dict[str, list[Taken]]:
     """Measure A B C, A B C, ..., so that a slow minute of the machine is everybody's."""
     taken: dict[str, list[Taken]] = {name: [] for name in clients}
     for number in range(rounds):
         for name, measure in clients.items():
-            _say(f"round {number + 1} of {rounds}: {name}")
+            _say(f"{row}, round {number + 1} of {rounds}: {name}")
             taken[name].append(measure())
     _say("")
     return taken

@@ -86,6 +86,18 @@ def versions() -> list[str]:
     return found
 
 
+def missing() -> list[str]:
+    """Name who is not here, and what brings them."""
+    told = []
+    if node() is None:
+        told.append("Nodemailer is not here: install Node.js 20 or newer, with npm.")
+    if not has("aiosmtplib"):
+        told.append("aiosmtplib is not here: `make bench` installs it.")
+    if postfix_tool("smtp-source") is None:
+        told.append("smtp-source is not here: install Postfix (Debian's package holds it).")
+    return told
+
+
 def _unpack_postfix() -> None:
     """Take the tools out of Debian's package; nothing is installed, and no daemon started."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):

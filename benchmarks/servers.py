@@ -12,11 +12,13 @@ from benchmarks.process import free_port, serving
 BACKLOG = 1000
 
 
-def sink_command(port: int) -> list[str]:
-    """Give the command line of smtp-sink; as root it wants to become somebody else."""
-    tool = postfix_tool("smtp-sink")
-    path = tool.path if tool else "smtp-sink"
-    return [path, *(("-u", "nobody") if os.geteuid() == 0 else ()), f"127.0.0.1:{port}", str(BACKLOG)]
+def sink_command(port: object) -> list[str]:
+    """Give the command line of smtp-sink, or of what stands in for it."""
+    if postfix_tool("smtp-sink") is None:
+        return ["python", "-m", "benchmarks.plain_sink", str(port)]
+    # As root it wants to become somebody else.
+    user = ("-u", "nobody") if os.geteuid() == 0 else ()
+    return ["smtp-sink", *user, f"127.0.0.1:{port}", str(BACKLOG)]
 
 
 @contextmanager
@@ -24,12 +26,8 @@ def sink() -> Iterator[int]:
     """Run a server that takes all mail and forgets it."""
     port = free_port()
     tool = postfix_tool("smtp-sink")
-    if tool is None:
-        command = [sys.executable, "-m", "benchmarks.plain_sink", str(port)]
-        with serving(command, port):
-            yield port
-        return
-    with serving(sink_command(port), port, tool.environment):
+    path, environment = tool or (sys.executable, {})
+    with serving([path, *sink_command(port)[1:]], port, environment):
         yield port
 
 

@@ -6,32 +6,39 @@ from statistics import median
 from benchmarks.measure import Taken
 from benchmarks.rows import Figure
 
-COLUMNS = ("mailnode", "mailnode on asyncio", "Nodemailer", "aiosmtplib", "smtplib", "smtp-source")
-HEAD = ("work", "", *COLUMNS, "mailnode beside", "", "reach", "at the least", "verdict")
+# The clients, and what stands above their columns.
+COLUMNS = {
+    "mailnode": "mailnode",
+    "mailnode on asyncio": "on asyncio",
+    "Nodemailer": "Nodemailer",
+    "aiosmtplib": "aiosmtplib",
+    "smtplib": "standard library",
+    "smtp-source": "smtp-source",
+}
+HEAD = ("work", *COLUMNS.values(), "mailnode is", "reach", "at the least", "verdict")
 SIGNIFICANT = 100
 
 
 def line(figure: Figure, taken: Mapping[str, Sequence[Taken]]) -> tuple[str, ...]:
     """Tell one figure."""
-    cells = [_shown(median(figure.pick(one) for one in taken[name])) if name in taken else "" for name in COLUMNS]
+    medians = {name: median(figure.pick(one) for one in rounds) for name, rounds in taken.items()}
+    cells = [_shown(medians[name]) if name in medians else "" for name in COLUMNS]
+    bounds = [_bound(figure, bound) for bound in (figure.reach, figure.least)]
     if not figure.beside:
-        bounds = [f"<= {bound:g}" for bound in (figure.reach, figure.least)]
-        ours = median(figure.pick(one) for one in taken["mailnode"])
-        return figure.work, figure.unit, *cells, "", "", *bounds, _verdict(-ours, -figure.reach, -figure.least)
-    reach, least = (_times(figure, bound) for bound in (figure.reach, figure.least))
-    if figure.beside not in taken:
-        return figure.work, figure.unit, *cells, figure.beside, "not here", reach, least, ""
-    better = median(
-        _better(figure, mine, theirs) for mine, theirs in zip(taken["mailnode"], taken[figure.beside], strict=True)
-    )
-    verdict = _verdict(better, figure.reach, figure.least)
-    return figure.work, figure.unit, *cells, figure.beside, _times(figure, better), reach, least, verdict
+        value, shown = -medians["mailnode"], f"{_shown(medians['mailnode'])} {figure.unit}"
+        verdict = _verdict(value, *(bound and -bound for bound in (figure.reach, figure.least)))
+    elif figure.beside in taken:
+        pairs = zip(taken["mailnode"], taken[figure.beside], strict=True)
+        value = median(_better(figure, mine, theirs) for mine, theirs in pairs)
+        shown, verdict = f"{_times(figure, value)} {figure.beside}", _verdict(value, figure.reach, figure.least)
+    else:
+        shown, verdict = f"{figure.beside} is not here", ""
+    return f"{figure.work}, {figure.unit}", *cells, shown, *bounds, verdict
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
     """Lay the lines out as a table that reads well in plain text too."""
-    rows = [HEAD, *lines]
-    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(HEAD))]
+    widths = [max(len(cell) for cell in column) for column in zip(HEAD, *lines, strict=True)]
     rule = ["-" * width for width in widths]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
@@ -40,19 +47,29 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _better(figure: Figure, mine: Taken, theirs: Taken) -> float:
+    """Say how many times better ours is."""
     ours, other = figure.pick(mine), figure.pick(theirs)
     return other / ours if figure.is_cost else ours / other
 
 
 def _times(figure: Figure, better: float) -> str:
-    digits = f"{better:.2f}".rstrip("0").rstrip(".") if better < 1 else f"{better:.1f}".removesuffix(".0")
-    return f"1/{digits}" if figure.is_cost else f"{digits}x"
+    times = f"{better:.1f}" if better >= 1 else f"{better:.2f}"
+    times = times.rstrip("0").rstrip(".")
+    return f"1/{times}" if figure.is_cost else f"{times}x"
 
 
-def _verdict(value: float, reach: float, least: float) -> str:
+def _bound(figure: Figure, bound: float | None) -> str:
+    if bound is None:
+        return ""
+    return _times(figure, bound) if figure.beside else f"{bound:g}"
+
+
+def _verdict(value: float, reach: float | None, least: float | None) -> str:
+    if reach is None:
+        return ""
     if value >= reach:
         return "reached"
-    return "enough" if value >= least else "missed"
+    return "enough" if least is not None and value >= least else "missed"
 
 
 def _shown(value: float) -> str:

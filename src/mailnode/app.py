@@ -117,7 +117,7 @@ class Mailnode:
         document = load_flow(Path(flow))
         for prepared in prepare(document, self._registry):
             if isinstance(prepared.node, SendSmtpEmail) and node_id in {None, prepared.source.id}:
-                call = Call("preview", prepared.source.id, input or {}, context or {})
+                call = Call(document.name, "preview", prepared.source.id, input or {}, context or {})
                 try:
                     return await prepared.node.compose(call)
                 except MailnodeError as error:

@@ -1,9 +1,12 @@
 """Batches in which single commands are refused, and servers that can't do what they offer."""
 
+import asyncio
+
 import pytest
 
 from mailnode.smtp.transaction import Outcome
 from support.fates import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
+from support.letters import Letter
 from support.scripted_smtp import DROP, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
 BATCH = 5
@@ -68,6 +71,31 @@ class TestRefusals:
         assert fates[1].outcome.accepted == ("r0.m1@y.example",)
         assert [is_accepted(fate) for fate in fates] == [True, False, True, True, True]
         assert len(server.visits) == 2
+
+
+class TestAMessageThatIsNone:
+    @pytest.mark.parametrize("number", [0, 1, 3, BATCH - 1])
+    @pytest.mark.parametrize("what", ["size", "blocks"])
+    async def test_what_it_raises_is_its_own(self, what, number):
+        class Broken(Letter):
+            @property
+            def size(self):
+                return self.read("size") or super().size
+
+            def blocks(self):
+                return self.read("blocks") or super().blocks()
+
+            def read(self, this):
+                if this == what:
+                    raise RuntimeError("disk gone")
+
+        letters = numbered(range(BATCH))
+        letters[number] = Broken(letters[number].envelope, letters[number].content)
+        async with asyncio.timeout(10), ScriptedServer() as server, client_of(server) as client:
+            ends = await asyncio.gather(*map(client.send, letters), return_exceptions=True)
+        assert isinstance(ends.pop(number), RuntimeError)
+        assert all(map(is_accepted, ends))
+        assert len(server.accepted) == BATCH - 1
 
 
 class TestServersThatPromiseTooMuch:

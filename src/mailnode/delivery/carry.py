@@ -124,6 +124,7 @@ class Carry:
                     partial_delivery=self._terms.partial_delivery,
                     before_content=before_content,
                     before_dot=before_dot,
+                    lane=self._terms.lane,
                 )
         finally:
             if due:

@@ -21,7 +21,8 @@ class Terms:
     """How hard a delivery is tried, and what it may do when in doubt.
 
     `seconds` is how long the flow waits; `tries` counts sessions begun, the first one too; waits between them grow from
-    `first_wait` by `growth` and are jittered.
+    `first_wait` by `growth` and are jittered. While more deliveries wait than the sessions bear, those of one `lane`
+    stand in line, and lanes take turns.
     """
 
     partial_delivery: Literal["allow", "refuse"] = "allow"
@@ -30,6 +31,7 @@ class Terms:
     tries: int = 3
     first_wait: float = 1.0
     growth: float = 4.0
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)

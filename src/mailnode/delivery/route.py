@@ -1,10 +1,12 @@
 """The way to a server: where settings and a connection together say that a mail goes, and as whom."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from mailnode.connections.connection import Connection
 from mailnode.connections.service import Service
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.manners import Manners
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import ServerSettings, TlsOption, tls_and_port
 
@@ -61,18 +63,20 @@ def route(target: Service | OtherServer, connection: Connection | None, *, ehlo_
 class Clients:
     """One SMTP client for each route, so that sessions are used again.
 
-    A route holds the login itself: an edited connection is another route, whose sessions log in anew.
+    A route holds the login itself: an edited connection is another route, whose sessions log in anew. What a host has
+    taught one of them all of them know.
     """
 
     def __init__(self) -> None:
         """Begin without any."""
         self._clients: dict[Route, SmtpClient] = {}
+        self._manners: defaultdict[str, Manners] = defaultdict(Manners)
 
     def of(self, route: Route) -> SmtpClient:
         """Give the client of a route, making it at the first call."""
         client = self._clients.get(route)
         if client is None:
-            client = self._clients[route] = SmtpClient.to(route.server)
+            client = self._clients[route] = SmtpClient.to(route.server, manners=self._manners[route.server.address])
         return client
 
     async def close(self) -> None:

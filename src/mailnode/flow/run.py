@@ -136,7 +136,7 @@ async def run_nodes(nodes: list[Prepared], run: Run) -> None:
 
 async def _reach(prepared: Prepared, run: Run) -> Step | None:
     source = prepared.source
-    call = Call(run.id, source.id, run.state.input, run.state.context)
+    call = Call(run.flow, run.id, source.id, run.state.input, run.state.context)
     try:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None

@@ -111,6 +111,7 @@ class SendSmtpEmail:
             partial_delivery=self._settings.partial_delivery,
             on_unknown=self._settings.on_unknown,
             seconds=self._settings.timeout_seconds,
+            lane=call.flow,
         )
         return await self._post.courier.deliver(draft, made.route, terms)
 

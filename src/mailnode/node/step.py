@@ -14,6 +14,7 @@ Place = Literal["input", "context"]
 class Call:
     """A flow has reached a node; `input` and `context` are to be read, a step says what to write."""
 
+    flow: str
     run_id: str
     node_id: str
     input: Mapping[str, Any]

@@ -40,7 +40,7 @@ class SmtpClient:
     replaces the system's certificates. A password goes over TLS only, or to this very machine, unless
     `allow_plaintext_auth`. What can't be a setting raises SettingsError.
 
-    One client belongs to one event loop:
+    `manners` is what earlier clients have learned about the host. One client belongs to one event loop:
 
         async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
             outcome = await client.send(Email(from_="jane@example.org", to="joe@example.com", text="Hi"))
@@ -59,6 +59,7 @@ class SmtpClient:
         max_sessions: int = 5,
         idle_seconds: float = IDLE_SECONDS,
         deadlines: Deadlines | None = None,
+        manners: Manners | None = None,
     ) -> None:
         if max_sessions < 1:
             raise UsageError(f"max_sessions can't be {max_sessions}", hint="give 1 or more")
@@ -73,14 +74,14 @@ class SmtpClient:
             allow_plaintext_auth=allow_plaintext_auth,
             deadlines=deadlines or Deadlines(),
         )
-        self._manners = Manners()
+        self._manners = manners or Manners()
         self._width = MESSAGES_A_SESSION * max_sessions
         self._pool = SessionPool(self._open_session, self._manners, max_sessions, idle_seconds=idle_seconds)
 
     @classmethod
-    def to(cls, server: ServerSettings) -> Self:
+    def to(cls, server: ServerSettings, *, manners: Manners | None = None) -> Self:
         """Make a client of settings that are whole already."""
-        return cls(**{one.name: getattr(server, one.name) for one in fields(server)})
+        return cls(manners=manners, **{one.name: getattr(server, one.name) for one in fields(server)})
 
     async def send(
         self,

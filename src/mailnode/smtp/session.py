@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 
-from mailnode.errors import ErrorCode, MailnodeError, SessionLost, SmtpError
+from mailnode.errors import ErrorCode, SessionLost, SmtpError
 from mailnode.smtp.command import Command, ignore
 from mailnode.smtp.content import DotStuffer, in_blocks
 from mailnode.smtp.dialogue import Dialogue
@@ -248,7 +248,7 @@ class Session:
             try:
                 riding = self._begin(passage, passage.message.envelope.forward_paths, rides=True)
                 octets = self._dialogue.protocol.send(*next(riding.groups))
-            except MailnodeError as error:
+            except Exception as error:  # noqa: BLE001 -- it is that message's own, and raised where its turn is awaited
                 assert passage.turn
                 passage.turn.set_exception(error)
                 continue
