@@ -28,9 +28,7 @@ fmt: $(VENV)/dev  ## format the code
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-bench: $(VENV)/runtime  ## beside Nodemailer and others, in one run (ROUNDS=5)
-	@$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
-	@if command -v npm >/dev/null; then npm ci --prefix benchmarks --silent --ignore-scripts --no-audit --no-fund; fi
+bench: $(VENV)/bench benchmarks/node_modules/nodemailer  ## beside Nodemailer and others, in one run (ROUNDS=5)
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
 
 lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
@@ -54,6 +52,14 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(VENV)/made
 	$(PIP) install -qq --require-hashes -r requirements-dev.lock
 	$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/runtime
+
+$(VENV)/bench: benchmarks/requirements.lock $(VENV)/runtime
+	$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+# Without npm the benchmark says what it lacks.
+benchmarks/node_modules/nodemailer: benchmarks/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix benchmarks --silent --ignore-scripts --no-audit --no-fund && touch $@; fi
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
