@@ -1,10 +1,10 @@
 """`mailnode inbox`: an SMTP server that catches whatever is sent to it, and what it has caught."""
 
-import asyncio
 import itertools
 
 import click
 
+from mailnode.cli.loop import run_long
 from mailnode.cli.output import say, show_json, show_table
 from mailnode.environment import Environment
 from mailnode.inbox.folder import InboxFolder
@@ -17,7 +17,7 @@ from mailnode.inbox.server import Inbox
 def command(context: click.Context, port: int) -> None:
     """Catch mail on a loopback port until Ctrl-C; list, show and clear tell what was caught."""
     if context.invoked_subcommand is None:
-        asyncio.run(_serve(port))
+        run_long(_serve(port))
 
 
 @command.command("list")
