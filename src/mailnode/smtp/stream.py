@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import select
+import socket
 import ssl
 from typing import cast
 
@@ -33,7 +34,11 @@ class Stream(asyncio.Protocol):
     @classmethod
     async def open(cls, server: ServerSettings) -> "Stream":
         """Connect, in clear text; `start_tls` makes it private."""
-        sock = await connect(server)
+        return await cls.over(await connect(server))
+
+    @classmethod
+    async def over(cls, sock: socket.socket) -> "Stream":
+        """Take a connected socket, and own it."""
         try:
             _, stream = await asyncio.get_running_loop().create_connection(cls, sock=sock)
         except BaseException:
