@@ -16,7 +16,7 @@ class Tally:
         self._auth_mechanism = auth_mechanism
         self._began = monotonic()
         self._decisive: Judgement | None = None
-        self._recipients: dict[str, RecipientOutcome] = {}
+        self._recipients: tuple[RecipientOutcome, ...] = ()
         self.connect_ms = 0.0
         self.auth_ms = 0.0
         self.envelope_ms = 0.0
@@ -32,7 +32,11 @@ class Tally:
 
     def add(self, judgement: Judgement) -> None:
         """Let a later transaction have the last word on its recipients."""
-        self._recipients.update((verdict.address, verdict) for verdict in judgement.recipients)
+        if self._recipients:
+            later = {verdict.address: verdict for verdict in judgement.recipients}
+            self._recipients = tuple(later.get(verdict.address, verdict) for verdict in self._recipients)
+        else:
+            self._recipients = judgement.recipients
         if self._decisive is None or self._decisive.reply is None:
             self._decisive = judgement
 
@@ -45,7 +49,7 @@ class Tally:
             message.message_id,
             message.envelope,
             message.size,
-            tuple(self._recipients[path] for path in message.envelope.forward_paths),
+            self._recipients,
             self._decisive.reply,
             self._decisive.phase,
             self._host,

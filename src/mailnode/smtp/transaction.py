@@ -100,6 +100,7 @@ class Transaction:
         self._rcpt_lines = [rcpt(path) for path in recipients]
         self._mail: Reply | None = None
         self._rcpt: list[Reply] = []
+        self._accepted = 0
         self._data: Reply | None = None
         self._content: Reply | None = None
         self.is_dot_sent = False
@@ -152,7 +153,7 @@ class Transaction:
         in_order = [self._mail]
         if not self._mail_refused:
             in_order += self._rcpt
-        if self._has_accepted:
+        if self._accepted:
             in_order.append(self._data)
         return any(reply is not None and _is_sequence_error(reply) for reply in in_order)
 
@@ -169,12 +170,12 @@ class Transaction:
     @property
     def must_send_lone_dot(self) -> bool:
         """354 was said though nobody is accepted (RFC 2920 3.1)."""
-        return self._is_begun and not self._has_accepted
+        return self._is_begun and not self._accepted
 
     @property
     def must_be_dropped(self) -> bool:
         """354 was said to the recipients of a refused sender: content is not wanted, and a dot would be content."""
-        return self._is_begun and self._has_accepted and not self._is_wanted
+        return self._is_begun and self._accepted > 0 and not self._is_wanted
 
     @property
     def is_complete(self) -> bool:
@@ -186,7 +187,7 @@ class Transaction:
         """Whether the replies so far settle every recipient, so that a lost session changes nothing."""
         if self._mail_refused or self._content is not None or (self._data is not None and self._data.is_refusal):
             return True
-        return len(self._rcpt) == len(self._recipients) and not self._has_accepted
+        return len(self._rcpt) == len(self._recipients) and not self._accepted
 
     @property
     def overflow(self) -> tuple[str, ...]:
@@ -203,7 +204,7 @@ class Transaction:
 
     @property
     def _too_many(self) -> tuple[str, ...]:
-        if self._together:
+        if self._together or self._accepted == len(self._recipients):
             return ()
         return tuple(path for path, reply in zip(self._recipients, self._rcpt, strict=False) if _is_overflow(reply))
 
@@ -214,7 +215,7 @@ class Transaction:
         first = next((reply for reply in self._rcpt if reply.is_refusal), None)
         if self._together and first is not None:
             return self._refuse_together(first)
-        if not self._has_accepted and first is not None:
+        if not self._accepted and first is not None:
             return Judgement(self._verdicts(None), first, "rcpt")
         if self._data is not None and self._data.is_refusal:
             was_heard_before = self._data.is_farewell and any(reply is self._data for reply in self._rcpt)
@@ -232,18 +233,14 @@ class Transaction:
         return self._mail is not None and self._mail.is_refusal
 
     @property
-    def _has_accepted(self) -> bool:
-        return any(reply.is_positive for reply in self._rcpt)
-
-    @property
     def _is_begun(self) -> bool:
         return self._data is not None and self._data.is_intermediate
 
     @property
     def _is_wanted(self) -> bool:
-        if self._mail_refused or not self._has_accepted:
+        if self._mail_refused or not self._accepted:
             return False
-        return not self._together or all(reply.is_positive for reply in self._rcpt)
+        return not self._together or self._accepted == len(self._recipients)
 
     def _hear_mail(self, reply: Reply) -> None:
         if reply.is_intermediate:
@@ -254,6 +251,7 @@ class Transaction:
         if reply.is_intermediate:
             raise _out_of_order(reply)
         self._rcpt.append(reply)
+        self._accepted += reply.is_positive
 
     def _hear_data(self, reply: Reply) -> None:
         if reply.is_positive:
