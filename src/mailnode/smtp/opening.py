@@ -2,16 +2,18 @@
 
 import re
 import socket
+import ssl
 
 from mailnode.errors import ErrorCode, LoginFailed, Phase, ServerRefused, SessionLost, TlsFailed
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
+from mailnode.smtp.probe import speaks_tls
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.sasl import MECHANISMS, Exchange, choose
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
-from mailnode.smtp.tls import plain_on_tls_port, speaks_tls, start_tls
+from mailnode.smtp.tls import plain_on_tls_port, start_tls
 
 # The mechanism is not for us (RFC 4954 6); any other refusal is about the credentials and final.
 _MECHANISM_UNSUPPORTED = frozenset({504, 534})
@@ -23,14 +25,70 @@ async def greet(dialogue: Dialogue, server: ServerSettings) -> Extensions:
     """Come as far as EHLO in the TLS mode that is set, and tell what the server offers."""
     if server.tls_option == "tls":
         await start_tls(dialogue.stream, server)
-    greeting = await _greeting(dialogue, server)
-    if not greeting.is_positive:
-        raise _refused(greeting, "greeting", server)
-    extensions = await _ehlo(dialogue, server)
+    await hear_greeting(dialogue, server)
+    extensions = await say_ehlo(dialogue, server)
     if server.tls_option != "starttls":
         return extensions
-    await _starttls(dialogue, server, extensions)
-    return await _ehlo(dialogue, server)
+    await say_starttls(dialogue, server, extensions)
+    return await say_ehlo(dialogue, server)
+
+
+async def hear_greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
+    """Wait for the server's first words; TlsFailed where a port of TLS keeps silent because we speak in clear text."""
+    heard: list[Reply] = []
+    dialogue.protocol.expect("greeting", heard.append)
+    try:
+        await dialogue.settle(server.deadlines.silence)
+    except SessionLost as lost:
+        # A port that wants TLS at once waits for our hello, or takes what we are for a broken one.
+        if server.tls_option != "tls" and await speaks_tls(server):
+            raise plain_on_tls_port(server) from None
+        if lost.code != ErrorCode.TIMEOUT:
+            raise
+        await dialogue.settle()
+    greeting = heard[0]
+    if not greeting.is_positive:
+        raise _refused(greeting, "greeting", server)
+    return greeting
+
+
+async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
+    """Introduce ourselves and learn what the server offers."""
+    name = ehlo_name(server, dialogue.stream)
+    reply = await dialogue.ask("ehlo", f"EHLO {name}")
+    if reply.is_positive:
+        return Extensions.parse(reply.lines)
+    # HELO brings no extensions: it will do only where neither TLS nor a login is wanted of them.
+    if reply.is_permanent and server.tls_option != "starttls" and server.login is None:
+        reply = await dialogue.ask("ehlo", f"HELO {name}")
+        if reply.is_positive:
+            return Extensions()
+    raise _refused(reply, "ehlo", server)
+
+
+async def say_starttls(
+    dialogue: Dialogue, server: ServerSettings, extensions: Extensions, context: ssl.SSLContext | None = None
+) -> None:
+    """Turn the session private, or raise TlsFailed; `context` as of `start_tls`."""
+    if not extensions.starttls:
+        raise TlsFailed(
+            f"{server.address} does not offer STARTTLS",
+            code=ErrorCode.STARTTLS_NOT_OFFERED,
+            hint="set tlsOption to tls if the port speaks TLS at once, or to none if the server has no TLS at all",
+        )
+    reply = await dialogue.ask("tls", "STARTTLS")
+    if not reply.is_positive:
+        raise TlsFailed(
+            f"{server.address} refused STARTTLS: {reply}",
+            hint="try again later, or ask whoever runs the server",
+            transient=reply.is_transient,
+            reply_code=reply.code,
+            enhanced_status_code=reply.enhanced_status_code,
+            reply_text=reply.text,
+        )
+    # Whoever sits between could have put replies behind this one, to be taken for the server's own (RFC 3207 6).
+    dialogue.protocol.drop_received()
+    await start_tls(dialogue.stream, server, context)
 
 
 async def authenticate(dialogue: Dialogue, server: ServerSettings, extensions: Extensions) -> str:
@@ -64,56 +122,6 @@ def ehlo_name(server: ServerSettings, stream: Stream) -> str:
         return name
     address = stream.local_address
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"  # noqa: PLR2004 -- IP version 6
-
-
-async def _greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
-    heard: list[Reply] = []
-    dialogue.protocol.expect("greeting", heard.append)
-    try:
-        await dialogue.settle(server.deadlines.silence)
-    except SessionLost as lost:
-        # A port that wants TLS at once waits for our hello, or takes what we are for a broken one.
-        if server.tls_option != "tls" and await speaks_tls(server):
-            raise plain_on_tls_port(server) from None
-        if lost.code != ErrorCode.TIMEOUT:
-            raise
-        await dialogue.settle()
-    return heard[0]
-
-
-async def _ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
-    name = ehlo_name(server, dialogue.stream)
-    reply = await dialogue.ask("ehlo", f"EHLO {name}")
-    if reply.is_positive:
-        return Extensions.parse(reply.lines)
-    # HELO brings no extensions: it will do only where neither TLS nor a login is wanted of them.
-    if reply.is_permanent and server.tls_option != "starttls" and server.login is None:
-        reply = await dialogue.ask("ehlo", f"HELO {name}")
-        if reply.is_positive:
-            return Extensions()
-    raise _refused(reply, "ehlo", server)
-
-
-async def _starttls(dialogue: Dialogue, server: ServerSettings, extensions: Extensions) -> None:
-    if not extensions.starttls:
-        raise TlsFailed(
-            f"{server.address} does not offer STARTTLS",
-            code=ErrorCode.STARTTLS_NOT_OFFERED,
-            hint="set tlsOption to tls if the port speaks TLS at once, or to none if the server has no TLS at all",
-        )
-    reply = await dialogue.ask("tls", "STARTTLS")
-    if not reply.is_positive:
-        raise TlsFailed(
-            f"{server.address} refused STARTTLS: {reply}",
-            hint="try again later, or ask whoever runs the server",
-            transient=reply.is_transient,
-            reply_code=reply.code,
-            enhanced_status_code=reply.enhanced_status_code,
-            reply_text=reply.text,
-        )
-    # Whoever sits between could have put replies behind this one, to be taken for the server's own (RFC 3207 6).
-    dialogue.protocol.drop_received()
-    await start_tls(dialogue.stream, server)
 
 
 async def _exchange(dialogue: Dialogue, exchange: Exchange) -> Reply:

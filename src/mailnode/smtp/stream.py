@@ -65,10 +65,14 @@ class Stream(asyncio.Protocol):
         self._transport = transport
 
     @property
+    def tls(self) -> ssl.SSLObject | None:
+        """What keeps the stream private; None in clear text."""
+        return cast("ssl.SSLObject | None", self._info("ssl_object"))
+
+    @property
     def tls_version(self) -> str:
         """The version of TLS, like `TLSv1.3`; "" in clear text."""
-        ssl_object = self._info("ssl_object")
-        return "" if ssl_object is None else str(cast(ssl.SSLObject, ssl_object).version())
+        return "" if self.tls is None else str(self.tls.version())
 
     @property
     def is_loopback(self) -> bool:
