@@ -1,12 +1,16 @@
 """Batches of any size, over some sessions, to servers that fail anywhere in any way, again and again."""
 
+import asyncio
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.fates import assert_truth, client_of, deadlines, fates_of, numbered
-from support.scripted_smtp import DROP, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
+from support.fates import HANG_SECONDS, assert_truth, client_of, deadlines, fate_of, numbered
+from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
 MOST = 8
+SLOW_SECONDS = 0.06
 
 
 class Endless(bytes):
@@ -32,10 +36,16 @@ REPLIES = st.sampled_from(
         "421 4.3.2 closing",
     ]
 )
-FAULTS = st.one_of(REPLIES, ENDS, st.tuples(REPLIES, ENDS), st.tuples(st.just(USUAL), ENDS))
+FAULTS = st.one_of(REPLIES, ENDS, st.tuples(REPLIES, ENDS), st.tuples(st.just(USUAL), ENDS), st.just((HOLD, USUAL)))
 DOT_FAULTS = st.one_of(
     FAULTS, st.tuples(st.just(TAKE), ENDS), st.tuples(st.just(TAKE), st.sampled_from(GARBAGE)), st.just(TWICE)
 )
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Let those who ride be off as soon as a server is as slow as HOLD makes it here."""
+    monkeypatch.setattr("mailnode.smtp.session.RIDE_SECONDS", SLOW_SECONDS / 3)
 
 
 @st.composite
@@ -55,7 +65,18 @@ def scripts(draw):
     return script
 
 
-@settings(max_examples=150, deadline=None)
+async def batch(client, letters, cancelled, wishes):
+    """Send all at once, cancel some after so many ticks, and give what became of each."""
+    sends = [asyncio.create_task(client.send(one, partial_delivery=wishes)) for one in letters]
+    for tick in range(max(cancelled.values(), default=-1) + 1):
+        for number, when in cancelled.items():
+            if when == tick:
+                sends[number % len(sends)].cancel()
+        await asyncio.sleep(0)
+    return [fate_of(result) for result in await asyncio.gather(*sends, return_exceptions=True)]
+
+
+@settings(max_examples=200, deadline=None)
 @given(
     script=scripts(),
     size=st.integers(1, MOST),
@@ -63,14 +84,19 @@ def scripts(draw):
     extensions=st.sampled_from([PIPELINING, PIPELINING, LOCKSTEP]),
     split=st.sampled_from([0, 0, 1, 20]),
     is_large=st.booleans(),
+    wishes=st.sampled_from(["allow", "refuse"]),
+    cancelled=st.just({}) | st.dictionaries(st.integers(0, MOST - 1), st.integers(0, 150), max_size=3),
 )
-async def test_what_the_server_took_is_what_the_outcomes_say(script, size, sessions, extensions, split, is_large):
+async def test_what_the_server_took_is_what_the_outcomes_say(
+    script, size, sessions, extensions, split, is_large, wishes, cancelled
+):
     letters = numbered(range(size + 1), is_large=is_large)
     is_mute = any(word in str(script) for word in ("STALL", "SWALLOW", "b'25'"))
-    patience = deadlines(0.1 if is_mute else 5)
-    async with ScriptedServer(script, extensions=extensions, split=split) as server:
+    async with asyncio.timeout(HANG_SECONDS), ScriptedServer(script, extensions=extensions, split=split) as server:
+        asyncio.get_running_loop().call_later(SLOW_SECONDS, server.release)
+        patience = deadlines(0.1 if is_mute else 5)
         async with client_of(server, max_sessions=sessions, deadlines=patience) as client:
-            fates = await fates_of(client, letters[:size])
-            fates += await fates_of(client, letters[size:])
+            fates = await batch(client, letters[:size], cancelled, wishes)
+            fates += await batch(client, letters[size:], {}, wishes)
         assert repr(client._pool) == "<SessionPool: 0 leased, 0 idle, 0 waiting>"
     assert_truth(server, letters, fates)

@@ -12,6 +12,7 @@ from mailnode.smtp.transaction import Outcome
 from support.letters import Letter, letter
 from support.scripted_smtp import ScriptedServer, Visit
 
+HANG_SECONDS = 20
 Fate = Outcome | SmtpError | asyncio.CancelledError
 
 _PATH = re.compile(r"<([^>]*)>")
@@ -52,8 +53,9 @@ def client_of(server: ScriptedServer, **settings: object) -> SmtpClient:
 
 
 async def fates_of(client: SmtpClient, letters: Sequence[Letter]) -> list[Fate]:
-    """Send all at once, and tell how each ended; an error that is not one of SMTP is a defect."""
-    return [fate_of(one) for one in await asyncio.gather(*map(client.send, letters), return_exceptions=True)]
+    """Send all at once, and tell how each ended; an error that is not one of SMTP is a defect, and so is no end."""
+    async with asyncio.timeout(HANG_SECONDS):
+        return [fate_of(end) for end in await asyncio.gather(*map(client.send, letters), return_exceptions=True)]
 
 
 def fate_of(result: Outcome | BaseException) -> Fate:
