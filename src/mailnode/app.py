@@ -45,6 +45,7 @@ class Mailnode:
             courier=self._courier,
             guard=AddressGuard.from_text(environment.fetch_allow),
             ehlo_name=environment.ehlo_name,
+            proxy=environment.smtp_proxy,
             redirect_all_to=environment.redirect_all_to,
         )
         self._registry = Registry(

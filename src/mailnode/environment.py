@@ -1,20 +1,24 @@
 """What the environment says (design 4.8), and the connections of its home."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import platformdirs
 
-from mailnode.errors import MailboxError, UsageError
+from mailnode.errors import MailboxError, SettingsError, UsageError
 from mailnode.message.mailbox import parse_mailbox
+from mailnode.smtp.proxy import Proxy, parse_proxy
+from mailnode.smtp.server import check_ehlo_name
 
 if TYPE_CHECKING:
     from mailnode.connections.book import ConnectionBook
     from mailnode.store.database import Database
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Environment:
     fetch_allow: str = ""
     redirect_all_to: str | None = None
     ehlo_name: str | None = None
+    smtp_proxy: Proxy | None = None
     notification: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -37,8 +42,9 @@ class Environment:
             home=Path(home) if home else platformdirs.user_data_path("mailnode"),
             secret_key=given.get("MAILNODE_SECRET_KEY"),
             fetch_allow=given.get("MAILNODE_FETCH_ALLOW", ""),
-            redirect_all_to=_mailbox(given, "MAILNODE_REDIRECT_ALL_TO"),
-            ehlo_name=given.get("MAILNODE_EHLO_NAME"),
+            redirect_all_to=_checked(given, "MAILNODE_REDIRECT_ALL_TO", lambda text: parse_mailbox(text).addr_spec),
+            ehlo_name=_checked(given, "MAILNODE_EHLO_NAME", check_ehlo_name),
+            smtp_proxy=_checked(given, "MAILNODE_SMTP_PROXY", parse_proxy),
             notification={name: text for name, text in given.items() if name.startswith("MAILNODE_NOTIFICATION_")},
         )
 
@@ -61,10 +67,10 @@ async def open_connections(environment: Environment) -> "AsyncIterator[tuple[Dat
         database.close()
 
 
-def _mailbox(given: Mapping[str, str], name: str) -> str | None:
+def _checked(given: Mapping[str, str], name: str, read: Callable[[str], T]) -> T | None:
     if name not in given:
         return None
     try:
-        return parse_mailbox(given[name]).addr_spec
-    except MailboxError as error:
+        return read(given[name])
+    except (MailboxError, SettingsError) as error:
         raise UsageError(f"{name}: {error.message}", hint=error.hint) from None

@@ -85,6 +85,7 @@ class ErrorCode(StrEnum):
 
     UNKNOWN_HOST = "unknownHost"
     CONNECT_FAILED = "connectFailed"
+    PROXY_FAILED = "proxyFailed"
     TIMEOUT = "timeout"
     TLS_ON_PLAIN_PORT = "tlsOnPlainPort"
     PLAIN_ON_TLS_PORT = "plainOnTlsPort"

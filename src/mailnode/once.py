@@ -33,7 +33,7 @@ async def send_once(
         MailnodeError: the mail can't be made, or no server was reached that judged it.
     """
     connection = await _connection(environment, connection_name)
-    way = route(target, connection, ehlo_name=environment.ehlo_name)
+    way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
     email = replace(email, from_=email.from_ or sender_of(connection) or "")
     mail = make_mail(email, connection, environment.redirect_all_to)
     envelope = mail.message.envelope

@@ -70,7 +70,7 @@ def test_an_unknown_field_is_an_error_that_names_the_near_one(key, near):
     assert near in error.hint
 
 
-@pytest.mark.parametrize("key", ["rateLimit", "proxy", "clientId", "\x00", "k" * 10_000])
+@pytest.mark.parametrize("key", ["rateLimit", "clientId", "\x00", "k" * 10_000])
 def test_a_field_that_does_not_exist_is_an_error(key):
     assert refusal(**{key: "x"}).code is ErrorCode.UNKNOWN_KEY
 
@@ -211,3 +211,10 @@ def test_what_was_checked_passes_again_unchanged():
     fields = on_hosts("Mail.Example.org", allowedRecipients=["example.org"], redirectAllTo="T <t@example.org>")
     once = check_fields("basic", fields)
     assert check_fields("basic", once) == once
+
+
+@pytest.mark.parametrize("url", ["ftp://u:hunter2@proxy:1", "socks5://u:hunter2@proxy", 7, ""])
+def test_a_proxy_that_is_none_is_refused_without_showing_it(url):
+    error = refusal(proxy=url)
+    assert error.key == "proxy"
+    assert "hunter2" not in f"{error}{error.hint}"

@@ -6,6 +6,7 @@ from mailnode.connections.connection import Connection
 from mailnode.connections.service import find_service
 from mailnode.delivery.route import Clients, OtherServer, route
 from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.smtp.proxy import parse_proxy
 
 
 def connection(**fields):
@@ -84,3 +85,12 @@ async def test_an_edited_connection_is_another_client_whose_sessions_log_in_anew
 
 def test_no_password_is_in_what_a_route_shows():
     assert "pencil" not in repr(route(OtherServer(host="mail.example.com"), connection()))
+
+
+def test_the_connections_proxy_comes_before_the_environments():
+    own, general = "socks5://own:1", parse_proxy("http://general:1")
+    target = OtherServer(host="mail.example.com")
+    assert route(target, connection(proxy=own), proxy=general).server.proxy == parse_proxy(own)
+    assert route(target, connection(), proxy=general).server.proxy == general
+    assert route(target, None, proxy=general).server.proxy == general
+    assert route(target, connection()).server.proxy is None

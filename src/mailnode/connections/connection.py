@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from mailnode.connections.place import host_key, recipient_key
 from mailnode.connections.service import find_service
 from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.server import TlsOption
 
 ConnectionType = Literal["basic"]
@@ -40,6 +41,7 @@ class Connection:
     from_: str | None = None
     tls_option: TlsOption | None = None
     allow_plaintext_auth: bool = False
+    proxy: Proxy | None = None
     allowed_recipients: tuple[str, ...] = ()
     redirect_all_to: str | None = None
     dkim: DkimSettings | None = None
@@ -60,6 +62,7 @@ class Connection:
             from_=fields.get("from"),
             tls_option=fields.get("tlsOption"),
             allow_plaintext_auth=fields.get("allowPlaintextAuth", False),
+            proxy=parse_proxy(fields["proxy"]) if "proxy" in fields else None,
             allowed_recipients=tuple(fields.get("allowedRecipients", ())),
             redirect_all_to=fields.get("redirectAllTo"),
             dkim=DkimSettings(dkim["domain"], dkim["selector"], dkim["privateKey"]) if dkim else None,

@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 from mailnode.connections.place import host_key, recipient_key
 from mailnode.connections.service import find_service
-from mailnode.errors import ComposeError, ConnectionsError, DkimError, ErrorCode
+from mailnode.errors import ComposeError, ConnectionsError, DkimError, ErrorCode, SettingsError
+from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.server import TlsOption
 
 TYPES = ("basic",)
@@ -123,6 +124,15 @@ def _tls_option(value: Any) -> TlsOption:
     raise _bad(f"{_shown(value)} is no TLS mode", hint=f"use {', '.join(get_args(TlsOption))}")
 
 
+def _proxy(value: Any) -> str:
+    url = _secret(value)
+    try:
+        parse_proxy(url)
+    except SettingsError as error:
+        raise _bad(error.message, hint=error.hint) from None
+    return url
+
+
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list | tuple):
         raise _bad(f"{_shown(value)} is no list", hint='give a list of texts, such as ["example.org"]')
@@ -186,6 +196,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "from": _mailbox,
     "tlsOption": _tls_option,
     "allowPlaintextAuth": _flag,
+    "proxy": _proxy,
     "allowedRecipients": _recipients,
     "redirectAllTo": _addr_spec,
     "dkim": _dkim,

@@ -7,6 +7,7 @@ from mailnode.connections.connection import Connection
 from mailnode.connections.service import Service
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.manners import Manners
+from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import ServerSettings, TlsOption, tls_and_port
 
@@ -30,8 +31,14 @@ class Route:
     warnings: tuple[str, ...] = ()
 
 
-def route(target: Service | OtherServer, connection: Connection | None, *, ehlo_name: str | None = None) -> Route:
-    """Join a target and a connection (design 4.4, "TLS mode").
+def route(
+    target: Service | OtherServer,
+    connection: Connection | None,
+    *,
+    ehlo_name: str | None = None,
+    proxy: Proxy | None = None,
+) -> Route:
+    """Join a target and a connection (design 4.4, "TLS mode"); `proxy` is for connections that name none.
 
     Raises:
         ConnectionsError: the connection is not for this host, or the service lacks the connection's TLS mode.
@@ -56,6 +63,7 @@ def route(target: Service | OtherServer, connection: Connection | None, *, ehlo_
         ehlo_name=ehlo_name,
         login=Login(connection.username, connection.password) if connection else None,
         allow_plaintext_auth=connection.allow_plaintext_auth if connection else False,
+        proxy=(connection.proxy if connection else None) or proxy,
     )
     return Route(server, connection.name if connection else "", warnings)
 

@@ -20,6 +20,7 @@ from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import step_of, step_of_error
 from mailnode.node.settings import SendSmtpEmailSettings, read_settings
 from mailnode.node.step import Call, Step, check_place
+from mailnode.smtp.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Post:
     courier: Courier
     guard: AddressGuard
     ehlo_name: str | None = None
+    proxy: Proxy | None = None
     redirect_all_to: str | None = None
 
 
@@ -126,7 +128,7 @@ class SendSmtpEmail:
 
     def _route(self, connection: Connection | None) -> Route:
         try:
-            return route(self._target(), connection, ehlo_name=self._ehlo_name())
+            return route(self._target(), connection, ehlo_name=self._ehlo_name(), proxy=self._post.proxy)
         except ConnectionsError as error:
             raise error.locate(key="connection") from None
 

@@ -14,6 +14,7 @@ from mailnode.smtp.content import Composed
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.passage import BeforeContent, BeforeDot, Passage
 from mailnode.smtp.pool import IDLE_SECONDS, SessionPool
+from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
 from mailnode.smtp.session import Session, StaleSession
@@ -38,9 +39,8 @@ class SmtpClient:
     The TLS mode is required, never opportunistic: `tls`, `starttls` or `none`. Left out it follows the port (465 tls;
     25, 587 and 2525 starttls; else tls), and the port, left out, follows it (465, 587, 25). `ca` is PEM text and
     replaces the system's certificates. A password goes over TLS only, or to this very machine, unless
-    `allow_plaintext_auth`. What can't be a setting raises SettingsError.
-
-    `manners` is what earlier clients have learned about the host. One client belongs to one event loop:
+    `allow_plaintext_auth`. `proxy` is a URL, `socks5://host:port` or `http://host:port`. What can't be a setting raises
+    SettingsError. `manners` is what earlier clients have learned about the host. One client belongs to one event loop:
 
         async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
             outcome = await client.send(Email(from_="jane@example.org", to="joe@example.com", text="Hi"))
@@ -56,6 +56,7 @@ class SmtpClient:
         ehlo_name: str | None = None,
         login: Login | None = None,
         allow_plaintext_auth: bool = False,
+        proxy: str | Proxy | None = None,
         max_sessions: int = 5,
         idle_seconds: float = IDLE_SECONDS,
         deadlines: Deadlines | None = None,
@@ -72,6 +73,7 @@ class SmtpClient:
             ehlo_name=ehlo_name,
             login=login,
             allow_plaintext_auth=allow_plaintext_auth,
+            proxy=parse_proxy(proxy) if isinstance(proxy, str) else proxy,
             deadlines=deadlines or Deadlines(),
         )
         self._manners = manners or Manners()

@@ -5,8 +5,10 @@ import os
 import socket
 from collections.abc import Sequence
 from itertools import chain, zip_longest
+from typing import Protocol
 
 from mailnode.errors import ConnectFailed, ErrorCode
+from mailnode.smtp.proxy import through
 from mailnode.smtp.server import ServerSettings
 
 # RFC 8305 5: the head start of one address before the next one is tried too.
@@ -15,29 +17,49 @@ HEAD_START_SECONDS = 0.25
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
+class Endpoint(Protocol):
+    """Where something listens: a server, or a proxy; `address` is how a person reads it."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def address(self) -> str: ...
+
+
 async def connect(server: ServerSettings) -> socket.socket:
     """Give a connected socket, or raise ConnectFailed. The loops' own happy eyeballs are not used: uvloop has none."""
-    seconds = server.deadlines.connect
+    seconds, proxy = server.deadlines.connect, server.proxy
     try:
         async with asyncio.timeout(seconds):
-            return await _race(await _resolve(server), server)
+            if proxy is None:
+                return await reach(server)
+            return await through(proxy, server.host, server.port, reach)
     except TimeoutError:
+        hint = "check host and port; many networks block outgoing mail ports (25 above all): try 587 or 465"
         raise ConnectFailed(
-            f"{server.address} did not answer within {seconds:g} s",
+            f"{server.address} did not answer within {seconds:g} s" + (f", through {proxy.address}" if proxy else ""),
             code=ErrorCode.TIMEOUT,
-            hint="check host and port; many networks block outgoing mail ports (25 above all): try 587 or 465",
+            hint="check the proxy, and that it may reach the mail server's port" if proxy else hint,
             transient=True,
         ) from None
 
 
-async def _resolve(server: ServerSettings) -> list[Address]:
+async def reach(endpoint: Endpoint) -> socket.socket:
+    """Connect to the first address that takes the connection; a deadline is the caller's affair."""
+    return await _race(await resolve(endpoint), endpoint)
+
+
+async def resolve(endpoint: Endpoint) -> list[Address]:
+    """Give the addresses of a host, the families in turn; a name that has none raises ConnectFailed."""
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         is_transient = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
         raise ConnectFailed(
-            f"the host {server.host!r} is not known" + (" at the moment" if is_transient else ""),
+            f"the host {endpoint.host!r} is not known" + (" at the moment" if is_transient else ""),
             code=ErrorCode.UNKNOWN_HOST,
             hint="check the spelling of the host, and that this machine can resolve names",
             transient=is_transient,
@@ -51,14 +73,14 @@ def _interleave(addresses: Sequence[Address]) -> list[Address]:
     return [address for address in chain.from_iterable(zip_longest(first, others)) if address is not None]
 
 
-async def _race(addresses: Sequence[Address], server: ServerSettings) -> socket.socket:
+async def _race(addresses: Sequence[Address], endpoint: Endpoint) -> socket.socket:
     waiting = list(addresses)
     attempts: set[asyncio.Task[socket.socket]] = set()
     errors: list[OSError] = []
     try:
         while waiting or attempts:
             if waiting:
-                attempts.add(asyncio.create_task(_attempt(waiting.pop(0))))
+                attempts.add(asyncio.create_task(attempt(waiting.pop(0))))
             done, attempts = await asyncio.wait(
                 attempts, timeout=HEAD_START_SECONDS if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
@@ -70,10 +92,11 @@ async def _race(addresses: Sequence[Address], server: ServerSettings) -> socket.
             errors += [error for task in done if isinstance(error := task.exception(), OSError)]
     finally:
         await _call_off(attempts)
-    raise _failed(server, errors)
+    raise _failed(endpoint, errors)
 
 
-async def _attempt(address: Address) -> socket.socket:
+async def attempt(address: Address) -> socket.socket:
+    """Connect to one address; raises OSError as the socket does."""
     family, name = address
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -100,11 +123,11 @@ def _close_unwanted(task: asyncio.Task[socket.socket]) -> None:
         task.result().close()
 
 
-def _failed(server: ServerSettings, errors: Sequence[OSError]) -> ConnectFailed:
+def _failed(endpoint: Endpoint, errors: Sequence[OSError]) -> ConnectFailed:
     # asyncio puts the address in place of the reason.
     why = "; ".join(dict.fromkeys(os.strerror(error.errno).lower() if error.errno else str(error) for error in errors))
     return ConnectFailed(
-        f"{server.address} took no connection: {why or 'it has no address'}",
+        f"{endpoint.address} took no connection: {why or 'it has no address'}",
         code=ErrorCode.CONNECT_FAILED,
         hint="check host and port, and that the server runs and no firewall stands between",
         transient=True,

@@ -21,15 +21,15 @@ _CHALLENGE = 334
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
-async def greet(dialogue: Dialogue, server: ServerSettings) -> Extensions:
-    """Come as far as EHLO in the TLS mode that is set, and tell what the server offers."""
+async def greet(dialogue: Dialogue, server: ServerSettings, context: ssl.SSLContext | None = None) -> Extensions:
+    """Come as far as EHLO in the TLS mode that is set, and tell what the server offers; `context` as of `start_tls`."""
     if server.tls_option == "tls":
-        await start_tls(dialogue.stream, server)
+        await start_tls(dialogue.stream, server, context)
     await hear_greeting(dialogue, server)
     extensions = await say_ehlo(dialogue, server)
     if server.tls_option != "starttls":
         return extensions
-    await say_starttls(dialogue, server, extensions)
+    await say_starttls(dialogue, server, extensions, context)
     return await say_ehlo(dialogue, server)
 
 
@@ -95,7 +95,7 @@ async def authenticate(dialogue: Dialogue, server: ServerSettings, extensions: E
     """Log in with the strongest mechanism that both sides know and give its name; "" without credentials."""
     if server.login is None:
         return ""
-    if not (dialogue.stream.tls_version or dialogue.stream.is_loopback or server.allow_plaintext_auth):
+    if not keeps_secrets(dialogue.stream, server):
         raise LoginFailed(
             f"a password would go to {server.address} in clear text",
             code=ErrorCode.PLAINTEXT_AUTH,
@@ -111,6 +111,15 @@ async def authenticate(dialogue: Dialogue, server: ServerSettings, extensions: E
         if reply.code not in _MECHANISM_UNSUPPORTED:
             break
     raise _login_refused(reply, server)
+
+
+def keeps_secrets(stream: Stream, server: ServerSettings) -> bool:
+    """Whether a password may be said: over TLS, to this very machine, or where somebody allows it in clear text.
+
+    A proxy on this machine leads away from it.
+    """
+    is_here = stream.is_loopback and server.proxy is None
+    return bool(stream.tls_version or is_here or server.allow_plaintext_auth)
 
 
 def ehlo_name(server: ServerSettings, stream: Stream) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mailnode.errors import ErrorCode, Phase, SettingsError
+from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.sasl import Login
 
 TlsOption = Literal["tls", "starttls", "none"]
@@ -58,6 +59,7 @@ class ServerSettings:
     ehlo_name: str | None = None
     login: Login | None = None
     allow_plaintext_auth: bool = False
+    proxy: Proxy | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __post_init__(self) -> None:
@@ -66,13 +68,20 @@ class ServerSettings:
             raise _bad("host", self.host, "give a host name or an IP address, without scheme, port or spaces")
         if isinstance(self.port, bool) or not 0 < self.port <= _HIGHEST_PORT:
             raise _bad("port", self.port, "give a port from 1 to 65535")
-        if self.ehlo_name is not None and not _EHLO_NAME.fullmatch(self.ehlo_name):
-            raise _bad("ehloName", self.ehlo_name, "give a host name, or an address in square brackets")
+        if self.ehlo_name is not None:
+            check_ehlo_name(self.ehlo_name)
 
     @property
     def address(self) -> str:
         """The server in words: `mail.example.org:587`."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def check_ehlo_name(name: str) -> str:
+    """Give the name back if EHLO can say it (RFC 5321 4.1.3), else raise SettingsError."""
+    if not _EHLO_NAME.fullmatch(name):
+        raise _bad("ehloName", name, "give a host name, or an address in square brackets")
+    return name
 
 
 def tls_and_port(tls_option: TlsOption | None, port: int | None) -> tuple[TlsOption, int]:

@@ -1,0 +1,160 @@
+"""Through a proxy: SOCKS5 (RFC 1928) and HTTP CONNECT (RFC 9110 9.3.6), which resolve the server's name themselves."""
+
+import asyncio
+import base64
+import os
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from mailnode.errors import ConnectFailed, ErrorCode, SettingsError
+
+ProxyScheme = Literal["socks5", "http"]
+
+# socks5h is what others call a SOCKS5 proxy that resolves names; ours always does.
+_SCHEMES: dict[str, ProxyScheme] = {"socks5": "socks5", "socks5h": "socks5", "http": "http"}
+# Some proxies explain a refusal with a page; its header is all that is read.
+_MAX_HEADER_OCTETS = 16 * 1024
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*")
+_NEVER = 86_400.0  # the deadline is the caller's
+_SHOWN = 120
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LOGIN_WANTED = 407
+_FORBIDDEN = 403
+_HINT = "check the proxy's address, and that it runs and may reach the mail server"
+_LOGIN_HINT = "give user name and password in the proxy's URL: socks5://user:password@host:port"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy; with `username` it is logged in to."""
+
+    scheme: ProxyScheme
+    host: str
+    port: int
+    username: str | None = None
+    password: str = field(default="", repr=False)
+
+    @property
+    def address(self) -> str:
+        """The proxy in words, without its secrets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def parse_proxy(url: str) -> Proxy:
+    """Read `socks5://host:port` or `http://host:port`, with `user:password@` (percent-encoded) before the host.
+
+    Raises:
+        SettingsError: it is neither; the message does not show it, since a password may stand in it.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise _bad_url("the proxy's port is no port") from None
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None:
+        raise _bad_url("the proxy is neither socks5 nor http")
+    if not parts.hostname or not port or parts.path.strip("/") or parts.query or parts.fragment:
+        raise _bad_url("the proxy wants a host and a port, and nothing after them")
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if re.search(r"[\r\n\0]", username + password) or (scheme == "http" and ":" in username):
+        raise _bad_url("the proxy's user name or password holds what no login can carry")
+    return Proxy(scheme, parts.hostname, port, username or None, password)
+
+
+async def through(
+    proxy: Proxy, host: str, port: int, reach: Callable[[Proxy], Awaitable[socket.socket]]
+) -> socket.socket:
+    """Give a socket that is connected to the host; `reach` connects to the proxy, a deadline is the caller's affair.
+
+    Raises:
+        ConnectFailed: the proxy is not there, does not let us in, or does not reach the host.
+        SettingsError: SOCKS5 wants the extra `proxy`, and it is not installed.
+    """
+    if proxy.scheme == "socks5":
+        return await _socks5(proxy, host, port)
+    sock = await reach(proxy)
+    try:
+        await _http_connect(sock, proxy, host, port)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
+    try:
+        from python_socks import ProxyConnectionError, ProxyError, ProxyType
+        from python_socks.async_.asyncio import Proxy as Socks
+    except ImportError:
+        raise SettingsError(
+            "a SOCKS5 proxy wants the library python-socks",
+            code=ErrorCode.BAD_SETTING,
+            hint="install it with: pip install 'mailnode[proxy]'",
+        ).locate(key="proxy") from None
+    socks = Socks(ProxyType.SOCKS5, proxy.host, proxy.port, proxy.username, proxy.password, rdns=True)
+    try:
+        sock = await socks.connect(host, port, timeout=_NEVER)
+    except ProxyError as error:
+        is_login = "authenticat" in str(error).lower()
+        raise _refused(
+            proxy, host, port, str(error), _LOGIN_HINT if is_login else _HINT, transient=not is_login
+        ) from None
+    except (ProxyConnectionError, OSError) as error:
+        why = os.strerror(error.errno).lower() if error.errno else "it closed the connection"
+        raise _failed(f"the proxy {proxy.address} took no connection: {why}", _HINT, transient=True) from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+async def _http_connect(sock: socket.socket, proxy: Proxy, host: str, port: int) -> None:
+    """Ask for a tunnel; not with python-socks, which takes a server's greeting for a part of the proxy's answer."""
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if proxy.username is not None:
+        login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+        request += f"Proxy-Authorization: Basic {login}\r\n"
+    loop = asyncio.get_running_loop()
+    header = b""
+    try:
+        await loop.sock_sendall(sock, f"{request}\r\n".encode())
+        # Octet by octet: what follows the empty line is the server's.
+        while not header.endswith((b"\r\n\r\n", b"\n\n")) and len(header) < _MAX_HEADER_OCTETS:
+            octet = await loop.sock_recv(sock, 1)
+            if not octet:
+                break
+            header += octet
+    except OSError as error:
+        why = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise _failed(f"the proxy {proxy.address} broke the connection: {why}", _HINT, transient=True) from None
+    status = _STATUS.match(header)
+    if status is None or not header.endswith(b"\n"):
+        raise _failed(f"{proxy.address} does not answer as an HTTP proxy does", _HINT, transient=True)
+    if status[1].startswith(b"2"):
+        return
+    code, what = int(status[1]), status[0].decode("ascii", "replace")
+    if code == _LOGIN_WANTED:
+        raise _refused(proxy, host, port, what, _LOGIN_HINT, transient=False)
+    raise _refused(proxy, host, port, what, _HINT, transient=code != _FORBIDDEN)
+
+
+def _refused(proxy: Proxy, host: str, port: int, why: str, hint: str, *, transient: bool) -> ConnectFailed:
+    what = f"the proxy {proxy.address} gives no way to {host}:{port}: {_UNFIT.sub(' ', why)[:_SHOWN]}"
+    return _failed(what, hint, transient=transient)
+
+
+def _failed(what: str, hint: str, *, transient: bool) -> ConnectFailed:
+    return ConnectFailed(what, code=ErrorCode.PROXY_FAILED, hint=hint, transient=transient)
+
+
+def _bad_url(what: str) -> SettingsError:
+    return SettingsError(
+        what,
+        code=ErrorCode.BAD_SETTING,
+        hint="write socks5://host:port or http://host:port, with user:password@ before the host",
+    ).locate(key="proxy")
