@@ -37,7 +37,7 @@ lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(LOCKED) --group dev -o requirements-dev.lock
 
 clean:  ## remove all that is made here
-	rm -rf $(VENV) .demo dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo benchmarks/.postfix benchmarks/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 LOCKED := pyproject.toml --all-extras --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -32,7 +32,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each client is measured (5)")
     names = [row.name for row in ROWS]
     parser.add_argument("--only", action="append", choices=names, help="measure this row alone; may be repeated")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("there is no median of nothing: --rounds takes 1 or more")
+    return options
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def missing() -> list[str]:
     if not has("aiosmtplib"):
         told.append("aiosmtplib is not here: `make bench` installs it.")
     if postfix_tool("smtp-source") is None:
-        told.append("smtp-source is not here: install Postfix (Debian's package holds it).")
+        told.append("smtp-sink and smtp-source are not here: install Postfix (Debian's package holds them).")
     return told
 
 

@@ -36,7 +36,7 @@ def surroundings(rounds: int) -> list[str]:
     server = sink_command("PORT")
     told = [
         f"{', '.join(peers.versions())}.",
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {rounds} rounds.",
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {rounds} round{'s' if rounds > 1 else ''}.",
         f"The server is `{' '.join(server)}`.",
     ]
     return told + peers.missing()
