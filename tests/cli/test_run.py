@@ -67,6 +67,7 @@ class TestMisuse:
         assert "--input is no JSON" in await self.refused(flow, "--input", "{")
         assert "--input must be a JSON object" in await self.refused(flow, "--input", "[1]")
         assert "can't be read" in await self.refused(flow, "--input", "@nowhere.json")
+        assert "'a' stands in it twice" in await self.refused(flow, "--input", '{"a": 1, "b": {"a": 1}, "a": 2}')
 
     async def test_a_wrong_setting_names_file_line_node_and_key(self, inbox, tmp_path):
         said = await self.refused(write_flow(tmp_path, SAYS, sends(inbox.port, to="a@x.org, jane, b@x.org")))

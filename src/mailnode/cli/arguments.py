@@ -43,7 +43,11 @@ def json_object(text: str | None, name: str) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        value = json.loads(read_text(text[1:]) if text.startswith("@") else text, parse_constant=_refuse_constant)
+        value = json.loads(
+            read_text(text[1:]) if text.startswith("@") else text,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_once_each,
+        )
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{name} is no JSON: {error}", hint=f'quote it for the shell: {name} \'{{"email": "jane@example.org"}}\''
@@ -51,6 +55,15 @@ def json_object(text: str | None, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{name} must be a JSON object, not {text:.40}", hint='write {"name": value, ...}')
     return value
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:60]!r} stands in it twice")
+        found[key] = value
+    return found
 
 
 def _refuse_constant(name: str) -> None:

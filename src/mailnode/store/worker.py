@@ -6,6 +6,8 @@ import uuid
 from pathlib import Path
 from typing import Self
 
+from mailnode.errors import StoreError
+
 
 class Worker:
     """One process at work, known by an id whose lock file it holds (flock).
@@ -14,11 +16,21 @@ class Worker:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take a new id and its lock in `folder`, which is made if need be."""
+        """Take a new id and its lock in `folder`, which is made if need be.
+
+        Raises:
+            StoreError: the folder can't be made or written to.
+        """
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.id = uuid.uuid4().hex
-        self._file: int | None = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file: int | None = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"no lock can be kept in {str(folder)!r}: {error.strerror}",
+                hint="see that it is a folder, or can be made one, and that this user may write to it",
+            ) from None
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def is_alive(self, worker_id: str) -> bool:
