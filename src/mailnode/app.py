@@ -75,6 +75,11 @@ class Mailnode:
                     await mailnode._courier.close()
                     await mailnode._clients.close()
 
+    @property
+    def answers_due(self) -> int:
+        """How many mails a server may have taken without having said so yet; closing waits for its word."""
+        return self._courier.answers_due
+
     async def run(
         self,
         flow: str | Path,

@@ -106,6 +106,21 @@ async def test_ctrl_c_leaves_quietly_and_the_run_can_be_taken_up(tmp_path):
     assert again.json["nodes"][0]["result"]["status"] == "sent"
 
 
+async def test_ctrl_c_while_an_answer_is_due_says_so_and_waits_for_it(tmp_path):
+    async with ScriptedServer({"dot": ""}) as server:
+        flow = flow_of(tmp_path, server.port)
+        process = await start(flow)
+        await server.reached("dot")
+        process.send_signal(signal.SIGINT)
+        assert b"waiting for the server's answer" in await process.stderr.readline()
+        server.say("250 2.0.0 at last")
+        await process.communicate()
+        again = await mailnode("run", flow, "--run-id", "r1")
+    assert process.returncode == 130
+    assert again.json["nodes"][0]["result"]["status"] == "sent"
+    assert len(server.visits) == 1
+
+
 async def test_many_processes_make_one_home(tmp_path):
     flow = write_flow(tmp_path, {"id": "a", "type": "say", "settings": {"text": "hi"}})
     done = await asyncio.gather(*(mailnode("run", flow) for _ in range(4)))

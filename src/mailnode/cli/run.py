@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from mailnode.cli.arguments import json_object, state_options
-from mailnode.cli.output import show_error, show_json, waiting
+from mailnode.cli.output import say, show_error, show_json, waiting
 from mailnode.delivery.report import ReportedError
 from mailnode.flow.run import NodeReport
 
@@ -26,7 +26,14 @@ def command(flow: str, input_text: str | None, context_text: str | None, run_id:
     async def work() -> int:
         with waiting(f"running {flow}"):
             async with Mailnode.open() as mailnode:
-                run = await mailnode.run(flow, input=input_, context=context, run_id=run_id)
+                try:
+                    run = await mailnode.run(flow, input=input_, context=context, run_id=run_id)
+                except asyncio.CancelledError:
+                    if mailnode.answers_due:
+                        say(
+                            "waiting for the server's answer to a mail that is handed over; Ctrl-C again leaves at once"
+                        )
+                    raise
         show_json(run.to_json())
         for node in run.nodes:
             for error in _errors(node):

@@ -28,6 +28,7 @@ class Carry:
     `task` ends with the report. The flow's patience never ends an attempt whose final dot is out: the mail may be
     accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
     `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
+    `is_answer_due` tells that the dot is out and its answer awaited.
     """
 
     def __init__(self, outbox: Outbox, delivery: Delivery, message: Composed, client: SmtpClient, terms: Terms) -> None:
@@ -39,6 +40,7 @@ class Carry:
         self._client = client
         self._terms = terms
         self._deadline = self._loop.time() + terms.seconds
+        self.is_answer_due = False
         self._patience: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
@@ -116,6 +118,7 @@ class Carry:
             if self._patience:
                 self._patience.reschedule(None)
             due = self._loop.call_at(self._deadline, self._set_overdue)
+            self.is_answer_due = True
 
         try:
             async with self._patiently():
@@ -127,6 +130,7 @@ class Carry:
                     lane=self._terms.lane,
                 )
         finally:
+            self.is_answer_due = False
             if due:
                 due.cancel()
 

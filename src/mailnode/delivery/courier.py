@@ -55,6 +55,11 @@ class Courier:
             return Delivered(carry.task.result())
         return Delivered(carry.report_overdue(), later=carry.task)
 
+    @property
+    def answers_due(self) -> int:
+        """How many mails have their final dot out and no answer to it."""
+        return sum(carry.is_answer_due for carry in self._carries.values())
+
     async def close(self) -> None:
         """Wait for every answer that is due to a final dot; give up all else, which is safe to send again."""
         carries = list(self._carries.values())
