@@ -1,7 +1,5 @@
 import asyncio
-import errno
 import socket
-from typing import Any
 
 import pytest
 
@@ -15,44 +13,6 @@ from support.scripted_smtp import ScriptedServer
 
 def at(host, port, **settings):
     return ServerSettings(host=host, port=port, tls_option="none", **settings)
-
-
-@pytest.fixture
-def resolve(monkeypatch):
-    """Let names resolve to what the test says; no resolver of this machine can be made to give several addresses."""
-    names: dict[str, list[tuple[int, Any]]] = {}
-
-    async def getaddrinfo(self, host, port, **_):
-        return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in names[host]]
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    return names
-
-
-@pytest.fixture
-def closed_port():
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]
-
-
-@pytest.fixture
-def silent_port():
-    """A port that takes no connection and refuses none: its queue is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        fillers = []
-        while True:
-            filler = socket.socket()
-            filler.setblocking(False)
-            fillers.append(filler)
-            if filler.connect_ex(listener.getsockname()) == errno.EINPROGRESS and len(fillers) > 3:
-                break
-        yield listener.getsockname()[1]
-        for filler in fillers:
-            filler.close()
 
 
 async def test_a_closed_port_is_named_with_host_and_port(closed_port):
@@ -77,9 +37,9 @@ async def test_a_port_that_does_not_answer_is_a_timeout(silent_port):
     assert "block" in caught.value.hint
 
 
-async def test_all_addresses_are_tried_until_one_takes_the_connection(resolve, closed_port):
+async def test_all_addresses_are_tried_until_one_takes_the_connection(names, closed_port):
     async with ScriptedServer() as server:
-        resolve["mail.example.org"] = [
+        names["mail.example.org"] = [
             (socket.AF_INET6, ("::1", closed_port, 0, 0)),
             (socket.AF_INET, ("127.0.0.1", closed_port)),
             (socket.AF_INET, ("127.0.0.1", server.port)),
@@ -88,9 +48,9 @@ async def test_all_addresses_are_tried_until_one_takes_the_connection(resolve, c
             assert (await client.send(letter())).host == "mail.example.org"
 
 
-async def test_a_silent_address_is_overtaken_by_the_next_one(resolve, silent_port):
+async def test_a_silent_address_is_overtaken_by_the_next_one(names, silent_port):
     async with ScriptedServer() as server:
-        resolve["mail.example.org"] = [
+        names["mail.example.org"] = [
             (socket.AF_INET, ("127.0.0.1", silent_port)),
             (socket.AF_INET, ("127.0.0.1", server.port)),
         ]
@@ -103,8 +63,8 @@ def test_addresses_of_both_families_take_turns_and_the_resolvers_first_choice_is
     assert _interleave([*six, *four]) == [six[0], four[0], six[1], six[2]]
 
 
-async def test_a_name_without_addresses_is_an_error(resolve):
-    resolve["mail.example.org"] = []
+async def test_a_name_without_addresses_is_an_error(names):
+    names["mail.example.org"] = []
     with pytest.raises(ConnectFailed, match="no address"):
         await connect(at("mail.example.org", 25))
 

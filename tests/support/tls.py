@@ -18,10 +18,28 @@ def ca_pem() -> str:
     return authority().cert_pem.bytes().decode()
 
 
-def server_context(*names: str, expired: bool = False, issuer: trustme.CA | None = None) -> ssl.SSLContext:
+def server_context(
+    *names: str,
+    expired: bool = False,
+    not_before: dt.datetime | None = None,
+    not_after: dt.datetime | None = None,
+    issuer: trustme.CA | None = None,
+) -> ssl.SSLContext:
     """What a server of these names presents; 127.0.0.1 and localhost when none is given."""
-    past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC) if expired else None
-    certificate = (issuer or authority()).issue_cert(*(names or ("127.0.0.1", "localhost")), not_after=past)
+    if expired:
+        not_after = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    certificate = (issuer or authority()).issue_cert(
+        *(names or ("127.0.0.1", "localhost")), not_before=not_before, not_after=not_after
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
+    return context
+
+
+def self_signed_context() -> ssl.SSLContext:
+    """What a server presents that nobody vouches for but itself."""
+    itself = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with itself.private_key_pem.tempfile() as key, itself.cert_pem.tempfile() as certificate:
+        context.load_cert_chain(certificate, key)
     return context

@@ -3,8 +3,9 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import NamedTuple
 
-from mailnode.errors import SmtpError
+from mailnode.errors import ErrorCode, SmtpError
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 
@@ -12,6 +13,7 @@ from mailnode.smtp.stream import Stream
 _CODE_OCTETS = 3
 # Enough to know a protocol by; all that we listen for.
 _HEARD_OCTETS = 200
+_WORDS = b"EHLO doctor.invalid\r\n"
 
 _LANGUAGES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("FTP", lambda heard: heard.startswith(b"220") and b"FTP" in heard.upper() and b"SMTP" not in heard.upper()),
@@ -22,6 +24,11 @@ _LANGUAGES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("HTTP", lambda heard: heard.startswith(b"HTTP/") or b"<html" in heard.lower()),
     ("TLS", lambda heard: heard[:2] in {b"\x15\x03", b"\x16\x03"}),
 )
+
+
+class _Heard(NamedTuple):
+    octets: bytes = b""
+    hung_up: bool = False
 
 
 def untrusting_context() -> ssl.SSLContext:
@@ -47,28 +54,32 @@ async def speaks_tls(server: ServerSettings) -> bool:
 
 async def speaks_in_clear(server: ServerSettings) -> bool:
     """Ask whether the port greets in clear text."""
-    return (await _listen(server, _CODE_OCTETS))[:_CODE_OCTETS].isdigit()
+    return (await _listen(server, _CODE_OCTETS)).octets[:_CODE_OCTETS].isdigit()
 
 
-async def language_of(server: ServerSettings) -> str:
-    """Name the protocol of a port that did not greet as SMTP does: `IMAP`, `HTTP`...; "" when it says nothing at all.
+async def language_of(server: ServerSettings) -> str | None:
+    """Name the protocol of a port that did not greet as SMTP does: `IMAP`, `HTTP`...
 
-    What it says is heard over TLS where `tls_option` is `tls` and the port bears it. It is spoken to, since a web
-    server says nothing unasked.
+    It is "" when the port says nothing, None when it hangs up. What it says is heard over TLS where `tls_option` is
+    `tls` and the port bears it. It is spoken to, since a web server says nothing unasked.
     """
-    heard = await _listen(server, _HEARD_OCTETS, words=b"EHLO doctor.invalid\r\n", private=server.tls_option == "tls")
-    if not heard and server.tls_option == "tls":
-        heard = await _listen(server, _HEARD_OCTETS, words=b"EHLO doctor.invalid\r\n")
+    heard = _Heard()
+    if server.tls_option == "tls":
+        heard = await _listen(server, _HEARD_OCTETS, words=_WORDS, private=True)
+    if not heard.octets:
+        heard = await _listen(server, _HEARD_OCTETS, words=_WORDS)
     for language, fits in _LANGUAGES:
-        if fits(heard):
+        if fits(heard.octets):
             return language
-    return "something else" if heard else ""
+    if heard.octets:
+        return "something else"
+    return None if heard.hung_up else ""
 
 
-async def _listen(server: ServerSettings, octets: int, *, words: bytes = b"", private: bool = False) -> bytes:
-    """Give what a port says within the time of silence, but no more than a line after so many octets."""
+async def _listen(server: ServerSettings, enough: int, *, words: bytes = b"", private: bool = False) -> _Heard:
+    """Hear what a port says within the time of silence: a line, or so many octets."""
     deadline = asyncio.get_running_loop().time() + server.deadlines.silence
-    heard = b""
+    octets = b""
     try:
         stream = await Stream.open(server)
         try:
@@ -76,10 +87,10 @@ async def _listen(server: ServerSettings, octets: int, *, words: bytes = b"", pr
                 await stream.start_tls(untrusting_context(), server.host, server.deadlines.silence)
             if words:
                 stream.write(words)
-            while len(heard) < octets and b"\n" not in heard:
-                heard += await stream.read(deadline)
+            while len(octets) < enough and b"\n" not in octets:
+                octets += await stream.read(deadline)
         finally:
             stream.abort()
-    except (OSError, SmtpError):
-        pass
-    return heard
+    except (OSError, SmtpError) as error:
+        return _Heard(octets, not (isinstance(error, SmtpError) and error.code == ErrorCode.TIMEOUT))
+    return _Heard(octets)

@@ -1,0 +1,274 @@
+"""The doctor: goes the way that a mail would go, says at each step what it finds, and hands nothing over."""
+
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mailnode.errors import ErrorCode, Phase, SessionLost, SmtpError
+from mailnode.message.envelope import Envelope
+from mailnode.smtp.alternative import USUAL_WAYS, Way, alternative
+from mailnode.smtp.certificate import Certificate, now, read, trouble_of
+from mailnode.smtp.command import mail, rcpt
+from mailnode.smtp.dialogue import Dialogue
+from mailnode.smtp.extension import Extensions
+from mailnode.smtp.finding import Diagnosis, Finding, Hear, Record, Step, WorkingSettings
+from mailnode.smtp.knock import knock
+from mailnode.smtp.opening import authenticate, greet, hear_greeting, say_ehlo, say_starttls
+from mailnode.smtp.probe import language_of, untrusting_context
+from mailnode.smtp.remedy import explain
+from mailnode.smtp.reply import Reply
+from mailnode.smtp.server import Deadlines, ServerSettings
+from mailnode.smtp.stream import Stream
+from mailnode.smtp.tls import start_tls
+
+# A person waits; the minutes of RFC 5321 are for mail.
+PATIENCE = Deadlines(
+    connect=10, tls=10, silence=4, greeting=10, ehlo=15, auth=15, mail=15, rcpt=15, data=15, block=15, content=15
+)
+# What a small mail declares where the server wants to know.
+_SMALL_MAIL_OCTETS = 1000
+
+_STEPS: dict[Phase, Step] = {
+    "connect": "connect",
+    "tls": "tls",
+    "greeting": "greeting",
+    "ehlo": "ehlo",
+    "auth": "auth",
+    "mail": "mail",
+    "rcpt": "rcpt",
+}
+_WRONG_MODE = frozenset({ErrorCode.TLS_ON_PLAIN_PORT, ErrorCode.PLAIN_ON_TLS_PORT})
+# After these the port may not be one of SMTP at all.
+_UNHEARD = frozenset({ErrorCode.TLS_FAILED, ErrorCode.BAD_REPLY, ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST})
+_OTHER_LANGUAGES = {
+    "IMAP": "mail is fetched there, not sent: use the port for sending, 465 or 587",
+    "POP3": "mail is fetched there, not sent: use the port for sending, 465 or 587",
+    "HTTP": "that is a web server: use the mail server's host, and port 465 or 587",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _UnsentMail:
+    """What MAIL is asked about: a small mail that never follows."""
+
+    envelope: Envelope
+    message_id: str = ""
+    size: int = _SMALL_MAIL_OCTETS
+
+    def blocks(self) -> Iterator[bytes]:
+        return iter(())
+
+
+def _nobody(_finding: Finding) -> None:
+    """Hear nothing."""
+
+
+async def examine(
+    server: ServerSettings,
+    *,
+    sender: str | None = None,
+    recipients: Sequence[str] = (),
+    hear: Hear = _nobody,
+    usual: Sequence[Way] = USUAL_WAYS,
+) -> Diagnosis:
+    """Go to a server as a mail would, up to its recipients (addr-specs), then leave: no mail is ever sent.
+
+    `hear` is told each finding at once. Waits are those of the server's deadlines; PATIENCE holds some for a person who
+    waits. A certificate that can't be trusted is looked at, and the server's EHLO too, but no login goes there. When
+    the way is blocked, the TLS modes of the port and the `usual` ports of the host are tried.
+    """
+    record = Record(hear)
+    error = await _Visit(server, record).pay(sender, recipients)
+    findings = tuple(record.findings)
+    if error is not None:
+        return Diagnosis(findings, await alternative(server, error, usual))
+    is_well = all(finding.status != "failed" for finding in findings)
+    return Diagnosis(findings, WorkingSettings.of(server) if is_well else None)
+
+
+class _Visit:
+    """One look at a server."""
+
+    def __init__(self, server: ServerSettings, record: Record) -> None:
+        self._server = server
+        self._record = record
+        self._note = record.note
+
+    async def pay(self, sender: str | None, recipients: Sequence[str]) -> SmtpError | None:
+        """Go as far as the server lets us; give what broke the visit off, if anything did."""
+        try:
+            dialogue = Dialogue(await knock(self._server, self._record), self._server.deadlines)
+        except SmtpError as error:
+            return error
+        try:
+            extensions = await self._open(dialogue)
+            await self._log_in(dialogue, extensions)
+            await self._try_envelope(dialogue, extensions, sender, recipients)
+            await self._leave(dialogue)
+        except SmtpError as error:
+            dialogue.leave(politely=not isinstance(error, SessionLost))
+            await self._explain(error)
+            return error
+        except BaseException:
+            dialogue.leave(politely=False)
+            raise
+        dialogue.leave(politely=False)
+        return None
+
+    async def _open(self, dialogue: Dialogue) -> Extensions:
+        server = self._server
+        if server.tls_option == "tls":
+            await start_tls(dialogue.stream, server)
+            self._note_tls(dialogue.stream)
+        greeting = await hear_greeting(dialogue, server)
+        self._note("greeting", "ok", str(greeting))
+        extensions = await say_ehlo(dialogue, server)
+        if server.tls_option == "starttls":
+            self._note("ehlo", "ok", _offer(extensions))
+            await say_starttls(dialogue, server, extensions)
+            self._note_tls(dialogue.stream)
+            extensions = await say_ehlo(dialogue, server)
+        if extensions.starttls and server.tls_option == "none" and not dialogue.stream.is_loopback:
+            hint = "set tlsOption to starttls, so that nobody reads along"
+            self._note("ehlo", "warning", f"{_offer(extensions)}; STARTTLS is not used", hint=hint)
+        else:
+            self._note("ehlo", "ok", _offer(extensions))
+        return extensions
+
+    def _note_tls(self, stream: Stream) -> None:
+        certificate = _certificate(stream)
+        found = f"{_privacy(stream)}; {certificate or 'a certificate that is trusted'}"
+        if certificate and certificate.ends_soon(now()):
+            hint = "have whoever runs the server renew the certificate now"
+            self._note("tls", "warning", found, hint=hint)
+        else:
+            self._note("tls", "ok", found)
+
+    async def _log_in(self, dialogue: Dialogue, extensions: Extensions) -> None:
+        login = self._server.login
+        if login is None:
+            self._note("auth", "skipped", "no login was given")
+            return
+        mechanism = await authenticate(dialogue, self._server, extensions)
+        found = f"logged in as {login.username} by {mechanism}"
+        if dialogue.stream.tls_version or dialogue.stream.is_loopback:
+            self._note("auth", "ok", found)
+        else:
+            hint = "set tlsOption to starttls or tls, if the server has it"
+            self._note("auth", "warning", f"{found}, in clear text", hint=hint)
+
+    async def _try_envelope(
+        self, dialogue: Dialogue, extensions: Extensions, sender: str | None, recipients: Sequence[str]
+    ) -> None:
+        if sender is None:
+            self._note("mail", "skipped", "no sender was given")
+            return
+        envelope = Envelope(sender, tuple(recipients))
+        reply = await dialogue.ask("mail", mail(_UnsentMail(envelope), extensions))
+        self._note_reply("mail", sender, reply, ErrorCode.SENDER_REFUSED)
+        if not reply.is_positive:
+            return
+        for recipient in recipients:
+            reply = await dialogue.ask("rcpt", rcpt(recipient))
+            self._note_reply("rcpt", recipient, reply, ErrorCode.RECIPIENTS_REFUSED)
+            if dialogue.is_over:
+                return
+        await dialogue.ask("mail", "RSET")
+
+    def _note_reply(self, phase: Phase, path: str, reply: Reply, code: ErrorCode) -> None:
+        found = f"<{path}>: {reply}"
+        if reply.is_positive:
+            self._note(_STEPS[phase], "ok", found)
+        else:
+            hint = explain(reply, phase, self._server.host)
+            code = ErrorCode.SERVER_REFUSED if reply.is_farewell else code
+            self._note(_STEPS[phase], "failed", found, hint=hint, code=code)
+
+    async def _leave(self, dialogue: Dialogue) -> None:
+        if dialogue.is_over:
+            return
+        with suppress(SessionLost):  # some hang up without a word, and no mail hangs on it
+            await dialogue.ask("mail", "QUIT")
+        self._note("quit", "ok", "left; no mail was sent")
+
+    async def _explain(self, error: SmtpError) -> None:
+        """Note what stopped us, after a closer look where that tells more."""
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            await self._look_on(error.__cause__, error)
+            return
+        is_first_word = error.phase == "greeting" or (error.phase == "tls" and self._server.tls_option == "tls")
+        if error.code in _UNHEARD and is_first_word:
+            language = await language_of(self._server)
+            if language not in {None, "SMTP"}:
+                self._note_language(language or "", error)
+                return
+        self._note_error(error)
+
+    def _note_language(self, language: str, error: SmtpError) -> None:
+        address = self._server.address
+        if language == "":
+            found = f"{address} takes the connection and says nothing, neither in clear text nor to a TLS hello"
+            hint = "check the port; a firewall may swallow what the server says, or the server hangs: try 587 or 465"
+            self._note("port", "failed", found, hint=hint, code=ErrorCode.TIMEOUT)
+            return
+        hint = _OTHER_LANGUAGES.get(language, "check host and port: mail is sent by 465 or 587 as a rule")
+        self._note("port", "failed", f"{address} speaks {language}, not SMTP", hint=hint, code=error.code)
+
+    def _note_error(self, error: SmtpError) -> None:
+        step = "port" if error.code in _WRONG_MODE else _STEPS.get(error.phase, "connect")
+        found = error.message
+        if error.code == ErrorCode.TIMEOUT and error.phase != "connect":
+            found += f": {self._server.deadlines.of(error.phase):g} s"
+        self._note(step, "failed", found, hint=error.hint, code=error.code)
+
+    async def _look_on(self, verdict: ssl.SSLCertVerificationError, error: SmtpError) -> None:
+        """Look at a certificate that is not trusted, and at what the server would offer; say no secret to it."""
+        certificate, offer = None, ""
+        with suppress(SmtpError):  # what can't be seen is not told
+            dialogue = Dialogue(await Stream.open(self._server), self._server.deadlines)
+            try:
+                offer = _offer(await greet(dialogue, self._server, untrusting_context()))
+            finally:
+                certificate = _certificate(dialogue.stream)
+                dialogue.leave(politely=True)
+        self._note_distrust(certificate, verdict, error)
+        if offer:
+            self._note("ehlo", "ok", f"{offer} (asked without trusting the certificate)")
+        if self._server.login:
+            self._note("auth", "skipped", "no password goes to a server whose certificate is not trusted")
+
+    def _note_distrust(
+        self, certificate: Certificate | None, verdict: ssl.SSLCertVerificationError, error: SmtpError
+    ) -> None:
+        code, words = verdict.verify_code, verdict.verify_message
+        if certificate is None:
+            self._note("tls", "failed", error.message, hint=error.hint, code=error.code)
+            return
+        troubles = list(certificate.troubles(self._server.host, code, words, now())) or [trouble_of(code, words)]
+        what = " and ".join(trouble.what for trouble in troubles)
+        hint = "; ".join(trouble.hint for trouble in troubles)
+        found = f"the certificate can't be trusted: {what}. It is a {certificate}, SHA-256 {certificate.fingerprint}"
+        self._note("tls", "failed", found, hint=hint, code=error.code)
+
+
+def _certificate(stream: Stream) -> Certificate | None:
+    return read(stream.tls.getpeercert(binary_form=True)) if stream.tls else None
+
+
+def _privacy(stream: Stream) -> str:
+    cipher = stream.tls.cipher() if stream.tls else None
+    return ", ".join(word for word in (stream.tls_version, cipher[0] if cipher else "") if word)
+
+
+def _offer(extensions: Extensions) -> str:
+    """Say what a server offers, in its own words."""
+    words = [
+        "PIPELINING" if extensions.pipelining else "",
+        "" if extensions.size is None else f"SIZE {extensions.size}" if extensions.size else "SIZE",
+        "8BITMIME" if extensions.eight_bit_mime else "",
+        "SMTPUTF8" if extensions.smtputf8 else "",
+        "STARTTLS" if extensions.starttls else "",
+        f"AUTH {' '.join(extensions.auth)}" if extensions.auth else "",
+    ]
+    return f"offers {', '.join(filter(None, words)) or 'no extension that we know'}"

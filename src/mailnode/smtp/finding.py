@@ -1,0 +1,102 @@
+"""What the doctor found at a server, step by step, and the settings that would work there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Literal
+
+from mailnode.errors import ErrorCode
+from mailnode.smtp.server import ServerSettings, TlsOption
+
+Step = Literal["settings", "resolve", "connect", "port", "tls", "greeting", "ehlo", "auth", "mail", "rcpt", "quit"]
+Status = Literal["ok", "warning", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One step: what was found, in plain words, how long it took, and what to do about it.
+
+    `step` is the phase of an error where there is one of that name. `port` stands only where a port speaks something
+    else than its settings say, and `settings` where they themselves are worth a word.
+    """
+
+    step: Step
+    status: Status
+    found: str
+    ms: float = 0.0
+    hint: str = ""
+    code: ErrorCode | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {
+            "step": self.step,
+            "status": self.status,
+            "found": self.found,
+            "ms": round(self.ms, 1),
+            "hint": self.hint,
+            "code": self.code,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingSettings:
+    """A way to a server that was really gone, as far as EHLO."""
+
+    host: str
+    port: int
+    tls_option: TlsOption
+
+    @classmethod
+    def of(cls, server: ServerSettings) -> "WorkingSettings":
+        """Take them from a server's settings."""
+        return cls(server.host, server.port, server.tls_option)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give them as a node's `smtp` has them."""
+        return {"host": self.host, "port": self.port, "tlsOption": self.tls_option}
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All findings, in order; `settings` are those that work: the ones asked about, else others, else None."""
+
+    findings: tuple[Finding, ...]
+    settings: WorkingSettings | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether no step failed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Finding, ...]:
+        """The findings that stand in the way of mail."""
+        return tuple(finding for finding in self.findings if finding.status == "failed")
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {
+            "ok": self.ok,
+            "findings": [finding.to_json() for finding in self.findings],
+            "settings": self.settings.to_json() if self.settings else None,
+        }
+
+
+Hear = Callable[[Finding], None]
+
+
+class Record:
+    """The findings so far; whoever listens hears each at once. A step's time begins where the one before it ended."""
+
+    def __init__(self, hear: Hear) -> None:
+        self.findings: list[Finding] = []
+        self._hear = hear
+        self._since = monotonic()
+
+    def note(self, step: Step, status: Status, found: str, *, hint: str = "", code: ErrorCode | None = None) -> None:
+        """Add a finding."""
+        finding = Finding(step, status, found, (monotonic() - self._since) * 1000, hint, code)
+        self.findings.append(finding)
+        self._hear(finding)
+        self._since = monotonic()
