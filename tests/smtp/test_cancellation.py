@@ -8,7 +8,7 @@ import pytest
 from mailnode.smtp import session as session_module
 from mailnode.smtp.passage import LetOff
 from mailnode.smtp.sasl import Login
-from support.fates import HANG_SECONDS, assert_truth, client_of, fate_of, fates_of, is_accepted, numbered
+from support.fates import assert_truth, client_of, fate_of, fates_of, is_accepted, numbered
 from support.letters import letter
 from support.scripted_smtp import HOLD, LOCKSTEP, PAUSE, PIPELINING, STALL, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
@@ -54,13 +54,6 @@ class Batch:
     def judge(self, fates):
         """Hold what was said against what was taken, when the server has done all that it will."""
         assert_truth(self.server, self.letters, fates)
-
-
-@pytest.fixture(autouse=True)
-async def no_hanging():
-    """End a test that waits for what never comes."""
-    async with asyncio.timeout(HANG_SECONDS):
-        yield
 
 
 class TestAtAStage:

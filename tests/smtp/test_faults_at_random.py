@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.fates import HANG_SECONDS, assert_truth, client_of, deadlines, fate_of, numbered
+from support.fates import assert_truth, client_of, deadlines, fate_of, numbered
 from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
 MOST = 8
@@ -92,7 +92,7 @@ async def test_what_the_server_took_is_what_the_outcomes_say(
 ):
     letters = numbered(range(size + 1), is_large=is_large)
     is_mute = any(word in str(script) for word in ("STALL", "SWALLOW", "b'25'"))
-    async with asyncio.timeout(HANG_SECONDS), ScriptedServer(script, extensions=extensions, split=split) as server:
+    async with ScriptedServer(script, extensions=extensions, split=split) as server:
         asyncio.get_running_loop().call_later(SLOW_SECONDS, server.release)
         patience = deadlines(0.1 if is_mute else 5)
         async with client_of(server, max_sessions=sessions, deadlines=patience) as client:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mailnode.smtp.transaction import Outcome
-from support.fates import HANG_SECONDS, assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
+from support.fates import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
 from support.letters import Letter
 from support.scripted_smtp import DROP, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
@@ -91,7 +91,7 @@ class TestAMessageThatIsNone:
 
         letters = numbered(range(BATCH))
         letters[number] = Broken(letters[number].envelope, letters[number].content)
-        async with asyncio.timeout(HANG_SECONDS), ScriptedServer() as server, client_of(server) as client:
+        async with ScriptedServer() as server, client_of(server) as client:
             ends = await asyncio.gather(*map(client.send, letters), return_exceptions=True)
         assert isinstance(ends.pop(number), RuntimeError)
         assert all(map(is_accepted, ends))

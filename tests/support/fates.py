@@ -3,7 +3,9 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from mailnode.errors import SessionLost, SmtpError
 from mailnode.smtp.client import SmtpClient
@@ -12,7 +14,7 @@ from mailnode.smtp.transaction import Outcome
 from support.letters import Letter, letter
 from support.scripted_smtp import ScriptedServer, Visit
 
-HANG_SECONDS = 20
+HANG_SECONDS = 10
 Fate = Outcome | SmtpError | asyncio.CancelledError
 
 _PATH = re.compile(r"<([^>]*)>")
@@ -37,25 +39,22 @@ def deadlines(seconds: float) -> Deadlines:
     return Deadlines(**dict.fromkeys(Deadlines.__dataclass_fields__, seconds))
 
 
-def client_of(server: ScriptedServer, **settings: object) -> SmtpClient:
-    """A client of one session, unless told otherwise: the batch goes over it."""
-    return SmtpClient(
-        **{
-            "host": "127.0.0.1",
-            "port": server.port,
-            "tls_option": "none",
-            "ehlo_name": "client.example",
-            "max_sessions": 1,
-            "deadlines": deadlines(5),
-            **settings,
-        }  # type: ignore[arg-type]
-    )
+@asynccontextmanager
+async def client_of(server: ScriptedServer, **settings: Any) -> AsyncIterator[SmtpClient]:
+    """Run a client, of one session unless told otherwise; what never ends, and a close that never does, fail."""
+    fitting = {"tls_option": "none", "ehlo_name": "client.example", "max_sessions": 1, "deadlines": deadlines(5)}
+    client = SmtpClient("127.0.0.1", server.port, **{**fitting, **settings})
+    try:
+        async with asyncio.timeout(HANG_SECONDS):
+            yield client
+    finally:
+        async with asyncio.timeout(HANG_SECONDS):
+            await client.aclose()
 
 
 async def fates_of(client: SmtpClient, letters: Sequence[Letter]) -> list[Fate]:
-    """Send all at once, and tell how each ended; an error that is not one of SMTP is a defect, and so is no end."""
-    async with asyncio.timeout(HANG_SECONDS):
-        return [fate_of(end) for end in await asyncio.gather(*map(client.send, letters), return_exceptions=True)]
+    """Send all at once, and tell how each ended; an error that is not one of SMTP is a defect."""
+    return [fate_of(end) for end in await asyncio.gather(*map(client.send, letters), return_exceptions=True)]
 
 
 def fate_of(result: Outcome | BaseException) -> Fate:
