@@ -48,3 +48,14 @@ def test_nothing_within_the_content_ends_it_wherever_it_is_split(blocks):
     assert content == whole.removesuffix(b"\r\n")
     assert rest == b""
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", wire(*blocks))
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 233), st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\n.", b"x"]))
+def test_lines_of_base64_with_one_octet_that_is_none_are_no_way_around(at, strange):
+    lines = (b"QUJD" * 19 + b"\r\n") * 3
+    block = (lines[:at] + strange + lines[at + 1 :])[: len(lines)]
+    content, rest = read(wire(block, b".end\r\n"))
+    whole = re.sub(rb"\r\n|\r|\n", b"\r\n", block + b".end\r\n")
+    assert content == whole.removesuffix(b"\r\n")
+    assert rest == b""
