@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from mailnode.errors import LoginFailed, ServerRefused, UsageError
@@ -55,20 +54,11 @@ class SessionPool:
         """Tell how busy it is."""
         return f"<SessionPool: {self._leases} leased, {len(self._idle)} idle, {len(self._queue)} waiting>"
 
-    @asynccontextmanager
-    async def lease(self, passage: Passage, *, fresh: bool = False) -> AsyncIterator[Session]:
-        """Give a session for the time of the block; a `fresh` one when idle ones have proved to be stale."""
+    def lease(self, passage: Passage, *, fresh: bool = False) -> "_Lease":
+        """Give a session for the time of an `async with`; a `fresh` one when idle ones have proved to be stale."""
         if self._is_closed and not fresh:
             raise UsageError("the client is closed", hint="send within `async with SmtpClient(...) as client:`")
-        session = await self._board(passage, fresh=fresh)
-        try:
-            yield session
-        finally:
-            rider = session.rider
-            self._leave(session)
-        if rider:
-            # Its content goes out before our caller goes on, perhaps to compose: meanwhile the server has work.
-            await asyncio.sleep(0)
+        return _Lease(self, passage, fresh=fresh)
 
     def next_passage(self) -> Passage | None:
         """Take who waits longest, to ride on a session that is in use: the pool is full and no session idle."""
@@ -84,7 +74,8 @@ class SessionPool:
         while self._partings:
             await asyncio.wait(self._partings)
 
-    async def _board(self, passage: Passage, *, fresh: bool) -> Session:
+    async def board(self, passage: Passage, *, fresh: bool) -> Session:
+        """Wait for a session, or for leave to open one."""
         is_first = False
         while True:
             try:
@@ -133,7 +124,7 @@ class SessionPool:
                 if session is None:
                     self._give_slot()
                 else:
-                    self._leave(session)
+                    self.leave(session)
             raise
 
     def _hand_out(self) -> None:
@@ -158,7 +149,8 @@ class SessionPool:
             self._sessions -= 1
             raise
 
-    def _leave(self, session: Session) -> None:
+    def leave(self, session: Session) -> None:
+        """Take a session back, or hand it to who rides on it."""
         rider = session.rider
         if rider is not None:
             if session.is_usable and rider.is_waiting:
@@ -215,3 +207,25 @@ class SessionPool:
         parting = asyncio.create_task(session.quit())
         self._partings.add(parting)
         parting.add_done_callback(self._partings.discard)
+
+
+class _Lease:
+    """A session from boarding to leaving."""
+
+    __slots__ = ("_fresh", "_passage", "_pool", "_session")
+
+    def __init__(self, pool: SessionPool, passage: Passage, *, fresh: bool) -> None:
+        self._pool = pool
+        self._passage = passage
+        self._fresh = fresh
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._pool.board(self._passage, fresh=self._fresh)
+        return self._session
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        rider = self._session.rider
+        self._pool.leave(self._session)
+        if rider and kind is None:
+            # Its content goes out before our caller goes on, perhaps to compose: meanwhile the server has work.
+            await asyncio.sleep(0)

@@ -27,6 +27,8 @@ class Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._received = b""
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._is_full = False
         self._lost: SessionLost | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -133,12 +135,28 @@ class Stream(asyncio.Protocol):
         if self._lost is not None:
             raise self._lost
         self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_at(deadline, _expire, waiter)
+        self._deadline = deadline
+        # One timer for many waits, most of which are over long before it goes off.
+        if self._timer is None or self._timer.when() > deadline:
+            self._watch(deadline)
         try:
             await waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _watch(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._watch(self._deadline)
+        else:
+            _expire(self._waiter)
 
     def close(self) -> None:
         """Let what is written leave, then close."""
@@ -169,6 +187,9 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Remember why (asyncio calls this)."""
         self._lost = self._lost or _explain(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._wake()
         if not self._closed.done():
             self._closed.set_result(None)
