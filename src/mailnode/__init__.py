@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mailnode.message.envelope import Envelope
     from mailnode.message.mailbox import Mailbox
     from mailnode.smtp.client import SmtpClient, send
+    from mailnode.smtp.outcome import Outcome
     from mailnode.smtp.sasl import Login
-    from mailnode.smtp.transaction import Outcome
 
 # Where each public name stands; it is loaded when it is asked for, since a send must not wait for the whole house.
 _PUBLIC = {
@@ -26,7 +26,7 @@ _PUBLIC = {
     "Mailnode": "app",
     "MailnodeError": "errors",
     "Message": "message.compose",
-    "Outcome": "smtp.transaction",
+    "Outcome": "smtp.outcome",
     "RawPart": "message.email",
     "SmtpClient": "smtp.client",
     "compose": "message.compose",

@@ -269,7 +269,7 @@ class SessionLost(SmtpError):
     """The session ended in mid-transaction.
 
     `unknown` is true when the final dot was handed to the network and no valid reply came: then the server may have
-    accepted the message. `outcome` (mailnode.smtp.transaction.Outcome) holds the replies to recipients known so far.
+    accepted the message. `outcome` (mailnode.smtp.outcome.Outcome) holds the replies to recipients known so far.
     """
 
     phase: Phase = "content"

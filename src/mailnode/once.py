@@ -13,7 +13,7 @@ from mailnode.environment import Environment, open_connections
 from mailnode.errors import SessionLost
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.transaction import PartialDelivery
+from mailnode.smtp.outcome import PartialDelivery
 
 
 async def send_once(

@@ -9,8 +9,8 @@ from typing import Any
 
 from mailnode.errors import SessionLost, SmtpError
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.server import Deadlines
-from mailnode.smtp.transaction import Outcome
 from support.letters import Letter, letter
 from support.scripted_smtp import ScriptedServer, Visit
 

@@ -14,7 +14,7 @@ from mailnode.errors import ErrorCode, MailnodeError, Phase, SessionLost, SmtpEr
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.content import Composed
-from mailnode.smtp.transaction import Outcome
+from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
 from mailnode.store.insist import insist
 

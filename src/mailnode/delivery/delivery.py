@@ -6,8 +6,8 @@ from typing import Literal
 
 from mailnode.errors import MailnodeError, SessionLost
 from mailnode.smtp.content import Composed
+from mailnode.smtp.outcome import RecipientOutcome
 from mailnode.smtp.reply import Reply
-from mailnode.smtp.transaction import RecipientOutcome
 
 State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown"]
 Field = Literal["to", "cc", "bcc"]

@@ -7,8 +7,8 @@ from typing import Literal, NotRequired, TypedDict
 
 from mailnode.delivery.delivery import Delivery, Recipient
 from mailnode.errors import ErrorCode, MailnodeError, Phase, SmtpError
+from mailnode.smtp.outcome import Outcome, Timings
 from mailnode.smtp.remedy import explain
-from mailnode.smtp.transaction import Outcome, Timings
 
 Status = Literal["sent", "partial", "failed", "unknown"]
 

@@ -12,13 +12,13 @@ from mailnode.message.compose import compose
 from mailnode.message.email import Email
 from mailnode.smtp.content import Composed
 from mailnode.smtp.manners import Manners
+from mailnode.smtp.outcome import Outcome, PartialDelivery
 from mailnode.smtp.passage import BeforeContent, BeforeDot, Passage
 from mailnode.smtp.pool import IDLE_SECONDS, SessionPool
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
 from mailnode.smtp.session import Session, StaleSession
-from mailnode.smtp.transaction import Outcome, PartialDelivery
 
 # For each session one message under way, one that rides with it, one that waits.
 MESSAGES_A_SESSION = 3

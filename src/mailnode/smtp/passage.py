@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailnode.smtp.content import Composed
-from mailnode.smtp.transaction import PartialDelivery
+from mailnode.smtp.outcome import PartialDelivery
 
 if TYPE_CHECKING:
     from mailnode.smtp.session import Session

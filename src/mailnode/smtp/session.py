@@ -12,11 +12,12 @@ from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.manners import Manners, Pace
 from mailnode.smtp.opening import authenticate, greet
+from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.passage import LetOff, Passage
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.tally import Tally
-from mailnode.smtp.transaction import Outcome, Transaction
+from mailnode.smtp.transaction import Transaction
 
 # Some servers look into a mail for minutes before they answer its dot.
 RIDE_SECONDS = 5.0

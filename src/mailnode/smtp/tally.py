@@ -3,7 +3,8 @@
 from time import monotonic
 
 from mailnode.smtp.content import Composed
-from mailnode.smtp.transaction import Judgement, Outcome, RecipientOutcome, Timings
+from mailnode.smtp.outcome import Outcome, RecipientOutcome, Timings
+from mailnode.smtp.transaction import Judgement
 
 
 class Tally:

@@ -2,18 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
-from mailnode.message.envelope import Envelope
 from mailnode.smtp.command import Command, ignore, mail, rcpt
 from mailnode.smtp.content import Composed
 from mailnode.smtp.extension import Extensions
+from mailnode.smtp.outcome import RecipientOutcome, Status
 from mailnode.smtp.reply import Reply
-
-PartialDelivery = Literal["allow", "refuse"]
-Status = Literal["accepted", "refused", "deferred"]
 
 _TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 4.5.3.1.10: old servers say 552
 _SHOWN = 60
@@ -23,57 +19,6 @@ _OUT_OF_SYNC = re.compile(r"5\.5\.0|synchroni[sz]ation|pipelin", re.IGNORECASE)
 
 # RSET is refused by servers that have nothing to reset.
 _RSET = Command("mail", "RSET", ignore)
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientOutcome:
-    """What became of one recipient; `reply` is None where the server did not say why, or nothing at all."""
-
-    address: str
-    status: Status
-    reply: Reply | None
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where the time went, in milliseconds; `connect_ms` (with TLS, EHLO) and `auth_ms` are 0.0 on a reused session."""
-
-    connect_ms: float = 0.0
-    auth_ms: float = 0.0
-    envelope_ms: float = 0.0
-    content_ms: float = 0.0
-    total_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the server said to one message.
-
-    `recipients` holds the final verdict on each, in the order of the envelope: where the content was refused all are,
-    with that reply. `reply` is the reply that decided, and `phase` the command that it answered: the reply to the final
-    dot, else the first refusal of MAIL, RCPT or DATA. `tls_version` and `auth_mechanism` are "" where there was none.
-    """
-
-    message_id: str
-    envelope: Envelope
-    message_size: int
-    recipients: tuple[RecipientOutcome, ...]
-    reply: Reply
-    phase: Phase
-    host: str
-    tls_version: str = ""
-    auth_mechanism: str = ""
-    timings: Timings = field(default_factory=Timings)
-
-    @property
-    def accepted(self) -> tuple[str, ...]:
-        """The recipients for whom the server took the message."""
-        return tuple(recipient.address for recipient in self.recipients if recipient.status == "accepted")
-
-    @property
-    def refused(self) -> tuple[RecipientOutcome, ...]:
-        """The recipients for whom it did not, for good or for now."""
-        return tuple(recipient for recipient in self.recipients if recipient.status != "accepted")
 
 
 @dataclass(frozen=True, slots=True)
