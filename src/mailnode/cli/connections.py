@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -91,6 +91,27 @@ def delete(name: str, yes: bool) -> None:
         click.confirm(f"Delete the connection {name}?", abort=True, err=True)
     _with_book(lambda book: book.delete(name))
     say(f"connection {name} deleted")
+
+
+@command.command("test")
+@click.argument("name")
+@click.option("--host", help="Which of its hosts, if it has several.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port; by default that of the TLS option.")
+@click.option("--tls-option", type=click.Choice(["tls", "starttls", "none"]), help="How it is made private.")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="PEM file to trust instead of the system's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def test(
+    name: str,
+    host: str | None,
+    port: int | None,
+    tls_option: Literal["tls", "starttls", "none"] | None,
+    ca: str | None,
+    as_json: bool,
+) -> int:
+    """Log in with a connection and look at its server, as `mailnode verify` does; no mail is sent."""
+    from mailnode.cli.verify import check, own_server
+
+    return check(own_server(host, port, tls_option, ca), name, None, (), as_json=as_json)
 
 
 def _fields(source: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "mailnode.cli.run",
     "send": "mailnode.cli.send",
     "preview": "mailnode.cli.preview",
+    "verify": "mailnode.cli.verify",
     "connections": "mailnode.cli.connections",
     "services": "mailnode.cli.services",
     "inbox": "mailnode.cli.inbox",
