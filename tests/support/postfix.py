@@ -1,26 +1,24 @@
 """Debian's Postfix, as a server of our own: a configuration, a queue and a port apart from the machine's."""
 
 import asyncio
+import re
 import shutil
-import socket
-import subprocess
-import tempfile
-import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
 import trustme
 
+from support.daemon import DEADLINE, free_ports, open_folder, run, until_settled, wait_for_port
 from support.require import require, require_root
 from support.tls import authority
 
 USERNAME, PASSWORD = "jane", "open sesame"
 HOST = "mail.postfix.example"
-_DEADLINE = 30.0
-
+FEW_SESSIONS, FEW_RECIPIENTS = 2, 3
 _MAIN = """\
 compatibility_level = 3.6
 queue_directory = {root}/queue
@@ -36,6 +34,12 @@ mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions = check_recipient_access inline:{{
     {{ refused@y.example = 550 5.1.1 no such user }} {{ later@y.example = 450 4.2.1 come back later }} }}, permit
+# At once, not at the first recipient.
+smtpd_delay_reject = no
+smtpd_sender_restrictions = check_sender_access inline:{{ {{ refused@x.example = 550 5.7.1 not from you }} }}, permit
+header_checks = regexp:{root}/etc/header_checks
+# Thousands of mails need no files: the log tells for whom they were.
+transport_maps = inline:{{ {{ bulk.example = discard: }} }}
 smtputf8_enable = yes
 # It would take Bcc away by itself, and a test that looks for it could not fail.
 message_drop_headers =
@@ -58,6 +62,10 @@ _MASTER = """\
 {port} inet n - n - - smtpd
 {login_port} inet n - n - - smtpd
     -o smtpd_sasl_path=login
+{narrow_port} inet n - n - - smtpd
+    -o smtpd_client_connection_count_limit={sessions}
+    -o smtpd_client_event_limit_exceptions=
+    -o smtpd_recipient_limit={recipients}
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -91,17 +99,18 @@ class Postfix:
     """One that runs: takes any recipient but refused@y.example (550) and later@y.example (450).
 
     It offers STARTTLS, with a certificate of this run's authority for 127.0.0.1, and then PLAIN, LOGIN and
-    SCRAM-SHA-256 for USERNAME and PASSWORD; on `login_port` LOGIN alone.
+    SCRAM-SHA-256 for USERNAME and PASSWORD; on `login_port` LOGIN alone. It takes nothing from refused@x.example, and
+    no mail whose subject holds "unwanted". On `narrow_port` it bears FEW_SESSIONS at once, and FEW_RECIPIENTS a mail.
+    Mails for bulk.example it throws away.
     """
 
-    def __init__(self, root: Path, port: int, login_port: int) -> None:
+    def __init__(self, root: Path, ports: list[int]) -> None:
         self.root = root
-        self.port = port
-        self.login_port = login_port
+        self.port, self.login_port, self.narrow_port = ports
 
     async def delivered(self, message_id: str, count: int = 1) -> list[EmailMessage]:
         """Wait for the mails with this Message-ID, one for each of `count` recipients (Delivered-To), and give them."""
-        async with asyncio.timeout(_DEADLINE):
+        async with asyncio.timeout(DEADLINE):
             while len(found := self._find(message_id)) < count:  # noqa: ASYNC110 -- nothing tells us of a file
                 await asyncio.sleep(0.02)
         return sorted(found, key=lambda mail: str(mail["Delivered-To"]))
@@ -111,9 +120,25 @@ class Postfix:
         mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
         return [mail for mail in mails if mail["Message-ID"] == message_id]
 
-    def log(self) -> str:
-        """What it logged."""
-        return (self.root / "log").read_text(encoding="utf-8", errors="replace")
+    def log(self, start: int = 0) -> str:
+        """What it logged, from a character on."""
+        return (self.root / "log").read_text(encoding="utf-8", errors="replace")[start:]
+
+    async def received(self, start: int, count: int) -> Counter[str]:
+        """Wait until its log, from a character on, tells of `count` recipients, and give how often it tells of each."""
+        return await until_settled(lambda: self._recipients(start), count)
+
+    def connections(self, start: int) -> int:
+        """How many connections it counted."""
+        return len(re.findall(r"smtpd\[\d+\]: connect from", self.log(start)))
+
+    def _recipients(self, start: int) -> Counter[str] | None:
+        log = self.log(start)
+        taken = set(re.findall(r"cleanup\[\d+\]: (\w+): message-id=", log))
+        refused = set(re.findall(r"cleanup\[\d+\]: (\w+): reject:", log))
+        if taken - refused - set(re.findall(r"qmgr\[\d+\]: (\w+): removed", log)):
+            return None
+        return Counter(re.findall(r": to=<([^>]*)>, .* status=sent ", log))
 
 
 @contextmanager
@@ -121,59 +146,34 @@ def running_postfix() -> Iterator[Postfix]:
     """Run one, or skip the test where Postfix or root is not there."""
     program, saslpasswd = require("postfix"), require("saslpasswd2")
     require_root()
-    # Its daemons drop root, so the folder is one that others can reach: pytest's are not.
-    root = Path(tempfile.mkdtemp(prefix="mailnode-postfix-"))
-    try:
+    with open_folder("postfix") as root:
         server = _configure(root, saslpasswd)
-        _run(program, "-c", f"{root}/etc", "start")
+        run(program, "-c", f"{root}/etc", "start")
         try:
-            _wait_for_port(server)
+            wait_for_port(server.port, server.log)
             yield server
         finally:
-            _run(program, "-c", f"{root}/etc", "stop")
-    finally:
-        shutil.rmtree(root)
+            run(program, "-c", f"{root}/etc", "stop")
 
 
 def _configure(root: Path, saslpasswd: str) -> Postfix:
-    root.chmod(0o755)
     for name in ("etc", "etc/sasl", "queue", "data", "mail"):
         (root / name).mkdir()
     shutil.chown(root / "data", "postfix")
     shutil.chown(root / "mail", 65534, 65534)
-    server = Postfix(root, *_free_ports(2))
+    server = Postfix(root, free_ports(3))
     (root / "etc" / "main.cf").write_text(_MAIN.format(root=root, host=HOST))
-    (root / "etc" / "master.cf").write_text(_MASTER.format(port=server.port, login_port=server.login_port))
+    (root / "etc" / "header_checks").write_text("/^Subject: .*unwanted/ REJECT unwanted content\n")
+    ports = {name: getattr(server, name) for name in ("port", "login_port", "narrow_port")}
+    master = _MASTER.format(sessions=FEW_SESSIONS, recipients=FEW_RECIPIENTS, **ports)
+    (root / "etc" / "master.cf").write_text(master)
     # Debian's Postfix looks for these beside main.cf, whatever cyrus_sasl_config_path says.
     for name, mechanisms in {"smtpd": "PLAIN LOGIN SCRAM-SHA-256", "login": "LOGIN"}.items():
         (root / "etc" / "sasl" / f"{name}.conf").write_text(_SASL.format(root=root, mechanisms=mechanisms))
     certificate: trustme.LeafCert = authority().issue_cert("127.0.0.1", HOST)
     certificate.private_key_and_cert_chain_pem.write_to_path(root / "etc" / "chain.pem")
     users = root / "etc" / "sasl" / "users"
-    _run(saslpasswd, "-p", "-c", "-f", str(users), "-u", HOST, USERNAME, said=PASSWORD)
+    run(saslpasswd, "-p", "-c", "-f", str(users), "-u", HOST, USERNAME, said=PASSWORD)
     shutil.chown(users, "root", "postfix")
     users.chmod(0o640)
     return server
-
-
-def _run(*command: str, said: str = "") -> None:
-    done = subprocess.run(command, input=said, capture_output=True, text=True, timeout=_DEADLINE, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr or done.stdout}"
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [found.getsockname()[1] for found in sockets]
-
-
-def _wait_for_port(server: Postfix) -> None:
-    deadline = time.monotonic() + _DEADLINE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", server.port), timeout=_DEADLINE).close()
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline, server.log()
-            time.sleep(0.02)
-        else:
-            return

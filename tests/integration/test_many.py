@@ -1,0 +1,141 @@
+"""A thousand mails over four sessions: what the servers' own logs hold is what the outcomes say."""
+
+import asyncio
+from collections import Counter
+from typing import Protocol
+
+from mailnode.message.email import Email
+from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.outcome import Outcome
+from mailnode.smtp.sasl import Login
+from support.dovecot import PASSWORD, USERNAME, Dovecot
+from support.exim import FEW, Exim
+from support.postfix import FEW_RECIPIENTS, FEW_SESSIONS, Postfix
+from support.tls import ca_pem
+
+MANY = 1000
+SESSIONS = 4
+
+Script = tuple[Email, list[str]]
+
+
+class Server(Protocol):
+    def log(self) -> str: ...
+
+    async def received(self, start: int, count: int) -> Counter[str]: ...
+
+    def connections(self, start: int) -> int: ...
+
+
+def plain(port: int, max_sessions: int = SESSIONS) -> SmtpClient:
+    return SmtpClient("127.0.0.1", port, tls_option="none", max_sessions=max_sessions)
+
+
+def mail(*to: str, sender: str = "a@x.example", subject: str = "your order") -> Email:
+    return Email(from_=sender, to=to, subject=subject, text=f"For {to[0]}.\n")
+
+
+def scripted(number: int) -> Script:
+    """Give a mail, and what is to become of each of its recipients; most of them are welcome."""
+    one, two = f"ann-{number}@bulk.example", f"bob-{number}@bulk.example"
+    match number % 20:
+        case 3:
+            return mail("refused@y.example"), ["refused"]
+        case 5:
+            return mail("later@y.example"), ["deferred"]
+        case 7 | 8:
+            return mail(one, "refused@y.example", two, "later@y.example"), [
+                "accepted",
+                "refused",
+                "accepted",
+                "deferred",
+            ]
+        case 11:
+            return mail(one, two, sender="refused@x.example"), ["refused", "refused"]
+        case 13:
+            return mail(one, two, subject="unwanted"), ["refused", "refused"]
+        case 17:
+            return mail("refused@y.example", "later@y.example"), ["refused", "deferred"]
+        case _:
+            return mail(one), ["accepted"]
+
+
+def statuses(outcome: Outcome) -> list[str]:
+    return [recipient.status for recipient in outcome.recipients]
+
+
+async def send_all(client: SmtpClient, scripts: list[Script]) -> list[Outcome]:
+    """Hand them over, each with the fate that it is to have, and give the outcomes."""
+    outcomes = []
+    async for number, _, outcome, error in client.send_many(email for email, _ in scripts):
+        assert error is None
+        assert outcome is not None
+        assert statuses(outcome) == scripts[number][1], outcome
+        outcomes.append(outcome)
+    assert len(outcomes) == len(scripts)
+    return outcomes
+
+
+async def send_to_all_or_none(client: SmtpClient) -> list[Outcome]:
+    """Hand over some that go to all recipients or to none, while others ride."""
+    both = [mail(f"all-{number}@bulk.example", f"too-{number}@bulk.example") for number in range(20)]
+    none = [mail(f"none-{number}@bulk.example", "refused@y.example") for number in range(20)]
+    one = [mail(f"one-{number}@bulk.example") for number in range(20)]
+    emails = [email for three in zip(both, none, one, strict=True) for email in three]
+    outcomes = await asyncio.gather(*(client.send(email, partial_delivery="refuse") for email in emails))
+    assert [len(outcome.accepted) for outcome in outcomes] == [2, 0, 1] * 20
+    return outcomes
+
+
+async def check(client: SmtpClient, server: Server) -> None:
+    start = len(server.log())
+    async with client:
+        outcomes = await send_all(client, [scripted(number) for number in range(MANY)])
+        outcomes += await send_to_all_or_none(client)
+        assert client._manners.pace == "ride"
+    accepted = Counter(address for outcome in outcomes for address in outcome.accepted)
+    assert set(accepted.values()) == {1}
+    assert await server.received(start, accepted.total()) == accepted
+    assert server.connections(start) <= SESSIONS + 1  # the log may tell late of who looked whether it listens
+
+
+async def test_postfix_has_what_outcomes_call_accepted(postfix: Postfix) -> None:
+    await check(plain(postfix.port), postfix)
+
+
+async def test_exim_has_what_outcomes_call_accepted(exim: Exim) -> None:
+    await check(plain(exim.port), exim)
+
+
+async def test_dovecot_hands_on_what_outcomes_call_accepted(postfix: Postfix, dovecot: Dovecot) -> None:
+    login = Login(USERNAME, PASSWORD)
+    client = SmtpClient(
+        "127.0.0.1", dovecot.port, tls_option="starttls", ca=ca_pem(), login=login, max_sessions=SESSIONS
+    )
+    await check(client, postfix)
+
+
+async def test_a_server_that_ends_sessions_soon_loses_and_doubles_nothing(exim: Exim) -> None:
+    start = len(exim.log())
+    async with plain(exim.short_port) as client:
+        await send_all(client, [(mail(f"ann-{number}@short.example"), ["accepted"]) for number in range(300)])
+    expected = Counter(f"ann-{number}@short.example" for number in range(300))
+    assert await exim.received(start, 300) == expected
+    assert exim.connections(start) >= 300 // FEW
+
+
+async def test_where_recipients_are_too_many_for_one_transaction_the_rest_follow(postfix: Postfix) -> None:
+    start = len(postfix.log())
+    to = [[f"ann-{number}-{one}@bulk.example" for one in range(2 * FEW_RECIPIENTS + 1)] for number in range(30)]
+    async with plain(postfix.narrow_port, FEW_SESSIONS) as client:
+        await send_all(client, [(mail(*addresses), ["accepted"] * len(addresses)) for addresses in to])
+    everybody = Counter(address for addresses in to for address in addresses)
+    assert await postfix.received(start, everybody.total()) == everybody
+
+
+async def test_where_sessions_are_too_many_fewer_carry_all(postfix: Postfix) -> None:
+    start = len(postfix.log())
+    async with plain(postfix.narrow_port) as client:
+        await send_all(client, [(mail(f"bob-{number}@bulk.example"), ["accepted"]) for number in range(200)])
+    assert await postfix.received(start, 200) == Counter(f"bob-{number}@bulk.example" for number in range(200))
+    assert "too many connections" in postfix.log(start)
