@@ -3,13 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mailnode.smtp.content import Composed
 from mailnode.smtp.outcome import PartialDelivery
-
-if TYPE_CHECKING:
-    from mailnode.smtp.session import Session
 
 BeforeContent = Callable[[], Awaitable[None]]
 BeforeDot = Callable[[], None]
@@ -36,7 +33,7 @@ class Passage:
     before_content: BeforeContent | None = None
     before_dot: BeforeDot | None = None
     lane: Hashable = None
-    turn: "asyncio.Future[Session | None] | None" = field(default=None, init=False)
+    turn: asyncio.Future[Any] | None = field(default=None, init=False)
 
     @property
     def is_waiting(self) -> bool:
