@@ -55,6 +55,14 @@ async def test_nobody_rides_while_the_pool_has_room():
     assert not any(ridden(visit) for visit in server.visits)
 
 
+async def test_nobody_rides_on_a_server_that_would_die_of_it():
+    async with ScriptedServer({"greeting": "220 mail.example Dovecot (Debian) ready."}) as server:
+        outcomes = await send_all(server, [numbered(n) for n in range(5)])
+    assert all(outcome.accepted for outcome in outcomes)
+    assert not ridden(server.visit)
+    assert sum(group.startswith(b"MAIL") and group.endswith(b"DATA\r\n") for group in server.visit.groups) == 5
+
+
 async def test_a_server_without_pipelining_is_asked_one_thing_at_a_time():
     async with ScriptedServer(extensions=LOCKSTEP) as server:
         outcomes = await send_all(server, [numbered(n) for n in range(3)])

@@ -3,6 +3,7 @@
 import re
 import socket
 import ssl
+from dataclasses import replace
 
 from mailnode.errors import ErrorCode, LoginFailed, Phase, ServerRefused, SessionLost, TlsFailed
 from mailnode.smtp.dialogue import Dialogue
@@ -18,6 +19,9 @@ from mailnode.smtp.tls import plain_on_tls_port, start_tls
 # The mechanism is not for us (RFC 4954 6); any other refusal is about the credentials and final.
 _MECHANISM_UNSUPPORTED = frozenset({504, 534})
 _CHALLENGE = 334
+# Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
+# ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): nobody would know whether the mail was taken.
+_PANICS = re.compile(r"\bDovecot\b")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -25,12 +29,12 @@ async def greet(dialogue: Dialogue, server: ServerSettings, context: ssl.SSLCont
     """Come as far as EHLO in the TLS mode that is set, and tell what the server offers; `context` as of `start_tls`."""
     if server.tls_option == "tls":
         await start_tls(dialogue.stream, server, context)
-    await hear_greeting(dialogue, server)
+    greeting = await hear_greeting(dialogue, server)
     extensions = await say_ehlo(dialogue, server)
-    if server.tls_option != "starttls":
-        return extensions
-    await say_starttls(dialogue, server, extensions, context)
-    return await say_ehlo(dialogue, server)
+    if server.tls_option == "starttls":
+        await say_starttls(dialogue, server, extensions, context)
+        extensions = await say_ehlo(dialogue, server)
+    return replace(extensions, riding=not _PANICS.search(greeting.text))
 
 
 async def hear_greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:

@@ -241,7 +241,7 @@ class Session:
     def _take_along(self, begun: _Begun, following: Callable[[], Passage | None]) -> tuple[bytes, ...]:
         """Begin who waits, so that its first command group leaves with the dot; nothing when nobody may ride."""
         manners = self._manners
-        if manners.pace != "ride" or not self.extensions.pipelining:
+        if manners.pace != "ride" or not (self.extensions.pipelining and self.extensions.riding):
             return ()
         if begun.transaction.is_followed_by_itself or self._messages + 1 >= manners.most_messages:
             return ()
