@@ -50,6 +50,7 @@ service submission-login {{
   }}
   inet_listener submissions {{
     port = {tls_port}
+    ssl = yes
   }}
 }}
 """
