@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+import pytest
+
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.sasl import Login
+from mailnode.smtp.stream import Stream
 from support.dovecot import PASSWORD, USERNAME, Dovecot
 from support.exim import FEW, Exim
 from support.postfix import FEW_RECIPIENTS, FEW_SESSIONS, Postfix
@@ -27,6 +30,21 @@ class Server(Protocol):
     async def received(self, start: int, count: int) -> Counter[str]: ...
 
     def connections(self, start: int) -> int: ...
+
+
+@pytest.fixture
+def rides(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Collect the writes in which a message's commands left with the final dot of the one before."""
+    seen: list[bytes] = []
+    write = Stream.write
+
+    def watched(stream: Stream, octets: bytes) -> None:
+        if b"\r\n.\r\nMAIL FROM:" in octets:
+            seen.append(octets)
+        write(stream, octets)
+
+    monkeypatch.setattr(Stream, "write", watched)
+    return seen
 
 
 def plain(port: int, max_sessions: int = SESSIONS) -> SmtpClient:
@@ -105,12 +123,14 @@ async def check(client: SmtpClient, server: Server, scripts: Iterable[Script], c
     assert server.connections(start) <= connections + 1  # the log may tell late of who looked whether it listens
 
 
-async def test_postfix_has_what_outcomes_call_accepted(postfix: Postfix) -> None:
+async def test_postfix_has_what_outcomes_call_accepted(postfix: Postfix, rides: list[bytes]) -> None:
     await check(plain(postfix.port), postfix, thousand())
+    assert len(rides) > MANY / 2
 
 
-async def test_exim_has_what_outcomes_call_accepted(exim: Exim) -> None:
+async def test_exim_has_what_outcomes_call_accepted(exim: Exim, rides: list[bytes]) -> None:
     await check(plain(exim.port), exim, thousand())
+    assert len(rides) > MANY / 2
 
 
 def private(dovecot: Dovecot) -> SmtpClient:
