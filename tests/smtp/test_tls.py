@@ -1,11 +1,16 @@
 import asyncio
+import gc
+import socket
 import ssl
+import threading
+import warnings
 
 import pytest
 import trustme
 
-from mailnode.errors import ErrorCode, ServerRefused, SessionLost, SettingsError, TlsFailed
+from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost, SettingsError, TlsFailed
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, TlsOption
 from support.aiosmtp import submission
 from support.letters import letter
@@ -252,3 +257,33 @@ class TestCancelling:
                 await sending
             await server.visit.ended.wait()
             assert repr(client._pool) == "<SessionPool: 0 leased, 0 idle, 0 waiting>"
+
+
+def test_a_refused_login_leaves_no_socket_to_a_server_that_reads_no_more():
+    done, tls = threading.Event(), server_context()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve():
+            with tls.wrap_socket(listening.accept()[0], server_side=True) as peer:
+                for said in (b"220 x ESMTP", b"250-x\r\n250 AUTH PLAIN", b"535 5.7.8 no"):
+                    peer.sendall(said + b"\r\n")
+                    if not said.startswith(b"535"):
+                        peer.recv(1000)
+                done.wait(10)
+
+        async def log_in():
+            async with SmtpClient(
+                "127.0.0.1", listening.getsockname()[1], tls_option="tls", ca=ca_pem(), login=Login("jane", "wrong")
+            ) as client:
+                with pytest.raises(LoginFailed):
+                    await client.send(letter())
+
+        server = threading.Thread(target=serve)
+        server.start()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ResourceWarning)
+            asyncio.run(log_in())
+            gc.collect()
+        done.set()
+        server.join()
+    assert [str(one.message) for one in caught if one.category is ResourceWarning] == []

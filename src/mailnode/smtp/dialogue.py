@@ -61,12 +61,10 @@ class Dialogue:
             self.protocol.receive(self.stream.take())
 
     def leave(self, *, politely: bool) -> None:
-        """Close the connection; politely where the server has just said no and owes us nothing.
+        """Close the connection at once; politely where the server has just said no and owes us nothing.
 
-        Its 221 is not worth a wait.
+        Its 221 is not worth a wait, and over TLS `close` would wait for its word too.
         """
         if politely and not self.is_over:
             self.write(Command("mail", "QUIT", ignore))
-            self.stream.close()
-        else:
-            self.stream.abort()
+        self.stream.abort()
