@@ -45,6 +45,20 @@ async def test_messages_may_come_from_an_asynchronous_source():
         assert len([one async for one in client.send_many(source())]) == 5
 
 
+async def test_a_source_may_wait_for_an_outcome_before_it_gives_the_next_message():
+    heard = asyncio.Queue()
+
+    async def source():
+        for number in range(3):
+            yield numbered(number)
+            assert await heard.get() == number
+
+    async with ScriptedServer() as server, client_of(server) as client:
+        async for one in client.send_many(source()):
+            heard.put_nowait(one.number)
+    assert len(server.accepted) == 3
+
+
 async def test_an_error_stands_beside_the_outcomes_of_the_others():
     async with ScriptedServer() as server, client_of(server) as client:
         emails = [Email(from_="a@x.example", to=to, text="hi") for to in ("b@y.example", "nobody", "c@y.example")]

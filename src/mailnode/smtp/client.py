@@ -129,7 +129,8 @@ class SmtpClient:
         before the end gets what is under way finished (`contextlib.aclosing` waits for it); who is cancelled ends it.
         """
         lane = object()
-        ended: asyncio.Queue[asyncio.Task[Handover]] = asyncio.Queue()
+        room = asyncio.Semaphore(self._width)
+        ended: asyncio.Queue[asyncio.Task[Handover] | None] = asyncio.Queue()
         under_way: set[asyncio.Task[Handover]] = set()
 
         async def one(number: int, message: Email | Composed) -> Handover:
@@ -139,27 +140,34 @@ class SmtpClient:
                 return Handover(number, message, None, error)
             return Handover(number, message, outcome, None)
 
-        async def next_ended() -> Handover:
-            task = await ended.get()
-            under_way.discard(task)
-            return task.result()
-
-        try:
-            async for number, message in _numbered(messages):
+        async def feed() -> None:
+            source = _numbered(messages)
+            while await room.acquire():
+                try:
+                    number, message = await anext(source)
+                except StopAsyncIteration:
+                    return
                 task = asyncio.create_task(one(number, message))
                 task.add_done_callback(ended.put_nowait)
                 under_way.add(task)
-                if len(under_way) >= self._width:
-                    yield await next_ended()
-            while under_way:
-                yield await next_ended()
+
+        feeding = asyncio.create_task(feed())
+        feeding.add_done_callback(lambda _: ended.put_nowait(None))
+        try:
+            while under_way or not feeding.done():
+                task = await ended.get()
+                if task is not None:
+                    under_way.discard(task)
+                    yield task.result()
+                    room.release()
+            await feeding
         except asyncio.CancelledError:
             for task in under_way:
                 task.cancel()
             raise
         finally:
-            if under_way:
-                await asyncio.wait(under_way)
+            feeding.cancel()
+            await asyncio.wait({feeding, *under_way})
 
     async def aclose(self) -> None:
         """Finish what waits and what is under way, then say QUIT and close every session."""
