@@ -46,7 +46,7 @@ async def test_messages_may_come_from_an_asynchronous_source():
 
 
 async def test_a_source_may_wait_for_an_outcome_before_it_gives_the_next_message():
-    heard = asyncio.Queue()
+    heard: asyncio.Queue[int] = asyncio.Queue()
 
     async def source():
         for number in range(3):
