@@ -3,7 +3,7 @@ import mimetypes
 from email import message_from_bytes, policy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import HeaderError, MailnodeError, PartError
@@ -235,6 +235,7 @@ def test_a_text_keeps_its_last_line_break_before_the_boundary():
 
 
 @settings(max_examples=100)
+@example("", "0/0", "")
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=20))
 def test_whatever_is_said_of_a_file_makes_a_part_or_an_error(filename, content_type, cid):
     try:
@@ -243,4 +244,4 @@ def test_whatever_is_said_of_a_file_makes_a_part_or_an_error(filename, content_t
         )
     except MailnodeError:
         return
-    assert message_from_bytes(octets(built), policy=policy.default).get_content()
+    assert message_from_bytes(octets(built), policy=policy.default).get_payload()
