@@ -1,5 +1,7 @@
 import pytest
 
+from mailnode.smtp.login_remedies import LOGIN_REMEDIES
+from mailnode.smtp.mail_remedies import MAIL_REMEDIES, REPUTATION_REMEDIES, SESSION_REMEDIES
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import ReplyParser
 
@@ -27,6 +29,26 @@ def hint(phase, text, host=""):
             "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled",
             "Authenticated SMTP",
         ),
+        (
+            "auth",
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox. Visit x",
+            "for this mailbox",
+        ),
+        (
+            "auth",
+            "535 5.7.139 Authentication unsuccessful, user is locked by your organization's security defaults policy.",
+            "Microsoft Entra",
+        ),
+        ("auth", "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", "whole address"),
+        ("auth", "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.", "takes no passwords"),
+        ("auth", "534 5.7.14 <https://accounts.google.com/x> Please log in via your web browser", "by browser"),
+        ("auth", "454 4.7.0 Too many login attempts, please try again later. x - gsmtp", "Google counts"),
+        ("auth", "535 5.7.0 NEOBHODIM parol prilozheniya https://help.mail.ru/mail/", "external applications"),
+        ("auth", "535 Login fail. Please enter your authorization code to login.", "authorization code"),
+        ("auth", "451 Authentication failed: Maximum credits exceeded", "used up"),
+        ("auth", "525 5.7.1 Unauthorized IP address", "authorized IPs"),
+        ("auth", "535 5.7.1 Account is locked", "unlocked"),
+        ("auth", "421 4.7.0 Error: too many errors", "before trying again"),
         ("auth", "550 5.7.30 Basic authentication is not supported for Client Submission.", "OAuth2"),
         ("auth", "535 5.7.3 Authentication unsuccessful [x.prod.outlook.com]", "Microsoft 365"),
         ("auth", "535 5.7.0 (#AUTH005) Too many bad auth attempts.", "user name"),
@@ -38,6 +60,30 @@ def hint(phase, text, host=""):
         ("mail", "530 5.7.0 Authentication required", "wants a login"),
         ("content", "554 5.2.252 SendAsDenied; a@b.example not allowed to send as c@b.example", "Send As"),
         ("content", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", "Send As"),
+        ("mail", "553 Relaying disallowed as ann@x.example", "address of this account"),
+        ("content", "554 Message rejected: Email address is not verified. The following identities failed", "SES"),
+        ("content", "550 The from address does not match a verified Sender Identity.", "verify this sender"),
+        ("content", "550 5.1.8 Access denied, bad outbound sender", "Restricted entities"),
+        ("rcpt", "450 4.1.8 <a@b.example>: Sender address rejected: Domain not found", "DNS knows"),
+        ("rcpt", "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname", "ehloName"),
+        ("rcpt", "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]", "PTR"),
+        ("rcpt", "553 5.7.1 <a@b.example>: Sender address rejected: not logged in", "wants a login"),
+        ("rcpt", "550 5.2.1 The email account that you tried to reach is disabled", "another way"),
+        ("content", "550 5.4.5 Daily user sending limit exceeded. x - gsmtp", "tomorrow"),
+        ("content", "454 Throttling failure: Daily message quota exceeded.", "tomorrow"),
+        (
+            "content",
+            "552 5.7.0 This message was blocked because its content presents a potential security issue.",
+            "link",
+        ),
+        (
+            "greeting",
+            "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to user complaints",
+            "mistrusts",
+        ),
+        ("content", "554 5.7.1 Message considered spam", "for spam"),
+        ("mail", "432 4.3.2 Concurrent connections limit exceeded", "fewer sessions"),
+        ("mail", "550 5.7.606 Access denied, banned sending IP [192.0.2.1]", "sender.office.com"),
         ("rcpt", "550 5.7.1 Unable to relay", "does not take mail for this recipient"),
         ("rcpt", "554 5.7.1 <a@b.example>: Relay access denied", "does not take mail for this recipient"),
         ("rcpt", "550 5.1.1 <a@b.example>: User unknown", "no such mailbox"),
@@ -60,7 +106,42 @@ def test_a_known_text_is_explained(phase, said, word):
 
 @pytest.mark.parametrize(
     ("host", "word"),
-    [("smtp.mail.yahoo.com", "Yahoo"), ("smtp.mail.me.com", "iCloud"), ("smtp.gmail.com", "user name")],
+    [
+        ("smtp.mail.yahoo.com", "Yahoo"),
+        ("smtp.mail.me.com", "iCloud"),
+        ("smtp.gmail.com", "Gmail"),
+        ("smtp.office365.com", "Microsoft 365"),
+        ("smtp.zoho.eu", "smtp.zoho.eu"),
+        ("smtp.fastmail.com", "Fastmail"),
+        ("mail.gmx.net", "POP3/IMAP"),
+        ("smtp.web.de", "POP3/IMAP"),
+        ("smtp.mail.com", "POP3/IMAP"),
+        ("securesmtp.t-online.de", "customer center"),
+        ("smtp.yandex.com", "Yandex"),
+        ("smtp.qq.com", "authorization code"),
+        ("smtp.protonmail.ch", "Proton"),
+        ("email-smtp.eu-central-1.amazonaws.com", "SES"),
+        ("smtp.sendgrid.net", "`apikey`"),
+        ("smtp.mailgun.org", "EU domains"),
+        ("smtp.postmarkapp.com", "API token"),
+        ("smtp-relay.brevo.com", "SMTP key"),
+        ("in-v3.mailjet.com", "secret key"),
+        ("smtp.mandrillapp.com", "API key"),
+        ("smtp.sparkpostmail.com", "SMTP_Injection"),
+        ("smtp.resend.com", "`resend`"),
+        ("mail.example.org", "many providers"),
+    ],
 )
 def test_the_host_helps_where_the_text_does_not_tell_the_provider(host, word):
     assert word in hint("auth", "535 5.7.8 no", host)
+
+
+@pytest.mark.parametrize("host", ["smtp.sendgrid.net", "smtp.mail.yahoo.com", "mail.example.org"])
+def test_a_refusal_for_now_blames_nobodys_password(host):
+    assert "later" in hint("auth", "454 4.7.0 Temporary authentication failure", host)
+
+
+def test_remedies_are_phrases_without_a_full_stop():
+    for table in (LOGIN_REMEDIES, MAIL_REMEDIES, SESSION_REMEDIES, REPUTATION_REMEDIES):
+        for _, _, remedy in table:
+            assert not remedy.endswith(".")

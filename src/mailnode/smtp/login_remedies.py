@@ -1,0 +1,173 @@
+"""Refused logins that are known by their words, or by the host that said them, and what a person can do about each."""
+
+# 4xx are for now whoever says them; these are final.
+_REFUSED = "530 534 535 550 553 554"
+
+# Reply codes ("" for any), a pattern that is searched in `535 5.7.8 text [host]`, the remedy. The first line that fits
+# counts, so the particular stands above the general: what is said, who says it, what anybody may say.
+LOGIN_REMEDIES = (
+    # Where the words tell it all, whoever says them.
+    ("538", r"", "the server wants TLS before a login: set tlsOption to starttls or tls"),
+    ("530 535", r"starttls", "the server wants TLS before a login: set tlsOption to starttls or tls"),
+    (
+        "",
+        r"account (?:is |has been |was )?(?:locked|disabled|suspended|blocked)|user (?:is )?(?:disabled|suspended)",
+        "the account is locked: log in to the provider's web page, or ask it, to have it unlocked",
+    ),
+    (
+        "525 535",
+        r"unauthori[sz]ed ip address",
+        "allow this machine's address in the provider's list of authorized IPs, or switch that list off",
+    ),
+    # Google
+    (
+        "534 535",
+        r"application-specific password|InvalidSecondFactor",
+        "Google wants an app password here: make one in the Google Account under Security, App passwords",
+    ),
+    (
+        "534",
+        r"WebLoginRequired|log in (?:via|with) your web browser",
+        "Google suspects this login: log in by browser once and say that it was you, then use an app password",
+    ),
+    (
+        "",
+        r"too many login attempts.*(?:gsmtp|google)",
+        "wait some minutes, then send over fewer sessions: Google counts the logins",
+    ),
+    (
+        "534 535",
+        r"gsmtp|google|gmail|BadCredentials",
+        "check user name and password; Gmail takes an app password only, which wants 2-step verification",
+    ),
+    # Microsoft
+    (
+        "",
+        r"SmtpClientAuthentication is disabled for the mailbox",
+        "SMTP AUTH is off for this mailbox: switch on Authenticated SMTP for it in the Microsoft 365 admin center",
+    ),
+    (
+        "",
+        r"SmtpClientAuthentication is disabled",
+        "SMTP AUTH is off for the tenant: switch on Authenticated SMTP for the mailbox in Microsoft 365's admin center",
+    ),
+    (
+        "",
+        r"security defaults|did not meet the criteria",
+        "security defaults or a Conditional Access policy of Microsoft Entra block passwords: exempt this account",
+    ),
+    (
+        "",
+        r"5\.7\.30\b|basic authentication is (?:disabled|not supported)",
+        "Microsoft 365 takes no passwords over SMTP any more, only OAuth2: use a server that takes them",
+    ),
+    (
+        "",
+        r"5\.7\.139.*credentials were incorrect",
+        "check user name (the whole address) and password; an account with multi-factor login wants an app password",
+    ),
+    (
+        "",
+        r"5\.7\.139",
+        "check user name and password, and that Microsoft 365 has Authenticated SMTP on for the mailbox",
+    ),
+    (
+        "535",
+        r"5\.7\.3\b.*authentication unsuccessful|outlook\.com|office365",
+        "check user name (the whole address) and password, and that Microsoft 365 has Authenticated SMTP on for it",
+    ),
+    # Mailboxes that want a password of their own for programs
+    (
+        _REFUSED,
+        r"#AUTH005|#MBR1212|yahoo|aol\.com|att\.net|AT&T|ymail",
+        "Yahoo and AOL take an app password only, with the whole address as user name: make one in account security",
+    ),
+    (
+        _REFUSED,
+        r"icloud|mail\.me\.com|apple",
+        "iCloud takes an app-specific password only: make one in the Apple account's sign-in settings",
+    ),
+    (
+        _REFUSED,
+        r"zoho",
+        "check host and password: accounts of zoho.eu log in at smtp.zoho.eu, two-factor login wants an app password",
+    ),
+    (
+        _REFUSED,
+        r"fastmail|messagingengine",
+        "Fastmail takes an app password only: make one under Settings, Privacy & Security",
+    ),
+    (
+        _REFUSED,
+        r"gmx\.|web\.de|\bmail\.com",
+        "switch on POP3/IMAP in the webmail's settings, sending needs it too; two-factor login wants an app password",
+    ),
+    (
+        _REFUSED,
+        r"t-online|telekom",
+        "use the password for e-mail programs, made in the customer center: it is not that of the login",
+    ),
+    (_REFUSED, r"yandex", "allow mail programs in Yandex Mail's settings, and use an app password"),
+    (
+        _REFUSED,
+        r"\bmail\.ru|prilozheniya|application password is required",
+        "Mail.ru wants a password for external applications: make one in the account's security settings",
+    ),
+    (
+        _REFUSED,
+        r"authori[sz]ation code|\bqq\.com|\b163\.com|\b126\.com|\byeah\.net|user has no permission",
+        "switch SMTP on in the mailbox's settings, and use the authorization code that it gives for a password",
+    ),
+    (
+        _REFUSED,
+        r"proton",
+        "Proton takes an SMTP token (Settings, IMAP/SMTP), or the password that Proton Mail Bridge shows",
+    ),
+    # Services for programs
+    (
+        _REFUSED,
+        r"amazonaws|amazonses",
+        "use SMTP credentials made in the SES console, for the same region as the host: an AWS access key is none",
+    ),
+    (
+        "",
+        r"maximum credits exceeded",
+        "the plan's mails are used up: wait for the next period, or upgrade the plan",
+    ),
+    (
+        _REFUSED,
+        r"sendgrid",
+        "the user name is the word `apikey` and the password an API key that may send mail: check both",
+    ),
+    (
+        _REFUSED,
+        r"mailgun",
+        "use the SMTP credentials of the sending domain, no API key; EU domains log in at smtp.eu.mailgun.org",
+    ),
+    (_REFUSED, r"postmark", "give the server's API token as user name and as password, and see that SMTP is on"),
+    (
+        _REFUSED,
+        r"brevo|sendinblue",
+        "use the login and an SMTP key of Brevo's page SMTP & API, not the account's password",
+    ),
+    (_REFUSED, r"mailjet", "give the API key as user name and the secret key as password"),
+    (_REFUSED, r"mandrill", "give an API key as password; the user name may be anything"),
+    (
+        _REFUSED,
+        r"sparkpost",
+        "give SMTP_Injection as user name and as password an API key that may send over SMTP",
+    ),
+    (_REFUSED, r"resend\.com", "give the word `resend` as user name and an API key as password"),
+    # Anybody
+    (
+        "",
+        r"too many (?:failed |bad |invalid )?(?:login|auth)|too many errors",
+        "wait some minutes, then check user name and password before trying again: more refusals lock the account",
+    ),
+    ("454 421 432 435 450 451", r"", "the server can't check logins at the moment: try again later"),
+    (
+        "534 535",
+        r"",
+        "check user name and password; many providers want an app password instead of the account's own",
+    ),
+)

@@ -1,0 +1,166 @@
+"""Refusals of a session, a sender, a recipient or a content that are known by their words, and the remedies."""
+
+# As in `login_remedies`: reply codes ("" for any), a pattern, the remedy; the first line that fits counts.
+
+# Of the greeting, EHLO and everything after it.
+SESSION_REMEDIES = (
+    (
+        "",
+        r"5\.7\.57|client (?:was )?not authenticated to send",
+        "the server wants a login before it takes mail: give a connection with user name and password",
+    ),
+    (
+        "450 501 504 550 554",
+        r"(?:helo|ehlo).*(?:rejected|fully-qualified|not found)|invalid (?:helo|ehlo)|need fully-qualified host",
+        "set ehloName (or MAILNODE_EHLO_NAME) to a host name of this machine that DNS knows",
+    ),
+    (
+        "",
+        r"5\.7\.60[6-9]|5\.7\.6[1-4]\d|banned sending ip",
+        "Microsoft bars the address that this mail comes from: ask at sender.office.com to take it off the list",
+    ),
+)
+
+# Of MAIL, RCPT, DATA and the content.
+MAIL_REMEDIES = (
+    # Whose name may stand there
+    (
+        "",
+        r"5\.7\.60\b|5\.2\.252|SendAsDenied|not allowed to send as|sender address rejected: not owned",
+        "this account may not send as that address: use its own address as `from`, or grant it Send As",
+    ),
+    (
+        "",
+        r"relaying disallowed as|not allowed to relay emails|not authori[sz]ed to send from|sender .*is not allowed",
+        "use an address of this account as `from` and envelopeFrom, or add the other one to it as an alias",
+    ),
+    (
+        "",
+        r"from address .*(?:not one of|doesn't match|not verified)",
+        "use an address of this account as `from` and envelopeFrom, or add the other one to it as an alias",
+    ),
+    (
+        "",
+        r"email address is not verified",
+        "verify this address, or its domain, in the SES console; in the sandbox the recipients' too, each by region",
+    ),
+    (
+        "",
+        r"verified sender identity|unauthenticated senders not allowed|sender signature|domain .*not verified",
+        "verify this sender's address or domain with the provider, or use one that is",
+    ),
+    (
+        "",
+        r"not authorized to perform .?ses:",
+        "give the SES user whose credentials these are the right ses:SendRawEmail for this sender",
+    ),
+    (
+        "",
+        r"sandbox.*(?:not allowed|authorized recipients)|free accounts are for test purposes",
+        "add the recipient to Mailgun's authorized recipients, or send from a domain of your own",
+    ),
+    (
+        "",
+        r"5\.1\.8\b.*(?:outbound|access denied)|OutboundSpamException",
+        "Microsoft has stopped this account's mail for what it sent: unblock it under Restricted entities in Defender",
+    ),
+    (
+        "",
+        r"5\.7\.64\b|TenantAttribution",
+        "tell Microsoft 365 of this machine: add its address, or its certificate's name, to an inbound connector",
+    ),
+    (
+        "",
+        r"invalid credentials for relay",
+        "register this machine's address, or a login, with the SMTP relay service in Google Workspace's admin console",
+    ),
+    (
+        "",
+        r"sender address rejected: domain not found|sender domain (?:must|not|does)|[45]\.1\.8\b|5\.7\.27",
+        "use a sender of a domain that DNS knows and that takes mail itself",
+    ),
+    (
+        "",
+        r"reverse (?:dns|hostname|lookup)|cannot find your hostname|\bPTR\b|[45]\.7\.25\b",
+        "have a reverse DNS entry (PTR) made for this machine's address, or send by your provider's server",
+    ),
+    (
+        "",
+        r"\bSPF\b|\bDKIM\b|\bDMARC\b|5\.7\.2[0-4]\b|5\.7\.26|5\.7\.509",
+        "the sender's domain must allow this server (SPF) and sign (DKIM): use a `from` of a domain that does",
+    ),
+    # How mail must come
+    ("530", r"starttls|tls", "the server takes mail over TLS only: set tlsOption to starttls"),
+    (
+        "530 503 550 553 554",
+        r"authenticat|auth(?:orization)? required|log ?in|not logged in",
+        "the server wants a login before it takes mail: give a connection with user name and password",
+    ),
+    # Whom it reaches
+    (
+        "",
+        r"relay|5\.7\.1 .*not permitted",
+        "the server does not take mail for this recipient from here: log in, or use your own domain's server",
+    ),
+    (
+        "",
+        r"greylist|graylist|grey-list|postgrey",
+        "the server wants to see the mail a second time (greylisting): try again in some minutes",
+    ),
+    (
+        "",
+        r"[45]\.2\.2\b|over quota|mailbox (?:is )?full",
+        "the recipient's mailbox is full: try again later, or reach them another way",
+    ),
+    (
+        "",
+        r"5\.2\.1\b|(?:mailbox|account) (?:is )?(?:disabled|inactive)",
+        "the recipient's mailbox takes no mail at the moment: reach them another way",
+    ),
+    (
+        "",
+        r"5\.1\.[123]\b|user unknown|no such (?:user|recipient)|unknown (?:user|recipient|mailbox)|does not exist",
+        "check the recipient's address: the server knows no such mailbox",
+    ),
+    # What it may hold, and how much of it
+    (
+        "",
+        r"daily (?:user |message )?(?:sending )?(?:quota|limit)|5\.4\.5\b|monthly limit",
+        "the account's mails for this day are used up: go on tomorrow, or use a larger plan or another server",
+    ),
+    (
+        "550 552 554",
+        r"potential security issue|(?:attachment|file) type|BlockedMessage|virus|malware",
+        "the server does not take this attachment: send a link, or another type of file",
+    ),
+    ("552 523", r"5\.3\.4|5\.2\.3|size|too (?:large|big)", "send a smaller attachment, or a link to it"),
+)
+
+# Of the server's opinion of us, where nothing above fits.
+REPUTATION_REMEDIES = (
+    (
+        "",
+        r"spamhaus|blocklist|blacklist|block list|listed (?:by|in|at)|poor reputation",
+        "the address of this machine or of the server is on a block list: follow the link in the reply",
+    ),
+    (
+        "",
+        r"\[TSS?\d\d\]|user complaints|unusual (?:rate|sending)|unexpected volume",
+        "the provider mistrusts so much mail from here: send more slowly, and to people who want it",
+    ),
+    (
+        "550 552 554",
+        r"\bspam\b|unsolicited|policy reasons|DT:SPM",
+        "the server takes this mail for spam: look at its links and words, and sign it (DKIM)",
+    ),
+    (
+        "",
+        r"concurrent connections|too many connections|thread limit",
+        "send over fewer sessions at once: the server counts them",
+    ),
+    (
+        "",
+        r"4\.7\.|too many|rate limit|throttl|exceeded|sending rate",
+        "the server limits how much it takes: send more slowly, or try again later",
+    ),
+)
