@@ -37,7 +37,7 @@ async def test_a_good_server_is_well_and_gets_no_mail(home, ca):
         tried = ("--from", "a@x.example", "--to", "b@y.example")
         done = await mailnode("verify", *at(server, "starttls"), "--ca", ca, *tried, **home)
     assert done.status == 0, done.stdout
-    assert f"all is well: 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
+    assert f"all is well: host 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
     assert "b@y.example" in done.stdout
     assert not server.accepted
     assert not server.visit.count("DATA")
@@ -48,7 +48,27 @@ async def test_a_wrong_tls_option_is_named_with_the_settings_that_would_work(hom
         done = await mailnode("verify", *at(server, "tls"), "--ca", ca, **home)
     assert done.status == 1
     assert "greets in clear text" in done.stdout
-    assert f"settings that would work: 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
+    assert f"settings that would work: host 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
+
+
+async def test_a_step_is_a_line_with_its_mark_and_its_hint_below(home, ca):
+    async with ScriptedServer(tls=server_context(expired=True), implicit_tls=True) as server:
+        done = await mailnode("verify", *at(server, "tls"), "--ca", ca, **home)
+    assert done.status == 1
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"127.0.0.1:{server.port}, tlsOption tls"
+    assert [line.split()[:2] for line in lines[2:4]] == [["✓", "resolve"], ["✓", "connect"]]
+    assert lines[4].startswith("✗  tls")
+    assert "it has expired on 2020-01-01" in lines[4]
+    assert lines[5].strip() == "hint: have whoever runs the server renew the certificate"
+    assert lines[-1] == "failed: tls; no mail was sent"
+
+
+async def test_a_terminal_without_unicode_gets_letters(home):
+    async with ScriptedServer() as server:
+        done = await mailnode("verify", *at(server, "none"), PYTHONIOENCODING="latin-1", **home)
+    assert done.status == 0, done.stderr
+    assert done.stdout.splitlines()[2].startswith("o  resolve")
 
 
 async def test_the_findings_are_json_for_programs(home):

@@ -4,13 +4,17 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import click
 
 # Less is gone before a person would look.
 WATCHED_OCTETS = 2**20
+UNFOLDED = 10_000
+NAME_WIDTH = 8
+TIME_WIDTH = 8
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -86,3 +90,38 @@ def waiting(words: str) -> Iterator[None]:
 
     with Console(stderr=True).status(words):
         yield
+
+
+@contextmanager
+def stepwise(words: str) -> Iterator[Callable[[str, str, str, str, str], None]]:
+    """Show steps as they come, with a sign of life in between where a person watches.
+
+    Give what prints one: its status, its name, how long it took, what came of it, and a hint for the next line.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    is_watched = sys.stdout.isatty()
+    # A pipe gets whole lines, for whoever searches in them.
+    console = Console(highlight=False, width=None if is_watched else UNFOLDED)
+
+    def row(*cells: Text) -> None:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=1)
+        grid.add_column(width=NAME_WIDTH)
+        grid.add_column(width=TIME_WIDTH, justify="right")
+        grid.add_column(overflow="fold")
+        grid.add_row(*cells)
+        console.print(grid)
+
+    def show(status: str, name: str, time: str, found: str, hint: str) -> None:
+        mark, style = MARKS[status]
+        if not console.encoding.lower().startswith("utf"):
+            mark = status[0]
+        row(Text(mark, style), Text(name), Text(time, "dim"), Text(clean(found)))
+        if hint:
+            row(Text(), Text(), Text(), Text(clean(f"hint: {hint}"), "bold"))
+
+    with console.status(words) if is_watched else nullcontext():
+        yield show

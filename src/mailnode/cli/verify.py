@@ -1,20 +1,18 @@
 """`mailnode verify`, and `mailnode connections test`: the doctor at a server, with what it finds step by step."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Literal
 
 import click
 
 from mailnode.checkup import OwnServer, plan
 from mailnode.cli.arguments import read_text, server_options, target_of
-from mailnode.cli.output import clean, show_json, waiting
+from mailnode.cli.output import clean, show_json, stepwise
 from mailnode.connections.service import Service
 from mailnode.delivery.route import OtherServer
 from mailnode.environment import Environment
 from mailnode.smtp.finding import Diagnosis, Finding
-
-_MARKS = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "-"}
 
 
 @click.command("verify")
@@ -62,35 +60,33 @@ def check(
     as_json: bool,
 ) -> int:
     """Look, print what is found as it is found, and give the exit status."""
-
-    async def look(hear: Callable[[Finding], None]) -> Diagnosis:
-        planned = await plan(
-            target, Environment.read(), connection_name=connection, sender=sender, recipients=recipients
-        )
-        return await planned.run(hear)
-
+    planned = asyncio.run(
+        plan(target, Environment.read(), connection_name=connection, sender=sender, recipients=recipients)
+    )
     if as_json:
-        diagnosis = asyncio.run(look(lambda _finding: None))
+        diagnosis = asyncio.run(planned.run(lambda _finding: None))
         show_json(diagnosis.to_json())
         return 0 if diagnosis.ok else 1
-    with waiting("looking"):
-        diagnosis = asyncio.run(look(_show))
-    _sum_up(diagnosis)
+    whose = f" as {planned.connection}" if planned.connection else ""
+    click.echo(f"{planned.server.address}, tlsOption {planned.server.tls_option}{whose}\n")
+    with stepwise("looking") as show:
+        diagnosis = asyncio.run(planned.run(lambda finding: show(*_row(finding))))
+    click.echo("\n" + "\n".join(map(clean, _summary(diagnosis))))
     return 0 if diagnosis.ok else 1
 
 
-def _show(finding: Finding) -> None:
-    click.echo(clean(f"{_MARKS[finding.status]} {finding.step:<9} {finding.found}  ({finding.ms:.0f} ms)"))
-    if finding.hint and finding.status != "ok":
-        click.echo(clean(f"            hint: {finding.hint}"))
+def _row(finding: Finding) -> tuple[str, str, str, str, str]:
+    time = "" if finding.status == "skipped" else f"{finding.ms:.0f} ms"
+    return finding.status, finding.step, time, finding.found, finding.hint
 
 
-def _sum_up(diagnosis: Diagnosis) -> None:
+def _summary(diagnosis: Diagnosis) -> Iterator[str]:
     settings = diagnosis.settings
-    found = f"{settings.host}, port {settings.port}, tlsOption {settings.tls_option}" if settings else ""
+    found = f"host {settings.host}, port {settings.port}, tlsOption {settings.tls_option}" if settings else ""
     if diagnosis.ok:
-        click.echo(f"\nall is well: {clean(found)}")
-    elif settings:
-        click.echo(f"\nsettings that would work: {clean(found)}")
-    else:
-        click.echo("\nno settings were found that would work")
+        yield f"all is well: {found}"
+        return
+    failed = ", ".join(dict.fromkeys(finding.step for finding in diagnosis.failed))
+    yield f"failed: {failed}; no mail was sent"
+    if found:
+        yield f"settings that would work: {found}"

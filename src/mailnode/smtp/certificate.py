@@ -47,7 +47,7 @@ _TROUBLES = {
 }
 _OTHER_HINT = "give the certificate of the server's authority as `ca` (PEM text), if you trust it"
 # What a certificate tells by itself, more exactly than OpenSSL does.
-_TOLD_BY_CERTIFICATE = frozenset({9, 10, 62, 64})
+TOLD_BY_CERTIFICATE = frozenset({9, 10, 62, 64})
 
 
 def trouble_of(verify_code: int, verify_message: str) -> Trouble:
@@ -114,7 +114,7 @@ class Certificate:
             yield Trouble(f"it is not for {host}", self._name_hint(host))
         elif verify_code in {62, 64}:
             yield trouble_of(verify_code, verify_message)
-        if verify_code not in _TOLD_BY_CERTIFICATE:
+        if verify_code not in TOLD_BY_CERTIFICATE:
             yield trouble_of(verify_code, verify_message)
 
     def _name_hint(self, host: str) -> str:

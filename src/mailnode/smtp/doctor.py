@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mailnode.errors import ErrorCode, Phase, SessionLost, SmtpError
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.alternative import USUAL_WAYS, Way, alternative
-from mailnode.smtp.certificate import Certificate, now, read, trouble_of
+from mailnode.smtp.certificate import TOLD_BY_CERTIFICATE, Certificate, now, read, trouble_of
 from mailnode.smtp.command import mail, rcpt
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
@@ -248,7 +248,9 @@ class _Visit:
         troubles = list(certificate.troubles(self._server.host, code, words, now())) or [trouble_of(code, words)]
         what = " and ".join(trouble.what for trouble in troubles)
         hint = "; ".join(trouble.hint for trouble in troubles)
-        found = f"the certificate can't be trusted: {what}. It is a {certificate}, SHA-256 {certificate.fingerprint}"
+        found = f"the certificate can't be trusted: {what}. It is a {certificate}"
+        if code not in TOLD_BY_CERTIFICATE:  # who wants to trust it must see that it is the right one
+            found += f", SHA-256 {certificate.fingerprint}"
         self._note("tls", "failed", found, hint=hint, code=error.code)
 
 

@@ -99,7 +99,8 @@ def _judge(tries: Sequence[_Try], server: ServerSettings, record: Record) -> _Tr
         error = _failed(server, list(dead))
         _note(record, "connect", error)
         raise error
-    record.note("connect", "ok", ", ".join(f"{one.name} ({one.ms:.0f} ms)" for one in good))
+    is_one = len(tries) == 1  # whose time is that of the step
+    record.note("connect", "ok", ", ".join(one.name if is_one else f"{one.name} ({one.ms:.0f} ms)" for one in good))
     for why, ones in dead.items():
         names = ", ".join(one.name for one in ones)
         hint = "mail takes the other addresses; have these mended, or taken out of the host's DNS entry"
