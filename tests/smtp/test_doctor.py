@@ -10,10 +10,12 @@ import trustme
 from mailnode.smtp import connect
 from mailnode.smtp.doctor import PATIENCE, examine
 from mailnode.smtp.finding import Finding
+from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, ServerSettings
 from support.aiosmtp import submission
 from support.plain import served
+from support.proxies import proxy
 from support.scripted_smtp import DROP, STALL, ScriptedServer
 from support.tls import ca_pem, self_signed_context, server_context
 
@@ -432,6 +434,28 @@ class TestEnvelope:
         async with ScriptedServer(extensions=("SIZE 1000000",)) as server:
             diagnosis = await look(server, sender="ängi@x.example")
         assert failed(diagnosis).code == "smtputf8NotOffered"
+
+
+class TestThroughAProxy:
+    async def test_the_proxy_resolves_and_there_is_one_way(self):
+        async with (
+            ScriptedServer(tls=server_context("mail.example")) as server,
+            proxy("http", known={"mail.example": "127.0.0.1"}) as between,
+        ):
+            diagnosis = await look(server, "starttls", host="mail.example", proxy=parse_proxy(between.url))
+        assert diagnosis.ok
+        assert steps(diagnosis)[:2] == [("resolve", "skipped"), ("connect", "ok")]
+        assert "through the proxy http://127.0.0.1" in the(diagnosis, "connect").found
+
+    async def test_a_proxy_on_this_machine_makes_no_server_of_it(self):
+        async with ScriptedServer(tls=server_context()) as server, proxy("http") as between:
+            diagnosis = await look(server, proxy=parse_proxy(between.url))
+        assert the(diagnosis, "ehlo").status == "warning"
+
+    async def test_a_proxy_that_is_not_there(self, closed_port):
+        diagnosis = await look(None, port=25, proxy=parse_proxy(f"http://u:canary@127.0.0.1:{closed_port}"))
+        assert failed(diagnosis).step == "connect"
+        assert steps(diagnosis)[0] == ("resolve", "skipped")
 
 
 async def test_cancelling_leaves_nothing_open():

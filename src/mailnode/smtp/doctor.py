@@ -14,7 +14,7 @@ from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.finding import Diagnosis, Finding, Hear, Record, Step, WorkingSettings
 from mailnode.smtp.knock import knock
-from mailnode.smtp.opening import authenticate, greet, hear_greeting, say_ehlo, say_starttls
+from mailnode.smtp.opening import authenticate, greet, hear_greeting, is_private, say_ehlo, say_starttls
 from mailnode.smtp.probe import language_of, untrusting_context
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
@@ -129,7 +129,7 @@ class _Visit:
             await say_starttls(dialogue, server, extensions)
             self._note_tls(dialogue.stream)
             extensions = await say_ehlo(dialogue, server)
-        if extensions.starttls and server.tls_option == "none" and not dialogue.stream.is_loopback:
+        if extensions.starttls and server.tls_option == "none" and not is_private(dialogue.stream, server):
             hint = "set tlsOption to starttls, so that nobody reads along"
             self._note("ehlo", "warning", f"{_offer(extensions)}; STARTTLS is not used", hint=hint)
         else:
@@ -152,7 +152,7 @@ class _Visit:
             return
         mechanism = await authenticate(dialogue, self._server, extensions)
         found = f"logged in as {login.username} by {mechanism}"
-        if dialogue.stream.tls_version or dialogue.stream.is_loopback:
+        if is_private(dialogue.stream, self._server):
             self._note("auth", "ok", found)
         else:
             hint = "set tlsOption to starttls or tls, if the server has it"

@@ -118,12 +118,13 @@ async def authenticate(dialogue: Dialogue, server: ServerSettings, extensions: E
 
 
 def keeps_secrets(stream: Stream, server: ServerSettings) -> bool:
-    """Whether a password may be said: over TLS, to this very machine, or where somebody allows it in clear text.
+    """Whether a password may be said: where nobody reads along, or where somebody allows it in clear text."""
+    return is_private(stream, server) or server.allow_plaintext_auth
 
-    A proxy on this machine leads away from it.
-    """
-    is_here = stream.is_loopback and server.proxy is None
-    return bool(stream.tls_version or is_here or server.allow_plaintext_auth)
+
+def is_private(stream: Stream, server: ServerSettings) -> bool:
+    """Whether nobody can read along: over TLS, or on this very machine; a proxy here leads away from it."""
+    return bool(stream.tls_version) or (stream.is_loopback and server.proxy is None)
 
 
 def ehlo_name(server: ServerSettings, stream: Stream) -> str:
