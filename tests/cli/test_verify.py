@@ -102,9 +102,10 @@ async def test_a_wrong_password_is_refused_and_never_shown(home):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "give --service or --host"),
+        ((), "give --service, --host or --connection"),
         (("--host", "127.0.0.1", "--to", "b@y.example"), "give --from"),
         (("--host", "127.0.0.1", "--from", "nobody"), "nobody"),
+        (("--host", "127.0.0.1:25"), "host can't be '127.0.0.1:25'"),
         (("--connection", "nowhere"), "nowhere"),
     ],
 )
@@ -113,6 +114,13 @@ async def test_bad_usage_is_said_with_its_remedy(home, arguments, said):
     assert done.status == 2
     assert said in done.stderr
     assert "hint:" in done.stderr
+
+
+@pytest.mark.parametrize(("host", "shown"), [("bücher.invalid", "xn--bcher-kva.invalid:9,"), ("[::1]", "[::1]:9,")])
+async def test_a_host_is_taken_as_people_write_it(home, host, shown):
+    done = await mailnode("verify", "--host", host, "--port", "9", **home)
+    assert done.status == 1
+    assert done.stdout.startswith(shown)
 
 
 async def test_a_connection_with_several_hosts_wants_to_know_which(home):

@@ -5,7 +5,7 @@ import pytest
 from mailnode.connections.connection import Connection
 from mailnode.connections.service import find_service
 from mailnode.delivery.route import Clients, OtherServer, route
-from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.errors import ConnectionsError, ErrorCode, SettingsError
 from mailnode.smtp.proxy import parse_proxy
 
 
@@ -19,6 +19,20 @@ def connection(**fields):
 def reached(target, conn=None, **options):
     server = route(target, conn, **options).server
     return server.tls_option, server.port
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [("bücher.example", "xn--bcher-kva.example"), ("[::1]", "::1"), ("fe80::1%eth0", "fe80::1%eth0")],
+)
+def test_a_host_as_people_write_it(host, known):
+    assert route(OtherServer(host=host), None).server.host == known
+
+
+@pytest.mark.parametrize("host", ["", "mail.example.com:25", "https://mail.example.com", "127.0.0.1:25", "a b"])
+def test_what_is_no_host(host):
+    with pytest.raises(SettingsError, match="host can't be"):
+        route(OtherServer(host=host), None)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from mailnode.cli.output import clean, show_json, stepwise
 from mailnode.connections.service import Service
 from mailnode.delivery.route import OtherServer
 from mailnode.environment import Environment
+from mailnode.errors import UsageError
 from mailnode.smtp.finding import Diagnosis, Finding
 
 
@@ -37,7 +38,12 @@ def command(
     settings.
     """
     target: Service | OtherServer | OwnServer
-    if connection and not service and not host:
+    if not (connection or service or host):
+        raise UsageError(
+            "give --service, --host or --connection, to say what to look at",
+            hint="`mailnode services` lists the services",
+        )
+    if not service and not host:
         target = own_server(None, port, tls_option, ca)
     else:
         target = target_of(service, host, port, tls_option, ca)
@@ -67,7 +73,7 @@ def check(
         diagnosis = asyncio.run(planned.run(lambda _finding: None))
         show_json(diagnosis.to_json())
         return 0 if diagnosis.ok else 1
-    whose = f" as {planned.connection}" if planned.connection else ""
+    whose = f", connection {planned.connection}" if planned.connection else ""
     click.echo(f"{planned.server.address}, tlsOption {planned.server.tls_option}{whose}\n")
     with stepwise("looking") as show:
         diagnosis = asyncio.run(planned.run(lambda finding: show(*_row(finding))))

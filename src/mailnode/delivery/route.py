@@ -9,7 +9,7 @@ from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.server import ServerSettings, TlsOption, tls_and_port
+from mailnode.smtp.server import ServerSettings, TlsOption, ascii_host, tls_and_port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def route(
         warnings = ()
         tls_option, port = tls_and_port(target.tls_option or wish, target.port)
     server = ServerSettings(
-        host=target.host,
+        host=ascii_host(target.host),
         port=port,
         tls_option=tls_option,
         ca=ca,

@@ -13,7 +13,8 @@ TlsOption = Literal["tls", "starttls", "none"]
 _PORTS: dict[TlsOption, int] = {"tls": 465, "starttls": 587, "none": 25}
 _STARTTLS_PORTS = frozenset({25, 587, 2525})
 _HIGHEST_PORT = 65535
-_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+# A name or an address; one colon alone is a port that should stand elsewhere.
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?")
 _EHLO_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:-]{1,80}\]")
 _SHOWN = 60
 
