@@ -67,7 +67,7 @@ class TestErrors:
                 await send(server, f"{scheme}://jane:wrong@127.0.0.1:{between.port}")
         error = caught.value
         assert (error.code, error.transient) == (ErrorCode.PROXY_FAILED, False)
-        assert "user name and password" in error.hint
+        assert f"user name and password in the proxy's URL: {scheme}://" in error.hint
         assert "wrong" not in f"{error}{error.hint}"
         assert not server.visits
 
@@ -83,8 +83,25 @@ class TestErrors:
     async def test_a_proxy_that_is_not_there_is_named(self, scheme):
         async with proxy(scheme) as between, ScriptedServer() as server:
             pass
-        with pytest.raises(ConnectFailed, match=rf"{scheme}://127\.0\.0\.1:{between.port} took no.* refused"):
+        said = rf"the proxy {scheme}://127\.0\.0\.1:{between.port} took no.* refused"
+        with pytest.raises(ConnectFailed, match=said) as caught:
             await send(server, between.url)
+        assert (caught.value.code, caught.value.transient) == (ErrorCode.PROXY_FAILED, True)
+        assert "check the proxy" in caught.value.hint
+
+    @BOTH
+    async def test_a_proxy_whose_name_is_unknown_is_named(self, scheme):
+        async with ScriptedServer() as server:
+            with pytest.raises(ConnectFailed, match=rf"the proxy {scheme}://nowhere.invalid:1: .*not known") as caught:
+                await send(server, f"{scheme}://nowhere.invalid:1")
+        assert caught.value.code == ErrorCode.PROXY_FAILED
+
+    async def test_a_host_that_no_socks_proxy_can_be_asked_for_is_named(self):
+        async with ScriptedServer() as server, proxy("socks5") as between:
+            with pytest.raises(ConnectFailed) as caught:
+                await send(server, between.url, host="h" * 64)
+        assert (caught.value.code, caught.value.transient) == (ErrorCode.UNKNOWN_HOST, False)
+        assert between.asked == []
 
     @BOTH
     async def test_a_proxy_that_hangs_is_waited_for_as_for_a_server(self, scheme):
@@ -137,6 +154,13 @@ class TestTheUrl:
             "http://u:secret%0d%0aX: y@proxy:1",
             "http://u%3a:secret@proxy:1",
             "http://u:secret@[::1:1",
+            "http://u:secret@a b:1",
+            "socks5://u:secret@..:1",
+            f"socks5://u:secret@{'x' * 64}.example:1",
+            "http://:secret@proxy:1",
+            "socks5://u:@proxy:1",
+            "socks5://u:secret%C3%9F@proxy:1",
+            f"socks5://u:secret{'x' * 250}@proxy:1",
         ],
     )
     def test_that_is_none_is_refused_without_showing_it(self, url):

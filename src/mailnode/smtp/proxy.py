@@ -25,18 +25,36 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LOGIN_WANTED = 407
 _FORBIDDEN = 403
 _HINT = "check the proxy's address, and that it runs and may reach the mail server"
-_LOGIN_HINT = "give user name and password in the proxy's URL: socks5://user:password@host:port"
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+_HIGHEST_PORT = 65535
+_LONGEST_SOCKS_LOGIN = 255  # RFC 1929 2
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy; with `username` it is logged in to."""
+    """A proxy; with `username` it is logged in to. What can't be one raises SettingsError."""
 
     scheme: ProxyScheme
     host: str
     port: int
     username: str | None = None
     password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no place, and what its login could not carry."""
+        try:
+            self.host.encode("idna")  # refuses labels that are empty or too long
+        except UnicodeError:
+            raise _bad_url("the proxy's host is no host name") from None
+        if not _HOST.fullmatch(self.host) or not 0 < self.port <= _HIGHEST_PORT:
+            raise _bad_url("the proxy's host or port can't be one")
+        said = (self.username or "", self.password)
+        if re.search(r"[\r\n\0]", "".join(said)) or (self.scheme == "http" and ":" in said[0]):
+            raise _bad_url("the proxy's user name or password holds what no login can carry")
+        if self.password and not self.username:
+            raise _bad_url("the proxy has a password and no user name")
+        if self.scheme == "socks5" and self.username and not all(map(_fits_socks, said)):
+            raise _bad_url("a SOCKS5 login is a user name and a password of 1 to 255 ASCII characters each")
 
     @property
     def address(self) -> str:
@@ -62,9 +80,12 @@ def parse_proxy(url: str) -> Proxy:
     if not parts.hostname or not port or parts.path.strip("/") or parts.query or parts.fragment:
         raise _bad_url("the proxy wants a host and a port, and nothing after them")
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if re.search(r"[\r\n\0]", username + password) or (scheme == "http" and ":" in username):
-        raise _bad_url("the proxy's user name or password holds what no login can carry")
     return Proxy(scheme, parts.hostname, port, username or None, password)
+
+
+def _fits_socks(text: str) -> bool:
+    """Whether python-socks can say it: it knows ASCII alone, and takes an empty password for no login."""
+    return text.isascii() and 0 < len(text) <= _LONGEST_SOCKS_LOGIN
 
 
 async def through(
@@ -78,7 +99,11 @@ async def through(
     """
     if proxy.scheme == "socks5":
         return await _socks5(proxy, host, port)
-    sock = await reach(proxy)
+    try:
+        sock = await reach(proxy)
+    except ConnectFailed as error:
+        named = error.message if error.message.startswith(proxy.address) else f"{proxy.address}: {error.message}"
+        raise _failed(f"the proxy {named}", _HINT, transient=error.transient) from None
     try:
         await _http_connect(sock, proxy, host, port)
     except BaseException:
@@ -102,12 +127,21 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
         sock = await socks.connect(host, port, timeout=_NEVER)
     except ProxyError as error:
         is_login = "authenticat" in str(error).lower()
-        raise _refused(
-            proxy, host, port, str(error), _LOGIN_HINT if is_login else _HINT, transient=not is_login
-        ) from None
+        hint = _login_hint(proxy) if is_login else _HINT
+        raise _refused(proxy, host, port, str(error), hint, transient=not is_login) from None
     except (ProxyConnectionError, OSError) as error:
+        if isinstance(error.__cause__, socket.gaierror):
+            is_transient = error.errno == socket.EAI_AGAIN
+            why = f"the host {proxy.host!r} is not known" + (" at the moment" if is_transient else "")
+            raise _failed(f"the proxy {proxy.address}: {why}", _HINT, transient=is_transient) from None
         why = os.strerror(error.errno).lower() if error.errno else "it closed the connection"
         raise _failed(f"the proxy {proxy.address} took no connection: {why}", _HINT, transient=True) from None
+    except ValueError:  # a label of more than 63 octets, or a name of more than 255
+        raise ConnectFailed(
+            f"{host[:_SHOWN]!r} is no host name that the proxy {proxy.address} could be asked for",
+            code=ErrorCode.UNKNOWN_HOST,
+            hint="check the spelling of the host",
+        ) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -139,7 +173,7 @@ async def _http_connect(sock: socket.socket, proxy: Proxy, host: str, port: int)
         return
     code, what = int(status[1]), status[0].decode("ascii", "replace")
     if code == _LOGIN_WANTED:
-        raise _refused(proxy, host, port, what, _LOGIN_HINT, transient=False)
+        raise _refused(proxy, host, port, what, _login_hint(proxy), transient=False)
     raise _refused(proxy, host, port, what, _HINT, transient=code != _FORBIDDEN)
 
 
@@ -150,6 +184,10 @@ def _refused(proxy: Proxy, host: str, port: int, why: str, hint: str, *, transie
 
 def _failed(what: str, hint: str, *, transient: bool) -> ConnectFailed:
     return ConnectFailed(what, code=ErrorCode.PROXY_FAILED, hint=hint, transient=transient)
+
+
+def _login_hint(proxy: Proxy) -> str:
+    return f"give user name and password in the proxy's URL: {proxy.scheme}://user:password@host:port"
 
 
 def _bad_url(what: str) -> SettingsError:
