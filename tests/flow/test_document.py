@@ -240,6 +240,7 @@ def test_a_text_that_is_no_flow_is_one_clear_error(text: str, line: int, message
     error = refused(text)
     assert (error.code, error.line) == (ErrorCode.BAD_FLOW_FILE, line)
     assert message in error.message
+    assert error.hint
 
 
 @pytest.mark.parametrize(
@@ -262,6 +263,7 @@ def test_a_text_that_is_no_flow_in_json_is_one_clear_error(text: str, line: int,
     error = refused(text, as_json=True)
     assert (error.code, error.line) == (ErrorCode.BAD_FLOW_FILE, line)
     assert message in error.message
+    assert error.hint
 
 
 @pytest.mark.parametrize(
@@ -300,6 +302,7 @@ def test_a_flow_of_another_form_is_refused_with_its_key(
         error = refused(as_json_text(**changes), as_json=as_json)
         assert (error.code, error.key) == (code, key)
         assert message in error.message
+        assert error.hint
         assert error.line > 0
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from mailnode.errors import MailnodeError
-from mailnode.node.settings import EmailNotificationSettings, SendSmtpEmailSettings, read_settings
+from mailnode.node.settings import EmailNotificationSettings, SendSmtpEmailSettings, SmtpSettings, read_settings
 from support.flows import to_server
 
 
@@ -42,6 +42,49 @@ def test_a_wrong_setting_is_one_error_that_names_it_and_the_remedy(settings, wor
     error = refused(SendSmtpEmailSettings, to_server(25, **settings))
     for word in words:
         assert word in f"{error} | {error.hint}"
+
+
+WRONG: list[object] = [5, None, True, 1.5, -1, 0, 10**9, float("nan"), "", "a b", "x" * 3000, "{{ input.a }}", [], {}]
+PLACES = [
+    *((field.alias or name,) for name, field in SendSmtpEmailSettings.model_fields.items()),
+    *(("smtp", field.alias or name) for name, field in SmtpSettings.model_fields.items()),
+    *(("attachments", 0, name) for name in ("type", "content", "filename", "cid", "path")),
+    ("attachments", 0),
+    ("headers", "X-Shop"),
+    ("headers", "X Y"),
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_whatever_stands_in_the_wrong_place_the_error_has_a_remedy(place):
+    errors = []
+    for wrong in WRONG:
+        text = {"type": "text", "content": "x", "filename": "a.txt"}
+        settings = to_server(25, attachments=[text], headers={}, storeResult="context", resultKey="a")
+        around = settings
+        for step in place[:-1]:
+            around = around[step]
+        around[place[-1]] = wrong
+        try:
+            read_settings(SendSmtpEmailSettings, settings)
+        except MailnodeError as error:
+            errors.append(error)
+    assert errors
+    assert [str(error) for error in errors if not error.hint] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"stopOnError": "yes"}, "write true or false, without quotes"),
+        ({"maxRecipients": 0}, "give at least 1"),
+        ({"maxMessageMB": 5000}, "give at most 2048"),
+        ({"priority": "urgent"}, "use high, normal or low"),
+        ({"attachments": [{"type": "file"}]}, "use one of these types: url, text, base64, custom, mime"),
+    ],
+)
+def test_the_remedy_says_what_may_stand_there(settings, hint):
+    assert refused(SendSmtpEmailSettings, to_server(25, **settings)).hint == hint
 
 
 @pytest.mark.parametrize("key", ["host", "ca", "ehloName"])

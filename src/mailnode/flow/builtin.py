@@ -47,7 +47,8 @@ class SayType:
         _check_keys(settings, "text")
         text = settings["text"]
         if not isinstance(text, str):
-            raise SettingsError(f"a text is wanted, not {text!r:.80}").locate(key="text")
+            hint = 'write it in quotes: "text"'
+            raise SettingsError(f"a text is wanted, not {text!r:.80}", hint=hint).locate(key="text")
         return Say(_parsed(text, "text"))
 
 
@@ -71,7 +72,8 @@ def _check_keys(settings: Mapping[str, Any], *keys: str) -> None:
             raise SettingsError("there is no such setting", code=ErrorCode.UNKNOWN_KEY, hint=known).locate(key=key)
     for key in keys:
         if key not in settings:
-            raise SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING).locate(key=key)
+            said = "this setting is required"
+            raise SettingsError(said, code=ErrorCode.MISSING_SETTING, hint=f"give {key}").locate(key=key)
 
 
 def _parsed(text: str, key: str) -> str:

@@ -28,6 +28,11 @@ _TYPE_NAMES: dict[type, str] = {
     bool: "true or false",
     type(None): "nothing",
 }
+_TYPE_REMEDIES: dict[type, str] = {
+    dict: "write keys with their values: {key: value}",
+    list: "write a list: [one, another]",
+    str: 'write it in quotes: "text"',
+}
 
 E = TypeVar("E", bound=MailnodeError)
 T = TypeVar("T")
@@ -184,7 +189,8 @@ class _Reader:
 
     def _typed(self, value: object, path: str, kind: type[T]) -> T:
         if not isinstance(value, kind):
-            raise self._bad(path, f"{_TYPE_NAMES[kind]} is wanted, not {_shown(value)}")
+            what = f"{_TYPE_NAMES[kind]} is wanted, not {_shown(value)}"
+            raise self._bad(path, what, hint=_TYPE_REMEDIES[kind])
         return value
 
     def _mapping(self, value: object, path: str, known: tuple[str, ...], required: tuple[str, ...]) -> dict[str, Any]:
@@ -199,9 +205,7 @@ class _Reader:
                 raise self._bad(path, f"{key} is missing", hint=f"add {key}", code=ErrorCode.MISSING_SETTING)
         return mapping
 
-    def _bad(
-        self, path: str, message: str, *, hint: str = "", code: ErrorCode = ErrorCode.BAD_FLOW_FILE
-    ) -> SettingsError:
+    def _bad(self, path: str, message: str, *, hint: str, code: ErrorCode = ErrorCode.BAD_FLOW_FILE) -> SettingsError:
         return SettingsError(message, code=code, hint=hint).locate(line=self._lines[path], key=path)
 
 

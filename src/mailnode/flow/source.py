@@ -24,7 +24,7 @@ def join_path(path: str, key: str | int) -> str:
     return f"{path}.{key}" if path else key
 
 
-def bad_file(message: str, line: int = 0, *, hint: str = "") -> SettingsError:
+def bad_file(message: str, line: int = 0, *, hint: str) -> SettingsError:
     """Make the error of a flow file that can't be read."""
     return SettingsError(message, code=ErrorCode.BAD_FLOW_FILE, hint=hint).locate(line=line)
 

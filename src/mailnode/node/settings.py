@@ -13,6 +13,7 @@ from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsE
 from mailnode.message.header import check_own_field_name
 from mailnode.message.mailbox import parse_addresses, parse_mailbox
 from mailnode.node.markup import parse_html
+from mailnode.node.setting_remedy import remedy
 from mailnode.node.template import has_braces, parse_template
 
 OTHER = "other"
@@ -244,7 +245,7 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
         return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
     said = detail["msg"][0].lower() + detail["msg"][1:]
     given = "" if isinstance(detail["input"], dict | list) else f"{detail['input']!r:.80}: "
-    return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING).locate(key=key)
+    return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING, hint=remedy(detail)).locate(key=key)
 
 
 def _unknown_key(key: str, known: list[str]) -> SettingsError:
