@@ -95,11 +95,12 @@ class Mailnode:
 
         Raises:
             SettingsError: the flow, its settings or its arguments are wrong; nothing was sent.
+            UsageError: the run id is no text.
             DeliveryError: the run id belongs to another run.
         """
         document = load_flow(Path(flow))
         nodes = prepare(document, self._registry)
-        run = begin(document, checked_id(run_id or uuid.uuid4().hex), input or {}, context or {})
+        run = begin(document, checked_id(uuid.uuid4().hex if run_id is None else run_id), input or {}, context or {})
         ended = await self._journal.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
         if ended is not None:
             return Run.from_json(ended)

@@ -2,12 +2,14 @@ import asyncio
 
 import pytest
 
-from mailnode.errors import ErrorCode, MailnodeError
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError, UsageError
 from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.document import parse_flow
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import Run, begin, digest, prepare, run_nodes
 from mailnode.node.step import Step, Write
+from support.flows import run as run_file
+from support.flows import write_flow
 
 
 class Does:
@@ -163,7 +165,23 @@ class TestBadInput:
     def test_each_is_one_error_with_its_place(self, node, key, code):
         error = refused(f"  - {node}\n")
         assert (error.node, error.key, error.code) == ("a", key, code)
+        assert error.hint
         assert error.line == 4
+
+
+class TestRunIds:
+    @pytest.mark.parametrize("run_id", [5, 0, False, b"r", ["r"]])
+    async def test_one_that_is_no_text_is_misuse(self, run_id, tmp_path):
+        flow = write_flow(tmp_path, {"id": "a", "type": "say", "settings": {"text": "hi"}})
+        with pytest.raises(UsageError, match="a run id is a text, not") as caught:
+            await run_file(flow, run_id=run_id)
+        assert caught.value.hint
+
+    @pytest.mark.parametrize("run_id", ["", "x" * 201, "a\nb"])
+    async def test_one_that_could_not_be_typed_again_is_refused(self, run_id, tmp_path):
+        flow = write_flow(tmp_path, {"id": "a", "type": "say", "settings": {"text": "hi"}})
+        with pytest.raises(SettingsError, match="can't be a run id"):
+            await run_file(flow, run_id=run_id)
 
 
 async def test_a_run_reads_back_from_its_json():

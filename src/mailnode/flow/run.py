@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from mailnode.delivery.report import ReportedError, describe
-from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError
+from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError, UsageError
 from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State
@@ -178,8 +178,11 @@ def checked_id(run_id: str) -> str:
     """Refuse a run id that could not be shown, or typed again.
 
     Raises:
+        UsageError: it is no text.
         SettingsError: it is empty, longer than 200 characters, or holds a character that can't be printed.
     """
+    if not isinstance(run_id, str):
+        raise UsageError(f"a run id is a text, not {run_id!r:.80}", hint="give a text, such as order-17")
     if not 0 < len(run_id) <= MAX_ID_CHARACTERS or not run_id.isprintable():
         raise SettingsError(
             f"{run_id[:80]!r} can't be a run id", hint=f"use 1 to {MAX_ID_CHARACTERS} printable characters"
