@@ -50,6 +50,14 @@ class TestTheOutcome:
         ]
         assert server.accepted[0].content == server.accepted[1].content
 
+    async def test_who_is_left_gets_the_same_header_by_smtputf8_too(self, tmp_path):
+        script = {"RCPT TO:<later@": ["451 4.7.1 greylisted", "250 ok"]}
+        message = letter("jörg@y.example", "later@y.example", content="To: jörg@y.example\r\n\r\nhi\r\n".encode())
+        async with ScriptedServer(script, extensions=["PIPELINING", "SMTPUTF8"]) as server, office(tmp_path) as desk:
+            assert (await desk.deliver(server.port, message)).report["status"] == "sent"
+        said = [command for visit in server.visits for command in visit.commands if command.startswith("MAIL")]
+        assert said == ["MAIL FROM:<ann@x.example> SMTPUTF8"] * 2
+
     async def test_a_permanent_refusal_of_content_is_not_tried_again(self, tmp_path):
         async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server, office(tmp_path) as desk:
             report = (await desk.deliver(server.port)).report

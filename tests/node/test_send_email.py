@@ -281,6 +281,21 @@ class TestServers:
         assert b"X-Original-Recipients: jane@example.org, cc@example.org, bcc@example.org" in received.octets()
         assert ran.state.context["mail"]["warnings"] == ["redirected to test@example.net"]
 
+    async def test_redirected_a_header_beyond_ascii_still_goes_by_smtputf8(self, tmp_path):
+        async with ScriptedServer(extensions=["SMTPUTF8"]) as server:
+            flow = flow_of(tmp_path, server.port, to="jürgen@bücher.example")
+            await run(flow, redirect_all_to="test@example.net")
+        assert "MAIL FROM:<shop@example.com> SMTPUTF8" in server.visit.commands
+        assert server.accepted[0].forward_paths == ("RCPT TO:<test@example.net>",)
+        assert "To: jürgen@bücher.example" in server.accepted[0].content.decode()
+
+    async def test_redirected_a_header_beyond_ascii_goes_to_no_server_without_smtputf8(self, tmp_path):
+        async with ScriptedServer(extensions=["8BITMIME"]) as server:
+            flow = flow_of(tmp_path, server.port, to="jürgen@bücher.example")
+            ran = await run(flow, redirect_all_to="test@example.net")
+        assert ran.state.context["mail"]["error"]["code"] == "smtputf8NotOffered"
+        assert not server.accepted
+
 
 class TestAPlaceThatIsTaken:
     async def test_no_mail_is_sent_whose_result_could_not_be_stored(self, inbox, tmp_path):

@@ -31,6 +31,14 @@ def test_smtputf8_is_asked_for_only_when_an_address_needs_it():
     assert mail(letter("j\u00fcrg@y.example"), Extensions(smtputf8=True)).endswith("> SMTPUTF8")
 
 
+def test_a_header_beyond_ascii_needs_smtputf8_though_no_address_of_the_envelope_does():
+    there = letter(content="To: jörg@y.example\r\n\r\nhi\r\n".encode())
+    assert mail(there, ALL).endswith(" BODY=8BITMIME SMTPUTF8")
+    with pytest.raises(Unsendable) as caught:
+        mail(there, Extensions())
+    assert caught.value.code == ErrorCode.SMTPUTF8_NOT_OFFERED
+
+
 def test_smtputf8_that_is_needed_and_not_offered_is_an_error():
     with pytest.raises(Unsendable) as caught:
         mail(letter("j\u00fcrg@y.example"), Extensions(eight_bit_mime=True))

@@ -3,7 +3,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailnode.smtp.content import DotStuffer
+from mailnode.smtp.content import DotStuffer, is_header_ascii
+from support.letters import letter
 
 
 def wire(*blocks):
@@ -59,3 +60,22 @@ def test_lines_of_base64_with_one_octet_that_is_none_are_no_way_around(at, stran
     whole = re.sub(rb"\r\n|\r|\n", b"\r\n", block + b".end\r\n")
     assert content == whole.removesuffix(b"\r\n")
     assert rest == b""
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"To: a@x", "To: \u00fc@x".encode(), b"\r\n", b"\r", b"\n", "\u00fc".encode()]), max_size=12
+    ),
+    st.integers(1, 9),
+)
+@settings(max_examples=100)
+def test_a_header_ends_at_the_first_empty_line_wherever_the_blocks_do(pieces, size):
+    octets = b"".join(pieces)
+    blocks = tuple(octets[at : at + size] for at in range(0, len(octets), size))
+    header = (b"\r\n" + octets).partition(b"\r\n\r\n")[0]
+    assert is_header_ascii(letter(content=blocks)) == header.isascii()
+
+
+def test_a_body_beyond_ascii_makes_no_header_so():
+    assert is_header_ascii(letter(content="Subject: hi\r\n\r\ngrüß\r\n".encode()))
+    assert is_header_ascii(letter(content="\r\ngrüß\r\n".encode()))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, Unsendable
-from mailnode.smtp.content import Composed
+from mailnode.smtp.content import Composed, is_header_ascii
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.reply import Reply
 
@@ -48,7 +48,7 @@ def _parameters(message: Composed, extensions: Extensions) -> str:
             hint="send a smaller attachment, or a link to it",
         )
     size = "" if extensions.size is None else f" SIZE={message.size}"
-    if not message.envelope.needs_smtputf8:
+    if not message.envelope.needs_smtputf8 and is_header_ascii(message):
         return size
     if not extensions.smtputf8:
         raise Unsendable(

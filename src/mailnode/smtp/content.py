@@ -27,6 +27,24 @@ class Composed(Protocol):
     def blocks(self) -> Iterator[bytes]: ...
 
 
+def is_header_ascii(message: Composed) -> bool:
+    """Whether its header is ASCII alone; one that is not needs SMTPUTF8, whatever the envelope says (RFC 6531 3.4).
+
+    The envelope may hold none of the header's addresses: of a redirected mail, or one to those who are left.
+    """
+    end, before = b"\r\n\r\n", b"\r\n"
+    for block in message.blocks():
+        if end in before + block[:3]:
+            return True
+        at = block.find(end)
+        if not (block if at < 0 else block[:at]).isascii():
+            return False
+        if at >= 0:
+            return True
+        before = (before + block[-3:])[-3:]
+    return True
+
+
 def in_blocks(message: Composed) -> Iterator[bytes]:
     """Give the octets of a message in blocks of 128 KiB at most: its dot never waits far behind them."""
     for block in message.blocks():
