@@ -296,8 +296,17 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
 
 def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="can't be opened"):
+    with pytest.raises(StoreError, match=r"can't be opened: .*file' is no folder") as caught:
         Database.open(tmp_path / "file" / "mailnode.db")
+    assert "MAILNODE_HOME" in caught.value.hint
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused_and_left_as_it_is(path):
+    path.mkdir(parents=True, mode=0o755)
+    mode = path.stat().st_mode
+    with pytest.raises(StoreError, match="can't be opened: it is a folder"):
+        Database.open(path)
+    assert path.stat().st_mode == mode
 
 
 @pytest.mark.parametrize("name", ["a b?c=d#e%20f", "50%s", "ü"])

@@ -1,5 +1,6 @@
 """The schema of a database file: read its number, and bring an older one up to date."""
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -14,7 +15,15 @@ from mailnode.store.tables import SCHEMA_NUMBER
 
 
 def make_file(path: Path) -> None:
-    """Make an empty database file for its owner alone, in a folder for its owner alone; what is there stays."""
+    """Make an empty database file for its owner alone, in a folder for its owner alone; what is there stays.
+
+    Raises:
+        OSError: it can't be made; where a folder is a file, or the file a folder, with words for that.
+    """
+    if path.parent.exists() and not path.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{str(path.parent)!r} is no folder")
+    if path.is_dir():  # whose mode is not ours to change
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
