@@ -12,6 +12,8 @@ MailnodeError
 │   └── DkimError          the key can't sign
 ├── StoreError             the database can't be read or written
 ├── ConnectionsError       no such connection or service, or not for this use
+├── TokenError             no access token can be had from an OAuth2 endpoint
+├── SnapshotError          a snapshot can't be read, made or restored
 ├── DeliveryError          a delivery can't be begun (its key belongs to another mail)
 └── SmtpError              the server, or the way to it
     ├── ConnectFailed      no address of the host took the connection
@@ -79,6 +81,12 @@ class ErrorCode(StrEnum):
     FETCH_FAILED = "fetchFailed"
     FETCH_TIMEOUT = "fetchTimeout"
     ATTACHMENT_TOO_LARGE = "attachmentTooLarge"
+
+    TOKEN_FAILED = "tokenFailed"  # noqa: S105 -- the names of errors, no secrets
+    TOKEN_REFUSED = "tokenRefused"  # noqa: S105
+    TOKEN_EXPIRED = "tokenExpired"  # noqa: S105
+    CONSENT_NEEDED = "consentNeeded"
+    BAD_SNAPSHOT = "badSnapshot"
 
     STORE_FAILED = "storeFailed"
     WRONG_SECRET_KEY = "wrongSecretKey"  # noqa: S105 -- the name of an error, no secret
@@ -211,6 +219,17 @@ class StoreError(MailnodeError):
 
 class ConnectionsError(MailnodeError):
     code = ErrorCode.BAD_CONNECTION
+
+
+class TokenError(MailnodeError):
+    """No access token can be had: the endpoint does not answer, or refuses; `transient` as always."""
+
+    code = ErrorCode.TOKEN_FAILED
+    phase: Phase = "token"
+
+
+class SnapshotError(MailnodeError):
+    code = ErrorCode.BAD_SNAPSHOT
 
 
 class DeliveryError(MailnodeError):
