@@ -66,14 +66,13 @@ class Mailnode:
             StoreError: the database can't be opened, or the secret key is not the one it was written with.
         """
         environment = environment or Environment.read()
-        async with open_connections(environment) as (database, connections):
-            with Worker(environment.home / "workers") as worker:
-                mailnode = cls(environment, database, connections, worker)
-                try:
-                    yield mailnode
-                finally:
-                    await mailnode._courier.close()
-                    await mailnode._clients.close()
+        async with open_connections(environment) as (database, connections, worker):
+            mailnode = cls(environment, database, connections, worker)
+            try:
+                yield mailnode
+            finally:
+                await mailnode._courier.close()
+                await mailnode._clients.close()
 
     @property
     def answers_due(self) -> int:

@@ -58,7 +58,7 @@ async def plan(
     """
     connection = None
     if connection_name is not None:
-        async with open_connections(environment) as (_, book):
+        async with open_connections(environment) as (_, book, _):
             connection = await book.get(connection_name)
     if isinstance(target, OwnServer):
         assert connection

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import platformdirs
 
@@ -17,6 +17,7 @@ from mailnode.smtp.server import check_ehlo_name
 if TYPE_CHECKING:
     from mailnode.connections.book import ConnectionBook
     from mailnode.store.database import Database
+    from mailnode.store.worker import Worker
 
 T = TypeVar("T")
 
@@ -49,8 +50,16 @@ class Environment:
         )
 
 
+class Opened(NamedTuple):
+    """What is open of a home: its database, the connections in it, and this process at work on it."""
+
+    database: "Database"
+    connections: "ConnectionBook"
+    worker: "Worker"
+
+
 @asynccontextmanager
-async def open_connections(environment: Environment) -> "AsyncIterator[tuple[Database, ConnectionBook]]":
+async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
     """Open the database of the home and the connections in it; only then are the libraries for that loaded.
 
     Raises:
@@ -58,11 +67,19 @@ async def open_connections(environment: Environment) -> "AsyncIterator[tuple[Dat
     """
     from mailnode.connections.book import ConnectionBook
     from mailnode.connections.cipher import Cipher
+    from mailnode.connections.tokens import TokenKeeper
     from mailnode.store.database import Database
+    from mailnode.store.worker import Worker
 
     database = Database.open(environment.home / "mailnode.db")
     try:
-        yield database, ConnectionBook(database, Cipher.open(environment.home, environment.secret_key))
+        cipher = Cipher.open(environment.home, environment.secret_key)
+        with Worker(environment.home / "workers") as worker:
+            keeper = TokenKeeper(database, cipher, worker)
+            try:
+                yield Opened(database, ConnectionBook(database, cipher, keeper), worker)
+            finally:
+                await keeper.close()
     finally:
         database.close()
 

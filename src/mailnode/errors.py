@@ -222,10 +222,29 @@ class ConnectionsError(MailnodeError):
 
 
 class TokenError(MailnodeError):
-    """No access token can be had: the endpoint does not answer, or refuses; `transient` as always."""
+    """No access token can be had: the endpoint does not answer, or refuses.
+
+    `oauth_error` is the endpoint's own word (RFC 6749 5.2), "" where it said none. `in_doubt` is true when it may have
+    done what was asked of it although no answer came, and `retry_after` says in how many seconds it wants to be asked
+    again, where it says so.
+    """
 
     code = ErrorCode.TOKEN_FAILED
     phase: Phase = "token"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        oauth_error: str = "",
+        in_doubt: bool = False,
+        retry_after: float | None = None,
+        **said: Any,
+    ) -> None:
+        super().__init__(message, **said)
+        self.oauth_error = oauth_error
+        self.in_doubt = in_doubt
+        self.retry_after = retry_after
 
 
 class SnapshotError(MailnodeError):

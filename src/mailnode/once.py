@@ -61,5 +61,5 @@ async def send_once(
 async def _connection(environment: Environment, name: str | None) -> Connection | None:
     if name is None:
         return None
-    async with open_connections(environment) as (_, connections):
+    async with open_connections(environment) as (_, connections, _):
         return await connections.get(name)

@@ -11,8 +11,11 @@ from sqlalchemy import text
 
 from mailnode.connections.book import ConnectionBook
 from mailnode.connections.cipher import Cipher
+from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError
+from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
+from mailnode.store.worker import Worker
 
 FIRST, SECOND = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2"))
 DKIM_KEY = (
@@ -32,11 +35,12 @@ def database(tmp_path):
 
 @pytest.fixture
 def book(database, tmp_path):
-    return ConnectionBook(database, Cipher.open(tmp_path, FIRST))
+    return with_key(database, tmp_path, FIRST)
 
 
 def with_key(database, tmp_path, key):
-    return ConnectionBook(database, Cipher.open(tmp_path, key))
+    cipher = Cipher.open(tmp_path, key)
+    return ConnectionBook(database, cipher, TokenKeeper(database, cipher, Worker(tmp_path / "workers")))
 
 
 async def test_a_connection_is_read_as_it_was_written(book):
@@ -44,7 +48,7 @@ async def test_a_connection_is_read_as_it_was_written(book):
     shop = await book.get("shop")
     assert (shop.name, shop.type, shop.revision) == ("shop", "basic", 1)
     assert (shop.service, shop.hosts) == (None, ("mail.example.org",))
-    assert (shop.username, shop.password) == ("shop", "canary-password")
+    assert shop.login == Login("shop", "canary-password")
     assert (shop.tls_option, shop.allow_plaintext_auth) == ("starttls", True)
     assert (shop.dkim.domain, shop.dkim.selector, shop.dkim.private_key) == ("example.org", "s1", DKIM_KEY)
     assert (shop.from_, shop.redirect_all_to, shop.allowed_recipients) == (None, None, ())
@@ -143,8 +147,8 @@ async def test_an_update_changes_what_is_named_and_counts_the_revision(book):
     before = await book.get("shop")
     await book.update("shop", {"username": "other", "tlsOption": None})
     after = await book.get("shop")
-    assert (after.revision, after.username, after.tls_option) == (2, "other", None)
-    assert (after.id, after.password, after.dkim) == (before.id, before.password, before.dkim)
+    assert (after.revision, after.login.username, after.tls_option) == (2, "other", None)
+    assert (after.id, after.login.password, after.dkim) == (before.id, before.login.password, before.dkim)
 
 
 async def test_an_update_of_dkim_keeps_the_key_unless_it_is_given(book):
@@ -169,7 +173,7 @@ async def test_secrets_are_asked_for_again_when_they_may_go_elsewhere(book, chan
     assert (await book.get("shop")).revision == 1
     await book.update("shop", {**change, "password": "new"})
     shop = await book.get("shop")
-    assert (shop.revision, shop.password) == (2, "new")
+    assert (shop.revision, shop.login.password) == (2, "new")
     assert bool(shop.service) != bool(shop.hosts)
 
 
@@ -220,17 +224,17 @@ async def test_an_edit_by_another_process_takes_effect_at_the_next_get(book, tmp
     code = """
 import asyncio, sys
 from pathlib import Path
-from mailnode.connections.book import ConnectionBook
-from mailnode.connections.cipher import Cipher
-from mailnode.store.database import Database
-home = Path(sys.argv[1])
-database = Database.open(home / "mailnode.db")
-asyncio.run(ConnectionBook(database, Cipher.open(home, sys.argv[2])).update("shop", {"password": "changed"}))
-database.close()
+from mailnode.environment import Environment, open_connections
+
+async def main():
+    async with open_connections(Environment(home=Path(sys.argv[1]), secret_key=sys.argv[2])) as opened:
+        await opened.connections.update("shop", {"password": "changed"})
+
+asyncio.run(main())
 """
     await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, tmp_path, FIRST], check=True, timeout=60)
     shop = await book.get("shop")
-    assert (shop.revision, shop.password) == (2, "changed")
+    assert (shop.revision, shop.login.password) == (2, "changed")
 
 
 async def test_a_wrong_key_is_refused_before_anything_is_read_or_written(book, database, tmp_path):
@@ -249,7 +253,7 @@ async def test_who_lost_the_key_deletes_the_connections_and_goes_on(book, databa
     other = with_key(database, tmp_path, SECOND)
     await other.delete("shop")
     await other.create("shop", "basic", GMAIL)
-    assert (await other.get("shop")).password == "canary-password"
+    assert (await other.get("shop")).login.password == "canary-password"
     with pytest.raises(StoreError, match="another key"):
         await book.get("shop")
 
@@ -257,9 +261,9 @@ async def test_who_lost_the_key_deletes_the_connections_and_goes_on(book, databa
 async def test_a_new_key_takes_over_beside_the_old_one(book, database, tmp_path):
     await book.create("shop", "basic", GMAIL)
     both = with_key(database, tmp_path, f"{SECOND},{FIRST}")
-    assert (await both.get("shop")).password == "canary-password"
+    assert (await both.get("shop")).login.password == "canary-password"
     await both.update("shop", {"username": "rewritten"})
-    assert (await with_key(database, tmp_path, SECOND).get("shop")).password == "canary-password"
+    assert (await with_key(database, tmp_path, SECOND).get("shop")).login.password == "canary-password"
 
 
 async def test_secrets_that_were_swapped_in_the_database_do_not_open(book, database):
@@ -279,4 +283,4 @@ async def test_a_connection_survives_closing(book, database, tmp_path):
     await book.create("shop", "basic", RELAY)
     database.close()
     with closing(Database.open(tmp_path / "mailnode.db")) as again:
-        assert (await with_key(again, tmp_path, FIRST).get("shop")).password == "canary-password"
+        assert (await with_key(again, tmp_path, FIRST).get("shop")).login.password == "canary-password"

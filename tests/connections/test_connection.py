@@ -7,7 +7,7 @@ LOGIN = {"username": "shop", "password": "hunter2canary"}
 
 
 def connection(**fields):
-    return Connection.from_fields("id", "shop", 1, {**LOGIN, **fields})
+    return Connection.from_fields("id", "shop", "basic", 1, {**LOGIN, **fields})
 
 
 def test_no_secret_is_in_its_repr():

@@ -186,7 +186,7 @@ def test_no_error_shows_a_secret(key, value):
 
 def test_an_unknown_type_is_an_error_that_names_the_known_ones():
     with pytest.raises(ConnectionsError) as caught:
-        check_fields("oauth2", MINIMAL)
+        check_fields("oauth3", MINIMAL)
     assert caught.value.key == "type"
     assert "basic" in caught.value.hint
 

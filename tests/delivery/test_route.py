@@ -13,7 +13,7 @@ def connection(**fields):
     basic = {"username": "user", "password": "pencil", **fields}
     if "service" not in fields:
         basic.setdefault("hosts", ["mail.example.com"])
-    return Connection.from_fields("id", "shop", 1, basic)
+    return Connection.from_fields("id", "shop", "basic", 1, basic)
 
 
 def reached(target, conn=None, **options):

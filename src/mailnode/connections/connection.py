@@ -4,13 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.place import host_key, recipient_key
 from mailnode.connections.service import find_service
 from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.smtp.bearer import TokenLogin, Tokens
 from mailnode.smtp.proxy import Proxy, parse_proxy
+from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import TlsOption
 
-ConnectionType = Literal["basic"]
+ConnectionType = Literal["basic", "oauth2", "oauth2ClientCredentials", "oauth2ServiceAccount"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,8 @@ class DkimSettings:
 class Connection:
     """A named connection at one of its revisions, with its secrets (which its repr leaves out).
 
-    Exactly one of `service` and `hosts` is given: it says where the secrets may go. No `allowed_recipients`
-    means all.
+    Exactly one of `service` and `hosts` is given: it says where the secrets may go. `grant` is how it gets access
+    tokens, None for a password or a token that can't be renewed. No `allowed_recipients` means all.
     """
 
     id: str
@@ -36,8 +39,8 @@ class Connection:
     revision: int
     service: str | None = None
     hosts: tuple[str, ...] = ()
-    username: str
-    password: str = field(repr=False)
+    login: Login | TokenLogin
+    grant: Grant | None = None
     from_: str | None = None
     tls_option: TlsOption | None = None
     allow_plaintext_auth: bool = False
@@ -47,18 +50,26 @@ class Connection:
     dkim: DkimSettings | None = None
 
     @classmethod
-    def from_fields(cls, id: str, name: str, revision: int, fields: Mapping[str, Any]) -> Self:  # noqa: A002
-        """Make a connection of fields that `mailnode.connections.fields` has checked."""
+    def from_fields(
+        cls,
+        id: str,  # noqa: A002
+        name: str,
+        kind: ConnectionType,
+        revision: int,
+        fields: Mapping[str, Any],
+        tokens: Tokens | None = None,
+    ) -> Self:
+        """Make a connection of fields that `check_fields` has let pass; `tokens` are for types without a password."""
         dkim = fields.get("dkim")
         return cls(
             id=id,
             name=name,
-            type="basic",
+            type=kind,
             revision=revision,
             service=fields.get("service"),
             hosts=tuple(fields.get("hosts", ())),
-            username=fields["username"],
-            password=fields["password"],
+            login=TokenLogin(fields["user"], tokens) if tokens else Login(fields["username"], fields["password"]),
+            grant=grant_of(kind, fields),
             from_=fields.get("from"),
             tls_option=fields.get("tlsOption"),
             allow_plaintext_auth=fields.get("allowPlaintextAuth", False),

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 # A path leads into an object within the fields.
-PATHS = ("password", "proxy", "dkim.privateKey")
+PATHS = ("password", "clientSecret", "privateKey", "proxy", "dkim.privateKey")
 
 
 def split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -2,17 +2,33 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from mailnode.errors import ConnectionsError, ErrorCode
 from mailnode.smtp.server import TlsOption
 
 _SHOWN = 60
 _IGNORED = str.maketrans("", "", " -_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Who gives access tokens for a service: its URLs, and the scopes that allow sending by SMTP; "" where it has none.
+
+    A URL may hold `{tenant}`. `consent` is what it wants to be told beside that when somebody is asked for consent.
+    """
+
+    access_url: str
+    authorize_url: str
+    device_url: str = ""
+    scope: str
+    client_credentials_scope: str = ""
+    service_account_scope: str = ""
+    consent: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +46,7 @@ class Service:
     domains: tuple[str, ...] = ()
     note: str = ""
     dead: str = ""
+    provider: Provider | None = None
 
     def port_for(self, tls_option: TlsOption | None = None) -> tuple[TlsOption, int]:
         """Give a TLS mode and its port; without a wish the best mode that the service has.
@@ -68,11 +85,32 @@ def find_service(name: str) -> Service:
     )
 
 
+def service_at(hosts: Iterable[str]) -> Service | None:
+    """Find the service that one of these hosts is, if any is."""
+    by_host = {service.host: service for service in services()}
+    return next((by_host[host] for host in hosts if host in by_host), None)
+
+
+@cache
+def providers() -> Mapping[str, Provider]:
+    """Give the providers of access tokens, by the name that services.toml has for each."""
+    return {
+        name: Provider(
+            access_url=entry["accessUrl"],
+            authorize_url=entry["authorizeUrl"],
+            device_url=entry.get("deviceUrl", ""),
+            scope=entry["scope"],
+            client_credentials_scope=entry.get("clientCredentialsScope", ""),
+            service_account_scope=entry.get("serviceAccountScope", ""),
+            consent=entry.get("consent", {}),
+        )
+        for name, entry in _table()["oauth2"].items()
+    }
+
+
 @cache
 def services() -> tuple[Service, ...]:
     """Give all services, by name."""
-    with Path(__file__).with_name("services.toml").open("rb") as file:
-        entries = tomllib.load(file)["service"]
     return tuple(
         Service(
             name=entry["name"],
@@ -82,9 +120,16 @@ def services() -> tuple[Service, ...]:
             domains=tuple(entry.get("domains", ())),
             note=entry.get("note", ""),
             dead=entry.get("dead", ""),
+            provider=providers()[entry["oauth2"]] if "oauth2" in entry else None,
         )
-        for entry in entries
+        for entry in _table()["service"]
     )
+
+
+@cache
+def _table() -> dict[str, Any]:
+    with Path(__file__).with_name("services.toml").open("rb") as file:
+        return tomllib.load(file)
 
 
 @cache

@@ -52,7 +52,8 @@ def sender_of(connection: Connection | None) -> str | None:
     """Give the sender where nobody names another: the connection's `from`, or its username if that is an address."""
     if connection is None:
         return None
-    return connection.from_ or (connection.username if "@" in connection.username else None)
+    username = connection.login.username
+    return connection.from_ or (username if "@" in username else None)
 
 
 def fields_of(email: Email) -> dict[str, Field]:

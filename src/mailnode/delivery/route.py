@@ -8,7 +8,6 @@ from mailnode.connections.service import Service
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.proxy import Proxy
-from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import ServerSettings, TlsOption, ascii_host, tls_and_port
 
 
@@ -61,7 +60,7 @@ def route(
         tls_option=tls_option,
         ca=ca,
         ehlo_name=ehlo_name,
-        login=Login(connection.username, connection.password) if connection else None,
+        login=connection.login if connection else None,
         allow_plaintext_auth=connection.allow_plaintext_auth if connection else False,
         proxy=(connection.proxy if connection else None) or proxy,
     )

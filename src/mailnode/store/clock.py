@@ -1,6 +1,9 @@
 """The time as the tables hold it."""
 
 import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
 
 
 def unix_ms() -> int:

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
 
 # Counts the files in migrations/versions; a database says in PRAGMA user_version which number it has.
-SCHEMA_NUMBER = 1
+SCHEMA_NUMBER = 2
 
 metadata = MetaData()
 
@@ -27,6 +27,23 @@ connections = Table(
     Column("settings", Text, nullable=False),  # JSON object: the public fields
     Column("secrets", Text, nullable=False),  # JSON object: field to ciphertext
     Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# The living tokens of a connection, apart from it: they change without its being edited.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("connection_id", Text, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", Integer, nullable=False),  # counts what was stored here; who stores says what it was before
+    Column("secrets", Text, nullable=False),  # JSON object: accessToken and refreshToken to ciphertext
+    Column("expires_at", BigInteger),  # null: nobody said
+    Column("refreshing_by", Text),  # a worker's id
+    Column("refreshing_until", BigInteger),
+    Column("in_doubt_since", BigInteger),  # a renewal began then whose answer nobody has seen
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", BigInteger),
+    Column("trouble", Text),  # JSON object: the last renewal's error
     Column("updated_at", BigInteger, nullable=False),
 )
 

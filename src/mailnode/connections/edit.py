@@ -1,0 +1,64 @@
+"""What changing some fields of a connection means for the others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailnode.connections.fields import KINDS, check_fields
+from mailnode.errors import ConnectionsError, ErrorCode
+
+Fields = Mapping[str, Any]
+
+# Where secrets go: to the mail server, and to the token endpoint.
+_TARGET = ("service", "hosts", "accessUrl", "tenantId")
+# Who asks for access tokens, and for what: one that was given for something else is not the right one.
+_ACCOUNT = (*_TARGET, "user", "clientId", "clientSecret", "scope", "serviceClient", "privateKey")
+# What a new value takes away. An expiry belongs to its access token, and that to the refresh token that got it.
+_REPLACES = {
+    "service": ("hosts",),
+    "hosts": ("service",),
+    "accessUrl": ("tenantId",),
+    "tenantId": ("accessUrl",),
+    "refreshToken": ("accessToken", "expiryDate"),
+    "accessToken": ("expiryDate",),
+}
+
+
+def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
+    """Put given fields over the old ones, and give all of them, checked; null takes a field away.
+
+    Whoever changes where secrets go gives them again; an access token that can be had anew is forgotten then.
+
+    Raises:
+        ConnectionsError: a field is wrong, or a secret is wanted again.
+    """
+    new = check_fields(kind, _merged(old, given))
+    if _target(new) == _target(old):
+        return new
+    is_static = "clientId" not in new
+    proofs = [key for key in KINDS[kind].proofs if key in old and (key != "accessToken" or is_static)]
+    if missing := [key for key in proofs if key not in given]:
+        wanted = " and ".join(missing)
+        raise ConnectionsError(
+            f"it is changed where secrets go, so {wanted} must be given again",
+            code=ErrorCode.MISSING_SETTING,
+            hint=f"give {wanted} beside it: a secret belongs to the server that it was made for",
+        ).locate(key=missing[0])
+    return new if "accessToken" in given else {key: new[key] for key in new if key not in {"accessToken", "expiryDate"}}
+
+
+def asks_otherwise(old: Fields, new: Fields) -> bool:
+    """Whether access tokens are asked for in another way than before."""
+    can_ask = "clientId" in new or "serviceClient" in new
+    return can_ask and any(old.get(key) != new.get(key) for key in _ACCOUNT)
+
+
+def _merged(old: Fields, given: Fields) -> dict[str, Any]:
+    replaced = {other for key in _REPLACES if given.get(key) is not None for other in _REPLACES[key]}
+    merged = {**{key: old[key] for key in old if key not in replaced}, **given}
+    if isinstance(old.get("dkim"), Mapping) and isinstance(given.get("dkim"), Mapping):
+        merged["dkim"] = {**old["dkim"], **given["dkim"]}
+    return merged
+
+
+def _target(fields: Fields) -> tuple[Any, ...]:
+    return tuple(sorted(fields.get(key, ())) if key == "hosts" else fields.get(key) for key in _TARGET)

@@ -1,0 +1,208 @@
+"""The token endpoint of a provider: one form in, one answer out (RFC 6749 5)."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mailnode.connections.values import to_token
+from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.store.clock import Clock, unix_ms
+
+if TYPE_CHECKING:
+    import httpx2
+
+ANSWER_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+MAX_OCTETS = 1 << 20
+
+_OK = 200
+_NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MAY_HAVE_ACTED = frozenset({500, 502, 504})
+_LONGEST_LIFE_SECONDS = 10 * 366 * 24 * 3600
+_SHOWN = 200
+# What RFC 6749 5.2 lets an endpoint say, and what a person can do about it.
+_REMEDIES = {
+    "invalid_client": "check clientId and clientSecret; a secret may have come to its end at the provider",
+    "unauthorized_client": "allow the application this grant at the provider, and check its id",
+    "invalid_scope": "check scope: the provider does not know it, or the application may not ask for it",
+    "unsupported_grant_type": "use another type of connection: the provider does not know this one's grant",
+    "invalid_request": "check accessUrl and the fields of the connection against the provider's documentation",
+    "access_denied": "have the application allowed at the provider",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What an endpoint gives: `expires_at` (Unix ms) is None where it does not say, and so may `refresh_token` be."""
+
+    access_token: str = field(repr=False)
+    expires_at: int | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+
+    def fields(self) -> dict[str, Any]:
+        """Give the tokens as fields of a connection."""
+        return {"accessToken": self.access_token, "refreshToken": self.refresh_token, "expiryDate": self.expires_at}
+
+
+class TokenEndpoint:
+    """Asks token endpoints; `tls` verifies them, by default against the system's certificates."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, clock: Clock = unix_ms) -> None:
+        """Ask by `clock`."""
+        self._tls = tls
+        self._clock = clock
+
+    async def ask(self, url: str, form: Mapping[str, str]) -> TokenAnswer:
+        """Send a form, and give the tokens that come back.
+
+        Raises:
+            TokenError: none do; `in_doubt` tells whether the endpoint may have done what the form says all the same.
+        """
+        asked_at = self._clock()
+        answer = await self.post(url, form)
+        try:
+            access_token = to_token(answer.get("access_token"))
+            refresh_token = to_token(answer["refresh_token"]) if answer.get("refresh_token") else None
+        except ConnectionsError:
+            raise _no_answer(url, "its answer has no token that could be used") from None
+        if str(answer.get("token_type", "bearer")).lower() != "bearer":
+            raise _no_answer(url, "its tokens are of another kind than bearer") from None
+        return TokenAnswer(access_token, _expiry(answer.get("expires_in"), asked_at), refresh_token)
+
+    async def post(self, url: str, form: Mapping[str, str]) -> dict[str, Any]:
+        """Send a form, and give the JSON object that comes back with status 200; raises as `ask` does."""
+        import httpx2
+
+        client = httpx2.AsyncClient(
+            verify=self._tls or _system_tls(),
+            trust_env=False,
+            timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            headers={"Accept": "application/json"},
+        )
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), client, client.stream("POST", url, data=form) as response:
+                return _judge(url, response, await _read(url, response), form)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise _unreachable(url, error) from None
+        except (httpx2.TimeoutException, TimeoutError):
+            raise _silent(url, "no answer came in time") from None
+        except httpx2.HTTPError:
+            raise _silent(url, "the connection ended before its answer was whole") from None
+
+
+async def _read(url: str, response: "httpx2.Response") -> bytes:
+    body = bytearray()
+    async for block in response.aiter_bytes():
+        body += block
+        if len(body) > MAX_OCTETS:
+            raise _no_answer(url, f"its answer is longer than {MAX_OCTETS >> 20} MB")
+    return bytes(body)
+
+
+def _judge(url: str, response: "httpx2.Response", body: bytes, form: Mapping[str, str]) -> dict[str, Any]:
+    status = response.status_code
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    if status == _OK and isinstance(answer, dict) and "error" not in answer:
+        return answer
+    if response.is_redirect:
+        leads = str(response.headers.get("Location", ""))[:_SHOWN]
+        raise TokenError(
+            f"{_host(url)} sends us elsewhere, to {leads!r}, and secrets don't follow",
+            hint="set accessUrl to the provider's token URL",
+        )
+    if status in _NOT_NOW:
+        raise TokenError(
+            f"{_host(url)} can't give tokens at the moment (HTTP status {status})",
+            hint="try again later",
+            transient=True,
+            in_doubt=status in _MAY_HAVE_ACTED,
+            retry_after=_seconds(response.headers.get("Retry-After")),
+        )
+    if isinstance(answer, dict) and isinstance(answer.get("error"), str):
+        raise _refused(url, answer, form)
+    kind = str(response.headers.get("Content-Type", "no media type"))[:_SHOWN]
+    raise _no_answer(url, f"it answers with status {status} and {kind!r}", in_doubt=status == _OK)
+
+
+def _refused(url: str, answer: Mapping[str, Any], form: Mapping[str, str]) -> TokenError:
+    error = _clean(answer["error"], form)
+    description = _clean(answer.get("error_description") or "", form)
+    return TokenError(
+        f"{_host(url)} refuses to give a token: {error}{f' ({description})' if description else ''}",
+        code=ErrorCode.TOKEN_REFUSED,
+        hint=_REMEDIES.get(error, "see the provider's words, and check the fields of the connection"),
+        oauth_error=error,
+    )
+
+
+def _clean(text: object, form: Mapping[str, str]) -> str:
+    """Take the words of an endpoint: in one line, bounded, and without the secrets that it may say back."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
+    for key, secret in form.items():
+        if key not in {"grant_type", "scope"} and secret in line:
+            line = line.replace(secret, "***")
+    return line[:_SHOWN]
+
+
+def _expiry(seconds: object, asked_at: int) -> int | None:
+    if isinstance(seconds, str) and seconds.isascii() and seconds.isdigit():
+        seconds = int(seconds[:12])
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        return None
+    return asked_at + int(min(seconds, _LONGEST_LIFE_SECONDS) * 1000)
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text and text.isascii() and text.isdigit() and len(text) < len("100000") else None
+
+
+def _unreachable(url: str, error: Exception) -> TokenError:
+    if isinstance(_cause(error), ssl.SSLCertVerificationError):
+        return TokenError(
+            f"the certificate of {_host(url)} can't be trusted",
+            hint="check accessUrl; where a company's own authority vouches for it, name that in SSL_CERT_FILE",
+        )
+    if isinstance(_cause(error), ssl.SSLError):
+        return TokenError(f"{_host(url)} does not speak TLS there", hint="check scheme and port of accessUrl")
+    return TokenError(
+        f"the token endpoint {_host(url)} can't be reached",
+        hint="check the host of accessUrl, and that this machine may talk to it",
+        transient=True,
+    )
+
+
+def _cause(error: BaseException) -> BaseException:
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
+
+
+def _silent(url: str, what: str) -> TokenError:
+    return TokenError(
+        f"{_host(url)} was asked for a token, and {what}", hint="try again later", transient=True, in_doubt=True
+    )
+
+
+def _no_answer(url: str, what: str, *, in_doubt: bool = True) -> TokenError:
+    return TokenError(
+        f"{_host(url)} does not answer as a token endpoint does: {what}",
+        hint="check accessUrl: it must be the provider's token URL",
+        in_doubt=in_doubt,
+    )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+@cache
+def _system_tls() -> ssl.SSLContext:
+    return ssl.create_default_context()

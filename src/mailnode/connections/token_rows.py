@@ -1,0 +1,205 @@
+"""The rows in which living tokens are kept, and the claims on them: what happens within one transaction."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, Update, insert, select, update
+
+from mailnode.connections.cipher import Cipher
+from mailnode.connections.endpoint import TokenAnswer
+from mailnode.errors import ErrorCode, TokenError
+from mailnode.store.tables import tokens
+
+TOKEN_SECRETS = ("accessToken", "refreshToken")
+# The fields of a connection that live here.
+TOKEN_FIELDS = (*TOKEN_SECRETS, "expiryDate")
+# A token that ends while it is on its way to a server is refused.
+MARGIN_MS = 60_000
+# How long a renewal may take; its deadline is shorter.
+LEASE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """The tokens of a connection as they are; times are Unix ms.
+
+    `generation` counts what was stored here. `in_doubt_since` is when a renewal began that may have used the refresh
+    token up without anybody's having seen the answer.
+    """
+
+    connection_id: str
+    generation: int
+    access_token: str | None = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_at: int | None
+    refreshing_by: str | None
+    refreshing_until: int | None
+    in_doubt_since: int | None
+    failures: int
+    retry_at: int | None
+    trouble: TokenError | None
+
+    def fresh_token(self, now: int, refused: str | None) -> str | None:
+        """Give the access token if it is good for a while; never the one that a server has refused."""
+        return self.live_token(now + MARGIN_MS, refused)
+
+    def live_token(self, now: int, refused: str | None) -> str | None:
+        """Give the access token if it is good at this moment."""
+        is_over = self.expires_at is not None and now >= self.expires_at
+        return None if is_over or self.access_token == refused else self.access_token
+
+    def fields(self) -> dict[str, Any]:
+        """Give the tokens as fields of the connection."""
+        values = (self.access_token, self.refresh_token, self.expires_at)
+        return {key: value for key, value in zip(TOKEN_FIELDS, values, strict=True) if value is not None}
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether only a person can help."""
+        return self.trouble is not None and self.trouble.code == ErrorCode.CONSENT_NEEDED
+
+
+def read_tokens(db: Transaction, cipher: Cipher, connection_id: str) -> TokenRow | None:
+    """Read the tokens of a connection; None where it has no row, as one with a password."""
+    row = db.execute(select(tokens).where(tokens.c.connection_id == connection_id)).first()
+    return _row(row, cipher) if row else None
+
+
+def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
+    """Give what may be shown of the tokens of a connection; nothing where it has no row."""
+    row = db.execute(select(tokens).where(tokens.c.connection_id == connection_id)).first()
+    if row is None:
+        return {}
+    trouble = json.loads(row.trouble) if row.trouble else {}
+    secrets = list(json.loads(row.secrets))
+    return {
+        **({"expiryDate": row.expires_at} if row.expires_at else {}),
+        "state": "needsConsent" if trouble.get("code") == ErrorCode.CONSENT_NEEDED else "ready",
+        **({"trouble": trouble["message"]} if trouble else {}),
+        "secrets": secrets,
+    }
+
+
+def write_tokens(db: Transaction, cipher: Cipher, connection_id: str, given: Mapping[str, Any], now: int) -> None:
+    """Store what a person gave, `accessToken`, `refreshToken`, `expiryDate`, in place of all that was there.
+
+    A renewal under way finds another generation, and its answer has no place any more.
+    """
+    generation = db.execute(select(tokens.c.generation).where(tokens.c.connection_id == connection_id)).scalar()
+    secrets = {key: given.get(key) for key in TOKEN_SECRETS}
+    values = {
+        **_AT_REST,
+        "generation": 0 if generation is None else generation + 1,
+        "secrets": _sealed(cipher, connection_id, secrets),
+        "expires_at": given.get("expiryDate"),
+        "updated_at": now,
+    }
+    if generation is None:
+        db.execute(insert(tokens).values(connection_id=connection_id, **values))
+    else:
+        db.execute(update(tokens).where(tokens.c.connection_id == connection_id).values(**values))
+
+
+def claim(db: Transaction, row: TokenRow, worker: str, now: int) -> TokenRow | None:
+    """Claim the renewal of a row and give it as it is then; None when it is no more as it was read.
+
+    A claim that somebody left unfinished puts the refresh token in doubt.
+    """
+    left_at = row.refreshing_until - LEASE_MS if row.refreshing_until else None
+    claimed = replace(
+        row,
+        refreshing_by=worker,
+        refreshing_until=now + LEASE_MS,
+        in_doubt_since=row.in_doubt_since or left_at,
+    )
+    values = {
+        "refreshing_by": claimed.refreshing_by,
+        "refreshing_until": claimed.refreshing_until,
+        "in_doubt_since": claimed.in_doubt_since,
+    }
+    return claimed if db.execute(_held(row).values(**values)).rowcount else None
+
+
+def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAnswer, now: int) -> None:
+    """Store what the endpoint gave for a claimed row; its refresh token stays where it gave no other.
+
+    Who holds the claim by now is not asked: the latest refresh token must not get lost because it came late. What a
+    person has given meanwhile is newer.
+    """
+    secrets = {"accessToken": answer.access_token, "refreshToken": answer.refresh_token or row.refresh_token}
+    values = {
+        **_AT_REST,
+        "generation": row.generation + 1,
+        "secrets": _sealed(cipher, row.connection_id, secrets),
+        "expires_at": answer.expires_at,
+        "updated_at": now,
+    }
+    db.execute(_at(row).values(**values))
+
+
+def store_trouble(db: Transaction, row: TokenRow, error: TokenError, retry_at: int, now: int) -> None:
+    """Store why there is no answer for a claimed row, and give the claim back."""
+    said = {"message": error.message, "code": error.code, "hint": error.hint, "transient": error.transient}
+    values = {
+        "refreshing_by": None,
+        "refreshing_until": None,
+        "in_doubt_since": row.in_doubt_since or (now if error.in_doubt else None),
+        "failures": row.failures + 1,
+        "retry_at": retry_at,
+        "trouble": json.dumps(said),
+        "updated_at": now,
+    }
+    db.execute(_held(row).values(**values))
+
+
+def forget_access_token(db: Transaction, cipher: Cipher, row: TokenRow) -> None:
+    """Have the next token asked for anew, by a connection that was edited; a renewal under way goes on."""
+    secrets = _sealed(cipher, row.connection_id, {"refreshToken": row.refresh_token})
+    over = {"secrets": secrets, "expires_at": None, "failures": 0, "retry_at": None, "trouble": None}
+    db.execute(_at(row).values(**over))
+
+
+_AT_REST = {
+    "refreshing_by": None,
+    "refreshing_until": None,
+    "in_doubt_since": None,
+    "failures": 0,
+    "retry_at": None,
+    "trouble": None,
+}
+
+
+def _at(row: TokenRow) -> Update:
+    """Where nothing else was stored since."""
+    return update(tokens).where(tokens.c.connection_id == row.connection_id, tokens.c.generation == row.generation)
+
+
+def _held(row: TokenRow) -> Update:
+    """Where nothing else was stored, and nobody else has claimed."""
+    return _at(row).where(tokens.c.refreshing_by.is_not_distinct_from(row.refreshing_by))
+
+
+def _sealed(cipher: Cipher, connection_id: str, secrets: Mapping[str, str | None]) -> str:
+    return json.dumps({key: cipher.seal(text, connection_id, key) for key, text in secrets.items() if text})
+
+
+def _row(row: Row[Any], cipher: Cipher) -> TokenRow:
+    sealed = json.loads(row.secrets)
+    secrets = {key: cipher.unseal(text, row.connection_id, key) for key, text in sealed.items()}
+    trouble = json.loads(row.trouble) if row.trouble else None
+    return TokenRow(
+        connection_id=row.connection_id,
+        generation=row.generation,
+        access_token=secrets.get("accessToken"),
+        refresh_token=secrets.get("refreshToken"),
+        expires_at=row.expires_at,
+        refreshing_by=row.refreshing_by,
+        refreshing_until=row.refreshing_until,
+        in_doubt_since=row.in_doubt_since,
+        failures=row.failures,
+        retry_at=row.retry_at,
+        trouble=TokenError(trouble.pop("message"), code=ErrorCode(trouble.pop("code")), **trouble) if trouble else None,
+    )

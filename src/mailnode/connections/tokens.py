@@ -1,0 +1,187 @@
+"""The keeper of tokens: one renewal at a time for each connection, across tasks, processes and machines.
+
+A renewal is a claim by compare-and-set, the request outside any transaction, and the answer by compare-and-set; a
+refresh token that came with it is on the disk before anybody uses the access token.
+"""
+
+import asyncio
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection as Transaction
+
+from mailnode.connections.cipher import Cipher
+from mailnode.connections.endpoint import TokenEndpoint
+from mailnode.connections.grant import Form, Grant, RefreshGrant, ServiceAccountGrant
+from mailnode.connections.rows import open_grant
+from mailnode.connections.token_rows import TokenRow, claim, read_tokens, store_answer, store_trouble
+from mailnode.connections.token_trouble import explained, over, put_off, without_consent
+from mailnode.errors import TokenError
+from mailnode.store.clock import Clock, unix_ms
+from mailnode.store.database import Database
+from mailnode.store.insist import insist
+from mailnode.store.worker import Worker
+
+# How often it is seen whether another process has done the renewal that it has claimed.
+POLL_SECONDS = 0.05
+_FIRST_WAIT_MS = 1_000
+_LONGEST_WAIT_MS = 300_000
+_LONGEST_RETRY_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTokens:
+    """The tokens of one connection at one of its revisions."""
+
+    connection_id: str
+    revision: int
+    keeper: "TokenKeeper" = field(repr=False)
+
+    async def token(self) -> str:
+        """Give an access token; raises as `TokenKeeper.token` does."""
+        return await self.keeper.token(self.connection_id)
+
+    async def renewed(self, refused: str) -> str:
+        """Give another access token than the refused one; raises as `TokenKeeper.token` does."""
+        return await self.keeper.token(self.connection_id, refused=refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewal:
+    """A claimed renewal, and what is to be asked of whom."""
+
+    name: str
+    grant: Grant
+    row: TokenRow
+
+    def form(self, now: int) -> Form:
+        if isinstance(self.grant, RefreshGrant):
+            assert self.row.refresh_token
+            return self.grant.form(self.row.refresh_token)
+        return self.grant.form(now) if isinstance(self.grant, ServiceAccountGrant) else self.grant.form()
+
+
+class TokenKeeper:
+    """Gives access tokens of connections, and renews them when they are about to end or were refused.
+
+    Nothing is cached: each token is read where it is kept, so what another process stored is seen at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cipher: Cipher,
+        worker: Worker,
+        endpoint: TokenEndpoint | None = None,
+        clock: Clock = unix_ms,
+    ) -> None:
+        """Keep tokens in `database`, claim renewals as `worker`, and tell the time by `clock`."""
+        self._database = database
+        self._cipher = cipher
+        self._worker = worker
+        self._endpoint = endpoint or TokenEndpoint(clock=clock)
+        self._clock = clock
+        self._renewals: dict[tuple[str, str | None], asyncio.Task[str | Exception]] = {}
+
+    async def token(self, connection_id: str, *, refused: str | None = None, anew: bool = False) -> str:
+        """Give an access token that is good for a minute at least, if one can be had; never the one that was `refused`.
+
+        `anew` asks the endpoint whatever is stored, and although it has failed lately.
+
+        Raises:
+            TokenError: there is none; the hint says what helps.
+            ConnectionsError: the connection is gone.
+            StoreError: the database can't be read or written.
+        """
+        if not anew:
+            row = await self._database.read(lambda db: read_tokens(db, self._cipher, connection_id))
+            if row and (token := row.fresh_token(self._clock(), refused)):
+                return token
+        key = (connection_id, refused)
+        if key not in self._renewals:
+            self._renewals[key] = asyncio.create_task(self._renew(connection_id, refused, anew=anew))
+            self._renewals[key].add_done_callback(lambda _: self._renewals.pop(key))
+        # The answer to a renewal belongs to all, though who began it has lost patience.
+        outcome = await asyncio.shield(self._renewals[key])
+        if isinstance(outcome, Exception):
+            raise copy.copy(outcome)
+        return outcome
+
+    async def close(self) -> None:
+        """Wait for the renewals under way: what comes back must be stored."""
+        if self._renewals:
+            await asyncio.wait(self._renewals.values())
+
+    async def _renew(self, connection_id: str, refused: str | None, *, anew: bool) -> str | Exception:
+        """Give a token, or what is to be raised to all who wait for it."""
+        try:
+            while True:
+                found = await self._database.write(lambda db: self._claim(db, connection_id, refused, anew=anew))
+                if isinstance(found, str):
+                    return found
+                if found is not None:
+                    return await self._ask(found)
+                await asyncio.sleep(POLL_SECONDS)
+        except Exception as error:  # noqa: BLE001 -- raised where the token is awaited
+            return error
+
+    def _claim(self, db: Transaction, connection_id: str, refused: str | None, *, anew: bool) -> str | _Renewal | None:
+        """Give a token that is there after all, or claim a renewal; None while somebody else is at it."""
+        name, grant = open_grant(db, self._cipher, connection_id)
+        row = read_tokens(db, self._cipher, connection_id)
+        assert row  # written with the connection
+        now = self._clock()
+        if not anew and (token := row.fresh_token(now, refused)):
+            return token
+        spare = None if anew else row.live_token(now, refused)
+        if self._is_claimed(row, now):
+            return spare
+        trouble = self._trouble(name, grant, row, now, is_asked=anew)
+        if trouble is not None:
+            if spare is None:
+                raise trouble
+            return spare
+        assert grant
+        claimed = claim(db, row, self._worker.id, now)
+        return _Renewal(name, grant, claimed) if claimed else None
+
+    def _is_claimed(self, row: TokenRow, now: int) -> bool:
+        return (
+            row.refreshing_by is not None
+            and now < (row.refreshing_until or 0)
+            and self._worker.is_alive(row.refreshing_by)
+        )
+
+    def _trouble(self, name: str, grant: Grant | None, row: TokenRow, now: int, *, is_asked: bool) -> TokenError | None:
+        """Say why no endpoint is asked now, if that is so; who is asked by a person tries what failed before."""
+        if grant is None:
+            return over(name)
+        if isinstance(grant, RefreshGrant) and row.refresh_token is None:
+            return without_consent(name)
+        if row.trouble is None or is_asked:
+            return None
+        if row.needs_consent:
+            return row.trouble
+        return put_off(row.trouble, row.retry_at - now) if row.retry_at and now < row.retry_at else None
+
+    async def _ask(self, renewal: _Renewal) -> str:
+        row, url = renewal.row, renewal.grant.access_url
+        try:
+            answer = await self._endpoint.ask(url, renewal.form(self._clock()))
+        except TokenError as error:
+            trouble = explained(error, renewal.name, renewal.grant, row.in_doubt_since)
+            now = self._clock()
+            wait = _wait_ms(row.failures, error.retry_after)
+            await self._store(lambda db: store_trouble(db, row, trouble, now + wait, now))
+            raise trouble from None
+        await self._store(lambda db: store_answer(db, self._cipher, row, answer, self._clock()))
+        return answer.access_token
+
+    async def _store(self, work: Callable[[Transaction], None]) -> None:
+        await insist(lambda: self._database.write(work))
+
+
+def _wait_ms(failures: int, retry_after: float | None) -> int:
+    grown = min(_FIRST_WAIT_MS << min(failures, 10), _LONGEST_WAIT_MS)
+    return grown if retry_after is None else max(grown, int(min(retry_after, _LONGEST_RETRY_SECONDS) * 1000))

@@ -1,0 +1,229 @@
+"""The values that fields of a connection may have: each checked, and brought to one form."""
+
+import ipaddress
+import re
+from datetime import UTC, datetime
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from mailnode.connections.place import host_key, recipient_key
+from mailnode.connections.service import find_service
+from mailnode.errors import ComposeError, ConnectionsError, ErrorCode, SettingsError
+from mailnode.smtp.proxy import parse_proxy
+from mailnode.smtp.server import TlsOption
+
+_SHOWN = 60
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_SECRET = re.compile(r"[\0\ud800-\udfff]")  # NUL would end the password (RFC 4616 2); UTF-8 has no surrogates
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
+# RFC 6750 2.1; what is not in it can't stand in a SASL message either.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+# 1973 as milliseconds, and the year 5138 as seconds: who gives less means seconds.
+_LEAST_MS = 100_000_000_000
+
+
+def to_service(value: Any) -> str:
+    """The proper name of a service."""
+    return find_service(to_text(value)).name
+
+
+def to_hosts(value: Any) -> list[str]:
+    """Host names and addresses, each once, in the form that is compared."""
+    hosts = [_host(entry, f"[{i}]") for i, entry in enumerate(to_texts(value))]
+    if not hosts:
+        raise bad("the list is empty", hint="name the servers that the secrets may go to")
+    return list(dict.fromkeys(hosts))
+
+
+def _host(text: str, key: str) -> str:
+    host = host_key(text)
+    if _is_address(host) or (len(host) <= 253 and _HOST.fullmatch(host)):  # noqa: PLR2004 -- RFC 1035 2.3.4
+        return host
+    raise bad(
+        f"{shown(text)} is no host",
+        key,
+        "give a host name or an address, such as mail.example.org: no scheme, port or wildcard",
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def to_text(value: Any) -> str:
+    """One line."""
+    if not isinstance(value, str) or not value.strip():
+        raise bad(f"{shown(value)} is no text", hint="give some text in quotes")
+    if _CONTROL.search(value):
+        raise bad(f"{shown(value)} has a control character in it", hint="give it in one line")
+    return value.strip()
+
+
+def to_secret(value: Any) -> str:
+    """A secret: any text that a login can carry; messages never show it."""
+    if not isinstance(value, str) or not value:
+        raise bad("a secret must be text, and not empty", hint="give it in quotes")
+    if _NOT_IN_SECRET.search(value):
+        raise bad("a secret can't have a NUL or half a character in it", hint="check where it was copied from")
+    return value
+
+
+def to_flag(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise bad(f"{shown(value)} is neither true nor false", hint="write true or false, without quotes")
+    return value
+
+
+def to_tls_option(value: Any) -> TlsOption:
+    """A TLS mode."""
+    for mode in get_args(TlsOption):
+        if value == mode:
+            option: TlsOption = mode
+            return option
+    raise bad(f"{shown(value)} is no TLS mode", hint=f"use {', '.join(get_args(TlsOption))}")
+
+
+def to_proxy(value: Any) -> str:
+    """The URL of a proxy, which may hold a password."""
+    url = to_secret(value)
+    try:
+        parse_proxy(url)
+    except SettingsError as error:
+        raise bad(error.message, hint=error.hint) from None
+    return url
+
+
+def to_texts(value: Any) -> list[str]:
+    """A list of lines."""
+    if not isinstance(value, list | tuple):
+        raise bad(f"{shown(value)} is no list", hint='give a list of texts, such as ["example.org"]')
+    texts: list[str] = []
+    for i, entry in enumerate(value):
+        try:
+            texts.append(to_text(entry))
+        except ConnectionsError as error:
+            raise error.locate(key=f"[{i}]") from None
+    return texts
+
+
+def to_mailbox(value: Any) -> str:
+    """A mailbox, as it was written."""
+    to_addr_spec(value)
+    return to_text(value)
+
+
+def to_addr_spec(value: Any) -> str:
+    """The address of a mailbox."""
+    from mailnode.message.mailbox import parse_mailbox
+
+    try:
+        return parse_mailbox(to_text(value)).addr_spec
+    except ComposeError as error:
+        raise bad(error.message, hint=error.hint, code=error.code) from None
+
+
+def to_recipients(value: Any) -> list[str]:
+    """Addresses, and domains with `@` before them."""
+    return list(dict.fromkeys(_recipient(entry, f"[{i}]") for i, entry in enumerate(to_texts(value))))
+
+
+def _recipient(text: str, key: str) -> str:
+    local_part, domain = recipient_key(text)
+    if local_part:
+        try:
+            return to_addr_spec(text)
+        except ConnectionsError as error:
+            raise error.locate(key=key) from None
+    return f"@{_host(domain, key)}"
+
+
+def to_token(value: Any) -> str:
+    """An access or refresh token (RFC 6750 2.1, RFC 6749 A.17); blanks around it came from copying."""
+    token = to_secret(value).strip()
+    if not _TOKEN.fullmatch(token):
+        raise bad("a token has no blanks, line ends or letters beyond ASCII in it", hint="copy it again, and whole")
+    return token
+
+
+def to_expiry(value: Any) -> int:
+    """A time in Unix milliseconds."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise bad(f"{shown(value)} is no time", hint="give Unix milliseconds, such as 1893456000000")
+    if 0 < value < _LEAST_MS:
+        said = datetime.fromtimestamp(value, UTC).date()
+        raise bad(f"{value} looks like seconds ({said}), and Unix milliseconds are wanted", hint=f"give {value * 1000}")
+    if not 0 < value < _LEAST_MS * 1000:
+        raise bad(f"{str(value)[:_SHOWN]} is no time of ours", hint="give Unix milliseconds, such as 1893456000000")
+    return value
+
+
+def to_url(value: Any) -> str:
+    """The URL of an endpoint that gets secrets: https, or http on this very machine (RFC 6749 3.2)."""
+    url = to_text(value)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise bad(f"{shown(url)} is no URL", hint="give one such as https://login.example.org/token") from None
+    if parts.username is not None or parts.fragment:
+        raise bad(
+            "the URL has a login or a fragment in it", hint="give clientId and clientSecret as fields of their own"
+        )
+    if not host or parts.scheme not in {"http", "https"} or not url.isascii() or " " in url:
+        raise bad(f"{shown(url)} is no URL of an endpoint", hint="give one such as https://login.example.org/token")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise bad(f"{shown(url)} would get secrets in clear text", hint="use https; http is for this very machine only")
+    return url
+
+
+def to_tenant(value: Any) -> str:
+    """A tenant of Microsoft's: an id, a domain, or a word such as `common`."""
+    tenant = to_text(value)
+    if not _TENANT.fullmatch(tenant):
+        raise bad(f"{shown(tenant)} is no tenant", hint="give its id (a UUID) or its domain, from Microsoft Entra")
+    return tenant
+
+
+def to_rsa_key(value: Any) -> str:
+    """A private RSA key as PEM text; line ends may be written as JSON writes them."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    pem = to_secret(value)
+    pem = pem if "\n" in pem else pem.replace("\\n", "\n")
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise bad(
+            "the private key is none, is encrypted, or is cut short",
+            hint='give the text from "-----BEGIN PRIVATE KEY-----" to its END line',
+        ) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise bad("the private key is no RSA key", hint="give the key of a service account, which is one of RSA")
+    return pem
+
+
+def shown(value: Any) -> str:
+    """Say a value in a message: short, and not what is in a list or an object."""
+    if not isinstance(value, str):
+        return f"a {type(value).__name__}" if value is not None else "null"
+    return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+
+
+def bad(message: str, key: str = "", hint: str = "", code: ErrorCode | None = None) -> ConnectionsError:
+    """Make the error of a field."""
+    return ConnectionsError(message, code=code, hint=hint).locate(key=key)
