@@ -17,7 +17,7 @@ EMPTY = "<SessionPool: 0 leased, 0 idle, 0 waiting>"
 
 def pool_of(server, max_sessions=1, **settings):
     where = ServerSettings(host="127.0.0.1", port=server.port, tls_option="none")
-    return SessionPool(lambda: Session.open(where), Manners(), max_sessions, **settings)
+    return SessionPool(lambda: Session.open(where, Manners(), None), Manners(), max_sessions, **settings)
 
 
 def client_of(server, **settings):

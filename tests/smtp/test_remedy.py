@@ -49,7 +49,7 @@ def hint(phase, text, host=""):
         ("auth", "525 5.7.1 Unauthorized IP address", "authorized IPs"),
         ("auth", "535 5.7.1 Account is locked", "unlocked"),
         ("auth", "421 4.7.0 Error: too many errors", "before trying again"),
-        ("auth", "550 5.7.30 Basic authentication is not supported for Client Submission.", "OAuth2"),
+        ("auth", "550 5.7.30 Basic authentication is not supported for Client Submission.", "oauth2ClientCredentials"),
         ("auth", "535 5.7.3 Authentication unsuccessful [x.prod.outlook.com]", "Microsoft 365"),
         ("auth", "535 5.7.0 (#AUTH005) Too many bad auth attempts.", "user name"),
         ("auth", "535 Incorrect authentication data", "user name and password"),

@@ -4,8 +4,11 @@ import pytest
 import scramp
 
 from mailnode.errors import ErrorCode, LoginFailed, SettingsError
-from mailnode.smtp.sasl import MAX_ITERATIONS, Exchange, Login, choose, login, plain, scram_sha_256
+from mailnode.smtp.authentication import choose
+from mailnode.smtp.bearer import Bearer
+from mailnode.smtp.sasl import MAX_ITERATIONS, Exchange, Login, login, plain, scram_sha_256
 
+USER = Login("user", "pencil")
 # RFC 7677 3
 NONCE = "rOprNGfwEbeRWgbNEkqO"
 SERVER_FIRST = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
@@ -42,7 +45,7 @@ def test_plain_says_everything_at_once():
 
 
 def test_login_counts_prompts_and_does_not_read_them():
-    exchange = Exchange("LOGIN", Login("user", "pencil"))
+    exchange = Exchange("LOGIN", login(USER))
     assert exchange.command() == "AUTH LOGIN"
     assert exchange.respond("not base64 at all!") == b64(b"user")
     assert exchange.respond("") == b64(b"pencil")
@@ -50,7 +53,7 @@ def test_login_counts_prompts_and_does_not_read_them():
 
 
 def test_a_server_that_prompts_a_third_time_gets_nothing():
-    exchange = Exchange("LOGIN", Login("user", "pencil"))
+    exchange = Exchange("LOGIN", login(USER))
     exchange.command()
     exchange.respond("")
     exchange.respond("")
@@ -75,7 +78,7 @@ def test_a_wrong_server_signature_is_refused():
 
 
 def test_a_success_before_the_server_has_proved_itself_is_refused():
-    exchange = Exchange("SCRAM-SHA-256", Login("user", "pencil"))
+    exchange = Exchange("SCRAM-SHA-256", scram_sha_256(USER))
     exchange.command()
     with pytest.raises(LoginFailed):
         exchange.finish()
@@ -142,8 +145,9 @@ def test_scram_agrees_with_another_implementation():
 
 
 def test_the_strongest_mechanism_comes_first():
-    assert choose(("LOGIN", "PLAIN", "CRAM-MD5", "SCRAM-SHA-256")) == ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
-    assert choose(("XOAUTH2",)) == []
+    assert choose(("LOGIN", "PLAIN", "CRAM-MD5", "SCRAM-SHA-256"), USER) == ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
+    assert choose(("XOAUTH2",), USER) == []
+    assert choose(("PLAIN", "XOAUTH2", "OAUTHBEARER"), Bearer("user", "token")) == ["OAUTHBEARER", "XOAUTH2"]
 
 
 def test_login_is_a_generator_that_lets_the_server_speak_first():

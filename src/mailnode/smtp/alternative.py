@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mailnode.errors import ErrorCode, SmtpError
+from mailnode.smtp.authentication import choose, keeps_secrets
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.finding import WorkingSettings
-from mailnode.smtp.opening import greet, keeps_secrets
-from mailnode.smtp.sasl import choose
+from mailnode.smtp.opening import greet
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption
 from mailnode.smtp.stream import Stream
 
@@ -73,7 +73,9 @@ async def _works(server: ServerSettings) -> bool:
         return False
     try:
         extensions = await greet(dialogue, server)
-        return server.login is None or (keeps_secrets(dialogue.stream, server) and bool(choose(extensions.auth)))
+        return server.login is None or (
+            keeps_secrets(dialogue.stream, server) and bool(choose(extensions.auth, server.login))
+        )
     except SmtpError:
         return False
     finally:

@@ -4,13 +4,17 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Hashable, Iterable
 from dataclasses import fields
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from mailnode.errors import MailnodeError, UsageError
 from mailnode.message.compose import compose
 from mailnode.message.email import Email
+from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.content import Composed
+from mailnode.smtp.credentials import Account
+from mailnode.smtp.login_gate import LoginGate
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.outcome import Outcome, PartialDelivery
 from mailnode.smtp.passage import BeforeContent, BeforeDot, Passage
@@ -38,9 +42,10 @@ class SmtpClient:
 
     The TLS mode is required, never opportunistic: `tls`, `starttls` or `none`. Left out it follows the port (465 tls;
     25, 587 and 2525 starttls; else tls), and the port, left out, follows it (465, 587, 25). `ca` is PEM text and
-    replaces the system's certificates. A password goes over TLS only, or to this very machine, unless
-    `allow_plaintext_auth`. `proxy` is a URL, `socks5://host:port` or `http://host:port`. What can't be a setting raises
-    SettingsError. `manners` is what earlier clients have learned about the host. One client belongs to one event loop:
+    replaces the system's certificates. `login` is a Login, or a TokenLogin with a source of access tokens; a secret
+    goes over TLS only, or to this very machine, unless `allow_plaintext_auth`. `proxy` is a URL, `socks5://host:port`
+    or `http://host:port`. What can't be a setting raises SettingsError. `manners` is what earlier clients have learned
+    about the host. One client belongs to one event loop:
 
         async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
             outcome = await client.send(Email(from_="jane@example.org", to="joe@example.com", text="Hi"))
@@ -54,7 +59,7 @@ class SmtpClient:
         tls_option: TlsOption | None = None,
         ca: str | None = None,
         ehlo_name: str | None = None,
-        login: Login | None = None,
+        login: Login | TokenLogin | None = None,
         allow_plaintext_auth: bool = False,
         proxy: str | Proxy | None = None,
         max_sessions: int = 5,
@@ -78,7 +83,14 @@ class SmtpClient:
         )
         self._manners = manners or Manners()
         self._width = MESSAGES_A_SESSION * max_sessions
-        self._pool = SessionPool(self._open_session, self._manners, max_sessions, idle_seconds=idle_seconds)
+        self._account = Account(login)
+        self._pool = SessionPool(
+            self._open_session,
+            self._manners,
+            max_sessions,
+            gate=LoginGate() if login else None,
+            idle_seconds=idle_seconds,
+        )
 
     @classmethod
     def to(cls, server: ServerSettings, *, manners: Manners | None = None) -> Self:
@@ -184,7 +196,7 @@ class SmtpClient:
         await self.aclose()
 
     async def _open_session(self) -> Session:
-        return await Session.open(self.server, self._manners)
+        return await self._account.opened(partial(Session.open, self.server, self._manners))
 
 
 async def _numbered(

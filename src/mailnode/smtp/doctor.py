@@ -3,24 +3,28 @@
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mailnode.errors import ErrorCode, Phase, SessionLost, SmtpError
+from mailnode.errors import ErrorCode, LoginFailed, Phase, SessionLost, SmtpError, TokenError
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.alternative import USUAL_WAYS, Way, alternative
+from mailnode.smtp.authentication import Credentials, authenticate, blames_token, is_private
+from mailnode.smtp.bearer import Bearer, TokenLogin
 from mailnode.smtp.certificate import TOLD_BY_CERTIFICATE, Certificate, now, read, trouble_of
 from mailnode.smtp.command import mail, rcpt
+from mailnode.smtp.credentials import Account
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.finding import Diagnosis, Finding, Hear, Record, Step, WorkingSettings
 from mailnode.smtp.knock import knock
-from mailnode.smtp.opening import authenticate, greet, hear_greeting, is_private, say_ehlo, say_starttls
+from mailnode.smtp.opening import greet, hear_greeting, say_ehlo, say_starttls
 from mailnode.smtp.probe import language_of, untrusting_context
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines, ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.tls import start_tls
+from mailnode.smtp.told_tokens import ToldTokens
 
 # A person waits; the minutes of RFC 5321 are for mail.
 PATIENCE = Deadlines(
@@ -94,26 +98,29 @@ class _Visit:
         self._server = server
         self._record = record
         self._note = record.note
+        self._dialogue: Dialogue
+        self._is_refused = False
 
     async def pay(self, sender: str | None, recipients: Sequence[str]) -> SmtpError | None:
         """Go as far as the server lets us; give what broke the visit off, if anything did."""
         try:
-            dialogue = Dialogue(await knock(self._server, self._record), self._server.deadlines)
+            self._dialogue = Dialogue(await knock(self._server, self._record), self._server.deadlines)
         except SmtpError as error:
             return error
         try:
-            extensions = await self._open(dialogue)
-            await self._log_in(dialogue, extensions)
-            await self._try_envelope(dialogue, extensions, sender, recipients)
-            await self._leave(dialogue)
+            extensions = await self._open(self._dialogue)
+            with suppress(TokenError):  # which is a finding already
+                await self._log_in(extensions)
+                await self._try_envelope(self._dialogue, extensions, sender, recipients)
+            await self._leave(self._dialogue)
         except SmtpError as error:
-            dialogue.leave(politely=not isinstance(error, SessionLost))
+            self._dialogue.leave(politely=not isinstance(error, SessionLost))
             await self._explain(error)
             return error
         except BaseException:
-            dialogue.leave(politely=False)
+            self._dialogue.leave(politely=False)
             raise
-        dialogue.leave(politely=False)
+        self._dialogue.leave(politely=False)
         return None
 
     async def _open(self, dialogue: Dialogue) -> Extensions:
@@ -145,18 +152,33 @@ class _Visit:
         else:
             self._note("tls", "ok", found)
 
-    async def _log_in(self, dialogue: Dialogue, extensions: Extensions) -> None:
+    async def _log_in(self, extensions: Extensions) -> None:
         login = self._server.login
         if login is None:
             self._note("auth", "skipped", "no login was given")
             return
-        mechanism = await authenticate(dialogue, self._server, extensions)
+        if isinstance(login, TokenLogin):
+            login = replace(login, tokens=ToldTokens(login.tokens, self._record))
+        mechanism = await Account(login).opened(lambda credentials: self._authenticate(credentials, extensions))
         found = f"logged in as {login.username} by {mechanism}"
-        if is_private(dialogue.stream, self._server):
+        if is_private(self._dialogue.stream, self._server):
             self._note("auth", "ok", found)
         else:
             hint = "set tlsOption to starttls or tls, if the server has it"
             self._note("auth", "warning", f"{found}, in clear text", hint=hint)
+
+    async def _authenticate(self, credentials: Credentials | None, extensions: Extensions) -> str:
+        if self._is_refused:  # in the session before
+            self._dialogue.leave(politely=True)
+            self._dialogue = Dialogue(await Stream.open(self._server), self._server.deadlines)
+            await greet(self._dialogue, self._server)
+        try:
+            return await authenticate(self._dialogue, self._server, extensions, credentials)
+        except LoginFailed as error:
+            if isinstance(credentials, Bearer) and blames_token(error) and not self._is_refused:
+                self._is_refused = True
+                self._note("auth", "warning", error.message, hint=error.hint, code=error.code)
+            raise
 
     async def _try_envelope(
         self, dialogue: Dialogue, extensions: Extensions, sender: str | None, recipients: Sequence[str]
@@ -236,7 +258,7 @@ class _Visit:
         if offer:
             self._note("ehlo", "ok", f"{offer} (asked without trusting the certificate)")
         if self._server.login:
-            self._note("auth", "skipped", "no password goes to a server whose certificate is not trusted")
+            self._note("auth", "skipped", "no secret goes to a server whose certificate is not trusted")
 
     def _note_distrust(
         self, certificate: Certificate | None, verdict: ssl.SSLCertVerificationError, error: SmtpError

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from mailnode.errors import ErrorCode
 from mailnode.smtp.server import ServerSettings, TlsOption
 
-Step = Literal["settings", "resolve", "connect", "port", "tls", "greeting", "ehlo", "auth", "mail", "rcpt", "quit"]
+Step = Literal[
+    "settings", "resolve", "connect", "port", "tls", "greeting", "ehlo", "token", "auth", "mail", "rcpt", "quit"
+]
 Status = Literal["ok", "warning", "failed", "skipped"]
 
 

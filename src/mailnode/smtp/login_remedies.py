@@ -5,7 +5,7 @@ _REFUSED = "530 534 535 550 553 554"
 
 # Reply codes ("" for any), a pattern that is searched in `535 5.7.8 text [host]`, the remedy. The first line that fits
 # counts, so the particular stands above the general: what is said, who says it, what anybody may say.
-LOGIN_REMEDIES = (
+_ANY_LOGIN = (
     # Where the words tell it all, whoever says them.
     ("538", r"", "the server wants TLS before a login: set tlsOption to starttls or tls"),
     ("530 535", r"starttls", "the server wants TLS before a login: set tlsOption to starttls or tls"),
@@ -19,28 +19,11 @@ LOGIN_REMEDIES = (
         r"unauthori[sz]ed ip address",
         "allow this machine's address in the provider's list of authorized IPs, or switch that list off",
     ),
-    # Google
-    (
-        "534 535",
-        r"application-specific password|InvalidSecondFactor",
-        "Google wants an app password here: make one in the Google Account under Security, App passwords",
-    ),
-    (
-        "534",
-        r"WebLoginRequired|log in (?:via|with) your web browser",
-        "Google suspects this login: log in by browser once and say that it was you, then use an app password",
-    ),
     (
         "",
         r"too many login attempts.*(?:gsmtp|google)",
         "wait some minutes, then send over fewer sessions: Google counts the logins",
     ),
-    (
-        "534 535",
-        r"gsmtp|google|gmail|BadCredentials",
-        "check user name and password; Gmail takes an app password only, which wants 2-step verification",
-    ),
-    # Microsoft
     (
         "",
         r"SmtpClientAuthentication is disabled for the mailbox",
@@ -51,15 +34,44 @@ LOGIN_REMEDIES = (
         r"SmtpClientAuthentication is disabled",
         "SMTP AUTH is off for the tenant: switch on Authenticated SMTP for the mailbox in Microsoft 365's admin center",
     ),
+)
+_AT_LAST = (
+    (
+        "",
+        r"too many (?:failed |bad |invalid )?(?:login|auth)|too many errors",
+        "wait some minutes, then check user name and password before trying again: more refusals lock the account",
+    ),
+    ("454 421 432 435 450 451", r"", "the server can't check logins at the moment: try again later"),
+)
+
+LOGIN_REMEDIES = (
+    *_ANY_LOGIN,
+    # Google
+    (
+        "534 535",
+        r"application-specific password|InvalidSecondFactor",
+        "Google wants an app password here: make one in the Google Account, or use a connection of type oauth2",
+    ),
+    (
+        "534",
+        r"WebLoginRequired|log in (?:via|with) your web browser",
+        "Google suspects this login: log in by browser and say that it was you, then use OAuth2 or an app password",
+    ),
+    (
+        "534 535",
+        r"gsmtp|google|gmail|BadCredentials",
+        "check user name and password; Gmail takes an app password only, or OAuth2: a connection of type oauth2",
+    ),
+    # Microsoft
     (
         "",
         r"security defaults|did not meet the criteria",
-        "security defaults or a Conditional Access policy of Microsoft Entra block passwords: exempt this account",
+        "a policy of Microsoft Entra (security defaults, Conditional Access) blocks passwords: use type oauth2",
     ),
     (
         "",
         r"5\.7\.30\b|basic authentication is (?:disabled|not supported)",
-        "Microsoft 365 takes no passwords over SMTP any more, only OAuth2: use a server that takes them",
+        "Microsoft 365 takes no passwords any more: use a connection of type oauth2 or oauth2ClientCredentials",
     ),
     (
         "",
@@ -80,7 +92,7 @@ LOGIN_REMEDIES = (
     (
         _REFUSED,
         r"#AUTH005|#MBR1212|yahoo|aol\.com|att\.net|AT&T|ymail",
-        "Yahoo and AOL take an app password only, with the whole address as user name: make one in account security",
+        "Yahoo and AOL take an app password only, with the whole address as user name, or a connection of type oauth2",
     ),
     (
         _REFUSED,
@@ -159,15 +171,48 @@ LOGIN_REMEDIES = (
     ),
     (_REFUSED, r"resend\.com", "give the word `resend` as user name and an API key as password"),
     # Anybody
-    (
-        "",
-        r"too many (?:failed |bad |invalid )?(?:login|auth)|too many errors",
-        "wait some minutes, then check user name and password before trying again: more refusals lock the account",
-    ),
-    ("454 421 432 435 450 451", r"", "the server can't check logins at the moment: try again later"),
+    *_AT_LAST,
     (
         "534 535",
         r"",
         "check user name and password; many providers want an app password instead of the account's own",
+    ),
+)
+
+# The same for access tokens; what is searched in ends with the server's JSON, as `535 5.7.8 text [host] status 400`.
+TOKEN_REMEDIES = (
+    *_ANY_LOGIN,
+    (
+        "530 534 535 550",
+        r"basic authentication is (?:disabled|not supported)|5\.7\.30\b",
+        "the server took the token for a password: check that the host is the provider's own",
+    ),
+    (
+        "",
+        r"did not meet the criteria|conditional access|security defaults",
+        "a Conditional Access policy of Microsoft Entra blocks this login: exempt the account or the application",
+    ),
+    *_AT_LAST,
+    ("500", r"", "the server can't take a line as long as this token makes: ask whoever runs it"),
+    ("501 502 503 504", r"", "the server offers this login and does not take it: ask whoever runs it"),
+    (
+        "",
+        r"gsmtp|google|gmail",
+        "check that `user` is the account that gave consent, for the scope https://mail.google.com/, and give it again",
+    ),
+    (
+        "",
+        r"outlook|office365|5\.7\.139|5\.7\.3\b",
+        "check `user` (who gave consent), scope (SMTP.Send, or .default for client credentials), Authenticated SMTP",
+    ),
+    (
+        "",
+        r"yahoo|aol\.com|ymail",
+        "check that `user` is the whole address of the account that gave consent, for the scope mail-w",
+    ),
+    (
+        "",
+        r"",
+        "check `user` (the account that gave consent), the token's scope, and that SMTP AUTH is on for the mailbox",
     ),
 )

@@ -1,24 +1,20 @@
-"""From a bare connection to a session ready for mail: TLS, greeting, EHLO, STARTTLS, AUTH. All of it fails closed."""
+"""From a bare connection to a session ready for a login: TLS, greeting, EHLO, STARTTLS. All of it fails closed."""
 
 import re
 import socket
 import ssl
 from dataclasses import replace
 
-from mailnode.errors import ErrorCode, LoginFailed, Phase, ServerRefused, SessionLost, TlsFailed
+from mailnode.errors import ErrorCode, Phase, ServerRefused, SessionLost, TlsFailed
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.probe import speaks_tls
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
-from mailnode.smtp.sasl import MECHANISMS, Exchange, choose
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.tls import plain_on_tls_port, start_tls
 
-# The mechanism is not for us (RFC 4954 6); any other refusal is about the credentials and final.
-_MECHANISM_UNSUPPORTED = frozenset({504, 534})
-_CHALLENGE = 334
 # Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
 # ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): nobody would know whether the mail was taken.
 _PANICS = re.compile(r"\bDovecot\b")
@@ -52,7 +48,7 @@ async def hear_greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
         await dialogue.settle()
     greeting = heard[0]
     if not greeting.is_positive:
-        raise _refused(greeting, "greeting", server)
+        raise refused(greeting, "greeting", server)
     return greeting
 
 
@@ -67,7 +63,7 @@ async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
         reply = await dialogue.ask("ehlo", f"HELO {name}")
         if reply.is_positive:
             return Extensions()
-    raise _refused(reply, "ehlo", server)
+    raise refused(reply, "ehlo", server)
 
 
 async def say_starttls(
@@ -95,38 +91,6 @@ async def say_starttls(
     await start_tls(dialogue.stream, server, context)
 
 
-async def authenticate(dialogue: Dialogue, server: ServerSettings, extensions: Extensions) -> str:
-    """Log in with the strongest mechanism that both sides know and give its name; "" without credentials."""
-    if server.login is None:
-        return ""
-    if not keeps_secrets(dialogue.stream, server):
-        raise LoginFailed(
-            f"a password would go to {server.address} in clear text",
-            code=ErrorCode.PLAINTEXT_AUTH,
-            hint="set tlsOption to starttls or tls; allowPlaintextAuth permits it in a network that you trust",
-        )
-    names = choose(extensions.auth)
-    if not names:
-        raise _not_offered(server, extensions)
-    for name in names:
-        reply = await _exchange(dialogue, Exchange(name, server.login))
-        if reply.is_positive:
-            return name
-        if reply.code not in _MECHANISM_UNSUPPORTED:
-            break
-    raise _login_refused(reply, server)
-
-
-def keeps_secrets(stream: Stream, server: ServerSettings) -> bool:
-    """Whether a password may be said: where nobody reads along, or where somebody allows it in clear text."""
-    return is_private(stream, server) or server.allow_plaintext_auth
-
-
-def is_private(stream: Stream, server: ServerSettings) -> bool:
-    """Whether nobody can read along: over TLS, or on this very machine; a proxy here leads away from it."""
-    return bool(stream.tls_version) or (stream.is_loopback and server.proxy is None)
-
-
 def ehlo_name(server: ServerSettings, stream: Stream) -> str:
     """Give the name that we greet with: the given one, else this host's if it has a dot, else our address (4.1.3)."""
     if server.ehlo_name is not None:
@@ -138,16 +102,8 @@ def ehlo_name(server: ServerSettings, stream: Stream) -> str:
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"  # noqa: PLR2004 -- IP version 6
 
 
-async def _exchange(dialogue: Dialogue, exchange: Exchange) -> Reply:
-    reply = await dialogue.ask("auth", exchange.command())
-    while reply.code == _CHALLENGE:
-        reply = await dialogue.ask("auth", exchange.respond(reply.text))
-    if not reply.is_refusal:
-        exchange.finish()
-    return reply
-
-
-def _refused(reply: Reply, phase: Phase, server: ServerSettings) -> ServerRefused:
+def refused(reply: Reply, phase: Phase, server: ServerSettings) -> ServerRefused:
+    """Say that the server does not serve us at all."""
     return ServerRefused(
         f"{server.address} does not serve us: {reply}",
         phase=phase,
@@ -157,28 +113,3 @@ def _refused(reply: Reply, phase: Phase, server: ServerSettings) -> ServerRefuse
         enhanced_status_code=reply.enhanced_status_code,
         reply_text=reply.text,
     )
-
-
-def _login_refused(reply: Reply, server: ServerSettings) -> LoginFailed | ServerRefused:
-    if reply.is_farewell:
-        return _refused(reply, "auth", server)
-    return LoginFailed(
-        f"{server.address} refused the login: {reply}",
-        hint=explain(reply, "auth", server.host),
-        transient=reply.is_transient,
-        reply_code=reply.code,
-        enhanced_status_code=reply.enhanced_status_code,
-        reply_text=reply.text,
-    )
-
-
-def _not_offered(server: ServerSettings, extensions: Extensions) -> LoginFailed:
-    if extensions.auth:
-        what = f"{server.address} offers {', '.join(extensions.auth)} and a password needs {', '.join(MECHANISMS)}"
-        hint = "ask the provider to allow passwords, or use a server that takes them"
-    else:
-        what = f"{server.address} offers no login, and the connection has one"
-        hint = "leave the connection out if this is a relay without logins; else check host and port"
-        if server.tls_option == "none":
-            hint = "many servers offer it over TLS only: set tlsOption to starttls or tls"
-    return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)

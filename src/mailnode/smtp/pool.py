@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from mailnode.errors import LoginFailed, ServerRefused, UsageError
+from mailnode.smtp.login_gate import LoginGate
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.passage import LetOff, Passage
 from mailnode.smtp.queue import FairQueue
@@ -35,9 +36,11 @@ class SessionPool:
         manners: Manners,
         max_sessions: int,
         *,
+        gate: LoginGate | None = None,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._open_session = open_session
+        self._gate = gate
         self._manners = manners
         self._max_sessions = max_sessions
         self._idle_seconds = idle_seconds
@@ -142,6 +145,9 @@ class SessionPool:
             self._all_back.set()
 
     async def _open(self) -> Session:
+        return await (self._gate.through(self._connect) if self._gate else self._connect())
+
+    async def _connect(self) -> Session:
         self._sessions += 1
         try:
             return await self._open_session()

@@ -6,7 +6,8 @@ from functools import cache
 from typing import NamedTuple
 
 from mailnode.errors import Phase
-from mailnode.smtp.login_remedies import LOGIN_REMEDIES
+from mailnode.smtp.bearer import Complaint
+from mailnode.smtp.login_remedies import LOGIN_REMEDIES, TOKEN_REMEDIES
 from mailnode.smtp.mail_remedies import MAIL_REMEDIES, REPUTATION_REMEDIES, SESSION_REMEDIES
 from mailnode.smtp.reply import Reply
 
@@ -19,8 +20,9 @@ class _Remedy(NamedTuple):
 
 
 _AUTH: frozenset[Phase] = frozenset({"auth"})
+_TOKEN: frozenset[Phase] = frozenset({"token"})
 _MAIL: frozenset[Phase] = frozenset({"mail", "rcpt", "data", "content"})
-_ANY: frozenset[Phase] = _AUTH | _MAIL | {"greeting", "ehlo"}
+_ANY: frozenset[Phase] = _AUTH | _TOKEN | _MAIL | {"greeting", "ehlo"}
 
 
 def _of(phases: frozenset[Phase], table: Iterable[tuple[str, str, str]]) -> list[_Remedy]:
@@ -36,11 +38,13 @@ def _remedies() -> tuple[_Remedy, ...]:
     return (
         *_of(_ANY, SESSION_REMEDIES),
         *_of(_AUTH, LOGIN_REMEDIES),
+        *_of(_TOKEN, TOKEN_REMEDIES),
         *_of(_MAIL, MAIL_REMEDIES),
         *_of(_ANY, REPUTATION_REMEDIES),
     )
 
 
+_AUTH_REFUSED = 535
 # Where no text is known the server's own words are the explanation, and the phase says what they are about.
 _FOR_GOOD: dict[Phase, str] = {
     "mail": "the server does not take mail from this sender: see its words, and use an address that it knows",
@@ -54,10 +58,22 @@ def explain(reply: Reply, phase: Phase, host: str = "") -> str:
 
     `host` helps where the text does not tell the provider.
     """
-    said = f"{reply} [{host}]"
-    for remedy in _remedies():
-        if phase in remedy.phases and (not remedy.codes or reply.code in remedy.codes) and remedy.pattern.search(said):
-            return remedy.hint
-    return (
+    return _find(reply.code, f"{reply} [{host}]", phase) or (
         "the server may take it later: try again" if reply.is_transient else _FOR_GOOD.get(phase, _FOR_GOOD["content"])
     )
+
+
+def explain_token(reply: Reply | None, complaint: Complaint, host: str = "") -> str:
+    """Give a sentence that says what to do about the refusal of an access token.
+
+    `reply` is None where the server hung up behind its complaint.
+    """
+    said = f"{reply or ''} [{host}] {complaint}"
+    return _find(reply.code if reply else _AUTH_REFUSED, said, "token")
+
+
+def _find(code: int, said: str, phase: Phase) -> str:
+    for remedy in _remedies():
+        if phase in remedy.phases and (not remedy.codes or code in remedy.codes) and remedy.pattern.search(said):
+            return remedy.hint
+    return ""

@@ -147,6 +147,11 @@ def _decode(line: bytes) -> str:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
         text = line.decode("latin-1")
+    return harmless(text)
+
+
+def harmless(text: str) -> str:
+    """Take from a server's words what would move a terminal's cursor or turn the direction of writing."""
     return _HARMFUL.sub(" ", text).strip()
 
 

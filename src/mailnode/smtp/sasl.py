@@ -8,13 +8,15 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import stringprep
 import unicodedata
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 
 from mailnode.errors import ErrorCode, LoginFailed, SettingsError
+from mailnode.smtp.reply import Reply
 
 Mechanism = Generator[bytes | None, bytes, None]
 
@@ -23,6 +25,11 @@ MIN_ITERATIONS = 4096
 # A hostile server could keep us busy for minutes; this many take some 50 ms.
 MAX_ITERATIONS = 150_000
 _NONCE_OCTETS = 24
+# RFC 5321 4.5.3.1.4, without CRLF. AUTH is no exception (RFC 4954 4): Postfix reads 2048 octets of it, and tokens of
+# Microsoft's are longer. A response on a line of its own may have 12288.
+MAX_COMMAND_OCTETS = 510
+# Of Base64 and of tokens; a shorter one may be a word of the server's own.
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/_~-]{8,}(?:\.[A-Za-z0-9+/_~-]+)*=*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +85,38 @@ def scram_sha_256(login: Login, nonce: Callable[[], str] | None = None) -> Mecha
 MECHANISMS: dict[str, Callable[[Login], Mechanism]] = {"SCRAM-SHA-256": scram_sha_256, "PLAIN": plain, "LOGIN": login}
 
 
-def choose(offered: Iterable[str]) -> list[str]:
-    """Give the names of the mechanisms that both sides know, strongest first."""
-    offers = set(offered)
-    return [name for name in MECHANISMS if name in offers]
-
-
 class Exchange:
-    """One AUTH command's exchange, in Base64 as RFC 4954 wants it."""
+    """One AUTH command's exchange, in Base64 as RFC 4954 wants it; `challenge` is the last one that came, decoded."""
 
-    def __init__(self, name: str, credentials: Login) -> None:
+    def __init__(self, name: str, mechanism: Mechanism) -> None:
         self.name = name
-        self._mechanism = MECHANISMS[name](credentials)
+        self.challenge = b""
+        self._mechanism = mechanism
+        self._held_back: str | None = None
+        self._said: list[str] = []
 
     def command(self) -> str:
-        """Give the AUTH command, with the initial response where the mechanism has one."""
+        """Give the AUTH command, with the initial response where the mechanism has one and the line holds it."""
         initial = next(self._mechanism)
-        return f"AUTH {self.name}" if initial is None else f"AUTH {self.name} {_encode(initial) or '='}"
+        command = f"AUTH {self.name}"
+        if initial is None:
+            return command
+        response = self._say(initial)
+        if len(command) + 1 + len(response) > MAX_COMMAND_OCTETS:
+            self._held_back = response
+            return command
+        return f"{command} {response or '='}"
 
     def respond(self, challenge: str) -> str:
         """Answer a challenge (the text of a 334 reply)."""
+        if self._held_back is not None:
+            response, self._held_back = self._held_back, None
+            return response
+        self.challenge = _decode(challenge)
         try:
-            response = self._mechanism.send(_decode(challenge))
+            return self._say(self._mechanism.send(self.challenge) or b"")
         except StopIteration:
             raise _not_trusted("the server asks for more than this mechanism has to say") from None
-        return _encode(response or b"")
 
     def finish(self) -> None:
         """The server says that we are in; refuse to believe it when the mechanism expects more of it."""
@@ -112,9 +126,18 @@ class Exchange:
             return
         raise _not_trusted("the server ended the login before its time")
 
+    def veil(self, reply: Reply, secret: str) -> Reply:
+        """Take a secret and what we have said from a reply, whole or cut short: some servers quote what they refuse."""
 
-def _encode(response: bytes) -> str:
-    return base64.b64encode(response).decode()
+        def veiled(word: re.Match[str]) -> str:
+            return "***" if any(word[0] in said for said in (secret, *self._said)) else word[0]
+
+        return replace(reply, lines=tuple(_LONG_WORD.sub(veiled, line) for line in reply.lines))
+
+    def _say(self, response: bytes) -> str:
+        said = base64.b64encode(response).decode()
+        self._said.append(said)
+        return said
 
 
 def _decode(challenge: str) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mailnode.errors import ErrorCode, Phase, SettingsError
+from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.sasl import Login
 
@@ -58,7 +59,7 @@ class ServerSettings:
     tls_option: TlsOption
     ca: str | None = None
     ehlo_name: str | None = None
-    login: Login | None = None
+    login: Login | TokenLogin | None = None
     allow_plaintext_auth: bool = False
     proxy: Proxy | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from time import monotonic
 
 from mailnode.errors import ErrorCode, SessionLost, SmtpError
+from mailnode.smtp.authentication import Credentials, authenticate
 from mailnode.smtp.command import Command, ignore
 from mailnode.smtp.content import DotStuffer, in_blocks
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.manners import Manners, Pace
-from mailnode.smtp.opening import authenticate, greet
+from mailnode.smtp.opening import greet
 from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.passage import LetOff, Passage
 from mailnode.smtp.server import ServerSettings
@@ -71,14 +72,14 @@ class Session:
         self.extensions = extensions
 
     @classmethod
-    async def open(cls, server: ServerSettings, manners: Manners | None = None) -> "Session":
+    async def open(cls, server: ServerSettings, manners: Manners, credentials: Credentials | None) -> "Session":
         """Connect, greet and log in; raises ConnectFailed, TlsFailed, ServerRefused, LoginFailed or SessionLost."""
         began = monotonic()
         dialogue = Dialogue(await Stream.open(server), server.deadlines)
         try:
-            session = cls(server, dialogue, await greet(dialogue, server), manners or Manners())
+            session = cls(server, dialogue, await greet(dialogue, server), manners)
             connected = monotonic()
-            session._auth_mechanism = await authenticate(dialogue, server, session.extensions)
+            session._auth_mechanism = await authenticate(dialogue, server, session.extensions, credentials)
         except BaseException as error:
             dialogue.leave(politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
             raise

@@ -1,0 +1,156 @@
+"""AUTH: who may log in where, by which mechanism, and what a refusal means (RFC 4954). It fails closed."""
+
+from collections.abc import Iterable
+
+from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost
+from mailnode.smtp import bearer as tokens
+from mailnode.smtp import sasl as passwords
+from mailnode.smtp.bearer import Bearer, Complaint, TokenLogin
+from mailnode.smtp.dialogue import Dialogue
+from mailnode.smtp.extension import Extensions
+from mailnode.smtp.opening import refused
+from mailnode.smtp.remedy import explain, explain_token
+from mailnode.smtp.reply import Reply
+from mailnode.smtp.sasl import Exchange, Login, Mechanism
+from mailnode.smtp.server import ServerSettings
+from mailnode.smtp.stream import Stream
+
+Credentials = Login | Bearer
+
+# The mechanism is not for us (RFC 4954 6); any other refusal is about the credentials and final.
+_MECHANISM_UNSUPPORTED = frozenset({504, 534})
+# What is refused is the command: its syntax, its place, its mechanism, its lack of TLS.
+_COMMAND_REFUSED = frozenset({500, 501, 502, 503, 504, 530, 538})
+_CHALLENGE = 334
+
+
+async def authenticate(
+    dialogue: Dialogue, server: ServerSettings, extensions: Extensions, credentials: Credentials | None
+) -> str:
+    """Log in with the strongest mechanism that both sides know and give its name; "" without credentials."""
+    if credentials is None:
+        return ""
+    if not keeps_secrets(dialogue.stream, server):
+        raise _in_clear_text(server, credentials)
+    names = choose(extensions.auth, credentials)
+    if not names:
+        raise _not_offered(server, extensions, credentials)
+    for name in names:
+        exchange = Exchange(name, _mechanism(name, credentials, server))
+        reply = await _converse(dialogue, server, exchange, credentials)
+        if reply.is_positive:
+            return name
+        if reply.code not in _MECHANISM_UNSUPPORTED:
+            break
+    secret = credentials.token if isinstance(credentials, Bearer) else credentials.password
+    raise _login_refused(exchange.veil(reply, secret), exchange, server, credentials)
+
+
+def choose(offered: Iterable[str], login: Login | TokenLogin | Bearer) -> list[str]:
+    """Give the names of the mechanisms that both sides know and this login can use, strongest first."""
+    offers = set(offered)
+    return [name for name in _known(login) if name in offers]
+
+
+def blames_token(error: LoginFailed) -> bool:
+    """Whether another token may be let in where one was refused: the command was heard and the refusal is for good."""
+    is_for_good = error.code == ErrorCode.AUTH_REFUSED and not error.transient
+    return is_for_good and error.reply_code not in _COMMAND_REFUSED
+
+
+def keeps_secrets(stream: Stream, server: ServerSettings) -> bool:
+    """Whether a secret may be said: where nobody reads along, or where somebody allows it in clear text."""
+    return is_private(stream, server) or server.allow_plaintext_auth
+
+
+def is_private(stream: Stream, server: ServerSettings) -> bool:
+    """Whether nobody can read along: over TLS, or on this very machine; a proxy here leads away from it."""
+    return bool(stream.tls_version) or (stream.is_loopback and server.proxy is None)
+
+
+def _known(login: Login | TokenLogin | Bearer) -> Iterable[str]:
+    return passwords.MECHANISMS if isinstance(login, Login) else tokens.MECHANISMS
+
+
+def _mechanism(name: str, credentials: Credentials, server: ServerSettings) -> Mechanism:
+    if isinstance(credentials, Login):
+        return passwords.MECHANISMS[name](credentials)
+    return tokens.MECHANISMS[name](credentials, server.host, server.port)
+
+
+async def _converse(dialogue: Dialogue, server: ServerSettings, exchange: Exchange, credentials: Credentials) -> Reply:
+    reply = await dialogue.ask("auth", exchange.command())
+    while reply.code == _CHALLENGE:
+        try:
+            reply = await dialogue.ask("auth", exchange.respond(reply.text))
+        except SessionLost as lost:
+            # A challenge to a token is its refusal, said already; some servers then close without the reply.
+            if lost.code == ErrorCode.SESSION_LOST and isinstance(credentials, Bearer) and exchange.challenge:
+                raise _token_refused(" and closed the connection", None, exchange, server) from None
+            raise
+    if not reply.is_refusal:
+        exchange.finish()
+    return reply
+
+
+def _login_refused(
+    reply: Reply, exchange: Exchange, server: ServerSettings, credentials: Credentials
+) -> LoginFailed | ServerRefused:
+    if reply.is_farewell:
+        return refused(reply, "auth", server)
+    if isinstance(credentials, Bearer):
+        return _token_refused(f": {reply}", reply, exchange, server)
+    return LoginFailed(
+        f"{server.address} refused the login: {reply}",
+        hint=explain(reply, "auth", server.host),
+        transient=reply.is_transient,
+        reply_code=reply.code,
+        enhanced_status_code=reply.enhanced_status_code,
+        reply_text=reply.text,
+    )
+
+
+def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: ServerSettings) -> LoginFailed:
+    complaint = Complaint.parse(exchange.challenge)
+    why = f"; it says: {complaint}" if complaint.status else ""
+    return LoginFailed(
+        f"{server.address} refused the access token{said}{why}",
+        hint=explain_token(reply, complaint, server.host),
+        transient=reply is not None and reply.is_transient,
+        reply_code=reply.code if reply else None,
+        enhanced_status_code=reply.enhanced_status_code if reply else None,
+        reply_text=reply.text if reply else "",
+    )
+
+
+def _in_clear_text(server: ServerSettings, credentials: Credentials) -> LoginFailed:
+    secret = "a password" if isinstance(credentials, Login) else "an access token"
+    return LoginFailed(
+        f"{secret} would go to {server.address} in clear text",
+        code=ErrorCode.PLAINTEXT_AUTH,
+        hint="set tlsOption to starttls or tls; allowPlaintextAuth permits it in a network that you trust",
+    )
+
+
+def _not_offered(server: ServerSettings, extensions: Extensions, credentials: Credentials) -> LoginFailed:
+    if extensions.auth:
+        secret = "a password" if isinstance(credentials, Login) else "an access token"
+        needed = ", ".join(_known(credentials))
+        what = f"{server.address} offers {', '.join(extensions.auth)} and {secret} needs {needed}"
+        hint = _way_in(extensions, credentials)
+    else:
+        what = f"{server.address} offers no login, and the connection has one"
+        hint = "leave the connection out if this is a relay without logins; else check host and port"
+        if server.tls_option == "none":
+            hint = "many servers offer it over TLS only: set tlsOption to starttls or tls"
+    return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)
+
+
+def _way_in(extensions: Extensions, credentials: Credentials) -> str:
+    if isinstance(credentials, Bearer):
+        if passwords.MECHANISMS.keys() & set(extensions.auth):
+            return "this server takes passwords and no tokens: use a connection of type basic"
+        return "this server takes no tokens: ask the provider which logins it takes"
+    if tokens.MECHANISMS.keys() & set(extensions.auth):
+        return "this server takes no passwords, only tokens: use a connection of an OAuth2 type"
+    return "ask the provider to allow passwords, or use a server that takes them"

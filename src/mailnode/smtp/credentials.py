@@ -1,0 +1,49 @@
+"""What a session logs in with: a password as it is; a token that is good, and one renewal of it where it is refused."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from mailnode.errors import LoginFailed
+from mailnode.smtp.authentication import Credentials, blames_token
+from mailnode.smtp.bearer import Bearer, TokenLogin
+from mailnode.smtp.sasl import Login
+
+Opened = TypeVar("Opened")
+Open = Callable[[Credentials | None], Awaitable[Opened]]
+
+
+class Account:
+    """A login in use. It remembers a refused token that can't be renewed now: no server is asked about it again."""
+
+    def __init__(self, login: Login | TokenLogin | None) -> None:
+        self._login = login
+        self._refused: str | None = None
+
+    async def opened(self, open_one: Open[Opened]) -> Opened:
+        """Open something that logs in; after a refused token once more, from its beginning, with a renewed one.
+
+        Raises what `open_one` and the source of the tokens raise; the second refusal of a token is final.
+        """
+        login = self._login
+        if not isinstance(login, TokenLogin):
+            return await open_one(login)
+        token = await login.tokens.token()
+        if token != self._refused:
+            try:
+                return await open_one(Bearer(login.username, token))
+            except LoginFailed as error:
+                if not blames_token(error):
+                    raise
+        self._refused = token
+        renewed = await login.tokens.renewed(token)
+        self._refused = None
+        try:
+            return await open_one(Bearer(login.username, renewed))
+        except LoginFailed as error:
+            raise (_for_good(error) if blames_token(error) else error) from None
+
+
+def _for_good(error: LoginFailed) -> LoginFailed:
+    error.message += "; the token was fresh from its endpoint"
+    error.args = (error.message,)
+    return error

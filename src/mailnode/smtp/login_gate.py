@@ -1,0 +1,93 @@
+"""One wrong password is tried once: who may log in, while nobody knows whether the login is good."""
+
+import asyncio
+import copy
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from mailnode.errors import LoginFailed, MailnodeError
+
+# A login that was good so lately will be so again, for several sessions at once.
+GOOD_SECONDS = 300.0
+# How long a refused login is not tried again: at first, and at last.
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 300.0
+
+Opened = TypeVar("Opened")
+
+
+class _Probe:
+    """One session that tries the login while others wait; a void one has not come as far as that."""
+
+    def __init__(self) -> None:
+        self.is_void = False
+        self.ended = asyncio.Event()
+
+
+class LoginGate:
+    """Lets one session of a client log in at first, and the others when that has gone well.
+
+    A login that is refused for good is not tried again for a time that doubles with each refusal; who comes meanwhile
+    gets the same error at once, without a connection. A refusal for now says nothing about the login, nor does a
+    server that can't be reached.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._good_until = -1.0
+        self._shut_until = -1.0
+        self._wait = 0.0
+        self._refusal: LoginFailed | None = None
+        self._probe: _Probe | None = None
+
+    async def through(self, log_in: Callable[[], Awaitable[Opened]]) -> Opened:
+        """Log in when it is this one's turn; raises what `log_in` raises, or the refusal that stands."""
+        probe = await self._admit()
+        try:
+            opened = await log_in()
+        except LoginFailed as error:
+            if not error.transient:
+                self._shut(error)
+            raise
+        except MailnodeError as error:
+            if probe:
+                probe.is_void = error.phase != "auth"
+            raise
+        else:
+            self._good_until = self._clock() + GOOD_SECONDS
+            self._refusal, self._wait = None, 0.0
+            return opened
+        finally:
+            if probe:
+                self._probe = None
+                probe.ended.set()
+
+    async def _admit(self) -> _Probe | None:
+        """Wait until there is leave to log in; give the probe if this one is it."""
+        while self._clock() >= self._good_until:
+            if self._refusal and self._clock() < self._shut_until:
+                raise _once_more(self._refusal)
+            if self._probe is None:
+                self._probe = _Probe()
+                return self._probe
+            probe = self._probe
+            await probe.ended.wait()
+            if probe.is_void:  # the next ones would fail as slowly, one behind the other
+                break
+        return None
+
+    def _shut(self, error: LoginFailed) -> None:
+        now = self._clock()
+        if now >= self._shut_until:  # else it is another one of several that were under way
+            self._wait = min(self._wait * 2 or FIRST_WAIT, LONGEST_WAIT)
+            self._shut_until = now + self._wait
+        self._good_until = now
+        self._refusal = copy.copy(error)  # whoever gets it may say where it happened to him
+
+
+def _once_more(refusal: LoginFailed) -> LoginFailed:
+    error = copy.copy(refusal)
+    error.message += "; it was not tried again so soon"
+    error.args = (error.message,)
+    return error
