@@ -8,12 +8,13 @@ from mailnode.errors import ErrorCode, TokenError
 _CONSENT = "give consent again with `mailnode connections authorize {}`"
 
 
-def over(name: str) -> TokenError:
-    """An access token has come to its end, or is refused, and nothing is there to renew it with."""
+def over(name: str, *, is_refused: bool) -> TokenError:
+    """An access token has come to its end, and nothing is there to renew it with."""
+    what = "was refused by the server" if is_refused else "has come to its end"
     return TokenError(
-        f"the access token of the connection {name!r} is over or refused, and it has no refresh token",
+        f"the access token of the connection {name!r} {what}, and there is no refresh token",
         code=ErrorCode.TOKEN_EXPIRED,
-        hint="give a new accessToken with its expiryDate; or better refreshToken, clientId and clientSecret, once",
+        hint="give a new accessToken with its expiryDate; or, once for all, refreshToken, clientId and clientSecret",
     )
 
 

@@ -7,7 +7,7 @@ refresh token that came with it is on the disk before anybody uses the access to
 import asyncio
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection as Transaction
 
@@ -82,7 +82,7 @@ class TokenKeeper:
         self._worker = worker
         self._endpoint = endpoint or TokenEndpoint(clock=clock)
         self._clock = clock
-        self._renewals: dict[tuple[str, str | None], asyncio.Task[str | Exception]] = {}
+        self._renewals: dict[tuple[str, str | None, bool], asyncio.Task[str | Exception]] = {}
 
     async def token(self, connection_id: str, *, refused: str | None = None, anew: bool = False) -> str:
         """Give an access token that is good for a minute at least, if one can be had; never the one that was `refused`.
@@ -98,7 +98,7 @@ class TokenKeeper:
             row = await self._database.read(lambda db: read_tokens(db, self._cipher, connection_id))
             if row and (token := row.fresh_token(self._clock(), refused)):
                 return token
-        key = (connection_id, refused)
+        key = (connection_id, refused, anew)
         if key not in self._renewals:
             self._renewals[key] = asyncio.create_task(self._renew(connection_id, refused, anew=anew))
             self._renewals[key].add_done_callback(lambda _: self._renewals.pop(key))
@@ -137,7 +137,8 @@ class TokenKeeper:
         spare = None if anew else row.live_token(now, refused)
         if self._is_claimed(row, now):
             return spare
-        trouble = self._trouble(name, grant, row, now, is_asked=anew)
+        past = replace(row, trouble=None) if anew else row
+        trouble = self._trouble(name, grant, past, now, is_refused=row.access_token == refused)
         if trouble is not None:
             if spare is None:
                 raise trouble
@@ -153,13 +154,15 @@ class TokenKeeper:
             and self._worker.is_alive(row.refreshing_by)
         )
 
-    def _trouble(self, name: str, grant: Grant | None, row: TokenRow, now: int, *, is_asked: bool) -> TokenError | None:
-        """Say why no endpoint is asked now, if that is so; who is asked by a person tries what failed before."""
+    def _trouble(
+        self, name: str, grant: Grant | None, row: TokenRow, now: int, *, is_refused: bool
+    ) -> TokenError | None:
+        """Say why no endpoint is asked now, if that is so."""
         if grant is None:
-            return over(name)
+            return over(name, is_refused=is_refused)
         if isinstance(grant, RefreshGrant) and row.refresh_token is None:
             return without_consent(name)
-        if row.trouble is None or is_asked:
+        if row.trouble is None:
             return None
         if row.needs_consent:
             return row.trouble
