@@ -1,146 +1,15 @@
-import base64
-import socket
-
 import pytest
 
-from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost
+from mailnode.errors import ErrorCode, ServerRefused, SessionLost
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines
-from support.aiosmtp import submission
 from support.letters import letter
-from support.scripted_smtp import STALL, ScriptedServer
-from support.tls import ca_pem, server_context
-
-USER = Login("user", "pencil")
-PLAIN = "AUTH PLAIN " + base64.b64encode(b"\0user\0pencil").decode()
+from support.scripted_smtp import ScriptedServer
 
 
-async def send(server, *, tls_option="none", login=USER, **settings):
-    async with SmtpClient("127.0.0.1", server.port, tls_option=tls_option, login=login, **settings) as client:
+async def send(server, **settings):
+    async with SmtpClient("127.0.0.1", server.port, tls_option="none", **settings) as client:
         return await client.send(letter())
-
-
-def offering(*mechanisms):
-    return ("PIPELINING", f"AUTH {' '.join(mechanisms)}")
-
-
-class TestLogin:
-    @pytest.mark.parametrize("implicit", [True, False])
-    @pytest.mark.parametrize(
-        ("without", "mechanism"),
-        [((), "SCRAM-SHA-256"), (("SCRAM-SHA-256",), "PLAIN"), (("SCRAM-SHA-256", "PLAIN"), "LOGIN")],
-    )
-    @pytest.mark.parametrize("login", [USER, Login("j\u00fcrg", "Gru\u00df, dich=")])
-    async def test_the_strongest_mechanism_offered_lets_us_in(self, implicit, without, mechanism, login):
-        async with submission(tls=server_context(), implicit=implicit, without=without) as server:
-            outcome = await send(server, tls_option="tls" if implicit else "starttls", ca=ca_pem(), login=login)
-        assert outcome.auth_mechanism == mechanism
-        assert server.mechanisms == [mechanism]
-        assert outcome.timings.auth_ms > 0
-        assert len(server.envelopes) == 1
-
-    @pytest.mark.parametrize("without", [(), ("SCRAM-SHA-256",), ("SCRAM-SHA-256", "PLAIN")])
-    async def test_a_wrong_password_is_final_and_tried_once(self, without):
-        async with submission(tls=server_context(), without=without) as server:
-            with pytest.raises(LoginFailed) as caught:
-                await send(server, tls_option="starttls", ca=ca_pem(), login=Login("user", "wrong"))
-        refused = caught.value
-        assert (refused.code, refused.phase, refused.transient) == (ErrorCode.AUTH_REFUSED, "auth", False)
-        assert (refused.reply_code, refused.enhanced_status_code) == (535, "5.7.8")
-        assert refused.hint
-        assert "wrong" not in str(refused)
-        assert len(server.mechanisms) == 1
-
-    async def test_to_this_very_machine_a_password_may_go_in_clear_text(self):
-        async with ScriptedServer({"AUTH": "235 in"}, extensions=offering("PLAIN")) as server:
-            assert (await send(server)).auth_mechanism == "PLAIN"
-        assert server.visit.commands[1] == PLAIN
-
-    @pytest.mark.parametrize("code", [504, 534])
-    async def test_a_mechanism_that_is_not_for_us_gives_way_to_the_next(self, code):
-        script = {"AUTH PLAIN": f"{code} 5.7.4 not this one", "AUTH LOGIN": "334 VXNlcg=="}
-        script |= {"dXNlcg==": "334 UGFzcw==", "cGVuY2ls": "235 in"}
-        async with ScriptedServer(script, extensions=offering("LOGIN", "PLAIN")) as server:
-            assert (await send(server)).auth_mechanism == "LOGIN"
-
-    async def test_a_refused_password_is_not_tried_by_another_mechanism(self):
-        async with ScriptedServer({"AUTH": "535 5.7.8 no"}, extensions=offering("LOGIN", "PLAIN")) as server:
-            with pytest.raises(LoginFailed):
-                await send(server)
-        assert server.visit.count("AUTH") == 1
-        assert server.visit.commands[-1] == "QUIT"
-
-    async def test_a_login_that_can_not_be_checked_now_is_transient(self):
-        async with ScriptedServer({"AUTH": "454 4.7.0 database down"}, extensions=offering("PLAIN")) as server:
-            with pytest.raises(LoginFailed) as caught:
-                await send(server)
-        assert caught.value.transient
-        assert "later" in caught.value.hint
-
-    async def test_a_421_to_auth_is_the_server_and_not_the_login(self):
-        async with ScriptedServer({"AUTH": "421 4.3.2 bye"}, extensions=offering("PLAIN")) as server:
-            with pytest.raises(ServerRefused) as caught:
-                await send(server)
-        assert (caught.value.phase, caught.value.transient) == ("auth", True)
-
-    async def test_a_server_that_claims_success_without_its_proof_is_not_believed(self):
-        async with ScriptedServer({"AUTH": "235 come in"}, extensions=offering("SCRAM-SHA-256")) as server:
-            with pytest.raises(LoginFailed):
-                await send(server)
-        assert server.visit.count("MAIL") == 0
-
-    async def test_a_server_that_asks_for_ever_is_left(self):
-        async with ScriptedServer(
-            {"AUTH": "334 ", "dXNl": "334 ", "cGVu": "334 "}, extensions=offering("LOGIN")
-        ) as server:
-            with pytest.raises(LoginFailed):
-                await send(server)
-        assert server.visit.count("MAIL") == 0
-
-
-class TestLoginFailsClosed:
-    async def test_a_server_without_auth_gets_no_mail(self):
-        async with ScriptedServer() as server:
-            with pytest.raises(LoginFailed) as caught:
-                await send(server)
-        assert caught.value.code == ErrorCode.AUTH_NOT_OFFERED
-        assert "tlsOption" in caught.value.hint
-        assert server.visit.count("MAIL") == 0
-
-    async def test_a_server_with_other_mechanisms_only_is_named_so(self):
-        async with ScriptedServer(extensions=offering("XOAUTH2")) as server:
-            with pytest.raises(LoginFailed, match="XOAUTH2") as caught:
-                await send(server)
-        assert caught.value.code == ErrorCode.AUTH_NOT_OFFERED
-        assert "passwords" in caught.value.hint
-
-    async def test_auth_that_only_the_clear_text_ehlo_offered_does_not_count(self):
-        ehlo = ["250-x\n250-AUTH PLAIN\n250 STARTTLS", "250 x"]
-        async with ScriptedServer({"EHLO": ehlo}, tls=server_context()) as server:
-            with pytest.raises(LoginFailed) as caught:
-                await send(server, tls_option="starttls", ca=ca_pem())
-        assert caught.value.code == ErrorCode.AUTH_NOT_OFFERED
-
-    async def test_no_helo_is_tried_where_a_login_is_needed(self):
-        async with ScriptedServer({"EHLO": "502 what?"}) as server:
-            with pytest.raises(ServerRefused):
-                await send(server)
-        assert server.visit.count("HELO") == 0
-
-    @pytest.mark.parametrize("allowed", [True, False])
-    async def test_to_another_machine_a_password_goes_over_tls_or_by_permission(self, allowed):
-        address = _own_address()
-        async with ScriptedServer({"AUTH": "235 in"}, extensions=offering("PLAIN"), host="0.0.0.0") as server:
-            settings = {"tls_option": "none", "login": USER, "allow_plaintext_auth": allowed}
-            async with SmtpClient(address, server.port, **settings) as client:
-                if allowed:
-                    assert (await client.send(letter())).accepted
-                    return
-                with pytest.raises(LoginFailed) as caught:
-                    await client.send(letter())
-        assert caught.value.code == ErrorCode.PLAINTEXT_AUTH
-        assert server.visit.count("AUTH") == 0
 
 
 class TestGreeting:
@@ -150,14 +19,14 @@ class TestGreeting:
     async def test_a_server_that_does_not_greet_is_quoted(self, greeting, transient):
         async with ScriptedServer({"greeting": greeting}) as server:
             with pytest.raises(ServerRefused) as caught:
-                await send(server, login=None)
+                await send(server)
         refused = caught.value
         assert (refused.phase, refused.transient, refused.reply_code) == ("greeting", transient, int(greeting[:3]))
         assert greeting.rpartition(" ")[2] in str(refused)
 
     async def test_a_greeting_in_many_lines_is_read(self):
         async with ScriptedServer({"greeting": "220-welcome\n220-to this\n220 server"}) as server:
-            assert (await send(server, login=None)).accepted
+            assert (await send(server)).accepted
 
     @pytest.mark.parametrize(
         "greeting", [b"HTTP/1.1 400 Bad Request\r\n", b"* OK IMAP4rev1 ready\r\n", b"+OK POP3\r\n", b"SSH-2.0-x\r\n"]
@@ -165,28 +34,12 @@ class TestGreeting:
     async def test_another_protocol_is_a_bad_reply(self, greeting):
         async with ScriptedServer({"greeting": greeting}) as server:
             with pytest.raises(SessionLost) as caught:
-                await send(server, login=None, deadlines=Deadlines(silence=0.3))
+                await send(server, deadlines=Deadlines(silence=0.3))
         assert (caught.value.code, caught.value.phase) == (ErrorCode.BAD_REPLY, "greeting")
         assert "SMTP server" in caught.value.hint
 
     async def test_ehlo_and_helo_refused_is_the_servers_refusal(self):
         async with ScriptedServer({"EHLO": "550 5.7.1 your name is odd", "HELO": "550 5.7.1 still odd"}) as server:
             with pytest.raises(ServerRefused, match="still odd") as caught:
-                await send(server, login=None)
+                await send(server)
         assert caught.value.phase == "ehlo"
-
-    async def test_auth_that_stalls_ends_in_its_phase(self):
-        deadlines = Deadlines(auth=0.2)
-        async with ScriptedServer({"AUTH": STALL}, extensions=offering("PLAIN")) as server:
-            with pytest.raises(SessionLost) as caught:
-                await send(server, deadlines=deadlines)
-        assert (caught.value.phase, caught.value.code) == ("auth", ErrorCode.TIMEOUT)
-
-
-def _own_address():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a datagram socket only chooses its address; nothing is sent
-        except OSError:
-            pytest.skip("this machine has no address but loopback")
-        return probe.getsockname()[0]
