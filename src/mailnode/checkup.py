@@ -1,13 +1,14 @@
 """The doctor with a connection: what `mailnode verify` and `mailnode connections test` do. No mail is ever sent."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from mailnode.connections.connection import Connection
 from mailnode.connections.service import Service, find_service
 from mailnode.delivery.mail import sender_of
 from mailnode.delivery.route import OtherServer, Route, route
-from mailnode.environment import Environment, open_connections
+from mailnode.environment import Environment, in_use
 from mailnode.errors import UsageError
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.smtp.doctor import PATIENCE, examine
@@ -43,41 +44,39 @@ class CheckUp:
         return replace(diagnosis, findings=(*self.notes, *diagnosis.findings))
 
 
-async def plan(
+@asynccontextmanager
+async def planned(
     target: Service | OtherServer | OwnServer,
     environment: Environment,
     *,
     connection_name: str | None = None,
     sender: str | None = None,
     recipients: Sequence[str] = (),
-) -> CheckUp:
-    """See what is to be looked at; the sender is the connection's where none is given.
+) -> AsyncIterator[CheckUp]:
+    """See what is to be looked at, and keep the connection open for it; its sender serves where none is given.
 
     Raises:
         MailnodeError: the connection is unknown, or not for this server or these recipients; an address is none.
     """
-    connection = None
-    if connection_name is not None:
-        async with open_connections(environment) as (_, book, _):
-            connection = await book.get(connection_name)
-    if isinstance(target, OwnServer):
-        assert connection
-        target = _own(target, connection)
-    way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
-    sender = sender or sender_of(connection)
-    if recipients and sender is None:
-        raise UsageError("recipients are tried with a sender, and there is none", hint="give --from")
-    paths = tuple(parse_mailbox(recipient).addr_spec for recipient in recipients)
-    redirected = (connection.redirect_all_to if connection else None) or environment.redirect_all_to
-    if connection and not redirected:
-        connection.check_recipients(paths)
-    return CheckUp(
-        server=replace(way.server, deadlines=PATIENCE),
-        connection=way.connection,
-        sender=parse_mailbox(sender).addr_spec if sender else None,
-        recipients=(redirected,) if redirected and paths else paths,
-        notes=tuple(_notes(way, redirected)),
-    )
+    async with in_use(environment, connection_name, afresh=True) as connection:
+        if isinstance(target, OwnServer):
+            assert connection
+            target = _own(target, connection)
+        way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
+        sender = sender or sender_of(connection)
+        if recipients and sender is None:
+            raise UsageError("recipients are tried with a sender, and there is none", hint="give --from")
+        paths = tuple(parse_mailbox(recipient).addr_spec for recipient in recipients)
+        redirected = (connection.redirect_all_to if connection else None) or environment.redirect_all_to
+        if connection and not redirected:
+            connection.check_recipients(paths)
+        yield CheckUp(
+            server=replace(way.server, deadlines=PATIENCE),
+            connection=way.connection,
+            sender=parse_mailbox(sender).addr_spec if sender else None,
+            recipients=(redirected,) if redirected and paths else paths,
+            notes=tuple(_notes(way, redirected)),
+        )
 
 
 def _own(given: OwnServer, connection: Connection) -> Service | OtherServer:

@@ -16,6 +16,7 @@ from mailnode.smtp.server import check_ehlo_name
 
 if TYPE_CHECKING:
     from mailnode.connections.book import ConnectionBook
+    from mailnode.connections.connection import Connection
     from mailnode.store.database import Database
     from mailnode.store.worker import Worker
 
@@ -82,6 +83,27 @@ async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
                 await keeper.close()
     finally:
         database.close()
+
+
+@asynccontextmanager
+async def in_use(
+    environment: Environment, name: str | None, *, afresh: bool = False
+) -> "AsyncIterator[Connection | None]":
+    """Give a connection for as long as it is needed; without a name none, and no database is opened.
+
+    `afresh` has its token endpoint asked at once, though it failed a moment ago.
+
+    Raises:
+        ConnectionsError: there is none of this name.
+        StoreError: as `open_connections` does.
+    """
+    if name is None:
+        yield None
+    else:
+        async with open_connections(environment) as opened:
+            if afresh:
+                await opened.connections.forgive(name)
+            yield await opened.connections.get(name)
 
 
 def _checked(given: Mapping[str, str], name: str, read: Callable[[str], T]) -> T | None:

@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
-from mailnode.connections.connection import Connection
 from mailnode.connections.service import Service
 from mailnode.delivery.delivery import Delivery, Recipient
-from mailnode.delivery.mail import make_mail, sender_of
+from mailnode.delivery.mail import Mail, make_mail, sender_of
 from mailnode.delivery.outbound import Outbound, Watch, unwatched
 from mailnode.delivery.report import Report, report_of
-from mailnode.delivery.route import OtherServer, route
-from mailnode.environment import Environment, open_connections
+from mailnode.delivery.route import OtherServer, Route, route
+from mailnode.environment import Environment, in_use
 from mailnode.errors import SessionLost
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
@@ -32,10 +31,14 @@ async def send_once(
     Raises:
         MailnodeError: the mail can't be made, or no server was reached that judged it.
     """
-    connection = await _connection(environment, connection_name)
-    way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
-    email = replace(email, from_=email.from_ or sender_of(connection) or "")
-    mail = make_mail(email, connection, environment.redirect_all_to)
+    async with in_use(environment, connection_name) as connection:
+        way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
+        email = replace(email, from_=email.from_ or sender_of(connection) or "")
+        mail = make_mail(email, connection, environment.redirect_all_to)
+        return await _send(way, mail, partial_delivery, watch)
+
+
+async def _send(way: Route, mail: Mail, partial_delivery: PartialDelivery, watch: Watch) -> Report:
     envelope = mail.message.envelope
     delivery = Delivery(
         id="",
@@ -56,10 +59,3 @@ async def send_once(
         except SessionLost as lost:
             return report_of(delivery.after_loss(lost), error=lost)
     return report_of(delivery.judged(outcome.recipients), outcome=outcome)
-
-
-async def _connection(environment: Environment, name: str | None) -> Connection | None:
-    if name is None:
-        return None
-    async with open_connections(environment) as (_, connections, _):
-        return await connections.get(name)

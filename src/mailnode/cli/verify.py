@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from mailnode.checkup import OwnServer, plan
+from mailnode.checkup import OwnServer, planned
 from mailnode.cli.arguments import read_text, server_options, target_of
 from mailnode.cli.output import clean, show_json, stepwise
 from mailnode.connections.service import Service
@@ -66,18 +66,23 @@ def check(
     as_json: bool,
 ) -> int:
     """Look, print what is found as it is found, and give the exit status."""
-    planned = asyncio.run(
-        plan(target, Environment.read(), connection_name=connection, sender=sender, recipients=recipients)
-    )
+
+    async def look() -> Diagnosis:
+        async with planned(
+            target, Environment.read(), connection_name=connection, sender=sender, recipients=recipients
+        ) as checkup:
+            if as_json:
+                return await checkup.run(lambda _finding: None)
+            whose = f", connection {checkup.connection}" if checkup.connection else ""
+            click.echo(f"{checkup.server.address}, tlsOption {checkup.server.tls_option}{whose}\n")
+            with stepwise("looking") as show:
+                return await checkup.run(lambda finding: show(*_row(finding)))
+
+    diagnosis = asyncio.run(look())
     if as_json:
-        diagnosis = asyncio.run(planned.run(lambda _finding: None))
         show_json(diagnosis.to_json())
-        return 0 if diagnosis.ok else 1
-    whose = f", connection {planned.connection}" if planned.connection else ""
-    click.echo(f"{planned.server.address}, tlsOption {planned.server.tls_option}{whose}\n")
-    with stepwise("looking") as show:
-        diagnosis = asyncio.run(planned.run(lambda finding: show(*_row(finding))))
-    click.echo("\n" + "\n".join(map(clean, _summary(diagnosis))))
+    else:
+        click.echo("\n" + "\n".join(map(clean, _summary(diagnosis))))
     return 0 if diagnosis.ok else 1
 
 

@@ -16,7 +16,14 @@ from mailnode.connections.fields import check_fields
 from mailnode.connections.key_check import check_key, take_key
 from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of
 from mailnode.connections.secret_fields import split
-from mailnode.connections.token_rows import TOKEN_FIELDS, forget_access_token, read_tokens, shown_tokens, write_tokens
+from mailnode.connections.token_rows import (
+    TOKEN_FIELDS,
+    forget_access_token,
+    forgive,
+    read_tokens,
+    shown_tokens,
+    write_tokens,
+)
 from mailnode.connections.tokens import ConnectionTokens, TokenKeeper
 from mailnode.errors import ConnectionsError
 from mailnode.store.clock import unix_ms
@@ -150,6 +157,14 @@ class ConnectionBook:
         connection = await self.get(name)
         if connection.type != "basic":
             await self._keeper.token(connection.id, anew=True)
+
+    async def forgive(self, name: str) -> None:
+        """Forget that the last renewal failed, so that the next one is not put off.
+
+        Raises:
+            ConnectionsError: there is no such connection.
+        """
+        await self._database.write(lambda db: forgive(db, find_row(db, name).id))
 
     async def delete(self, name: str) -> None:
         """Delete a connection and its secrets.

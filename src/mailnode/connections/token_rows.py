@@ -162,6 +162,12 @@ def forget_access_token(db: Transaction, cipher: Cipher, row: TokenRow) -> None:
     db.execute(_at(row).values(**over))
 
 
+def forgive(db: Transaction, connection_id: str) -> None:
+    """Forget the last trouble; whether a renewal is under way, or in doubt, is another matter."""
+    forgiven = {"failures": 0, "retry_at": None, "trouble": None}
+    db.execute(update(tokens).where(tokens.c.connection_id == connection_id).values(**forgiven))
+
+
 _AT_REST = {
     "refreshing_by": None,
     "refreshing_until": None,
