@@ -16,6 +16,7 @@ class Request:
     target: str
     headers: dict[str, str]
     server_name: str | None
+    body: bytes = b""
 
 
 class Exchange:
@@ -107,7 +108,8 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     first, *lines = head.strip().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Request(method, target, headers, getattr(writer.transport, "server_name", None))
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Request(method, target, headers, getattr(writer.transport, "server_name", None), body)
 
 
 def reply(body: bytes, *, status: int = 200, **headers: str) -> Answer:
