@@ -68,7 +68,7 @@ class Script:
         """
         for key in sorted(self._actions, key=len, reverse=True):
             where, _, whose = key.partition(" of ")
-            is_command = where not in STAGES and stage.upper().startswith(where.upper())
+            is_command = where not in STAGES and stage.upper().startswith(where.upper()) and bool(where) == bool(stage)
             if (stage == where or is_command) and whose in mail:
                 actions = self._actions[key]
                 action: Action = actions.pop(0) if len(actions) > 1 else actions[0]

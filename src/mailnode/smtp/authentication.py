@@ -17,6 +17,11 @@ from mailnode.smtp.stream import Stream
 
 Credentials = Login | Bearer
 
+
+class TokenRefused(LoginFailed):
+    """The refusal is for good, and about this access token: another one may be let in."""
+
+
 # The mechanism is not for us (RFC 4954 6); any other refusal is about the credentials and final.
 _MECHANISM_UNSUPPORTED = frozenset({504, 534})
 # What is refused is the command: its syntax, its place, its mechanism, its lack of TLS.
@@ -50,12 +55,6 @@ def choose(offered: Iterable[str], login: Login | TokenLogin | Bearer) -> list[s
     """Give the names of the mechanisms that both sides know and this login can use, strongest first."""
     offers = set(offered)
     return [name for name in _known(login) if name in offers]
-
-
-def blames_token(error: LoginFailed) -> bool:
-    """Whether another token may be let in where one was refused: the command was heard and the refusal is for good."""
-    is_for_good = error.code == ErrorCode.AUTH_REFUSED and not error.transient
-    return is_for_good and error.reply_code not in _COMMAND_REFUSED
 
 
 def keeps_secrets(stream: Stream, server: ServerSettings) -> bool:
@@ -113,10 +112,13 @@ def _login_refused(
 def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: ServerSettings) -> LoginFailed:
     complaint = Complaint.parse(exchange.challenge)
     why = f"; it says: {complaint}" if complaint.status else ""
-    return LoginFailed(
+    is_transient = reply is not None and reply.is_transient
+    is_about_command = reply is not None and reply.code in _COMMAND_REFUSED and not exchange.challenge
+    kind = LoginFailed if is_transient or is_about_command else TokenRefused
+    return kind(
         f"{server.address} refused the access token{said}{why}",
         hint=explain_token(reply, complaint, server.host),
-        transient=reply is not None and reply.is_transient,
+        transient=is_transient,
         reply_code=reply.code if reply else None,
         enhanced_status_code=reply.enhanced_status_code if reply else None,
         reply_text=reply.text if reply else "",

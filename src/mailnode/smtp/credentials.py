@@ -4,8 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from mailnode.errors import LoginFailed
-from mailnode.smtp.authentication import Credentials, blames_token
+from mailnode.smtp.authentication import Credentials, TokenRefused
 from mailnode.smtp.bearer import Bearer, TokenLogin
 from mailnode.smtp.sasl import Login
 
@@ -38,19 +37,14 @@ class Account:
         if token != self._refused or self._clock() >= self._refused_until:
             try:
                 return await open_one(Bearer(login.username, token))
-            except LoginFailed as error:
-                if not blames_token(error):
-                    raise
+            except TokenRefused:
+                pass
             self._refused, self._refused_until = token, self._clock() + HELD_BACK_SECONDS
         renewed = await login.tokens.renewed(token)
         self._refused = None
         try:
             return await open_one(Bearer(login.username, renewed))
-        except LoginFailed as error:
-            raise (_for_good(error) if blames_token(error) else error) from None
-
-
-def _for_good(error: LoginFailed) -> LoginFailed:
-    error.message += "; the token was fresh from its endpoint"
-    error.args = (error.message,)
-    return error
+        except TokenRefused as error:
+            error.message += "; the token was fresh from its endpoint"
+            error.args = (error.message,)
+            raise

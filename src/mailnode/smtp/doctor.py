@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mailnode.errors import ErrorCode, LoginFailed, Phase, SessionLost, SmtpError, TokenError
+from mailnode.errors import ErrorCode, Phase, SessionLost, SmtpError, TokenError
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.alternative import USUAL_WAYS, Way, alternative
-from mailnode.smtp.authentication import Credentials, authenticate, blames_token, is_private
-from mailnode.smtp.bearer import Bearer, TokenLogin
+from mailnode.smtp.authentication import Credentials, TokenRefused, authenticate, is_private
+from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.certificate import TOLD_BY_CERTIFICATE, Certificate, now, read, trouble_of
 from mailnode.smtp.command import mail, rcpt
 from mailnode.smtp.credentials import Account
@@ -174,8 +174,8 @@ class _Visit:
             await greet(self._dialogue, self._server)
         try:
             return await authenticate(self._dialogue, self._server, extensions, credentials)
-        except LoginFailed as error:
-            if isinstance(credentials, Bearer) and blames_token(error) and not self._is_refused:
+        except TokenRefused as error:
+            if not self._is_refused:
                 self._is_refused = True
                 self._note("auth", "warning", error.message, hint=error.hint, code=error.code)
             raise
