@@ -140,8 +140,8 @@ def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAn
     db.execute(_at(row).values(**values))
 
 
-def store_trouble(db: Transaction, row: TokenRow, error: TokenError, retry_at: int, now: int) -> None:
-    """Store why there is no answer for a claimed row, and give the claim back."""
+def store_trouble(db: Transaction, row: TokenRow, error: TokenError, retry_at: int, now: int) -> bool:
+    """Store why there is no answer for a claimed row, and give the claim back; false when the row was overtaken."""
     said = {"message": error.message, "code": error.code, "hint": error.hint, "transient": error.transient}
     values = {
         "refreshing_by": None,
@@ -152,7 +152,7 @@ def store_trouble(db: Transaction, row: TokenRow, error: TokenError, retry_at: i
         "trouble": json.dumps(said),
         "updated_at": now,
     }
-    db.execute(_held(row).values(**values))
+    return bool(db.execute(_held(row).values(**values)).rowcount)
 
 
 def forget_access_token(db: Transaction, cipher: Cipher, row: TokenRow) -> None:

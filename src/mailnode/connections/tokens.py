@@ -8,6 +8,7 @@ import asyncio
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from sqlalchemy import Connection as Transaction
 
@@ -22,6 +23,8 @@ from mailnode.store.clock import Clock, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.insist import insist
 from mailnode.store.worker import Worker
+
+T = TypeVar("T")
 
 # How often it is seen whether another process has done the renewal that it has claimed.
 POLL_SECONDS = 0.05
@@ -118,10 +121,10 @@ class TokenKeeper:
         try:
             while True:
                 found = await self._database.write(lambda db: self._claim(db, connection_id, refused, anew=anew))
-                if isinstance(found, str):
-                    return found
+                if isinstance(found, _Renewal):
+                    found = await self._ask(found)
                 if found is not None:
-                    return await self._ask(found)
+                    return found
                 await asyncio.sleep(POLL_SECONDS)
         except Exception as error:  # noqa: BLE001 -- raised where the token is awaited
             return error
@@ -168,21 +171,23 @@ class TokenKeeper:
             return row.trouble
         return put_off(row.trouble, row.retry_at - now) if row.retry_at and now < row.retry_at else None
 
-    async def _ask(self, renewal: _Renewal) -> str:
-        row, url = renewal.row, renewal.grant.access_url
+    async def _ask(self, renewal: _Renewal) -> str | None:
+        """Ask the endpoint and store what it says; None when others have stored something newer."""
+        row = renewal.row
         try:
-            answer = await self._endpoint.ask(url, renewal.form(self._clock()))
+            answer = await self._endpoint.ask(renewal.grant.access_url, renewal.form(self._clock()))
         except TokenError as error:
             trouble = explained(error, renewal.name, renewal.grant, row.in_doubt_since)
             now = self._clock()
-            wait = _wait_ms(row.failures, error.retry_after)
-            await self._store(lambda db: store_trouble(db, row, trouble, now + wait, now))
-            raise trouble from None
+            retry_at = now + _wait_ms(row.failures, error.retry_after)
+            if await self._store(lambda db: store_trouble(db, row, trouble, retry_at, now)):
+                raise trouble from None
+            return None
         await self._store(lambda db: store_answer(db, self._cipher, row, answer, self._clock()))
         return answer.access_token
 
-    async def _store(self, work: Callable[[Transaction], None]) -> None:
-        await insist(lambda: self._database.write(work))
+    async def _store(self, work: Callable[[Transaction], T]) -> T:
+        return await insist(lambda: self._database.write(work))
 
 
 def _wait_ms(failures: int, retry_after: float | None) -> int:
