@@ -1,8 +1,9 @@
 """A submission server that is not ours (aiosmtpd), with TLS and logins."""
 
 import asyncio
+import json
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 from typing import Any
@@ -13,10 +14,17 @@ from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Se
 PASSWORDS = {"user": "pencil", "j\u00fcrg": "Gru\u00df, dich="}
 
 
-class Submission:
-    """Keeps what it is given, and lets people in by SCRAM-SHA-256 beside PLAIN and LOGIN."""
+Accepts = Callable[[str], str | None]
 
-    def __init__(self) -> None:
+
+class Submission:
+    """Keeps what it is given, and lets people in by SCRAM-SHA-256 beside PLAIN and LOGIN, and by access tokens.
+
+    `accepts` tells whose an access token is; `mechanisms` are those that were asked for, in their order.
+    """
+
+    def __init__(self, accepts: Accepts) -> None:
+        self._accepts = accepts
         self.port = 0
         self.envelopes: list[Envelope] = []
         self.mechanisms: list[str] = []
@@ -37,11 +45,34 @@ class Submission:
         await _challenge(server, scram.get_server_final())
         return AuthResult(success=True)
 
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
+        self.mechanisms.append("XOAUTH2")
+        return await self._judge(server, dict(_pairs(args[1])))
+
+    async def auth_OAUTHBEARER(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
+        self.mechanisms.append("OAUTHBEARER")
+        said = dict(_pairs(args[1]))
+        user = said["n,a"].rstrip(",").replace("=2C", ",").replace("=3D", "=")
+        return await self._judge(server, {**said, "user": user})
+
+    async def _judge(self, server: SMTP, said: dict[str, str]) -> AuthResult:
+        if self._accepts(said["auth"].removeprefix("Bearer ")) == said["user"]:
+            return AuthResult(success=True)
+        await _challenge(server, json.dumps({"status": "401", "schemes": "bearer", "scope": "mail"}))
+        return AuthResult(success=False, handled=False)
+
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.mechanisms.append(mechanism)
         expected = PASSWORDS.get(data.login.decode())
         return AuthResult(success=expected is not None and expected.encode() == data.password, handled=False)
+
+
+def _pairs(response: str) -> Iterator[tuple[str, str]]:
+    for part in b64decode(response).decode().split("\1"):
+        if part:
+            key, _, value = part.partition("=")
+            yield key, value
 
 
 async def _challenge(server: SMTP, text: str) -> str:
@@ -52,10 +83,19 @@ async def _challenge(server: SMTP, text: str) -> str:
 
 @asynccontextmanager
 async def submission(
-    *, tls: SSLContext | None = None, implicit: bool = False, without: tuple[str, ...] = (), login: bool = True
+    *,
+    tls: SSLContext | None = None,
+    implicit: bool = False,
+    without: tuple[str, ...] = (),
+    login: bool = True,
+    accepts: Accepts | None = None,
 ) -> AsyncIterator[Submission]:
-    """Run one: STARTTLS required with `tls`, TLS from the first octet on if `implicit`, some mechanisms left out."""
-    keeper = Submission()
+    """Run one: STARTTLS required with `tls`, TLS from the first octet on if `implicit`, some mechanisms left out.
+
+    Access tokens are taken where `accepts` tells whose they are.
+    """
+    keeper = Submission(accepts or (lambda _token: None))
+    without = without if accepts else (*without, "XOAUTH2", "OAUTHBEARER")
     loop = asyncio.get_running_loop()
 
     def protocol() -> SMTP:
