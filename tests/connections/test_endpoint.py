@@ -1,0 +1,194 @@
+"""One form to a token endpoint, and everything that may come back."""
+
+import json
+import ssl
+
+import pytest
+
+from mailnode.connections import endpoint as module
+from mailnode.connections.endpoint import TokenEndpoint
+from mailnode.errors import ErrorCode, TokenError
+from support.http_server import dripping, endless, gzip_bomb, raw, reply, serving, stalling
+from support.tls import authority, self_signed_context, server_context
+
+FORM = {"grant_type": "refresh_token", "refresh_token": "rt-canary", "client_id": "app", "client_secret": "s-canary"}
+
+
+def said(value, **headers):
+    return reply(json.dumps(value).encode(), content_type="application/json", **headers)
+
+
+def trusting():
+    context = ssl.create_default_context()
+    authority().configure_trust(context)
+    return context
+
+
+async def ask(answer, tls=None, trust=None):
+    async with serving(tls) as http:
+        url = http.on("/token", answer)
+        got = await TokenEndpoint(trust, lambda: 1_000_000).ask(url, FORM)
+    return got, http.requests[0]
+
+
+async def trouble(answer, **how):
+    with pytest.raises(TokenError) as caught:
+        await ask(answer, **how)
+    error = caught.value
+    assert error.hint
+    assert error.phase == "token"
+    assert "canary" not in f"{error}{error.hint}{error.__cause__!r}"
+    assert len(error.message) < 500
+    return error
+
+
+async def test_the_form_goes_as_rfc_6749_has_it_and_the_tokens_come_back():
+    answer = {"access_token": "at", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "rt", "scope": "x"}
+    got, request = await ask(said(answer))
+    assert (got.access_token, got.refresh_token, got.expires_at) == ("at", "rt", 4_600_000)
+    assert "at" not in repr(got).replace("TokenAnswer", "").replace("expires_at", "")
+    assert request.method == "POST"
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert request.headers["accept"] == "application/json"
+    assert request.body == (b"grant_type=refresh_token&refresh_token=rt-canary&client_id=app&client_secret=s-canary")
+
+
+async def test_over_tls_it_goes_to_whom_an_authority_vouches_for():
+    got, _ = await ask(said({"access_token": "at"}), tls=server_context(), trust=trusting())
+    assert got.access_token == "at"
+
+
+async def test_a_certificate_that_nobody_vouches_for():
+    error = await trouble(said({"access_token": "at"}), tls=self_signed_context(), trust=trusting())
+    assert "certificate" in error.message
+    assert "SSL_CERT_FILE" in error.hint
+    assert (error.transient, error.in_doubt) == (False, False)
+
+
+@pytest.mark.parametrize("lasts", [None, "soon", True, -1, [3600], {}])
+async def test_an_end_that_is_none_is_not_known(lasts):
+    got, _ = await ask(said({"access_token": "at", "expires_in": lasts}))
+    assert got.expires_at is None
+
+
+@pytest.mark.parametrize("lasts", [10**30, "9" * 40, 1e300])
+async def test_an_end_beyond_all_measure_is_some_years_away(lasts):
+    got, _ = await ask(said({"access_token": "at", "expires_in": lasts}))
+    assert got.expires_at < 10**12
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"access_token": ""},
+        {"access_token": None},
+        {"access_token": 5},
+        {"access_token": "a b"},
+        {"access_token": "a\r\nb"},
+        {"access_token": "\u00e9"},
+        {"access_token": "at", "refresh_token": "a\nb"},
+        {"access_token": "at", "token_type": "mac"},
+        ["at"],
+        "at",
+        None,
+    ],
+)
+async def test_an_answer_without_a_token_that_can_be_used(answer):
+    error = await trouble(said(answer))
+    assert error.code == ErrorCode.TOKEN_FAILED
+    assert "accessUrl" in error.hint
+    assert not error.transient
+    assert error.in_doubt  # it may have used the refresh token up
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404])
+async def test_a_page_instead_of_json(status):
+    error = await trouble(reply(b"<html>canary</html>", status=status, content_type="text/html"))
+    assert str(status) in error.message
+    assert "text/html" in error.message
+
+
+async def test_json_as_deep_as_a_well():
+    await trouble(reply(b"[" * 100_000, content_type="application/json"))
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_an_endpoint_that_can_not_now(status):
+    error = await trouble(reply(b"", status=status))
+    assert error.transient
+    assert error.retry_after is None
+
+
+@pytest.mark.parametrize(("said_so", "seconds"), [("7", 7), ("soon", None), ("-1", None), ("9" * 20, None)])
+async def test_it_may_say_for_how_long(said_so, seconds):
+    assert (await trouble(reply(b"", status=503, retry_after=said_so))).retry_after == seconds
+
+
+async def test_a_redirect_is_told_and_not_followed():
+    async with serving() as other:
+        url = other.on("/", said({"access_token": "at"}))
+        error = await trouble(reply(b"", status=307, location=url))
+        assert other.requests == []
+    assert url in error.message
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [
+        ("invalid_client", "clientSecret"),
+        ("unauthorized_client", "allow"),
+        ("invalid_scope", "scope"),
+        ("unsupported_grant_type", "type"),
+        ("invalid_request", "accessUrl"),
+        ("something_else", "provider's words"),
+    ],
+)
+async def test_a_refusal_in_its_own_words_and_what_helps(word, remedy):
+    error = await trouble(said({"error": word, "error_description": "rt-canary is no good\n"}, status=400))
+    assert (error.code, error.oauth_error) == (ErrorCode.TOKEN_REFUSED, word)
+    assert f"{word} (*** is no good)" in error.message
+    assert remedy in error.hint
+
+
+async def test_an_error_beside_status_200_is_a_refusal():
+    assert (await trouble(said({"error": "invalid_grant", "access_token": "at"}))).oauth_error == "invalid_grant"
+
+
+async def test_endless_words_are_cut():
+    await trouble(said({"error": "x" * 9000, "error_description": "y" * 9000}, status=400))
+
+
+@pytest.mark.parametrize("answer", [endless(content_type="application/json"), gzip_bomb(50_000_000)])
+async def test_an_answer_without_end_is_left(answer):
+    assert "1 MB" in (await trouble(answer)).message
+
+
+@pytest.mark.parametrize(
+    "answer", [raw(b""), raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), raw(b"220 hi\r\n")]
+)
+async def test_an_answer_that_breaks_off_leaves_a_doubt(answer):
+    error = await trouble(answer)
+    assert (error.transient, error.in_doubt) == (True, True)
+
+
+@pytest.mark.parametrize("answer", [stalling(), dripping()])
+async def test_an_answer_that_does_not_come_in_time_leaves_a_doubt(answer, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    error = await trouble(answer)
+    assert (error.transient, error.in_doubt) == (True, True)
+
+
+async def test_an_endpoint_that_is_not_there_was_asked_nothing():
+    async with serving() as http:
+        url = http.url("/token")
+    with pytest.raises(TokenError) as caught:
+        await TokenEndpoint().ask(url, FORM)
+    assert (caught.value.transient, caught.value.in_doubt) == (True, False)
+
+
+async def test_tls_where_there_is_none():
+    async with serving() as http:
+        with pytest.raises(TokenError, match="TLS") as caught:
+            await TokenEndpoint().ask(http.url("/token").replace("http", "https"), FORM)
+    assert not caught.value.in_doubt
