@@ -1,5 +1,6 @@
 """One form to a token endpoint, and everything that may come back."""
 
+import asyncio
 import json
 import ssl
 
@@ -188,7 +189,12 @@ async def test_an_endpoint_that_is_not_there_was_asked_nothing():
 
 
 async def test_tls_where_there_is_none():
-    async with serving() as http:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 this is another service\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
         with pytest.raises(TokenError, match="TLS") as caught:
-            await TokenEndpoint().ask(http.url("/token").replace("http", "https"), FORM)
+            await TokenEndpoint().ask(f"https://127.0.0.1:{port}/token", FORM)
     assert not caught.value.in_doubt

@@ -12,6 +12,7 @@ import pytest
 
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import ErrorCode, TokenError
+from mailnode.smtp.bearer import TokenLogin
 from support.aiosmtp import submission
 from support.flows import to_server, write_flow
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms, token_endpoint
@@ -82,7 +83,9 @@ async def stored(generation):
 
 async def a_token():
     async with open_connections(Environment.read()) as opened:
-        return await (await opened.connections.get("shop")).login.tokens.token()
+        login = (await opened.connections.get("shop")).login
+        assert isinstance(login, TokenLogin)
+        return await login.tokens.token()
 
 
 async def test_two_hundred_messages_over_an_expired_token_from_two_processes_are_one_renewal(tmp_path):
