@@ -56,10 +56,30 @@ service submission-login {{
 """
 
 
+# Tokens are looked up at each login; a passdb of tokens stands beside the one of passwords.
+_WITH_TOKENS = """\
+auth_mechanisms = {mechanisms}
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {root}/oauth2
+}}
+"""
+_INTROSPECTION = """\
+introspection_mode = post
+introspection_url = {url}
+force_introspection = yes
+username_attribute = username
+active_attribute = active
+active_value = true
+"""
+
+
 class Dovecot:
     """One that runs: it wants TLS (STARTTLS on `port`, from the start on `tls_port`) and a login.
 
-    For USERNAME and PASSWORD it offers SCRAM-SHA-256, PLAIN and LOGIN.
+    For USERNAME and PASSWORD it offers SCRAM-SHA-256, PLAIN and LOGIN, and access tokens are taken where it knows an
+    introspection endpoint (RFC 7662).
     """
 
     def __init__(self, root: Path, port: int, tls_port: int) -> None:
@@ -74,19 +94,32 @@ class Dovecot:
 
 
 @contextmanager
-def running_dovecot(relay: int, extra: str = "") -> Iterator[Dovecot]:
-    """Run one before the server at port `relay`, or skip the test; `extra` configuration follows its own, and wins."""
+def running_dovecot(
+    relay: int, *, introspection_url: str = "", mechanisms: str = "plain login scram-sha-256"
+) -> Iterator[Dovecot]:
+    """Run one before the server at port `relay`, or skip the test."""
     program = require("dovecot")
     require_file(_SERVICE, "dovecot-submissiond")
     require_root()
     with open_folder("dovecot") as root:
         server = Dovecot(root, *free_ports(2))
-        _configure(server, relay, extra)
+        _configure(server, relay)
+        if introspection_url:
+            _take_tokens(server, introspection_url, mechanisms)
         with running(program, "-F", "-c", f"{root}/dovecot.conf", port=server.port, said=root / "log"):
             yield server
 
 
-def _configure(server: Dovecot, relay: int, extra: str) -> None:
+def _take_tokens(server: Dovecot, introspection_url: str, mechanisms: str) -> None:
+    known = server.root / "oauth2"
+    known.write_text(_INTROSPECTION.format(url=introspection_url))
+    shutil.chown(known, "root", "dovecot")
+    known.chmod(0o640)
+    with (server.root / "dovecot.conf").open("a") as configuration:
+        configuration.write(_WITH_TOKENS.format(root=server.root, mechanisms=mechanisms))
+
+
+def _configure(server: Dovecot, relay: int) -> None:
     root = server.root
     (root / "mail").mkdir()
     shutil.chown(root / "mail", 65534, 65534)
@@ -96,4 +129,4 @@ def _configure(server: Dovecot, relay: int, extra: str) -> None:
     shutil.chown(users, "root", "dovecot")
     users.chmod(0o640)
     text = _CONFIGURATION.format(root=root, host=HOST, relay=relay, port=server.port, tls_port=server.tls_port)
-    (root / "dovecot.conf").write_text(text + extra)
+    (root / "dovecot.conf").write_text(text)
