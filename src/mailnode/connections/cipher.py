@@ -3,14 +3,14 @@
 import base64
 import hashlib
 import os
-import tempfile
-from contextlib import suppress
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
+from mailnode.connections.key_file import decode_keys, read_keys
 from mailnode.errors import ErrorCode, StoreError
 
-KEY_OCTETS = 32
 _NONCE_OCTETS = 12
 _VERSION = "v1"
 
@@ -22,10 +22,11 @@ class Cipher:
     data: a sealed secret that is moved to another connection or field does not open.
     """
 
-    def __init__(self, keys: list[bytes]) -> None:
-        """Take keys of 32 octets; the first one writes."""
-        self._keys = {_key_id(key): key for key in keys}
-        self.key_id = _key_id(keys[0])
+    def __init__(self, keys: list[bytes], source: Callable[[], list[bytes]] | None = None) -> None:
+        """Take keys of 32 octets; the first one writes. `source` gives those that are there later."""
+        self._source = source
+        self._keys: dict[str, bytes] = {}
+        self._take(keys)
 
     @property
     def key_ids(self) -> frozenset[str]:
@@ -36,14 +37,24 @@ class Cipher:
     def open(cls, home: Path, given: str | None) -> Self:
         """Take the keys of MAILNODE_SECRET_KEY, Base64 of 32 octets and comma-separated, or the key file of the home.
 
-        The file (0600) is made at the first call.
+        The file (0600) is made at the first call, and read again when a key is missed.
 
         Raises:
             StoreError: a key is none, or the file can't be read or made.
         """
         if given:
-            return cls([_decode(text.strip(), "MAILNODE_SECRET_KEY") for text in given.split(",")])
-        return cls([_decode(_key_file(home / "secret.key"), str(home / "secret.key"))])
+            return cls(decode_keys(given.split(","), "MAILNODE_SECRET_KEY"))
+        source = partial(read_keys, home)
+        return cls(source(), source)
+
+    def reread(self) -> None:
+        """Take the keys that the file has by now; those that were here stay readable.
+
+        Raises:
+            StoreError: the file can't be read.
+        """
+        if self._source:
+            self._take(self._source())
 
     def seal(self, secret: str, connection_id: str, field: str) -> str:
         """Encrypt a secret for this field of this connection."""
@@ -65,8 +76,8 @@ class Cipher:
 
         version, _, rest = sealed.partition(".")
         key_id, _, text = rest.partition(".")
-        key = self._keys.get(key_id)
-        if version != _VERSION or key is None:
+        key = self._key(key_id) if version == _VERSION else None
+        if key is None:
             raise _wrong_key(f"the secret was sealed with key {key_id!r:.20}, which is not here")
         try:
             octets = base64.urlsafe_b64decode(text)
@@ -74,6 +85,16 @@ class Cipher:
             return AESGCM(key).decrypt(nonce, ciphertext, _about(connection_id, field, key_id)).decode()
         except (InvalidTag, ValueError):
             raise _wrong_key("a stored secret does not open: it was changed, or moved from elsewhere") from None
+
+    def _key(self, key_id: str) -> bytes | None:
+        if key_id not in self._keys:
+            self.reread()
+        return self._keys.get(key_id)
+
+    def _take(self, keys: list[bytes]) -> None:
+        # Two threads read here: what they find is whole at any moment.
+        self._keys = {**self._keys, **{_key_id(key): key for key in keys}}
+        self.key_id = _key_id(keys[0])
 
 
 def _key_id(key: bytes) -> str:
@@ -84,44 +105,10 @@ def _about(connection_id: str, field: str, key_id: str) -> bytes:
     return f"{connection_id}\0{field}\0{key_id}".encode()
 
 
-def _decode(text: str, source: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_OCTETS:
-        raise StoreError(
-            f"{source} holds no key: it must be Base64 of {KEY_OCTETS} octets",
-            code=ErrorCode.WRONG_SECRET_KEY,
-            hint="make one with `openssl rand -base64 32`, or give back the one that was there",
-        )
-    return key
-
-
 def _wrong_key(message: str) -> StoreError:
     return StoreError(
         message,
         code=ErrorCode.WRONG_SECRET_KEY,
-        hint="give the key that this database was written with: MAILNODE_SECRET_KEY, or secret.key of its home",
+        hint="give the key that this database was written with: MAILNODE_SECRET_KEY (both keys, while one replaces the"
+        " other: new,old; and restart), or secret.key of its home",
     )
-
-
-def _key_file(path: Path) -> str:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            _make_key_file(path)
-        return path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise StoreError(f"the key file {path} can't be read: {why}", hint="give MAILNODE_SECRET_KEY instead") from None
-
-
-def _make_key_file(path: Path) -> None:
-    """Write a new key; of several processes that try, the first one's key stays, whole and on the disk."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as ours:  # 0600
-        ours.write(base64.b64encode(os.urandom(KEY_OCTETS)) + b"\n")
-        ours.flush()
-        os.fsync(ours.fileno())
-        with suppress(FileExistsError):
-            os.link(ours.name, path)

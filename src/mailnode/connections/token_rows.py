@@ -10,6 +10,7 @@ from sqlalchemy import Row, Update, insert, select, update
 
 from mailnode.connections.cipher import Cipher
 from mailnode.connections.endpoint import TokenAnswer
+from mailnode.connections.key_check import note_key
 from mailnode.errors import ErrorCode, TokenError
 from mailnode.store.tables import tokens
 
@@ -127,8 +128,9 @@ def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAn
     """Store what the endpoint gave for a claimed row; its refresh token stays where it gave no other.
 
     Who holds the claim by now is not asked: the latest refresh token must not get lost because it came late. What a
-    person has given meanwhile is newer.
+    person has given meanwhile is newer. Nor must it get lost because the key was changed while it was on its way.
     """
+    note_key(db, cipher)
     secrets = {"accessToken": answer.access_token, "refreshToken": answer.refresh_token or row.refresh_token}
     values = {
         **_AT_REST,
