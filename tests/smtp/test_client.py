@@ -167,13 +167,31 @@ class TestTheOutcome:
         assert server.visit.commands[-1] == "DATA"
         assert server.visit.contents == []
 
-    async def test_a_refused_transaction_is_reset_in_the_next_ones_group(self):
-        script = {"MAIL": ["550 no", "250 ok"], "RSET": "500 what?"}
+    @pytest.mark.parametrize("refused", ["RCPT", "DATA"])
+    async def test_a_sender_that_was_not_used_is_reset_in_the_next_ones_group(self, refused):
+        script = {refused: ["550 no", "250 ok" if refused == "RCPT" else "354 go on"], "RSET": "500 what?"}
         async with ScriptedServer(script) as server, client_of(server) as client:
             assert not (await client.send(letter())).accepted
             assert (await client.send(letter())).accepted
         assert len(server.visits) == 1
         assert ("RSET\r\n" + MAIL + RCPT + DATA).encode() in server.visit.groups
+
+    @pytest.mark.parametrize("extensions", [PIPELINING, LOCKSTEP])
+    @pytest.mark.parametrize("refused", ["MAIL", "dot"])
+    async def test_a_refused_sender_or_content_leaves_nothing_to_reset(self, refused, extensions):
+        script = {refused: ["550 no", "450 not now", "250 ok"]}
+        async with ScriptedServer(script, extensions=extensions) as server, client_of(server) as client:
+            outcomes = [await client.send(letter()) for _ in range(3)]
+        assert [bool(outcome.accepted) for outcome in outcomes] == [False, False, True]
+        assert server.visit.count("MAIL") == 3
+        assert server.visit.count("RSET") == 0
+
+    async def test_a_reset_that_a_refused_sender_came_behind_is_not_sent_again(self):
+        script = {"RCPT": ["550 no", "503 no sender", "250 ok"], "MAIL": ["250 ok", "550 no", "250 ok"]}
+        async with ScriptedServer(script) as server, client_of(server) as client:
+            outcomes = [await client.send(letter()) for _ in range(3)]
+        assert [outcome.phase for outcome in outcomes] == ["rcpt", "mail", "content"]
+        assert [group.startswith(b"RSET") for group in server.visit.groups if b"MAIL" in group] == [False, True, False]
 
     async def test_partial_delivery_refused_sends_nobody_anything(self):
         script = {"RCPT TO:<cy@": "550 5.1.1 no such user"}

@@ -170,7 +170,6 @@ class Session:
     async def _run(self, begun: _Begun, tally: Tally, following: Callable[[], Passage | None]) -> None:
         began = monotonic()
         dialogue, transaction = self._dialogue, begun.transaction
-        self._needs_reset = True
         await self._write_groups(begun)
         if dialogue.protocol.farewell is not None:
             transaction.end(dialogue.protocol.farewell)
@@ -180,7 +179,6 @@ class Session:
         tally.envelope_ms += (replied - began) * 1000
         if transaction.may_send_content:
             await self._send_content(begun, following)
-            self._needs_reset = not transaction.is_complete
             tally.content_ms += (monotonic() - replied) * 1000
         elif transaction.must_send_lone_dot:
             dialogue.protocol.expect("data", ignore)
@@ -188,6 +186,7 @@ class Session:
             await dialogue.settle()
         elif transaction.must_be_dropped:
             self.abort()
+        self._needs_reset = transaction.needs_reset
         tally.add(transaction.judge())
 
     async def _write_groups(self, begun: _Begun) -> None:

@@ -124,8 +124,16 @@ class Transaction:
 
     @property
     def is_complete(self) -> bool:
-        """The server has taken the content, so that nothing of the transaction is left to reset."""
+        """Whether the server has taken the content."""
         return self._content is not None and self._content.is_positive
+
+    @property
+    def needs_reset(self) -> bool:
+        """Whether the server still holds a sender: not one that it refused, nor any once it has judged the content.
+
+        The reply to the final dot, whatever it says, leaves the buffers empty (RFC 5321 4.1.1.4).
+        """
+        return not self._mail_refused and self._content is None
 
     @property
     def is_explained(self) -> bool:
