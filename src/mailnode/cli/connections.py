@@ -3,17 +3,42 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal, TypeVar
 
 import click
 
 from mailnode.cli.arguments import named, read_text
+from mailnode.cli.authorize import command as authorize
 from mailnode.cli.output import say, show_json, show_table
-from mailnode.connections.book import ConnectionBook
+from mailnode.connections.book import ConnectionBook, Shown
 from mailnode.errors import UsageError
 
 T = TypeVar("T")
+
+# The types, and the secret that is asked for; a service account's key comes in a file.
+_SECRET = {
+    "basic": "password",
+    "oauth2": "clientSecret",
+    "oauth2ClientCredentials": "clientSecret",
+    "oauth2ServiceAccount": "",
+}
+_WORDS = {"password": "Password", "clientSecret": "Client secret"}
+_OAUTH2 = ("oauth2", "oauth2ClientCredentials", "oauth2ServiceAccount")
+# Which types an option is for, where it is not for all.
+_FOR = {
+    "username": ("basic",),
+    "user": _OAUTH2,
+    "clientId": _OAUTH2[:2],
+    "tenantId": _OAUTH2[:2],
+    "scope": _OAUTH2,
+    "accessUrl": _OAUTH2,
+    "authorizeUrl": _OAUTH2[:1],
+    "deviceUrl": _OAUTH2[:1],
+    "serviceClient": _OAUTH2[2:],
+    "privateKey": _OAUTH2[2:],
+}
+_STATES = {"ready": "ready", "needsConsent": "needs consent"}
 
 
 @click.group("connections")
@@ -23,28 +48,39 @@ def command() -> None:
 
 @command.command("create")
 @click.argument("name")
-@click.option("--type", "kind", type=click.Choice(["basic"]), default="basic", show_default=True)
+@click.option("--type", "kind", type=click.Choice(list(_SECRET)), default="basic", show_default=True)
 @click.option("--from-json", "source", metavar="FILE|-", help="All fields as a JSON object, from a file or stdin.")
 @click.option("--service", help="The service its secrets may go to.")
 @click.option("--host", "hosts", multiple=True, help="A host its secrets may go to; may be repeated.")
+@click.option("--from", "from", metavar="MAILBOX", help="The sender of its mail.")
 @click.option("--username", help="The login.")
-@click.option("--from", "sender", help="The sender of its mail.")
+@click.option("--user", help="The mailbox that mail is sent for, by an access token.")
+@click.option("--client-id", "clientId", help="The application that asks for tokens.")
+@click.option("--tenant-id", "tenantId", help="Its tenant, at Microsoft.")
+@click.option("--scope", help="What is asked for, if not what the provider is known to want.")
+@click.option("--access-url", "accessUrl", metavar="URL", help="The token endpoint, if none is known.")
+@click.option("--authorize-url", "authorizeUrl", metavar="URL", help="Where consent is asked for, likewise.")
+@click.option("--device-url", "deviceUrl", metavar="URL", help="Where another device's consent is asked for, likewise.")
+@click.option("--service-client", "serviceClient", metavar="EMAIL", help="The service account.")
+@click.option("--private-key", "key_file", metavar="FILE|-", help="Its key: PEM, or the JSON file that Google gives.")
 def create(
-    name: str,
-    kind: str,
-    source: str | None,
-    service: str | None,
-    hosts: tuple[str, ...],
-    username: str | None,
-    sender: str | None,
+    name: str, kind: str, source: str | None, hosts: tuple[str, ...], key_file: str | None, **options: str | None
 ) -> None:
-    """Create a connection; the password is asked for, or comes with --from-json."""
-    given = {"service": service, "hosts": list(hosts) or None, "username": username, "from": sender}
-    fields = {**_fields(source), **{key: value for key, value in given.items() if value is not None}}
-    if source is None:
-        fields["password"] = click.prompt("Password", hide_input=sys.stdin.isatty(), err=True)
-    _with_book(lambda book: book.create(name, kind, fields))
+    """Create a connection; its secret is asked for, or comes with --from-json."""
+    given = {field: value for field, value in options.items() if value is not None}
+    _check_options(kind, [*given, *(["privateKey"] if key_file else [])])
+    fields = {**_fields(source), **({"hosts": list(hosts)} if hosts else {}), **_key_fields(key_file), **given}
+    if source is None and (secret := _SECRET[kind]) and (kind == "basic" or "clientId" in fields):
+        fields |= _ask_for(secret, is_optional=kind == "oauth2")
+
+    async def work(book: ConnectionBook) -> Shown:
+        await book.create(name, kind, fields)
+        return await book.show(name)
+
+    shown = _with_book(work)
     say(f"connection {name} created")
+    if shown.get("state") == "needsConsent":
+        say(f"  next: give consent with `mailnode connections authorize {name}`")
 
 
 @command.command("list")
@@ -56,11 +92,17 @@ def list_(as_json: bool) -> None:
         show_json(shown)
         return
     rows = [
-        (one["name"], one["type"], one.get("service") or ", ".join(one.get("hosts", ())), one.get("username", ""))
+        (
+            one["name"],
+            one["type"],
+            one.get("service") or ", ".join(one.get("hosts", ())),
+            one.get("username") or one.get("user", ""),
+            _STATES.get(one.get("state", ""), ""),
+        )
         for one in shown
     ]
     show_table(
-        ("Connection", "Type", "For", "Username"),
+        ("Connection", "Type", "For", "User", "State"),
         rows,
         empty="there is no connection yet; make one with `mailnode connections create NAME`",
     )
@@ -112,6 +154,47 @@ def test(
     from mailnode.cli.verify import check, own_server
 
     return check(own_server(host, port, tls_option, ca), name, None, (), as_json=as_json)
+
+
+command.add_command(authorize)
+
+
+def _check_options(kind: str, given: Iterable[str]) -> None:
+    for field in given:
+        if field not in _FOR or kind in _FOR[field]:
+            continue
+        option = "--" + "".join(f"-{each.lower()}" if each.isupper() else each for each in field)
+        instead = {"username": "give --user", "user": "give --username"}.get(field, f"leave {option} out")
+        types = " or ".join(_FOR[field])
+        raise UsageError(f"{option} goes with --type {types}, not with {kind}", hint=f"{instead}, or another --type")
+
+
+def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
+    """Ask for a secret: at the terminal unseen, else the next line of stdin."""
+    text = click.prompt(
+        f"{_WORDS[secret]} (empty if there is none)" if is_optional else _WORDS[secret],
+        default="" if is_optional else None,
+        show_default=False,
+        hide_input=sys.stdin.isatty(),
+        err=True,
+    )
+    return {secret: text} if text else {}
+
+
+def _key_fields(source: str | None) -> dict[str, str]:
+    """Read the key of a service account; Google's file names its account beside it."""
+    if source is None:
+        return {}
+    text = read_text(source)
+    if not text.lstrip().startswith("{"):
+        return {"privateKey": text}
+    try:
+        file = json.loads(text)
+        return {"privateKey": file["private_key"], "serviceClient": file["client_email"]}
+    except (ValueError, RecursionError, KeyError):
+        # What is wrong with it is not shown: there is a key in it.
+        hint = "give the key file that was downloaded when the key was made, whole, or the key alone as PEM"
+        raise UsageError(f"{named(source)} is no key file of a service account", hint=hint) from None
 
 
 def _fields(source: str | None) -> dict[str, Any]:

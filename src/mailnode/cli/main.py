@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mailnode.cli.output import show_error
-from mailnode.errors import MailnodeError, SmtpError
+from mailnode.errors import MailnodeError, SmtpError, TokenError
 
 COMMANDS = {
     "run": "mailnode.cli.run",
@@ -72,7 +72,7 @@ def _run(arguments: list[str] | None) -> int:
         return EXIT_FAILED
     except MailnodeError as error:
         show_error(str(error), error.hint)
-        return EXIT_FAILED if isinstance(error, SmtpError) else EXIT_MISUSED
+        return EXIT_FAILED if isinstance(error, SmtpError | TokenError) else EXIT_MISUSED
     except OSError as error:
         show_error(f"the system refuses: {error.strerror or error}", "see that disk and output can be written to")
         return EXIT_FAILED

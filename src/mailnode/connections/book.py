@@ -13,6 +13,7 @@ from mailnode.connections.connection import Connection
 from mailnode.connections.edit import asks_otherwise, edited
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
+from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.key_check import check_key, take_key
 from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of
 from mailnode.connections.secret_fields import split
@@ -127,11 +128,14 @@ class ConnectionBook:
 
         await self._database.write(work)
 
-    async def consent(self, name: str, answer: TokenAnswer) -> None:
+    async def consent(self, name: str, answer: TokenAnswer, asked: Grant | None = None) -> None:
         """Take the tokens that somebody's consent has brought, in place of those that were there.
 
+        `asked` is the grant that consent was asked for with: tokens of another application or endpoint than the
+        connection has by now would be of no use to it.
+
         Raises:
-            ConnectionsError: there is no such connection, or it is of a type that takes no consent.
+            ConnectionsError: there is no such connection, it is of a type that takes no consent, or it has changed.
         """
 
         def work(db: Transaction) -> None:
@@ -142,7 +146,13 @@ class ConnectionBook:
                     hint="use a connection of type oauth2",
                 )
             take_key(db, self._cipher)
-            self._rewrite(db, row, open_fields(row, self._cipher))
+            fields = open_fields(row, self._cipher)
+            if asked is not None and asked != grant_of(row.type, fields):
+                raise ConnectionsError(
+                    f"the connection {name!r} was changed while consent was asked for, so it was not stored",
+                    hint="give consent once more",
+                )
+            self._rewrite(db, row, fields)
             write_tokens(db, self._cipher, row.id, answer.fields(), unix_ms())
 
         await self._database.write(work)
@@ -205,6 +215,8 @@ class ConnectionBook:
 
 def _show(db: Transaction, row: Row[Any]) -> Shown:
     living = shown_tokens(db, row.id)
+    if row.type == "oauth2" and not living.get("secrets"):
+        living["state"] = "needsConsent"
     return {
         "name": row.name,
         "type": row.type,

@@ -147,7 +147,7 @@ def _clean(text: object, form: Mapping[str, str]) -> str:
     """Take the words of an endpoint: in one line, bounded, and without the secrets that it may say back."""
     line = " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
     for key, secret in form.items():
-        if key not in {"grant_type", "scope"} and secret in line:
+        if key not in {"grant_type", "scope", "client_id"} and secret in line:
             line = line.replace(secret, "***")
     return line[:_SHOWN]
 

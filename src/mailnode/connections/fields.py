@@ -147,6 +147,7 @@ KINDS: Mapping[str, Kind] = {
             "expiryDate": to_expiry,
             "accessUrl": to_url,
             "authorizeUrl": to_url,
+            "deviceUrl": to_url,
             "scope": to_text,
             "tenantId": to_tenant,
         },

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailnode.connections.service import Provider, find_service, providers, service_at
+from mailnode.connections.service import LOOPBACK, Provider, find_service, providers, service_at
 from mailnode.connections.values import bad
 from mailnode.errors import ErrorCode
 
@@ -23,7 +23,7 @@ class RefreshGrant:
     """A refresh token that a person's consent gave (RFC 6749 6).
 
     `authorize_url` and `device_url` are where consent is asked for, "" where that can't be; `consent_scope` and
-    `consent_extras` are what is said there.
+    `consent_extras` are what is said there. `redirect_uri` is where the answer comes to on this machine (RFC 8252 7.3).
     """
 
     client_id: str
@@ -32,6 +32,7 @@ class RefreshGrant:
     scope: str | None = None
     authorize_url: str = ""
     device_url: str = ""
+    redirect_uri: str = LOOPBACK
     consent_scope: str = ""
     consent_extras: tuple[tuple[str, str], ...] = ()
 
@@ -119,7 +120,8 @@ def grant_of(kind: str, fields: Mapping[str, Any]) -> Grant | None:
         access_url=access_url,
         scope=scope,
         authorize_url=fields.get("authorizeUrl") or _in_tenant(provider.authorize_url, fields),
-        device_url=_in_tenant(provider.device_url, fields),
+        device_url=fields.get("deviceUrl") or _in_tenant(provider.device_url, fields),
+        redirect_uri=provider.redirect_uri,
         consent_scope=scope or provider.scope,
         consent_extras=tuple(provider.consent.items()),
     )

@@ -11,6 +11,9 @@ from typing import Any, get_args
 from mailnode.errors import ConnectionsError, ErrorCode
 from mailnode.smtp.server import TlsOption
 
+# Where a browser brings the answer of a provider that compares all but the port (RFC 8252 7.3).
+LOOPBACK = "http://127.0.0.1:{port}/"
+
 _SHOWN = 60
 _IGNORED = str.maketrans("", "", " -_")
 
@@ -19,12 +22,14 @@ _IGNORED = str.maketrans("", "", " -_")
 class Provider:
     """Who gives access tokens for a service: its URLs, and the scopes that allow sending by SMTP; "" where it has none.
 
-    A URL may hold `{tenant}`. `consent` is what it wants to be told beside that when somebody is asked for consent.
+    A URL may hold `{tenant}`. `consent` is what it wants to be told beside that when somebody is asked for consent, and
+    `redirect_uri`, with `{port}`, where the answer comes to on this machine.
     """
 
     access_url: str
     authorize_url: str
     device_url: str = ""
+    redirect_uri: str = LOOPBACK
     scope: str
     client_credentials_scope: str = ""
     service_account_scope: str = ""
@@ -99,6 +104,7 @@ def providers() -> Mapping[str, Provider]:
             access_url=entry["accessUrl"],
             authorize_url=entry["authorizeUrl"],
             device_url=entry.get("deviceUrl", ""),
+            redirect_uri=entry.get("redirectUri", LOOPBACK),
             scope=entry["scope"],
             client_credentials_scope=entry.get("clientCredentialsScope", ""),
             service_account_scope=entry.get("serviceAccountScope", ""),

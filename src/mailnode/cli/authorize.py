@@ -1,0 +1,124 @@
+"""`mailnode connections authorize`: consent, by this machine's browser, one elsewhere, or another device."""
+
+import asyncio
+import os
+import sys
+import threading
+import webbrowser
+
+import click
+
+from mailnode.cli.output import clean, say
+from mailnode.errors import UsageError
+
+_READ_OCTETS = 65536
+
+
+@click.command("authorize")
+@click.argument("name")
+@click.option("--device", is_flag=True, help="Have a code typed on another device, where the provider has that.")
+@click.option("--no-browser", is_flag=True, help="Open none; the address that one ends at may be pasted here.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where the browser's answer comes to; by default any port.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 86400, min_open=True),
+    metavar="SECONDS",
+    help="How long to wait; by default 300.",
+)
+def command(name: str, device: bool, no_browser: bool, port: int | None, timeout: float | None) -> None:
+    """Get consent for a connection of type oauth2, and keep the tokens that it brings."""
+    if device and (no_browser or port or timeout):
+        raise UsageError(
+            "--device goes without --no-browser, --port and --timeout",
+            hint="the provider says how long its code is good; nothing comes to this machine",
+        )
+    warning = asyncio.run(_authorize(name, device=device, no_browser=no_browser, port=port or 0, seconds=timeout))
+    if warning:
+        say(f"warning: {warning}")
+    click.echo(clean(f"connection {name} is authorized"))
+
+
+async def _authorize(name: str, *, device: bool, no_browser: bool, port: int, seconds: float | None) -> str:
+    from mailnode.connections.consent import WAIT_SECONDS, by_browser, consent_grant, short_lived
+    from mailnode.connections.device import by_device
+    from mailnode.environment import Environment, open_connections
+
+    async with open_connections(Environment.read()) as (_, book, _):
+        connection = await book.get(name)
+        grant = consent_grant(connection)
+        if device:
+            answer = await by_device(grant, lambda code: _tell(code.verification_uri, code.user_code))
+        else:
+            terminal = _Terminal(has_browser=not no_browser and _is_browser_there())
+            user = connection.login.username
+            answer = await by_browser(grant, user, terminal, port=port, seconds=seconds or WAIT_SECONDS)
+        await book.consent(name, answer, grant)
+    return short_lived(answer, grant)
+
+
+def _tell(uri: str, code: str) -> None:
+    say(f"On any device, open\n\n  {uri}\n\nand give the code  {code}")
+
+
+class _Terminal:
+    """A person at a terminal, with a browser or without."""
+
+    def __init__(self, *, has_browser: bool) -> None:
+        self._has_browser = has_browser
+        self._may_paste = not has_browser
+        self._read = b""
+
+    def show(self, url: str) -> None:
+        if self._has_browser:
+            say(f"A browser opens to ask for consent; if none does, open\n\n  {url}\n")
+            # Some browsers run in the terminal, and come back when they end.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+            return
+        say(f"Open this address in a browser, and give consent:\n\n  {url}\n")
+        say("If that browser is on another machine it ends at a page that can't be shown: paste its address here.")
+
+    async def pasted(self) -> str:
+        while self._may_paste:
+            line, end, rest = self._read.partition(b"\n")
+            if end:
+                self._read = rest
+                return line.decode(errors="replace")
+            octets = await _read_stdin()
+            if not octets:
+                line, self._read, self._may_paste = self._read, b"", False
+                if line:
+                    return line.decode(errors="replace")
+            self._read += octets
+        await asyncio.Event().wait()
+        raise AssertionError  # nobody sets it
+
+    def decline(self, why: str) -> None:
+        say(why)
+
+
+async def _read_stdin() -> bytes:
+    """Read what is there, when something is; nothing at the end.
+
+    A thread that waits in a read could not be called off, and would keep the process from ending.
+    """
+    if sys.stdin is None:
+        return b""
+    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(stdin, ready.set)
+    except PermissionError:
+        return os.read(stdin, _READ_OCTETS)  # a file, which never makes anyone wait
+    try:
+        await ready.wait()
+        return os.read(stdin, _READ_OCTETS)
+    finally:
+        loop.remove_reader(stdin)
+
+
+def _is_browser_there() -> bool:
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
