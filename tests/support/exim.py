@@ -39,8 +39,6 @@ tls_certificate = {root}/chain.pem
 tls_privatekey = {root}/chain.pem
 auth_advertise_hosts = ${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}
 smtp_accept_max_per_connection = ${{if eq{{$received_port}}{{{short_port}}}{{{few}}}{{1000}}}}
-# A refused transaction costs an RSET, and Exim hangs up after ten of them: truly so, but not what is counted here.
-smtp_accept_max_nonmail = 1000
 rfc1413_hosts =
 host_lookup =
 # What it accepts stays in its spool: its log tells for whom.
