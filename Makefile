@@ -14,7 +14,7 @@ help:  ## this list
 demo: $(VENV)/runtime  ## send the example flow's mail to an inbox on this machine
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo --once
 
-test: $(VENV)/dev  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q $(TESTS)
 
 check: $(VENV)/dev  ## style, types, layers, documentation
@@ -37,7 +37,7 @@ lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(LOCKED) --group dev -o requirements-dev.lock
 
 clean:  ## remove all that is made here
-	rm -rf $(VENV) .demo benchmarks/.postfix benchmarks/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 LOCKED := pyproject.toml --all-extras --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -57,9 +57,14 @@ $(VENV)/bench: benchmarks/requirements.lock $(VENV)/runtime
 	$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
 	@touch $@
 
-# Without npm the benchmark says what it lacks.
+# Without npm the benchmark and the tests say what they lack.
+NPM_CI = @if command -v npm >/dev/null; then npm ci --prefix $(dir $<) --silent --ignore-scripts --no-audit --no-fund && touch $@; fi
+
 benchmarks/node_modules/nodemailer: benchmarks/package-lock.json
-	@if command -v npm >/dev/null; then npm ci --prefix benchmarks --silent --ignore-scripts --no-audit --no-fund && touch $@; fi
+	$(NPM_CI)
+
+tests/token_servers/node_modules/oauth2-mock-server: tests/token_servers/package-lock.json
+	$(NPM_CI)
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

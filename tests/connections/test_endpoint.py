@@ -1,6 +1,7 @@
 """One form to a token endpoint, and everything that may come back."""
 
 import asyncio
+import base64
 import json
 import ssl
 
@@ -150,6 +151,32 @@ async def test_a_refusal_in_its_own_words_and_what_helps(word, remedy):
     assert (error.code, error.oauth_error) == (ErrorCode.TOKEN_REFUSED, word)
     assert f"{word} (*** is no good)" in error.message
     assert remedy in error.hint
+
+
+async def test_a_secret_that_is_refused_in_the_form_goes_in_the_field_for_it():
+    """RFC 6749 2.3.1: both are encoded as in a form, and then as in RFC 7617."""
+    form = {**FORM, "client_id": "app:1", "client_secret": "s%canary"}
+
+    async def answer(exchange):
+        basic = exchange.request.headers.get("authorization")
+        refused = said({"error": "invalid_client"}, status=401)
+        await (said({"access_token": "at"}) if basic else refused)(exchange)
+
+    async with serving() as http:
+        got = await TokenEndpoint().ask(http.on("/token", answer), form)
+    assert got.access_token == "at"
+    first, second = http.requests
+    assert b"client_secret=s%25canary" in first.body
+    assert second.headers["authorization"] == f"Basic {base64.b64encode(b'app%3A1:s%25canary').decode()}"
+    assert second.body == b"grant_type=refresh_token&refresh_token=rt-canary"
+
+
+async def test_a_secret_that_is_wrong_in_both_places_is_wrong():
+    async with serving() as http:
+        url = http.on("/token", said({"error": "invalid_client", "error_description": "first"}, status=401))
+        with pytest.raises(TokenError, match="first"):
+            await TokenEndpoint().ask(url, FORM)
+    assert len(http.requests) == 2
 
 
 async def test_an_error_beside_status_200_is_a_refusal():

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 from typing import Any
@@ -47,11 +47,11 @@ class Submission:
 
     async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
         self.mechanisms.append("XOAUTH2")
-        return await self._judge(server, dict(_pairs(args[1])))
+        return await self._judge(server, await _said(server, args))
 
     async def auth_OAUTHBEARER(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
         self.mechanisms.append("OAUTHBEARER")
-        said = dict(_pairs(args[1]))
+        said = await _said(server, args)
         user = said["n,a"].rstrip(",").replace("=2C", ",").replace("=3D", "=")
         return await self._judge(server, {**said, "user": user})
 
@@ -68,11 +68,10 @@ class Submission:
         return AuthResult(success=expected is not None and expected.encode() == data.password, handled=False)
 
 
-def _pairs(response: str) -> Iterator[tuple[str, str]]:
-    for part in b64decode(response).decode().split("\1"):
-        if part:
-            key, _, value = part.partition("=")
-            yield key, value
+async def _said(server: SMTP, args: list[str]) -> dict[str, str]:
+    """What an initial response says; a long one waits for leave (RFC 4954 4)."""
+    response = b64decode(args[1]).decode() if len(args) > 1 else await _challenge(server, "")
+    return {key: value for key, _, value in (part.partition("=") for part in response.split("\1")) if key}
 
 
 async def _challenge(server: SMTP, text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from mailnode.connections.values import to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
@@ -20,6 +20,7 @@ ANSWER_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 MAX_OCTETS = 1 << 20
 
+_CLIENT = frozenset({"client_id", "client_secret"})
 _OK = 200
 _NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAY_HAVE_ACTED = frozenset({500, 502, 504})
@@ -75,7 +76,23 @@ class TokenEndpoint:
         return TokenAnswer(access_token, _expiry(answer.get("expires_in"), asked_at), refresh_token)
 
     async def post(self, url: str, form: Mapping[str, str]) -> dict[str, Any]:
-        """Send a form, and give the JSON object that comes back with status 200; raises as `ask` does."""
+        """Send a form, and give the JSON object that comes back with status 200; raises as `ask` does.
+
+        The secret of the application goes in the form, as the large providers show it; where that is refused it goes
+        in the Authorization field, which is the way that RFC 6749 2.3.1 asks of every endpoint.
+        """
+        try:
+            return await self._post(url, form, None)
+        except TokenError as error:
+            if error.oauth_error != "invalid_client" or "client_secret" not in form:
+                raise
+            login = quote(form["client_id"], safe=""), quote(form["client_secret"], safe="")
+            try:
+                return await self._post(url, {key: form[key] for key in form if key not in _CLIENT}, login)
+            except TokenError as again:
+                raise (error if again.oauth_error == "invalid_client" else again) from None
+
+    async def _post(self, url: str, form: Mapping[str, str], login: tuple[str, str] | None) -> dict[str, Any]:
         import httpx2
 
         client = httpx2.AsyncClient(
@@ -85,7 +102,11 @@ class TokenEndpoint:
             headers={"Accept": "application/json"},
         )
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), client, client.stream("POST", url, data=form) as response:
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                client,
+                client.stream("POST", url, data=form, auth=login) as response,
+            ):
                 return _judge(url, response, await _read(url, response), form)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise _unreachable(url, error) from None
