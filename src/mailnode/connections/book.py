@@ -118,7 +118,8 @@ class ConnectionBook:
             row = find_row(db, name)
             take_key(db, self._cipher)
             tokens = read_tokens(db, self._cipher, row.id)
-            old = {**open_fields(row, self._cipher), **(tokens.fields() if tokens else {})}
+            given = tokens.fields() if tokens and row.type == "oauth2" else {}  # the others' are never given
+            old = {**open_fields(row, self._cipher), **given}
             new = edited(row.type, old, fields)
             self._rewrite(db, row, new)
             if tokens and any(fields[key] != old.get(key) for key in TOKEN_FIELDS if key in fields):

@@ -1,0 +1,135 @@
+"""Editing a connection with tokens: what stays, what goes, and what must be given again."""
+
+import pytest
+
+from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms
+
+APP = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
+
+
+async def shop(process, endpoint, **fields):
+    given = {"hosts": ["mail.example"], "user": USER, "accessUrl": endpoint.url, "refreshToken": endpoint.consent()}
+    await process.book.create("shop", "oauth2", {**given, **APP, **fields})
+
+
+async def refusal(process, **fields):
+    before = await process.book.show("shop")
+    with pytest.raises(ConnectionsError) as caught:
+        await process.book.update("shop", fields)
+    assert caught.value.hint
+    assert "canary" not in f"{caught.value}{caught.value.hint}"
+    assert await process.book.show("shop") == before
+    return caught.value
+
+
+class TestWhereSecretsGo:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"hosts": ["other.example"]},
+            {"service": "Gmail"},
+            {"accessUrl": "https://other.example/token"},
+            {"tenantId": "other.example"},
+            {"accessUrl": None},
+        ],
+    )
+    async def test_changing_it_asks_for_the_secrets_again(self, one, endpoint, change):
+        await shop(one, endpoint)
+        if "tenantId" in change:
+            change = {"hosts": ["smtp.office365.com"], **change}
+        error = await refusal(one, **change)
+        assert (error.key, error.code) == ("clientSecret", ErrorCode.MISSING_SETTING)
+        assert "clientSecret and refreshToken" in error.message
+        assert (await refusal(one, **change, clientSecret="s-canary")).key == "refreshToken"
+        await one.book.update("shop", {**change, "clientSecret": "s", "refreshToken": "rt"})
+        assert (await one.book.show("shop"))["revision"] == 2
+
+    async def test_an_access_token_that_can_be_had_anew_does_not_go_elsewhere(self, one, endpoint):
+        await shop(one, endpoint, accessToken="at", expiryDate=in_ms(3000))
+        await one.book.update("shop", {"hosts": ["new.example"], **APP, "refreshToken": endpoint.consent()})
+        assert "accessToken" not in (await one.book.show("shop"))["secrets"]
+        assert endpoint.accepts(await one.token()) == USER
+
+    async def test_an_access_token_that_can_not_be_had_anew_must_be_given_again(self, one):
+        await one.book.create("shop", "oauth2", {"hosts": ["mail.example"], "user": USER, "accessToken": "at"})
+        assert (await refusal(one, hosts=["other.example"])).key == "accessToken"
+        await one.book.update("shop", {"hosts": ["other.example"], "accessToken": "at-2"})
+        assert await one.token() == "at-2"
+
+    async def test_null_says_that_a_secret_is_no_more(self, one, endpoint):
+        await shop(one, endpoint)
+        await one.book.update("shop", {"hosts": ["other.example"], "clientSecret": None, "refreshToken": None})
+        assert (await one.book.show("shop"))["secrets"] == []
+        with pytest.raises(TokenError, match="no refresh token yet"):
+            await one.token()
+
+    async def test_the_same_place_in_other_words_is_the_same_place(self, one, endpoint):
+        await shop(one, endpoint)
+        await one.book.update("shop", {"hosts": ["MAIL.example."]})
+        assert endpoint.accepts(await one.token()) == USER
+
+    @pytest.mark.parametrize(
+        ("kind", "fields", "proof"),
+        [
+            ("oauth2ClientCredentials", {"clientId": "app", "clientSecret": "s-canary"}, "clientSecret"),
+            ("basic", {"username": "jane", "password": "p-canary"}, "password"),
+        ],
+    )
+    async def test_for_other_types_too(self, one, endpoint, kind, fields, proof):
+        given = {"hosts": ["mail.example"], **fields}
+        given |= {} if kind == "basic" else {"user": USER, "accessUrl": endpoint.url}
+        await one.book.create("shop", kind, given)
+        assert (await refusal(one, hosts=["other.example"])).key == proof
+        await one.book.update("shop", {"hosts": ["other.example"], proof: "new"})
+
+
+class TestTokens:
+    async def test_an_edit_of_something_else_leaves_them_alone(self, one, endpoint):
+        await shop(one, endpoint)
+        token = await one.token()
+        await one.book.update("shop", {"from": "Shop <shop@mail.example>", "tlsOption": "starttls"})
+        assert await one.token() == token
+        assert len(endpoint.requests) == 1
+
+    async def test_another_account_needs_another_access_token(self, one, endpoint):
+        await shop(one, endpoint)
+        token = await one.token()
+        await one.book.update("shop", {"scope": "smtp"})
+        assert await one.token() != token
+        assert endpoint.requests[-1]["scope"] == "smtp"
+
+    async def test_a_new_refresh_token_takes_the_place_of_both(self, one, endpoint):
+        await shop(one, endpoint, accessToken="at", expiryDate=in_ms(3000))
+        given = endpoint.consent()
+        await one.book.update("shop", {"refreshToken": given})
+        assert endpoint.accepts(await one.token()) == USER
+        assert endpoint.requests[-1]["refresh_token"] == given
+
+    async def test_a_new_access_token_does_not_inherit_an_end(self, one, endpoint):
+        await shop(one, endpoint, accessToken="at", expiryDate=in_ms(-1))
+        await one.book.update("shop", {"accessToken": "at-2"})
+        assert await one.token() == "at-2"
+        assert "expiryDate" not in await one.book.show("shop")
+
+    async def test_an_end_alone_can_be_mended(self, one, endpoint):
+        await shop(one, endpoint, accessToken="at", expiryDate=in_ms(-1))
+        await one.book.update("shop", {"expiryDate": in_ms(3000)})
+        assert await one.token() == "at"
+
+    async def test_the_same_values_again_change_nothing_in_them(self, one, endpoint):
+        await shop(one, endpoint)
+        await one.token()
+        endpoint.rotate = True
+        await one.book.renew("shop")
+        await one.book.update("shop", {"user": USER, **APP})
+        assert endpoint.accepts(await one.token()) == USER
+
+    async def test_a_service_account_keeps_its_token_while_it_is_the_same(self, one, endpoint):
+        fields = {"hosts": ["mail.example"], "user": USER, "accessUrl": endpoint.url, **APP}
+        await one.book.create("shop", "oauth2ClientCredentials", fields)
+        token = await one.token()
+        await one.book.update("shop", {"allowedRecipients": ["example.org"]})
+        assert await one.token() == token
+        await one.book.update("shop", {"user": "joe@mail.example"})
+        assert await one.token() != token
