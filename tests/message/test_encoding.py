@@ -72,6 +72,22 @@ class TestText:
         assert longest_line(octets) <= 78
         assert b"=_" not in octets
 
+    @settings(max_examples=100)
+    @given(st.text(st.sampled_from("a= \t\n"), min_size=60, max_size=400))
+    def test_printable_ascii_comes_back_from_lines_of_76(self, text):
+        _, octets = encode_text("=_" + text)
+        assert quopri.decodestring(octets) == on_the_wire("=_" + text)
+        assert longest_line(octets) <= 76
+        assert b" \r\n" not in octets
+        assert b"\t\r\n" not in octets
+
+    @pytest.mark.parametrize("before", range(70, 78))
+    def test_no_escape_is_cut_in_two(self, before):
+        _, octets = encode_text("a" * before + "=" * 40)
+        assert quopri.decodestring(octets) == on_the_wire("a" * before + "=" * 40)
+        assert all(line.endswith((b"=", b"=3D")) for line in octets.split(b"\r\n") if line)
+        assert len(octets.split(b"\r\n")[0]) in range(74, 77)
+
     @pytest.mark.parametrize(
         ("text", "encoding"),
         [
