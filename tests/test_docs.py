@@ -48,7 +48,8 @@ async def test_python_in_the_docs_runs(text, inbox, tmp_path, monkeypatch):
     monkeypatch.setattr("mailnode.smtp.client.ascii_host", lambda _host: "127.0.0.1")
     text = text.replace(', login=Login("shop", "secret")', "")
     code = compile(text, "docs", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    result = eval(code, {})
+    # What is to be pasted into a file calls asyncio.run, which wants a thread without a loop.
+    result = await asyncio.to_thread(eval, code, {})
     if asyncio.iscoroutine(result):
         await result
 
