@@ -6,18 +6,12 @@ commands of two transactions may stand in it at once.
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
 from mailnode.smtp.command import Command
 from mailnode.smtp.reply import Reply, ReplyParser
 
 _SHOWN = 60
-
-
-class _Expected(NamedTuple):
-    phase: Phase
-    hear: Callable[[Reply], None]
 
 
 class SmtpProtocol:
@@ -29,7 +23,7 @@ class SmtpProtocol:
 
     def __init__(self) -> None:
         self._parser = ReplyParser()
-        self._expected: deque[_Expected] = deque()
+        self._expected: deque[Command] = deque()
         self.farewell: Reply | None = None
         self.unasked: Reply | None = None
 
@@ -51,14 +45,13 @@ class SmtpProtocol:
     def expect(self, phase: Phase, hear: Callable[[Reply], None]) -> None:
         """Queue a reply for which no command line is written: to the connection itself, to content."""
         self._check_order()
-        self._expected.append(_Expected(phase, hear))
+        self._expected.append(Command(phase, "", hear))
 
     def send(self, *commands: Command) -> bytes:
         """Give the octets of a command group and queue its replies; a command that holds a line break is refused."""
         self._check_order()
         group = b"".join([command.encode() for command in commands])
-        for phase, _, hear in commands:
-            self._expected.append(_Expected(phase, hear))
+        self._expected.extend(commands)
         return group
 
     def receive(self, octets: bytes) -> None:
