@@ -115,7 +115,7 @@ async def end_of(url):
     head = (await reader.read()).decode()
     writer.close()
     assert asked["redirect_uri"] in head
-    return re.search(r"(?i)^location: (\S+)", head, re.MULTILINE)[1]
+    return next(line[10:] for line in head.split("\r\n") if line.lower().startswith("location: "))
 
 
 class TestAuthorize:
@@ -310,8 +310,8 @@ class TestCreate:
         account = "robot@shop.example"
         file.write_text(json.dumps({"private_key": key.decode(), "client_email": account}) if is_json else key.decode())
         options = ("--service", "Gmail", "--user", USER, "--private-key", file)
-        options += () if is_json else ("--service-client", account)
-        made = await mailnode("connections", "create", "shop", "--type", "oauth2ServiceAccount", *options)
+        client = () if is_json else ("--service-client", account)
+        made = await mailnode("connections", "create", "shop", "--type", "oauth2ServiceAccount", *options, *client)
         assert made.status == 0, made.stderr
         now = await shown()
         assert (now["serviceClient"], now["secrets"], now["state"]) == (account, ["privateKey"], "ready")
