@@ -11,6 +11,7 @@ import click
 from mailnode.cli.arguments import named, read_text
 from mailnode.cli.authorize import command as authorize
 from mailnode.cli.output import say, show_json, show_table
+from mailnode.cli.rekey import command as rekey
 from mailnode.connections.book import ConnectionBook, Shown
 from mailnode.errors import UsageError
 
@@ -44,6 +45,9 @@ _STATES = {"ready": "ready", "needsConsent": "needs consent"}
 @click.group("connections")
 def command() -> None:
     """Create, show and change the connections that mail is sent with."""
+
+
+command.add_command(rekey)
 
 
 @command.command("create")
