@@ -474,3 +474,20 @@ class TestCancelling:
                 await sending
             await server.visit.ended.wait()
             assert repr(client._pool) == "<SessionPool: 0 leased, 0 idle, 0 waiting>"
+
+
+async def test_a_reply_to_nothing_ends_the_session_and_harms_no_message():
+    async with ScriptedServer({"dot": ["250 taken\r\n250 and again", "250 ok"]}) as server, client_of(server) as client:
+        outcomes = [await client.send(letter()) for _ in range(2)]
+    assert all(outcome.accepted for outcome in outcomes)
+    assert len(server.visits) == 2
+
+
+async def test_a_loss_among_the_rest_of_too_many_recipients_is_not_tried_from_the_start():
+    script = {"RCPT": ["250 ok", "452 4.5.3 too many", DROP, "250 ok"]}
+    async with ScriptedServer(script) as server, client_of(server) as client:
+        with pytest.raises(SessionLost) as caught:
+            await client.send(letter("bob@y.example", "cy@y.example"))
+    assert not caught.value.unknown
+    assert caught.value.outcome.accepted == ("bob@y.example",)
+    assert len(server.accepted) == 1

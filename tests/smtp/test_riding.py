@@ -204,6 +204,18 @@ async def test_lanes_take_turns():
     assert order.index(b"99") <= 2
 
 
+async def test_a_message_is_told_of_its_dot_while_its_rider_still_waits():
+    async with ScriptedServer({"MAIL": ["250 ok", [HOLD, "250 ok"]]}) as server, client_of(server) as client:
+        first, second = [asyncio.create_task(client.send(numbered(n))) for n in range(2)]
+        await asyncio.wait([first], timeout=10)
+        assert not second.done()
+        has_heard = first.done()
+        server.release()
+        assert has_heard
+        assert (await second).accepted
+    assert len(ridden(server.visit)) == 1
+
+
 async def test_a_server_that_thinks_long_about_a_dot_loses_who_rides_with_it_to_another_session(monkeypatch):
     monkeypatch.setattr(session, "RIDE_SECONDS", 0.05)
     script = {"dot": [[HOLD, "250 ok"], "250 ok"]}
