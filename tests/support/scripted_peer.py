@@ -170,13 +170,14 @@ class Peer(asyncio.Protocol):
 
     async def _act(self, stage: str, acts: Sequence[Act], usual: Act) -> bytes:
         code = b""
+        said = self.visit.commands[-1] if self.visit.commands else ""
         for one in acts:
             act = usual if one is Step.USUAL else one
             if isinstance(act, Step):
                 await self._do(act)
                 continue
             reply = act if isinstance(act, bytes) or not act else "".join(f"{line}\r\n" for line in act.split("\n"))
-            octets = reply.encode() if isinstance(reply, str) else reply
+            octets = reply.replace("{said}", said).encode() if isinstance(reply, str) else reply
             self._replies.append(octets)
             code = code or octets[:3]
             if stage == "dot" and octets.startswith(b"250"):

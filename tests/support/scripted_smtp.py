@@ -6,7 +6,7 @@ its first octets are in; a reply there is the reply to the content), `dot` (the 
 beginning of a command line (`RCPT TO:<bad@`), or "" for an empty line; the longest that fits counts. `DATA of <ann@` is
 a stage of one message: the one whose MAIL command holds what stands behind `of`. `pipelined` and `riding` are played
 instead of a command that came in one read with another, or with the end of content. A step is the text of a reply (""
-for none), its octets, or a Step.
+for none, `{said}` for the last command), its octets, or a Step.
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from mailnode.connections.values import to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.smtp.veil import veiled
 from mailnode.store.clock import Clock, unix_ms
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ CONNECT_SECONDS = 10.0
 MAX_OCTETS = 1 << 20
 
 _CLIENT = frozenset({"client_id", "client_secret"})
+_PUBLIC = frozenset({"grant_type", "scope", "client_id", "redirect_uri"})
 _OK = 200
 _NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAY_HAVE_ACTED = frozenset({500, 502, 504})
@@ -167,10 +169,7 @@ def _refused(url: str, answer: Mapping[str, Any], form: Mapping[str, str]) -> To
 def _clean(text: object, form: Mapping[str, str]) -> str:
     """Take the words of an endpoint: in one line, bounded, and without the secrets that it may say back."""
     line = " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
-    for key, secret in form.items():
-        if key not in {"grant_type", "scope", "client_id"} and secret in line:
-            line = line.replace(secret, "***")
-    return line[:_SHOWN]
+    return veiled(line, [value for key, value in form.items() if key not in _PUBLIC])[:_SHOWN]
 
 
 def _expiry(seconds: object, asked_at: int) -> int | None:

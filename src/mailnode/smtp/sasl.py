@@ -8,7 +8,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 import secrets
 import stringprep
 import unicodedata
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from mailnode.errors import ErrorCode, LoginFailed, SettingsError
 from mailnode.smtp.reply import Reply
+from mailnode.smtp.veil import veiled
 
 Mechanism = Generator[bytes | None, bytes, None]
 
@@ -28,8 +28,6 @@ _NONCE_OCTETS = 24
 # RFC 5321 4.5.3.1.4, without CRLF. AUTH is no exception (RFC 4954 4): Postfix reads 2048 octets of it, and tokens of
 # Microsoft's are longer. A response on a line of its own may have 12288.
 MAX_COMMAND_OCTETS = 510
-# Of Base64 and of tokens; a shorter one may be a word of the server's own.
-_LONG_WORD = re.compile(r"[A-Za-z0-9+/_~-]{8,}(?:\.[A-Za-z0-9+/_~-]+)*=*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +126,8 @@ class Exchange:
 
     def veil(self, reply: Reply, secret: str) -> Reply:
         """Take a secret and what we have said from a reply, whole or cut short: some servers quote what they refuse."""
-
-        def veiled(word: re.Match[str]) -> str:
-            return "***" if any(word[0] in said for said in (secret, *self._said)) else word[0]
-
-        return replace(reply, lines=tuple(_LONG_WORD.sub(veiled, line) for line in reply.lines))
+        secrets = (secret, *self._said)
+        return replace(reply, lines=tuple(veiled(line, secrets) for line in reply.lines))
 
     def _say(self, response: bytes) -> str:
         said = base64.b64encode(response).decode()
