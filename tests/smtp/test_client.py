@@ -4,6 +4,7 @@ import pytest
 
 from mailnode.errors import ErrorCode, SessionLost, SettingsError, Unsendable, UsageError
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines
 from support.letters import Letter, letter
 from support.scripted_smtp import DROP, LOCKSTEP, PAUSE, PIPELINING, RESET, STALL, ScriptedServer
@@ -25,6 +26,9 @@ IMPATIENT = Deadlines(
     content=0.2,
     quit=0.2,
 )
+
+
+WITH_LOGIN = ("PIPELINING", "AUTH PLAIN")
 
 
 def client_of(server, **settings):
@@ -368,6 +372,24 @@ class TestStaleSessions:
             await client.send(letter())
             assert (await client.send(letter())).accepted
         assert len(server.accepted) == 2
+
+    async def test_a_login_that_is_over_in_mid_session_is_tried_once_more(self):
+        script = {"MAIL": ["250 ok", "530 5.7.0 Authentication required", "250 ok"], "AUTH": "235 in"}
+        async with (
+            ScriptedServer(script, extensions=WITH_LOGIN) as server,
+            client_of(server, login=Login("user", "pencil")) as client,
+        ):
+            await client.send(letter())
+            assert (await client.send(letter())).accepted
+        assert [visit.count("AUTH") for visit in server.visits] == [1, 1]
+        assert len(server.accepted) == 2
+
+    @pytest.mark.parametrize("login", [None, Login("user", "pencil")])
+    async def test_a_fresh_session_that_is_asked_for_a_login_has_nothing_more_to_say(self, login):
+        script = {"MAIL": "530 5.7.0 Authentication required", "AUTH": "235 in"}
+        async with ScriptedServer(script, extensions=WITH_LOGIN) as server, client_of(server, login=login) as client:
+            assert not (await client.send(letter())).accepted
+        assert len(server.visits) == 1
 
     async def test_it_is_tried_only_once_more(self):
         async with ScriptedServer({"MAIL": ["250 ok", DROP, DROP]}) as server, client_of(server) as client:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -116,14 +117,13 @@ class Session:
         """End the session as one should; whatever the server makes of it."""
         dialogue = self._dialogue
         try:
-            async with asyncio.timeout(dialogue.deadlines.quit):
-                if self.is_usable:
-                    self._is_aborted = True
-                    await dialogue.ask("mail", "QUIT")
-                    dialogue.stream.close()
-                    await dialogue.stream.closed()
-        except (SessionLost, TimeoutError):
-            pass
+            with suppress(SessionLost, TimeoutError):
+                async with asyncio.timeout(dialogue.deadlines.quit):
+                    if self.is_usable:
+                        self._is_aborted = True
+                        await dialogue.ask("mail", "QUIT")
+                        dialogue.stream.close()
+                        await dialogue.stream.closed()
         finally:
             self.abort()
 
@@ -265,14 +265,15 @@ class Session:
 
     def _check_manners(self, begun: _Begun, tally: Tally) -> None:
         """Learn from a server that has had enough of this session, or that can't keep pace."""
-        transaction = begun.transaction
         if self.rider and self._dialogue.protocol.farewell:
             self._manners.heard_farewell(self._messages + 1)
-        if self._messages and tally.is_farewell_to_mail:
-            self._manners.heard_farewell(self._messages)
+        if self._messages and tally.needs_new_session:
+            if self._dialogue.protocol.farewell:
+                self._manners.heard_farewell(self._messages)
+            self.abort()
             raise StaleSession("the server had enough of this session", phase="mail", transient=True)
-        is_harmless = not (begun.is_rest or transaction.may_send_content)
-        if is_harmless and transaction.is_out_of_step and self._manners.slow_down(begun.pace):
+        is_harmless = not (begun.is_rest or begun.transaction.may_send_content)
+        if is_harmless and begun.transaction.is_out_of_step and self._manners.slow_down(begun.pace):
             self.abort()
             raise StaleSession("the server does not take commands together", phase="mail", transient=True)
 

@@ -6,6 +6,9 @@ from mailnode.smtp.content import Composed
 from mailnode.smtp.outcome import Outcome, RecipientOutcome, Timings
 from mailnode.smtp.transaction import Judgement
 
+# RFC 4954 6. To whom has logged in it says that the login is over, as tokens can be.
+_LOGIN_WANTED = 530
+
 
 class Tally:
     """Adds the judgements of one message up: several, when a server takes few recipients at a time."""
@@ -24,12 +27,12 @@ class Tally:
         self.content_ms = 0.0
 
     @property
-    def is_farewell_to_mail(self) -> bool:
-        """Whether the server said goodbye instead of taking the sender."""
+    def needs_new_session(self) -> bool:
+        """Whether the server did not look at the sender: it said goodbye, or wants a login that it has had."""
         judgement = self._decisive
-        if judgement is None or judgement.reply is None:
+        if judgement is None or judgement.reply is None or judgement.phase != "mail":
             return False
-        return judgement.phase == "mail" and judgement.reply.is_farewell
+        return judgement.reply.is_farewell or (judgement.reply.code == _LOGIN_WANTED and self._auth_mechanism != "")
 
     def add(self, judgement: Judgement) -> None:
         """Let a later transaction have the last word on its recipients."""
