@@ -86,13 +86,13 @@ class Running:
 
 
 @asynccontextmanager
-async def authorizing(*options):
+async def authorizing(*options, **environment):
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mailnode", "connections", "authorize", "shop", *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=dict(os.environ),
+        env={**os.environ, **environment},
     )
     try:
         yield Running(process)
@@ -159,6 +159,22 @@ class TestAuthorize:
         async with authorizing("--no-browser") as running:
             page = await visit(await running.says(r"http://\S+authorize\S+"))
             assert "You may close this window" in page
+            assert (await running.ends())[0] == 0
+
+    async def test_a_browser_that_does_not_start_leaves_the_way_by_paste(self, endpoint):
+        await create(endpoint)
+        async with authorizing(BROWSER="false %s", PATH="/nowhere") as running:
+            url = await running.says(r"http://\S+authorize\S+")
+            await running.says("paste its address here")
+            running.tell(await end_of(url))
+            assert (await running.ends())[0] == 0
+
+    async def test_the_last_line_may_lack_its_end(self, endpoint):
+        await create(endpoint)
+        async with authorizing("--no-browser") as running:
+            url = await running.says(r"http://\S+authorize\S+")
+            running.process.stdin.write((await end_of(url)).encode())
+            running.process.stdin.close()
             assert (await running.ends())[0] == 0
 
     async def test_without_stdin_the_browser_may_still_come(self, endpoint):

@@ -34,7 +34,7 @@ class Person:
         self.declined = []
         self.answers = []
         self.shown = asyncio.get_running_loop().create_future()
-        self.pastes = asyncio.Queue()
+        self.pastes: asyncio.Queue[str] = asyncio.Queue()
         self.tasks = []
 
     def show(self, url):
@@ -168,6 +168,17 @@ class TestByBrowser:
         redirect_uri = asked_in(await person.shown)["redirect_uri"]
         assert redirect_uri == f"http://localhost:{urlsplit(redirect_uri).port}"
 
+    async def test_localhost_is_listened_to_by_its_other_address_too(self, endpoint):
+        async def consents_by_ipv6(_person, url):
+            return await get((await location_of(url)).replace("localhost", "[::1]"))
+
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        grant = grant_at(endpoint, redirect_uri="http://localhost:{port}")
+        assert (await by_browser(grant, USER, Person(consents_by_ipv6))).refresh_token
+
     async def test_a_port_may_be_given(self, endpoint):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -221,7 +232,7 @@ class TestWhoElseCalls:
             idle.append(await asyncio.open_connection(place.hostname, place.port))
 
         person = Person(opens_one, consents)
-        assert await by_browser(grant_at(endpoint), USER, person)
+        assert (await by_browser(grant_at(endpoint), USER, person)).refresh_token
         for _, writer in idle:
             writer.close()
 
@@ -299,7 +310,7 @@ class TestPasted:
     )
     async def test_something_else_is_declined_and_may_be_tried_again(self, endpoint, text, why):
         person = Person(pastes(text), pastes_the_end)
-        assert await by_browser(grant_at(endpoint), USER, person)
+        assert (await by_browser(grant_at(endpoint), USER, person)).refresh_token
         assert why in person.declined[0]
 
     async def test_the_address_that_was_to_be_opened_is_told_apart(self, endpoint):
@@ -307,7 +318,7 @@ class TestPasted:
             person.pastes.put_nowait(url)
 
         person = Person(pastes_the_beginning, pastes_the_end)
-        assert await by_browser(grant_at(endpoint), USER, person)
+        assert (await by_browser(grant_at(endpoint), USER, person)).refresh_token
         assert "the address to open" in person.declined[0]
 
     async def test_a_no(self, endpoint):

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import webbrowser
+from contextlib import suppress
 
 import click
 
@@ -65,35 +66,44 @@ class _Terminal:
 
     def __init__(self, *, has_browser: bool) -> None:
         self._has_browser = has_browser
-        self._may_paste = not has_browser
+        self._may_paste = asyncio.Event()
         self._read = b""
 
     def show(self, url: str) -> None:
-        if self._has_browser:
-            say(f"A browser opens to ask for consent; if none does, open\n\n  {url}\n")
-            # Some browsers run in the terminal, and come back when they end.
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        if not self._has_browser:
+            say(f"Open this address in a browser, and give consent:\n\n  {url}\n")
+            self._let_paste()
             return
-        say(f"Open this address in a browser, and give consent:\n\n  {url}\n")
-        say("If that browser is on another machine it ends at a page that can't be shown: paste its address here.")
+        say(f"A browser opens to ask for consent; if none does, open\n\n  {url}\n")
+        # Some browsers run in the terminal, and come back when they end.
+        threading.Thread(target=self._browse, args=(url, asyncio.get_running_loop()), daemon=True).start()
 
     async def pasted(self) -> str:
-        while self._may_paste:
+        while True:
+            await self._may_paste.wait()
             line, end, rest = self._read.partition(b"\n")
             if end:
                 self._read = rest
                 return line.decode(errors="replace")
             octets = await _read_stdin()
             if not octets:
-                line, self._read, self._may_paste = self._read, b"", False
+                self._may_paste.clear()
                 if line:
+                    self._read = b""
                     return line.decode(errors="replace")
             self._read += octets
-        await asyncio.Event().wait()
-        raise AssertionError  # nobody sets it
 
     def decline(self, why: str) -> None:
         say(why)
+
+    def _browse(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        if not webbrowser.open(url):
+            with suppress(RuntimeError):  # it was waited for no longer
+                loop.call_soon_threadsafe(self._let_paste)
+
+    def _let_paste(self) -> None:
+        say("If that browser is on another machine it ends at a page that can't be shown: paste its address here.")
+        self._may_paste.set()
 
 
 async def _read_stdin() -> bytes:
