@@ -71,6 +71,15 @@ class TestPassword:
         assert server.visit.count("AUTH") == 1
         assert server.visit.commands[-1] == "QUIT"
 
+    @pytest.mark.parametrize("quoted", [PLAIN, PLAIN[:-4] + "...", "user pencil-and-paper"])
+    async def test_a_server_that_quotes_the_login_is_not_quoted_with_it(self, quoted):
+        login = Login("user", "pencil-and-paper") if "paper" in quoted else USER
+        async with ScriptedServer({"AUTH": f"535 5.7.8 {quoted}"}, extensions=offering("PLAIN")) as server:
+            with pytest.raises(LoginFailed, match=r"535 5\.7\.8 (AUTH PLAIN|user) \*\*\*") as caught:
+                await send(server, login=login)
+        assert "pencil" not in repr(vars(caught.value))
+        assert PLAIN.split()[2][:12] not in repr(vars(caught.value))
+
     async def test_a_login_that_can_not_be_checked_now_is_transient(self):
         async with ScriptedServer({"AUTH": "454 4.7.0 database down"}, extensions=offering("PLAIN")) as server:
             with pytest.raises(LoginFailed) as caught:

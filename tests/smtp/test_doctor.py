@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import trustme
 
+from mailnode.errors import ErrorCode, TokenError
 from mailnode.smtp import connect
+from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.doctor import PATIENCE, examine
 from mailnode.smtp.finding import Finding
 from mailnode.smtp.proxy import parse_proxy
@@ -18,6 +20,7 @@ from support.plain import served
 from support.proxies import proxy
 from support.scripted_smtp import DROP, STALL, ScriptedServer
 from support.tls import ca_pem, self_signed_context, server_context
+from support.tokens import Purse
 
 SOON = Deadlines(
     connect=2, tls=0.5, silence=0.2, greeting=0.4, ehlo=2, auth=2, mail=2, rcpt=2, data=2, block=2, content=2, quit=1
@@ -390,6 +393,74 @@ class TestLogin:
             diagnosis = await look(server, login=USER, allow_plaintext_auth=True)
         assert diagnosis.ok
         assert the(diagnosis, "auth").status == "warning"
+
+
+class TestTokenLogin:
+    OFFER = ("PIPELINING", "AUTH OAUTHBEARER XOAUTH2")
+    REFUSED = "535 5.7.8 Username and Password not accepted"
+
+    @staticmethod
+    def login(*tokens):
+        return TokenLogin("ann@x.example", Purse(*tokens))
+
+    async def test_a_token_is_a_step_of_its_own(self):
+        async with ScriptedServer(extensions=self.OFFER) as server:
+            diagnosis = await look(server, login=self.login("canary"), sender="ann@x.example")
+        assert diagnosis.ok
+        assert steps(diagnosis)[-5:] == [(step, "ok") for step in ("ehlo", "token", "auth", "mail", "quit")]
+        assert the(diagnosis, "auth").found == "logged in as ann@x.example by OAUTHBEARER"
+
+    async def test_why_no_token_comes_is_told_and_nobody_is_bothered_with_a_mail(self):
+        error = TokenError("the endpoint wants consent", code=ErrorCode.CONSENT_NEEDED, hint="give it again")
+        async with ScriptedServer(extensions=self.OFFER) as server:
+            diagnosis = await look(server, login=self.login(error), sender="ann@x.example")
+        finding = failed(diagnosis)
+        assert (finding.step, finding.found, finding.code) == ("token", "the endpoint wants consent", "consentNeeded")
+        assert finding.hint == "give it again"
+        assert steps(diagnosis)[-2:] == [("token", "failed"), ("quit", "ok")]
+        assert server.visit.commands[1:] == ["QUIT"]
+        assert diagnosis.settings is None
+
+    async def test_a_refused_token_is_renewed_once(self):
+        server = ScriptedServer({"AUTH": [self.REFUSED, "235 in"]}, extensions=self.OFFER, tls=server_context())
+        async with server:
+            diagnosis = await look(server, "starttls", login=self.login("canary", "canary2"), sender="ann@x.example")
+        assert diagnosis.ok
+        assert steps(diagnosis)[-6:] == [
+            *[("token", "ok"), ("auth", "warning"), ("token", "ok"), ("auth", "ok"), ("mail", "ok"), ("quit", "ok")]
+        ]
+        refused, renewed = [finding for finding in diagnosis.findings if finding.step in {"auth", "token"}][1:3]
+        assert self.REFUSED in refused.found
+        assert renewed.found == "the access token was renewed"
+        assert [visit.count("AUTH") for visit in server.visits] == [1, 1]
+        assert [visit.commands[-1] for visit in server.visits] == ["QUIT", "QUIT"]
+
+    async def test_a_second_refusal_is_final(self):
+        async with ScriptedServer(
+            {"AUTH": "334 eyJzdGF0dXMiOiI0MDAifQ==", "AQ==": self.REFUSED}, extensions=self.OFFER
+        ) as server:
+            diagnosis = await look(server, login=self.login("canary", "canary2"), sender="ann@x.example")
+        finding = failed(diagnosis)
+        assert (finding.step, finding.code) == ("auth", "authRefused")
+        assert "it says: status 400; the token was fresh" in finding.found
+        assert steps(diagnosis)[-1] == ("auth", "failed")
+        assert len(server.visits) == 2
+
+    async def test_a_token_that_can_not_be_renewed_is_told_with_its_refusal(self):
+        error = TokenError("the endpoint is down", hint="try again later", transient=True)
+        async with ScriptedServer({"AUTH": self.REFUSED}, extensions=self.OFFER) as server:
+            diagnosis = await look(server, login=self.login("canary", error))
+        assert failed(diagnosis).step == "token"
+        assert [one for one in steps(diagnosis) if one[0] in {"token", "auth"}] == [
+            *[("token", "ok"), ("auth", "warning"), ("token", "failed")]
+        ]
+
+    async def test_no_token_is_fetched_for_a_server_that_is_not_trusted(self):
+        purse = Purse("canary")
+        async with ScriptedServer(tls=server_context(expired=True), extensions=self.OFFER) as server:
+            diagnosis = await look(server, "starttls", login=TokenLogin("ann@x.example", purse))
+        assert steps(diagnosis)[-1] == ("auth", "skipped")
+        assert not purse.asked
 
 
 class TestEnvelope:

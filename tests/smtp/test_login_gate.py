@@ -44,6 +44,14 @@ def client_for(server, **settings):
     return client_of(server, **{"login": USER, "max_sessions": 5, **settings})
 
 
+async def refused_by(client, number):
+    """Send so many at once, all of which must be refused for their login."""
+    fates = await fates_of(client, [letter()] * number)
+    errors = [fate for fate in fates if isinstance(fate, LoginFailed)]
+    assert len(errors) == number
+    return errors
+
+
 def logins(server):
     return sum(visit.count("AUTH") for visit in server.visits)
 
@@ -53,27 +61,25 @@ class TestThroughAClient:
     async def test_a_thousand_messages_on_a_bad_password_cost_one_auth_and_are_told_so(self, clock, max_sessions):
         server = ScriptedServer({"AUTH": REFUSED}, extensions=EXTENSIONS)
         async with server, client_for(server, max_sessions=max_sessions) as client:
-            fates = await fates_of(client, [letter()] * 1000)
-            fates += await fates_of(client, [letter()] * 10)
+            errors = await refused_by(client, 1000) + await refused_by(client, 10)
             assert repr(client._pool) == NOTHING
         assert logins(server) == len(server.visits) == 1
-        assert {type(fate) for fate in fates} == {LoginFailed}
-        assert {(fate.code, fate.reply_code, fate.transient) for fate in fates} == {
+        assert {(error.code, error.reply_code, error.transient) for error in errors} == {
             (ErrorCode.AUTH_REFUSED, 535, False)
         }
-        assert all("refused the login: 535 5.7.8 no such user" in fate.message and fate.hint for fate in fates)
-        assert sum("not tried again" in str(fate) for fate in fates) == len(fates) - 1
-        assert len(set(map(id, fates))) == len(fates)
+        assert all("refused the login: 535 5.7.8 no such user" in error.message and error.hint for error in errors)
+        assert sum("not tried again" in str(error) for error in errors) == len(errors) - 1
+        assert len(set(map(id, errors))) == len(errors)
 
     async def test_a_thousand_messages_on_a_bad_token_cost_two(self, clock):
         async with ScriptedServer({"AUTH": REFUSED}, extensions=EXTENSIONS) as server:
             purse = Purse("canary-stale", "canary-fresh")
             async with client_for(server, login=TokenLogin("user", purse)) as client:
-                fates = await fates_of(client, [letter()] * 1000)
+                errors = await refused_by(client, 1000)
         assert logins(server) == 2
         assert len(purse.refused) == 1
-        assert all(isinstance(fate, LoginFailed) and "fresh from its endpoint" in fate.message for fate in fates)
-        assert "canary" not in repr([vars(fate) for fate in fates])
+        assert all("fresh from its endpoint" in error.message for error in errors)
+        assert "canary" not in repr([vars(error) for error in errors])
 
     async def test_one_session_logs_in_and_the_others_follow(self, clock):
         script = {"AUTH": [(HOLD, USUAL), USUAL], "dot": [(HOLD, USUAL), USUAL]}
@@ -118,7 +124,7 @@ class TestThroughAClient:
         async with server, client_for(server) as client:
             fates = await fates_of(client, numbered(range(10)))
         assert sum(map(is_accepted, fates)) >= 9
-        assert all(fate.transient for fate in fates if not is_accepted(fate))
+        assert all(fate.transient for fate in fates if isinstance(fate, SmtpError))
 
     async def test_a_missing_token_shuts_nobody_out(self, clock):
         error = TokenError("the endpoint is down", transient=True)

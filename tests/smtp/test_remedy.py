@@ -1,8 +1,9 @@
 import pytest
 
-from mailnode.smtp.login_remedies import LOGIN_REMEDIES
+from mailnode.smtp.bearer import Complaint
+from mailnode.smtp.login_remedies import LOGIN_REMEDIES, TOKEN_REMEDIES
 from mailnode.smtp.mail_remedies import MAIL_REMEDIES, REPUTATION_REMEDIES, SESSION_REMEDIES
-from mailnode.smtp.remedy import explain
+from mailnode.smtp.remedy import explain, explain_token
 from mailnode.smtp.reply import ReplyParser
 
 
@@ -136,12 +137,46 @@ def test_the_host_helps_where_the_text_does_not_tell_the_provider(host, word):
     assert word in hint("auth", "535 5.7.8 no", host)
 
 
+@pytest.mark.parametrize(
+    ("said", "host", "word"),
+    [
+        ("535 5.7.8 Username and Password not accepted. x - gsmtp", "", "https://mail.google.com/"),
+        ("535 5.7.8 no", "smtp.gmail.com", "account that gave consent"),
+        ("535 5.7.3 Authentication unsuccessful [x.prod.outlook.com]", "", "SMTP.Send"),
+        ("535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", "", ".default"),
+        (
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox. Visit x",
+            "smtp.office365.com",
+            "for this mailbox",
+        ),
+        ("535 5.7.139 Authentication unsuccessful, the request did not meet the criteria", "", "Conditional Access"),
+        ("535 5.7.0 (#AUTH005) Too many bad auth attempts.", "smtp.mail.yahoo.com", "more refusals"),
+        ("535 5.7.0 no", "smtp.mail.yahoo.com", "mail-w"),
+        ("535 5.7.8 no", "mail.example.org", "`user`"),
+        ("454 4.7.0 Temporary authentication failure", "smtp.gmail.com", "later"),
+        ("538 5.7.11 Encryption required for requested authentication mechanism", "", "tlsOption"),
+        ("535 5.7.1 Account is locked", "", "unlocked"),
+    ],
+)
+def test_a_refused_token_is_explained_without_a_word_of_passwords(said, host, word):
+    reply = next(ReplyParser().feed(f"{said}\r\n".encode()))
+    explained = explain_token(reply, Complaint("400"), host)
+    assert word in explained
+    assert "app password" not in explained
+
+
+def test_a_complaint_alone_is_explained_by_its_host_or_its_scope():
+    assert "https://mail.google.com/" in explain_token(None, Complaint("400"), "smtp.gmail.com")
+    assert "https://mail.google.com/" in explain_token(None, Complaint("400", "", "https://mail.google.com/"))
+    assert "`user`" in explain_token(None, Complaint())
+
+
 @pytest.mark.parametrize("host", ["smtp.sendgrid.net", "smtp.mail.yahoo.com", "mail.example.org"])
 def test_a_refusal_for_now_blames_nobodys_password(host):
     assert "later" in hint("auth", "454 4.7.0 Temporary authentication failure", host)
 
 
 def test_remedies_are_phrases_without_a_full_stop():
-    for table in (LOGIN_REMEDIES, MAIL_REMEDIES, SESSION_REMEDIES, REPUTATION_REMEDIES):
+    for table in (LOGIN_REMEDIES, TOKEN_REMEDIES, MAIL_REMEDIES, SESSION_REMEDIES, REPUTATION_REMEDIES):
         for _, _, remedy in table:
             assert not remedy.endswith(".")
