@@ -175,13 +175,13 @@ def _check_options(kind: str, given: Iterable[str]) -> None:
 
 def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
     """Ask for a secret: at the terminal unseen, else the next line of stdin."""
-    text = click.prompt(
-        f"{_WORDS[secret]} (empty if there is none)" if is_optional else _WORDS[secret],
-        default="" if is_optional else None,
-        show_default=False,
-        hide_input=sys.stdin.isatty(),
-        err=True,
-    )
+    is_watched = sys.stdin.isatty()
+    if is_optional and not is_watched:
+        text = sys.stdin.readline().rstrip("\r\n")  # none at all is as good as an empty one
+    else:
+        words = f"{_WORDS[secret]} (empty if there is none)" if is_optional else _WORDS[secret]
+        default = "" if is_optional else None
+        text = click.prompt(words, default=default, show_default=False, hide_input=is_watched, err=True)
     return {secret: text} if text else {}
 
 
