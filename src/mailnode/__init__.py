@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mailnode.message.email import Attachment, Email, RawPart
     from mailnode.message.envelope import Envelope
     from mailnode.message.mailbox import Mailbox
+    from mailnode.smtp.bearer import TokenLogin
     from mailnode.smtp.client import SmtpClient, send
     from mailnode.smtp.outcome import Outcome
     from mailnode.smtp.sasl import Login
@@ -29,6 +30,7 @@ _PUBLIC = {
     "Outcome": "smtp.outcome",
     "RawPart": "message.email",
     "SmtpClient": "smtp.client",
+    "TokenLogin": "smtp.bearer",
     "compose": "message.compose",
     "send": "smtp.client",
 }
@@ -46,6 +48,7 @@ __all__ = [
     "Outcome",
     "RawPart",
     "SmtpClient",
+    "TokenLogin",
     "compose",
     "send",
 ]

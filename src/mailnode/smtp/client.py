@@ -49,6 +49,10 @@ class SmtpClient:
 
         async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
             outcome = await client.send(Email(from_="jane@example.org", to="joe@example.com", text="Hi"))
+
+    With `TokenLogin("jane@example.com", tokens)` anything with the methods of `mailnode.smtp.bearer.Tokens` gives the
+    access tokens; `tokens.renewed` is asked once when the server refuses one. A login that is refused for good is not
+    tried again at once: sends fail with that error meanwhile, for a second at first and five minutes at last.
     """
 
     def __init__(
