@@ -1,5 +1,6 @@
 """Logins by access token, octet by octet, and what becomes of a refused one."""
 
+import asyncio
 import base64
 
 import pytest
@@ -172,6 +173,19 @@ class TestARefusedToken:
                 now += HELD_BACK_SECONDS  # the server may have been mended
                 assert (await client.send(letter())).accepted
         assert server.visit.count("AUTH") == 1
+
+    async def test_in_mid_run_costs_a_renewal_and_no_mail(self):
+        script = {xoauth2(STALE): ["235 in", REFUSED], xoauth2(FRESH): "235 in"}
+        async with ScriptedServer(script, extensions=XOAUTH2) as server:
+            purse = Purse(STALE, FRESH)
+            async with client_of(server, purse, max_sessions=3) as client:
+                await client.send(letter())
+                await server.hang_up()
+                outcomes = await asyncio.gather(*[client.send(letter()) for _ in range(50)])
+        assert all(outcome.accepted for outcome in outcomes)
+        assert len(server.accepted) == 51
+        assert 1 <= len(purse.refused) <= 3
+        assert set(purse.refused) == {STALE}
 
     async def test_after_a_quarrel_over_mechanisms_is_renewed_too(self):
         script = {"AUTH OAUTHBEARER": "504 5.5.4 no", "AUTH XOAUTH2": [REFUSED, "235 in"]}
