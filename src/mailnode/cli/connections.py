@@ -175,13 +175,18 @@ def _check_options(kind: str, given: Iterable[str]) -> None:
 
 def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
     """Ask for a secret: at the terminal unseen, else the next line of stdin."""
-    is_watched = sys.stdin.isatty()
-    if is_optional and not is_watched:
-        text = sys.stdin.readline().rstrip("\r\n")  # none at all is as good as an empty one
-    else:
-        words = f"{_WORDS[secret]} (empty if there is none)" if is_optional else _WORDS[secret]
+    words = _WORDS[secret]
+    if sys.stdin.isatty():
+        wanted = f"{words} (empty if there is none)" if is_optional else words
         default = "" if is_optional else None
-        text = click.prompt(words, default=default, show_default=False, hide_input=is_watched, err=True)
+        text = click.prompt(wanted, default=default, show_default=False, hide_input=True, err=True)
+    else:
+        text = sys.stdin.readline().rstrip("\r\n")
+    if not text and not is_optional:
+        raise UsageError(
+            f"{words.lower()}: none was given",
+            hint="type it, pipe it in as one line, or give all fields by --from-json",
+        )
     return {secret: text} if text else {}
 
 
