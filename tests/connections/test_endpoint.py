@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import json
 import ssl
 
@@ -10,10 +11,15 @@ import pytest
 from mailnode.connections import endpoint as module
 from mailnode.connections.endpoint import TokenEndpoint
 from mailnode.errors import ErrorCode, TokenError
+from mailnode.smtp.proxy import parse_proxy
 from support.http_server import dripping, endless, gzip_bomb, raw, reply, serving, stalling
+from support.proxies import proxy
 from support.tls import authority, self_signed_context, server_context
 
 FORM = {"grant_type": "refresh_token", "refresh_token": "rt-canary", "client_id": "app", "client_secret": "s-canary"}
+
+
+NAMES = {"login.example": "127.0.0.1"}
 
 
 def said(value, **headers):
@@ -225,3 +231,42 @@ async def test_tls_where_there_is_none():
         with pytest.raises(TokenError, match="TLS") as caught:
             await TokenEndpoint().ask(f"https://127.0.0.1:{port}/token", FORM)
     assert not caught.value.in_doubt
+
+
+class TestThroughAProxy:
+    """Which alone knows the endpoint's name."""
+
+    @pytest.mark.parametrize("scheme", ["http", "socks5"])
+    @pytest.mark.parametrize("login", [None, ("user", "p-canary")])
+    async def test_it_is_asked_there(self, scheme, login):
+        async with serving(server_context("login.example")) as http, proxy(scheme, login=login, known=NAMES) as way:
+            http.on("/token", said({"access_token": "at"}))
+            endpoint = TokenEndpoint(trusting()).via(parse_proxy(way.url))
+            got = await endpoint.ask(f"https://login.example:{http.port}/token", FORM)
+        assert got.access_token == "at"
+        assert way.asked == [("login.example", http.port)]
+
+    # httpx2 leaves the socket of a refused SOCKS5 login to the garbage collector.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+    @pytest.mark.parametrize("scheme", ["http", "socks5"])
+    async def test_a_login_that_it_refuses(self, scheme):
+        async with proxy(scheme, login=("user", "right"), known=NAMES) as way:
+            wrong = parse_proxy(f"{scheme}://user:p-canary@127.0.0.1:{way.port}")
+            with pytest.raises(TokenError, match="through the proxy") as caught:
+                await TokenEndpoint(trusting(), proxy=wrong).ask("https://login.example/token", FORM)
+        assert "canary" not in f"{caught.value}{caught.value.hint}"
+        assert not caught.value.in_doubt
+        del caught
+        gc.collect()
+
+    @pytest.mark.parametrize("scheme", ["http", "socks5"])
+    async def test_one_that_is_not_there(self, scheme):
+        gone = parse_proxy(f"{scheme}://127.0.0.1:9")
+        with pytest.raises(TokenError, match=f"through the proxy {scheme}://127.0.0.1:9"):
+            await TokenEndpoint(trusting(), proxy=gone).ask("https://login.example/token", FORM)
+
+    async def test_this_very_machine_is_reached_without_it(self):
+        async with serving() as http, proxy("http") as way:
+            url = http.on("/token", said({"access_token": "at"}))
+            await TokenEndpoint(proxy=parse_proxy(way.url)).ask(url, FORM)
+        assert way.asked == []

@@ -42,17 +42,22 @@ def command(name: str, device: bool, no_browser: bool, port: int | None, timeout
 async def _authorize(name: str, *, device: bool, no_browser: bool, port: int, seconds: float | None) -> str:
     from mailnode.connections.consent import WAIT_SECONDS, by_browser, consent_grant, short_lived
     from mailnode.connections.device import by_device
+    from mailnode.connections.endpoint import TokenEndpoint
     from mailnode.environment import Environment, open_connections
 
     async with open_connections(Environment.read()) as (_, book, _):
         connection = await book.get(name)
-        grant = consent_grant(connection)
+        grant, endpoint = consent_grant(connection), TokenEndpoint(proxy=connection.proxy)
         if device:
-            answer = await by_device(grant, lambda code: _tell(code.verification_uri, code.user_code))
+            answer = await by_device(
+                grant, lambda code: _tell(code.verification_uri, code.user_code), endpoint=endpoint
+            )
         else:
             terminal = _Terminal(has_browser=not no_browser and _is_browser_there())
             user = connection.login.username
-            answer = await by_browser(grant, user, terminal, port=port, seconds=seconds or WAIT_SECONDS)
+            answer = await by_browser(
+                grant, user, terminal, port=port, seconds=seconds or WAIT_SECONDS, endpoint=endpoint
+            )
         await book.consent(name, answer, grant)
     return short_lived(answer, grant)
 

@@ -9,8 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from mailnode.connections.values import to_token
+from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.veil import veiled
 from mailnode.store.clock import Clock, unix_ms
 
@@ -53,12 +54,20 @@ class TokenAnswer:
 
 
 class TokenEndpoint:
-    """Asks token endpoints; `tls` verifies them, by default against the system's certificates."""
+    """Asks token endpoints; `tls` verifies them, by default against the system's certificates.
 
-    def __init__(self, tls: ssl.SSLContext | None = None, clock: Clock = unix_ms) -> None:
+    A `proxy` is gone through but for endpoints on this very machine.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None, clock: Clock = unix_ms, proxy: Proxy | None = None) -> None:
         """Ask by `clock`."""
         self._tls = tls
         self._clock = clock
+        self._proxy = proxy
+
+    def via(self, proxy: Proxy | None) -> "TokenEndpoint":
+        """Give one that asks in the same way, through this proxy."""
+        return TokenEndpoint(self._tls, self._clock, proxy)
 
     async def ask(self, url: str, form: Mapping[str, str]) -> TokenAnswer:
         """Send a form, and give the tokens that come back.
@@ -97,12 +106,7 @@ class TokenEndpoint:
     async def _post(self, url: str, form: Mapping[str, str], login: tuple[str, str] | None) -> dict[str, Any]:
         import httpx2
 
-        client = httpx2.AsyncClient(
-            verify=self._tls or _system_tls(),
-            trust_env=False,
-            timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            headers={"Accept": "application/json"},
-        )
+        client = self._client(url)
         try:
             async with (
                 asyncio.timeout(ANSWER_SECONDS),
@@ -110,12 +114,29 @@ class TokenEndpoint:
                 client.stream("POST", url, data=form, auth=login) as response,
             ):
                 return _judge(url, response, await _read(url, response), form)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise _unreachable(url, error) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+            raise _unreachable(url, error, self._proxy) from None
         except (httpx2.TimeoutException, TimeoutError):
             raise _silent(url, "no answer came in time") from None
         except httpx2.HTTPError:
             raise _silent(url, "the connection ended before its answer was whole") from None
+
+    def _client(self, url: str) -> "httpx2.AsyncClient":
+        import httpx2
+
+        try:
+            return httpx2.AsyncClient(
+                verify=self._tls or _system_tls(),
+                trust_env=False,
+                proxy=_way(self._proxy, url),
+                timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                headers={"Accept": "application/json"},
+            )
+        except ImportError:
+            raise TokenError(
+                "a SOCKS5 proxy wants the library socksio on the way to a token endpoint",
+                hint="install mailnode with its extra `proxy`",
+            ) from None
 
 
 async def _read(url: str, response: "httpx2.Response") -> bytes:
@@ -184,7 +205,16 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() and len(text) < len("100000") else None
 
 
-def _unreachable(url: str, error: Exception) -> TokenError:
+def _way(proxy: Proxy | None, url: str) -> "httpx2.Proxy | None":
+    import httpx2
+
+    if proxy is None or is_loopback(urlsplit(url).hostname or ""):
+        return None
+    login = None if proxy.username is None else (proxy.username, proxy.password)
+    return httpx2.Proxy(proxy.address, auth=login)
+
+
+def _unreachable(url: str, error: Exception, proxy: Proxy | None) -> TokenError:
     if isinstance(_cause(error), ssl.SSLCertVerificationError):
         return TokenError(
             f"the certificate of {_host(url)} can't be trusted",
@@ -192,9 +222,10 @@ def _unreachable(url: str, error: Exception) -> TokenError:
         )
     if isinstance(_cause(error), ssl.SSLError):
         return TokenError(f"{_host(url)} does not speak TLS there", hint="check scheme and port of accessUrl")
+    by, its = (f" through the proxy {proxy.address}", "the proxy") if proxy else ("", "this machine")
     return TokenError(
-        f"the token endpoint {_host(url)} can't be reached",
-        hint="check the host of accessUrl, and that this machine may talk to it",
+        f"the token endpoint {_host(url)} can't be reached{by}",
+        hint=f"check the host of accessUrl, and that {its} may talk to it",
         transient=True,
     )
 

@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
@@ -12,8 +13,11 @@ from sqlalchemy import Row, select
 from mailnode.connections.cipher import Cipher
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.key_check import check_key
-from mailnode.connections.secret_fields import join
+from mailnode.connections.secret_fields import join, split
+from mailnode.connections.token_rows import TOKEN_FIELDS
 from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.smtp.proxy import Proxy, parse_proxy
+from mailnode.store.clock import unix_ms
 from mailnode.store.tables import connections
 
 _NAME = re.compile(r"[^\W_](?:[\w. -]{0,62}[\w.-])?")
@@ -64,8 +68,21 @@ def open_fields(row: Row[Any], cipher: Cipher) -> dict[str, Any]:
     return join(public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()})
 
 
-def open_grant(db: Transaction, cipher: Cipher, connection_id: str) -> tuple[str, Grant | None]:
-    """Give the name of a connection and how it gets tokens, as they are now; ConnectionsError when it is gone."""
+def sealed_columns(cipher: Cipher, connection_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the columns in which fields are kept, their secrets sealed; living tokens have rows of their own."""
+    public, secrets = split({key: value for key, value in fields.items() if key not in TOKEN_FIELDS})
+    hosts = public.pop("hosts", None)
+    return {
+        "service": public.pop("service", None),
+        "hosts": json.dumps(hosts) if hosts else None,
+        "settings": json.dumps(public),
+        "secrets": json.dumps({path: cipher.seal(text, connection_id, path) for path, text in secrets.items()}),
+        "updated_at": unix_ms(),
+    }
+
+
+def open_grant(db: Transaction, cipher: Cipher, connection_id: str) -> tuple[str, Grant | None, Proxy | None]:
+    """Give a connection's name, how it gets tokens and through what, as it is now; ConnectionsError if it is gone."""
     row = db.execute(select(connections).where(connections.c.id == connection_id)).first()
     if row is None:
         raise ConnectionsError(
@@ -74,4 +91,5 @@ def open_grant(db: Transaction, cipher: Cipher, connection_id: str) -> tuple[str
             hint="name another one",
         )
     check_key(db, cipher)
-    return row.name, grant_of(row.type, open_fields(row, cipher))
+    fields = open_fields(row, cipher)
+    return row.name, grant_of(row.type, fields), parse_proxy(fields["proxy"]) if "proxy" in fields else None

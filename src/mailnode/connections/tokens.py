@@ -19,6 +19,7 @@ from mailnode.connections.rows import open_grant
 from mailnode.connections.token_rows import TokenRow, claim, read_tokens, store_answer, store_trouble
 from mailnode.connections.token_trouble import explained, over, put_off, without_consent
 from mailnode.errors import TokenError
+from mailnode.smtp.proxy import Proxy
 from mailnode.store.clock import Clock, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.insist import insist
@@ -56,6 +57,7 @@ class _Renewal:
 
     name: str
     grant: Grant
+    proxy: Proxy | None
     row: TokenRow
 
     def form(self, now: int) -> Form:
@@ -131,7 +133,7 @@ class TokenKeeper:
 
     def _claim(self, db: Transaction, connection_id: str, refused: str | None, *, anew: bool) -> str | _Renewal | None:
         """Give a token that is there after all, or claim a renewal; None while somebody else is at it."""
-        name, grant = open_grant(db, self._cipher, connection_id)
+        name, grant, proxy = open_grant(db, self._cipher, connection_id)
         row = read_tokens(db, self._cipher, connection_id)
         assert row  # written with the connection
         now = self._clock()
@@ -148,7 +150,7 @@ class TokenKeeper:
             return spare
         assert grant
         claimed = claim(db, row, self._worker.id, now)
-        return _Renewal(name, grant, claimed) if claimed else None
+        return _Renewal(name, grant, proxy, claimed) if claimed else None
 
     def _is_claimed(self, row: TokenRow, now: int) -> bool:
         return (
@@ -175,7 +177,8 @@ class TokenKeeper:
         """Ask the endpoint and store what it says; None when others have stored something newer."""
         row = renewal.row
         try:
-            answer = await self._endpoint.ask(renewal.grant.access_url, renewal.form(self._clock()))
+            endpoint = self._endpoint.via(renewal.proxy)
+            answer = await endpoint.ask(renewal.grant.access_url, renewal.form(self._clock()))
         except TokenError as error:
             trouble = explained(error, renewal.name, renewal.grant, row.in_doubt_since)
             now = self._clock()

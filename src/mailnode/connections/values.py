@@ -56,7 +56,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this very machine."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
@@ -184,7 +185,7 @@ def to_url(value: Any) -> str:
         )
     if not host or parts.scheme not in {"http", "https"} or not url.isascii() or " " in url:
         raise bad(f"{shown(url)} is no URL of an endpoint", hint="give one such as https://login.example.org/token")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise bad(f"{shown(url)} would get secrets in clear text", hint="use https; http is for this very machine only")
     return url
 
