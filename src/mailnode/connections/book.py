@@ -15,8 +15,7 @@ from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.key_check import check_key, take_key
-from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of
-from mailnode.connections.secret_fields import split
+from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of, sealed_columns
 from mailnode.connections.token_rows import (
     TOKEN_FIELDS,
     forget_access_token,
@@ -65,7 +64,11 @@ class ConnectionBook:
             take_key(db, self._cipher)
             new = {"name": name, "type": kind, "revision": 1, "created_at": unix_ms()}
             connection_id = uuid.uuid4().hex
-            db.execute(insert(connections).values(id=connection_id, **new, **self._columns(connection_id, checked)))
+            db.execute(
+                insert(connections).values(
+                    id=connection_id, **new, **sealed_columns(self._cipher, connection_id, checked)
+                )
+            )
             if kind != "basic":
                 write_tokens(db, self._cipher, connection_id, checked, unix_ms())
 
@@ -198,20 +201,7 @@ class ConnectionBook:
 
     def _rewrite(self, db: Transaction, row: Row[Any], fields: Mapping[str, Any]) -> None:
         changed = update(connections).where(connections.c.id == row.id)
-        db.execute(changed.values(revision=row.revision + 1, **self._columns(row.id, fields)))
-
-    def _columns(self, connection_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        public, secrets = split({key: value for key, value in fields.items() if key not in TOKEN_FIELDS})
-        hosts = public.pop("hosts", None)
-        return {
-            "service": public.pop("service", None),
-            "hosts": json.dumps(hosts) if hosts else None,
-            "settings": json.dumps(public),
-            "secrets": json.dumps(
-                {path: self._cipher.seal(text, connection_id, path) for path, text in secrets.items()}
-            ),
-            "updated_at": unix_ms(),
-        }
+        db.execute(changed.values(revision=row.revision + 1, **sealed_columns(self._cipher, row.id, fields)))
 
 
 def _show(db: Transaction, row: Row[Any]) -> Shown:

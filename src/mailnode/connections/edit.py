@@ -32,7 +32,7 @@ def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
         ConnectionsError: a field is wrong, or a secret is wanted again.
     """
     new = check_fields(kind, _merged(old, given))
-    if _target(new) == _target(old):
+    if not goes_elsewhere(old, new):
         return new
     is_static = "clientId" not in new
     proofs = [key for key in KINDS[kind].proofs if key in old and (key != "accessToken" or is_static)]
@@ -44,6 +44,11 @@ def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
             hint=f"give {wanted} beside it: a secret belongs to the server that it was made for",
         ).locate(key=missing[0])
     return new if "accessToken" in given else {key: new[key] for key in new if key not in {"accessToken", "expiryDate"}}
+
+
+def goes_elsewhere(old: Fields, new: Fields) -> bool:
+    """Whether secrets go to other servers than before."""
+    return _target(new) != _target(old)
 
 
 def asks_otherwise(old: Fields, new: Fields) -> bool:

@@ -84,16 +84,19 @@ def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
     }
 
 
-def write_tokens(db: Transaction, cipher: Cipher, connection_id: str, given: Mapping[str, Any], now: int) -> None:
+def write_tokens(
+    db: Transaction, cipher: Cipher, connection_id: str, given: Mapping[str, Any], now: int, *, at_least: int = 0
+) -> None:
     """Store what a person gave, `accessToken`, `refreshToken`, `expiryDate`, in place of all that was there.
 
-    A renewal under way finds another generation, and its answer has no place any more.
+    A renewal under way finds another generation, and its answer has no place any more. `at_least` is the generation
+    that tokens have come with from elsewhere.
     """
     generation = db.execute(select(tokens.c.generation).where(tokens.c.connection_id == connection_id)).scalar()
     secrets = {key: given.get(key) for key in TOKEN_SECRETS}
     values = {
         **_AT_REST,
-        "generation": 0 if generation is None else generation + 1,
+        "generation": max(at_least, 0 if generation is None else generation + 1),
         "secrets": _sealed(cipher, connection_id, secrets),
         "expires_at": given.get("expiryDate"),
         "updated_at": now,

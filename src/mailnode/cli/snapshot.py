@@ -1,0 +1,220 @@
+"""`mailnode snapshot`: flows and connections in one encrypted file. The passphrase never comes from argv."""
+
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailnode.cli.arguments import read_text
+from mailnode.cli.output import say, show_json, show_table, waiting
+from mailnode.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailnode.connections.snapshot import Snapshot
+    from mailnode.snapshots import Plan
+
+_TOKENS = {
+    "none": "",
+    "kept": "those here are kept",
+    "restored": "those of the snapshot",
+    "needsConsent": "none: needs consent",
+}
+
+_passphrase_file = click.option(
+    "--passphrase-file", metavar="FILE|-", help="Where the passphrase is; else MAILNODE_SNAPSHOT_PASSPHRASE, or asked."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("snapshot")
+def command() -> None:
+    """Keep flows and connections in one encrypted file, and restore them here or elsewhere."""
+
+
+@command.command("create")
+@click.argument("name", required=False)
+@click.argument("flows", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--to", "file", type=click.Path(path_type=Path), help="The file to write, in place of a NAME in the home."
+)
+@click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option("--hand-over", multiple=True, metavar="NAME", help="Give this one's tokens away: it is removed here.")
+@_passphrase_file
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def create(
+    name: str | None,
+    flows: tuple[Path, ...],
+    file: Path | None,
+    names: tuple[str, ...],
+    hand_over: tuple[str, ...],
+    passphrase_file: str | None,
+    yes: bool,
+) -> None:
+    """Write a snapshot of flow files and connections, with tokens that are renewed first.
+
+    With --to all arguments are flows.
+    """
+    from mailnode import snapshots
+    from mailnode.environment import Environment
+
+    environment = Environment.read()
+    if file is not None:
+        flows = (Path(name), *flows) if name else flows
+    elif name is None:
+        raise UsageError("the snapshot has no name", hint="give a NAME, or --to FILE")
+    path = file or snapshots.named_path(environment.home, name or "")
+    passphrase = _passphrase(passphrase_file, twice=True)
+    if hand_over and not yes:
+        click.confirm(f"Remove {', '.join(hand_over)} here once the snapshot is written?", abort=True, err=True)
+    with waiting("renewing tokens, writing the snapshot"):
+        snapshot, troubles = asyncio.run(snapshots.create(environment, path, passphrase, flows, names, hand_over))
+    for trouble in troubles:
+        say(f"warning: {trouble}")
+    say(f"{path}: {_counted(len(snapshot.flows), 'flow')}, {_counted(len(snapshot.connections), 'connection')}")
+    for one in hand_over:
+        say(f"connection {one} is handed over and removed here")
+
+
+@command.command("list")
+@_json
+def list_(as_json: bool) -> None:
+    """List the snapshots of the home; no passphrase is needed."""
+    from mailnode.environment import Environment
+    from mailnode.snapshots import listed
+
+    found = listed(Environment.read().home)
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (one["name"], one["trouble"], "")
+        if "trouble" in one
+        else (one["name"], _time(one["createdAt"]), str(one["size"]))
+        for one in found
+    ]
+    empty = "there is no snapshot yet; make one with `mailnode snapshot create NAME FLOW...`"
+    show_table(("Snapshot", "Created at", "Octets"), rows, empty=empty)
+
+
+@command.command("show")
+@click.argument("source", metavar="NAME|FILE")
+@_passphrase_file
+@_json
+def show(source: str, passphrase_file: str | None, as_json: bool) -> None:
+    """Show what is in a snapshot, but for its secrets."""
+    snapshot = _open(source, passphrase_file)
+    kept = [one.shown() for one in snapshot.connections]
+    if as_json:
+        flows = [flow.name for flow in snapshot.flows]
+        show_json({"createdAt": snapshot.created_at, "flows": flows, "connections": kept})
+        return
+    say(f"created at {_time(snapshot.created_at)}")
+    show_table(("Flow",), [(flow.name,) for flow in snapshot.flows], empty="no flow is in it")
+    rows = [(one["name"], one["type"], one["user"], one["for"], _handed(one)) for one in kept]
+    show_table(("Connection", "Type", "User", "For", "Tokens"), rows, empty="no connection is in it")
+
+
+@command.command("restore")
+@click.argument("source", metavar="NAME|FILE")
+@click.option("--flows-to", type=click.Path(path_type=Path), default=Path(), help="The folder of the flow files.")
+@click.option("--overwrite-flows", is_flag=True, help="Replace flow files that differ.")
+@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="Give a connection another name.")
+@_passphrase_file
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@_json
+def restore(
+    source: str,
+    flows_to: Path,
+    overwrite_flows: bool,
+    renames: tuple[str, ...],
+    passphrase_file: str | None,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring back the flows and connections of a snapshot: all of them, or nothing is changed."""
+    rename = _renames(renames)
+    snapshot = _open(source, passphrase_file)
+    from mailnode import snapshots
+    from mailnode.environment import Environment
+
+    environment = Environment.read()
+    planned = asyncio.run(snapshots.plan_restore(environment, snapshot, flows_to, rename))
+    _show_plan(planned, as_json=as_json)
+    snapshots.check_overwrite(planned, overwrite=overwrite_flows)
+    if dry_run:
+        say("nothing is changed")
+        return
+    if not yes:
+        click.confirm("Do so?", abort=True, err=True)
+    asyncio.run(snapshots.carry_out(environment, snapshot, planned, rename, overwrite=overwrite_flows))
+    say("restored")
+    for step in planned.connections:
+        if step.tokens == "needsConsent":
+            say(f"  give consent with `mailnode connections authorize {step.name}`")
+
+
+def _open(source: str, passphrase_file: str | None) -> "Snapshot":
+    from mailnode.environment import Environment
+    from mailnode.snapshots import find_path, open_snapshot
+
+    path = find_path(Environment.read().home, source)
+    return open_snapshot(path, _passphrase(passphrase_file))
+
+
+def _passphrase(source: str | None, *, twice: bool = False) -> str:
+    if source is not None:
+        passphrase = read_text(source).removesuffix("\n").removesuffix("\r")
+    elif given := os.environ.get("MAILNODE_SNAPSHOT_PASSPHRASE"):
+        passphrase = given
+    else:
+        is_terminal = sys.stdin.isatty()
+        passphrase = click.prompt("Passphrase", hide_input=is_terminal, confirmation_prompt=twice, err=True)
+    if not passphrase:
+        raise UsageError("the passphrase is empty", hint="choose one that nobody guesses, and keep it: it has no spare")
+    return passphrase
+
+
+def _renames(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for old, _, new in pairs:
+        if not old or not new:
+            raise UsageError("--rename wants OLD=NEW", hint="write --rename shop=shop2")
+    return {old: new for old, _, new in pairs}
+
+
+def _show_plan(planned: "Plan", *, as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {
+                "flows": [{"file": str(step.path), "change": step.change} for step in planned.flows],
+                "connections": [
+                    {"name": step.name, "type": step.type, "change": step.change, "tokens": step.tokens}
+                    for step in planned.connections
+                ],
+            }
+        )
+        return
+    rows = [("flow", str(step.path), step.change, "") for step in planned.flows]
+    rows += [("connection", step.name, step.change, _TOKENS[step.tokens]) for step in planned.connections]
+    show_table(("What", "Name", "Change", "Tokens"), rows, empty="nothing is in it")
+
+
+def _handed(one: dict[str, Any]) -> str:
+    return "handed over" if one["handedOver"] else ""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _time(unix_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return str(unix_ms)

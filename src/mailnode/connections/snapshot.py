@@ -1,0 +1,253 @@
+"""What a snapshot holds: flows as texts, and connections with their secrets; its body is JSON."""
+
+import asyncio
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, delete, select
+
+from mailnode.connections.cipher import Cipher
+from mailnode.connections.fields import check_fields
+from mailnode.connections.key_check import check_key
+from mailnode.connections.rows import check_name, find_row, open_fields
+from mailnode.connections.snapshot_file import seal, unseal, write_file
+from mailnode.connections.token_rows import TOKEN_FIELDS, TokenRow, read_tokens
+from mailnode.errors import MailnodeError, SnapshotError
+from mailnode.store.clock import unix_ms
+from mailnode.store.database import Database
+from mailnode.store.tables import connections
+
+_FLOW_NAME = re.compile(r"[^/\\\0.][^/\\\0]{0,199}\.(?:ya?ml|json)", re.IGNORECASE)
+_CONNECTION_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowText:
+    """A flow file: its name without a folder, and its text as it is."""
+
+    name: str
+    text: str = field(repr=False)
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """Read one of a snapshot; a wrong name is a SnapshotError, a text that is none a ValueError or KeyError."""
+        text = said["text"]
+        text.encode()
+        return cls(check_flow_name(said["name"]), text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptConnection:
+    """A connection as it was; `created_at` (Unix ms) tells the row it was kept from, from its copies elsewhere.
+
+    `tokens` are as fields, of `generation`. One `handed_over` was removed where it was: nobody else has its tokens.
+    """
+
+    id: str
+    name: str
+    type: str
+    created_at: int
+    fields: Mapping[str, Any] = field(repr=False)
+    generation: int = 0
+    tokens: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    handed_over: bool = False
+
+    @classmethod
+    def from_row(cls, row: Row[Any], cipher: Cipher, tokens: TokenRow | None, *, handed_over: bool) -> Self:
+        """Take a row of the database with its secrets opened."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            type=row.type,
+            created_at=row.created_at,
+            fields=open_fields(row, cipher),
+            generation=tokens.generation if tokens else 0,
+            tokens=tokens.fields() if tokens else {},
+            handed_over=handed_over,
+        )
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave; a wrong field is a ConnectionsError, a wrong form a ValueError or KeyError."""
+        if not _CONNECTION_ID.fullmatch(said["id"]):
+            raise ValueError
+        fields = check_fields(said["type"], {**_STAND_IN[said["type"] == "oauth2"], **said["fields"], **said["tokens"]})
+        return cls(
+            id=said["id"],
+            name=check_name(said["name"]),
+            type=said["type"],
+            created_at=int(said["createdAt"]),
+            fields={key: fields[key] for key in said["fields"] if key in fields.keys() - TOKEN_FIELDS},
+            generation=int(said["generation"]),
+            tokens={key: fields[key] for key in said["tokens"] if key in TOKEN_FIELDS},
+            handed_over=said["handedOver"] is True,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all of it, secrets too."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": self.type,
+            "createdAt": self.created_at,
+            "fields": self.fields,
+            "generation": self.generation,
+            "tokens": self.tokens,
+            "handedOver": self.handed_over,
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """Give what may be shown."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "user": self.fields.get("username") or self.fields.get("user", ""),
+            "for": self.fields.get("service") or ", ".join(self.fields.get("hosts", ())),
+            "handedOver": self.handed_over,
+        }
+
+
+# One that waits for consent may have no application either, which a person could not give it without.
+_STAND_IN: Mapping[bool, Mapping[str, str]] = {True: {"accessToken": "none"}, False: {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Flows and connections as they were at `created_at` (Unix ms)."""
+
+    created_at: int
+    flows: tuple[FlowText, ...]
+    connections: tuple[KeptConnection, ...]
+
+    @classmethod
+    def opened(cls, octets: bytes, passphrase: str) -> Self:
+        """Open the octets of a snapshot's file.
+
+        Raises:
+            SnapshotError: they don't open, or what is in them can't be used here.
+        """
+        header, body = unseal(octets, passphrase)
+        try:
+            said = json.loads(body)
+            flows = tuple(FlowText.from_json(one) for one in said["flows"])
+            kept = tuple(KeptConnection.from_json(one) for one in said["connections"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise _unusable("it has another form than a snapshot") from None
+        except MailnodeError as error:
+            raise error if isinstance(error, SnapshotError) else _unusable(str(error)) from None
+        if len({flow.name for flow in flows}) < len(flows) or len({one.id for one in kept}) < len(kept):
+            raise _unusable("something is in it twice")
+        return cls(header.created_at, flows, kept)
+
+    def sealed(self, passphrase: str) -> bytes:
+        """Give the octets of its file; SnapshotError when they would be too many."""
+        body = {
+            "flows": [{"name": flow.name, "text": flow.text} for flow in self.flows],
+            "connections": [one.to_json() for one in self.connections],
+        }
+        return seal(json.dumps(body).encode(), passphrase, self.created_at)
+
+
+def check_flow_name(name: str) -> str:
+    """Give the name of a flow file if it may be written somewhere by its name alone.
+
+    Raises:
+        SnapshotError: it has a path in it, is hidden, or is not that of a flow file.
+    """
+    if not _FLOW_NAME.fullmatch(name):
+        raise SnapshotError(
+            f"{name[:80]!r} can't be the name of a flow in a snapshot",
+            hint="use a plain file name that ends in .yaml, .yml or .json",
+        )
+    return name
+
+
+def keep(
+    db: Transaction, cipher: Cipher, names: Iterable[str], hand_over: Collection[str], now: int
+) -> tuple[KeptConnection, ...]:
+    """Take the connections of these names, all when there are none, as they are within this transaction.
+
+    Raises:
+        ConnectionsError: there is none of a name.
+        SnapshotError: one can't be handed over, or not now.
+        StoreError: a secret does not open.
+    """
+    check_key(db, cipher)
+    given = {find_row(db, name).id for name in hand_over}
+    rows = {row.id: row for row in (find_row(db, name) for name in names)}
+    if not rows:
+        rows = {row.id: row for row in db.execute(select(connections).order_by(connections.c.name))}
+    kept = []
+    for row in rows.values():
+        tokens = read_tokens(db, cipher, row.id)
+        if row.id in given:
+            _check_hand_over(row, tokens, now)
+        kept.append(KeptConnection.from_row(row, cipher, tokens, handed_over=row.id in given))
+    if missing := given - rows.keys():
+        raise SnapshotError(
+            f"{len(missing)} of the connections to hand over are not in the snapshot",
+            hint="name them with --connection too",
+        )
+    return tuple(kept)
+
+
+async def write_down(
+    database: Database,
+    cipher: Cipher,
+    path: Path,
+    passphrase: str,
+    flows: Iterable[FlowText] = (),
+    names: Collection[str] = (),
+    hand_over: Collection[str] = (),
+) -> Snapshot:
+    """Write a snapshot of flows and of the connections of these names (without any, of all) to a new file.
+
+    Connections that are handed over are deleted in the transaction in which the file has been written.
+
+    Raises:
+        MailnodeError: as `keep` and `write_file` do; then there is no file, and everything is as it was.
+    """
+    is_written = False
+    now = unix_ms()
+
+    def work(db: Transaction) -> Snapshot:
+        nonlocal is_written
+        snapshot = Snapshot(now, tuple(flows), keep(db, cipher, names, hand_over, now))
+        write_file(path, snapshot.sealed(passphrase))
+        is_written = True
+        if gone := [one.id for one in snapshot.connections if one.handed_over]:
+            db.execute(delete(connections).where(connections.c.id.in_(gone)))
+        return snapshot
+
+    try:
+        return await (database.write(work) if hand_over else database.read(work))
+    except Exception:
+        # Not when it was only cancelled: then it may have been committed, and the file has what is nowhere else.
+        if is_written:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        raise
+
+
+def _check_hand_over(row: Row[Any], tokens: TokenRow | None, now: int) -> None:
+    if row.type != "oauth2":
+        raise SnapshotError(
+            f"the connection {row.name!r} is of type {row.type}: it has nothing to hand over",
+            hint="leave --hand-over away: its secrets are in the snapshot anyhow",
+        )
+    if tokens and tokens.refreshing_by and now < (tokens.refreshing_until or 0):
+        raise SnapshotError(
+            f"the tokens of the connection {row.name!r} are being renewed at this moment",
+            hint="try again in a minute",
+            transient=True,
+        )
+
+
+def _unusable(why: str) -> SnapshotError:
+    return SnapshotError(
+        f"the snapshot can't be used here: {why}", hint="use the version of mailnode that it was created with"
+    )

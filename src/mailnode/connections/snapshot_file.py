@@ -1,0 +1,267 @@
+"""The file of a snapshot: a line that says what it is, a header anyone may read, a sealed body, and a checksum.
+
+    mailnode snapshot 1
+    {"createdAt": ..., "kdf": {"n": ..., "r": ..., "p": ..., "salt": ...}, "nonce": ..., "bodyOctets": ...}
+    <AES-256-GCM of the body, with both lines as associated data><SHA-256 of all before>
+
+The key is made of a passphrase by scrypt (RFC 7914). The checksum tells damage from a wrong passphrase.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import tempfile
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mailnode.errors import SnapshotError
+
+VERSION = 1
+# Many flows with large attachments in them.
+MAX_OCTETS = 256 * 2**20
+
+_FIRST_LINE = re.compile(rb"mailnode snapshot ([1-9][0-9]{0,8})\n")
+_LONGEST_FIRST_LINE = 32
+_MAX_HEADER_OCTETS = 4096
+_CHECKSUM_OCTETS = 32
+_TAG_OCTETS = 16
+_SALT_OCTETS = 16
+_NONCE_OCTETS = 12
+
+
+class Kdf(NamedTuple):
+    """The cost of scrypt: it takes 128 * n * r octets of memory, p times."""
+
+    n: int
+    r: int
+    p: int
+
+    @property
+    def is_bearable(self) -> bool:
+        """Whether a file may ask for this much: half a gigabyte, and some seconds."""
+        in_range = 1 < self.n <= 2**20 and 1 <= self.r <= 2**5 and 1 <= self.p <= 2**4
+        return (
+            in_range and self.n & (self.n - 1) == 0 and self.n * self.r <= 2**22 and self.n * self.r * self.p <= 2**24
+        )
+
+
+# 128 MiB and about half a second.
+KDF = Kdf(n=2**17, r=8, p=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What can be known of a snapshot without its passphrase; `created_at` is Unix ms."""
+
+    created_at: int
+    kdf: Kdf
+    salt: bytes
+    nonce: bytes
+    body_octets: int
+    lines: bytes
+
+    def check_size(self, size: int) -> None:
+        """See to it that a file of this size can be whole."""
+        expected = len(self.lines) + self.body_octets + _CHECKSUM_OCTETS
+        if size < expected:
+            raise _cut()
+        if size > expected:
+            raise _damaged("it is longer than it says")
+
+
+def seal(body: bytes, passphrase: str, created_at: int) -> bytes:
+    """Give the octets of a snapshot's file.
+
+    Raises:
+        SnapshotError: the body is too large.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    if len(body) > MAX_OCTETS - _MAX_HEADER_OCTETS:
+        raise SnapshotError(
+            f"the snapshot would be larger than {MAX_OCTETS // 2**20} MB",
+            hint="make several, each of some of the flows",
+        )
+    salt, nonce = os.urandom(_SALT_OCTETS), os.urandom(_NONCE_OCTETS)
+    said = {
+        "createdAt": created_at,
+        "kdf": {**KDF._asdict(), "salt": base64.b64encode(salt).decode()},
+        "nonce": base64.b64encode(nonce).decode(),
+        "bodyOctets": len(body) + _TAG_OCTETS,
+    }
+    lines = f"mailnode snapshot {VERSION}\n{json.dumps(said)}\n".encode()
+    sealed = lines + AESGCM(_key(passphrase, KDF, salt)).encrypt(nonce, body, lines)
+    return sealed + hashlib.sha256(sealed).digest()
+
+
+def unseal(octets: bytes, passphrase: str) -> tuple[Header, bytes]:
+    """Give header and body of a snapshot's file.
+
+    Raises:
+        SnapshotError: it is no snapshot, of a newer format, cut short, damaged, or the passphrase is another one.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    header = read_header(octets)
+    header.check_size(len(octets))
+    sealed, checksum = octets[:-_CHECKSUM_OCTETS], octets[-_CHECKSUM_OCTETS:]
+    if hashlib.sha256(sealed).digest() != checksum:
+        raise _damaged("its checksum is wrong")
+    key = _key(passphrase, header.kdf, header.salt)
+    try:
+        return header, AESGCM(key).decrypt(header.nonce, sealed[len(header.lines) :], header.lines)
+    except InvalidTag:
+        raise SnapshotError(
+            "the snapshot does not open: the passphrase is another one, or somebody has changed the file on purpose",
+            hint="give the passphrase that it was created with; nobody can open it without",
+        ) from None
+
+
+def read_header(octets: bytes) -> Header:
+    """Read the header of a snapshot's file from its first octets.
+
+    Raises:
+        SnapshotError: it is no snapshot, of a newer format, cut short or damaged.
+    """
+    first = _FIRST_LINE.match(octets[:_LONGEST_FIRST_LINE])
+    if first is None:
+        raise _no_snapshot(octets)
+    if int(first[1]) > VERSION:
+        raise SnapshotError(
+            f"the snapshot has format {int(first[1])}, and this mailnode knows formats up to {VERSION}",
+            hint="use the version of mailnode that it was created with, or a newer one",
+        )
+    line, end, _ = octets[first.end() : first.end() + _MAX_HEADER_OCTETS].partition(b"\n")
+    if not end:
+        raise _cut() if len(octets) < first.end() + _MAX_HEADER_OCTETS else _damaged("its header has no end")
+    return _header(line, first[0] + line + end)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a snapshot's file, whose size is seen to first.
+
+    Raises:
+        SnapshotError: it is not there, can't be read, is too large or cut short.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LONGEST_FIRST_LINE + _MAX_HEADER_OCTETS)
+            size = os.fstat(file.fileno()).st_size
+            read_header(start).check_size(size)
+            if size > MAX_OCTETS:
+                raise _damaged(f"it is larger than {MAX_OCTETS // 2**20} MB")
+            return start + file.read(size - len(start))
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def read_file_header(path: Path) -> tuple[Header, int]:
+    """Give header and size of a snapshot's file.
+
+    Raises:
+        SnapshotError: it can't be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LONGEST_FIRST_LINE + _MAX_HEADER_OCTETS)
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise unreadable(path, error) from None
+    header = read_header(start)
+    header.check_size(size)
+    return header, size
+
+
+def write_file(path: Path, octets: bytes) -> None:
+    """Write a new file (0400), which is whole and on the disk under its name, or not there at all.
+
+    Raises:
+        SnapshotError: there is one of this name already, or it can't be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}.") as file:
+            file.write(octets)
+            file.flush()
+            os.fchmod(file.fileno(), 0o400)
+            os.fsync(file.fileno())
+            os.link(file.name, path)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise SnapshotError(
+            f"there is a file {str(path)!r} already", hint="choose another name: a snapshot is never overwritten"
+        ) from None
+    except OSError as error:
+        with suppress(OSError):
+            if path.read_bytes() == octets:
+                path.unlink()
+        raise SnapshotError(
+            f"the snapshot can't be written to {str(path)!r}: {error.strerror}",
+            hint="see that the folder is there, that you may write to it, and that the disk has room",
+        ) from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk know the names of the files in a folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def unreadable(path: Path, error: OSError) -> SnapshotError:
+    """Make the error of a file that can't be read."""
+    return SnapshotError(
+        f"the snapshot {str(path)!r} can't be read: {error.strerror}",
+        hint="`mailnode snapshot list` shows those of this home; give a file by its path",
+    )
+
+
+def _header(line: bytes, lines: bytes) -> Header:
+    try:
+        said = json.loads(line)
+        kdf = Kdf(*(_whole(said["kdf"][key]) for key in Kdf._fields))
+        salt, nonce = (base64.b64decode(text, validate=True) for text in (said["kdf"]["salt"], said["nonce"]))
+        header = Header(_whole(said["createdAt"]), kdf, salt, nonce, _whole(said["bodyOctets"]), lines)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _damaged("its header can't be understood") from None
+    if len(salt) != _SALT_OCTETS or len(nonce) != _NONCE_OCTETS or header.body_octets < _TAG_OCTETS:
+        raise _damaged("its header can't be understood")
+    if not kdf.is_bearable:
+        raise _damaged("it asks for more memory or time to open it than any snapshot needs")
+    return header
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ValueError
+    return value
+
+
+def _key(passphrase: str, kdf: Kdf, salt: bytes) -> bytes:
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    # One passphrase, though keyboards spell its letters differently.
+    octets = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
+    return Scrypt(salt=salt, length=32, n=kdf.n, r=kdf.r, p=kdf.p).derive(octets)
+
+
+def _no_snapshot(octets: bytes) -> SnapshotError:
+    start = b"mailnode snapshot "
+    if octets and (start.startswith(octets) or (octets.startswith(start) and b"\n" not in octets)):
+        return _cut()
+    return SnapshotError("this is no snapshot of mailnode", hint="give a file that `mailnode snapshot create` has made")
+
+
+def _cut() -> SnapshotError:
+    return SnapshotError("the snapshot is cut short", hint="copy it once more from where it is whole")
+
+
+def _damaged(why: str) -> SnapshotError:
+    return SnapshotError(f"the snapshot is damaged: {why}", hint="copy it once more from where it is whole")

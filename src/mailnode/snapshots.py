@@ -1,0 +1,232 @@
+"""Snapshots of an installation: flow files and connections in one encrypted file, and back."""
+
+import asyncio
+import os
+import re
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mailnode.connections.cipher import Cipher
+from mailnode.connections.restore import Step, plan, restore
+from mailnode.connections.snapshot import FlowText, Snapshot, check_flow_name, write_down
+from mailnode.connections.snapshot_file import read_file, read_file_header, sync_folder
+from mailnode.environment import Environment, Opened, open_connections
+from mailnode.errors import MailnodeError, SnapshotError, TokenError
+from mailnode.flow.document import parse_flow
+
+SUFFIX = ".mailnode-snapshot"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """What a restore does with one flow file."""
+
+    path: Path
+    change: Literal["new", "changed", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a restore would do."""
+
+    flows: tuple[FlowStep, ...]
+    connections: tuple[Step, ...]
+
+
+def named_path(home: Path, name: str) -> Path:
+    """Give the file of a new snapshot of this name; SnapshotError for one that is no name."""
+    if not _NAME.fullmatch(name):
+        raise SnapshotError(
+            f"{name[:80]!r} can't be the name of a snapshot",
+            hint="use up to 64 letters, digits, dots, hyphens and underscores; for another place give --to FILE",
+        )
+    return home / "snapshots" / f"{name}{SUFFIX}"
+
+
+def find_path(home: Path, name: str) -> Path:
+    """Give the file of a snapshot by its name, or by its path."""
+    if _NAME.fullmatch(name) and (path := named_path(home, name)).exists():
+        return path
+    if (path := Path(name)).exists():
+        return path
+    raise SnapshotError(f"there is no snapshot {name[:80]!r}", hint="`mailnode snapshot list` shows those of this home")
+
+
+def listed(home: Path) -> list[dict[str, Any]]:
+    """Give name, time (Unix ms) and size of each snapshot of a home; of one that can't be read, why."""
+    return [_listed(path) for path in sorted((home / "snapshots").glob(f"*{SUFFIX}"))]
+
+
+def read_flow(path: Path) -> FlowText:
+    """Read a flow file as it is.
+
+    Raises:
+        MailnodeError: it can't be read, or is no flow.
+    """
+    name = check_flow_name(path.name)
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SnapshotError(
+            f"the flow {str(path)!r} can't be read: {why}", hint="give the path of a flow file"
+        ) from None
+    parse_flow(text.removeprefix("\ufeff"), file=str(path), json=path.suffix.lower() == ".json")
+    return FlowText(name, text)
+
+
+async def create(
+    environment: Environment,
+    path: Path,
+    passphrase: str,
+    flows: Iterable[Path],
+    names: Collection[str],
+    hand_over: Collection[str],
+) -> tuple[Snapshot, list[MailnodeError]]:
+    """Write a snapshot, with tokens that were renewed just before; give it, and why some could not be.
+
+    Raises:
+        MailnodeError: a flow or a connection can't be taken, or the file can't be written; then nothing is changed.
+    """
+    texts = [read_flow(flow) for flow in flows]
+    if len({text.name for text in texts}) < len(texts):
+        raise SnapshotError("two of the flow files have one name", hint="rename one, or make two snapshots")
+    _make_room(path, environment.home)
+    async with open_connections(environment) as opened:
+        troubles = await _renew(opened, names)
+        cipher = Cipher.open(environment.home, environment.secret_key)
+        snapshot = await write_down(opened.database, cipher, path, passphrase, texts, names, hand_over)
+    return snapshot, troubles
+
+
+def open_snapshot(path: Path, passphrase: str) -> Snapshot:
+    """Open a snapshot's file; SnapshotError where that can't be."""
+    return Snapshot.opened(read_file(path), passphrase)
+
+
+async def plan_restore(environment: Environment, snapshot: Snapshot, folder: Path, rename: Mapping[str, str]) -> Plan:
+    """Say what a restore would do, with the flow files in `folder`.
+
+    Raises:
+        MailnodeError: it can't be done as a whole.
+    """
+    flows = tuple(FlowStep(folder / flow.name, _change(folder / flow.name, flow)) for flow in snapshot.flows)
+    async with open_connections(environment) as opened:
+        cipher = Cipher.open(environment.home, environment.secret_key)
+        steps = await opened.database.read(lambda db: plan(db, cipher, snapshot.connections, rename))
+    return Plan(flows, tuple(steps))
+
+
+async def carry_out(
+    environment: Environment, snapshot: Snapshot, planned: Plan, rename: Mapping[str, str], *, overwrite: bool
+) -> None:
+    """Do what was planned, all of it or nothing; `overwrite` lets flow files be replaced.
+
+    Raises:
+        MailnodeError: it can't be done, or what is here has changed since; then nothing is changed.
+    """
+    check_overwrite(planned, overwrite=overwrite)
+    steps = {step.path.name: step for step in planned.flows}
+    for flow in snapshot.flows:
+        if _change(steps[flow.name].path, flow) != steps[flow.name].change:
+            raise SnapshotError("the flow files here have changed meanwhile", hint="see anew what would be done")
+    with ExitStack() as written:
+        written_beside = [
+            (_write_beside(steps[flow.name].path, flow.text, written), steps[flow.name].path)
+            for flow in snapshot.flows
+            if steps[flow.name].change != "same"
+        ]
+        async with open_connections(environment) as opened:
+            cipher = Cipher.open(environment.home, environment.secret_key)
+            await opened.database.write(
+                lambda db: restore(db, cipher, snapshot.connections, rename, list(planned.connections))
+            )
+        _put_in_place(written_beside)
+
+
+def check_overwrite(planned: Plan, *, overwrite: bool) -> None:
+    """See to it that no flow file is replaced whose owner did not say so; SnapshotError names them."""
+    changed = [str(step.path) for step in planned.flows if step.change == "changed"]
+    if changed and not overwrite:
+        raise SnapshotError(
+            f"flow files here differ from the snapshot's: {', '.join(changed)}",
+            hint="give --overwrite-flows to replace them, or --flows-to another folder; nothing is changed yet",
+        )
+
+
+def _make_room(path: Path, home: Path) -> None:
+    if path.parent == home / "snapshots":
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        raise SnapshotError(
+            f"there is a file {str(path)!r} already", hint="choose another name: a snapshot is never overwritten"
+        )
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    name = path.name.removesuffix(SUFFIX)
+    try:
+        header, size = read_file_header(path)
+    except SnapshotError as error:
+        return {"name": name, "trouble": error.message}
+    return {"name": name, "createdAt": header.created_at, "size": size}
+
+
+async def _renew(opened: Opened, names: Collection[str]) -> list[MailnodeError]:
+    book = opened.connections
+    chosen = names or [one["name"] for one in await book.list()]
+    found = await asyncio.gather(*(book.renew(name) for name in chosen), return_exceptions=True)
+    for error in found:
+        if isinstance(error, BaseException) and not isinstance(error, TokenError):
+            raise error
+    return [error for error in found if isinstance(error, TokenError)]
+
+
+def _change(path: Path, flow: FlowText) -> Literal["new", "changed", "same"]:
+    try:
+        return "same" if path.read_bytes() == flow.text.encode() else "changed"
+    except FileNotFoundError:
+        return "new"
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _write_beside(path: Path, text: str, written: ExitStack) -> Path:
+    """Write a file's text beside it, to the disk; it is gone when `written` ends, unless it was put in place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        written.callback(Path(name).unlink, missing_ok=True)
+        with os.fdopen(number, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fchmod(number, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+            os.fsync(number)
+        return Path(name)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _put_in_place(files: Iterable[tuple[Path, Path]]) -> None:
+    for beside, path in files:
+        try:
+            beside.replace(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise SnapshotError(
+                f"the connections are restored, and the flow {str(path)!r} can't be put in its place: {error.strerror}",
+                hint="make room for it, and restore once more: what is there already stays",
+            ) from None
+
+
+def _unwritable(path: Path, error: OSError) -> SnapshotError:
+    return SnapshotError(
+        f"the flow {str(path)!r} can't be written: {error.strerror}",
+        hint="give --flows-to a folder that you may write to; nothing is changed yet",
+    )
