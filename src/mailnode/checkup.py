@@ -11,8 +11,8 @@ from mailnode.delivery.route import OtherServer, Route, route
 from mailnode.environment import Environment, in_use
 from mailnode.errors import UsageError
 from mailnode.message.mailbox import parse_mailbox
-from mailnode.smtp.doctor import PATIENCE, examine
-from mailnode.smtp.finding import Diagnosis, Finding, Hear
+from mailnode.smtp.doctor.finding import Diagnosis, Finding, Hear
+from mailnode.smtp.doctor.visit import PATIENCE, examine
 from mailnode.smtp.server import ServerSettings, TlsOption
 
 

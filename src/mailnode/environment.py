@@ -67,7 +67,7 @@ async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
         StoreError: the database can't be opened, or the secret key is not the one it was written with.
     """
     from mailnode.connections.book import ConnectionBook
-    from mailnode.connections.cipher import Cipher
+    from mailnode.connections.secrets.cipher import Cipher
     from mailnode.connections.tokens import TokenKeeper
     from mailnode.store.database import Database
     from mailnode.store.worker import Worker

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mailnode.connections.cipher import Cipher
-from mailnode.connections.restore import Step, plan, restore
-from mailnode.connections.snapshot import FlowText, Snapshot, check_flow_name, write_down
-from mailnode.connections.snapshot_file import read_file, read_file_header, sync_folder
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.snapshot.contents import FlowText, Snapshot, check_flow_name, write_down
+from mailnode.connections.snapshot.restore import Step, plan, restore
+from mailnode.connections.snapshot.sealed_file import read_file, read_file_header, sync_folder
 from mailnode.environment import Environment, Opened, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
 from mailnode.flow.document import parse_flow

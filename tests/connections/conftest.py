@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailnode.connections.book import ConnectionBook
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.endpoint import TokenEndpoint as Asker
+from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlalchemy import text
 
 from mailnode.connections.book import ConnectionBook
-from mailnode.connections.cipher import Cipher
+from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.smtp.sasl import Login

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.connections.cipher import Cipher
+from mailnode.connections.secrets.cipher import Cipher
 from mailnode.errors import ErrorCode, StoreError
 
 FIRST, SECOND = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2"))
@@ -93,7 +93,7 @@ def test_the_key_file_is_made_once_for_its_owner_alone(tmp_path):
 
 def test_processes_that_race_for_the_first_key_all_get_the_same(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from mailnode.connections.cipher import Cipher\n"
+        "import sys; from pathlib import Path; from mailnode.connections.secrets.cipher import Cipher\n"
         "sys.stdin.read(); print(Cipher.open(Path(sys.argv[1]), None).key_id)"
     )
     crowd = [

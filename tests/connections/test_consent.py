@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from mailnode.connections.consent import CodeRequest, by_browser, consent_grant, short_lived
+from mailnode.connections.consent.browser import CodeRequest, by_browser, consent_grant, short_lived
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError, UsageError

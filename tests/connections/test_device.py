@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from mailnode.connections.device import by_device
+from mailnode.connections.consent.device import by_device
 from mailnode.connections.endpoint import TokenEndpoint as Asker
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select, text, update
 
 from mailnode.connections.book import ConnectionBook
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.endpoint import TokenAnswer
-from mailnode.connections.key_file import read_keys, write_keys
-from mailnode.connections.rekey import rekey, seal_anew
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_file import read_keys, write_keys
+from mailnode.connections.secrets.rekey import rekey, seal_anew
 from mailnode.connections.token_rows import claim, read_tokens, store_answer
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ErrorCode, StoreError
@@ -245,7 +245,7 @@ class TestACrash:
         code = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from mailnode.connections import rekey as module
+from mailnode.connections.secrets import rekey as module
 from mailnode.store.database import Database
 steps = iter(range(99))
 def fatal(function):
@@ -287,7 +287,7 @@ async def test_two_processes_that_change_the_key_at_once_end_well(start, tmp_pat
     code = """
 import asyncio, sys
 from pathlib import Path
-from mailnode.connections.rekey import rekey
+from mailnode.connections.secrets.rekey import rekey
 from mailnode.store.database import Database
 home = Path(sys.argv[1])
 database = Database.open(home / "mailnode.db")

@@ -7,12 +7,12 @@ import stat
 import pytest
 from sqlalchemy import update
 
-from mailnode.connections import snapshot_file
 from mailnode.connections.book import ConnectionBook
-from mailnode.connections.cipher import Cipher
-from mailnode.connections.restore import Step, plan, restore
-from mailnode.connections.snapshot import FlowText, Snapshot, write_down
-from mailnode.connections.snapshot_file import Kdf, read_file, read_header, seal, write_file
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.snapshot import sealed_file
+from mailnode.connections.snapshot.contents import FlowText, Snapshot, write_down
+from mailnode.connections.snapshot.restore import Step, plan, restore
+from mailnode.connections.snapshot.sealed_file import Kdf, read_file, read_header, seal, write_file
 from mailnode.connections.token_rows import claim, read_tokens
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ConnectionsError, SnapshotError, StoreError
@@ -38,7 +38,7 @@ FLOW = FlowText("order.flow.yaml", "# Grüße\r\nversion: 1\n")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """A passphrase that costs nothing."""
-    monkeypatch.setattr(snapshot_file, "KDF", Kdf(2**4, 8, 1))
+    monkeypatch.setattr(sealed_file, "KDF", Kdf(2**4, 8, 1))
 
 
 class Home:
@@ -225,7 +225,7 @@ class TestTheFile:
             read_file(path)
 
     def test_one_that_would_be_too_large_is_not_written(self, monkeypatch):
-        monkeypatch.setattr(snapshot_file, "MAX_OCTETS", 5000)
+        monkeypatch.setattr(sealed_file, "MAX_OCTETS", 5000)
         with pytest.raises(SnapshotError, match="larger") as caught:
             seal(b"x" * 5000, PASSPHRASE, 1)
         assert caught.value.hint
@@ -389,7 +389,7 @@ class TestAnotherHome:
             raise StoreError("the disk is full")
 
         with monkeypatch.context() as patch:
-            patch.setattr("mailnode.connections.restore.write_tokens", fails)
+            patch.setattr("mailnode.connections.snapshot.restore.write_tokens", fails)
             with pytest.raises(StoreError, match="full"):
                 await target.database.write(lambda db: restore(db, target.cipher, kept, {}, planned))
         assert await target.names() == []
@@ -500,7 +500,7 @@ class TestHandOver:
             raise StoreError("the disk is full")
 
         with monkeypatch.context() as patch:
-            patch.setattr("mailnode.connections.snapshot.delete", fails)
+            patch.setattr("mailnode.connections.snapshot.contents.delete", fails)
             with pytest.raises(StoreError, match="full"):
                 await source.keep(path, hand_over=["token"])
         assert not path.exists()

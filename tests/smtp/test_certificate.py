@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailnode.smtp.certificate import Certificate, read
+from mailnode.smtp.doctor.certificate import Certificate, read
 
 PUBLIC = trustme.CA()
 

@@ -10,8 +10,8 @@ import trustme
 from mailnode.errors import ErrorCode, TokenError
 from mailnode.smtp import connect
 from mailnode.smtp.bearer import TokenLogin
-from mailnode.smtp.doctor import PATIENCE, examine
-from mailnode.smtp.finding import Finding
+from mailnode.smtp.doctor.finding import Finding
+from mailnode.smtp.doctor.visit import PATIENCE, examine
 from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, ServerSettings
@@ -159,7 +159,7 @@ class TestTheWay:
                 raise OSError(errno.ENETUNREACH, "")
             return await connect.attempt(address)
 
-        monkeypatch.setattr("mailnode.smtp.knock.attempt", attempt)
+        monkeypatch.setattr("mailnode.smtp.doctor.knock.attempt", attempt)
         async with ScriptedServer() as server:
             names["mail.example.org"] = [
                 (socket.AF_INET6, ("2001:db8::1", server.port, 0, 0)),

@@ -40,8 +40,8 @@ def command(name: str, device: bool, no_browser: bool, port: int | None, timeout
 
 
 async def _authorize(name: str, *, device: bool, no_browser: bool, port: int, seconds: float | None) -> str:
-    from mailnode.connections.consent import WAIT_SECONDS, by_browser, consent_grant, short_lived
-    from mailnode.connections.device import by_device
+    from mailnode.connections.consent.browser import WAIT_SECONDS, by_browser, consent_grant, short_lived
+    from mailnode.connections.consent.device import by_device
     from mailnode.connections.endpoint import TokenEndpoint
     from mailnode.environment import Environment, open_connections
 

@@ -13,7 +13,7 @@ def command() -> None:
 
     With MAILNODE_SECRET_KEY=new,old the first key is the new one; the key file of the home gets one by itself.
     """
-    from mailnode.connections.rekey import rekey
+    from mailnode.connections.secrets.rekey import rekey
     from mailnode.environment import Environment
     from mailnode.store.database import Database
 

@@ -14,7 +14,7 @@ from mailnode.cli.output import say, show_json, show_table, waiting
 from mailnode.errors import UsageError
 
 if TYPE_CHECKING:
-    from mailnode.connections.snapshot import Snapshot
+    from mailnode.connections.snapshot.contents import Snapshot
     from mailnode.snapshots import Plan
 
 _TOKENS = {

@@ -13,7 +13,7 @@ from mailnode.connections.service import Service
 from mailnode.delivery.route import OtherServer
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
-from mailnode.smtp.finding import Diagnosis, Finding
+from mailnode.smtp.doctor.finding import Diagnosis, Finding
 
 
 @click.command("verify")

@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, delete, insert, select, update
 
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.connection import Connection
 from mailnode.connections.edit import asks_otherwise, edited
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
-from mailnode.connections.key_check import check_key, take_key
 from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of, sealed_columns
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_check import check_key, take_key
 from mailnode.connections.token_rows import (
     TOKEN_FIELDS,
     forget_access_token,

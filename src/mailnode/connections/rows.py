@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, select
 
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.grant import Grant, grant_of
-from mailnode.connections.key_check import check_key
-from mailnode.connections.secret_fields import join, split
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_check import check_key
+from mailnode.connections.secrets.secret_fields import join, split
 from mailnode.connections.token_rows import TOKEN_FIELDS
 from mailnode.errors import ConnectionsError, ErrorCode
 from mailnode.smtp.proxy import Proxy, parse_proxy

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, Update, insert, select, update
 
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.endpoint import TokenAnswer
-from mailnode.connections.key_check import note_key
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_check import note_key
 from mailnode.errors import ErrorCode, TokenError
 from mailnode.store.tables import tokens
 

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from sqlalchemy import Connection as Transaction
 
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.endpoint import TokenEndpoint
 from mailnode.connections.grant import Form, Grant, RefreshGrant, ServiceAccountGrant
 from mailnode.connections.rows import open_grant
+from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.token_rows import TokenRow, claim, read_tokens, store_answer, store_trouble
 from mailnode.connections.token_trouble import explained, over, put_off, without_consent
 from mailnode.errors import TokenError

@@ -4,7 +4,7 @@ import ssl
 from functools import lru_cache
 
 from mailnode.errors import ErrorCode, SettingsError, TlsFailed
-from mailnode.smtp.certificate import trouble_of
+from mailnode.smtp.doctor.certificate import trouble_of
 from mailnode.smtp.probe import speaks_in_clear
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream

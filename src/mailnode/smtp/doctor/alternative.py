@@ -7,7 +7,7 @@ from dataclasses import replace
 from mailnode.errors import ErrorCode, SmtpError
 from mailnode.smtp.authentication import choose, keeps_secrets
 from mailnode.smtp.dialogue import Dialogue
-from mailnode.smtp.finding import WorkingSettings
+from mailnode.smtp.doctor.finding import WorkingSettings
 from mailnode.smtp.opening import greet
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption
 from mailnode.smtp.stream import Stream

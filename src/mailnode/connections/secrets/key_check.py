@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, exists, insert, select
 
-from mailnode.connections.cipher import Cipher
+from mailnode.connections.secrets.cipher import Cipher
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.store.tables import connections, secret_check
 

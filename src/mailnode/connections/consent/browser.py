@@ -16,9 +16,9 @@ from typing import Protocol
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from mailnode.connections.connection import Connection
+from mailnode.connections.consent.loopback import listening, open_place
 from mailnode.connections.endpoint import TokenAnswer, TokenEndpoint
 from mailnode.connections.grant import RefreshGrant
-from mailnode.connections.loopback import listening, open_place
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 
 WAIT_SECONDS = 300.0

@@ -11,11 +11,11 @@ from typing import Any, Self
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, delete, select
 
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.fields import check_fields
-from mailnode.connections.key_check import check_key
 from mailnode.connections.rows import check_name, find_row, open_fields
-from mailnode.connections.snapshot_file import seal, unseal, write_file
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_check import check_key
+from mailnode.connections.snapshot.sealed_file import seal, unseal, write_file
 from mailnode.connections.token_rows import TOKEN_FIELDS, TokenRow, read_tokens
 from mailnode.errors import MailnodeError, SnapshotError
 from mailnode.store.clock import unix_ms

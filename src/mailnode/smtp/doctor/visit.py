@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 
 from mailnode.errors import ErrorCode, Phase, SessionLost, SmtpError, TokenError
 from mailnode.message.envelope import Envelope
-from mailnode.smtp.alternative import USUAL_WAYS, Way, alternative
 from mailnode.smtp.authentication import Credentials, TokenRefused, authenticate, is_private
 from mailnode.smtp.bearer import TokenLogin
-from mailnode.smtp.certificate import TOLD_BY_CERTIFICATE, Certificate, now, read, trouble_of
 from mailnode.smtp.command import mail, rcpt
 from mailnode.smtp.credentials import Account
 from mailnode.smtp.dialogue import Dialogue
+from mailnode.smtp.doctor.alternative import USUAL_WAYS, Way, alternative
+from mailnode.smtp.doctor.certificate import TOLD_BY_CERTIFICATE, Certificate, now, read, trouble_of
+from mailnode.smtp.doctor.finding import Diagnosis, Finding, Hear, Record, Step, WorkingSettings
+from mailnode.smtp.doctor.knock import knock
+from mailnode.smtp.doctor.told_tokens import ToldTokens
 from mailnode.smtp.extension import Extensions
-from mailnode.smtp.finding import Diagnosis, Finding, Hear, Record, Step, WorkingSettings
-from mailnode.smtp.knock import knock
 from mailnode.smtp.opening import greet, hear_greeting, say_ehlo, say_starttls
 from mailnode.smtp.probe import language_of, untrusting_context
 from mailnode.smtp.remedy import explain
@@ -24,7 +25,6 @@ from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines, ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.tls import start_tls
-from mailnode.smtp.told_tokens import ToldTokens
 
 # A person waits; the minutes of RFC 5321 are for mail.
 PATIENCE = Deadlines(

@@ -15,9 +15,9 @@ from pathlib import Path
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import select, update
 
-from mailnode.connections.cipher import Cipher
-from mailnode.connections.key_check import check_key, keep_only
-from mailnode.connections.key_file import FILE_NAME, new_key, read_keys, write_keys
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_check import check_key, keep_only
+from mailnode.connections.secrets.key_file import FILE_NAME, new_key, read_keys, write_keys
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.store.database import Database
 from mailnode.store.tables import connections, tokens

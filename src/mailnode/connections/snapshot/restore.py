@@ -7,11 +7,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, insert, select, update
 
-from mailnode.connections.cipher import Cipher
 from mailnode.connections.edit import asks_otherwise, goes_elsewhere
-from mailnode.connections.key_check import check_key, take_key
 from mailnode.connections.rows import check_name, open_fields, row_of, sealed_columns
-from mailnode.connections.snapshot import KeptConnection
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_check import check_key, take_key
+from mailnode.connections.snapshot.contents import KeptConnection
 from mailnode.connections.token_rows import TokenRow, forget_access_token, read_tokens, write_tokens
 from mailnode.errors import SnapshotError
 from mailnode.store.clock import unix_ms

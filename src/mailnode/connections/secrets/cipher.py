@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from mailnode.connections.key_file import decode_keys, read_keys
+from mailnode.connections.secrets.key_file import decode_keys, read_keys
 from mailnode.errors import ErrorCode, StoreError
 
 _NONCE_OCTETS = 12

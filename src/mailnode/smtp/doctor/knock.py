@@ -11,7 +11,7 @@ from time import monotonic
 
 from mailnode.errors import ConnectFailed, ErrorCode
 from mailnode.smtp.connect import Address, attempt, resolve
-from mailnode.smtp.finding import Record, Step
+from mailnode.smtp.doctor.finding import Record, Step
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 from mailnode.errors import TokenError
 from mailnode.smtp.bearer import Tokens
-from mailnode.smtp.finding import Record
+from mailnode.smtp.doctor.finding import Record
 
 
 class ToldTokens:
