@@ -1,7 +1,7 @@
 """The command lines of a transaction, from what a caller may have written anything into (RFC 5321 4.1.1)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, Unsendable
@@ -22,11 +22,14 @@ class Command(NamedTuple):
     line: str
     hear: Callable[[Reply], None]
 
-    def encode(self) -> bytes:
-        """Give the octets with their CRLF; a line that would be two is refused."""
-        if _CONTROL.search(self.line):
-            raise _unsendable("a control character can't stand in an SMTP command", self.line, self.phase)
-        return self.line.encode() + b"\r\n"
+
+def encode(commands: Sequence[Command]) -> bytes:
+    """Give the octets of a command group; a line that would be two is refused."""
+    lines = [command.line for command in commands]
+    if _CONTROL.search("".join(lines)):
+        phase, line = next((one.phase, one.line) for one in commands if _CONTROL.search(one.line))
+        raise _unsendable("a control character can't stand in an SMTP command", line, phase)
+    return "\r\n".join([*lines, ""]).encode()
 
 
 def mail(message: Composed, extensions: Extensions) -> str:

@@ -1,7 +1,7 @@
 """What a server said to one message, and to each of its recipients."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mailnode.errors import Phase
 from mailnode.message.envelope import Envelope
@@ -11,8 +11,7 @@ PartialDelivery = Literal["allow", "refuse"]
 Status = Literal["accepted", "refused", "deferred"]
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientOutcome:
+class RecipientOutcome(NamedTuple):
     """What became of one recipient; `reply` is None where the server did not say why, or nothing at all."""
 
     address: str
@@ -20,8 +19,7 @@ class RecipientOutcome:
     reply: Reply | None
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Where the time went, in milliseconds; `connect_ms` (with TLS, EHLO) and `auth_ms` are 0.0 on a reused session."""
 
     connect_ms: float = 0.0

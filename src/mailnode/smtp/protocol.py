@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
-from mailnode.smtp.command import Command
+from mailnode.smtp.command import Command, encode
 from mailnode.smtp.reply import Reply, ReplyParser
 
 _SHOWN = 60
@@ -50,7 +50,7 @@ class SmtpProtocol:
     def send(self, *commands: Command) -> bytes:
         """Give the octets of a command group and queue its replies; a command that holds a line break is refused."""
         self._check_order()
-        group = b"".join([command.encode() for command in commands])
+        group = encode(commands)
         self._expected.extend(commands)
         return group
 

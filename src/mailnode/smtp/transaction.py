@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
 from mailnode.smtp.command import Command, ignore, mail, rcpt
@@ -21,8 +21,7 @@ _OUT_OF_SYNC = re.compile(r"5\.5\.0|synchroni[sz]ation|pipelin", re.IGNORECASE)
 _RSET = Command("mail", "RSET", ignore)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """The verdict of one transaction; `reply` is the one that decided, or the last one while nothing is decided."""
 
     recipients: tuple[RecipientOutcome, ...]
@@ -163,6 +162,9 @@ class Transaction:
 
     def judge(self) -> Judgement:
         """Give the verdict on each recipient as far as the replies go; who has none is deferred, without a reply."""
+        if self.is_complete and self._accepted == len(self._recipients):  # which nearly all are
+            verdicts = tuple([RecipientOutcome(path, "accepted", self._content) for path in self._recipients])
+            return Judgement(verdicts, self._content, "content")
         if self._mail is not None and self._mail.is_refusal:
             return Judgement(tuple(_verdict(path, self._mail) for path in self._recipients), self._mail, "mail")
         first = next((reply for reply in self._rcpt if reply.is_refusal), None)
