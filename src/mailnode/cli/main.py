@@ -16,6 +16,7 @@ COMMANDS = {
     "verify": "mailnode.cli.verify",
     "connections": "mailnode.cli.connections",
     "services": "mailnode.cli.services",
+    "deliveries": "mailnode.cli.deliveries",
     "snapshot": "mailnode.cli.snapshot",
     "inbox": "mailnode.cli.inbox",
     "demo": "mailnode.cli.demo",

@@ -1,0 +1,118 @@
+"""`mailnode deliveries`: what has become of the mails that flows have sent."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mailnode.cli.output import clean, show_json, show_table
+
+if TYPE_CHECKING:
+    from mailnode.delivery.ledger import Entry, Ledger
+
+T = TypeVar("T")
+
+# As `mailnode.delivery.ledger.STATES`, which is loaded only when there is something to read.
+STATES = ("claimed", "handingOver", "interrupted", "sent", "partial", "failed", "unknown")
+_SHORT_ID = 8
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("deliveries")
+def command() -> None:
+    """See what has become of the mails that flows have sent."""
+
+
+@command.command("list")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only these; may be repeated.")
+@click.option("--connection", help="Only those sent with this connection.")
+@click.option("--to", "recipient", metavar="ADDRESS", help="Only those to this address, or one that holds this text.")
+@click.option("--run", metavar="ID", help="Only those of this run.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, at the most.")
+@_json
+def list_(
+    states: tuple[str, ...],
+    connection: str | None,
+    recipient: str | None,
+    run: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List deliveries, the latest first."""
+    from mailnode.delivery.ledger import Wanted
+
+    wanted = Wanted(states=states, connection=connection, recipient=recipient, run=run, limit=limit)
+    found = _with_ledger(lambda ledger: ledger.latest(wanted))
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (one["deliveryId"][:_SHORT_ID], _time(one["createdAt"]), one["state"], _to(one["to"]), one["error"] or "")
+        for one in found
+    ]
+    empty = "no delivery is there" + (" that this fits" if states or connection or recipient or run else " yet")
+    show_table(("Delivery", "Begun at", "State", "To", "What went wrong"), rows, empty=empty)
+
+
+@command.command("show")
+@click.argument("delivery", metavar="ID|MESSAGE-ID")
+@_json
+def show(delivery: str, as_json: bool) -> None:
+    """Show one delivery: its recipients with the server's words, and each attempt."""
+    found = _with_ledger(lambda ledger: ledger.show(delivery))
+    if as_json:
+        show_json(found)
+        return
+    for word, text in _facts(found):
+        click.echo(clean(f"{word:<12}{text}"))
+    click.echo()
+    recipients = [(one["address"], one["field"], one["status"], _reply(one)) for one in found["recipients"]]
+    show_table(("Recipient", "Field", "Status", "Reply"), recipients, empty="it has no recipient")
+    if found["attempts"]:
+        click.echo()
+        show_table(("Attempt", "Begun at", "Took", "Phase", "What came of it"), _tries(found), empty="")
+
+
+def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
+    yield "delivery", found["deliveryId"]
+    yield "state", found["state"] + (": run its run again to have it sent" if found["state"] == "interrupted" else "")
+    yield "message", f"{found['messageId']}, {found['messageSize']} octets"
+    yield "from", found["from"] or "<>"
+    yield "by", f"{found['host']}:{found['port']}" + (f", {found['connection']}" if found["connection"] else "")
+    yield "begun at", _time(found["createdAt"])
+    if found["run"]:
+        yield "run", f"{found['run']}, node {found['node']}"
+    if found["key"] and found["key"] != f"{found['run']}/{found['node']}":
+        yield "key", found["key"]
+
+
+def _tries(found: "Entry") -> Iterator[tuple[str, ...]]:
+    for one in found["attempts"]:
+        took = f"{one['endedAt'] - one['startedAt']} ms" if one["endedAt"] else ""
+        yield str(one["number"]), _time(one["startedAt"]), took, one["phase"] or "", one["message"] or "accepted"
+
+
+def _reply(one: dict[str, Any]) -> str:
+    return " ".join(str(word) for word in (one["replyCode"], one["enhancedStatusCode"], one["replyText"]) if word)
+
+
+def _to(addresses: list[str]) -> str:
+    more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
+    return f"{addresses[0]}{more}" if addresses else ""
+
+
+def _time(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _with_ledger(work: "Callable[[Ledger], Awaitable[T]]") -> T:
+    from mailnode.delivery.ledger import Ledger
+    from mailnode.environment import Environment, open_connections
+
+    async def main() -> T:
+        async with open_connections(Environment.read()) as opened:
+            return await work(Ledger(opened.database, opened.worker))
+
+    return asyncio.run(main())

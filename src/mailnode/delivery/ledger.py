@@ -1,0 +1,186 @@
+"""What has become of deliveries, for whoever looks: everything is read, and nothing changed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, Select, exists, func, or_, select
+
+from mailnode.errors import DeliveryError, ErrorCode
+from mailnode.store.database import Database
+from mailnode.store.tables import attempts, deliveries, delivery_recipients
+from mailnode.store.worker import Worker
+
+# What the database says of one whose process is gone is no more true.
+INTERRUPTED = "interrupted"
+STATES = ("claimed", "handingOver", INTERRUPTED, "sent", "partial", "failed", "unknown")
+
+_UNDER_WAY = ("claimed", "handingOver")
+_SHORTEST_ID = 4
+_SHOWN = 80
+
+# JSON, for people and programs; times are Unix ms.
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which deliveries are looked for; `recipient` is an address, or a part of one, and no `states` means any."""
+
+    states: Sequence[str] = ()
+    connection: str | None = None
+    recipient: str | None = None
+    run: str | None = None
+    limit: int = 50
+
+
+class Ledger:
+    """The deliveries of a database, the latest first."""
+
+    def __init__(self, database: Database, worker: Worker) -> None:
+        """Read `database`; `worker` knows which processes are alive."""
+        self._database = database
+        self._worker = worker
+
+    async def latest(self, wanted: Wanted) -> list[Entry]:
+        """Give the latest deliveries of those that are wanted.
+
+        Each has `deliveryId`, `state` (one of STATES), `createdAt`, `updatedAt`, `messageId`, `from`, `to`,
+        `connection`, `host`, `run`, `node`, `attempts` (how many), and `error`, the last one's words, or null.
+        """
+        return await self._database.read(lambda db: self._latest(db, wanted))
+
+    async def show(self, which: str) -> Entry:
+        """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID.
+
+        Beside what `latest` gives there are `port`, `messageSize`, `key`, `recipients`, the `attempts` one by one, and
+        `result`, which the flow got.
+
+        Raises:
+            DeliveryError: there is none, or there are several.
+        """
+        return await self._database.read(lambda db: self._show(db, which))
+
+    def _latest(self, db: Transaction, wanted: Wanted) -> list[Entry]:
+        entries: list[Entry] = []
+        for row in db.execute(_query(wanted)):
+            state = self._state(row)
+            if not wanted.states or state in wanted.states:
+                entries.append(_entry(db, row, state))
+            if len(entries) == wanted.limit:
+                break
+        return entries
+
+    def _show(self, db: Transaction, which: str) -> Entry:
+        row = _find(db, which)
+        result = json.loads(row.result) if row.result else None
+        return {
+            **_entry(db, row, self._state(row)),
+            "port": row.port,
+            "messageSize": row.size,
+            "key": row.key,
+            "recipients": result["recipients"] if result else _recipients(db, row.id),
+            "attempts": _attempts(db, row.id),
+            "result": result,
+        }
+
+    def _state(self, row: Row[Any]) -> str:
+        is_left = row.state in _UNDER_WAY and not self._worker.is_alive(row.worker)
+        return INTERRUPTED if is_left else str(row.state)
+
+
+_LATEST = select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id)
+
+
+def _query(wanted: Wanted) -> Select[Any]:
+    query = _LATEST
+    if wanted.states:
+        kept = {*wanted.states, *(_UNDER_WAY if INTERRUPTED in wanted.states else ())}
+        query = query.where(deliveries.c.state.in_(kept))
+    if wanted.connection is not None:
+        query = query.where(deliveries.c.connection == wanted.connection)
+    if wanted.run is not None:
+        query = query.where(deliveries.c.run_id == wanted.run)
+    if wanted.recipient is not None:
+        to = delivery_recipients.c.delivery_id == deliveries.c.id
+        has = func.lower(delivery_recipients.c.address).contains(wanted.recipient.lower(), autoescape=True)
+        query = query.where(exists().where(to, has))
+    return query
+
+
+def _find(db: Transaction, which: str) -> Row[Any]:
+    is_it = [deliveries.c.id == which, deliveries.c.message_id == f"<{which.strip('<>')}>"]
+    if len(which) >= _SHORTEST_ID:
+        is_it.append(deliveries.c.id.startswith(which, autoescape=True))
+    found = db.execute(_LATEST.where(or_(*is_it)).limit(3)).all()
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DeliveryError(
+            f"there is no delivery {which[:_SHOWN]!r}",
+            code=ErrorCode.BAD_USAGE,
+            phase="settings",
+            hint=f"`mailnode deliveries list` shows them; give an id, {_SHORTEST_ID} of its letters or more,"
+            " or a Message-ID",
+        )
+    raise DeliveryError(
+        f"{which[:_SHOWN]!r} stands for several deliveries: {', '.join(row.id for row in found[:2])}, ...",
+        code=ErrorCode.BAD_USAGE,
+        phase="settings",
+        hint="give more letters of the id",
+    )
+
+
+def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
+    of_it = delivery_recipients.c.delivery_id == row.id
+    to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
+    tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
+    messages = db.execute(tried).scalars().all()
+    return {
+        "deliveryId": row.id,
+        "state": state,
+        "createdAt": row.created_at,
+        "updatedAt": row.updated_at,
+        "messageId": row.message_id,
+        "from": row.reverse_path,
+        "to": db.execute(to).scalars().all(),
+        "connection": row.connection,
+        "host": row.host,
+        "run": row.run_id,
+        "node": row.node_id,
+        "attempts": len(messages),
+        "error": messages[-1] if messages and state != "sent" else None,
+    }
+
+
+def _recipients(db: Transaction, delivery_id: str) -> list[Entry]:
+    of_it = delivery_recipients.c.delivery_id == delivery_id
+    return [
+        {
+            "address": one.address,
+            "field": one.field,
+            "status": one.status,
+            "replyCode": one.reply_code,
+            "enhancedStatusCode": one.enhanced_status_code,
+            "replyText": one.reply_text or "",
+        }
+        for one in db.execute(select(delivery_recipients).where(of_it).order_by(delivery_recipients.c.position))
+    ]
+
+
+def _attempts(db: Transaction, delivery_id: str) -> list[Entry]:
+    of_it = attempts.c.delivery_id == delivery_id
+    return [
+        {
+            "number": one.number,
+            "startedAt": one.started_at,
+            "endedAt": one.ended_at,
+            "phase": one.phase,
+            "code": one.code,
+            "replyCode": one.reply_code,
+            "message": one.message,
+        }
+        for one in db.execute(select(attempts).where(of_it).order_by(attempts.c.number))
+    ]

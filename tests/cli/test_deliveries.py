@@ -1,0 +1,98 @@
+"""`mailnode deliveries`: what a person sees of the mails that flows have sent."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from support.command import mailnode
+from support.flows import to_server, write_flow
+from support.scripted_smtp import STALL, ScriptedServer
+
+
+def flow_of(folder, port, **settings):
+    return write_flow(folder, {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(port, **settings)})
+
+
+async def listed(*arguments):
+    done = await mailnode("deliveries", "list", "--json", *arguments)
+    assert done.status == 0, done.stderr
+    return done.json
+
+
+@pytest.fixture
+async def three(inbox, tmp_path):
+    """One that was sent, one that was refused, one that a killed process left."""
+    sent = await mailnode(
+        "run", flow_of(tmp_path, inbox.port, to="Jane@example.org, joe@example.org"), "--run-id", "r1"
+    )
+    assert sent.status == 0, sent.stderr
+    async with ScriptedServer({"RCPT": "550 5.1.1 nobody \x1b[31mhere"}) as server:
+        await mailnode("run", flow_of(tmp_path, server.port, to="ann@example.net"), "--run-id", "r2")
+    async with ScriptedServer({"EHLO": STALL}) as server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailnode", "run", flow_of(tmp_path, server.port), "--run-id", "r3"),
+            env=dict(os.environ),
+        )
+        await server.reached("EHLO")
+        process.kill()
+        await process.wait()
+    return [one["deliveryId"] for one in reversed(await listed())]
+
+
+async def test_the_list_has_the_latest_first_and_can_be_narrowed(three):
+    found = await listed()
+    assert [one["state"] for one in found] == ["interrupted", "failed", "sent"]
+    assert [one["run"] for one in found] == ["r3", "r2", "r1"]
+    assert found[2]["to"] == ["Jane@example.org", "joe@example.org"]
+    assert (found[2]["attempts"], found[2]["error"]) == (1, None)
+    assert "550 5.1.1 nobody" in found[1]["error"]
+    for arguments, runs in (
+        (("--state", "sent"), ["r1"]),
+        (("--state", "interrupted", "--state", "failed"), ["r3", "r2"]),
+        (("--state", "claimed"), []),
+        (("--to", "JANE@"), ["r3", "r1"]),
+        (("--to", "%"), []),
+        (("--run", "r2"), ["r2"]),
+        (("--connection", "shop"), []),
+        (("--limit", "1"), ["r3"]),
+    ):
+        assert [one["run"] for one in await listed(*arguments)] == runs, arguments
+
+
+async def test_one_is_shown_by_its_id_a_part_of_it_or_its_message_id(three):
+    refused = three[1]
+    shown = (await mailnode("deliveries", "show", refused, "--json")).json
+    assert (shown["deliveryId"], shown["state"]) == (refused, "failed")
+    assert shown["recipients"][0]["replyCode"] == 550
+    assert shown["attempts"][0]["phase"] == "rcpt"
+    assert shown["result"]["status"] == "failed"
+    assert (await mailnode("deliveries", "show", refused[:8], "--json")).json == shown
+    assert (await mailnode("deliveries", "show", shown["messageId"], "--json")).json == shown
+    assert (await mailnode("deliveries", "show", shown["messageId"].strip("<>"), "--json")).json == shown
+
+
+async def test_for_people_they_are_tables_without_a_servers_escapes(three):
+    table = await mailnode("deliveries", "list")
+    assert table.status == 0
+    assert all(one[:8] in table.stdout for one in three)
+    shown = (await mailnode("deliveries", "show", three[1])).stdout
+    assert "ann@example.net" in shown
+    assert "\x1b" not in shown
+    interrupted = (await mailnode("deliveries", "show", three[2])).stdout
+    assert "run its run again" in interrupted
+
+
+@pytest.mark.parametrize(("which", "words"), [("zzzzzz", "there is no delivery"), ("a", "there is no delivery")])
+async def test_one_that_is_not_there(which, words):
+    done = await mailnode("deliveries", "show", which)
+    assert (done.status, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "mailnode deliveries list" in done.stderr
+
+
+async def test_an_empty_home():
+    done = await mailnode("deliveries", "list")
+    assert (done.status, done.stdout) == (0, "")
+    assert "no delivery is there yet" in done.stderr
