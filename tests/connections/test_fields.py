@@ -218,3 +218,46 @@ def test_a_proxy_that_is_none_is_refused_without_showing_it(url):
     error = refusal(proxy=url)
     assert error.key == "proxy"
     assert "hunter2" not in f"{error}{error.hint}"
+
+
+APPLICATION = {"hosts": ["mail.example"], "user": "jane@mail.example", "clientId": "app"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https:/login.example/token",
+        "https://[v1.a]/",
+        "https://[::1]x/",
+        "https://256.1.1.1/",
+        "https://a..b/",
+        "https://%65vil.example/",
+        "https://evil\\.example/",
+        "https://-a.example/",
+        "https://login.example:0/",
+        "https://login.example:99999/",
+        "https://" + "a" * 64 + ".example/",
+        "https://login.example/" + "a" * 5000,
+        "http://localhost.evil.example/",
+        "http://127.0.0.1.evil.example/",
+        "http://[::1%25lo]/",
+        "https://app@login.example/",
+    ],
+)
+def test_what_names_no_host_that_could_be_asked_is_no_url_of_an_endpoint(url):
+    with pytest.raises(ConnectionsError) as caught:
+        check_fields("oauth2", {**APPLICATION, "accessUrl": url})
+    assert caught.value.key == "accessUrl"
+    assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize(
+    "url", ["https://LOGIN.example:8443/t?a=b", "http://[::1]:80/", "http://127.0.0.1/", "https://h_1/"]
+)
+def test_an_url_that_can_be_asked_is_kept_as_it_is(url):
+    assert check_fields("oauth2", {**APPLICATION, "accessUrl": url})["accessUrl"] == url
+
+
+def test_thousands_of_digits_are_no_time():
+    with pytest.raises(ConnectionsError, match="no time"):
+        check_fields("oauth2", {**APPLICATION, "accessToken": "at", "expiryDate": "9" * 5000})

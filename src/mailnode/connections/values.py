@@ -17,6 +17,8 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_IN_SECRET = re.compile(r"[\0\ud800-\udfff]")  # NUL would end the password (RFC 4616 2); UTF-8 has no surrogates
+# What fits into any server's line; tenants and paths take some hundred.
+_MAX_URL = 2000
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 # RFC 6750 2.1; what is not in it can't stand in a SASL message either.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -160,7 +162,7 @@ def to_token(value: Any) -> str:
 def to_expiry(value: Any) -> int:
     """A time in Unix milliseconds."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value)
+        value = int(value.strip()[:_SHOWN])  # Python refuses to read thousands of digits
     if isinstance(value, bool) or not isinstance(value, int):
         raise bad(f"{shown(value)} is no time", hint="give Unix milliseconds, such as 1893456000000")
     if 0 < value < _LEAST_MS:
@@ -176,18 +178,27 @@ def to_url(value: Any) -> str:
     url = to_text(value)
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         raise bad(f"{shown(url)} is no URL", hint="give one such as https://login.example.org/token") from None
     if parts.username is not None or parts.fragment:
         raise bad(
             "the URL has a login or a fragment in it", hint="give clientId and clientSecret as fields of their own"
         )
-    if not host or parts.scheme not in {"http", "https"} or not url.isascii() or " " in url:
+    is_whole = _names_host(parts.netloc.lower(), host) and port != 0 and len(url) <= _MAX_URL
+    if not is_whole or parts.scheme not in {"http", "https"} or not url.isascii() or " " in url:
         raise bad(f"{shown(url)} is no URL of an endpoint", hint="give one such as https://login.example.org/token")
     if parts.scheme == "http" and not is_loopback(host):
         raise bad(f"{shown(url)} would get secrets in clear text", hint="use https; http is for this very machine only")
     return url
+
+
+def _names_host(netloc: str, host: str) -> bool:
+    """Whether a host is one, and nothing but a port stands beside it; what ends in a number must be an address."""
+    if netloc.partition("]")[0] == f"[{host}":
+        return "%" not in host and _is_address(host) and netloc[len(host) + 2 :][:1] in {"", ":"}
+    is_name = len(host) <= 253 and _HOST.fullmatch(host) and not host.rpartition(".")[2].isdigit()  # noqa: PLR2004 -- RFC 1035 2.3.4
+    return netloc.partition(":")[0] == host and (_is_address(host) or bool(is_name))
 
 
 def to_tenant(value: Any) -> str:
