@@ -112,7 +112,13 @@ async def test_an_endpoint_that_fails_for_a_while_is_asked_less_often(provider):
 
 @pytest.mark.parametrize(
     ("said", "waits"),
-    [({"interval": 7.5}, 7.5), ({"interval": None}, 5), ({"interval": -1}, 5), ({"interval": "x"}, 5)],
+    [
+        ({"interval": 7.5}, 7.5),
+        ({"interval": None}, 5),
+        ({"interval": -1}, 5),
+        ({"interval": 1e-9}, 5),
+        ({"interval": "x"}, 5),
+    ],
 )
 async def test_the_interval_is_what_the_provider_says_or_five_seconds(provider, said, waits):
     provider.said = as_json({**SAID, **said})

@@ -5,6 +5,7 @@ import base64
 import gc
 import json
 import ssl
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -270,3 +271,35 @@ class TestThroughAProxy:
             url = http.on("/token", said({"access_token": "at"}))
             await TokenEndpoint(proxy=parse_proxy(way.url)).ask(url, FORM)
         assert way.asked == []
+
+
+@pytest.mark.parametrize("write", [quote, quote_plus, lambda text: base64.b64encode(text.encode()).decode()])
+async def test_a_secret_that_is_said_back_in_another_writing_is_not_shown(write):
+    secret = "s3cr3t/+ =%&x"
+    form = {**FORM, "client_secret": secret}
+    async with serving() as http:
+        answer = {"error": "invalid_grant", "error_description": f"you said {write(secret)} to us"}
+        with pytest.raises(TokenError) as caught:
+            await TokenEndpoint().ask(http.on("/token", said(answer, status=400)), form)
+    assert "you said *** to us" in caught.value.message
+
+
+async def test_a_secret_that_went_in_the_field_for_it_and_is_said_back_is_not_shown():
+    async def answer(exchange):
+        basic = exchange.request.headers.get("authorization", "")
+        second = {"error": "invalid_grant", "error_description": f"heard s-canary and {basic.partition(' ')[2]}"}
+        await said(second if basic else {"error": "invalid_client"}, status=400)(exchange)
+
+    error = await trouble(answer)
+    assert "heard *** and ***" in error.message
+
+
+async def test_a_secret_in_the_place_that_a_redirect_leads_to_is_not_shown():
+    error = await trouble(reply(b"", status=302, location="https://else.example/?refresh_token=rt-canary"))
+    assert "refresh_token=***" in error.message
+
+
+async def test_an_url_that_the_http_library_does_not_take_is_told():
+    with pytest.raises(TokenError, match="no URL") as caught:
+        await TokenEndpoint().ask("https://256.1.1.1/token", FORM)
+    assert "accessUrl" in caught.value.hint

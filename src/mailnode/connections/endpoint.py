@@ -1,13 +1,14 @@
 """The token endpoint of a provider: one form in, one answer out (RFC 6749 5)."""
 
 import asyncio
+import base64
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
@@ -92,18 +93,22 @@ class TokenEndpoint:
         The secret of the application goes in the form, as the large providers show it; where that is refused it goes
         in the Authorization field, which is the way that RFC 6749 2.3.1 asks of every endpoint.
         """
+        secrets = _secrets(form)
         try:
-            return await self._post(url, form, None)
+            return await self._post(url, form, None, secrets)
         except TokenError as error:
             if error.oauth_error != "invalid_client" or "client_secret" not in form:
                 raise
             login = quote(form["client_id"], safe=""), quote(form["client_secret"], safe="")
             try:
-                return await self._post(url, {key: form[key] for key in form if key not in _CLIENT}, login)
+                rest = {key: form[key] for key in form if key not in _CLIENT}
+                return await self._post(url, rest, login, {*secrets, _base64(":".join(login))})
             except TokenError as again:
                 raise (error if again.oauth_error == "invalid_client" else again) from None
 
-    async def _post(self, url: str, form: Mapping[str, str], login: tuple[str, str] | None) -> dict[str, Any]:
+    async def _post(
+        self, url: str, form: Mapping[str, str], login: tuple[str, str] | None, secrets: Collection[str]
+    ) -> dict[str, Any]:
         import httpx2
 
         client = self._client(url)
@@ -113,11 +118,16 @@ class TokenEndpoint:
                 client,
                 client.stream("POST", url, data=form, auth=login) as response,
             ):
-                return _judge(url, response, await _read(url, response), form)
+                return _judge(url, response, await _read(url, response), secrets)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             raise _unreachable(url, error, self._proxy) from None
         except (httpx2.TimeoutException, TimeoutError):
             raise _silent(url, "no answer came in time") from None
+        except httpx2.InvalidURL:
+            raise TokenError(
+                f"{url[:_SHOWN]!r} is no URL that could be asked",
+                hint="set accessUrl to the provider's token URL",
+            ) from None
         except httpx2.HTTPError:
             raise _silent(url, "the connection ended before its answer was whole") from None
 
@@ -148,7 +158,7 @@ async def _read(url: str, response: "httpx2.Response") -> bytes:
     return bytes(body)
 
 
-def _judge(url: str, response: "httpx2.Response", body: bytes, form: Mapping[str, str]) -> dict[str, Any]:
+def _judge(url: str, response: "httpx2.Response", body: bytes, secrets: Collection[str]) -> dict[str, Any]:
     status = response.status_code
     try:
         answer = json.loads(body)
@@ -157,7 +167,7 @@ def _judge(url: str, response: "httpx2.Response", body: bytes, form: Mapping[str
     if status == _OK and isinstance(answer, dict) and "error" not in answer:
         return answer
     if response.is_redirect:
-        leads = str(response.headers.get("Location", ""))[:_SHOWN]
+        leads = _clean(response.headers.get("Location", ""), secrets)
         raise TokenError(
             f"{_host(url)} sends us elsewhere, to {leads!r}, and secrets don't follow",
             hint="set accessUrl to the provider's token URL",
@@ -171,14 +181,14 @@ def _judge(url: str, response: "httpx2.Response", body: bytes, form: Mapping[str
             retry_after=_seconds(response.headers.get("Retry-After")),
         )
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
-        raise _refused(url, answer, form)
-    kind = str(response.headers.get("Content-Type", "no media type"))[:_SHOWN]
+        raise _refused(url, answer, secrets)
+    kind = _clean(response.headers.get("Content-Type", "no media type"), secrets)
     raise _no_answer(url, f"it answers with status {status} and {kind!r}", in_doubt=status == _OK)
 
 
-def _refused(url: str, answer: Mapping[str, Any], form: Mapping[str, str]) -> TokenError:
-    error = _clean(answer["error"], form)
-    description = _clean(answer.get("error_description") or "", form)
+def _refused(url: str, answer: Mapping[str, Any], secrets: Collection[str]) -> TokenError:
+    error = _clean(answer["error"], secrets)
+    description = _clean(answer.get("error_description") or "", secrets)
     return TokenError(
         f"{_host(url)} refuses to give a token: {error}{f' ({description})' if description else ''}",
         code=ErrorCode.TOKEN_REFUSED,
@@ -187,10 +197,20 @@ def _refused(url: str, answer: Mapping[str, Any], form: Mapping[str, str]) -> To
     )
 
 
-def _clean(text: object, form: Mapping[str, str]) -> str:
+def _clean(text: object, secrets: Collection[str]) -> str:
     """Take the words of an endpoint: in one line, bounded, and without the secrets that it may say back."""
     line = " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
-    return veiled(line, [value for key, value in form.items() if key not in _PUBLIC])[:_SHOWN]
+    return veiled(line, secrets)[:_SHOWN]
+
+
+def _secrets(form: Mapping[str, str]) -> set[str]:
+    """Give what is secret in a form, as it is and in the ways in which an endpoint may have read it."""
+    values = [value for key, value in form.items() if key not in _PUBLIC]
+    return {write(value) for value in values for write in (str, quote, quote_plus, _base64)}
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _expiry(seconds: object, asked_at: int) -> int | None:

@@ -124,9 +124,10 @@ def _read(answer: dict[str, Any], asked_at: int) -> DeviceCode:
 
 
 def _seconds(value: object, default: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    """Take whole seconds: a part of one would be a storm of questions."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:
         return default
-    return float(value)
+    return float(min(value, _LONGEST_LIFE_SECONDS))
 
 
 def _too_late() -> TokenError:
