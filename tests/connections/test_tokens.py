@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.errors import ConnectionsError, ErrorCode, StoreError, TokenError
 from support.http_server import reply, stalling
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms, refusal
 
@@ -381,3 +381,61 @@ class TestWhatIsKept:
         await one.book.delete("shop")
         with closing(sqlite3.connect(tmp_path / "mailnode.db")) as file:
             assert file.execute("SELECT count(*) FROM tokens").fetchone() == (0,)
+
+
+def tamper(home, **columns):
+    """Change the row by another hand than ours."""
+    with closing(sqlite3.connect(home / "mailnode.db")) as db, db:
+        for column, value in columns.items():
+            db.execute(f"UPDATE tokens SET {column} = ?", (value,))
+
+
+class TestARowThatAnotherHandHasChanged:
+    @pytest.mark.parametrize(
+        "columns",
+        [
+            {"secrets": "{bad"},
+            {"secrets": "[1]"},
+            {"secrets": '{"refreshToken": 5}'},
+            {"trouble": "x"},
+            {"trouble": "[1]"},
+            {"trouble": '{"message": "m", "code": "nope"}'},
+            {"trouble": '{"code": "consentNeeded"}'},
+            {"generation": "x"},
+            {"generation": 2**63 - 1},
+            {"refreshing_until": "x"},
+            {"expires_at": 2**62},
+            {"in_doubt_since": 2**62},
+            {"failures": -5},
+            {"retry_at": "x"},
+        ],
+    )
+    async def test_is_told_with_the_remedy_which_helps(self, one, endpoint, tmp_path, columns):
+        await shop(one, endpoint)
+        tamper(tmp_path, **columns)
+        for work in (one.token, lambda: one.book.renew("shop"), lambda: one.book.update("shop", {"scope": "x"})):
+            with pytest.raises(StoreError, match="'shop'") as caught:
+                await work()
+            assert "mailnode connections delete shop" in caught.value.hint
+        assert endpoint.requests == []
+        await one.book.delete("shop")
+        await shop(one, endpoint)
+        assert endpoint.accepts(await one.token()) == USER
+
+    @pytest.mark.parametrize("columns", [{"secrets": "{bad"}, {"trouble": "[1]"}])
+    async def test_is_told_where_it_would_be_shown(self, one, endpoint, tmp_path, columns):
+        await shop(one, endpoint)
+        tamper(tmp_path, **columns)
+        with pytest.raises(StoreError, match="'shop'"):
+            await one.book.show("shop")
+        with pytest.raises(StoreError, match="'shop'"):
+            await one.book.list()
+
+
+async def test_a_claim_made_by_a_clock_that_was_set_back_since_ends_all_the_same(one, endpoint, tmp_path):
+    await shop(one, endpoint)
+    tamper(tmp_path, refreshing_by=one.worker.id, refreshing_until=in_ms(86_400))
+    elapsed = iter([0.0, 1.0, 59.0, 61.0])
+    one.keeper._ticks = lambda: next(elapsed)
+    assert endpoint.accepts(await one.token()) == USER
+    assert len(endpoint.requests) == 1

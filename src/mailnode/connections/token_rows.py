@@ -1,7 +1,8 @@
 """The rows in which living tokens are kept, and the claims on them: what happens within one transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +12,8 @@ from sqlalchemy import Row, Update, insert, select, update
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_check import note_key
-from mailnode.errors import ErrorCode, TokenError
-from mailnode.store.tables import tokens
+from mailnode.errors import ErrorCode, StoreError, TokenError
+from mailnode.store.tables import connections, tokens
 
 TOKEN_SECRETS = ("accessToken", "refreshToken")
 # The fields of a connection that live here.
@@ -66,7 +67,10 @@ class TokenRow:
 def read_tokens(db: Transaction, cipher: Cipher, connection_id: str) -> TokenRow | None:
     """Read the tokens of a connection; None where it has no row, as one with a password."""
     row = db.execute(select(tokens).where(tokens.c.connection_id == connection_id)).first()
-    return _row(row, cipher) if row else None
+    if row is None:
+        return None
+    with _sound(db, connection_id):
+        return _row(row, cipher)
 
 
 def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
@@ -74,14 +78,14 @@ def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
     row = db.execute(select(tokens).where(tokens.c.connection_id == connection_id)).first()
     if row is None:
         return {}
-    trouble = json.loads(row.trouble) if row.trouble else {}
-    secrets = list(json.loads(row.secrets))
-    return {
-        **({"expiryDate": row.expires_at} if row.expires_at else {}),
-        "state": "needsConsent" if trouble.get("code") == ErrorCode.CONSENT_NEEDED else "ready",
-        **({"trouble": trouble["message"]} if trouble else {}),
-        "secrets": secrets,
-    }
+    with _sound(db, connection_id):
+        trouble = _trouble(row)
+        return {
+            **({"expiryDate": row.expires_at} if row.expires_at else {}),
+            "state": "needsConsent" if trouble and trouble.code == ErrorCode.CONSENT_NEEDED else "ready",
+            **({"trouble": trouble.message} if trouble else {}),
+            "secrets": list(_sealed_secrets(row)),
+        }
 
 
 def write_tokens(
@@ -198,9 +202,9 @@ def _sealed(cipher: Cipher, connection_id: str, secrets: Mapping[str, str | None
 
 
 def _row(row: Row[Any], cipher: Cipher) -> TokenRow:
-    sealed = json.loads(row.secrets)
-    secrets = {key: cipher.unseal(text, row.connection_id, key) for key, text in sealed.items()}
-    trouble = json.loads(row.trouble) if row.trouble else None
+    if not all(_is_number(getattr(row, column)) for column in _NUMBERS):
+        raise ValueError
+    secrets = {key: cipher.unseal(text, row.connection_id, key) for key, text in _sealed_secrets(row).items()}
     return TokenRow(
         connection_id=row.connection_id,
         generation=row.generation,
@@ -212,5 +216,39 @@ def _row(row: Row[Any], cipher: Cipher) -> TokenRow:
         in_doubt_since=row.in_doubt_since,
         failures=row.failures,
         retry_at=row.retry_at,
-        trouble=TokenError(trouble.pop("message"), code=ErrorCode(trouble.pop("code")), **trouble) if trouble else None,
+        trouble=_trouble(row),
     )
+
+
+def _sealed_secrets(row: Row[Any]) -> dict[str, str]:
+    sealed = json.loads(row.secrets)
+    if not isinstance(sealed, dict) or not all(isinstance(text, str) for text in sealed.values()):
+        raise TypeError
+    return sealed
+
+
+def _trouble(row: Row[Any]) -> TokenError | None:
+    said = json.loads(row.trouble) if row.trouble else {}
+    return TokenError(said.pop("message"), code=ErrorCode(said.pop("code")), **said) if said else None
+
+
+_NUMBERS = ("generation", "expires_at", "refreshing_until", "in_doubt_since", "failures", "retry_at")
+# The year 5138: what is later is no time that can be shown, and no count of ours.
+_GREATEST = 100_000_000_000_000
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int) and 0 <= value < _GREATEST)
+
+
+@contextmanager
+def _sound(db: Transaction, connection_id: str) -> Iterator[None]:
+    """Say in words that a row can't be read, which can only be when another hand has changed it."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        name = db.execute(select(connections.c.name).where(connections.c.id == connection_id)).scalar()
+        raise StoreError(
+            f"the tokens of the connection {name!r} can't be read: something else has changed them in the database",
+            hint=f"delete it with `mailnode connections delete {name}` and create it anew",
+        ) from None

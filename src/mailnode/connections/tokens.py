@@ -6,6 +6,7 @@ refresh token that came with it is on the disk before anybody uses the access to
 
 import asyncio
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -16,7 +17,7 @@ from mailnode.connections.endpoint import TokenEndpoint
 from mailnode.connections.grant import Form, Grant, RefreshGrant, ServiceAccountGrant
 from mailnode.connections.rows import open_grant
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.token_rows import TokenRow, claim, read_tokens, store_answer, store_trouble
+from mailnode.connections.token_rows import LEASE_MS, TokenRow, claim, read_tokens, store_answer, store_trouble
 from mailnode.connections.token_trouble import explained, over, put_off, without_consent
 from mailnode.errors import TokenError
 from mailnode.smtp.proxy import Proxy
@@ -80,13 +81,17 @@ class TokenKeeper:
         worker: Worker,
         endpoint: TokenEndpoint | None = None,
         clock: Clock = unix_ms,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep tokens in `database`, claim renewals as `worker`, and tell the time by `clock`."""
+        """Keep tokens in `database`, claim renewals as `worker`, tell the time by `clock` and its length by `ticks`."""
         self._database = database
         self._cipher = cipher
         self._worker = worker
         self._endpoint = endpoint or TokenEndpoint(clock=clock)
         self._clock = clock
+        self._ticks = ticks
+        # The claim of another that was seen on a connection, and since when.
+        self._seen: dict[str, tuple[tuple[str, int], float]] = {}
         self._renewals: dict[tuple[str, str | None, bool], asyncio.Task[str | Exception]] = {}
 
     async def token(self, connection_id: str, *, refused: str | None = None, anew: bool = False) -> str:
@@ -153,11 +158,15 @@ class TokenKeeper:
         return _Renewal(name, grant, proxy, claimed) if claimed else None
 
     def _is_claimed(self, row: TokenRow, now: int) -> bool:
-        return (
-            row.refreshing_by is not None
-            and now < (row.refreshing_until or 0)
-            and self._worker.is_alive(row.refreshing_by)
-        )
+        """Whether somebody is at it; a clock that was set back makes no claim longer than it may be."""
+        by, until = row.refreshing_by, row.refreshing_until or 0
+        if by is None or now >= until or not self._worker.is_alive(by):
+            return False
+        seen, since = self._seen.get(row.connection_id, (None, 0.0))
+        if seen != (by, until):
+            since = self._ticks()
+            self._seen[row.connection_id] = ((by, until), since)
+        return self._ticks() - since < LEASE_MS / 1000
 
     def _trouble(
         self, name: str, grant: Grant | None, row: TokenRow, now: int, *, is_refused: bool
