@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import ProxyHandler, build_opener
 
@@ -364,3 +365,24 @@ class TestCreate:
         made = await mailnode("connections", "create", "shop", *options, stdin="secret\n")
         assert made.status == 2
         assert says in made.stderr
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+async def test_an_input_without_end_is_heard_for_a_while_only(endpoint, device):
+    await create(endpoint)
+    command = (sys.executable, "-m", "mailnode", "connections", "authorize", "shop", "--no-browser", "--timeout", "1")
+    with Path(device).open("rb") as stdin:  # noqa: ASYNC230 -- a device, which is there at once
+        process = await asyncio.create_subprocess_exec(*command, stdin=stdin, stderr=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(20):
+            _, stderr = await process.communicate()
+    assert process.returncode == 1
+    assert b"Nothing more is read from here" in stderr
+    assert b"nobody gave consent" in stderr
+
+
+async def test_rubbish_without_end_is_declined_some_times_only(endpoint):
+    await create(endpoint)
+    arguments = ("connections", "authorize", "shop", "--no-browser", "--timeout", "1")
+    ended = await mailnode(*arguments, stdin="y\n" * 10_000)
+    assert ended.stderr.count("that is not it") == 20
+    assert "nobody gave consent" in ended.stderr

@@ -13,6 +13,9 @@ from mailnode.cli.output import clean, say
 from mailnode.errors import UsageError
 
 _READ_OCTETS = 65536
+# Who pipes something else in is heard no longer: a person pastes one line, and errs now and then.
+_LONGEST_LINE = 65536
+_MOST_TRIES = 20
 
 
 @click.command("authorize")
@@ -73,6 +76,7 @@ class _Terminal:
         self._has_browser = has_browser
         self._may_paste = asyncio.Event()
         self._read = b""
+        self._tries = 0
 
     def show(self, url: str) -> None:
         if not self._has_browser:
@@ -86,6 +90,11 @@ class _Terminal:
     async def pasted(self) -> str:
         while True:
             await self._may_paste.wait()
+            if self._tries >= _MOST_TRIES or len(self._read) > _LONGEST_LINE + _READ_OCTETS:
+                self._may_paste.clear()
+                self._read = b""
+                say("Nothing more is read from here; the browser's answer is still waited for.")
+                continue
             line, end, rest = self._read.partition(b"\n")
             if end:
                 self._read = rest
@@ -99,6 +108,7 @@ class _Terminal:
             self._read += octets
 
     def decline(self, why: str) -> None:
+        self._tries += 1
         say(why)
 
     def _browse(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -123,6 +133,7 @@ async def _read_stdin() -> bytes:
     try:
         loop.add_reader(stdin, ready.set)
     except PermissionError:
+        await asyncio.sleep(0)  # a device may have no end
         return os.read(stdin, _READ_OCTETS)  # a file, which never makes anyone wait
     try:
         await ready.wait()

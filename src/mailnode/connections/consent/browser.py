@@ -76,7 +76,7 @@ class CodeRequest:
             TokenError: it answers this one, and brings no code.
         """
         said = _parameters(query)
-        if not compare_digest(said.get("state", "").encode(), self.state.encode()):
+        if not compare_digest(said.get("state", "").encode(errors="replace"), self.state.encode()):
             return None
         if "error" in said:
             raise _refused(self.grant.authorize_url, said)

@@ -151,6 +151,8 @@ class _Listener:
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # who leaves before its page has said all the same what it came for
+        except asyncio.CancelledError:
+            pass  # by `close`; asyncio's own callback of Python 3.11 would fail at a task that ends so
         finally:
             writer.close()
             self._settle(outcome)
