@@ -13,10 +13,11 @@ from typing import Any, Literal
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.snapshot.contents import FlowText, Snapshot, check_flow_name, write_down
 from mailnode.connections.snapshot.restore import Step, plan, restore
-from mailnode.connections.snapshot.sealed_file import read_file, read_file_header, sync_folder
+from mailnode.connections.snapshot.sealed_file import read_file, read_file_header
 from mailnode.environment import Environment, Opened, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
 from mailnode.flow.document import parse_flow
+from mailnode.store.disk import sync_folder
 
 SUFFIX = ".mailnode-snapshot"
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailnode.errors import ErrorCode, StoreError
+from mailnode.store.disk import sync_folder
 
 KEY_OCTETS = 32
 FILE_NAME = "secret.key"
@@ -56,7 +57,7 @@ def write_keys(home: Path, keys: list[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(home / FILE_NAME)
-        _sync_folder(home)
+        sync_folder(home)
     except OSError as error:
         raise StoreError(
             f"the key file {home / FILE_NAME} can't be written: {error.strerror}",
@@ -72,15 +73,6 @@ def _make(path: Path) -> None:
         os.fsync(ours.fileno())
         with suppress(FileExistsError):
             os.link(ours.name, path)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk know a file's new name."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _encode(keys: list[bytes]) -> bytes:

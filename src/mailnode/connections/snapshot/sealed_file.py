@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mailnode.errors import SnapshotError
+from mailnode.store.disk import sync_folder
 
 VERSION = 1
 # Many flows with large attachments in them.
@@ -204,15 +205,6 @@ def write_file(path: Path, octets: bytes) -> None:
             f"the snapshot can't be written to {str(path)!r}: {error.strerror}",
             hint="see that the folder is there, that you may write to it, and that the disk has room",
         ) from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk know the names of the files in a folder."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def unreadable(path: Path, error: OSError) -> SnapshotError:
