@@ -274,3 +274,11 @@ class TestItFailsClosed:
             error = await failure(server, Purse("canary\r\nRSET"), TokenError)
         assert not server.visits
         assert "line breaks" in error.hint
+
+
+@pytest.mark.parametrize("given", [None, b"at", 5, ""])
+async def test_a_source_that_gives_no_text_is_told_before_anything_is_said(given):
+    async with ScriptedServer(extensions=BOTH) as server:
+        with pytest.raises(TokenError, match="token"):
+            await send(server, Purse(given))
+    assert server.visits == []

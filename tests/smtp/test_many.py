@@ -129,3 +129,35 @@ async def test_a_closed_client_says_so_for_each():
         pass
     (handover,) = [one async for one in client.send_many([numbered(0)])]
     assert handover.error.code == ErrorCode.BAD_USAGE
+
+
+class Broken:
+    """A message that can't be read when it is wanted."""
+
+    def __init__(self, blocks):
+        message = letter()
+        self.envelope, self.message_id, self.size = message.envelope, message.message_id, message.size
+        self.blocks = blocks
+
+
+def gone():
+    yield b"Subject: half\r\n"
+    raise OSError("the disk is gone")
+
+
+def gone_in_its_body():
+    yield b"Subject: half\r\n\r\nbody\r\n"
+    raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize(
+    "bad", [None, "text", Broken(gone), Broken(gone_in_its_body), Broken(lambda: 5), Broken(lambda: iter([None]))]
+)
+@pytest.mark.parametrize("sessions", [1, 3])
+async def test_a_message_that_breaks_is_no_trouble_of_the_others(bad, sessions):
+    messages = [bad if number == 2 else letter() for number in range(6)]
+    async with ScriptedServer() as server, client_of(server, max_sessions=sessions) as client:
+        handovers = {one.number: one async for one in client.send_many(messages)}
+    assert sorted(handovers) == list(range(6))
+    assert [number for number in handovers if handovers[number].error] == [2]
+    assert len(server.accepted) == 5

@@ -54,7 +54,8 @@ class Bearer:
     def __post_init__(self) -> None:
         """Refuse what no mechanism can carry."""
         _check_username(self.username)
-        if not _TOKEN.fullmatch(self.token):
+        token: object = self.token  # a source is somebody's own program, and may give anything
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise TokenError(
                 "the access token is empty or holds a character that no login can carry",
                 hint="give the token as its endpoint shows it, without line breaks",

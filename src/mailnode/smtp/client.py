@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from mailnode.errors import MailnodeError, UsageError
+from mailnode.errors import UsageError
 from mailnode.message.compose import compose
 from mailnode.message.email import Email
 from mailnode.smtp.bearer import TokenLogin
@@ -29,12 +29,15 @@ MESSAGES_A_SESSION = 3
 
 
 class Handover(NamedTuple):
-    """How one of many messages went: `number` counts them from 0, and either `outcome` or `error` is given."""
+    """How one of many messages went: `number` counts them from 0, and either `outcome` or `error` is given.
+
+    The error is a MailnodeError, or what the message itself, or a source of tokens, has raised.
+    """
 
     number: int
     message: Email | Composed
     outcome: Outcome | None
-    error: MailnodeError | None
+    error: Exception | None
 
 
 class SmtpClient:
@@ -152,7 +155,7 @@ class SmtpClient:
         async def one(number: int, message: Email | Composed) -> Handover:
             try:
                 outcome = await self.send(message, partial_delivery=partial_delivery, lane=lane)
-            except MailnodeError as error:
+            except Exception as error:  # noqa: BLE001 -- one message's trouble is no other's
                 return Handover(number, message, None, error)
             return Handover(number, message, outcome, None)
 
