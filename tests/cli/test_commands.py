@@ -1,4 +1,5 @@
 import asyncio
+import json
 import re
 import sys
 
@@ -167,3 +168,11 @@ async def test_the_demo_ends_with_the_mail_in_the_inbox_and_its_result_on_the_sc
     assert "Subject: Order 2026-1047 has shipped" in done.stdout
     (received,) = InboxFolder(home / "inbox").messages()
     assert received.rcpt_to == ("zoe@example.org", "orders@example.com", "archive@example.com")
+
+
+async def test_what_turns_the_direction_of_a_text_is_not_shown_to_a_terminal():
+    fields = json.dumps({"pass\u202eword\u2066": "x"})
+    ended = await mailnode("connections", "create", "shop", "--from-json", "-", stdin=fields)
+    assert ended.status == 2
+    assert "pass?word?" in ended.stderr
+    assert not set("\u202e\u2066") & set(ended.stderr)
