@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -284,3 +285,27 @@ async def test_a_connection_survives_closing(book, database, tmp_path):
     database.close()
     with closing(Database.open(tmp_path / "mailnode.db")) as again:
         assert (await with_key(again, tmp_path, FIRST).get("shop")).login.password == "canary-password"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("hosts", "{bad"),
+        ("hosts", "5"),
+        ("settings", "[1]"),
+        ("secrets", "x"),
+        ("secrets", '{"password": 5}'),
+        ("secrets", "{}"),
+    ],
+)
+async def test_a_row_that_another_hand_has_changed_is_told_and_can_be_deleted(one, tmp_path, column, value):
+    fields = {"hosts": ["mail.example"], "username": "jane", "password": "hunter2"}
+    await one.book.create("shop", "basic", fields)
+    with closing(sqlite3.connect(tmp_path / "mailnode.db")) as db, db:
+        db.execute(f"UPDATE connections SET {column} = ?", (value,))
+    with pytest.raises(StoreError, match="'shop'") as caught:
+        await one.book.get("shop")
+    assert "mailnode connections delete shop" in caught.value.hint
+    await one.book.delete("shop")
+    await one.book.create("shop", "basic", fields)
+    assert (await one.book.get("shop")).name == "shop"

@@ -13,7 +13,7 @@ from mailnode.connections.edit import asks_otherwise, edited
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
-from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of, sealed_columns
+from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of, sealed_columns, sound
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_check import check_key, take_key
 from mailnode.connections.token_rows import (
@@ -89,7 +89,8 @@ class ConnectionBook:
                 check_key(db, self._cipher)
                 fields = open_fields(row, self._cipher)
                 tokens = None if row.type == "basic" else ConnectionTokens(row.id, row.revision, self._keeper)
-                opened = Connection.from_fields(row.id, row.name, row.type, row.revision, fields, tokens)
+                with sound(row.name):
+                    opened = Connection.from_fields(row.id, row.name, row.type, row.revision, fields, tokens)
                 self._opened[row.id] = opened
             return opened
 
@@ -208,11 +209,13 @@ def _show(db: Transaction, row: Row[Any]) -> Shown:
     living = shown_tokens(db, row.id)
     if row.type == "oauth2" and not living.get("secrets"):
         living["state"] = "needsConsent"
+    with sound(row.name):
+        secrets = list(json.loads(row.secrets))
     return {
         "name": row.name,
         "type": row.type,
         "revision": row.revision,
         **public_fields(row),
         **living,
-        "secrets": sorted([*json.loads(row.secrets), *living.get("secrets", ())]),
+        "secrets": sorted([*secrets, *living.get("secrets", ())]),
     }

@@ -4,7 +4,8 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
@@ -15,7 +16,7 @@ from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_check import check_key
 from mailnode.connections.secrets.secret_fields import join, split
 from mailnode.connections.token_rows import TOKEN_FIELDS
-from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.store.clock import unix_ms
 from mailnode.store.tables import connections
@@ -58,14 +59,28 @@ def find_row(db: Transaction, name: str) -> Row[Any]:
 
 def public_fields(row: Row[Any]) -> dict[str, Any]:
     """Give the fields that may be shown."""
-    target = {"service": row.service} if row.service else {"hosts": json.loads(row.hosts)}
-    return {**target, **json.loads(row.settings)}
+    with sound(row.name):
+        target = {"service": row.service} if row.service else {"hosts": json.loads(row.hosts)}
+        return {**target, **json.loads(row.settings)}
 
 
 def open_fields(row: Row[Any], cipher: Cipher) -> dict[str, Any]:
     """Give the fields with their secrets, but for living tokens."""
-    sealed = json.loads(row.secrets)
-    return join(public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()})
+    with sound(row.name):
+        sealed = json.loads(row.secrets)
+        return join(public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()})
+
+
+@contextmanager
+def sound(name: str) -> Iterator[None]:
+    """Say in words that a connection can't be read, which can only be when another hand has changed its row."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise StoreError(
+            f"the connection {name!r} can't be read: something else has changed it in the database",
+            hint=f"delete it with `mailnode connections delete {name}` and create it anew",
+        ) from None
 
 
 def sealed_columns(cipher: Cipher, connection_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
