@@ -186,6 +186,11 @@ async def test_a_secret_that_is_wrong_in_both_places_is_wrong():
     assert len(http.requests) == 2
 
 
+async def test_an_error_that_is_none_is_none():
+    got, _ = await ask(said({"error": None, "access_token": "at"}))
+    assert got.access_token == "at"
+
+
 async def test_an_error_beside_status_200_is_a_refusal():
     assert (await trouble(said({"error": "invalid_grant", "access_token": "at"}))).oauth_error == "invalid_grant"
 

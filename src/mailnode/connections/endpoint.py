@@ -164,7 +164,7 @@ def _judge(url: str, response: "httpx2.Response", body: bytes, secrets: Collecti
         answer = json.loads(body)
     except (ValueError, RecursionError):
         answer = None
-    if status == _OK and isinstance(answer, dict) and "error" not in answer:
+    if status == _OK and isinstance(answer, dict) and not answer.get("error"):
         return answer
     if response.is_redirect:
         leads = _clean(response.headers.get("Location", ""), secrets)
