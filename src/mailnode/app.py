@@ -66,8 +66,8 @@ class Mailnode:
             StoreError: the database can't be opened, or the secret key is not the one it was written with.
         """
         environment = environment or Environment.read()
-        async with open_connections(environment) as (database, connections, worker):
-            mailnode = cls(environment, database, connections, worker)
+        async with open_connections(environment) as opened:
+            mailnode = cls(environment, opened.database, opened.connections, opened.worker)
             try:
                 yield mailnode
             finally:

@@ -17,6 +17,7 @@ from mailnode.smtp.server import check_ehlo_name
 if TYPE_CHECKING:
     from mailnode.connections.book import ConnectionBook
     from mailnode.connections.connection import Connection
+    from mailnode.connections.secrets.cipher import Cipher
     from mailnode.store.database import Database
     from mailnode.store.worker import Worker
 
@@ -52,9 +53,10 @@ class Environment:
 
 
 class Opened(NamedTuple):
-    """What is open of a home: its database, the connections in it, and this process at work on it."""
+    """What is open of a home: its database, what opens secrets, the connections, and this process at work on it."""
 
     database: "Database"
+    cipher: "Cipher"
     connections: "ConnectionBook"
     worker: "Worker"
 
@@ -78,7 +80,7 @@ async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
         with Worker(environment.home / "workers") as worker:
             keeper = TokenKeeper(database, cipher, worker)
             try:
-                yield Opened(database, ConnectionBook(database, cipher, keeper), worker)
+                yield Opened(database, cipher, ConnectionBook(database, cipher, keeper), worker)
             finally:
                 await keeper.close()
     finally:

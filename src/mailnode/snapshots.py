@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.snapshot.contents import FlowText, Snapshot, check_flow_name, write_down
 from mailnode.connections.snapshot.restore import Step, plan, restore
 from mailnode.connections.snapshot.sealed_file import read_file, read_file_header
@@ -101,8 +100,7 @@ async def create(
     _make_room(path, environment.home)
     async with open_connections(environment) as opened:
         troubles = await _renew(opened, names)
-        cipher = Cipher.open(environment.home, environment.secret_key)
-        snapshot = await write_down(opened.database, cipher, path, passphrase, texts, names, hand_over)
+        snapshot = await write_down(opened.database, opened.cipher, path, passphrase, texts, names, hand_over)
     return snapshot, troubles
 
 
@@ -119,8 +117,7 @@ async def plan_restore(environment: Environment, snapshot: Snapshot, folder: Pat
     """
     flows = tuple(FlowStep(folder / flow.name, _change(folder / flow.name, flow)) for flow in snapshot.flows)
     async with open_connections(environment) as opened:
-        cipher = Cipher.open(environment.home, environment.secret_key)
-        steps = await opened.database.read(lambda db: plan(db, cipher, snapshot.connections, rename))
+        steps = await opened.database.read(lambda db: plan(db, opened.cipher, snapshot.connections, rename))
     return Plan(flows, tuple(steps))
 
 
@@ -144,9 +141,8 @@ async def carry_out(
             if steps[flow.name].change != "same"
         ]
         async with open_connections(environment) as opened:
-            cipher = Cipher.open(environment.home, environment.secret_key)
             await opened.database.write(
-                lambda db: restore(db, cipher, snapshot.connections, rename, list(planned.connections))
+                lambda db: restore(db, opened.cipher, snapshot.connections, rename, list(planned.connections))
             )
         _put_in_place(written_beside)
 

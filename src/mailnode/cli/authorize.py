@@ -48,8 +48,8 @@ async def _authorize(name: str, *, device: bool, no_browser: bool, port: int, se
     from mailnode.connections.endpoint import TokenEndpoint
     from mailnode.environment import Environment, open_connections
 
-    async with open_connections(Environment.read()) as (_, book, _):
-        connection = await book.get(name)
+    async with open_connections(Environment.read()) as opened:
+        connection = await opened.connections.get(name)
         grant, endpoint = consent_grant(connection), TokenEndpoint(proxy=connection.proxy)
         if device:
             answer = await by_device(
@@ -61,7 +61,7 @@ async def _authorize(name: str, *, device: bool, no_browser: bool, port: int, se
             answer = await by_browser(
                 grant, user, terminal, port=port, seconds=seconds or WAIT_SECONDS, endpoint=endpoint
             )
-        await book.consent(name, answer, grant)
+        await opened.connections.consent(name, answer, grant)
     return short_lived(answer, grant)
 
 

@@ -223,7 +223,7 @@ def _with_book(work: Callable[[ConnectionBook], Awaitable[T]]) -> T:
     from mailnode.environment import Environment, open_connections
 
     async def main() -> T:
-        async with open_connections(Environment.read()) as (_, book, _):
-            return await work(book)
+        async with open_connections(Environment.read()) as opened:
+            return await work(opened.connections)
 
     return asyncio.run(main())

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mailnode.cli.output import clean, show_json, show_table
+from mailnode.delivery.delivery import SHOWN_STATES
 
 if TYPE_CHECKING:
     from mailnode.delivery.ledger import Entry, Ledger
 
 T = TypeVar("T")
 
-# As `mailnode.delivery.ledger.STATES`, which is loaded only when there is something to read.
-STATES = ("claimed", "handingOver", "interrupted", "sent", "partial", "failed", "unknown")
 _SHORT_ID = 8
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -26,7 +25,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only these; may be repeated.")
+@click.option("--state", "states", multiple=True, type=click.Choice(SHOWN_STATES), help="Only these; may be repeated.")
 @click.option("--connection", help="Only those sent with this connection.")
 @click.option("--to", "recipient", metavar="ADDRESS", help="Only those to this address, or one that holds this text.")
 @click.option("--run", metavar="ID", help="Only those of this run.")

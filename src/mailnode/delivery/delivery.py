@@ -13,6 +13,10 @@ State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed",
 Field = Literal["to", "cc", "bcc"]
 RecipientStatus = Literal["pending", "accepted", "refused", "deferred"]
 
+# What the database says of one whose process is gone is no more true.
+INTERRUPTED = "interrupted"
+# What a person may be shown of a delivery.
+SHOWN_STATES = ("claimed", "handingOver", INTERRUPTED, "sent", "partial", "failed", "unknown")
 FINAL_STATES: frozenset[State] = frozenset({"sent", "partial", "failed", "unknown"})
 
 

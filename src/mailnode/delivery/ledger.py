@@ -8,14 +8,11 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, Select, exists, func, or_, select
 
+from mailnode.delivery.delivery import INTERRUPTED
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.store.database import Database
 from mailnode.store.tables import attempts, deliveries, delivery_recipients
 from mailnode.store.worker import Worker
-
-# What the database says of one whose process is gone is no more true.
-INTERRUPTED = "interrupted"
-STATES = ("claimed", "handingOver", INTERRUPTED, "sent", "partial", "failed", "unknown")
 
 _UNDER_WAY = ("claimed", "handingOver")
 _SHORTEST_ID = 4
@@ -47,7 +44,7 @@ class Ledger:
     async def latest(self, wanted: Wanted) -> list[Entry]:
         """Give the latest deliveries of those that are wanted.
 
-        Each has `deliveryId`, `state` (one of STATES), `createdAt`, `updatedAt`, `messageId`, `from`, `to`,
+        Each has `deliveryId`, `state` (one of SHOWN_STATES), `createdAt`, `updatedAt`, `messageId`, `from`, `to`,
         `connection`, `host`, `run`, `node`, `attempts` (how many), and `error`, the last one's words, or null.
         """
         return await self._database.read(lambda db: self._latest(db, wanted))
