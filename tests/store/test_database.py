@@ -133,6 +133,25 @@ async def test_works_that_wait_share_one_transaction(database, path):
     assert seen == (["a"], [])
 
 
+async def test_works_that_are_alike_are_called_once_with_all_their_items(database):
+    calls = []
+
+    def double(db, items):
+        calls.append(items)
+        return [ValueError(f"not {item}") if item == 3 else item * 2 for item in items]
+
+    hold = Hold()
+    held = asyncio.create_task(database.write(hold))
+    await asyncio.to_thread(hold.reached.wait)
+    under_way = [asyncio.create_task(database.write_alike(double, item)) for item in range(5)]
+    await asyncio.sleep(0)
+    hold.gate.set()
+    await held
+    *answers, refused, last = await asyncio.gather(*under_way, return_exceptions=True)
+    assert (answers, str(refused), last) == ([0, 2, 4], "not 3", 8)
+    assert calls == [[0, 1, 2, 3, 4]]
+
+
 async def test_more_works_than_one_group_holds_are_all_done(database, monkeypatch):
     monkeypatch.setattr(database_module, "MAX_GROUP", 3)
     await gather_behind(database, *(put(f"{n:02}") for n in range(20)))

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,9 @@ from mailnode.errors import StoreError
 from mailnode.store.schema import bring_up_to_date, make_file
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Work = Callable[[Connection], T]
+WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception]]
 
 # How long another process may hold the file before it counts as locked.
 BUSY_MILLISECONDS = 10_000
@@ -29,7 +31,8 @@ _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Work[Any]
+    work: WorkOnAll[Any, Any]
+    item: Any
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -76,7 +79,15 @@ class Database:
         Raises:
             StoreError: the transaction failed, and with it all that shared it; `transient` if the file was locked.
         """
-        job = _Job(work)
+        return await self.write_alike(lambda connection, _: [work(connection)], None)
+
+    async def write_alike(self, work: WorkOnAll[Item, T], item: Item) -> T:
+        """Run a function as `write` does, once for the items of all who wait with the same function.
+
+        It gives an answer for each item, in their order; one that is an exception is raised to whoever gave that item.
+        What it raises itself undoes the changes of them all.
+        """
+        job = _Job(work, item)
         self._waiting.append(job)
         _submit(self._writer, self._commit_group)
         result: T = await asyncio.wrap_future(job.future)
@@ -103,7 +114,7 @@ class Database:
             return
         try:
             with self._write_engine.begin() as connection:
-                answers = [_run(job, connection) for job in group]
+                answers = [answer for jobs in _alike(group) for answer in _run(jobs, connection)]
         except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
             for job in group:
                 job.future.set_exception(_translate(error))
@@ -127,18 +138,29 @@ class Database:
             raise _translate(error) from error
 
 
-def _run(job: _Job, connection: Connection) -> Callable[[], None]:
-    """Run one work of a group; the answer is for after the commit."""
+def _alike(group: list[_Job]) -> list[list[_Job]]:
+    by_work: dict[WorkOnAll[Any, Any], list[_Job]] = {}
+    for job in group:
+        by_work.setdefault(job.work, []).append(job)
+    return list(by_work.values())
+
+
+def _run(jobs: list[_Job], connection: Connection) -> list[Callable[[], None]]:
+    """Run one work of a group on all its items; the answers are for after the commit."""
     savepoint = connection.begin_nested()
     try:
-        value = job.work(connection)
+        values = jobs[0].work(connection, [job.item for job in jobs])
         savepoint.commit()
     except BaseException as error:
         if not _has_transaction(connection):  # SQLite undid all by itself, as it does when the disk is full
             raise
         savepoint.rollback()
-        return partial(job.future.set_exception, _translate(error))
-    return partial(job.future.set_result, value)
+        return [partial(job.future.set_exception, _translate(error)) for job in jobs]
+    return [_answer(job.future, value) for job, value in zip(jobs, values, strict=True)]
+
+
+def _answer(future: Future[Any], value: object) -> Callable[[], None]:
+    return partial(future.set_exception, value) if isinstance(value, Exception) else partial(future.set_result, value)
 
 
 def _has_transaction(connection: Connection) -> bool:

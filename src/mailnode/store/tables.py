@@ -1,9 +1,9 @@
 """The tables. Times are Unix milliseconds, ids are text, JSON is text: the same in SQLite and in PostgreSQL."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 # Counts the files in migrations/versions; a database says in PRAGMA user_version which number it has.
-SCHEMA_NUMBER = 2
+SCHEMA_NUMBER = 3
 
 metadata = MetaData()
 
@@ -59,16 +59,52 @@ deliveries = Table(
     Column("message_id", Text, nullable=False),
     Column("reverse_path", Text),  # null is <>
     Column("size", BigInteger, nullable=False),
+    Column("lane", Text, nullable=False),  # lanes.name: deliveries of one lane share a server and a login
     Column("state", Text, nullable=False),
-    Column("generation", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),  # counts the claims
     Column("worker", Text),
+    Column("tries", Integer, nullable=False),
+    Column("maybe_accepted", Boolean, nullable=False),  # content was handed over once, and no answer came
     Column("run_id", Text),
     Column("node_id", Text),
-    Column("options", Text, nullable=False),  # JSON object
+    Column("options", Text, nullable=False),  # JSON object: the way to the server, the terms, the warnings
     Column("result", Text),  # JSON object
     Column("due_at", BigInteger),
+    Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Index("deliveries_created", "created_at"),
+)
+_QUEUED = text("state = 'queued'")
+_UNDER_WAY = text("state IN ('claimed', 'handingOver')")
+# Partial, so that the thousands that have ended weigh nothing.
+for _name, _columns, _which in (
+    ("deliveries_due", ("lane", "due_at"), _QUEUED),
+    ("deliveries_expiring", ("expires_at",), _QUEUED),
+    ("deliveries_under_way", ("worker",), _UNDER_WAY),
+):
+    Index(_name, *(deliveries.c[column] for column in _columns), sqlite_where=_which, postgresql_where=_which)
+
+# What deliveries of one server and login have in common, for every worker to see.
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),  # in a row: no server, no greeting, no login
+    Column("retry_at", BigInteger, nullable=False),  # nothing of this lane is claimed before
+    Column("probing_by", Text),  # the worker that tries whether a failing one works again
+    Column("trouble", Text),  # JSON object: the error that it fails with
+    Column("revision", Integer),  # the connection's, when it failed
+    Column("free_at", BigInteger),  # in microseconds: when the rate limit lets the next one go
+    Column("taken_at", BigInteger),  # in microseconds: when the last one asked
+)
+
+# Who is alive, where no lock of a file can tell: a lease by the database's clock.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("lease_until", BigInteger, nullable=False),
 )
 
 
@@ -108,6 +144,7 @@ attempts = Table(
     Column("code", Text),
     Column("reply_code", Integer),
     Column("message", Text),
+    Column("dialogue", Text),
 )
 
 runs = Table(
