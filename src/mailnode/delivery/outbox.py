@@ -143,7 +143,7 @@ class Outbox:
                 message_id=delivery.message_id,
                 reverse_path=delivery.reverse_path,
                 size=delivery.size,
-                lane=draft.connection or f"{draft.host}:{draft.port}",
+                lane=f"{draft.connection}@{draft.host}:{draft.port}",
                 state="claimed",
                 tries=0,
                 maybe_accepted=False,

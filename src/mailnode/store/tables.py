@@ -85,18 +85,25 @@ for _name, _columns, _which in (
 ):
     Index(_name, *(deliveries.c[column] for column in _columns), sqlite_where=_which, postgresql_where=_which)
 
-# What deliveries of one server and login have in common, for every worker to see.
+# What deliveries by one login to one server have in common, for every worker to see.
 lanes = Table(
     "lanes",
     metadata,
     Column("name", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
     Column("failures", Integer, nullable=False),  # in a row: no server, no greeting, no login
     Column("retry_at", BigInteger, nullable=False),  # nothing of this lane is claimed before
-    Column("probing_by", Text),  # the worker that tries whether a failing one works again
     Column("trouble", Text),  # JSON object: the error that it fails with
     Column("revision", Integer),  # the connection's, when it failed
-    Column("free_at", BigInteger),  # in microseconds: when the rate limit lets the next one go
-    Column("taken_at", BigInteger),  # in microseconds: when the last one asked
+)
+
+# Where the rate limit of a connection stands (GCRA), in microseconds of the database's clock.
+rates = Table(
+    "rates",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("free_at", BigInteger, nullable=False),  # when the next one may go
+    Column("taken_at", BigInteger, nullable=False),  # when somebody last asked
 )
 
 # Who is alive, where no lock of a file can tell: a lease by the database's clock.

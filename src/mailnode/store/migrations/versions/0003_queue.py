@@ -11,7 +11,7 @@ _UNDER_WAY = sa.text("state IN ('claimed', 'handingOver')")
 
 
 def upgrade() -> None:
-    """Give each delivery its lane and its end, and make the tables of lanes and of workers."""
+    """Give each delivery its lane and its end, and make the tables of lanes, rates and workers."""
     # SQLite adds a column that may not be null only with a default, which nobody uses afterwards.
     for column in (
         sa.Column("lane", sa.Text, nullable=False, server_default=""),
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger, nullable=False, server_default="0"),
     ):
         op.add_column("deliveries", column)
-    op.execute("UPDATE deliveries SET lane = CASE connection WHEN '' THEN host || ':' || port ELSE connection END")
+    op.execute("UPDATE deliveries SET lane = connection || '@' || host || ':' || port")
     op.execute(
         "UPDATE deliveries SET tries = (SELECT count(*) FROM attempts WHERE delivery_id = deliveries.id),"
         " maybe_accepted = EXISTS"
@@ -37,13 +37,17 @@ def upgrade() -> None:
     op.create_table(
         "lanes",
         sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("connection", sa.Text, nullable=False),
         sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("retry_at", sa.BigInteger, nullable=False),
-        sa.Column("probing_by", sa.Text),
         sa.Column("trouble", sa.Text),
         sa.Column("revision", sa.Integer),
-        sa.Column("free_at", sa.BigInteger),
-        sa.Column("taken_at", sa.BigInteger),
+    )
+    op.create_table(
+        "rates",
+        sa.Column("connection", sa.Text, primary_key=True),
+        sa.Column("free_at", sa.BigInteger, nullable=False),
+        sa.Column("taken_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "workers",
