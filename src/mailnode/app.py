@@ -1,20 +1,25 @@
 """Mailnode: everything wired together from the environment; the only place that knows all the others."""
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from mailnode.connections.book import ConnectionBook
+from mailnode.delivery.claims import Claims
 from mailnode.delivery.courier import Courier
 from mailnode.delivery.outbox import Outbox
-from mailnode.delivery.route import Clients
+from mailnode.delivery.postman import Postman
+from mailnode.delivery.route import Clients, Ways
+from mailnode.delivery.traffic import Traffic
+from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, SettingsError
 from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.document import load_flow
-from mailnode.flow.journal import Journal
+from mailnode.flow.journal import Journal, tell
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import Run, begin, checked_id, digest, prepare, run_nodes
 from mailnode.node.address_guard import AddressGuard
@@ -38,14 +43,17 @@ class Mailnode:
         """Wire everything; `open` is the way to get one."""
         self.connections = connections
         self._clients = Clients()
-        self._courier = Courier(Outbox(database, worker), self._clients)
+        self._engine = EmbeddedEngine()
         self._journal = Journal(database, worker)
+        outbox = Outbox(database, worker, self._engine, tell)
+        traffic = Traffic(database)
+        ways = Ways(connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
+        self._courier = Courier(outbox, traffic, self._clients)
+        self._postman = Postman(outbox, Claims(database, worker), self._courier, traffic, self._clients, ways.find)
         post = Post(
-            book=connections,
+            ways=ways,
             courier=self._courier,
             guard=AddressGuard.from_text(environment.fetch_allow),
-            ehlo_name=environment.ehlo_name,
-            proxy=environment.smtp_proxy,
             redirect_all_to=environment.redirect_all_to,
         )
         self._registry = Registry(
@@ -71,6 +79,7 @@ class Mailnode:
             try:
                 yield mailnode
             finally:
+                await mailnode._postman.stop()
                 await mailnode._courier.close()
                 await mailnode._clients.close()
 
@@ -105,6 +114,40 @@ class Mailnode:
             return Run.from_json(ended)
         await run_nodes(nodes, run)
         await self._journal.end(run.id, run.status, run.to_json())
+        return run
+
+    async def work(self, *, drain: bool = False) -> None:
+        """Carry what is due in the queue, whoever put it there, until `stop` or, with `drain`, until nothing is due."""
+        await self._engine.work(self._postman, drain=drain)
+
+    @property
+    def tally(self) -> Mapping[str, int]:
+        """How many deliveries of the queue have ended here, by status."""
+        return self._postman.tally
+
+    async def stop(self, seconds: float | None = None) -> None:
+        """Take up nothing more: return what can be returned, and wait for answers that are due, as long as is given."""
+        await self._postman.stop(seconds)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Carry what is due in the queue beside what is done here."""
+        task = asyncio.create_task(self.work())
+        try:
+            yield
+        finally:
+            await self.stop()
+            await task
+
+    async def settled(self, run: Run, watch: Callable[[int], None] = lambda _left: None) -> Run:
+        """Wait until each mail that a run has queued has its outcome, and give the run with them.
+
+        Somebody has to carry them: this process within `working`, or another one. `watch` hears how many are left.
+        """
+        while pending := run.pending:
+            watch(len(pending))
+            await self._courier.ended(pending)
+            run = Run.from_json(await self._journal.read(run.id))
         return run
 
     async def preview(

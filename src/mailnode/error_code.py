@@ -67,6 +67,8 @@ class ErrorCode(StrEnum):
     CONNECT_FAILED = "connectFailed"
     PROXY_FAILED = "proxyFailed"
     TIMEOUT = "timeout"
+    RATE_LIMITED = "rateLimited"
+    CANCELLED = "cancelled"
     TLS_ON_PLAIN_PORT = "tlsOnPlainPort"
     PLAIN_ON_TLS_PORT = "plainOnTlsPort"
     BAD_CERTIFICATE = "badCertificate"

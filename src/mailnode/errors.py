@@ -210,8 +210,11 @@ class TlsFailed(SmtpError):
 
 
 class LoginFailed(SmtpError):
+    """The login is refused; not `was_tried` when it was only the last refusal that still stands."""
+
     code = ErrorCode.AUTH_REFUSED
     phase: Phase = "auth"
+    was_tried = True
 
 
 class ServerRefused(SmtpError):

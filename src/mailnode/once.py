@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from mailnode.connections.service import Service
-from mailnode.delivery.delivery import Delivery, Recipient
-from mailnode.delivery.mail import Mail, make_mail, sender_of
+from mailnode.delivery.delivery import Draft
+from mailnode.delivery.mail import make_mail, sender_of
 from mailnode.delivery.outbound import Outbound, Watch, unwatched
 from mailnode.delivery.report import Report, report_of
-from mailnode.delivery.route import OtherServer, Route, route
+from mailnode.delivery.route import Destination, OtherServer, route
 from mailnode.environment import Environment, in_use
 from mailnode.errors import SessionLost
 from mailnode.message.email import Email
@@ -35,25 +35,20 @@ async def send_once(
         way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
         email = replace(email, from_=email.from_ or sender_of(connection) or "")
         mail = make_mail(email, connection, environment.redirect_all_to)
-        return await _send(way, mail, partial_delivery, watch)
+        draft = Draft(
+            message=mail.message,
+            fields=mail.fields,
+            destination=Destination(target, way.connection),
+            route=way,
+            warnings=(*way.warnings, *mail.warnings),
+        )
+        return await _send(draft, partial_delivery, watch)
 
 
-async def _send(way: Route, mail: Mail, partial_delivery: PartialDelivery, watch: Watch) -> Report:
-    envelope = mail.message.envelope
-    delivery = Delivery(
-        id="",
-        generation=1,
-        connection=way.connection,
-        host=way.server.host,
-        reverse_path=envelope.reverse_path,
-        message_id=mail.message.message_id,
-        size=mail.message.size,
-        recipients=tuple(Recipient(path, mail.fields[path]) for path in envelope.forward_paths),
-        attempts=1,
-        warnings=(*way.warnings, *mail.warnings),
-    )
-    outbound = Outbound(envelope, mail.message, watch)
-    async with SmtpClient.to(way.server) as client:
+async def _send(draft: Draft, partial_delivery: PartialDelivery, watch: Watch) -> Report:
+    delivery = draft.begun("").tried_again()
+    outbound = Outbound(draft.message.envelope, draft.message, watch)
+    async with SmtpClient.to(draft.route.server) as client:
         try:
             outcome = await client.send(outbound, partial_delivery=partial_delivery)
         except SessionLost as lost:

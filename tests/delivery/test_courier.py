@@ -8,7 +8,7 @@ from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 from support.letters import letter
-from support.post import AT_ONCE, office
+from support.post import AT_ONCE, drafted, office
 from support.scripted_smtp import DROP, PAUSE, STALL, ScriptedServer
 
 HOLD = replace(AT_ONCE, on_unknown="hold")
@@ -97,10 +97,10 @@ class TestUnknown:
         assert report["warnings"] == ["resentAfterUnknown"]
         assert codes == ["unknownOutcome", None]
 
-    async def test_held_it_is_unknown_and_not_sent_again(self, tmp_path):
+    async def test_on_hold_it_is_not_sent_again(self, tmp_path):
         async with ScriptedServer({"dot": DROP}) as server, office(tmp_path) as desk:
             report = (await desk.deliver(server.port, terms=HOLD)).report
-        assert report["status"] == "unknown"
+        assert report["status"] == "held"
         assert report["error"]
         assert report["error"]["code"] == "unknownOutcome"
         assert [told["status"] for told in report["recipients"]] == ["unknown"]
@@ -217,10 +217,7 @@ class TestTakingOver:
                 await desk.outbox.handing_over(delivery)
 
     async def draft(self, desk, server):
-        from mailnode.delivery.delivery import Draft
-
-        message = letter()
-        return Draft(message, {"bob@y.example": "to"}, connection="", host="127.0.0.1", port=server.port, key="k")
+        return drafted(server.port, key="k")
 
     async def test_a_claimed_one_is_sent(self, tmp_path):
         async with ScriptedServer() as server:
@@ -242,7 +239,7 @@ class TestTakingOver:
             await self.died(tmp_path, server, handing_over=True)
             async with office(tmp_path) as desk:
                 report = (await desk.deliver(server.port, key="k", terms=HOLD)).report
-        assert report["status"] == "unknown"
+        assert report["status"] == "held"
         assert server.visits == []
 
     async def test_what_the_former_owner_writes_no_longer_counts(self, tmp_path):

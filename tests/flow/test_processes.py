@@ -62,7 +62,7 @@ class TestKilled:
             flow = flow_of(tmp_path, server.port, onUnknown="hold", stopOnError=True)
             await kill_at("dot", server, flow)
             again = await mailnode("run", flow, "--run-id", "r1")
-        assert (again.status, again.json["nodes"][0]["result"]["status"]) == (1, "unknown")
+        assert (again.status, again.json["nodes"][0]["result"]["status"]) == (1, "held")
         assert len(server.visits) == 1
 
     async def test_a_mail_that_was_accepted_is_not_sent_again(self, inbox, tmp_path):

@@ -196,7 +196,7 @@ class TestStopOnError:
 
         async with ScriptedServer({"dot": DROP}) as server:
             ran = await run(flow_of(tmp_path, server.port, stopOnError=True, onUnknown="hold"))
-        assert (ran.status, ran.state.context["mail"]["status"]) == ("halted", "unknown")
+        assert (ran.status, ran.state.context["mail"]["status"]) == ("halted", "held")
 
     async def test_settings_that_fail_at_run_time_are_a_result_too(self, inbox, tmp_path):
         ran = await run(flow_of(tmp_path, inbox.port, subject="{{ input.nobody }}"))

@@ -21,8 +21,8 @@ def database(tmp_path):
 
 DELIVERY = {
     "id": "d1", "key": "k", "digest": "x", "connection": "", "host": "h", "port": 25, "message_id": "<a@b>", "size": 1,
-    "state": "claimed", "generation": 1, "options": "{}", "lane": "h:25", "tries": 0, "maybe_accepted": False,
-    "expires_at": 2**41, "created_at": 2**41, "updated_at": 2**41,
+    "state": "claimed", "generation": 1, "options": "{}", "lane": "h:25", "warnings": "[]", "tries": 0,
+    "maybe_accepted": False, "expires_at": 2**41, "created_at": 2**41, "updated_at": 2**41,
 }  # fmt: skip
 
 

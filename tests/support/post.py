@@ -8,18 +8,33 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
+from mailnode.delivery.claims import Claims
 from mailnode.delivery.courier import Courier, Delivered
 from mailnode.delivery.delivery import Draft, Field, Terms
 from mailnode.delivery.outbox import Outbox
-from mailnode.delivery.route import Clients, Route
+from mailnode.delivery.postman import Postman
+from mailnode.delivery.route import Clients, Destination, OtherServer, Ways, route
+from mailnode.delivery.traffic import Traffic
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.environment import Environment, open_connections
+from mailnode.flow.journal import tell
 from mailnode.smtp.content import Composed
-from mailnode.smtp.server import ServerSettings
 from mailnode.store.database import Database
 from mailnode.store.worker import Worker
 from support.letters import letter
 
 # Retries at once: what is tested is that there are some, not how long they wait.
 AT_ONCE = Terms(first_wait=0.0)
+
+
+def drafted(port: int, message: Composed | None = None, *, terms: Terms = AT_ONCE, **draft: Any) -> Draft:
+    """Make a letter to a server on this port that is ready to be written down."""
+    message = message or letter()
+    fields: dict[str, Field] = dict.fromkeys(message.envelope.forward_paths, "to")
+    server = OtherServer(host="127.0.0.1", port=port, tls_option="none")
+    destination = Destination(server, ehlo_name="client.example")
+    to = route(server, None, ehlo_name="client.example")
+    return Draft(message=message, fields=fields, destination=destination, route=to, terms=terms, **draft)
 
 
 @dataclass
@@ -30,16 +45,13 @@ class Office:
     worker: Worker
     outbox: Outbox
     courier: Courier
+    postman: Postman
 
     async def deliver(
         self, port: int, message: Composed | None = None, *, terms: Terms = AT_ONCE, **draft: Any
     ) -> Delivered:
         """Send a letter to a server on this port."""
-        message = message or letter()
-        fields: dict[str, Field] = dict.fromkeys(message.envelope.forward_paths, "to")
-        server = ServerSettings(host="127.0.0.1", port=port, tls_option="none", ehlo_name="client.example")
-        drafted = Draft(message, fields, connection="", host="127.0.0.1", port=port, **draft)
-        return await self.courier.deliver(drafted, Route(server), terms)
+        return await self.courier.deliver(drafted(port, message, terms=terms, **draft))
 
     async def rows(self, table: Table) -> list[Any]:
         """Read a table."""
@@ -49,14 +61,16 @@ class Office:
 @asynccontextmanager
 async def office(home: Path) -> AsyncIterator[Office]:
     """Open one; it is closed as `Mailnode` closes it."""
-    database = Database.open(home / "mailnode.db")
     clients = Clients()
-    with Worker(home / "workers") as worker:
-        outbox = Outbox(database, worker)
-        courier = Courier(outbox, clients)
+    async with open_connections(Environment(home=home)) as (database, _, book, worker):
+        engine = EmbeddedEngine()
+        outbox = Outbox(database, worker, engine, tell)
+        traffic = Traffic(database)
+        courier = Courier(outbox, traffic, clients)
+        postman = Postman(outbox, Claims(database, worker), courier, traffic, clients, Ways(book).find)
         try:
-            yield Office(database, worker, outbox, courier)
+            yield Office(database, worker, outbox, courier, postman)
         finally:
+            await postman.stop()
             await courier.close()
             await clients.close()
-            database.close()

@@ -15,6 +15,7 @@ COMMANDS = {
     "preview": "mailnode.cli.preview",
     "verify": "mailnode.cli.verify",
     "connections": "mailnode.cli.connections",
+    "worker": "mailnode.cli.worker",
     "services": "mailnode.cli.services",
     "deliveries": "mailnode.cli.deliveries",
     "snapshot": "mailnode.cli.snapshot",

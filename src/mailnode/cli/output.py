@@ -82,15 +82,15 @@ def progress(words: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def waiting(words: str) -> Iterator[None]:
-    """Show that something is under way, where a person watches."""
+def waiting(words: str) -> Iterator[Callable[[str], None]]:
+    """Show that something is under way, where a person watches; give what changes the words."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda _words: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(words):
-        yield
+    with Console(stderr=True).status(words) as status:
+        yield status.update
 
 
 @contextmanager

@@ -1,21 +1,27 @@
 """`mailnode run`: run a flow and print what came of it."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.output import say, show_error, show_json, waiting
 from mailnode.delivery.report import ReportedError
-from mailnode.flow.run import NodeReport
+from mailnode.flow.run import NodeReport, Run
+
+if TYPE_CHECKING:
+    from mailnode.app import Mailnode
 
 
 @click.command("run")
 @click.argument("flow", type=click.Path())
 @state_options
 @click.option("--run-id", metavar="ID", help="The same id again tells what happened and sends nothing twice.")
-def command(flow: str, input_text: str | None, context_text: str | None, run_id: str | None) -> int:
-    """Run a flow; print the run as JSON.
+@click.option("--no-wait", is_flag=True, help="Leave asynchronous mail to `mailnode worker`, or to the next run.")
+def command(flow: str, input_text: str | None, context_text: str | None, run_id: str | None, no_wait: bool) -> int:
+    """Run a flow, wait for the mail that it sends asynchronously, and print the run as JSON.
 
     Exit status: 0 when it ran to its end, 1 when it halted, 2 when flow, settings or arguments are wrong.
     """
@@ -24,10 +30,12 @@ def command(flow: str, input_text: str | None, context_text: str | None, run_id:
     input_, context = json_object(input_text, "--input"), json_object(context_text, "--context")
 
     async def work() -> int:
-        with waiting(f"running {flow}"):
+        with waiting(f"running {flow}") as change:
             async with Mailnode.open() as mailnode:
                 try:
                     run = await mailnode.run(flow, input=input_, context=context, run_id=run_id)
+                    if not no_wait:
+                        run = await _settle(mailnode, run, change)
                 except asyncio.CancelledError:
                     if mailnode.answers_due:
                         say(
@@ -42,6 +50,20 @@ def command(flow: str, input_text: str | None, context_text: str | None, run_id:
         return 1 if run.status == "halted" else 0
 
     return asyncio.run(work())
+
+
+async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None]) -> "Run":
+    def watch(left: int) -> None:
+        change(f"{left} mails are on their way; Ctrl-C leaves them to `mailnode worker`")
+
+    if not run.pending:
+        return run
+    try:
+        async with mailnode.working():
+            return await mailnode.settled(run, watch)
+    except asyncio.CancelledError:
+        say(f"the mail of run {run.id} that is still queued waits for `mailnode worker`, or for the next run")
+        raise
 
 
 def _errors(node: NodeReport) -> list[ReportedError]:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.place import host_key, recipient_key
+from mailnode.connections.rate_limit import RateLimit
 from mailnode.connections.service import find_service
 from mailnode.errors import ConnectionsError, ErrorCode
 from mailnode.smtp.bearer import TokenLogin, Tokens
@@ -45,6 +46,7 @@ class Connection:
     tls_option: TlsOption | None = None
     allow_plaintext_auth: bool = False
     proxy: Proxy | None = None
+    rate_limit: RateLimit | None = None
     allowed_recipients: tuple[str, ...] = ()
     redirect_all_to: str | None = None
     dkim: DkimSettings | None = None
@@ -74,6 +76,7 @@ class Connection:
             tls_option=fields.get("tlsOption"),
             allow_plaintext_auth=fields.get("allowPlaintextAuth", False),
             proxy=parse_proxy(fields["proxy"]) if "proxy" in fields else None,
+            rate_limit=RateLimit.parse(fields["rateLimit"]) if "rateLimit" in fields else None,
             allowed_recipients=tuple(fields.get("allowedRecipients", ())),
             redirect_all_to=fields.get("redirectAllTo"),
             dkim=DkimSettings(dkim["domain"], dkim["selector"], dkim["privateKey"]) if dkim else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailnode.connections.grant import check_endpoint
+from mailnode.connections.rate_limit import to_rate_limit
 from mailnode.connections.service import find_service
 from mailnode.connections.values import (
     bad,
@@ -117,6 +118,7 @@ _COMMON: Checks = {
     "tlsOption": to_tls_option,
     "allowPlaintextAuth": to_flag,
     "proxy": to_proxy,
+    "rateLimit": to_rate_limit,
     "allowedRecipients": to_recipients,
     "redirectAllTo": to_addr_spec,
     "dkim": _dkim,

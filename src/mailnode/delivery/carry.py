@@ -1,16 +1,19 @@
 """One delivery on its way: attempts, the waits between them, and the commit that goes with each step."""
 
 import asyncio
-import random
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mailnode.delivery.delivery import Attempt, Delivery, Terms
+from mailnode.delivery.delivery import Attempt, Delivery
+from mailnode.delivery.lanes import is_lanes_trouble
 from mailnode.delivery.outbound import Outbound
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report, refusal, report_of
-from mailnode.errors import ErrorCode, MailnodeError, Phase, SessionLost, SmtpError, StoreError
+from mailnode.delivery.route import Route
+from mailnode.delivery.traffic import Traffic
+from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.content import Composed
@@ -18,29 +21,51 @@ from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
 from mailnode.store.insist import insist
 
-RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
 NOT_STORED = "outcomeNotStored"
+# How long a server is kept waiting between DATA and content for the sake of a rate limit.
+LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A delivery, its content, and the way it goes for the next `seconds`.
+
+    With `keep` the waits between its attempts are waited out, because somebody waits for the end; else it goes back to
+    the queue. `is_probe` tells that its lane has failed so far. Until `time_until` (the loop's time) it may be sent
+    without asking for a time of the rate limit, because it has one.
+    """
+
+    delivery: Delivery
+    message: Composed
+    client: SmtpClient
+    route: Route
+    seconds: float
+    keep: bool = True
+    is_probe: bool = False
+    time_until: float = -math.inf
 
 
 class Carry:
-    """One delivery in the hands of this process, from its claim to its outcome.
+    """One delivery in the hands of this process, from its claim to its outcome, or back to the queue.
 
     `task` ends with the report. The flow's patience never ends an attempt whose final dot is out: the mail may be
     accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
     `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
-    `is_answer_due` tells that the dot is out and its answer awaited.
+    `is_answer_due` tells that the dot is out and its answer awaited, `is_lane_well` what the last attempt showed.
     """
 
-    def __init__(self, outbox: Outbox, delivery: Delivery, message: Composed, client: SmtpClient, terms: Terms) -> None:
-        """Begin at once; `delivery` is claimed by this process."""
+    def __init__(self, outbox: Outbox, traffic: Traffic, errand: Errand) -> None:
+        """Begin at once; the delivery is claimed by this process."""
         self._loop = asyncio.get_running_loop()
         self._outbox = outbox
-        self._delivery = delivery
-        self._message = message
-        self._client = client
-        self._terms = terms
-        self._deadline = self._loop.time() + terms.seconds
+        self._traffic = traffic
+        self._errand = errand
+        self._delivery = errand.delivery
+        self._time_until = errand.time_until
+        self._deadline = self._loop.time() + errand.seconds
+        self._is_called_back = False
         self.is_answer_due = False
+        self.is_lane_well = True
         self._patience: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
@@ -49,27 +74,36 @@ class Carry:
         self.task = asyncio.create_task(self._run())
 
     def give_up(self) -> None:
-        """Run out of patience now."""
+        """Run out of patience now: whoever waits is told so, and what nobody waits for goes back to the queue."""
+        self._is_called_back = not self._errand.keep
         self._deadline = self._loop.time()
         if self._patience and self._patience.when() is not None:
             self._patience.reschedule(self._deadline)
 
     def report_overdue(self) -> Report:
         """Tell the flow what is known while the server's answer is awaited."""
-        delivery = replace(self._delivery, maybe_accepted=True)
-        return report_of(delivery, outcome=None, error=None)
+        return report_of(replace(self._delivery, maybe_accepted=True), status="unknown")
 
     async def _run(self) -> Report:
-        if self._delivery.maybe_accepted and self._terms.on_unknown == "hold":
+        if self._delivery.maybe_accepted and self._delivery.terms.on_unknown == "hold":
+            return await self._end(None)
+        if self._errand.seconds <= 0:
+            self._error = self._too_late(await self._outbox.last_words(self._delivery))
             return await self._end(None)
         while True:
+            before = self._delivery
             attempt = await self._attempt()
+            if self._is_called_back and isinstance(self._error, _OutOfPatience):
+                return await self._put_back(before, None, 0.0)
             if not self._may_try_again():
                 return await self._end(attempt)
-            await self._outbox.attempted(self._delivery, attempt)
+            wait = self._wait_seconds()
+            if not self._errand.keep:
+                return await self._put_back(self._delivery, attempt, wait)
+            await insist(lambda: self._outbox.attempted(self._delivery, attempt))  # noqa: B023 -- awaited here
             try:
                 async with self._patiently():
-                    await asyncio.sleep(self._wait_seconds())
+                    await asyncio.sleep(wait)
             except SmtpError as error:
                 self._error = error
                 return await self._end(None)
@@ -77,20 +111,19 @@ class Carry:
     async def _end(self, attempt: Attempt | None) -> Report:
         report = report_of(self._delivery, outcome=self._outcome, error=self._error)
         try:
-            await insist(lambda: self._outbox.ended(self._delivery, report, attempt))
+            await insist(lambda: self._outbox.ended(self._delivery, report, attempt), for_ever=not self._errand.keep)
         except StoreError as error:
             # What a server said stays true though it can't be written down.
             report["warnings"].append(f"{NOT_STORED}: {error.message}")
         return report
 
+    async def _put_back(self, delivery: Delivery, attempt: Attempt | None, wait: float) -> Report:
+        await insist(lambda: self._outbox.put_back(delivery, attempt, wait), for_ever=True)
+        return report_of(delivery, status="queued")
+
     async def _attempt(self) -> Attempt:
         started_at = unix_ms()
-        again = self._delivery.maybe_accepted and RESENT_AFTER_UNKNOWN not in self._delivery.warnings
-        self._delivery = replace(
-            self._delivery,
-            attempts=self._delivery.attempts + 1,
-            warnings=(*self._delivery.warnings, RESENT_AFTER_UNKNOWN) if again else self._delivery.warnings,
-        )
+        self._delivery = self._delivery.tried_again()
         self._phase, self._outcome, self._error = "connect", None, None
         try:
             self._outcome = await self._send()
@@ -103,7 +136,21 @@ class Carry:
         except MailnodeError as error:
             self._error = error
         why = self._error or refusal(self._delivery, self._outcome)
-        return Attempt(self._delivery.attempts, started_at, unix_ms(), why)
+        await self._tell_lane(why)
+        return Attempt(self._delivery.tries, started_at, unix_ms(), why)
+
+    async def _tell_lane(self, why: MailnodeError | None) -> None:
+        if isinstance(why, _OutOfPatience):
+            return
+        route, probe = self._errand.route, self._errand.is_probe
+        self.is_lane_well = not is_lanes_trouble(why)
+        try:
+            if why and not self.is_lane_well:
+                await self._traffic.fails(route.lane, route.connection, route.revision, why, probe=probe)
+            else:
+                await self._traffic.works(route.lane, probe=probe)
+        except StoreError:
+            pass  # a note that helps the others, and no more
 
     async def _send(self) -> Outcome:
         envelope = Envelope(self._delivery.reverse_path, self._delivery.open_addresses)
@@ -111,10 +158,12 @@ class Carry:
 
         async def before_content() -> None:
             self._phase = "content"
+            await self._await_time(LONGEST_PAUSE)
             await self._outbox.handing_over(self._delivery)
 
         def before_dot() -> None:
             nonlocal due
+            self._outbox.check_claim(self._delivery)
             if self._patience:
                 self._patience.reschedule(None)
             due = self._loop.call_at(self._deadline, self._set_overdue)
@@ -122,17 +171,36 @@ class Carry:
 
         try:
             async with self._patiently():
-                return await self._client.send(
-                    Outbound(envelope, self._message),
-                    partial_delivery=self._terms.partial_delivery,
+                await self._await_time(self._deadline - self._loop.time())
+                return await self._errand.client.send(
+                    Outbound(envelope, self._errand.message),
+                    partial_delivery=self._delivery.terms.partial_delivery,
                     before_content=before_content,
                     before_dot=before_dot,
-                    lane=self._terms.lane,
+                    lane=self._delivery.terms.flow,
                 )
         finally:
+            self._time_until = -math.inf
             self.is_answer_due = False
             if due:
                 due.cancel()
+
+    async def _await_time(self, within_seconds: float) -> None:
+        """Wait for the time that the connection's rate limit gives; it is good for a little while."""
+        limit = self._errand.route.rate_limit
+        if limit is None or self._loop.time() <= self._time_until:
+            return
+        wait = await self._traffic.time_for(self._errand.route, within_seconds)
+        if wait is None:
+            raise SmtpError(
+                f"the rate limit of the connection {self._errand.route.connection!r}, {limit}, is used up",
+                code=ErrorCode.RATE_LIMITED,
+                phase=self._phase,
+                hint="set asynchronous, so that the mail waits for its turn, or raise the connection's rateLimit",
+                transient=True,
+            )
+        self._time_until = self._loop.time() + wait + limit.slack_us / 1_000_000
+        await asyncio.sleep(wait)
 
     def _set_overdue(self) -> None:
         if not self.overdue.done():
@@ -144,26 +212,43 @@ class Carry:
             async with asyncio.timeout_at(self._deadline) as self._patience:
                 yield
         except TimeoutError:
-            last = f"; the last try: {self._error.message}" if self._error else ""
-            raise SmtpError(
-                f"not accepted within {self._terms.seconds:g} s{last}",
-                code=ErrorCode.TIMEOUT,
-                phase=self._phase,
-                hint="raise timeoutSeconds, or ask whoever runs the server why it is slow",
-                transient=True,
-            ) from None
+            raise self._too_late(self._error.message if self._error else "") from None
         finally:
             self._patience = None
 
+    def _too_late(self, last_words: str) -> "_OutOfPatience":
+        seconds = self._delivery.terms.seconds
+        time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
+        last = f"; the last try: {last_words}" if last_words else ""
+        setting = "retryHours" if self._delivery.terms.queued else "timeoutSeconds"
+        return _OutOfPatience(
+            f"not accepted within {time}{last}",
+            code=ErrorCode.TIMEOUT,
+            phase=self._phase,
+            hint=f"raise {setting}, or ask whoever runs the server why it is slow",
+            transient=True,
+        )
+
     def _may_try_again(self) -> bool:
         delivery, error = self._delivery, self._error
-        out_of_tries = delivery.attempts >= self._terms.tries or self._loop.time() >= self._deadline
-        if out_of_tries or not delivery.open_addresses:
+        out_of_tries = delivery.terms.tries is not None and delivery.tries >= delivery.terms.tries
+        if out_of_tries or self._loop.time() >= self._deadline or not delivery.open_addresses:
             return False
         if isinstance(error, SessionLost) and error.unknown:
-            return self._terms.on_unknown == "resend"
+            return delivery.terms.on_unknown == "resend"
+        if isinstance(error, LoginFailed) and not error.was_tried:
+            return not self._errand.keep
         return error is None or error.transient
 
     def _wait_seconds(self) -> float:
-        longest = self._terms.first_wait * self._terms.growth ** (self._delivery.attempts - 1)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 -- spreads load, guards nothing
+        """The lane says when it may be tried again, where it is the lane that failed."""
+        if not self._errand.keep and not self.is_lane_well:
+            return 0.0
+        return self._delivery.terms.wait_seconds(self._delivery.tries)
+
+
+_HOUR = 3600
+
+
+class _OutOfPatience(SmtpError):
+    """The time for a delivery is over."""

@@ -1,15 +1,16 @@
 """Begins deliveries, hands each to a carry, and tells the waiting flow how it ended."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailnode.delivery.carry import Carry
-from mailnode.delivery.delivery import Delivery, Draft, Terms
-from mailnode.delivery.outbox import Outbox, Standing
+from mailnode.delivery.carry import Carry, Errand
+from mailnode.delivery.delivery import Delivery, Draft
+from mailnode.delivery.outbox import Outbox, StaleClaim, Standing
 from mailnode.delivery.report import Report, report_of
-from mailnode.delivery.route import Clients, Route
+from mailnode.delivery.route import Clients
+from mailnode.delivery.traffic import Traffic
 from mailnode.errors import DeliveryError, ErrorCode
 
 POLL_SECONDS = 0.2
@@ -26,27 +27,61 @@ class Delivered:
 class Courier:
     """Carries deliveries to their servers, each in a task that outlives the flow's patience."""
 
-    def __init__(self, outbox: Outbox, clients: Clients) -> None:
-        """Write every step to `outbox` and send with `clients`."""
+    def __init__(self, outbox: Outbox, traffic: Traffic, clients: Clients) -> None:
+        """Write every step to `outbox`, mind the `traffic`, and send with `clients`."""
         self._outbox = outbox
+        self._traffic = traffic
         self._clients = clients
         self._carries: dict[str, Carry] = {}
 
-    async def deliver(self, draft: Draft, route: Route, terms: Terms) -> Delivered:
-        """Write a delivery down, carry it to its server, and wait `terms.seconds` for its end.
+    async def deliver(self, draft: Draft) -> Delivered:
+        """Write a delivery down, carry it to its server, and wait for its end as long as its terms say.
 
         Raises:
             DeliveryError: the idempotency key belongs to a mail with other content.
             StoreError: the delivery can't be written down; nothing was sent.
         """
-        begun = await self._begin(draft, terms.seconds)
+        deadline = asyncio.get_running_loop().time() + draft.terms.seconds
+        while True:
+            begun = await self._begin(draft, deadline)
+            if isinstance(begun, Standing):
+                return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
+            message = draft.message if begun.generation == 1 else (await self._outbox.messages([begun]))[begun.id]
+            client = self._clients.of(draft.route)
+            try:
+                return await self._outcome(self.carry(Errand(begun, message, client, draft.route, draft.terms.seconds)))
+            except StaleClaim:
+                if draft.key is None:
+                    raise
+                # Whoever took it over will know how it ends.
+
+    async def queue(self, draft: Draft) -> Report:
+        """Write a delivery down for any worker to carry; tell what is known of it.
+
+        Raises:
+            DeliveryError: the idempotency key belongs to a mail with other content.
+            StoreError: the delivery can't be written down.
+        """
+        begun = await self._outbox.begin(draft)
         if isinstance(begun, Standing):
-            return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
-        message = draft.message if begun.generation == 1 else await self._outbox.message(begun)
-        carry = Carry(self._outbox, begun, message, self._clients.of(route), terms)
-        self._carries[begun.id] = carry
-        carry.task.add_done_callback(lambda _: self._carries.pop(begun.id, None))
-        return await self._outcome(carry)
+            return {**(begun.report or report_of(begun.delivery, status="queued")), "duplicate": True}
+        return report_of(begun, status="queued")
+
+    async def ended(self, delivery_ids: Collection[str]) -> None:
+        """Wait until one of these may have ended, in this process or another one."""
+        tasks = {self._carries[one].task for one in delivery_ids if one in self._carries}
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(POLL_SECONDS)
+
+    def carry(self, errand: Errand) -> Carry:
+        """Begin to carry a delivery that this process has claimed."""
+        carry = Carry(self._outbox, self._traffic, errand)
+        delivery_id = errand.delivery.id
+        self._carries[delivery_id] = carry
+        carry.task.add_done_callback(lambda _: self._carries.pop(delivery_id, None))
+        return carry
 
     async def _outcome(self, carry: Carry) -> Delivered:
         ends: set[asyncio.Future[Any]] = {carry.task, carry.overdue}
@@ -67,10 +102,9 @@ class Courier:
             carry.give_up()
         await asyncio.gather(*(carry.task for carry in carries), return_exceptions=True)
 
-    async def _begin(self, draft: Draft, seconds: float) -> Delivery | Standing:
+    async def _begin(self, draft: Draft, deadline: float) -> Delivery | Standing:
         """Claim the delivery, or wait for the end of the one that somebody else sends under the same key."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
         while True:
             # No timeout may cut this off: a claim that is committed must find its carry.
             begun = await self._outbox.begin(draft)
@@ -89,4 +123,4 @@ def _still_sending(standing: Standing) -> Report:
         phase="content",
         hint="run it again with the same run id to learn how it ended",
     )
-    return report_of(replace(standing.delivery, maybe_accepted=True), error=error)
+    return report_of(replace(standing.delivery, maybe_accepted=True), status="unknown", error=error)

@@ -1,61 +1,104 @@
 """What a delivery is: one message, its recipients and how far each has come."""
 
+import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
+from mailnode.delivery.route import Destination, Route
 from mailnode.errors import MailnodeError, SessionLost
 from mailnode.smtp.content import Composed
 from mailnode.smtp.outcome import RecipientOutcome
 from mailnode.smtp.reply import Reply
 
-State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown"]
+State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown", "held", "cancelled"]
 Field = Literal["to", "cc", "bcc"]
 RecipientStatus = Literal["pending", "accepted", "refused", "deferred"]
 
 # What the database says of one whose process is gone is no more true.
 INTERRUPTED = "interrupted"
+FINAL_STATES: frozenset[State] = frozenset({"sent", "partial", "failed", "unknown", "held", "cancelled"})
 # What a person may be shown of a delivery.
-SHOWN_STATES = ("claimed", "handingOver", INTERRUPTED, "sent", "partial", "failed", "unknown")
-FINAL_STATES: frozenset[State] = frozenset({"sent", "partial", "failed", "unknown"})
+SHOWN_STATES = (
+    *("queued", "claimed", "handingOver", INTERRUPTED),
+    *("sent", "partial", "failed", "unknown", "held", "cancelled"),
+)
+RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
+
+_LAST_GROWTH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How hard a delivery is tried, and what it may do when in doubt.
 
-    `seconds` is how long the flow waits; `tries` counts sessions begun, the first one too; waits between them grow from
-    `first_wait` by `growth` and are jittered. While more deliveries wait than the sessions bear, those of one `lane`
-    stand in line, and lanes take turns.
+    `seconds` is how long it is tried. While a flow waits the waits between its attempts are waited out, and `tries`
+    counts the attempts, the first one too; one that is `queued` goes back to the queue instead, and None is no limit.
+    Waits grow from `first_wait` (seconds) by `growth` to `longest_wait` and are jittered. While more deliveries wait
+    than the sessions bear, those of one `flow` stand in line, and flows take turns.
     """
 
     partial_delivery: Literal["allow", "refuse"] = "allow"
     on_unknown: Literal["resend", "hold"] = "resend"
     seconds: float = 60.0
-    tries: int = 3
+    queued: bool = False
+    tries: int | None = 3
     first_wait: float = 1.0
     growth: float = 4.0
-    lane: str = ""
+    longest_wait: float = 3600.0
+    flow: str = ""
+
+    def for_queue(self, hours: float) -> "Terms":
+        """Give the terms of a delivery that nobody waits for."""
+        return replace(self, queued=True, seconds=hours * 3600, tries=None, first_wait=10.0, growth=3.0)
+
+    def wait_seconds(self, tries: int) -> float:
+        """Give the wait after this many attempts, another one each time, so that those who failed together part."""
+        longest = min(self.first_wait * self.growth ** min(tries - 1, _LAST_GROWTH), self.longest_wait)
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 -- spreads load, guards nothing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A delivery before it is written down.
 
-    `fields` says in which header field each forward-path of the envelope stands. `digest` tells one content from
-    another for the same idempotency `key`.
+    `fields` says in which header field each forward-path of the envelope stands. `route` is where `destination` leads
+    just now. `digest` tells one content from another for the same idempotency `key`. `place` is for whoever is told of
+    the outcome (JSON).
     """
 
     message: Composed
     fields: Mapping[str, Field]
-    connection: str
-    host: str
-    port: int
+    destination: Destination
+    route: Route
+    terms: Terms = field(default_factory=Terms)
     key: str | None = None
     digest: str = ""
     run_id: str | None = None
     node_id: str | None = None
+    place: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+
+    def begun(self, delivery_id: str) -> "Delivery":
+        """Make the delivery that nobody has tried yet."""
+        message, server = self.message, self.route.server
+        return Delivery(
+            id=delivery_id,
+            generation=1,
+            destination=self.destination,
+            host=server.host,
+            port=server.port,
+            lane=self.route.lane,
+            reverse_path=message.envelope.reverse_path,
+            message_id=message.message_id,
+            size=message.size,
+            recipients=tuple(Recipient(path, self.fields[path]) for path in message.envelope.forward_paths),
+            terms=self.terms,
+            run_id=self.run_id,
+            node_id=self.node_id,
+            place=self.place,
+            warnings=self.warnings,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +128,7 @@ class Attempt:
     started_at: int
     ended_at: int
     error: MailnodeError | None
+    dialogue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +137,19 @@ class Delivery:
 
     id: str
     generation: int
-    connection: str
+    destination: Destination
     host: str
+    port: int
+    lane: str
     reverse_path: str | None
     message_id: str
     size: int
     recipients: tuple[Recipient, ...]
-    attempts: int = 0
+    terms: Terms = field(default_factory=Terms)
+    run_id: str | None = None
+    node_id: str | None = None
+    place: Mapping[str, Any] | None = None
+    tries: int = 0
     maybe_accepted: bool = False  # content was handed over once, and no answer came
     warnings: tuple[str, ...] = ()
 
@@ -107,6 +157,12 @@ class Delivery:
     def open_addresses(self) -> tuple[str, ...]:
         """The forward-paths still to be named to a server."""
         return tuple(recipient.address for recipient in self.recipients if recipient.is_open)
+
+    def tried_again(self) -> "Delivery":
+        """Count an attempt that begins; one that may make a second copy says so from here on."""
+        doubt = self.maybe_accepted and RESENT_AFTER_UNKNOWN not in self.warnings
+        warnings = (*self.warnings, RESENT_AFTER_UNKNOWN) if doubt else self.warnings
+        return replace(self, tries=self.tries + 1, warnings=warnings)
 
     def judged(self, verdicts: Iterable[RecipientOutcome]) -> "Delivery":
         """Take the verdicts of one transaction."""

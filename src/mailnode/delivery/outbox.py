@@ -2,259 +2,262 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
-from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, Recipient, State
+from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, State
+from mailnode.delivery.lanes import ensure_lanes
 from mailnode.delivery.report import Report
+from mailnode.delivery.rows import UNDER_WAY, insert_deliveries, read_deliveries, write_attempts
+from mailnode.delivery.stored import StoredMessage, read_last_words, read_messages
 from mailnode.errors import DeliveryError, ErrorCode, SmtpError
-from mailnode.message.envelope import Envelope
-from mailnode.smtp.reply import Reply
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
-from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
+from mailnode.store.tables import deliveries as table
+from mailnode.store.tables import delivery_content
 from mailnode.store.worker import Worker
 
-CONTENT_ROW_OCTETS = 256 * 1024
+# Told of outcomes in their transaction.
+Tell = Callable[[Connection, Sequence[tuple[Delivery, Report]]], None]
+
+
+class Engine(Protocol):
+    """Who wakes a worker when a delivery is due."""
+
+    def due(self, db: Connection, lane: str, at: int) -> None:
+        """Hear, in the transaction that makes it so, that a delivery of a lane is due at a time (Unix ms)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A delivery that was there under the same key: its report once it has one, None while it is being sent."""
+    """A delivery that was there under the same key: its report once it has one, None while it is on its way."""
 
     delivery: Delivery
+    state: State
     report: Report | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A delivery's content as it was written down: the same octets for every attempt."""
-
-    envelope: Envelope
-    message_id: str
-    size: int
-    rows: Sequence[bytes]
-
-    def blocks(self) -> Iterator[bytes]:
-        """Give the octets anew, row by row."""
-        return iter(self.rows)
 
 
 class StaleClaim(DeliveryError):
     """Another worker has taken this delivery over: what this one knows of it no longer counts."""
 
 
-class Outbox:
-    """Deliveries, written down by this worker."""
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A delivery that goes from its claimer's hands to a state; `due_in` (seconds) is for one that is queued."""
 
-    def __init__(self, database: Database, worker: Worker) -> None:
-        """Work on `database` as `worker`."""
+    delivery: Delivery
+    state: State
+    attempt: Attempt | None = None
+    report: Report | None = None
+    due_in: float = 0.0
+
+
+class Outbox:
+    """Deliveries, written down by this worker; works that wait together share statements and a commit."""
+
+    def __init__(self, database: Database, worker: Worker, engine: Engine, tell: Tell) -> None:
+        """Work on `database` as `worker`; `engine` hears what is due, `tell` of outcomes."""
         self._database = database
         self._worker = worker
+        self._engine = engine
+        self._tell = tell
 
     async def begin(self, draft: Draft) -> Delivery | Standing:
-        """Write a delivery and its content down as claimed, or find the one that its key has already.
+        """Write a delivery and its content down, or find the one that its key has already.
 
-        A failed delivery frees its key. One that a dead process left behind is taken over, with its first content.
+        It is claimed by this worker, or queued if its terms say so. A failed or cancelled delivery frees its key. One
+        that a dead process left behind, or that waits in the queue, is taken over by whoever waits for it, with its
+        first content.
 
         Raises:
             DeliveryError: the key belongs to a mail with other content.
         """
-        return await self._database.write(lambda db: self._begin(db, draft))
+        return await self._database.write_alike(self._begin, draft)
 
-    async def message(self, delivery: Delivery) -> StoredMessage:
-        """Read the content of a delivery that was taken over."""
-        query = select(delivery_content.c.octets).where(delivery_content.c.delivery_id == delivery.id)
-        rows = await self._database.read(
-            lambda db: db.execute(query.order_by(delivery_content.c.position)).scalars().all()
-        )
-        envelope = Envelope(delivery.reverse_path, tuple(r.address for r in delivery.recipients))
-        return StoredMessage(envelope, delivery.message_id, delivery.size, rows)
+    async def messages(self, deliveries: Sequence[Delivery]) -> Mapping[str, StoredMessage]:
+        """Read the content of deliveries, by their ids."""
+        return await self._database.read(lambda db: read_messages(db, deliveries))
+
+    async def last_words(self, delivery: Delivery) -> str:
+        """Read why a delivery has not been accepted so far."""
+        return await self._database.read(lambda db: read_last_words(db, delivery))
 
     async def handing_over(self, delivery: Delivery) -> None:
         """Commit that content is about to leave: from here on a crash makes this delivery `unknown`."""
-        await self._database.write(lambda db: self._move(db, delivery, "handingOver"))
+        self.check_claim(delivery)
+        await self._database.write_alike(self._hand_over, delivery)
+
+    def check_claim(self, delivery: Delivery) -> None:
+        """See that nobody can have taken a delivery over by now.
+
+        Raises:
+            StaleClaim: somebody may have.
+        """
+        if not self._worker.holds():
+            raise _stale(delivery)
 
     async def attempted(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Commit what one attempt brought, and that there will be another."""
+        """Commit what one attempt brought, and that there will be another by this worker."""
+        await self._database.write_alike(self._move, _Move(delivery, "claimed", attempt))
 
-        def work(db: Connection) -> None:
-            self._move(db, delivery, "claimed")
-            _write_attempt(db, delivery, attempt)
-
-        await self._database.write(work)
+    async def put_back(self, delivery: Delivery, attempt: Attempt | None = None, due_in: float = 0.0) -> None:
+        """Commit what one attempt brought, and leave the next one to any worker, in `due_in` seconds."""
+        await self._database.write_alike(self._move, _Move(delivery, "queued", attempt, due_in=due_in))
 
     async def ended(self, delivery: Delivery, report: Report, attempt: Attempt | None) -> None:
         """Commit the outcome, with the attempt that brought it; content that all accepted is no longer needed."""
+        await self._database.write_alike(self._move, _Move(delivery, report["status"], attempt, report))
 
-        def work(db: Connection) -> None:
-            self._move(db, delivery, report["status"], result=json.dumps(report))
-            if attempt:
-                _write_attempt(db, delivery, attempt)
-            if report["status"] == "sent":
-                db.execute(delete(delivery_content).where(delivery_content.c.delivery_id == delivery.id))
+    async def recover(self) -> int:
+        """Put back into the queue what dead workers left; tell how many. What they were handing over is in doubt."""
+        return await self._database.write(self._recover)
 
-        await self._database.write(work)
+    def _begin(self, db: Connection, drafts: list[Draft]) -> list[Delivery | Standing | Exception]:
+        answers: dict[int, Delivery | Standing | Exception] = {}
+        while len(answers) < len(drafts):
+            # Of several with one key the second must find the first.
+            first = {
+                draft.key or number: number
+                for number, draft in reversed(list(enumerate(drafts)))
+                if number not in answers
+            }
+            known = _by_key(db, [drafts[number].key for number in first.values()])
+            fresh: dict[int, Delivery] = {}
+            for number in sorted(first.values()):
+                row = known.get(drafts[number].key)
+                if row is None:
+                    fresh[number] = drafts[number].begun(uuid.uuid4().hex)
+                else:
+                    answers[number] = self._stand_or_take_over(db, row, drafts[number])
+            try:
+                with db.begin_nested():
+                    self._insert(db, [(delivery, drafts[number]) for number, delivery in fresh.items()])
+            except IntegrityError:
+                continue  # another process has just written one of these keys down
+            answers.update(fresh)
+        return [answers[number] for number in range(len(drafts))]
 
-    def _begin(self, db: Connection, draft: Draft) -> Delivery | Standing:
-        if draft.key is not None:
-            row = db.execute(select(deliveries).where(deliveries.c.key == draft.key)).first()
-            if row is not None and row.state == "failed":
-                db.execute(update(deliveries).where(deliveries.c.id == row.id).values(key=None))
-            elif row is not None:
-                return self._stand_or_take_over(db, row, draft)
-        return self._insert(db, draft)
+    def _insert(self, db: Connection, begun: list[tuple[Delivery, Draft]]) -> None:
+        now = unix_ms()
+        waiting = [both for both in begun if both[0].terms.queued]
+        claimed = [both for both in begun if not both[0].terms.queued]
+        insert_deliveries(db, claimed, "claimed", self._worker.id, now)
+        insert_deliveries(db, waiting, "queued", None, now)
+        self._say_due(db, {delivery.lane: (delivery, now) for delivery, _ in waiting})
 
-    def _stand_or_take_over(self, db: Connection, row: Row[Any], draft: Draft) -> Delivery | Standing:
+    def _say_due(self, db: Connection, by_lane: Mapping[str, tuple[Delivery, int]]) -> None:
+        """Wake for each lane, in one order everywhere: who defers the same job twice waits for the other's commit."""
+        if by_lane:
+            ensure_lanes(db, {lane: delivery.destination.connection for lane, (delivery, _) in by_lane.items()})
+        for lane, (_, at) in sorted(by_lane.items(), key=lambda entry: entry[0]):
+            self._engine.due(db, lane, at)
+
+    def _stand_or_take_over(self, db: Connection, row: Row[Any], draft: Draft) -> Delivery | Standing | Exception:
         if row.digest != draft.digest:
-            raise DeliveryError(
+            return DeliveryError(
                 f"the idempotency key {draft.key!r} was used for a mail with other content",
                 hint="give each mail a key of its own, or leave idempotencyKey out and give each run its own id",
             )
-        if row.state in FINAL_STATES or self._worker.is_alive(row.worker):
-            return _standing(db, row)
-        return self._take_over(db, row)
+        (delivery,) = read_deliveries(db, [row])
+        if row.state in FINAL_STATES or draft.terms.queued or (row.worker and self._worker.is_alive(row.worker)):
+            return Standing(delivery, row.state, json.loads(row.result) if row.result else None)
+        taken = take_over(db, delivery, row, self._worker.id)
+        return replace(taken, terms=draft.terms)
 
-    def _insert(self, db: Connection, draft: Draft) -> Delivery:
-        message = draft.message
-        now = unix_ms()
-        delivery = Delivery(
-            id=uuid.uuid4().hex,
-            generation=1,
-            connection=draft.connection,
-            host=draft.host,
-            reverse_path=message.envelope.reverse_path,
-            message_id=message.message_id,
-            size=message.size,
-            recipients=tuple(Recipient(path, draft.fields[path]) for path in message.envelope.forward_paths),
-            warnings=draft.warnings,
-        )
-        db.execute(
-            insert(deliveries).values(
-                id=delivery.id,
-                key=draft.key,
-                digest=draft.digest,
-                connection=delivery.connection,
-                host=delivery.host,
-                port=draft.port,
-                message_id=delivery.message_id,
-                reverse_path=delivery.reverse_path,
-                size=delivery.size,
-                lane=f"{draft.connection}@{draft.host}:{draft.port}",
-                state="claimed",
-                tries=0,
-                maybe_accepted=False,
-                expires_at=now,
-                generation=delivery.generation,
-                worker=self._worker.id,
-                run_id=draft.run_id,
-                node_id=draft.node_id,
-                options=json.dumps({"warnings": draft.warnings}),
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        db.execute(insert(delivery_recipients), [_recipient_row(delivery, i) for i in range(len(delivery.recipients))])
-        for position, octets in enumerate(_content_rows(message.blocks())):
-            db.execute(insert(delivery_content), {"delivery_id": delivery.id, "position": position, "octets": octets})
-        return delivery
+    def _recover(self, db: Connection) -> int:
+        workers = set(db.execute(select(table.c.worker).where(UNDER_WAY).distinct()).scalars())
+        dead = [one for one in workers if one != self._worker.id and not self._worker.is_alive(one)]
+        if not dead:
+            return 0
+        left = select(table).where(UNDER_WAY, table.c.worker.in_(dead)).with_for_update(skip_locked=True)
+        rows = db.execute(left).all()
+        found = [
+            take_over(db, delivery, row, None) for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)
+        ]
+        self._say_due(db, {delivery.lane: (delivery, unix_ms()) for delivery in found})
+        return len(found)
 
-    def _take_over(self, db: Connection, row: Row[Any]) -> Delivery:
-        delivery = _read(db, row)
-        values = {"generation": row.generation + 1, "worker": self._worker.id, "state": "claimed"}
-        db.execute(update(deliveries).where(deliveries.c.id == row.id).values(values))
-        delivery = replace(delivery, generation=row.generation + 1)
-        if row.state != "handingOver":
-            return delivery
-        delivery = replace(delivery, attempts=delivery.attempts + 1, maybe_accepted=True)
+    def _hand_over(self, db: Connection, batch: list[Delivery]) -> list[Exception | None]:
+        held = _fenced(db, batch, state="handingOver")
+        return [None if delivery.id in held else _stale(delivery) for delivery in batch]
+
+    def _move(self, db: Connection, moves: list[_Move]) -> list[Exception | None]:
+        held = _fenced(db, [move.delivery for move in moves])
+        kept = [move for move in moves if move.delivery.id in held]
+        if kept:
+            now = unix_ms()
+            db.execute(_SETTLE, [self._settled(move, now) for move in kept])
+            write_attempts(db, [(move.delivery, move.attempt) for move in kept if move.attempt])
+            sent = [move.delivery.id for move in kept if move.state == "sent"]
+            if sent:
+                db.execute(delete(delivery_content).where(delivery_content.c.delivery_id.in_(sent)))
+            self._tell(db, [(move.delivery, move.report) for move in kept if move.report])
+            back = [move for move in kept if move.state == "queued"]
+            self._say_due(db, {move.delivery.lane: (move.delivery, now + int(move.due_in * 1000)) for move in back})
+        return [None if move.delivery.id in held else _stale(move.delivery) for move in moves]
+
+    def _settled(self, move: _Move, now: int) -> dict[str, Any]:
+        delivery = move.delivery
+        return {
+            "of": delivery.id,
+            "state": move.state,
+            "worker": self._worker.id if move.state == "claimed" else None,
+            "tries": delivery.tries,
+            "maybe_accepted": delivery.maybe_accepted,
+            "warnings": json.dumps(delivery.warnings),
+            "result": json.dumps(move.report) if move.report else None,
+            "due_at": now + int(move.due_in * 1000),
+            "updated_at": now,
+        }
+
+
+_SETTLE = update(table).where(table.c.id == bindparam("of"))
+
+
+def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str | None) -> Delivery:
+    """Take a delivery from a worker that is gone, for another one, or for the queue; what is left says what it knew."""
+    delivery = replace(delivery, generation=row.generation + 1)
+    if row.state == "handingOver":
+        delivery = replace(delivery.tried_again(), maybe_accepted=True)
         died = SmtpError(
             "the process that sent this died before the server's answer",
             code=ErrorCode.UNKNOWN_OUTCOME,
             phase="content",
         )
-        _write_attempt(db, delivery, Attempt(delivery.attempts, row.updated_at, unix_ms(), died))
-        return delivery
-
-    def _move(self, db: Connection, delivery: Delivery, state: State, **values: Any) -> None:
-        claim = (deliveries.c.id == delivery.id) & (deliveries.c.generation == delivery.generation)
-        moved = db.execute(update(deliveries).where(claim).values(state=state, updated_at=unix_ms(), **values))
-        if moved.rowcount != 1:
-            raise StaleClaim(f"delivery {delivery.id} has been taken over by another worker")
-
-
-def _content_rows(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    gathered = bytearray()
-    for block in blocks:
-        gathered += block
-        while len(gathered) > CONTENT_ROW_OCTETS:
-            yield bytes(gathered[:CONTENT_ROW_OCTETS])
-            del gathered[:CONTENT_ROW_OCTETS]
-    yield bytes(gathered)
-
-
-def _recipient_row(delivery: Delivery, position: int) -> dict[str, Any]:
-    recipient = delivery.recipients[position]
-    reply = recipient.reply
-    return {
-        "delivery_id": delivery.id,
-        "position": position,
-        "address": recipient.address,
-        "field": recipient.field,
-        "status": recipient.status,
-        "reply_code": reply.code if reply else None,
-        "enhanced_status_code": reply.enhanced_status_code if reply else None,
-        "reply_text": reply.text if reply else None,
+        write_attempts(db, [(delivery, Attempt(delivery.tries, row.updated_at, unix_ms(), died))])
+    values = {
+        "generation": delivery.generation,
+        "worker": worker_id,
+        "state": "claimed" if worker_id else "queued",
+        "tries": delivery.tries,
+        "maybe_accepted": delivery.maybe_accepted,
+        "warnings": json.dumps(delivery.warnings),
     }
+    db.execute(update(table).where(table.c.id == row.id).values(values))
+    return delivery
 
 
-def _write_attempt(db: Connection, delivery: Delivery, attempt: Attempt) -> None:
-    error = attempt.error
-    for position in range(len(delivery.recipients)):
-        row = _recipient_row(delivery, position)
-        same = (delivery_recipients.c.delivery_id == delivery.id) & (delivery_recipients.c.position == position)
-        db.execute(update(delivery_recipients).where(same).values(row))
-    db.execute(
-        insert(attempts).values(
-            delivery_id=delivery.id,
-            number=attempt.number,
-            started_at=attempt.started_at,
-            ended_at=attempt.ended_at,
-            phase=error.phase if error else None,
-            code=str(error.code) if error else None,
-            reply_code=error.reply_code if isinstance(error, SmtpError) else None,
-            message=error.message if error else None,
-        )
-    )
-
-
-def _reply(row: Row[Any]) -> Reply | None:
-    return Reply(row.reply_code, (row.reply_text,), row.enhanced_status_code) if row.reply_code else None
-
-
-def _standing(db: Connection, row: Row[Any]) -> Standing:
-    return Standing(_read(db, row), json.loads(row.result) if row.result else None)
-
-
-def _read(db: Connection, row: Row[Any]) -> Delivery:
+def _by_key(db: Connection, keys: Sequence[str | None]) -> dict[str | None, Row[Any]]:
+    """Find what has these keys already, and take them from what is over without having reached anybody."""
     found = db.execute(
-        select(delivery_recipients)
-        .where(delivery_recipients.c.delivery_id == row.id)
-        .order_by(delivery_recipients.c.position)
-    )
-    tried = db.execute(select(attempts.c.code).where(attempts.c.delivery_id == row.id)).scalars().all()
-    return Delivery(
-        id=row.id,
-        generation=row.generation,
-        connection=row.connection,
-        host=row.host,
-        reverse_path=row.reverse_path,
-        message_id=row.message_id,
-        size=row.size,
-        recipients=tuple(Recipient(r.address, r.field, r.status, _reply(r)) for r in found),
-        attempts=len(tried),
-        maybe_accepted=ErrorCode.UNKNOWN_OUTCOME in tried,
-        warnings=tuple(json.loads(row.options)["warnings"]),
-    )
+        select(table).where(table.c.key.in_([key for key in keys if key is not None])).with_for_update()
+    ).all()
+    over = [row.id for row in found if row.state in {"failed", "cancelled"}]
+    if over:
+        db.execute(update(table).where(table.c.id.in_(over)).values(key=None))
+    return {row.key: row for row in found if row.id not in over}
+
+
+def _fenced(db: Connection, batch: Sequence[Delivery], **values: Any) -> set[str]:
+    """Touch those deliveries whose claim still stands, and tell which they are."""
+    claims = tuple_(table.c.id, table.c.generation).in_([(one.id, one.generation) for one in batch])
+    touched = update(table).where(claims, UNDER_WAY).values(updated_at=unix_ms(), **values)
+    return set(db.execute(touched.returning(table.c.id)).scalars())
+
+
+def _stale(delivery: Delivery) -> StaleClaim:
+    return StaleClaim(f"delivery {delivery.id} has been taken over by another worker")

@@ -10,7 +10,7 @@ from mailnode.errors import ErrorCode, MailnodeError, Phase, SmtpError
 from mailnode.smtp.outcome import Outcome, Timings
 from mailnode.smtp.remedy import explain
 
-Status = Literal["sent", "partial", "failed", "unknown"]
+Status = Literal["sent", "partial", "failed", "unknown", "queued", "held", "cancelled"]
 
 
 class ReportedRecipient(TypedDict):
@@ -59,11 +59,20 @@ class Report(TypedDict):
     warnings: list[str]
 
 
-def report_of(delivery: Delivery, *, outcome: Outcome | None = None, error: MailnodeError | None = None) -> Report:
-    """Tell how a delivery ended; `outcome` is its last transaction's, `error` what ended its last attempt."""
-    status = _status(delivery)
+def report_of(
+    delivery: Delivery,
+    *,
+    status: Status | None = None,
+    outcome: Outcome | None = None,
+    error: MailnodeError | None = None,
+) -> Report:
+    """Tell how a delivery ended; `outcome` is its last transaction's, `error` what ended its last attempt.
+
+    `status` is given for one that has not ended by itself.
+    """
+    status = status or _status(delivery)
     accepted = [recipient.address for recipient in delivery.recipients if recipient.status == "accepted"]
-    why = None if status == "sent" else _unknown_or(error or refusal(delivery, outcome), status)
+    why = None if status in {"sent", "queued"} else _unknown_or(error or refusal(delivery, outcome), status)
     return Report(
         status=status,
         messageId=delivery.message_id,
@@ -75,8 +84,8 @@ def report_of(delivery: Delivery, *, outcome: Outcome | None = None, error: Mail
         recipients=[_reported(recipient, unknown=delivery.maybe_accepted) for recipient in delivery.recipients],
         error=describe(why) if why else None,
         deliveryId=delivery.id,
-        attempts=delivery.attempts,
-        connection=delivery.connection,
+        attempts=delivery.tries,
+        connection=delivery.destination.connection,
         host=delivery.host,
         tlsVersion=outcome.tls_version if outcome else "",
         authMechanism=outcome.auth_mechanism if outcome else "",
@@ -166,12 +175,12 @@ def _status(delivery: Delivery) -> Status:
     if accepted == len(delivery.recipients):
         return "sent"
     if delivery.maybe_accepted:
-        return "unknown"
+        return "held" if delivery.terms.on_unknown == "hold" else "unknown"
     return "partial" if accepted else "failed"
 
 
 def _unknown_or(error: SmtpError | MailnodeError | None, status: Status) -> MailnodeError | None:
-    if status != "unknown" or (error and error.code is ErrorCode.UNKNOWN_OUTCOME):
+    if status not in {"unknown", "held"} or (error and error.code is ErrorCode.UNKNOWN_OUTCOME):
         return error
     detail = f"; the last try failed too: {error.message}" if error else ""
     return SmtpError(

@@ -1,14 +1,20 @@
 """The way to a server: where settings and a connection together say that a mail goes, and as whom."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 from mailnode.connections.connection import Connection
-from mailnode.connections.service import Service
+from mailnode.connections.rate_limit import RateLimit
+from mailnode.connections.service import Service, find_service
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.server import ServerSettings, TlsOption, ascii_host, tls_and_port
+
+if TYPE_CHECKING:  # a mail without a connection needs no database
+    from mailnode.connections.book import ConnectionBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +28,42 @@ class OtherServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """Where settings say that a mail goes; with the connection as it is by then it makes a route."""
+
+    target: Service | OtherServer
+    connection: str = ""
+    ehlo_name: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as it is stored with a delivery."""
+        if isinstance(self.target, Service):
+            place: dict[str, Any] = {"service": self.target.name}
+        else:
+            place = {"server": asdict(self.target)}
+        return {**place, "connection": self.connection, "ehloName": self.ehlo_name}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave."""
+        target = find_service(stored["service"]) if "service" in stored else OtherServer(**stored["server"])
+        return cls(target, stored["connection"], stored["ehloName"])
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A server and the name of the connection whose login is used there; "" for none."""
+    """A server, and the connection whose login is used there: its name ("" for none), its revision, its rate limit."""
 
     server: ServerSettings
     connection: str = ""
+    revision: int | None = field(default=None, compare=False)
+    rate_limit: RateLimit | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def lane(self) -> str:
+        """What deliveries of one login at one server have in common."""
+        return f"{self.connection}@{self.server.host}:{self.server.port}"
 
 
 def route(
@@ -64,7 +100,37 @@ def route(
         allow_plaintext_auth=connection.allow_plaintext_auth if connection else False,
         proxy=(connection.proxy if connection else None) or proxy,
     )
-    return Route(server, connection.name if connection else "", warnings)
+    if connection is None:
+        return Route(server, warnings=warnings)
+    return Route(server, connection.name, connection.revision, connection.rate_limit, warnings)
+
+
+class Ways:
+    """How this process gets to destinations: with whose login, by which proxy, under what name."""
+
+    def __init__(self, book: "ConnectionBook", *, ehlo_name: str | None = None, proxy: Proxy | None = None) -> None:
+        """Take logins from `book`; name and proxy are for destinations and connections that give none."""
+        self._book = book
+        self._ehlo_name = ehlo_name
+        self._proxy = proxy
+
+    async def connection(self, destination: Destination) -> Connection | None:
+        """Give the connection of a destination as it is now, if it has one.
+
+        Raises:
+            ConnectionsError: there is none of this name.
+            StoreError: it can't be read.
+        """
+        return await self._book.get(destination.connection) if destination.connection else None
+
+    def lead(self, destination: Destination, connection: Connection | None) -> Route:
+        """Give the route to a destination with its connection; raises what `route` does."""
+        ehlo_name = destination.ehlo_name or self._ehlo_name
+        return route(destination.target, connection, ehlo_name=ehlo_name, proxy=self._proxy)
+
+    async def find(self, destination: Destination) -> Route:
+        """Give the route to a destination as it is now; raises what the two others do."""
+        return self.lead(destination, await self.connection(destination))
 
 
 class Clients:

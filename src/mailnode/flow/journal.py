@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from mailnode.delivery.delivery import Delivery
+from mailnode.delivery.report import Report
 from mailnode.errors import DeliveryError
+from mailnode.flow.follow import Outcome, follow, outcomes_of, pending_of
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.insist import insist
@@ -63,7 +67,36 @@ class Journal:
         return await self._database.write(work)
 
     async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
-        """Write down how a run ended, as JSON that `begin` gives back."""
-        values = {"status": status, "state": json.dumps(state), "updated_at": unix_ms()}
-        ended = update(runs).where(runs.c.id == run_id).values(**values)
-        await insist(lambda: self._database.write(lambda db: db.execute(ended)))
+        """Write down how a run ended, as JSON that `begin` gives back.
+
+        Outcomes that came meanwhile take the place of `queued` in it.
+        """
+
+        def work(db: Connection) -> None:
+            this = runs.c.id == run_id
+            # First, because it locks the row: no outcome may come between reading the outcomes and writing the state.
+            db.execute(update(runs).where(this).values(status=status, updated_at=unix_ms()))
+            for outcome in outcomes_of(db, pending_of(state)):
+                follow(state, outcome)
+            db.execute(update(runs).where(this).values(state=json.dumps(state)))
+
+        await insist(lambda: self._database.write(work))
+
+    async def read(self, run_id: str) -> dict[str, Any]:
+        """Read how a run ended, with all that has come of its mails since."""
+        query = select(runs.c.state).where(runs.c.id == run_id)
+        said: dict[str, Any] = json.loads(await self._database.read(lambda db: db.execute(query).scalar_one()))
+        return said
+
+
+def tell(db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
+    """Bring outcomes where runs that have ended still hold the first word of them."""
+    by_run: dict[str, list[Outcome]] = {}
+    for delivery, report in ended:
+        if delivery.run_id is not None:
+            by_run.setdefault(delivery.run_id, []).append(Outcome(delivery.node_id, delivery.place, report))
+    over = select(runs.c.id, runs.c.state).where(runs.c.id.in_(sorted(by_run)), runs.c.state.is_not(None))
+    for row in db.execute(over.order_by(runs.c.id).with_for_update()).all() if by_run else ():
+        said = json.loads(row.state)
+        if [outcome for outcome in by_run[row.id] if follow(said, outcome)]:
+            db.execute(update(runs).where(runs.c.id == row.id).values(state=json.dumps(said)))

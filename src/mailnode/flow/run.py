@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from mailnode.delivery.report import ReportedError, describe
 from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError, UsageError
 from mailnode.flow.document import FlowDocument, FlowNode
+from mailnode.flow.follow import pending_of
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State
 from mailnode.node.expression import Evaluator
@@ -69,6 +70,11 @@ class Run:
             "output": self.output,
             "nodes": [node.to_json() for node in self.nodes],
         }
+
+    @property
+    def pending(self) -> list[str]:
+        """The ids of deliveries that it has queued and whose outcome it does not hold."""
+        return pending_of(self.to_json())
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Self:

@@ -12,9 +12,9 @@ from mailnode.node.step import Step, Write
 def step_of(settings: MailSettings, report: Report, later: Awaitable[Report] | None = None) -> Step:
     """Make the step of a mail that was tried: stored as its settings say, halting when they say so.
 
-    A run halts on `failed` and `unknown`, never on `partial`: that mail is on its way to somebody.
+    A run halts on what nobody may have got, never on `partial` or `queued`: such mail is on its way to somebody.
     """
-    failed = report["status"] in {"failed", "unknown"}
+    failed = report["status"] in {"failed", "unknown", "held", "cancelled"}
     return Step(
         status="failed" if failed else "done",
         result=report,

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mailnode.connections.book import ConnectionBook
 from mailnode.connections.connection import Connection
-from mailnode.connections.service import Service, find_service
+from mailnode.connections.service import find_service
 from mailnode.delivery.courier import Courier, Delivered
 from mailnode.delivery.delivery import Draft, Terms
 from mailnode.delivery.mail import Mail, fields_of, make_mail, sender_of
-from mailnode.delivery.route import OtherServer, Route, route
+from mailnode.delivery.route import Destination, OtherServer, Route, Ways
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError
 from mailnode.message.compose import Message
 from mailnode.message.email import Email
@@ -20,7 +19,6 @@ from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import step_of, step_of_error
 from mailnode.node.settings import SendSmtpEmailSettings, read_settings
 from mailnode.node.step import Call, Step, check_place
-from mailnode.smtp.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +28,9 @@ class Post:
     `redirect_all_to` is the test mode: the only address that gets mail, whatever the settings say.
     """
 
-    book: ConnectionBook
+    ways: Ways
     courier: Courier
     guard: AddressGuard
-    ehlo_name: str | None = None
-    proxy: Proxy | None = None
     redirect_all_to: str | None = None
 
 
@@ -43,6 +39,7 @@ class Composition:
     """A mail that is ready to be sent."""
 
     mail: Mail
+    destination: Destination
     route: Route
     digest: str
     key: str | None
@@ -70,7 +67,7 @@ class SendSmtpEmail:
         self._post = post
 
     async def execute(self, call: Call) -> Step:
-        """Make the mail, send it, and wait for the outcome as long as the settings say."""
+        """Make the mail and send it: now, waiting for the outcome as long as the settings say, or later."""
         try:
             delivered = await self._send(call)
         except MailnodeError as error:
@@ -84,63 +81,64 @@ class SendSmtpEmail:
             MailnodeError: the mail can't be made; `key` says which setting is to blame.
         """
         settings = self._settings
-        connection = await self._connection()
-        way = self._route(connection)
+        destination = self._destination()
+        connection, way = await self._way(destination)
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
         rendered = await Renderer(settings, evaluator, self._post.guard).render(sender_of(connection))
         self._check_count(rendered.email)
         mail = make_mail(rendered.email, connection, self._post.redirect_all_to)
         self._check_size(mail.message)
         warnings = (*way.warnings, *rendered.warnings, *mail.warnings)
-        return Composition(mail, way, digest(rendered.email, way), rendered.key, warnings)
+        return Composition(mail, destination, way, digest(rendered.email, way), rendered.key, warnings)
 
     async def _send(self, call: Call) -> Delivered:
         self._check_storage(call)
         made = await self.compose(call)
+        settings = self._settings
         draft = Draft(
             message=made.mail.message,
             fields=made.mail.fields,
-            connection=made.route.connection,
-            host=made.route.server.host,
-            port=made.route.server.port,
+            destination=made.destination,
+            route=made.route,
+            terms=self._terms(call),
             key=made.key or f"{call.run_id}/{call.node_id}",
             digest=made.digest,
             run_id=call.run_id,
             node_id=call.node_id,
+            place={"place": settings.store_result, "key": settings.result_key} if settings.result_key else None,
             warnings=made.warnings,
         )
-        terms = Terms(
-            partial_delivery=self._settings.partial_delivery,
-            on_unknown=self._settings.on_unknown,
-            seconds=self._settings.timeout_seconds,
-            lane=call.flow,
-        )
-        return await self._post.courier.deliver(draft, made.route, terms)
+        if settings.asynchronous:
+            return Delivered(await self._post.courier.queue(draft))
+        return await self._post.courier.deliver(draft)
 
-    async def _connection(self) -> Connection | None:
-        name = self._settings.connection
-        if name is None:
-            return None
+    def _terms(self, call: Call) -> Terms:
+        settings = self._settings
+        given = Terms(
+            partial_delivery=settings.partial_delivery,
+            on_unknown=settings.on_unknown,
+            seconds=settings.timeout_seconds,
+            flow=call.flow,
+        )
+        return given.for_queue(settings.retry_hours) if settings.asynchronous else given
+
+    def _destination(self) -> Destination:
+        settings = self._settings
+        connection, smtp = settings.connection or "", settings.smtp
+        if smtp is None:
+            return Destination(find_service(settings.email_service), connection)
+        server = OtherServer(host=smtp.host, port=smtp.port, tls_option=smtp.tls_option, ca=smtp.ca)
+        return Destination(server, connection, smtp.ehlo_name)
+
+    async def _way(self, destination: Destination) -> tuple[Connection | None, Route]:
         try:
-            return await self._post.book.get(name)
+            connection = await self._post.ways.connection(destination)
         except MailnodeError as error:
             raise error.locate(key="connection") from None
-
-    def _route(self, connection: Connection | None) -> Route:
         try:
-            return route(self._target(), connection, ehlo_name=self._ehlo_name(), proxy=self._post.proxy)
+            return connection, self._post.ways.lead(destination, connection)
         except ConnectionsError as error:
             raise error.locate(key="connection") from None
-
-    def _target(self) -> Service | OtherServer:
-        smtp = self._settings.smtp
-        if smtp is None:
-            return find_service(self._settings.email_service)
-        return OtherServer(host=smtp.host, port=smtp.port, tls_option=smtp.tls_option, ca=smtp.ca)
-
-    def _ehlo_name(self) -> str | None:
-        smtp = self._settings.smtp
-        return (smtp.ehlo_name if smtp else None) or self._post.ehlo_name
 
     def _check_storage(self, call: Call) -> None:
         """A mail whose result has no place must not be sent: nobody would learn of it."""

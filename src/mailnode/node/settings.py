@@ -157,6 +157,7 @@ class MailSettings(Settings):
     store_result: Literal["none", "input", "context"] = "none"
     result_key: Annotated[Plain, Field(pattern=RESULT_KEY, max_length=RESULT_KEY_CHARACTERS)] | None = None
     stop_on_error: bool = False
+    asynchronous: bool = False
 
     @model_validator(mode="after")
     def _check_storage(self) -> Self:
@@ -199,6 +200,7 @@ class SendSmtpEmailSettings(MailSettings):
     partial_delivery: Literal["allow", "refuse"] = "allow"
     on_unknown: Literal["resend", "hold"] = "resend"
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
+    retry_hours: Annotated[float, Field(gt=0, le=720)] = 24
     max_recipients: Annotated[int, Field(ge=1)] = 100
     max_attachment_mb: Annotated[float, Field(gt=0, le=1024)] = Field(default=10, alias="maxAttachmentMB")
     max_message_mb: Annotated[float, Field(gt=0, le=2048)] = Field(default=25, alias="maxMessageMB")

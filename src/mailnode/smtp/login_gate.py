@@ -88,6 +88,7 @@ class LoginGate:
 
 def _once_more(refusal: LoginFailed) -> LoginFailed:
     error = copy.copy(refusal)
+    error.was_tried = False
     error.message += "; it was not tried again so soon"
     error.args = (error.message,)
     return error

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 from typing import TypeVar
 
 from mailnode.errors import StoreError
@@ -11,13 +12,13 @@ T = TypeVar("T")
 WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-async def insist(write: Callable[[], Awaitable[T]]) -> T:
+async def insist(write: Callable[[], Awaitable[T]], *, for_ever: bool = False) -> T:
     """Write, and again with growing waits while the database only says that it can't now.
 
     Raises:
-        StoreError: it still can't, or never will.
+        StoreError: it still can't, which is not given up `for_ever`; or never will.
     """
-    for seconds in WAITS_SECONDS:
+    for seconds in chain(WAITS_SECONDS, repeat(WAITS_SECONDS[-1]) if for_ever else ()):
         try:
             return await write()
         except StoreError as error:

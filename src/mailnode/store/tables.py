@@ -67,7 +67,8 @@ deliveries = Table(
     Column("maybe_accepted", Boolean, nullable=False),  # content was handed over once, and no answer came
     Column("run_id", Text),
     Column("node_id", Text),
-    Column("options", Text, nullable=False),  # JSON object: the way to the server, the terms, the warnings
+    Column("options", Text, nullable=False),  # JSON object: the way to the server, the terms, the place of the result
+    Column("warnings", Text, nullable=False),  # JSON array
     Column("result", Text),  # JSON object
     Column("due_at", BigInteger),
     Column("expires_at", BigInteger, nullable=False),

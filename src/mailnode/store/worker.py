@@ -53,6 +53,10 @@ class Worker:
         finally:
             os.close(file)
 
+    def holds(self) -> bool:
+        """Tell that nobody can have taken over what this process has claimed."""
+        return self._file is not None
+
     def close(self) -> None:
         """Leave, once or again: from here on others may take over what this process had claimed."""
         self._path(self.id).unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """Deliveries that wait in lanes, and workers with a lease."""  # noqa: INP001 -- Alembic runs it as a script
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -17,6 +19,7 @@ def upgrade() -> None:
         sa.Column("lane", sa.Text, nullable=False, server_default=""),
         sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
         sa.Column("maybe_accepted", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("warnings", sa.Text, nullable=False, server_default="[]"),
         sa.Column("expires_at", sa.BigInteger, nullable=False, server_default="0"),
     ):
         op.add_column("deliveries", column)
@@ -26,6 +29,7 @@ def upgrade() -> None:
         " maybe_accepted = EXISTS"
         " (SELECT 1 FROM attempts WHERE delivery_id = deliveries.id AND code = 'unknownOutcome')"
     )
+    _give_destinations()
     op.create_index("deliveries_created", "deliveries", ["created_at"])
     for name, columns, which in (
         ("deliveries_due", ["lane", "due_at"], _QUEUED),
@@ -54,3 +58,16 @@ def upgrade() -> None:
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("lease_until", sa.BigInteger, nullable=False),
     )
+
+
+def _give_destinations() -> None:
+    """What was under way went to the host and port that stand beside it."""
+    db = op.get_bind()
+    left = db.execute(sa.text("SELECT id, host, port, connection FROM deliveries WHERE result IS NULL")).all()
+    for row in left:
+        server = {"host": row.host, "port": row.port}
+        options = {"destination": {"server": server, "connection": row.connection, "ehloName": None}}
+        db.execute(
+            sa.text("UPDATE deliveries SET options = :options WHERE id = :id"),
+            {"id": row.id, "options": json.dumps({**options, "terms": {}, "place": None})},
+        )

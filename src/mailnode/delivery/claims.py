@@ -1,0 +1,167 @@
+"""What is due: claimed lane by lane, so that no lane keeps another one waiting."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select, update
+
+from mailnode.connections.rate_limit import RateLimit
+from mailnode.delivery.delivery import Delivery
+from mailnode.delivery.lanes import is_failing, lanes_with_due, take_probe
+from mailnode.delivery.rates import next_time, take_time
+from mailnode.delivery.rows import QUEUED, read_deliveries
+from mailnode.store.clock import unix_ms
+from mailnode.store.database import Database
+from mailnode.store.tables import deliveries
+from mailnode.store.worker import Worker
+
+# What is under way lies in memory; a single larger one is claimed alone.
+MOST_OCTETS = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery in this worker's hands.
+
+    `seconds_left` is how long it may be tried, none if its time is over; `is_probe` tells that its lane fails, and
+    nobody else tries it meanwhile.
+    """
+
+    delivery: Delivery
+    seconds_left: float
+    is_probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """How many deliveries a worker can take: in all, of a lane, and how many octets; `only` names the one lane."""
+
+    free: int
+    octets: int
+    rooms: Mapping[str, int]
+    room: int = 1
+    only: str | None = None
+
+    def room_of(self, lane: str) -> int:
+        """Give how many of a lane; `room` is for one that this worker does not know yet."""
+        return self.rooms.get(lane, self.room)
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What was claimed, and in how many seconds there may be more; None when nothing is in the queue.
+
+    `is_paced` tells that something is due which only waits for its rate limit.
+    """
+
+    claimed: Sequence[Claimed]
+    more_in: float | None
+    is_paced: bool = False
+
+
+class Claims:
+    """The queue, as one worker takes from it."""
+
+    def __init__(self, database: Database, worker: Worker) -> None:
+        """Claim from `database` for `worker`."""
+        self._database = database
+        self._worker = worker
+        self._turn = 0
+
+    async def take(self, hands: Hands) -> Catch:
+        """Claim what is due, as much as the hands hold, from each lane alike; what has run out of time comes first.
+
+        A failing lane gives one, and that only when its wait is over; one with a rate limit as many as have their time
+        now, for which it is taken.
+        """
+        return await self._database.write(lambda db: self._take(db, hands))
+
+    def _take(self, db: Connection, hands: Hands) -> Catch:
+        now = unix_ms()
+        over = self._claim(db, now, deliveries.c.expires_at <= now, hands.free, hands.octets)
+        claimed = [Claimed(delivery, 0.0) for delivery, _ in over]
+        ready, wakes, is_paced = [], [], False
+        for lane in lanes_with_due(db, hands.only):
+            at = max(lane.due, lane.retry_at if is_failing(lane) else 0)
+            if at <= now and _limit(lane):
+                at = -(-next_time(db, lane.connection, now * 1000) // 1000)
+                is_paced |= at > now
+            if at <= now:
+                ready.append(lane)
+            else:
+                wakes.append(at)
+        self._turn += 1  # where there are more lanes than hands each one comes first once
+        ready = [*ready[self._turn % len(ready) :], *ready[: self._turn % len(ready)]] if ready else []
+        octets = hands.octets - sum(delivery.size for delivery, _ in over)
+        rooms = _shares(ready, hands, hands.free - len(over))
+        for lane in ready:
+            taken = self._take_from(db, lane, rooms[lane.name], octets, now)
+            octets -= sum(one.delivery.size for one in taken)
+            claimed += taken
+        more_in = 0.0 if claimed else (min(wakes) - now) / 1000 if wakes else None
+        return Catch(claimed, more_in, is_paced)
+
+    def _take_from(self, db: Connection, lane: Row[Any], room: int, octets: int, now: int) -> list[Claimed]:
+        if room < 1:
+            return []
+        failing = is_failing(lane)
+        if failing:
+            if not take_probe(db, lane, now):
+                return []
+            room = 1
+        limit = _limit(lane)
+        if limit:
+            times = 0
+            while times < room and take_time(db, lane.connection, limit, now * 1000) is not None:
+                times += 1
+            room = times
+        of_lane = (deliveries.c.lane == lane.name) & (deliveries.c.due_at <= now)
+        return [
+            Claimed(delivery, max((expires_at - now) / 1000, 0.0), is_probe=failing)
+            for delivery, expires_at in self._claim(db, now, of_lane, room, octets)
+        ]
+
+    def _claim(
+        self, db: Connection, now: int, which: ColumnElement[bool], room: int, octets: int
+    ) -> list[tuple[Delivery, int]]:
+        if room < 1:
+            return []
+        due = select(deliveries).where(QUEUED, which).order_by(deliveries.c.due_at).limit(room)
+        rows = list(_within(db.execute(due.with_for_update(skip_locked=True)), octets))
+        if not rows:
+            return []
+        ours = {"state": "claimed", "worker": self._worker.id, "updated_at": now}
+        of_these = deliveries.c.id.in_([row.id for row in rows])
+        db.execute(update(deliveries).where(of_these).values(generation=deliveries.c.generation + 1, **ours))
+        return [
+            (replace(delivery, generation=delivery.generation + 1), row.expires_at)
+            for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)
+        ]
+
+
+def _shares(ready: Iterable[Row[Any]], hands: Hands, free: int) -> Counter[str]:
+    """Deal the free hands out to the lanes, one each time around."""
+    shares: Counter[str] = Counter()
+    open_lanes = [lane.name for lane in ready if hands.room_of(lane.name) > 0]
+    while free > 0 and open_lanes:
+        for name in open_lanes[:free]:
+            shares[name] += 1
+        free -= len(open_lanes)
+        open_lanes = [name for name in open_lanes if shares[name] < hands.room_of(name)]
+    return shares
+
+
+def _within(rows: Iterable[Row[Any]], octets: int) -> Iterable[Row[Any]]:
+    for number, row in enumerate(rows):
+        octets -= row.size
+        if octets < 0 and (number or octets + row.size < MOST_OCTETS):
+            return
+        yield row
+
+
+def _limit(lane: Row[Any]) -> RateLimit | None:
+    written = json.loads(lane.settings).get("rateLimit") if lane.settings else None
+    return RateLimit.parse(written) if written else None

@@ -1,0 +1,187 @@
+"""Carries what is due in the queue, as much at once as this process can, and of no lane more than it bears."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from mailnode.delivery.carry import Carry, Errand
+from mailnode.delivery.claims import MOST_OCTETS, Claimed, Claims, Hands
+from mailnode.delivery.courier import Courier
+from mailnode.delivery.outbox import Outbox
+from mailnode.delivery.report import Report
+from mailnode.delivery.route import Clients, Destination, Route
+from mailnode.delivery.traffic import Traffic
+from mailnode.errors import MailnodeError
+from mailnode.store.insist import insist
+
+# How many deliveries are under way at once, and of one lane: more than its sessions, so that none ever waits.
+HANDS = 128
+LANE_HANDS = 32
+# So many are claimed together, as long as there is work meanwhile: a claim costs a commit.
+_BATCH = 16
+
+FindRoute = Callable[[Destination], Awaitable[Route]]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round began, and in how many seconds another one may begin more; None when nothing is in the queue.
+
+    `is_paced` tells that something is due which only waits for its rate limit.
+    """
+
+    begun: int
+    more_in: float | None
+    is_paced: bool
+
+
+class Postman:
+    """Claims and carries deliveries for one process.
+
+    A lane that it does not know gets one delivery at first, and twice as many with each one that goes well; trouble
+    puts it back to one. So a server that swallows what it is given can never hold all the hands. `tally` counts how
+    deliveries have ended.
+    """
+
+    def __init__(
+        self, outbox: Outbox, claims: Claims, courier: Courier, traffic: Traffic, clients: Clients, find: FindRoute
+    ) -> None:
+        """Take from `claims`; `find` gives the route to a destination as it is now."""
+        self._outbox = outbox
+        self._claims = claims
+        self._courier = courier
+        self._traffic = traffic
+        self._clients = clients
+        self._find = find
+        self._windows: dict[str, int] = {}
+        self._under_way: Counter[str] = Counter()
+        self._carries: set[Carry] = set()
+        self._octets = 0
+        self._is_stopped = False
+        self.tally: Counter[str] = Counter()
+        self.freed = asyncio.Event()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it claims nothing more."""
+        return self._is_stopped
+
+    @property
+    def busy(self) -> int:
+        """How many deliveries are under way."""
+        return self._under_way.total()
+
+    async def round(self, only: str | None = None) -> Round:
+        """Claim what is due, of all lanes or of `only` one, and begin to carry it.
+
+        Raises:
+            StoreError: the database can't be asked now.
+        """
+        self.freed.clear()
+        free = HANDS - self.busy
+        if self._is_stopped or (free < _BATCH and self.busy):
+            return Round(0, None, False)
+        began = asyncio.get_running_loop().time()
+        rooms = {lane: self._room(lane) for lane in self._windows}
+        catch = await self._claims.take(Hands(free, MOST_OCTETS - self._octets, rooms, only=only))
+        if catch.claimed:
+            await self._send_out(catch.claimed, began)
+        return Round(len(catch.claimed), catch.more_in, catch.is_paced)
+
+    def _room(self, lane: str) -> int:
+        window = self._windows.get(lane, 1)
+        room = window - self._under_way[lane]
+        return room if room >= min(_BATCH, window / 2) else 0
+
+    async def recover(self) -> int:
+        """Put back into the queue what dead workers left; tell how many.
+
+        Raises:
+            StoreError: the database can't be asked now.
+        """
+        return await self._outbox.recover()
+
+    def start(self) -> None:
+        """Be ready to claim, for the first time or after a stop."""
+        self._is_stopped = False
+
+    async def stop(self, seconds: float | None = None) -> None:
+        """Claim nothing more, return what can be returned, and wait as long as is given for answers that are due.
+
+        What is left then is in doubt, and is told so by whoever takes it over when this process is gone.
+        """
+        self._is_stopped = True
+        self.freed.set()
+        for carry in self._carries:
+            carry.give_up()
+        if tasks := {carry.task for carry in self._carries}:
+            _, left = await asyncio.wait(tasks, timeout=seconds)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _send_out(self, claimed: Sequence[Claimed], began: float) -> None:
+        messages = await insist(lambda: self._outbox.messages([one.delivery for one in claimed]), for_ever=True)
+        routes: dict[Destination, Route | MailnodeError] = {}
+        for one in claimed:
+            destination = one.delivery.destination
+            if destination not in routes:
+                routes[destination] = await self._route(destination)
+            route = routes[destination]
+            if isinstance(route, MailnodeError):
+                await self._no_way(one, route)
+                continue
+            slack = route.rate_limit.slack_us / 1_000_000 if route.rate_limit else 0.0
+            self._begin(
+                Errand(
+                    one.delivery,
+                    messages[one.delivery.id],
+                    self._clients.of(route),
+                    route,
+                    one.seconds_left,
+                    keep=False,
+                    is_probe=one.is_probe,
+                    time_until=began + slack,
+                )
+            )
+
+    async def _route(self, destination: Destination) -> Route | MailnodeError:
+        try:
+            return await self._find(destination)
+        except MailnodeError as error:
+            return error
+
+    async def _no_way(self, one: Claimed, error: MailnodeError) -> None:
+        """A connection that is gone or can't be opened may come back: its mails wait, and tell why when they can't."""
+        delivery = one.delivery
+        connection = delivery.destination.connection
+        await insist(
+            lambda: self._traffic.fails(delivery.lane, connection, None, error, probe=one.is_probe), for_ever=True
+        )
+        await insist(lambda: self._outbox.put_back(delivery), for_ever=True)
+
+    def _begin(self, errand: Errand) -> None:
+        lane = errand.delivery.lane
+        self._under_way[lane] += 1
+        self._octets += errand.delivery.size
+        carry = self._courier.carry(errand)
+        self._carries.add(carry)
+        carry.task.add_done_callback(lambda task: self._ended(errand, carry, task))
+
+    def _ended(self, errand: Errand, carry: Carry, task: asyncio.Task[Report]) -> None:
+        lane = errand.delivery.lane
+        self._carries.discard(carry)
+        self._under_way[lane] -= 1
+        self._octets -= errand.delivery.size
+        self._windows[lane] = min(self._windows.get(lane, 1) * 2, LANE_HANDS) if carry.is_lane_well else 1
+        if task.cancelled():
+            pass
+        elif not (error := task.exception()):
+            self.tally[task.result()["status"]] += 1
+        else:
+            _log.error("delivery %s is left to whoever finds it: %s", errand.delivery.id, error)
+        if self._room(lane):
+            self.freed.set()

@@ -1,0 +1,51 @@
+"""What was written down of a delivery beside its row, as it is read for another attempt."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from mailnode.delivery.delivery import Delivery
+from mailnode.message.envelope import Envelope
+from mailnode.store.tables import attempts, delivery_content, lanes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A delivery's content as it was written down: the same octets for every attempt."""
+
+    envelope: Envelope
+    message_id: str
+    size: int
+    rows: Sequence[bytes]
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the octets anew, row by row."""
+        return iter(self.rows)
+
+
+def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, StoredMessage]:
+    """Read the content of deliveries, by their ids."""
+    rows: dict[str, list[bytes]] = defaultdict(list)
+    of_these = delivery_content.c.delivery_id.in_([delivery.id for delivery in of])
+    for row in db.execute(select(delivery_content).where(of_these).order_by(delivery_content.c.position)):
+        rows[row.delivery_id].append(row.octets)
+    return {delivery.id: _stored(delivery, rows[delivery.id]) for delivery in of}
+
+
+def read_last_words(db: Connection, delivery: Delivery) -> str:
+    """Read why the last attempt failed; why nobody could try, where there was none; or nothing."""
+    tried = select(attempts.c.message).where(attempts.c.delivery_id == delivery.id)
+    words: Any = db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar()
+    if words is None:
+        words = db.execute(select(lanes.c.trouble).where(lanes.c.name == delivery.lane)).scalar()
+        words = words and json.loads(words)["message"]
+    return words or ""
+
+
+def _stored(delivery: Delivery, rows: Sequence[bytes]) -> StoredMessage:
+    envelope = Envelope(delivery.reverse_path, tuple(recipient.address for recipient in delivery.recipients))
+    return StoredMessage(envelope, delivery.message_id, delivery.size, rows)

@@ -1,0 +1,54 @@
+"""What a carry says and asks of its lane and its rate limit; the database holds both, for every worker."""
+
+from sqlalchemy import Connection as Transaction
+
+from mailnode.connections.rate_limit import MICROSECONDS
+from mailnode.delivery.lanes import ensure_lanes, note_recovery, note_trouble
+from mailnode.delivery.rates import take_time
+from mailnode.delivery.route import Route
+from mailnode.errors import MailnodeError
+from mailnode.store.clock import unix_ms
+from mailnode.store.database import Database
+
+
+class Traffic:
+    """The lanes and rates of a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Begin without knowing of any trouble."""
+        self._database = database
+        self._troubled: set[str] = set()
+
+    async def fails(
+        self, lane: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
+    ) -> None:
+        """Say that a lane fails."""
+        self._troubled.add(lane)
+
+        def work(db: Transaction) -> None:
+            ensure_lanes(db, {lane: connection})
+            note_trouble(db, lane, revision, error, probe=probe)
+
+        await self._database.write(work)
+
+    async def works(self, lane: str, *, probe: bool) -> None:
+        """Say that a lane works; written down only where it is news."""
+        if probe or lane in self._troubled:
+            self._troubled.discard(lane)
+            await self._database.write(lambda db: note_recovery(db, lane))
+
+    async def time_for(self, route: Route, within_seconds: float) -> float | None:
+        """Take the next time that the rate limit of a route gives; tell in how many seconds it comes.
+
+        None when that would be later than `within_seconds`.
+        """
+        limit = route.rate_limit
+        if limit is None:
+            return 0.0
+
+        def work(db: Transaction) -> float | None:
+            now = unix_ms() * 1000
+            at = take_time(db, route.connection, limit, now, ahead_us=int(within_seconds * MICROSECONDS))
+            return None if at is None else (at - now) / MICROSECONDS
+
+        return await self._database.write(work)

@@ -1,0 +1,216 @@
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from mailnode.delivery.delivery import Delivery, Terms
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.store.tables import attempts, deliveries, delivery_content, lanes
+from support.letters import letter
+from support.post import drafted, office
+from support.scripted_smtp import DROP, STALL, ScriptedServer
+
+LATER = Terms().for_queue(24)
+HOLD = replace(LATER, on_unknown="hold")
+SOON = replace(LATER, first_wait=0.0)
+
+
+async def drain(desk):
+    """Carry all that is due, as `mailnode worker --drain` does."""
+    await asyncio.wait_for(EmbeddedEngine().work(desk.postman, drain=True), 30)
+
+
+async def queue(desk, port, message=None, *, terms=SOON, **draft):
+    return await desk.courier.queue(drafted(port, message, terms=terms, **draft))
+
+
+async def states(desk):
+    return [row.state for row in await desk.rows(deliveries)]
+
+
+@asynccontextmanager
+async def closed_port():
+    async with ScriptedServer() as server:
+        port = server.port
+    yield port
+
+
+class TestTheQueue:
+    async def test_what_is_queued_is_told_so_and_no_server_has_heard_of_it(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as desk:
+            report = await queue(desk, server.port)
+            (row,) = await desk.rows(deliveries)
+        assert (report["status"], report["error"], report["deliveryId"]) == ("queued", None, row.id)
+        assert (row.state, row.worker, server.visits) == ("queued", None, [])
+
+    async def test_another_process_sends_it_with_the_same_octets(self, tmp_path):
+        big = letter(content=(b"x" * 70 + b"\r\n") * 10_000)
+        async with ScriptedServer() as server:
+            async with office(tmp_path) as desk:
+                await queue(desk, server.port, big)
+            async with office(tmp_path) as desk:
+                await drain(desk)
+                assert await states(desk) == ["sent"]
+                assert await desk.rows(delivery_content) == []
+        assert [message.content for message in server.accepted] == [b"".join(big.blocks())]
+
+    async def test_all_that_is_queued_is_sent_once(self, tmp_path):
+        names = [f"n{number}@y.example" for number in range(300)]
+        async with ScriptedServer() as server, office(tmp_path) as desk:
+            await asyncio.gather(*(queue(desk, server.port, letter(name)) for name in names))
+            await drain(desk)
+            assert set(await states(desk)) == {"sent"}
+        assert sorted(path for message in server.accepted for path in message.forward_paths) == sorted(
+            f"RCPT TO:<{name}>" for name in names
+        )
+
+    async def test_a_refused_one_waits_longer_each_time_and_keeps_what_was_accepted(self, tmp_path):
+        script = {"RCPT TO:<later@": ["451 4.2.0 busy", "250 ok"]}
+        async with ScriptedServer(script) as server, office(tmp_path) as desk:
+            await queue(desk, server.port, letter("now@y.example", "later@y.example"), terms=LATER)
+            await drain(desk)
+            (row,) = await desk.rows(deliveries)
+            assert row.state == "queued"
+            assert 5_000 <= row.due_at - row.updated_at <= 10_000
+            await desk.database.write(lambda db: db.execute(deliveries.update().values(due_at=0)))
+            await drain(desk)
+            assert await states(desk) == ["sent"]
+            assert [row.number for row in await desk.rows(attempts)] == [1, 2]
+        assert [message.forward_paths for message in server.accepted] == [
+            ("RCPT TO:<now@y.example>",),
+            ("RCPT TO:<later@y.example>",),
+        ]
+
+    async def test_a_permanent_refusal_ends_it(self, tmp_path):
+        async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server, office(tmp_path) as desk:
+            await queue(desk, server.port)
+            await drain(desk)
+            assert await states(desk) == ["failed"]
+
+    async def test_a_lost_answer_is_sent_again_and_marked(self, tmp_path):
+        async with ScriptedServer({"dot": [DROP, "250 taken"]}) as server, office(tmp_path) as desk:
+            await queue(desk, server.port)
+            await drain(desk)
+            (row,) = await desk.rows(deliveries)
+        assert (row.state, "resentAfterUnknown" in row.result) == ("sent", True)
+
+    async def test_or_held(self, tmp_path):
+        async with ScriptedServer({"dot": DROP}) as server, office(tmp_path) as desk:
+            await queue(desk, server.port, terms=HOLD)
+            await drain(desk)
+            assert await states(desk) == ["held"]
+            assert len(server.visits) == 1
+
+    async def test_what_has_run_out_of_time_fails_with_the_last_words_and_asks_no_server(self, tmp_path):
+        async with ScriptedServer({"MAIL": "451 4.3.0 busy"}) as server, office(tmp_path) as desk:
+            await queue(desk, server.port, terms=LATER)
+            await drain(desk)
+            await desk.database.write(lambda db: db.execute(deliveries.update().values(expires_at=1)))
+            visits = len(server.visits)
+            await drain(desk)
+            (row,) = await desk.rows(deliveries)
+        assert row.state == "failed"
+        assert "not accepted within 24 h" in row.result
+        assert "451 4.3.0 busy" in row.result
+        assert len(server.visits) == visits
+
+    async def test_the_same_key_again_is_a_duplicate_whatever_state_it_is_in(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as desk:
+            first = await queue(desk, server.port, key="k")
+            again = await queue(desk, server.port, key="k")
+            await drain(desk)
+            last = await queue(desk, server.port, key="k")
+        assert again == {**first, "duplicate": True}
+        assert (last["status"], last["duplicate"]) == ("sent", True)
+        assert len(server.accepted) == 1
+
+
+class TestTheDead:
+    async def test_what_they_had_claimed_is_sent_without_a_doubt(self, tmp_path):
+        async with ScriptedServer() as server:
+            async with office(tmp_path) as desk:
+                await desk.outbox.begin(drafted(server.port))
+            async with office(tmp_path) as desk:
+                await drain(desk)
+                (row,) = await desk.rows(deliveries)
+        assert (row.state, row.maybe_accepted) == ("sent", False)
+
+    async def test_what_they_were_handing_over_is_sent_again_and_marked(self, tmp_path):
+        async with ScriptedServer() as server:
+            async with office(tmp_path) as desk:
+                delivery = await desk.outbox.begin(drafted(server.port))
+                assert isinstance(delivery, Delivery)
+                await desk.outbox.handing_over(delivery)
+            async with office(tmp_path) as desk:
+                await drain(desk)
+                (row,) = await desk.rows(deliveries)
+        assert (row.state, "resentAfterUnknown" in row.result) == ("sent", True)
+
+    async def test_the_living_keep_what_they_have(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as other, office(tmp_path) as desk:
+            await other.outbox.begin(drafted(server.port))
+            await drain(desk)
+            assert await states(desk) == ["claimed"]
+
+
+class TestALane:
+    async def test_that_is_dead_is_tried_by_one_delivery_while_the_others_wait(self, tmp_path):
+        async with closed_port() as port, office(tmp_path) as desk:
+            for _ in range(20):
+                await queue(desk, port)
+            await drain(desk)
+            assert len(await desk.rows(attempts)) == 1
+            assert await states(desk) == ["queued"] * 20
+            (lane,) = await desk.rows(lanes)
+        assert lane.failures == 1
+        assert "connect" in lane.trouble
+
+    async def test_that_swallows_connections_does_not_keep_another_one_waiting(self, tmp_path):
+        async with (
+            ScriptedServer({"greeting": STALL}) as dead,
+            ScriptedServer() as well,
+            office(tmp_path) as desk,
+        ):
+            await asyncio.gather(*(queue(desk, dead.port) for _ in range(200)))
+            await queue(desk, well.port)
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await well.reached("dot")
+            await desk.postman.stop()
+            await work
+        assert len(well.accepted) == 1
+
+    async def test_that_is_well_again_gets_all_that_waited(self, tmp_path):
+        async with ScriptedServer({"greeting": ["421 4.3.2 not now", "220 hello"]}) as server, office(tmp_path) as desk:
+            for _ in range(10):
+                await queue(desk, server.port)
+            await drain(desk)
+            assert server.accepted == []
+            await desk.database.write(lambda db: db.execute(lanes.update().values(retry_at=0)))
+            await drain(desk)
+            assert await states(desk) == ["sent"] * 10
+            (lane,) = await desk.rows(lanes)
+        assert (lane.failures, lane.trouble) == (0, None)
+
+
+class TestStopping:
+    async def test_what_has_not_been_handed_over_goes_back_untouched(self, tmp_path):
+        async with ScriptedServer({"greeting": STALL}) as server, office(tmp_path) as desk:
+            await queue(desk, server.port)
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await server.reached("greeting")
+            await desk.postman.stop()
+            await work
+            (row,) = await desk.rows(deliveries)
+            assert await desk.rows(attempts) == []
+        assert (row.state, row.worker, row.tries) == ("queued", None, 0)
+
+    async def test_an_answer_that_is_due_is_waited_for(self, tmp_path):
+        async with ScriptedServer({"dot": ""}) as server, office(tmp_path) as desk:
+            await queue(desk, server.port)
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await server.reached("dot")
+            stop = asyncio.create_task(desk.postman.stop())
+            await asyncio.sleep(0)
+            server.say("250 2.0.0 at last")
+            await stop
+            await work
+            assert await states(desk) == ["sent"]
