@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mailnode.errors import StoreError
 from mailnode.store import database as database_module
+from mailnode.store import writer
 from mailnode.store.database import Database
 from mailnode.store.tables import SCHEMA_NUMBER, secret_check
 
@@ -153,7 +154,7 @@ async def test_works_that_are_alike_are_called_once_with_all_their_items(databas
 
 
 async def test_more_works_than_one_group_holds_are_all_done(database, monkeypatch):
-    monkeypatch.setattr(database_module, "MAX_GROUP", 3)
+    monkeypatch.setattr(writer, "MAX_GROUP", 3)
     await gather_behind(database, *(put(f"{n:02}") for n in range(20)))
     assert len(await database.read(keys)) == 20
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Row, Update, bindparam, delete, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, State
@@ -182,19 +182,19 @@ class Outbox:
         return len(found)
 
     def _hand_over(self, db: Connection, batch: list[Delivery]) -> list[Exception | None]:
-        held = _fenced(db, batch, state="handingOver")
+        now = unix_ms()
+        rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in batch]
+        held = _fenced(db, _HAND_OVER, rows)
         return [None if delivery.id in held else _stale(delivery) for delivery in batch]
 
     def _move(self, db: Connection, moves: list[_Move]) -> list[Exception | None]:
-        held = _fenced(db, [move.delivery for move in moves])
+        now = unix_ms()
+        held = _fenced(db, _SETTLE, [self._settled(move, now) for move in moves])
         kept = [move for move in moves if move.delivery.id in held]
         if kept:
-            now = unix_ms()
-            db.execute(_SETTLE, [self._settled(move, now) for move in kept])
             write_attempts(db, [(move.delivery, move.attempt) for move in kept if move.attempt])
-            sent = [move.delivery.id for move in kept if move.state == "sent"]
-            if sent:
-                db.execute(delete(delivery_content).where(delivery_content.c.delivery_id.in_(sent)))
+            if sent := [{"of": move.delivery.id} for move in kept if move.state == "sent"]:
+                db.execute(_THROW_AWAY, sent)
             self._tell(db, [(move.delivery, move.report) for move in kept if move.report])
             back = [move for move in kept if move.state == "queued"]
             self._say_due(db, {move.delivery.lane: (move.delivery, now + int(move.due_in * 1000)) for move in back})
@@ -204,6 +204,7 @@ class Outbox:
         delivery = move.delivery
         return {
             "of": delivery.id,
+            "claim": delivery.generation,
             "state": move.state,
             "worker": self._worker.id if move.state == "claimed" else None,
             "tries": delivery.tries,
@@ -215,7 +216,10 @@ class Outbox:
         }
 
 
-_SETTLE = update(table).where(table.c.id == bindparam("of"))
+_OF_CLAIM = (table.c.id == bindparam("of")) & (table.c.generation == bindparam("claim"))
+_HAND_OVER = update(table).where(_OF_CLAIM).values(state="handingOver")
+_SETTLE = update(table).where(_OF_CLAIM)
+_THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of"))
 
 
 def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str | None) -> Delivery:
@@ -252,11 +256,12 @@ def _by_key(db: Connection, keys: Sequence[str | None]) -> dict[str | None, Row[
     return {row.key: row for row in found if row.id not in over}
 
 
-def _fenced(db: Connection, batch: Sequence[Delivery], **values: Any) -> set[str]:
-    """Touch those deliveries whose claim still stands, and tell which they are."""
-    claims = tuple_(table.c.id, table.c.generation).in_([(one.id, one.generation) for one in batch])
-    touched = update(table).where(claims, UNDER_WAY).values(updated_at=unix_ms(), **values)
-    return set(db.execute(touched.returning(table.c.id)).scalars())
+def _fenced(db: Connection, change: Update, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Change those deliveries whose claim still stands, and tell which they are."""
+    if db.execute(change, rows).rowcount == len(rows):
+        return {row["of"] for row in rows}
+    claims = tuple_(table.c.id, table.c.generation).in_([(row["of"], row["claim"]) for row in rows])
+    return set(db.execute(select(table.c.id).where(claims)).scalars())
 
 
 def _stale(delivery: Delivery) -> StaleClaim:

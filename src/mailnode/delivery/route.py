@@ -149,7 +149,9 @@ class Clients:
         """Give the client of a route, making it at the first call."""
         client = self._clients.get(route)
         if client is None:
-            client = self._clients[route] = SmtpClient.to(route.server, manners=self._manners[route.server.address])
+            client = self._clients[route] = SmtpClient.to(
+                route.server, max_sessions=10, manners=self._manners[route.server.address]
+            )
         return client
 
     async def close(self) -> None:

@@ -100,9 +100,13 @@ class SmtpClient:
         )
 
     @classmethod
-    def to(cls, server: ServerSettings, *, manners: Manners | None = None) -> Self:
+    def to(cls, server: ServerSettings, *, manners: Manners | None = None, max_sessions: int = 5) -> Self:
         """Make a client of settings that are whole already."""
-        return cls(manners=manners, **{one.name: getattr(server, one.name) for one in fields(server)})
+        return cls(
+            manners=manners,
+            max_sessions=max_sessions,
+            **{one.name: getattr(server, one.name) for one in fields(server)},
+        )
 
     async def send(
         self,

@@ -2,38 +2,26 @@
 
 import asyncio
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mailnode.errors import StoreError
 from mailnode.store.schema import bring_up_to_date, make_file
+from mailnode.store.writer import Dialect, GroupWriter, Item, WorkOnAll
 
 T = TypeVar("T")
-Item = TypeVar("Item")
 Work = Callable[[Connection], T]
-WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception]]
 
 # How long another process may hold the file before it counts as locked.
 BUSY_MILLISECONDS = 10_000
-# The first of a group waits for the last: more than this gains no throughput.
-MAX_GROUP = 100
 # What passes by itself: another process holds the file, or the disk is full.
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    work: WorkOnAll[Any, Any]
-    item: Any
-    future: Future[Any] = field(default_factory=Future)
 
 
 class Database:
@@ -48,9 +36,8 @@ class Database:
         """Work on a file that has the present schema; `open` is the way to get one."""
         self._write_engine = _engine(path, "BEGIN IMMEDIATE")
         self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON")
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-writer")
+        self._writer = GroupWriter(Dialect(self._write_engine.begin, _has_transaction, _translate))
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-reader")
-        self._waiting: deque[_Job] = deque()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -87,11 +74,7 @@ class Database:
         It gives an answer for each item, in their order; one that is an exception is raised to whoever gave that item.
         What it raises itself undoes the changes of them all.
         """
-        job = _Job(work, item)
-        self._waiting.append(job)
-        _submit(self._writer, self._commit_group)
-        result: T = await asyncio.wrap_future(job.future)
-        return result
+        return await self._writer.write(work, item)
 
     async def read(self, work: Work[T]) -> T:
         """Run a function that only reads, on one state of the database that has all commits up to now.
@@ -103,32 +86,10 @@ class Database:
 
     def close(self) -> None:
         """Commit what waits and close the file; after that every read and write is a StoreError."""
-        self._writer.shutdown()
+        self._writer.close()
         self._reader.shutdown()
         self._write_engine.dispose()
         self._read_engine.dispose()
-
-    def _commit_group(self) -> None:
-        group = self._take_group()
-        if not group:  # an earlier commit took it along, or its caller was cancelled
-            return
-        try:
-            with self._write_engine.begin() as connection:
-                answers = [answer for jobs in _alike(group) for answer in _run(jobs, connection)]
-        except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
-            for job in group:
-                job.future.set_exception(_translate(error))
-        else:
-            for answer in answers:
-                answer()
-
-    def _take_group(self) -> list[_Job]:
-        group: list[_Job] = []
-        while self._waiting and len(group) < MAX_GROUP:
-            job = self._waiting.popleft()
-            if job.future.set_running_or_notify_cancel():
-                group.append(job)
-        return group
 
     def _read(self, work: Work[T]) -> T:
         try:
@@ -136,31 +97,6 @@ class Database:
                 return work(connection)
         except SQLAlchemyError as error:
             raise _translate(error) from error
-
-
-def _alike(group: list[_Job]) -> list[list[_Job]]:
-    by_work: dict[WorkOnAll[Any, Any], list[_Job]] = {}
-    for job in group:
-        by_work.setdefault(job.work, []).append(job)
-    return list(by_work.values())
-
-
-def _run(jobs: list[_Job], connection: Connection) -> list[Callable[[], None]]:
-    """Run one work of a group on all its items; the answers are for after the commit."""
-    savepoint = connection.begin_nested()
-    try:
-        values = jobs[0].work(connection, [job.item for job in jobs])
-        savepoint.commit()
-    except BaseException as error:
-        if not _has_transaction(connection):  # SQLite undid all by itself, as it does when the disk is full
-            raise
-        savepoint.rollback()
-        return [partial(job.future.set_exception, _translate(error)) for job in jobs]
-    return [_answer(job.future, value) for job, value in zip(jobs, values, strict=True)]
-
-
-def _answer(future: Future[Any], value: object) -> Callable[[], None]:
-    return partial(future.set_exception, value) if isinstance(value, Exception) else partial(future.set_result, value)
 
 
 def _has_transaction(connection: Connection) -> bool:

@@ -1,0 +1,150 @@
+"""One thread that writes, and a commit that many writers share."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from mailnode.errors import StoreError
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception]]
+
+# The first of a group waits for the last: more than this gains no throughput.
+MAX_GROUP = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: WorkOnAll[Any, Any]
+    item: Any
+    future: asyncio.Future[Any]
+
+    def answer(self, value: object) -> None:
+        """Say what came of it, in the loop of whoever waits."""
+        if self.future.done():  # its caller was cancelled
+            return
+        if isinstance(value, BaseException):
+            self.future.set_exception(value)
+        else:
+            self.future.set_result(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a writer has to know of its database.
+
+    `begin` opens a transaction, `has_transaction` tells whether an error has left it open, and `translate` makes an
+    error ours.
+    """
+
+    begin: Callable[[], AbstractContextManager[Connection]]
+    has_transaction: Callable[[Connection], bool]
+    translate: Callable[[BaseException], BaseException]
+
+
+class GroupWriter:
+    """Runs works in a thread of its own; those that wait at the same time share a transaction."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Start no thread before there is work."""
+        self._dialect = dialect
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-writer")
+        self._waiting: deque[_Job] = deque()
+        self._guard = threading.Lock()
+
+    async def write(self, work: WorkOnAll[Item, T], item: Item) -> T:
+        """Run a work once for the items of all who wait with it, and give this one's answer after the commit."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        with self._guard:
+            self._waiting.append(_Job(work, item, future))
+            if len(self._waiting) == 1:  # else the commit that is on its way takes it along
+                self._submit()
+        return await future
+
+    def close(self) -> None:
+        """Commit what waits; nothing can be written any more."""
+        self._thread.shutdown()
+
+    def _submit(self) -> None:
+        try:
+            self._thread.submit(self._commit_group)
+        except RuntimeError:
+            self._waiting.clear()
+            raise StoreError("the database is closed") from None
+
+    def _commit_group(self) -> None:
+        group = self._take_group()
+        if not group:  # an earlier commit took it along, or its caller was cancelled
+            return
+        try:
+            with self._dialect.begin() as connection:
+                works = _alike(group)
+                run = _run if len(works) == 1 else self._run_apart
+                answers = [answer for jobs in works for answer in run(jobs, connection)]
+        except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
+            answers = self._failures(group, error)
+        _answer(answers)
+
+    def _take_group(self) -> list[_Job]:
+        group: list[_Job] = []
+        with self._guard:
+            while self._waiting and len(group) < MAX_GROUP:
+                job = self._waiting.popleft()
+                if not job.future.cancelled():
+                    group.append(job)
+            if self._waiting:
+                self._thread.submit(self._commit_group)
+        return group
+
+    def _run_apart(self, jobs: list[_Job], connection: Connection) -> "_Answers":
+        """Run one work of several in a transaction, so that its error undoes only its own changes."""
+        savepoint = connection.begin_nested()
+        try:
+            answers = _run(jobs, connection)
+            savepoint.commit()
+        except BaseException as error:
+            if not self._dialect.has_transaction(connection):
+                raise
+            savepoint.rollback()
+            return self._failures(jobs, error)
+        return answers
+
+    def _failures(self, jobs: list[_Job], error: BaseException) -> "_Answers":
+        # One for each: whoever gets it may say where it happened to him.
+        return [(job, self._dialect.translate(error)) for job in jobs]
+
+
+_Answers = list[tuple[_Job, object]]
+
+
+def _alike(group: list[_Job]) -> list[list[_Job]]:
+    by_work: dict[WorkOnAll[Any, Any], list[_Job]] = {}
+    for job in group:
+        by_work.setdefault(job.work, []).append(job)
+    return list(by_work.values())
+
+
+def _run(jobs: list[_Job], connection: Connection) -> _Answers:
+    return list(zip(jobs, jobs[0].work(connection, [job.item for job in jobs]), strict=True))
+
+
+def _answer(answers: _Answers) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, _Answers] = {}
+    for job, value in answers:
+        by_loop.setdefault(job.future.get_loop(), []).append((job, value))
+    for loop, its in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_answer_all, its)
+
+
+def _answer_all(answers: _Answers) -> None:
+    for job, value in answers:
+        job.answer(value)
