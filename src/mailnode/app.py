@@ -3,20 +3,21 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from mailnode.connections.book import ConnectionBook
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.courier import Courier
+from mailnode.delivery.desk import Desk
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.postman import Postman
 from mailnode.delivery.route import Clients, Ways
 from mailnode.delivery.traffic import Traffic
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.environment import Environment, open_connections
-from mailnode.errors import MailnodeError, SettingsError
+from mailnode.errors import MailnodeError, SettingsError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.document import load_flow
 from mailnode.flow.journal import Journal, tell
@@ -28,6 +29,8 @@ from mailnode.node.send_email import Composition, Post, SendSmtpEmail, SendSmtpE
 from mailnode.node.step import Call
 from mailnode.store.database import Database
 from mailnode.store.worker import Worker
+
+SWEEP_SECONDS = 3600.0
 
 
 class Mailnode:
@@ -46,6 +49,8 @@ class Mailnode:
         self._engine = EmbeddedEngine()
         self._journal = Journal(database, worker)
         outbox = Outbox(database, worker, self._engine, tell)
+        self.desk = Desk(database, worker, self._engine, tell)
+        self._keep_days = environment.keep_days
         traffic = Traffic(database)
         ways = Ways(connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
         self._courier = Courier(outbox, traffic, self._clients)
@@ -117,8 +122,22 @@ class Mailnode:
         return run
 
     async def work(self, *, drain: bool = False) -> None:
-        """Carry what is due in the queue, whoever put it there, until `stop` or, with `drain`, until nothing is due."""
-        await self._engine.work(self._postman, drain=drain)
+        """Carry what is due in the queue, whoever put it there, until `stop` or, with `drain`, until nothing is due.
+
+        What ended more days ago than MAILNODE_KEEP_DAYS says is deleted meanwhile.
+        """
+        sweeping = asyncio.create_task(self._sweep_hourly())
+        try:
+            await self._engine.work(self._postman, drain=drain)
+        finally:
+            sweeping.cancel()
+            await asyncio.wait({sweeping})
+
+    async def _sweep_hourly(self) -> None:
+        while True:
+            with suppress(StoreError):
+                await self.desk.sweep(self._keep_days)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     @property
     def tally(self) -> Mapping[str, int]:

@@ -1,5 +1,6 @@
 """What the environment says (design 4.8), and the connections of its home."""
 
+import math
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MOST_DAYS = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -34,6 +37,7 @@ class Environment:
     redirect_all_to: str | None = None
     ehlo_name: str | None = None
     smtp_proxy: Proxy | None = None
+    keep_days: float = 30.0
     notification: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -48,6 +52,7 @@ class Environment:
             redirect_all_to=_checked(given, "MAILNODE_REDIRECT_ALL_TO", lambda text: parse_mailbox(text).addr_spec),
             ehlo_name=_checked(given, "MAILNODE_EHLO_NAME", check_ehlo_name),
             smtp_proxy=_checked(given, "MAILNODE_SMTP_PROXY", parse_proxy),
+            keep_days=_checked(given, "MAILNODE_KEEP_DAYS", _to_days) or 30.0,
             notification={name: text for name, text in given.items() if name.startswith("MAILNODE_NOTIFICATION_")},
         )
 
@@ -106,6 +111,16 @@ async def in_use(
             if afresh:
                 await opened.connections.forgive(name)
             yield await opened.connections.get(name)
+
+
+def _to_days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
+    if not 0 < days <= _MOST_DAYS:
+        raise SettingsError(f"{text!r:.40} is no number of days", hint="give a number such as 30")
+    return days
 
 
 def _checked(given: Mapping[str, str], name: str, read: Callable[[str], T]) -> T | None:

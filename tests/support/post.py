@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
+from mailnode.connections.book import ConnectionBook
+from mailnode.connections.connection import Connection
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.courier import Courier, Delivered
 from mailnode.delivery.delivery import Draft, Field, Terms
+from mailnode.delivery.desk import Desk
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.postman import Postman
 from mailnode.delivery.route import Clients, Destination, OtherServer, Ways, route
@@ -27,13 +30,20 @@ from support.letters import letter
 AT_ONCE = Terms(first_wait=0.0)
 
 
-def drafted(port: int, message: Composed | None = None, *, terms: Terms = AT_ONCE, **draft: Any) -> Draft:
+def drafted(
+    port: int,
+    message: Composed | None = None,
+    *,
+    terms: Terms = AT_ONCE,
+    connection: Connection | None = None,
+    **draft: Any,
+) -> Draft:
     """Make a letter to a server on this port that is ready to be written down."""
     message = message or letter()
     fields: dict[str, Field] = dict.fromkeys(message.envelope.forward_paths, "to")
     server = OtherServer(host="127.0.0.1", port=port, tls_option="none")
-    destination = Destination(server, ehlo_name="client.example")
-    to = route(server, None, ehlo_name="client.example")
+    destination = Destination(server, connection.name if connection else "", "client.example")
+    to = route(server, connection, ehlo_name="client.example")
     return Draft(message=message, fields=fields, destination=destination, route=to, terms=terms, **draft)
 
 
@@ -42,10 +52,12 @@ class Office:
     """One process's half of `delivery/`."""
 
     database: Database
+    book: ConnectionBook
     worker: Worker
     outbox: Outbox
     courier: Courier
     postman: Postman
+    desk: Desk
 
     async def deliver(
         self, port: int, message: Composed | None = None, *, terms: Terms = AT_ONCE, **draft: Any
@@ -69,7 +81,7 @@ async def office(home: Path) -> AsyncIterator[Office]:
         courier = Courier(outbox, traffic, clients)
         postman = Postman(outbox, Claims(database, worker), courier, traffic, clients, Ways(book).find)
         try:
-            yield Office(database, worker, outbox, courier, postman)
+            yield Office(database, book, worker, outbox, courier, postman, Desk(database, worker, engine, tell))
         finally:
             await postman.stop()
             await courier.close()

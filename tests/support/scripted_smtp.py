@@ -44,7 +44,10 @@ __all__ = [
 
 
 class ScriptedServer:
-    """The server; use it with `async with`. `split` sends replies in pieces of so many octets."""
+    """The server; use it with `async with`.
+
+    `split` sends replies in pieces of so many octets; `times` has when each stage was reached, in the loop's seconds.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class ScriptedServer:
         host: str = "127.0.0.1",
     ) -> None:
         self.visits: list[Visit] = []
+        self.times: dict[str, list[float]] = {}
         self._house = House(Script(script or {}), extensions, split, tls, implicit_tls, self._note)
         self._host = host
         self._reached: dict[str, asyncio.Event] = {}
@@ -130,4 +134,5 @@ class ScriptedServer:
         await self._reached.setdefault(stage, asyncio.Event()).wait()
 
     def _note(self, stage: str) -> None:
+        self.times.setdefault(stage, []).append(asyncio.get_running_loop().time())
         self._reached.setdefault(stage, asyncio.Event()).set()

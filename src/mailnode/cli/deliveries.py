@@ -1,16 +1,18 @@
 """`mailnode deliveries`: what has become of the mails that flows have sent."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mailnode.cli.output import clean, show_json, show_table
+from mailnode.cli.output import clean, say, show_json, show_table
 from mailnode.delivery.delivery import SHOWN_STATES
 
 if TYPE_CHECKING:
+    from mailnode.delivery.desk import Desk
     from mailnode.delivery.ledger import Entry, Ledger
 
 T = TypeVar("T")
@@ -72,11 +74,44 @@ def show(delivery: str, as_json: bool) -> None:
     if found["attempts"]:
         click.echo()
         show_table(("Attempt", "Begun at", "Took", "Phase", "What came of it"), _tries(found), empty="")
+    for one in found["attempts"]:
+        if one["dialogue"]:
+            click.echo(f"\nAttempt {one['number']}, what was said:")
+            click.echo("\n".join(f"  {clean(line)}" for line in one["dialogue"].splitlines()))
+
+
+@command.command("retry")
+@click.argument("delivery", metavar="ID|MESSAGE-ID")
+@click.option("--yes", is_flag=True, help="Do not ask, though the mail may have been accepted before.")
+def retry(delivery: str, yes: bool) -> int:
+    """Put a delivery into the queue once more, for `mailnode worker` or the next run.
+
+    Whom a server has accepted it for does not get it again. One that may have been accepted is sent only if you say so.
+    """
+    from mailnode.delivery.desk import InDoubt
+
+    try:
+        found = _with_desk(lambda desk: desk.retry(delivery, is_sure=yes))
+    except InDoubt as error:
+        if not sys.stdin.isatty():
+            raise
+        click.confirm(f"{error}. Send it again?", abort=True, err=True)
+        found = _with_desk(lambda desk: desk.retry(delivery, is_sure=True))
+    say(f"{found} is in the queue; `mailnode worker` sends it")
+    return 0
+
+
+@command.command("cancel")
+@click.argument("delivery", metavar="ID|MESSAGE-ID")
+def cancel(delivery: str) -> int:
+    """Take a delivery out of the queue, so that it is not sent."""
+    say(f"{_with_desk(lambda desk: desk.cancel(delivery))} is cancelled")
+    return 0
 
 
 def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
     yield "delivery", found["deliveryId"]
-    yield "state", found["state"] + (": run its run again to have it sent" if found["state"] == "interrupted" else "")
+    yield "state", found["state"] + _what_next(found)
     yield "message", f"{found['messageId']}, {found['messageSize']} octets"
     yield "from", found["from"] or "<>"
     yield "by", f"{found['host']}:{found['port']}" + (f", {found['connection']}" if found["connection"] else "")
@@ -85,6 +120,17 @@ def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
         yield "run", f"{found['run']}, node {found['node']}"
     if found["key"] and found["key"] != f"{found['run']}/{found['node']}":
         yield "key", found["key"]
+
+
+def _what_next(found: "Entry") -> str:
+    if found["state"] == "interrupted":
+        return ": run its run again to have it sent, or start `mailnode worker`"
+    if found["state"] == "held":
+        return ": `mailnode deliveries retry` sends it again, `cancel` does not"
+    if found["state"] != "queued":
+        return ""
+    why = f"; {found['error']}" if found["error"] else ""
+    return f": tried from {_time(found['dueAt'])} to {_time(found['expiresAt'])}{why}"
 
 
 def _tries(found: "Entry") -> Iterator[tuple[str, ...]]:
@@ -104,6 +150,16 @@ def _to(addresses: list[str]) -> str:
 
 def _time(unix_ms: int) -> str:
     return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _with_desk(work: "Callable[[Desk], Awaitable[T]]") -> T:
+    from mailnode.app import Mailnode
+
+    async def main() -> T:
+        async with Mailnode.open() as mailnode:
+            return await work(mailnode.desk)
+
+    return asyncio.run(main())
 
 
 def _with_ledger(work: "Callable[[Ledger], Awaitable[T]]") -> T:

@@ -158,11 +158,21 @@ class Delivery:
         """The forward-paths still to be named to a server."""
         return tuple(recipient.address for recipient in self.recipients if recipient.is_open)
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether somebody may have got it without having said so."""
+        return self.maybe_accepted or RESENT_AFTER_UNKNOWN in self.warnings
+
     def tried_again(self) -> "Delivery":
         """Count an attempt that begins; one that may make a second copy says so from here on."""
-        doubt = self.maybe_accepted and RESENT_AFTER_UNKNOWN not in self.warnings
-        warnings = (*self.warnings, RESENT_AFTER_UNKNOWN) if doubt else self.warnings
-        return replace(self, tries=self.tries + 1, warnings=warnings)
+        counted = replace(self, tries=self.tries + 1)
+        return counted.marked_as_resent() if self.maybe_accepted else counted
+
+    def marked_as_resent(self) -> "Delivery":
+        """Say that there may be two copies, if that is not said yet."""
+        if RESENT_AFTER_UNKNOWN in self.warnings:
+            return self
+        return replace(self, warnings=(*self.warnings, RESENT_AFTER_UNKNOWN))
 
     def judged(self, verdicts: Iterable[RecipientOutcome]) -> "Delivery":
         """Take the verdicts of one transaction."""

@@ -86,6 +86,12 @@ def note_trouble(db: Connection, name: str, revision: int | None, error: Mailnod
     )
 
 
+def trouble_of(db: Connection, name: str) -> str | None:
+    """Tell in words why a lane fails, if it does."""
+    trouble = db.execute(select(lanes.c.trouble).where(lanes.c.name == name)).scalar()
+    return str(json.loads(trouble)["message"]) if trouble else None
+
+
 def note_recovery(db: Connection, name: str) -> None:
     """Write down that a lane works."""
     db.execute(update(lanes).where(lanes.c.name == name).values(failures=0, retry_at=0, trouble=None, revision=None))

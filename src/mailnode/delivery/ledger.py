@@ -9,6 +9,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, Select, exists, func, or_, select
 
 from mailnode.delivery.delivery import INTERRUPTED
+from mailnode.delivery.lanes import trouble_of
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.store.database import Database
 from mailnode.store.tables import attempts, deliveries, delivery_recipients
@@ -45,15 +46,16 @@ class Ledger:
         """Give the latest deliveries of those that are wanted.
 
         Each has `deliveryId`, `state` (one of SHOWN_STATES), `createdAt`, `updatedAt`, `messageId`, `from`, `to`,
-        `connection`, `host`, `run`, `node`, `attempts` (how many), and `error`, the last one's words, or null.
+        `connection`, `host`, `run`, `node`, `attempts` (how many), `error`, the last one's words, or null, and `dueAt`,
+        when one in the queue is tried next, null for others.
         """
         return await self._database.read(lambda db: self._latest(db, wanted))
 
     async def show(self, which: str) -> Entry:
         """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID.
 
-        Beside what `latest` gives there are `port`, `messageSize`, `key`, `recipients`, the `attempts` one by one, and
-        `result`, which the flow got.
+        Beside what `latest` gives there are `expiresAt`, until when it is tried, `port`, `messageSize`, `key`,
+        `recipients`, the `attempts` one by one, and `result`, which the flow got.
 
         Raises:
             DeliveryError: there is none, or there are several.
@@ -71,10 +73,11 @@ class Ledger:
         return entries
 
     def _show(self, db: Transaction, which: str) -> Entry:
-        row = _find(db, which)
+        row = find_delivery(db, which)
         result = json.loads(row.result) if row.result else None
         return {
             **_entry(db, row, self._state(row)),
+            "expiresAt": row.expires_at,
             "port": row.port,
             "messageSize": row.size,
             "key": row.key,
@@ -107,11 +110,17 @@ def _query(wanted: Wanted) -> Select[Any]:
     return query
 
 
-def _find(db: Transaction, which: str) -> Row[Any]:
+def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any]:
+    """Find a delivery by its id, the beginning of that, or its Message-ID; with `lock` nobody else may change it.
+
+    Raises:
+        DeliveryError: there is none, or there are several.
+    """
     is_it = [deliveries.c.id == which, deliveries.c.message_id == f"<{which.strip('<>')}>"]
     if len(which) >= _SHORTEST_ID:
         is_it.append(deliveries.c.id.startswith(which, autoescape=True))
-    found = db.execute(_LATEST.where(or_(*is_it)).limit(3)).all()
+    query = _LATEST.where(or_(*is_it)).limit(3)
+    found = db.execute(query.with_for_update() if lock else query).all()
     if len(found) == 1:
         return found[0]
     if not found:
@@ -135,6 +144,7 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
     to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
     tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
     messages = db.execute(tried).scalars().all()
+    words = messages[-1] if messages else trouble_of(db, row.lane)
     return {
         "deliveryId": row.id,
         "state": state,
@@ -148,7 +158,8 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
         "run": row.run_id,
         "node": row.node_id,
         "attempts": len(messages),
-        "error": messages[-1] if messages and state != "sent" else None,
+        "error": None if state == "sent" else words,
+        "dueAt": row.due_at if state == "queued" else None,
     }
 
 
@@ -178,6 +189,7 @@ def _attempts(db: Transaction, delivery_id: str) -> list[Entry]:
             "code": one.code,
             "replyCode": one.reply_code,
             "message": one.message,
+            "dialogue": one.dialogue or "",
         }
         for one in db.execute(select(attempts).where(of_it).order_by(attempts.c.number))
     ]

@@ -18,9 +18,9 @@ from mailnode.store.insist import insist
 
 # How many deliveries are under way at once, and of one lane: more than its sessions, so that none ever waits.
 HANDS = 128
-LANE_HANDS = 32
+LANE_HANDS = 64
 # So many are claimed together, as long as there is work meanwhile: a claim costs a commit.
-_BATCH = 16
+_BATCH = 32
 
 FindRoute = Callable[[Destination], Awaitable[Route]]
 _log = logging.getLogger(__name__)

@@ -81,7 +81,7 @@ def report_of(
         rejected=[r.address for r in delivery.recipients if r.status in {"refused", "deferred"}],
         response=str(outcome.reply) if outcome else "",
         messageSize=delivery.size,
-        recipients=[_reported(recipient, unknown=delivery.maybe_accepted) for recipient in delivery.recipients],
+        recipients=[_reported(recipient, unknown=delivery.is_in_doubt) for recipient in delivery.recipients],
         error=describe(why) if why else None,
         deliveryId=delivery.id,
         attempts=delivery.tries,
@@ -174,7 +174,7 @@ def _status(delivery: Delivery) -> Status:
     accepted = sum(recipient.status == "accepted" for recipient in delivery.recipients)
     if accepted == len(delivery.recipients):
         return "sent"
-    if delivery.maybe_accepted:
+    if delivery.is_in_doubt:
         return "held" if delivery.terms.on_unknown == "hold" else "unknown"
     return "partial" if accepted else "failed"
 
@@ -187,7 +187,8 @@ def _unknown_or(error: SmtpError | MailnodeError | None, status: Status) -> Mail
         f"the server may have accepted the message: the session ended before its answer{detail}",
         code=ErrorCode.UNKNOWN_OUTCOME,
         phase="content",
-        hint="ask the recipient, or look for the Message-ID in the server's log, before sending it again",
+        hint="ask the recipient, or look for the Message-ID in the server's log; `mailnode deliveries retry` sends it"
+        " again",
     )
 
 

@@ -1,16 +1,15 @@
 """What was written down of a delivery beside its row, as it is read for another attempt."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, select
 
 from mailnode.delivery.delivery import Delivery
+from mailnode.delivery.lanes import trouble_of
 from mailnode.message.envelope import Envelope
-from mailnode.store.tables import attempts, delivery_content, lanes
+from mailnode.store.tables import attempts, delivery_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,8 @@ def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, Stored
 def read_last_words(db: Connection, delivery: Delivery) -> str:
     """Read why the last attempt failed; why nobody could try, where there was none; or nothing."""
     tried = select(attempts.c.message).where(attempts.c.delivery_id == delivery.id)
-    words: Any = db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar()
-    if words is None:
-        words = db.execute(select(lanes.c.trouble).where(lanes.c.name == delivery.lane)).scalar()
-        words = words and json.loads(words)["message"]
-    return words or ""
+    words = db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar()
+    return words or trouble_of(db, delivery.lane) or ""
 
 
 def _stored(delivery: Delivery, rows: Sequence[bytes]) -> StoredMessage:

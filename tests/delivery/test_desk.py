@@ -1,0 +1,141 @@
+from dataclasses import replace
+
+import pytest
+
+from mailnode.delivery.delivery import Delivery, Terms
+from mailnode.delivery.desk import InDoubt
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.errors import DeliveryError
+from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
+from support.letters import letter
+from support.post import drafted, office
+from support.scripted_smtp import DROP, ScriptedServer
+
+LATER = Terms().for_queue(24)
+HOLD = replace(LATER, on_unknown="hold")
+
+
+async def queue(desk, port, message=None, terms=LATER, **draft):
+    return (await desk.courier.queue(drafted(port, message, terms=terms, **draft)))["deliveryId"]
+
+
+async def drain(desk):
+    await EmbeddedEngine().work(desk.postman, drain=True)
+
+
+async def state(desk):
+    (row,) = await desk.rows(deliveries)
+    return row.state
+
+
+class TestRetry:
+    async def test_sends_a_failed_one_with_the_same_message_id(self, tmp_path):
+        async with ScriptedServer({"MAIL": ["550 no", "250 ok"]}) as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port)
+            await drain(desk)
+            assert await state(desk) == "failed"
+            assert await desk.desk.retry(one[:8]) == one
+            await drain(desk)
+            assert await state(desk) == "sent"
+            assert len(await desk.rows(attempts)) == 2
+
+    async def test_tries_who_was_refused_and_nobody_who_was_accepted(self, tmp_path):
+        script = {"RCPT TO:<no@": ["550 5.1.1 no such user", "250 ok"]}
+        async with ScriptedServer(script) as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port, letter("yes@y.example", "no@y.example"))
+            await drain(desk)
+            assert await state(desk) == "partial"
+            await desk.desk.retry(one)
+            await drain(desk)
+            assert await state(desk) == "sent"
+        assert server.accepted[-1].forward_paths == ("RCPT TO:<no@y.example>",)
+
+    async def test_of_one_in_doubt_wants_a_word_and_marks_the_copy(self, tmp_path):
+        async with ScriptedServer({"dot": [DROP, "250 taken"]}) as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port, terms=HOLD)
+            await drain(desk)
+            with pytest.raises(InDoubt, match="may have reached"):
+                await desk.desk.retry(one)
+            assert await state(desk) == "held"
+            await desk.desk.retry(one, is_sure=True)
+            await drain(desk)
+            (row,) = await desk.rows(deliveries)
+        assert (row.state, "resentAfterUnknown" in row.result) == ("sent", True)
+
+    async def test_that_ends_in_doubt_again_is_held_again(self, tmp_path):
+        async with ScriptedServer({"dot": DROP}) as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port, terms=HOLD)
+            await drain(desk)
+            await desk.desk.retry(one, is_sure=True)
+            await drain(desk)
+            assert await state(desk) == "held"
+            assert len(server.visits) == 2
+
+    async def test_and_refused_then_it_is_still_in_doubt(self, tmp_path):
+        async with ScriptedServer({"dot": [DROP, "554 no"]}) as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port, terms=HOLD)
+            await drain(desk)
+            await desk.desk.retry(one, is_sure=True)
+            await drain(desk)
+            assert await state(desk) == "held"
+
+    async def test_of_one_that_waits_makes_it_due_at_once(self, tmp_path):
+        async with ScriptedServer({"MAIL": ["451 4.3.0 later", "250 ok"]}) as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port)
+            await drain(desk)
+            assert await state(desk) == "queued"
+            await desk.desk.retry(one)
+            await drain(desk)
+            assert await state(desk) == "sent"
+
+    async def test_of_a_sent_one_is_refused(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port)
+            await drain(desk)
+            with pytest.raises(DeliveryError, match="was sent"):
+                await desk.desk.retry(one)
+
+    async def test_of_one_that_is_being_sent_is_refused(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as desk, office(tmp_path) as other:
+            begun = await other.outbox.begin(drafted(server.port))
+            assert isinstance(begun, Delivery)
+            with pytest.raises(DeliveryError, match="at this moment"):
+                await desk.desk.retry(begun.id)
+            with pytest.raises(DeliveryError, match="at this moment"):
+                await desk.desk.cancel(begun.id)
+
+
+class TestCancel:
+    async def test_one_in_the_queue_is_never_sent_and_gives_its_key_back(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as desk:
+            await desk.desk.cancel(await queue(desk, server.port, key="k"))
+            await drain(desk)
+            assert (await state(desk), server.visits) == ("cancelled", [])
+            again = await desk.courier.queue(drafted(server.port, terms=LATER, key="k", digest="other"))
+        assert again["status"] == "queued"
+
+    async def test_one_that_is_over_is_refused(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as desk:
+            one = await queue(desk, server.port)
+            await drain(desk)
+            with pytest.raises(DeliveryError, match="is over: sent"):
+                await desk.desk.cancel(one)
+
+
+class TestSweep:
+    async def test_what_ended_long_ago_is_gone_with_all_its_rows_and_the_rest_stays(self, tmp_path):
+        script = {"RCPT TO:<no@": "550 no"}
+        async with ScriptedServer(script) as server, office(tmp_path) as desk:
+            await queue(desk, server.port, letter("no@y.example"))
+            await drain(desk)
+            await desk.database.write(lambda db: db.execute(deliveries.update().values(updated_at=1)))
+            await queue(desk, server.port)
+            assert await desk.desk.sweep(30) == 1
+            assert await state(desk) == "queued"
+            assert len(await desk.rows(delivery_recipients)) == len(await desk.rows(delivery_content)) == 1
+
+    async def test_what_is_still_to_be_sent_is_never_swept(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as desk:
+            await queue(desk, server.port)
+            await desk.database.write(lambda db: db.execute(deliveries.update().values(updated_at=1)))
+            assert await desk.desk.sweep(30) == 0

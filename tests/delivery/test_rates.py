@@ -1,0 +1,149 @@
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailnode.connections.rate_limit import MICROSECONDS, RateLimit
+from mailnode.delivery.delivery import Terms
+from mailnode.delivery.rates import next_time, take_time
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.errors import ConnectionsError
+from mailnode.store.database import Database
+from mailnode.store.tables import deliveries
+from support.post import drafted, office
+from support.scripted_smtp import ScriptedServer
+
+MINUTE = 60 * MICROSECONDS
+LATER = Terms().for_queue(24)
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database.open(tmp_path / "mailnode.db")
+    yield database
+    database.close()
+
+
+def busiest(times, seconds):
+    """Count the most that any window of this length holds, its two ends included."""
+    return max(sum(begin <= at <= begin + seconds * MICROSECONDS for at in times) for begin in times)
+
+
+class TestWritten:
+    @pytest.mark.parametrize(
+        ("text", "count", "seconds"), [("30/min", 30, 60), ("5 / S", 5, 1), ("2000/day", 2000, 86400)]
+    )
+    def test_as_people_write_it(self, text, count, seconds):
+        assert RateLimit.parse(text) == RateLimit(count, seconds)
+
+    def test_it_is_shown_in_one_form(self):
+        assert str(RateLimit.parse("5 / HOUR")) == "5/hour"
+
+    @pytest.mark.parametrize(
+        "text", ["", "30", "0/min", "-1/min", "1.5/min", "30/fortnight", "30 per min", "٣/min", "9999999/s"]
+    )
+    def test_what_is_none_is_an_error_with_an_example(self, text):
+        with pytest.raises(ConnectionsError) as caught:
+            RateLimit.parse(text)
+        assert "30/min" in caught.value.hint
+
+
+class TestTheTimes:
+    @given(
+        limit=st.builds(RateLimit, st.integers(1, 300), st.sampled_from([1, 60, 3600])),
+        lateness=st.lists(st.floats(0, 1), min_size=50, max_size=400),
+        gaps=st.lists(st.floats(0, 3), min_size=50, max_size=400),
+    )
+    def test_no_window_holds_more_than_the_limit_however_late_each_message_begins(self, limit, lateness, gaps):
+        now, free_at, sent = 0, 0, []
+        for late, gap in zip(lateness, gaps, strict=False):
+            now += int(gap * limit.spacing_us)
+            at = max(now, free_at)
+            free_at = at + limit.spacing_us
+            sent.append(at + int(late * limit.slack_us))
+        assert busiest(sent, limit.seconds) <= limit.count
+
+    async def test_two_workers_and_a_cold_start_get_times_that_lie_apart(self, database):
+        limit = RateLimit(30, 60)
+        clock = itertools.count(0, 50_000)
+
+        def take(db):
+            return take_time(db, "shop", limit, next(clock))
+
+        times = [at for at in [await database.write(take) for _ in range(3000)] if at is not None]
+        assert busiest(times, 60) <= 30
+        assert len(times) >= 70
+
+    async def test_who_waits_gets_the_next_time_unless_it_is_too_far(self, database):
+        limit = RateLimit(60, 60)
+
+        def work(db):
+            first = take_time(db, "shop", limit, 0)
+            return first, take_time(db, "shop", limit, 0), take_time(db, "shop", limit, 0, ahead_us=MINUTE)
+
+        assert await database.write(work) == (0, None, limit.spacing_us)
+
+    async def test_a_clock_that_is_set_back_an_hour_does_not_stop_the_mail(self, database):
+        limit = RateLimit(60, 60)
+
+        def work(db):
+            take_time(db, "shop", limit, 3600 * MICROSECONDS)
+            return next_time(db, "shop", 0)
+
+        assert await database.write(work) == limit.spacing_us
+
+    async def test_one_connection_does_not_slow_another(self, database):
+        def work(db):
+            return [take_time(db, name, RateLimit(1, 86400), 0) for name in ("a", "b")]
+
+        assert await database.write(work) == [0, 0]
+
+
+class TestOnTheWire:
+    LIMIT = "20/s"
+
+    async def sent_by(self, tmp_path, count, *, workers, waiting):
+        """Send with so many workers; give the times at which the server saw each message begin."""
+        async with (
+            ScriptedServer(extensions=["AUTH PLAIN", "PIPELINING"]) as server,
+            office(tmp_path) as desk,
+            office(tmp_path) as other,
+        ):
+            fields = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": self.LIMIT}
+            await desk.book.create("shop", "basic", fields)
+            connection = await desk.book.get("shop")
+            terms = Terms(first_wait=0.0) if waiting else LATER
+            drafts = [drafted(server.port, terms=terms, connection=connection) for _ in range(count)]
+            if waiting:
+                await asyncio.gather(*(desk.courier.deliver(draft) for draft in drafts))
+            else:
+                await asyncio.gather(*(desk.courier.queue(draft) for draft in drafts))
+                desks = [desk, other][:workers]
+                await asyncio.gather(*(EmbeddedEngine().work(one.postman, drain=True) for one in desks))
+            assert {row.state for row in await desk.rows(deliveries)} == {"sent"}
+        return [int(at * MICROSECONDS) for at in server.times["dot"]]
+
+    async def test_the_queue_keeps_to_it_with_two_workers(self, tmp_path):
+        at = await self.sent_by(tmp_path, 30, workers=2, waiting=False)
+        assert len(at) == 30
+        assert busiest(at, 1) <= 20
+
+    async def test_so_do_flows_that_wait(self, tmp_path):
+        at = await self.sent_by(tmp_path, 30, workers=1, waiting=True)
+        assert len(at) == 30
+        assert busiest(at, 1) <= 20
+
+    async def test_a_flow_that_could_not_wait_so_long_is_told_at_once(self, tmp_path):
+        async with ScriptedServer(extensions=["AUTH PLAIN"]) as server, office(tmp_path) as desk:
+            fields = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": "1/hour"}
+            await desk.book.create("shop", "basic", fields)
+            connection = await desk.book.get("shop")
+            first = await desk.courier.deliver(drafted(server.port, connection=connection))
+            second = await desk.courier.deliver(drafted(server.port, connection=connection, terms=Terms(tries=1)))
+        assert first.report["status"] == "sent"
+        error = second.report["error"]
+        assert error
+        assert (error["code"], error["transient"]) == ("rateLimited", True)
+        assert "1/hour" in error["message"]
