@@ -44,7 +44,7 @@ class RateLimit:
     @property
     def spacing_us(self) -> int:
         """The time from one message to the next (microseconds): `count` + 1 of them take longer than `seconds`."""
-        return -(-(self.seconds * MICROSECONDS + self.slack_us) // self.count)
+        return (self.seconds * MICROSECONDS + self.slack_us) // self.count + 1
 
     def __str__(self) -> str:
         """Give it as it is written."""
