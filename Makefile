@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench lock clean
+.PHONY: help demo test soak check fmt bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -16,6 +16,9 @@ demo: $(VENV)/runtime  ## send the example flow's mail to an inbox on this machi
 
 test: $(VENV)/dev tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q $(TESTS)
+
+soak: $(VENV)/dev  ## workers killed at 200 random moments under load (KILLS=200)
+	SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
 
 check: $(VENV)/dev  ## style, types, layers, documentation
 	$(BIN)/ruff check $(CODE)

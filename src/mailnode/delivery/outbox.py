@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Update, bindparam, delete, select, tuple
 from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, State
-from mailnode.delivery.lanes import ensure_lanes
+from mailnode.delivery.lanes import ensure_lanes, is_failing, lanes_with_due
 from mailnode.delivery.report import Report
 from mailnode.delivery.rows import UNDER_WAY, insert_deliveries, read_deliveries, write_attempts
 from mailnode.delivery.stored import StoredMessage, read_last_words, read_messages
@@ -116,6 +116,10 @@ class Outbox:
         """Put back into the queue what dead workers left; tell how many. What they were handing over is in doubt."""
         return await self._database.write(self._recover)
 
+    async def wake(self) -> None:
+        """Have the engine wake for every lane that has something due."""
+        await self._database.write(self._wake)
+
     def _begin(self, db: Connection, drafts: list[Draft]) -> list[Delivery | Standing | Exception]:
         answers: dict[int, Delivery | Standing | Exception] = {}
         while len(answers) < len(drafts):
@@ -180,6 +184,12 @@ class Outbox:
         ]
         self._say_due(db, {delivery.lane: (delivery, unix_ms()) for delivery in found})
         return len(found)
+
+    def _wake(self, db: Connection) -> None:
+        now = unix_ms()
+        for lane in sorted(lanes_with_due(db), key=lambda lane: str(lane.name)):
+            if lane.due <= now and not (is_failing(lane) and lane.retry_at > now):
+                self._engine.due(db, lane.name, now)
 
     def _hand_over(self, db: Connection, batch: list[Delivery]) -> list[Exception | None]:
         now = unix_ms()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mailnode.delivery.carry import Carry, Errand
@@ -21,6 +22,11 @@ HANDS = 128
 LANE_HANDS = 64
 # So many are claimed together, as long as there is work meanwhile: a claim costs a commit.
 _BATCH = 32
+
+# Between two claims, so that there is something to claim together.
+PAUSE_SECONDS = 0.002
+# How often a worker looks for what nobody has told it of.
+LOOK_SECONDS = 1.0
 
 FindRoute = Callable[[Destination], Awaitable[Route]]
 _log = logging.getLogger(__name__)
@@ -59,6 +65,7 @@ class Postman:
         self._windows: dict[str, int] = {}
         self._under_way: Counter[str] = Counter()
         self._carries: set[Carry] = set()
+        self._draining: set[str | None] = set()
         self._octets = 0
         self._is_stopped = False
         self.tally: Counter[str] = Counter()
@@ -91,6 +98,26 @@ class Postman:
             await self._send_out(catch.claimed, began)
         return Round(len(catch.claimed), catch.more_in, catch.is_paced)
 
+    async def drain(self, only: str | None = None) -> None:
+        """Carry what is due, of all lanes or of `only` one, until there is no more or this is stopped."""
+        if only in self._draining:
+            return
+        self._draining.add(only)
+        try:
+            while not self._is_stopped:
+                round_ = await self.round(only)
+                if round_.begun:
+                    await asyncio.sleep(PAUSE_SECONDS)
+                elif self._under_way[only] if only else self.busy:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
+                elif round_.is_paced and round_.more_in is not None:
+                    await asyncio.sleep(min(round_.more_in, LOOK_SECONDS))
+                else:
+                    return
+        finally:
+            self._draining.discard(only)
+
     def _room(self, lane: str) -> int:
         window = self._windows.get(lane, 1)
         room = window - self._under_way[lane]
@@ -103,6 +130,14 @@ class Postman:
             StoreError: the database can't be asked now.
         """
         return await self._outbox.recover()
+
+    async def wake(self) -> None:
+        """Have the engine wake for every lane that has something due.
+
+        Raises:
+            StoreError: the database can't be asked now.
+        """
+        await self._outbox.wake()
 
     def start(self) -> None:
         """Be ready to claim, for the first time or after a stop."""

@@ -6,12 +6,9 @@ from contextlib import suppress
 
 from sqlalchemy import Connection
 
-from mailnode.delivery.postman import Postman
+from mailnode.delivery.postman import LOOK_SECONDS, PAUSE_SECONDS, Postman
 from mailnode.errors import StoreError
 
-LOOK_SECONDS = 1.0
-# Between two claims, so that there is something to claim together.
-PAUSE_SECONDS = 0.002
 _log = logging.getLogger(__name__)
 
 
@@ -37,17 +34,18 @@ class EmbeddedEngine:
                 if self._loop.time() >= recover_at:
                     await postman.recover()
                     recover_at = self._loop.time() + LOOK_SECONDS
+                if drain:
+                    return await postman.drain()
                 round_ = await postman.round()
             except StoreError as error:
                 _log.warning("the queue can't be read now: %s", error)
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
-            if drain and not (round_.begun or postman.busy or round_.is_paced):
-                return
             if round_.begun:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 await self._sleep(postman, LOOK_SECONDS if round_.more_in is None else round_.more_in)
+        return None
 
     async def _sleep(self, postman: Postman, seconds: float) -> None:
         woken = [asyncio.create_task(event.wait()) for event in (self._wake, postman.freed)]

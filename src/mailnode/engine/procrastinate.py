@@ -1,0 +1,105 @@
+"""The engine for many machines: a job of procrastinate, in PostgreSQL, wakes a worker for a lane.
+
+A job is only a wake-up: what there is to do stands in the tables of deliveries, and a job that finds nothing is normal.
+"""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+import procrastinate
+from procrastinate.exceptions import ProcrastinateException
+from procrastinate.schema import SchemaManager
+from sqlalchemy import Connection, text
+
+from mailnode.delivery.postman import Postman
+from mailnode.errors import StoreError
+
+if TYPE_CHECKING:
+    from procrastinate.jobs import Job
+
+QUEUE = "mailnode"
+TASK = "drain"
+# How often a worker looks for what is due and has no job, and for jobs whose worker is silent.
+SWEEP_SECONDS = 1.0
+STALLED_SECONDS = 20
+# How many lanes a worker drains at once.
+_LANES = 50
+_log = logging.getLogger(__name__)
+
+# One job a lane waits at the most. Touching the one that is there keeps a worker from taking it before this transaction
+# is committed; it would find nothing, and what is written here would have no job.
+_DEFER = text(
+    "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, args)"
+    " VALUES (:queue, :task, :lane, jsonb_build_object('lane', CAST(:lane AS text)))"
+    " ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET args = excluded.args"
+)
+
+
+class ProcrastinateEngine:
+    """Wakes workers on any number of machines."""
+
+    def __init__(self, conninfo: str) -> None:
+        """Work on the database at `conninfo`, a libpq URL."""
+        self._conninfo = conninfo
+
+    def due(self, db: Connection, lane: str, at: int) -> None:  # noqa: ARG002 -- the sweeper wakes for later ones
+        """Defer a wake-up in this very transaction."""
+        db.execute(_DEFER, {"queue": QUEUE, "task": TASK, "lane": lane})
+
+    async def work(self, postman: Postman, *, drain: bool = False) -> None:
+        """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
+        postman.start()
+        if drain:
+            await postman.recover()
+            await postman.drain()
+            return
+        app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1))
+
+        @app.task(name=TASK, queue=QUEUE)
+        async def wake(lane: str) -> None:
+            await postman.drain(lane)
+
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(app.open_async())
+            jobs = asyncio.create_task(
+                app.run_worker_async(
+                    queues=[QUEUE],
+                    concurrency=_LANES,
+                    install_signal_handlers=False,
+                    fetch_job_polling_interval=SWEEP_SECONDS,
+                    delete_jobs="always",
+                    update_heartbeat_interval=STALLED_SECONDS / 4,
+                    stalled_worker_timeout=STALLED_SECONDS,
+                )
+            )
+            try:
+                while not postman.is_stopped and not jobs.done():
+                    await self._sweep(app, postman)
+                    await asyncio.wait({jobs}, timeout=SWEEP_SECONDS)
+            finally:
+                jobs.cancel()
+                with suppress(asyncio.CancelledError):
+                    await jobs
+
+    async def _sweep(self, app: procrastinate.App, postman: Postman) -> None:
+        """Wake for what the dead left and for what is due and has no job; give stalled jobs back."""
+        try:
+            await postman.recover()
+            await postman.wake()
+            stalled = await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=STALLED_SECONDS)
+            for job in stalled:
+                await self._give_up(app, job)
+        except (StoreError, ProcrastinateException) as error:
+            _log.warning("the queue can't be read now: %s", error)
+
+    async def _give_up(self, app: procrastinate.App, job: "Job") -> None:
+        """End the job of a silent worker; what it was to do is due, so it has another one by now."""
+        await app.job_manager.finish_job(job, status=procrastinate.jobs.Status.FAILED, delete_job=True)
+
+
+def make_schema(db: Connection) -> None:
+    """Make procrastinate's tables and functions, if they are not there."""
+    if db.execute(text("SELECT to_regclass('procrastinate_jobs')")).scalar() is None:
+        db.exec_driver_sql(SchemaManager.get_schema(), execution_options={"no_parameters": True})
