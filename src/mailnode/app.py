@@ -2,15 +2,16 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from mailnode.connections.book import ConnectionBook
 from mailnode.delivery.claims import Claims
-from mailnode.delivery.courier import Courier
+from mailnode.delivery.courier import POLL_SECONDS, Courier
 from mailnode.delivery.desk import Desk
+from mailnode.delivery.ledger import Ledger
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.postman import Postman
 from mailnode.delivery.route import Clients, Ways
@@ -19,9 +20,11 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, SettingsError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
+from mailnode.flow.bulk import Loaded, RowEnd, some_at_a_time
 from mailnode.flow.document import load_flow
 from mailnode.flow.journal import Journal, tell
 from mailnode.flow.registry import Registry
+from mailnode.flow.rows import Row, RowsFile
 from mailnode.flow.run import Run, begin, checked_id, digest, prepare, run_nodes
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.notification import EmailNotificationType, NotificationServer
@@ -31,6 +34,8 @@ from mailnode.store.database import Database
 from mailnode.store.worker import Worker
 
 SWEEP_SECONDS = 3600.0
+# More in flight would only wait for sessions.
+RUNS_AT_ONCE = 50
 
 
 class Mailnode:
@@ -49,6 +54,7 @@ class Mailnode:
         self._engine = EmbeddedEngine()
         self._journal = Journal(database, worker)
         outbox = Outbox(database, worker, self._engine, tell)
+        self.ledger = Ledger(database, worker)
         self.desk = Desk(database, worker, self._engine, tell)
         self._keep_days = environment.keep_days
         traffic = Traffic(database)
@@ -111,13 +117,56 @@ class Mailnode:
             UsageError: the run id is no text.
             DeliveryError: the run id belongs to another run.
         """
+        return await self._run(self._load(flow), input or {}, context or {}, run_id)
+
+    async def run_rows(
+        self,
+        flow: str | Path,
+        rows: RowsFile,
+        *,
+        input: Mapping[str, Any] | None = None,  # noqa: A002 -- the editor's word
+        context: dict[str, Any] | None = None,
+        prefix: str | None = None,
+    ) -> AsyncGenerator[RowEnd, None]:
+        """Run a flow once for each row of a file, some at a time, and tell of each how it ended, in the order of ends.
+
+        A row's fields are put over `input`. Its run id is the prefix, by default the file's digest, and its number: the
+        same file again does what is left to do. A row that fails stops no other one.
+
+        Raises:
+            SettingsError: the flow is wrong, or the file is no more what it was; what was begun is finished.
+        """
+        loaded = self._load(flow)
+        prefix = checked_id(rows.digest if prefix is None else prefix)
+
+        async def one(row: Row) -> RowEnd:
+            fields = {**(input or {}), **row.fields}
+            run_id = f"{prefix}-{row.number}"
+            try:
+                return RowEnd(row.number, run_id, await self._run(loaded, fields, context or {}, run_id), None)
+            except MailnodeError as error:
+                return RowEnd(row.number, run_id, None, error)
+
+        async for end in some_at_a_time(one, rows.read(), RUNS_AT_ONCE):
+            yield end
+
+    def _load(self, flow: str | Path) -> Loaded:
         document = load_flow(Path(flow))
-        nodes = prepare(document, self._registry)
-        run = begin(document, checked_id(uuid.uuid4().hex if run_id is None else run_id), input or {}, context or {})
+        return Loaded(document, prepare(document, self._registry))
+
+    async def _run(
+        self,
+        loaded: Loaded,
+        input: dict[str, Any],  # noqa: A002 -- the editor's word
+        context: dict[str, Any],
+        run_id: str | None,
+    ) -> Run:
+        document = loaded.document
+        run = begin(document, checked_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
         ended = await self._journal.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
         if ended is not None:
-            return Run.from_json(ended)
-        await run_nodes(nodes, run)
+            return Run.from_json({**ended, "duplicate": True})
+        await run_nodes(loaded.nodes, run)
         await self._journal.end(run.id, run.status, run.to_json())
         return run
 
@@ -157,6 +206,15 @@ class Mailnode:
         finally:
             await self.stop()
             await task
+
+    async def drained(self, prefix: str) -> Mapping[str, int]:
+        """Wait until all mail of runs whose ids begin so has its outcome; tell how many have which state.
+
+        As with `settled` somebody has to carry it.
+        """
+        while await self.ledger.pending(prefix):  # noqa: ASYNC110 -- another process has no event of ours
+            await asyncio.sleep(POLL_SECONDS)
+        return await self.ledger.states(prefix)
 
     async def settled(self, run: Run, watch: Callable[[int], None] = lambda _left: None) -> Run:
         """Wait until each mail that a run has queued has its outcome, and give the run with them.

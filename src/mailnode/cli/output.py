@@ -82,6 +82,21 @@ def progress(words: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def counting(words: str, count: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar of things to be done, where a person watches; give what wants to be told how many are."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words, total=count)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
 def waiting(words: str) -> Iterator[Callable[[str], None]]:
     """Show that something is under way, where a person watches; give what changes the words."""
     if not sys.stderr.isatty():

@@ -19,15 +19,33 @@ if TYPE_CHECKING:
 @click.argument("flow", type=click.Path())
 @state_options
 @click.option("--run-id", metavar="ID", help="The same id again tells what happened and sends nothing twice.")
+@click.option(
+    "--inputs", metavar="ROWS.csv|.jsonl", help="Run it once for each row, whose fields are put over --input."
+)
 @click.option("--no-wait", is_flag=True, help="Leave asynchronous mail to `mailnode worker`, or to the next run.")
-def command(flow: str, input_text: str | None, context_text: str | None, run_id: str | None, no_wait: bool) -> int:
+def command(
+    flow: str,
+    input_text: str | None,
+    context_text: str | None,
+    run_id: str | None,
+    inputs: str | None,
+    no_wait: bool,
+) -> int:
     """Run a flow, wait for the mail that it sends asynchronously, and print the run as JSON.
+
+    With --inputs it prints a summary; the same command again does the rows that are left, and --run-id, by default the
+    file's digest, begins their ids.
 
     Exit status: 0 when it ran to its end, 1 when it halted, 2 when flow, settings or arguments are wrong.
     """
     from mailnode.app import Mailnode
 
     input_, context = json_object(input_text, "--input"), json_object(context_text, "--context")
+
+    if inputs is not None:
+        from mailnode.cli.bulk import run_rows
+
+        return asyncio.run(run_rows(flow, inputs, input_, context, run_id, no_wait=no_wait))
 
     async def work() -> int:
         with waiting(f"running {flow}") as change:

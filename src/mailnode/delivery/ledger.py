@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, Select, exists, func, or_, select
 
 from mailnode.delivery.delivery import INTERRUPTED
 from mailnode.delivery.lanes import trouble_of
@@ -62,6 +62,17 @@ class Ledger:
         """
         return await self._database.read(lambda db: self._show(db, which))
 
+    async def pending(self, prefix: str) -> int:
+        """Count what is still to be sent of runs whose ids begin so."""
+        under_way = deliveries.c.state.in_(("queued", *_UNDER_WAY))
+        query = select(func.count()).select_from(deliveries).where(under_way, _of_runs(prefix))
+        return await self._database.read(lambda db: int(db.execute(query).scalar_one()))
+
+    async def states(self, prefix: str) -> dict[str, int]:
+        """Count the deliveries of runs whose ids begin so, by state."""
+        query = select(deliveries.c.state, func.count()).where(_of_runs(prefix)).group_by(deliveries.c.state)
+        return await self._database.read(lambda db: {row[0]: row[1] for row in db.execute(query)})
+
     def _latest(self, db: Transaction, wanted: Wanted) -> list[Entry]:
         entries: list[Entry] = []
         for row in db.execute(_query(wanted)):
@@ -92,6 +103,10 @@ class Ledger:
 
 
 _LATEST = select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id)
+
+
+def _of_runs(prefix: str) -> ColumnElement[bool]:
+    return deliveries.c.run_id.startswith(prefix, autoescape=True)
 
 
 def _query(wanted: Wanted) -> Select[Any]:

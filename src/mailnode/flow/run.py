@@ -58,10 +58,12 @@ class Run:
     nodes: list[NodeReport]
     status: RunStatus = "done"
     output: list[str] = field(default_factory=list)
+    is_repeat: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Give the run as the command line prints it."""
+        """Give the run as the command line prints it; `duplicate` says that it is told again and was not run again."""
         return {
+            **({"duplicate": True} if self.is_repeat else {}),
             "run": self.id,
             "flow": self.flow,
             "status": self.status,
@@ -81,7 +83,13 @@ class Run:
         """Read a run that `to_json` gave."""
         nodes = [NodeReport(**node) for node in said["nodes"]]
         return cls(
-            said["run"], said["flow"], State(said["input"], said["context"]), nodes, said["status"], said["output"]
+            said["run"],
+            said["flow"],
+            State(said["input"], said["context"]),
+            nodes,
+            said["status"],
+            said["output"],
+            said.get("duplicate", False),
         )
 
 

@@ -1,0 +1,131 @@
+"""The rows of a bulk run: a file of JSON lines or of comma-separated values, read twice and never held."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mailnode.errors import SettingsError
+from mailnode.flow.json_reader import read_json
+
+_SUFFIXES = (".jsonl", ".csv")
+_DIGEST_CHARACTERS = 16
+_BLOCK_OCTETS = 1024 * 1024
+# One row becomes one run's input; what is longer is no row but a file of another kind.
+_LONGEST_CHARACTERS = 16 * 1024 * 1024
+
+
+class Row(NamedTuple):
+    """One row: its number, counted from 1, and the fields that it gives to `input`."""
+
+    number: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsFile:
+    """A file of rows that has been read to its end once; `digest` is of its octets, in hexadecimal."""
+
+    path: Path
+    digest: str
+    count: int
+
+    @classmethod
+    def check(cls, path: Path) -> "RowsFile":
+        """Read a file through, so that a wrong line near its end is found before the first run.
+
+        Raises:
+            SettingsError: it can't be read, or is of another kind, or a row is none; file and line are named.
+        """
+        if path.suffix.lower() not in _SUFFIXES:
+            raise _bad(path, f"{path.name[:80]!r} is neither .jsonl nor .csv", hint="convert it, or give it its suffix")
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK_OCTETS):
+                    digest.update(block)
+        except OSError as error:
+            hint = "see that it is a file that you may read"
+            raise _bad(path, f"it can't be read: {error.strerror}", hint=hint) from None
+        rows = cls(path, digest.hexdigest()[:_DIGEST_CHARACTERS], 0)
+        count = sum(1 for _ in rows.read())
+        if not count:
+            raise _bad(path, "it has no rows", hint="write one row for each run")
+        return cls(path, rows.digest, count)
+
+    def read(self) -> Iterator[Row]:
+        """Give the rows anew, one by one.
+
+        Raises:
+            SettingsError: a row is none, as it may be after the file was changed.
+        """
+        read = _json_rows if self.path.suffix.lower() == ".jsonl" else _csv_rows
+        try:
+            # A byte order mark is what spreadsheets write before the first field.
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                for number, (line, fields) in enumerate(read(file), 1):
+                    yield Row(number, _named(self.path, line, fields))
+        except SettingsError as error:
+            raise error.locate(file=str(self.path)) from None
+        except UnicodeDecodeError as error:
+            words = f"it is not UTF-8: {error.reason}"
+            raise _bad(self.path, words, hint="save it as UTF-8") from None
+        except OSError as error:
+            raise _bad(self.path, f"it can't be read: {error.strerror}", hint="see that it is still there") from None
+
+
+def _json_rows(file: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
+    line = 0
+    while text := file.readline(_LONGEST_CHARACTERS):
+        line += 1
+        if not text.strip():
+            continue
+        try:
+            yield line, read_json(text).value
+        except SettingsError as error:
+            error.line = line  # the reader counts from the beginning of its own text
+            raise
+
+
+def _csv_rows(file: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
+    rows = csv.reader(file, strict=True)
+    try:
+        names = next(rows, [])
+        _check_header(names)
+        for cells in rows:
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise _wrong(rows.line_num, f"{len(cells)} cells, and the header has {len(names)}")
+            yield rows.line_num, dict(zip(names, cells, strict=True))
+    except csv.Error as error:
+        raise _wrong(rows.line_num, f"this is no CSV: {error}") from None
+
+
+def _check_header(names: list[str]) -> None:
+    if not names:
+        raise _wrong(1, "there is no header line")
+    for name in names:
+        if not name.strip():
+            raise _wrong(1, "a column has no name")
+        if names.count(name) > 1:
+            raise _wrong(1, f"the column {name[:80]!r} is there twice")
+
+
+def _named(path: Path, line: int, fields: Any) -> dict[str, Any]:
+    if not isinstance(fields, dict):
+        raise SettingsError("a row must be a JSON object", hint='write {"email": "jane@example.org"}').locate(
+            file=str(path), line=line
+        )
+    return fields
+
+
+def _wrong(line: int, words: str) -> SettingsError:
+    return SettingsError(words, hint="look at quotes and commas, in this line and the one before").locate(line=line)
+
+
+def _bad(path: Path, words: str, *, hint: str) -> SettingsError:
+    return SettingsError(words, hint=hint).locate(file=str(path))

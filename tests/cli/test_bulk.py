@@ -1,0 +1,111 @@
+import asyncio
+import json
+import sys
+from collections import Counter
+
+from support.command import mailnode
+from support.flows import to_server, write_flow
+from support.scripted_smtp import ScriptedServer
+
+
+def flow_of(folder, port, **settings):
+    settings = {"to": "{{ input.email }}", "subject": "Order {{ input.order }}", **settings}
+    return write_flow(folder, {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(port, **settings)})
+
+
+def rows_of(folder, count, name="rows.csv"):
+    path = folder / name
+    lines = [f"n{number}@y.example,{number}" for number in range(count)]
+    path.write_text("\n".join(["email,order", *lines, ""]))
+    return path
+
+
+def reached(inbox):
+    return Counter(to for one in inbox.messages() for to in one.rcpt_to)
+
+
+async def test_each_row_is_a_run_and_the_summary_counts_them(inbox, tmp_path):
+    ran = await mailnode("run", flow_of(tmp_path, inbox.port), "--inputs", rows_of(tmp_path, 200))
+    assert ran.status == 0, ran.stderr
+    assert ran.json == {
+        "file": str(tmp_path / "rows.csv"),
+        "rows": 200,
+        "done": 200,
+        "doneBefore": 0,
+        "halted": 0,
+        "failed": [],
+        "mails": {"sent": 200},
+    }
+    assert reached(inbox) == {f"n{number}@y.example": 1 for number in range(200)}
+
+
+async def test_the_same_file_again_sends_nothing(inbox, tmp_path):
+    command = ("run", flow_of(tmp_path, inbox.port), "--inputs", rows_of(tmp_path, 5))
+    await mailnode(*command)
+    again = await mailnode(*command)
+    assert (again.status, again.json["done"], again.json["doneBefore"]) == (0, 5, 5)
+    assert len(inbox.messages()) == 5
+
+
+async def test_a_row_that_fails_stops_no_other_one_and_is_told(inbox, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"email": "a@y.example"}\n{"email": "nobody"}\n{"email": "c@y.example"}\n')
+    flow = flow_of(tmp_path, inbox.port, subject="x", stopOnError=True)
+    ran = await mailnode("run", flow, "--inputs", tmp_path / "rows.jsonl")
+    assert ran.status == 1
+    assert (ran.json["done"], ran.json["halted"]) == (2, 1)
+    (failed,) = ran.json["failed"]
+    assert failed["row"] == 2
+    assert "nobody" in failed["error"]
+    assert "row 2" in ran.stderr
+    assert set(reached(inbox)) == {"a@y.example", "c@y.example"}
+
+
+async def test_input_gives_what_the_rows_leave_out(inbox, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"email": "a@y.example"}\n{"email": "b@y.example", "order": 2}\n')
+    flow = flow_of(tmp_path, inbox.port)
+    await mailnode("run", flow, "--inputs", tmp_path / "rows.jsonl", "--input", '{"order": 1, "email": "z@y.example"}')
+    assert sorted(one.subject for one in inbox.messages()) == ["Order 1", "Order 2"]
+
+
+async def test_a_wrong_line_is_found_before_the_first_mail(inbox, tmp_path):
+    path = rows_of(tmp_path, 50)
+    path.write_text(path.read_text() + "one cell\n")
+    ran = await mailnode("run", flow_of(tmp_path, inbox.port), "--inputs", path)
+    assert ran.status == 2
+    assert "line 52" in ran.stderr
+    assert inbox.messages() == []
+
+
+async def test_asynchronous_mail_is_waited_for(inbox, tmp_path):
+    ran = await mailnode("run", flow_of(tmp_path, inbox.port, asynchronous=True), "--inputs", rows_of(tmp_path, 60))
+    assert (ran.status, ran.json["mails"]) == (0, {"sent": 60})
+    assert len(inbox.messages()) == 60
+
+
+async def test_or_left_to_a_worker(inbox, tmp_path):
+    flow = flow_of(tmp_path, inbox.port, asynchronous=True)
+    ran = await mailnode("run", flow, "--inputs", rows_of(tmp_path, 20), "--no-wait")
+    assert (ran.status, ran.json["mails"]) == (0, {"queued": 20})
+    await mailnode("worker", "--drain")
+    assert len(inbox.messages()) == 20
+
+
+async def test_a_bulk_run_that_is_killed_goes_on_where_it_was(tmp_path):
+    async with ScriptedServer() as server:
+        command = ("run", flow_of(tmp_path, server.port), "--inputs", rows_of(tmp_path, 150))
+        killed = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailnode", *map(str, command)), stdout=asyncio.subprocess.DEVNULL
+        )
+        await server.reached("dot")
+        killed.kill()
+        await killed.wait()
+        ran = await mailnode(*command)
+        assert ran.status == 0, ran.stderr
+        assert ran.json["done"] == 150
+        shown = (await mailnode("deliveries", "list", "--json", "--limit", "1000")).json
+    copies = Counter(message.forward_paths[0] for message in server.accepted)
+    assert len(copies) == 150
+    twice = {path for path, count in copies.items() if count > 1}
+    resent = {f"RCPT TO:<{one['to'][0]}>" for one in shown if one["attempts"] > 1}
+    assert twice <= resent
+    assert json.dumps(sorted({one["state"] for one in shown})) == '["sent"]'
