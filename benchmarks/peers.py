@@ -61,6 +61,11 @@ def node() -> str | None:
     return shutil.which("node") if NODEMAILER.exists() else None
 
 
+def redis_server() -> str | None:
+    """Find Redis."""
+    return shutil.which("redis-server")
+
+
 def has(distribution: str) -> bool:
     """Whether a Python distribution is installed."""
     return bool(version(distribution))
@@ -95,6 +100,8 @@ def missing() -> list[str]:
         told.append("aiosmtplib is not here: `make bench` installs it.")
     if postfix_tool("smtp-source") is None:
         told.append("smtp-sink and smtp-source are not here: install Postfix (Debian's package holds them).")
+    if redis_server() is None:
+        told.append("BullMQ and Celery are not here: install Redis (redis-server).")
     return told
 
 

@@ -53,6 +53,22 @@ def serving(command: Sequence[str], port: int, environment: Mapping[str, str] | 
             process.terminate()
 
 
+@contextmanager
+def started(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Keep a process running that listens nowhere; what it says is nobody's."""
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+    ) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
 def free_port() -> int:
     """Find a port of loopback that nobody listens on."""
     with socket.socket() as free:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from benchmarks import cold_start
 from benchmarks.job import Job
 from benchmarks.measure import Measure, Taken, client, senders
+from benchmarks.queues import queues
 from benchmarks.servers import far_sink, sink, tls_sink
 
 MEGABYTE = 1024 * 1024
@@ -163,6 +164,8 @@ COMPOSE_BESIDE = replace(COMPOSE, is_cost=True, beside="smtplib", reach=20, leas
 START = Figure(work="cold start to accepted", unit="s", pick=_wall, beside="", reach=0.25, least=None)
 START_CONNECTION = replace(START, work="the same with a stored connection", reach=0.5)
 
+QUEUED = Figure(work="asynchronous, put to accepted, on the disk", unit="mails/s", pick=_mails, reach=2, least=1.2)
+
 ROWS = (
     Row("one-session", _plain(1), (ONE, ONE_CPU)),
     Row("ten-sessions", _plain(10), (TEN, TEN_CPU, TEN_BESIDE_C)),
@@ -170,6 +173,7 @@ ROWS = (
     Row("far", _far, (FAR,)),
     Row("attachment", _attachment, (FILE, FILE_CPU)),
     Row("memory", _memory, (GROWTH,)),
+    Row("queue", queues, (QUEUED,)),
     Row("compose", _compose, (COMPOSE, COMPOSE_BESIDE)),
     Row("cold-start", _cold_start, (START,)),
     Row("cold-start-connection", _cold_start_with_connection, (START_CONNECTION,)),

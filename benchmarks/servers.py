@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.peers import postfix_tool
+from benchmarks.peers import postfix_tool, redis_server
 from benchmarks.process import free_port, serving
 
 BACKLOG = 1000
@@ -28,6 +28,15 @@ def sink() -> Iterator[int]:
     tool = postfix_tool("smtp-sink")
     path, environment = tool or (sys.executable, {})
     with serving([path, *sink_command(port)[1:]], port, environment):
+        yield port
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[int]:
+    """Run a Redis that has each write on the disk before it answers."""
+    port = free_port()
+    options = f"--port {port} --bind 127.0.0.1 --appendonly yes --appendfsync always --dir {folder}"
+    with serving([str(redis_server()), *options.split(), "--save", ""], port):
         yield port
 
 

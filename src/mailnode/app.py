@@ -59,11 +59,11 @@ class Mailnode:
         self._keep_days = environment.keep_days
         traffic = Traffic(database)
         ways = Ways(connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
-        self._courier = Courier(outbox, traffic, self._clients)
-        self._postman = Postman(outbox, Claims(database, worker), self._courier, traffic, self._clients, ways.find)
+        self.courier = Courier(outbox, traffic, self._clients)
+        self._postman = Postman(outbox, Claims(database, worker), self.courier, traffic, self._clients, ways.find)
         post = Post(
             ways=ways,
-            courier=self._courier,
+            courier=self.courier,
             guard=AddressGuard.from_text(environment.fetch_allow),
             redirect_all_to=environment.redirect_all_to,
         )
@@ -91,13 +91,13 @@ class Mailnode:
                 yield mailnode
             finally:
                 await mailnode._postman.stop()
-                await mailnode._courier.close()
+                await mailnode.courier.close()
                 await mailnode._clients.close()
 
     @property
     def answers_due(self) -> int:
         """How many mails a server may have taken without having said so yet; closing waits for its word."""
-        return self._courier.answers_due
+        return self.courier.answers_due
 
     async def run(
         self,
@@ -223,7 +223,7 @@ class Mailnode:
         """
         while pending := run.pending:
             watch(len(pending))
-            await self._courier.ended(pending)
+            await self.courier.ended(pending)
             run = Run.from_json(await self._journal.read(run.id))
         return run
 

@@ -1,0 +1,63 @@
+"""mailnode: deliveries are put into the outbox, composed; `mailnode worker` sends them."""
+
+import asyncio
+import sys
+import time
+
+from benchmarks.clients.with_mailnode import email
+from benchmarks.queue_job import QueueJob, show
+from mailnode.app import Mailnode
+from mailnode.delivery.delivery import Draft, Terms
+from mailnode.delivery.ledger import Wanted
+from mailnode.delivery.mail import make_mail
+from mailnode.delivery.route import Destination, OtherServer, route
+
+PUT_AT_ONCE = 100
+LOOK_SECONDS = 0.02
+TERMS = Terms().for_queue(24)
+
+
+def draft(port: int, number: int) -> Draft:
+    """Compose one mail, as the node does."""
+    mail = make_mail(email(number), None)
+    server = OtherServer(host="127.0.0.1", port=port, tls_option="none")
+    run_id = f"r-{number}"
+    return Draft(
+        message=mail.message,
+        fields=mail.fields,
+        destination=Destination(server),
+        route=route(server, None),
+        terms=TERMS,
+        key=f"{run_id}/tell",
+        run_id=run_id,
+        node_id="tell",
+    )
+
+
+async def produce(job: QueueJob) -> None:
+    """Warm up, and measure."""
+    async with Mailnode.open() as mailnode:
+
+        async def some(begin: int, count: int) -> None:
+            numbers = iter(range(begin, begin + count))
+
+            async def put() -> None:
+                for number in numbers:
+                    await mailnode.courier.queue(draft(job.port, number))
+
+            await asyncio.gather(*(put() for _ in range(PUT_AT_ONCE)))
+            while await mailnode.ledger.pending("r-"):  # noqa: ASYNC110 -- another process has no event of ours
+                await asyncio.sleep(LOOK_SECONDS)
+
+        await some(0, job.warm_up)
+        began = time.perf_counter()
+        await some(job.warm_up, job.messages)
+        show(time.perf_counter() - began)
+        if failed := await mailnode.ledger.latest(Wanted(states=("failed", "unknown"), limit=1)):
+            raise SystemExit(f"not all were accepted: {failed}")
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(produce(QueueJob.loads(sys.argv[1])))
