@@ -24,7 +24,8 @@ MailnodeError
     └── SessionLost        the session ended in mid-transaction
 
 Each carries what the result of a node shows: `code` (one of ErrorCode), `phase`, `message`, `hint` (the remedy) and
-`transient` (the same again later may work). Where it happened (`file`, `line`, `node`, `key`) is filled in by the
+`transient` (the same again later may work); `dialogue` is what was said to a server and by it until then, redacted, ""
+where nothing was. Where it happened (`file`, `line`, `node`, `key`) is filled in by the
 layers on its way up, with `locate`.
 """
 
@@ -57,6 +58,7 @@ class MailnodeError(Exception):
         self.phase = phase or type(self).phase
         self.hint = hint
         self.transient = transient
+        self.dialogue = ""
         self.file = ""
         self.line = 0
         self.node = ""

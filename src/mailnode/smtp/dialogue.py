@@ -24,9 +24,11 @@ class Dialogue:
         """Whether nothing should be said any more: the connection is gone, or the server said goodbye or nonsense."""
         return self.stream.is_lost or self.protocol.farewell is not None or self.protocol.unasked is not None
 
-    def write(self, *commands: Command) -> None:
-        """Send a command group in one write."""
-        self.stream.write(self.protocol.send(*commands))
+    def write(self, *commands: Command) -> bytes:
+        """Send a command group in one write, and give its octets."""
+        octets = self.protocol.send(*commands)
+        self.stream.write(octets)
+        return octets
 
     async def ask(self, phase: Phase, line: str) -> Reply:
         """Send one command and wait for its reply."""

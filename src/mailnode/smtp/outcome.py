@@ -36,6 +36,7 @@ class Outcome:
     `recipients` holds the final verdict on each, in the order of the envelope: where the content was refused all are,
     with that reply. `reply` is the reply that decided, and `phase` the command that it answered: the reply to the final
     dot, else the first refusal of MAIL, RCPT or DATA. `tls_version` and `auth_mechanism` are "" where there was none.
+    Where somebody is refused `dialogue` tells what was said, line by line and redacted; else it is "".
     """
 
     message_id: str
@@ -48,6 +49,7 @@ class Outcome:
     tls_version: str = ""
     auth_mechanism: str = ""
     timings: Timings = field(default_factory=Timings)
+    dialogue: str = field(default="", repr=False)
 
     @property
     def accepted(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from mailnode.errors import ErrorCode, Phase, SessionLost
 from mailnode.smtp.command import Command, encode
 from mailnode.smtp.reply import Reply, ReplyParser
+from mailnode.smtp.transcript import Transcript
 
 _SHOWN = 60
 
@@ -18,7 +19,8 @@ class SmtpProtocol:
     """Pairs each reply with the command that it answers.
 
     `farewell` is the 421 with which the server ended the session. It answers every command still open, since no other
-    reply will come. `unasked` is a reply to nothing: after it no reply can be trusted to answer what comes next.
+    reply will come. `unasked` is a reply to nothing: after it no reply can be trusted to answer what comes next. While
+    `transcript` is set, what is said is kept there.
     """
 
     def __init__(self) -> None:
@@ -26,6 +28,7 @@ class SmtpProtocol:
         self._expected: deque[Command] = deque()
         self.farewell: Reply | None = None
         self.unasked: Reply | None = None
+        self.transcript: Transcript | None = None
 
     @property
     def pending(self) -> int:
@@ -52,11 +55,16 @@ class SmtpProtocol:
         self._check_order()
         group = encode(commands)
         self._expected.extend(commands)
+        if self.transcript is not None:
+            for command in commands:
+                self.transcript.write(command)
         return group
 
     def receive(self, octets: bytes) -> None:
         """Take octets from the server and let each whole reply be heard."""
         for reply in self._parser.feed(octets):
+            if self.transcript is not None:
+                self.transcript.hear(reply)
             if reply.is_farewell:
                 self._part(reply)
                 return
@@ -70,6 +78,8 @@ class SmtpProtocol:
         """Forget what has come in clear text before a handshake, lest it be taken for what comes after it."""
         self._parser = ReplyParser()
         self.unasked = None
+        if self.transcript is not None:
+            self.transcript.note("TLS from here on")
 
     def _check_order(self) -> None:
         if self.unasked is not None:

@@ -6,18 +6,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from mailnode.errors import ErrorCode, SessionLost, SmtpError
-from mailnode.smtp.authentication import Credentials, authenticate
-from mailnode.smtp.command import Command, ignore
+from mailnode.errors import ErrorCode, SessionLost
+from mailnode.smtp.authentication import Credentials
+from mailnode.smtp.command import Command
 from mailnode.smtp.content import DotStuffer, in_blocks
-from mailnode.smtp.dialogue import Dialogue
-from mailnode.smtp.extension import Extensions
+from mailnode.smtp.entrance import Entrance, enter
 from mailnode.smtp.manners import Manners, Pace
-from mailnode.smtp.opening import greet
 from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.passage import LetOff, Passage
 from mailnode.smtp.server import ServerSettings
-from mailnode.smtp.stream import Stream
 from mailnode.smtp.tally import Tally
 from mailnode.smtp.transaction import Transaction
 
@@ -59,34 +56,21 @@ class Session:
     command.
     """
 
-    def __init__(self, server: ServerSettings, dialogue: Dialogue, extensions: Extensions, manners: Manners) -> None:
+    def __init__(self, server: ServerSettings, entrance: Entrance, manners: Manners) -> None:
         self._server = server
-        self._dialogue = dialogue
+        self._entrance = entrance
+        self._dialogue = entrance.dialogue
         self._manners = manners
         self._needs_reset = False
         self._messages = 0
         self._is_aborted = False
-        self._connect_ms = 0.0
-        self._auth_ms = 0.0
-        self._auth_mechanism = ""
         self._riding: _Begun | None = None
-        self.extensions = extensions
+        self.extensions = entrance.extensions
 
     @classmethod
     async def open(cls, server: ServerSettings, manners: Manners, credentials: Credentials | None) -> "Session":
         """Connect, greet and log in; raises ConnectFailed, TlsFailed, ServerRefused, LoginFailed or SessionLost."""
-        began = monotonic()
-        dialogue = Dialogue(await Stream.open(server), server.deadlines)
-        try:
-            session = cls(server, dialogue, await greet(dialogue, server), manners)
-            connected = monotonic()
-            session._auth_mechanism = await authenticate(dialogue, server, session.extensions, credentials)
-        except BaseException as error:
-            dialogue.leave(politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
-            raise
-        session._connect_ms = (connected - began) * 1000
-        session._auth_ms = (monotonic() - connected) * 1000 if session._auth_mechanism else 0.0
-        return session
+        return cls(server, await enter(server, credentials), manners)
 
     @property
     def is_usable(self) -> bool:
@@ -132,11 +116,11 @@ class Session:
 
         Raises Unsendable (the session is fine), StaleSession and SessionLost, and what the passage's own steps raise.
         """
+        tally = Tally(passage.message, self._server.host, self._entrance, self._messages)
         begun, self._riding = self._riding, None
-        if begun is None:
-            begun = self._begin(passage, passage.message.envelope.forward_paths)
-        tally = self._tally(passage)
         try:
+            if begun is None:
+                begun = self._begin(passage, passage.message.envelope.forward_paths)
             await self._run(begun, tally, following)
             while self.is_usable and (recipients := begun.transaction.overflow):
                 rest = Passage(passage.message, before_dot=passage.before_dot)
@@ -144,14 +128,17 @@ class Session:
                 begun.is_rest = True
                 await self._run(begun, tally, following)
         except SessionLost as lost:
+            assert begun
             self.abort()
             if self.rider:
                 self._manners.slow_down("ride")
             tally.add(begun.transaction.judge())
             if not begun.transaction.is_explained:
                 raise self._lost(lost, begun, tally) from None
-        except BaseException:
-            self.abort()
+        except BaseException as error:
+            if begun is not None:
+                self.abort()
+            tally.attach_dialogue(error)
             raise
         self._check_manners(begun, tally)
         self._messages += 1
@@ -170,6 +157,7 @@ class Session:
     async def _run(self, begun: _Begun, tally: Tally, following: Callable[[], Passage | None]) -> None:
         began = monotonic()
         dialogue, transaction = self._dialogue, begun.transaction
+        tally.begin(transaction)
         await self._write_groups(begun)
         if dialogue.protocol.farewell is not None:
             transaction.end(dialogue.protocol.farewell)
@@ -181,8 +169,7 @@ class Session:
             await self._send_content(begun, following)
             tally.content_ms += (monotonic() - replied) * 1000
         elif transaction.must_send_lone_dot:
-            dialogue.protocol.expect("data", ignore)
-            dialogue.stream.write(b".\r\n")
+            transaction.wrote(dialogue.write(transaction.lone_dot))
             await dialogue.settle()
         elif transaction.must_be_dropped:
             self.abort()
@@ -195,7 +182,7 @@ class Session:
         for group in begun.groups:
             if dialogue.protocol.farewell is not None:
                 return
-            dialogue.write(*group)
+            begun.transaction.wrote(dialogue.write(*group))
             await dialogue.settle()
 
     async def _send_content(self, begun: _Begun, following: Callable[[], Passage | None]) -> None:
@@ -207,6 +194,7 @@ class Session:
         held = b""  # the last block leaves together with the dot: a small message in one write
         for block in in_blocks(passage.message):
             if held:
+                transaction.pushed += len(held)
                 await dialogue.push(held)
                 if transaction.is_content_judged:
                     # Between here and the dot the server takes what we write for content, or for commands: who knows.
@@ -249,6 +237,7 @@ class Session:
             try:
                 riding = self._begin(passage, passage.message.envelope.forward_paths, rides=True)
                 octets = self._dialogue.protocol.send(*next(riding.groups))
+                riding.transaction.wrote(octets)
             except Exception as error:  # noqa: BLE001 -- it is that message's own, and raised where its turn is awaited
                 assert passage.turn
                 passage.turn.set_exception(error)
@@ -256,12 +245,6 @@ class Session:
             self._riding = riding
             return (octets,)
         return ()
-
-    def _tally(self, passage: Passage) -> Tally:
-        tally = Tally(passage.message, self._server.host, self._dialogue.stream.tls_version, self._auth_mechanism)
-        if not self._messages:
-            tally.connect_ms, tally.auth_ms = self._connect_ms, self._auth_ms
-        return tally
 
     def _check_manners(self, begun: _Begun, tally: Tally) -> None:
         """Learn from a server that has had enough of this session, or that can't keep pace."""
@@ -280,7 +263,7 @@ class Session:
     def _lost(self, lost: SessionLost, begun: _Begun, tally: Tally) -> SessionLost:
         unknown = begun.transaction.is_dot_sent
         kind = StaleSession if self._may_do_better(lost, begun) else SessionLost
-        return kind(
+        error = kind(
             f"{self._server.address}: {lost.message}",
             unknown=unknown,
             outcome=tally.outcome(),
@@ -289,6 +272,8 @@ class Session:
             hint=_UNKNOWN_HINT if unknown else lost.hint,
             transient=True,
         )
+        tally.attach_dialogue(error)
+        return error
 
     def _may_do_better(self, lost: SessionLost, begun: _Begun) -> bool:
         """Whether the loss may be that of a reused session, or of a pace that the server can't keep."""

@@ -1,28 +1,34 @@
 """From the verdicts of a message's transactions to its outcome."""
 
+from collections.abc import Iterator
+from itertools import chain
 from time import monotonic
 
 from mailnode.smtp.content import Composed
+from mailnode.smtp.entrance import Entrance
 from mailnode.smtp.outcome import Outcome, RecipientOutcome, Timings
-from mailnode.smtp.transaction import Judgement
+from mailnode.smtp.transaction import Judgement, Transaction
+from mailnode.smtp.transcript import Said
 
 # RFC 4954 6. To whom has logged in it says that the login is over, as tokens can be.
 _LOGIN_WANTED = 530
 
 
 class Tally:
-    """Adds the judgements of one message up: several, when a server takes few recipients at a time."""
+    """Adds the judgements of one message up: several, when a server takes few recipients at a time.
 
-    def __init__(self, message: Composed, host: str, tls_version: str, auth_mechanism: str) -> None:
+    It is the session's message after `messages` others; only to the first one belongs how the session was opened.
+    """
+
+    def __init__(self, message: Composed, host: str, entrance: Entrance, messages: int) -> None:
         self._message = message
         self._host = host
-        self._tls_version = tls_version
-        self._auth_mechanism = auth_mechanism
+        self._entrance = entrance
+        self._messages = messages
         self._began = monotonic()
         self._decisive: Judgement | None = None
         self._recipients: tuple[RecipientOutcome, ...] = ()
-        self.connect_ms = 0.0
-        self.auth_ms = 0.0
+        self._transactions: list[Transaction] = []
         self.envelope_ms = 0.0
         self.content_ms = 0.0
 
@@ -32,7 +38,13 @@ class Tally:
         judgement = self._decisive
         if judgement is None or judgement.reply is None or judgement.phase != "mail":
             return False
-        return judgement.reply.is_farewell or (judgement.reply.code == _LOGIN_WANTED and self._auth_mechanism != "")
+        return judgement.reply.is_farewell or (
+            judgement.reply.code == _LOGIN_WANTED and self._entrance.auth_mechanism != ""
+        )
+
+    def begin(self, transaction: Transaction) -> None:
+        """Take note of a transaction that begins, for what will be said in it."""
+        self._transactions.append(transaction)
 
     def add(self, judgement: Judgement) -> None:
         """Let a later transaction have the last word on its recipients."""
@@ -57,11 +69,26 @@ class Tally:
             self._decisive.reply,
             self._decisive.phase,
             self._host,
-            self._tls_version,
-            self._auth_mechanism,
+            self._entrance.tls_version,
+            self._entrance.auth_mechanism,
             self._timings(),
+            self._dialogue(),
         )
 
+    def attach_dialogue(self, error: BaseException) -> None:
+        """Let an error tell what had been said."""
+        self._entrance.transcript.attach(error, self._said(), messages=self._messages)
+
+    def _dialogue(self) -> str:
+        for recipient in self._recipients:
+            if recipient.status != "accepted":
+                return self._entrance.transcript.text(self._said(), messages=self._messages)
+        return ""
+
+    def _said(self) -> Iterator[Said]:
+        return chain.from_iterable(transaction.said for transaction in self._transactions)
+
     def _timings(self) -> Timings:
-        total_ms = self.connect_ms + self.auth_ms + (monotonic() - self._began) * 1000
-        return Timings(self.connect_ms, self.auth_ms, self.envelope_ms, self.content_ms, total_ms)
+        opening = (0.0, 0.0) if self._messages else (self._entrance.connect_ms, self._entrance.auth_ms)
+        total_ms = sum(opening) + (monotonic() - self._began) * 1000
+        return Timings(*opening, self.envelope_ms, self.content_ms, total_ms)

@@ -1,24 +1,22 @@
 """One message to its recipients: the commands to write, the replies to hear, the judgement (RFC 5321 3.3); no I/O."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
-from mailnode.smtp.command import Command, ignore, mail, rcpt
+from mailnode.smtp.command import Command, mail, rcpt
 from mailnode.smtp.content import Composed
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.outcome import RecipientOutcome, Status
 from mailnode.smtp.reply import Reply
+from mailnode.smtp.transcript import Said, octets_of_content
 
 _TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 4.5.3.1.10: old servers say 552
 _SHOWN = 60
 _BAD_SEQUENCE = 503
 _TRANSACTION_FAILED = 554
 _OUT_OF_SYNC = re.compile(r"5\.5\.0|synchroni[sz]ation|pipelin", re.IGNORECASE)
-
-# RSET is refused by servers that have nothing to reset.
-_RSET = Command("mail", "RSET", ignore)
 
 
 class Judgement(NamedTuple):
@@ -32,12 +30,14 @@ class Judgement(NamedTuple):
 class Transaction:
     """One mail transaction. It says what to write, hears the replies, and judges when all of a group are in.
 
+    What was written for it is told to `wrote`; of content that left without its dot, `pushed` counts the octets.
     `together` is the sender's wish that all recipients get the message or none: then DATA waits for the judgement.
     """
 
     def __init__(
         self, message: Composed, recipients: Sequence[str], extensions: Extensions, *, together: bool = False
     ) -> None:
+        self._message = message
         self._recipients = recipients
         self._together = together and len(recipients) > 1
         self._mail_line = mail(message, extensions)
@@ -47,7 +47,10 @@ class Transaction:
         self._accepted = 0
         self._data: Reply | None = None
         self._content: Reply | None = None
+        self._said: list[Said] = []
+        self.wrote: Callable[[bytes], None] = self._said.append
         self.is_dot_sent = False
+        self.pushed = 0
 
     def groups(self, *, pipelining: bool, reset: bool = False) -> Iterator[list[Command]]:
         """Give the command groups; the next one is asked for when every reply to the last one is in.
@@ -57,7 +60,8 @@ class Transaction:
         sender = Command("mail", self._mail_line, self._hear_mail)
         recipients = [Command("rcpt", line, self._hear_rcpt) for line in self._rcpt_lines]
         data = Command("data", "DATA", self._hear_data)
-        opening = [_RSET, sender] if reset else [sender]
+        # RSET is refused by servers that have nothing to reset.
+        opening = [Command("mail", "RSET", self._said.append), sender] if reset else [sender]
         if pipelining and not self._together:
             yield [*opening, *recipients, data]
             return
@@ -82,6 +86,21 @@ class Transaction:
         if not reply.is_refusal and not (self.is_dot_sent and reply.is_positive):
             raise _out_of_order(reply)
         self._content = reply
+
+    @property
+    def lone_dot(self) -> Command:
+        """The end of content that does not come."""
+        return Command("data", ".", self._said.append)
+
+    @property
+    def said(self) -> Iterator[Said]:
+        """All that was said, in its order."""
+        yield from self._said
+        if self.is_dot_sent or self.pushed:
+            size = self._message.size if self.is_dot_sent else self.pushed
+            yield octets_of_content(size, ended=self.is_dot_sent)
+        if self._content:
+            yield self._content
 
     @property
     def is_heard(self) -> bool:
@@ -198,17 +217,20 @@ class Transaction:
         return not self._together or self._accepted == len(self._recipients)
 
     def _hear_mail(self, reply: Reply) -> None:
+        self._said.append(reply)
         if reply.is_intermediate:
             raise _out_of_order(reply)
         self._mail = reply
 
     def _hear_rcpt(self, reply: Reply) -> None:
+        self._said.append(reply)
         if reply.is_intermediate:
             raise _out_of_order(reply)
         self._rcpt.append(reply)
         self._accepted += reply.is_positive
 
     def _hear_data(self, reply: Reply) -> None:
+        self._said.append(reply)
         if reply.is_positive:
             raise _out_of_order(reply)
         self._data = reply

@@ -1,0 +1,115 @@
+"""What was said in a session, for a person who wants to know why a mail did not go: redacted and bounded."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+from mailnode.errors import MailnodeError, SmtpError
+from mailnode.smtp.command import Command
+from mailnode.smtp.reply import Reply, harmless
+from mailnode.smtp.veil import veiled
+
+MOST_LINES = 64
+MOST_CHARACTERS = 200
+# How a session begins tells who speaks to whom; the end tells what went wrong.
+_FIRST_LINES = 24
+_CHALLENGE = 334
+_HIDDEN = "***"
+
+# Octets are what the client wrote, a reply is what the server said, and a text is a note of ours.
+Said = bytes | Reply | str
+
+
+class Transcript:
+    """Keeps how a session was opened, without the secrets, and makes text of it and of what was said afterwards.
+
+    Each line begins with `C:` or `S:`, or is a note in brackets.
+    """
+
+    def __init__(self) -> None:
+        self._opening: list[Said] = []
+        self._secrets: list[str] = []
+
+    def conceal(self, secret: str) -> None:
+        """Take a secret out of whatever the server says, should it repeat it."""
+        self._secrets.append(secret)
+
+    def write(self, command: Command) -> None:
+        """Keep a command of the opening; of a login no more than its mechanism."""
+        line = command.line
+        if command.phase == "auth":
+            verb, _, said = line.rpartition(" ")
+            if line.startswith("AUTH ") and verb == "AUTH":
+                said = ""  # the mechanism alone
+            if said:
+                self._secrets.append(said)
+                line = f"{verb} {_HIDDEN}".lstrip()
+            elif not line:
+                line = _HIDDEN
+        self._opening.append(f"{line}\r\n".encode())
+
+    def hear(self, reply: Reply) -> None:
+        """Keep a reply of the opening."""
+        self._opening.append(reply)
+
+    def note(self, text: str) -> None:
+        """Keep what happened in the opening that nobody said."""
+        self._opening.append(text)
+
+    def text(self, said: Iterable[Said] = (), *, messages: int = 0) -> str:
+        """Tell of one message; what was said before it is left out when it was about so many other messages."""
+        if messages:
+            count = f"{messages:,} message{'s' if messages > 1 else ''}"
+            opening: list[Said] = [f"session open already; {count} before"]
+        else:
+            opening = self._opening
+        lines = _lines(chain(opening, said))
+        kept = list(islice(lines, _FIRST_LINES))
+        rest = deque(islice(lines, MOST_LINES - _FIRST_LINES), MOST_LINES - _FIRST_LINES)
+        further = deque(lines, MOST_LINES - _FIRST_LINES - 1)
+        if further:
+            rest = deque(chain(rest, further), MOST_LINES - _FIRST_LINES - 1)
+            rest.appendleft("...")
+        return "\n".join(self._shown(line) for line in chain(kept, rest))
+
+    def attach(self, error: BaseException, said: Iterable[Said] = (), *, messages: int = 0) -> None:
+        """Let an error tell what had been said: one of ours in `dialogue`, any other (cancelling too) in a note."""
+        if isinstance(error, MailnodeError):
+            is_servers_word = isinstance(error, SmtpError) and error.reply_code is not None
+            last = () if is_servers_word else (error.message,)
+            error.dialogue = self.text(chain(said, last), messages=messages)
+        else:
+            error.add_note(self.text(chain(said, ("given up",)), messages=messages))
+
+    def _shown(self, line: str) -> str:
+        if not line.startswith("C: "):
+            line = veiled(line, self._secrets)
+        line = harmless(line)
+        return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 3]}..."
+
+
+def octets_of_content(number: int, *, ended: bool) -> bytes:
+    """Stand for content, of which nothing but its size is told."""
+    return f"({number:,} octets of content{'' if ended else ', not ended'})".encode()
+
+
+def _lines(said: Iterable[Said]) -> Iterator[str]:
+    farewell = None
+    for one in said:
+        if isinstance(one, str):
+            yield f"({one})"
+        elif isinstance(one, bytes):
+            yield from (f"C: {line}" for line in one.decode().splitlines())
+        elif one is not farewell:  # one 421 answers all that was asked
+            farewell = one if one.is_farewell else None
+            yield from _lines_of(one)
+
+
+def _lines_of(reply: Reply) -> Iterator[str]:
+    if reply.code == _CHALLENGE:
+        yield f"S: {_CHALLENGE} {_HIDDEN}"
+        return
+    status = f"{reply.enhanced_status_code} " if reply.enhanced_status_code else ""
+    last = len(reply.lines) - 1
+    for number, line in enumerate(reply.lines):
+        yield f"S: {reply.code}{' ' if number == last else '-'}{status}{line}".rstrip()
