@@ -45,6 +45,7 @@ async def _enter(server: ServerSettings, credentials: Credentials | None, transc
         connected = monotonic()
         mechanism = await authenticate(dialogue, server, extensions, credentials)
     except BaseException as error:
+        dialogue.protocol.transcript = None  # the error is the last word
         dialogue.leave(politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
         raise
     dialogue.protocol.transcript = None

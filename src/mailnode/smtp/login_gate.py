@@ -91,4 +91,5 @@ def _once_more(refusal: LoginFailed) -> LoginFailed:
     error.was_tried = False
     error.message += "; it was not tried again so soon"
     error.args = (error.message,)
+    error.dialogue = f"({error.message})"  # nothing was said this time
     return error

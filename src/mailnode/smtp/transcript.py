@@ -13,6 +13,7 @@ MOST_LINES = 64
 MOST_CHARACTERS = 200
 # How a session begins tells who speaks to whom; the end tells what went wrong.
 _FIRST_LINES = 24
+_LAST_LINES = MOST_LINES - _FIRST_LINES
 _CHALLENGE = 334
 _HIDDEN = "***"
 
@@ -64,13 +65,12 @@ class Transcript:
         else:
             opening = self._opening
         lines = _lines(chain(opening, said))
-        kept = list(islice(lines, _FIRST_LINES))
-        rest = deque(islice(lines, MOST_LINES - _FIRST_LINES), MOST_LINES - _FIRST_LINES)
-        further = deque(lines, MOST_LINES - _FIRST_LINES - 1)
+        first = list(islice(lines, _FIRST_LINES))
+        last = list(islice(lines, _LAST_LINES))
+        further = deque(lines, _LAST_LINES - 1)
         if further:
-            rest = deque(chain(rest, further), MOST_LINES - _FIRST_LINES - 1)
-            rest.appendleft("...")
-        return "\n".join(self._shown(line) for line in chain(kept, rest))
+            last = ["...", *[*last, *further][1 - _LAST_LINES :]]
+        return "\n".join(self._shown(line) for line in chain(first, last))
 
     def attach(self, error: BaseException, said: Iterable[Said] = (), *, messages: int = 0) -> None:
         """Let an error tell what had been said: one of ours in `dialogue`, any other (cancelling too) in a note."""
