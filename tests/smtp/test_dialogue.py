@@ -123,7 +123,7 @@ async def test_a_lost_session_is_told_to_its_end(does, ends):
             await client.send(letter())
     *_, content, note = of_the_message(caught.value.dialogue)
     assert content == "C: (19 octets of content)"
-    assert note.startswith("(127.0.0.1:")
+    assert note.startswith("(the ")
     assert ends in note
 
 
@@ -271,6 +271,7 @@ async def test_no_secret_stands_in_a_dialogue_whatever_the_server_repeats(mechan
         with pytest.raises(MailnodeError) as caught:
             await client.send(letter())
     assert_no_secret(caught.value.dialogue)
+    assert_no_secret(f"{caught.value} {vars(caught.value)}")
     assert f"C: AUTH {mechanism}" in caught.value.dialogue
 
 
@@ -284,6 +285,15 @@ async def test_a_server_that_tells_the_login_later_is_not_quoted(stage):
     assert "S: 550 5.7.1 *** and *** may not" in dialogue
     for text in (dialogue, *(outcome.dialogue for outcome in outcomes)):
         assert_no_secret(text)
+
+
+async def test_nonsense_that_tells_the_login_later_is_not_quoted():
+    nonsense = f"AUTH PLAIN {PASSWORD} was right"
+    offer = ("AUTH PLAIN",)
+    async with ScriptedServer({"MAIL": nonsense}, extensions=offer) as server, client_of(server, login=USER) as client:
+        with pytest.raises(SessionLost) as caught:
+            await client.send(letter())
+    assert_no_secret(f"{caught.value} {vars(caught.value)} {caught.value.__context__}")
 
 
 class TestBounds:

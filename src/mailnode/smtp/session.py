@@ -263,6 +263,7 @@ class Session:
     def _lost(self, lost: SessionLost, begun: _Begun, tally: Tally) -> SessionLost:
         unknown = begun.transaction.is_dot_sent
         kind = StaleSession if self._may_do_better(lost, begun) else SessionLost
+        tally.attach_dialogue(lost)
         error = kind(
             f"{self._server.address}: {lost.message}",
             unknown=unknown,
@@ -272,7 +273,7 @@ class Session:
             hint=_UNKNOWN_HINT if unknown else lost.hint,
             transient=True,
         )
-        tally.attach_dialogue(error)
+        error.dialogue = lost.dialogue
         return error
 
     def _may_do_better(self, lost: SessionLost, begun: _Begun) -> bool:

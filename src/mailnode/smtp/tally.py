@@ -89,6 +89,8 @@ class Tally:
         return chain.from_iterable(transaction.said for transaction in self._transactions)
 
     def _timings(self) -> Timings:
-        opening = (0.0, 0.0) if self._messages else (self._entrance.connect_ms, self._entrance.auth_ms)
-        total_ms = sum(opening) + (monotonic() - self._began) * 1000
-        return Timings(*opening, self.envelope_ms, self.content_ms, total_ms)
+        total_ms = (monotonic() - self._began) * 1000
+        if self._messages:
+            return Timings(0.0, 0.0, self.envelope_ms, self.content_ms, total_ms)
+        connect_ms, auth_ms = self._entrance.connect_ms, self._entrance.auth_ms
+        return Timings(connect_ms, auth_ms, self.envelope_ms, self.content_ms, connect_ms + auth_ms + total_ms)

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from mailnode.errors import MailnodeError, SmtpError
+from mailnode.errors import MailnodeError, SessionLost, SmtpError
 from mailnode.smtp.command import Command
 from mailnode.smtp.reply import Reply, harmless
 from mailnode.smtp.veil import veiled
@@ -73,7 +73,13 @@ class Transcript:
         return "\n".join(self._shown(line) for line in chain(first, last))
 
     def attach(self, error: BaseException, said: Iterable[Said] = (), *, messages: int = 0) -> None:
-        """Let an error tell what had been said: one of ours in `dialogue`, any other (cancelling too) in a note."""
+        """Let an error tell what had been said: one of ours in `dialogue`, any other (cancelling too) in a note.
+
+        One that quotes a server which makes no sense loses the secrets that are in its quotation.
+        """
+        if isinstance(error, SessionLost):
+            error.message = veiled(error.message, self._secrets)
+            error.args = (error.message,)
         if isinstance(error, MailnodeError):
             is_servers_word = isinstance(error, SmtpError) and error.reply_code is not None
             last = () if is_servers_word else (error.message,)
