@@ -80,11 +80,15 @@ class TestTheQueue:
             ("RCPT TO:<later@y.example>",),
         ]
 
-    async def test_a_permanent_refusal_ends_it(self, tmp_path):
+    async def test_a_permanent_refusal_ends_it_and_keeps_what_was_said(self, tmp_path):
         async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server, office(tmp_path) as desk:
             await queue(desk, server.port)
             await drain(desk)
             assert await states(desk) == ["failed"]
+            (attempt,) = await desk.rows(attempts)
+        said = attempt.dialogue.splitlines()
+        assert "C: RCPT TO:<bob@y.example>" in said
+        assert said[-1] == "S: 554 5.7.1 spam"
 
     async def test_a_lost_answer_is_sent_again_and_marked(self, tmp_path):
         async with ScriptedServer({"dot": [DROP, "250 taken"]}) as server, office(tmp_path) as desk:

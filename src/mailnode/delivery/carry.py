@@ -137,7 +137,8 @@ class Carry:
             self._error = error
         why = self._error or refusal(self._delivery, self._outcome)
         await self._tell_lane(why)
-        return Attempt(self._delivery.tries, started_at, unix_ms(), why)
+        dialogue = (self._error and self._error.dialogue) or (self._outcome.dialogue if self._outcome else "")
+        return Attempt(self._delivery.tries, started_at, unix_ms(), why, dialogue)
 
     async def _tell_lane(self, why: MailnodeError | None) -> None:
         if isinstance(why, _OutOfPatience):
