@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import platformdirs
 
-from mailnode.errors import MailboxError, SettingsError, UsageError
+from mailnode.errors import ErrorCode, MailboxError, SettingsError, StoreError, UsageError
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.server import check_ehlo_name
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection as Transaction
+
     from mailnode.connections.book import ConnectionBook
     from mailnode.connections.connection import Connection
     from mailnode.connections.secrets.cipher import Cipher
@@ -32,7 +34,8 @@ class Environment:
     """What the environment says (design 4.8)."""
 
     home: Path
-    secret_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
     fetch_allow: str = ""
     redirect_all_to: str | None = None
     ehlo_name: str | None = None
@@ -48,6 +51,7 @@ class Environment:
         return cls(
             home=Path(home) if home else platformdirs.user_data_path("mailnode"),
             secret_key=given.get("MAILNODE_SECRET_KEY"),
+            database_url=given.get("MAILNODE_DATABASE_URL"),
             fetch_allow=given.get("MAILNODE_FETCH_ALLOW", ""),
             redirect_all_to=_checked(given, "MAILNODE_REDIRECT_ALL_TO", lambda text: parse_mailbox(text).addr_spec),
             ehlo_name=_checked(given, "MAILNODE_EHLO_NAME", check_ehlo_name),
@@ -66,6 +70,32 @@ class Opened(NamedTuple):
     worker: "Worker"
 
 
+def open_database(environment: Environment) -> "Database":
+    """Open the database that the environment names, or else the file in the home.
+
+    Raises:
+        StoreError: it can't be opened, or it is one for many machines and there is no key that they all have.
+    """
+    from mailnode.store.database import Database
+
+    where = environment.database_url or environment.home / "mailnode.db"
+    database = Database.open(where, _add_engine)
+    if database.is_shared and not environment.secret_key:
+        database.close()
+        raise StoreError(
+            "MAILNODE_SECRET_KEY is not set, and connections in PostgreSQL are for many machines",
+            code=ErrorCode.WRONG_SECRET_KEY,
+            hint="make a key with `openssl rand -base64 32` and give the same one to every process",
+        )
+    return database
+
+
+def _add_engine(db: "Transaction") -> None:
+    from mailnode.engine.procrastinate import make_schema
+
+    make_schema(db)
+
+
 @asynccontextmanager
 async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
     """Open the database of the home and the connections in it; only then are the libraries for that loaded.
@@ -76,13 +106,11 @@ async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
     from mailnode.connections.book import ConnectionBook
     from mailnode.connections.secrets.cipher import Cipher
     from mailnode.connections.tokens import TokenKeeper
-    from mailnode.store.database import Database
-    from mailnode.store.worker import Worker
 
-    database = Database.open(environment.home / "mailnode.db")
+    database = open_database(environment)
     try:
         cipher = Cipher.open(environment.home, environment.secret_key)
-        with Worker(environment.home / "workers") as worker:
+        with database.worker(environment.home / "workers") as worker:
             keeper = TokenKeeper(database, cipher, worker)
             try:
                 yield Opened(database, cipher, ConnectionBook(database, cipher, keeper), worker)

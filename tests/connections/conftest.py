@@ -12,7 +12,7 @@ from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
-from mailnode.store.worker import Worker
+from mailnode.store.flock_worker import FlockWorker
 from support.token_endpoint import TokenEndpoint, token_endpoint
 
 KEY = base64.b64encode(b"\1" * 32).decode()
@@ -36,7 +36,7 @@ class Process:
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self.database = Database.open(home / "mailnode.db")
-        self.worker = Worker(home / "workers")
+        self.worker = FlockWorker(home / "workers")
         cipher = Cipher.open(home, KEY)
         self.keeper = TokenKeeper(self.database, cipher, self.worker, Asker(clock=clock), clock)
         self.book = ConnectionBook(self.database, cipher, self.keeper)

@@ -16,7 +16,7 @@ from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
-from mailnode.store.worker import Worker
+from mailnode.store.flock_worker import FlockWorker
 
 FIRST, SECOND = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2"))
 DKIM_KEY = (
@@ -41,7 +41,7 @@ def book(database, tmp_path):
 
 def with_key(database, tmp_path, key):
     cipher = Cipher.open(tmp_path, key)
-    return ConnectionBook(database, cipher, TokenKeeper(database, cipher, Worker(tmp_path / "workers")))
+    return ConnectionBook(database, cipher, TokenKeeper(database, cipher, FlockWorker(tmp_path / "workers")))
 
 
 async def test_a_connection_is_read_as_it_was_written(book):

@@ -18,8 +18,8 @@ from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
+from mailnode.store.flock_worker import FlockWorker
 from mailnode.store.tables import connections, secret_check, tokens
-from mailnode.store.worker import Worker
 
 FIRST, SECOND, THIRD = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2", b"\3"))
 GMAIL = {"service": "gmail", "username": "shop@gmail.com", "password": "canary-password"}
@@ -39,7 +39,7 @@ class Process:
     def __init__(self, home, given=None):
         self.database = Database.open(home / "mailnode.db")
         self.cipher = Cipher.open(home, given)
-        self.worker = Worker(home / "workers")
+        self.worker = FlockWorker(home / "workers")
         self.book = ConnectionBook(self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker))
 
     async def password(self, name="shop"):

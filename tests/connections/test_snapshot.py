@@ -19,7 +19,7 @@ from mailnode.errors import ConnectionsError, SnapshotError, StoreError
 from mailnode.smtp.sasl import Login
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
-from mailnode.store.worker import Worker
+from mailnode.store.flock_worker import FlockWorker
 
 PASSPHRASE = "canary phrase"
 GMAIL = {"service": "gmail", "username": "shop@gmail.com", "password": "canary-password"}
@@ -48,7 +48,7 @@ class Home:
         self.folder = folder
         self.database = Database.open(folder / "mailnode.db")
         self.cipher = Cipher.open(folder, None)
-        self.worker = Worker(folder / "workers")
+        self.worker = FlockWorker(folder / "workers")
         self.book = ConnectionBook(self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker))
 
     async def fill(self):

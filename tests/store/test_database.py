@@ -11,8 +11,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from mailnode.errors import StoreError
-from mailnode.store import database as database_module
-from mailnode.store import writer
+from mailnode.store import sqlite, writer
 from mailnode.store.database import Database
 from mailnode.store.tables import SCHEMA_NUMBER, secret_check
 
@@ -230,7 +229,7 @@ async def test_a_write_that_is_cancelled_while_it_runs_is_committed_whole(databa
 
 
 async def test_a_locked_file_fails_all_that_wait_and_is_worth_another_try(path, monkeypatch):
-    monkeypatch.setattr(database_module, "BUSY_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
     with closing(Database.open(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for answer in await asyncio.gather(database.write(put("a")), database.write(keys), return_exceptions=True):

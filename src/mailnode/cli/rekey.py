@@ -14,11 +14,10 @@ def command() -> None:
     With MAILNODE_SECRET_KEY=new,old the first key is the new one; the key file of the home gets one by itself.
     """
     from mailnode.connections.secrets.rekey import rekey
-    from mailnode.environment import Environment
-    from mailnode.store.database import Database
+    from mailnode.environment import Environment, open_database
 
     environment = Environment.read()
-    database = Database.open(environment.home / "mailnode.db")
+    database = open_database(environment)
     try:
         count = asyncio.run(rekey(database, environment.home, environment.secret_key))
     finally:

@@ -145,7 +145,7 @@ class TokenKeeper:
         if not anew and (token := row.fresh_token(now, refused)):
             return token
         spare = None if anew else row.live_token(now, refused)
-        if self._is_claimed(row, now):
+        if self._is_claimed(db, row, now):
             return spare
         past = replace(row, trouble=None) if anew else row
         trouble = self._trouble(name, grant, past, now, is_refused=row.access_token == refused)
@@ -157,10 +157,10 @@ class TokenKeeper:
         claimed = claim(db, row, self._worker.id, now)
         return _Renewal(name, grant, proxy, claimed) if claimed else None
 
-    def _is_claimed(self, row: TokenRow, now: int) -> bool:
+    def _is_claimed(self, db: Transaction, row: TokenRow, now: int) -> bool:
         """Whether somebody is at it; a clock that was set back makes no claim longer than it may be."""
         by, until = row.refreshing_by, row.refreshing_until or 0
-        if by is None or now >= until or not self._worker.is_alive(by):
+        if by is None or now >= until or not self._worker.alive(db, by):
             return False
         seen, since = self._seen.get(row.connection_id, (None, 0.0))
         if seen != (by, until):

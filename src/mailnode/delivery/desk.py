@@ -67,7 +67,7 @@ class Desk:
 
     def _retry(self, db: Connection, which: str, *, is_sure: bool) -> str:
         row = find_delivery(db, which, lock=True)
-        self._check_rest(row)
+        self._check_rest(db, row)
         (delivery,) = read_deliveries(db, [row])
         in_doubt = delivery.maybe_accepted or row.state == "handingOver"
         if row.state == "sent":
@@ -107,7 +107,7 @@ class Desk:
 
     def _cancel(self, db: Connection, which: str) -> str:
         row = find_delivery(db, which, lock=True)
-        self._check_rest(row)
+        self._check_rest(db, row)
         if row.state not in {"queued", "held", "claimed", "handingOver"}:
             raise _not_now(row, f"is over: {row.state}", "only what is still to be sent can be cancelled")
         (delivery,) = read_deliveries(db, [row])
@@ -119,8 +119,8 @@ class Desk:
         self._tell(db, [(delivery, report)])
         return str(row.id)
 
-    def _check_rest(self, row: Row[Any]) -> None:
-        if row.state in {"claimed", "handingOver"} and self._worker.is_alive(row.worker):
+    def _check_rest(self, db: Connection, row: Row[Any]) -> None:
+        if row.state in {"claimed", "handingOver"} and self._worker.alive(db, row.worker):
             raise _not_now(row, "is being sent at this moment", "wait a little, and look at it again")
 
 

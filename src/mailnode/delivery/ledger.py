@@ -76,7 +76,7 @@ class Ledger:
     def _latest(self, db: Transaction, wanted: Wanted) -> list[Entry]:
         entries: list[Entry] = []
         for row in db.execute(_query(wanted)):
-            state = self._state(row)
+            state = self._state(db, row)
             if not wanted.states or state in wanted.states:
                 entries.append(_entry(db, row, state))
             if len(entries) == wanted.limit:
@@ -87,7 +87,7 @@ class Ledger:
         row = find_delivery(db, which)
         result = json.loads(row.result) if row.result else None
         return {
-            **_entry(db, row, self._state(row)),
+            **_entry(db, row, self._state(db, row)),
             "expiresAt": row.expires_at,
             "port": row.port,
             "messageSize": row.size,
@@ -97,8 +97,8 @@ class Ledger:
             "result": result,
         }
 
-    def _state(self, row: Row[Any]) -> str:
-        is_left = row.state in _UNDER_WAY and not self._worker.is_alive(row.worker)
+    def _state(self, db: Transaction, row: Row[Any]) -> str:
+        is_left = row.state in _UNDER_WAY and not self._worker.alive(db, row.worker)
         return INTERRUPTED if is_left else str(row.state)
 
 

@@ -97,7 +97,7 @@ class Outbox:
         Raises:
             StaleClaim: somebody may have.
         """
-        if not self._worker.holds():
+        if not self._worker.holds(self._worker.id):
             raise _stale(delivery)
 
     async def attempted(self, delivery: Delivery, attempt: Attempt) -> None:
@@ -167,14 +167,14 @@ class Outbox:
                 hint="give each mail a key of its own, or leave idempotencyKey out and give each run its own id",
             )
         (delivery,) = read_deliveries(db, [row])
-        if row.state in FINAL_STATES or draft.terms.queued or (row.worker and self._worker.is_alive(row.worker)):
+        if row.state in FINAL_STATES or draft.terms.queued or (row.worker and self._worker.alive(db, row.worker)):
             return Standing(delivery, row.state, json.loads(row.result) if row.result else None)
         taken = take_over(db, delivery, row, self._worker.id)
         return replace(taken, terms=draft.terms)
 
     def _recover(self, db: Connection) -> int:
         workers = set(db.execute(select(table.c.worker).where(UNDER_WAY).distinct()).scalars())
-        dead = [one for one in workers if one != self._worker.id and not self._worker.is_alive(one)]
+        dead = self._worker.dead_among(db, workers)
         if not dead:
             return 0
         left = select(table).where(UNDER_WAY, table.c.worker.in_(dead)).with_for_update(skip_locked=True)

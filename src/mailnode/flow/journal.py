@@ -44,7 +44,7 @@ class Journal:
 
     async def _begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
         def work(db: Connection) -> dict[str, Any] | None:
-            row = db.execute(select(runs).where(runs.c.id == run_id)).first()
+            row = db.execute(select(runs).where(runs.c.id == run_id).with_for_update()).first()
             if row is None:
                 values = {"id": run_id, "flow": flow, "digest": digest, "created_at": unix_ms()}
                 db.execute(
@@ -59,7 +59,7 @@ class Journal:
             if row.status != "running":
                 ended: dict[str, Any] = json.loads(row.state)
                 return ended
-            if self._worker.is_alive(row.worker):
+            if self._worker.alive(db, row.worker):
                 return _UNDER_WAY
             db.execute(update(runs).where(runs.c.id == run_id).values(worker=self._worker.id, updated_at=unix_ms()))
             return None

@@ -2,10 +2,29 @@
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 Clock = Callable[[], int]
 
+# Not the transaction's time: what waited for a lock goes on later than it began.
+_NOW_US = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
 
 def unix_ms() -> int:
-    """Give the time in Unix milliseconds."""
+    """Give the time of this machine in Unix milliseconds."""
     return int(time.time() * 1000)
+
+
+def now_us(db: "Connection") -> int:
+    """Give the time that all workers of a database share, in Unix microseconds: the server's, or this machine's."""
+    if db.dialect.name == "sqlite":
+        return time.time_ns() // 1000
+    return int(db.exec_driver_sql(_NOW_US).scalar_one())
+
+
+def now_ms(db: "Connection") -> int:
+    """Give the same in Unix milliseconds."""
+    return now_us(db) // 1000

@@ -8,54 +8,71 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
-from mailnode.store.schema import bring_up_to_date, make_file
-from mailnode.store.writer import Dialect, GroupWriter, Item, WorkOnAll
+from mailnode.store.backend import Backend, Extend
+from mailnode.store.location import locate
+from mailnode.store.sqlite import SqliteFile
+from mailnode.store.worker import Worker
+from mailnode.store.writer import GroupWriter, Item, WorkOnAll
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-# How long another process may hold the file before it counts as locked.
-BUSY_MILLISECONDS = 10_000
-# What passes by itself: another process holds the file, or the disk is full.
-_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
-
 
 class Database:
-    """A SQLite database.
+    """A database, in a SQLite file or of a PostgreSQL server.
 
     What is to be done is a function of a SQLAlchemy connection, which must neither commit nor roll back. It runs in a
     thread of the database; what it raises reaches the caller, but an error of SQLAlchemy's arrives as a StoreError. A
-    function that expects one, such as IntegrityError, catches it inside.
+    function that expects one, such as IntegrityError, catches it around a savepoint of its own (`begin_nested`). Where
+    transactions run beside each other one may lose, and its functions are called once more: what they change must be
+    in the database, or be set anew by each call.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Work on a file that has the present schema; `open` is the way to get one."""
-        self._write_engine = _engine(path, "BEGIN IMMEDIATE")
-        self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON")
-        self._writer = GroupWriter(Dialect(self._write_engine.begin, _has_transaction, _translate))
+    def __init__(self, backend: Backend, url: URL | None = None) -> None:
+        """Work on a database that has the present schema; `open` is the way to get one."""
+        self._backend = backend
+        self.url = url
+        self._writer = GroupWriter(backend)
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-reader")
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a database file, making it (0600) if need be, and bring its schema up to date.
+    def open(cls, where: Path | str, extend: Extend = lambda _: None) -> Self:
+        """Open a database and bring its schema up to date; a file is made (0600) if need be.
+
+        `where` is the path of a SQLite file, or a URL (`postgresql://user:password@host/database`). On PostgreSQL
+        `extend` adds tables of others, in the transaction of each migration.
 
         Raises:
-            StoreError: the file is no database, can't be read or written, or was written by a newer mailnode.
+            StoreError: it is no database, can't be read or written, or was written by a newer mailnode.
         """
-        database = cls(path)
+        place = locate(where)
+        backend: Backend = SqliteFile(place) if isinstance(place, Path) else _postgres(place)
+        database = cls(backend, None if isinstance(place, Path) else place)
         try:
-            make_file(path)
-            bring_up_to_date(path, database._write_engine)
+            backend.bring_up_to_date(extend)
         except BaseException as error:
             database.close()
             if isinstance(error, (OSError, sqlite3.Error, SQLAlchemyError)):
-                raise _cannot_open(path, error) from error
+                raise backend.cannot_open(error) from error
             raise
         return database
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes of other machines may work on it too."""
+        return self.url is not None
+
+    def worker(self, folder: Path) -> Worker:
+        """Give this process an id that the others on this database see alive; `folder` is for locks, if it needs any.
+
+        Raises:
+            StoreError: no lock or lease can be had.
+        """
+        return self._backend.worker(folder)
 
     async def write(self, work: Work[T]) -> T:
         """Run a function in a transaction and give what it returns once that is on the disk.
@@ -64,7 +81,7 @@ class Database:
         changes. If the caller is cancelled, its changes may be committed or not, but never in part.
 
         Raises:
-            StoreError: the transaction failed, and with it all that shared it; `transient` if the file was locked.
+            StoreError: the transaction failed, and with it all that shared it; `transient` if it may succeed later.
         """
         return await self.write_alike(lambda connection, _: [work(connection)], None)
 
@@ -85,24 +102,17 @@ class Database:
         return await asyncio.wrap_future(_submit(self._reader, partial(self._read, work)))
 
     def close(self) -> None:
-        """Commit what waits and close the file; after that every read and write is a StoreError."""
+        """Commit what waits and let the database go; after that every read and write is a StoreError."""
         self._writer.close()
         self._reader.shutdown()
-        self._write_engine.dispose()
-        self._read_engine.dispose()
+        self._backend.close()
 
     def _read(self, work: Work[T]) -> T:
         try:
-            with self._read_engine.begin() as connection:
+            with self._backend.reading() as connection:
                 return work(connection)
         except SQLAlchemyError as error:
-            raise _translate(error) from error
-
-
-def _has_transaction(connection: Connection) -> bool:
-    driver_connection = connection.connection.driver_connection
-    assert isinstance(driver_connection, sqlite3.Connection)
-    return driver_connection.in_transaction
+            raise self._backend.translate(error) from error
 
 
 def _submit(executor: ThreadPoolExecutor, function: Callable[[], T]) -> Future[T]:
@@ -112,41 +122,7 @@ def _submit(executor: ThreadPoolExecutor, function: Callable[[], T]) -> Future[T
         raise StoreError("the database is closed") from None
 
 
-def _engine(path: Path, begin: str, *pragmas: str) -> Engine:
-    # Parameters may be secrets; an error must not print them.
-    url = URL.create("sqlite+pysqlite", database=str(path))
-    engine = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+def _postgres(url: URL) -> Backend:
+    from mailnode.store.postgres import PostgresDatabase
 
-    def set_up(connection: sqlite3.Connection, _: object) -> None:
-        # The driver's own idea of when a transaction begins leaves savepoints and DDL outside of it.
-        connection.isolation_level = None
-        for pragma in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", "PRAGMA synchronous = FULL", *pragmas):
-            connection.execute(pragma)
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    event.listen(engine, "connect", set_up)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
-
-
-def _translate(error: BaseException) -> BaseException:
-    if not isinstance(error, SQLAlchemyError):
-        return error
-    original = error.orig if isinstance(error, DBAPIError) else error
-    # An extended code holds the primary one in its low octet.
-    code = getattr(original, "sqlite_errorcode", 0) & 0xFF
-    failure = StoreError(
-        f"the database can't be used: {original}",
-        hint="see that its disk has room and that no other program holds it" if code in _TRANSIENT else "",
-        transient=code in _TRANSIENT,
-    )
-    failure.__cause__ = error
-    return failure
-
-
-def _cannot_open(path: Path, error: Exception) -> StoreError:
-    reason = error.strerror if isinstance(error, OSError) else getattr(error, "orig", error)
-    return StoreError(
-        f"the database {str(path)!r} can't be opened: {reason}",
-        hint="see that MAILNODE_HOME is a folder of yours, and that the file is a mailnode database",
-    )
+    return PostgresDatabase(url)

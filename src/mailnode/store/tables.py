@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-# Counts the files in migrations/versions; a database says in PRAGMA user_version which number it has.
+# Counts the files in migrations/versions; a database says which number it has.
 SCHEMA_NUMBER = 3
 
 metadata = MetaData()

@@ -5,13 +5,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from mailnode.errors import StoreError
+from mailnode.store.backend import Backend
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -19,6 +20,8 @@ WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception]]
 
 # The first of a group waits for the last: more than this gains no throughput.
 MAX_GROUP = 100
+# Whoever loses against another transaction finds it gone the next time; more often than this is no chance.
+MAX_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +40,12 @@ class _Job:
             self.future.set_result(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What a writer has to know of its database.
-
-    `begin` opens a transaction, `has_transaction` tells whether an error has left it open, and `translate` makes an
-    error ours.
-    """
-
-    begin: Callable[[], AbstractContextManager[Connection]]
-    has_transaction: Callable[[Connection], bool]
-    translate: Callable[[BaseException], BaseException]
-
-
 class GroupWriter:
     """Runs works in a thread of its own; those that wait at the same time share a transaction."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, backend: Backend) -> None:
         """Start no thread before there is work."""
-        self._dialect = dialect
+        self._backend = backend
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-writer")
         self._waiting: deque[_Job] = deque()
         self._guard = threading.Lock()
@@ -84,14 +74,21 @@ class GroupWriter:
         group = self._take_group()
         if not group:  # an earlier commit took it along, or its caller was cancelled
             return
-        try:
-            with self._dialect.begin() as connection:
-                works = _alike(group)
-                run = _run if len(works) == 1 else self._run_apart
-                answers = [answer for jobs in works for answer in run(jobs, connection)]
-        except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
-            answers = self._failures(group, error)
+        for tries in range(MAX_TRIES, 0, -1):
+            try:
+                answers = self._run_group(group)
+            except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
+                if tries > 1 and self._backend.is_passing(error):
+                    continue
+                answers = self._failures(group, error)
+            break
         _answer(answers)
+
+    def _run_group(self, group: list[_Job]) -> "_Answers":
+        with self._backend.writing() as connection:
+            works = _alike(group)
+            run = _run if len(works) == 1 else self._run_apart
+            return [answer for jobs in works for answer in run(jobs, connection)]
 
     def _take_group(self) -> list[_Job]:
         group: list[_Job] = []
@@ -111,7 +108,7 @@ class GroupWriter:
             answers = _run(jobs, connection)
             savepoint.commit()
         except BaseException as error:
-            if not self._dialect.has_transaction(connection):
+            if self._backend.is_passing(error) or not self._backend.has_transaction(connection):
                 raise
             savepoint.rollback()
             return self._failures(jobs, error)
@@ -119,7 +116,7 @@ class GroupWriter:
 
     def _failures(self, jobs: list[_Job], error: BaseException) -> "_Answers":
         # One for each: whoever gets it may say where it happened to him.
-        return [(job, self._dialect.translate(error)) for job in jobs]
+        return [(job, self._backend.translate(error)) for job in jobs]
 
 
 _Answers = list[tuple[_Job, object]]

@@ -1,0 +1,204 @@
+"""A PostgreSQL database: for the processes of many machines."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from mailnode.errors import StoreError
+from mailnode.store.backend import Extend
+from mailnode.store.leased_worker import LeasedWorker
+from mailnode.store.schema import migrate, newer
+from mailnode.store.tables import SCHEMA_NUMBER
+
+# A process that was stopped in the middle of a transaction must not hold up the others for ever.
+SESSION = {
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
+    "statement_timeout": "60s",
+    "timezone": "UTC",
+}
+# A server that has gone without a word is noticed within half a minute.
+_TCP = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+# How long it is asked what came of a commit whose answer was lost; a restart takes a few seconds.
+ASK_SECONDS = 30.0
+_ASK_EACH_SECONDS = 0.25
+# Of all that may lock something here this is the schema (the letters "mailnode").
+_SCHEMA_LOCK = 0x6D61696C6E6F6465
+_DEADLOCK, _SERIALIZATION = "40P01", "40001"
+# What passes by itself, by SQLSTATE or its class: a connection that broke (08), a server that is going down or coming
+# up (57), too few means (53), a lock or a transaction that took too long.
+_TRANSIENT = ("08", "53", "57", "55P03", "25P03", "25P04", _DEADLOCK, _SERIALIZATION)
+
+
+class PostgresDatabase:
+    """A database on a server: rows are locked, and transactions run beside each other (READ COMMITTED)."""
+
+    def __init__(self, url: URL) -> None:
+        """Work on a database; nothing is opened yet.
+
+        Raises:
+            StoreError: the driver is not installed.
+        """
+        self._url = url
+        self.name = f"the database {url.database!r} at {url.host or 'this machine'}"
+        self._write_engine = _engine(url)
+        self._read_engine = _engine(url, isolation_level="REPEATABLE READ", default_transaction_read_only="on")
+
+    def bring_up_to_date(self, extend: Extend) -> None:
+        """See to it that the database has the schema of this version, and what `extend` adds; one process does it.
+
+        Raises:
+            StoreError: the database has a newer schema, or another program's.
+        """
+        with self._write_engine.begin() as connection:
+            if self._read_number(connection) == SCHEMA_NUMBER:
+                return
+        with self._write_engine.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+            number = self._read_number(connection)
+            if number < SCHEMA_NUMBER:
+                migrate(connection)
+                extend(connection)
+            elif number > SCHEMA_NUMBER:
+                raise newer(self.name, number, "use the newer mailnode that wrote it, or another database")
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that writes; where the answer to its commit is lost, the server is asked what came of it.
+
+        Raises:
+            StoreError: that could not be found out either.
+        """
+        with self._write_engine.connect() as connection, connection.begin() as transaction:
+            yield connection
+            # The server would answer the commit with a rollback, which nobody would hear of.
+            if _status(connection) == "INERROR":
+                raise StoreError("the transaction can't be committed: it held an error that a work has hidden")
+            number = connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()::text").scalar()
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                if not error.connection_invalidated or (number is not None and not self._is_committed(number)):
+                    raise
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that can't write, on one state of the database."""
+        return self._read_engine.begin()
+
+    def has_transaction(self, connection: Connection) -> bool:
+        """Tell whether an error has left the transaction open."""
+        return _status(connection) in {"INTRANS", "INERROR"}
+
+    def is_passing(self, error: BaseException) -> bool:
+        """Tell that a transaction lost against others, which have gone on."""
+        return _state_of(error) in {_DEADLOCK, _SERIALIZATION}
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Give an error of SQLAlchemy's as one of ours; any other as it is."""
+        if not isinstance(error, SQLAlchemyError):
+            return error
+        state = _state_of(error)
+        passes = state.startswith(_TRANSIENT) if state else _is_lost(error)
+        failure = StoreError(
+            f"the database can't be used: {_words(error)}",
+            hint="see that the PostgreSQL server runs, has room on its disk and can be reached" if passes else "",
+            transient=passes,
+        )
+        failure.__cause__ = error
+        return failure
+
+    def cannot_open(self, error: Exception) -> StoreError:
+        """Say why the database can't be opened."""
+        return StoreError(
+            f"{self.name} can't be opened: {_words(error)}",
+            hint="see that the server runs and that MAILNODE_DATABASE_URL names a database, a user and its password",
+        )
+
+    def worker(self, _folder: Path) -> LeasedWorker:
+        """Give this process an id with a lease."""
+        return LeasedWorker(_engine(self._url, statement_timeout="4s", lock_timeout="4s"))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._write_engine.dispose()
+        self._read_engine.dispose()
+
+    def _is_committed(self, number: str) -> bool:
+        """Ask what came of a transaction, until the server can say."""
+        ends_at = time.monotonic() + ASK_SECONDS
+        while time.monotonic() < ends_at:
+            with suppress(SQLAlchemyError), self._read_engine.connect() as connection:
+                said = connection.scalar(text("SELECT pg_xact_status(CAST(:number AS xid8))"), {"number": number})
+                if said != "in progress":
+                    return bool(said == "committed")
+            time.sleep(_ASK_EACH_SECONDS)
+        raise StoreError(
+            "the database was lost while it committed: the outcome of the commit is unknown",
+            hint="see that the PostgreSQL server runs and can be reached",
+            transient=True,
+        )
+
+    def _read_number(self, connection: Connection) -> int:
+        if connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar() is None:
+            return 0
+        said = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        if said is None or not said.isdecimal():
+            raise StoreError(f"{self.name} is used by another program", hint="give mailnode a database of its own")
+        return int(said)
+
+
+def _engine(url: URL, isolation_level: Any = "READ COMMITTED", **session: str) -> Engine:
+    try:
+        # Parameters may be secrets; an error must not print them.
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            isolation_level=isolation_level,
+            pool_size=1,
+            max_overflow=1,  # for who asks about a commit
+            pool_pre_ping=True,
+            connect_args={"application_name": "mailnode", **_TCP} | dict(url.query),
+        )
+    except ModuleNotFoundError:
+        raise StoreError(
+            "PostgreSQL needs libraries that are not installed", hint="install them: pip install 'mailnode[postgres]'"
+        ) from None
+    settings = {**SESSION, **session}
+
+    def set_up(connection: Any, _: object) -> None:
+        connection.autocommit = True
+        for name, value in settings.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.autocommit = False
+
+    event.listen(engine, "connect", set_up)
+    return engine
+
+
+def _status(connection: Connection) -> str:
+    """Give where the server says that the transaction is; UNKNOWN where the connection is lost."""
+    if connection.invalidated:
+        return "UNKNOWN"
+    driver_connection: Any = connection.connection.driver_connection
+    return str(driver_connection.info.transaction_status.name)
+
+
+def _state_of(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Tell whether the connection broke, or none could be made: then there is no SQLSTATE."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError))
+
+
+def _words(error: BaseException) -> str:
+    """Give the first line of what the server said: the others may quote values."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    return said.partition("\n")[0]

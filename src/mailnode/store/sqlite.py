@@ -1,0 +1,161 @@
+"""A SQLite file: for the processes of one machine."""
+
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from mailnode.errors import StoreError
+from mailnode.store.backend import Extend
+from mailnode.store.flock_worker import FlockWorker
+from mailnode.store.schema import migrate, newer
+from mailnode.store.tables import SCHEMA_NUMBER
+
+# How long another process may hold the file before it counts as locked.
+BUSY_MILLISECONDS = 10_000
+# What passes by itself: another process holds the file, or the disk is full.
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+
+
+class SqliteFile:
+    """A database file: one transaction writes at a time, in all processes together."""
+
+    def __init__(self, path: Path) -> None:
+        """Work on a file; nothing is opened yet."""
+        self._path = path
+        self._write_engine = _engine(path, "BEGIN IMMEDIATE")
+        self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON")
+
+    def bring_up_to_date(self, _extend: Extend) -> None:
+        """Make the file (0600) if need be, and see to it that it has the schema of this version.
+
+        Raises:
+            StoreError: the file has a newer schema.
+            OSError: it can't be made.
+            sqlite3.Error: it is no database, or can't be read.
+        """
+        _make_file(self._path)
+        if _read_number(self._path) == SCHEMA_NUMBER:
+            return
+        with _alone(self._path):
+            number = _read_number(self._path)
+            if number < SCHEMA_NUMBER:
+                self._migrate()
+            elif number > SCHEMA_NUMBER:
+                hint = "use the newer mailnode that wrote it, or set MAILNODE_HOME to another folder"
+                raise newer(f"the database {str(self._path)!r}", number, hint)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that writes."""
+        return self._write_engine.begin()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that can't write, on one state of the database."""
+        return self._read_engine.begin()
+
+    def has_transaction(self, connection: Connection) -> bool:
+        """Tell whether an error has left the transaction open."""
+        driver_connection = connection.connection.driver_connection
+        assert isinstance(driver_connection, sqlite3.Connection)
+        return driver_connection.in_transaction
+
+    def is_passing(self, _error: BaseException) -> bool:
+        """Tell that there is nothing to run again: who has the file has it alone."""
+        return False
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Give an error of SQLAlchemy's as one of ours; any other as it is."""
+        if not isinstance(error, SQLAlchemyError):
+            return error
+        original = error.orig if isinstance(error, DBAPIError) else error
+        # An extended code holds the primary one in its low octet.
+        code = getattr(original, "sqlite_errorcode", 0) & 0xFF
+        failure = StoreError(
+            f"the database can't be used: {original}",
+            hint="see that its disk has room and that no other program holds it" if code in _TRANSIENT else "",
+            transient=code in _TRANSIENT,
+        )
+        failure.__cause__ = error
+        return failure
+
+    def cannot_open(self, error: Exception) -> StoreError:
+        """Say why the file can't be opened."""
+        reason = error.strerror if isinstance(error, OSError) else getattr(error, "orig", error)
+        return StoreError(
+            f"the database {str(self._path)!r} can't be opened: {reason}",
+            hint="see that MAILNODE_HOME is a folder of yours, and that the file is a mailnode database",
+        )
+
+    def worker(self, folder: Path) -> FlockWorker:
+        """Give this process an id with a lock in a folder."""
+        return FlockWorker(folder)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._write_engine.dispose()
+        self._read_engine.dispose()
+
+    def _migrate(self) -> None:
+        with closing(sqlite3.connect(self._path)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+        with self._write_engine.begin() as connection:
+            migrate(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_NUMBER}")
+
+
+def _engine(path: Path, begin: str, *pragmas: str) -> Engine:
+    # Parameters may be secrets; an error must not print them.
+    url = URL.create("sqlite+pysqlite", database=str(path))
+    engine = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+
+    def set_up(connection: sqlite3.Connection, _: object) -> None:
+        # The driver's own idea of when a transaction begins leaves savepoints and DDL outside of it.
+        connection.isolation_level = None
+        for pragma in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", "PRAGMA synchronous = FULL", *pragmas):
+            connection.execute(pragma)
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    event.listen(engine, "connect", set_up)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty database file for its owner alone, in a folder for its owner alone; what is there stays.
+
+    Raises:
+        OSError: it can't be made; where a folder is a file, or the file a folder, with words for that.
+    """
+    if path.parent.exists() and not path.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{str(path.parent)!r} is no folder")
+    if path.is_dir():  # whose mode is not ours to change
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Not opened to be checked: closing any descriptor of a file drops the POSIX locks that SQLite holds on it.
+        path.chmod(0o600)
+
+
+def _read_number(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as database:
+        number: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return number
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    # SQLite's own locks don't reach over the change to WAL, where a second process would get "database is locked".
+    file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
