@@ -2,7 +2,6 @@
 
 import os
 import smtplib
-import sys
 import time
 from functools import cache
 
@@ -27,7 +26,7 @@ def session() -> smtplib.SMTP:
     return smtplib.SMTP("127.0.0.1", job.port)
 
 
-@app.task(name="send")
+@app.task(name="send")  # type: ignore[untyped-decorator]
 def send(number: int) -> None:
     """Send one mail, and count it."""
     session().send_message(by_standard_library(number))
@@ -52,4 +51,4 @@ def produce() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(produce())
+    produce()

@@ -17,6 +17,7 @@ from mailnode.delivery.postman import Postman
 from mailnode.delivery.route import Clients, Ways
 from mailnode.delivery.traffic import Traffic
 from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.engine.engine import WorkingEngine
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, SettingsError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
@@ -51,7 +52,7 @@ class Mailnode:
         """Wire everything; `open` is the way to get one."""
         self.connections = connections
         self._clients = Clients()
-        self._engine = EmbeddedEngine()
+        self._engine = _engine(database)
         self._journal = Journal(database, worker)
         outbox = Outbox(database, worker, self._engine, tell)
         self.ledger = Ledger(database, worker)
@@ -252,3 +253,11 @@ class Mailnode:
             f"there is no node {node_id!r} that sends mail" if node_id else "the flow has no node that sends mail",
             hint=f"nodes: {', '.join(f'{node.id} ({node.type})' for node in document.nodes)}",
         ).locate(file=document.file)
+
+
+def _engine(database: Database) -> WorkingEngine:
+    if database.url is None:
+        return EmbeddedEngine()
+    from mailnode.engine.procrastinate import ProcrastinateEngine
+
+    return ProcrastinateEngine(database.url)

@@ -2,6 +2,9 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import pytest
+
+from mailnode.delivery import lanes as delivery_lanes
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries, delivery_content, lanes
@@ -157,6 +160,11 @@ class TestTheDead:
 
 
 class TestALane:
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch):
+        """Leave a failing lane alone for so long that no slow machine sees the end of it."""
+        monkeypatch.setattr(delivery_lanes, "FIRST_WAIT_MS", delivery_lanes.LONGEST_WAIT_MS)
+
     async def test_that_is_dead_is_tried_by_one_delivery_while_the_others_wait(self, tmp_path):
         async with closed_port() as port, office(tmp_path) as desk:
             for _ in range(20):

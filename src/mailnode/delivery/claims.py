@@ -13,7 +13,7 @@ from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.lanes import is_failing, lanes_with_due, take_probe
 from mailnode.delivery.rates import next_time, take_time
 from mailnode.delivery.rows import QUEUED, read_deliveries
-from mailnode.store.clock import unix_ms
+from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries
 from mailnode.store.worker import Worker
@@ -80,7 +80,7 @@ class Claims:
         return await self._database.write(lambda db: self._take(db, hands))
 
     def _take(self, db: Connection, hands: Hands) -> Catch:
-        now = unix_ms()
+        now = now_ms(db)
         over = self._claim(db, now, deliveries.c.expires_at <= now, hands.free, hands.octets)
         claimed = [Claimed(delivery, 0.0) for delivery, _ in over]
         ready, wakes, is_paced = [], [], False
@@ -133,11 +133,12 @@ class Claims:
         rows = list(_within(db.execute(due.with_for_update(skip_locked=True)), octets))
         if not rows:
             return []
-        ours = {"state": "claimed", "worker": self._worker.id, "updated_at": now}
+        worker_id = self._worker.id  # it may change at any time, and what is claimed is claimed under one
+        ours = {"state": "claimed", "worker": worker_id, "updated_at": now}
         of_these = deliveries.c.id.in_([row.id for row in rows])
         db.execute(update(deliveries).where(of_these).values(generation=deliveries.c.generation + 1, **ours))
         return [
-            (replace(delivery, generation=delivery.generation + 1), row.expires_at)
+            (replace(delivery, generation=delivery.generation + 1, claimed_by=worker_id), row.expires_at)
             for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)
         ]
 

@@ -79,12 +79,13 @@ class Draft:
     place: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 
-    def begun(self, delivery_id: str) -> "Delivery":
+    def begun(self, delivery_id: str, claimed_by: str = "") -> "Delivery":
         """Make the delivery that nobody has tried yet."""
         message, server = self.message, self.route.server
         return Delivery(
             id=delivery_id,
             generation=1,
+            claimed_by=claimed_by,
             destination=self.destination,
             host=server.host,
             port=server.port,
@@ -137,6 +138,7 @@ class Delivery:
 
     id: str
     generation: int
+    claimed_by: str  # the worker's id then; "" in the queue
     destination: Destination
     host: str
     port: int

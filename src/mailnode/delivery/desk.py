@@ -14,7 +14,7 @@ from mailnode.delivery.outbox import Engine, Tell
 from mailnode.delivery.report import report_of
 from mailnode.delivery.rows import read_deliveries
 from mailnode.errors import DeliveryError, ErrorCode
-from mailnode.store.clock import unix_ms
+from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries, delivery_content, delivery_recipients, runs
 from mailnode.store.worker import Worker
@@ -61,7 +61,7 @@ class Desk:
     async def sweep(self, days: float) -> int:
         """Delete deliveries and runs that ended longer ago than this; tell how many there were."""
         swept = 0
-        while count := await self._database.write(lambda db: _sweep(db, unix_ms() - int(days * _DAY_MS))):
+        while count := await self._database.write(lambda db: _sweep(db, now_ms(db) - int(days * _DAY_MS))):
             swept += count
         return swept
 
@@ -85,7 +85,7 @@ class Desk:
         return str(row.id)
 
     def _queue(self, db: Connection, row: Row[Any], delivery: Delivery) -> None:
-        now = unix_ms()
+        now = now_ms(db)
         terms = delivery.terms if delivery.terms.queued else delivery.terms.for_queue(RETRY_HOURS)
         values = {
             "state": "queued",
@@ -115,7 +115,7 @@ class Desk:
         cancelled = DeliveryError(f"a person cancelled it.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
         report = report_of(delivery, status="cancelled", error=cancelled)
         values = {"state": "cancelled", "generation": row.generation + 1, "worker": None, "result": json.dumps(report)}
-        db.execute(update(deliveries).where(deliveries.c.id == row.id).values(updated_at=unix_ms(), **values))
+        db.execute(update(deliveries).where(deliveries.c.id == row.id).values(updated_at=now_ms(db), **values))
         self._tell(db, [(delivery, report)])
         return str(row.id)
 

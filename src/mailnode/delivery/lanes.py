@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from mailnode.delivery.report import describe
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError, SmtpError
-from mailnode.store.clock import unix_ms
+from mailnode.store.clock import now_ms
 from mailnode.store.tables import connections, deliveries, lanes
 
 # How long a failing lane is left alone: at first, and at last.
@@ -74,7 +74,7 @@ def take_probe(db: Connection, lane: Row[Any], now: int) -> bool:
 def note_trouble(db: Connection, name: str, revision: int | None, error: MailnodeError, *, probe: bool) -> None:
     """Write down that a lane fails: nothing of it is claimed for a time that doubles with each failed probe."""
     row = db.execute(select(lanes).where(lanes.c.name == name).with_for_update()).first()
-    now = unix_ms()
+    now = now_ms(db)
     if row is None or (row.failures and not probe and now < row.retry_at):
         return  # another one of several that were under way
     failures = row.failures + 1 if row.failures and row.revision == revision else 1

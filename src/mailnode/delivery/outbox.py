@@ -15,7 +15,7 @@ from mailnode.delivery.report import Report
 from mailnode.delivery.rows import UNDER_WAY, insert_deliveries, read_deliveries, write_attempts
 from mailnode.delivery.stored import StoredMessage, read_last_words, read_messages
 from mailnode.errors import DeliveryError, ErrorCode, SmtpError
-from mailnode.store.clock import unix_ms
+from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
@@ -97,7 +97,7 @@ class Outbox:
         Raises:
             StaleClaim: somebody may have.
         """
-        if not self._worker.holds(self._worker.id):
+        if not self._worker.holds(delivery.claimed_by):
             raise _stale(delivery)
 
     async def attempted(self, delivery: Delivery, attempt: Attempt) -> None:
@@ -134,7 +134,7 @@ class Outbox:
             for number in sorted(first.values()):
                 row = known.get(drafts[number].key)
                 if row is None:
-                    fresh[number] = drafts[number].begun(uuid.uuid4().hex)
+                    fresh[number] = self._begun(drafts[number])
                 else:
                     answers[number] = self._stand_or_take_over(db, row, drafts[number])
             try:
@@ -145,12 +145,15 @@ class Outbox:
             answers.update(fresh)
         return [answers[number] for number in range(len(drafts))]
 
+    def _begun(self, draft: Draft) -> Delivery:
+        return draft.begun(uuid.uuid4().hex, "" if draft.terms.queued else self._worker.id)
+
     def _insert(self, db: Connection, begun: list[tuple[Delivery, Draft]]) -> None:
-        now = unix_ms()
+        now = now_ms(db)
         waiting = [both for both in begun if both[0].terms.queued]
         claimed = [both for both in begun if not both[0].terms.queued]
-        insert_deliveries(db, claimed, "claimed", self._worker.id, now)
-        insert_deliveries(db, waiting, "queued", None, now)
+        insert_deliveries(db, claimed, "claimed", now)
+        insert_deliveries(db, waiting, "queued", now)
         self._say_due(db, {delivery.lane: (delivery, now) for delivery, _ in waiting})
 
     def _say_due(self, db: Connection, by_lane: Mapping[str, tuple[Delivery, int]]) -> None:
@@ -179,26 +182,24 @@ class Outbox:
             return 0
         left = select(table).where(UNDER_WAY, table.c.worker.in_(dead)).with_for_update(skip_locked=True)
         rows = db.execute(left).all()
-        found = [
-            take_over(db, delivery, row, None) for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)
-        ]
-        self._say_due(db, {delivery.lane: (delivery, unix_ms()) for delivery in found})
+        found = [take_over(db, delivery, row) for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)]
+        self._say_due(db, {delivery.lane: (delivery, now_ms(db)) for delivery in found})
         return len(found)
 
     def _wake(self, db: Connection) -> None:
-        now = unix_ms()
+        now = now_ms(db)
         for lane in sorted(lanes_with_due(db), key=lambda lane: str(lane.name)):
             if lane.due <= now and not (is_failing(lane) and lane.retry_at > now):
                 self._engine.due(db, lane.name, now)
 
     def _hand_over(self, db: Connection, batch: list[Delivery]) -> list[Exception | None]:
-        now = unix_ms()
+        now = now_ms(db)
         rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in batch]
         held = _fenced(db, _HAND_OVER, rows)
         return [None if delivery.id in held else _stale(delivery) for delivery in batch]
 
     def _move(self, db: Connection, moves: list[_Move]) -> list[Exception | None]:
-        now = unix_ms()
+        now = now_ms(db)
         held = _fenced(db, _SETTLE, [self._settled(move, now) for move in moves])
         kept = [move for move in moves if move.delivery.id in held]
         if kept:
@@ -216,7 +217,7 @@ class Outbox:
             "of": delivery.id,
             "claim": delivery.generation,
             "state": move.state,
-            "worker": self._worker.id if move.state == "claimed" else None,
+            "worker": delivery.claimed_by if move.state == "claimed" else None,
             "tries": delivery.tries,
             "maybe_accepted": delivery.maybe_accepted,
             "warnings": json.dumps(delivery.warnings),
@@ -232,9 +233,9 @@ _SETTLE = update(table).where(_OF_CLAIM)
 _THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of"))
 
 
-def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str | None) -> Delivery:
+def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str = "") -> Delivery:
     """Take a delivery from a worker that is gone, for another one, or for the queue; what is left says what it knew."""
-    delivery = replace(delivery, generation=row.generation + 1)
+    delivery = replace(delivery, generation=row.generation + 1, claimed_by=worker_id)
     if row.state == "handingOver":
         delivery = replace(delivery.tried_again(), maybe_accepted=True)
         died = SmtpError(
@@ -242,10 +243,10 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
             code=ErrorCode.UNKNOWN_OUTCOME,
             phase="content",
         )
-        write_attempts(db, [(delivery, Attempt(delivery.tries, row.updated_at, unix_ms(), died))])
+        write_attempts(db, [(delivery, Attempt(delivery.tries, row.updated_at, now_ms(db), died))])
     values = {
         "generation": delivery.generation,
-        "worker": worker_id,
+        "worker": worker_id or None,
         "state": "claimed" if worker_id else "queued",
         "tries": delivery.tries,
         "maybe_accepted": delivery.maybe_accepted,

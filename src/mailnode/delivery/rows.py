@@ -20,13 +20,11 @@ QUEUED = deliveries.c.state == literal_column("'queued'")
 UNDER_WAY = deliveries.c.state.in_((literal_column("'claimed'"), literal_column("'handingOver'")))
 
 
-def insert_deliveries(
-    db: Connection, begun: Sequence[tuple[Delivery, Draft]], state: State, worker_id: str | None, now: int
-) -> None:
+def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, Draft]], state: State, now: int) -> None:
     """Write new deliveries down, with their recipients and their content."""
     if not begun:
         return
-    db.execute(insert(deliveries), [_row(delivery, draft, state, worker_id, now) for delivery, draft in begun])
+    db.execute(insert(deliveries), [_row(delivery, draft, state, now) for delivery, draft in begun])
     db.execute(insert(delivery_recipients), [row for delivery, _ in begun for row in _recipient_rows(delivery)])
     for delivery, draft in begun:
         for position, octets in enumerate(_content_rows(draft.message.blocks())):
@@ -61,7 +59,7 @@ def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> 
         db.execute(insert(attempts), [_attempt_row(delivery, attempt) for delivery, attempt in made])
 
 
-def _row(delivery: Delivery, draft: Draft, state: State, worker_id: str | None, now: int) -> dict[str, Any]:
+def _row(delivery: Delivery, draft: Draft, state: State, now: int) -> dict[str, Any]:
     options = {
         "destination": delivery.destination.to_json(),
         "terms": asdict(delivery.terms),
@@ -80,7 +78,7 @@ def _row(delivery: Delivery, draft: Draft, state: State, worker_id: str | None, 
         "size": delivery.size,
         "state": state,
         "generation": delivery.generation,
-        "worker": worker_id,
+        "worker": delivery.claimed_by or None,
         "tries": 0,
         "maybe_accepted": False,
         "run_id": delivery.run_id,
@@ -99,6 +97,7 @@ def _delivery(row: Row[Any], recipients: tuple[Recipient, ...]) -> Delivery:
     return Delivery(
         id=row.id,
         generation=row.generation,
+        claimed_by=row.worker or "",
         destination=Destination.from_json(options["destination"]),
         host=row.host,
         port=row.port,

@@ -7,7 +7,7 @@ from mailnode.delivery.lanes import ensure_lanes, note_recovery, note_trouble
 from mailnode.delivery.rates import take_time
 from mailnode.delivery.route import Route
 from mailnode.errors import MailnodeError
-from mailnode.store.clock import unix_ms
+from mailnode.store.clock import now_us
 from mailnode.store.database import Database
 
 
@@ -47,7 +47,7 @@ class Traffic:
             return 0.0
 
         def work(db: Transaction) -> float | None:
-            now = unix_ms() * 1000
+            now = now_us(db)
             at = take_time(db, route.connection, limit, now, ahead_us=int(within_seconds * MICROSECONDS))
             return None if at is None else (at - now) / MICROSECONDS
 

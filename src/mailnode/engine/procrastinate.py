@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import procrastinate
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.schema import SchemaManager
-from sqlalchemy import Connection, text
+from sqlalchemy import URL, Connection, text
 
 from mailnode.delivery.postman import Postman
 from mailnode.errors import StoreError
@@ -40,9 +40,9 @@ _DEFER = text(
 class ProcrastinateEngine:
     """Wakes workers on any number of machines."""
 
-    def __init__(self, conninfo: str) -> None:
-        """Work on the database at `conninfo`, a libpq URL."""
-        self._conninfo = conninfo
+    def __init__(self, url: URL) -> None:
+        """Work on the database at a URL, the one that deliveries are in."""
+        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def due(self, db: Connection, lane: str, at: int) -> None:  # noqa: ARG002 -- the sweeper wakes for later ones
         """Defer a wake-up in this very transaction."""
