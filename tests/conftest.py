@@ -6,6 +6,7 @@ import pytest
 
 from mailnode.inbox.server import Inbox
 from support.postfix import Postfix, running_postfix
+from support.postgres import Postgres, running_postgres
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +31,18 @@ def postfix() -> Iterator[Postfix]:
     """Run Debian's Postfix, once for all tests that ask for it."""
     with running_postfix() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL server, once for all tests that ask for it."""
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """Give the URL of a database of the test's own, which has the schema."""
+    url = postgres.fresh()
+    yield url
+    postgres.drop(url)

@@ -11,6 +11,7 @@ MailnodeError
 │   ├── PartError          a body part is not well formed
 │   └── DkimError          the key can't sign
 ├── StoreError             the database can't be read or written
+│   └── CommitUnknown      the database was lost while it committed, and nobody can say what came of it
 ├── ConnectionsError       no such connection or service, or not for this use
 ├── TokenError             no access token can be had from an OAuth2 endpoint
 ├── SnapshotError          a snapshot can't be read, made or restored
@@ -138,6 +139,10 @@ class DkimError(ComposeError):
 
 class StoreError(MailnodeError):
     code = ErrorCode.STORE_FAILED
+
+
+class CommitUnknown(StoreError):
+    pass
 
 
 class ConnectionsError(MailnodeError):

@@ -11,14 +11,6 @@ from mailnode.errors import StoreError
 from mailnode.store.database import Database
 from mailnode.store.tables import SCHEMA_NUMBER, attempts, deliveries, delivery_content, delivery_recipients, metadata
 
-
-@pytest.fixture
-def database(tmp_path):
-    database = Database.open(tmp_path / "mailnode.db")
-    yield database
-    database.close()
-
-
 DELIVERY = {
     "id": "d1", "key": "k", "digest": "x", "connection": "", "host": "h", "port": 25, "message_id": "<a@b>", "size": 1,
     "state": "claimed", "generation": 1, "options": "{}", "lane": "h:25", "warnings": "[]", "tries": 0,
@@ -28,13 +20,15 @@ DELIVERY = {
 
 async def test_the_migrations_make_the_tables_that_the_code_knows(database):
     def differences(db):
-        return compare_metadata(MigrationContext.configure(db), metadata)
+        # procrastinate's stand beside ours.
+        opts = {"include_name": lambda name, kind, _: kind != "table" or name in metadata.tables}
+        return compare_metadata(MigrationContext.configure(db, opts=opts), metadata)
 
     assert await database.read(differences) == []
 
 
-def test_every_migration_is_counted(database, tmp_path):
-    database.close()
+def test_every_migration_is_counted(tmp_path):
+    Database.open(tmp_path / "mailnode.db").close()
     with closing(sqlite3.connect(tmp_path / "mailnode.db")) as file:
         assert file.execute("SELECT version_num FROM alembic_version").fetchall() == [(f"{SCHEMA_NUMBER:04}",)]
         assert file.execute("PRAGMA user_version").fetchone() == (SCHEMA_NUMBER,)
@@ -77,5 +71,5 @@ async def test_two_deliveries_can_not_have_one_key_but_both_none(database):
         await database.write(insertion)
     first, second = work("k")
     await database.write(first)
-    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: deliveries\.key"):
+    with pytest.raises(StoreError, match=r"deliveries[._]key"):
         await database.write(second)

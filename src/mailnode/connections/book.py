@@ -15,7 +15,7 @@ from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of, sealed_columns, sound
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key, take_key
+from mailnode.connections.secrets.key_check import check_key, take_book, take_key
 from mailnode.connections.token_rows import (
     TOKEN_FIELDS,
     forget_access_token,
@@ -56,6 +56,7 @@ class ConnectionBook:
         checked = check_fields(kind, fields)
 
         def work(db: Transaction) -> None:
+            take_book(db)
             if row_of(db, name) is not None:
                 raise ConnectionsError(
                     f"there is a connection {name!r} already",
@@ -119,6 +120,7 @@ class ConnectionBook:
         """
 
         def work(db: Transaction) -> None:
+            take_book(db)
             row = find_row(db, name)
             take_key(db, self._cipher)
             tokens = read_tokens(db, self._cipher, row.id)
@@ -144,6 +146,7 @@ class ConnectionBook:
         """
 
         def work(db: Transaction) -> None:
+            take_book(db)
             row = find_row(db, name)
             if row.type != "oauth2":
                 raise ConnectionsError(
@@ -189,6 +192,7 @@ class ConnectionBook:
         """
 
         def work(db: Transaction) -> str:
+            take_book(db)
             row = find_row(db, name)
             db.execute(delete(connections).where(connections.c.id == row.id))
             return str(row.id)

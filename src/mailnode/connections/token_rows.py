@@ -11,7 +11,7 @@ from sqlalchemy import Row, Update, insert, select, update
 
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import note_key
+from mailnode.connections.secrets.key_check import note_key, take_book
 from mailnode.errors import ErrorCode, StoreError, TokenError
 from mailnode.store.tables import connections, tokens
 
@@ -64,9 +64,13 @@ class TokenRow:
         return self.trouble is not None and self.trouble.code == ErrorCode.CONSENT_NEEDED
 
 
-def read_tokens(db: Transaction, cipher: Cipher, connection_id: str) -> TokenRow | None:
-    """Read the tokens of a connection; None where it has no row, as one with a password."""
-    row = db.execute(select(tokens).where(tokens.c.connection_id == connection_id)).first()
+def read_tokens(db: Transaction, cipher: Cipher, connection_id: str, *, lock: bool = False) -> TokenRow | None:
+    """Read the tokens of a connection; None where it has no row, as one with a password.
+
+    With `lock` nobody claims their renewal before the end of the transaction.
+    """
+    query = select(tokens).where(tokens.c.connection_id == connection_id)
+    row = db.execute(query.with_for_update() if lock else query).first()
     if row is None:
         return None
     with _sound(db, connection_id):
@@ -137,6 +141,7 @@ def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAn
     Who holds the claim by now is not asked: the latest refresh token must not get lost because it came late. What a
     person has given meanwhile is newer. Nor must it get lost because the key was changed while it was on its way.
     """
+    take_book(db)
     note_key(db, cipher)
     secrets = {"accessToken": answer.access_token, "refreshToken": answer.refresh_token or row.refresh_token}
     values = {

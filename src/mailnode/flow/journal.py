@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.report import Report
@@ -44,13 +45,17 @@ class Journal:
 
     async def _begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
         def work(db: Connection) -> dict[str, Any] | None:
-            row = db.execute(select(runs).where(runs.c.id == run_id).with_for_update()).first()
+            this = select(runs).where(runs.c.id == run_id).with_for_update()
+            row = db.execute(this).first()
             if row is None:
-                values = {"id": run_id, "flow": flow, "digest": digest, "created_at": unix_ms()}
-                db.execute(
-                    insert(runs).values(status="running", worker=self._worker.id, updated_at=unix_ms(), **values)
-                )
-                return None
+                values = {"id": run_id, "flow": flow, "digest": digest, "worker": self._worker.id}
+                try:
+                    with db.begin_nested():
+                        now = unix_ms()
+                        db.execute(insert(runs).values(status="running", created_at=now, updated_at=now, **values))
+                    return None
+                except IntegrityError:  # another process has just begun it
+                    row = db.execute(this).one()
             if row.digest != digest:
                 raise DeliveryError(
                     f"the run id {run_id!r} was used for another flow or input",
@@ -95,8 +100,11 @@ def tell(db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
     for delivery, report in ended:
         if delivery.run_id is not None:
             by_run.setdefault(delivery.run_id, []).append(Outcome(delivery.node_id, delivery.place, report))
-    over = select(runs.c.id, runs.c.state).where(runs.c.id.in_(sorted(by_run)), runs.c.state.is_not(None))
-    for row in db.execute(over.order_by(runs.c.id).with_for_update()).all() if by_run else ():
+    # Locked though it has no state yet: who is writing that now must see these outcomes, or be seen here.
+    theirs = select(runs.c.id, runs.c.state).where(runs.c.id.in_(sorted(by_run))).order_by(runs.c.id).with_for_update()
+    for row in db.execute(theirs).all() if by_run else ():
+        if row.state is None:
+            continue
         said = json.loads(row.state)
         if [outcome for outcome in by_run[row.id] if follow(said, outcome)]:
             db.execute(update(runs).where(runs.c.id == row.id).values(state=json.dumps(said)))

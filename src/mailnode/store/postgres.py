@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from mailnode.errors import StoreError
+from mailnode.errors import CommitUnknown, StoreError
 from mailnode.store.backend import Extend
 from mailnode.store.leased_worker import LeasedWorker
 from mailnode.store.schema import migrate, newer
@@ -27,6 +27,11 @@ _TCP = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "
 # How long it is asked what came of a commit whose answer was lost; a restart takes a few seconds.
 ASK_SECONDS = 30.0
 _ASK_EACH_SECONDS = 0.25
+# The number of a transaction, if it has changed anything, and the life of the server: a crash resets its statistics.
+_LIFE = "(SELECT stats_reset::text FROM pg_stat_bgwriter) AS life"
+_SIGN = f"SELECT pg_current_xact_id_if_assigned()::text AS number, {_LIFE}"
+_WHAT_CAME = text(f"SELECT pg_xact_status(CAST(:number AS xid8)) AS status, {_LIFE}")
+_IN_THE_FUTURE = "22023"
 # Of all that may lock something here this is the schema (the letters "mailnode").
 _SCHEMA_LOCK = 0x6D61696C6E6F6465
 _DEADLOCK, _SERIALIZATION = "40P01", "40001"
@@ -73,18 +78,18 @@ class PostgresDatabase:
         """Open a transaction that writes; where the answer to its commit is lost, the server is asked what came of it.
 
         Raises:
-            StoreError: that could not be found out either.
+            CommitUnknown: that could not be found out either.
         """
         with self._write_engine.connect() as connection, connection.begin() as transaction:
             yield connection
             # The server would answer the commit with a rollback, which nobody would hear of.
             if _status(connection) == "INERROR":
                 raise StoreError("the transaction can't be committed: it held an error that a work has hidden")
-            number = connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()::text").scalar()
+            sign = connection.exec_driver_sql(_SIGN).one()
             try:
                 transaction.commit()
             except DBAPIError as error:
-                if not error.connection_invalidated or (number is not None and not self._is_committed(number)):
+                if not error.connection_invalidated or (sign.number and not self._is_committed(sign)):
                     raise
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -129,16 +134,26 @@ class PostgresDatabase:
         self._write_engine.dispose()
         self._read_engine.dispose()
 
-    def _is_committed(self, number: str) -> bool:
+    def _is_committed(self, sign: Row[Any]) -> bool:
         """Ask what came of a transaction, until the server can say."""
         ends_at = time.monotonic() + ASK_SECONDS
         while time.monotonic() < ends_at:
-            with suppress(SQLAlchemyError), self._read_engine.connect() as connection:
-                said = connection.scalar(text("SELECT pg_xact_status(CAST(:number AS xid8))"), {"number": number})
-                if said != "in progress":
-                    return bool(said == "committed")
+            try:
+                with self._read_engine.connect() as connection:
+                    said = connection.execute(_WHAT_CAME, {"number": sign.number}).one()
+            except SQLAlchemyError as error:
+                if _state_of(error) == _IN_THE_FUTURE:  # a crash came before anything of it was on the disk
+                    return False
+            else:
+                if said.status == "aborted":
+                    return False
+                if said.status == "committed":
+                    # After a crash another transaction may have got the same number.
+                    if said.life == sign.life:
+                        return True
+                    break
             time.sleep(_ASK_EACH_SECONDS)
-        raise StoreError(
+        raise CommitUnknown(
             "the database was lost while it committed: the outcome of the commit is unknown",
             hint="see that the PostgreSQL server runs and can be reached",
             transient=True,

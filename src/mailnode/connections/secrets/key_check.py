@@ -5,8 +5,17 @@ from sqlalchemy import Connection, delete, exists, insert, select
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.store.tables import connections, secret_check
+from mailnode.store.turn import take_turn
 
 _ABOUT = ("", "check")
+
+
+def take_book(db: Connection) -> None:
+    """Be the only one who changes connections, tokens or keys until the end of the transaction; taken first.
+
+    A change of the key rewrites every secret, and must overwrite none that comes meanwhile.
+    """
+    take_turn(db, "book")
 
 
 def check_key(db: Connection, cipher: Cipher) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import select, update
 
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key, keep_only
+from mailnode.connections.secrets.key_check import check_key, keep_only, take_book
 from mailnode.connections.secrets.key_file import FILE_NAME, new_key, read_keys, write_keys
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.store.database import Database
@@ -58,6 +58,7 @@ async def seal_anew(database: Database, cipher: Cipher) -> int:
     """
 
     def work(db: Transaction) -> int:
+        take_book(db)
         check_key(db, cipher)
         rows = db.execute(select(connections.c.id, connections.c.name, connections.c.secrets)).all()
         for row in rows:

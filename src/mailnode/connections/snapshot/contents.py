@@ -14,10 +14,10 @@ from sqlalchemy import Row, delete, select
 from mailnode.connections.fields import check_fields
 from mailnode.connections.rows import check_name, find_row, open_fields
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key
+from mailnode.connections.secrets.key_check import check_key, take_book
 from mailnode.connections.snapshot.sealed_file import seal, unseal, write_file
 from mailnode.connections.token_rows import TOKEN_FIELDS, TokenRow, read_tokens
-from mailnode.errors import MailnodeError, SnapshotError
+from mailnode.errors import CommitUnknown, MailnodeError, SnapshotError
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections
@@ -184,7 +184,7 @@ def keep(
         rows = {row.id: row for row in db.execute(select(connections).order_by(connections.c.name))}
     kept = []
     for row in rows.values():
-        tokens = read_tokens(db, cipher, row.id)
+        tokens = read_tokens(db, cipher, row.id, lock=row.id in given)
         if row.id in given:
             _check_hand_over(row, tokens, now)
         kept.append(KeptConnection.from_row(row, cipher, tokens, handed_over=row.id in given))
@@ -217,6 +217,11 @@ async def write_down(
 
     def work(db: Transaction) -> Snapshot:
         nonlocal is_written
+        if hand_over:
+            take_book(db)
+        if is_written:  # by a transaction that lost against another
+            path.unlink()
+            is_written = False
         snapshot = Snapshot(now, tuple(flows), keep(db, cipher, names, hand_over, now))
         write_file(path, snapshot.sealed(passphrase))
         is_written = True
@@ -226,9 +231,9 @@ async def write_down(
 
     try:
         return await (database.write(work) if hand_over else database.read(work))
-    except Exception:
-        # Not when it was only cancelled: then it may have been committed, and the file has what is nowhere else.
-        if is_written:
+    except Exception as error:
+        # Not when it was only cancelled, or nobody knows: it may be committed, and the file has what is nowhere else.
+        if is_written and not isinstance(error, CommitUnknown):
             await asyncio.to_thread(path.unlink, missing_ok=True)
         raise
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, insert, select, update
 from mailnode.connections.edit import asks_otherwise, goes_elsewhere
 from mailnode.connections.rows import check_name, open_fields, row_of, sealed_columns
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key, take_key
+from mailnode.connections.secrets.key_check import check_key, take_book, take_key
 from mailnode.connections.snapshot.contents import KeptConnection
 from mailnode.connections.token_rows import TokenRow, forget_access_token, read_tokens, write_tokens
 from mailnode.errors import SnapshotError
@@ -85,6 +85,7 @@ def restore(
     Raises:
         SnapshotError: as `plan` does, or something else would be done by now.
     """
+    take_book(db)
     take_key(db, cipher)
     places = _places(db, cipher, kept, rename)
     if [place.step for place in places] != planned:

@@ -1,0 +1,142 @@
+import asyncio
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import ExitStack, closing
+
+import pytest
+
+from mailnode.errors import StoreError
+from mailnode.store import sqlite
+from mailnode.store.database import Database
+from mailnode.store.tables import SCHEMA_NUMBER
+from support.database import OPEN, gather_behind, keys, put
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "home" / "mailnode.db"
+
+
+@pytest.fixture
+def database(path):
+    database = Database.open(path)
+    yield database
+    database.close()
+
+
+def test_the_file_is_for_its_owner_alone(database, path):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_what_sqlite_keeps_beside_the_file_is_for_its_owner_alone(database, path):
+    await database.write(put("a"))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(database, path):
+    database.close()
+    path.chmod(0o644)
+    Database.open(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_commits_are_in_wal_and_flushed_and_keys_are_checked(database):
+    def pragmas(db):
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        return [db.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    assert await database.write(pragmas) == ["wal", 2, 1, 10_000]
+
+
+async def test_works_that_wait_share_one_transaction(database, path):
+    def look(db):
+        with closing(sqlite3.connect(path)) as other:
+            return keys(db), other.execute("SELECT key_id FROM secret_check").fetchall()
+
+    _, seen = await gather_behind(database, put("a"), look)
+    assert seen == (["a"], [])
+
+
+async def test_a_locked_file_fails_all_that_wait_and_is_worth_another_try(path, monkeypatch):
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+    with closing(Database.open(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for answer in await asyncio.gather(database.write(put("a")), database.write(keys), return_exceptions=True):
+            assert isinstance(answer, StoreError)
+            assert answer.transient
+            assert "locked" in answer.message
+        other.execute("ROLLBACK")
+        await database.write(put("b"))
+        assert await database.read(keys) == ["b"]
+
+
+async def test_a_full_disk_fails_all_that_share_the_transaction(database):
+    def shrink(db):
+        pages = db.exec_driver_sql("PRAGMA page_count").scalar()
+        db.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    await database.write(shrink)
+    answers = await gather_behind(database, put("a"), put("b", "x" * 100_000), put("c"))
+    assert [type(answer) for answer in answers] == [StoreError] * 3
+    assert {(answer.transient, "full" in answer.message) for answer in answers} == {(True, True)}
+    await database.write(put("d"))
+    assert await database.read(keys) == ["d"]
+
+
+def test_processes_that_open_a_fresh_file_at_once_all_succeed(path):
+    code = f"import sys\nsys.stdin.read(){OPEN}database.close()"
+    with ExitStack() as stack:
+        crowd = [
+            stack.enter_context(subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE))
+            for _ in range(6)
+        ]
+        # The end of its input sets each one off.
+        for process in crowd:
+            assert process.stdin
+            process.stdin.close()
+        assert [process.wait(60) for process in crowd] == [0] * 6
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (SCHEMA_NUMBER,)
+
+
+def test_a_newer_schema_is_refused_naming_both_numbers(database, path):
+    database.close()
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_NUMBER + 41}")
+    with pytest.raises(StoreError, match=rf"schema {SCHEMA_NUMBER + 41}.* knows {SCHEMA_NUMBER}") as caught:
+        Database.open(path)
+    assert "newer mailnode" in caught.value.hint
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
+    path.parent.mkdir()
+    path.write_text("Dear diary, " * 200)
+    with pytest.raises(StoreError, match="not a database"):
+        Database.open(path)
+    assert path.read_text().startswith("Dear diary")
+
+
+def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"can't be opened: .*file' is no folder") as caught:
+        Database.open(tmp_path / "file" / "mailnode.db")
+    assert "MAILNODE_HOME" in caught.value.hint
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused_and_left_as_it_is(path):
+    path.mkdir(parents=True, mode=0o755)
+    mode = path.stat().st_mode
+    with pytest.raises(StoreError, match="can't be opened: it is a folder"):
+        Database.open(path)
+    assert path.stat().st_mode == mode
+
+
+@pytest.mark.parametrize("name", ["a b?c=d#e%20f", "50%s", "ü"])
+async def test_any_folder_name_will_do(tmp_path, name):
+    with closing(Database.open(tmp_path / name / "mailnode.db")) as database:
+        await database.write(put("a"))
+    assert (tmp_path / name / "mailnode.db").is_file()
+    assert [folder.name for folder in tmp_path.iterdir()] == [name]

@@ -1,0 +1,54 @@
+"""Works for a database, and a crowd that waits for its writer."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+from sqlalchemy import insert, select
+
+from mailnode.store.tables import secret_check
+
+# What a process of its own begins with; where the database is stands in its first argument.
+OPEN = """
+import sys
+from pathlib import Path
+from mailnode.store.database import Database
+database = Database.open(sys.argv[1] if ":" in sys.argv[1] else Path(sys.argv[1]))
+"""
+
+
+def put(key, value="v"):
+    return lambda db: db.execute(insert(secret_check).values(key_id=key, value=value))
+
+
+def keys(db):
+    return sorted(db.execute(select(secret_check.c.key_id)).scalars())
+
+
+class Hold:
+    """A work that keeps the writer busy until it is let go, so that others gather behind it."""
+
+    def __init__(self):
+        self.reached, self.gate = threading.Event(), threading.Event()
+
+    def __call__(self, db):
+        self.reached.set()
+        self.gate.wait()
+
+
+async def gather_behind(database, *works):
+    """Let all works wait at once, so that they share a transaction, and give results or exceptions."""
+    hold = Hold()
+    held = asyncio.create_task(database.write(hold))
+    await asyncio.to_thread(hold.reached.wait)
+    tasks = [asyncio.create_task(database.write(work)) for work in works]
+    await asyncio.sleep(0)
+    hold.gate.set()
+    await held
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run(code, *arguments):
+    done = subprocess.run([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, timeout=60, check=True)
+    return done.stdout.decode()
