@@ -40,7 +40,7 @@ def _ms(moment: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(extract("epoch", moment) * 1000, BigInteger)
 
 
-_END = _ms(func.clock_timestamp()) + int(LEASE_SECONDS * 1000)
+_END = _ms(func.clock_timestamp()) + bindparam("lease", type_=BigInteger)
 _THIS = workers.c.id == bindparam("of")
 _TAKE = insert(workers).values(id=bindparam("of"), lease_until=_END)
 _RENEW = update(workers).where(_THIS).values(lease_until=_END)
@@ -136,7 +136,7 @@ class LeasedWorker:
     def _renewed(self, lease: _Lease) -> _Lease:
         held_until = _held_until()
         # Only an answer that came in time shows that there was no gap in which others could look.
-        if _now() < lease.held_until and self._write(_RENEW, lease.id) and _now() < lease.held_until:
+        if _now() < lease.held_until and self._write(_RENEW, lease.id, lease=_lease_ms()) and _now() < lease.held_until:
             return _Lease(lease.id, held_until)
         return self._taken()
 
@@ -144,12 +144,12 @@ class LeasedWorker:
         lease = _Lease(uuid.uuid4().hex, _held_until())
         with self._engine.begin() as connection:
             connection.execute(_SWEEP)
-            connection.execute(_TAKE, {"of": lease.id})
+            connection.execute(_TAKE, {"of": lease.id, "lease": _lease_ms()})
         return lease
 
-    def _write(self, statement: Update | Delete, worker_id: str) -> bool:
+    def _write(self, statement: Update | Delete, worker_id: str, **values: int) -> bool:
         with self._engine.begin() as connection:
-            return bool(connection.execute(statement, {"of": worker_id}).rowcount)
+            return bool(connection.execute(statement, {"of": worker_id, **values}).rowcount)
 
 
 def _now() -> float:
@@ -159,3 +159,7 @@ def _now() -> float:
 def _held_until() -> float:
     """Counted from before the database is asked, so it ends before the lease does."""
     return _now() + LEASE_SECONDS - MARGIN_SECONDS
+
+
+def _lease_ms() -> int:
+    return int(LEASE_SECONDS * 1000)

@@ -1,0 +1,113 @@
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+from sqlalchemy import text
+
+from mailnode.store import leased_worker
+from mailnode.store.clock import now_ms, unix_ms
+from mailnode.store.database import Database
+
+WORK = """
+import sys, time
+from pathlib import Path
+from mailnode.store import leased_worker
+leased_worker.LEASE_SECONDS, leased_worker.RENEW_SECONDS, leased_worker.MARGIN_SECONDS = 2.0, 0.5, 0.5
+from mailnode.store.database import Database
+worker = Database.open(sys.argv[1]).worker(Path())
+claimed = worker.id
+print(claimed, flush=True)
+for line in sys.stdin:
+    until = time.monotonic() + float(line)
+    while time.monotonic() < until:  # as busy as can be
+        pass
+    print(worker.holds(claimed), worker.id == claimed, worker.holds(worker.id), flush=True)
+"""
+
+
+@pytest.fixture
+def database(postgres_url):
+    with closing(Database.open(postgres_url)) as database:
+        yield database
+
+
+@pytest.fixture
+def worker(database, tmp_path):
+    with database.worker(tmp_path) as worker:
+        yield worker
+
+
+@pytest.fixture
+def process(postgres_url):
+    """Another process at work, whose leases are short: it is told how long to be busy, and tells what it holds."""
+    command = [sys.executable, "-c", WORK, postgres_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        yield process
+        process.kill()
+
+
+def held_after(process, seconds):
+    process.stdin.write(f"{seconds}\n")
+    return process.stdout.readline().split()
+
+
+async def until_dead(database, worker, worker_id):
+    while await database.read(lambda db: worker.alive(db, worker_id)):
+        time.sleep(0.05)  # noqa: ASYNC251 -- nothing else runs here
+
+
+async def test_a_worker_lives_as_long_as_it_has_not_left(database, worker, tmp_path):
+    with database.worker(tmp_path) as other:
+        ids = [worker.id, other.id, "nobody"]
+        assert await database.read(lambda db: worker.dead_among(db, ids)) == {"nobody"}
+        assert other.holds(other.id)
+        assert not other.holds(worker.id)
+        left = other.id
+    assert not other.holds(left)
+    assert await database.read(lambda db: worker.dead_among(db, ids)) == {"nobody", left}
+    assert await database.read(lambda db: worker.dead_among(db, [])) == set()
+
+
+async def test_a_busy_process_keeps_its_lease(database, worker, process):
+    theirs = process.stdout.readline().strip()
+    assert held_after(process, 3) == ["True", "True", "True"]
+    assert await database.read(lambda db: worker.alive(db, theirs))
+
+
+async def test_a_process_that_was_killed_is_dead_when_its_lease_ends(database, worker, process):
+    theirs = process.stdout.readline().strip()
+    process.kill()
+    assert await database.read(lambda db: worker.alive(db, theirs))
+    await until_dead(database, worker, theirs)
+
+
+async def test_a_process_that_was_stopped_beyond_its_lease_goes_on_under_another_id(database, worker, process):
+    theirs = process.stdout.readline().strip()
+    process.send_signal(signal.SIGSTOP)
+    await until_dead(database, worker, theirs)
+    process.send_signal(signal.SIGCONT)
+    assert held_after(process, 0)[0] == "False"
+    assert held_after(process, 1) == ["False", "False", "True"]
+    assert not await database.read(lambda db: worker.alive(db, theirs))
+
+
+async def test_a_lease_that_was_renewed_too_late_is_over(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(leased_worker, "MARGIN_SECONDS", leased_worker.LEASE_SECONDS)
+    with database.worker(tmp_path) as worker:
+        lease = worker._lease
+        assert not worker.holds(lease.id)
+        assert worker._renewed(lease).id != lease.id
+
+
+async def test_old_leases_are_swept(database, tmp_path):
+    await database.write(lambda db: db.execute(text("INSERT INTO workers VALUES ('long gone', 1)")))
+    with database.worker(tmp_path):
+        names = await database.read(lambda db: db.execute(text("SELECT id FROM workers")).scalars().all())
+    assert "long gone" not in names
+
+
+async def test_the_time_is_the_databases(database):
+    assert abs(await database.read(now_ms) - unix_ms()) < 60_000
