@@ -1,7 +1,13 @@
+import base64
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
 import pytest
 
-from mailnode.environment import Environment
-from mailnode.errors import UsageError
+from mailnode.environment import Environment, open_database
+from mailnode.errors import StoreError, UsageError
 from mailnode.smtp.proxy import Proxy
 
 
@@ -29,3 +35,31 @@ def test_a_value_that_is_none_is_blamed_on_its_variable(name, text):
         Environment.read({name: text})
     assert str(caught.value).startswith(f"{name}: ")
     assert caught.value.hint
+
+
+def test_a_database_for_many_machines_needs_a_key_that_all_have(postgres_url):
+    environment = Environment.read({"MAILNODE_DATABASE_URL": postgres_url})
+    with pytest.raises(StoreError, match="MAILNODE_SECRET_KEY is not set") as caught:
+        open_database(environment)
+    assert "openssl" in caught.value.hint
+    key = base64.b64encode(b"1" * 32).decode()
+    open_database(replace(environment, secret_key=key)).close()
+
+
+def test_what_the_environment_holds_is_shown_without_its_secrets():
+    variables = {"MAILNODE_DATABASE_URL": "postgresql://a:canary@b/c", "MAILNODE_SECRET_KEY": "canary"}
+    environment = Environment.read(variables)
+        {"MAILNODE_DATABASE_URL": "postgresql://a:canary@b/c", "MAILNODE_SECRET_KEY": "canary"}
+    )
+    assert "canary" not in repr(environment)
+
+
+def test_the_libraries_for_postgresql_are_loaded_for_it_alone(tmp_path):
+    code = (
+        "import sys; from mailnode.environment import *; open_database(Environment.read()).close();"
+        "print({'psycopg', 'procrastinate'} & set(sys.modules))"
+    )
+    variables = {**os.environ, "MAILNODE_DATABASE_URL": f"sqlite:///{tmp_path}/other.db"}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"set()\n"
+    assert (tmp_path / "other.db").exists()

@@ -12,7 +12,6 @@ from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
-from mailnode.store.flock_worker import FlockWorker
 from support.token_endpoint import TokenEndpoint, token_endpoint
 
 KEY = base64.b64encode(b"\1" * 32).decode()
@@ -34,9 +33,9 @@ class Clock:
 class Process:
     """What one process has of a home."""
 
-    def __init__(self, home: Path, clock: Clock) -> None:
-        self.database = Database.open(home / "mailnode.db")
-        self.worker = FlockWorker(home / "workers")
+    def __init__(self, home: Path, clock: Clock, where: Path | str | None = None) -> None:
+        self.database = Database.open(where or home / "mailnode.db")
+        self.worker = self.database.worker(home / "workers")
         cipher = Cipher.open(home, KEY)
         self.keeper = TokenKeeper(self.database, cipher, self.worker, Asker(clock=clock), clock)
         self.book = ConnectionBook(self.database, cipher, self.keeper)
@@ -63,17 +62,25 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def one(tmp_path: Path, clock: Clock) -> AsyncIterator[Process]:
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Say where the database is: in the home, unless a test asks for `both`."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return tmp_path / "mailnode.db"
+
+
+@pytest.fixture
+async def one(tmp_path: Path, clock: Clock, where: Path | str) -> AsyncIterator[Process]:
     """A process at work."""
-    process = Process(tmp_path, clock)
+    process = Process(tmp_path, clock, where)
     yield process
     await process.close()
 
 
 @pytest.fixture
-async def other(one: Process, tmp_path: Path, clock: Clock) -> AsyncIterator[Process]:
+async def other(one: Process, tmp_path: Path, clock: Clock, where: Path | str) -> AsyncIterator[Process]:
     """Another one on the same home (with locks and connections of its own, as another process has them)."""
-    process = Process(tmp_path, clock)
+    process = Process(tmp_path, clock, where)
     yield process
     await process.close()
 

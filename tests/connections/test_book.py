@@ -17,6 +17,7 @@ from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
 from mailnode.store.flock_worker import FlockWorker
+from support.database import both
 
 FIRST, SECOND = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2"))
 DKIM_KEY = (
@@ -28,8 +29,8 @@ RELAY = {"hosts": ["mail.example.org"], "username": "shop", "password": "canary-
 
 
 @pytest.fixture
-def database(tmp_path):
-    database = Database.open(tmp_path / "mailnode.db")
+def database(where):
+    database = Database.open(where)
     yield database
     database.close()
 
@@ -44,6 +45,7 @@ def with_key(database, tmp_path, key):
     return ConnectionBook(database, cipher, TokenKeeper(database, cipher, FlockWorker(tmp_path / "workers")))
 
 
+@both
 async def test_a_connection_is_read_as_it_was_written(book):
     await book.create("shop", "basic", {**RELAY, "tlsOption": "starttls", "allowPlaintextAuth": True})
     shop = await book.get("shop")
@@ -79,6 +81,7 @@ async def test_show_gives_the_public_fields_and_which_secrets_are_set(book):
     }
 
 
+@both
 async def test_list_gives_all_by_name(book):
     assert await book.list() == []
     for name in ("b", "a"):
@@ -94,6 +97,7 @@ async def test_a_name_is_given_once(book):
     assert (await book.get("shop")).service == "Gmail"
 
 
+@both
 async def test_of_two_that_create_one_name_at_once_one_is_refused(book):
     answers = await asyncio.gather(*(book.create("shop", "basic", GMAIL) for _ in range(5)), return_exceptions=True)
     assert sorted(type(answer).__name__ for answer in answers) == ["ConnectionsError"] * 4 + ["NoneType"]
@@ -143,6 +147,7 @@ async def test_a_wrong_field_writes_nothing(book):
     assert await book.list() == []
 
 
+@both
 async def test_an_update_changes_what_is_named_and_counts_the_revision(book):
     await book.create("shop", "basic", {**RELAY, "tlsOption": "tls"})
     before = await book.get("shop")
@@ -198,12 +203,14 @@ async def test_a_wrong_update_changes_nothing(book):
     assert (await book.get("shop")).revision == 1
 
 
+@both
 async def test_updates_at_once_are_all_counted(book):
     await book.create("shop", "basic", GMAIL)
     await asyncio.gather(*(book.update("shop", {"username": f"u{n}"}) for n in range(10)))
     assert (await book.get("shop")).revision == 11
 
 
+@both
 async def test_a_deleted_connection_is_gone_and_its_name_free(book):
     await book.create("shop", "basic", GMAIL)
     first = await book.get("shop")
@@ -238,6 +245,7 @@ asyncio.run(main())
     assert (shop.revision, shop.login.password) == (2, "changed")
 
 
+@both
 async def test_a_wrong_key_is_refused_before_anything_is_read_or_written(book, database, tmp_path):
     await book.create("shop", "basic", GMAIL)
     wrong = with_key(database, tmp_path, SECOND)
@@ -249,6 +257,7 @@ async def test_a_wrong_key_is_refused_before_anything_is_read_or_written(book, d
     assert [one["revision"] for one in await wrong.list()] == [1]
 
 
+@both
 async def test_who_lost_the_key_deletes_the_connections_and_goes_on(book, database, tmp_path):
     await book.create("shop", "basic", GMAIL)
     other = with_key(database, tmp_path, SECOND)
@@ -259,6 +268,7 @@ async def test_who_lost_the_key_deletes_the_connections_and_goes_on(book, databa
         await book.get("shop")
 
 
+@both
 async def test_a_new_key_takes_over_beside_the_old_one(book, database, tmp_path):
     await book.create("shop", "basic", GMAIL)
     both = with_key(database, tmp_path, f"{SECOND},{FIRST}")
@@ -267,6 +277,7 @@ async def test_a_new_key_takes_over_beside_the_old_one(book, database, tmp_path)
     assert (await with_key(database, tmp_path, SECOND).get("shop")).login.password == "canary-password"
 
 
+@both
 async def test_secrets_that_were_swapped_in_the_database_do_not_open(book, database):
     for name in ("a", "b"):
         await book.create(name, "basic", GMAIL)

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError, TokenError
+from support.database import both
 from support.http_server import reply, stalling
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms, refusal
 
@@ -86,6 +87,7 @@ class TestATokenIsUsedWhileItIsGood:
         assert endpoint.accepts(await one.token()) == USER
 
 
+@both
 class TestOneRenewalAtATime:
     async def test_for_all_tasks_of_two_processes(self, one, other, endpoint):
         await shop(one, endpoint)
@@ -140,6 +142,7 @@ class TestOneRenewalAtATime:
         assert await renewing != "at-good"
 
 
+@both
 class TestARotatedRefreshTokenIsKept:
     async def test_over_fifty_renewals(self, one, other, endpoint, clock):
         endpoint.rotate = True
@@ -185,6 +188,7 @@ class TestARotatedRefreshTokenIsKept:
         assert endpoint.requests[-1]["refresh_token"] == given
 
 
+@both
 class TestARenewalThatWasCutOff:
     """The claim of a process that is gone tells that a renewal began whose answer nobody has."""
 
@@ -268,6 +272,7 @@ class TestAFailingEndpointIsLeftAlone:
         assert len(endpoint.requests) == 1
 
 
+@both
 class TestRefusals:
     async def test_a_refused_refresh_token_needs_consent_and_is_not_shown_again(self, one, endpoint):
         await shop(one, endpoint, refreshToken="rt-unknown")

@@ -5,9 +5,13 @@ import subprocess
 import sys
 import threading
 
+import pytest
 from sqlalchemy import insert, select
 
 from mailnode.store.tables import secret_check
+
+# On a test of connections: what holds for one database holds for the other.
+both = pytest.mark.parametrize("where", ["sqlite", "postgres"], indirect=True)
 
 # What a process of its own begins with; where the database is stands in its first argument.
 OPEN = """
