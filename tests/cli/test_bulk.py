@@ -1,5 +1,6 @@
 import asyncio
 import json
+import signal
 import sys
 from collections import Counter
 
@@ -109,3 +110,26 @@ async def test_a_bulk_run_that_is_killed_goes_on_where_it_was(tmp_path):
     resent = {f"RCPT TO:<{one['to'][0]}>" for one in shown if one["attempts"] > 1}
     assert twice <= resent
     assert json.dumps(sorted({one["state"] for one in shown})) == '["sent"]'
+
+
+async def test_ctrl_c_tells_how_far_it_came_and_the_same_command_does_the_rest(tmp_path):
+    async with ScriptedServer() as server:
+        command = ("run", flow_of(tmp_path, server.port), "--inputs", rows_of(tmp_path, 150))
+        stopped = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailnode", *map(str, command)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await server.reached("dot")
+        stopped.send_signal(signal.SIGINT)
+        stdout, stderr = await stopped.communicate()
+        assert (stopped.returncode, stdout) == (130, b"")
+        assert b"of 150 rows have ended; the same command does what is left" in stderr
+        assert b"Traceback" not in stderr
+        ran = await mailnode(*command)
+        assert (ran.status, ran.json["done"]) == (0, 150), ran.stderr
+        shown = (await mailnode("deliveries", "list", "--json", "--limit", "1000")).json
+    copies = Counter(message.forward_paths[0] for message in server.accepted)
+    assert len(copies) == 150
+    twice = {path for path, count in copies.items() if count > 1}
+    assert twice <= {f"RCPT TO:<{one['to'][0]}>" for one in shown if one["attempts"] > 1}
