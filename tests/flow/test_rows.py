@@ -85,6 +85,17 @@ def test_the_digest_is_of_the_octets(tmp_path):
     assert len(RowsFile.check(one).digest) == 16
 
 
+@pytest.mark.parametrize("changed", ["a\nother\n1\n2\n3\n", "a\n"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_file_that_is_changed_meanwhile_is_read_no_further(tmp_path, after, changed):
+    path = file_of(tmp_path, "a\n1\n2\n3\n")
+    rows = RowsFile.check(path).read()
+    assert [next(rows).fields["a"] for _ in range(after)] == ["1", "2"][:after]
+    path.write_text(changed)
+    with pytest.raises(SettingsError, match="was changed"):
+        list(rows)
+
+
 async def test_no_more_are_taken_than_are_worked_on():
     taken, ended = 0, 0
 

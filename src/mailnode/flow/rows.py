@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ _DIGEST_CHARACTERS = 16
 _BLOCK_OCTETS = 1024 * 1024
 # One row becomes one run's input; what is longer is no row but a file of another kind.
 _LONGEST_CHARACTERS = 16 * 1024 * 1024
+_CHANGED_HINT = "put it back as it was to do what is left; as it is now it is a new file, and all its rows are run"
 
 
 class Row(NamedTuple):
@@ -27,11 +29,15 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowsFile:
-    """A file of rows that has been read to its end once; `digest` is of its octets, in hexadecimal."""
+    """A file of rows that has been read to its end once; `digest` is of its octets, in hexadecimal.
+
+    `stamp` tells the file that was read from one that has been changed since.
+    """
 
     path: Path
     digest: str
     count: int
+    stamp: tuple[int, ...]
 
     @classmethod
     def check(cls, path: Path) -> "RowsFile":
@@ -45,29 +51,32 @@ class RowsFile:
         digest = hashlib.sha256()
         try:
             with path.open("rb") as file:
+                stamp = _stamp(file.fileno())
                 while block := file.read(_BLOCK_OCTETS):
                     digest.update(block)
         except OSError as error:
             hint = "see that it is a file that you may read"
             raise _bad(path, f"it can't be read: {error.strerror}", hint=hint) from None
-        rows = cls(path, digest.hexdigest()[:_DIGEST_CHARACTERS], 0)
+        rows = cls(path, digest.hexdigest()[:_DIGEST_CHARACTERS], 0, stamp)
         count = sum(1 for _ in rows.read())
         if not count:
             raise _bad(path, "it has no rows", hint="write one row for each run")
-        return cls(path, rows.digest, count)
+        return cls(path, rows.digest, count, stamp)
 
     def read(self) -> Iterator[Row]:
         """Give the rows anew, one by one.
 
         Raises:
-            SettingsError: a row is none, as it may be after the file was changed.
+            SettingsError: the file was changed since it was checked, or a row is none.
         """
         read = _json_rows if self.path.suffix.lower() == ".jsonl" else _csv_rows
         try:
             # A byte order mark is what spreadsheets write before the first field.
             with self.path.open(encoding="utf-8-sig", newline="") as file:
                 for number, (line, fields) in enumerate(read(file), 1):
+                    self._see_that_it_is_the_same(file)
                     yield Row(number, _named(self.path, line, fields))
+                self._see_that_it_is_the_same(file)
         except SettingsError as error:
             raise error.locate(file=str(self.path)) from None
         except UnicodeDecodeError as error:
@@ -75,6 +84,16 @@ class RowsFile:
             raise _bad(self.path, words, hint="save it as UTF-8") from None
         except OSError as error:
             raise _bad(self.path, f"it can't be read: {error.strerror}", hint="see that it is still there") from None
+
+    def _see_that_it_is_the_same(self, file: io.TextIOWrapper) -> None:
+        # Rows of a changed file under the old digest would be taken for other ones when the runs are taken up again.
+        if _stamp(file.fileno()) != self.stamp:
+            raise _bad(self.path, "it was changed while its rows were run", hint=_CHANGED_HINT)
+
+
+def _stamp(descriptor: int) -> tuple[int, ...]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _json_rows(file: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
