@@ -49,8 +49,6 @@ def test_a_database_for_many_machines_needs_a_key_that_all_have(postgres_url):
 def test_what_the_environment_holds_is_shown_without_its_secrets():
     variables = {"MAILNODE_DATABASE_URL": "postgresql://a:canary@b/c", "MAILNODE_SECRET_KEY": "canary"}
     environment = Environment.read(variables)
-        {"MAILNODE_DATABASE_URL": "postgresql://a:canary@b/c", "MAILNODE_SECRET_KEY": "canary"}
-    )
     assert "canary" not in repr(environment)
 
 

@@ -24,7 +24,7 @@ async def test_a_thousand_rows_are_a_thousand_mails_and_are_read_as_they_are_nee
     flow = write_flow(tmp_path, {"id": "tell", "type": "sendSmtpEmail", "settings": settings})
     rows = WatchedRows.check(path)
     WatchedRows.taken = 0
-    ended = []
+    ended: list[int] = []
     async with Mailnode.open(Environment.read()) as mailnode:
         async for end in mailnode.run_rows(flow, rows):
             # Those that ended in one turn of the loop are told one after the other, before any more are read.

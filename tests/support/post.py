@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Office:
 async def office(home: Path) -> AsyncIterator[Office]:
     """Open one; it is closed as `Mailnode` closes it."""
     clients = Clients()
-    async with open_connections(Environment(home=home)) as (database, _, book, worker):
+    async with open_connections(replace(Environment.read(), home=home)) as (database, _, book, worker):
         engine = EmbeddedEngine()
         outbox = Outbox(database, worker, engine, tell)
         traffic = Traffic(database)

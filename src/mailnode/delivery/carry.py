@@ -161,6 +161,7 @@ class Carry:
             self._phase = "content"
             await self._await_time(LONGEST_PAUSE)
             await self._outbox.handing_over(self._delivery)
+            await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
 
         def before_dot() -> None:
             nonlocal due
@@ -191,6 +192,7 @@ class Carry:
         limit = self._errand.route.rate_limit
         if limit is None or self._loop.time() <= self._time_until:
             return
+        asked_at = self._loop.time()
         wait = await self._traffic.time_for(self._errand.route, within_seconds)
         if wait is None:
             raise SmtpError(
@@ -200,7 +202,7 @@ class Carry:
                 hint="set asynchronous, so that the mail waits for its turn, or raise the connection's rateLimit",
                 transient=True,
             )
-        self._time_until = self._loop.time() + wait + limit.slack_us / 1_000_000
+        self._time_until = asked_at + wait + limit.slack_us / 1_000_000
         await asyncio.sleep(wait)
 
     def _set_overdue(self) -> None:
