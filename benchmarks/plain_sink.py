@@ -1,6 +1,6 @@
 """A server that takes all mail and forgets it, where Postfix's smtp-sink is not here: slower, so all figures are lower.
 
-python -m benchmarks.plain_sink PORT
+python -m benchmarks.plain_sink PORT [-c]    with -c it tells how many it has taken
 """
 
 import asyncio
@@ -21,6 +21,9 @@ REPLIES = {
 class Sink(asyncio.Protocol):
     """One session; the replies to all that came at once leave at once."""
 
+    taken = 0
+    tells = False
+
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._received = b""
@@ -40,6 +43,9 @@ class Sink(asyncio.Protocol):
             replies += reply
         if replies:
             self._transport.write(bytes(replies))
+            if Sink.tells:
+                sys.stdout.write(f"mesg={Sink.taken}\n")
+                sys.stdout.flush()
         if replies.endswith(REPLIES[b"QUIT"]):
             self._transport.close()
 
@@ -60,6 +66,7 @@ class Sink(asyncio.Protocol):
             return b""
         self._in_content = False
         self._received = rest
+        Sink.taken += 1
         return b"250 taken\r\n"
 
 
@@ -70,4 +77,5 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    Sink.tells = "-c" in sys.argv
     uvloop.run(main(int(sys.argv[1])))

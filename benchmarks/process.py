@@ -1,12 +1,14 @@
 """Processes: run to the end with what they took, or kept running while something is measured."""
 
+import math
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,30 +45,37 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
 @contextmanager
 def serving(command: Sequence[str], port: int, environment: Mapping[str, str] | None = None) -> Iterator[int]:
     """Keep a server running, which listens on this port of loopback, and give the port."""
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})}
-    ) as process:
-        try:
-            _wait_for(process, port)
-            yield port
-        finally:
-            process.terminate()
+    with started(command, environment) as process:
+        wait_for(process, port)
+        yield port
 
 
 @contextmanager
-def started(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Keep a process running that listens nowhere; what it says is nobody's."""
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
-    ) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
+def started(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    said: Path | None = None,
+    errors: Path | None = None,
+    user: str | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Keep a process running; what it says goes into files, if any. Its input is open until it is to end."""
+    with ExitStack() as files:
+        output = files.enter_context(said.open("wb")) if said else subprocess.DEVNULL
+        with subprocess.Popen(
+            command,
+            cwd="/" if user else ROOT,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=files.enter_context(errors.open("wb")) if errors else None,
+            env={**os.environ, **(environment or {})},
+            user=user,
+            group=user,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.terminate()
 
 
 def free_port() -> int:
@@ -76,7 +85,8 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_for(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until a process listens."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
@@ -84,3 +94,22 @@ def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
                 return
         time.sleep(0.02)
     raise SystemExit(f"does not listen on port {port}: {process.args!r}")
+
+
+def cpu_seconds(*processes: subprocess.Popen[bytes]) -> float:
+    """Give the CPU, user and system, of processes and all that descend from them; NaN where there is no /proc."""
+    if not Path("/proc/self/stat").exists():
+        return math.nan
+    ticks: dict[int, int] = {}
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may have ended by now
+            # After the name: state, parent, ...; the fields 14 to 17 of proc(5) count ended children too.
+            fields = path.read_text().rpartition(")")[2].split()
+            pid = int(path.parent.name)
+            ticks[pid] = sum(map(int, fields[11:15]))
+            children[int(fields[1])].append(pid)
+    family = [process.pid for process in processes]
+    for pid in family:
+        family += children[pid]
+    return sum(ticks.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")

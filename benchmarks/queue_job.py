@@ -1,6 +1,7 @@
 """What a queue is asked to do; it crosses the border of a process as JSON."""
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -9,8 +10,8 @@ from typing import Self
 class QueueJob:
     """So many messages are put into a queue by one process and sent by another one, over so many sessions at the most.
 
-    `warm_up` messages go before. `broker` is the port of Redis, 0 for a database. `concurrency` is how many jobs a
-    worker of BullMQ has under way.
+    `warm_up` messages go before; then whoever puts waits for a line of its input, and when all is put for the end of
+    it. `broker` is the port of Redis, 0 for a database. `concurrency` is how many jobs BullMQ has under way.
     """
 
     port: int
@@ -30,6 +31,6 @@ class QueueJob:
         return cls(**json.loads(text))
 
 
-def show(seconds: float) -> None:
-    """Print how long it took from the first put to the last accepted, for the process that asked."""
-    print(json.dumps({"seconds": seconds}))
+def wait() -> None:
+    """Wait until whoever asked says more, or nothing more."""
+    sys.stdin.readline()

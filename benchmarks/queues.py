@@ -1,43 +1,108 @@
 """Queues that survive a crash: one process puts messages in, one worker sends them, beside each other."""
 
-import json
+import base64
+import math
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import peers
 from benchmarks.measure import Measure, Taken
-from benchmarks.process import run, started
+from benchmarks.process import cpu_seconds, started
 from benchmarks.queue_job import QueueJob
-from benchmarks.servers import redis, sink
+from benchmarks.servers import Postgres, counting_sink, postgres, redis
 
-# Celery's are processes: two, as many as this work has cores.
+# Celery's are processes: two, as many as this work has cores. It is slow enough to be measured with fewer messages.
 CELERY_PROCESSES = 2
-_MAILNODE = ("mailnode", "worker")
+CELERY_MESSAGES, CELERY_WARM_UP = 600, 100
+# Each is tried once before the rounds, and BullMQ is measured with its best.
+BULLMQ_CONCURRENCIES = (10, 20, 50)
+PILOT_MESSAGES = 1500
+# From the last message of the warm-up until all that comes after it is written down.
+SETTLE_SECONDS = 0.3
+
+SQLITE, POSTGRES = "mailnode", "mailnode on PostgreSQL"
+_SECRET_KEY = base64.b64encode(bytes(32)).decode()
 
 Process = tuple[Sequence[str], Mapping[str, str]]
+
+
+class Queue(NamedTuple):
+    """A worker and who puts messages in, and the processes that keep them meanwhile."""
+
+    worker: Process
+    producer: Process
+    keepers: tuple[subprocess.Popen[bytes], ...] = ()
+
+
+class Folders:
+    """Fresh folders and names."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make them within a folder."""
+        self._folder = folder
+        self._numbers = count()
+
+    def fresh(self) -> Path:
+        """Make one."""
+        fresh = self._folder / f"q{next(self._numbers)}"
+        fresh.mkdir()
+        return fresh
 
 
 @contextmanager
 def queues(folder: Path) -> Iterator[Mapping[str, Measure]]:
     """Give each queue that is here, with a measure that begins with an empty one."""
-    with sink() as port:
-        job = QueueJob(port=port)
-        clients: dict[str, Measure] = {"mailnode": lambda: _measure(job, *_ours(job, _fresh(folder)))}
-        if peers.redis_server():
-            if peers.node():
-                clients["Nodemailer"] = lambda: _beside_redis(job, folder, _bullmq)
-            if peers.has("celery"):
-                clients["smtplib"] = lambda: _beside_redis(job, folder, _celery)
+    folders = Folders(folder)
+    job = QueueJob(port=0)
+    with ExitStack() as stack:
+        clients: dict[str, Measure] = {SQLITE: partial(_ours, job, folders, None)}
+        if peers.has_postgres():
+            clients[POSTGRES] = partial(_ours, job, folders, stack.enter_context(postgres()))
+        if peers.redis_server() and peers.node():
+            best = _best_concurrency(replace(job, messages=PILOT_MESSAGES), folders)
+            clients["BullMQ"] = partial(_beside_redis, replace(job, concurrency=best), folders, _bullmq)
+        if peers.redis_server() and peers.has("celery"):
+            fewer = replace(job, messages=CELERY_MESSAGES, warm_up=CELERY_WARM_UP)
+            clients["Celery"] = partial(_beside_redis, fewer, folders, _celery)
         yield clients
 
 
-def _ours(job: QueueJob, home: str) -> tuple[Process, Process]:
-    environment = {"MAILNODE_HOME": home}
-    producer = [sys.executable, "-m", "benchmarks.clients.queue_mailnode", job.dumps()]
-    return ([sys.executable, "-m", *_MAILNODE], environment), (producer, environment)
+def environment_of(home: Path, url: str | None) -> dict[str, str]:
+    """Give the environment of a mailnode in a folder, on SQLite or on the database at a URL."""
+    return {
+        "MAILNODE_HOME": str(home),
+        **({"MAILNODE_DATABASE_URL": url, "MAILNODE_SECRET_KEY": _SECRET_KEY} if url else {}),
+    }
+
+
+def worker_of(environment: Mapping[str, str]) -> Process:
+    """Give `mailnode worker`."""
+    return [sys.executable, "-m", "mailnode", "worker"], environment
+
+
+def _ours(job: QueueJob, folders: Folders, server: Postgres | None) -> Taken:
+    home = folders.fresh()
+    environment = environment_of(home, server.fresh(home.name) if server else None)
+
+    def queue(job: QueueJob) -> Queue:
+        producer = [sys.executable, "-m", "benchmarks.clients.queue_mailnode", job.dumps()]
+        return Queue(worker_of(environment), (producer, environment), (server.process,) if server else ())
+
+    return _measure(job, home, queue)
+
+
+def _beside_redis(job: QueueJob, folders: Folders, processes: Callable[[QueueJob], tuple[Process, Process]]) -> Taken:
+    folder = folders.fresh()
+    with redis(folder) as (broker, process):
+        return _measure(replace(job, broker=broker), folder, lambda job: Queue(*processes(job), (process,)))
 
 
 def _bullmq(job: QueueJob) -> tuple[Process, Process]:
@@ -53,21 +118,31 @@ def _celery(job: QueueJob) -> tuple[Process, Process]:
     return (worker, environment), ([sys.executable, "-m", module], environment)
 
 
-def _beside_redis(job: QueueJob, folder: Path, processes: Callable[[QueueJob], tuple[Process, Process]]) -> Taken:
-    with redis(Path(_fresh(folder))) as broker:
-        job = replace(job, broker=broker)
-        return _measure(job, *processes(job))
+def _best_concurrency(job: QueueJob, folders: Folders) -> int:
+    rates = {
+        number: _beside_redis(replace(job, concurrency=number), folders, _bullmq).rate
+        for number in BULLMQ_CONCURRENCIES
+    }
+    return max(rates, key=lambda number: rates[number])
 
 
-def _measure(job: QueueJob, worker: Process, producer: Process) -> Taken:
-    with started(*worker):
-        ended = run(*producer)
-    seconds = json.loads(ended.output)["seconds"]
-    return Taken(job.messages / seconds, 0.0, ended.wall, ended.peak)
-
-
-def _fresh(folder: Path) -> str:
-    number = len(list(folder.iterdir()))
-    fresh = folder / str(number)
-    fresh.mkdir()
-    return str(fresh)
+def _measure(job: QueueJob, folder: Path, queue: Callable[[QueueJob], Queue]) -> Taken:
+    """Take the time from the first that is put to the last that the server has accepted, and the CPU meanwhile."""
+    with counting_sink(folder) as sink, ExitStack() as stack:
+        parts = queue(replace(job, port=sink.port))
+        worker = stack.enter_context(started(*parts.worker, errors=folder / "worker.log"))
+        producer = stack.enter_context(started(*parts.producer, errors=folder / "producer.log"))
+        processes = (worker, producer)
+        sink.wait(job.warm_up, *processes)
+        time.sleep(SETTLE_SECONDS)
+        assert producer.stdin is not None
+        cpu, wall = cpu_seconds(*processes, *parts.keepers), time.perf_counter()
+        producer.stdin.write(b"go on\n")
+        producer.stdin.flush()
+        sink.wait(job.warm_up + job.messages, *processes)
+        wall = time.perf_counter() - wall
+        cpu = cpu_seconds(*processes, *parts.keepers) - cpu
+        time.sleep(SETTLE_SECONDS)
+        if sink.taken() != job.warm_up + job.messages:
+            raise SystemExit(f"{sink.taken()} messages have come, which is more than were put")
+    return Taken(job.messages / wall, cpu / job.messages, wall, math.nan)

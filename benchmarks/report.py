@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import peers
+from benchmarks.queue_job import QueueJob
 from benchmarks.servers import sink_command
 
 RESULTS = Path(__file__).parent / "results.md"
@@ -14,7 +15,7 @@ PAGE = """# Results of `make bench`
 
 {date}. {surroundings}
 
-{table}
+{senders}
 
 - Recipient, name, subject and body differ in every mail (text 0.5 kB, HTML 2 kB); composing is part of the work, but
   `smtp-source` composes nothing: it repeats one message of the same size.
@@ -28,6 +29,20 @@ PAGE = """# Results of `make bench`
   direction by 25 ms and limits nothing else.
 - An attachment is a file of random octets. Peak memory is that of the whole process, which sends one mail.
 - A cold start is that of a process: `mailnode send` from an installed package, and scripts of ten lines.
+
+## Mail that waits in a queue
+
+{keepers}
+
+- Asynchronous: one process puts 3,000 mails into an empty queue as fast as it durably can, a hundred at once, while one
+  worker process takes them out and sends them over ten sessions at the most; {warm_up} went before. The time is from
+  the first that is put to the last that the server has accepted, as the server counts; CPU is user and system time of
+  both processes and of Redis or PostgreSQL, where there is one, within that time.
+- mailnode composes when it puts a mail into the queue (`courier.queue`, then `mailnode worker`), with SQLite's full
+  synchronisation or PostgreSQL's own settings. BullMQ (`addBulk`) and Celery (`acks_late`, prefork with two processes,
+  each with its one session, ten threads that put) compose in the worker; their Redis has `appendonly yes`,
+  `appendfsync always`. BullMQ's worker sends with Nodemailer (`pool`, `maxMessages: Infinity`, `maxConnections: 10`)
+  and has that concurrency of 10, 20 and 50 which was the best before the rounds. Celery is measured with 600 mails.
 """
 
 
@@ -42,7 +57,13 @@ def surroundings(rounds: int) -> list[str]:
     return told + peers.missing()
 
 
-def page(rounds: int, table: str) -> str:
+def page(rounds: int, senders: str, keepers: str) -> str:
     """Write the page."""
     date = f"{datetime.now(UTC):%-d %B %Y}"
-    return PAGE.format(date=date, surroundings="\n".join(surroundings(rounds)), table=table)
+    return PAGE.format(
+        date=date,
+        surroundings="\n".join(surroundings(rounds)),
+        senders=senders,
+        keepers=keepers,
+        warm_up=QueueJob.warm_up,
+    )

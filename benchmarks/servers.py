@@ -1,24 +1,34 @@
 """What the clients talk to: smtp-sink, and before it a TLS front or a long way."""
 
 import os
+import re
+import shutil
+import signal
+import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.peers import postfix_tool, redis_server
-from benchmarks.process import free_port, serving
+from benchmarks.peers import postfix_tool, postgres_programs, redis_server
+from benchmarks.process import PATIENCE_SECONDS, free_port, serving, started, wait_for
 
 BACKLOG = 1000
+_COUNT = re.compile(rb"mesg=(\d+)\s")
+_COUNT_OCTETS = 200
+_LOOK_SECONDS = 0.002
 
 
-def sink_command(port: object) -> list[str]:
+def sink_command(port: object, *options: str) -> list[str]:
     """Give the command line of smtp-sink, or of what stands in for it."""
     if postfix_tool("smtp-sink") is None:
-        return ["python", "-m", "benchmarks.plain_sink", str(port)]
+        return ["python", "-m", "benchmarks.plain_sink", str(port), *options]
     # As root it wants to become somebody else.
     user = ("-u", "nobody") if os.geteuid() == 0 else ()
-    return ["smtp-sink", *user, f"127.0.0.1:{port}", str(BACKLOG)]
+    return ["smtp-sink", *user, *options, f"127.0.0.1:{port}", str(BACKLOG)]
 
 
 @contextmanager
@@ -31,13 +41,102 @@ def sink() -> Iterator[int]:
         yield port
 
 
+class CountingSink(NamedTuple):
+    """A sink that writes down how many messages it has taken."""
+
+    port: int
+    said: Path
+
+    def taken(self) -> int:
+        """Give how many."""
+        with self.said.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _COUNT_OCTETS))
+            counts = _COUNT.findall(file.read())
+        return int(counts[-1]) if counts else 0
+
+    def wait(self, count: int, *processes: subprocess.Popen[bytes]) -> None:
+        """Wait for the message of this number, as long as these processes live."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.taken() < count:
+            for process in processes:
+                if process.poll() is not None:
+                    raise SystemExit(f"ended with {process.returncode}: {process.args!r}")
+            if time.monotonic() > end:
+                raise SystemExit(f"{self.taken()} of {count} messages have come")
+            time.sleep(_LOOK_SECONDS)
+
+
 @contextmanager
-def redis(folder: Path) -> Iterator[int]:
+def counting_sink(folder: Path, port: int | None = None) -> Iterator[CountingSink]:
+    """Run a sink that counts, on a port if one is given."""
+    port = port or free_port()
+    said = folder / "sink.out"
+    tool = postfix_tool("smtp-sink")
+    path, environment = tool or (sys.executable, {})
+    command = [path, *sink_command(port, "-c")[1:]]
+    with started(command, environment, said=said) as process:
+        wait_for(process, port)
+        yield CountingSink(port, said)
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """Run a Redis that has each write on the disk before it answers."""
     port = free_port()
     options = f"--port {port} --bind 127.0.0.1 --appendonly yes --appendfsync always --dir {folder}"
-    with serving([str(redis_server()), *options.split(), "--save", ""], port):
-        yield port
+    with started([str(redis_server()), *options.split(), "--save", ""]) as process:
+        wait_for(process, port)
+        yield port, process
+
+
+class Postgres(NamedTuple):
+    """A PostgreSQL of the run."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def fresh(self, name: str, template: str = "template1") -> str:
+        """Make a database, and give its URL."""
+        import psycopg
+
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self._url(name)
+
+    def drop(self, name: str) -> None:
+        """Drop it, whoever still uses it."""
+        import psycopg
+
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL with its own settings: each commit is on the disk before it is answered."""
+    programs = postgres_programs()
+    assert programs is not None
+    # It takes no orders from root, and its user may not enter folders of root's.
+    user = "postgres" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="mailnode-bench"))
+    port = free_port()
+    try:
+        if user:
+            shutil.chown(folder, user, user)
+        data = str(folder / "data")
+        initdb = [str(programs / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale"]
+        subprocess.run(initdb, user=user, group=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
+        options = f"-D {data} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        with started([str(programs / "postgres"), *options.split()], user=user, errors=folder / "log") as process:
+            wait_for(process, port)
+            yield Postgres(port, process)
+            process.send_signal(signal.SIGINT)
+            process.wait()
+    finally:
+        shutil.rmtree(folder)
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """The table: medians, and the median of the ratios round by round."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from benchmarks.measure import Taken
 from benchmarks.rows import Figure
 
-# The clients, and what stands above their columns.
-COLUMNS = {
+# The clients, and what stands above their columns: of those who send, and of those who also keep what is to be sent.
+SENDERS = {
     "mailnode": "mailnode",
     "mailnode on asyncio": "on asyncio",
     "Nodemailer": "Nodemailer",
@@ -15,20 +15,23 @@ COLUMNS = {
     "smtplib": "standard library",
     "smtp-source": "smtp-source",
 }
-HEAD = ("work", *COLUMNS.values(), "mailnode is", "reach", "at the least", "verdict")
+KEEPERS = {"mailnode": "mailnode", "BullMQ": "BullMQ", "Celery": "Celery", "client": "bare client"}
 SIGNIFICANT = 100
 
 
-def line(figure: Figure, taken: Mapping[str, Sequence[Taken]]) -> tuple[str, ...]:
-    """Tell one figure."""
+def line(figure: Figure, taken: Mapping[str, Sequence[Taken]], columns: Iterable[str]) -> tuple[str, ...]:
+    """Tell one figure; `columns` are the clients that have one."""
+    if figure.ours not in taken:
+        return (f"{figure.work}, {figure.unit}", *("" for _ in columns), "not here", *("" for _ in range(3)))
     medians = {name: median(figure.pick(one) for one in rounds) for name, rounds in taken.items()}
-    cells = [_shown(medians[name]) if name in medians else "" for name in COLUMNS]
+    medians["mailnode"] = medians[figure.ours]
+    cells = [_shown(medians[name]) if name in medians else "" for name in columns]
     bounds = [_bound(figure, bound) for bound in (figure.reach, figure.least)]
     if not figure.beside:
         value, shown = -medians["mailnode"], f"{_shown(medians['mailnode'])} {figure.unit}"
         verdict = _verdict(value, *(bound and -bound for bound in (figure.reach, figure.least)))
     elif figure.beside in taken:
-        pairs = zip(taken["mailnode"], taken[figure.beside], strict=True)
+        pairs = zip(taken[figure.ours], taken[figure.beside], strict=True)
         value = median(_better(figure, mine, theirs) for mine, theirs in pairs)
         shown, verdict = f"{_times(figure, value)} {figure.beside}", _verdict(value, figure.reach, figure.least)
     else:
@@ -36,13 +39,14 @@ def line(figure: Figure, taken: Mapping[str, Sequence[Taken]]) -> tuple[str, ...
     return f"{figure.work}, {figure.unit}", *cells, shown, *bounds, verdict
 
 
-def markdown(lines: Sequence[Sequence[str]]) -> str:
+def markdown(columns: Mapping[str, str], lines: Sequence[Sequence[str]]) -> str:
     """Lay the lines out as a table that reads well in plain text too."""
-    widths = [max(len(cell) for cell in column) for column in zip(HEAD, *lines, strict=True)]
+    head = ("work", *columns.values(), "mailnode is", "reach", "at the least", "verdict")
+    widths = [max(len(cell) for cell in column) for column in zip(head, *lines, strict=True)]
     rule = ["-" * width for width in widths]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in (HEAD, rule, *lines)
+        for row in (head, rule, *lines)
     )
 
 

@@ -1,10 +1,10 @@
-// BullMQ: `work` sends with Nodemailer until it is told to end; `produce` adds jobs and waits until all are done.
+// BullMQ: `work` sends with Nodemailer until it is told to end; `produce` adds jobs.
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { Queue, Worker } from 'bullmq';
 import nodemailer from 'nodemailer';
 
 const ADDED_AT_ONCE = 100;
-const LOOK_MS = 20;
 
 const [role, text] = process.argv.slice(2);
 const job = JSON.parse(text);
@@ -34,23 +34,17 @@ function work() {
 
 async function produce() {
     const queue = new Queue('mail', { connection });
+    const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
     async function some(from, count) {
         for (let number = from; number < from + count; number += ADDED_AT_ONCE) {
             const numbers = Array.from({ length: Math.min(ADDED_AT_ONCE, from + count - number) }, (_, i) => number + i);
             await queue.addBulk(numbers.map(one => ({ name: 'send', data: said(one) })));
         }
-        for (;;) {
-            const { waiting, active } = await queue.getJobCounts('waiting', 'active');
-            if (!waiting && !active) {
-                return;
-            }
-            await new Promise(done => setTimeout(done, LOOK_MS));
-        }
     }
     await some(0, job.warm_up);
-    const began = performance.now();
+    await lines.next();
     await some(job.warm_up, job.messages);
-    console.log(JSON.stringify({ seconds: (performance.now() - began) / 1000 }));
+    await lines.next();
     await queue.close();
 }
 
