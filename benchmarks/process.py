@@ -30,7 +30,12 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     """Run a process to its end; one that fails ends the benchmark with its words."""
     began = time.perf_counter()
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
     ) as process:
         assert process.stdout is not None
         output = process.stdout.read()

@@ -2,16 +2,18 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Self
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueJob:
-    """So many messages are put into a queue by one process and sent by another one, over so many sessions at the most.
+    """Messages are put into a queue by one process and sent by another one, over so many sessions at the most.
 
-    `warm_up` messages go before; then whoever puts waits for a line of its input, and when all is put for the end of
-    it. `broker` is the port of Redis, 0 for a database. `concurrency` is how many jobs BullMQ has under way.
+    `warm_up` messages go before, their numbers from `first` on; then whoever puts them waits for a line of its input,
+    puts `messages` more for each line, and ends with the input. `broker` is the port of Redis, 0 for a database.
+    `concurrency` is how many jobs BullMQ has under way.
     """
 
     port: int
@@ -20,6 +22,7 @@ class QueueJob:
     concurrency: int = 20
     messages: int = 3000
     warm_up: int = 600
+    first: int = 0
 
     def dumps(self) -> str:
         """Give it as JSON."""
@@ -30,7 +33,8 @@ class QueueJob:
         """Read it."""
         return cls(**json.loads(text))
 
-
-def wait() -> None:
-    """Wait until whoever asked says more, or nothing more."""
-    sys.stdin.readline()
+    def turns(self) -> Iterator[tuple[int, int]]:
+        """Give the first number and how many, first of the warm-up, then for each line of the input."""
+        yield self.first, self.warm_up
+        for turn, _ in enumerate(sys.stdin):
+            yield self.first + self.warm_up + turn * self.messages, self.messages

@@ -88,13 +88,24 @@ def worker_of(environment: Mapping[str, str]) -> Process:
     return [sys.executable, "-m", "mailnode", "worker"], environment
 
 
+def producer_of(job: QueueJob, environment: Mapping[str, str]) -> Process:
+    """Give who puts messages into the queue of that mailnode."""
+    return [sys.executable, "-m", "benchmarks.clients.queue_mailnode", job.dumps()], environment
+
+
+def go_on(producer: subprocess.Popen[bytes]) -> None:
+    """Have a producer put its next messages."""
+    assert producer.stdin is not None
+    producer.stdin.write(b"go on\n")
+    producer.stdin.flush()
+
+
 def _ours(job: QueueJob, folders: Folders, server: Postgres | None) -> Taken:
     home = folders.fresh()
     environment = environment_of(home, server.fresh(home.name) if server else None)
 
     def queue(job: QueueJob) -> Queue:
-        producer = [sys.executable, "-m", "benchmarks.clients.queue_mailnode", job.dumps()]
-        return Queue(worker_of(environment), (producer, environment), (server.process,) if server else ())
+        return Queue(worker_of(environment), producer_of(job, environment), (server.process,) if server else ())
 
     return _measure(job, home, queue)
 
@@ -135,10 +146,8 @@ def _measure(job: QueueJob, folder: Path, queue: Callable[[QueueJob], Queue]) ->
         processes = (worker, producer)
         sink.wait(job.warm_up, *processes)
         time.sleep(SETTLE_SECONDS)
-        assert producer.stdin is not None
         cpu, wall = cpu_seconds(*processes, *parts.keepers), time.perf_counter()
-        producer.stdin.write(b"go on\n")
-        producer.stdin.flush()
+        go_on(producer)
         sink.wait(job.warm_up + job.messages, *processes)
         wall = time.perf_counter() - wall
         cpu = cpu_seconds(*processes, *parts.keepers) - cpu

@@ -34,7 +34,6 @@ function work() {
 
 async function produce() {
     const queue = new Queue('mail', { connection });
-    const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
     async function some(from, count) {
         for (let number = from; number < from + count; number += ADDED_AT_ONCE) {
             const numbers = Array.from({ length: Math.min(ADDED_AT_ONCE, from + count - number) }, (_, i) => number + i);
@@ -42,9 +41,11 @@ async function produce() {
         }
     }
     await some(0, job.warm_up);
-    await lines.next();
-    await some(job.warm_up, job.messages);
-    await lines.next();
+    let number = job.warm_up;
+    for await (const _ of createInterface({ input: process.stdin })) {
+        await some(number, job.messages);
+        number += job.messages;
+    }
     await queue.close();
 }
 

@@ -8,7 +8,7 @@ from functools import cache
 from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from benchmarks.clients.words import by_standard_library
-from benchmarks.queue_job import QueueJob, wait
+from benchmarks.queue_job import QueueJob
 
 PUT_AT_ONCE = 10
 
@@ -50,7 +50,5 @@ def some(begin: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    some(0, job.warm_up)
-    wait()
-    some(job.warm_up, job.messages)
-    wait()
+    for turn in job.turns():
+        some(*turn)

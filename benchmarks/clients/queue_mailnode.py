@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from benchmarks.clients.with_mailnode import email
-from benchmarks.queue_job import QueueJob, wait
+from benchmarks.queue_job import QueueJob
 from mailnode.app import Mailnode
 from mailnode.delivery.delivery import Draft, Terms
 from mailnode.delivery.mail import make_mail
@@ -32,7 +32,7 @@ def draft(port: int, number: int) -> Draft:
 
 
 async def produce(job: QueueJob) -> None:
-    """Put the warm-up, and what is measured when that is asked for."""
+    """Put the warm-up, and what is measured whenever that is asked for."""
     async with Mailnode.open() as mailnode:
 
         async def some(begin: int, count: int) -> None:
@@ -44,10 +44,9 @@ async def produce(job: QueueJob) -> None:
 
             await asyncio.gather(*(put() for _ in range(PUT_AT_ONCE)))
 
-        await some(0, job.warm_up)
-        await asyncio.to_thread(wait)
-        await some(job.warm_up, job.messages)
-        await asyncio.to_thread(wait)
+        turns = job.turns()
+        while turn := await asyncio.to_thread(next, turns, None):
+            await some(*turn)
 
 
 if __name__ == "__main__":
