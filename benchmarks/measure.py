@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import peers
@@ -63,6 +64,12 @@ def client(name: str, job: Job) -> Measure | None:
     if loop == "asyncio":
         job = replace(job, loop="asyncio")
     return partial(_worker, [sys.executable, "-m", f"benchmarks.clients.{MODULES[module]}", job.dumps()])
+
+
+def whole_node(job: Job, home: Path | None = None) -> Measure:
+    """Give ours that runs a flow, with its database in `home`, or without one the bare client with the same mail."""
+    command = [sys.executable, "-m", "benchmarks.clients.whole_node", replace(job, warm_up=WARM_UP).dumps()]
+    return partial(_worker, [*command, str(home)] if home else command)
 
 
 def _worker(command: list[str]) -> Taken:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import cold_start
+from benchmarks.backlog import backlogs
 from benchmarks.job import Job
-from benchmarks.measure import Measure, Taken, client, senders
+from benchmarks.measure import Measure, Taken, client, senders, whole_node
 from benchmarks.queues import POSTGRES, queues
 from benchmarks.servers import far_sink, sink, tls_sink
 
@@ -20,6 +21,8 @@ ATTACHMENT_MEGABYTES = 25
 SMALL_MEGABYTES, LARGE_MEGABYTES = 1, 100
 FAR_MILLISECONDS = 50.0
 FAR_SECONDS = 2.5
+# Each takes a minute.
+BACKLOG_ROUNDS = 3
 ALL = ("mailnode", "Nodemailer", "mailnode on asyncio", "aiosmtplib", "smtplib", "smtp-source")
 
 Prepare = Callable[[Path], AbstractContextManager[Mapping[str, Measure]]]
@@ -154,6 +157,13 @@ def _cold_start_with_connection(folder: Path) -> Iterator[Mapping[str, Measure]]
         yield cold_start.with_connection(folder, port)
 
 
+@contextmanager
+def _whole_node(folder: Path) -> Iterator[Mapping[str, Measure]]:
+    with sink() as port:
+        job = Job(port=port, sessions=10)
+        yield {"mailnode": whole_node(job, folder), "client": whole_node(job)}
+
+
 ONE = Figure(work="1 session", unit="mails/s", pick=_mails, reach=6, least=4)
 ONE_CPU = Figure(work="1 session", unit="us CPU a mail", pick=_cpu, is_cost=True, reach=5, least=4)
 TEN = replace(ONE, work="10 sessions", reach=5, least=3.5)
@@ -186,5 +196,33 @@ ROWS = (
     Row("cold-start", _cold_start, (START,)),
     Row("cold-start-connection", _cold_start_with_connection, (START_CONNECTION,)),
 )
+WHOLE = replace(ONE, work="whole node, 10 runs at once", beside="client", reach=0.3, least=0.2)
+MANY = Figure(
+    work="100,000 queued against 1,000, time a mail, SQLite", unit="x", pick=_wall, beside="", reach=1.2, least=None
+)
+MANY = replace(MANY, ours="ratio on SQLite")
+MANY_SHARED = replace(MANY, work="the same, PostgreSQL", ours="ratio on PostgreSQL")
+BEHIND_SILENT = Figure(
+    work="a mail behind 100,000 of a silent server, SQLite",
+    unit="s",
+    pick=_wall,
+    beside="",
+    reach=1,
+    least=None,
+    ours="silent on SQLite",
+)
+BEHIND_SILENT_SHARED = replace(BEHIND_SILENT, work="the same, PostgreSQL", ours="silent on PostgreSQL")
+BEHIND_CLOSED = replace(BEHIND_SILENT, work="a mail behind 100,000 of a closed port, SQLite", ours="closed on SQLite")
+BEHIND_CLOSED_SHARED = replace(BEHIND_CLOSED, work="the same, PostgreSQL", ours="closed on PostgreSQL")
+
 # What is measured of those who also keep what is to be sent.
-KEEPING_ROWS = (Row("queue", queues, (QUEUED, QUEUED_CPU, SHARED, SHARED_CPU)),)
+KEEPING_ROWS = (
+    Row("whole-node", _whole_node, (WHOLE,)),
+    Row("queue", queues, (QUEUED, QUEUED_CPU, SHARED, SHARED_CPU)),
+    Row(
+        "backlog",
+        backlogs,
+        (MANY, MANY_SHARED, BEHIND_SILENT, BEHIND_SILENT_SHARED, BEHIND_CLOSED, BEHIND_CLOSED_SHARED),
+        most_rounds=BACKLOG_ROUNDS,
+    ),
+)

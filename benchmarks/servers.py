@@ -41,6 +41,10 @@ def sink() -> Iterator[int]:
         yield port
 
 
+class TooLate(SystemExit):
+    """What was waited for has not come."""
+
+
 class CountingSink(NamedTuple):
     """A sink that writes down how many messages it has taken."""
 
@@ -62,7 +66,7 @@ class CountingSink(NamedTuple):
                 if process.poll() is not None:
                     raise SystemExit(f"ended with {process.returncode}: {process.args!r}")
             if time.monotonic() > end:
-                raise SystemExit(f"{self.taken()} of {count} messages have come")
+                raise TooLate(f"{self.taken()} of {count} messages have come")
             time.sleep(_LOOK_SECONDS)
 
 
