@@ -46,12 +46,12 @@ PAGE = """# Results of `make bench`
 - Whole node: `Mailnode.run`, ten at once, of a flow with one Send SMTP Email node that names its server, from reading
   the flow's file to the result in the journal, on SQLite. Its template has 800 octets and two expressions, one of which
   is no plain path. The bare client is `SmtpClient` with the same words.
-- 100,000 queued against 1,000: the worker is stopped after 1,200 mails, of which the first 200 do not count, and as many
-  are put again for the next round; at most three rounds. A figure of 1 would be that the many cost nothing.
+- 100,000 queued against 1,000: the worker is stopped after 1,200 mails, the first 200 of which do not count, and as
+  many are put again for the next round; at most three rounds. A figure of 1 would be that the many cost nothing.
 - A mail behind those of a dead server: the worker runs, and another process puts one mail for a healthy server, five
   times, at moments that are spread over a second, since a worker on SQLite looks each second for what other processes
-  have put; from the put to the server's acceptance, the median of the five. The dead server is a port that is closed, or
-  one that takes connections and says nothing.
+  have put; from the put to the server's acceptance, the median of the five. The dead server is a closed port, or one
+  that takes connections and says nothing.
 """
 
 

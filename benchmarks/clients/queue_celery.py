@@ -5,7 +5,7 @@ import smtplib
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery import Celery
 
 from benchmarks.clients.words import by_standard_library
 from benchmarks.queue_job import QueueJob
