@@ -1,0 +1,50 @@
+"""Processes that are stopped (SIGSTOP) in the middle of a mail, and go on when nobody expects them any more."""
+
+import asyncio
+import signal
+import sys
+
+from mailnode.delivery.delivery import Terms
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.store.tables import deliveries
+from support.letters import letter
+from support.post import drafted, office
+from support.scripted_smtp import HOLD, ScriptedServer
+
+LATER = Terms().for_queue(24)
+# Larger than all buffers between the two, so that the worker is still writing when it is stopped.
+BIG = letter(content=(b"x" * 70 + b"\r\n") * 400_000)
+
+
+async def lease_over(desk):
+    """Wait until the database says that the stopped process is dead: no event tells it."""
+    (row,) = await desk.rows(deliveries)
+    while not await desk.database.read(lambda db: desk.worker.dead_among(db, [row.worker])):  # noqa: ASYNC110 -- see above
+        await asyncio.sleep(0.5)
+
+
+async def test_one_accepted_copy_whoever_goes_on(tmp_path, home, database_kind):
+    async with ScriptedServer({"content": [HOLD, "", ""]}) as server, office(home) as desk:
+        await desk.courier.queue(drafted(server.port, BIG, terms=LATER))
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailnode", "worker"), stderr=asyncio.subprocess.DEVNULL
+        )
+        await server.holding()
+        worker.send_signal(signal.SIGSTOP)
+        if database_kind == "postgres":
+            await lease_over(desk)
+        await EmbeddedEngine().work(desk.postman, drain=True)
+        (row,) = await desk.rows(deliveries)
+        # On SQLite the lock of a process that is only stopped is not let go, and nobody sends beside it.
+        assert row.state == ("sent" if database_kind == "postgres" else "handingOver")
+        server.release()
+        worker.send_signal(signal.SIGCONT)
+        if database_kind == "postgres":
+            await server.visits[0].ended.wait()
+        else:
+            await server.reached("dot")
+        worker.terminate()
+        await worker.wait()
+        (row,) = await desk.rows(deliveries)
+    assert row.state == "sent"
+    assert len(server.accepted) == 1
