@@ -232,7 +232,7 @@ class TestTerms:
         flow = flow_of(tmp_path, inbox.port)
         first = await run(flow, run_id="r-1")
         again = await run(flow, run_id="r-1")
-        assert again.to_json() == first.to_json()
+        assert again.to_json() == {"duplicate": True, **first.to_json()}
         assert len(inbox.messages()) == 1
 
     @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from mailnode.connections.rate_limit import RateLimit
-from mailnode.delivery.delivery import Delivery
-from mailnode.delivery.lanes import is_failing, lanes_with_due, take_probe
+from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
+from mailnode.delivery.lanes import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.rates import next_time, take_time
 from mailnode.delivery.rows import QUEUED, read_deliveries
 from mailnode.store.clock import now_ms
@@ -20,6 +20,7 @@ from mailnode.store.worker import Worker
 
 # What is under way lies in memory; a single larger one is claimed alone.
 MOST_OCTETS = 64 * 1024 * 1024
+_LONGEST_WAIT_MS = int(LONGEST_WAIT * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Claims:
         claimed = [Claimed(delivery, 0.0) for delivery, _ in over]
         ready, wakes, is_paced = [], [], False
         for lane in lanes_with_due(db, hands.only):
-            at = max(lane.due, lane.retry_at if is_failing(lane) else 0)
+            at = max(_sane(lane.due, now, _LONGEST_WAIT_MS), retry_at(lane, now))
             if at <= now and _limit(lane):
                 at = -(-next_time(db, lane.connection, now * 1000) // 1000)
                 is_paced |= at > now
@@ -118,7 +119,8 @@ class Claims:
             while times < room and take_time(db, lane.connection, limit, now * 1000) is not None:
                 times += 1
             room = times
-        of_lane = (deliveries.c.lane == lane.name) & (deliveries.c.due_at <= now)
+        is_due = (deliveries.c.due_at <= now) | (deliveries.c.due_at > now + _LONGEST_WAIT_MS)
+        of_lane = (deliveries.c.lane == lane.name) & is_due
         return [
             Claimed(delivery, max((expires_at - now) / 1000, 0.0), is_probe=failing)
             for delivery, expires_at in self._claim(db, now, of_lane, room, octets)
@@ -141,6 +143,11 @@ class Claims:
             (replace(delivery, generation=delivery.generation + 1, claimed_by=worker_id), row.expires_at)
             for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)
         ]
+
+
+def _sane(at: int, now: int, longest: int) -> int:
+    """Give a time to come, or none: nothing waits longer than this, so what seems to was written by a later clock."""
+    return at if at <= now + longest else 0
 
 
 def _shares(ready: Iterable[Row[Any]], hands: Hands, free: int) -> Counter[str]:

@@ -25,6 +25,8 @@ SHOWN_STATES = (
 )
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
 
+# Nothing is put back into the queue for longer (seconds).
+LONGEST_WAIT = 3600.0
 _LAST_GROWTH = 20
 
 
@@ -45,7 +47,7 @@ class Terms:
     tries: int | None = 3
     first_wait: float = 1.0
     growth: float = 4.0
-    longest_wait: float = 3600.0
+    longest_wait: float = LONGEST_WAIT
     flow: str = ""
 
     def for_queue(self, hours: float) -> "Terms":

@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Row, ScalarSelect, func, insert, select, update
@@ -46,8 +45,13 @@ def ensure_lanes(db: Connection, named: Mapping[str, str]) -> None:
     there = set(db.execute(select(lanes.c.name).where(lanes.c.name.in_(list(named)))).scalars())
     for name in sorted(set(named) - there):
         values = {"name": name, "connection": named[name], "failures": 0, "retry_at": 0}
-        with suppress(IntegrityError), db.begin_nested():  # another process may do the same at the same time
+        savepoint = db.begin_nested()
+        try:
             db.execute(insert(lanes).values(values))
+        except IntegrityError:  # another process has just done it
+            savepoint.rollback()
+        else:
+            savepoint.commit()
 
 
 def lanes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
@@ -63,6 +67,12 @@ def lanes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
 def is_failing(lane: Row[Any]) -> bool:
     """Tell whether the last that was tried on a lane failed, with the connection as it is now."""
     return bool(lane.failures) and (lane.revision is None or lane.revision == lane.current)
+
+
+def retry_at(lane: Row[Any], now: int) -> int:
+    """Tell when a lane may be tried, 0 for at once; a wait longer than any was written by a clock that was set back."""
+    waits = is_failing(lane) and lane.retry_at <= now + LONGEST_WAIT_MS
+    return int(lane.retry_at) if waits else 0
 
 
 def take_probe(db: Connection, lane: Row[Any], now: int) -> bool:

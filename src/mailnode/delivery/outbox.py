@@ -137,11 +137,14 @@ class Outbox:
                     fresh[number] = self._begun(drafts[number])
                 else:
                     answers[number] = self._stand_or_take_over(db, row, drafts[number])
+            # Any other error ends the whole transaction: a full disk leaves SQLite no savepoint to go back to.
+            savepoint = db.begin_nested()
             try:
-                with db.begin_nested():
-                    self._insert(db, [(delivery, drafts[number]) for number, delivery in fresh.items()])
+                self._insert(db, [(delivery, drafts[number]) for number, delivery in fresh.items()])
             except IntegrityError:
+                savepoint.rollback()
                 continue  # another process has just written one of these keys down
+            savepoint.commit()
             answers.update(fresh)
         return [answers[number] for number in range(len(drafts))]
 

@@ -1,0 +1,127 @@
+"""What goes wrong around a delivery: the database, the disk, the clock."""
+
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from mailnode.delivery.delivery import Terms
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.errors import StoreError
+from mailnode.store import insist, sqlite
+from mailnode.store.tables import deliveries, lanes
+from support.letters import letter
+from support.post import drafted, office
+from support.postgres import own_server
+from support.scripted_smtp import ScriptedServer
+
+LATER = Terms().for_queue(24)
+HOUR_MS = 3_600_000
+
+
+async def drain(desk):
+    await EmbeddedEngine().work(desk.postman, drain=True)
+
+
+class TestTheClock:
+    async def test_set_back_an_hour_keeps_no_mail_waiting_for_longer(self, home):
+        async with ScriptedServer() as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            ahead = int(time.time() * 1000) + HOUR_MS + 5_000
+            await desk.database.write(lambda db: db.execute(deliveries.update().values(due_at=ahead)))
+            values = {"failures": 3, "retry_at": ahead, "trouble": None}
+            await desk.database.write(lambda db: db.execute(lanes.update().values(values)))
+            await drain(desk)
+            (row,) = await desk.rows(deliveries)
+        assert row.state == "sent"
+        assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+class TestTheFile:
+    async def test_a_full_disk_lets_nothing_be_queued_and_says_so(self, home):
+        async with ScriptedServer() as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            await desk.database.write(lambda db: db.exec_driver_sql("PRAGMA max_page_count = 1"))
+            big = letter(content=b"x" * 10_000_000)
+            with pytest.raises(StoreError, match="full") as caught:
+                await desk.courier.queue(drafted(server.port, big, terms=LATER))
+            assert caught.value.transient
+            assert "room" in caught.value.hint
+            await desk.database.write(lambda db: db.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+            await drain(desk)
+            assert {row.state for row in await desk.rows(deliveries)} == {"sent"}
+
+    async def test_a_disk_that_fills_up_after_the_dot_makes_no_second_copy(self, home, monkeypatch):
+        monkeypatch.setattr(insist, "WAITS_SECONDS", (0.05,) * 5)
+        fulls = []
+        async with ScriptedServer({"dot": ""}) as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await server.reached("dot")
+            backend: Any = desk.database._backend
+            engine = backend._write_engine
+            full = asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def refuse(*_):
+                fulls.append(1)
+                loop.call_soon_threadsafe(full.set)
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+
+            event.listen(engine, "before_cursor_execute", refuse)
+            server.say("250 2.0.0 taken")
+            await full.wait()
+            event.remove(engine, "before_cursor_execute", refuse)
+            await desk.postman.stop()
+            await work
+            (row,) = await desk.rows(deliveries)
+        assert fulls
+        assert row.state == "sent"
+        assert len(server.times["dot"]) == 1
+
+    async def test_a_file_that_another_program_holds_delays_the_mail_and_no_more(self, home, monkeypatch):
+        monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+        async with ScriptedServer() as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            with closing(sqlite3.connect(Path(home) / "mailnode.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                with pytest.raises(StoreError) as caught:
+                    await desk.courier.queue(drafted(server.port, terms=LATER))
+                assert caught.value.transient
+                work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+                await asyncio.sleep(0)
+                other.execute("COMMIT")
+            await server.reached("dot")
+            await desk.postman.stop()
+            await work
+        assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_postgresql_that_is_gone_after_the_dot_hears_of_it_when_it_is_back(home, monkeypatch):
+    with own_server() as postgres:
+        monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
+        monkeypatch.setenv("MAILNODE_SECRET_KEY", "A" * 43 + "=")
+        async with ScriptedServer({"dot": ""}) as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await server.reached("dot")
+            await asyncio.to_thread(postgres.stop, "immediate")
+            server.say("250 2.0.0 taken")
+            with pytest.raises(StoreError) as caught:
+                await desk.courier.queue(drafted(server.port, terms=LATER))
+            await asyncio.to_thread(postgres.start)
+            await desk.postman.stop()
+            await work
+            (row,) = await desk.rows(deliveries)
+        assert caught.value.transient
+        assert row.state == "sent"
+        assert len(server.times["dot"]) == 1
