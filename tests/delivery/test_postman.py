@@ -190,6 +190,18 @@ class TestALane:
             await work
         assert len(well.accepted) == 1
 
+    async def test_that_nobody_knows_gets_one_delivery_and_no_more_until_that_has_ended(self, tmp_path):
+        async with ScriptedServer({"MAIL": ["", "250 ok"]}) as server, office(tmp_path) as desk:
+            for _ in range(5):
+                await queue(desk, server.port)
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await server.reached("MAIL")
+            assert (await desk.postman.round()).begun == 0
+            assert sorted(await states(desk)) == ["claimed", *["queued"] * 4]
+            server.say("250 ok")
+            await desk.postman.stop()
+            await work
+
     async def test_that_is_well_again_gets_all_that_waited(self, tmp_path):
         async with ScriptedServer({"greeting": ["421 4.3.2 not now", "220 hello"]}) as server, office(tmp_path) as desk:
             for _ in range(10):

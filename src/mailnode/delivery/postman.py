@@ -119,7 +119,7 @@ class Postman:
             self._draining.discard(only)
 
     def _room(self, lane: str) -> int:
-        window = self._windows.get(lane, 1)
+        window = self._windows[lane]
         room = window - self._under_way[lane]
         return room if room >= min(_BATCH, window / 2) else 0
 
@@ -200,6 +200,7 @@ class Postman:
 
     def _begin(self, errand: Errand) -> None:
         lane = errand.delivery.lane
+        self._windows.setdefault(lane, 1)
         self._under_way[lane] += 1
         self._octets += errand.delivery.size
         carry = self._courier.carry(errand)
@@ -211,7 +212,7 @@ class Postman:
         self._carries.discard(carry)
         self._under_way[lane] -= 1
         self._octets -= errand.delivery.size
-        self._windows[lane] = min(self._windows.get(lane, 1) * 2, LANE_HANDS) if carry.is_lane_well else 1
+        self._windows[lane] = min(self._windows[lane] * 2, LANE_HANDS) if carry.is_lane_well else 1
         if task.cancelled():
             pass
         elif not (error := task.exception()):
