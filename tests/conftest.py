@@ -1,3 +1,4 @@
+import base64
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -46,3 +47,13 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     url = postgres.fresh()
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, home: Path) -> str:
+    """Have a test run on both databases; the home comes first, because it clears the environment."""
+    kind: str = request.param
+    if kind == "postgres":
+        monkeypatch.setenv("MAILNODE_DATABASE_URL", request.getfixturevalue("postgres_url"))
+        monkeypatch.setenv("MAILNODE_SECRET_KEY", base64.b64encode(bytes(32)).decode())
+    return kind

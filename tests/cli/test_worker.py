@@ -3,9 +3,13 @@ import json
 import signal
 import sys
 
+import pytest
+
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import ScriptedServer
+
+pytestmark = pytest.mark.usefixtures("database_kind")
 
 
 def flow_of(folder, port, **settings):

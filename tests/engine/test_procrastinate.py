@@ -1,0 +1,129 @@
+"""What is the engine's own: jobs that wake. What they wake for is tested in tests/delivery and tests/cli."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from mailnode.delivery.delivery import Terms
+from mailnode.engine.procrastinate import ProcrastinateEngine
+from mailnode.store.database import Database
+from support.post import drafted, office
+from support.scripted_smtp import ScriptedServer
+
+LATER = Terms().for_queue(24)
+pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def on_postgres(database_kind):
+    """Run on PostgreSQL alone."""
+
+
+async def jobs(desk):
+    query = text("SELECT queueing_lock, status::text FROM procrastinate_jobs ORDER BY id")
+    return [tuple(row) for row in await desk.database.read(lambda db: db.execute(query).all())]
+
+
+async def working(desk, engine):
+    return asyncio.create_task(engine.work(desk.postman))
+
+
+def engine_of(desk):
+    """Have what is queued wake as it does in a process of its own."""
+    engine = ProcrastinateEngine(desk.database.url)
+    desk.outbox._engine = engine
+    return engine
+
+
+async def test_what_is_queued_has_one_job_a_lane_and_none_if_it_is_rolled_back(home):
+    async with ScriptedServer() as server, ScriptedServer() as other, office(home) as desk:
+        engine_of(desk)
+        for port in (server.port, server.port, other.port):
+            await desk.courier.queue(drafted(port, terms=LATER))
+        lanes = sorted(f"@127.0.0.1:{port}" for port in (server.port, other.port))
+        assert sorted(await jobs(desk)) == [(lane, "todo") for lane in lanes]
+
+        def lost(db):
+            engine_of(desk).due(db, "@lost:25", 0)
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            await desk.database.write(lost)
+        assert len(await jobs(desk)) == 2
+
+
+async def test_a_worker_is_woken_and_a_job_that_finds_nothing_is_normal(home):
+    async with ScriptedServer() as server, office(home) as desk:
+        engine = engine_of(desk)
+        work = await working(desk, engine)
+        await desk.database.write(lambda db: engine.due(db, "@nowhere:25", 0))
+        await desk.courier.queue(drafted(server.port, terms=LATER))
+        await server.reached("dot")
+        await desk.postman.stop()
+        await work
+        assert len(server.accepted) == 1
+        assert "doing" not in {status for _, status in await jobs(desk)}
+
+
+async def test_what_is_due_and_has_no_job_is_found_by_the_sweeper(home):
+    async with ScriptedServer() as server, office(home) as desk:
+        engine = engine_of(desk)
+        await desk.courier.queue(drafted(server.port, terms=LATER))
+        await desk.database.write(lambda db: db.execute(text("DELETE FROM procrastinate_jobs")))
+        work = await working(desk, engine)
+        await server.reached("dot")
+        await desk.postman.stop()
+        await work
+    assert len(server.accepted) == 1
+
+
+async def test_the_job_of_a_worker_that_fell_silent_is_given_up(home, monkeypatch):
+    monkeypatch.setattr("mailnode.engine.procrastinate.STALLED_SECONDS", 1)
+    async with ScriptedServer() as server, office(home) as desk:
+        engine = engine_of(desk)
+        await desk.courier.queue(drafted(server.port, terms=LATER))
+        silent = "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
+        taken = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker"
+
+        def fall_silent(db):
+            db.execute(text(taken), {"worker": db.execute(text(silent)).scalar()})
+
+        await desk.database.write(fall_silent)
+        work = await working(desk, engine)
+        await server.reached("dot")
+        while [status for _, status in await jobs(desk)].count("doing"):  # noqa: ASYNC110 -- rows have no event
+            await asyncio.sleep(0.1)
+        await desk.postman.stop()
+        await work
+    assert len(server.accepted) == 1
+
+
+async def test_two_workers_send_nothing_twice(home):
+    names = 60
+    async with ScriptedServer() as server, office(home) as one, office(home) as two:
+        engines = [engine_of(one), engine_of(two)]
+        works = [await working(desk, engine) for desk, engine in zip((one, two), engines, strict=True)]
+        for number in range(names):
+            desk = (one, two)[number % 2]
+            await desk.courier.queue(drafted(server.port, terms=replace(LATER, flow=str(number))))
+        while len(server.accepted) < names:  # noqa: ASYNC110 -- the server tells of the first only
+            await asyncio.sleep(0.05)
+        for desk in (one, two):
+            await desk.postman.stop()
+        await asyncio.gather(*works)
+    assert len(server.accepted) == names
+
+
+async def test_its_schema_is_there_in_a_fresh_database(postgres):
+    from mailnode.environment import _add_engine
+
+    url = postgres.fresh(template=None)
+    database = Database.open(url, _add_engine)
+    try:
+        found = await database.read(lambda db: db.execute(text("SELECT to_regclass('procrastinate_jobs')")).scalar())
+    finally:
+        database.close()
+        postgres.drop(url)
+    assert found
