@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from mailnode.delivery.courier import Courier
-from mailnode.delivery.delivery import Delivery, Terms
+from mailnode.delivery.delivery import Attempt, Delivery, Terms
+from mailnode.delivery.report import report_of
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 from support.letters import letter
@@ -251,6 +252,20 @@ class TestTakingOver:
                 await desk.deliver(server.port, key="k")
             with pytest.raises(DeliveryError):
                 await slow.outbox.handing_over(delivery)
+
+
+async def test_an_outcome_that_is_written_twice_is_there_once(tmp_path):
+    """As when the answer to the first commit was lost."""
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        delivery = await desk.outbox.begin(drafted(server.port))
+        assert isinstance(delivery, Delivery)
+        tried = delivery.tried_again()
+        report = report_of(tried, status="sent")
+        for _ in range(2):
+            await desk.outbox.ended(tried, report, Attempt(1, 1, 2, None))
+        assert len(await desk.rows(attempts)) == 1
+        (row,) = await desk.rows(deliveries)
+    assert row.state == "sent"
 
 
 def test_the_courier_keeps_no_finished_carry(tmp_path):

@@ -230,7 +230,7 @@ class Outbox:
         }
 
 
-_OF_CLAIM = (table.c.id == bindparam("of")) & (table.c.generation == bindparam("claim"))
+_OF_CLAIM = (table.c.id == bindparam("of")) & (table.c.generation == bindparam("claim")) & UNDER_WAY
 _HAND_OVER = update(table).where(_OF_CLAIM).values(state="handingOver")
 _SETTLE = update(table).where(_OF_CLAIM)
 _THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of"))
@@ -271,7 +271,10 @@ def _by_key(db: Connection, keys: Sequence[str | None]) -> dict[str | None, Row[
 
 
 def _fenced(db: Connection, change: Update, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Change those deliveries whose claim still stands, and tell which they are."""
+    """Change those deliveries whose claim still stands, and tell which they are.
+
+    One that is written a second time, because nobody knew what came of the first commit, counts as well.
+    """
     if db.execute(change, rows).rowcount == len(rows):
         return {row["of"] for row in rows}
     claims = tuple_(table.c.id, table.c.generation).in_([(row["of"], row["claim"]) for row in rows])

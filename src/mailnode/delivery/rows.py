@@ -53,10 +53,15 @@ def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
 
 
 def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> None:
-    """Write down what attempts came to, and what each brought the recipients."""
-    if made:
-        write_recipients(db, (delivery for delivery, _ in made))
-        db.execute(insert(attempts), [_attempt_row(delivery, attempt) for delivery, attempt in made])
+    """Write down what attempts came to, and what each brought the recipients; what is there already stays."""
+    if not made:
+        return
+    write_recipients(db, (delivery for delivery, _ in made))
+    of_these = attempts.c.delivery_id.in_([delivery.id for delivery, _ in made])
+    there = {(row[0], row[1]) for row in db.execute(select(attempts.c.delivery_id, attempts.c.number).where(of_these))}
+    new = [_attempt_row(delivery, attempt) for delivery, attempt in made if (delivery.id, attempt.number) not in there]
+    if new:
+        db.execute(insert(attempts), new)
 
 
 def _row(delivery: Delivery, draft: Draft, state: State, now: int) -> dict[str, Any]:
