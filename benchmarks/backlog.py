@@ -53,21 +53,19 @@ class Backlog:
         self._forget_trouble()
         with dead(self._port), counting_sink(self._home) as sink, ExitStack() as stack:
             job = QueueJob(port=sink.port, warm_up=1, messages=1, first=next(self._numbers))
-            worker, producer = (
-                stack.enter_context(started(*process, errors=self._home / "log"))
-                for process in (worker_of(self._environment), producer_of(job, self._environment))
-            )
-            sink.wait(1, worker, producer)
+            worker = stack.enter_context(started(*worker_of(self._environment), errors=self._home / "log"))
+            producer = stack.enter_context(started(*producer_of(job, self._environment)))
             taken = []
-            for number, pause in enumerate(PAUSES):
-                time.sleep(pause)
-                began = time.perf_counter()
-                go_on(producer)
-                try:
+            try:
+                sink.wait(1, worker, producer)
+                for number, pause in enumerate(PAUSES):
+                    time.sleep(pause)
+                    began = time.perf_counter()
+                    go_on(producer)
                     sink.wait(2 + number, worker, producer)
-                except TooLate:
-                    return Taken(0.0, 0.0, math.inf, math.nan)
-                taken.append(time.perf_counter() - began)
+                    taken.append(time.perf_counter() - began)
+            except TooLate:
+                return Taken(0.0, 0.0, math.inf, math.nan)
         return Taken(1 / median(taken), 0.0, median(taken), math.nan)
 
     def _open(self) -> tuple[Path, dict[str, str]]:

@@ -142,7 +142,7 @@ def _measure(job: QueueJob, folder: Path, queue: Callable[[QueueJob], Queue]) ->
     with counting_sink(folder) as sink, ExitStack() as stack:
         parts = queue(replace(job, port=sink.port))
         worker = stack.enter_context(started(*parts.worker, errors=folder / "worker.log"))
-        producer = stack.enter_context(started(*parts.producer, errors=folder / "producer.log"))
+        producer = stack.enter_context(started(*parts.producer))
         processes = (worker, producer)
         sink.wait(job.warm_up, *processes)
         time.sleep(SETTLE_SECONDS)
