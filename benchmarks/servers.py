@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,6 +114,17 @@ class Postgres(NamedTuple):
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def wait_until_up(self) -> None:
+        """Wait until it takes connections, which is a while after it listens."""
+        import psycopg
+
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            with suppress(psycopg.OperationalError), psycopg.connect(self._url("postgres")):
+                return
+            time.sleep(_LOOK_SECONDS)
+        raise SystemExit("PostgreSQL does not come up")
+
     def _url(self, name: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
@@ -135,8 +146,10 @@ def postgres() -> Iterator[Postgres]:
         subprocess.run(initdb, user=user, group=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
         options = f"-D {data} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
         with started([str(programs / "postgres"), *options.split()], user=user, errors=folder / "log") as process:
+            server = Postgres(port, process)
             wait_for(process, port)
-            yield Postgres(port, process)
+            server.wait_until_up()
+            yield server
             process.send_signal(signal.SIGINT)
             process.wait()
     finally:
