@@ -58,6 +58,7 @@ class Mailnode:
         self.ledger = Ledger(database, worker)
         self.desk = Desk(database, worker, self._engine, tell)
         self._keep_days = environment.keep_days
+        self._loaded: dict[str, Loaded] = {}
         traffic = Traffic(database)
         ways = Ways(connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
         self.courier = Courier(outbox, traffic, self._clients)
@@ -153,7 +154,10 @@ class Mailnode:
 
     def _load(self, flow: str | Path) -> Loaded:
         document = load_flow(Path(flow))
-        return Loaded(document, prepare(document, self._registry))
+        loaded = self._loaded.get(document.file)
+        if loaded is None or loaded.document is not document:  # read anew, because the file is another one
+            loaded = self._loaded[document.file] = Loaded(document, prepare(document, self._registry))
+        return loaded
 
     async def _run(
         self,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,7 +87,13 @@ def load_flow(path: Path) -> FlowDocument:
     Raises:
         SettingsError: the file can't be read or is no flow; with file, and line where there is one.
     """
-    return parse_flow(_read(path), file=str(path), json=path.suffix.lower() == ".json")
+    return _parsed(_read(path), str(path), path.suffix.lower() == ".json")
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str, file: str, json: bool) -> FlowDocument:
+    # A flow is read for each of its runs, and seldom changes between two of them.
+    return parse_flow(text, file=file, json=json)
 
 
 def _read(path: Path) -> str:

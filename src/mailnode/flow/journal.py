@@ -3,9 +3,9 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import Delivery
@@ -39,59 +39,103 @@ class Journal:
         Raises:
             DeliveryError: the id belongs to a run of another flow or input.
         """
-        while (found := await self._begin(run_id, flow, digest)) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
+        begun = _Begun(run_id, flow, digest)
+        while (found := await self._database.write_alike(self._begin, begun)) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
         return found
-
-    async def _begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
-        def work(db: Connection) -> dict[str, Any] | None:
-            this = select(runs).where(runs.c.id == run_id).with_for_update()
-            row = db.execute(this).first()
-            if row is None:
-                values = {"id": run_id, "flow": flow, "digest": digest, "worker": self._worker.id}
-                try:
-                    with db.begin_nested():
-                        now = unix_ms()
-                        db.execute(insert(runs).values(status="running", created_at=now, updated_at=now, **values))
-                    return None
-                except IntegrityError:  # another process has just begun it
-                    row = db.execute(this).one()
-            if row.digest != digest:
-                raise DeliveryError(
-                    f"the run id {run_id!r} was used for another flow or input",
-                    hint="give each run an id of its own, or leave it out",
-                )
-            if row.status != "running":
-                ended: dict[str, Any] = json.loads(row.state)
-                return ended
-            if self._worker.alive(db, row.worker):
-                return _UNDER_WAY
-            db.execute(update(runs).where(runs.c.id == run_id).values(worker=self._worker.id, updated_at=unix_ms()))
-            return None
-
-        return await self._database.write(work)
 
     async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
         """Write down how a run ended, as JSON that `begin` gives back.
 
         Outcomes that came meanwhile take the place of `queued` in it.
         """
+        await insist(lambda: self._database.write_alike(_end, _Ended(run_id, status, state)))
 
-        def work(db: Connection) -> None:
-            this = runs.c.id == run_id
-            # First, because it locks the row: no outcome may come between reading the outcomes and writing the state.
-            db.execute(update(runs).where(this).values(status=status, updated_at=unix_ms()))
-            for outcome in outcomes_of(db, pending_of(state)):
-                follow(state, outcome)
-            db.execute(update(runs).where(this).values(state=json.dumps(state)))
+    def _begin(self, db: Connection, begun: list["_Begun"]) -> list[dict[str, Any] | Exception | None]:
+        query = select(runs).where(runs.c.id.in_([one.run_id for one in begun])).order_by(runs.c.id)
+        there = {row.id: row for row in db.execute(query.with_for_update())}
+        fresh = {one.run_id: one for one in reversed(begun) if one.run_id not in there}
+        savepoint = db.begin_nested()
+        try:
+            self._insert(db, list(fresh.values()))
+        except IntegrityError:  # another process has just begun one of them
+            savepoint.rollback()
+            return [_UNDER_WAY for _ in begun]
+        savepoint.commit()
+        # Of several with one id the first is the one that runs.
+        is_first = {id(one) for one in fresh.values()}
+        return [
+            self._look(db, there[one.run_id], one)
+            if one.run_id in there
+            else None
+            if id(one) in is_first
+            else _UNDER_WAY
+            for one in begun
+        ]
 
-        await insist(lambda: self._database.write(work))
+    def _insert(self, db: Connection, fresh: list["_Begun"]) -> None:
+        now = unix_ms()
+        written = {"status": "running", "worker": self._worker.id, "created_at": now, "updated_at": now}
+        rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in fresh]
+        if rows:
+            db.execute(insert(runs), rows)
+
+    def _look(self, db: Connection, row: Row[Any], begun: "_Begun") -> dict[str, Any] | Exception | None:
+        if row.digest != begun.digest:
+            return DeliveryError(
+                f"the run id {begun.run_id!r} was used for another flow or input",
+                hint="give each run an id of its own, or leave it out; for another flow over the same rows give"
+                " --run-id",
+            )
+        if row.status != "running":
+            ended: dict[str, Any] = json.loads(row.state)
+            return ended
+        if self._worker.alive(db, row.worker):
+            return _UNDER_WAY
+        db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._worker.id, updated_at=unix_ms()))
+        return None
 
     async def read(self, run_id: str) -> dict[str, Any]:
         """Read how a run ended, with all that has come of its mails since."""
         query = select(runs.c.state).where(runs.c.id == run_id)
         said: dict[str, Any] = json.loads(await self._database.read(lambda db: db.execute(query).scalar_one()))
         return said
+
+
+class _Begun(NamedTuple):
+    """A run that begins."""
+
+    run_id: str
+    flow: str
+    digest: str
+
+
+class _Ended(NamedTuple):
+    """A run that has ended."""
+
+    run_id: str
+    status: str
+    state: dict[str, Any]
+
+
+_END = update(runs).where(runs.c.id == bindparam("of"))
+
+
+def _end(db: Connection, ended: list[_Ended]) -> list[None]:
+    waiting = {one.run_id: (one, pending) for one in ended if (pending := pending_of(one.state))}
+    if waiting:
+        # First, because no outcome may come between reading the outcomes and writing the state.
+        theirs = select(runs.c.id).where(runs.c.id.in_(sorted(waiting))).order_by(runs.c.id)
+        db.execute(theirs.with_for_update()).all()
+        for one, pending in waiting.values():
+            for outcome in outcomes_of(db, pending):
+                follow(one.state, outcome)
+    now = unix_ms()
+    rows = [
+        {"of": one.run_id, "status": one.status, "state": json.dumps(one.state), "updated_at": now} for one in ended
+    ]
+    db.execute(_END, sorted(rows, key=lambda row: str(row["of"])))
+    return [None for _ in ended]
 
 
 def tell(db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
