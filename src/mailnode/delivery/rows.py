@@ -72,7 +72,7 @@ def _row(delivery: Delivery, draft: Draft, state: State, now: int) -> dict[str, 
     }
     return {
         "id": delivery.id,
-        "key": draft.key,
+        "key": draft.key and _without_nul(draft.key),
         "digest": draft.digest,
         "connection": delivery.destination.connection,
         "host": delivery.host,
@@ -142,7 +142,7 @@ def _recipient_rows(delivery: Delivery) -> Iterator[dict[str, Any]]:
             "status": recipient.status,
             "reply_code": reply.code if reply else None,
             "enhanced_status_code": reply.enhanced_status_code if reply else None,
-            "reply_text": reply.text if reply else None,
+            "reply_text": _without_nul(reply.text) if reply else None,
         }
 
 
@@ -156,9 +156,14 @@ def _attempt_row(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
         "phase": error.phase if error else None,
         "code": str(error.code) if error else None,
         "reply_code": error.reply_code if isinstance(error, SmtpError) else None,
-        "message": error.message if error else None,
-        "dialogue": attempt.dialogue or None,
+        "message": _without_nul(error.message) if error else None,
+        "dialogue": _without_nul(attempt.dialogue) or None,
     }
+
+
+def _without_nul(text: str) -> str:
+    """Give a text that PostgreSQL takes: it knows no NUL."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _reply(row: Row[Any]) -> Reply | None:
