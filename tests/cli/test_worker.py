@@ -77,6 +77,12 @@ class TestWorker:
             worked = await mailnode("worker", "--drain")
         assert (worked.status, "1 failed" in worked.stderr) == (1, True)
 
+    async def test_drain_tells_of_what_it_leaves_to_a_later_try(self, tmp_path):
+        async with ScriptedServer({"MAIL": "451 4.3.0 later"}) as server:
+            await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")
+            worked = await mailnode("worker", "--drain")
+        assert (worked.status, "1 in the queue" in worked.stderr) == (0, True)
+
     async def test_a_signal_returns_what_is_not_handed_over(self, tmp_path):
         async with ScriptedServer({"MAIL": ""}) as server:
             await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")

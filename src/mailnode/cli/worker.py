@@ -57,4 +57,6 @@ async def _work(drain: bool) -> Mapping[str, int]:
         stopping.cancel()
         await mailnode.stop(STOP_SECONDS)
         await work
+        if left := await mailnode.ledger.pending(""):
+            say(f"{left} in the queue, for a later try: `mailnode deliveries list --state queued`")
         return {status: count for status, count in mailnode.tally.items() if status != "queued"}

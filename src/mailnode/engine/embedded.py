@@ -22,7 +22,8 @@ class EmbeddedEngine:
 
     def due(self, db: Connection, lane: str, at: int) -> None:  # noqa: ARG002 -- the worker looks for itself
         """Wake the worker, whose claim comes after the commit of this very transaction."""
-        self._loop.call_soon_threadsafe(self._wake.set)
+        with suppress(RuntimeError):  # the loop is closed: what is queued now is for another process
+            self._loop.call_soon_threadsafe(self._wake.set)
 
     async def work(self, postman: Postman, *, drain: bool = False) -> None:
         """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
