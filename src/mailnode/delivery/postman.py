@@ -105,10 +105,13 @@ class Postman:
         self._draining.add(only)
         try:
             while not self._is_stopped:
+                was_busy = self._busy_with(only)
                 round_ = await self.round(only)
                 if round_.begun:
                     await asyncio.sleep(PAUSE_SECONDS)
-                elif self._under_way[only] if only else self.busy:
+                elif was_busy and not self._busy_with(only):
+                    pass  # what ended meanwhile may have made something due that this round did not see
+                elif was_busy:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
                 elif round_.is_paced and round_.more_in is not None:
@@ -117,6 +120,9 @@ class Postman:
                     return
         finally:
             self._draining.discard(only)
+
+    def _busy_with(self, only: str | None) -> int:
+        return self.busy if only is None else self._under_way[only]
 
     def _room(self, lane: str) -> int:
         window = self._windows[lane]
