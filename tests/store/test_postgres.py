@@ -118,7 +118,7 @@ async def test_a_group_that_loses_against_another_is_run_again_whole(database, p
     (one, ones), (two, twos) = crosswise("a", "b"), crosswise("b", "a")
     with closing(Database.open(postgres_url)) as other:
         await asyncio.gather(database.write(one), other.write(two))
-    assert len(ones) + len(twos) == 3
+    assert len(ones) + len(twos) >= 3  # who loses once may lose again
     values = await database.read(lambda db: set(db.execute(select(secret_check.c.value)).scalars()))
     assert len(values) == 1
 
