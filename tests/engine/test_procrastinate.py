@@ -3,13 +3,16 @@
 import asyncio
 from dataclasses import replace
 
+import procrastinate
 import pytest
 from sqlalchemy import text
 
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.store.database import Database
+from mailnode.store.insist import insist
 from support.post import drafted, office
+from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
 
 LATER = Terms().for_queue(24)
@@ -46,7 +49,7 @@ async def test_what_is_queued_has_one_job_a_lane_and_none_if_it_is_rolled_back(h
         assert sorted(await jobs(desk)) == [(lane, "todo") for lane in lanes]
 
         def lost(db):
-            engine_of(desk).due(db, "@lost:25", 0)
+            engine_of(desk).due(db, "@lost:25")
             raise KeyError
 
         with pytest.raises(KeyError):
@@ -58,7 +61,7 @@ async def test_a_worker_is_woken_and_a_job_that_finds_nothing_is_normal(home):
     async with ScriptedServer() as server, office(home) as desk:
         engine = engine_of(desk)
         work = await working(desk, engine)
-        await desk.database.write(lambda db: engine.due(db, "@nowhere:25", 0))
+        await desk.database.write(lambda db: engine.due(db, "@nowhere:25"))
         await desk.courier.queue(drafted(server.port, terms=LATER))
         await server.reached("dot")
         await desk.postman.stop()
@@ -114,6 +117,42 @@ async def test_two_workers_send_nothing_twice(home):
             await desk.postman.stop()
         await asyncio.gather(*works)
     assert len(server.accepted) == names
+
+
+async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatch):
+    with own_server() as postgres:
+        monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
+        async with ScriptedServer() as server, ScriptedServer() as later, office(home) as desk:
+            engine = engine_of(desk)
+            work = await working(desk, engine)
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            await server.reached("dot")
+            await asyncio.to_thread(postgres.stop, "immediate")
+            await asyncio.to_thread(postgres.start)
+            await insist(lambda: desk.courier.queue(drafted(later.port, terms=LATER)))
+            await later.reached("dot")
+            await desk.postman.stop()
+            await work
+    assert len(server.accepted) == len(later.accepted) == 1
+
+
+async def test_a_worker_goes_on_when_procrastinate_gives_up(home, monkeypatch):
+    run_worker, failures = procrastinate.App.run_worker_async, [procrastinate.exceptions.ConnectorException("gone")]
+
+    async def fail_once(app, **options):
+        if failures:
+            raise failures.pop()
+        await run_worker(app, **options)
+
+    monkeypatch.setattr(procrastinate.App, "run_worker_async", fail_once)
+    async with ScriptedServer() as server, office(home) as desk:
+        work = await working(desk, engine_of(desk))
+        await desk.courier.queue(drafted(server.port, terms=LATER))
+        await server.reached("dot")
+        await desk.postman.stop()
+        await work
+    assert not failures
+    assert len(server.accepted) == 1
 
 
 async def test_its_schema_is_there_in_a_fresh_database(postgres):

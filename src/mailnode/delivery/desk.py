@@ -103,7 +103,7 @@ class Desk:
         refused = (delivery_recipients.c.delivery_id == row.id) & (delivery_recipients.c.status == "refused")
         db.execute(update(delivery_recipients).where(refused).values(status="pending"))
         ensure_lanes(db, {row.lane: row.connection})
-        self._engine.due(db, row.lane, now)
+        self._engine.due(db, row.lane)
 
     def _cancel(self, db: Connection, which: str) -> str:
         row = find_delivery(db, which, lock=True)

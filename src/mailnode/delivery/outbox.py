@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -28,8 +28,8 @@ Tell = Callable[[Connection, Sequence[tuple[Delivery, Report]]], None]
 class Engine(Protocol):
     """Who wakes a worker when a delivery is due."""
 
-    def due(self, db: Connection, lane: str, at: int) -> None:
-        """Hear, in the transaction that makes it so, that a delivery of a lane is due at a time (Unix ms)."""
+    def due(self, db: Connection, lane: str) -> None:
+        """Hear, in the transaction that makes it so, that a lane has a delivery in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +157,15 @@ class Outbox:
         claimed = [both for both in begun if not both[0].terms.queued]
         insert_deliveries(db, claimed, "claimed", now)
         insert_deliveries(db, waiting, "queued", now)
-        self._say_due(db, {delivery.lane: (delivery, now) for delivery, _ in waiting})
+        self._say_due(db, [delivery for delivery, _ in waiting])
 
-    def _say_due(self, db: Connection, by_lane: Mapping[str, tuple[Delivery, int]]) -> None:
+    def _say_due(self, db: Connection, queued: Iterable[Delivery]) -> None:
         """Wake for each lane, in one order everywhere: who defers the same job twice waits for the other's commit."""
+        by_lane = {delivery.lane: delivery.destination.connection for delivery in queued}
         if by_lane:
-            ensure_lanes(db, {lane: delivery.destination.connection for lane, (delivery, _) in by_lane.items()})
-        for lane, (_, at) in sorted(by_lane.items(), key=lambda entry: entry[0]):
-            self._engine.due(db, lane, at)
+            ensure_lanes(db, by_lane)
+        for lane in sorted(by_lane):
+            self._engine.due(db, lane)
 
     def _stand_or_take_over(self, db: Connection, row: Row[Any], draft: Draft) -> Delivery | Standing | Exception:
         if row.digest != draft.digest:
@@ -186,14 +187,14 @@ class Outbox:
         left = select(table).where(UNDER_WAY, table.c.worker.in_(dead)).with_for_update(skip_locked=True)
         rows = db.execute(left).all()
         found = [take_over(db, delivery, row) for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)]
-        self._say_due(db, {delivery.lane: (delivery, now_ms(db)) for delivery in found})
+        self._say_due(db, found)
         return len(found)
 
     def _wake(self, db: Connection) -> None:
         now = now_ms(db)
         for lane in sorted(lanes_with_due(db), key=lambda lane: str(lane.name)):
             if lane.due <= now and not (is_failing(lane) and lane.retry_at > now):
-                self._engine.due(db, lane.name, now)
+                self._engine.due(db, lane.name)
 
     def _hand_over(self, db: Connection, batch: list[Delivery]) -> list[Exception | None]:
         now = now_ms(db)
@@ -210,8 +211,7 @@ class Outbox:
             if sent := [{"of": move.delivery.id} for move in kept if move.state == "sent"]:
                 db.execute(_THROW_AWAY, sent)
             self._tell(db, [(move.delivery, move.report) for move in kept if move.report])
-            back = [move for move in kept if move.state == "queued"]
-            self._say_due(db, {move.delivery.lane: (move.delivery, now + int(move.due_in * 1000)) for move in back})
+            self._say_due(db, (move.delivery for move in kept if move.state == "queued"))
         return [None if move.delivery.id in held else _stale(move.delivery) for move in moves]
 
     def _settled(self, move: _Move, now: int) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _row(delivery: Delivery, draft: Draft, state: State, now: int) -> dict[str, 
     }
     return {
         "id": delivery.id,
-        "key": draft.key and _without_nul(draft.key),
+        "key": draft.key,
         "digest": draft.digest,
         "connection": delivery.destination.connection,
         "host": delivery.host,

@@ -20,7 +20,7 @@ class EmbeddedEngine:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
 
-    def due(self, db: Connection, lane: str, at: int) -> None:  # noqa: ARG002 -- the worker looks for itself
+    def due(self, db: Connection, lane: str) -> None:  # noqa: ARG002 -- the worker looks for itself
         """Wake the worker, whose claim comes after the commit of this very transaction."""
         with suppress(RuntimeError):  # the loop is closed: what is queued now is for another process
             self._loop.call_soon_threadsafe(self._wake.set)

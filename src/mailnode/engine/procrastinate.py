@@ -5,10 +5,11 @@ A job is only a wake-up: what there is to do stands in the tables of deliveries,
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import procrastinate
+import psycopg
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.schema import SchemaManager
 from sqlalchemy import URL, Connection, text
@@ -44,8 +45,8 @@ class ProcrastinateEngine:
         """Work on the database at a URL, the one that deliveries are in."""
         self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
 
-    def due(self, db: Connection, lane: str, at: int) -> None:  # noqa: ARG002 -- the sweeper wakes for later ones
-        """Defer a wake-up in this very transaction."""
+    def due(self, db: Connection, lane: str) -> None:
+        """Defer a wake-up in this very transaction; for what is due later the sweeper defers another one then."""
         db.execute(_DEFER, {"queue": QUEUE, "task": TASK, "lane": lane})
 
     async def work(self, postman: Postman, *, drain: bool = False) -> None:
@@ -55,14 +56,22 @@ class ProcrastinateEngine:
             await postman.recover()
             await postman.drain()
             return
+        while not postman.is_stopped:
+            try:
+                await self._serve(postman)
+            except (ProcrastinateException, psycopg.Error) as error:
+                _log.warning("the queue can't be read now: %s", error)
+                await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _serve(self, postman: Postman) -> None:
+        """Work off jobs until the postman is stopped; raises what procrastinate does when the database is gone."""
         app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1))
 
         @app.task(name=TASK, queue=QUEUE)
         async def wake(lane: str) -> None:
             await postman.drain(lane)
 
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(app.open_async())
+        async with app.open_async():
             jobs = asyncio.create_task(
                 app.run_worker_async(
                     queues=[QUEUE],
