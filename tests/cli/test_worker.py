@@ -29,6 +29,13 @@ async def start(*arguments):
     )
 
 
+async def stopping(worker):
+    """Send the first signal, and wait until the worker says that it has heard it."""
+    worker.send_signal(signal.SIGTERM)
+    while b"stopping" not in await worker.stderr.readline():
+        pass
+
+
 async def listed(*options):
     return (await mailnode("deliveries", "list", "--json", *options)).json
 
@@ -98,11 +105,8 @@ class TestWorker:
         async with ScriptedServer({"dot": ""}) as server:
             await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")
             worker = await start("worker")
-            assert worker.stderr
             await server.reached("dot")
-            worker.send_signal(signal.SIGTERM)
-            while b"stopping" not in await worker.stderr.readline():
-                pass
+            await stopping(worker)
             server.say("250 2.0.0 at last")
             await worker.communicate(b"")
             (one,) = await listed()
@@ -112,11 +116,8 @@ class TestWorker:
         async with ScriptedServer({"dot": ["", "250 taken"]}) as server:
             await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")
             worker = await start("worker")
-            assert worker.stderr
             await server.reached("dot")
-            worker.send_signal(signal.SIGTERM)
-            while b"stopping" not in await worker.stderr.readline():
-                pass
+            await stopping(worker)
             worker.send_signal(signal.SIGTERM)
             await worker.communicate(b"")
             assert worker.returncode == 128 + signal.SIGTERM

@@ -62,16 +62,13 @@ class Journal:
             savepoint.rollback()
             return [_UNDER_WAY for _ in begun]
         savepoint.commit()
-        # Of several with one id the first is the one that runs.
-        is_first = {id(one) for one in fresh.values()}
-        return [
-            self._look(db, there[one.run_id], one)
-            if one.run_id in there
-            else None
-            if id(one) in is_first
-            else _UNDER_WAY
-            for one in begun
-        ]
+        answers: list[dict[str, Any] | Exception | None] = []
+        for one in begun:
+            if one.run_id in there:
+                answers.append(self._look(db, there[one.run_id], one))
+            else:  # of several with one id the first is the one that runs
+                answers.append(None if fresh[one.run_id] is one else _UNDER_WAY)
+        return answers
 
     def _insert(self, db: Connection, fresh: list["_Begun"]) -> None:
         now = unix_ms()
