@@ -19,18 +19,18 @@ from mailnode.delivery.traffic import Traffic
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.engine.engine import WorkingEngine
 from mailnode.environment import Environment, open_connections
-from mailnode.errors import MailnodeError, SettingsError, StoreError
+from mailnode.errors import MailnodeError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.bulk import Loaded, RowEnd, some_at_a_time
-from mailnode.flow.document import load_flow
+from mailnode.flow.document import FlowDocument, load_flow
 from mailnode.flow.journal import Journal, tell
 from mailnode.flow.registry import Registry
+from mailnode.flow.rehearsal import Rehearsal, Scene
 from mailnode.flow.rows import Row, RowsFile
 from mailnode.flow.run import Run, begin, checked_id, digest, prepare, run_nodes
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.notification import EmailNotificationType, NotificationServer
-from mailnode.node.send_email import Composition, Post, SendSmtpEmail, SendSmtpEmailType
-from mailnode.node.step import Call
+from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
 from mailnode.store.database import Database
 from mailnode.store.worker import Worker
 
@@ -77,6 +77,7 @@ class Mailnode:
                 "setContext": SetContextType(),
             }
         )
+        self.rehearsal = Rehearsal(self._registry)
 
     @classmethod
     @asynccontextmanager
@@ -103,13 +104,13 @@ class Mailnode:
 
     async def run(
         self,
-        flow: str | Path,
+        flow: str | Path | FlowDocument,
         *,
         input: dict[str, Any] | None = None,  # noqa: A002 -- the editor's word
         context: dict[str, Any] | None = None,
         run_id: str | None = None,
     ) -> Run:
-        """Run a flow file to its end.
+        """Run a flow, from its file or read already, to its end.
 
         The same `run_id` again gives what happened the first time and sends nothing; a run whose process died is run
         again, and mails that were accepted are not sent twice.
@@ -152,8 +153,8 @@ class Mailnode:
         async for end in some_at_a_time(one, rows.read(), RUNS_AT_ONCE):
             yield end
 
-    def _load(self, flow: str | Path) -> Loaded:
-        document = load_flow(Path(flow))
+    def _load(self, flow: str | Path | FlowDocument) -> Loaded:
+        document = flow if isinstance(flow, FlowDocument) else load_flow(Path(flow))
         loaded = self._loaded.get(document.file)
         if loaded is None or loaded.document is not document:  # read anew, because the file is another one
             loaded = self._loaded[document.file] = Loaded(document, prepare(document, self._registry))
@@ -245,18 +246,7 @@ class Mailnode:
         Raises:
             SettingsError: and others of ours: the flow or the mail can't be made, or there is no such node.
         """
-        document = load_flow(Path(flow))
-        for prepared in prepare(document, self._registry):
-            if isinstance(prepared.node, SendSmtpEmail) and node_id in {None, prepared.source.id}:
-                call = Call(document.name, "preview", prepared.source.id, input or {}, context or {})
-                try:
-                    return await prepared.node.compose(call)
-                except MailnodeError as error:
-                    raise document.locate(error, prepared.source.id) from None
-        raise SettingsError(
-            f"there is no node {node_id!r} that sends mail" if node_id else "the flow has no node that sends mail",
-            hint=f"nodes: {', '.join(f'{node.id} ({node.type})' for node in document.nodes)}",
-        ).locate(file=document.file)
+        return await self.rehearsal.compose(load_flow(Path(flow)), Scene(node_id, input or {}, context or {}))
 
 
 def _engine(database: Database) -> WorkingEngine:

@@ -25,6 +25,8 @@ class ErrorCode(StrEnum):
 
     BAD_USAGE = "badUsage"
     BAD_FLOW_FILE = "badFlowFile"
+    UNKNOWN_FLOW = "unknownFlow"
+    FLOW_CONFLICT = "flowConflict"
     UNKNOWN_KEY = "unknownKey"
     MISSING_SETTING = "missingSetting"
     BAD_SETTING = "badSetting"
@@ -39,6 +41,9 @@ class ErrorCode(StrEnum):
     TOO_MANY_RECIPIENTS = "tooManyRecipients"
     MESSAGE_TOO_LARGE = "messageTooLarge"
     KEY_IN_USE = "keyInUse"
+    UNKNOWN_RUN = "unknownRun"
+    UNKNOWN_DELIVERY = "unknownDelivery"
+    UNKNOWN_MAIL = "unknownMail"
     NODE_FAILED = "nodeFailed"
 
     BAD_EXPRESSION = "badExpression"

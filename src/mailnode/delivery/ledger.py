@@ -141,7 +141,7 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
     if not found:
         raise DeliveryError(
             f"there is no delivery {which[:_SHOWN]!r}",
-            code=ErrorCode.BAD_USAGE,
+            code=ErrorCode.UNKNOWN_DELIVERY,
             phase="settings",
             hint=f"`mailnode deliveries list` shows them; give an id, {_SHORTEST_ID} of its letters or more,"
             " or a Message-ID",

@@ -87,7 +87,7 @@ def load_flow(path: Path) -> FlowDocument:
     Raises:
         SettingsError: the file can't be read or is no flow; with file, and line where there is one.
     """
-    return _parsed(_read(path), str(path), path.suffix.lower() == ".json")
+    return _parsed(read_text(path), str(path), path.suffix.lower() == ".json")
 
 
 @lru_cache(maxsize=32)
@@ -96,7 +96,8 @@ def _parsed(text: str, file: str, json: bool) -> FlowDocument:
     return parse_flow(text, file=file, json=json)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a file of a flow's size as text; SettingsError with its name where that can't be done."""
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_OCTETS + 1)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from mailnode.errors import ErrorCode, SettingsError
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.node.step import Call, Step
 
 ENTRY_POINT_GROUP = "mailnode.nodes"
@@ -24,6 +24,15 @@ class NodeType(Protocol):
 
     def prepare(self, settings: Mapping[str, Any]) -> Node:
         """Read a node's settings; a SettingsError says with `key` which one is wrong."""
+        ...
+
+
+@runtime_checkable
+class ThoroughNodeType(NodeType, Protocol):
+    """A type of node that can name all wrong settings at once, for who fills in a form."""
+
+    def errors(self, settings: Mapping[str, Any]) -> list[MailnodeError]:
+        """Give what `prepare` would raise, and the rest beside it."""
         ...
 
 

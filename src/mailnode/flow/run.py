@@ -99,10 +99,11 @@ def prepare(document: FlowDocument, registry: Registry) -> list[Prepared]:
     Raises:
         SettingsError: or another of ours, with file, line, node and key.
     """
-    return [_prepare_node(document, node, registry) for node in document.nodes]
+    return [prepare_node(document, node, registry) for node in document.nodes]
 
 
-def _prepare_node(document: FlowDocument, source: FlowNode, registry: Registry) -> Prepared:
+def prepare_node(document: FlowDocument, source: FlowNode, registry: Registry) -> Prepared:
+    """Read the settings of one node; raises as `prepare` does."""
     try:
         node_type = registry.find(source.type)
         when = _read_when(source.when) if source.when is not None else None

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mailnode.errors import UsageError
+from mailnode.errors import ErrorCode, UsageError
 
 _MAX_HEADER_OCTETS = 256 * 2**10
 _FILE_NAME = re.compile(r"([0-9]{8,18})(\.eml|\.json)")
@@ -177,7 +177,9 @@ def _readable(value: str) -> str:
 
 def _missing(number: int) -> UsageError:
     return UsageError(
-        f"there is no mail {number} in the inbox", hint="see `mailnode inbox list` for those that are kept"
+        f"there is no mail {number} in the inbox",
+        code=ErrorCode.UNKNOWN_MAIL,
+        hint="see `mailnode inbox list` for those that are kept",
     )
 
 

@@ -4,9 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from mailnode.errors import ErrorCode, SettingsError
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.node.send_email import Post, SendSmtpEmail
-from mailnode.node.settings import OTHER, EmailNotificationSettings, SendSmtpEmailSettings, read_settings
+from mailnode.node.settings import (
+    OTHER,
+    EmailNotificationSettings,
+    SendSmtpEmailSettings,
+    read_settings,
+    settings_errors,
+)
 
 PREFIX = "MAILNODE_NOTIFICATION_"
 
@@ -64,6 +70,10 @@ class EmailNotificationType:
         except SettingsError as error:
             error.message = f"the environment of emailNotification: {error.message}"
             raise
+
+    def errors(self, settings: Mapping[str, Any]) -> list[MailnodeError]:
+        """Give everything that is wrong with the settings."""
+        return settings_errors(EmailNotificationSettings, settings)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The Send SMTP Email node: settings and state become a message, a delivery, a result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mailnode.connections.connection import Connection
@@ -13,11 +13,12 @@ from mailnode.delivery.route import Destination, OtherServer, Route, Ways
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError
 from mailnode.message.compose import Message
 from mailnode.message.email import Email
+from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.expression import Evaluator
 from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import step_of, step_of_error
-from mailnode.node.settings import SendSmtpEmailSettings, read_settings
+from mailnode.node.settings import SendSmtpEmailSettings, read_settings, settings_errors
 from mailnode.node.step import Call, Step, check_place
 
 
@@ -38,6 +39,7 @@ class Post:
 class Composition:
     """A mail that is ready to be sent."""
 
+    email: Email
     mail: Mail
     destination: Destination
     route: Route
@@ -57,6 +59,10 @@ class SendSmtpEmailType:
         """Read the settings; a SettingsError names the first wrong one."""
         return SendSmtpEmail(read_settings(SendSmtpEmailSettings, settings), self._post)
 
+    def errors(self, settings: Mapping[str, Any]) -> list[MailnodeError]:
+        """Give everything that is wrong with the settings."""
+        return settings_errors(SendSmtpEmailSettings, settings)
+
 
 class SendSmtpEmail:
     """A Send SMTP Email node, ready to be reached."""
@@ -74,6 +80,23 @@ class SendSmtpEmail:
             return step_of_error(self._settings, error.locate(node=call.node_id))
         return step_of(self._settings, delivered.report, delivered.later)
 
+    async def try_out(self, call: Call, address: str) -> Step:
+        """Send the mail to one address alone, at once, by the server and login that the settings name.
+
+        Nothing of the flow is touched: no result is stored, and its idempotency key stays free.
+
+        Raises:
+            MailnodeError: the address is none, or the connection may not send there.
+        """
+        mailbox = parse_mailbox(address)
+        alone = {"asynchronous": False, "store_result": "none", "result_key": None, "idempotency_key": None}
+        settings = self._settings.model_copy(update={**alone, "stop_on_error": False})
+        connection = await self._post.ways.connection(self._destination())
+        if connection:
+            connection.check_recipients([mailbox.addr_spec])
+        post = replace(self._post, redirect_all_to=mailbox.addr_spec)
+        return await SendSmtpEmail(settings, post).execute(call)
+
     async def compose(self, call: Call) -> Composition:
         """Make the mail and send nothing.
 
@@ -89,7 +112,7 @@ class SendSmtpEmail:
         mail = make_mail(rendered.email, connection, self._post.redirect_all_to)
         self._check_size(mail.message)
         warnings = (*way.warnings, *rendered.warnings, *mail.warnings)
-        return Composition(mail, destination, way, digest(rendered.email, way), rendered.key, warnings)
+        return Composition(rendered.email, mail, destination, way, digest(rendered.email, way), rendered.key, warnings)
 
     async def _send(self, call: Call) -> Delivered:
         self._check_storage(call)

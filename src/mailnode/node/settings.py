@@ -229,9 +229,22 @@ def read_settings(model: type[Model], settings: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(settings)
     except ValidationError as failed:
-        # A key that is not known explains the one that is missing.
-        details = sorted(failed.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
-        raise _as_ours(details[0], model) from None
+        raise _errors(failed, model)[0] from None
+
+
+def settings_errors(model: type[Settings], settings: Mapping[str, Any]) -> list[MailnodeError]:
+    """Give everything that is wrong with settings, the first as `read_settings` raises it."""
+    try:
+        model.model_validate(settings)
+    except ValidationError as failed:
+        return _errors(failed, model)
+    return []
+
+
+def _errors(failed: ValidationError, model: type[BaseModel]) -> list[MailnodeError]:
+    # A key that is not known explains the one that is missing.
+    details = sorted(failed.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
+    return [_as_ours(detail, model) for detail in details]
 
 
 def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:

@@ -1,0 +1,125 @@
+"""A flow's text with other values in it: comments, order and style stay where nothing changed."""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mailnode.errors import SettingsError
+from mailnode.flow.document import parse_flow
+from mailnode.flow.source import bad_file
+from mailnode.flow.yaml_reader import read_yaml
+
+# Longer than any line: what was one line must not become two.
+_WIDTH = 1 << 30
+
+
+def with_document(text: str, document: Mapping[str, Any], *, json_file: bool = False) -> str:
+    """Give the text of a flow file such that it says what `document` (version, name, nodes) says.
+
+    YAML keeps its comments; a node is known again by its id, wherever it has moved to. A text that is empty, or no
+    YAML, is written anew.
+
+    Raises:
+        SettingsError: the document can't be written down so that it reads the same again.
+    """
+    if json_file:
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    try:
+        old = read_yaml(text).value
+    except SettingsError:
+        old = None
+    if old == document:
+        return text
+    written = _written(text if isinstance(old, dict) else "", old, document)
+    if read_yaml(written).value != document:
+        raise bad_file("this flow can't be written as YAML", hint="remove control characters from its texts")
+    return written
+
+
+def renamed(text: str, name: str, *, json_file: bool = False) -> str:
+    """Give the text of a flow under another name; SettingsError where it is no flow."""
+    parse_flow(text, file=name, json=json_file)
+    value = json.loads(text) if json_file else read_yaml(text).value
+    return with_document(text, {**value, "name": name}, json_file=json_file)
+
+
+def _written(text: str, old: Any, new: Mapping[str, Any]) -> str:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.util import load_yaml_guess_indent
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = _WIDTH
+    loaded = None
+    sequence, offset = 4, 2
+    if text:
+        _, guessed, guessed_offset = load_yaml_guess_indent(text)
+        sequence, offset = guessed or sequence, guessed_offset if guessed else offset
+        loaded = yaml.load(text)
+    yaml.indent(mapping=2, sequence=sequence, offset=offset)
+    out = io.StringIO()
+    yaml.dump(_merged(loaded, old, new), out)
+    return out.getvalue()
+
+
+def _merged(node: Any, old: Any, new: Any) -> Any:
+    """Bring a loaded node, whose plain value is `old`, to say `new`."""
+    if type(old) is type(new) and old == new and node is not None:
+        return node
+    if isinstance(new, Mapping):
+        return _merged_mapping(node, old if isinstance(old, Mapping) else {}, new)
+    if isinstance(new, list):
+        return _merged_list(node, old if isinstance(old, list) else [], new)
+    return _scalar(node, new) if isinstance(new, str) else new
+
+
+def _merged_mapping(node: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
+    from ruamel.yaml.comments import CommentedMap
+
+    mapping = node if isinstance(node, CommentedMap) else CommentedMap()
+    for key in [key for key in mapping if key not in new]:
+        del mapping[key]
+    for key, value in new.items():
+        mapping[key] = _merged(mapping.get(key), old.get(key), value)
+    return mapping
+
+
+def _merged_list(node: Any, old: list[Any], new: list[Any]) -> Any:
+    from ruamel.yaml.comments import CommentedSeq
+
+    there = node if isinstance(node, CommentedSeq) else CommentedSeq()
+    if [_id(item) for item in old] == [_id(item) for item in new[: len(old)]]:
+        for index, item in enumerate(old):
+            there[index] = _merged(there[index], item, new[index])
+        there.extend(_merged(None, None, item) for item in new[len(old) :])
+        return there
+    by_id = {_id(plain): (loaded, plain) for loaded, plain in zip(there, old, strict=False)}
+    made = CommentedSeq()
+    for item in new:
+        loaded, plain = by_id.get(_id(item), (None, None))
+        made.append(_merged(loaded, plain, item))
+    made.fa.set_flow_style() if there.fa.flow_style() else made.fa.set_block_style()
+    return made
+
+
+def _id(item: Any) -> Any:
+    """Tell by what an item of a list is known again: a node by its id, an attachment by how it begins."""
+    if isinstance(item, Mapping):
+        return item.get("id", (item.get("type"), item.get("filename", item.get("url"))))
+    return None
+
+
+def _scalar(node: Any, text: str) -> Any:
+    from ruamel.yaml.scalarstring import LiteralScalarString, ScalarString
+
+    if "\n" in text and _is_blockable(text):
+        return LiteralScalarString(text)
+    if isinstance(node, ScalarString) and not isinstance(node, LiteralScalarString) and "\n" not in text:
+        return type(node)(text)
+    return text
+
+
+def _is_blockable(text: str) -> bool:
+    # A block keeps neither carriage returns nor what can't be printed, and blanks at its beginning confuse readers.
+    return not text.startswith((" ", "\n")) and all(c.isprintable() or c == "\n" for c in text)
