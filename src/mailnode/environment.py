@@ -36,6 +36,7 @@ class Environment:
     home: Path
     secret_key: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
     fetch_allow: str = ""
     redirect_all_to: str | None = None
     ehlo_name: str | None = None
@@ -52,6 +53,7 @@ class Environment:
             home=Path(home) if home else platformdirs.user_data_path("mailnode"),
             secret_key=given.get("MAILNODE_SECRET_KEY"),
             database_url=given.get("MAILNODE_DATABASE_URL"),
+            token=given.get("MAILNODE_TOKEN"),
             fetch_allow=given.get("MAILNODE_FETCH_ALLOW", ""),
             redirect_all_to=_checked(given, "MAILNODE_REDIRECT_ALL_TO", lambda text: parse_mailbox(text).addr_spec),
             ehlo_name=_checked(given, "MAILNODE_EHLO_NAME", check_ehlo_name),

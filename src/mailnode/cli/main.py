@@ -20,6 +20,7 @@ COMMANDS = {
     "deliveries": "mailnode.cli.deliveries",
     "snapshot": "mailnode.cli.snapshot",
     "inbox": "mailnode.cli.inbox",
+    "serve": "mailnode.cli.serve",
     "demo": "mailnode.cli.demo",
 }
 

@@ -42,7 +42,7 @@ def command(
         return
     for line in _lines(made):
         click.echo(clean(line))
-    for warning in made.warnings:
+    for warning in (*made.warnings, *made.advice):
         say(f"warning: {warning}")
 
 
@@ -89,7 +89,7 @@ def _to_json(made: Composition) -> dict[str, object]:
         "headerFields": [list(field) for field in message.header_fields],
         "parts": _part_to_json(message.root),
         "size": message.size,
-        "warnings": list(made.warnings),
+        "warnings": [*made.warnings, *made.advice],
     }
 
 

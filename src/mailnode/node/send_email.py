@@ -15,6 +15,7 @@ from mailnode.message.compose import Message
 from mailnode.message.email import Email
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
+from mailnode.node.advice import advise
 from mailnode.node.expression import Evaluator
 from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import step_of, step_of_error
@@ -37,15 +38,21 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A mail that is ready to be sent."""
+    """A mail that is ready to be sent; `login` is the account's name, "" without one."""
 
     email: Email
     mail: Mail
     destination: Destination
     route: Route
+    login: str
     digest: str
     key: str | None
     warnings: tuple[str, ...]
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What its author should think about, though it can be sent."""
+        return advise(self.email, self.login)
 
 
 class SendSmtpEmailType:
@@ -112,7 +119,9 @@ class SendSmtpEmail:
         mail = make_mail(rendered.email, connection, self._post.redirect_all_to)
         self._check_size(mail.message)
         warnings = (*way.warnings, *rendered.warnings, *mail.warnings)
-        return Composition(rendered.email, mail, destination, way, digest(rendered.email, way), rendered.key, warnings)
+        login = connection.login.username if connection else ""
+        told = digest(rendered.email, way)
+        return Composition(rendered.email, mail, destination, way, login, told, rendered.key, warnings)
 
     async def _send(self, call: Call) -> Delivered:
         self._check_storage(call)

@@ -1,0 +1,58 @@
+"""`mailnode serve`: the editor in a browser, with its API, the queue's worker and an inbox."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailnode.cli.loop import run_long
+from mailnode.cli.output import say
+from mailnode.environment import Environment
+from mailnode.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailnode.web.serving import Serving
+
+_LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
+
+
+@click.command("serve")
+@click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--inbox-port", type=click.IntRange(0, 65535), default=1025, show_default=True, help="0 takes a free one."
+)
+@click.option(
+    "--flows", type=click.Path(path_type=Path), help="The folder of flow files; by default flows/ in the home."
+)
+def command(port: int, inbox_port: int, flows: Path | None) -> None:
+    """Serve the editor on this machine, send the mail that is queued, and catch test mail, until Ctrl-C.
+
+    MAILNODE_TOKEN is the token that opens it; else one is made and kept in the home, readable for its owner only.
+    """
+    check_libraries()
+    from mailnode.web.serving import Places, serve
+
+    run_long(serve(Environment.read(), Places(port=port, inbox_port=inbox_port, flows=flows), tell))
+
+
+def check_libraries() -> None:
+    """See that what the editor needs is installed."""
+    if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
+        raise UsageError(f"the editor needs {', '.join(missing)}", hint="pip install 'mailnode[web]'")
+
+
+def tell(serving: "Serving") -> None:
+    """Say where the editor is and how one comes in; the token stands in a file, never in an address."""
+    from mailnode.web.page import is_built
+    from mailnode.web.security.token import FILE_NAME
+
+    environment = serving.site.environment
+    token = "what MAILNODE_TOKEN says" if environment.token else f"in {environment.home / FILE_NAME}"
+    say(f"editor     {serving.url}\ntoken      {token}\nflows      {serving.site.shelf.folder}")
+    say(f"inbox      127.0.0.1:{serving.site.inbox_port}\n\nCtrl-C ends it.")
+    if not is_built():
+        say(
+            "\nThe editor's scripts are not there, because this checkout was installed without Node: the API works,"
+            " the pages don't. Install Node and npm, then install mailnode again (in a checkout: make demo)."
+        )

@@ -1,0 +1,1 @@
+"""The HTTP API (design 4.9): a module for each resource."""

@@ -1,0 +1,255 @@
+"""Flows: the files on the shelf, checked as the command line checks them, and run."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import model_validator
+
+from mailnode.errors import MailnodeError, UsageError
+from mailnode.flow.document import FlowDocument, parse_flow
+from mailnode.flow.edit import with_document
+from mailnode.flow.shelf import ShelvedFlow
+from mailnode.flow.yaml_reader import read_yaml
+from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
+from mailnode.web.site import Site, SiteHere
+
+router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
+
+State = dict[str, Any]
+Format = Literal["yaml", "json"]
+
+BLANK = """\
+version: 1
+name: {name}
+nodes:
+  - id: send-email
+    type: sendSmtpEmail
+    label: Send SMTP Email
+    settings:
+      emailService: other
+      smtp: {{host: 127.0.0.1, port: {port}, tlsOption: none}}
+      from: me@example.com
+      to: you@example.org
+      subject: Hello
+      content: <p>Hello!</p>
+"""
+
+
+class Sample(Told):
+    """The `input` and `context` that a flow is tried with."""
+
+    input: State = {}
+    context: State = {}
+
+
+class FlowSummary(Told):
+    """One flow of the shelf; `trouble` says why it can't be run."""
+
+    name: str
+    node_count: int
+    modified_at: int
+    trouble: str = ""
+
+
+class Flow(Told):
+    """A flow: its text, what it says (null where it is no flow), and all that is wrong with it."""
+
+    name: str
+    format: Format
+    revision: str
+    text: str
+    document: State | None
+    errors: list[ErrorTold]
+    sample: Sample
+
+
+class Draft(Told):
+    """A flow that is being edited: a text, and over it, where a form was filled in, what it is to say."""
+
+    text: str
+    document: State | None = None
+    format: Format = "yaml"
+
+    def merged(self) -> str:
+        """Give the text that says both; SettingsError where it can't be written."""
+        if self.document is None:
+            return self.text
+        return with_document(self.text, self.document, json_file=self.format == "json")
+
+    def read(self, name: str = "flow") -> tuple[str, FlowDocument]:
+        """Give the text and the flow that it is; SettingsError where it is none."""
+        text = self.merged()
+        return text, parse_flow(text, file=name, json=self.format == "json")
+
+
+class Checked(Told):
+    """A draft as text and as document (null where it is no flow), and all that is wrong with it."""
+
+    text: str
+    document: State | None
+    errors: list[ErrorTold]
+
+
+class NewFlow(Told):
+    """A new flow: from a text, as a copy of another one, or from nothing but a name."""
+
+    name: str | None = None
+    copy_of: str | None = None
+    text: str | None = None
+    format: Format = "yaml"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "NewFlow":
+        if (self.name is None) == (self.text is None):
+            raise ValueError("give a name, with copyOf or without, or a text")
+        return self
+
+
+class Saved(Draft):
+    """A flow to be saved over the one of this revision."""
+
+    revision: str
+
+
+class RunRequest(Told):
+    """What a flow is run with."""
+
+    input: State = {}
+    context: State = {}
+
+
+@router.get("")
+async def list_flows(site: SiteHere) -> list[FlowSummary]:
+    """List the flows of the shelf."""
+    return [_summary(site, flow) for flow in site.shelf.flows()]
+
+
+@router.post("", status_code=201)
+async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
+    """Make a new flow."""
+    if new.text is not None:
+        return _told(site, site.shelf.create(new.text, json_file=new.format == "json"))
+    assert new.name is not None
+    if new.copy_of is not None:
+        return _told(site, site.shelf.duplicate(new.copy_of, new.name))
+    return _told(site, site.shelf.create(blank_flow(new.name, site.inbox_port)))
+
+
+@router.post("/check")
+async def check_flow(site: SiteHere, draft: Draft) -> Checked:
+    """Bring a draft's form and text together, and say all that is wrong with it; nothing is saved."""
+    text = draft.merged()
+    document, errors = check(site, text, draft.format)
+    return Checked(text=text, document=document, errors=errors)
+
+
+@router.get("/{name}")
+async def show_flow(site: SiteHere, name: str) -> Flow:
+    """Give one flow."""
+    return _told(site, site.shelf.get(name))
+
+
+@router.get("/{name}/file", response_class=PlainTextResponse)
+async def download_flow(site: SiteHere, name: str) -> Response:
+    """Give a flow's file as it is."""
+    flow = site.shelf.get(name)
+    disposition = {"Content-Disposition": f'attachment; filename="{flow.path.name}"'}
+    return PlainTextResponse(flow.text.encode(), headers=disposition)
+
+
+@router.put("/{name}")
+async def save_flow(site: SiteHere, name: str, flow: Saved) -> Flow:
+    """Save a flow; its settings may be wrong still, but it has to be a flow."""
+    shelved = site.shelf.get(name)
+    flow = flow.model_copy(update={"format": _format(shelved)})
+    return _told(site, site.shelf.save(name, flow.merged(), flow.revision))
+
+
+@router.delete("/{name}", status_code=204)
+async def delete_flow(site: SiteHere, name: str) -> None:
+    """Delete a flow; its runs and deliveries stay."""
+    site.shelf.delete(name)
+
+
+@router.put("/{name}/sample")
+async def keep_sample(site: SiteHere, name: str, sample: Sample) -> Sample:
+    """Keep the sample that a flow is tried with."""
+    site.shelf.keep_sample(name, sample.model_dump())
+    return sample
+
+
+@router.post("/{name}/runs")
+async def run_flow(
+    site: SiteHere,
+    name: str,
+    request: RunRequest,
+    idempotency_key: Annotated[
+        str | None, Header(description="The run's id; the same again runs nothing twice.")
+    ] = None,
+) -> dict[str, Any]:
+    """Run a flow to its end, and give the run; mail that it sends asynchronously may still be queued."""
+    document = site.shelf.get(name).document()
+    run = await site.mailnode.run(
+        document, input=request.input, context=request.context, run_id=_header_text(idempotency_key)
+    )
+    return run.to_json()
+
+
+def blank_flow(name: str, port: int) -> str:
+    """Give a flow that sends one mail to the inbox."""
+    text = BLANK.format(name="new", port=port)
+    return with_document(text, {**read_yaml(text).value, "name": name})
+
+
+def check(site: Site, text: str, form: Format) -> tuple[State | None, list[ErrorTold]]:
+    """Read a flow's text: what it says, and all that is wrong with it."""
+    try:
+        document = parse_flow(text, file="", json=form == "json")
+    except MailnodeError as error:
+        return None, [told(error)]
+    return plain(document), [told(error) for error in site.mailnode.rehearsal.errors(document)]
+
+
+def plain(document: FlowDocument) -> State:
+    """Give what a flow says as JSON, as short as it was written."""
+    nodes: list[State] = []
+    for node in document.nodes:
+        label = {} if node.label == node.id else {"label": node.label}
+        when = {} if node.when is None else {"when": node.when}
+        nodes.append({"id": node.id, "type": node.type, **label, **when, "settings": node.settings})
+    return {"version": document.version, "name": document.name, "nodes": nodes}
+
+
+def _summary(site: Site, flow: ShelvedFlow) -> FlowSummary:
+    document, errors = check(site, flow.text, _format(flow))
+    trouble = f"{errors[0].message} ({errors[0].hint})" if errors else ""
+    count = len(document["nodes"]) if document else 0
+    return FlowSummary(name=flow.name, node_count=count, modified_at=flow.modified_at, trouble=trouble)
+
+
+def _told(site: Site, flow: ShelvedFlow) -> Flow:
+    document, errors = check(site, flow.text, _format(flow))
+    return Flow(
+        name=flow.name,
+        format=_format(flow),
+        revision=flow.revision,
+        text=flow.text,
+        document=document,
+        errors=errors,
+        sample=Sample(**site.shelf.sample(flow.name)),
+    )
+
+
+def _format(flow: ShelvedFlow) -> Format:
+    return "json" if flow.is_json else "yaml"
+
+
+def _header_text(value: str | None) -> str | None:
+    """Read a header field's octets as UTF-8, which is what clients send beyond ASCII."""
+    if value is None:
+        return None
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise UsageError("the Idempotency-Key is no UTF-8", hint="use printable characters") from None

@@ -1,0 +1,155 @@
+"""The exact mail that a node would send, and that mail as a test."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import Field
+
+from mailnode.errors import ErrorCode, MailnodeError, UsageError
+from mailnode.flow.rehearsal import Scene
+from mailnode.message.text import html_to_text
+from mailnode.message.tree import Part
+from mailnode.node.send_email import Composition
+from mailnode.web.api.flows import Draft, State
+from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
+from mailnode.web.previews import FRAME_POLICY, keep_preview, kept_preview
+from mailnode.web.site import SiteHere
+
+router = APIRouter(prefix="/api/preview", tags=["preview"], responses=PROBLEMS)
+
+_SOURCE_OCTETS = 100_000
+
+
+class PreviewRequest(Draft):
+    """A draft, the node to be looked at (the first that sends mail if none is named), and a state to fill it with."""
+
+    node: str | None = None
+    input: State = {}
+    context: State = {}
+
+    @property
+    def scene(self) -> Scene:
+        """Give what the node is reached with."""
+        return Scene(self.node, self.input, self.context)
+
+
+class TestRequest(PreviewRequest):
+    """The same, and where the test goes: "inbox", the embedded one, or an address, by the node's own server."""
+
+    to: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class PartTold(Told):
+    """A body part; `size` in encoded octets."""
+
+    media_type: str
+    encoding: str
+    size: int
+    filename: str
+    cid: str
+    disposition: str
+    parts: list["PartTold"]
+
+
+class Preview(Told):
+    """A mail: `html` and `message` are addresses to get it at for a while; `source` is the beginning of its octets."""
+
+    host: str
+    port: int
+    tls_option: str
+    connection: str
+    envelope_from: str
+    recipients: list[str]
+    header_fields: list[tuple[str, str]]
+    text: str
+    html: str
+    message: str
+    source: str
+    size: int
+    root: PartTold
+    warnings: list[str]
+
+
+class Previewed(Told):
+    """All that is wrong with the draft, and the mail of its node, null where that can't be made."""
+
+    errors: list[ErrorTold]
+    preview: Preview | None
+
+
+@router.post("")
+async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
+    """Compose the mail of a node, and say all that is wrong with the flow; nothing is sent or saved."""
+    try:
+        _, document = request.read()
+        errors = site.mailnode.rehearsal.errors(document)
+        blocking = [error for error in errors if request.node in {None, error.node}]
+        made = None if blocking else await site.mailnode.rehearsal.compose(document, request.scene)
+    except MailnodeError as error:
+        return Previewed(errors=[told(error)], preview=None)
+    return Previewed(errors=[told(error) for error in errors], preview=_shown(made) if made else None)
+
+
+@router.post("/test")
+async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
+    """Send the mail of a node as a test, and give the result; nothing is stored in the flow."""
+    _, document = request.read()
+    if request.to == "inbox":
+        outcome = await site.mailnode.rehearsal.hand_to(document, request.scene, site.inbox_port)
+        return {"status": "sent", "messageId": outcome.message_id, "accepted": list(outcome.accepted), "inbox": True}
+    step = await site.mailnode.rehearsal.try_out(document, request.scene, request.to)
+    result: dict[str, Any] = step.result
+    return result
+
+
+@router.get("/{number}/html", response_class=Response)
+async def preview_html(number: str, *, dark: bool = False) -> Response:
+    """Give the HTML of a preview, harmless, for a frame."""
+    kept = kept_preview(number) or _gone()
+    return Response(kept.frame(dark=dark), media_type="text/html", headers={"Content-Security-Policy": FRAME_POLICY})
+
+
+@router.get("/{number}/message", response_class=Response)
+async def preview_message(number: str) -> Response:
+    """Give the octets of a preview's message."""
+    kept = kept_preview(number) or _gone()
+    headers = {"Content-Disposition": 'attachment; filename="preview.eml"'}
+    return Response(kept.octets, media_type="message/rfc822", headers=headers)
+
+
+def _gone() -> Any:
+    raise UsageError("this preview is gone", code=ErrorCode.UNKNOWN_MAIL, hint="make it anew")
+
+
+def _shown(made: Composition) -> Preview:
+    message, server = made.mail.message, made.route.server
+    kept = keep_preview(made)
+    return Preview(
+        host=server.host,
+        port=server.port,
+        tls_option=server.tls_option,
+        connection=made.route.connection,
+        envelope_from=message.envelope.reverse_path or "",
+        recipients=list(message.envelope.forward_paths),
+        header_fields=[(name, value) for name, value in message.header_fields],
+        text=made.email.text if made.email.text is not None else html_to_text(made.email.html or ""),
+        html=f"/api/preview/{kept.number}/html" if made.email.html else "",
+        message=f"/api/preview/{kept.number}/message",
+        source=kept.octets[:_SOURCE_OCTETS].decode("utf-8", "replace"),
+        size=message.size,
+        root=_part(message.root),
+        warnings=[*made.warnings, *made.advice],
+    )
+
+
+def _part(part: Part) -> PartTold:
+    return PartTold(
+        media_type=part.media_type,
+        encoding=part.encoding,
+        size=part.size,
+        filename=part.filename,
+        cid=part.cid,
+        disposition=part.disposition,
+        parts=[_part(inner) for inner in part.parts],
+    )

@@ -1,0 +1,127 @@
+"""Errors as answers: every one has the same shape, and says what to do."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from starlette.exceptions import HTTPException
+
+from mailnode.errors import ErrorCode, MailnodeError, SmtpError, StoreError, TokenError, UsageError
+from mailnode.web.page import render
+
+_log = logging.getLogger("mailnode.web")
+
+_NOT_FOUND = frozenset(
+    {
+        ErrorCode.UNKNOWN_FLOW,
+        ErrorCode.UNKNOWN_RUN,
+        ErrorCode.UNKNOWN_DELIVERY,
+        ErrorCode.UNKNOWN_MAIL,
+        ErrorCode.UNKNOWN_CONNECTION,
+        ErrorCode.UNKNOWN_SERVICE,
+    }
+)
+_CONFLICTS = frozenset({ErrorCode.FLOW_CONFLICT, ErrorCode.UNKNOWN_OUTCOME, ErrorCode.KEY_IN_USE})
+
+
+class Told(BaseModel):
+    """JSON of the API: camelCase keys, nothing unknown."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class ErrorTold(Told):
+    """An error: what is wrong, where, and the remedy."""
+
+    code: str
+    phase: str
+    message: str
+    hint: str = ""
+    node: str = ""
+    key: str = ""
+    line: int = 0
+
+
+class Problem(Told):
+    """The answer to a request that could not be done."""
+
+    error: ErrorTold
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem, "description": description}
+    for code, description in (
+        (400, "the request is no JSON"),
+        (401, "no token, or a wrong one"),
+        (403, "a page of another site, or no CSRF token"),
+        (404, "there is no such thing"),
+        (409, "somebody else has it, or has changed it"),
+        (413, "too large"),
+        (422, "a value can't be used"),
+        (429, "too many wrong tokens"),
+        (502, "a server of others refused, or can't be reached"),
+        (503, "the database can't be used"),
+    )
+}
+
+
+def told(error: MailnodeError) -> ErrorTold:
+    """Give an error of ours as the API shows it."""
+    return ErrorTold(
+        code=str(error.code),
+        phase=error.phase,
+        message=error.message,
+        hint=error.hint,
+        node=error.node,
+        key=error.key,
+        line=error.line,
+    )
+
+
+def status_of(error: MailnodeError) -> int:
+    """Choose the status code (RFC 9110 15)."""
+    if error.code in _NOT_FOUND:
+        return 404
+    if error.code in _CONFLICTS:
+        return 409
+    if isinstance(error, StoreError):
+        return 503
+    return 502 if isinstance(error, SmtpError | TokenError) else 422
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Have an application answer each error as one problem, or as a page where a page was asked for."""
+
+    @app.exception_handler(MailnodeError)
+    async def _ours(request: Request, error: MailnodeError) -> Response:
+        return _answer(request, status_of(error), told(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _misread(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = [str(part) for part in first["loc"][1:]]
+        wrong = UsageError(f"{first['msg'][0].lower()}{first['msg'][1:]}", hint="see /api/openapi.json")
+        return _answer(request, 422, told(wrong.locate(key=".".join(place))))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        hint = "see /api/openapi.json for what there is" if request.url.path.startswith("/api/") else "begin at /flows"
+        answer = _answer(request, error.status_code, told(UsageError(str(error.detail).lower(), hint=hint)))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def _defect(request: Request, error: Exception) -> Response:
+        _log.exception("a defect of mailnode, at %s", request.url.path, exc_info=error)
+        defect = UsageError("mailnode failed here", hint="this is a defect; the server's log has the details")
+        return _answer(request, 500, told(defect))
+
+
+def _answer(request: Request, status: int, error: ErrorTold) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse(Problem(error=error).model_dump(by_alias=True), status)
+    return render(request, "problem.html", status, error=error)

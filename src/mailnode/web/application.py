@@ -1,0 +1,56 @@
+"""The web application: a guard before everything, the API, the pages, and what the browser loads."""
+
+from fastapi import FastAPI
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from mailnode import __version__
+from mailnode.web.api import flows, health, preview, snapshots
+from mailnode.web.api.problem import answer_errors
+from mailnode.web.page import STATIC
+from mailnode.web.pages import flows as flows_pages
+from mailnode.web.pages import login
+from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.guard import Guard
+from mailnode.web.security.sessions import Sessions
+from mailnode.web.site import Site
+
+_API = (flows, preview, snapshots, health)
+_PAGES = (login, flows_pages)
+
+
+def create_app(site: Site, token: str) -> FastAPI:
+    """Make the application of a site, whose door `token` opens."""
+    app = FastAPI(
+        title="mailnode",
+        version=__version__,
+        description="Flows that send mail, their runs, and what became of each mail.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # these pages load their scripts from other hosts
+        redoc_url=None,
+    )
+    app.state.site = site
+    app.state.sessions = Sessions(token)
+    app.state.attempts = Attempts()
+    answer_errors(app)
+    for module in (*_API, *_PAGES):
+        app.include_router(module.router)
+    app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(Guard, sessions=app.state.sessions, attempts=app.state.attempts)
+
+    @app.get("/", include_in_schema=False)
+    async def _start() -> Response:
+        return RedirectResponse("/flows", 303)
+
+    return app
+
+
+class _Static(StaticFiles):
+    """Files that browsers may keep: their addresses change with them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Give a file."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

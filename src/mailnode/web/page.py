@@ -1,0 +1,72 @@
+"""Pages: Jinja2 templates, escaped throughout, with what every page needs."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mailnode import __version__
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals["version"] = __version__
+    templates.filters["when"] = _when
+    templates.filters["octets"] = _octets
+    return templates
+
+
+def render(request: Request, template: str, status_code: int = 200, /, **values: Any) -> HTMLResponse:
+    """Fill in a template."""
+    here = {
+        "path": request.url.path,
+        "csrf": request.scope.get("csrf", ""),
+        "is_built": is_built(),
+        "stamp": _stamp(),
+    }
+    return HTMLResponse(_templates().get_template(template).render(here | values), status_code)
+
+
+def is_built() -> bool:
+    """Whether the scripts and styles are there."""
+    return (STATIC / "main.js").exists()
+
+
+def _stamp() -> int:
+    """Give what changes when the bundle does, so that browsers may keep it."""
+    try:
+        return (STATIC / "main.js").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _when(milliseconds: int | None) -> Markup:
+    """Show a time (Unix ms), which the browser turns into the reader's own."""
+    if milliseconds is None:
+        return Markup("")
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    shown = Markup('<time datetime="{}" data-ms="{}">{}</time>')
+    return shown.format(at.isoformat(timespec="milliseconds"), milliseconds, f"{at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _octets(count: int) -> str:
+    """Show a size."""
+    for unit, size in (("MB", 2**20), ("kB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} octets"

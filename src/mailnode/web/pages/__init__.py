@@ -1,0 +1,1 @@
+"""The pages: each shows what the API gives."""

@@ -1,0 +1,56 @@
+"""The door: the token becomes a session."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from mailnode.web.page import render
+from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.sessions import COOKIE, LIFE_SECONDS, Sessions
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/login")
+async def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002 -- the query's word
+    """Ask for the token."""
+    return render(request, "login.html", next=_local(next), trouble="")
+
+
+@router.post("/login")
+async def log_in(
+    request: Request,
+    token: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",  # noqa: A002 -- the form's word
+) -> Response:
+    """Begin a session, or say that this is not the token."""
+    sessions: Sessions = request.app.state.sessions
+    attempts: Attempts = request.app.state.attempts
+    if wait := attempts.wait_seconds:
+        trouble = f"Too many wrong tokens: wait {int(wait) + 1} seconds."
+        return render(request, "login.html", 429, next=_local(next), trouble=trouble)
+    if not sessions.is_token(token.strip()):
+        attempts.note_wrong()
+        trouble = "This is not the token. `mailnode serve` shows where it stands."
+        return render(request, "login.html", 401, next=_local(next), trouble=trouble)
+    response = RedirectResponse(_local(next), 303)
+    is_private = request.url.scheme == "https"
+    response.set_cookie(
+        COOKIE, sessions.begin(), max_age=LIFE_SECONDS, httponly=True, samesite="strict", secure=is_private
+    )
+    return response
+
+
+@router.post("/logout")
+async def log_out() -> Response:
+    """End the session."""
+    response = Response(status_code=204, headers={"HX-Redirect": "/login"})
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response
+
+
+def _local(path: str) -> str:
+    """Give a place of ours to go on to, whatever was asked for."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_ours else "/"

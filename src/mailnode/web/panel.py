@@ -1,0 +1,223 @@
+"""The panel of each node type: its sections and fields, in the order and with the labels of the editor (design 4.2)."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal[
+    "text", "lines", "number", "choice", "switch", "service", "connection", "html", "attachments", "headers", "value"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field: what it sets (`@` before a key of the node itself), and when it applies (`key=value`, `key!=value`).
+
+    `default` is what the setting is when it is left out; `templated` says that expressions may stand in it.
+    """
+
+    key: str
+    label: str
+    kind: Kind = "text"
+    hint: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    default: Any = ""
+    when: str = ""
+    required: bool = False
+    templated: bool = False
+    placeholder: str = ""
+
+    @property
+    def id(self) -> str:
+        """Give what labels refer to."""
+        return f"field-{self.key.replace('.', '-').replace('@', 'node-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Fields under one heading; without one they stand open at the top."""
+
+    title: str
+    fields: tuple[Field, ...]
+    when: str = ""
+
+
+TLS_OPTIONS = (("", "by port"), ("tls", "TLS (465)"), ("starttls", "STARTTLS (587, 25)"), ("none", "none"))
+
+_TO = Field(
+    key="to", label="Recipient TO Email Addresses", required=True, templated=True, placeholder="jane@example.org, ...",
+    hint="Separated by commas; names and groups too.",
+)  # fmt: skip
+_SUBJECT = Field(key="subject", label="Email Subject", templated=True)
+_CONTENT = Field(key="content", label="Email Content", kind="html", templated=True)
+_COPIES = (
+    Field(key="cc", label="CC Email Addresses", templated=True),
+    Field(key="bcc", label="BCC Email Addresses", templated=True),
+)
+_PRIORITY = Field(
+    key="priority", label="Email Priority", kind="choice", default="normal",
+    choices=(("high", "High"), ("normal", "Normal"), ("low", "Low")),
+)  # fmt: skip
+_ASYNCHRONOUS = Field(
+    key="asynchronous", label="Execute Request asynchronous", kind="switch", default=False,
+    hint="The flow goes on at once; the mail is sent from a queue that survives a crash.",
+)  # fmt: skip
+_STORAGE = Section(
+    "Result Storage & Error Handling",
+    (
+        Field(
+            key="storeResult", label="Store location of SMTP Request result", kind="choice", default="none",
+            choices=(("none", "Nowhere"), ("input", "Input"), ("context", "Context")),
+        ),
+        Field(
+            key="resultKey", label="Input / Context Key to store Result", when="storeResult!=none", default=None,
+            required=True, placeholder="mail.result", hint="Where the flow finds it, for example mail.shipped.",
+        ),
+        Field(
+            key="stopOnError", label="Stop on Error", kind="switch", default=False,
+            hint="Halts the flow when the mail failed.",
+        ),
+    ),
+)  # fmt: skip
+_NODE = (
+    Field(key="@label", label="Label", hint="What this node is called in the flow and its runs."),
+    Field(key="@id", label="Node id", required=True, hint="Letters, digits, hyphens and underscores."),
+    Field(
+        key="@when", label="Only when", templated=True, placeholder="{{ input.paid }}", default=None,
+        hint="One expression; the node is skipped where it is not true.",
+    ),
+)  # fmt: skip
+
+_SEND = (
+    Section(
+        "",
+        (
+            Field(
+                key="emailService", label="Email Service", kind="service", required=True, default=None,
+                hint="Some services need more than a password; what yours needs is said here.",
+            ),
+        ),
+    ),
+    Section(
+        "SMTP Settings",
+        (
+            Field(key="smtp.host", label="Host", required=True, default=None, placeholder="smtp.example.com"),
+            Field(key="smtp.port", label="Port", kind="number", default=None, placeholder="by TLS option"),
+            Field(key="smtp.tlsOption", label="TLS option", kind="choice", choices=TLS_OPTIONS, default=None),
+            Field(
+                key="smtp.ca", label="Certificate authority (PEM)", kind="lines", default=None,
+                hint="Only for a server whose certificate no public authority signed.",
+            ),
+            Field(
+                key="smtp.ehloName", label="EHLO name", default=None,
+                hint="How this machine introduces itself; only some relays ask for one.",
+            ),
+        ),
+        when="emailService=other",
+    ),
+    Section(
+        "",
+        (
+            Field(
+                key="connection", label="Connection", kind="connection", default=None,
+                hint="Basic, OAuth2 or OAuth2 Client Credentials; none for a relay without login.",
+            ),
+            _TO,
+            _SUBJECT,
+            _CONTENT,
+        ),
+    ),
+    Section("Attachments", (Field(key="attachments", label="Attachments", kind="attachments", default=[]),)),
+    _STORAGE,
+    Section(
+        "Advanced",
+        (
+            Field(
+                key="from", label="Custom From Email Address", templated=True, default=None,
+                hint="Left empty it is the connection's.",
+            ),
+            *_COPIES,
+            Field(key="replyTo", label="Reply To Address", templated=True),
+            Field(
+                key="textContent", label="Define custom text Email Content", kind="lines", templated=True, default=None,
+                hint="For readers without HTML; left empty it is made from the content.",
+            ),
+            _PRIORITY,
+            _ASYNCHRONOUS,
+            Field(
+                key="retryHours", label="Hours to try it", kind="number", default=24, when="asynchronous=true",
+                hint="How long an asynchronous mail is tried while its server has trouble.",
+            ),
+            Field(
+                key="envelopeFrom", label="Bounce address", templated=True, default=None, placeholder="<> for none",
+                hint="Where mail that can't be delivered comes back to.",
+            ),
+            Field(key="inReplyTo", label="In reply to (Message-ID)", templated=True),
+            Field(key="references", label="References (Message-IDs)", templated=True),
+            Field(
+                key="listUnsubscribe", label="Unsubscribe addresses", templated=True,
+                placeholder="https://example.com/u, mailto:u@example.com",
+            ),
+            Field(
+                key="idempotencyKey", label="Idempotency key", templated=True, default=None,
+                hint="Two mails with one key are one mail; left empty it is the run and this node.",
+            ),
+            Field(key="headers", label="Own header fields", kind="headers", default={}),
+        ),
+    ),
+    Section(
+        "Settings",
+        (
+            *_NODE,
+            Field(
+                key="partialDelivery", label="When some recipients are refused", kind="choice", default="allow",
+                choices=(("allow", "Send to the others"), ("refuse", "Send to nobody")),
+            ),
+            Field(
+                key="onUnknown", label="When nobody knows whether the server took it", kind="choice", default="resend",
+                choices=(("resend", "Send again (may arrive twice)"), ("hold", "Hold it for a person")),
+            ),
+            Field(key="timeoutSeconds", label="Seconds that the flow waits", kind="number", default=60),
+            Field(key="maxRecipients", label="Most recipients", kind="number", default=100),
+            Field(key="maxAttachmentMB", label="Most MB of an attachment", kind="number", default=10),
+            Field(key="maxMessageMB", label="Most MB of the message", kind="number", default=25),
+            Field(
+                key="lenient", label="Lenient expressions", kind="switch", default=False,
+                hint="Missing values are empty texts, but never in To and From.",
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+PANELS: dict[str, tuple[Section, ...]] = {
+    "sendSmtpEmail": _SEND,
+    "emailNotification": (
+        Section("", (_TO, _SUBJECT, _CONTENT)),
+        _STORAGE,
+        Section("Advanced", (*_COPIES, _PRIORITY, _ASYNCHRONOUS)),
+        Section("Settings", _NODE),
+    ),
+    "say": (
+        Section("", (Field(key="text", label="Text", kind="lines", templated=True, required=True, default=None),)),
+        Section("Settings", _NODE),
+    ),
+    "setContext": (
+        Section(
+            "",
+            (
+                Field(key="key", label="Key", required=True, default=None, placeholder="order.total"),
+                Field(
+                    key="value", label="Value", kind="value", templated=True, required=True, default=None,
+                    hint="A text, or JSON; one expression alone keeps its type.",
+                ),
+            ),
+        ),
+        Section("Settings", _NODE),
+    ),
+}  # fmt: skip
+
+NODE_TYPES = {
+    "sendSmtpEmail": "Send SMTP Email",
+    "emailNotification": "Email Notification",
+    "say": "Say",
+    "setContext": "Set Context",
+}

@@ -1,0 +1,1 @@
+"""Who may come in: the token, sessions of browsers, and what every request must show."""

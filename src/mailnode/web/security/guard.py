@@ -1,0 +1,171 @@
+"""What every request must show before any page or API sees it, and what every answer says to the browser."""
+
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.sessions import COOKIE, Sessions
+
+CSRF_HEADER = "X-CSRF-Token"
+MAX_BODY_OCTETS = 40 * 2**20
+
+# A name that a hostile site can't own: one that it points at 127.0.0.1 (DNS rebinding) is none of these.
+_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`.
+_OPEN_PATHS = frozenset({"/login", "/health", "/oauth2/callback"})
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:;"
+    " font-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a request goes no further."""
+
+    status: int
+    message: str
+    hint: str
+    retry_after: int = 0
+
+    def response(self) -> Response:
+        error = {"code": "badUsage", "phase": "settings", "message": self.message, "hint": self.hint}
+        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+        if self.status == 401:  # noqa: PLR2004 -- RFC 9110 15.5.2
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse({"error": error}, self.status, headers)
+
+
+class Guard:
+    """The ASGI door: Host and Origin, who it is, no forged requests, no endless bodies, and strict headers."""
+
+    def __init__(self, app: ASGIApp, sessions: Sessions, attempts: Attempts) -> None:
+        """Stand before `app`."""
+        self._app = app
+        self._sessions = sessions
+        self._attempts = attempts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refused = self._refused(scope)
+        say = _with_headers(send)
+        if refused is not None:
+            await refused(scope, receive, say)
+            return
+        body = _LimitedBody(receive)
+        try:
+            await self._app(scope, body.receive, say)
+        except _BodyTooLarge:
+            await _too_large().response()(scope, receive, say)
+
+    def _refused(self, scope: Scope) -> Response | None:
+        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        if stranger := _stranger(headers):
+            return stranger.response()
+        if int(length if (length := headers.get("content-length", "0")).isdecimal() else "0") > MAX_BODY_OCTETS:
+            return _too_large().response()
+        if path in _OPEN_PATHS or path.startswith("/static/"):
+            return None
+        if "authorization" in headers:
+            refusal = self._check_bearer(headers["authorization"])
+            return refusal.response() if refusal else None
+        cookie = session_cookie(headers)
+        if not (cookie and self._sessions.holds(cookie)):
+            return _not_in(path, method, scope.get("query_string", b""))
+        if method not in _SAFE_METHODS and headers.get(CSRF_HEADER, "") != self._sessions.csrf(cookie):
+            return _Refusal(403, f"the field {CSRF_HEADER} is missing or wrong", "load the page anew").response()
+        scope["csrf"] = self._sessions.csrf(cookie)
+        return None
+
+    def _check_bearer(self, said: str) -> _Refusal | None:
+        if wait := self._attempts.wait_seconds:
+            return _Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
+        scheme, _, token = said.partition(" ")
+        if scheme.lower() == "bearer" and self._sessions.is_token(token.strip()):
+            return None
+        self._attempts.note_wrong()
+        return _Refusal(401, "this is not the token", "`mailnode serve` says where it stands")
+
+
+def session_cookie(headers: Headers) -> str:
+    """Give the session's cookie of a request, or ""."""
+    try:
+        cookies = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return cookies[COOKIE].value if COOKIE in cookies else ""
+
+
+def _stranger(headers: Headers) -> _Refusal | None:
+    host = headers.get("host", "")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if name.lower() not in _NAMES:
+        return _Refusal(421, f"this server is not {name!r:.80}", "open it as http://127.0.0.1 or http://localhost")
+    origin = headers.get("origin")
+    if origin is not None and origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
+        return _Refusal(403, f"a page of {origin!r:.80} may not ask here", "open the editor itself")
+    if origin is None and headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+        return _Refusal(403, "another site's page may not ask here", "open the editor itself")
+    return None
+
+
+def _not_in(path: str, method: str, query: bytes) -> Response:
+    if path.startswith("/api/") or path == "/metrics":
+        return _Refusal(401, "a token is needed", "send the field Authorization: Bearer TOKEN, or log in").response()
+    if method not in _SAFE_METHODS:
+        return PlainTextResponse("log in first", 401)
+    here = path + (f"?{query.decode('ascii', 'replace')}" if query else "")
+    return RedirectResponse(f"/login?next={quote(here, safe='/')}" if here != "/" else "/login", 303)
+
+
+def _too_large() -> _Refusal:
+    return _Refusal(413, f"the request is larger than {MAX_BODY_OCTETS // 2**20} MB", "fetch large files from a URL")
+
+
+def _with_headers(send: Send) -> Send:
+    async def say(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return say
+
+
+class _BodyTooLarge(Exception):
+    """A body went on beyond what is allowed without having said so before."""
+
+
+class _LimitedBody:
+    """Counts the octets of a body while they come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = MAX_BODY_OCTETS
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise _BodyTooLarge
+        return message

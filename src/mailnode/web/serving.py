@@ -1,0 +1,118 @@
+"""`mailnode serve` at work: the editor, the queue's worker and the inbox in one process on this machine."""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from mailnode.app import Mailnode
+from mailnode.environment import Environment
+from mailnode.errors import UsageError
+from mailnode.flow.shelf import FlowShelf
+from mailnode.inbox.server import Inbox
+from mailnode.web.application import create_app
+from mailnode.web.security.token import access_token
+from mailnode.web.site import Site
+
+# How long a stop waits for answers that servers owe, and for requests under way.
+STOP_SECONDS = 8
+_EXIT_SIGNALLED = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is served: where, and by which token one comes in."""
+
+    site: Site
+    url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where to serve; port 0 takes a free one, and `flows` left out is the home's folder."""
+
+    port: int = 8025
+    inbox_port: int = 1025
+    flows: Path | None = None
+
+
+async def serve(environment: Environment, places: Places, ready: Callable[[Serving], object]) -> None:
+    """Serve until SIGINT or SIGTERM; the second one leaves at once. `ready` hears where.
+
+    Raises:
+        UsageError: a port is taken, or the token can't be used.
+        StoreError: as `Mailnode.open`.
+    """
+    listener = _listen(places.port)
+    try:
+        async with opened_site(environment, places) as site:
+            token = access_token(environment.home, environment.token)
+            server = _Server(
+                uvicorn.Config(
+                    create_app(site, token),
+                    log_level="warning",
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=STOP_SECONDS,
+                )
+            )
+            _stop_on_signals(server)
+            async with site.mailnode.working():
+                ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token))
+                await server.serve([listener])
+                await site.mailnode.stop(STOP_SECONDS)
+    finally:
+        listener.close()
+
+
+@asynccontextmanager
+async def opened_site(environment: Environment, places: Places) -> AsyncIterator[Site]:
+    """Open what the pages work with: the database, the flows, and an inbox that listens."""
+    async with (
+        Inbox(environment.home / "inbox", port=places.inbox_port) as inbox,
+        Mailnode.open(environment) as mailnode,
+    ):
+        shelf = FlowShelf(places.flows or environment.home / "flows")
+        yield Site(mailnode=mailnode, environment=environment, shelf=shelf, inbox=inbox, inbox_port=inbox.port)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn would raise them again when all is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    def stop(number: int) -> None:
+        if server.should_exit:
+            os._exit(_EXIT_SIGNALLED + number)
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        taken = error.errno == errno.EADDRINUSE
+        raise UsageError(
+            f"the editor can't listen on port {port}: {'it is taken' if taken else error.strerror}",
+            hint="stop the server that listens there, or choose another one with --port",
+        ) from None
+    return listener

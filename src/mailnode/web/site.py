@@ -1,0 +1,31 @@
+"""What pages and API work with."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from mailnode.app import Mailnode
+from mailnode.environment import Environment
+from mailnode.flow.shelf import FlowShelf
+from mailnode.inbox.folder import InboxFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """An open Mailnode whose queue is being worked, the flows on its shelf, and the inbox beside it."""
+
+    mailnode: Mailnode
+    environment: Environment
+    shelf: FlowShelf
+    inbox: InboxFolder
+    inbox_port: int
+
+
+def site_of(request: Request) -> Site:
+    """Give the site of an application."""
+    site: Site = request.app.state.site
+    return site
+
+
+SiteHere = Annotated[Site, Depends(site_of)]
