@@ -28,6 +28,7 @@ from mailnode.flow.registry import Registry
 from mailnode.flow.rehearsal import Rehearsal, Scene
 from mailnode.flow.rows import Row, RowsFile
 from mailnode.flow.run import Run, begin, checked_id, digest, prepare, run_nodes
+from mailnode.flow.runs import Runs
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.notification import EmailNotificationType, NotificationServer
 from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
@@ -56,6 +57,7 @@ class Mailnode:
         self._journal = Journal(database, worker)
         outbox = Outbox(database, worker, self._engine, tell)
         self.ledger = Ledger(database, worker)
+        self.runs = Runs(database, worker)
         self.desk = Desk(database, worker, self._engine, tell)
         self._keep_days = environment.keep_days
         self._loaded: dict[str, Loaded] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, ScalarSelect, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from mailnode.delivery.report import describe
+from mailnode.delivery.report import ReportedError, describe
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError, SmtpError
 from mailnode.store.clock import now_ms
@@ -98,8 +98,15 @@ def note_trouble(db: Connection, name: str, revision: int | None, error: Mailnod
 
 def trouble_of(db: Connection, name: str) -> str | None:
     """Tell in words why a lane fails, if it does."""
+    trouble = reported_trouble(db, name)
+    return trouble["message"] if trouble else None
+
+
+def reported_trouble(db: Connection, name: str) -> ReportedError | None:
+    """Tell the same as a result does, with what to do about it."""
     trouble = db.execute(select(lanes.c.trouble).where(lanes.c.name == name)).scalar()
-    return str(json.loads(trouble)["message"]) if trouble else None
+    told: ReportedError | None = json.loads(trouble) if trouble else None
+    return told
 
 
 def note_recovery(db: Connection, name: str) -> None:

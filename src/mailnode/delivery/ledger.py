@@ -1,7 +1,7 @@
 """What has become of deliveries, for whoever looks: everything is read, and nothing changed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,14 @@ from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
 from sqlalchemy import Connection as Transaction
 
 from mailnode.delivery.delivery import INTERRUPTED
-from mailnode.delivery.lanes import trouble_of
+from mailnode.delivery.history import History, read_history
+from mailnode.delivery.lanes import reported_trouble, trouble_of
+from mailnode.delivery.report import ReportedError
 from mailnode.errors import DeliveryError, ErrorCode
+from mailnode.smtp.remedy import explain
+from mailnode.smtp.reply import Reply
 from mailnode.store.database import Database
+from mailnode.store.place import Place
 from mailnode.store.tables import attempts, deliveries, delivery_recipients
 from mailnode.store.worker import Worker
 
@@ -25,12 +30,16 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which deliveries are looked for; `recipient` is an address, or a part of one, and no `states` means any."""
+    """Which deliveries are looked for; `recipient` is an address, or a part of one, and no `states` means any.
+
+    `after` is the last one that has been seen of them.
+    """
 
     states: Sequence[str] = ()
     connection: str | None = None
     recipient: str | None = None
     run: str | None = None
+    after: Place | None = None
     limit: int = 50
 
 
@@ -55,12 +64,17 @@ class Ledger:
         """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID.
 
         Beside what `latest` gives there are `expiresAt`, until when it is tried, `port`, `messageSize`, `key`,
-        `recipients`, the `attempts` one by one, and `result`, which the flow got.
+        `recipients`, the `attempts` one by one, each with a `hint`, and `result`, which the flow got. `hint` is the
+        remedy for `error`.
 
         Raises:
             DeliveryError: there is none, or there are several.
         """
         return await self._database.read(lambda db: self._show(db, which))
+
+    async def history(self, hours: int) -> History:
+        """Count how many were accepted, failed and waited in the hours up to now."""
+        return await self._database.read(lambda db: read_history(db, hours))
 
     async def pending(self, prefix: str) -> int:
         """Count what is still to be sent of runs whose ids begin so."""
@@ -86,14 +100,18 @@ class Ledger:
     def _show(self, db: Transaction, which: str) -> Entry:
         row = find_delivery(db, which)
         result = json.loads(row.result) if row.result else None
+        entry = _entry(db, row, self._state(db, row))
+        known = _hints(reported_trouble(db, row.lane), result and result["error"])
+        tried = _attempts(db, row, known)
         return {
-            **_entry(db, row, self._state(db, row)),
+            **entry,
+            "hint": known.get(entry["error"] or "", tried[-1]["hint"] if tried and entry["error"] else ""),
             "expiresAt": row.expires_at,
             "port": row.port,
             "messageSize": row.size,
             "key": row.key,
             "recipients": result["recipients"] if result else _recipients(db, row.id),
-            "attempts": _attempts(db, row.id),
+            "attempts": tried,
             "result": result,
         }
 
@@ -116,6 +134,8 @@ def _query(wanted: Wanted) -> Select[Any]:
         query = query.where(deliveries.c.state.in_(kept))
     if wanted.connection is not None:
         query = query.where(deliveries.c.connection == wanted.connection)
+    if wanted.after is not None:
+        query = query.where(wanted.after.older(deliveries))
     if wanted.run is not None:
         query = query.where(deliveries.c.run_id == wanted.run)
     if wanted.recipient is not None:
@@ -193,8 +213,12 @@ def _recipients(db: Transaction, delivery_id: str) -> list[Entry]:
     ]
 
 
-def _attempts(db: Transaction, delivery_id: str) -> list[Entry]:
-    of_it = attempts.c.delivery_id == delivery_id
+def _hints(*errors: ReportedError | None) -> dict[str, str]:
+    return {error["message"]: error["hint"] for error in errors if error}
+
+
+def _attempts(db: Transaction, row: Row[Any], known: Mapping[str, str]) -> list[Entry]:
+    of_it = attempts.c.delivery_id == row.id
     return [
         {
             "number": one.number,
@@ -204,7 +228,15 @@ def _attempts(db: Transaction, delivery_id: str) -> list[Entry]:
             "code": one.code,
             "replyCode": one.reply_code,
             "message": one.message,
+            "hint": known.get(one.message or "", "") or _remedy(one, row.host),
             "dialogue": one.dialogue or "",
         }
         for one in db.execute(select(attempts).where(of_it).order_by(attempts.c.number))
     ]
+
+
+def _remedy(attempt: Row[Any], host: str) -> str:
+    """Find what a server's words mean; of what failed without any only the last is remembered."""
+    if not attempt.reply_code:
+        return ""
+    return explain(Reply(attempt.reply_code, (attempt.message or "",)), attempt.phase, host)

@@ -1,0 +1,114 @@
+"""What runs have done, for whoever looks: everything is read, and nothing changed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from mailnode.errors import ErrorCode, UsageError
+from mailnode.store.database import Database
+from mailnode.store.place import Place
+from mailnode.store.tables import runs
+from mailnode.store.worker import Worker
+
+# `running` and `interrupted` are one to the database: what tells them apart is whether their process is alive.
+RUN_STATES = ("running", "interrupted", "done", "halted")
+_UNDER_WAY = "running"
+_SHOWN = 80
+
+# JSON, for people and programs; times are Unix ms.
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedRuns:
+    """Which runs are looked for; no `statuses` means any, and `after` is the last one that has been seen of them."""
+
+    flow: str | None = None
+    statuses: Sequence[str] = ()
+    after: Place | None = None
+    limit: int = 50
+
+
+class Runs:
+    """The runs of a database, the latest first."""
+
+    def __init__(self, database: Database, worker: Worker) -> None:
+        """Read `database`; `worker` knows which processes are alive."""
+        self._database = database
+        self._worker = worker
+
+    async def latest(self, wanted: WantedRuns) -> list[Entry]:
+        """Give the latest runs of those that are wanted.
+
+        Each has `run`, `flow`, `status` (one of RUN_STATES), `createdAt`, `updatedAt`, `mails`, the status of each mail
+        that it made, and `error`, the first one's words, or null.
+        """
+        return await self._database.read(lambda db: self._latest(db, wanted))
+
+    async def show(self, run_id: str) -> Entry:
+        """Give all that is known of one run: beside that its `input`, `context`, `output` and `nodes`.
+
+        These are null while it is under way, and of one that was interrupted.
+
+        Raises:
+            UsageError: there is none of this id.
+        """
+        return await self._database.read(lambda db: self._show(db, run_id))
+
+    def _latest(self, db: Connection, wanted: WantedRuns) -> list[Entry]:
+        query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id)
+        if wanted.flow is not None:
+            query = query.where(runs.c.flow == wanted.flow)
+        if wanted.statuses:
+            query = query.where(runs.c.status.in_({_UNDER_WAY if s == "interrupted" else s for s in wanted.statuses}))
+        if wanted.after is not None:
+            query = query.where(wanted.after.older(runs))
+        entries: list[Entry] = []
+        for row in db.execute(query):
+            entry = self._entry(db, row)
+            if not wanted.statuses or entry["status"] in wanted.statuses:
+                entries.append(entry)
+            if len(entries) == wanted.limit:
+                break
+        return entries
+
+    def _show(self, db: Connection, run_id: str) -> Entry:
+        row = db.execute(select(runs).where(runs.c.id == run_id)).first()
+        if row is None:
+            raise UsageError(
+                f"there is no run {run_id[:_SHOWN]!r}",
+                code=ErrorCode.UNKNOWN_RUN,
+                hint="look at the list of runs; those that ended long ago are deleted (MAILNODE_KEEP_DAYS)",
+            )
+        said = _said(row)
+        return {**self._entry(db, row), **{key: said.get(key) for key in ("input", "context", "output", "nodes")}}
+
+    def _entry(self, db: Connection, row: Row[Any]) -> Entry:
+        nodes = _said(row).get("nodes", [])
+        results = [node["result"] for node in nodes if isinstance(node.get("result"), dict)]
+        errors = [error for node in nodes if (error := error_of(node))]
+        is_left = row.status == _UNDER_WAY and not self._worker.alive(db, row.worker)
+        return {
+            "run": row.id,
+            "flow": row.flow,
+            "status": "interrupted" if is_left else row.status,
+            "createdAt": row.created_at,
+            "updatedAt": row.updated_at,
+            "mails": [str(result["status"]) for result in results if "deliveryId" in result],
+            "error": errors[0]["message"] if errors else None,
+        }
+
+
+def error_of(node: Entry) -> Entry | None:
+    """Find what a person should read of a node: its own error, or that of the mail that it tried to send."""
+    result = node.get("result")
+    error: Entry | None = node.get("error") or (result.get("error") if isinstance(result, dict) else None)
+    return error if isinstance(error, dict) and "message" in error else None
+
+
+def _said(row: Row[Any]) -> Entry:
+    said: Entry = json.loads(row.state) if row.state else {}
+    return said
