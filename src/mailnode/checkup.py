@@ -53,30 +53,46 @@ async def planned(
     sender: str | None = None,
     recipients: Sequence[str] = (),
 ) -> AsyncIterator[CheckUp]:
-    """See what is to be looked at, and keep the connection open for it; its sender serves where none is given.
+    """See what is to be looked at, and keep the connection open for it.
 
     Raises:
-        MailnodeError: the connection is unknown, or not for this server or these recipients; an address is none.
+        MailnodeError: the connection is unknown, or as `plan` does.
     """
     async with in_use(environment, connection_name, afresh=True) as connection:
-        if isinstance(target, OwnServer):
-            assert connection
-            target = _own(target, connection)
-        way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
-        sender = sender or sender_of(connection)
-        if recipients and sender is None:
-            raise UsageError("recipients are tried with a sender, and there is none", hint="give --from")
-        paths = tuple(parse_mailbox(recipient).addr_spec for recipient in recipients)
-        redirected = (connection.redirect_all_to if connection else None) or environment.redirect_all_to
-        if connection and not redirected:
-            connection.check_recipients(paths)
-        yield CheckUp(
-            server=replace(way.server, deadlines=PATIENCE),
-            connection=way.connection,
-            sender=parse_mailbox(sender).addr_spec if sender else None,
-            recipients=(redirected,) if redirected and paths else paths,
-            notes=tuple(_notes(way, redirected)),
-        )
+        yield plan(target, environment, connection, sender=sender, recipients=recipients)
+
+
+def plan(
+    target: Service | OtherServer | OwnServer,
+    environment: Environment,
+    connection: Connection | None,
+    *,
+    sender: str | None = None,
+    recipients: Sequence[str] = (),
+) -> CheckUp:
+    """See what is to be looked at with a connection that is open; its sender serves where none is given.
+
+    Raises:
+        MailnodeError: the connection is not for this server or these recipients; an address is none.
+    """
+    if isinstance(target, OwnServer):
+        assert connection
+        target = _own(target, connection)
+    way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
+    sender = sender or sender_of(connection)
+    if recipients and sender is None:
+        raise UsageError("recipients are tried with a sender, and there is none", hint="give --from")
+    paths = tuple(parse_mailbox(recipient).addr_spec for recipient in recipients)
+    redirected = (connection.redirect_all_to if connection else None) or environment.redirect_all_to
+    if connection and not redirected:
+        connection.check_recipients(paths)
+    return CheckUp(
+        server=replace(way.server, deadlines=PATIENCE),
+        connection=way.connection,
+        sender=parse_mailbox(sender).addr_spec if sender else None,
+        recipients=(redirected,) if redirected and paths else paths,
+        notes=tuple(_notes(way, redirected)),
+    )
 
 
 def _own(given: OwnServer, connection: Connection) -> Service | OtherServer:

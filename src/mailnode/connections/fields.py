@@ -45,7 +45,7 @@ def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     if kind not in KINDS:
         raise bad(f"there is no connection type {shown(kind)}", "type", f"use {' or '.join(KINDS)}")
-    fields = _check_keys(given, {**KINDS[kind].checks, **_COMMON}, KINDS[kind].required)
+    fields = _check_keys(given, {**KINDS[kind].checks, **COMMON}, KINDS[kind].required)
     if ("service" in fields) == ("hosts" in fields):
         which = "both service and hosts are given" if "hosts" in fields else "neither service nor hosts is given"
         raise bad(
@@ -102,7 +102,7 @@ def _dkim(value: Any) -> dict[str, Any]:
     # The value is not shown: somebody may have put the key itself here.
     if not isinstance(value, Mapping):
         raise bad("dkim must be an object", hint="give {domain, selector, privateKey}")
-    dkim = _check_keys(value, _DKIM_CHECKS, tuple(_DKIM_CHECKS))
+    dkim = _check_keys(value, DKIM, tuple(DKIM))
     try:
         DkimSigner(dkim["domain"], dkim["selector"], dkim["privateKey"])
     except DkimError as error:
@@ -110,8 +110,9 @@ def _dkim(value: Any) -> dict[str, Any]:
     return dkim
 
 
-_DKIM_CHECKS: Checks = {"domain": to_text, "selector": to_text, "privateKey": to_secret}
-_COMMON: Checks = {
+DKIM: Checks = {"domain": to_text, "selector": to_text, "privateKey": to_secret}
+# The fields that every type has.
+COMMON: Checks = {
     "service": to_service,
     "hosts": to_hosts,
     "from": to_mailbox,

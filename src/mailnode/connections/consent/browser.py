@@ -148,6 +148,16 @@ def consent_grant(connection: Connection) -> RefreshGrant:
     return connection.grant
 
 
+def check_authorize_url(grant: RefreshGrant) -> None:
+    """See to it that it is known where consent is asked for; ConnectionsError where it is not."""
+    if not grant.authorize_url:
+        raise ConnectionsError(
+            "it is not known where this provider asks for consent",
+            code=ErrorCode.MISSING_SETTING,
+            hint="set authorizeUrl to its authorization URL with `mailnode connections update`",
+        ).locate(key="authorizeUrl")
+
+
 async def by_browser(
     grant: RefreshGrant,
     user: str,
@@ -166,12 +176,7 @@ async def by_browser(
         UsageError: the port can't be had.
         TokenError: consent is refused, nobody answers in time, or the endpoint gives no token.
     """
-    if not grant.authorize_url:
-        raise ConnectionsError(
-            "it is not known where this provider asks for consent",
-            code=ErrorCode.MISSING_SETTING,
-            hint="set authorizeUrl to its authorization URL with `mailnode connections update`",
-        ).locate(key="authorizeUrl")
+    check_authorize_url(grant)
     place = open_place(grant.redirect_uri, port)
     try:
         request = CodeRequest(grant, user, place.redirect_uri)
