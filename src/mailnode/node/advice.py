@@ -34,7 +34,8 @@ def _remarks(email: Email, login: str) -> Iterator[str]:
     cids = {attachment.cid for attachment in email.attachments if attachment.cid}
     for cid in sorted(looked.cids - cids):
         yield f"the image cid:{cid} has no attachment with this cid"
-    if sum(len(mailboxes(field)) for field in (email.to, email.cc, email.bcc)) > _MANY_RECIPIENTS and not email.list_unsubscribe:
+    count = len([*mailboxes(email.to), *mailboxes(email.cc), *mailboxes(email.bcc)])
+    if count > _MANY_RECIPIENTS and not email.list_unsubscribe:
         yield "many recipients and no way to unsubscribe: large providers want List-Unsubscribe (listUnsubscribe)"
     yield from _domains(email, login)
 

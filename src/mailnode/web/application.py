@@ -5,7 +5,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from mailnode import __version__
 from mailnode.web.api import flows, health, preview, snapshots
 from mailnode.web.api.problem import answer_errors
 from mailnode.web.page import STATIC
@@ -14,7 +13,7 @@ from mailnode.web.pages import login
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.guard import Guard
 from mailnode.web.security.sessions import Sessions
-from mailnode.web.site import Site
+from mailnode.web.site import VERSION, Site
 
 _API = (flows, preview, snapshots, health)
 _PAGES = (login, flows_pages)
@@ -24,7 +23,7 @@ def create_app(site: Site, token: str) -> FastAPI:
     """Make the application of a site, whose door `token` opens."""
     app = FastAPI(
         title="mailnode",
-        version=__version__,
+        version=VERSION,
         description="Flows that send mail, their runs, and what became of each mail.",
         openapi_url="/api/openapi.json",
         docs_url=None,  # these pages load their scripts from other hosts

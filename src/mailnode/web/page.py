@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mailnode import __version__
+from mailnode.web.site import VERSION
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -25,7 +25,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.globals["version"] = __version__
+    templates.globals["version"] = VERSION
     templates.filters["when"] = _when
     templates.filters["octets"] = _octets
     return templates

@@ -10,9 +10,6 @@ from mailnode.message.email import Attachment, Email
 from mailnode.node.send_email import Composition
 from mailnode.web.safe_html import safe_html
 
-# A frame's document may do nothing but be seen (its images are in it).
-FRAME_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
-
 _MOST = 8
 _MOST_IMAGE_OCTETS = 2 * 2**20
 _FRAME = """<!doctype html><html lang="und"><head><meta charset="utf-8"><title>Mail</title>\

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import nh3
 
 # For a document of its own. `sandbox` holds too where somebody opens it outside of its frame.
-MAIL_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
+MAIL_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
 # The time that is needed grows with the square of the depth: this many, one in the other, take a second.
 MOST_ELEMENTS = 30_000

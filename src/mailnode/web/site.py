@@ -1,6 +1,7 @@
 """What pages and API work with."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,6 +10,8 @@ from mailnode.app import Mailnode
 from mailnode.environment import Environment
 from mailnode.flow.shelf import FlowShelf
 from mailnode.inbox.folder import InboxFolder
+
+VERSION = version("mailnode")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,8 @@
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from mailnode import __version__
 from mailnode.web.api.problem import PROBLEMS, Told
-from mailnode.web.site import SiteHere
+from mailnode.web.site import VERSION, SiteHere
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
@@ -14,7 +13,7 @@ class Health(Told):
     """The server answers, and so does its database."""
 
     status: str = "ok"
-    version: str = __version__
+    version: str = VERSION
 
 
 @router.get("/health")
@@ -30,7 +29,7 @@ async def metrics(site: SiteHere) -> str:
     states = await site.mailnode.ledger.states("")
     carried = site.mailnode.tally
     lines = ["# HELP mailnode_info The version that runs.", "# TYPE mailnode_info gauge"]
-    lines.append(f'mailnode_info{{version="{__version__}"}} 1')
+    lines.append(f'mailnode_info{{version="{VERSION}"}} 1')
     lines += ["# HELP mailnode_deliveries Deliveries in the database by state.", "# TYPE mailnode_deliveries gauge"]
     lines += [f'mailnode_deliveries{{state="{state}"}} {count}' for state, count in sorted(states.items())]
     lines += [

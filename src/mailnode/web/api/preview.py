@@ -13,7 +13,8 @@ from mailnode.message.tree import Part
 from mailnode.node.send_email import Composition
 from mailnode.web.api.flows import Draft, State
 from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
-from mailnode.web.previews import FRAME_POLICY, keep_preview, kept_preview
+from mailnode.web.previews import keep_preview, kept_preview
+from mailnode.web.safe_html import MAIL_POLICY
 from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/preview", tags=["preview"], responses=PROBLEMS)
@@ -107,7 +108,7 @@ async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
 async def preview_html(number: str, *, dark: bool = False) -> Response:
     """Give the HTML of a preview, harmless, for a frame."""
     kept = kept_preview(number) or _gone()
-    return Response(kept.frame(dark=dark), media_type="text/html", headers={"Content-Security-Policy": FRAME_POLICY})
+    return Response(kept.frame(dark=dark), media_type="text/html", headers={"Content-Security-Policy": MAIL_POLICY})
 
 
 @router.get("/{number}/message", response_class=Response)
