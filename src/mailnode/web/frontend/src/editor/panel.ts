@@ -1,0 +1,120 @@
+// The panel of one node: fields from the template of its type, filled from the node and read back into it.
+
+import { clearProblems, fieldOf, markField, type Told } from "../api";
+import { type FlowNode, pathsOf, read, same, type Settings, type Surroundings, write } from "./model";
+import { mountWidget, type Widget } from "./widget";
+
+interface Bound {
+  field: HTMLElement;
+  key: string;
+  fallback: unknown;
+  widget: Widget;
+}
+
+export class Panel {
+  private readonly bound: Bound[];
+  private shown: FlowNode;
+
+  constructor(
+    private readonly place: HTMLElement,
+    node: FlowNode,
+    around: Surroundings,
+    private readonly changed: (node: FlowNode) => void,
+  ) {
+    this.shown = structuredClone(node);
+    const within = { ...around, settings: () => this.shown.settings };
+    place.replaceChildren(templateOf(node.type).content.cloneNode(true));
+    this.bound = [...place.querySelectorAll<HTMLElement>(".field[data-kind]")].map((field) => ({
+      field,
+      key: field.dataset.key ?? "",
+      fallback: JSON.parse(field.dataset.default ?? "null") as unknown,
+      widget: mountWidget(field, within),
+    }));
+    for (const one of this.bound) one.widget.show(valueOf(node, one.key) ?? one.fallback ?? undefined);
+    this.showWhatApplies();
+    void this.enrich(around);
+  }
+
+  /** The node as the fields say it; settings that no field knows stay as they are. */
+  private readNode(): FlowNode {
+    const node = structuredClone(this.shown);
+    for (const { field, key, fallback, widget } of this.bound) {
+      const before = valueOf(node, key);
+      let value = field.closest("[data-out]") ? undefined : widget.value();
+      // What was written down stays so, also where it is the default; nothing else is.
+      if (same(value, fallback ?? undefined) && !(before !== undefined && same(before, value))) value = undefined;
+      assign(node, key, value);
+    }
+    return node;
+  }
+
+  handle(): void {
+    this.shown = this.readNode();
+    this.showWhatApplies();
+    this.shown = this.readNode();
+    this.changed(this.shown);
+  }
+
+  /** Put errors beside their fields, and give those that have none. */
+  showErrors(errors: Told[]): Told[] {
+    clearProblems(this.place);
+    const left: Told[] = [];
+    for (const error of errors) {
+      const key = error.key === "id" || error.key === "when" ? `@${error.key}` : error.key;
+      const field = key ? (fieldOf(this.place, key) ?? this.place.querySelector<HTMLElement>('.field[data-key="*"]')) : null;
+      if (field && !field.closest("[data-out]")) markField(field, error.hint ? `${error.message}: ${error.hint}` : error.message);
+      else left.push(error);
+    }
+    for (const section of this.place.querySelectorAll<HTMLElement>("details")) {
+      const count = section.querySelectorAll(".error:not([hidden])").length;
+      section.querySelector("[data-count]")!.textContent = count ? `${count} to mend` : "";
+    }
+    return left;
+  }
+
+  private showWhatApplies(): void {
+    for (const element of this.place.querySelectorAll<HTMLElement>("[data-when]")) {
+      const [, key = "", sign, wanted] = /^(.*?)(!?=)(.*)$/.exec(element.dataset.when ?? "") ?? [];
+      const fallback = this.bound.find((one) => one.key === key)?.fallback;
+      const is = String(valueOf(this.shown, key) ?? fallback).toLowerCase() === wanted;
+      const applies = is === (sign === "=");
+      element.hidden = !applies;
+      element.toggleAttribute("data-out", !applies);
+    }
+  }
+
+  private async enrich(around: Surroundings): Promise<void> {
+    const paths = (): string[] => pathsOf(around.sample());
+    const { mountCompletion, mountRichText } = await import("../rich-text/index");
+    const rich = this.place.querySelector<HTMLElement>("[data-rich]");
+    if (rich) mountRichText(rich, { paths });
+    const texts = "[data-templated] :is(input:not([type=checkbox]), textarea):not([data-rich] *), input[data-templated]";
+    for (const input of this.place.querySelectorAll<HTMLInputElement>(texts)) mountCompletion(input, paths);
+  }
+}
+
+function templateOf(type: string): HTMLTemplateElement {
+  const find = (name: string): HTMLTemplateElement | null =>
+    document.querySelector<HTMLTemplateElement>(`template[data-panel="${CSS.escape(name)}"]`);
+  return find(type) ?? find("")!;
+}
+
+function valueOf(node: FlowNode, key: string): unknown {
+  if (key === "*") return node.settings;
+  if (key.startsWith("@")) return node[key.slice(1) as "id" | "label" | "when"];
+  return read(node.settings, key);
+}
+
+function assign(node: FlowNode, key: string, value: unknown): void {
+  if (key === "*") {
+    node.settings = (value ?? {}) as Settings;
+  } else if (key === "@id") {
+    node.id = String(value ?? "");
+  } else if (key.startsWith("@")) {
+    const name = key.slice(1) as "label" | "when";
+    if (value === undefined) delete node[name];
+    else node[name] = String(value);
+  } else {
+    write(node.settings, key, value);
+  }
+}

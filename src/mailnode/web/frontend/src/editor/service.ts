@@ -1,0 +1,106 @@
+// Email Service: a search among the services that are known by name, or "other".
+
+import type { Service, Surroundings } from "./model";
+import type { Widget } from "./widget";
+
+const OTHER = "Other SMTP Service";
+
+export function mountService(field: HTMLElement, around: Surroundings): Widget {
+  const input = field.querySelector<HTMLInputElement>("input")!;
+  const list = field.querySelector<HTMLElement>("[role=listbox]")!;
+  const note = field.querySelector<HTMLElement>("[data-note]")!;
+  let active = -1;
+
+  const choices = (): string[] => {
+    const sought = input.value.trim().toLowerCase();
+    const isWhole = sought === OTHER.toLowerCase() || around.services.some((one) => one.name.toLowerCase() === sought);
+    const fits = (service: Service): boolean =>
+      isWhole || !sought || [...service.names, service.host].some((name) => name.toLowerCase().includes(sought));
+    return [OTHER, ...around.services.filter(fits).map((service) => service.name)];
+  };
+
+  const open = (): void => {
+    list.replaceChildren(
+      ...choices().map((name, index) => {
+        const option = document.createElement("li");
+        option.role = "option";
+        option.id = `${list.id}-${index}`;
+        option.textContent = name;
+        option.ariaSelected = String(index === active);
+        option.addEventListener("mousedown", (event) => {
+          event.preventDefault();
+          choose(name);
+        });
+        return option;
+      }),
+    );
+    list.hidden = false;
+    input.ariaExpanded = "true";
+    const chosen = list.children[active];
+    chosen?.scrollIntoView({ block: "nearest" });
+    if (chosen) input.setAttribute("aria-activedescendant", chosen.id);
+    else input.removeAttribute("aria-activedescendant");
+  };
+  const close = (): void => {
+    list.hidden = true;
+    input.ariaExpanded = "false";
+    input.removeAttribute("aria-activedescendant");
+    active = -1;
+  };
+  const choose = (name: string): void => {
+    input.value = name;
+    close();
+    tell();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    close();
+  };
+  const tell = (): void => {
+    const found = around.services.find((service) => service.name === input.value);
+    note.textContent = found?.note ?? "";
+    note.hidden = !found?.note;
+  };
+
+  input.addEventListener("input", (event) => {
+    tell();
+    if (event.isTrusted) {
+      active = -1;
+      open();
+    }
+  });
+  input.addEventListener("focus", () => input.select());
+  input.addEventListener("click", open);
+  input.addEventListener("blur", close);
+  input.addEventListener("keydown", (event) => {
+    const count = list.hidden ? 0 : list.children.length;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      active = count ? (active + (event.key === "ArrowDown" ? 1 : count - (active < 0 ? 0 : 1))) % count : 0;
+      open();
+    } else if (event.key === "Enter" && active >= 0) {
+      event.preventDefault();
+      choose(choices()[active] ?? input.value);
+    } else if (event.key === "Escape" && !list.hidden) {
+      event.preventDefault();
+      close();
+    }
+  });
+  return {
+    show(value) {
+      const said = value === undefined ? "" : String(value);
+      const known = around.services.find((service) => service.names.some((name) => fold(name) === fold(said)));
+      input.value = fold(said) === "other" ? OTHER : (known?.name ?? said);
+      input.dataset.said = said;
+      input.dataset.shown = input.value;
+      tell();
+    },
+    value() {
+      // An alias stays as it was written until somebody chooses another service.
+      if (input.value === input.dataset.shown) return input.dataset.said || undefined;
+      return input.value.trim() === OTHER ? "other" : input.value.trim() || undefined;
+    },
+  };
+}
+
+function fold(name: string): string {
+  return name.toLowerCase().replace(/[ _-]/g, "");
+}

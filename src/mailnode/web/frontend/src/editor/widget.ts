@@ -1,0 +1,84 @@
+// A field of the panel: it shows a setting, and gives what the reader made of it (undefined: left out).
+
+import { mountAttachments } from "./attachments";
+import { mountConnection } from "./connection";
+import { mountHeaders } from "./headers";
+import type { Surroundings } from "./model";
+import { mountService } from "./service";
+
+export interface Widget {
+  show(value: unknown): void;
+  value(): unknown;
+}
+
+export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
+  switch (field.dataset.kind) {
+    case "switch":
+      return switched(field.querySelector<HTMLInputElement>("input")!);
+    case "number":
+      return numeric(field.querySelector<HTMLInputElement>("input")!);
+    case "value":
+    case "settings":
+      return json(field.querySelector<HTMLTextAreaElement>("textarea")!);
+    case "service":
+      return mountService(field, around);
+    case "connection":
+      return mountConnection(field, around);
+    case "attachments":
+      return mountAttachments(field);
+    case "headers":
+      return mountHeaders(field);
+    default:
+      return text(field.querySelector<HTMLInputElement>("input, select, textarea")!);
+  }
+}
+
+function text(input: HTMLInputElement): Widget {
+  return {
+    show(value) {
+      input.value = value === undefined || value === null ? "" : String(value);
+    },
+    value: () => input.value || undefined,
+  };
+}
+
+function switched(input: HTMLInputElement): Widget {
+  return {
+    show(value) {
+      input.checked = value === true;
+    },
+    value: () => input.checked,
+  };
+}
+
+/** What is no number goes on as it is: the server says what is wrong with it. */
+function numeric(input: HTMLInputElement): Widget {
+  return {
+    show(value) {
+      input.value = value === undefined || value === null ? "" : String(value);
+    },
+    value() {
+      const given = input.value.trim();
+      if (!given) return undefined;
+      return Number.isFinite(Number(given)) ? Number(given) : given;
+    },
+  };
+}
+
+/** Any JSON; a text that would be read as JSON is shown in quotes. */
+function json(input: HTMLTextAreaElement): Widget {
+  const parsed = (given: string): unknown => {
+    try {
+      return JSON.parse(given);
+    } catch {
+      return given;
+    }
+  };
+  return {
+    show(value) {
+      const isPlain = typeof value === "string" && parsed(value) === value;
+      input.value = value === undefined ? "" : isPlain ? value : JSON.stringify(value, null, 2);
+    },
+    value: () => (input.value.trim() ? parsed(input.value) : undefined),
+  };
+}

@@ -1,0 +1,64 @@
+// What every page has: htmx, the theme, local times, dialogs; and the module of the page that is open.
+
+import "htmx.org";
+import { toast } from "./api";
+
+const PAGES: Record<string, (main: HTMLElement) => Promise<void>> = {
+  flows: async (main) => (await import("./flows/index")).mountFlows(main),
+  editor: async (main) => (await import("./editor/index")).mountEditor(main),
+};
+
+function applyTheme(): void {
+  const kept = localStorage.getItem("theme");
+  if (kept) document.documentElement.dataset.theme = kept;
+}
+
+function switchTheme(): void {
+  const isDark = getComputedStyle(document.documentElement).colorScheme === "dark" || prefersDark();
+  localStorage.setItem("theme", isDark ? "light" : "dark");
+  applyTheme();
+}
+
+function prefersDark(): boolean {
+  return !document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/** Turn the server's UTC into the reader's time; the exact one stays as a title. */
+function localTimes(within: ParentNode): void {
+  for (const time of within.querySelectorAll<HTMLTimeElement>("time[data-ms]")) {
+    time.title = time.dateTime;
+    time.textContent = new Date(Number(time.dataset.ms)).toLocaleString(undefined, {
+      dateStyle: "medium",
+      timeStyle: "medium",
+    });
+  }
+}
+
+/** `data-open` opens the dialog of that id, with its own data in the dialog's fields; `data-close` closes one. */
+function openDialogs(event: MouseEvent): void {
+  const target = event.target instanceof Element ? event.target : null;
+  target?.closest("[data-close]")?.closest("dialog")?.close();
+  const opener = target?.closest<HTMLElement>("[data-open]");
+  const dialog = opener && document.querySelector<HTMLDialogElement>(`#${opener.dataset.open ?? ""}`);
+  if (!dialog) return;
+  dialog.querySelector("form")?.reset();
+  for (const input of dialog.querySelectorAll<HTMLInputElement>("input[name]")) {
+    const given = opener.dataset[input.name];
+    if (given !== undefined || input.type === "hidden") input.value = given ?? "";
+  }
+  for (const place of dialog.querySelectorAll<HTMLElement>("[data-fill]")) {
+    place.textContent = opener.dataset[place.dataset.fill ?? ""] ?? "";
+  }
+  dialog.showModal();
+}
+
+applyTheme();
+document.addEventListener("click", openDialogs);
+document.querySelector('[data-action="theme"]')?.addEventListener("click", switchTheme);
+document.addEventListener("htmx:load", (event) => localTimes(event.target as ParentNode));
+document.addEventListener("htmx:responseError", () => toast("the server could not do that"));
+localTimes(document);
+
+const main = document.querySelector<HTMLElement>("main[data-page]");
+const mount = main && PAGES[main.dataset.page ?? ""];
+if (mount) void mount(main);
