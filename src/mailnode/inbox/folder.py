@@ -73,7 +73,7 @@ class Received:
             return {}
         # As text, because fields may hold bare UTF-8 (RFC 6532).
         parsed = HeaderParser().parsestr(header.decode("utf-8", "replace"))
-        return {name: _readable(str(parsed[name] or "")) for name in ("subject", "from")}
+        return {name: readable(str(parsed[name] or "")) for name in ("subject", "from")}
 
 
 class InboxFolder:
@@ -168,7 +168,8 @@ def _read_envelope(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _readable(value: str) -> str:
+def readable(value: str) -> str:
+    """Give the value of a header field as a person reads it: unfolded, and decoded as far as it can be (RFC 2047)."""
     value = " ".join(value.split())
     with suppress(HeaderParseError, LookupError, ValueError):
         return str(make_header(decode_header(value)))

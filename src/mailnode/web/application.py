@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from mailnode.web.api import flows, health, preview, snapshots
+from mailnode.web.api import deliveries, flows, health, inbox, preview, runs, snapshots
 from mailnode.web.api.problem import answer_errors
 from mailnode.web.page import STATIC
 from mailnode.web.pages import flows as flows_pages
@@ -15,7 +15,7 @@ from mailnode.web.security.guard import Guard
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
-_API = (flows, preview, snapshots, health)
+_API = (flows, preview, deliveries, runs, inbox, snapshots, health)
 _PAGES = (login, flows_pages)
 
 

@@ -4,7 +4,6 @@ Three locks, each of which would do alone: what this module lets through, the po
 and the frame with an empty `sandbox` that shows it.
 """
 
-import html as entities
 import re
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
@@ -97,18 +96,6 @@ def safe_html(html: str, images: Mapping[str, str]) -> str:
         url_relative=lambda url: url if url.startswith("#") else None,
     )
     return _STYLE_ELEMENT.sub(lambda found: _safe_css(found[0], images), cleaned)
-
-
-def safe_document(html: str, images: Mapping[str, str]) -> str:
-    """Give the same as a whole document, to be served with MAIL_POLICY."""
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Mail</title>'
-    return f"<!DOCTYPE html>\n<html><head>{head}</head><body>{safe_html(html, images)}</body></html>"
-
-
-def text_document(text: str) -> str:
-    """Give a text part as a document of the same kind."""
-    styles = "white-space: pre-wrap; overflow-wrap: anywhere; font: 14px/1.5 ui-monospace, monospace"
-    return safe_document(f'<div style="{styles}">{entities.escape(text)}</div>', {})
 
 
 def _filter(images: Mapping[str, str]) -> Callable[[str, str, str], str | None]:

@@ -1,0 +1,174 @@
+"""Deliveries: what has become of each mail, and what a person may do about it."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Query
+from pydantic import Field
+
+from mailnode.delivery.desk import InDoubt
+from mailnode.delivery.history import MOST_HOURS
+from mailnode.delivery.ledger import Wanted
+from mailnode.store.place import Place
+from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.site import SiteHere
+from mailnode.web.strange import whole
+
+router = APIRouter(prefix="/api/deliveries", tags=["deliveries"], responses=PROBLEMS)
+
+# As SHOWN_STATES, which a type can't be made of.
+State = Literal[
+    "queued", "claimed", "handingOver", "interrupted", "sent", "partial", "failed", "unknown", "held", "cancelled"
+]
+MOST_AT_ONCE = 500
+
+
+class _Facts(Told):
+    """What every look at a delivery tells; times are Unix ms, and `error` is the last one's words."""
+
+    delivery_id: str
+    state: State
+    created_at: int
+    updated_at: int
+    message_id: str
+    reverse_path: str | None = Field(alias="from")
+    to: list[str]
+    connection: str
+    host: str
+    run: str | None
+    node: str | None
+    error: str | None
+    due_at: int | None
+
+
+class DeliverySummary(_Facts):
+    """One line of the list; `attempts` is how many there were."""
+
+    attempts: int
+
+
+class Deliveries(Told):
+    """A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end."""
+
+    deliveries: list[DeliverySummary]
+    next: str | None
+
+
+class RecipientTold(Told):
+    """What a server said of one recipient."""
+
+    address: str
+    field: str
+    status: str
+    reply_code: int | None
+    enhanced_status_code: str | None
+    reply_text: str
+
+
+class AttemptTold(Told):
+    """One try: what ended it, what to do about that, and what was said, without secrets."""
+
+    number: int
+    started_at: int
+    ended_at: int | None
+    phase: str | None
+    code: str | None
+    reply_code: int | None
+    message: str | None
+    hint: str
+    dialogue: str
+
+
+class Delivery(_Facts):
+    """All that is known of one; `result` is what the flow got, and null while there is none."""
+
+    hint: str
+    expires_at: int
+    port: int
+    message_size: int
+    key: str | None
+    recipients: list[RecipientTold]
+    attempts: list[AttemptTold]
+    result: dict[str, Any] | None
+
+
+class BucketTold(Told):
+    """What happened from `at` (Unix ms) on; `waiting` is how many did at its end."""
+
+    at: int
+    accepted: int
+    failed: int
+    in_doubt: int
+    waiting: int
+
+
+class HistoryTold(Told):
+    """Counts over time, the oldest first; the last bucket is not over."""
+
+    hours: int
+    bucket_ms: int
+    buckets: list[BucketTold]
+
+
+class Retry(Told):
+    """How sure a person is that a mail whose answer never came may be sent once more."""
+
+    is_sure: bool = False
+
+
+@router.get("")
+async def list_deliveries(
+    site: SiteHere,
+    state: Annotated[Sequence[State], Query(description="Only these; may be repeated.")] = (),
+    connection: Annotated[str | None, Query(max_length=200)] = None,
+    recipient: Annotated[str | None, Query(max_length=320, description="An address, or a part of one.")] = None,
+    run: Annotated[str | None, Query(max_length=200)] = None,
+    after: Annotated[str | None, Query(max_length=220, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
+) -> Deliveries:
+    """List deliveries, the latest first, by pages."""
+    wanted = Wanted(
+        states=state,
+        connection=connection,
+        recipient=recipient,
+        run=run,
+        after=Place.parse(after) if after else None,
+        limit=limit + 1,
+    )
+    found = await site.mailnode.ledger.latest(wanted)
+    last = found[limit - 1] if len(found) > limit else None
+    return Deliveries(
+        deliveries=[DeliverySummary.model_validate(one) for one in whole(found[:limit])],
+        next=str(Place(last["createdAt"], last["deliveryId"])) if last else None,
+    )
+
+
+@router.get("/history")
+async def show_history(site: SiteHere, hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> HistoryTold:
+    """Count how many were accepted, failed, stayed in doubt, and waited, over the hours up to now."""
+    return HistoryTold.model_validate(await site.mailnode.ledger.history(hours))
+
+
+@router.get("/{delivery_id}")
+async def show_delivery(site: SiteHere, delivery_id: str) -> Delivery:
+    """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID."""
+    return Delivery.model_validate(whole(await site.mailnode.ledger.show(delivery_id)))
+
+
+@router.post("/{delivery_id}/retry")
+async def retry_delivery(site: SiteHere, delivery_id: str, retry: Annotated[Retry, Body()] = Retry()) -> Delivery:  # noqa: B008 -- a value
+    """Put one into the queue once more; whom a server has accepted it for does not get it again.
+
+    One that may have been accepted already (409) is sent only if you say that you are sure.
+    """
+    try:
+        return await show_delivery(site, await site.mailnode.desk.retry(delivery_id, is_sure=retry.is_sure))
+    except InDoubt as error:
+        error.hint = 'ask them, or look for its Message-ID in the server\'s log; then say {"isSure": true}'
+        raise
+
+
+@router.post("/{delivery_id}/cancel")
+async def cancel_delivery(site: SiteHere, delivery_id: str) -> Delivery:
+    """Take one out of the queue, or end one that is held, so that it is not sent."""
+    return await show_delivery(site, await site.mailnode.desk.cancel(delivery_id))

@@ -1,0 +1,135 @@
+"""The inbox: what the SMTP server of this machine has caught."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Response
+from pydantic import Field
+
+from mailnode.errors import ErrorCode, UsageError
+from mailnode.inbox.opened import OpenedMail, OpenedPart
+from mailnode.message.part import base_name
+from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.site import SiteHere
+from mailnode.web.strange import whole
+
+router = APIRouter(prefix="/api/inbox", tags=["inbox"], responses=PROBLEMS)
+
+Number = Annotated[int, Path(ge=0, le=10**17)]
+
+
+class Caught(Told):
+    """One mail and its envelope; `receivedAt` is Unix ms, `size` in octets, `mailFrom` "" for <>."""
+
+    number: int
+    mail_from: str
+    rcpt_to: list[str]
+    received_at: int
+    size: int
+    sender: str = Field(alias="from")
+    subject: str
+
+
+class HeaderField(Told):
+    """One header field, decoded."""
+
+    name: str
+    value: str
+
+
+class PartTold(Told):
+    """A body part; `number` is its place, `size` in octets, decoded."""
+
+    number: str
+    media_type: str
+    encoding: str
+    size: int
+    filename: str
+    cid: str
+    disposition: str
+    parts: list["PartTold"]
+
+
+class Mail(Caught):
+    """A mail, opened: `text` and `html` are its first ones that are no files."""
+
+    header_fields: list[HeaderField]
+    root: PartTold
+    text: str | None
+    html: str | None
+
+
+class Thrown(Told):
+    """How many mails were thrown away."""
+
+    thrown_away: int
+
+
+@router.get("")
+def list_mails(site: SiteHere) -> list[Caught]:
+    """List what was caught, the latest first."""
+    return [Caught.model_validate(whole(one.to_json())) for one in reversed(site.inbox.messages())]
+
+
+@router.delete("")
+def clear_inbox(site: SiteHere) -> Thrown:
+    """Throw all mails away."""
+    return Thrown(thrown_away=site.inbox.clear())
+
+
+@router.get("/{number}")
+def show_mail(site: SiteHere, number: Number) -> Mail:
+    """Open one mail: its header fields, its parts with their sizes, and what of it is to be read."""
+    received = site.inbox.get(number)
+    opened = OpenedMail(received.octets())
+    return Mail.model_validate(
+        whole(
+            {
+                **received.to_json(),
+                "headerFields": [{"name": name, "value": value} for name, value in opened.fields],
+                "root": _told(opened.root),
+                "text": opened.text,
+                "html": opened.html,
+            }
+        )
+    )
+
+
+@router.get("/{number}/source", response_class=Response, responses={200: {"content": {"message/rfc822": {}}}})
+def download_mail(site: SiteHere, number: Number) -> Response:
+    """Give a mail octet for octet as it was received."""
+    return _file(site.inbox.get(number).octets(), "message/rfc822", f"mail-{number}.eml")
+
+
+@router.get(
+    "/{number}/parts/{part}", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}}
+)
+def download_part(site: SiteHere, number: Number, part: str) -> Response:
+    """Give a body part, decoded, as a file; `part` is its `number`, such as 1.2."""
+    found = OpenedMail(site.inbox.get(number).octets()).part(part)
+    if found is None or found.parts:
+        raise UsageError(
+            f"mail {number} has no file {part[:40]!r}",
+            code=ErrorCode.UNKNOWN_MAIL,
+            hint="the mail's `root` tells of its parts by their numbers",
+        )
+    # Of no type that a browser would show, whatever the mail says.
+    return _file(found.octets, "application/octet-stream", base_name(whole(found.filename)) or f"part-{part}")
+
+
+def _file(octets: bytes, media_type: str, name: str) -> Response:
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(octets, media_type=media_type, headers={"Content-Disposition": disposition})
+
+
+def _told(part: OpenedPart) -> dict[str, Any]:
+    return {
+        "number": part.number,
+        "mediaType": part.media_type,
+        "encoding": part.encoding,
+        "size": part.size,
+        "filename": part.filename,
+        "cid": part.cid,
+        "disposition": part.disposition,
+        "parts": [_told(inner) for inner in part.parts],
+    }

@@ -1,0 +1,74 @@
+"""Runs: what each execution of a flow did."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from mailnode.flow.runs import WantedRuns
+from mailnode.store.place import Place
+from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.site import SiteHere
+from mailnode.web.strange import whole
+
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=PROBLEMS)
+
+# As RUN_STATES, which a type can't be made of.
+Status = Literal["running", "interrupted", "done", "halted"]
+MOST_AT_ONCE = 500
+
+
+class RunSummary(Told):
+    """One line of the list; `mails` has the status of each mail that it made, `error` the first one's words."""
+
+    run: str
+    flow: str
+    status: Status
+    created_at: int
+    updated_at: int
+    mails: list[str]
+    error: str | None
+
+
+class RunsTold(Told):
+    """A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end."""
+
+    runs: list[RunSummary]
+    next: str | None
+
+
+class RunTold(RunSummary):
+    """One run: the state that it left, what it said, and what each node did; null while there is none."""
+
+    input: dict[str, Any] | None
+    context: dict[str, Any] | None
+    output: list[str] | None
+    nodes: list[dict[str, Any]] | None
+
+
+@router.get("")
+async def list_runs(
+    site: SiteHere,
+    flow: Annotated[str | None, Query(max_length=64)] = None,
+    status: Annotated[Sequence[Status], Query(description="Only these; may be repeated.")] = (),
+    after: Annotated[str | None, Query(max_length=220, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
+) -> RunsTold:
+    """List runs, the latest first, by pages."""
+    place = Place.parse(after) if after else None
+    wanted = WantedRuns(flow=flow, statuses=status, after=place, limit=limit + 1)
+    found = await site.mailnode.runs.latest(wanted)
+    last = found[limit - 1] if len(found) > limit else None
+    return RunsTold(
+        runs=[RunSummary.model_validate(one) for one in whole(found[:limit])],
+        next=str(Place(last["createdAt"], last["run"])) if last else None,
+    )
+
+
+# An id may hold any character that can be printed.
+@router.get("/{run_id:path}", response_model=RunTold)
+async def show_run(site: SiteHere, run_id: str) -> Response:
+    """Give one run, with the state that it left and what each node did."""
+    # As it was written: a state may be deeper than a model bears, and hold half a character.
+    return Response(json.dumps(await site.mailnode.runs.show(run_id)), media_type="application/json")

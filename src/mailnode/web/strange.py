@@ -1,0 +1,29 @@
+"""JSON values of strangers, made fit for a page: half a character can't be written, and depth has no end."""
+
+import json
+import re
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# More is slow to look at; the API gives all.
+MOST_CHARACTERS = 100_000
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def whole(value: T) -> T:
+    """Give a JSON value with U+FFFD for each half of a surrogate pair that stands alone."""
+    text = json.dumps(value, ensure_ascii=False)
+    changed: T = json.loads(_HALF.sub("\ufffd", text)) if _HALF.search(text) else value
+    return changed
+
+
+def json_text(value: Any) -> str:
+    """Give a JSON value as a person reads it, and of a very long one the beginning."""
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:  # with an indent it needs a frame for each level
+        text = json.dumps(value, ensure_ascii=False)
+    text = _HALF.sub("\ufffd", text)
+    left = len(text) - MOST_CHARACTERS
+    return text if left <= 0 else f"{text[:MOST_CHARACTERS]}\n… {left:,} more characters"
