@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_SERVICE = "unknownService"
     UNKNOWN_CONNECTION = "unknownConnection"
     BAD_CONNECTION = "badConnection"
+    CONNECTION_CONFLICT = "connectionConflict"
     CONNECTION_NOT_FOR_HOST = "connectionNotForHost"
     RECIPIENT_NOT_ALLOWED = "recipientNotAllowed"
     TOO_MANY_RECIPIENTS = "tooManyRecipients"

@@ -25,7 +25,7 @@ from mailnode.connections.token_rows import (
     write_tokens,
 )
 from mailnode.connections.tokens import ConnectionTokens, TokenKeeper
-from mailnode.errors import ConnectionsError
+from mailnode.errors import ConnectionsError, ErrorCode
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections
@@ -60,6 +60,7 @@ class ConnectionBook:
             if row_of(db, name) is not None:
                 raise ConnectionsError(
                     f"there is a connection {name!r} already",
+                    code=ErrorCode.CONNECTION_CONFLICT,
                     hint="choose another name, or change that one with `mailnode connections update`",
                 ).locate(key="name")
             take_key(db, self._cipher)

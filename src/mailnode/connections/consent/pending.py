@@ -37,6 +37,7 @@ class PendingConsent:
     comes_back: bool
     ends_at: float
     proxy: Proxy | None = field(repr=False)
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
     proof: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     async def settle(self, code: str, book: ConnectionBook) -> str:
@@ -55,7 +56,7 @@ class PendingConsents:
     """The requests that wait, the newest for each connection; one ends after `seconds`, or with its answer."""
 
     def __init__(self, *, seconds: float = WAIT_SECONDS, clock: Callable[[], float] = monotonic) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._clock = clock
         self._pending: dict[str, PendingConsent] = {}
 
@@ -74,7 +75,7 @@ class PendingConsents:
             connection=connection.name,
             request=CodeRequest(grant, connection.login.username, redirect_uri),
             comes_back=comes_back,
-            ends_at=self._clock() + self._seconds,
+            ends_at=self._clock() + self.seconds,
             proxy=connection.proxy,
         )
         self._pending = {one.connection: one for one in (*self._living(), pending)}

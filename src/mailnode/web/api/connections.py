@@ -1,0 +1,242 @@
+"""Connections as JSON: made, shown without their secrets, changed, tested and authorized."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import ConfigDict, Field
+
+from mailnode.checkup import CheckUp, OwnServer, plan
+from mailnode.connections.connection import ConnectionType
+from mailnode.connections.consent.pending import CALLBACK, PendingConsents
+from mailnode.errors import MailnodeError
+from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
+from mailnode.smtp.server import TlsOption
+from mailnode.web.api.problem import PROBLEMS, Problem, Told, told
+from mailnode.web.site import SiteHere
+
+router = APIRouter(prefix="/api/connections", tags=["connections"])
+
+NDJSON = "application/x-ndjson"
+# The cookie by which the browser that began to ask for consent is known again; one for each request.
+CONSENT_COOKIE = "mailnode-consent-"
+
+
+class ConnectionOut(Told):
+    """What may be shown of a connection: beside these its public fields, by the names that they are given with.
+
+    `secrets` are the names of those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its
+    access token ends, and `trouble` what the last renewal came to if it failed.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    type: ConnectionType
+    revision: int
+    secrets: list[str]
+    state: str | None = None
+    trouble: str | None = None
+
+
+class NewConnection(Told):
+    """A name, a type, and the fields of that type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    type: str = "basic"
+
+
+class Uses(Told):
+    """The flows that name a connection."""
+
+    flows: list[str]
+
+
+class Where(Told):
+    """Which of a connection's servers is looked at; a connection for a service, or for one host, needs none of it."""
+
+    host: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    tls_option: TlsOption | None = None
+    ca: str | None = None
+
+
+class FindingLine(Told):
+    """One step of the doctor; `ms` is how long it took."""
+
+    step: Step
+    status: Status
+    found: str
+    ms: float
+    hint: str
+    code: str | None
+
+
+class SummaryLine(Told):
+    """The last line: whether all is well, and in `settings` those that work, if others do."""
+
+    ok: bool
+    settings: dict[str, Any] | None
+
+
+class Consent(Told):
+    """What a person opens; where the answer does not `comeBack` by itself, the address it ends at is pasted."""
+
+    url: str
+    redirect_uri: str
+    comes_back: bool
+
+
+class Pasted(Told):
+    """The address that the browser ended at."""
+
+    address: str
+
+
+class Authorized(Told):
+    """What came of it; `warning` says why the tokens will not last, "" where they will."""
+
+    connection: ConnectionOut
+    warning: str
+
+
+def pending_consents(request: Request) -> PendingConsents:
+    """Give the requests for consent that this server waits for."""
+    state = request.app.state
+    if not hasattr(state, "consents"):
+        state.consents = PendingConsents()
+    consents: PendingConsents = state.consents
+    return consents
+
+
+ConsentsHere = Annotated[PendingConsents, Depends(pending_consents)]
+_SHOWN: dict[str, Any] = {"response_model_exclude_unset": True, "responses": PROBLEMS}
+
+
+@router.get("", **_SHOWN)
+async def list_connections(site: SiteHere) -> list[ConnectionOut]:
+    """List the connections, without their secrets."""
+    return [ConnectionOut(**shown) for shown in await site.mailnode.connections.list()]
+
+
+@router.post("", status_code=201, **_SHOWN)
+async def create_connection(site: SiteHere, new: NewConnection, response: Response) -> ConnectionOut:
+    """Create a connection; its secrets are encrypted and never shown again."""
+    await site.mailnode.connections.create(new.name, new.type, new.model_extra or {})
+    shown = await _show(site, new.name)
+    response.headers["Location"] = f"{router.prefix}/{quote(shown.name)}"
+    return shown
+
+
+@router.get("/{name}", **_SHOWN)
+async def show_connection(site: SiteHere, name: str) -> ConnectionOut:
+    """Show a connection; of its secrets only which are set."""
+    return await _show(site, name)
+
+
+@router.patch("/{name}", **_SHOWN)
+async def change_connection(site: SiteHere, name: str, fields: Annotated[dict[str, Any], Body()]) -> ConnectionOut:
+    """Change some fields of a connection; null takes one away, and the rest stays, secrets too."""
+    await site.mailnode.connections.update(name, fields)
+    return await _show(site, name)
+
+
+@router.delete("/{name}", status_code=204, responses=PROBLEMS)
+async def delete_connection(site: SiteHere, name: str) -> None:
+    """Delete a connection and its secrets."""
+    await site.mailnode.connections.delete(name)
+
+
+@router.get("/{name}/uses", responses=PROBLEMS)
+async def connection_uses(site: SiteHere, name: str) -> Uses:
+    """Name the flows that use a connection."""
+    proper = (await _show(site, name)).name
+    return Uses(flows=await asyncio.to_thread(_users, site, proper))
+
+
+@router.post(
+    "/{name}/test",
+    response_class=StreamingResponse,
+    responses={
+        **PROBLEMS,
+        200: {
+            "description": "One JSON object a line: a FindingLine for each step as it comes, and a SummaryLine at the end",
+            "content": {NDJSON: {}},
+        },
+    },
+)
+async def check_connection(site: SiteHere, name: str, where: Where | None = None) -> StreamingResponse:
+    """Log in with a connection and look at its server, as `mailnode connections test` does; no mail is sent."""
+    where = where or Where()
+    book = site.mailnode.connections
+    await book.forgive(name)
+    target = OwnServer(host=where.host, port=where.port, tls_option=where.tls_option, ca=where.ca)
+    checkup = plan(target, site.environment, await book.get(name))
+    return StreamingResponse(_lines(checkup), media_type=NDJSON)
+
+
+@router.post("/{name}/authorize", responses=PROBLEMS)
+async def authorize_connection(
+    site: SiteHere, name: str, request: Request, response: Response, consents: ConsentsHere
+) -> Consent:
+    """Begin to ask for consent: give the address that a person opens, in the browser that asks here."""
+    connection = await site.mailnode.connections.get(name)
+    pending = consents.begin(connection, str(request.base_url).rstrip("/"))
+    response.set_cookie(
+        f"{CONSENT_COOKIE}{pending.id}",
+        pending.proof,
+        max_age=int(consents.seconds),
+        path=CALLBACK,
+        httponly=True,
+        # The provider's page is another site's, and a strict cookie would not come along from there.
+        samesite="lax",
+    )
+    return Consent(url=pending.request.url, redirect_uri=pending.request.redirect_uri, comes_back=pending.comes_back)
+
+
+@router.post("/{name}/authorize/finish", **_SHOWN)
+async def finish_authorization(site: SiteHere, name: str, pasted: Pasted, consents: ConsentsHere) -> Authorized:
+    """Take the address that the browser ended at, where it does not come back here by itself."""
+    proper = (await _show(site, name)).name
+    pending, code = consents.pasted(proper, pasted.address)
+    warning = await pending.settle(code, site.mailnode.connections)
+    return Authorized(connection=await _show(site, proper), warning=warning)
+
+
+async def _show(site: SiteHere, name: str) -> ConnectionOut:
+    return ConnectionOut(**await site.mailnode.connections.show(name))
+
+
+def _users(site: SiteHere, name: str) -> list[str]:
+    def is_user(settings: dict[str, Any]) -> bool:
+        return settings.get("connection") == name
+
+    flows = site.shelf.flows()
+    return [flow.name for flow in flows if any(is_user(node.settings) for node in flow.document().nodes)]
+
+
+async def _lines(checkup: CheckUp) -> AsyncIterator[str]:
+    """Give the findings as they come, a line each; whoever goes away ends the look."""
+    heard: asyncio.Queue[Finding | None] = asyncio.Queue()
+    look = asyncio.create_task(checkup.run(heard.put_nowait))
+    look.add_done_callback(lambda _look: heard.put_nowait(None))
+    try:
+        while finding := await heard.get():
+            yield FindingLine(**finding.to_json()).model_dump_json() + "\n"
+        yield _last_line(look)
+    finally:
+        look.cancel()
+        await asyncio.wait({look})
+
+
+def _last_line(look: "asyncio.Task[Diagnosis]") -> str:
+    try:
+        said = look.result().to_json()
+    except MailnodeError as error:
+        return Problem(error=told(error)).model_dump_json(by_alias=True) + "\n"
+    return SummaryLine(ok=said["ok"], settings=said["settings"]).model_dump_json() + "\n"

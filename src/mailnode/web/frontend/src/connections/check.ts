@@ -1,0 +1,110 @@
+/** The doctor at a connection's server: each finding is shown as it comes. */
+
+import { addressOf, part } from "./types";
+
+interface Finding {
+  step: string;
+  status: "ok" | "warning" | "failed" | "skipped";
+  found: string;
+  ms: number;
+  hint: string;
+}
+
+interface Summary {
+  ok: boolean;
+  settings: { host: string; port: number; tlsOption: string } | null;
+}
+
+interface Failure {
+  error: { message: string; hint: string };
+}
+
+type Line = Finding | Summary | Failure;
+
+const SIGNS = { ok: "✓", warning: "!", failed: "✗", skipped: "–" };
+const WORDS = { ok: "well", warning: "warning", failed: "failed", skipped: "skipped" };
+
+/** Look at a connection's server until it is seen, or `signal` ends it. */
+export async function check(view: HTMLElement, name: string, signal: AbortSignal): Promise<void> {
+  const list = part(view, "[data-part=findings]");
+  const said = part(view, "[data-part=check-said]");
+  part(view, "[data-part=check]").hidden = false;
+  list.replaceChildren();
+  said.className = "muted";
+  said.textContent = "Looking…";
+  const failed: string[] = [];
+  try {
+    for await (const line of lines(name, signal)) {
+      if ("step" in line) {
+        list.append(row(line));
+        if (line.status === "failed") failed.push(line.step);
+      } else {
+        said.className = "ok" in line && line.ok ? "good" : "bad";
+        said.textContent = words(line, failed);
+      }
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    said.className = "bad";
+    said.textContent = error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function* lines(name: string, signal: AbortSignal): AsyncGenerator<Line> {
+  const token = document.querySelector<HTMLMetaElement>("meta[name=csrf-token]")?.content ?? "";
+  const answer = await fetch(addressOf(name, "/test"), { method: "POST", headers: { "X-CSRF-Token": token }, signal });
+  if (!answer.ok || !answer.body) {
+    yield await refusal(answer);
+    return;
+  }
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n");
+    rest = parts.pop() ?? "";
+    for (const text of parts) yield JSON.parse(text) as Line;
+  }
+}
+
+async function refusal(answer: Response): Promise<Failure> {
+  try {
+    return (await answer.json()) as Failure;
+  } catch {
+    return { error: { message: `the server answers ${answer.status}`, hint: "load the page anew" } };
+  }
+}
+
+function row(finding: Finding): HTMLElement {
+  const item = document.createElement("li");
+  item.className = `finding ${finding.status}`;
+  const sign = element("span", "finding-sign", SIGNS[finding.status]);
+  sign.setAttribute("aria-hidden", "true");
+  const time = finding.status === "skipped" ? "" : `${Math.round(finding.ms)} ms`;
+  const head = element("p", "finding-head", "");
+  head.append(
+    element("strong", "", finding.step),
+    element("span", "visually-hidden", ` ${WORDS[finding.status]} `),
+    element("span", "muted mono", time),
+  );
+  item.append(sign, head, element("p", "finding-found", finding.found));
+  if (finding.hint) item.append(element("p", "hint finding-hint", finding.hint));
+  return item;
+}
+
+function element(tag: string, className: string, text: string): HTMLElement {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function words(line: Summary | Failure, failed: readonly string[]): string {
+  if ("error" in line) return [line.error.message, line.error.hint].filter(Boolean).join(": ");
+  const found = line.settings;
+  const way = found ? `host ${found.host}, port ${found.port}, tlsOption ${found.tlsOption}` : "";
+  if (line.ok) return `All is well: ${way}. No mail was sent.`;
+  const steps = [...new Set(failed)].join(", ");
+  return `Failed: ${steps}. No mail was sent.${way ? ` Settings that would work: ${way}.` : ""}`;
+}

@@ -1,0 +1,168 @@
+/** The dialog that makes, changes, tests and authorizes a connection. */
+
+import { Problem, call, showProblem } from "../api";
+import { check } from "./check";
+import { authorize } from "./consent";
+import { ConnectionForm } from "./form";
+import type { DialogOptions, Shown } from "./types";
+import { addressOf, part } from "./types";
+
+type Work = "test" | "authorize";
+
+/** One showing of the dialog, from its opening to its end. */
+class Showing {
+  private readonly dialog = part<HTMLDialogElement>(document, "#connection-dialog");
+  private readonly formView = part<HTMLFormElement>(this.dialog, "[data-view=form]");
+  private readonly workView = part(this.dialog, "[data-view=work]");
+  private readonly form = formOf(this.formView);
+  private readonly over = new AbortController();
+  private work = new AbortController();
+  private name: string | undefined;
+
+  constructor(
+    private readonly shown: Shown | undefined,
+    private readonly options: DialogOptions,
+  ) {}
+
+  /** Open the dialog at the form, or at work with a connection that is there; wait for its end. */
+  async run(work?: Work): Promise<string | undefined> {
+    const { signal } = this.over;
+    this.dialog.addEventListener("click", (event) => void this.clicked(event), { signal });
+    this.formView.addEventListener("submit", (event) => void this.submitted(event), { signal });
+    const closed = new Promise<void>((resolve) => {
+      this.dialog.addEventListener("close", () => resolve(), { signal, once: true });
+    });
+    clearErrors(this.dialog);
+    if (this.shown && work) {
+      this.atWork(this.shown, "");
+      this.dialog.showModal();
+      void this.start(work);
+    } else {
+      this.atForm();
+      this.dialog.showModal();
+      part(this.formView, this.shown ? "#connection-service, #connection-hosts" : "#connection-name").focus();
+    }
+    await closed;
+    this.work.abort();
+    this.over.abort();
+    // What was typed into a secret's field does not stay in the page.
+    this.form.begin("", []);
+    return this.name;
+  }
+
+  private atForm(): void {
+    this.formView.hidden = false;
+    this.workView.hidden = true;
+    part(this.dialog, "h2").textContent = this.shown ? `Connection ${this.shown.name}` : "New connection";
+    part(this.formView, "[type=submit]").textContent = this.shown ? "Save" : "Create";
+    if (this.shown) this.form.open(this.shown);
+    else this.form.begin(this.options.service ?? "", this.options.hosts ?? []);
+  }
+
+  private atWork(shown: Shown, said: string): void {
+    this.name = shown.name;
+    this.formView.hidden = true;
+    this.workView.hidden = false;
+    part(this.dialog, "h2").textContent = `Connection ${shown.name}`;
+    part(this.workView, "[data-part=said]").textContent = said;
+    part(this.workView, "[data-action=authorize]").hidden = shown.type !== "oauth2";
+    for (const name of ["consent", "check"]) part(this.workView, `[data-part=${name}]`).hidden = true;
+  }
+
+  private async clicked(event: Event): Promise<void> {
+    const button = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-action]") : null;
+    const action = button?.dataset.action;
+    if (action === "close") this.dialog.close();
+    if (action === "test" || action === "authorize") await this.start(action);
+  }
+
+  private async submitted(event: Event): Promise<void> {
+    event.preventDefault();
+    clearErrors(this.formView);
+    const submit = part<HTMLButtonElement>(this.formView, "[type=submit]");
+    submit.disabled = true;
+    try {
+      const shown = await this.save();
+      changed();
+      if (this.shown) {
+        this.name = shown.name;
+        this.dialog.close();
+        return;
+      }
+      const next = shown.state === "needsConsent" ? "Now authorize it." : "Test it, or go on.";
+      this.atWork(shown, `${shown.name} is created. ${next}`);
+      part(this.workView, shown.state === "needsConsent" ? "[data-action=authorize]" : "[data-action=test]").focus();
+      this.options.onCreated?.(shown.name);
+    } catch (error) {
+      this.tell(error);
+    } finally {
+      submit.disabled = false;
+    }
+  }
+
+  private async save(): Promise<Shown> {
+    return this.shown
+      ? call<Shown>("PATCH", addressOf(this.shown.name), this.form.changed(this.shown))
+      : call<Shown>("POST", "/api/connections", this.form.created());
+  }
+
+  /** Show an error beside its field; that of a list's entry stands at the list. */
+  private tell(error: unknown): void {
+    if (!(error instanceof Problem)) throw error;
+    const key = error.key.replace(/\[\d+\]$/, "");
+    this.form.reveal(key);
+    showProblem(this.formView, new Problem({ ...error.told, key }));
+  }
+
+  private async start(work: Work): Promise<void> {
+    this.work.abort();
+    const controller = new AbortController();
+    this.work = controller;
+    const said = part(this.workView, "[data-part=said]");
+    const name = this.name ?? "";
+    part(this.workView, work === "test" ? "[data-part=consent]" : "[data-part=check]").hidden = true;
+    said.textContent = "";
+    try {
+      if (work === "test") await check(this.workView, name, controller.signal);
+      else said.textContent = (await authorize(this.workView, name, controller.signal)) ?? said.textContent;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      said.textContent = [error.message, error.hint].filter(Boolean).join(": ");
+    } finally {
+      controller.abort();
+    }
+    changed();
+  }
+}
+
+let form: ConnectionForm | undefined;
+
+function formOf(element: HTMLFormElement): ConnectionForm {
+  if (form?.form !== element) form = new ConnectionForm(element);
+  return form;
+}
+
+/** Tell the page that the list of connections may be another one. */
+function changed(): void {
+  document.body.dispatchEvent(new CustomEvent("connections-changed"));
+}
+
+function clearErrors(root: ParentNode): void {
+  for (const error of root.querySelectorAll<HTMLElement>(".error")) error.hidden = true;
+  for (const control of root.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
+}
+
+/** Have a person make a connection; gives its name, or undefined where none was made. */
+export async function openConnectionDialog(options: DialogOptions = {}): Promise<string | undefined> {
+  return new Showing(undefined, options).run();
+}
+
+/** Have a person change a connection. */
+export async function openEditDialog(shown: Shown): Promise<string | undefined> {
+  return new Showing(shown, {}).run();
+}
+
+/** Test or authorize a connection. */
+export async function openWorkDialog(shown: Shown, work: Work): Promise<string | undefined> {
+  return new Showing(shown, {}).run(work);
+}

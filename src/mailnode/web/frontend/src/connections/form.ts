@@ -1,0 +1,217 @@
+/** The fields of the dialog: which belong to a type, what stands in them, and what of it was changed. */
+
+import type { Fields, Shown } from "./types";
+import { part } from "./types";
+
+type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+
+const DKIM = "dkim.";
+
+/** One field with its control; values are as the API has them, undefined where nothing stands. */
+class Field {
+  readonly key: string;
+  readonly control: Control;
+
+  constructor(readonly box: HTMLElement) {
+    this.key = box.dataset.key ?? "";
+    this.control = part<Control>(box, "[name]");
+  }
+
+  get isSecret(): boolean {
+    return "secret" in this.box.dataset;
+  }
+
+  get isHidden(): boolean {
+    return this.box.hidden;
+  }
+
+  get isRemoved(): boolean {
+    return this.box.querySelector<HTMLInputElement>("[data-remove]")?.checked ?? false;
+  }
+
+  get value(): unknown {
+    if (this.control instanceof HTMLInputElement && this.control.type === "checkbox") {
+      return this.control.checked || undefined;
+    }
+    if (this.control instanceof HTMLTextAreaElement && !this.isSecret) {
+      const lines = this.control.value.split(/[\n,;]/).map((line) => line.trim()).filter(Boolean);
+      return lines.length ? lines : undefined;
+    }
+    return (this.isSecret ? this.control.value : this.control.value.trim()) || undefined;
+  }
+
+  show(value: unknown): void {
+    if (this.control instanceof HTMLInputElement && this.control.type === "checkbox") {
+      this.control.checked = value === true;
+    } else {
+      this.control.value = Array.isArray(value) ? value.join("\n") : value == null ? "" : String(value);
+    }
+  }
+
+  belongTo(type: string): void {
+    const types = this.box.dataset.types;
+    if (types === undefined) return;
+    this.box.hidden = !types.split(" ").includes(type);
+    const isRequired = (this.box.dataset.required ?? "").split(" ").includes(type);
+    this.control.setAttribute("aria-required", String(isRequired));
+    this.box.classList.toggle("required", isRequired);
+  }
+
+  /** Say whether a secret is set already, and let one that is not required be taken away. */
+  keep(isSet: boolean): void {
+    const kept = this.box.querySelector<HTMLElement>(".connection-kept");
+    if (!kept) return;
+    kept.hidden = !isSet;
+    const remove = part<HTMLInputElement>(kept, "[data-remove]");
+    remove.checked = false;
+    part(kept, ".connection-remove").hidden = this.box.classList.contains("required");
+  }
+}
+
+/** The form of the dialog. */
+export class ConnectionForm {
+  private readonly fields: Field[];
+  private readonly type: HTMLSelectElement;
+  private readonly service: HTMLInputElement;
+
+  constructor(readonly form: HTMLFormElement) {
+    this.fields = [...form.querySelectorAll<HTMLElement>(".field")].map((box) => new Field(box));
+    this.type = part<HTMLSelectElement>(form, "#connection-type");
+    this.service = part<HTMLInputElement>(form, "#connection-service");
+    this.type.addEventListener("change", () => this.choose(this.type.value));
+    this.service.addEventListener("input", () => this.tellNote());
+    for (const radio of form.querySelectorAll<HTMLInputElement>("[name=connection-where]")) {
+      radio.addEventListener("change", () => this.aim(this.where));
+    }
+  }
+
+  get name(): string {
+    return this.field("name").control.value.trim();
+  }
+
+  private get where(): "service" | "hosts" {
+    return part<HTMLInputElement>(this.form, "[name=connection-where]:checked").value === "hosts" ? "hosts" : "service";
+  }
+
+  /** Empty the form for a new connection to a place, if one is known. */
+  begin(service: string, hosts: readonly string[]): void {
+    this.fill({ service: service || undefined, hosts: hosts.length ? hosts : undefined }, []);
+    this.type.disabled = this.field("name").control.disabled = false;
+    this.choose(this.type.options[0]?.value ?? "");
+  }
+
+  /** Show a connection that is to be changed. */
+  open(shown: Shown): void {
+    this.fill(shown, shown.secrets);
+    this.type.disabled = this.field("name").control.disabled = true;
+    this.choose(shown.type);
+    for (const field of this.fields) field.keep(shown.secrets.includes(field.key));
+  }
+
+  /** Everything that was filled in. */
+  created(): Fields {
+    return { ...nested(this.entries()), type: this.type.value, name: this.name };
+  }
+
+  /** What differs from what was shown; null is what was taken away. */
+  changed(shown: Shown): Fields {
+    const changed: [string, unknown][] = [];
+    for (const field of this.mutable()) {
+      const value = field.value;
+      if (field.isSecret) {
+        if (value !== undefined) changed.push([field.key, value]);
+        else if (field.isRemoved) changed.push([field.key, null]);
+      } else if (!isSame(value, valueOf(shown, field.key))) {
+        changed.push([field.key, value ?? null]);
+      }
+    }
+    return changedDkim(nested(changed), nested(this.entries()));
+  }
+
+  /** Bring a field into view whose error is about to be shown. */
+  reveal(key: string): void {
+    const field = this.fields.find((one) => one.key === key);
+    const folded = field?.box.closest("details");
+    if (folded) folded.open = true;
+    if (key === "service" || key === "hosts") this.aim(key);
+  }
+
+  private field(key: string): Field {
+    const found = this.fields.find((one) => one.key === key);
+    if (!found) throw new Error(`the form has no field ${key}`);
+    return found;
+  }
+
+  private mutable(): Field[] {
+    return this.fields.filter((one) => !one.isHidden && one.key !== "name" && one.key !== "type");
+  }
+
+  private entries(): [string, unknown][] {
+    return this.mutable()
+      .map((one): [string, unknown] => [one.key, one.value])
+      .filter(([, value]) => value !== undefined);
+  }
+
+  private fill(values: Fields, secrets: readonly string[]): void {
+    for (const field of this.fields) {
+      field.show(field.isSecret ? undefined : valueOf(values, field.key));
+      field.keep(secrets.includes(field.key));
+    }
+    for (const details of this.form.querySelectorAll("details")) details.open = false;
+    this.aim(valueOf(values, "hosts") === undefined ? "service" : "hosts");
+    this.tellNote();
+  }
+
+  private choose(type: string): void {
+    this.type.value = type;
+    part(this.form, "#connection-type-hint").textContent = this.type.selectedOptions[0]?.dataset.hint ?? "";
+    for (const field of this.fields) field.belongTo(type);
+  }
+
+  private aim(where: "service" | "hosts"): void {
+    part<HTMLInputElement>(this.form, `[name=connection-where][value=${where}]`).checked = true;
+    this.field("service").box.hidden = where !== "service";
+    this.field("hosts").box.hidden = where !== "hosts";
+  }
+
+  private tellNote(): void {
+    const said = word(this.service.value);
+    const options = [...this.form.querySelectorAll<HTMLOptionElement>("#connection-services option")];
+    const found = options.find((one) => [one.value, ...(one.dataset.words ?? "").split("|")].map(word).includes(said));
+    part(this.form, "#connection-service-hint").textContent =
+      (said && found && found.dataset.note) || "Type to search; a domain such as gmail.com is found too.";
+  }
+}
+
+function word(text: string): string {
+  return text.toLowerCase().replace(/[\s_-]/g, "");
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  const plain = (value: unknown): string => JSON.stringify(typeof value === "number" ? String(value) : (value ?? null));
+  return plain(one) === plain(other === false ? undefined : other);
+}
+
+function valueOf(values: Fields, key: string): unknown {
+  if (!key.startsWith(DKIM)) return values[key];
+  const dkim = values.dkim as Fields | undefined;
+  return dkim?.[key.slice(DKIM.length)];
+}
+
+/** Put `dkim.domain` and its like into one object. */
+function nested(entries: readonly (readonly [string, unknown])[]): Fields {
+  const fields: Fields = {};
+  for (const [key, value] of entries) {
+    if (key.startsWith(DKIM)) {
+      fields.dkim = { ...(fields.dkim as Fields | undefined), [key.slice(DKIM.length)]: value };
+    } else {
+      fields[key] = value;
+    }
+  }
+  return fields;
+}
+
+/** Signing is given up when nothing of it stands in the form any more. */
+function changedDkim(changed: Fields, there: Fields): Fields {
+  return changed.dkim !== undefined && there.dkim === undefined ? { ...changed, dkim: null } : changed;
+}

@@ -1,0 +1,47 @@
+"""The page of connections, and the one at which a provider's consent comes back."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from mailnode.connections.consent.pending import CALLBACK
+from mailnode.errors import MailnodeError
+from mailnode.web.api.connections import CONSENT_COOKIE, ConsentsHere
+from mailnode.web.api.problem import status_of, told
+from mailnode.web.connection_form import TYPE_LABELS, form_values
+from mailnode.web.page import render
+from mailnode.web.site import Site, SiteHere
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/connections")
+async def connections_page(site: SiteHere, request: Request) -> HTMLResponse:
+    """Show the connections, with the dialog that makes and changes them."""
+    return render(request, "connections/index.html", **await _listing(site), **form_values())
+
+
+@router.get("/connections/list")
+async def connections_list(site: SiteHere, request: Request) -> HTMLResponse:
+    """Show the list alone."""
+    return render(request, "connections/list.html", **await _listing(site))
+
+
+@router.get(CALLBACK)
+async def consent_page(site: SiteHere, request: Request, consents: ConsentsHere) -> HTMLResponse:
+    """Take a provider's answer from the browser that asked for it, and say what came of it."""
+    cookies = request.cookies
+    proofs = [text for name, text in cookies.items() if name.startswith(CONSENT_COOKIE)]
+    try:
+        pending, code = consents.answered(request.url.query, proofs)
+        warning = await pending.settle(code, site.mailnode.connections)
+    except MailnodeError as error:
+        return render(request, "connections/consent.html", status_of(error), error=told(error), name="", warning="")
+    page = render(request, "connections/consent.html", error=None, name=pending.connection, warning=warning)
+    page.delete_cookie(f"{CONSENT_COOKIE}{pending.id}", path=CALLBACK, httponly=True, samesite="lax")
+    return page
+
+
+async def _listing(site: Site) -> dict[str, Any]:
+    return {"connections": await site.mailnode.connections.list(), "type_labels": TYPE_LABELS}

@@ -1,0 +1,392 @@
+"""Connections over HTTP: made, shown without their secrets, changed, tested, authorized."""
+
+import json
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx2
+import pytest
+
+from mailnode.app import Mailnode
+from mailnode.connections.consent.pending import PendingConsents
+from mailnode.environment import Environment
+from fastapi import FastAPI
+from mailnode.web.api import connections, services
+from mailnode.web.api.problem import answer_errors
+from mailnode.web.pages import connections as pages
+from mailnode.web.site import Site
+from mailnode.flow.shelf import FlowShelf
+from mailnode.inbox.folder import InboxFolder
+from support.scripted_smtp import ScriptedServer
+from support.tls import ca_pem, server_context
+from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint
+
+PASSWORD = "canary-password-5b1e"
+BASIC = {"hosts": ["127.0.0.1"], "username": "user", "password": PASSWORD}
+
+
+def app_of(api):
+    return api._transport.app
+
+
+@pytest.fixture
+async def api(home):
+    """The application of a home, asked by who has the token."""
+    async with Mailnode.open(Environment.read()) as mailnode:
+        site = Site(mailnode=mailnode, environment=Environment.read(), shelf=FlowShelf(home / "flows"),
+            inbox=InboxFolder(home / "inbox"), inbox_port=0)
+        app = FastAPI()
+        app.state.site = site
+        answer_errors(app)
+        for m in (connections, pages, services):
+            app.include_router(m.router)
+        async with asked(app) as client:
+            yield client
+
+
+def asked(app):
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8025")
+
+@pytest.fixture
+async def stranger(api):
+    async with asked(app_of(api)) as client:
+        yield client
+
+@pytest.fixture
+def shelf(api):
+    return app_of(api).state.site.shelf
+
+
+@pytest.fixture
+async def endpoint():
+    async with token_endpoint() as served:
+        yield served
+
+
+async def create(api, name="shop", **fields):
+    answer = await api.post("/api/connections", json={"name": name, **BASIC, **fields})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def problem(answer, status=422):
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]
+
+
+async def test_a_connection_is_made_and_shown_without_its_secrets(api):
+    answer = await api.post("/api/connections", json={"name": "my shop", "type": "basic", **BASIC, "rateLimit": "9/min"})
+    assert answer.status_code == 201
+    assert answer.headers["location"] == "/api/connections/my%20shop"
+    shown = (await api.get("/api/connections/my%20shop")).json()
+    assert shown == answer.json()
+    assert shown == {
+        "name": "my shop",
+        "type": "basic",
+        "revision": 1,
+        "hosts": ["127.0.0.1"],
+        "username": "user",
+        "rateLimit": "9/min",
+        "secrets": ["password"],
+    }
+    assert (await api.get("/api/connections")).json() == [shown]
+
+
+async def test_no_answer_holds_a_secret(api, endpoint):
+    secrets = {
+        "clientSecret": "canary-client-5b1e",
+        "accessToken": "canary-access-5b1e",
+        "refreshToken": "canary-refresh-5b1e",
+        "proxy": "http://me:canary-proxy-5b1e@127.0.0.1:1",
+    }
+    app = {"type": "oauth2", "user": USER, "clientId": CLIENT_ID, "accessUrl": endpoint.url, "hosts": ["127.0.0.1"]}
+    answers = [
+        await api.post("/api/connections", json={"name": "shop", **BASIC}),
+        await api.post("/api/connections", json={"name": "shop", **BASIC}),
+        await api.post("/api/connections", json={"name": "oauth", **app, **secrets}),
+        await api.post("/api/connections", json={"name": "wrong", **app, **secrets, "dkim": "canary-key-5b1e"}),
+        await api.get("/api/connections"),
+        await api.get("/api/connections/oauth"),
+        await api.patch("/api/connections/oauth", json={"proxy": "canary-proxy-5b1e"}),
+        await api.patch("/api/connections/oauth", json={"accessToken": "canary-access 5b1e", **secrets}),
+        await api.patch("/api/connections/oauth", json={"hosts": ["::1"]}),
+        await api.patch("/api/connections/shop", json={"password": ["canary-password-5b1e"]}),
+        await api.patch("/api/connections/shop", json={"password": PASSWORD}),
+        await api.post("/api/connections/oauth/test"),
+        await api.get("/connections"),
+    ]
+    assert [answer.status_code for answer in answers] == [201, 409, 201, 422, 200, 200, *[422] * 4, 200, 200, 200]
+    assert not [answer.text for answer in answers if "canary" in answer.text]
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        ({"name": "/etc"}, "name"),
+        ({"type": "basics"}, "type"),
+        ({"password": None}, "password"),
+        ({"hosts": ["a b"]}, "hosts[0]"),
+        ({"hosts": None}, "service"),
+        ({"service": "Gmail"}, "service"),
+        ({"hosts": None, "service": "Outlook365", "tlsOption": "tls"}, "tlsOption"),
+        ({"rateLimit": "often"}, "rateLimit"),
+        ({"allowedRecipients": ["a@b.example", "a b@c"]}, "allowedRecipients[1]"),
+        ({"dkim": {"domain": "a.example", "selector": "s", "privateKey": "none"}}, "dkim.privateKey"),
+        ({"clientId": "app"}, "clientId"),
+        ({"name": 3}, "name"),
+    ],
+)
+async def test_an_error_names_the_field_that_it_belongs_to(api, fields, key):
+    answer = await api.post("/api/connections", json={"name": "shop", **BASIC, **fields})
+    assert problem(answer)["key"] == key
+
+
+async def test_a_name_that_is_taken_is_a_conflict(api):
+    await create(api)
+    assert problem(await api.post("/api/connections", json={"name": "shop", **BASIC}), 409)["key"] == "name"
+
+
+async def test_a_change_keeps_the_rest_and_null_takes_away(api):
+    await create(api, rateLimit="9/min", redirectAllTo="me@mail.example")
+    answer = await api.patch("/api/connections/shop", json={"username": "other", "rateLimit": None})
+    shown = answer.json()
+    assert (shown["revision"], shown["username"], shown["redirectAllTo"]) == (2, "other", "me@mail.example")
+    assert shown["secrets"] == ["password"]
+    assert "rateLimit" not in shown
+
+
+async def test_who_sends_the_secrets_elsewhere_gives_them_again(api):
+    await create(api)
+    answer = await api.patch("/api/connections/shop", json={"hosts": ["mail.example"]})
+    assert problem(answer)["key"] == "password"
+
+
+async def test_a_deleted_connection_is_gone(api):
+    await create(api)
+    assert (await api.delete("/api/connections/shop")).status_code == 204
+    for answer in (
+        await api.get("/api/connections/shop"),
+        await api.patch("/api/connections/shop", json={}),
+        await api.delete("/api/connections/shop"),
+        await api.post("/api/connections/shop/test"),
+        await api.post("/api/connections/shop/authorize"),
+    ):
+        assert problem(answer, 404)["code"] == "unknownConnection"
+
+
+async def test_the_flows_that_use_a_connection_are_named(api, shelf):
+    await create(api)
+    shelf.folder.mkdir(parents=True)
+    for name, connection in (("orders", "shop"), ("news", "other")):
+        settings = f"{{connection: {connection}, to: a@b.example, subject: s, text: t}}"
+        node = f"- {{id: tell, type: sendSmtpEmail, settings: {settings}}}"
+        (shelf.folder / f"{name}.flow.yaml").write_text(f"version: 1\nname: {name}\nnodes:\n{node}\n")
+    assert (await api.get("/api/connections/shop/uses")).json() == {"flows": ["orders"]}
+
+
+def findings(answer):
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    *steps, summary = [json.loads(line) for line in answer.text.splitlines()]
+    return steps, summary
+
+
+async def test_the_doctor_tells_each_step_and_a_summary_at_the_end(api, inbox):
+    await create(api, tlsOption="none")
+    steps, summary = findings(await api.post("/api/connections/shop/test", json={"port": inbox.port}))
+    assert [step["step"] for step in steps][:3] == ["resolve", "connect", "greeting"]
+    # the inbox takes everybody, and has no login to offer
+    assert [(step["status"], step["code"]) for step in steps if step["step"] == "auth"] == [("failed", "authNotOffered")]
+    assert summary["ok"] is False
+    assert not inbox.mails()
+
+
+async def test_the_doctor_names_the_settings_that_would_work(api):
+    await create(api)
+    async with ScriptedServer(tls=server_context()) as server:
+        where = {"port": server.port, "tlsOption": "tls", "ca": ca_pem()}
+        steps, summary = findings(await api.post("/api/connections/shop/test", json=where))
+    wrong = next(step for step in steps if step["status"] == "failed")
+    assert wrong["code"] == "tlsOnPlainPort"
+    assert wrong["hint"]
+    assert summary["settings"] == {"host": "127.0.0.1", "port": server.port, "tlsOption": "starttls"}
+
+
+async def test_a_look_that_can_not_begin_is_a_problem_and_no_stream(api):
+    await create(api, hosts=["mail.example", "mail2.example"])
+    assert "--host" in problem(await api.post("/api/connections/shop/test"))["hint"]
+    answer = await api.post("/api/connections/shop/test", json={"port": 0})
+    assert problem(answer)["key"] == "port"
+
+
+# Consent.
+
+
+@pytest.fixture
+async def oauth(api, endpoint):
+    """A connection that needs consent, at a provider that gives it."""
+    fields = {
+        "type": "oauth2",
+        "hosts": ["127.0.0.1"],
+        "user": USER,
+        "clientId": CLIENT_ID,
+        "clientSecret": CLIENT_SECRET,
+        "accessUrl": endpoint.url,
+        "authorizeUrl": endpoint.authorize_url,
+    }
+    answer = await api.post("/api/connections", json={"name": "shop", **fields})
+    assert answer.json()["state"] == "needsConsent"
+    return "/api/connections/shop"
+
+
+async def begin(api, oauth):
+    answer = await api.post(f"{oauth}/authorize")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def brought(url):
+    """Where the provider sends the browser of somebody who consents."""
+    async with httpx2.AsyncClient() as person:
+        return (await person.get(url)).headers["location"]
+
+
+async def test_consent_comes_back_to_the_server_and_is_stored(api, oauth, endpoint):
+    begun = await begin(api, oauth)
+    assert begun["comesBack"]
+    back = await brought(begun["url"])
+    assert back.startswith(f"{api.base_url}oauth2/callback?")
+    page = await api.get(back)
+    assert page.status_code == 200
+    assert "is authorized" in page.text
+    shown = (await api.get(oauth)).json()
+    assert shown["state"] == "ready"
+    assert {"accessToken", "refreshToken"} <= set(shown["secrets"])
+    assert endpoint.grants == ["authorization_code"]
+    asked = parse_qs(urlsplit(begun["url"]).query)
+    assert asked["code_challenge_method"] == ["S256"]
+
+
+async def test_the_cookie_of_a_consent_goes_to_its_page_alone(api, oauth):
+    answer = await api.post(f"{oauth}/authorize")
+    cookie = answer.headers["set-cookie"].lower()
+    for word in ("httponly", "samesite=lax", "path=/oauth2/callback", "max-age=300"):
+        assert word in cookie
+    verifier = app_of(api).state.consents._pending["shop"].request.verifier
+    assert verifier not in answer.text + cookie
+
+
+async def test_an_answer_that_comes_twice_is_refused(api, oauth, endpoint):
+    back = await brought((await begin(api, oauth))["url"])
+    assert (await api.get(back)).status_code == 200
+    again = await api.get(back)
+    assert again.status_code == 422
+    assert "nobody waits for this answer" in again.text
+    assert endpoint.grants == ["authorization_code"]
+
+
+async def test_an_answer_to_another_browser_is_refused_and_the_right_one_may_still_come(api, oauth, stranger):
+    back = await brought((await begin(api, oauth))["url"])
+    assert (await stranger.get(back)).status_code == 422
+    assert (await api.get(back)).status_code == 200
+
+
+async def test_an_answer_that_is_too_old_is_refused(api, oauth, endpoint):
+    now = 0.0
+    app_of(api).state.consents = PendingConsents(clock=lambda: now)
+    back = await brought((await begin(api, oauth))["url"])
+    now = 300.0
+    assert (await api.get(back)).status_code == 422
+    assert not endpoint.grants
+
+
+async def test_an_invented_state_is_refused(api, oauth, endpoint):
+    back = await brought((await begin(api, oauth))["url"])
+    said = {**{key: texts[0] for key, texts in parse_qs(urlsplit(back).query).items()}, "state": "x"}
+    assert (await api.get(f"/oauth2/callback?{urlencode(said)}")).status_code == 422
+    assert (await api.get("/oauth2/callback")).status_code == 422
+    assert not endpoint.grants
+
+
+async def test_the_newest_request_for_a_connection_counts(api, oauth):
+    first, second = await begin(api, oauth), await begin(api, oauth)
+    assert (await api.get(await brought(first["url"]))).status_code == 422
+    assert (await api.get(await brought(second["url"]))).status_code == 200
+
+
+async def test_consent_that_is_refused_says_so_and_ends_the_request(api, oauth):
+    begun = await begin(api, oauth)
+    state = parse_qs(urlsplit(begun["url"]).query)["state"][0]
+    said = {"error": "access_denied", "error_description": "<script>alert(1)</script>", "state": state}
+    page = await api.get(f"/oauth2/callback?{urlencode(said)}")
+    assert page.status_code == 502
+    assert "access_denied" in page.text
+    assert "<script>alert" not in page.text
+    again = await api.get(f"/oauth2/callback?{urlencode({'code': 'x', 'state': state})}")
+    assert "nobody waits" in again.text
+
+
+async def test_a_token_endpoint_that_refuses_the_code_is_told(api, oauth, endpoint):
+    back = await brought((await begin(api, oauth))["url"])
+    endpoint.fail_next(refusal("invalid_client"))
+    page = await api.get(back)
+    assert page.status_code == 502
+    assert "clientSecret" in page.text
+    assert (await api.get(oauth)).json()["state"] == "needsConsent"
+
+
+async def test_consent_to_a_connection_that_was_changed_meanwhile_is_not_stored(api, oauth):
+    back = await brought((await begin(api, oauth))["url"])
+    await api.patch(oauth, json={"clientSecret": "another"})
+    page = await api.get(back)
+    assert page.status_code in {422, 502}
+    assert (await api.get(oauth)).json()["state"] == "needsConsent"
+
+
+async def test_the_address_that_the_browser_ended_at_may_be_pasted(api, oauth, endpoint):
+    begun = await begin(api, oauth)
+    wrong = await api.post(f"{oauth}/authorize/finish", json={"address": begun["url"]})
+    assert problem(wrong)["key"] == "address"
+    answer = await api.post(f"{oauth}/authorize/finish", json={"address": await brought(begun["url"])})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["connection"]["state"] == "ready"
+    assert answer.json()["warning"] == ""
+    again = await api.post(f"{oauth}/authorize/finish", json={"address": await brought(begun["url"])})
+    assert problem(again)["code"] == "consentNeeded"
+
+
+async def test_a_provider_with_a_redirect_of_its_own_has_the_address_pasted(api):
+    fields = {"type": "oauth2", "service": "Outlook365", "user": USER, "clientId": CLIENT_ID}
+    await api.post("/api/connections", json={"name": "work", **fields})
+    begun = await begin(api, "/api/connections/work")
+    assert (begun["comesBack"], begun["redirectUri"]) == (False, "http://localhost")
+
+
+async def test_a_connection_that_needs_no_consent_says_so(api):
+    await create(api)
+    assert "password" in problem(await api.post("/api/connections/shop/authorize"))["message"]
+
+
+# The page.
+
+
+async def test_the_page_lists_connections_escaped_and_says_what_to_do_where_there_is_none(api):
+    assert "No connection yet" in (await api.get("/connections")).text
+    await create(api, **{"from": '"<img src=x>" <a@b.example>'})
+    page = await api.get("/connections/list")
+    assert "shop" in page.text
+    assert "Basic Auth" in page.text
+
+
+async def test_the_dialog_has_each_field_once_with_a_word_of_help(api):
+    from mailnode.connections.fields import COMMON, DKIM, KINDS
+    from mailnode.web.connection_form import form_fields
+
+    open_, more = form_fields()
+    keys = [field.key for field in (*open_, *more)]
+    known = {*(key for kind in KINDS.values() for key in kind.checks), *COMMON, *(f"dkim.{key}" for key in DKIM)}
+    assert len(keys) == len(set(keys))
+    assert set(keys) == known - {"service", "hosts", "dkim"}
+    assert all(field.hint for field in (*open_, *more))
+    page = (await api.get("/connections")).text
+    assert all(page.count(f'data-key="{key}"') == 1 for key in known - {"dkim"})
+    assert page.count('type="password"') == len([one for one in (*open_, *more) if one.control == "secret"])
