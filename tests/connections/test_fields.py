@@ -163,10 +163,13 @@ def test_a_dkim_key_that_can_sign_is_taken(key):
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"privateKey": "-----BEGIN PRIVATE KEY-----\nsecretsecretsecret\n-----END PRIVATE KEY-----"}, "dkim"),
+        (
+            {"privateKey": "-----BEGIN PRIVATE KEY-----\nsecretsecretsecret\n-----END PRIVATE KEY-----"},
+            "dkim.privateKey",
+        ),
         ({"privateKey": None}, "dkim.privateKey"),
         ({"selector": 5}, "dkim.selector"),
-        ({"domain": "exa mple.org"}, "dkim"),
+        ({"domain": "exa mple.org"}, "dkim.domain"),
         ({"keySelector": "s1"}, "dkim.keySelector"),
     ],
 )

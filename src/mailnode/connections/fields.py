@@ -106,7 +106,7 @@ def _dkim(value: Any) -> dict[str, Any]:
     try:
         DkimSigner(dkim["domain"], dkim["selector"], dkim["privateKey"])
     except DkimError as error:
-        raise bad(error.message, error.key, error.hint, error.code) from None
+        raise bad(error.message, error.key or "privateKey", error.hint, error.code) from None
     return dkim
 
 

@@ -58,7 +58,7 @@ class DkimSigner:
             raise DkimError(
                 f"the DKIM domain {_shorten(domain)} has no dot",
                 hint="give the whole domain whose DNS holds the key, such as example.com",
-            )
+            ).locate(key="domain")
         self.selector = _dns_name(selector, "selector")
         self.algorithm, self._sign = _signing(_load_key(private_key, password))
 
@@ -99,7 +99,7 @@ def _dns_name(name: str, what: str) -> str:
         raise DkimError(
             f"{_shorten(name)} is no DKIM {what}",
             hint=f"write the {what} as it stands in DNS: letters, digits and hyphens, joined by dots",
-        )
+        ).locate(key=what)
     return ascii_name.lower()
 
 
@@ -111,7 +111,7 @@ def _to_a_labels(name: str, what: str) -> str:
     except idna.IDNAError:
         raise DkimError(
             f"{_shorten(name)} is no DKIM {what}", hint="check its spelling; give it in its xn-- form if need be"
-        ) from None
+        ).locate(key=what) from None
 
 
 def _load_key(private_key: str, password: str | None) -> "PrivateKeyTypes":
