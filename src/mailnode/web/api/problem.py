@@ -25,7 +25,9 @@ _NOT_FOUND = frozenset(
         ErrorCode.UNKNOWN_SERVICE,
     }
 )
-_CONFLICTS = frozenset({ErrorCode.FLOW_CONFLICT, ErrorCode.UNKNOWN_OUTCOME, ErrorCode.KEY_IN_USE})
+_CONFLICTS = frozenset(
+    {ErrorCode.FLOW_CONFLICT, ErrorCode.CONNECTION_CONFLICT, ErrorCode.UNKNOWN_OUTCOME, ErrorCode.KEY_IN_USE}
+)
 
 
 class Told(BaseModel):
