@@ -6,54 +6,41 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx2
 import pytest
 
-from mailnode.app import Mailnode
 from mailnode.connections.consent.pending import PendingConsents
-from mailnode.environment import Environment
-from fastapi import FastAPI
-from mailnode.web.api import connections, services
-from mailnode.web.api.problem import answer_errors
-from mailnode.web.pages import connections as pages
-from mailnode.web.site import Site
-from mailnode.flow.shelf import FlowShelf
-from mailnode.inbox.folder import InboxFolder
-from support.scripted_smtp import ScriptedServer
+from mailnode.connections.fields import COMMON, DKIM, KINDS
+from mailnode.web.application import create_app
+from mailnode.web.connection_form import form_fields
+from support.aiosmtp import submission
 from support.tls import ca_pem, server_context
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint
+from support.web import HERE, TOKEN, asking, opened_site
 
 PASSWORD = "canary-password-5b1e"
 BASIC = {"hosts": ["127.0.0.1"], "username": "user", "password": PASSWORD}
 
 
-def app_of(api):
-    return api._transport.app
+@pytest.fixture
+async def site(home):
+    async with opened_site(home) as opened:
+        yield opened
 
 
 @pytest.fixture
-async def api(home):
-    """The application of a home, asked by who has the token."""
-    async with Mailnode.open(Environment.read()) as mailnode:
-        site = Site(mailnode=mailnode, environment=Environment.read(), shelf=FlowShelf(home / "flows"),
-            inbox=InboxFolder(home / "inbox"), inbox_port=0)
-        app = FastAPI()
-        app.state.site = site
-        answer_errors(app)
-        for m in (connections, pages, services):
-            app.include_router(m.router)
-        async with asked(app) as client:
-            yield client
+def app(site):
+    return create_app(site, TOKEN)
 
-
-def asked(app):
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8025")
 
 @pytest.fixture
-async def stranger(api):
-    async with asked(app_of(api)) as client:
+async def api(app):
+    async with asking(app) as client:
         yield client
 
+
 @pytest.fixture
-def shelf(api):
-    return app_of(api).state.site.shelf
+async def stranger(app):
+    """Another browser, which nobody has logged in."""
+    async with asking(app, token="") as client:
+        yield client
 
 
 @pytest.fixture
@@ -74,7 +61,9 @@ def problem(answer, status=422):
 
 
 async def test_a_connection_is_made_and_shown_without_its_secrets(api):
-    answer = await api.post("/api/connections", json={"name": "my shop", "type": "basic", **BASIC, "rateLimit": "9/min"})
+    answer = await api.post(
+        "/api/connections", json={"name": "my shop", "type": "basic", **BASIC, "rateLimit": "9/min"}
+    )
     assert answer.status_code == 201
     assert answer.headers["location"] == "/api/connections/my%20shop"
     shown = (await api.get("/api/connections/my%20shop")).json()
@@ -107,7 +96,7 @@ async def test_no_answer_holds_a_secret(api, endpoint):
         await api.get("/api/connections"),
         await api.get("/api/connections/oauth"),
         await api.patch("/api/connections/oauth", json={"proxy": "canary-proxy-5b1e"}),
-        await api.patch("/api/connections/oauth", json={"accessToken": "canary-access 5b1e", **secrets}),
+        await api.patch("/api/connections/oauth", json={**secrets, "accessToken": "canary-access 5b1e"}),
         await api.patch("/api/connections/oauth", json={"hosts": ["::1"]}),
         await api.patch("/api/connections/shop", json={"password": ["canary-password-5b1e"]}),
         await api.patch("/api/connections/shop", json={"password": PASSWORD}),
@@ -173,13 +162,13 @@ async def test_a_deleted_connection_is_gone(api):
         assert problem(answer, 404)["code"] == "unknownConnection"
 
 
-async def test_the_flows_that_use_a_connection_are_named(api, shelf):
+async def test_the_flows_that_use_a_connection_are_named(api, site):
     await create(api)
-    shelf.folder.mkdir(parents=True)
+    site.shelf.folder.mkdir(parents=True)
     for name, connection in (("orders", "shop"), ("news", "other")):
         settings = f"{{connection: {connection}, to: a@b.example, subject: s, text: t}}"
         node = f"- {{id: tell, type: sendSmtpEmail, settings: {settings}}}"
-        (shelf.folder / f"{name}.flow.yaml").write_text(f"version: 1\nname: {name}\nnodes:\n{node}\n")
+        (site.shelf.folder / f"{name}.flow.yaml").write_text(f"version: 1\nname: {name}\nnodes:\n{node}\n")
     assert (await api.get("/api/connections/shop/uses")).json() == {"flows": ["orders"]}
 
 
@@ -195,14 +184,16 @@ async def test_the_doctor_tells_each_step_and_a_summary_at_the_end(api, inbox):
     steps, summary = findings(await api.post("/api/connections/shop/test", json={"port": inbox.port}))
     assert [step["step"] for step in steps][:3] == ["resolve", "connect", "greeting"]
     # the inbox takes everybody, and has no login to offer
-    assert [(step["status"], step["code"]) for step in steps if step["step"] == "auth"] == [("failed", "authNotOffered")]
+    assert [(step["status"], step["code"]) for step in steps if step["step"] == "auth"] == [
+        ("failed", "authNotOffered")
+    ]
     assert summary["ok"] is False
-    assert not inbox.mails()
+    assert not inbox.messages()
 
 
 async def test_the_doctor_names_the_settings_that_would_work(api):
     await create(api)
-    async with ScriptedServer(tls=server_context()) as server:
+    async with submission(tls=server_context()) as server:
         where = {"port": server.port, "tlsOption": "tls", "ca": ca_pem()}
         steps, summary = findings(await api.post("/api/connections/shop/test", json=where))
     wrong = next(step for step in steps if step["status"] == "failed")
@@ -254,7 +245,7 @@ async def test_consent_comes_back_to_the_server_and_is_stored(api, oauth, endpoi
     begun = await begin(api, oauth)
     assert begun["comesBack"]
     back = await brought(begun["url"])
-    assert back.startswith(f"{api.base_url}oauth2/callback?")
+    assert back.startswith(f"{HERE}/oauth2/callback?")
     page = await api.get(back)
     assert page.status_code == 200
     assert "is authorized" in page.text
@@ -266,12 +257,12 @@ async def test_consent_comes_back_to_the_server_and_is_stored(api, oauth, endpoi
     assert asked["code_challenge_method"] == ["S256"]
 
 
-async def test_the_cookie_of_a_consent_goes_to_its_page_alone(api, oauth):
+async def test_the_cookie_of_a_consent_goes_to_its_page_alone(api, app, oauth):
     answer = await api.post(f"{oauth}/authorize")
     cookie = answer.headers["set-cookie"].lower()
     for word in ("httponly", "samesite=lax", "path=/oauth2/callback", "max-age=300"):
         assert word in cookie
-    verifier = app_of(api).state.consents._pending["shop"].request.verifier
+    verifier = app.state.consents._pending["shop"].request.verifier
     assert verifier not in answer.text + cookie
 
 
@@ -290,9 +281,9 @@ async def test_an_answer_to_another_browser_is_refused_and_the_right_one_may_sti
     assert (await api.get(back)).status_code == 200
 
 
-async def test_an_answer_that_is_too_old_is_refused(api, oauth, endpoint):
+async def test_an_answer_that_is_too_old_is_refused(api, app, oauth, endpoint):
     now = 0.0
-    app_of(api).state.consents = PendingConsents(clock=lambda: now)
+    app.state.consents = PendingConsents(clock=lambda: now)
     back = await brought((await begin(api, oauth))["url"])
     now = 300.0
     assert (await api.get(back)).status_code == 422
@@ -378,9 +369,6 @@ async def test_the_page_lists_connections_escaped_and_says_what_to_do_where_ther
 
 
 async def test_the_dialog_has_each_field_once_with_a_word_of_help(api):
-    from mailnode.connections.fields import COMMON, DKIM, KINDS
-    from mailnode.web.connection_form import form_fields
-
     open_, more = form_fields()
     keys = [field.key for field in (*open_, *more)]
     known = {*(key for kind in KINDS.values() for key in kind.checks), *COMMON, *(f"dkim.{key}" for key in DKIM)}

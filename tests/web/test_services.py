@@ -1,6 +1,15 @@
 """The services that are known by name, over HTTP."""
 
+import pytest
+
 from mailnode.connections.service import services
+from support.web import opened_api
+
+
+@pytest.fixture
+async def api(home):
+    async with opened_api(home) as client:
+        yield client
 
 
 async def test_all_services_are_listed_with_their_ports(api):

@@ -92,7 +92,7 @@ class FormField:
 
 
 def form_fields() -> tuple[list[FormField], list[FormField]]:
-    """Give the fields that stand open, and those that are folded away; `service` and `hosts` have a place of their own."""
+    """Give the fields that stand open, and those that are folded away; `service` and `hosts` stand elsewhere."""
     checks = {key: check for kind in KINDS.values() for key, check in kind.checks.items()}
     own = [_field(key, check, _types(key), _required(key)) for key, check in checks.items()]
     common = [

@@ -165,7 +165,7 @@ async def connection_uses(site: SiteHere, name: str) -> Uses:
     responses={
         **PROBLEMS,
         200: {
-            "description": "One JSON object a line: a FindingLine for each step as it comes, and a SummaryLine at the end",
+            "description": "one JSON object a line: each finding as it comes, and whether all is well at the end",
             "content": {NDJSON: {}},
         },
     },
