@@ -5,9 +5,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from mailnode.web.api import deliveries, flows, health, inbox, preview, runs, snapshots
+from mailnode.web.api import connections, deliveries, flows, health, inbox, preview, runs, services, snapshots
 from mailnode.web.api.problem import answer_errors
 from mailnode.web.page import STATIC
+from mailnode.web.pages import connections as connections_pages
 from mailnode.web.pages import flows as flows_pages
 from mailnode.web.pages import login
 from mailnode.web.security.attempts import Attempts
@@ -15,8 +16,8 @@ from mailnode.web.security.guard import Guard
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
-_API = (flows, preview, deliveries, runs, inbox, snapshots, health)
-_PAGES = (login, flows_pages)
+_API = (flows, preview, runs, deliveries, connections, services, inbox, snapshots, health)
+_PAGES = (login, flows_pages, connections_pages)
 
 
 def create_app(site: Site, token: str) -> FastAPI:
