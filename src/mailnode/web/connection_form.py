@@ -17,8 +17,8 @@ SECRETS = frozenset({*PATHS, *TOKEN_SECRETS})
 TYPE_LABELS: Mapping[str, str] = {
     "oauth2": "OAuth2",
     "basic": "Basic Auth",
-    "oauth2ClientCredentials": "OAuth2, client credentials",
-    "oauth2ServiceAccount": "OAuth2, service account",
+    "oauth2ClientCredentials": "OAuth2 Client Credentials",
+    "oauth2ServiceAccount": "OAuth2 Service Account",
 }
 TYPE_HINTS: Mapping[str, str] = {
     "oauth2": "A person allows it once, in the browser. Google and Microsoft want this one.",

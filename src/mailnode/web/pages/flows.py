@@ -5,6 +5,7 @@ from fastapi.responses import Response
 
 from mailnode.connections.service import Service, services
 from mailnode.web.api.flows import list_flows, show_flow
+from mailnode.web.connection_form import form_values
 from mailnode.web.page import render
 from mailnode.web.panel import NODE_TYPES, PANELS
 from mailnode.web.site import SiteHere
@@ -33,6 +34,7 @@ async def edit_flow(request: Request, site: SiteHere, name: str) -> Response:
         },
         panels=PANELS,
         node_types=NODE_TYPES,
+        **form_values(),
     )
 
 

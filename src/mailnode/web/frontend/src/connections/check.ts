@@ -1,5 +1,6 @@
 /** The doctor at a connection's server: each finding is shown as it comes. */
 
+import { Problem, request } from "../api";
 import { addressOf, part } from "./types";
 
 interface Finding {
@@ -46,17 +47,13 @@ export async function check(view: HTMLElement, name: string, signal: AbortSignal
   } catch (error) {
     if (signal.aborted) return;
     said.className = "bad";
-    said.textContent = error instanceof Error ? error.message : String(error);
+    said.textContent = error instanceof Problem ? words({ error }, []) : "the server went away in the middle of it";
   }
 }
 
 async function* lines(name: string, signal: AbortSignal): AsyncGenerator<Line> {
-  const token = document.querySelector<HTMLMetaElement>("meta[name=csrf-token]")?.content ?? "";
-  const answer = await fetch(addressOf(name, "/test"), { method: "POST", headers: { "X-CSRF-Token": token }, signal });
-  if (!answer.ok || !answer.body) {
-    yield await refusal(answer);
-    return;
-  }
+  const answer = await request("POST", addressOf(name, "/test"), {}, signal);
+  if (!answer.body) return;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -65,14 +62,6 @@ async function* lines(name: string, signal: AbortSignal): AsyncGenerator<Line> {
     const parts = (rest + value).split("\n");
     rest = parts.pop() ?? "";
     for (const text of parts) yield JSON.parse(text) as Line;
-  }
-}
-
-async function refusal(answer: Response): Promise<Failure> {
-  try {
-    return (await answer.json()) as Failure;
-  } catch {
-    return { error: { message: `the server answers ${answer.status}`, hint: "load the page anew" } };
   }
 }
 

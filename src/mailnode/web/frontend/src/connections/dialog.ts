@@ -1,6 +1,6 @@
 /** The dialog that makes, changes, tests and authorizes a connection. */
 
-import { Problem, call, showProblem } from "../api";
+import { Problem, call, clearProblems, showProblem } from "../api";
 import { check } from "./check";
 import { authorize } from "./consent";
 import { ConnectionForm } from "./form";
@@ -32,7 +32,7 @@ class Showing {
     const closed = new Promise<void>((resolve) => {
       this.dialog.addEventListener("close", () => resolve(), { signal, once: true });
     });
-    clearErrors(this.dialog);
+    clearProblems(this.dialog);
     if (this.shown && work) {
       this.atWork(this.shown, "");
       this.dialog.showModal();
@@ -78,7 +78,6 @@ class Showing {
 
   private async submitted(event: Event): Promise<void> {
     event.preventDefault();
-    clearErrors(this.formView);
     const submit = part<HTMLButtonElement>(this.formView, "[type=submit]");
     submit.disabled = true;
     try {
@@ -106,12 +105,11 @@ class Showing {
       : call<Shown>("POST", "/api/connections", this.form.created());
   }
 
-  /** Show an error beside its field; that of a list's entry stands at the list. */
+  /** Show an error beside its field, which may have been folded away. */
   private tell(error: unknown): void {
     if (!(error instanceof Problem)) throw error;
-    const key = error.key.replace(/\[\d+\]$/, "");
-    this.form.reveal(key);
-    showProblem(this.formView, new Problem({ ...error.told, key }));
+    this.form.reveal(error.key);
+    showProblem(this.formView, error);
   }
 
   private async start(work: Work): Promise<void> {
@@ -145,11 +143,6 @@ function formOf(element: HTMLFormElement): ConnectionForm {
 /** Tell the page that the list of connections may be another one. */
 function changed(): void {
   document.body.dispatchEvent(new CustomEvent("connections-changed"));
-}
-
-function clearErrors(root: ParentNode): void {
-  for (const error of root.querySelectorAll<HTMLElement>(".error")) error.hidden = true;
-  for (const control of root.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
 }
 
 /** Have a person make a connection; gives its name, or undefined where none was made. */

@@ -54,7 +54,8 @@ class Field {
     this.box.hidden = !types.split(" ").includes(type);
     const isRequired = (this.box.dataset.required ?? "").split(" ").includes(type);
     this.control.setAttribute("aria-required", String(isRequired));
-    this.box.classList.toggle("required", isRequired);
+    const mark = this.box.querySelector<HTMLElement>("label > .required");
+    if (mark) mark.hidden = !isRequired;
   }
 
   /** Say whether a secret is set already, and let one that is not required be taken away. */
@@ -64,7 +65,8 @@ class Field {
     kept.hidden = !isSet;
     const remove = part<HTMLInputElement>(kept, "[data-remove]");
     remove.checked = false;
-    part(kept, ".connection-remove").hidden = this.box.classList.contains("required");
+    part(kept, ".connection-remove").hidden =
+      this.control.getAttribute("aria-required") === "true";
   }
 }
 
@@ -130,10 +132,10 @@ export class ConnectionForm {
 
   /** Bring a field into view whose error is about to be shown. */
   reveal(key: string): void {
-    const field = this.fields.find((one) => one.key === key);
-    const folded = field?.box.closest("details");
+    const whole = key.replace(/\[\d+\]$/, "");
+    const folded = this.fields.find((one) => one.key === whole)?.box.closest("details");
     if (folded) folded.open = true;
-    if (key === "service" || key === "hosts") this.aim(key);
+    if (whole === "service" || whole === "hosts") this.aim(whole);
   }
 
   private field(key: string): Field {

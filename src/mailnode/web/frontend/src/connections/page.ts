@@ -1,6 +1,6 @@
 /** The page of connections. */
 
-import { Problem, call } from "../api";
+import { Problem, call, toast } from "../api";
 import { openConnectionDialog, openEditDialog, openWorkDialog } from "./dialog";
 import type { Shown } from "./types";
 import { addressOf, part } from "./types";
@@ -11,18 +11,20 @@ export function mountConnectionsPage(main: HTMLElement): void {
     const button = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-action]") : null;
     if (!button || button.closest("dialog")) return;
     const name = button.closest<HTMLElement>("[data-name]")?.dataset.name ?? "";
-    void act(main, button.dataset.action ?? "", name);
+    act(main, button.dataset.action ?? "", name).catch((error: unknown) => toast(words(error)));
   });
 }
 
 async function act(main: HTMLElement, action: string, name: string): Promise<void> {
   if (action === "create") await openConnectionDialog();
-  else if (action === "delete") await remove(main, name);
-  else {
-    const shown = await call<Shown>("GET", addressOf(name));
-    if (action === "edit") await openEditDialog(shown);
-    if (action === "test" || action === "authorize") await openWorkDialog(shown, action);
-  }
+  if (!name) return;
+  if (action === "delete") await remove(main, name);
+  if (action === "edit") await openEditDialog(await shown(name));
+  if (action === "test" || action === "authorize") await openWorkDialog(await shown(name), action);
+}
+
+async function shown(name: string): Promise<Shown> {
+  return call<Shown>("GET", addressOf(name));
 }
 
 async function remove(main: HTMLElement, name: string): Promise<void> {
@@ -37,13 +39,17 @@ async function remove(main: HTMLElement, name: string): Promise<void> {
       dialog.close();
       document.body.dispatchEvent(new CustomEvent("connections-changed"));
     } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      error.textContent = [problem.message, problem.hint].filter(Boolean).join(": ");
+      error.textContent = words(problem);
       error.hidden = false;
     }
   };
   await tellUses(part(dialog, ".connection-uses"), name);
   dialog.showModal();
+}
+
+function words(error: unknown): string {
+  if (!(error instanceof Problem)) throw error;
+  return [error.message, error.hint].filter(Boolean).join(": ");
 }
 
 async function tellUses(place: HTMLElement, name: string): Promise<void> {
