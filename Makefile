@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CODE := src tests $(wildcard benchmarks)
+CODE := src tests hatch_build.py $(wildcard benchmarks)
+WEB := src/mailnode/web
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak check fmt bench lock clean
@@ -11,20 +12,24 @@ CODE := src tests $(wildcard benchmarks)
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
 
-demo: $(VENV)/runtime  ## send the example flow's mail to an inbox on this machine
-	@MAILNODE_HOME=.demo $(BIN)/mailnode demo --once
+demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
+	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev bundle $(WEB)/frontend/node_modules/typescript: $(WEB)/frontend/package-lock.json
+	$(NPM_CI)
+
+tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q $(TESTS)
 
 soak: $(VENV)/dev  ## workers killed at 200 random moments under load (KILLS=200)
 	SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
 
-check: $(VENV)/dev  ## style, types, layers, documentation
+check: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## style, types, layers, documentation
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then npm run --silent --prefix $(WEB)/frontend check; fi
 	$(BIN)/mkdocs build --quiet --strict
 
 fmt: $(VENV)/dev  ## format the code
@@ -40,7 +45,7 @@ lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(LOCKED) --group dev -o requirements-dev.lock
 
 clean:  ## remove all that is made here
-	rm -rf $(VENV) .demo benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 LOCKED := pyproject.toml --all-extras --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -59,6 +64,12 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(VENV)/made
 $(VENV)/bench: benchmarks/requirements.lock $(VENV)/runtime
 	$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
 	@touch $@
+
+# Installing mailnode makes the bundle too, but not again when a source of it has changed in a checkout.
+.PHONY: bundle
+bundle: $(VENV)/runtime
+	@command -v npm >/dev/null || echo 'npm is not there: mailnode works, its editor does not; install Node (on Debian: apt-get install nodejs npm)' >&2
+	@$(BIN)/python hatch_build.py
 
 # Without npm the benchmark and the tests say what they lack.
 NPM_CI = @if command -v npm >/dev/null; then npm ci --prefix $(dir $<) --silent --ignore-scripts --no-audit --no-fund && touch $@; fi

@@ -1,62 +1,103 @@
-"""`mailnode demo`: the example flow, from its settings to a mail in an inbox, on this machine alone."""
+"""`mailnode demo`: the example flow, from its settings to a mail in an inbox on this machine; then the editor."""
 
 import asyncio
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailnode.cli.loop import run_long
 from mailnode.cli.output import clean, say, show_json
 from mailnode.cli.samples import EXAMPLES, invoice, serve_invoice
 from mailnode.environment import Environment
+from mailnode.flow.run import Run
+from mailnode.inbox.folder import InboxFolder
 from mailnode.inbox.server import Inbox
+
+if TYPE_CHECKING:
+    from mailnode.web.serving import Serving
+
+FLOW = "order-shipped"
 
 
 @click.command("demo")
-@click.option("--once", is_flag=True, help="Leave after the mail has arrived; else the inbox stays open.")
+@click.option("--once", is_flag=True, help="Leave after the mail has arrived; else the editor is served.")
 def command(once: bool) -> int:
-    """Send the example flow's mail to an inbox of its own and show what arrived.
+    """Send the example flow's mail to an inbox of its own, show what arrived, and serve the editor with it.
 
     Nothing leaves this machine. Flow, input and mail are kept in the home (MAILNODE_HOME).
     """
-    return asyncio.run(_demo(Environment.read(), once=once))
+    environment = replace(Environment.read(), fetch_allow="127.0.0.1", redirect_all_to=None)
+    if once:
+        return asyncio.run(_once(environment))
+    from mailnode.cli.serve import check_libraries
+
+    check_libraries()
+    return run_long(_serve(environment))
 
 
-async def _demo(environment: Environment, *, once: bool) -> int:
+async def _once(environment: Environment) -> int:
     from mailnode.app import Mailnode
 
-    environment = replace(environment, fetch_allow="127.0.0.1", redirect_all_to=None)
     async with Inbox(environment.home / "inbox") as inbox, serve_invoice(invoice()) as invoice_url:
         flow, input_ = _prepare(environment.home, inbox.port, invoice_url)
-        say(f"inbox      127.0.0.1:{inbox.port}, kept in {environment.home / 'inbox'}\nflow       {flow}\n")
         async with Mailnode.open(environment) as mailnode:
             run = await mailnode.run(flow, input=input_)
-        if run.status != "done" or run.state.context["mail"]["shipped"]["status"] != "sent":
-            show_json(run.to_json())
-            return 1
-        await inbox.wait_for(1)
-        _show_mail(inbox)
-        say("\nthe result, where the flow reads it (context.mail.shipped)")
-        show_json(run.state.context["mail"]["shipped"])
-        say("\n" + "\n".join(run.output))
-        if not once:
-            say(f"\nThe inbox stays open until Ctrl-C. Send it another mail:\n  {_another(inbox.port)}")
-            await asyncio.Event().wait()
-    return 0
+        return _show(run, inbox, flow)
+
+
+async def _serve(environment: Environment) -> int:
+    from mailnode.cli.serve import tell
+    from mailnode.web.serving import Places, serve
+
+    ended = 1
+
+    async with serve_invoice(invoice()) as invoice_url:
+
+        async def ready(serving: "Serving") -> None:
+            nonlocal ended
+            site = serving.site
+            flow, input_ = _prepare(environment.home, site.inbox_port, invoice_url)
+            ended = _show(await site.mailnode.run(flow, input=input_), site.inbox, flow)
+            say(f"\nOpen {serving.url}/flows/{FLOW} and log in with this token:\n  {serving.token.text}\n")
+            await tell(serving)
+
+        await serve(environment, Places(port=_free(8025), inbox_port=_free(1025)), ready)
+    return ended
 
 
 def _prepare(home: Path, inbox_port: int, invoice_url: str) -> tuple[Path, dict[str, Any]]:
     """Put the example into the home, with the ports that are in use now."""
-    flow = home / "order-shipped.flow.yaml"
+    flow = home / "flows" / f"{FLOW}.flow.yaml"
+    flow.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = (EXAMPLES / flow.name).read_text(encoding="utf-8")
     flow.write_text(text.replace("port: 1025", f"port: {inbox_port}"), encoding="utf-8")
-    input_: dict[str, Any] = json.loads((EXAMPLES / "order-shipped.input.json").read_text(encoding="utf-8"))
-    return flow, input_ | {"invoiceUrl": invoice_url}
+    input_: dict[str, Any] = json.loads((EXAMPLES / f"{FLOW}.input.json").read_text(encoding="utf-8"))
+    input_ |= {"invoiceUrl": invoice_url}
+    # What the flow's first node makes of the input, for the preview of its second.
+    total = sum(item["price"] * item["count"] for item in input_["items"])
+    sample = {"input": input_, "context": {"order": {"total": total}}}
+    (flow.parent / f"{FLOW}.sample.json").write_text(json.dumps(sample, indent=2), encoding="utf-8")
+    return flow, input_
 
 
-def _show_mail(inbox: Inbox) -> None:
+def _show(run: Run, inbox: InboxFolder, flow: Path) -> int:
+    """Show what became of the flow; the exit status."""
+    say(f"flow       {flow}\n")
+    if run.status != "done" or run.state.context["mail"]["shipped"]["status"] != "sent":
+        show_json(run.to_json())
+        return 1
+    _show_mail(inbox)
+    say("\nthe result, where the flow reads it (context.mail.shipped)")
+    show_json(run.state.context["mail"]["shipped"])
+    say("\n" + "\n".join(run.output))
+    return 0
+
+
+def _show_mail(inbox: InboxFolder) -> None:
     from email import message_from_bytes, policy
 
     received = inbox.messages()[-1]
@@ -74,6 +115,12 @@ def _show_mail(inbox: Inbox) -> None:
             click.echo(clean(f"  {part.get_filename()}  {part.get_content_type()}  {size} octets"))
 
 
-def _another(port: int) -> str:
-    server = f"--host 127.0.0.1 --port {port} --tls-option none"
-    return f"mailnode send {server} --from me@example.com --to you@example.org --subject Hi --text Hi"
+def _free(port: int) -> int:
+    """Give a port, or 0, which takes any, where somebody else has it."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port

@@ -42,13 +42,15 @@ def check_libraries() -> None:
         raise UsageError(f"the editor needs {', '.join(missing)}", hint="pip install 'mailnode[web]'")
 
 
-def tell(serving: "Serving") -> None:
-    """Say where the editor is and how one comes in; the token stands in a file, never in an address."""
+async def tell(serving: "Serving") -> None:
+    """Say where the editor is and how one comes in; a token that was just made is shown once, never in an address."""
     from mailnode.web.page import is_built
     from mailnode.web.security.token import FILE_NAME
 
     environment = serving.site.environment
     token = "what MAILNODE_TOKEN says" if environment.token else f"in {environment.home / FILE_NAME}"
+    if serving.token.is_new:
+        token = f"{serving.token.text}  (kept {token})"
     say(f"editor     {serving.url}\ntoken      {token}\nflows      {serving.site.shelf.folder}")
     say(f"inbox      127.0.0.1:{serving.site.inbox_port}\n\nCtrl-C ends it.")
     if not is_built():

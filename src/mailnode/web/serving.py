@@ -5,7 +5,7 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from mailnode.errors import UsageError
 from mailnode.flow.shelf import FlowShelf
 from mailnode.inbox.server import Inbox
 from mailnode.web.application import create_app
-from mailnode.web.security.token import access_token
+from mailnode.web.security.token import Token, access_token
 from mailnode.web.site import Site
 
 # How long a stop waits for answers that servers owe, and for requests under way.
@@ -32,7 +32,7 @@ class Serving:
 
     site: Site
     url: str
-    token: str
+    token: Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ class Places:
     flows: Path | None = None
 
 
-async def serve(environment: Environment, places: Places, ready: Callable[[Serving], object]) -> None:
-    """Serve until SIGINT or SIGTERM; the second one leaves at once. `ready` hears where.
+async def serve(environment: Environment, places: Places, ready: Callable[[Serving], Awaitable[object]]) -> None:
+    """Serve until SIGINT or SIGTERM; the second one leaves at once. `ready` hears where, before the first request.
 
     Raises:
         UsageError: a port is taken, or the token can't be used.
@@ -57,7 +57,7 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
             token = access_token(environment.home, environment.token)
             server = _Server(
                 uvicorn.Config(
-                    create_app(site, token),
+                    create_app(site, token.text),
                     log_level="warning",
                     access_log=False,
                     server_header=False,
@@ -66,7 +66,7 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
             )
             _stop_on_signals(server)
             async with site.mailnode.working():
-                ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token))
+                await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token))
                 await server.serve([listener])
                 await site.mailnode.stop(STOP_SECONDS)
     finally:

@@ -1,0 +1,60 @@
+"""The build's own step: what the browser loads is bundled by npm and esbuild, where they are installed."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FRONTEND = Path("src/mailnode/web/frontend")
+STATIC = Path("src/mailnode/web/static")
+STAMP = STATIC / "stamp"
+
+
+class BundleHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's own parameter is no help here
+    """Makes the bundle and puts it into the wheel; without npm the wheel is good, and `mailnode serve` says it."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Bundle before the wheel is put together."""
+        if self.target_name != "wheel":
+            return
+        root = Path(self.root)
+        if not os.environ.get("MAILNODE_SKIP_FRONTEND"):
+            bundle(root)
+        if version != "editable":  # there the checkout's own are found
+            build_data["force_include"][str(root / "examples")] = "mailnode/examples"
+        if (root / STATIC).is_dir():
+            build_data["artifacts"].append(f"{STATIC.as_posix()}/*")
+
+
+def bundle(root: Path) -> bool:
+    """Bundle unless that is done already for these very sources; tell whether there is a bundle."""
+    sources = _digest(root / FRONTEND)
+    stamp = root / STAMP
+    if stamp.is_file() and stamp.read_text() == sources:
+        return True
+    if shutil.which("npm") is None:
+        return False
+    folder = root / FRONTEND
+    # On Windows npm is a script, which only a whole path starts.
+    npm = [str(shutil.which("npm"))]
+    subprocess.run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)  # noqa: S603
+    subprocess.run([*npm, "run", "--silent", "build"], cwd=folder, check=True)  # noqa: S603
+    stamp.write_text(sources)
+    return True
+
+
+def _digest(folder: Path) -> str:
+    files = [folder / "package-lock.json", folder / "build.mjs", *sorted((folder / "src").rglob("*"))]
+    hashed = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            hashed.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return hashed.hexdigest()
+
+
+if __name__ == "__main__":
+    bundle(Path(__file__).parent)
