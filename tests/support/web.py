@@ -1,17 +1,20 @@
-"""The web application of a home, asked within the test's own loop."""
+"""The web application of a home: asked within the test's own loop, or served to a real browser."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+import uvicorn
 from fastapi import FastAPI
 
-from mailnode.app import Mailnode
 from mailnode.environment import Environment
-from mailnode.flow.shelf import FlowShelf
-from mailnode.inbox.folder import InboxFolder
 from mailnode.web.application import create_app
+from mailnode.web.serving import Places
+from mailnode.web.serving import opened_site as opened
 from mailnode.web.site import Site
 
 HERE = "http://127.0.0.1:8025"
@@ -21,15 +24,8 @@ TOKEN = "a-token-of-this-test-run"
 @asynccontextmanager
 async def opened_site(home: Path) -> AsyncIterator[Site]:
     """Open all that pages and API work with."""
-    environment = Environment.read()
-    async with Mailnode.open(environment) as mailnode:
-        yield Site(
-            mailnode=mailnode,
-            environment=environment,
-            shelf=FlowShelf(home / "flows"),
-            inbox=InboxFolder(home / "inbox"),
-            inbox_port=0,
-        )
+    async with opened(Environment.read(), Places(inbox_port=0, flows=home / "flows")) as site:
+        yield site
 
 
 @asynccontextmanager
@@ -45,3 +41,43 @@ async def opened_api(home: Path) -> AsyncIterator[httpx2.AsyncClient]:
     """Open the application of a home, and ask it."""
     async with opened_site(home) as site, asking(create_app(site, TOKEN)) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that a browser can open."""
+
+    url: str
+    site: Site
+    token: str = TOKEN
+
+
+@contextmanager
+def served_site(home: Path) -> Iterator[Served]:
+    """Serve a home from a thread of its own, its queue worked, on a free port."""
+    ready: asyncio.Queue[Served] = asyncio.Queue()
+    loop = asyncio.new_event_loop()
+    ended = asyncio.Event()
+
+    async def serve() -> None:
+        async with opened_site(home) as site, site.mailnode.working():
+            server = uvicorn.Server(
+                uvicorn.Config(create_app(site, TOKEN), port=0, log_level="warning", timeout_graceful_shutdown=2)
+            )
+            serving = asyncio.create_task(server._serve())
+            while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            await ready.put(Served(f"http://127.0.0.1:{port}", site))
+            await ended.wait()
+            server.should_exit = True
+            await serving
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        yield asyncio.run_coroutine_threadsafe(ready.get(), loop).result(20)
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(20)
+        loop.close()

@@ -5,6 +5,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -71,11 +72,7 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, say)
             return
-        body = _LimitedBody(receive)
-        try:
-            await self._app(scope, body.receive, say)
-        except _BodyTooLarge:
-            await _too_large().response()(scope, receive, say)
+        await self._app(scope, _LimitedBody(receive).receive, say)
 
     def _refused(self, scope: Scope) -> Response | None:
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
@@ -152,10 +149,6 @@ def _with_headers(send: Send) -> Send:
     return say
 
 
-class _BodyTooLarge(Exception):
-    """A body went on beyond what is allowed without having said so before."""
-
-
 class _LimitedBody:
     """Counts the octets of a body while they come."""
 
@@ -167,5 +160,6 @@ class _LimitedBody:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise _BodyTooLarge
+            # Who reads the body lets this one through; it becomes the answer.
+            raise HTTPException(413, _too_large().message)
         return message

@@ -1,0 +1,56 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from support.require import require
+from support.web import Served, served_site
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bundle() -> None:
+    """Have the browser's bundle built from the sources as they are."""
+    require("npm")
+    sys.path.insert(0, str(ROOT))
+    try:
+        from hatch_build import bundle as build
+    finally:
+        sys.path.remove(str(ROOT))
+    build(ROOT)
+
+
+@pytest.fixture(scope="session")
+def browser(bundle: None) -> Iterator[Browser]:
+    """Run Debian's Chromium, once for all tests that ask for it."""
+    path = require("chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def served(home: Path) -> Iterator[Served]:
+    """Serve the home of the test."""
+    with served_site(home) as serving:
+        yield serving
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    """Open a page that is logged in; whatever it complains about fails the test."""
+    with browser.new_context(base_url=served.url, viewport={"width": 1400, "height": 1000}) as context:
+        opened = context.new_page()
+        complaints: list[str] = []
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        opened.goto("/login")
+        opened.fill("#token", served.token)
+        opened.click("button[type=submit]")
+        opened.wait_for_url("**/flows")
+        yield opened
+        assert complaints == []

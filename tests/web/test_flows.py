@@ -1,0 +1,265 @@
+"""Flows over HTTP: kept, checked, previewed, tested, run."""
+
+import json
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+
+from mailnode.web.application import create_app
+from support.web import TOKEN, asking, opened_site
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+async def site(home):
+    async with opened_site(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(site):
+    async with asking(create_app(site, TOKEN)) as client:
+        yield client
+
+
+@pytest.fixture
+def example(site):
+    text = (EXAMPLES / "order-shipped.flow.yaml").read_text()
+    return text.replace("port: 1025", f"port: {site.inbox_port}").replace(
+        '        - {type: url, url: "{{ input.invoiceUrl }}"}\n', ""
+    )
+
+
+@pytest.fixture
+def sample():
+    input_ = json.loads((EXAMPLES / "order-shipped.input.json").read_text())
+    return {"input": input_, "context": {"order": {"total": 59.9}}}
+
+
+async def made(api, name="hello"):
+    answer = await api.post("/api/flows", json={"name": name})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def problem(answer, status=422):
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]
+
+
+class TestKeeping:
+    async def test_a_flow_is_made_listed_copied_saved_renamed_and_deleted(self, api, site):
+        flow = await made(api)
+        assert flow["errors"] == []
+        copy = (await api.post("/api/flows", json={"name": "copy", "copyOf": "hello"})).json()
+        assert [one["name"] for one in (await api.get("/api/flows")).json()] == ["copy", "hello"]
+        document = {**copy["document"], "name": "renamed"}
+        said = {"text": copy["text"], "document": document, "revision": copy["revision"]}
+        saved = await api.put("/api/flows/copy", json=said)
+        assert saved.json()["name"] == "renamed"
+        assert sorted(path.name for path in site.shelf.folder.iterdir() if path.suffix == ".yaml") == [
+            "hello.flow.yaml",
+            "renamed.flow.yaml",
+        ]
+        assert (await api.delete("/api/flows/renamed")).status_code == 204
+        assert problem(await api.get("/api/flows/renamed"), 404)["code"] == "unknownFlow"
+
+    async def test_comments_and_order_survive_the_form(self, api, example):
+        flow = (await api.post("/api/flows", json={"text": example})).json()
+        flow["document"]["nodes"][1]["settings"]["subject"] = "Another subject"
+        flow["document"]["nodes"][1]["settings"]["smtp"]["tlsOption"] = "starttls"
+        said = {"text": flow["text"], "document": flow["document"], "revision": flow["revision"]}
+        saved = (await api.put(f"/api/flows/{flow['name']}", json=said)).json()
+        before, after = example.splitlines(), saved["text"].splitlines()
+        changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+        assert [new.strip() for _, new in changed] == [
+            changed[0][0].strip().replace("none", "starttls"),
+            'subject: "Another subject"',
+        ]
+        assert saved["document"] == flow["document"]
+
+    async def test_who_saves_over_another_s_change_is_told(self, api):
+        flow = await made(api)
+        said = {"text": flow["text"].replace("Hello", "Mine"), "revision": flow["revision"]}
+        assert (await api.put("/api/flows/hello", json=said)).status_code == 200
+        told = problem(await api.put("/api/flows/hello", json=said), 409)
+        assert told["code"] == "flowConflict"
+
+    async def test_two_flows_have_two_names(self, api):
+        await made(api)
+        told = problem(await api.post("/api/flows", json={"name": "hello"}), 409)
+        assert told["key"] == "name"
+
+    @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, "é", "a/b", ".hidden", "a\n"])
+    async def test_a_name_that_is_none_is_refused_beside_its_field(self, api, site, name):
+        told = problem(await api.post("/api/flows", json={"name": name}))
+        assert told["key"] == "name"
+        assert not site.shelf.folder.exists() or list(site.shelf.folder.iterdir()) == []
+
+    async def test_what_is_no_flow_is_not_saved_and_its_line_is_named(self, api):
+        flow = await made(api)
+        said = {"text": flow["text"] + "  oops: [", "revision": flow["revision"]}
+        told = problem(await api.put("/api/flows/hello", json=said))
+        assert told["line"] > 1
+        assert (await api.get("/api/flows/hello")).json()["text"] == flow["text"]
+
+    async def test_wrong_settings_may_be_saved_and_all_of_them_are_told(self, api):
+        flow = await made(api)
+        settings = flow["document"]["nodes"][0]["settings"]
+        settings |= {"to": "nobody", "priority": "urgent", "resultKey": "1x", "timeoutSeconds": 0, "colour": "red"}
+        settings["smtp"]["port"] = "many"
+        settings["attachments"] = [{"type": "text", "content": "a"}, {"type": "url", "url": "{{ x", "filename": 7}]
+        said = {"text": flow["text"], "document": flow["document"], "revision": flow["revision"]}
+        saved = (await api.put("/api/flows/hello", json=said)).json()
+        keys = {error["key"] for error in saved["errors"]}
+        attachments = {"attachments[0].filename", "attachments[1].url", "attachments[1].filename"}
+        assert keys == {"to", "priority", "resultKey", "timeoutSeconds", "colour", "smtp.port"} | attachments
+        assert all(error["node"] == "send-email" and error["line"] and error["hint"] for error in saved["errors"])
+        (listed,) = (await api.get("/api/flows")).json()
+        assert listed["trouble"]
+
+    async def test_json_flows_stay_json(self, api, site):
+        text = json.dumps({"version": 1, "name": "j", "nodes": [{"id": "a", "type": "say", "settings": {"text": "é"}}]})
+        flow = (await api.post("/api/flows", json={"text": text, "format": "json"})).json()
+        flow["document"]["nodes"][0]["settings"]["text"] = "ü"
+        said = {"text": flow["text"], "document": flow["document"], "revision": flow["revision"]}
+        saved = await api.put("/api/flows/j", json=said)
+        assert json.loads((site.shelf.folder / "j.flow.json").read_text()) == saved.json()["document"]
+
+    async def test_a_file_leaves_as_it_is(self, api, example):
+        await api.post("/api/flows", json={"text": example})
+        answer = await api.get("/api/flows/order-shipped/file")
+        assert answer.text == example
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="order-shipped.flow.yaml"'
+
+    async def test_samples_are_kept_and_travel_with_the_flow(self, api):
+        await made(api)
+        assert (await api.put("/api/flows/hello/sample", json={"input": {"a": 1}})).status_code == 200
+        await api.post("/api/flows", json={"name": "copy", "copyOf": "hello"})
+        assert (await api.get("/api/flows/copy")).json()["sample"] == {"input": {"a": 1}, "context": {}}
+
+    async def test_a_folder_that_can_t_be_written_is_told(self, api, site):
+        site.shelf.folder.parent.mkdir(exist_ok=True)
+        site.shelf.folder.write_text("a file")
+        told = problem(await api.post("/api/flows", json={"name": "hello"}))
+        assert str(site.shelf.folder) in told["message"]
+
+
+class TestPreview:
+    async def test_the_mail_is_the_one_that_a_run_sends(self, api, site, example, sample):
+        shown = (await api.post("/api/preview", json={"text": example, **sample})).json()["preview"]
+        await api.post("/api/flows", json={"text": example})
+        await api.put("/api/flows/order-shipped/sample", json=sample)
+        assert (await api.post("/api/flows/order-shipped/runs", json={"input": sample["input"]})).json()[
+            "status"
+        ] == "done"
+        sent = message_from_bytes(site.inbox.messages()[0].octets(), policy=policy.default)
+        octets = (await api.get(shown["message"])).content
+        preview = message_from_bytes(octets, policy=policy.default)
+        assert shown["size"] == len(octets)
+        assert [part.get_content_type() for part in sent.walk()] == [part.get_content_type() for part in preview.walk()]
+        for name in ("From", "To", "Cc", "Subject", "Reply-To", "Importance"):
+            assert sent[name] == preview[name]
+        assert shown["recipients"] == ["zoe@example.org", "orders@example.com", "archive@example.com"]
+        assert "Dear Zoë" in shown["text"]
+
+    async def test_the_frame_shows_inline_images_and_runs_nothing(self, api, example, sample):
+        evil = example.replace("<h1>", "<script>alert(1)</script><h1 onclick=alert(1)>")
+        shown = (await api.post("/api/preview", json={"text": evil, **sample})).json()["preview"]
+        frame = await api.get(shown["html"])
+        assert "sandbox" in frame.headers["Content-Security-Policy"]
+        assert 'src="data:image/png;base64,' in frame.text
+        assert "script" not in frame.text
+        assert "onclick" not in frame.text
+        dark = await api.get(shown["html"] + "?dark=true")
+        assert "color-scheme: dark" in dark.text
+
+    async def test_what_keeps_it_from_being_made_is_told_with_node_and_key(self, api, example):
+        told = (await api.post("/api/preview", json={"text": example, "input": {}})).json()
+        assert told["preview"] is None
+        (error,) = told["errors"]
+        assert (error["node"], error["code"]) == ("tell-customer", "noValue")
+        assert error["key"]
+
+    async def test_advice_does_not_keep_it_from_being_made(self, api):
+        flow = await made(api)
+        settings = flow["document"]["nodes"][0]["settings"]
+        settings["content"] = '<p><img src="cid:no"></p><a href="#">x</a><a href="www.example.com">y</a>'
+        settings["subject"] = ""
+        told = (await api.post("/api/preview", json={"text": flow["text"], "document": flow["document"]})).json()
+        warnings = " ".join(told["preview"]["warnings"])
+        for words in ("subject is empty", "without alt", "cid:no has no attachment", "leads nowhere", "https://"):
+            assert words in warnings
+
+    async def test_a_preview_that_is_gone_is_said_to_be(self, api):
+        assert (await api.get("/api/preview/nothing/html")).status_code == 404
+
+
+class TestTrying:
+    async def test_a_test_to_the_inbox_arrives_there_whatever_the_server_is(self, api, site):
+        flow = await made(api)
+        flow["document"]["nodes"][0]["settings"]["smtp"]["port"] = 1
+        said = {"text": flow["text"], "document": flow["document"], "to": "inbox"}
+        assert (await api.post("/api/preview/test", json=said)).json()["status"] == "sent"
+        assert site.inbox.messages()[0].rcpt_to == ("you@example.org",)
+
+    async def test_a_test_to_an_address_goes_by_the_node_s_server_to_it_alone(self, api, site):
+        flow = await made(api)
+        settings = flow["document"]["nodes"][0]["settings"]
+        settings |= {"idempotencyKey": "once", "asynchronous": True, "storeResult": "context", "resultKey": "m"}
+        said = {"text": flow["text"], "document": flow["document"], "to": "me@example.net"}
+        for _ in range(2):
+            result = (await api.post("/api/preview/test", json=said)).json()
+            assert result["status"] == "sent"
+        assert [one.rcpt_to for one in site.inbox.messages()] == [("me@example.net",)] * 2
+
+    async def test_a_server_that_is_not_there_is_told_with_its_remedy(self, api):
+        flow = await made(api)
+        flow["document"]["nodes"][0]["settings"]["smtp"]["port"] = 1
+        said = {"text": flow["text"], "document": flow["document"], "to": "me@example.net"}
+        result = (await api.post("/api/preview/test", json=said)).json()
+        assert result["status"] == "failed"
+        assert "check host and port" in result["error"]["hint"]
+
+    async def test_an_address_that_is_none_is_refused(self, api):
+        flow = await made(api)
+        told = problem(await api.post("/api/preview/test", json={"text": flow["text"], "to": "a@b, c@d"}))
+        assert told["code"] == "badMailbox"
+
+    async def test_the_idempotency_key_is_the_run_s_id(self, api, site):
+        await made(api)
+        headers = {"Idempotency-Key": "order-1"}
+        first = (await api.post("/api/flows/hello/runs", json={}, headers=headers)).json()
+        again = (await api.post("/api/flows/hello/runs", json={}, headers=headers)).json()
+        assert first["run"] == again["run"] == "order-1"
+        assert again["duplicate"]
+        assert len(site.inbox.messages()) == 1
+        told = problem(await api.post("/api/flows/hello/runs", json={"input": {"a": 1}}, headers=headers), 409)
+        assert told["code"] == "keyInUse"
+
+
+async def test_metrics_count_what_is_there(api):
+    await made(api)
+    await api.post("/api/flows/hello/runs", json={})
+    text = (await api.get("/metrics")).text
+    assert 'mailnode_deliveries{state="sent"} 1' in text
+    assert "mailnode_flows 1" in text
+
+
+async def test_a_snapshot_takes_flows_and_brings_them_back(api):
+    flow = await made(api)
+    secret = {"name": "before", "passphrase": "correct horse battery staple"}
+    answer = await api.post("/api/snapshots", json=secret)
+    assert answer.json()["flows"] == ["hello.flow.yaml"], answer.text
+    assert [one["name"] for one in (await api.get("/api/snapshots")).json()] == ["before"]
+    await api.delete("/api/flows/hello")
+    opening = {"passphrase": secret["passphrase"]}
+    planned = (await api.post("/api/snapshots/before/plan", json=opening)).json()
+    assert planned["flows"] == {"hello.flow.yaml": "new"}
+    assert (await api.post("/api/snapshots/before/restore", json=opening)).status_code == 200
+    assert (await api.get("/api/flows/hello")).json()["text"] == flow["text"]
+    wrong = await api.post("/api/snapshots/before/plan", json={"passphrase": "wrong"})
+    assert wrong.status_code == 422
+    assert "wrong" not in wrong.json()["error"]["message"].replace("the passphrase is wrong", "")
