@@ -44,6 +44,7 @@ def served(home: Path) -> Iterator[Served]:
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     """Open a page that is logged in; whatever it complains about fails the test."""
     with browser.new_context(base_url=served.url, viewport={"width": 1400, "height": 1000}) as context:
+        context.set_default_timeout(10_000)
         opened = context.new_page()
         complaints: list[str] = []
         opened.on("pageerror", lambda error: complaints.append(str(error)))

@@ -210,7 +210,12 @@ def test_a_browser_without_any_other_lock_runs_and_asks_for_nothing():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
         page = browser.new_page()
-        page.on("dialog", lambda dialog: (happened.append(dialog.message), dialog.dismiss()))
+
+        def note_dialog(dialog):
+            happened.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", note_dialog)
         page.on("request", lambda request: happened.append(request.url))
         for attack in [*RUNS, *FETCHES, *LEADS_AWAY]:
             page.set_content(frame(safe_html(attack, IMAGES)))

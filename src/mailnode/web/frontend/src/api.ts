@@ -65,12 +65,17 @@ async function toldBy(response: Response): Promise<Partial<Told>> {
   }
 }
 
+/** Say what is wrong, and under it what to do. */
+export function wordsOf(told: { message: string; hint: string }): string {
+  return told.hint ? `${told.message}\n${told.hint}` : told.message;
+}
+
 /** Put an error beside the field that it is about, or at the form's end, and lead the reader there. */
 export function showProblem(form: HTMLElement, problem: unknown): void {
   clearProblems(form);
   const told = problem instanceof Problem ? problem : new Problem({ message: String(problem) }, 0);
   const field = told.key ? fieldOf(form, told.key) : null;
-  const words = told.hint ? `${told.message}: ${told.hint}` : told.message;
+  const words = wordsOf(told);
   if (field) {
     markField(field, words);
     field.querySelector<HTMLElement>("input, select, textarea")?.focus();
@@ -101,7 +106,7 @@ function outwards(key: string): string {
 export function markField(field: HTMLElement, words: string): void {
   const error = field.querySelector<HTMLElement>(":scope > .error, .error");
   if (error) {
-    error.textContent = error.hidden ? words : `${error.textContent} ${words}`;
+    error.textContent = error.hidden ? words : `${error.textContent}\n${words}`;
     error.hidden = false;
   }
   field.querySelector("input, select, textarea")?.setAttribute("aria-invalid", "true");

@@ -1,6 +1,6 @@
 // The editor of one flow: the form or the text on one side, the mail that comes of it on the other.
 
-import { call, clearProblems, Problem, showProblem, toast, type Told } from "../api";
+import { call, clearProblems, Problem, showProblem, toast, type Told, wordsOf } from "../api";
 import {
   type Checked,
   type Connection,
@@ -357,8 +357,4 @@ function troublesOf(node: RunTold["nodes"][number]): { words: string; hint: stri
 function toldBy(problem: unknown): Told {
   const told = problem instanceof Problem ? problem.told : { message: String(problem) };
   return { code: "", phase: "settings", message: "", hint: "", node: "", key: "", line: 0, ...told };
-}
-
-function wordsOf(error: Told): string {
-  return error.hint ? `${error.message}: ${error.hint}` : error.message;
 }

@@ -1,6 +1,6 @@
 // The panel of one node: fields from the template of its type, filled from the node and read back into it.
 
-import { clearProblems, fieldOf, markField, type Told } from "../api";
+import { clearProblems, fieldOf, markField, type Told, wordsOf } from "../api";
 import { type FlowNode, pathsOf, read, same, type Settings, type Surroundings, write } from "./model";
 import { mountWidget, type Widget } from "./widget";
 
@@ -62,7 +62,7 @@ export class Panel {
     for (const error of errors) {
       const key = error.key === "id" || error.key === "when" ? `@${error.key}` : error.key;
       const field = key ? (fieldOf(this.place, key) ?? this.place.querySelector<HTMLElement>('.field[data-key="*"]')) : null;
-      if (field && !field.closest("[data-out]")) markField(field, error.hint ? `${error.message}: ${error.hint}` : error.message);
+      if (field && !field.closest("[data-out]")) markField(field, wordsOf(error));
       else left.push(error);
     }
     for (const section of this.place.querySelectorAll<HTMLElement>("details")) {

@@ -14,9 +14,14 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
   const choices = (): string[] => {
     const sought = input.value.trim().toLowerCase();
     const isWhole = sought === OTHER.toLowerCase() || around.services.some((one) => one.name.toLowerCase() === sought);
-    const fits = (service: Service): boolean =>
-      isWhole || !sought || [...service.names, service.host].some((name) => name.toLowerCase().includes(sought));
-    return [OTHER, ...around.services.filter(fits).map((service) => service.name)];
+    const names = around.services.map((service) => service.name);
+    if (isWhole || !sought) return [OTHER, ...names];
+    const rank = (service: Service): number => {
+      const words = [...service.names, service.host].map((word) => word.toLowerCase());
+      return words.some((word) => word.startsWith(sought)) ? 0 : words.some((word) => word.includes(sought)) ? 1 : 2;
+    };
+    const fitting = around.services.filter((service) => rank(service) < 2).sort((one, two) => rank(one) - rank(two));
+    return [...fitting.map((service) => service.name), OTHER];
   };
 
   const open = (): void => {
@@ -63,7 +68,7 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
   input.addEventListener("input", (event) => {
     tell();
     if (event.isTrusted) {
-      active = -1;
+      active = 0;
       open();
     }
   });

@@ -1,0 +1,341 @@
+"""The editor in a real browser, as somebody who builds flows meets it."""
+
+import json
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mailnode.flow.yaml_reader import read_yaml
+from mailnode.web.panel import PANELS
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SAMPLE = {
+    "input": json.loads((EXAMPLES / "order-shipped.input.json").read_text()),
+    "context": {"order": {"total": 59.9}},
+}
+# One value of each field that differs from its default; what a choice of them makes apply comes before it.
+VALUES = {
+    "emailService": "other",
+    "smtp.host": "relay.example.com",
+    "smtp.port": 2525,
+    "smtp.tlsOption": "starttls",
+    "smtp.ca": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    "smtp.ehloName": "flows.example.com",
+    "to": "{{ input.name }} <{{ input.email }}>",
+    "subject": "Order {{ input.order }}",
+    "content": '<p class="x">Dear {{ input.name }}</p>',
+    "storeResult": "context",
+    "resultKey": "mail.shipped",
+    "stopOnError": True,
+    "from": "Shop <shop@example.com>",
+    "cc": "orders@example.com",
+    "bcc": "archive@example.com",
+    "replyTo": "help@example.com",
+    "textContent": "Dear {{ input.name }},\nit is on its way.",
+    "priority": "high",
+    "asynchronous": True,
+    "retryHours": 1.5,
+    "envelopeFrom": "<>",
+    "inReplyTo": "<a@example.com>",
+    "references": "<a@example.com> <b@example.com>",
+    "listUnsubscribe": "https://example.com/u",
+    "idempotencyKey": "{{ input.order }}",
+    "partialDelivery": "refuse",
+    "onUnknown": "hold",
+    "timeoutSeconds": 30,
+    "maxRecipients": 5,
+    "maxAttachmentMB": 2.5,
+    "maxMessageMB": 7,
+    "lenient": True,
+    "headers": {"X-Campaign": "spring", "X-Order": "{{ input.order }}"},
+    "attachments": [
+        {"type": "url", "url": "https://example.com/a.pdf", "filename": "a.pdf"},
+        {"type": "text", "content": "Thank you", "filename": "t.txt"},
+        {"type": "base64", "content": "AAEC", "filename": "b.bin", "contentType": "image/png", "cid": "logo"},
+        {"type": "custom", "content": "{}", "contentType": "application/json", "filename": "c.json"},
+        {"type": "mime", "content": "Content-Type: text/plain\n\nhello\n"},
+    ],
+}
+NODE = {"id": "tell", "label": "Tell the customer", "when": "{{ input.paid }}"}
+
+
+def made(served, text=None, sample=SAMPLE):
+    """Put a flow on the shelf, by default one that sends to the inbox."""
+    from mailnode.web.api.flows import blank_flow
+
+    flow = served.site.shelf.create(text or blank_flow("hello", served.site.inbox_port))
+    served.site.shelf.keep_sample(flow.name, sample)
+    return flow
+
+
+def example(served):
+    text = (EXAMPLES / "order-shipped.flow.yaml").read_text()
+    text = text.replace("port: 1025", f"port: {served.site.inbox_port}")
+    return made(served, text.replace('        - {type: url, url: "{{ input.invoiceUrl }}"}\n', ""))
+
+
+def open_editor(page: Page, name="hello"):
+    page.goto(f"/flows/{name}")
+    expect(page.locator("[data-head] dt").first).to_be_visible()
+
+
+def open_sections(page: Page):
+    for summary in page.locator(".panel details.section > summary").all():
+        summary.click()
+
+
+def field(page: Page, key):
+    return page.locator(f'.panel .field[data-key="{key}"]')
+
+
+def put(page: Page, key, value):
+    place = field(page, key)
+    kind = place.get_attribute("data-kind")
+    if kind == "switch":
+        place.locator("input").set_checked(value)
+    elif kind == "choice":
+        place.locator("select").select_option(value)
+    elif kind == "service":
+        place.locator("input").fill("Other SMTP")
+        page.get_by_role("option", name="Other SMTP Service").click()
+    elif kind == "headers":
+        for name, text in value.items():
+            page.get_by_role("button", name="Add header field").click()
+            place.locator("[data-name]").last.fill(name)
+            place.locator("[data-value]").last.fill(text)
+    elif kind == "attachments":
+        put_attachments(page, place, value)
+    elif kind == "html":
+        put_content(page, value)
+    else:
+        place.locator("input, textarea").fill(str(value))
+
+
+def put_attachments(page: Page, place, value):
+    while place.get_by_role("button", name="Remove").count():
+        place.get_by_role("button", name="Remove").first.click()
+    for attachment in value:
+        page.get_by_role("button", name="Add attachment").click()
+        item = place.locator(".attachment").last
+        item.locator("select").select_option(attachment["type"])
+        for part in attachment.keys() - {"type"}:
+            item.locator(f'[data-part="{part}"] :is(input, textarea)').fill(attachment[part])
+
+
+def put_content(page: Page, html):
+    source = field(page, "content").get_by_role("button", name="HTML source")
+    if source.get_attribute("aria-pressed") != "true":
+        source.click()
+    field(page, "content").locator("textarea").fill(html)
+
+
+def saved(page: Page, served, name="hello"):
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("[data-saved]")).to_have_text("saved")
+    return read_yaml(served.site.shelf.get(name).text).value
+
+
+def test_every_setting_of_the_panel_is_in_the_file_and_comes_back(page, served):
+    fields = [f.key for section in PANELS["sendSmtpEmail"] for f in section.fields if not f.key.startswith("@")]
+    assert {*VALUES, "connection"} == set(fields)
+    made(served)
+    open_editor(page)
+    open_sections(page)
+    for key, value in VALUES.items():
+        put(page, key, value)
+    for key, value in NODE.items():
+        put(page, f"@{key}", value)
+    (node,) = saved(page, served)["nodes"]
+    smtp = {key.removeprefix("smtp."): value for key, value in VALUES.items() if key.startswith("smtp.")}
+    settings = {key: value for key, value in VALUES.items() if "." not in key} | {"smtp": smtp}
+    assert node == {**NODE, "type": "sendSmtpEmail", "settings": settings}
+
+    page.reload()
+    expect(page.locator("[data-nodes] li")).to_have_count(1)
+    open_sections(page)
+    put(page, "subject", "Changed once more")
+    (node,) = saved(page, served)["nodes"]
+    assert node["settings"] == {**settings, "subject": "Changed once more"}
+
+
+def test_comments_stay_when_the_form_and_the_text_take_turns(page, served):
+    flow = example(served)
+    open_editor(page, flow.name)
+    put(page, "subject", "From the form")
+    page.get_by_role("button", name="YAML").click()
+    text = page.locator("#flow-text")
+    expect(text).to_have_value(flow.text.replace("Order {{ input.order }} has shipped", "From the form"))
+    text.fill(text.input_value().replace("From the form", "From the text  # not a comment"))
+    page.get_by_role("button", name="Form").click()
+    expect(field(page, "subject").locator("input")).to_have_value("From the text  # not a comment")
+    assert saved(page, served, flow.name)["nodes"][1]["settings"]["subject"] == "From the text  # not a comment"
+    assert served.site.shelf.get(flow.name).text.startswith("# A shop tells a customer")
+
+
+def test_a_text_that_is_no_flow_says_its_line_and_keeps_the_form_shut(page, served):
+    made(served)
+    open_editor(page)
+    page.get_by_role("button", name="YAML").click()
+    page.locator("#flow-text").fill("version: 1\nname: hello\nnodes: [")
+    expect(page.locator("#flow-text-error")).to_contain_text("line 3")
+    page.get_by_role("button", name="Form").click()
+    expect(page.locator("#flow-text")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("smtp.port", "99999", "65535"),
+        ("smtp.port", "many", "number"),
+        ("smtp.host", "{{ input.host }}", "expressions are not allowed here"),
+        ("to", "nobody", "there is no @ in it"),
+        ("to", "", "required"),
+        ("subject", "{{ input.", "}}"),
+        ("from", "a@b@c", "a@b@c"),
+        ("resultKey", "1x", "1x"),
+        ("timeoutSeconds", "-1", "greater than 0"),
+        ("attachments", [{"type": "text", "content": "x", "filename": "{{ nothing"}], "{{ nothing"),
+        ("headers", {"Subject": "x"}, "Subject"),
+        ("@when", "true", "one expression"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field(page, served, key, value, words):
+    made(served)
+    open_editor(page)
+    open_sections(page)
+    if key == "resultKey":
+        put(page, "storeResult", "input")
+    put(page, key, value)
+    told = field(page, key).locator(".error:not([hidden])").first
+    expect(told).to_contain_text(words)
+    expect(page.locator("[data-nodes]")).to_contain_text("to mend")
+    put(page, "subject", "x" if key == "subject" else "still here")
+    if key not in {"subject", "attachments", "headers"}:
+        expect(told).to_contain_text(words)
+
+
+def test_only_what_applies_is_shown(page, served):
+    made(served)
+    open_editor(page)
+    open_sections(page)
+    expect(field(page, "resultKey")).to_be_hidden()
+    put(page, "storeResult", "context")
+    expect(field(page, "resultKey")).to_be_visible()
+    expect(field(page, "retryHours")).to_be_hidden()
+    put(page, "asynchronous", value=True)
+    expect(field(page, "retryHours")).to_be_visible()
+    service = field(page, "emailService").locator("input")
+    service.fill("gma")
+    page.keyboard.press("Enter")
+    expect(service).to_have_value("Gmail")
+    expect(field(page, "smtp.host")).to_be_hidden()
+    expect(field(page, "emailService").locator("[data-note]")).to_contain_text("app password")
+    settings = saved(page, served)["nodes"][0]["settings"]
+    assert settings["emailService"] == "Gmail"
+    assert "smtp" not in settings
+
+
+def test_nodes_are_added_moved_picked_and_removed(page, served):
+    made(served)
+    open_editor(page)
+    page.get_by_label("Kind of the new node").select_option("setContext")
+    page.get_by_role("button", name="Add node").click()
+    put(page, "key", "order.paid")
+    put(page, "value", '{"yes": true}')
+    page.get_by_role("button", name="Move set-context up").click()
+    document = saved(page, served)
+    assert [node["id"] for node in document["nodes"]] == ["set-context", "send-email"]
+    assert document["nodes"][0]["settings"] == {"key": "order.paid", "value": {"yes": True}}
+    page.get_by_role("button", name="Remove set-context").click()
+    assert [node["id"] for node in saved(page, served)["nodes"]] == ["send-email"]
+
+
+def test_the_preview_follows_the_panel_and_the_sample(page, served):
+    made(served)
+    open_editor(page)
+    put(page, "subject", "Dear {{ input.name }}")
+    head = page.locator("[data-head]")
+    expect(head).to_contain_text("Dear Zoë Müller")
+    page.get_by_role("tab", name="Sample").click()
+    page.locator("#sample-input").fill('{"name": "Ada"}')
+    page.get_by_role("tab", name="Mail").click()
+    expect(head).to_contain_text("Dear Ada")
+    page.get_by_role("tab", name="Sample").click()
+    page.locator("#sample-input").fill("{")
+    expect(page.locator("#sample-input-error")).to_contain_text("JSON object")
+    for tab, words in (
+        ("Text", "Hello!"),
+        ("Header fields", "Message-ID"),
+        ("Parts", "text/html"),
+        ("Source", "MIME-"),
+    ):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel", name=tab)).to_contain_text(words)
+    page.get_by_role("tab", name="Mail").click()
+    frame = page.frame_locator("[data-frame]")
+    expect(frame.locator("p")).to_have_text("Hello!")
+    page.get_by_role("button", name="Phone").click()
+    assert page.locator("[data-frame]").bounding_box()["width"] <= 375
+    page.get_by_role("button", name="Dark", exact=True).click()
+    expect(frame.locator("html")).to_have_css("color-scheme", "dark")
+
+
+def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
+    flow = example(served)
+    page.get_by_role("link", name="Flows").click()
+    page.get_by_role("link", name=flow.name, exact=True).click()
+    expect(page.locator("[data-head]")).to_contain_text("Order 2026-1047 has shipped")
+
+    page.get_by_role("button", name="Send test to the inbox").click()
+    result = page.get_by_role("tabpanel", name="Result")
+    expect(result).to_contain_text("The inbox on this machine has it")
+    (received,) = served.site.inbox.messages()
+    message = message_from_bytes(received.octets(), policy=policy.default)
+    assert message["Subject"] == "Order 2026-1047 has shipped"
+    page.get_by_role("link", name="Read it in the inbox").click()
+    page.get_by_role("link", name="Order 2026-1047 has shipped").first.click()
+    expect(page.frame_locator("iframe").locator("h1")).to_have_text("It is on its way")
+
+    open_editor(page, flow.name)
+    put(page, "smtp.port", "1")
+    page.get_by_role("button", name="Run").click()
+    expect(result).to_contain_text("took no connection")
+    expect(result).to_contain_text("check host and port")
+    put(page, "smtp.port", served.site.inbox_port)
+    page.get_by_role("button", name="Run").click()
+    expect(result.locator(".badge")).to_have_text("done")
+    page.get_by_role("link", name="Open this run").click()
+    expect(page.get_by_text("tell-customer").first).to_be_visible()
+
+
+def test_who_leaves_with_a_change_is_asked(page, served):
+    made(served)
+    open_editor(page)
+    put(page, "subject", "not saved yet")
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="Inbox").click()
+    expect(field(page, "subject").locator("input")).to_have_value("not saved yet")
+    assert asked == ["beforeunload"]
+
+
+def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
+    page.get_by_role("button", name="Make the first flow").click()
+    page.get_by_label("Name").fill("not a name")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#new-flow-name-error")).to_contain_text("can't be a name")
+    page.get_by_label("Name").fill("first")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/flows/first")
+    page.goto("/flows")
+    page.get_by_role("button", name="Duplicate").click()
+    page.get_by_label("Name").fill("second")
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url("**/flows/second")
+    page.goto("/flows")
+    page.locator("tr", has_text="first").get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert [flow.name for flow in served.site.shelf.flows()] == ["second"]
