@@ -9,15 +9,18 @@ from mailnode.web.api import connections, deliveries, flows, health, inbox, prev
 from mailnode.web.api.problem import answer_errors
 from mailnode.web.page import STATIC
 from mailnode.web.pages import connections as connections_pages
+from mailnode.web.pages import deliveries as deliveries_pages
 from mailnode.web.pages import flows as flows_pages
+from mailnode.web.pages import inbox as inbox_pages
 from mailnode.web.pages import login
+from mailnode.web.pages import runs as runs_pages
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.guard import Guard
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
 _API = (flows, preview, runs, deliveries, connections, services, inbox, snapshots, health)
-_PAGES = (login, flows_pages, connections_pages)
+_PAGES = (login, flows_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
 
 
 def create_app(site: Site, token: str) -> FastAPI:

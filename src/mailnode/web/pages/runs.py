@@ -1,0 +1,105 @@
+"""The runs: the list, and one with what each of its nodes did."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from mailnode.flow.runs import RUN_STATES, error_of
+from mailnode.web.api.runs import Status, list_runs
+from mailnode.web.live import Live, Part, live
+from mailnode.web.live import Query as Pairs
+from mailnode.web.page import render
+from mailnode.web.site import Site, SiteHere
+from mailnode.web.strange import json_text, whole
+
+router = APIRouter(prefix="/runs", include_in_schema=False)
+
+
+class Choice(BaseModel):
+    """What a reader has chosen to see."""
+
+    flow: str = Field("", max_length=64)
+    status: Status | Literal[""] = ""
+    after: str = Field("", max_length=220)
+
+    def pairs(self, **changed: str) -> Pairs:
+        """Give it as a query, without what is so anyhow."""
+        chosen = {**self.model_dump(exclude_defaults=True), **changed}
+        return tuple((name, value) for name, value in chosen.items() if value)
+
+    def address(self, **changed: str) -> str:
+        """Give the address of the page that shows it."""
+        return f"/runs?{urlencode(self.pairs(**changed))}".removesuffix("?")
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether it leaves any run out."""
+        return bool(self.flow or self.status)
+
+
+Chosen = Annotated[Choice, Query()]
+
+
+@router.get("")
+async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Response:
+    """List runs."""
+    flows = [flow.name for flow in site.shelf.flows()]
+    table = await _table(request, site, choice)
+    page = render(request, "ledger/runs.html", choice=choice, statuses=RUN_STATES, flows=flows, table=table.html)
+    page.headers["HX-Push-Url"] = choice.address()
+    return page
+
+
+@router.get("/live/table")
+async def renew_table(request: Request, site: SiteHere, choice: Chosen) -> Response:
+    """Give the list anew when it has changed."""
+    return (await _table(request, site, choice)).answer(request)
+
+
+# Before the page of a run, whose id may be anything that can be printed.
+@router.get("/live/run/{run_id:path}")
+async def renew_one(request: Request, site: SiteHere, run_id: str) -> Response:
+    """Give what a run did anew when it has changed."""
+    return _part(request, await site.mailnode.runs.show(run_id)).answer(request)
+
+
+@router.get("/{run_id:path}")
+async def show_one(request: Request, site: SiteHere, run_id: str) -> Response:
+    """Show one run."""
+    run = await site.mailnode.runs.show(run_id)
+    return render(request, "ledger/run.html", run=whole({"run": run["run"]})["run"], part=_part(request, run).html)
+
+
+async def _table(request: Request, site: Site, choice: Choice) -> Live:
+    status = (choice.status,) if choice.status else ()
+    page = await list_runs(site, flow=choice.flow.strip() or None, status=status, after=choice.after or None)
+    part = Part("runs", "ledger/runs_table.html", "/runs/live/table", choice.pairs())
+    return live(request, part, choice=choice, page=page)
+
+
+def _part(request: Request, run: dict[str, Any]) -> Live:
+    part = Part("run", "ledger/run_part.html", f"/runs/live/run/{quote(run['run'], safe='')}")
+    nodes = whole([_node(node) for node in run["nodes"] or ()])
+    states = {name: json_text(run[name]) for name in ("input", "context", "output") if run[name] is not None}
+    facts = whole({name: run[name] for name in ("run", "flow", "status", "createdAt", "updatedAt", "error")})
+    is_live = run["status"] == "running" or "queued" in run["mails"]
+    return live(request, part, is_live=is_live, run=facts, nodes=nodes, states=states)
+
+
+def _node(node: dict[str, Any]) -> dict[str, Any]:
+    """Give what the page shows of a node."""
+    result = node.get("result")
+    mail = result if isinstance(result, dict) and "deliveryId" in result else {}
+    return {
+        "id": node["id"],
+        "type": node["type"],
+        "label": node["label"],
+        "status": node["status"],
+        "mail": mail.get("status", ""),
+        "delivery": mail.get("deliveryId", ""),
+        "error": error_of(node),
+        "result": None if result is None else json_text(result),
+    }
