@@ -111,8 +111,10 @@ async def retry(
     """Put one into the queue; where it may have been accepted already, ask first and say why."""
     try:
         delivery = await retry_delivery(site, delivery_id, Retry(is_sure=is_sure))
-    except InDoubt as error:
-        asked = render(request, "ledger/in_doubt.html", delivery=await show_delivery(site, delivery_id), error=error)
+    except InDoubt:
+        delivery = await show_delivery(site, delivery_id)
+        open_ = [one.address for one in delivery.recipients if one.status not in {"accepted", "refused"}]
+        asked = render(request, "ledger/in_doubt.html", delivery=delivery, open=open_)
         asked.headers.update({"HX-Retarget": "#asked", "HX-Reswap": "innerHTML"})
         return asked
     except MailnodeError as error:
