@@ -15,10 +15,7 @@ help:  ## this list
 demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev bundle $(WEB)/frontend/node_modules/typescript: $(WEB)/frontend/package-lock.json
-	$(NPM_CI)
-
-tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q $(TESTS)
 
 soak: $(VENV)/dev  ## workers killed at 200 random moments under load (KILLS=200)
@@ -73,6 +70,9 @@ bundle: $(VENV)/runtime
 
 # Without npm the benchmark and the tests say what they lack.
 NPM_CI = @if command -v npm >/dev/null; then npm ci --prefix $(dir $<) --silent --ignore-scripts --no-audit --no-fund && touch $@; fi
+
+$(WEB)/frontend/node_modules/typescript: $(WEB)/frontend/package-lock.json
+	$(NPM_CI)
 
 benchmarks/node_modules/nodemailer: benchmarks/package-lock.json
 	$(NPM_CI)
