@@ -1,0 +1,162 @@
+"""The page and the dialog of connections, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from mailnode.web.page import is_built
+from support.require import absent, require
+from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, token_endpoint_aside
+from support.web import TOKEN, served_aside
+
+PASSWORD = "canary-password-5b1e"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not is_built():
+        absent("the editor's bundle is not built")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=require("chromium", folder="/usr/bin"))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def served(home):
+    with served_aside(home) as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser, served):
+    """A page of somebody who is logged in; whatever a script complains about fails the test."""
+    context = browser.new_context(base_url=served.url)
+    opened = context.new_page()
+    complaints = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    opened.goto("/login?next=/connections")
+    opened.get_by_label("Token").fill(TOKEN)
+    opened.keyboard.press("Enter")
+    expect(opened.get_by_role("heading", name="Connections", exact=True)).to_be_visible()
+    opened.wait_for_load_state("networkidle")
+    yield opened
+    context.close()
+    assert not complaints
+
+
+def dialog_of(page: Page):
+    return page.get_by_role("dialog")
+
+
+def field(dialog, key):
+    return dialog.locator(f"[name='{key}']")
+
+
+def test_a_basic_connection_is_made_by_keyboard_alone(page, served):
+    page.get_by_role("button", name="Create the first connection").focus()
+    page.keyboard.press("Enter")
+    dialog = dialog_of(page)
+    expect(dialog.get_by_label("Connection name")).to_be_focused()
+    page.keyboard.type("shop")
+    page.keyboard.press("Shift+Tab")
+    expect(dialog.get_by_label("Authentication")).to_be_focused()
+    page.keyboard.type("Basic")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(field(dialog, "service")).to_be_focused()
+    page.keyboard.type("gmail.com")
+    expect(dialog.get_by_text("Needs an app password")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.type("me@gmail.com")
+    page.keyboard.press("Enter")
+    error = dialog.get_by_text("password is missing")
+    expect(error).to_be_visible()
+    expect(field(dialog, "password")).to_be_focused()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("shop is created")).to_be_visible()
+    page.keyboard.press("Escape")
+    row = page.get_by_role("row", name="shop")
+    expect(row).to_contain_text("Gmail")
+    expect(row).to_contain_text("Basic Auth")
+    assert served.run(served.site.mailnode.connections.show("shop"))["secrets"] == ["password"]
+    assert PASSWORD not in page.content()
+
+
+def test_an_oauth2_connection_is_made_and_authorized_in_the_browser(page, served):
+    with token_endpoint_aside() as endpoint:
+        page.get_by_role("button", name="New connection").click()
+        dialog = dialog_of(page)
+        dialog.get_by_label("Connection name").fill("jane")
+        dialog.get_by_label("Authentication").select_option("OAuth2")
+        dialog.get_by_label("Other servers").check()
+        dialog.get_by_label("Hosts").fill("127.0.0.1")
+        for key, text in {
+            "user": USER,
+            "clientId": CLIENT_ID,
+            "clientSecret": CLIENT_SECRET,
+            "accessUrl": endpoint.url,
+        }.items():
+            field(dialog, key).fill(text)
+        dialog.get_by_text("More options").click()
+        field(dialog, "authorizeUrl").fill(endpoint.authorize_url)
+        dialog.get_by_role("button", name="Create").click()
+        expect(dialog.get_by_text("jane is created. Now authorize it.")).to_be_visible()
+        dialog.get_by_role("button", name="Authorize").click()
+        with page.context.expect_page() as opened:
+            dialog.get_by_role("link", name="Open the provider's page").click()
+        expect(opened.value.get_by_text("The connection jane is authorized")).to_be_visible()
+        expect(dialog.get_by_text("jane is authorized; the next mail uses it.")).to_be_visible()
+        dialog.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("row", name="jane")).to_contain_text("ready")
+    assert served.run(served.site.mailnode.connections.show("jane"))["state"] == "ready"
+
+
+def made(served, **fields):
+    given = {"hosts": ["127.0.0.1"], "username": "user", "password": PASSWORD, **fields}
+    served.run(served.site.mailnode.connections.create("shop", "basic", given))
+
+
+def test_a_change_keeps_the_secret_and_an_error_in_a_folded_field_is_shown(page, served):
+    made(served, dkim=None, rateLimit="9/min")
+    page.reload(wait_until="networkidle")
+    page.get_by_role("button", name="Edit shop").click()
+    dialog = dialog_of(page)
+    expect(dialog.get_by_label("Connection name")).to_be_disabled()
+    expect(dialog.get_by_text("Set; leave empty to keep.").first).to_be_visible()
+    field(dialog, "username").fill("other")
+    field(dialog, "rateLimit").evaluate("input => { input.value = 'often' }")
+    dialog.get_by_role("button", name="Save").click()
+    expect(field(dialog, "rateLimit")).to_be_focused()
+    field(dialog, "rateLimit").fill("")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    shown = served.run(served.site.mailnode.connections.show("shop"))
+    assert (shown["username"], shown["secrets"], shown.get("rateLimit")) == ("other", ["password"], None)
+
+
+def test_a_test_shows_each_finding_with_its_remedy(page, served):
+    made(served, tlsOption="none")
+    page.reload(wait_until="networkidle")
+    page.get_by_role("button", name="Test shop").click()
+    dialog = dialog_of(page)
+    expect(dialog.get_by_role("listitem").first).to_contain_text("resolve")
+    expect(dialog.get_by_text(re.compile("^Failed: .*No mail was sent"))).to_be_visible(timeout=20_000)
+    expect(dialog.locator(".finding.failed .finding-hint").first).not_to_be_empty()
+
+
+def test_a_connection_is_deleted_after_a_question(page, served):
+    made(served)
+    page.reload(wait_until="networkidle")
+    page.get_by_role("button", name="Delete shop").click()
+    dialog = dialog_of(page)
+    expect(dialog.get_by_role("heading")).to_have_text("Delete shop?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("row", name="shop")).to_be_visible()
+    page.get_by_role("button", name="Delete shop").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No connection yet")).to_be_visible()
