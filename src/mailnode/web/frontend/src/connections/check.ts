@@ -1,6 +1,7 @@
 /** The doctor at a connection's server: each finding is shown as it comes. */
 
 import { Problem, request } from "../api";
+import type { Server, Shown } from "./types";
 import { addressOf, part } from "./types";
 
 interface Finding {
@@ -25,8 +26,26 @@ type Line = Finding | Summary | Failure;
 const SIGNS = { ok: "✓", warning: "!", failed: "✗", skipped: "–" };
 const WORDS = { ok: "well", warning: "warning", failed: "failed", skipped: "skipped" };
 
-/** Look at a connection's server until it is seen, or `signal` ends it. */
-export async function check(view: HTMLElement, name: string, signal: AbortSignal): Promise<void> {
+/** Let a person say which server is looked at; a service knows its own. */
+export function offer(form: HTMLFormElement, shown: Shown, server: Server): void {
+  const hosts = shown.hosts ?? [];
+  form.hidden = hosts.length === 0;
+  const host = part<HTMLSelectElement>(form, "[name=host]");
+  host.replaceChildren(...hosts.map((one) => new Option(one)));
+  if (server.host && hosts.includes(server.host)) host.value = server.host;
+  part<HTMLInputElement>(form, "[name=port]").value = String(server.port ?? "");
+  part<HTMLSelectElement>(form, "[name=tlsOption]").value = server.tlsOption ?? "";
+}
+
+/** What a person said of it. */
+export function chosen(form: HTMLFormElement): Server {
+  if (form.hidden) return {};
+  const said = [...new FormData(form)].map(([key, text]) => [key, String(text).trim()]);
+  return Object.fromEntries(said.filter(([, text]) => text)) as Server;
+}
+
+/** Look at a connection's server until it is seen, or `signal` ends it; a Problem says why it can't begin. */
+export async function check(view: HTMLElement, name: string, server: Server, signal: AbortSignal): Promise<void> {
   const list = part(view, "[data-part=findings]");
   const said = part(view, "[data-part=check-said]");
   part(view, "[data-part=check]").hidden = false;
@@ -35,7 +54,7 @@ export async function check(view: HTMLElement, name: string, signal: AbortSignal
   said.textContent = "Looking…";
   const failed: string[] = [];
   try {
-    for await (const line of lines(name, signal)) {
+    for await (const line of lines(name, server, signal)) {
       if ("step" in line) {
         list.append(row(line));
         if (line.status === "failed") failed.push(line.step);
@@ -47,12 +66,14 @@ export async function check(view: HTMLElement, name: string, signal: AbortSignal
   } catch (error) {
     if (signal.aborted) return;
     said.className = "bad";
-    said.textContent = error instanceof Problem ? words({ error }, []) : "the server went away in the middle of it";
+    said.textContent = "";
+    if (error instanceof Problem) throw error;
+    said.textContent = "mailnode went away in the middle of it";
   }
 }
 
-async function* lines(name: string, signal: AbortSignal): AsyncGenerator<Line> {
-  const answer = await request("POST", addressOf(name, "/test"), {}, signal);
+async function* lines(name: string, server: Server, signal: AbortSignal): AsyncGenerator<Line> {
+  const answer = await request("POST", addressOf(name, "/test"), server, signal);
   if (!answer.body) return;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

@@ -1,7 +1,7 @@
 /** The dialog that makes, changes, tests and authorizes a connection. */
 
 import { Problem, call, clearProblems, showProblem } from "../api";
-import { check } from "./check";
+import { check, chosen, offer } from "./check";
 import { authorize } from "./consent";
 import { ConnectionForm } from "./form";
 import type { DialogOptions, Shown } from "./types";
@@ -14,6 +14,7 @@ class Showing {
   private readonly dialog = part<HTMLDialogElement>(document, "#connection-dialog");
   private readonly formView = part<HTMLFormElement>(this.dialog, "[data-view=form]");
   private readonly workView = part(this.dialog, "[data-view=work]");
+  private readonly serverForm = part<HTMLFormElement>(this.workView, "[data-part=server]");
   private readonly form = formOf(this.formView);
   private readonly over = new AbortController();
   private work = new AbortController();
@@ -29,6 +30,7 @@ class Showing {
     const { signal } = this.over;
     this.dialog.addEventListener("click", (event) => void this.clicked(event), { signal });
     this.formView.addEventListener("submit", (event) => void this.submitted(event), { signal });
+    this.serverForm.addEventListener("submit", (event) => void this.asked(event), { signal });
     const closed = new Promise<void>((resolve) => {
       this.dialog.addEventListener("close", () => resolve(), { signal, once: true });
     });
@@ -36,6 +38,7 @@ class Showing {
     if (this.shown && work) {
       this.atWork(this.shown, "");
       this.dialog.showModal();
+      part(this.workView, "[data-action=close]").focus();
       void this.start(work);
     } else {
       this.atForm();
@@ -65,6 +68,7 @@ class Showing {
     this.workView.hidden = false;
     part(this.dialog, "h2").textContent = `Connection ${shown.name}`;
     part(this.workView, "[data-part=said]").textContent = said;
+    offer(this.serverForm, shown, this.options.server ?? {});
     part(this.workView, "[data-action=authorize]").hidden = shown.type !== "oauth2";
     for (const name of ["consent", "check"]) part(this.workView, `[data-part=${name}]`).hidden = true;
   }
@@ -74,6 +78,11 @@ class Showing {
     const action = button?.dataset.action;
     if (action === "close") this.dialog.close();
     if (action === "test" || action === "authorize") await this.start(action);
+  }
+
+  private async asked(event: Event): Promise<void> {
+    event.preventDefault();
+    await this.start("test");
   }
 
   private async submitted(event: Event): Promise<void> {
@@ -120,12 +129,13 @@ class Showing {
     const name = this.name ?? "";
     part(this.workView, work === "test" ? "[data-part=consent]" : "[data-part=check]").hidden = true;
     said.textContent = "";
+    clearProblems(this.workView);
     try {
-      if (work === "test") await check(this.workView, name, controller.signal);
+      if (work === "test") await check(this.workView, name, chosen(this.serverForm), controller.signal);
       else said.textContent = (await authorize(this.workView, name, controller.signal)) ?? said.textContent;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      said.textContent = [error.message, error.hint].filter(Boolean).join(": ");
+      showProblem(this.serverForm.hidden ? this.workView : this.serverForm, error);
     } finally {
       controller.abort();
     }

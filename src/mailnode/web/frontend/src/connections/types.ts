@@ -10,10 +10,19 @@ export interface Shown {
   [field: string]: unknown;
 }
 
+/** Which of a connection's servers is tested; what is left out is as the connection says. */
+export interface Server {
+  host?: string;
+  port?: number | string;
+  tlsOption?: string;
+}
+
 /** What a node's panel knows before a connection is made for it. */
 export interface DialogOptions {
   service?: string;
   hosts?: string[];
+  /** How the node reaches its own server; a test of the new connection goes there. */
+  server?: Server;
   onCreated?: (name: string) => void;
 }
 
