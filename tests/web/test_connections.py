@@ -122,11 +122,20 @@ async def test_no_answer_holds_a_secret(api, endpoint):
         ({"dkim": {"domain": "a.example", "selector": "s", "privateKey": "none"}}, "dkim.privateKey"),
         ({"clientId": "app"}, "clientId"),
         ({"name": 3}, "name"),
+        ({"name": "\ud800"}, "name"),
+        ({"hosts": None, "service": "Gmial"}, "service"),
     ],
 )
 async def test_an_error_names_the_field_that_it_belongs_to(api, fields, key):
-    answer = await api.post("/api/connections", json={"name": "shop", **BASIC, **fields})
+    given = json.dumps({"name": "shop", **BASIC, **fields})
+    answer = await api.post("/api/connections", content=given, headers={"Content-Type": "application/json"})
     assert problem(answer)["key"] == key
+
+
+async def test_half_a_character_in_a_request_is_an_error_like_others(api):
+    await create(api)
+    answer = await api.patch("/api/connections/shop", content=b'{"\\ud800": 1}')
+    assert problem(answer)["key"] == r"\ud800"
 
 
 async def test_a_name_that_is_taken_is_a_conflict(api):
@@ -375,6 +384,6 @@ async def test_the_dialog_has_each_field_once_with_a_word_of_help(api):
     assert len(keys) == len(set(keys))
     assert set(keys) == known - {"service", "hosts", "dkim"}
     assert all(field.hint for field in (*open_, *more))
-    page = (await api.get("/connections")).text
+    page = (await api.get("/connections")).text.partition('data-view="work"')[0]
     assert all(page.count(f'data-key="{key}"') == 1 for key in known - {"dkim"})
     assert page.count('type="password"') == len([one for one in (*open_, *more) if one.control == "secret"])

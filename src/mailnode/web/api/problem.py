@@ -76,17 +76,22 @@ def told(error: MailnodeError) -> ErrorTold:
     return ErrorTold(
         code=str(error.code),
         phase=error.phase,
-        message=error.message,
-        hint=error.hint,
-        node=error.node,
-        key=error.key,
+        message=_sound(error.message),
+        hint=_sound(error.hint),
+        node=_sound(error.node),
+        key=_sound(error.key),
         line=error.line,
     )
 
 
+def _sound(text: str) -> str:
+    """Show half a character, which JSON can bring and UTF-8 can't hold, as what it is."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def status_of(error: MailnodeError) -> int:
-    """Choose the status code (RFC 9110 15)."""
-    if error.code in _NOT_FOUND:
+    """Choose the status code (RFC 9110 15); what a value of the request names, and is not there, is a wrong value."""
+    if error.code in _NOT_FOUND and not error.key:
         return 404
     if error.code in _CONFLICTS:
         return 409
