@@ -23,9 +23,9 @@ def bundle() -> None:
     build(ROOT)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(bundle: None) -> Iterator[Browser]:
-    """Run Debian's Chromium, once for all tests that ask for it."""
+    """Run Debian's Chromium, for the tests of one module: its loop runs as long, and async tests want one of their own."""
     path = require("chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path)
