@@ -134,7 +134,8 @@ async def test_an_error_names_the_field_that_it_belongs_to(api, fields, key):
 
 async def test_half_a_character_in_a_request_is_an_error_like_others(api):
     await create(api)
-    answer = await api.patch("/api/connections/shop", content=b'{"\\ud800": 1}')
+    said = {"content": b'{"\\ud800": 1}', "headers": {"Content-Type": "application/json"}}
+    answer = await api.patch("/api/connections/shop", **said)
     assert problem(answer)["key"] == r"\ud800"
 
 

@@ -2,49 +2,26 @@
 
 import re
 
+import httpx2
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from mailnode.web.page import is_built
-from support.require import absent, require
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, token_endpoint_aside
-from support.web import TOKEN, served_aside
 
 PASSWORD = "canary-password-5b1e"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not is_built():
-        absent("the editor's bundle is not built")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=require("chromium", folder="/usr/bin"))
-        yield running
-        running.close()
+@pytest.fixture
+def page(page):
+    """The page of connections."""
+    page.goto("/connections", wait_until="networkidle")
+    return page
 
 
 @pytest.fixture
-def served(home):
-    with served_aside(home) as server:
-        yield server
-
-
-@pytest.fixture
-def page(browser, served):
-    """A page of somebody who is logged in; whatever a script complains about fails the test."""
-    context = browser.new_context(base_url=served.url)
-    opened = context.new_page()
-    complaints = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-    opened.goto("/login?next=/connections")
-    opened.get_by_label("Token").fill(TOKEN)
-    opened.keyboard.press("Enter")
-    expect(opened.get_by_role("heading", name="Connections", exact=True)).to_be_visible()
-    opened.wait_for_load_state("networkidle")
-    yield opened
-    context.close()
-    assert not complaints
+def api(served):
+    with httpx2.Client(base_url=served.url, headers={"Authorization": f"Bearer {served.token}"}) as client:
+        yield client
 
 
 def dialog_of(page: Page):
@@ -55,7 +32,7 @@ def field(dialog, key):
     return dialog.locator(f"[name='{key}']")
 
 
-def test_a_basic_connection_is_made_by_keyboard_alone(page, served):
+def test_a_basic_connection_is_made_by_keyboard_alone(page, api):
     page.get_by_role("button", name="Create the first connection").focus()
     page.keyboard.press("Enter")
     dialog = dialog_of(page)
@@ -83,11 +60,11 @@ def test_a_basic_connection_is_made_by_keyboard_alone(page, served):
     row = page.get_by_role("row", name="shop")
     expect(row).to_contain_text("Gmail")
     expect(row).to_contain_text("Basic Auth")
-    assert served.run(served.site.mailnode.connections.show("shop"))["secrets"] == ["password"]
+    assert api.get("/api/connections/shop").json()["secrets"] == ["password"]
     assert PASSWORD not in page.content()
 
 
-def test_an_oauth2_connection_is_made_and_authorized_in_the_browser(page, served):
+def test_an_oauth2_connection_is_made_and_authorized_in_the_browser(page, api):
     with token_endpoint_aside() as endpoint:
         page.get_by_role("button", name="New connection").click()
         dialog = dialog_of(page)
@@ -113,16 +90,16 @@ def test_an_oauth2_connection_is_made_and_authorized_in_the_browser(page, served
         expect(dialog.get_by_text("jane is authorized; the next mail uses it.")).to_be_visible()
         dialog.get_by_role("button", name="Done").click()
     expect(page.get_by_role("row", name="jane")).to_contain_text("ready")
-    assert served.run(served.site.mailnode.connections.show("jane"))["state"] == "ready"
+    assert api.get("/api/connections/jane").json()["state"] == "ready"
 
 
-def made(served, **fields):
+def made(api, **fields):
     given = {"hosts": ["127.0.0.1"], "username": "user", "password": PASSWORD, **fields}
-    served.run(served.site.mailnode.connections.create("shop", "basic", given))
+    assert api.post("/api/connections", json={"name": "shop", **given}).status_code == 201
 
 
-def test_a_change_keeps_the_secret_and_an_error_in_a_folded_field_is_shown(page, served):
-    made(served, dkim=None, rateLimit="9/min")
+def test_a_change_keeps_the_secret_and_an_error_in_a_folded_field_is_shown(page, api):
+    made(api, dkim=None, rateLimit="9/min")
     page.reload(wait_until="networkidle")
     page.get_by_role("button", name="Edit shop").click()
     dialog = dialog_of(page)
@@ -135,12 +112,12 @@ def test_a_change_keeps_the_secret_and_an_error_in_a_folded_field_is_shown(page,
     field(dialog, "rateLimit").fill("")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
-    shown = served.run(served.site.mailnode.connections.show("shop"))
+    shown = api.get("/api/connections/shop").json()
     assert (shown["username"], shown["secrets"], shown.get("rateLimit")) == ("other", ["password"], None)
 
 
-def test_a_test_shows_each_finding_with_its_remedy(page, served):
-    made(served, tlsOption="none")
+def test_a_test_shows_each_finding_with_its_remedy(page, api):
+    made(api, tlsOption="none")
     page.reload(wait_until="networkidle")
     page.get_by_role("button", name="Test shop").click()
     dialog = dialog_of(page)
@@ -149,8 +126,8 @@ def test_a_test_shows_each_finding_with_its_remedy(page, served):
     expect(dialog.locator(".finding.failed .finding-hint").first).not_to_be_empty()
 
 
-def test_a_connection_is_deleted_after_a_question(page, served):
-    made(served)
+def test_a_connection_is_deleted_after_a_question(page, api):
+    made(api)
     page.reload(wait_until="networkidle")
     page.get_by_role("button", name="Delete shop").click()
     dialog = dialog_of(page)
