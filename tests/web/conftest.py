@@ -25,7 +25,7 @@ def bundle() -> None:
 
 @pytest.fixture(scope="module")
 def browser(bundle: None) -> Iterator[Browser]:
-    """Run Debian's Chromium, for the tests of one module: its loop runs as long, and async tests want one of their own."""
+    """Run Debian's Chromium for one module: its loop runs as long, and async tests want one of their own."""
     path = require("chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path)

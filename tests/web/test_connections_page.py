@@ -137,3 +137,27 @@ def test_a_connection_is_deleted_after_a_question(page, api):
     page.get_by_role("button", name="Delete shop").click()
     dialog.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No connection yet")).to_be_visible()
+
+
+FLOW = """version: 1
+name: orders
+nodes:
+- id: tell
+  type: sendSmtpEmail
+  settings: {emailService: Gmail, to: jane@example.org, subject: Hello, content: Hi}
+"""
+
+
+def test_the_panel_of_a_node_makes_a_connection_for_its_own_service(page, api):
+    assert api.post("/api/flows", json={"text": FLOW}).status_code == 201
+    page.goto("/flows/orders", wait_until="networkidle")
+    page.get_by_role("button", name="Create a connection").click()
+    dialog = dialog_of(page)
+    expect(field(dialog, "service")).to_have_value("Gmail")
+    dialog.get_by_label("Authentication").select_option("Basic Auth")
+    dialog.get_by_label("Connection name").fill("shop")
+    field(dialog, "username").fill("me@gmail.com")
+    field(dialog, "password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Create").click()
+    dialog.get_by_role("button", name="Done").click()
+    expect(page.locator("#field-connection")).to_have_value("shop")
