@@ -1,13 +1,17 @@
 """The page and the dialog of connections, in a real browser."""
 
+import json
 import re
+import socket
 
 import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
+from mailnode.web.page import FOLDER
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, token_endpoint_aside
 
+FRONTEND = FOLDER / "frontend"
 PASSWORD = "canary-password-5b1e"
 
 
@@ -139,6 +143,58 @@ def test_a_connection_is_deleted_after_a_question(page, api):
     expect(page.get_by_text("No connection yet")).to_be_visible()
 
 
+def test_markup_in_a_field_is_shown_and_never_run(page, api):
+    made(api, username="<img src=x onerror=alert(1)>", **{"from": '"<script>alert(2)</script>" <a@b.example>'})
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.reload(wait_until="networkidle")
+    expect(page.get_by_role("row", name="shop")).to_contain_text("<img src=x")
+    page.get_by_role("button", name="Edit shop").click()
+    expect(field(dialog_of(page), "username")).to_have_value("<img src=x onerror=alert(1)>")
+    assert not page.locator("main img, dialog img").count()
+
+
+def test_findings_come_before_the_look_is_over(api):
+    made(api)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        api.stream("POST", "/api/connections/shop/test", json={"port": mute.getsockname()[1]}) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert [json.loads(next(lines))["step"] for _ in range(2)] == ["resolve", "connect"]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1600)])
+def test_no_state_of_the_page_has_a_fault_of_accessibility(page, api, scheme, width):
+    made(api)
+    oauth = {"service": "Outlook365", "user": USER, "clientId": CLIENT_ID}
+    assert api.post("/api/connections", json={"name": "work", "type": "oauth2", **oauth}).status_code == 201
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.reload(wait_until="networkidle")
+    assert not faults(page)
+    page.get_by_role("button", name="New connection").click()
+    dialog = dialog_of(page)
+    dialog.get_by_text("More options").click()
+    dialog.get_by_role("button", name="Create").click()
+    expect(field(dialog, "name")).to_be_focused()
+    assert not faults(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Test shop").click()
+    expect(dialog.get_by_text("No mail was sent")).to_be_visible(timeout=20_000)
+    assert not faults(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Authorize work").click()
+    expect(dialog.get_by_text("It ends at http://localhost")).to_be_visible()
+    assert not faults(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def faults(page):
+    page.evaluate((FRONTEND / "node_modules/axe-core/axe.min.js").read_text())
+    found = page.evaluate("axe.run()")["violations"]
+    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
+
+
 FLOW = """version: 1
 name: orders
 nodes:
@@ -154,6 +210,7 @@ def test_the_panel_of_a_node_makes_a_connection_for_its_own_service(page, api):
     page.get_by_role("button", name="Create a connection").click()
     dialog = dialog_of(page)
     expect(field(dialog, "service")).to_have_value("Gmail")
+    expect(dialog.get_by_label("Authentication")).to_have_value("oauth2")
     dialog.get_by_label("Authentication").select_option("Basic Auth")
     dialog.get_by_label("Connection name").fill("shop")
     field(dialog, "username").fill("me@gmail.com")

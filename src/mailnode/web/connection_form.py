@@ -9,6 +9,7 @@ from mailnode.connections.secrets.secret_fields import PATHS
 from mailnode.connections.service import services
 from mailnode.connections.token_rows import TOKEN_SECRETS
 from mailnode.connections.values import to_expiry, to_flag, to_hosts, to_recipients, to_tls_option, to_url
+from mailnode.web.api.services import auth_of
 
 Control = Literal["text", "secret", "pem", "url", "number", "flag", "tls", "lines"]
 
@@ -109,7 +110,7 @@ def form_values() -> dict[str, Any]:
         "connection_types": [(kind, label, TYPE_HINTS[kind]) for kind, label in TYPE_LABELS.items()],
         "connection_fields": fields,
         "connection_more": more,
-        "connection_services": services(),
+        "connection_services": [(service, auth_of(service)) for service in services()],
     }
 
 

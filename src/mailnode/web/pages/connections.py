@@ -31,15 +31,16 @@ async def connections_list(site: SiteHere, request: Request) -> HTMLResponse:
 @router.get(CALLBACK)
 async def consent_page(site: SiteHere, request: Request, consents: ConsentsHere) -> HTMLResponse:
     """Take a provider's answer from the browser that asked for it, and say what came of it."""
-    cookies = request.cookies
-    proofs = [text for name, text in cookies.items() if name.startswith(CONSENT_COOKIE)]
+    proofs = [text for name, text in request.cookies.items() if name.startswith(CONSENT_COOKIE)]
     try:
         pending, code = consents.answered(request.url.query, proofs)
         warning = await pending.settle(code, site.mailnode.connections)
     except MailnodeError as error:
-        return render(request, "connections/consent.html", status_of(error), error=told(error), name="", warning="")
-    page = render(request, "connections/consent.html", error=None, name=pending.connection, warning=warning)
-    page.delete_cookie(f"{CONSENT_COOKIE}{pending.id}", path=CALLBACK, httponly=True, samesite="lax")
+        page = render(request, "connections/consent.html", status_of(error), error=told(error), name="", warning="")
+    else:
+        page = render(request, "connections/consent.html", error=None, name=pending.connection, warning=warning)
+        page.delete_cookie(f"{CONSENT_COOKIE}{pending.id}", path=CALLBACK, httponly=True, samesite="lax")
+    page.headers["Referrer-Policy"] = "no-referrer"  # there is a code in the address
     return page
 
 

@@ -25,7 +25,7 @@ export async function authorize(view: HTMLElement, name: string, signal: AbortSi
   const form = part<HTMLFormElement>(view, "[data-part=paste]");
   part<HTMLAnchorElement>(view, "[data-part=consent-link]").href = begun.url;
   part(view, "#connection-address-hint").textContent = begun.comesBack
-    ? "Only if it ended at a page that can't be shown: copy the address of that page to here."
+    ? `It comes back to ${begun.redirectUri} by itself. Only if that can't be shown, copy its address to here.`
     : `It ends at ${begun.redirectUri}, which can't be shown: copy the whole address of that page to here.`;
   form.reset();
   section.hidden = false;

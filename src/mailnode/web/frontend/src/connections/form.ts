@@ -99,7 +99,8 @@ export class ConnectionForm {
   begin(service: string, hosts: readonly string[]): void {
     this.fill({ service: service || undefined, hosts: hosts.length ? hosts : undefined }, []);
     this.type.disabled = this.field("name").control.disabled = false;
-    this.choose(this.type.options[0]?.value ?? "");
+    const types = this.known(service)?.dataset.types?.split(" ") ?? [];
+    this.choose(service || hosts.length ? (types.includes("oauth2") ? "oauth2" : "basic") : "oauth2");
   }
 
   /** Show a connection that is to be changed. */
@@ -177,11 +178,14 @@ export class ConnectionForm {
   }
 
   private tellNote(): void {
-    const said = word(this.service.value);
-    const options = [...this.form.querySelectorAll<HTMLOptionElement>("#connection-services option")];
-    const found = options.find((one) => [one.value, ...(one.dataset.words ?? "").split("|")].map(word).includes(said));
     part(this.form, "#connection-service-hint").textContent =
-      (said && found && found.dataset.note) || "Type to search; a domain such as gmail.com is found too.";
+      this.known(this.service.value)?.dataset.note || "Type to search; a domain such as gmail.com is found too.";
+  }
+
+  private known(name: string): HTMLOptionElement | undefined {
+    const options = [...this.form.querySelectorAll<HTMLOptionElement>("#connection-services option")];
+    const words = (one: HTMLOptionElement): string[] => [one.value, ...(one.dataset.words ?? "").split("|")].map(word);
+    return name.trim() ? options.find((one) => words(one).includes(word(name))) : undefined;
   }
 }
 
