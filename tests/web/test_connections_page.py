@@ -218,3 +218,20 @@ def test_the_panel_of_a_node_makes_a_connection_for_its_own_service(page, api):
     dialog.get_by_role("button", name="Create").click()
     dialog.get_by_role("button", name="Done").click()
     expect(page.locator("#field-connection")).to_have_value("shop")
+
+
+def test_a_connection_for_the_node_s_own_server_is_tested_there(page, api):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    smtp = f"emailService: other, smtp: {{host: 127.0.0.1, port: {port}, tlsOption: none}}"
+    assert api.post("/api/flows", json={"text": FLOW.replace("emailService: Gmail", smtp)}).status_code == 201
+    page.goto("/flows/orders", wait_until="networkidle")
+    page.get_by_role("button", name="Create a connection").click()
+    dialog = dialog_of(page)
+    expect(field(dialog, "hosts")).to_have_value("127.0.0.1")
+    dialog.get_by_label("Connection name").fill("shop")
+    field(dialog, "username").fill("me")
+    field(dialog, "password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Test").click()
+    expect(dialog.get_by_text(f"127.0.0.1:{port} took no connection")).to_be_visible(timeout=20_000)

@@ -1,6 +1,7 @@
 // The connection: one that is for this service or host, or a new one by the + beside it.
 
 import { call } from "../api";
+import type { DialogOptions, Server } from "../connections/types";
 import { type Connection, read, type Surroundings } from "./model";
 import type { Widget } from "./widget";
 
@@ -15,12 +16,13 @@ export function mountConnection(field: HTMLElement, around: Surroundings): Widge
   const select = field.querySelector("select")!;
   const note = field.querySelector<HTMLElement>("[data-note]")!;
 
-  const target = (): { service?: string; hosts?: string[] } => {
+  const target = (): DialogOptions => {
     const settings = around.settings();
     const service = String(settings.emailService ?? "");
-    const host = read(settings, "smtp.host");
     if (service && service.toLowerCase() !== "other") return { service };
-    return typeof host === "string" && host ? { hosts: [host] } : {};
+    const said = ["host", "port", "tlsOption"].map((key) => [key, read(settings, `smtp.${key}`)] as const);
+    const server = Object.fromEntries(said.filter(([, value]) => value !== undefined && value !== "")) as Server;
+    return server.host ? { hosts: [String(server.host)], server } : {};
   };
   const fill = (chosen: string): void => {
     const known = around.connections.some((one) => one.name === chosen);
