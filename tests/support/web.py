@@ -49,6 +49,7 @@ class Served:
 
     url: str
     site: Site
+    loop: asyncio.AbstractEventLoop
     token: str = TOKEN
 
 
@@ -68,7 +69,7 @@ def served_site(home: Path) -> Iterator[Served]:
             while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
                 await asyncio.sleep(0.01)
             port = server.servers[0].sockets[0].getsockname()[1]
-            await ready.put(Served(f"http://127.0.0.1:{port}", site))
+            await ready.put(Served(f"http://127.0.0.1:{port}", site, loop))
             await ended.wait()
             server.should_exit = True
             await serving

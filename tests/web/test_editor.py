@@ -1,20 +1,15 @@
 """The editor in a real browser, as somebody who builds flows meets it."""
 
-import json
 from email import message_from_bytes, policy
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from mailnode.flow.yaml_reader import read_yaml
+from mailnode.web.api.flows import blank_flow
 from mailnode.web.panel import PANELS
+from support.editor_home import example, sample
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SAMPLE = {
-    "input": json.loads((EXAMPLES / "order-shipped.input.json").read_text()),
-    "context": {"order": {"total": 59.9}},
-}
 # One value of each field that differs from its default; what a choice of them makes apply comes before it.
 VALUES = {
     "emailService": "other",
@@ -61,19 +56,11 @@ VALUES = {
 NODE = {"id": "tell", "label": "Tell the customer", "when": "{{ input.paid }}"}
 
 
-def made(served, text=None, sample=SAMPLE):
-    """Put a flow on the shelf, by default one that sends to the inbox."""
-    from mailnode.web.api.flows import blank_flow
-
-    flow = served.site.shelf.create(text or blank_flow("hello", served.site.inbox_port))
-    served.site.shelf.keep_sample(flow.name, sample)
+def made(served):
+    """Put a flow on the shelf that sends to the inbox."""
+    flow = served.site.shelf.create(blank_flow("hello", served.site.inbox_port))
+    served.site.shelf.keep_sample(flow.name, sample())
     return flow
-
-
-def example(served):
-    text = (EXAMPLES / "order-shipped.flow.yaml").read_text()
-    text = text.replace("port: 1025", f"port: {served.site.inbox_port}")
-    return made(served, text.replace('        - {type: url, url: "{{ input.invoiceUrl }}"}\n', ""))
 
 
 def open_editor(page: Page, name="hello"):
@@ -315,7 +302,12 @@ def test_who_leaves_with_a_change_is_asked(page, served):
     open_editor(page)
     put(page, "subject", "not saved yet")
     asked = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog):
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
     page.get_by_role("link", name="Inbox").click()
     expect(field(page, "subject").locator("input")).to_have_value("not saved yet")
     assert asked == ["beforeunload"]

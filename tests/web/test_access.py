@@ -1,0 +1,92 @@
+"""The pages for everybody: what axe-core finds, narrow and wide, light and dark, and by keyboard alone."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from support.editor_home import filled
+
+AXE = Path(__file__).parents[2] / "src/mailnode/web/frontend/node_modules/axe-core/axe.min.js"
+PAGES = ("/flows", "/flows/order-shipped", "/runs", "/deliveries", "/connections", "/inbox", "/nothing")
+
+
+def findings(page):
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("async () => (await axe.run(document)).violations")
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def assert_fits(page):
+    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wider <= 0, f"{page.url} is {wider} px wider than its window"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1600])
+def test_no_page_keeps_anybody_out(page, served, scheme, width):
+    filled(served)
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in PAGES:
+        page.goto(path)
+        if path.startswith("/flows/"):
+            expect(page.frame_locator("[data-frame]").locator("h1")).to_be_visible()
+            for summary in page.locator(".panel details.section > summary").all():
+                summary.click()
+        assert_fits(page)
+        assert findings(page) == [], path
+    for path in ("/runs", "/deliveries", "/inbox"):
+        page.goto(path)
+        page.locator("main tbody a").first.click()
+        page.wait_for_url(f"**{path}/*")
+        assert_fits(page)
+        assert findings(page) == [], page.url
+
+
+def test_no_dialog_keeps_anybody_out(page, served):
+    filled(served)
+    page.goto("/flows")
+    for name in ("New flow", "Import…"):
+        page.get_by_role("button", name=name).click()
+        assert findings(page) == []
+        page.keyboard.press("Escape")
+    page.goto("/flows/order-shipped")
+    for name in ("Create a connection", "Send test to…"):
+        page.get_by_role("button", name=name).click()
+        expect(page.locator("dialog[open]")).to_be_visible()
+        assert findings(page) == []
+        page.keyboard.press("Escape")
+
+
+def test_the_empty_pages_say_what_to_do_next(page):
+    for path in ("/flows", "/runs", "/deliveries", "/connections", "/inbox"):
+        page.goto(path)
+        expect(page.locator(".empty")).to_be_visible()
+        assert findings(page) == []
+
+
+def test_the_keyboard_goes_from_the_top_into_the_panel(page, served):
+    filled(served)
+    page.goto("/flows/order-shipped")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save").focus()
+    seen = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+        if "field-emailService" in seen:
+            break
+    assert "field-emailService" in seen
+
+
+def test_nothing_is_asked_of_another_host(page, served):
+    filled(served)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in PAGES:
+        page.goto(path)
+        page.wait_for_load_state("networkidle") if path.startswith("/flows") else None
+    assert [url for url in asked if not url.startswith((served.url, "data:"))] == []
