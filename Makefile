@@ -7,7 +7,7 @@ CODE := src tests hatch_build.py $(wildcard benchmarks)
 WEB := src/mailnode/web
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check fmt bench lock clean
+.PHONY: help demo test soak check fmt bench screenshots lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -35,6 +35,9 @@ fmt: $(VENV)/dev  ## format the code
 
 bench: $(VENV)/bench benchmarks/node_modules/nodemailer  ## beside Nodemailer and others, in one run (ROUNDS=5)
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
+
+screenshots: $(VENV)/dev bundle  ## the pictures of README and docs
+	PYTHONPATH=tests $(BIN)/python -m support.screenshots docs/pictures
 
 lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
 	$(PIP) install -qq uv

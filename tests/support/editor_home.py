@@ -1,4 +1,4 @@
-"""A home with something in it, as somebody's editor has it after a day: for screenshots, and for what looks at pages."""
+"""A home with something in it, as an editor has it after a day: for screenshots, and for what looks at pages."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def filled(served: Served) -> None:
     broken = flow.text.replace(f"port: {served.site.inbox_port}", "port: 1").replace(
         "name: order-shipped", "name: broken"
     )
-    served.site.shelf.create(broken)
+    served.site.shelf.create(broken.replace("name: order-shipped", "name: broken"))
 
     async def work() -> None:
         site = served.site

@@ -22,8 +22,7 @@ def assert_fits(page):
     assert wider <= 0, f"{page.url} is {wider} px wider than its window"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1600])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1600)])
 def test_no_page_keeps_anybody_out(page, served, scheme, width):
     filled(served)
     page.emulate_media(color_scheme=scheme)
