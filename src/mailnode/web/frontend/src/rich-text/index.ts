@@ -1,2 +1,21 @@
-export function mountRichText(_host: HTMLElement, _options: { paths: () => string[] }): void {}
-export function mountCompletion(_input: HTMLInputElement | HTMLTextAreaElement, _paths: () => string[]): void {}
+// Rich text for the HTML content of a mail, and completion for every field that takes expressions.
+//
+//   mountRichText(host, { paths, image? })   host wraps <textarea name="content">, whose id, label and description it takes
+//       The textarea holds what is stored, octet for octet until something is changed; each change fires `input` on it.
+//       `paths()` gives what expressions may begin with, from the sample: ["input", "input.name", "context.order.id"].
+//       `image("cid:logo")` may give a data: URL, to show an image of an attachment that the page has.
+//       A file that was picked, pasted or dropped fires `mailnode:inline-image` on the host (it bubbles), with
+//       detail { filename, contentType, base64, cid }: make it an attachment; <img src="cid:..."> stands in the text.
+//       The host says data-mode="rich" or "source". The answer has refresh(), for a value that was set from outside,
+//       and destroy().
+//   mountCompletion(input, paths)            typing {{ in a text field or textarea offers the paths
+
+import { RichText, type RichTextOptions } from "./rich-text";
+
+export { mountCompletion } from "./completion";
+export type { InlineImage } from "./picture";
+export type { RichText, RichTextOptions };
+
+export function mountRichText(host: HTMLElement, options: RichTextOptions): RichText {
+  return new RichText(host, options);
+}

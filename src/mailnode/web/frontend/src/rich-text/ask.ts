@@ -1,0 +1,129 @@
+// A small dialog with a few fields, made when it is needed and gone when it is answered.
+
+import { mountCompletion } from "./completion";
+
+export interface Asked {
+  name: string;
+  label: string;
+  value?: string;
+  hint?: string;
+  type?: "text" | "number" | "checkbox" | "file";
+  /** Offers paths: within braces, or as the whole field. */
+  completes?: "braces" | "bare";
+}
+
+export interface Question {
+  title: string;
+  words?: string;
+  fields?: Asked[];
+  confirm: string;
+  /** A second way to answer, such as removing what is asked about; its answer is `{ removed: "yes" }`. */
+  remove?: string;
+  /** Says what is wrong with an answer, and in which field. */
+  check?: (answer: Answer) => [field: string, words: string] | null;
+}
+
+export interface Answer {
+  values: Record<string, string>;
+  files: File[];
+  isRemoved: boolean;
+}
+
+let count = 0;
+
+/** Ask; null when it is not answered. */
+export function ask(question: Question, paths: () => string[] = () => []): Promise<Answer | null> {
+  return new Promise((resolve) => {
+    const { dialog, form } = frameOf(question.title);
+    const answered = (answer: Answer): void => {
+      resolve(answer);
+      dialog.close();
+    };
+    if (question.words) form.append(element("p", { textContent: question.words }));
+    for (const field of question.fields ?? []) form.append(fieldOf(field, `${form.id}-${field.name}`, paths));
+    form.append(buttons(question, dialog, answered));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const answer = answerOf(form);
+      const wrong = question.check?.(answer);
+      if (wrong) showWrong(form, ...wrong);
+      else answered(answer);
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(null);
+    });
+    dialog.showModal();
+  });
+}
+
+function frameOf(title: string): { dialog: HTMLDialogElement; form: HTMLFormElement } {
+  const dialog = element("dialog", { className: "dialog ask" });
+  const form = element("form", { className: "stack", id: `asked-${(count += 1)}`, noValidate: true });
+  const heading = element("h2", { id: `${form.id}-title`, textContent: title });
+  dialog.setAttribute("aria-labelledby", heading.id);
+  form.append(heading);
+  dialog.append(form);
+  document.body.append(dialog);
+  return { dialog, form };
+}
+
+function fieldOf(asked: Asked, id: string, paths: () => string[]): HTMLElement {
+  const field = element("div", { className: "field" });
+  const input = element("input", { id, name: asked.name, type: asked.type ?? "text" });
+  const error = element("p", { className: "error", id: `${id}-error`, hidden: true });
+  input.setAttribute("aria-describedby", asked.hint ? `${id}-hint ${id}-error` : `${id}-error`);
+  input.spellcheck = false;
+  if (asked.type === "checkbox") input.checked = asked.value === "on";
+  else if (asked.type === "file") input.accept = "image/*";
+  else input.value = asked.value ?? "";
+  const label = element("label", { htmlFor: id, textContent: asked.label });
+  field.append(...(asked.type === "checkbox" ? [label] : [label, input]));
+  if (asked.type === "checkbox") label.prepend(input, " ");
+  if (asked.hint) field.append(element("p", { className: "hint", id: `${id}-hint`, textContent: asked.hint }));
+  field.append(error);
+  if (asked.completes) mountCompletion(input, paths, { isBare: asked.completes === "bare" });
+  return field;
+}
+
+function buttons(question: Question, dialog: HTMLDialogElement, answered: (answer: Answer) => void): HTMLElement {
+  const row = element("div", { className: "row" });
+  row.append(element("button", { className: "button primary", type: "submit", textContent: question.confirm }));
+  const cancel = element("button", { className: "button", type: "button", textContent: "Cancel" });
+  cancel.addEventListener("click", () => dialog.close());
+  row.append(cancel);
+  if (question.remove) {
+    const remove = element("button", { className: "button danger", type: "button", textContent: question.remove });
+    remove.addEventListener("click", () => answered({ values: {}, files: [], isRemoved: true }));
+    row.append(remove);
+  }
+  return row;
+}
+
+function answerOf(form: HTMLFormElement): Answer {
+  const inputs = [...form.querySelectorAll("input")];
+  const values = inputs.map((input) => [input.name, input.type === "checkbox" && !input.checked ? "" : input.value.trim()]);
+  return {
+    values: Object.fromEntries(values) as Record<string, string>,
+    files: inputs.flatMap((input) => [...(input.files ?? [])]),
+    isRemoved: false,
+  };
+}
+
+function showWrong(form: HTMLFormElement, name: string, words: string): void {
+  for (const input of form.querySelectorAll("input")) {
+    const isWrong = input.name === name;
+    const error = form.querySelector<HTMLElement>(`#${CSS.escape(`${input.id}-error`)}`);
+    input.ariaInvalid = isWrong ? "true" : null;
+    if (error) error.hidden = !isWrong;
+    if (error && isWrong) error.textContent = words;
+    if (isWrong) input.focus();
+  }
+}
+
+function element<K extends keyof HTMLElementTagNameMap>(
+  name: K,
+  properties: Partial<HTMLElementTagNameMap[K]>,
+): HTMLElementTagNameMap[K] {
+  return Object.assign(document.createElement(name), properties);
+}

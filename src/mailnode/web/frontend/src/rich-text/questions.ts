@@ -1,0 +1,139 @@
+// What the tools ask: a link's address, an image's, the size of a table, an expression.
+
+import type { Editor } from "@tiptap/core";
+import { type Answer, ask } from "./ask";
+import { expressionIn, putExpression } from "./chip";
+import { expressionEnd, innerOf } from "./expression";
+import { selectedImage } from "./picture";
+import { isSafeUrl } from "./url";
+
+type Paths = () => string[];
+
+const UNSAFE = "only http, https, mailto, tel and cid addresses, or an expression, can be used here";
+const MOST_CELLS = 50;
+
+/** Ask for an expression: that of the chip at a position, or a new one at the cursor. */
+export async function editExpression(editor: Editor, paths: Paths, position?: number): Promise<void> {
+  const chip = position === undefined ? null : editor.state.doc.nodeAt(position);
+  const before = chip ? expressionIn(chip) : "";
+  const braces = before.startsWith("{{{") ? 3 : 2;
+  const closer = "}".repeat(braces);
+  const answer = await ask(
+    {
+      title: chip ? "Edit the expression" : "Insert an expression",
+      fields: [
+        {
+          name: "expression",
+          label: "Expression (JavaScript)",
+          value: chip ? innerOf(before) : "",
+          hint: 'A value of input or context, such as input.name or context.order?.id ?? "none".',
+          completes: "bare",
+        },
+      ],
+      confirm: chip ? "Change" : "Insert",
+      ...(chip ? { remove: "Remove" } : {}),
+      check: ({ values: { expression = "" } }) =>
+        expressionEnd(` ${expression} ${closer}`, 0, closer) === expression.length + 2 && expression
+          ? null
+          : ["expression", "this is not one whole expression: see that its quotes and brackets pair"],
+    },
+    paths,
+  );
+  if (!answer) {
+    editor.commands.focus();
+    return;
+  }
+  const { from, to } = editor.state.selection;
+  const range = position === undefined ? { from, to } : { from: position, to: position + 1 };
+  const { expression } = answer.values;
+  putExpression(editor, range, answer.isRemoved ? "" : `${"{".repeat(braces)} ${expression} ${closer}`);
+}
+
+/** Ask where the selection, or the link around the cursor, leads. */
+export async function editLink(editor: Editor, paths: Paths): Promise<void> {
+  const isLink = editor.isActive("link");
+  const isNew = editor.state.selection.empty && !isLink;
+  const before = String(editor.getAttributes("link").href ?? "");
+  const href = {
+    name: "href", label: "Address", value: before, hint: "https://…, mailto:… or {{ input.url }}", completes: "braces",
+  } as const;
+  const answer = await ask(
+    {
+      title: isLink ? "Edit the link" : "Link",
+      fields: isNew ? [href, { name: "text", label: "Text (its address if left empty)" }] : [href],
+      confirm: "Apply",
+      ...(isLink ? { remove: "Remove the link" } : {}),
+      check: ({ values: { href: given = "" } }) => {
+        if (!given) return ["href", "an address is wanted"];
+        return isSafeUrl(given) ? null : ["href", UNSAFE];
+      },
+    },
+    paths,
+  );
+  const chain = editor.chain().focus();
+  if (!answer) chain.run();
+  else if (answer.isRemoved) chain.extendMarkRange("link").unsetLink().run();
+  else if (isNew) putLink(editor, answer);
+  else chain.extendMarkRange("link").setLink({ href: answer.values.href ?? "" }).run();
+}
+
+function putLink(editor: Editor, { values: { href = "", text = "" } }: Answer): void {
+  const link = { type: "text", text: text || href, marks: [{ type: "link", attrs: { href } }] };
+  editor.chain().focus().insertContent(link).unsetMark("link").run();
+}
+
+/** Ask for an image: an address or a file. */
+export async function editImage(editor: Editor, paths: Paths, takeImages: (files: File[], alt: string) => void): Promise<void> {
+  const before = selectedImage(editor);
+  const answer = await ask(
+    {
+      title: before ? "Edit the image" : "Image",
+      fields: [
+        {
+          name: "src", label: "Address", value: before?.src ?? "", hint: "https://…, cid:… of an attachment, or {{ input.picture }}",
+          completes: "braces",
+        },
+        { name: "file", label: "Or a file, which goes along with the mail", type: "file" },
+        { name: "alt", label: "What it shows (for those who don't see it)", value: before?.alt ?? "", completes: "braces" },
+        { name: "width", label: "Width in pixels", value: before?.width ?? "", hint: "Its own, if left empty." },
+      ],
+      confirm: before ? "Change" : "Insert",
+      ...(before ? { remove: "Remove the image" } : {}),
+      check: ({ values: { src = "", width = "" }, files }) => {
+        if (!src && files.length === 0) return ["src", "an address or a file is wanted"];
+        if (!isSafeUrl(src, true)) return ["src", UNSAFE];
+        return /^(?:\d+%?)?$/.test(width) ? null : ["width", "a number is wanted"];
+      },
+    },
+    paths,
+  );
+  const chain = editor.chain().focus();
+  if (!answer) return void chain.run();
+  if (answer.isRemoved) return void chain.deleteSelection().run();
+  const { src = "", alt = "", width = "" } = answer.values;
+  if (answer.files.length) takeImages(answer.files, alt);
+  else chain.insertContent({ type: "image", attrs: { ...before, src, alt, width: width || null } }).run();
+}
+
+/** Ask for a new table's size; its look stands in its attributes, as mail readers want it. */
+export async function insertTable(editor: Editor): Promise<void> {
+  const count = (text = ""): number => (/^\d+$/.test(text) ? Number(text) : 0);
+  const answer = await ask({
+    title: "Table",
+    fields: [
+      { name: "rows", label: "Rows", value: "3", type: "number" },
+      { name: "columns", label: "Columns", value: "3", type: "number" },
+      { name: "heading", label: "The first row is a heading", value: "on", type: "checkbox" },
+    ],
+    confirm: "Insert",
+    check: ({ values }) => {
+      const wrong = ["rows", "columns"].find((name) => count(values[name]) < 1 || count(values[name]) > MOST_CELLS);
+      return wrong ? [wrong, `a number from 1 to ${MOST_CELLS} is wanted`] : null;
+    },
+  });
+  const chain = editor.chain().focus();
+  if (!answer) return void chain.run();
+  const { rows, columns, heading } = answer.values;
+  const kept = { border: "1", cellpadding: "6", cellspacing: "0", style: "border-collapse: collapse" };
+  chain.insertTable({ rows: count(rows), cols: count(columns), withHeaderRow: heading === "on" }).updateAttributes("table", { kept }).run();
+}

@@ -1,0 +1,211 @@
+// The field of HTML content: a rich view or the source, over one textarea that holds what is stored.
+
+import type { Editor } from "@tiptap/core";
+import { toast } from "../api";
+import { ask } from "./ask";
+import { type InlineImage, readImage } from "./picture";
+import { pickColour } from "./palette";
+import { editExpression, editImage, editLink, insertTable } from "./questions";
+import { lossOf } from "./sameness";
+import { writeStored } from "./stored";
+import { openSurface } from "./surface";
+import { Toolbar } from "./toolbar";
+import { type Tool, TOOLS, type Workshop } from "./tools";
+
+const MOST_NAMED = 6;
+
+export interface RichTextOptions {
+  /** What expressions may begin with: `input.name`, `context.order.id`. */
+  paths: () => string[];
+  /** Gives a data: URL of an image's address (`cid:logo`) that this page has, to show it. */
+  image?: (address: string) => string | undefined;
+}
+
+export class RichText {
+  private readonly stored: HTMLTextAreaElement;
+  private readonly place = document.createElement("div");
+  private readonly notice = document.createElement("div");
+  private readonly toolbar: Toolbar;
+  private readonly pictures = new Map<string, string>();
+  private readonly watch: MutationObserver;
+  private editor: Editor | null = null;
+
+  constructor(
+    private readonly host: HTMLElement,
+    private readonly options: RichTextOptions,
+  ) {
+    this.stored = host.querySelector("textarea")!;
+    this.place.className = "rich-view";
+    this.notice.className = "note rich-notice";
+    this.notice.role = "status";
+    this.toolbar = new Toolbar(this.workshop(), this.stored.id, "Formatting", () => this.toggle());
+    this.stored.before(this.toolbar.element, this.notice, this.place);
+    this.stored.classList.add("code");
+    this.stored.addEventListener("keydown", (event) => this.leave(event));
+    this.watch = new MutationObserver(() => this.showValidity());
+    this.watch.observe(this.stored, { attributeFilter: ["aria-invalid"] });
+    this.refresh();
+  }
+
+  /** Show what the textarea holds, which was set from outside; as source if the rich view would lose some of it. */
+  refresh(): void {
+    this.open();
+  }
+
+  destroy(): void {
+    this.watch.disconnect();
+    this.close();
+  }
+
+  /** Open the rich view; without `isAsked` only if nothing gets lost. Tells what would be. */
+  private open(isAsked = false): string[] {
+    this.close();
+    const html = this.stored.value;
+    const editor = openSurface(html, {
+      place: this.place,
+      paths: this.options.paths,
+      shown: (address) => this.pictures.get(address) ?? this.options.image?.(address),
+      attributes: this.described(),
+      takeImages: (files) => void this.takeImages(files),
+      keys: this.keys(),
+    });
+    const lost = lossOf(html, writeStored(editor.state.doc));
+    if (lost.length && !isAsked) {
+      editor.destroy();
+      this.showSource(lost);
+      return lost;
+    }
+    this.editor = editor;
+    editor.on("transaction", () => this.toolbar.show(editor));
+    editor.on("update", () => this.store());
+    this.show("rich");
+    if (lost.length) this.store();
+    return [];
+  }
+
+  private close(): void {
+    this.editor?.destroy();
+    this.editor = null;
+    this.place.replaceChildren();
+  }
+
+  private show(mode: "rich" | "source"): void {
+    const isRich = mode === "rich";
+    this.host.dataset.mode = mode;
+    this.place.hidden = !isRich;
+    this.stored.hidden = isRich;
+    this.notice.replaceChildren();
+    this.notice.hidden = true;
+    this.toolbar.show(this.editor);
+    this.showValidity();
+  }
+
+  private showSource(lost: string[] = []): void {
+    this.close();
+    this.show("source");
+    if (lost.length === 0) return;
+    const convert = document.createElement("button");
+    convert.type = "button";
+    convert.className = "button";
+    convert.textContent = "Convert to rich text";
+    convert.addEventListener("click", () => void this.convert(lost));
+    const words = document.createElement("p");
+    words.textContent = `Shown as HTML source: the rich text view would lose ${named(lost)}.`;
+    this.notice.replaceChildren(words, convert);
+    this.notice.hidden = false;
+  }
+
+  private toggle(): void {
+    if (this.editor) {
+      this.showSource();
+      this.stored.focus();
+    } else if (this.open().length) {
+      this.notice.querySelector("button")?.focus();
+    } else {
+      (this.editor as Editor | null)?.commands.focus();
+    }
+  }
+
+  private async convert(lost: string[]): Promise<void> {
+    const answer = await ask({
+      title: "Convert to rich text?",
+      words: `This mail's HTML loses ${named(lost)}. Its text, links and expressions stay.`,
+      confirm: "Convert",
+    });
+    if (!answer) return;
+    this.open(true);
+    this.editor?.commands.focus();
+  }
+
+  private store(): void {
+    if (!this.editor) return;
+    this.stored.value = writeStored(this.editor.state.doc);
+    this.stored.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  private async takeImages(files: File[], alt = ""): Promise<void> {
+    for (const file of files) {
+      try {
+        const image = await readImage(file);
+        const src = `cid:${image.cid}`;
+        this.pictures.set(src, `data:${image.contentType};base64,${image.base64}`);
+        this.host.dispatchEvent(new CustomEvent<InlineImage>("mailnode:inline-image", { bubbles: true, detail: image }));
+        this.editor?.chain().focus().insertContent({ type: "image", attrs: { src, alt } }).run();
+      } catch (error) {
+        toast(error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+
+  private workshop(): Workshop {
+    const { paths } = this.options;
+    return {
+      editLink: (editor) => void editLink(editor, paths),
+      editImage: (editor) => void editImage(editor, paths, (files, alt) => void this.takeImages(files, alt)),
+      insertTable: (editor) => void insertTable(editor),
+      insertExpression: (editor) => void editExpression(editor, paths),
+      pickColour: (editor, kind, opener) => {
+        const name = kind === "color" ? "color" : "backgroundColor";
+        const before = String(editor.getAttributes("textStyle")[name] ?? "");
+        pickColour(opener, kind === "color" ? "Text colour" : "Highlight", before, (colour) => {
+          editor.chain().focus().setMark("textStyle", { [name]: colour || null }).removeEmptyTextStyle().run();
+        });
+      },
+    };
+  }
+
+  private keys(): Record<string, (editor: Editor) => void> {
+    const workshop = this.workshop();
+    const ours = TOOLS.flat().filter((tool): tool is Tool & { keys: string } => tool.ours === true && tool.keys !== undefined);
+    return {
+      ...Object.fromEntries(ours.map((tool) => [tool.keys, (editor: Editor) => void tool.run(editor, workshop, this.host)])),
+      "Alt-F10": () => this.toolbar.focus(),
+      Escape: () => this.toolbar.focus(),
+    };
+  }
+
+  private leave(event: KeyboardEvent): void {
+    if (event.key === "Escape" || (event.altKey && event.key === "F10")) {
+      event.preventDefault();
+      this.toolbar.focusSource();
+    }
+  }
+
+  private described(): Record<string, string> {
+    const names = ["aria-labelledby", "aria-label", "aria-describedby"];
+    return Object.fromEntries(names.flatMap((name) => {
+      const value = this.stored.getAttribute(name);
+      return value ? [[name, value]] : [];
+    }));
+  }
+
+  private showValidity(): void {
+    const surface = this.place.firstElementChild;
+    if (surface) surface.ariaInvalid = this.stored.ariaInvalid;
+  }
+}
+
+function named(lost: string[]): string {
+  const some = lost.slice(0, MOST_NAMED).join(", ");
+  return lost.length > MOST_NAMED ? `${some} and ${lost.length - MOST_NAMED} more` : some;
+}

@@ -1,0 +1,144 @@
+// Whether two pieces of HTML say the same: attribute order, the nesting of inline marks and blanks that no reader sees apart.
+
+import { decodeEntities, lift, type Lifted, MARK } from "./lifted";
+import { innerOf } from "./expression";
+import { declarationsOf } from "./style";
+
+const INLINE = new Set(
+  ("a abbr b big cite code del dfn em font i ins kbd label mark q s samp small span strike strong sub sup tt u var").split(" "),
+);
+const SAME_LOOK: Record<string, string> = { b: "strong", i: "em", strike: "s" };
+const LEAVES = new Set(["img", "br", "hr", "input", "wbr"]);
+
+export function isInline(name: string): boolean {
+  return INLINE.has(name) || name === "img" || name === "br";
+}
+
+interface Piece {
+  kind: "edge" | "text" | "leaf";
+  token: string;
+  marks: string;
+}
+
+/** Tell what `before` has and `after` lacks, as words for a reader (`<div>`, `style of <p>`); empty when they are the same. */
+export function lossOf(before: string, after: string): string[] {
+  const was = piecesOf(before);
+  const is = piecesOf(after);
+  if (JSON.stringify(was) === JSON.stringify(is)) return [];
+  const left = new Map<string, number>();
+  for (const word of namesIn(after)) left.set(word, (left.get(word) ?? 0) + 1);
+  const lost = new Set<string>();
+  for (const word of namesIn(before)) {
+    const count = left.get(word) ?? 0;
+    if (count === 0) lost.add(word);
+    else left.set(word, count - 1);
+  }
+  return lost.size ? [...lost] : ["the arrangement of its elements"];
+}
+
+function piecesOf(html: string): Piece[] {
+  const lifted = lift(html);
+  const parsed = new DOMParser().parseFromString(lifted.marked, "text/html");
+  const walk = new Walk(lifted);
+  if (parsed.doctype) walk.edge("<!doctype>");
+  for (const outer of [parsed.documentElement, parsed.body]) {
+    if (outer.attributes.length) walk.edge(tokensOf(outer, lifted).join(" "));
+  }
+  for (const child of parsed.head.childNodes) walk.node(child, []);
+  walk.edge("body");
+  for (const child of parsed.body.childNodes) walk.node(child, []);
+  walk.edge("end");
+  return walk.pieces;
+}
+
+class Walk {
+  readonly pieces: Piece[] = [];
+
+  constructor(private readonly lifted: Lifted) {}
+
+  node(node: Node, marks: string[]): void {
+    if (node instanceof Text) this.text(node.data, marks);
+    else if (node instanceof Comment) this.edge(`<!--${node.data}-->`);
+    else if (node instanceof Element) this.element(node, marks);
+  }
+
+  private element(element: Element, marks: string[]): void {
+    const tokens = tokensOf(element, this.lifted);
+    const name = element.localName;
+    if (LEAVES.has(name)) {
+      if (name === "br" && isFiller(element)) return;
+      if (name !== "img") this.trimEnd();
+      this.pieces.push({ kind: "leaf", token: tokens.join(" "), marks: said(marks) });
+    } else if (INLINE.has(name)) {
+      for (const child of element.childNodes) this.node(child, [...marks, ...(name === "span" ? tokens.slice(1) : tokens)]);
+    } else {
+      const isImplied = name === "tbody" && tokens.length === 1;
+      if (!isImplied) this.edge(tokens.join(" "));
+      for (const child of element.childNodes) this.node(child, marks);
+      if (!isImplied) this.edge(`</${name}>`);
+    }
+  }
+
+  edge(token: string): void {
+    this.trimEnd();
+    this.pieces.push({ kind: "edge", token, marks: "" });
+  }
+
+  private text(data: string, marks: string[]): void {
+    data.split(MARK).forEach((part, index) => {
+      if (index % 2 === 0) this.plain(part, marks);
+      else this.pieces.push({ kind: "leaf", token: `{{${meantBy(this.lifted.written[Number(part)] ?? "")}`, marks: said(marks) });
+    });
+  }
+
+  private plain(data: string, marks: string[]): void {
+    let token = data.replace(/[ \t\r\n\f]+/g, " ");
+    const last = this.pieces.at(-1);
+    const isAtStart = !last || last.kind === "edge" || last.token === "br" || (last.kind === "text" && last.token.endsWith(" "));
+    if (isAtStart) token = token.replace(/^ /, "");
+    if (!token) return;
+    if (last?.kind === "text" && last.marks === said(marks)) last.token += token;
+    else this.pieces.push({ kind: "text", token, marks: said(marks) });
+  }
+
+  private trimEnd(): void {
+    const last = this.pieces.at(-1);
+    if (last?.kind !== "text") return;
+    last.token = last.token.replace(/ $/, "");
+    if (!last.token) this.pieces.pop();
+  }
+}
+
+/** A line break that alone keeps a paragraph open is no content. */
+function isFiller(element: Element): boolean {
+  const parent = element.parentElement;
+  return parent?.localName === "p" && parent.childNodes.length === 1;
+}
+
+function said(marks: string[]): string {
+  return [...new Set(marks)].sort().join(" ");
+}
+
+/** Give the name of an element and its attributes, a style as its declarations. */
+function tokensOf(element: Element, lifted: Lifted): string[] {
+  const attributes = [...element.attributes].flatMap(({ name, value }) => {
+    const meant = value.replace(MARK, (_, number: string) => `{{${meantBy(lifted.written[Number(number)] ?? "")}}}`);
+    return name === "style" ? declarationsOf(meant).map((one) => `{${one.join(": ")}}`) : [`${name}=${JSON.stringify(meant)}`];
+  });
+  return [SAME_LOOK[element.localName] ?? element.localName, ...attributes.sort()];
+}
+
+function meantBy(written: string): string {
+  return (written.startsWith("{{{") ? "{" : "") + innerOf(decodeEntities(written));
+}
+
+function* namesIn(html: string): Iterable<string> {
+  const parsed = new DOMParser().parseFromString(lift(html).marked, "text/html");
+  for (const element of parsed.querySelectorAll("head > *, body *")) {
+    const name = SAME_LOOK[element.localName] ?? element.localName;
+    yield `<${name}>`;
+    for (const attribute of element.attributes) yield `${attribute.name} of <${name}>`;
+  }
+  if (parsed.doctype) yield "<!doctype>";
+  if (/<!--/.test(html)) yield "comments";
+}

@@ -1,0 +1,137 @@
+// The editing surface: TipTap with the extensions that mail needs, and nothing that puts style elements into the page.
+
+import { Editor, Extension } from "@tiptap/core";
+import { Table, TableCell, TableHeader, TableRow } from "@tiptap/extension-table";
+import TextAlign from "@tiptap/extension-text-align";
+import { BackgroundColor, Color, TextStyle } from "@tiptap/extension-text-style";
+import { fixTables } from "@tiptap/pm/tables";
+import StarterKit from "@tiptap/starter-kit";
+import { Chip, SETTLE } from "./chip";
+import { KeptAttributes } from "./kept";
+import { imageFilesOf, type PictureOptions, pictureExtension } from "./picture";
+import { editExpression } from "./questions";
+import { BOXED, LOOSE, readStored } from "./stored";
+import { Suggestion } from "./suggestion";
+import { isSafeUrl } from "./url";
+
+export interface SurfaceOptions extends PictureOptions {
+  place: HTMLElement;
+  paths: () => string[];
+  /** Attributes of the surface: its name and description for screen readers. */
+  attributes: Record<string, string>;
+  takeImages: (files: File[]) => void;
+  keys: Record<string, (editor: Editor) => void>;
+}
+
+/** Open stored HTML; what the document then is has settled, so that a later change is the reader's. */
+export function openSurface(html: string, options: SurfaceOptions): Editor {
+  const editor = new Editor({
+    element: options.place,
+    injectCSS: false,
+    extensions: extensions(options),
+    // Stars, dollars and slashes are arithmetic here; only a line's beginning is a shortcut.
+    enableInputRules: ["bulletList", "orderedList", "heading"],
+    enablePasteRules: false,
+    editorProps: {
+      attributes: { class: "surface", spellcheck: "true", "aria-multiline": "true", ...options.attributes },
+      handlePaste: (_, event) => takes(event.clipboardData, options),
+      handleDrop: (_, event) => takes(event.dataTransfer, options),
+    },
+  });
+  editor.commands.setContent(readStored(editor.schema, html).toJSON(), { emitUpdate: false });
+  const fixed = fixTables(editor.state) ?? editor.state.tr;
+  editor.view.dispatch(fixed.setMeta(SETTLE, true).setMeta("addToHistory", false).setMeta("preventUpdate", true));
+  return editor;
+}
+
+function takes(data: DataTransfer | null, { takeImages }: SurfaceOptions): boolean {
+  const files = imageFilesOf(data);
+  // A table that is copied comes with a picture of itself.
+  if (files.length === 0 || data?.types.includes("text/html")) return false;
+  takeImages(files);
+  return true;
+}
+
+function extensions(options: SurfaceOptions): Extension[] {
+  return [
+    StarterKit.configure({
+      blockquote: false,
+      code: false,
+      codeBlock: false,
+      heading: { levels: [1, 2, 3] },
+      link: {
+        autolink: false,
+        openOnClick: false,
+        HTMLAttributes: { target: null, rel: null },
+        isAllowedUri: (url) => isSafeUrl(url),
+      },
+    }),
+    TextStyle,
+    Color,
+    BackgroundColor,
+    TextAlign.configure({ types: ["heading", "paragraph"] }),
+    plainTable,
+    TableRow,
+    withoutAlign(TableHeader),
+    withoutAlign(TableCell),
+    pictureExtension(options),
+    Chip.configure({ edit: (editor, position) => void editExpression(editor, options.paths, position) }),
+    Suggestion.configure({ paths: options.paths, place: options.place }),
+    KeptAttributes,
+    paragraphsPlace,
+    shortcuts(options),
+  ] as Extension[];
+}
+
+/** A table as it was written: no column group, no width of ours. */
+const plainTable = Table.extend({ renderHTML: ({ HTMLAttributes }) => ["table", HTMLAttributes, ["tbody", 0]] });
+
+/** Alignment of cells is one of the kept attributes, in the way in which it was written. */
+function withoutAlign<T extends typeof TableCell | typeof TableHeader>(cell: T): T {
+  return cell.extend({
+    addAttributes() {
+      const { align: _, ...attributes } = this.parent?.() as Record<string, object>;
+      return attributes;
+    },
+  }) as T;
+}
+
+/** How a paragraph was written: as one in a list item or cell, or as loose text. */
+const paragraphsPlace = Extension.create({
+  name: "paragraphsPlace",
+  addGlobalAttributes: () => [
+    {
+      types: ["paragraph"],
+      attributes: {
+        isBoxed: {
+          default: false,
+          keepOnSplit: false,
+          parseHTML: (element) => element.hasAttribute(BOXED) || /^(?:li|td|th)$/.test(element.parentElement?.localName ?? ""),
+          renderHTML: ({ isBoxed }) => (isBoxed ? { [BOXED]: "" } : {}),
+        },
+        isLoose: {
+          default: false,
+          parseHTML: (element) => element.hasAttribute(LOOSE),
+          renderHTML: ({ isLoose }) => (isLoose ? { [LOOSE]: "" } : {}),
+        },
+      },
+    },
+  ],
+});
+
+function shortcuts({ keys }: SurfaceOptions): Extension {
+  return Extension.create({
+    name: "shortcuts",
+    addKeyboardShortcuts() {
+      return Object.fromEntries(
+        Object.entries(keys).map(([key, run]) => [
+          key,
+          () => {
+            run(this.editor);
+            return true;
+          },
+        ]),
+      );
+    },
+  });
+}
