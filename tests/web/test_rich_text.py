@@ -1,0 +1,584 @@
+"""The rich text editor of a mail's content, in a real browser, under the content security policy of every page."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from mailnode.web.security.guard import CONTENT_SECURITY_POLICY
+
+WEB = Path(__file__).parents[2] / "src/mailnode/web"
+STATIC = WEB / "static"
+AXE = WEB / "frontend/node_modules/axe-core/axe.min.js"
+PATHS = ["input", "input.name", "input.email", "input.order.id", "context", "context.user.name"]
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Rich text</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/main.css"><script type="module" src="/page.js"></script></head><body><main>
+<h1>Rich text</h1><form>
+<div class="field"><span class="label" id="label">Email Content</span>
+<div class="rich" data-rich role="group" aria-labelledby="label"><textarea id="content" name="content" rows="10"
+aria-labelledby="label" aria-describedby="error" spellcheck="false"></textarea></div><p class="error" id="error" hidden></p></div>
+<div class="field"><label for="to">To</label><input id="to"></div>
+<div class="field"><label for="text">Text</label><textarea id="text"></textarea></div>
+</form></main></body></html>"""
+
+
+class Pages(SimpleHTTPRequestHandler):
+    """Serves the bundle and one page that uses it."""
+
+    def do_GET(self) -> None:
+        chunk = next(STATIC.glob("chunk-rich-text-*.js")).name
+        script = f'import * as rich from "/static/{chunk}"; Object.assign(window, rich);'
+        own = {"/": ("text/html", PAGE), "/page.js": ("text/javascript", script)}
+        if self.path not in own:
+            super().do_GET()
+            return
+        kind, text = own[self.path]
+        self.send_response(200)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        super().end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(bundle: None) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Pages, directory=str(WEB))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def open_editor(browser: Browser, address: str):
+    """Open the editor on some stored HTML; whatever the page complains about fails the test."""
+    complaints: list[str] = []
+    context = browser.new_context(viewport={"width": 900, "height": 800})
+    context.set_default_timeout(10_000)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def opened(html: str = "") -> "Editor":
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else complaints.append(asked.url))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.goto(address)
+        page.wait_for_function("'mountRichText' in window")
+        page.evaluate(
+            """([html, paths]) => {
+                const host = document.querySelector("[data-rich]");
+                host.querySelector("textarea").value = html;
+                window.events = [];
+                host.addEventListener("input", () => window.events.push("input"));
+                document.addEventListener("mailnode:inline-image", (event) => window.events.push(event.detail));
+                window.field = mountRichText(host, {paths: () => paths});
+                for (const id of ["to", "text"]) mountCompletion(document.getElementById(id), () => paths);
+            }""",
+            [html, PATHS],
+        )
+        return Editor(page)
+
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+class Editor:
+    """What a test sees and does."""
+
+    def __init__(self, page) -> None:
+        self.page = page
+        self.surface = page.locator(".surface")
+        self.source = page.locator("#content")
+        self.notice = page.locator(".rich-notice")
+
+    @property
+    def stored(self) -> str:
+        return self.source.input_value()
+
+    @property
+    def mode(self) -> str:
+        return self.page.locator("[data-rich]").get_attribute("data-mode")
+
+    def tool(self, name: str):
+        return self.page.locator(".rich-tools").get_by_role("button", name=name, exact=True)
+
+    def type(self, text: str) -> None:
+        self.surface.focus()
+        self.page.keyboard.type(text)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def answer(self, button: str, **fields: str):
+        dialog = self.page.get_by_role("dialog")
+        for name, value in fields.items():
+            dialog.locator(f"[name={name}]").fill(value)
+        dialog.get_by_role("button", name=button, exact=True).click()
+        return dialog
+
+    def paste(self, html: str, text: str = "") -> None:
+        self.surface.focus()
+        self.page.evaluate(
+            """([html, text]) => {
+                const data = new DataTransfer();
+                if (html) data.setData("text/html", html);
+                data.setData("text/plain", text);
+                const paste = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+                document.querySelector(".surface").dispatchEvent(paste);
+            }""",
+            [html, text],
+        )
+
+    def findings(self) -> list[str]:
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run(document)")
+        return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found["violations"]]
+
+
+def test_what_is_typed_is_stored_and_says_so(open_editor):
+    editor = open_editor()
+    editor.type("Hello")
+    editor.press("Enter")
+    editor.type("World")
+    assert editor.stored == "<p>Hello</p><p>World</p>"
+    assert editor.page.evaluate("window.events").count("input") == len("Hello") + 1 + len("World")
+
+
+def test_what_is_deleted_leaves_nothing(open_editor):
+    editor = open_editor("<p>x</p>")
+    editor.surface.focus()
+    editor.press("Control+a", "Delete")
+    assert editor.stored == ""
+
+
+def test_an_empty_line_is_one_in_the_mail(open_editor):
+    editor = open_editor()
+    editor.type("a")
+    editor.press("Enter", "Enter")
+    editor.type("b")
+    assert editor.stored == "<p>a</p><p><br></p><p>b</p>"
+
+
+@pytest.mark.parametrize(
+    ("tool", "stored"),
+    [
+        ("Bold", "<p><strong>word</strong></p>"),
+        ("Italic", "<p><em>word</em></p>"),
+        ("Underline", "<p><u>word</u></p>"),
+        ("Strike through", "<p><s>word</s></p>"),
+        ("Heading 1", "<h1>word</h1>"),
+        ("Heading 2", "<h2>word</h2>"),
+        ("Heading 3", "<h3>word</h3>"),
+        ("Bullet list", "<ul><li>word</li></ul>"),
+        ("Numbered list", "<ol><li>word</li></ol>"),
+        ("Align left", '<p style="text-align: left">word</p>'),
+        ("Align center", '<p style="text-align: center">word</p>'),
+        ("Align right", '<p style="text-align: right">word</p>'),
+    ],
+)
+def test_each_tool_writes_plain_html_and_takes_it_back(open_editor, tool, stored):
+    editor = open_editor("<p>word</p>")
+    editor.surface.focus()
+    editor.press("Control+a")
+    editor.tool(tool).click()
+    assert clean(editor.stored) == stored
+    expect(editor.tool(tool)).to_have_attribute("aria-pressed", "true")
+    editor.tool(tool).click()
+    assert editor.stored == "<p>word</p>"
+    editor.tool("Undo").click()
+    assert clean(editor.stored) == stored
+    editor.tool("Redo").click()
+    assert editor.stored == "<p>word</p>"
+
+
+def clean(html: str) -> str:
+    return html.replace(';"', '"')
+
+
+def test_colours_are_styles_of_a_span(open_editor):
+    editor = open_editor("<p>word</p>")
+    editor.surface.focus()
+    editor.press("Control+a")
+    editor.tool("Text colour").click()
+    editor.page.get_by_role("button", name="Red", exact=True).click()
+    editor.tool("Highlight").click()
+    editor.page.get_by_role("button", name="Yellow", exact=True).click()
+    stored = clean(editor.stored)
+    assert stored.startswith('<p><span style="') and stored.endswith('">word</span></p>')
+    assert "color: #b3261e" in stored
+    assert "background-color: #fde68a" in stored
+    editor.tool("Text colour").click()
+    editor.page.get_by_role("button", name="None", exact=True).click()
+    editor.tool("Clear formatting").click()
+    assert editor.stored == "<p>word</p>"
+
+
+def test_a_link_leads_where_it_says_and_nothing_is_added(open_editor):
+    editor = open_editor("<p>word</p>")
+    editor.surface.focus()
+    editor.press("Control+a", "Control+k")
+    dialog = editor.answer("Apply", href="javascript:alert(1)")
+    expect(dialog.locator(".error:visible")).to_contain_text("only http")
+    editor.answer("Apply", href="{{ input.url && input.urls[0] }}")
+    assert editor.stored == '<p><a href="{{ input.url &amp;&amp; input.urls[0] }}">word</a></p>'
+    editor.tool("Link").click()
+    editor.answer("Remove the link")
+    assert editor.stored == "<p>word</p>"
+
+
+def test_an_image_by_address_stands_in_the_text_and_is_not_fetched(open_editor):
+    editor = open_editor()
+    editor.tool("Image").click()
+    editor.answer("Insert", src="https://example.com/a.png", alt="A tree", width="120")
+    assert editor.stored == '<p><img src="https://example.com/a.png" alt="A tree" width="120"></p>'
+    expect(editor.surface.get_by_role("img", name="A tree")).to_be_visible()
+
+
+def test_a_picked_file_becomes_an_attachment_that_the_text_refers_to(open_editor):
+    editor = open_editor()
+    editor.tool("Image").click()
+    dialog = editor.page.get_by_role("dialog")
+    dialog.locator("[name=file]").set_input_files({"name": "Our Logo.png", "mimeType": "image/png", "buffer": PIXEL})
+    editor.answer("Insert", alt="Logo")
+    expect(editor.surface.locator("img[alt=Logo]")).to_be_visible()
+    detail = editor.page.evaluate("window.events.find((event) => event.cid)")
+    assert detail == {
+        "filename": "Our Logo.png",
+        "contentType": "image/png",
+        "base64": base64.b64encode(PIXEL).decode(),
+        "cid": detail["cid"],
+    }
+    assert editor.stored == f'<p><img src="cid:{detail["cid"]}" alt="Logo"></p>'
+
+
+def test_a_table_grows_and_shrinks(open_editor):
+    editor = open_editor()
+    editor.tool("Table").click()
+    editor.answer("Insert", rows="2", columns="2")
+    head = '<table border="1" cellpadding="6" cellspacing="0" style="border-collapse: collapse"><tbody>'
+    table = head + "<tr><th></th><th></th></tr><tr><td></td><td></td></tr></tbody></table>"
+    assert sorted_attributes(editor) == sorted_attributes(editor, table)
+    editor.type("Item")
+    for tool in ("Add a row below", "Add a row above", "Add a column after", "Add a column before"):
+        editor.tool(tool).click()
+    assert (editor.stored.count("<tr>"), editor.stored.count("<td>") + editor.stored.count("<th>")) == (4, 16)
+    for tool in ("Delete the row", "Delete the column", "Delete the column", "Delete the column"):
+        editor.tool(tool).click()
+    assert (editor.stored.count("<tr>"), editor.stored.count("<td>") + editor.stored.count("<th>")) == (3, 3)
+    editor.tool("Delete the table").click()
+    assert editor.stored == ""
+
+
+def sorted_attributes(editor: Editor, html: str | None = None) -> list:
+    """Give each element with its attributes, whatever their order."""
+    return editor.page.evaluate(
+        """(html) => [...new DOMParser().parseFromString(html, "text/html").body.querySelectorAll("*")].map((element) => [
+            element.localName, ...[...element.attributes].map((one) => one.name + one.value.replace(/;$/, "")).sort()])""",
+        editor.stored if html is None else html,
+    )
+
+
+LOSSLESS = [
+    "<p>Dear {{ input.name }}, it is on its way.</p>",
+    '<p>{{ input.a &amp;&amp; "&lt;b&gt;" }} {{ input.b && 1 }} {{{ input.html }}} {{{ "<b>x</b>" }}}</p>',
+    '<p>{{ "}}" }} and {{ {a: 1}.a }}</p>',
+    '<p><a href="{{ input["url"] }}">here</a></p>',
+    '<p title="x" class="lead" style="margin: 0 0 8px">a <b>b</b> <i><b>c</b></i></p>',
+    "<ul>\n  <li>one</li>\n  <li>two<ul><li>three</li></ul></li>\n</ul>",
+    "<ul><li><p>one</p></li></ul>",
+    '<table width="100%" cellpadding="0"><tr><td align="center" style="padding: 4px; color: red">a</td></tr></table>',
+    "<table><tr><td><p>a</p></td><td>b</td></tr></table>",
+    '<p><span style="font-size: 20px; color: #ff0000">big</span></p>',
+    '<h2 style="text-align: center; color: teal">x</h2><hr><p>a<br>b</p>',
+    '<p><a href="https://example.com"><img src="cid:logo" alt="Logo" width="100" style="border: 0"></a></p>',
+    "Dear {{ input.name }}, <b>hello</b>",
+    "<p>a</p><p></p><p>b</p>",
+    "",
+]
+
+
+@pytest.mark.parametrize("html", LOSSLESS)
+def test_html_that_the_view_can_keep_opens_in_it_and_stays_as_it_is_until_it_is_changed(open_editor, html):
+    editor = open_editor(html)
+    assert editor.mode == "rich"
+    editor.tool("HTML source").click()
+    assert editor.stored == html
+    editor.tool("HTML source").click()
+    assert editor.mode == "rich"
+    editor.surface.click()
+    assert editor.stored == html
+    assert editor.page.evaluate("window.events") == []
+
+
+@pytest.mark.parametrize("html", [html for html in LOSSLESS if html])
+def test_a_change_leaves_the_rest_as_it_was(open_editor, html):
+    editor = open_editor(html)
+    editor.surface.focus()
+    editor.press("Control+End")
+    editor.type("!")
+    editor.press("Backspace")
+    stored = editor.stored
+    assert editor.page.evaluate("window.events.length") > 0
+    for expression in ("{{ input.b && 1 }}", '{{{ "<b>x</b>" }}}', "{{ input.a &amp;&amp; "):
+        assert (expression in html) == (expression in stored)
+    editor.tool("HTML source").click()
+    editor.source.fill(stored)
+    editor.tool("HTML source").click()
+    assert editor.mode == "rich", stored
+
+
+LOSSY = [
+    ("<div>x</div>", "<div>"),
+    ("<style>p { color: red }</style><p>x</p>", "<style>"),
+    ('<p><font color="red">x</font></p>', "<font>"),
+    ("<table><colgroup><col></colgroup><tr><td>x</td></tr></table>", "<col>"),
+    ('<p onclick="x()">x</p>', "onclick of <p>"),
+    ('<p><a href="javascript:alert(1)">x</a></p>', "<a>"),
+    ('<a href="https://example.com" target="_top" data-x="1">x</a>', "data-x of <a>"),
+    ("<!-- note --><p>x</p>", "comments"),
+    ("<!doctype html><p>x</p>", "<!doctype>"),
+    ("<p>{{ <b>input.name</b> }}</p>", "<strong>"),
+    ("<p>&#123;&#123; input.name }}</p>", "arrangement"),
+    ("<pre>a  b</pre>", "<pre>"),
+    ('<img src=x onerror="alert(1)">', "onerror of <img>"),
+    ("<script>alert(1)</script>", "<script>"),
+    ('<iframe src="https://example.com"></iframe>', "<iframe>"),
+]
+
+
+@pytest.mark.parametrize(("html", "named"), LOSSY)
+def test_html_that_the_view_would_lose_opens_as_source_and_says_what(open_editor, html, named):
+    editor = open_editor(html)
+    assert editor.mode == "source"
+    expect(editor.notice).to_contain_text(named)
+    assert editor.stored == html
+    editor.source.focus()
+    editor.press("Control+End")
+    editor.page.keyboard.insert_text("\n<p>more</p>  ")
+    assert editor.stored == html + "\n<p>more</p>  "
+    assert editor.page.evaluate("window.events") == ["input"]
+
+
+def test_conversion_asks_first(open_editor):
+    editor = open_editor('<div class="x">Dear {{ input.name }}<br>bye</div>')
+    convert = editor.page.get_by_role("button", name="Convert to rich text")
+    convert.click()
+    editor.answer("Cancel")
+    assert (editor.mode, editor.page.evaluate("window.events")) == ("source", [])
+    convert.click()
+    editor.answer("Convert")
+    expect(editor.surface).to_be_focused()
+    assert editor.mode == "rich"
+    assert editor.stored == "<p>Dear {{ input.name }}<br>bye</p>"
+    assert editor.page.evaluate("window.events") == ["input"]
+
+
+def test_an_expression_becomes_a_chip_when_it_is_closed(open_editor):
+    editor = open_editor()
+    editor.type('Dear {{ input.name < "a}}" && 1 }}, hello {{')
+    expect(editor.surface.locator(".chip")).to_have_text('input.name < "a}}" && 1')
+    assert editor.stored == '<p>Dear {{ input.name &lt; "a}}" &amp;&amp; 1 }}, hello {{</p>'
+
+
+def test_typing_braces_offers_the_sample_s_paths(open_editor):
+    editor = open_editor()
+    editor.type("Dear {{")
+    options = editor.page.get_by_role("option")
+    expect(options).to_have_text(PATHS)
+    editor.type("name")
+    expect(options).to_have_text(["input.name", "context.user.name"])
+    expect(options.nth(0)).to_have_attribute("aria-selected", "true")
+    editor.press("ArrowDown")
+    assert editor.surface.get_attribute("aria-activedescendant") == options.nth(1).get_attribute("id")
+    editor.press("Enter")
+    expect(editor.page.get_by_role("listbox")).to_be_hidden()
+    editor.type("!")
+    assert editor.stored == "<p>Dear {{ context.user.name }}!</p>"
+    editor.type(" {{ em")
+    editor.press("Escape")
+    expect(editor.page.get_by_role("listbox")).to_be_hidden()
+    expect(editor.surface).to_be_focused()
+
+
+def test_a_chip_is_edited_by_enter_and_by_a_double_click(open_editor):
+    editor = open_editor("<p>a {{ input.name }}</p>")
+    editor.surface.focus()
+    editor.press("Control+End", "Shift+ArrowLeft", "Enter")
+    field = editor.page.get_by_role("dialog").locator("[name=expression]")
+    assert field.input_value() == "input.name"
+    field.fill("input.name +")
+    editor.press("Escape")
+    editor.surface.locator(".chip").dblclick()
+    dialog = editor.answer("Change", expression='input["a')
+    expect(dialog.locator(".error:visible")).to_contain_text("quotes")
+    field.fill("inp")
+    field.press("End")
+    editor.page.keyboard.type("ut.em")
+    editor.press("Enter")
+    assert field.input_value() == "input.email"
+    editor.press("Enter")
+    assert editor.stored == "<p>a {{ input.email }}</p>"
+    expect(editor.surface).to_be_focused()
+
+
+def test_chips_are_copied_as_chips_and_as_text(open_editor):
+    editor = open_editor("<p>{{ input.a &amp;&amp; 1 }}</p>")
+    editor.surface.focus()
+    editor.press("Control+a", "Control+c", "ArrowRight", "Control+v")
+    assert editor.stored.count("{{ input.a &amp;&amp; 1 }}") == 2
+    assert editor.page.evaluate("navigator.clipboard.readText()") == "{{ input.a && 1 }}"
+    editor.paste("", "{{ input.b }}")
+    expect(editor.surface.locator(".chip")).to_have_count(3)
+
+
+HOSTILE = """
+<p onclick="alert(1)" style="position: fixed; inset: 0">text</p><script>alert(2)</script><img src=x onerror="alert(3)">
+<a href="javascript:alert(4)">bad</a><a href="java&#10;script:alert(5)">bad</a><iframe srcdoc="<script>alert(6)</script>"></iframe>
+<svg onload="alert(7)"><a xlink:href="javascript:alert(8)">x</a></svg><style>* { display: none }</style>
+<img src="data:image/svg+xml,<svg onload=alert(9)>"><span data-expression="<img src=x onerror=alert(10)>">chip</span>
+<p data-kept='{"onclick": "alert(11)", "id": 5}'>kept</p><form action="https://example.com"><button autofocus onfocus="alert(12)">b</button></form>
+"""
+
+
+def test_hostile_html_that_is_pasted_is_dropped_and_never_runs(open_editor):
+    editor = open_editor()
+    editor.paste(HOSTILE)
+    stored = editor.stored
+    assert "text" in stored and "kept" in stored and "chip" in stored
+    for evil in ("alert", "script", "onerror", "onclick", "javascript", "<svg", "<style", "iframe", "form", "svg+xml"):
+        assert evil not in stored, stored
+
+
+@pytest.mark.parametrize("html", [HOSTILE, f"<p>{{{{ input.name }}}}</p>{HOSTILE}"])
+def test_hostile_html_that_is_stored_never_runs(open_editor, html):
+    editor = open_editor(html)
+    assert (editor.mode, editor.stored) == ("source", html)
+    editor.page.get_by_role("button", name="Convert to rich text").click()
+    editor.answer("Convert")
+    assert "alert" not in editor.stored
+
+
+def test_a_pasted_image_becomes_an_attachment(open_editor):
+    editor = open_editor()
+    editor.surface.focus()
+    editor.page.evaluate(
+        """(octets) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(octets)], "shot.png", {type: "image/png"}));
+            const paste = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+            document.querySelector(".surface").dispatchEvent(paste);
+        }""",
+        list(PIXEL),
+    )
+    expect(editor.surface.locator("img")).to_be_visible()
+    assert editor.page.evaluate("window.events.filter((event) => event.cid).length") == 1
+
+
+def test_the_keyboard_is_enough(open_editor):
+    editor = open_editor("<p>word</p>")
+    editor.page.locator("body").click(position={"x": 1, "y": 1})
+    editor.press("Tab")
+    expect(editor.page.locator(".rich-tools button:focus")).to_have_count(1)
+    editor.press("Home", "ArrowRight", "ArrowRight", "Tab")
+    expect(editor.surface).to_be_focused()
+    editor.press("Control+a", "Alt+F10")
+    expect(editor.tool("Heading 1")).to_be_focused()
+    editor.press("Enter")
+    expect(editor.surface).to_be_focused()
+    assert editor.stored == "<h1>word</h1>"
+    editor.press("Escape", "End")
+    expect(editor.tool("HTML source")).to_be_focused()
+    editor.press("Enter")
+    expect(editor.source).to_be_focused()
+    editor.press("Escape")
+    expect(editor.tool("HTML source")).to_be_focused()
+    editor.press("Enter")
+    expect(editor.surface).to_be_focused()
+    editor.press("Tab")
+    expect(editor.page.locator("#to")).to_be_focused()
+
+
+def test_colours_are_picked_by_keyboard(open_editor):
+    editor = open_editor("<p>word</p>")
+    editor.surface.focus()
+    editor.press("Control+a")
+    editor.tool("Text colour").focus()
+    editor.press("Enter", "ArrowRight", "ArrowDown", "Enter")
+    assert 'style="color: #0b5c57' in editor.stored
+    expect(editor.surface).to_be_focused()
+
+
+@pytest.mark.parametrize("field", ["#to", "#text"])
+def test_other_fields_complete_too(open_editor, field):
+    editor = open_editor()
+    page = editor.page
+    page.locator(field).focus()
+    page.keyboard.type("Jane <{{em")
+    expect(page.get_by_role("option")).to_have_text(["input.email"])
+    editor.press("Tab")
+    page.keyboard.type(">")
+    assert page.locator(field).input_value() == "Jane <{{ input.email }}>"
+    page.keyboard.type("{{ context.user.nam")
+    page.get_by_role("option").click()
+    assert page.locator(field).input_value() == "Jane <{{ input.email }}>{{ context.user.name }}"
+    expect(page.locator(field)).to_be_focused()
+
+
+def test_an_error_of_the_field_is_one_of_the_view(open_editor):
+    editor = open_editor()
+    editor.page.evaluate('document.querySelector("#content").setAttribute("aria-invalid", "true")')
+    expect(editor.surface).to_have_attribute("aria-invalid", "true")
+    assert editor.surface.get_attribute("aria-labelledby") == "label"
+    assert editor.surface.get_attribute("aria-describedby") == "error"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_editor, scheme):
+    editor = open_editor('<p>Dear {{ input.name }} <img src="cid:x" alt="Logo"></p><table><tr><td>x</td></tr></table>')
+    editor.page.emulate_media(color_scheme=scheme)
+    assert editor.findings() == []
+    editor.surface.locator("td").click()
+    editor.type(" {{")
+    expect(editor.page.get_by_role("listbox")).to_be_visible()
+    assert editor.findings() == []
+    editor.press("Escape")
+    editor.tool("Text colour").click()
+    assert editor.findings() == []
+    editor.press("Escape")
+    editor.tool("Image").click()
+    assert editor.findings() == []
+    editor.answer("Cancel")
+    editor.tool("HTML source").click()
+    editor.source.fill("<div>x</div>")
+    editor.tool("HTML source").click()
+    expect(editor.notice).to_be_visible()
+    assert editor.findings() == []
+    editor.page.locator("#to").focus()
+    editor.page.keyboard.type("{{")
+    assert editor.findings() == []
+
+
+def test_the_tools_wrap_on_a_phone(open_editor):
+    editor = open_editor("<table><tr><td>x</td></tr></table>")
+    editor.page.set_viewport_size({"width": 400, "height": 800})
+    editor.surface.locator("td").click()
+    assert editor.page.evaluate("document.documentElement.scrollWidth") <= 400
