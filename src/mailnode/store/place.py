@@ -7,7 +7,9 @@ from sqlalchemy import ColumnElement, Table
 
 from mailnode.errors import UsageError
 
-_FORM = re.compile(r"([0-9]{1,15})-(.{1,200})", re.DOTALL)
+# A NUL is no text to PostgreSQL.
+PATTERN = r"^[0-9]{1,15}-[^\x00]{1,200}$"
+_FORM = re.compile(r"([0-9]{1,15})-([^\x00]{1,200})")
 
 
 class Place(NamedTuple):
@@ -28,7 +30,7 @@ class Place(NamedTuple):
             UsageError: it is another text.
         """
         found = _FORM.fullmatch(text)
-        if found is None or not found[2].isprintable():
+        if found is None:
             raise UsageError(f"{text!r:.80} is no place in the list", hint="give what the page before said, or nothing")
         return cls(int(found[1]), found[2])
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from mailnode.delivery.desk import InDoubt
 from mailnode.delivery.history import MOST_HOURS
 from mailnode.delivery.ledger import Wanted
-from mailnode.store.place import Place
+from mailnode.store.place import PATTERN, Place
 from mailnode.web.api.problem import PROBLEMS, Told
 from mailnode.web.site import SiteHere
 from mailnode.web.strange import whole
@@ -123,7 +123,7 @@ async def list_deliveries(
     connection: Annotated[str | None, Query(max_length=200)] = None,
     recipient: Annotated[str | None, Query(max_length=320, description="An address, or a part of one.")] = None,
     run: Annotated[str | None, Query(max_length=200)] = None,
-    after: Annotated[str | None, Query(max_length=220, description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(pattern=PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
 ) -> Deliveries:
     """List deliveries, the latest first, by pages."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 
 from mailnode.flow.runs import WantedRuns
-from mailnode.store.place import Place
+from mailnode.store.place import PATTERN, Place
 from mailnode.web.api.problem import PROBLEMS, Told
 from mailnode.web.site import SiteHere
 from mailnode.web.strange import whole
@@ -52,7 +52,7 @@ async def list_runs(
     site: SiteHere,
     flow: Annotated[str | None, Query(max_length=64)] = None,
     status: Annotated[Sequence[Status], Query(description="Only these; may be repeated.")] = (),
-    after: Annotated[str | None, Query(max_length=220, description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(pattern=PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
 ) -> RunsTold:
     """List runs, the latest first, by pages."""

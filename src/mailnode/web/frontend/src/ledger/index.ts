@@ -1,22 +1,27 @@
 // Deliveries, runs and the inbox: parts that renew themselves, and questions that come as dialogs.
 
-export function mountLedger(main: HTMLElement): void {
-  let open: string[] = [];
-  main.addEventListener("htmx:beforeSwap", (event) => {
-    open = [...(event.target as Element).querySelectorAll("details[open][id]")].map((one) => one.id);
+export function mountLedger(): void {
+  let seen = new Map<string, boolean>();
+  // On the document, because a step back in the browser's history brings another main.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    seen = new Map([...detailsOf(event.target as Element)].map((one) => [one.id, one.open]));
   });
-  // What a reader has opened stays so in the content that takes its place; what was closed too.
-  main.addEventListener("htmx:load", (event) => {
+  // What a reader has opened or closed stays so in the content that takes its place.
+  document.addEventListener("htmx:load", (event) => {
     const part = event.target as Element;
-    if (part.matches(".live") && open.length) {
-      for (const one of part.querySelectorAll<HTMLDetailsElement>("details[id]")) one.open ||= open.includes(one.id);
+    if (part.matches(".live")) {
+      for (const one of detailsOf(part)) one.open = seen.get(one.id) ?? one.open;
     }
     showAsked(part);
   });
-  main.addEventListener("htmx:afterRequest", (event) => {
+  document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, successful } = (event as CustomEvent<{ elt: Element; successful: boolean }>).detail;
     if (successful) elt.closest("dialog")?.close();
   });
+}
+
+function detailsOf(within: Element): NodeListOf<HTMLDetailsElement> {
+  return within.querySelectorAll<HTMLDetailsElement>("details[id]");
 }
 
 /** A dialog that the server sends wants to be seen at once. */
