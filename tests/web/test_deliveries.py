@@ -1,0 +1,359 @@
+"""Deliveries over HTTP, and their pages."""
+
+import asyncio
+import json
+import re
+import threading
+from contextlib import AsyncExitStack
+from urllib.parse import quote
+
+import httpx2
+import pytest
+from playwright.sync_api import expect
+
+from mailnode.web.application import create_app
+from support.flows import to_server, write_flow
+from support.scripted_smtp import DROP, ScriptedServer
+from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
+from support.web import TOKEN, asking, opened_site
+
+NO = {"RCPT TO:<no@": [f"550 5.1.1 no such user {ALL_EVIL}"]}
+
+
+@pytest.fixture
+async def server():
+    """Run servers that end after the site, which keeps sessions open as long as it lives."""
+    async with AsyncExitStack() as stack:
+        yield lambda script: stack.enter_async_context(ScriptedServer(script))
+
+
+@pytest.fixture
+async def site(home, server):
+    async with opened_site(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(site):
+    async with asking(create_app(site, TOKEN)) as client:
+        yield client
+
+
+@pytest.fixture
+def send(site, tmp_path):
+    """Send a mail by a flow, and give the id of its delivery."""
+
+    async def sent(port=None, **settings):
+        run_id = settings.pop("run_id", None)
+        node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(port or site.inbox_port, **settings)}
+        run = await site.mailnode.run(write_flow(tmp_path, node), run_id=run_id)
+        return run.nodes[0].result["deliveryId"]
+
+    return sent
+
+
+@pytest.fixture
+def queue(send):
+    """Queue a mail to a port where nobody listens."""
+
+    async def queued(**settings):
+        return await send(1, asynchronous=True, **settings)
+
+    return queued
+
+
+def problem(answer, status):
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]
+
+
+class TestList:
+    async def test_gives_the_latest_first_and_by_pages(self, api, send):
+        ids = [await send() for _ in range(3)]
+        first = (await api.get("/api/deliveries?limit=2")).json()
+        rest = (await api.get("/api/deliveries", params={"limit": 2, "after": first["next"]})).json()
+        found = [one["deliveryId"] for one in first["deliveries"] + rest["deliveries"]]
+        assert sorted(found) == sorted(ids)
+        assert (len(first["deliveries"]), rest["next"]) == (2, None)
+
+    async def test_tells_of_each_what_a_table_shows(self, api, send):
+        one = await send(run_id="order-1")
+        (told,) = (await api.get("/api/deliveries")).json()["deliveries"]
+        assert (told["deliveryId"], told["state"], told["run"], told["node"]) == (one, "sent", "order-1", "tell")
+        assert (told["from"], told["to"], told["attempts"]) == ("shop@example.com", ["jane@example.org"], 1)
+
+    @pytest.mark.parametrize(
+        ("query", "fits"),
+        [
+            ("state=sent", True),
+            ("state=failed", False),
+            ("state=failed&state=sent", True),
+            ("recipient=JANE", True),
+            ("recipient=john", False),
+            ("run=order-1", True),
+            ("run=order", False),
+            ("connection=", True),
+            ("connection=shop", False),
+        ],
+    )
+    async def test_looks_for_what_is_wanted(self, api, send, query, fits):
+        await send(run_id="order-1")
+        assert bool((await api.get(f"/api/deliveries?{query}")).json()["deliveries"]) is fits
+
+    @pytest.mark.parametrize("query", ["state=gone", "limit=0", "limit=501", "after=x", "limit=x"])
+    async def test_says_what_can_not_be_looked_for(self, api, query):
+        problem(await api.get(f"/api/deliveries?{query}"), 422)
+
+
+class TestOne:
+    async def test_is_told_with_every_attempt_and_its_remedy(self, api, send, server):
+        port = (await server(NO)).port
+        one = await send(port, to="no@y.example, yes@y.example")
+        told = (await api.get(f"/api/deliveries/{one[:8]}")).json()
+        assert (told["state"], told["deliveryId"]) == ("partial", one)
+        assert [(each["address"], each["status"]) for each in told["recipients"]] == [
+            ("no@y.example", "refused"),
+            ("yes@y.example", "accepted"),
+        ]
+        (attempt,) = told["attempts"]
+        assert (attempt["phase"], attempt["replyCode"]) == ("rcpt", 550)
+        assert attempt["hint"] == told["hint"] == "check the recipient's address: the server knows no such mailbox"
+        assert "C: RCPT TO:<no@y.example>" in attempt["dialogue"]
+        assert told["result"]["status"] == "partial"
+
+    @pytest.mark.parametrize("which", ["nowhere", "a%2Fb", quote(EVIL[0])])
+    async def test_that_is_not_there_is_404(self, api, which):
+        assert (await api.get(f"/api/deliveries/{which}")).status_code == 404
+        assert_only_our_markup((await api.get(f"/deliveries/{which}")).text)
+
+
+class TestRetry:
+    async def test_puts_it_into_the_queue(self, api, send, server):
+        port = (await server(NO)).port
+        one = await send(port, to="no@y.example")
+        told = (await api.post(f"/api/deliveries/{one}/retry")).json()
+        assert (told["state"], told["result"]) == ("queued", None)
+
+    async def test_of_one_in_doubt_wants_somebody_to_be_sure(self, api, send, server):
+        port = (await server({"dot": [DROP]})).port
+        one = await send(port, onUnknown="hold")
+        told = problem(await api.post(f"/api/deliveries/{one}/retry", json={"isSure": False}), 409)
+        assert told["code"] == "unknownOutcome"
+        assert "isSure" in told["hint"]
+        assert "--yes" not in told["hint"]
+        sure = await api.post(f"/api/deliveries/{one}/retry", json={"isSure": True})
+        assert sure.json()["state"] == "queued"
+
+    async def test_of_one_that_was_sent_is_refused(self, api, send):
+        assert "was sent" in problem(await api.post(f"/api/deliveries/{await send()}/retry"), 422)["message"]
+
+    async def test_of_nothing_is_404(self, api):
+        problem(await api.post("/api/deliveries/nowhere/retry"), 404)
+
+
+class TestCancel:
+    async def test_takes_it_out_of_the_queue(self, api, queue):
+        one = await queue()
+        assert (await api.post(f"/api/deliveries/{one}/cancel")).json()["state"] == "cancelled"
+        assert "over" in problem(await api.post(f"/api/deliveries/{one}/cancel"), 422)["message"]
+
+
+class TestHistory:
+    async def test_counts_over_time(self, api, send, queue):
+        await send()
+        await queue()
+        told = (await api.get("/api/deliveries/history?hours=1")).json()
+        assert (told["hours"], told["bucketMs"], len(told["buckets"])) == (1, 60_000, 60)
+        assert sum(one["accepted"] for one in told["buckets"]) == 1
+        assert told["buckets"][-1]["waiting"] == 1
+
+    @pytest.mark.parametrize("hours", ["0", "100000", "x"])
+    async def test_has_an_end(self, api, hours):
+        problem(await api.get(f"/api/deliveries/history?hours={hours}"), 422)
+
+
+class TestListPage:
+    async def test_says_what_to_do_where_there_is_nothing(self, api, site):
+        html = (await api.get("/deliveries")).text
+        assert "No delivery yet" in html
+        assert str(site.inbox_port) in html
+        assert "No delivery fits" in (await api.get("/deliveries?state=failed")).text
+
+    async def test_has_the_chart_as_numbers_too(self, api, send, queue):
+        await send()
+        await queue()
+        html = (await api.get("/deliveries?hours=1")).text
+        assert re.search(r'role="img" aria-label="1 accepted, 0 failed, 0 in doubt, 1 waiting now', html)
+        assert '<rect class="accepted"' in html
+        assert re.search(r"<td>1</td><td>0</td><td>0</td><td>1</td>", html)
+
+    async def test_keeps_what_was_chosen_in_its_address(self, api, send):
+        await send()
+        answer = await api.get("/deliveries?state=sent&recipient=jane&run=&connection=&hours=24")
+        assert answer.headers["HX-Push-Url"] == "/deliveries?state=sent&recipient=jane"
+        assert 'value="jane"' in answer.text
+        assert '<option value="sent" selected>' in answer.text
+
+    async def test_leads_to_older_ones_with_the_same_filter(self, api, send):
+        for _ in range(51):
+            await send(asynchronous=True)
+        older = re.search(r'href="([^"]*after=[^"]*)"', (await api.get("/deliveries?recipient=jane")).text)
+        assert older is not None
+        page = (await api.get(older[1].replace("&amp;", "&"))).text
+        assert "recipient=jane" in older[1]
+        assert page.count('<th scope="row" class="id"') == 1
+        assert "Latest" in page
+
+    async def test_renews_its_table_only_when_something_is_new(self, api, send):
+        await send()
+        again = renewal((await api.get("/deliveries")).text, "deliveries")
+        assert (await api.get(again)).status_code == 204
+        await send()
+        answer = await api.get(again)
+        assert answer.status_code == 200
+        assert (await api.get(renewal(answer.text, "deliveries"))).status_code == 204
+
+    async def test_renews_its_chart_likewise(self, api, send):
+        again = renewal((await api.get("/deliveries")).text, "chart")
+        assert (await api.get(again)).status_code == 204
+        await send()
+        assert (await api.get(again)).status_code == 200
+
+
+class TestOnePage:
+    async def test_shows_the_remedy_and_what_was_said(self, api, send, server):
+        port = (await server(NO)).port
+        one = await send(port, to="no@y.example", run_id="order/1")
+        html = (await api.get(f"/deliveries/{one}")).text
+        assert "check the recipient&#39;s address" in html
+        assert '<span class="client">C: RCPT TO:&lt;no@y.example&gt;</span>' in html
+        assert 'href="/runs/order%2F1"' in html
+        assert 'id="retry"' in html
+        assert 'id="cancel"' not in html
+        assert "hx-get" not in html  # it will not change
+
+    async def test_of_one_that_waits_renews_itself_until_it_is_over(self, api, queue):
+        one = await queue()
+        again = renewal((await api.get(f"/deliveries/{one}")).text, "delivery")
+        assert (await api.get(again)).status_code == 204
+        cancelled = await api.post(f"/deliveries/{one}/cancel")
+        assert "badge cancelled" in cancelled.text
+        assert "hx-get" not in cancelled.text
+        assert (await api.get(again)).text == cancelled.text
+
+    async def test_asks_before_one_in_doubt_is_sent_again_and_says_why(self, api, send, server):
+        port = (await server({"dot": [DROP]})).port
+        one = await send(port, onUnknown="hold")
+        asked = await api.post(f"/deliveries/{one}/retry")
+        assert asked.headers["HX-Retarget"] == "#asked"
+        assert "no answer came" in asked.text
+        assert "jane@example.org" in asked.text
+        sent = await api.post(f"/deliveries/{one}/retry", data={"isSure": "true"})
+        assert "HX-Retarget" not in sent.headers
+        assert "badge queued" in sent.text
+
+    async def test_says_why_something_can_not_be_done(self, api, send):
+        answer = await api.post(f"/deliveries/{await send()}/cancel")
+        assert answer.status_code == 200
+        assert "only what is still to be sent can be cancelled" in answer.text
+
+
+class TestStrangers:
+    async def test_what_servers_and_settings_say_is_text_on_every_page(self, api, send, server):
+        port = (await server({**NO, "MAIL": [f"250 {ALL_EVIL}"]})).port
+        one = await send(port, to="no@y.example", run_id=EVIL[0], subject=EVIL[1])
+        pages = ["/deliveries", f"/deliveries/{one}"]
+        pages += [f"/deliveries?{name}={quote(text)}" for name in ("recipient", "connection", "run") for text in EVIL]
+        pages += [f"/deliveries?{name}={quote(text)}" for name in ("state", "after", "hours") for text in EVIL]
+        for answer in await asyncio.gather(*map(api.get, pages)):
+            assert answer.status_code in {200, 422}
+            assert_only_our_markup(answer.text)
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in (await api.get(f"/deliveries/{one}")).text
+
+
+def renewal(html, part):
+    found = re.search(rf'<div id="{part}" class="live stack" hx-get="([^"]+)"', html)
+    assert found is not None
+    return found[1].replace("&amp;", "&")
+
+
+class TestBrowser:
+    """In a real one, logged in; the queue is worked."""
+
+    @pytest.fixture
+    def sent(self, served):
+        """Send a mail by a flow over HTTP, and give the id of its delivery."""
+
+        def send(port=None, **settings):
+            flow = {"version": 1, "name": "tell", "nodes": []}
+            settings = to_server(port or served.site.inbox_port, **settings)
+            flow["nodes"] = [{"id": "tell", "type": "sendSmtpEmail", "settings": settings}]
+            with httpx2.Client(base_url=served.url, headers={"Authorization": f"Bearer {served.token}"}) as client:
+                client.delete("/api/flows/tell")
+                made = client.post("/api/flows", json={"text": json.dumps(flow), "format": "json"})
+                assert made.status_code == 201, made.text
+                run = client.post("/api/flows/tell/runs", json={}).json()
+            return run["nodes"][0]["result"]["deliveryId"]
+
+        return send
+
+    @pytest.fixture
+    def dropping(self):
+        """Run a server that takes a message and hangs up without a word."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        server = ScriptedServer({"dot": [DROP, "250 taken"]})
+        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+        yield server.port
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+    def test_the_table_follows_and_keeps_what_was_chosen(self, page, sent):
+        page.goto("/deliveries")
+        page.get_by_text("No delivery yet").wait_for()
+        sent()
+        page.locator("#deliveries .badge.sent").wait_for()
+        page.get_by_label("State").select_option("failed")
+        page.get_by_text("No delivery fits").wait_for()
+        assert page.url.endswith("/deliveries?state=failed")
+        page.get_by_label("State").select_option("")
+        page.get_by_label("Recipient").fill("jane")
+        page.wait_for_url("**/deliveries?recipient=jane")
+        page.locator("#deliveries .badge.sent").wait_for()
+        page.reload()
+        assert page.get_by_label("Recipient").input_value() == "jane"
+        page.go_back()
+        page.wait_for_url("**/deliveries")
+        page.locator("#deliveries .badge.sent").wait_for()
+        expect(page.get_by_label("Recipient")).to_have_value("")
+
+    def test_what_is_open_stays_open_when_the_page_renews_itself(self, page, sent):
+        page.goto("/deliveries")
+        page.get_by_text("As a table").click()
+        sent()
+        page.locator("#chart td", has_text="1").first.wait_for(timeout=10_000)
+        assert page.locator("#chart-table").get_attribute("open") is not None
+
+    def test_one_in_doubt_is_sent_again_after_a_question(self, dropping, page, sent):
+        one = sent(dropping, onUnknown="hold")
+        page.goto(f"/deliveries/{one}")
+        page.get_by_role("button", name="Send again").click()
+        asked = page.get_by_role("dialog", name="Send it once more?")
+        asked.get_by_text("no answer came").wait_for()
+        asked.get_by_role("button", name="Leave it").click()
+        assert page.locator(".badge.held").is_visible()
+        page.get_by_role("button", name="Send again").click()
+        asked.get_by_role("button", name="Send it once more").click()
+        page.locator("#delivery .badge.sent").first.wait_for()
+        assert not page.locator("dialog[open]").count()
+
+    def test_the_remedy_stands_there_while_it_is_tried_and_it_can_be_cancelled(self, page, sent):
+        one = sent(1, asynchronous=True)
+        page.goto(f"/deliveries/{one}")
+        page.get_by_text("took no connection").first.wait_for(timeout=10_000)
+        assert page.locator("#delivery .notice.bad p").nth(1).inner_text()
+        page.get_by_role("button", name="Cancel it").click()
+        page.locator("#delivery .badge.cancelled").wait_for()
