@@ -1,10 +1,11 @@
 """How many deliveries were accepted, failed, and waited, in the hours up to now."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import TypedDict
+from collections.abc import Iterable
+from itertools import accumulate, islice
+from typing import Any, TypedDict
 
-from sqlalchemy import BigInteger, Column, Connection, func, literal_column, select
+from sqlalchemy import BigInteger, Connection, Select, case, func, literal_column, select
 
 from mailnode.delivery.delivery import FINAL_STATES
 from mailnode.store.clock import now_ms
@@ -47,39 +48,34 @@ def read_history(db: Connection, hours: int) -> History:
     width = next((width for width in _WIDTHS_MS if span <= width * _MOST_BUCKETS), _WIDTHS_MS[-1])
     last = now_ms(db) // width
     first = last - span // width + 1
-    ended = _by_bucket(db, deliveries.c.updated_at, first, width)
-    begun = _by_bucket(db, deliveries.c.created_at, first, width)
-    waiting = int(db.execute(select(func.count()).select_from(deliveries).where(~_OVER)).scalar_one())
-    buckets = list(_backwards(range(last, first - 1, -1), width, begun, ended, waiting))
-    return History(hours=hours, bucketMs=width, buckets=buckets[::-1])
-
-
-def _by_bucket(db: Connection, at: Column[int], first: int, width: int) -> dict[int, Counter[str]]:
-    """Count those that began, or are over and ended, by bucket and state."""
-    # The width is spelled out, for PostgreSQL takes two parameters for two widths.
-    query = select((at // literal_column(str(width), BigInteger)).label("bucket"), deliveries.c.state, func.count())
-    query = query.where(at >= first * width).group_by("bucket", deliveries.c.state)
-    if at is deliveries.c.updated_at:
-        query = query.where(_OVER)
-    counts: dict[int, Counter[str]] = defaultdict(Counter)
-    for bucket, state, count in db.execute(query):
-        counts[int(bucket)][state] += count
-    return counts
-
-
-def _backwards(
-    buckets: range, width: int, begun: dict[int, Counter[str]], ended: dict[int, Counter[str]], waiting: int
-) -> Iterator[Bucket]:
-    """Go back from how many wait now."""
-    for bucket in buckets:
-        over = Counter[str]()
-        for state, count in ended[bucket].items():
-            over[_COUNTED.get(state, "")] += count
-        yield Bucket(
+    change = Counter[int]()  # of how many wait, by bucket; what was before the first one counts to that before it
+    ended: dict[int, Counter[str]] = defaultdict(Counter)
+    counts: Iterable[Any] = db.execute(_counts(first, width))
+    for begun, end, state, count in counts:
+        change[begun] += count
+        if end is not None:
+            change[end] -= count
+            ended[end][_COUNTED.get(state, "")] += count
+    waiting = accumulate((change[bucket] for bucket in range(first, last + 1)), initial=change[first - 1])
+    buckets = [
+        Bucket(
             at=bucket * width,
-            accepted=over["accepted"],
-            failed=over["failed"],
-            inDoubt=over["inDoubt"],
-            waiting=max(waiting, 0),
+            accepted=ended[bucket]["accepted"],
+            failed=ended[bucket]["failed"],
+            inDoubt=ended[bucket]["inDoubt"],
+            waiting=left,
         )
-        waiting += over.total() - begun[bucket].total()
+        for bucket, left in zip(range(first, last + 1), islice(waiting, 1, None), strict=True)
+    ]
+    return History(hours=hours, bucketMs=width, buckets=buckets)
+
+
+def _counts(first: int, width: int) -> Select[Any]:
+    """Count by bucket of beginning, bucket of end and state, in one look at the table."""
+    # Numbers are spelled out, for PostgreSQL takes two parameters for two expressions.
+    begin, one = literal_column(str(first * width), BigInteger), literal_column(str(width), BigInteger)
+    at, until = deliveries.c.created_at, deliveries.c.updated_at
+    begun = case((at >= begin, at // one), else_=literal_column(str(first - 1), BigInteger)).label("begun")
+    ended = case((_OVER, until // one)).label("ended")
+    query = select(begun, ended, deliveries.c.state, func.count().label("count"))
+    return query.where((until >= begin) | ~_OVER).group_by("begun", "ended", deliveries.c.state)

@@ -1,8 +1,9 @@
 """What runs have done, for whoever looks: everything is read, and nothing changed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -59,21 +60,23 @@ class Runs:
         return await self._database.read(lambda db: self._show(db, run_id))
 
     def _latest(self, db: Connection, wanted: WantedRuns) -> list[Entry]:
-        query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id)
+        # States are long, and a database that sorts rows carries them along: they are read for the page alone.
+        query = select(runs.c.id, runs.c.status, runs.c.worker).order_by(runs.c.created_at.desc(), runs.c.id)
         if wanted.flow is not None:
             query = query.where(runs.c.flow == wanted.flow)
         if wanted.statuses:
             query = query.where(runs.c.status.in_({_UNDER_WAY if s == "interrupted" else s for s in wanted.statuses}))
         if wanted.after is not None:
             query = query.where(wanted.after.older(runs))
-        entries: list[Entry] = []
-        for row in db.execute(query):
-            entry = self._entry(db, row)
-            if not wanted.statuses or entry["status"] in wanted.statuses:
-                entries.append(entry)
-            if len(entries) == wanted.limit:
-                break
-        return entries
+        found: Iterable[Any] = db.execute(query)
+        fitting = (row.id for row in found if not wanted.statuses or self._status(db, row) in wanted.statuses)
+        ids = list(islice(fitting, wanted.limit))
+        rows = {row.id: row for row in db.execute(select(runs).where(runs.c.id.in_(ids)))}
+        return [self._entry(db, rows[run_id]) for run_id in ids]
+
+    def _status(self, db: Connection, row: Row[Any]) -> str:
+        is_left = row.status == _UNDER_WAY and not self._worker.alive(db, row.worker)
+        return "interrupted" if is_left else str(row.status)
 
     def _show(self, db: Connection, run_id: str) -> Entry:
         row = db.execute(select(runs).where(runs.c.id == run_id)).first()
@@ -90,11 +93,10 @@ class Runs:
         nodes = _said(row).get("nodes", [])
         results = [node["result"] for node in nodes if isinstance(node.get("result"), dict)]
         errors = [error for node in nodes if (error := error_of(node))]
-        is_left = row.status == _UNDER_WAY and not self._worker.alive(db, row.worker)
         return {
             "run": row.id,
             "flow": row.flow,
-            "status": "interrupted" if is_left else row.status,
+            "status": self._status(db, row),
             "createdAt": row.created_at,
             "updatedAt": row.updated_at,
             "mails": [str(result["status"]) for result in results if "deliveryId" in result],
