@@ -214,3 +214,11 @@ class TestBrowser:
         page.get_by_role("button", name="Throw all away", exact=True).click()
         page.get_by_text("No mail yet").wait_for()
         assert not page.locator("dialog[open]").count()
+
+    def test_whose_session_is_over_comes_back_here_by_the_login(self, page, served):
+        page.goto("/inbox")
+        page.context.clear_cookies()
+        page.wait_for_url("**/login?next=/inbox")
+        page.fill("#token", served.token)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_text("No mail yet").wait_for()

@@ -32,7 +32,7 @@ from mailnode.web.strange import json_text
 router = APIRouter(prefix="/deliveries", include_in_schema=False)
 
 SPANS = ((1, "1 hour"), (24, "24 hours"), (168, "7 days"), (720, "30 days"))
-_CHART_SECONDS = 10
+_CHART_SECONDS = 5
 
 
 class Choice(BaseModel):

@@ -14,6 +14,13 @@ export function mountLedger(): void {
     }
     showAsked(part);
   });
+  // A session has its end, and the page of the login is no part of this one.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const { xhr } = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail;
+    if (new URL(xhr.responseURL).pathname !== "/login") return;
+    event.preventDefault();
+    location.reload();
+  });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, successful } = (event as CustomEvent<{ elt: Element; successful: boolean }>).detail;
     if (successful) elt.closest("dialog")?.close();
