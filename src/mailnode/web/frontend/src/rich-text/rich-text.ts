@@ -39,6 +39,8 @@ export class RichText {
     this.notice.className = "note rich-notice";
     this.notice.role = "status";
     this.toolbar = new Toolbar(this.workshop(), this.stored.id, "Formatting", () => this.toggle());
+    // What the surface itself fires says nothing yet: the textarea does, once it holds the change.
+    this.place.addEventListener("input", (event) => event.stopPropagation());
     this.stored.before(this.toolbar.element, this.notice, this.place);
     this.stored.classList.add("code");
     this.stored.addEventListener("keydown", (event) => this.leave(event));

@@ -2,6 +2,7 @@
 
 import { decodeEntities, lift, type Lifted, MARK } from "./lifted";
 import { innerOf } from "./expression";
+import { parseInert, plainName } from "./inert";
 import { declarationsOf } from "./style";
 
 const INLINE = new Set(
@@ -33,21 +34,21 @@ export function lossOf(before: string, after: string): string[] {
     if (count === 0) lost.add(word);
     else left.set(word, count - 1);
   }
-  return lost.size ? [...lost] : ["the arrangement of its elements"];
+  // Of an element that is lost its attributes go without saying.
+  const named = [...lost].filter((word) => !(word.includes(" of ") && lost.has(word.replace(/^.* of /, ""))));
+  return named.length ? named : ["the arrangement of its elements"];
 }
 
 function piecesOf(html: string): Piece[] {
   const lifted = lift(html);
-  const parsed = new DOMParser().parseFromString(lifted.marked, "text/html");
+  const parsed = parseInert(lifted.marked);
   const walk = new Walk(lifted);
-  if (parsed.doctype) walk.edge("<!doctype>");
-  for (const outer of [parsed.documentElement, parsed.body]) {
-    if (outer.attributes.length) walk.edge(tokensOf(outer, lifted).join(" "));
+  const frame: Node[] = [parsed, parsed.documentElement, parsed.head, parsed.body];
+  for (const outer of frame) {
+    if (outer instanceof Element && outer.attributes.length) walk.edge(tokensOf(outer, lifted).join(" "));
+    for (const child of outer.childNodes) if (!frame.includes(child)) walk.node(child, []);
+    walk.edge("end");
   }
-  for (const child of parsed.head.childNodes) walk.node(child, []);
-  walk.edge("body");
-  for (const child of parsed.body.childNodes) walk.node(child, []);
-  walk.edge("end");
   return walk.pieces;
 }
 
@@ -58,13 +59,14 @@ class Walk {
 
   node(node: Node, marks: string[]): void {
     if (node instanceof Text) this.text(node.data, marks);
+    else if (node instanceof DocumentType) this.edge("<!doctype>");
     else if (node instanceof Comment) this.edge(`<!--${node.data}-->`);
     else if (node instanceof Element) this.element(node, marks);
   }
 
   private element(element: Element, marks: string[]): void {
     const tokens = tokensOf(element, this.lifted);
-    const name = element.localName;
+    const name = plainName(element.localName);
     if (LEAVES.has(name)) {
       if (name === "br" && isFiller(element)) return;
       if (name !== "img") this.trimEnd();
@@ -123,9 +125,14 @@ function said(marks: string[]): string {
 function tokensOf(element: Element, lifted: Lifted): string[] {
   const attributes = [...element.attributes].flatMap(({ name, value }) => {
     const meant = value.replace(MARK, (_, number: string) => `{{${meantBy(lifted.written[Number(number)] ?? "")}}}`);
-    return name === "style" ? declarationsOf(meant).map((one) => `{${one.join(": ")}}`) : [`${name}=${JSON.stringify(meant)}`];
+    return name === "style" ? declarationsOf(meant).map((one) => `{${one.join(": ")}}`) : [`${plainName(name)}=${JSON.stringify(meant)}`];
   });
-  return [SAME_LOOK[element.localName] ?? element.localName, ...attributes.sort()];
+  return [nameOf(element), ...attributes.sort()];
+}
+
+function nameOf(element: Element): string {
+  const name = plainName(element.localName);
+  return SAME_LOOK[name] ?? name;
 }
 
 function meantBy(written: string): string {
@@ -133,11 +140,11 @@ function meantBy(written: string): string {
 }
 
 function* namesIn(html: string): Iterable<string> {
-  const parsed = new DOMParser().parseFromString(lift(html).marked, "text/html");
+  const parsed = parseInert(lift(html).marked);
   for (const element of parsed.querySelectorAll("head > *, body *")) {
-    const name = SAME_LOOK[element.localName] ?? element.localName;
+    const name = nameOf(element);
     yield `<${name}>`;
-    for (const attribute of element.attributes) yield `${attribute.name} of <${name}>`;
+    for (const attribute of element.attributes) yield `${plainName(attribute.name)} of <${name}>`;
   }
   if (parsed.doctype) yield "<!doctype>";
   if (/<!--/.test(html)) yield "comments";

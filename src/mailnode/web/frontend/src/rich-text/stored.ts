@@ -1,6 +1,7 @@
 // The stored HTML and the editor's document: one into the other, without a loss that can be avoided.
 
 import { DOMParser as DocumentParser, DOMSerializer, type Node as DocumentNode, type Schema } from "@tiptap/pm/model";
+import { dropSheets, parseInert } from "./inert";
 import { unpackKept } from "./kept";
 import { decodeEntities, lift, lower, MARK, markOf } from "./lifted";
 import { isInline } from "./sameness";
@@ -12,7 +13,8 @@ export const LOOSE = "data-loose";
 /** Read stored HTML; each expression in its text becomes a chip. */
 export function readStored(schema: Schema, html: string): DocumentNode {
   const { marked, written } = lift(html);
-  const parsed = new DOMParser().parseFromString(marked, "text/html");
+  const parsed = parseInert(marked);
+  dropSheets(parsed);
   const meant = written.map(decodeEntities);
   for (const element of parsed.body.querySelectorAll("*")) {
     for (const attribute of element.attributes) attribute.value = lower(attribute.value, meant);
@@ -29,7 +31,7 @@ export function readStored(schema: Schema, html: string): DocumentNode {
 export function writeStored(doc: DocumentNode): string {
   const inert = document.implementation.createHTMLDocument();
   const root = inert.createElement("div");
-  root.append(DOMSerializer.fromSchema(doc.type.schema).serializeFragment(doc.content, { document: inert }));
+  root.append(DOMSerializer.fromSchema(doc.type.schema).serializeFragment(doc.content, { document: keepingStyles(inert) }));
   const written: string[] = [];
   for (const chip of root.querySelectorAll(`[${EXPRESSION}]`)) {
     chip.replaceWith(markOf(written.length));
@@ -50,6 +52,18 @@ function markLoose(body: HTMLElement): void {
   paragraph.setAttribute(LOOSE, "");
   paragraph.append(...body.childNodes);
   body.append(paragraph);
+}
+
+/** Elements of this document take a style as it is written; a browser would write it anew, and drop what only mail readers know. */
+function keepingStyles(inert: Document): Document {
+  const createElement = (name: string): HTMLElement => Object.defineProperty(inert.createElement(name), "style", { value: undefined });
+  return new Proxy(inert, {
+    get(target, key) {
+      if (key === "createElement") return createElement;
+      const value = Reflect.get(target, key, target) as unknown;
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 function showChips(parsed: Document, written: string[]): void {
@@ -83,11 +97,11 @@ function unwrapLoose(root: HTMLElement): void {
   }
 }
 
-/** The empty paragraph behind a table or list is a place for the cursor only. */
+/** The empty paragraph behind a table or line is a place for the cursor only. */
 function dropTrailingParagraph(root: HTMLElement): void {
   const last = root.lastElementChild;
   const before = last?.previousElementSibling;
-  if (before && before.localName !== "p" && last.outerHTML === "<p></p>") last.remove();
+  if (before && /^(?:table|hr)$/.test(before.localName) && last.outerHTML === "<p></p>") last.remove();
 }
 
 /** An empty paragraph has no height in a mail, unless something is in it. */

@@ -4,9 +4,11 @@ import { Editor, Extension } from "@tiptap/core";
 import { Table, TableCell, TableHeader, TableRow } from "@tiptap/extension-table";
 import TextAlign from "@tiptap/extension-text-align";
 import { BackgroundColor, Color, TextStyle } from "@tiptap/extension-text-style";
+import type { Transaction } from "@tiptap/pm/state";
 import { fixTables } from "@tiptap/pm/tables";
 import StarterKit from "@tiptap/starter-kit";
 import { Chip, SETTLE } from "./chip";
+import { pastedInert } from "./inert";
 import { KeptAttributes } from "./kept";
 import { imageFilesOf, type PictureOptions, pictureExtension } from "./picture";
 import { editExpression } from "./questions";
@@ -34,14 +36,19 @@ export function openSurface(html: string, options: SurfaceOptions): Editor {
     enablePasteRules: false,
     editorProps: {
       attributes: { class: "surface", spellcheck: "true", "aria-multiline": "true", ...options.attributes },
+      transformPastedHTML: pastedInert,
       handlePaste: (_, event) => takes(event.clipboardData, options),
       handleDrop: (_, event) => takes(event.dataTransfer, options),
     },
   });
-  editor.commands.setContent(readStored(editor.schema, html).toJSON(), { emitUpdate: false });
-  const fixed = fixTables(editor.state) ?? editor.state.tr;
-  editor.view.dispatch(fixed.setMeta(SETTLE, true).setMeta("addToHistory", false).setMeta("preventUpdate", true));
+  const { tr } = editor.state;
+  settle(editor, tr.replaceWith(0, tr.doc.content.size, readStored(editor.schema, html).content));
+  settle(editor, fixTables(editor.state) ?? editor.state.tr);
   return editor;
+}
+
+function settle(editor: Editor, tr: Transaction): void {
+  editor.view.dispatch(tr.setMeta(SETTLE, true).setMeta("addToHistory", false).setMeta("preventUpdate", true));
 }
 
 function takes(data: DataTransfer | null, { takeImages }: SurfaceOptions): boolean {
@@ -59,6 +66,8 @@ function extensions(options: SurfaceOptions): Extension[] {
       code: false,
       codeBlock: false,
       heading: { levels: [1, 2, 3] },
+      // Below a table the cursor needs a place; out of a heading or list it comes by Enter.
+      trailingNode: { notAfter: ["heading", "bulletList", "orderedList"] },
       link: {
         autolink: false,
         openOnClick: false,
