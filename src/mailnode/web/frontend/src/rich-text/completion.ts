@@ -17,7 +17,7 @@ export function mountCompletion(
 ): void {
   if (input instanceof HTMLInputElement) input.role = "combobox"; // a textarea may have no role of its own
   input.autocomplete = "off";
-  const open = isBare ? /(?:^|[^\w$.[\]"'])([\w$.[\]"']*)$/ : OPEN_EXPRESSION;
+  const open = isBare ? /([\w$.[\]"']+)$/ : OPEN_EXPRESSION;
   const place = input.closest<HTMLElement>("dialog, .field") ?? input.parentElement ?? document.body;
   const list = new Listbox(input, place, (path) => {
     const { before, after } = around(input);
@@ -34,7 +34,11 @@ export function mountCompletion(
     else list.offer(paths(), typed, input.getBoundingClientRect());
   };
   input.addEventListener("input", offer);
-  input.addEventListener("keydown", (event) => list.takes(event as KeyboardEvent));
+  input.addEventListener("keydown", (event) => {
+    const { key } = event as KeyboardEvent;
+    if (list.takes(event as KeyboardEvent)) return;
+    if (isBare && key === "ArrowDown") list.offer(paths(), open.exec(around(input).before)?.[1] ?? "", input.getBoundingClientRect());
+  });
   input.addEventListener("blur", () => list.hide());
 }
 

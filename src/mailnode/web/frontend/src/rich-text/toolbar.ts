@@ -95,15 +95,10 @@ function button(name: string, label: string, sign: string | undefined, keys?: st
   element.dataset.tool = name;
   element.ariaLabel = label;
   element.title = keys ? `${label} (${keysFor(keys)})` : label;
-  element.append(iconOf(name) ?? signOf(sign ?? label));
+  const icon = iconOf(name);
+  if (icon) element.append(icon);
+  else element.dataset.sign = sign;
   // The selection stays where it is.
   element.addEventListener("mousedown", (event) => event.preventDefault());
   return element;
-}
-
-function signOf(text: string): HTMLElement {
-  const sign = document.createElement("span");
-  sign.ariaHidden = "true";
-  sign.textContent = text;
-  return sign;
 }
