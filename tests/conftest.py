@@ -57,3 +57,10 @@ def database_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("MAILNODE_DATABASE_URL", request.getfixturevalue("postgres_url"))
         monkeypatch.setenv("MAILNODE_SECRET_KEY", base64.b64encode(bytes(32)).decode())
     return kind
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares servers together where tests run in several processes (`--dist loadgroup`)."""
+    for item in items:
+        shared = "integration" if "integration" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(shared))

@@ -150,7 +150,7 @@ class Found(HTMLParser):
         self.attributes += [(tag, name, value or "") for name, value in attrs]
 
     def handle_data(self, data):
-        if self.tags and self.tags[-1] == "style":
+        if self.cdata_elem == "style":  # text behind a closed one is no style any more
             self.css += data
 
 
