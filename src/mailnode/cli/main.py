@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mailnode.cli.interrupt import Interrupt
 from mailnode.cli.output import show_error
 from mailnode.errors import MailnodeError, SmtpError, TokenError
 
@@ -61,15 +62,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str] | None) -> int:
+    interrupt = Interrupt()
     try:
-        status: Any = cli.main(arguments, prog_name="mailnode", standalone_mode=False)
+        with interrupt.heard():
+            status: Any = cli.main(arguments, prog_name="mailnode", standalone_mode=False)
     except click.exceptions.Abort:
-        return 128 + 2
+        return interrupt.exit_status
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except KeyboardInterrupt:
-        return 128 + 2
+        return interrupt.exit_status
     except BrokenPipeError:
         # Whoever read our output has left; nothing more can be said there.
         sys.stderr.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailnode.cli.arguments import json_object, state_options
+from mailnode.cli.loop import WAITING, run_stoppable
 from mailnode.cli.output import say, show_error, show_json, waiting
 from mailnode.delivery.report import ReportedError
 from mailnode.flow.run import NodeReport, Run
@@ -45,7 +46,7 @@ def command(
     if inputs is not None:
         from mailnode.cli.bulk import run_rows
 
-        return asyncio.run(run_rows(flow, inputs, input_, context, run_id, no_wait=no_wait))
+        return run_stoppable(run_rows(flow, inputs, input_, context, run_id, no_wait=no_wait))
 
     async def work() -> int:
         with waiting(f"running {flow}") as change:
@@ -56,9 +57,7 @@ def command(
                         run = await _settle(mailnode, run, change)
                 except asyncio.CancelledError:
                     if mailnode.answers_due:
-                        say(
-                            "waiting for the server's answer to a mail that is handed over; Ctrl-C again leaves at once"
-                        )
+                        say(WAITING)
                     raise
         show_json(run.to_json())
         for node in run.nodes:
@@ -67,7 +66,7 @@ def command(
                 show_error(where + error["message"], error["hint"])
         return 1 if run.status == "halted" else 0
 
-    return asyncio.run(work())
+    return run_stoppable(work())
 
 
 async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None]) -> "Run":

@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal
 import click
 
 from mailnode.cli.arguments import read_text, server_options, target_of
+from mailnode.cli.loop import WAITING, run_stoppable
 from mailnode.cli.output import progress, say, show_error, show_json, show_table
 from mailnode.delivery.report import Report
 from mailnode.errors import UsageError
@@ -77,7 +78,7 @@ def command(
             priority=priority,
         )
         with progress("sending") as watch:
-            report = asyncio.run(
+            report = run_stoppable(
                 send_once(
                     email,
                     target,
@@ -85,6 +86,7 @@ def command(
                     connection_name=connection,
                     partial_delivery="refuse" if all_or_nothing else "allow",
                     watch=watch,
+                    overstays=lambda: say(WAITING),
                 )
             )
     if as_json:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import click
 
+from mailnode.cli.interrupt import EXIT_SIGNALLED
 from mailnode.cli.loop import run_long
 from mailnode.cli.output import say
 
 # How long a stop waits for answers that servers owe; whoever stops services kills what takes much longer.
 STOP_SECONDS = 8.0
-_EXIT_SIGNALLED = 128
 _FAILED = ("failed", "unknown", "held", "partial")
 
 
@@ -41,7 +41,7 @@ async def _work(drain: bool) -> Mapping[str, int]:
 
     def stop(number: int) -> None:
         if stopped.is_set():
-            os._exit(_EXIT_SIGNALLED + number)
+            os._exit(EXIT_SIGNALLED + number)
         stopped.set()
 
     loop = asyncio.get_running_loop()
