@@ -82,7 +82,7 @@ def put(page: Page, key, value):
     kind = place.get_attribute("data-kind")
     if kind == "switch":
         place.locator("input").set_checked(value)
-    elif kind == "choice":
+    elif kind in {"choice", "connection"}:
         place.locator("select").select_option(value)
     elif kind == "service":
         place.locator("input").fill("Other SMTP")
@@ -269,14 +269,40 @@ def test_the_preview_follows_the_panel_and_the_sample(page, served):
     expect(frame.locator("html")).to_have_css("color-scheme", "dark")
 
 
+def make_connection(page: Page, kind, name, **fields):
+    page.get_by_role("button", name="Create a connection").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Authentication").select_option(kind)
+    dialog.get_by_label("Connection name").fill(name)
+    for key, text in fields.items():
+        dialog.locator(f"[name='{key}']").fill(text)
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog.get_by_text(f"{name} is created")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(field(page, "connection").locator("select")).to_have_value(name)
+
+
 def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     flow = example(served)
     page.get_by_role("link", name="Flows").click()
     page.get_by_role("link", name=flow.name, exact=True).click()
-    expect(page.locator("[data-head]")).to_contain_text("Order 2026-1047 has shipped")
+    head = page.locator("[data-head]")
+    expect(head).to_contain_text("Order 2026-1047 has shipped")
+
+    make_connection(page, "Basic Auth", "shop", username="shop", password="a secret")
+    expect(head).to_contain_text("as shop")
+    account = {"user": "billing@example.com", "clientId": "a-client", "clientSecret": "s", "refreshToken": "r"}
+    make_connection(page, "OAuth2", "billing", **account, accessUrl="http://127.0.0.1:1/token")
+    expect(head).to_contain_text("as billing")
+    page.get_by_role("button", name="Run").click()
+    result = page.get_by_role("tabpanel", name="Result")
+    expect(result).to_contain_text("the token endpoint 127.0.0.1:1 can't be reached")
+    expect(result).to_contain_text("check the host of accessUrl")
+    put(page, "connection", "")
+    page.get_by_role("tab", name="Mail").click()
+    expect(head).not_to_contain_text("as billing")
 
     page.get_by_role("button", name="Send test to the inbox").click()
-    result = page.get_by_role("tabpanel", name="Result")
     expect(result).to_contain_text("The inbox on this machine has it")
     (received,) = served.site.inbox.messages()
     message = message_from_bytes(received.octets(), policy=policy.default)
