@@ -127,12 +127,27 @@ class TestCertificates:
 
 
 class TestWrongMode:
-    async def test_tls_to_a_port_that_greets_in_clear_names_the_setting(self):
-        async with ScriptedServer() as server:
+    @pytest.mark.parametrize(
+        ("ehlo", "hint"),
+        [
+            ("250-scripted\r\n250-STARTTLS\r\n250 SIZE", "speaks STARTTLS: set tlsOption to starttls"),
+            ("250-scripted\r\n250 SIZE", "offers no TLS: use one that does"),
+            ("502 5.5.1 what", "begins in clear text: set tlsOption to starttls (none,"),
+            (DROP, "begins in clear text: set tlsOption to starttls (none,"),
+        ],
+    )
+    async def test_tls_to_a_port_that_greets_in_clear_names_the_setting(self, ehlo, hint):
+        async with ScriptedServer({"EHLO": ehlo}) as server:
             with pytest.raises(TlsFailed) as caught:
                 await send(server, "tls")
         assert caught.value.code == ErrorCode.TLS_ON_PLAIN_PORT
-        assert "set tlsOption to starttls" in caught.value.hint
+        assert hint in caught.value.hint
+
+    @pytest.mark.parametrize("tls_option", ["tls", "starttls"])
+    async def test_an_inbox_has_no_tls_and_the_hint_says_so(self, tls_option, inbox):
+        with pytest.raises(TlsFailed) as caught:
+            await send(inbox, tls_option)
+        assert f"port {inbox.port} offers no TLS" in caught.value.hint
 
     @pytest.mark.parametrize("tls_option", ["none", "starttls"])
     async def test_clear_text_to_a_port_that_wants_tls_names_the_setting(self, tls_option):

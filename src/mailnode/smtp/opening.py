@@ -13,7 +13,7 @@ from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
-from mailnode.smtp.tls import plain_on_tls_port, start_tls
+from mailnode.smtp.tls import no_tls_hint, plain_on_tls_port, start_tls
 
 # Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
 # ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): nobody would know whether the mail was taken.
@@ -74,7 +74,7 @@ async def say_starttls(
         raise TlsFailed(
             f"{server.address} does not offer STARTTLS",
             code=ErrorCode.STARTTLS_NOT_OFFERED,
-            hint="set tlsOption to tls if the port speaks TLS at once, or to none if the server has no TLS at all",
+            hint=no_tls_hint(server),
         )
     reply = await dialogue.ask("tls", "STARTTLS")
     if not reply.is_positive:

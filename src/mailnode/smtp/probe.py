@@ -1,6 +1,7 @@
 """What a port really speaks, asked on connections of their own that hand over nothing."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,8 +10,9 @@ from mailnode.errors import ErrorCode, SmtpError
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 
-# The plain probe reads a greeting's first octets: three digits.
 _CODE_OCTETS = 3
+# A reply ends with the line that has no hyphen behind its code (RFC 5321 4.2.1); what has no code is no reply.
+_LAST_LINE = re.compile(rb"^(?:\d{3}(?!-)|(?!\d{3})).*\n", re.MULTILINE)
 # Enough to know a protocol by; all that we listen for.
 _HEARD_OCTETS = 200
 _WORDS = b"EHLO doctor.invalid\r\n"
@@ -52,9 +54,23 @@ async def speaks_tls(server: ServerSettings) -> bool:
     return True
 
 
-async def speaks_in_clear(server: ServerSettings) -> bool:
-    """Ask whether the port greets in clear text."""
-    return (await _listen(server, _CODE_OCTETS)).octets[:_CODE_OCTETS].isdigit()
+async def offer_in_clear(server: ServerSettings) -> bytes | None:
+    """Give what the port answers to EHLO, or as much of it as came; None where it does not greet in clear text."""
+    deadline = asyncio.get_running_loop().time() + server.deadlines.silence
+    greeting = answer = b""
+    try:
+        stream = await Stream.open(server)
+        try:
+            while not _LAST_LINE.search(greeting):
+                greeting += await stream.read(deadline)
+            stream.write(_WORDS)
+            while not _LAST_LINE.search(answer):
+                answer += await stream.read(deadline)
+        finally:
+            stream.abort()
+    except (OSError, SmtpError):
+        pass  # what came so far tells enough
+    return answer if greeting[:_CODE_OCTETS].isdigit() else None
 
 
 async def language_of(server: ServerSettings) -> str | None:
@@ -65,9 +81,9 @@ async def language_of(server: ServerSettings) -> str | None:
     """
     heard = _Heard()
     if server.tls_option == "tls":
-        heard = await _listen(server, _HEARD_OCTETS, words=_WORDS, private=True)
+        heard = await _listen(server, private=True)
     if not heard.octets:
-        heard = await _listen(server, _HEARD_OCTETS, words=_WORDS)
+        heard = await _listen(server)
     for language, fits in _LANGUAGES:
         if fits(heard.octets):
             return language
@@ -76,7 +92,7 @@ async def language_of(server: ServerSettings) -> str | None:
     return None if heard.hung_up else ""
 
 
-async def _listen(server: ServerSettings, enough: int, *, words: bytes = b"", private: bool = False) -> _Heard:
+async def _listen(server: ServerSettings, *, private: bool = False) -> _Heard:
     """Hear what a port says within the time of silence: a line, or so many octets."""
     deadline = asyncio.get_running_loop().time() + server.deadlines.silence
     octets = b""
@@ -85,9 +101,8 @@ async def _listen(server: ServerSettings, enough: int, *, words: bytes = b"", pr
         try:
             if private:
                 await stream.start_tls(untrusting_context(), server.host, server.deadlines.silence)
-            if words:
-                stream.write(words)
-            while len(octets) < enough and b"\n" not in octets:
+            stream.write(_WORDS)
+            while len(octets) < _HEARD_OCTETS and b"\n" not in octets:
                 octets += await stream.read(deadline)
         finally:
             stream.abort()

@@ -1,13 +1,16 @@
 """TLS: who the server must prove to be, and what a handshake that fails means (RFC 3207, RFC 8314)."""
 
+import re
 import ssl
 from functools import lru_cache
 
 from mailnode.errors import ErrorCode, SettingsError, TlsFailed
 from mailnode.smtp.doctor.certificate import trouble_of
-from mailnode.smtp.probe import speaks_in_clear
+from mailnode.smtp.probe import offer_in_clear
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
+
+_STARTTLS = re.compile(rb"^250[- ]STARTTLS\b", re.IGNORECASE | re.MULTILINE)
 
 
 @lru_cache(maxsize=64)
@@ -35,8 +38,10 @@ async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLCont
         raise _bad_certificate(error, server) from error
     except (OSError, EOFError) as error:
         stream.abort()
-        if server.tls_option == "tls" and not _is_alert(error) and await speaks_in_clear(server):
-            raise _tls_on_plain_port(server) from None
+        if server.tls_option == "tls" and not _is_alert(error):
+            offer = await offer_in_clear(server)
+            if offer is not None:
+                raise _tls_on_plain_port(server, offer) from None
         raise TlsFailed(
             f"no TLS with {server.address}: {_words(error)}",
             hint="check host and port; the server must speak TLS 1.2 or newer",
@@ -53,11 +58,23 @@ def plain_on_tls_port(server: ServerSettings) -> TlsFailed:
     )
 
 
-def _tls_on_plain_port(server: ServerSettings) -> TlsFailed:
+def _tls_on_plain_port(server: ServerSettings, offer: bytes) -> TlsFailed:
+    if _STARTTLS.search(offer):
+        hint = f"port {server.port} speaks STARTTLS: set tlsOption to starttls"
+    elif offer.startswith(b"250"):
+        hint = no_tls_hint(server)
+    else:
+        hint = f"port {server.port} begins in clear text: set tlsOption to starttls (none, if the server has no TLS)"
     return TlsFailed(
-        f"{server.address} greets in clear text, and tlsOption is tls",
-        code=ErrorCode.TLS_ON_PLAIN_PORT,
-        hint=f"port {server.port} speaks STARTTLS: set tlsOption to starttls (none, if the server has no TLS)",
+        f"{server.address} greets in clear text, and tlsOption is tls", code=ErrorCode.TLS_ON_PLAIN_PORT, hint=hint
+    )
+
+
+def no_tls_hint(server: ServerSettings) -> str:
+    """Say what to do about a port that greets in clear text and offers no STARTTLS."""
+    return (
+        f"port {server.port} offers no TLS: use one that does (465 with tls, 587 with starttls), or set tlsOption to"
+        " none, if the mail need not be private on its way there"
     )
 
 
