@@ -3,10 +3,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support.require import require
 from support.web import Served, served_site
+
+# What is awaited comes at once, but on a busy machine; only a failure takes so long.
+expect.set_options(timeout=20_000)
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +47,7 @@ def served(home: Path) -> Iterator[Served]:
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     """Open a page that is logged in; whatever it complains about fails the test."""
     with browser.new_context(base_url=served.url, viewport={"width": 1400, "height": 1000}) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         opened = context.new_page()
         complaints: list[str] = []
         opened.on("pageerror", lambda error: complaints.append(str(error)))
