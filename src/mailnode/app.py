@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from mailnode.delivery.desk import Desk
 from mailnode.delivery.ledger import Ledger
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.postman import Postman
+from mailnode.delivery.report import Report
 from mailnode.delivery.route import Clients, Ways
 from mailnode.delivery.traffic import Traffic
 from mailnode.engine.embedded import EmbeddedEngine
@@ -38,6 +39,8 @@ from mailnode.store.worker import Worker
 SWEEP_SECONDS = 3600.0
 # More in flight would only wait for sessions.
 RUNS_AT_ONCE = 50
+# How many deliveries one look asks for.
+_LOOKED_AT = 500
 
 
 class Mailnode:
@@ -215,14 +218,20 @@ class Mailnode:
             await self.stop()
             await task
 
-    async def drained(self, prefix: str) -> Mapping[str, int]:
-        """Wait until all mail of runs whose ids begin so has its outcome; tell how many have which state.
+    async def drained(self, queued: Sequence[str]) -> AsyncIterator[tuple[str, Report | None]]:
+        """Wait until deliveries have ended, by their ids, and tell of each how; None of one that has been cleared away.
 
-        As with `settled` somebody has to carry it.
+        As with `settled` somebody has to carry them.
         """
-        while await self.ledger.pending(prefix):  # noqa: ASYNC110 -- another process has no event of ours
-            await asyncio.sleep(POLL_SECONDS)
-        return await self.ledger.states(prefix)
+        left = list(queued)
+        while left:
+            looked_at, left = left[:_LOOKED_AT], left[_LOOKED_AT:]
+            ended = await self.ledger.outcomes(looked_at)
+            for one in ended.items():
+                yield one
+            left += [one for one in looked_at if one not in ended]
+            if not ended:
+                await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
 
     async def settled(self, run: Run, watch: Callable[[int], None] = lambda _left: None) -> Run:
         """Wait until each mail that a run has queued has its outcome, and give the run with them.

@@ -6,7 +6,7 @@ from collections import Counter
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
-from support.scripted_smtp import ScriptedServer
+from support.scripted_smtp import DROP, ScriptedServer
 
 
 def flow_of(folder, port, **settings):
@@ -33,7 +33,9 @@ async def test_each_row_is_a_run_and_the_summary_counts_them(inbox, tmp_path):
         "rows": 200,
         "done": 200,
         "doneBefore": 0,
+        "doneWithFailures": 0,
         "halted": 0,
+        "left": 0,
         "failed": [],
         "mails": {"sent": 200},
     }
@@ -59,6 +61,75 @@ async def test_a_row_that_fails_stops_no_other_one_and_is_told(inbox, tmp_path):
     assert "nobody" in failed["error"]
     assert "row 2" in ran.stderr
     assert set(reached(inbox)) == {"a@y.example", "c@y.example"}
+
+
+async def test_a_row_whose_mail_fails_is_not_lost_though_the_flow_goes_on(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"email": "a@y.example"}\n{"email": "nobody"}\n{"email": "no@y.example"}\n')
+    async with ScriptedServer({"RCPT TO:<no@": "550 5.1.1 no such user"}) as server:
+        command = ("run", flow_of(tmp_path, server.port, subject="x"), "--inputs", tmp_path / "rows.jsonl")
+        ran = await mailnode(*command)
+        again = await mailnode(*command)
+    for one, before in ((ran, 0), (again, 3)):
+        told = one.json
+        assert (one.status, told["done"], told["doneWithFailures"], told["halted"]) == (1, 1, 2, 0)
+        assert (told["doneBefore"], told["mails"]) == (before, {"sent": 1, "failed": 1})
+        words = {failed["row"]: failed["error"] for failed in told["failed"]}
+        assert "nobody" in words[2]
+        assert "550 5.1.1 no such user" in words[3]
+        assert "row 2: " in one.stderr
+        assert "row 3: " in one.stderr
+    assert len(server.accepted) == 1
+
+
+async def test_only_the_first_ten_that_failed_are_told(tmp_path):
+    async with ScriptedServer({"RCPT": "550 5.1.1 nobody"}) as server:
+        ran = await mailnode("run", flow_of(tmp_path, server.port), "--inputs", rows_of(tmp_path, 13))
+    assert (ran.status, ran.json["doneWithFailures"], len(ran.json["failed"])) == (1, 13, 10)
+    assert "and 3 more rows failed" in ran.stderr
+
+
+async def test_a_failed_mail_that_is_sent_again_by_a_person_makes_its_row_done(tmp_path):
+    async with ScriptedServer({"RCPT": ["550 5.1.1 nobody", "250 ok"]}) as server:
+        command = ("run", flow_of(tmp_path, server.port), "--inputs", rows_of(tmp_path, 1))
+        assert (await mailnode(*command)).status == 1
+        (one,) = (await mailnode("deliveries", "list", "--json")).json
+        await mailnode("deliveries", "retry", one["deliveryId"])
+        await mailnode("worker", "--drain")
+        again = await mailnode(*command)
+    assert (again.status, again.json["done"], again.json["mails"]) == (0, 1, {"sent": 1})
+
+
+async def test_asynchronous_mail_that_fails_later_fails_its_row(tmp_path):
+    async with ScriptedServer({"dot": DROP}) as server:
+        settings = {"asynchronous": True, "stopOnError": True, "onUnknown": "hold"}
+        ran = await mailnode("run", flow_of(tmp_path, server.port, **settings), "--inputs", rows_of(tmp_path, 6))
+    assert (ran.status, ran.json["done"], ran.json["doneWithFailures"]) == (1, 0, 6)
+    assert ran.json["mails"] == {"held": 6}
+    assert "row 1: held: " in ran.stderr
+    assert "the server may have taken the mail" in ran.stderr
+
+
+async def test_a_mail_that_a_person_cancelled_has_not_failed(tmp_path):
+    async with ScriptedServer() as server:
+        flow = flow_of(tmp_path, server.port, asynchronous=True)
+        command = ("run", flow, "--inputs", rows_of(tmp_path, 2))
+        await mailnode(*command, "--no-wait")
+        for one in (await mailnode("deliveries", "list", "--json")).json:
+            await mailnode("deliveries", "cancel", one["deliveryId"])
+        again = await mailnode(*command)
+    assert (again.status, again.json["done"], again.json["mails"]) == (0, 2, {"cancelled": 2})
+
+
+async def test_only_mail_of_this_commands_rows_is_counted(inbox, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = flow_of(tmp_path / "other", inbox.port, subject="another flow")
+    rows = rows_of(tmp_path, 2)
+    await mailnode("run", flow_of(tmp_path, inbox.port), "--inputs", rows, "--run-id", "a-b")
+    ran = await mailnode("run", flow_of(tmp_path, inbox.port), "--inputs", rows, "--run-id", "a")
+    assert (ran.status, ran.json["mails"]) == (0, {"sent": 2})
+    foreign = await mailnode("run", other, "--inputs", rows, "--run-id", "a")
+    assert (foreign.status, foreign.json["halted"], foreign.json["mails"]) == (1, 2, {})
+    assert "was used for another flow or input" in foreign.stderr
 
 
 async def test_input_gives_what_the_rows_leave_out(inbox, tmp_path):
@@ -123,7 +194,9 @@ async def test_ctrl_c_tells_how_far_it_came_and_the_same_command_does_the_rest(t
         await server.reached("dot")
         stopped.send_signal(signal.SIGINT)
         stdout, stderr = await stopped.communicate()
-        assert (stopped.returncode, stdout) == (130, b"")
+        told = json.loads(stdout)
+        assert (stopped.returncode, told["done"] + told["left"]) == (130, 150)
+        assert told["mails"].get("sent", 0) <= told["done"] < 150
         assert b"of 150 rows have ended; the same command does what is left" in stderr
         assert b"Traceback" not in stderr
         ran = await mailnode(*command)

@@ -39,11 +39,12 @@ class TestRun:
         assert "hint: " in done.stderr
         assert done.json["output"] == []
 
-    async def test_without_stop_on_error_a_failed_mail_is_exit_status_0(self, tmp_path):
+    async def test_without_stop_on_error_a_failed_mail_is_told_and_exit_status_0(self, tmp_path):
         async with ScriptedServer({"RCPT": "550 5.1.1 nobody"}) as server:
             flow = write_flow(tmp_path, sends(server.port), SAYS)
             done = await mailnode("run", flow, "--input", '{"name": "x"}')
         assert (done.status, done.json["output"]) == (0, ["hello x"])
+        assert "node tell: the server refuses 1 of 1 recipients" in done.stderr
         assert done.json["nodes"][0]["result"]["status"] == "failed"
 
 

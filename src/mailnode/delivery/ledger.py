@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
 from sqlalchemy import Connection as Transaction
 
-from mailnode.delivery.delivery import INTERRUPTED
+from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
 from mailnode.delivery.history import History, read_history
 from mailnode.delivery.lanes import reported_trouble, trouble_of
-from mailnode.delivery.report import ReportedError
+from mailnode.delivery.report import Report, ReportedError
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
@@ -23,6 +23,8 @@ from mailnode.store.worker import Worker
 _UNDER_WAY = ("claimed", "handingOver")
 _SHORTEST_ID = 4
 _SHOWN = 80
+# A statement bears only so many parameters.
+_ASKED_AT_ONCE = 500
 
 # JSON, for people and programs; times are Unix ms.
 Entry = dict[str, Any]
@@ -81,6 +83,18 @@ class Ledger:
         under_way = deliveries.c.state.in_(("queued", *_UNDER_WAY))
         query = select(func.count()).select_from(deliveries).where(under_way, _of_runs(prefix))
         return await self._database.read(lambda db: int(db.execute(query).scalar_one()))
+
+    async def outcomes(self, delivery_ids: Sequence[str]) -> dict[str, Report | None]:
+        """Give the reports of those of these that have ended; None of one that has been cleared away since."""
+
+        def work(db: Transaction) -> dict[str, Report | None]:
+            query = select(deliveries.c.id, deliveries.c.state, deliveries.c.result)
+            parts = [delivery_ids[at : at + _ASKED_AT_ONCE] for at in range(0, len(delivery_ids), _ASKED_AT_ONCE)]
+            there = {row.id: row for part in parts for row in db.execute(query.where(deliveries.c.id.in_(part)))}
+            gone: dict[str, Report | None] = {one: None for one in delivery_ids if one not in there}
+            return gone | {one: json.loads(row.result) for one, row in there.items() if row.state in FINAL_STATES}
+
+        return await self._database.read(work)
 
     async def states(self, prefix: str) -> dict[str, int]:
         """Count the deliveries of runs whose ids begin so, by state."""
