@@ -56,11 +56,22 @@ def _written(text: str, old: Any, new: Mapping[str, Any]) -> str:
     if text:
         _, guessed, guessed_offset = load_yaml_guess_indent(text)
         sequence, offset = guessed or sequence, guessed_offset if guessed else offset
-        loaded = yaml.load(text)
+        loaded = _exact(yaml.load(text))
     yaml.indent(mapping=2, sequence=sequence, offset=offset)
     out = io.StringIO()
     yaml.dump(_merged(loaded, old, new), out)
     return out.getvalue()
+
+
+def _exact(node: Any) -> Any:
+    """Make numbers with an exponent plain ones: ruamel writes their style, and not all of their digits."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            node[key] = _exact(value)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            node[index] = _exact(value)
+    return float(node) if getattr(node, "_exp", None) else node
 
 
 def _merged(node: Any, old: Any, new: Any) -> Any:
@@ -94,10 +105,12 @@ def _merged_list(node: Any, old: list[Any], new: list[Any]) -> Any:
             there[index] = _merged(there[index], item, new[index])
         there.extend(_merged(None, None, item) for item in new[len(old) :])
         return there
-    by_id = {_id(plain): (loaded, plain) for loaded, plain in zip(there, old, strict=False)}
+    # Each is taken once: what stood there twice would be an anchor and an alias.
+    left = list(zip(there, old, strict=False))
     made = CommentedSeq()
     for item in new:
-        loaded, plain = by_id.get(_id(item), (None, None))
+        place = next((index for index, (_, plain) in enumerate(left) if _id(plain) == _id(item)), None)
+        loaded, plain = (None, None) if place is None else left.pop(place)
         made.append(_merged(loaded, plain, item))
     made.fa.set_flow_style() if there.fa.flow_style() else made.fa.set_block_style()
     return made
@@ -111,15 +124,18 @@ def _id(item: Any) -> Any:
 
 
 def _scalar(node: Any, text: str) -> Any:
-    from ruamel.yaml.scalarstring import LiteralScalarString, ScalarString
+    from ruamel.yaml.scalarstring import (
+        DoubleQuotedScalarString,
+        LiteralScalarString,
+        ScalarString,
+        SingleQuotedScalarString,
+    )
 
-    if "\n" in text and _is_blockable(text):
-        return LiteralScalarString(text)
-    if isinstance(node, ScalarString) and not isinstance(node, LiteralScalarString) and "\n" not in text:
-        return type(node)(text)
-    return text
-
-
-def _is_blockable(text: str) -> bool:
-    # A block keeps neither carriage returns nor what can't be printed, and blanks at its beginning confuse readers.
-    return not text.startswith((" ", "\n")) and all(c.isprintable() or c == "\n" for c in text)
+    lines = text.split("\n")
+    if not all(line.isprintable() for line in lines):  # only this style can hold what can't be printed
+        return DoubleQuotedScalarString(text)
+    if len(lines) > 1:
+        # Blanks at the beginning of a block confuse readers.
+        return text if text.startswith((" ", "\n")) else LiteralScalarString(text)
+    quoted = isinstance(node, DoubleQuotedScalarString | SingleQuotedScalarString)
+    return type(node)(text) if isinstance(node, ScalarString) and quoted else text
