@@ -16,7 +16,7 @@ demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on thi
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
 test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
-	$(BIN)/pytest -q $(TESTS)
+	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
 
 soak: $(VENV)/dev  ## workers killed at 200 random moments under load (KILLS=200)
 	SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
