@@ -47,7 +47,7 @@ export async function request(method: string, path: string, body?: unknown, sign
     throw new Problem({ message: "the server does not answer", hint: "see that mailnode serve is running" }, 0);
   }
   if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
-  if (!response.ok) throw new Problem(await toldBy(response), response.status);
+  if (!response.ok) throw new Problem(await problemIn(response), response.status);
   return response;
 }
 
@@ -57,12 +57,18 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-async function toldBy(response: Response): Promise<Partial<Told>> {
+async function problemIn(response: Response): Promise<Partial<Told>> {
   try {
     return ((await response.json()) as { error: Partial<Told> }).error;
   } catch {
     return { message: `the server answered ${response.status}` };
   }
+}
+
+/** Give what an error tells, whatever it is. */
+export function toldBy(problem: unknown): Told {
+  const told = problem instanceof Problem ? problem.told : { message: String(problem) };
+  return { code: "", phase: "settings", message: "", hint: "", node: "", key: "", line: 0, ...told };
 }
 
 /** Say what is wrong, and under it what to do. */

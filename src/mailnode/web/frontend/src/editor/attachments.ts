@@ -1,7 +1,6 @@
 // Attachments: any number, each of one of five types, which have parts of their own (design 4.3).
 
-import type { Settings } from "./model";
-import type { Widget } from "./widget";
+import type { Settings, Widget } from "./model";
 
 const PARTS: Record<string, string[]> = {
   url: ["url", "filename", "contentType", "cid"],

@@ -2,8 +2,7 @@
 
 import { call } from "../api";
 import type { DialogOptions, Server } from "../connections/types";
-import { type Connection, read, type Surroundings } from "./model";
-import type { Widget } from "./widget";
+import { type Connection, read, type Surroundings, type Widget } from "./model";
 
 const TYPES: Record<string, string> = {
   basic: "Basic Auth",

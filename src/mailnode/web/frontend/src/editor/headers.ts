@@ -1,7 +1,6 @@
 // Own header fields: rows of name and value.
 
-import { isObject, type Settings } from "./model";
-import type { Widget } from "./widget";
+import { isObject, type Settings, type Widget } from "./model";
 
 export function mountHeaders(field: HTMLElement): Widget {
   const place = field.querySelector<HTMLElement>("[data-headers]")!;

@@ -1,13 +1,13 @@
 // The editor of one flow: the form or the text on one side, the mail that comes of it on the other.
 
-import { call, clearProblems, Problem, showProblem, toast, type Told, wordsOf } from "../api";
+import { call, toast, toldBy, type Told, wordsOf } from "../api";
 import {
   type Checked,
   type Connection,
+  type Draft,
   type Flow,
   type FlowDocument,
   type FlowNode,
-  isObject,
   type Sample,
   same,
   type Service,
@@ -16,15 +16,10 @@ import {
 import { freshNode, showNodes } from "./nodes";
 import { Panel } from "./panel";
 import { type Previewed, PreviewPane } from "./preview";
+import { mountSample } from "./sample";
+import { mountTestDialog, runFlow, testToInbox, type Tried } from "./trial";
 
 const PREVIEW_AFTER_MS = 250;
-
-interface RunTold {
-  run: string;
-  status: string;
-  output: string[];
-  nodes: { id: string; status: string; result?: unknown; error?: { message: string; hint: string } }[];
-}
 
 export function mountEditor(main: HTMLElement): void {
   new Editor(main).start();
@@ -66,13 +61,14 @@ class Editor {
     this.on("save", () => this.save());
     this.on("run", () => this.run());
     this.on("add-node", () => this.addNode());
-    this.on("test-inbox", () => this.test("inbox"));
-    this.on("test-address", () => this.find<HTMLDialogElement>("dialog#test-address").showModal());
-    this.mountTestDialog();
+    this.on("test-inbox", () => testToInbox(this.pane, this.tried));
+    const dialog = this.find<HTMLDialogElement>("dialog#test-address");
+    this.on("test-address", () => dialog.showModal());
+    mountTestDialog(dialog, this.pane, () => this.tried);
     for (const view of this.main.querySelectorAll<HTMLElement>("[data-view]")) {
       view.addEventListener("click", () => void this.view(view.dataset.view === "text"));
     }
-    this.mountSample();
+    mountSample(this.main, this.sample, () => `${this.path}/sample`, () => this.later());
     addEventListener("beforeunload", (event) => this.isDirty && event.preventDefault());
     addEventListener("keydown", (event) => {
       if ((event.ctrlKey || event.metaKey) && event.key === "s") {
@@ -93,10 +89,15 @@ class Editor {
     return this.document?.nodes.find((node) => node.id === this.current);
   }
 
+  private get path(): string {
+    return `/api/flows/${encodeURIComponent(this.flow.name)}`;
+  }
+
   /** What is being edited, as the API takes it. */
-  private get draft(): { text: string; document: FlowDocument | null; format: string } {
-    const { format } = this.flow;
-    return this.isText ? { text: this.text.value, document: null, format } : { text: this.flow.text, document: this.document, format };
+  private get draft(): Draft {
+    const { format, text } = this.flow;
+    if (this.isText) return { text: this.text.value, document: null, format };
+    return { text, document: this.document, format };
   }
 
   private open(id: string): void {
@@ -154,10 +155,8 @@ class Editor {
   private async preview(): Promise<void> {
     this.asked?.abort();
     const asked = (this.asked = new AbortController());
-    const mail = this.node && !isMail(this.node) ? firstMail(this.document)?.id : this.current;
-    const node = this.isText ? null : mail || null;
     try {
-      const made = await call<Previewed>("POST", "/api/preview", { ...this.draft, node, ...this.sample }, asked.signal);
+      const made = await call<Previewed>("POST", "/api/preview", this.tried, asked.signal);
       this.errors = made.errors;
       this.pane.show(made);
       this.showErrors();
@@ -217,8 +216,7 @@ class Editor {
 
   private async save(): Promise<boolean> {
     try {
-      const path = `/api/flows/${encodeURIComponent(this.flow.name)}`;
-      const saved = await call<Flow>("PUT", path, { ...this.draft, revision: this.flow.revision });
+      const saved = await call<Flow>("PUT", this.path, { ...this.draft, revision: this.flow.revision });
       if (saved.name !== this.flow.name) history.replaceState(null, "", `/flows/${saved.name}`);
       this.main.querySelector("h1")!.textContent = saved.name;
       this.flow = saved;
@@ -237,80 +235,13 @@ class Editor {
   }
 
   private async run(): Promise<void> {
-    if (this.isDirty && !(await this.save())) return;
-    try {
-      const path = `/api/flows/${encodeURIComponent(this.flow.name)}/runs`;
-      const run = await call<RunTold>("POST", path, this.sample);
-      const lines = [...run.nodes.flatMap((node) => troublesOf(node)), ...run.output.map((words) => ({ words }))];
-      const troubled = run.nodes.some((node) => troublesOf(node).length);
-      this.pane.showResult("Run", troubled ? "failed" : run.status, lines, run, `/runs/${encodeURIComponent(run.run)}`);
-    } catch (problem) {
-      this.told("Run", problem);
-    }
+    if (!this.isDirty || (await this.save())) await runFlow(this.pane, this.flow.name, this.sample);
   }
 
-  private async test(to: string): Promise<void> {
-    const node = this.node && isMail(this.node) ? this.current : null;
-    try {
-      const result = await call<Settings>("POST", "/api/preview/test", { ...this.draft, node, ...this.sample, to });
-      const error = isObject(result.error) ? [{ words: String(result.error.message), hint: String(result.error.hint) }] : [];
-      const good = to === "inbox" ? [{ words: "The inbox on this machine has it." }] : [{ words: `${to} was accepted.` }];
-      const lines = error.length ? error : good;
-      this.pane.showResult("Test", String(result.status), lines, result, to === "inbox" ? "/inbox" : "");
-    } catch (problem) {
-      if (to === "inbox") this.told("Test", problem);
-      else throw problem;
-    }
-  }
-
-  private told(title: string, problem: unknown): void {
-    const told = toldBy(problem);
-    this.pane.showResult(title, "failed", [{ words: told.message, hint: told.hint }], told);
-  }
-
-  private mountTestDialog(): void {
-    const dialog = this.find<HTMLDialogElement>("dialog#test-address");
-    const form = dialog.querySelector("form")!;
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      clearProblems(form);
-      const to = form.querySelector<HTMLInputElement>("#test-to")!.value.trim();
-      if (!to) {
-        showProblem(form, new Problem({ message: "an address is wanted", key: "to" }, 422));
-        return;
-      }
-      try {
-        await this.test(to);
-        dialog.close();
-      } catch (problem) {
-        showProblem(form, problem);
-      }
-    });
-  }
-
-  private mountSample(): void {
-    for (const key of ["input", "context"] as const) {
-      const area = this.find<HTMLTextAreaElement>(`#sample-${key}`);
-      const field = area.closest<HTMLElement>(".field")!;
-      area.value = JSON.stringify(this.sample[key], null, 2);
-      area.addEventListener("input", () => {
-        clearProblems(field);
-        const parsed = objectIn(area.value);
-        if (!parsed) {
-          const error = field.querySelector<HTMLElement>(".error")!;
-          error.textContent = 'a JSON object is wanted, such as {"email": "jane@example.org"}';
-          error.hidden = false;
-          area.ariaInvalid = "true";
-          return;
-        }
-        this.sample[key] = parsed;
-        this.later();
-      });
-      area.addEventListener("change", () => {
-        const path = `/api/flows/${encodeURIComponent(this.flow.name)}/sample`;
-        if (objectIn(area.value)) void call("PUT", path, this.sample).catch((problem) => toast(String(problem)));
-      });
-    }
+  /** The mail that is looked at: the node's own, or where that sends none the flow's first. */
+  private get tried(): Tried {
+    const mail = this.node && !isMail(this.node) ? firstMail(this.document)?.id : this.current;
+    return { ...this.draft, ...this.sample, node: this.isText ? null : mail || null };
   }
 
   private on(action: string, work: () => unknown): void {
@@ -330,31 +261,10 @@ class Editor {
   }
 }
 
-type Settings = Record<string, unknown>;
-
 function isMail(node: FlowNode): boolean {
   return node.type === "sendSmtpEmail" || node.type === "emailNotification";
 }
 
 function firstMail(flow: FlowDocument | null): FlowNode | undefined {
   return flow?.nodes.find(isMail) ?? flow?.nodes[0];
-}
-
-function objectIn(text: string): Settings | null {
-  try {
-    const parsed = JSON.parse(text || "{}") as unknown;
-    return isObject(parsed) ? parsed : null;
-  } catch {
-    return null;
-  }
-}
-
-function troublesOf(node: RunTold["nodes"][number]): { words: string; hint: string }[] {
-  const told = node.error ?? (isObject(node.result) && isObject(node.result.error) ? node.result.error : null);
-  return told ? [{ words: `${node.id}: ${String(told.message)}`, hint: String(told.hint) }] : [];
-}
-
-function toldBy(problem: unknown): Told {
-  const told = problem instanceof Problem ? problem.told : { message: String(problem) };
-  return { code: "", phase: "settings", message: "", hint: "", node: "", key: "", line: 0, ...told };
 }

@@ -33,6 +33,13 @@ export interface Flow {
   sample: Sample;
 }
 
+/** A flow that is being edited: its text, and over it what the form makes of it. */
+export interface Draft {
+  text: string;
+  document: FlowDocument | null;
+  format: "yaml" | "json";
+}
+
 export interface Checked {
   text: string;
   document: FlowDocument | null;
@@ -59,6 +66,12 @@ export interface Surroundings {
   connections: Connection[];
   sample: () => Sample;
   settings: () => Settings;
+}
+
+/** A field of the panel: it shows a setting, and gives what the reader made of it (undefined: left out). */
+export interface Widget {
+  show(value: unknown): void;
+  value(): unknown;
 }
 
 export function isObject(value: unknown): value is Settings {

@@ -1,8 +1,8 @@
 // The panel of one node: fields from the template of its type, filled from the node and read back into it.
 
 import { clearProblems, fieldOf, markField, type Told, wordsOf } from "../api";
-import { type FlowNode, pathsOf, read, same, type Settings, type Surroundings, write } from "./model";
-import { mountWidget, type Widget } from "./widget";
+import { type FlowNode, pathsOf, read, same, type Settings, type Surroundings, type Widget, write } from "./model";
+import { mountWidget } from "./widget";
 
 interface Bound {
   field: HTMLElement;

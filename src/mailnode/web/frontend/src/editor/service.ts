@@ -1,7 +1,6 @@
 // Email Service: a search among the services that are known by name, or "other".
 
-import type { Service, Surroundings } from "./model";
-import type { Widget } from "./widget";
+import type { Service, Surroundings, Widget } from "./model";
 
 const OTHER = "Other SMTP Service";
 

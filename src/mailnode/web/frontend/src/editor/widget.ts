@@ -1,15 +1,10 @@
-// A field of the panel: it shows a setting, and gives what the reader made of it (undefined: left out).
+// The widget of each kind of field.
 
 import { mountAttachments } from "./attachments";
 import { mountConnection } from "./connection";
 import { mountHeaders } from "./headers";
-import type { Surroundings } from "./model";
+import type { Surroundings, Widget } from "./model";
 import { mountService } from "./service";
-
-export interface Widget {
-  show(value: unknown): void;
-  value(): unknown;
-}
 
 export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
   switch (field.dataset.kind) {
