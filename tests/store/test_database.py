@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from mailnode.errors import StoreError
 from mailnode.store import writer
 from mailnode.store.database import Database
+from mailnode.store.savepoint import savepoint
 from support.database import OPEN, Hold, gather_behind, keys, put, run
 
 
@@ -76,7 +77,7 @@ async def test_a_work_may_catch_an_integrity_error_itself(database):
     def twice(db):
         put("a")(db)
         try:
-            with db.begin_nested():
+            with savepoint(db):
                 put("a")(db)
         except IntegrityError:
             return "caught"

@@ -5,13 +5,13 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, ScalarSelect, func, select, update
 
 from mailnode.delivery.report import ReportedError, describe
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError, SmtpError
 from mailnode.store.clock import now_ms
+from mailnode.store.insert_new import insert_new
 from mailnode.store.tables import connections, deliveries, lanes
 
 # How long a failing lane is left alone: at first, and at last.
@@ -42,16 +42,8 @@ def is_lanes_trouble(error: MailnodeError | None) -> bool:
 
 def ensure_lanes(db: Connection, named: Mapping[str, str]) -> None:
     """See that lanes are there; `named` gives the connection ("" for none) of each."""
-    there = set(db.execute(select(lanes.c.name).where(lanes.c.name.in_(list(named)))).scalars())
-    for name in sorted(set(named) - there):
-        values = {"name": name, "connection": named[name], "failures": 0, "retry_at": 0}
-        savepoint = db.begin_nested()
-        try:
-            db.execute(insert(lanes).values(values))
-        except IntegrityError:  # another process has just done it
-            savepoint.rollback()
-        else:
-            savepoint.commit()
+    rows = [{"name": name, "connection": named[name], "failures": 0, "retry_at": 0} for name in sorted(named)]
+    db.execute(_INSERT, rows)
 
 
 def lanes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
@@ -112,6 +104,9 @@ def reported_trouble(db: Connection, name: str) -> ReportedError | None:
 def note_recovery(db: Connection, name: str) -> None:
     """Write down that a lane works."""
     db.execute(update(lanes).where(lanes.c.name == name).values(failures=0, retry_at=0, trouble=None, revision=None))
+
+
+_INSERT = insert_new(lanes)
 
 
 def _first_due() -> ScalarSelect[int]:

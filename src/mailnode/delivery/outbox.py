@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, Update, bindparam, delete, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, State
 from mailnode.delivery.lanes import ensure_lanes, is_failing, lanes_with_due
@@ -122,42 +121,24 @@ class Outbox:
 
     def _begin(self, db: Connection, drafts: list[Draft]) -> list[Delivery | Standing | Exception]:
         answers: dict[int, Delivery | Standing | Exception] = {}
-        while len(answers) < len(drafts):
-            # Of several with one key the second must find the first.
-            first = {
-                draft.key or number: number
-                for number, draft in reversed(list(enumerate(drafts)))
-                if number not in answers
-            }
-            known = _by_key(db, [drafts[number].key for number in first.values()])
-            fresh: dict[int, Delivery] = {}
-            for number in sorted(first.values()):
-                row = known.get(drafts[number].key)
-                if row is None:
-                    fresh[number] = self._begun(drafts[number])
-                else:
-                    answers[number] = self._stand_or_take_over(db, row, drafts[number])
-            # Any other error ends the whole transaction: a full disk leaves SQLite no savepoint to go back to.
-            savepoint = db.begin_nested()
-            try:
-                self._insert(db, [(delivery, drafts[number]) for number, delivery in fresh.items()])
-            except IntegrityError:
-                savepoint.rollback()
-                continue  # another process has just written one of these keys down
-            savepoint.commit()
-            answers.update(fresh)
+        while left := [number for number in range(len(drafts)) if number not in answers]:
+            begun = {number: self._begun(drafts[number]) for number in left}
+            new = self._insert(db, [(begun[number], drafts[number]) for number in left])
+            answers.update((number, begun[number]) for number in left if begun[number].id in new)
+            refused = {drafts[number].key: number for number in reversed(left) if number not in answers}
+            known = _by_key(db, list(refused)) if refused else {}
+            # Of several with one key the second must find what the first has made of it.
+            for key, row in known.items():
+                answers[refused[key]] = self._stand_or_take_over(db, row, drafts[refused[key]])
         return [answers[number] for number in range(len(drafts))]
 
     def _begun(self, draft: Draft) -> Delivery:
         return draft.begun(uuid.uuid4().hex, "" if draft.terms.queued else self._worker.id)
 
-    def _insert(self, db: Connection, begun: list[tuple[Delivery, Draft]]) -> None:
-        now = now_ms(db)
-        waiting = [both for both in begun if both[0].terms.queued]
-        claimed = [both for both in begun if not both[0].terms.queued]
-        insert_deliveries(db, claimed, "claimed", now)
-        insert_deliveries(db, waiting, "queued", now)
-        self._say_due(db, [delivery for delivery, _ in waiting])
+    def _insert(self, db: Connection, begun: list[tuple[Delivery, Draft]]) -> set[str]:
+        new = insert_deliveries(db, begun, now_ms(db))
+        self._say_due(db, [delivery for delivery, _ in begun if delivery.id in new and not delivery.claimed_by])
+        return new
 
     def _say_due(self, db: Connection, queued: Iterable[Delivery]) -> None:
         """Wake for each lane, in one order everywhere: who defers the same job twice waits for the other's commit."""
@@ -233,6 +214,7 @@ class Outbox:
 _OF_CLAIM = (table.c.id == bindparam("of")) & (table.c.generation == bindparam("claim")) & UNDER_WAY
 _HAND_OVER = update(table).where(_OF_CLAIM).values(state="handingOver")
 _SETTLE = update(table).where(_OF_CLAIM)
+_OF_KEYS = select(table).where(table.c.key.in_(bindparam("keys", expanding=True))).with_for_update()
 _THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of"))
 
 
@@ -261,9 +243,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
 
 def _by_key(db: Connection, keys: Sequence[str | None]) -> dict[str | None, Row[Any]]:
     """Find what has these keys already, and take them from what is over without having reached anybody."""
-    found = db.execute(
-        select(table).where(table.c.key.in_([key for key in keys if key is not None])).with_for_update()
-    ).all()
+    found = db.execute(_OF_KEYS, {"keys": keys}).all()
     over = [row.id for row in found if row.state in {"failed", "cancelled"}]
     if over:
         db.execute(update(table).where(table.c.id.in_(over)).values(key=None))

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
 
-from mailnode.delivery.delivery import Attempt, Delivery, Draft, Recipient, State, Terms
+from mailnode.delivery.delivery import Attempt, Delivery, Draft, Recipient, Terms
 from mailnode.delivery.route import Destination
 from mailnode.errors import SmtpError
 from mailnode.smtp.reply import Reply
+from mailnode.store.insert_new import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
 CONTENT_ROW_OCTETS = 256 * 1024
@@ -20,36 +21,48 @@ QUEUED = deliveries.c.state == literal_column("'queued'")
 UNDER_WAY = deliveries.c.state.in_((literal_column("'claimed'"), literal_column("'handingOver'")))
 
 
-def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, Draft]], state: State, now: int) -> None:
-    """Write new deliveries down, with their recipients and their content."""
-    if not begun:
-        return
-    db.execute(insert(deliveries), [_row(delivery, draft, state, now) for delivery, draft in begun])
-    db.execute(insert(delivery_recipients), [row for delivery, _ in begun for row in _recipient_rows(delivery)])
-    for delivery, draft in begun:
-        for position, octets in enumerate(_content_rows(draft.message.blocks())):
-            db.execute(insert(delivery_content), {"delivery_id": delivery.id, "position": position, "octets": octets})
+def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, Draft]], now: int) -> set[str]:
+    """Write new deliveries down, with their recipients and their content, but for those whose key is taken.
+
+    Gives the ids of those that were written.
+    """
+    ids = {delivery.id for delivery, _ in begun}
+    if db.execute(_INSERT_DELIVERY, [_row(delivery, draft, now) for delivery, draft in begun]).rowcount < len(begun):
+        ids = set(db.execute(_THERE, {"ids": list(ids)}).scalars())
+        begun = [one for one in begun if one[0].id in ids]
+    if begun:
+        _insert_parts(db, begun)
+    return ids
+
+
+def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, Draft]]) -> None:
+    db.execute(_INSERT_RECIPIENT, [row for delivery, _ in begun for row in _recipient_rows(delivery)])
+    short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
+    long = [one for one in begun if one[1].message.size > CONTENT_ROW_OCTETS]
+    if short:
+        db.execute(_INSERT_CONTENT, [row for delivery, draft in short for row in _content_rows(delivery, draft)])
+    for delivery, draft in long:  # row by row, so that no more than one lies in memory
+        for row in _content_rows(delivery, draft):
+            db.execute(_INSERT_CONTENT, row)
 
 
 def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
     """Make deliveries of rows of their table."""
-    of_these = delivery_recipients.c.delivery_id.in_([row.id for row in rows])
     recipients = defaultdict(list)
-    for one in db.execute(select(delivery_recipients).where(of_these).order_by(delivery_recipients.c.position)):
+    for one in db.execute(_RECIPIENTS, {"ids": [row.id for row in rows]}):
         recipients[one.delivery_id].append(Recipient(one.address, one.field, one.status, _reply(one)))
     return [_delivery(row, tuple(recipients[row.id])) for row in rows]
 
 
 def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
     """Write down how far the recipients of deliveries have come."""
-    at = (delivery_recipients.c.delivery_id == bindparam("of")) & (delivery_recipients.c.position == bindparam("at"))
     rows = [
         {"of": row.pop("delivery_id"), "at": row.pop("position"), **row}
         for delivery in changed
         for row in _recipient_rows(delivery)
     ]
     if rows:
-        db.execute(update(delivery_recipients).where(at), rows)
+        db.execute(_UPDATE_RECIPIENT, rows)
 
 
 def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> None:
@@ -57,14 +70,20 @@ def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> 
     if not made:
         return
     write_recipients(db, (delivery for delivery, _ in made))
-    of_these = attempts.c.delivery_id.in_([delivery.id for delivery, _ in made])
-    there = {(row[0], row[1]) for row in db.execute(select(attempts.c.delivery_id, attempts.c.number).where(of_these))}
-    new = [_attempt_row(delivery, attempt) for delivery, attempt in made if (delivery.id, attempt.number) not in there]
-    if new:
-        db.execute(insert(attempts), new)
+    db.execute(_INSERT_ATTEMPT, [_attempt_row(delivery, attempt) for delivery, attempt in made])
 
 
-def _row(delivery: Delivery, draft: Draft, state: State, now: int) -> dict[str, Any]:
+_INSERT_DELIVERY, _INSERT_ATTEMPT = insert_new(deliveries), insert_new(attempts)
+_INSERT_RECIPIENT, _INSERT_CONTENT = insert(delivery_recipients), insert(delivery_content)
+_THERE = select(deliveries.c.id).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+_OF_THESE = delivery_recipients.c.delivery_id.in_(bindparam("ids", expanding=True))
+_RECIPIENTS = select(delivery_recipients).where(_OF_THESE).order_by(delivery_recipients.c.position)
+_UPDATE_RECIPIENT = update(delivery_recipients).where(
+    delivery_recipients.c.delivery_id == bindparam("of"), delivery_recipients.c.position == bindparam("at")
+)
+
+
+def _row(delivery: Delivery, draft: Draft, now: int) -> dict[str, Any]:
     options = {
         "destination": delivery.destination.to_json(),
         "terms": asdict(delivery.terms),
@@ -81,7 +100,7 @@ def _row(delivery: Delivery, draft: Draft, state: State, now: int) -> dict[str, 
         "message_id": delivery.message_id,
         "reverse_path": delivery.reverse_path,
         "size": delivery.size,
-        "state": state,
+        "state": "claimed" if delivery.claimed_by else "queued",
         "generation": delivery.generation,
         "worker": delivery.claimed_by or None,
         "tries": 0,
@@ -121,7 +140,12 @@ def _delivery(row: Row[Any], recipients: tuple[Recipient, ...]) -> Delivery:
     )
 
 
-def _content_rows(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _content_rows(delivery: Delivery, draft: Draft) -> Iterator[dict[str, Any]]:
+    for position, octets in enumerate(_pieces(draft.message.blocks())):
+        yield {"delivery_id": delivery.id, "position": position, "octets": octets}
+
+
+def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:
     gathered = bytearray()
     for block in blocks:
         gathered += block

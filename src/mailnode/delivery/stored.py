@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.lanes import trouble_of
@@ -29,10 +29,13 @@ class StoredMessage:
 def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, StoredMessage]:
     """Read the content of deliveries, by their ids."""
     rows: dict[str, list[bytes]] = defaultdict(list)
-    of_these = delivery_content.c.delivery_id.in_([delivery.id for delivery in of])
-    for row in db.execute(select(delivery_content).where(of_these).order_by(delivery_content.c.position)):
+    for row in db.execute(_CONTENT, {"ids": [delivery.id for delivery in of]}):
         rows[row.delivery_id].append(row.octets)
     return {delivery.id: _stored(delivery, rows[delivery.id]) for delivery in of}
+
+
+_OF_THESE = delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True))
+_CONTENT = select(delivery_content).where(_OF_THESE).order_by(delivery_content.c.position)
 
 
 def read_last_words(db: Connection, delivery: Delivery) -> str:

@@ -15,6 +15,7 @@ from mailnode.flow.follow import Outcome, follow, outcomes_of, pending_of
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.insist import insist
+from mailnode.store.savepoint import savepoint
 from mailnode.store.tables import runs
 from mailnode.store.worker import Worker
 
@@ -52,16 +53,13 @@ class Journal:
         await insist(lambda: self._database.write_alike(_end, _Ended(run_id, status, state)))
 
     def _begin(self, db: Connection, begun: list["_Begun"]) -> list[dict[str, Any] | Exception | None]:
-        query = select(runs).where(runs.c.id.in_([one.run_id for one in begun])).order_by(runs.c.id)
-        there = {row.id: row for row in db.execute(query.with_for_update())}
+        there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in begun]})}
         fresh = {one.run_id: one for one in reversed(begun) if one.run_id not in there}
-        savepoint = db.begin_nested()
         try:
-            self._insert(db, list(fresh.values()))
+            with savepoint(db):
+                self._insert(db, list(fresh.values()))
         except IntegrityError:  # another process has just begun one of them
-            savepoint.rollback()
             return [_UNDER_WAY for _ in begun]
-        savepoint.commit()
         answers: list[dict[str, Any] | Exception | None] = []
         for one in begun:
             if one.run_id in there:
@@ -75,7 +73,7 @@ class Journal:
         written = {"status": "running", "worker": self._worker.id, "created_at": now, "updated_at": now}
         rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in fresh]
         if rows:
-            db.execute(insert(runs), rows)
+            db.execute(_INSERT, rows)
 
     def _look(self, db: Connection, row: Row[Any], begun: "_Begun") -> dict[str, Any] | Exception | None:
         if row.digest != begun.digest:
@@ -115,15 +113,17 @@ class _Ended(NamedTuple):
     state: dict[str, Any]
 
 
+_INSERT = insert(runs)
 _END = update(runs).where(runs.c.id == bindparam("of"))
+# In one order everywhere, so that nobody waits for who waits for him.
+_LOCKED = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
 
 
 def _end(db: Connection, ended: list[_Ended]) -> list[None]:
     waiting = {one.run_id: (one, pending) for one in ended if (pending := pending_of(one.state))}
     if waiting:
         # First, because no outcome may come between reading the outcomes and writing the state.
-        theirs = select(runs.c.id).where(runs.c.id.in_(sorted(waiting))).order_by(runs.c.id)
-        db.execute(theirs.with_for_update()).all()
+        db.execute(_LOCKED, {"ids": list(waiting)}).all()
         for one, pending in waiting.values():
             for outcome in outcomes_of(db, pending):
                 follow(one.state, outcome)
@@ -142,8 +142,7 @@ def tell(db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
         if delivery.run_id is not None:
             by_run.setdefault(delivery.run_id, []).append(Outcome(delivery.node_id, delivery.place, report))
     # Locked though it has no state yet: who is writing that now must see these outcomes, or be seen here.
-    theirs = select(runs.c.id, runs.c.state).where(runs.c.id.in_(sorted(by_run))).order_by(runs.c.id).with_for_update()
-    for row in db.execute(theirs).all() if by_run else ():
+    for row in db.execute(_LOCKED, {"ids": list(by_run)}).all() if by_run else ():
         if row.state is None:
             continue
         said = json.loads(row.state)

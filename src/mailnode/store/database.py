@@ -27,7 +27,7 @@ class Database:
 
     What is to be done is a function of a SQLAlchemy connection, which must neither commit nor roll back. It runs in a
     thread of the database; what it raises reaches the caller, but an error of SQLAlchemy's arrives as a StoreError. A
-    function that expects one, such as IntegrityError, catches it around a savepoint of its own (`begin_nested`). Where
+    function that expects one, such as IntegrityError, catches it around a `savepoint` of its own. Where
     transactions run beside each other one may lose, and its functions are called once more: what they change must be
     in the database, or be set anew by each call.
     """

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from mailnode.errors import StoreError
 from mailnode.store.backend import Backend
+from mailnode.store.savepoint import savepoint
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -103,16 +104,13 @@ class GroupWriter:
 
     def _run_apart(self, jobs: list[_Job], connection: Connection) -> "_Answers":
         """Run one work of several in a transaction, so that its error undoes only its own changes."""
-        savepoint = connection.begin_nested()
         try:
-            answers = _run(jobs, connection)
-            savepoint.commit()
+            with savepoint(connection):
+                return _run(jobs, connection)
         except BaseException as error:
             if self._backend.is_passing(error) or not self._backend.has_transaction(connection):
                 raise
-            savepoint.rollback()
             return self._failures(jobs, error)
-        return answers
 
     def _failures(self, jobs: list[_Job], error: BaseException) -> "_Answers":
         # One for each: whoever gets it may say where it happened to him.
