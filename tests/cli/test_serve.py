@@ -1,0 +1,109 @@
+"""`mailnode serve` as a process: it says where it is, answers, and ends when it is told to."""
+
+import asyncio
+import re
+import signal
+import socket
+import sys
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from support.command import mailnode
+
+SERVE = ("serve", "--port", "0", "--inbox-port", "0")
+
+
+@asynccontextmanager
+async def running(*arguments):
+    """Run it until the test is over; give the process, where it is, and all that it said until then."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mailnode", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said = ""
+    try:
+        while "Ctrl-C ends it" not in said:
+            assert process.stderr
+            line = await asyncio.wait_for(process.stderr.readline(), 30)
+            assert line, said
+            said += line.decode()
+        yield process, re.findall(r"http://127\.0\.0\.1:\d+", said)[0], said
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def login(said):
+    (token,) = re.findall(r"^token +(\S+)", said, re.MULTILINE)
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_a_token_that_was_made_is_shown_once_and_opens_it(home):
+    async with running(*SERVE) as (process, url, said):
+        async with httpx2.AsyncClient(base_url=url) as client:
+            assert (await client.get("/health")).json()["status"] == "ok"
+            assert (await client.get("/api/flows")).status_code == 401
+            assert (await client.get("/api/flows", headers=login(said))).json() == []
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    token = (home / "token").read_text().strip()
+    assert token in said
+    async with running(*SERVE) as (_, _, said):
+        assert token not in said
+        assert str(home / "token") in said
+
+
+async def test_mail_that_waits_is_sent_while_it_serves(home):
+    async with running(*SERVE) as (_, url, said), httpx2.AsyncClient(base_url=url, headers=login(said)) as client:
+        flow = (await client.post("/api/flows", json={"name": "later"})).json()
+        flow["document"]["nodes"][0]["settings"]["asynchronous"] = True
+        await client.put("/api/flows/later", json={key: flow[key] for key in ("text", "document", "revision")})
+        run = (await client.post("/api/flows/later/runs", json={})).json()
+        assert run["nodes"][0]["result"]["status"] == "queued"
+        for _ in range(300):
+            if caught := (await client.get("/api/inbox")).json():
+                break
+            await asyncio.sleep(0.1)  # its inbox has no event of ours
+        assert "you@example.org" in str(caught)
+
+
+async def test_ctrl_c_ends_it(home):
+    async with running(*SERVE) as (process, _, _):
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+@pytest.mark.parametrize("option", ["--port", "--inbox-port"])
+async def test_a_port_that_is_taken_is_named_with_the_remedy(home, option):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        others = {"--port": "0", "--inbox-port": "0"} | {option: port}
+        ended = await mailnode("serve", *(word for pair in others.items() for word in pair))
+    assert ended.status == 2
+    assert f"port {port}" in ended.stderr
+    assert "hint:" in ended.stderr
+
+
+async def test_a_token_that_keeps_nobody_out_is_refused_before_anything_listens(home):
+    ended = await mailnode(*SERVE, MAILNODE_TOKEN="short")
+    assert ended.status == 2
+    assert "MAILNODE_TOKEN" in ended.stderr
+
+
+async def test_the_demo_opens_on_its_finished_example(home):
+    async with running("demo") as (process, url, said):
+        headers = {"Authorization": f"Bearer {(home / 'token').read_text().strip()}"}
+        async with httpx2.AsyncClient(base_url=url, headers=headers) as client:
+            flow = (await client.get("/api/flows/order-shipped")).json()
+            assert flow["errors"] == []
+            shown = await client.post("/api/preview", json={"text": flow["text"], **flow["sample"]})
+            assert shown.json()["errors"] == []
+            assert len((await client.get("/api/inbox")).json()) >= 1
+        assert f"{url}/flows/order-shipped" in said
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
