@@ -4,13 +4,14 @@ import base64
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 
+from mailnode.errors import ErrorCode, UsageError
 from mailnode.message.email import Attachment, Email
 from mailnode.node.send_email import Composition
 from mailnode.web.safe_html import safe_html
 
 _MOST = 8
+_MOST_OCTETS = 64 * 2**20
 _MOST_IMAGE_OCTETS = 2 * 2**20
 _FRAME = """<!doctype html><html lang="und"><head><meta charset="utf-8"><title>Mail</title>\
 <meta name="color-scheme" content="{scheme}"><meta name="viewport" content="width=device-width"><style>\
@@ -31,25 +32,30 @@ class KeptPreview:
         return frame(self.body, dark=dark)
 
 
-_kept: OrderedDict[str, KeptPreview] = OrderedDict()
-_lock = Lock()
+class Previews:
+    """The latest previews; of too many, or too large ones, the oldest go."""
 
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._kept: OrderedDict[str, KeptPreview] = OrderedDict()
 
-def keep_preview(made: Composition) -> KeptPreview:
-    """Keep a mail; of several the oldest goes."""
-    body = safe_html(made.email.html or "", _images(made.email))
-    kept = KeptPreview(secrets.token_urlsafe(16), b"".join(made.mail.message.blocks()), body)
-    with _lock:
-        _kept[kept.number] = kept
-        while len(_kept) > _MOST:
-            _kept.popitem(last=False)
-    return kept
+    def keep(self, made: Composition) -> KeptPreview:
+        """Keep a mail."""
+        body = safe_html(made.email.html or "", _images(made.email))
+        kept = KeptPreview(secrets.token_urlsafe(16), b"".join(made.mail.message.blocks()), body)
+        self._kept[kept.number] = kept
+        while len(self._kept) > 1 and (len(self._kept) > _MOST or self._size() > _MOST_OCTETS):
+            self._kept.popitem(last=False)
+        return kept
 
+    def get(self, number: str) -> KeptPreview:
+        """Give a preview that is kept still; UsageError (unknownMail) where it is not."""
+        if number not in self._kept:
+            raise UsageError("this preview is gone", code=ErrorCode.UNKNOWN_MAIL, hint="make it anew")
+        return self._kept[number]
 
-def kept_preview(number: str) -> KeptPreview | None:
-    """Give a preview that is kept still."""
-    with _lock:
-        return _kept.get(number)
+    def _size(self) -> int:
+        return sum(len(kept.octets) for kept in self._kept.values())
 
 
 def frame(body: str, *, dark: bool = False) -> str:

@@ -1,6 +1,6 @@
 """What pages and API work with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from mailnode.app import Mailnode
 from mailnode.environment import Environment
 from mailnode.flow.shelf import FlowShelf
 from mailnode.inbox.folder import InboxFolder
+from mailnode.web.previews import Previews
 
 VERSION = version("mailnode")
 
@@ -23,6 +24,7 @@ class Site:
     shelf: FlowShelf
     inbox: InboxFolder
     inbox_port: int
+    previews: Previews = field(default_factory=Previews)
 
 
 def site_of(request: Request) -> Site:

@@ -1,5 +1,6 @@
 """Flows: the files on the shelf, checked as the command line checks them, and run."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
@@ -122,7 +123,7 @@ class RunRequest(Told):
 @router.get("")
 async def list_flows(site: SiteHere) -> list[FlowSummary]:
     """List the flows of the shelf."""
-    return [_summary(site, flow) for flow in site.shelf.flows()]
+    return await asyncio.to_thread(lambda: [_summary(site, flow) for flow in site.shelf.flows()])
 
 
 @router.post("", status_code=201)
@@ -139,8 +140,9 @@ async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
 @router.post("/check")
 async def check_flow(site: SiteHere, draft: Draft) -> Checked:
     """Bring a draft's form and text together, and say all that is wrong with it; nothing is saved."""
-    text = draft.merged()
-    document, errors = check(site, text, draft.format)
+    # In a thread: who carries mail meanwhile must not wait for a large text.
+    text = await asyncio.to_thread(draft.merged)
+    document, errors = await asyncio.to_thread(check, site, text, draft.format)
     return Checked(text=text, document=document, errors=errors)
 
 
@@ -163,7 +165,8 @@ async def save_flow(site: SiteHere, name: str, flow: Saved) -> Flow:
     """Save a flow; its settings may be wrong still, but it has to be a flow."""
     shelved = site.shelf.get(name)
     flow = flow.model_copy(update={"format": _format(shelved)})
-    return _told(site, site.shelf.save(name, flow.merged(), flow.revision))
+    text = await asyncio.to_thread(flow.merged)
+    return _told(site, site.shelf.save(name, text, flow.revision))
 
 
 @router.delete("/{name}", status_code=204)

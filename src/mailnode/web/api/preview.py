@@ -1,19 +1,20 @@
 """The exact mail that a node would send, and that mail as a test."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
-from mailnode.errors import ErrorCode, MailnodeError, UsageError
+from mailnode.errors import MailnodeError
 from mailnode.flow.rehearsal import Scene
 from mailnode.message.text import html_to_text
 from mailnode.message.tree import Part
 from mailnode.node.send_email import Composition
 from mailnode.web.api.flows import Draft, State
 from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
-from mailnode.web.previews import keep_preview, kept_preview
+from mailnode.web.previews import KeptPreview
 from mailnode.web.safe_html import MAIL_POLICY
 from mailnode.web.site import SiteHere
 
@@ -83,19 +84,21 @@ class Previewed(Told):
 async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
     """Compose the mail of a node, and say all that is wrong with the flow; nothing is sent or saved."""
     try:
-        _, document = request.read()
+        _, document = await asyncio.to_thread(request.read)
         errors = site.mailnode.rehearsal.errors(document)
         blocking = [error for error in errors if request.node in {None, error.node}]
         made = None if blocking else await site.mailnode.rehearsal.compose(document, request.scene)
     except MailnodeError as error:
         return Previewed(errors=[told(error)], preview=None)
-    return Previewed(errors=[told(error) for error in errors], preview=_shown(made) if made else None)
+    return Previewed(
+        errors=[told(error) for error in errors], preview=_shown(made, site.previews.keep(made)) if made else None
+    )
 
 
 @router.post("/test")
 async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
     """Send the mail of a node as a test, and give the result; nothing is stored in the flow."""
-    _, document = request.read()
+    _, document = await asyncio.to_thread(request.read)
     if request.to == "inbox":
         outcome = await site.mailnode.rehearsal.hand_to(document, request.scene, site.inbox_port)
         return {"status": "sent", "messageId": outcome.message_id, "accepted": list(outcome.accepted), "inbox": True}
@@ -105,27 +108,22 @@ async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
 
 
 @router.get("/{number}/html", response_class=Response)
-async def preview_html(number: str, *, dark: bool = False) -> Response:
+async def preview_html(site: SiteHere, number: str, *, dark: bool = False) -> Response:
     """Give the HTML of a preview, harmless, for a frame."""
-    kept = kept_preview(number) or _gone()
+    kept = site.previews.get(number)
     return Response(kept.frame(dark=dark), media_type="text/html", headers={"Content-Security-Policy": MAIL_POLICY})
 
 
 @router.get("/{number}/message", response_class=Response)
-async def preview_message(number: str) -> Response:
+async def preview_message(site: SiteHere, number: str) -> Response:
     """Give the octets of a preview's message."""
-    kept = kept_preview(number) or _gone()
+    kept = site.previews.get(number)
     headers = {"Content-Disposition": 'attachment; filename="preview.eml"'}
     return Response(kept.octets, media_type="message/rfc822", headers=headers)
 
 
-def _gone() -> Any:
-    raise UsageError("this preview is gone", code=ErrorCode.UNKNOWN_MAIL, hint="make it anew")
-
-
-def _shown(made: Composition) -> Preview:
+def _shown(made: Composition, kept: KeptPreview) -> Preview:
     message, server = made.mail.message, made.route.server
-    kept = keep_preview(made)
     return Preview(
         host=server.host,
         port=server.port,
