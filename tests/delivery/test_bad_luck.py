@@ -20,6 +20,8 @@ from support.post import drafted, office
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
 
+pytestmark = pytest.mark.usefixtures("database_kind")
+
 LATER = Terms().for_queue(24)
 HOUR_MS = 3_600_000
 

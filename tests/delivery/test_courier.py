@@ -12,6 +12,8 @@ from support.letters import letter
 from support.post import AT_ONCE, drafted, office
 from support.scripted_smtp import DROP, PAUSE, STALL, ScriptedServer
 
+pytestmark = pytest.mark.usefixtures("database_kind")
+
 HOLD = replace(AT_ONCE, on_unknown="hold")
 
 

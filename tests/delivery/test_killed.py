@@ -18,6 +18,8 @@ from support.letters import letter
 from support.post import drafted, office
 from support.scripted_smtp import ScriptedServer
 
+pytestmark = pytest.mark.usefixtures("database_kind")
+
 LATER = Terms().for_queue(24)
 MAILS = 12
 SEED = 5321

@@ -14,6 +14,8 @@ from support.letters import letter
 from support.post import drafted, office
 from support.scripted_smtp import DROP, ScriptedServer
 
+pytestmark = pytest.mark.usefixtures("database_kind")
+
 LATER = Terms().for_queue(24)
 MINUTE = 60_000
 

@@ -12,6 +12,8 @@ from support.letters import letter
 from support.post import drafted, office
 from support.scripted_smtp import DROP, STALL, ScriptedServer
 
+pytestmark = pytest.mark.usefixtures("database_kind")
+
 LATER = Terms().for_queue(24)
 HOLD = replace(LATER, on_unknown="hold")
 SOON = replace(LATER, first_wait=0.0)

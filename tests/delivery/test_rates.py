@@ -101,6 +101,7 @@ class TestTheTimes:
         assert await database.write(work) == [0, 0]
 
 
+@pytest.mark.usefixtures("database_kind")
 class TestOnTheWire:
     LIMIT = "20/s"
 
