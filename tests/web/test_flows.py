@@ -263,3 +263,22 @@ async def test_a_snapshot_takes_flows_and_brings_them_back(api):
     wrong = await api.post("/api/snapshots/before/plan", json={"passphrase": "wrong"})
     assert wrong.status_code == 422
     assert "wrong" not in wrong.json()["error"]["message"].replace("the passphrase is wrong", "")
+
+
+@pytest.mark.parametrize("depth", [70, 300, 950, 30_000])
+@pytest.mark.parametrize(("opening", "end"), [("[", "]"), ('{"a":', "}")])
+async def test_what_is_nested_too_deep_is_an_error_like_others(api, depth, opening, end):
+    await made(api)
+    deep = opening * depth + "1" + end * depth
+    nodes = f'[{{"id":"a","type":"say","settings":{{"text":{deep}}}}}]'
+    document = f'{{"version":1,"name":"x","nodes":{nodes}}}'
+    bodies = {
+        "/api/flows/check": f'{{"text":"","document":{document}}}',
+        "/api/preview": f'{{"text":"","document":{document}}}',
+        "/api/flows/hello/runs": f'{{"input":{{"a":{deep}}}}}',
+        "/api/connections": f'{{"name":"a","type":"basic","dkim":{deep}}}',
+    }
+    for path, body in bodies.items():
+        answer = await api.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code in {400, 422}, path
+        assert answer.json()["error"]["message"]

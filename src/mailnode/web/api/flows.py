@@ -5,19 +5,36 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from mailnode.errors import MailnodeError, UsageError
 from mailnode.flow.document import FlowDocument, parse_flow
 from mailnode.flow.edit import with_document
 from mailnode.flow.shelf import ShelvedFlow
+from mailnode.flow.source import MAX_DEPTH
 from mailnode.flow.yaml_reader import read_yaml
 from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
 
-State = dict[str, Any]
+
+def _not_too_deep(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what could not be walked through: nothing that reads JSON here goes deeper."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:
+        raise ValueError(f"values are nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+State = Annotated[dict[str, Any], AfterValidator(_not_too_deep)]
 Format = Literal["yaml", "json"]
 
 BLANK = """\
