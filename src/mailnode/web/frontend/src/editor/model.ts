@@ -103,11 +103,11 @@ export function write(settings: Settings, key: string, value: unknown): void {
   else delete settings[first];
 }
 
-/** Give the paths that expressions can take into a state: input.items[0].name. */
+/** Give the paths that lead to a value in a state (input.items[0].name); an object has no text of its own. */
 export function pathsOf(state: Sample): string[] {
   const paths: string[] = [];
   const walk = (value: unknown, path: string, depth: number): void => {
-    paths.push(path);
+    if (!isObject(value)) paths.push(path);
     if (depth > 6 || paths.length > 500) return;
     if (Array.isArray(value)) {
       if (value.length > 0) walk(value[0], `${path}[0]`, depth + 1);
