@@ -358,3 +358,19 @@ def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     assert [flow.name for flow in served.site.shelf.flows()] == ["second"]
+
+
+def test_an_attachment_completes_expressions_and_shows_its_image_in_the_content(page, served):
+    made(served)
+    open_editor(page)
+    open_sections(page)
+    pixel = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    image = {"type": "base64", "content": pixel, "contentType": "image/gif", "cid": "logo"}
+    put_attachments(page, field(page, "attachments"), [image])
+    put_content(page, '<p><img src="cid:logo" alt="Logo"></p>')
+    page.get_by_role("button", name="HTML source").click()
+    expect(page.locator(f'.surface img[src="data:image/gif;base64,{pixel}"]')).to_be_visible()
+    filename = page.locator('.attachment [data-part="filename"] input')
+    filename.focus()
+    page.keyboard.type("{{inp")
+    expect(page.locator(".completion > li").first).to_have_text("input")

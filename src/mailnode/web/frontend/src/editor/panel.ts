@@ -87,10 +87,24 @@ export class Panel {
     const paths = (): string[] => pathsOf(around.sample());
     const { mountCompletion, mountRichText } = await import("../rich-text/index");
     const rich = this.place.querySelector<HTMLElement>("[data-rich]");
-    if (rich) mountRichText(rich, { paths });
+    if (rich) mountRichText(rich, { paths, image: (address) => attachedImage(this.shown.settings, address) });
     const texts = "[data-templated] :is(input:not([type=checkbox]), textarea):not([data-rich] *), input[data-templated]";
     for (const input of this.place.querySelectorAll<HTMLInputElement>(texts)) mountCompletion(input, paths);
+    // Attachments and header fields are added later; they get it when they are used.
+    for (const list of this.place.querySelectorAll("[data-attachments], [data-headers]")) {
+      list.addEventListener("focusin", ({ target }) => {
+        if (target instanceof HTMLElement && target.matches(texts)) mountCompletion(target as HTMLInputElement, paths);
+      });
+    }
   }
+}
+
+/** Give an attached image that its `cid:` address stands for, as a data: URL. */
+function attachedImage(settings: Settings, address: string): string | undefined {
+  const attachments = Array.isArray(settings.attachments) ? (settings.attachments as Settings[]) : [];
+  const found = attachments.find(({ type, cid }) => type === "base64" && `cid:${String(cid)}` === address);
+  const { contentType, content } = found ?? {};
+  return /^image\/[\w.+-]+$/.test(String(contentType)) ? `data:${String(contentType)};base64,${String(content)}` : undefined;
 }
 
 function templateOf(type: string): HTMLTemplateElement {

@@ -10,11 +10,16 @@ export interface CompletionOptions {
   isBare?: boolean;
 }
 
+const mounted = new WeakSet<HTMLElement>();
+
+/** Offer paths in a field; a second time changes nothing. */
 export function mountCompletion(
   input: HTMLInputElement | HTMLTextAreaElement,
   paths: () => string[],
   { isBare = false }: CompletionOptions = {},
 ): void {
+  if (mounted.has(input)) return;
+  mounted.add(input);
   if (input instanceof HTMLInputElement) input.role = "combobox"; // a textarea may have no role of its own
   input.autocomplete = "off";
   const open = isBare ? /([\w$.[\]"']+)$/ : OPEN_EXPRESSION;
