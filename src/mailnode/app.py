@@ -64,10 +64,10 @@ class Mailnode:
         self.desk = Desk(database, worker, self._engine, tell)
         self._keep_days = environment.keep_days
         self._loaded: dict[str, Loaded] = {}
-        traffic = Traffic(database)
+        self.traffic = Traffic(database)
         ways = Ways(connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
-        self.courier = Courier(outbox, traffic, self._clients)
-        self._postman = Postman(outbox, Claims(database, worker), self.courier, traffic, self._clients, ways.find)
+        self.courier = Courier(outbox, self.traffic, self._clients)
+        self._postman = Postman(outbox, Claims(database, worker), self.courier, self.traffic, self._clients, ways.find)
         post = Post(
             ways=ways,
             courier=self.courier,

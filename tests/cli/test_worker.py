@@ -2,10 +2,12 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 
 import pytest
 
+from mailnode.inbox.server import Inbox
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import ScriptedServer
@@ -144,3 +146,21 @@ class TestWorker:
             await mailnode("run", flow, "--no-wait", "--input", given)
         await asyncio.gather(mailnode("worker", "--drain"), mailnode("worker", "--drain"))
         assert sorted(to for one in inbox.messages() for to in one.rcpt_to) == [f"n{n}@y.example" for n in range(5)]
+
+
+async def test_a_server_that_is_away_is_told_once_and_a_retry_by_hand_tries_it_at_once(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    await mailnode("run", flow_of(tmp_path, port), "--no-wait")
+    worker = await start("worker")
+    told = [await worker.stderr.readline() for _ in range(3)]
+    assert f"mail for 127.0.0.1:{port} waits, and is tried again and again".encode() in told[1]
+    assert b"check host and port" in told[2]
+    async with Inbox(tmp_path / "late", port=port) as late:
+        (delivery,) = await listed()
+        assert (await mailnode("deliveries", "retry", delivery["deliveryId"])).status == 0
+        await late.wait_for(1)
+        assert await worker.stderr.readline() == f"mail for 127.0.0.1:{port} goes again\n".encode()
+    worker.send_signal(signal.SIGTERM)
+    await worker.communicate()

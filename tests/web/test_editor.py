@@ -5,6 +5,7 @@ from email import message_from_bytes, policy
 import pytest
 from playwright.sync_api import Page, expect
 
+from mailnode.flow.edit import with_document
 from mailnode.flow.yaml_reader import read_yaml
 from mailnode.web.api.flows import blank_flow
 from mailnode.web.panel import PANELS
@@ -374,3 +375,35 @@ def test_an_attachment_completes_expressions_and_shows_its_image_in_the_content(
     filename.focus()
     page.keyboard.type("{{inp")
     expect(page.locator(".completion > li").first).to_have_text("input")
+
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def test_script_that_is_stored_in_a_flow_never_runs_in_the_editor(page, served):
+    flow = made(served)
+    document = read_yaml(flow.text).value
+    (node,) = document["nodes"]
+    node["label"] = EVIL
+    node["settings"] |= {
+        "subject": EVIL,
+        "content": f"<p>{EVIL}</p><a href='javascript:alert(3)'>x</a>",
+        "textContent": EVIL,
+        "headers": {"X-Evil": EVIL},
+        "attachments": [{"type": "text", "content": EVIL, "filename": EVIL.replace("/", "")}],
+    }
+    served.site.shelf.save("hello", with_document(flow.text, document), flow.revision)
+    served.site.shelf.keep_sample("hello", {"input": {EVIL: EVIL}, "context": {}})
+    ran = []
+    page.on("dialog", lambda dialog: ran.append(dialog.message))
+    page.goto("/flows")
+    open_editor(page)
+    open_sections(page)
+    for tab in ("Text", "Header fields", "Parts", "Source", "Sample"):
+        page.get_by_role("tab", name=tab).click()
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("tabpanel", name="Result").locator(".badge")).to_have_text("done")
+    page.get_by_role("button", name="YAML").click()
+    expect(page.locator("#flow-text")).to_be_visible()
+    expect(page.locator("[data-head]")).to_contain_text(EVIL)
+    assert ran == []

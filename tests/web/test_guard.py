@@ -1,10 +1,12 @@
 """Who comes in: token, session, Host, Origin, CSRF, and what a browser is told."""
 
+import re
 import stat
 
 import pytest
 
 from mailnode.errors import UsageError
+from mailnode.web import application
 from mailnode.web.application import create_app
 from mailnode.web.security.attempts import MOST, WITHIN_SECONDS, Attempts
 from mailnode.web.security.guard import MAX_BODY_OCTETS
@@ -217,3 +219,26 @@ def test_a_token_that_keeps_nobody_out_is_refused(home, given):
         access_token(home, given)
     assert "MAILNODE_TOKEN" in caught.value.message
     assert given not in str(caught.value)
+
+
+def addresses():
+    """Give each method and path that the application has, filled in with something."""
+    for module in (*application._API, *application._PAGES):
+        for route in module.router.routes:
+            for method in route.methods:
+                yield method, re.sub(r"\{[^}]*\}", "1", route.path)
+
+
+async def test_no_route_but_the_open_ones_answers_a_stranger_or_a_forged_request(stranger):
+    asked = sorted(set(addresses()))
+    assert len(asked) > 60
+    for method, path in asked:
+        if path in {"/login", "/health", "/oauth2/callback"}:
+            continue
+        answer = await stranger.request(method, path)
+        assert answer.status_code in {401, 303}, (method, path)
+        assert answer.headers.get("Location", "/login").startswith("/login")
+    await logged_in(stranger)
+    for method, path in asked:
+        if method in {"POST", "PUT", "PATCH", "DELETE"} and path != "/login":
+            assert (await stranger.request(method, path)).status_code == 403, (method, path)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailnode.cli.loop import WAITING
-from mailnode.cli.output import counting, say
+from mailnode.cli.output import counting, say, tell_lane
 from mailnode.cli.summary import Summary
 from mailnode.flow.rows import RowsFile
 
@@ -29,6 +29,7 @@ async def run_rows(
     try:
         with counting(f"running {flow}", rows.count) as watch:
             async with Mailnode.open() as mailnode:
+                mailnode.traffic.hear = tell_lane
                 ends = mailnode.run_rows(flow, rows, input=input_, context=context, prefix=prefix)
                 try:
                     async with nullcontext() if no_wait else mailnode.working():

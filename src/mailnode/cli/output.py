@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from mailnode.errors import MailnodeError
+
 # Less is gone before a person would look.
 WATCHED_OCTETS = 2**20
 UNFOLDED = 10_000
@@ -38,6 +40,15 @@ def show_error(message: str, hint: str) -> None:
     say(f"mailnode: {message}")
     if hint:
         say(f"  hint: {hint}")
+
+
+def tell_lane(lane: str, error: MailnodeError | None) -> None:
+    """Say that mail for a login at a server waits, and why, or that it goes again."""
+    name = lane.removeprefix("@")
+    if error is None:
+        say(f"mail for {name} goes again")
+    else:
+        show_error(f"mail for {name} waits, and is tried again and again: {error.message}", error.hint)
 
 
 def say(text: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.loop import WAITING, run_stoppable
-from mailnode.cli.output import say, show_error, show_json, waiting
+from mailnode.cli.output import say, show_error, show_json, tell_lane, waiting
 from mailnode.delivery.report import ReportedError
 from mailnode.flow.run import NodeReport, Run
 
@@ -71,15 +71,20 @@ def command(
 
 async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None]) -> "Run":
     def watch(left: int) -> None:
-        change(f"{left} mails are on their way; Ctrl-C leaves them to `mailnode worker`")
+        mails = "1 mail waits" if left == 1 else f"{left} mails wait"
+        change(f"{mails} for an outcome; Ctrl-C leaves that to `mailnode worker`")
 
     if not run.pending:
         return run
+    mailnode.traffic.hear = tell_lane
     try:
         async with mailnode.working():
             return await mailnode.settled(run, watch)
     except asyncio.CancelledError:
-        say(f"the mail of run {run.id} that is still queued waits for `mailnode worker`, or for the next run")
+        say(
+            f"what no server has yet stays in the queue for `mailnode worker` or the next run;"
+            f" `mailnode deliveries list --run {run.id}` tells"
+        )
         raise
 
 

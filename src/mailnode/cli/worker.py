@@ -9,7 +9,7 @@ import click
 
 from mailnode.cli.interrupt import EXIT_SIGNALLED
 from mailnode.cli.loop import run_long
-from mailnode.cli.output import say
+from mailnode.cli.output import say, tell_lane
 
 # How long a stop waits for answers that servers owe; whoever stops services kills what takes much longer.
 STOP_SECONDS = 8.0
@@ -49,6 +49,7 @@ async def _work(drain: bool) -> Mapping[str, int]:
         loop.add_signal_handler(number, stop, number)
     async with Mailnode.open() as mailnode:
         say("sending what is due" if drain else "sending what is due, as it comes; Ctrl-C ends it")
+        mailnode.traffic.hear = tell_lane
         work = asyncio.create_task(mailnode.work(drain=drain))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)

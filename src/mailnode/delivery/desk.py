@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from mailnode.delivery.delivery import FINAL_STATES, Delivery, Terms
-from mailnode.delivery.lanes import ensure_lanes
+from mailnode.delivery.lanes import ensure_lanes, try_now
 from mailnode.delivery.ledger import find_delivery
 from mailnode.delivery.outbox import Engine, Tell
 from mailnode.delivery.report import report_of
@@ -103,6 +103,7 @@ class Desk:
         refused = (delivery_recipients.c.delivery_id == row.id) & (delivery_recipients.c.status == "refused")
         db.execute(update(delivery_recipients).where(refused).values(status="pending"))
         ensure_lanes(db, {row.lane: row.connection})
+        try_now(db, row.lane)
         self._engine.due(db, row.lane)
 
     def _cancel(self, db: Connection, which: str) -> str:

@@ -73,6 +73,11 @@ def take_probe(db: Connection, lane: Row[Any], now: int) -> bool:
     return db.execute(update(lanes).where(seen).values(retry_at=now + PROBE_MS)).rowcount == 1
 
 
+def try_now(db: Connection, name: str) -> None:
+    """Let a lane be tried at once: a person knows more of its server than a wait does."""
+    db.execute(update(lanes).where(lanes.c.name == name).values(retry_at=0))
+
+
 def note_trouble(db: Connection, name: str, revision: int | None, error: MailnodeError, *, probe: bool) -> None:
     """Write down that a lane fails: nothing of it is claimed for a time that doubles with each failed probe."""
     row = db.execute(select(lanes).where(lanes.c.name == name).with_for_update()).first()

@@ -1,5 +1,7 @@
 """What a carry says and asks of its lane and its rate limit; the database holds both, for every worker."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection as Transaction
 
 from mailnode.connections.rate_limit import MICROSECONDS
@@ -10,20 +12,26 @@ from mailnode.errors import MailnodeError
 from mailnode.store.clock import now_us
 from mailnode.store.database import Database
 
+# A lane fails, or, with None, works again.
+Hear = Callable[[str, MailnodeError | None], None]
+
 
 class Traffic:
-    """The lanes and rates of a database."""
+    """The lanes and rates of a database; `hear` is told once when a lane begins to fail, and when it works again."""
 
     def __init__(self, database: Database) -> None:
         """Begin without knowing of any trouble."""
         self._database = database
         self._troubled: set[str] = set()
+        self.hear: Hear = lambda _lane, _error: None
 
     async def fails(
         self, lane: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
     ) -> None:
         """Say that a lane fails."""
-        self._troubled.add(lane)
+        if lane not in self._troubled:
+            self._troubled.add(lane)
+            self.hear(lane, error)
 
         def work(db: Transaction) -> None:
             ensure_lanes(db, {lane: connection})
@@ -33,8 +41,11 @@ class Traffic:
 
     async def works(self, lane: str, *, probe: bool) -> None:
         """Say that a lane works; written down only where it is news."""
-        if probe or lane in self._troubled:
+        if lane in self._troubled:
             self._troubled.discard(lane)
+            self.hear(lane, None)
+            probe = True
+        if probe:
             await self._database.write(lambda db: note_recovery(db, lane))
 
     async def time_for(self, route: Route, within_seconds: float) -> float | None:
