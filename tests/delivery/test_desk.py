@@ -6,7 +6,7 @@ from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.delivery.desk import InDoubt
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
-from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
+from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients, lanes
 from support.letters import letter
 from support.post import drafted, office
 from support.scripted_smtp import DROP, ScriptedServer
@@ -31,6 +31,17 @@ async def state(desk):
 
 
 class TestRetry:
+    async def test_lets_a_lane_that_fails_be_tried_at_once(self, tmp_path):
+        async with office(tmp_path) as desk:
+            one = await queue(desk, 1)
+            await drain(desk)
+            (lane,) = await desk.rows(lanes)
+            assert lane.failures
+            assert lane.retry_at
+            await desk.desk.retry(one)
+            (lane,) = await desk.rows(lanes)
+            assert lane.retry_at == 0
+
     async def test_sends_a_failed_one_with_the_same_message_id(self, tmp_path):
         async with ScriptedServer({"MAIL": ["550 no", "250 ok"]}) as server, office(tmp_path) as desk:
             one = await queue(desk, server.port)

@@ -1,12 +1,18 @@
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx2
 import pytest
+from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from mailnode.web.application import create_app
+from mailnode.web.site import Site
 from support.require import require
-from support.web import Served, served_site
+from support.scripted_smtp import ScriptedServer
+from support.web import TOKEN, Served, asking, opened_site, served_site
 
 # What is awaited comes at once, but on a busy machine; only a failure takes so long.
 expect.set_options(timeout=20_000)
@@ -34,6 +40,40 @@ def browser(bundle: None) -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=path)
         yield running
         running.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Callable[[dict[str, object]], Awaitable[ScriptedServer]]]:
+    """Run servers that end after the site, which keeps sessions open as long as it lives."""
+    async with AsyncExitStack() as stack:
+        yield lambda script: stack.enter_async_context(ScriptedServer(script))
+
+
+@pytest.fixture
+async def site(home: Path, server: object) -> AsyncIterator[Site]:
+    """Open all that pages and API work with, within the test's own loop."""
+    async with opened_site(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(site: Site) -> FastAPI:
+    """Make the application."""
+    return create_app(site, TOKEN)
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """Ask as one who has the token."""
+    async with asking(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """Ask as another browser, which nobody has logged in."""
+    async with asking(app, token="") as client:
+        yield client
 
 
 @pytest.fixture

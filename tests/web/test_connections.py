@@ -8,39 +8,14 @@ import pytest
 
 from mailnode.connections.consent.pending import PendingConsents
 from mailnode.connections.fields import COMMON, DKIM, KINDS
-from mailnode.web.application import create_app
 from mailnode.web.connection_form import form_fields
 from support.aiosmtp import submission
 from support.tls import ca_pem, server_context
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint
-from support.web import HERE, TOKEN, asking, opened_site
+from support.web import HERE
 
 PASSWORD = "canary-password-5b1e"
 BASIC = {"hosts": ["127.0.0.1"], "username": "user", "password": PASSWORD}
-
-
-@pytest.fixture
-async def site(home):
-    async with opened_site(home) as opened:
-        yield opened
-
-
-@pytest.fixture
-def app(site):
-    return create_app(site, TOKEN)
-
-
-@pytest.fixture
-async def api(app):
-    async with asking(app) as client:
-        yield client
-
-
-@pytest.fixture
-async def stranger(app):
-    """Another browser, which nobody has logged in."""
-    async with asking(app, token="") as client:
-        yield client
 
 
 @pytest.fixture

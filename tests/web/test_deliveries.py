@@ -4,39 +4,17 @@ import asyncio
 import json
 import re
 import threading
-from contextlib import AsyncExitStack
 from urllib.parse import quote
 
 import httpx2
 import pytest
 from playwright.sync_api import expect
 
-from mailnode.web.application import create_app
 from support.flows import to_server, write_flow
 from support.scripted_smtp import DROP, ScriptedServer
 from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
-from support.web import TOKEN, asking, opened_site
 
 NO = {"RCPT TO:<no@": [f"550 5.1.1 no such user {ALL_EVIL}"]}
-
-
-@pytest.fixture
-async def server():
-    """Run servers that end after the site, which keeps sessions open as long as it lives."""
-    async with AsyncExitStack() as stack:
-        yield lambda script: stack.enter_async_context(ScriptedServer(script))
-
-
-@pytest.fixture
-async def site(home, server):
-    async with opened_site(home) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(site):
-    async with asking(create_app(site, TOKEN)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -374,7 +374,7 @@ def test_an_attachment_completes_expressions_and_shows_its_image_in_the_content(
     filename = page.locator('.attachment [data-part="filename"] input')
     filename.focus()
     page.keyboard.type("{{inp")
-    expect(page.locator(".completion > li").first).to_have_text("input")
+    expect(page.locator(".completion > li").first).to_have_text("input.email")
 
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

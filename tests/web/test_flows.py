@@ -6,22 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailnode.web.application import create_app
-from support.web import TOKEN, asking, opened_site
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture
-async def site(home):
-    async with opened_site(home) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(site):
-    async with asking(create_app(site, TOKEN)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -7,30 +7,11 @@ import pytest
 
 from mailnode.errors import UsageError
 from mailnode.web import application
-from mailnode.web.application import create_app
 from mailnode.web.security.attempts import MOST, WITHIN_SECONDS, Attempts
 from mailnode.web.security.guard import MAX_BODY_OCTETS
 from mailnode.web.security.sessions import COOKIE, Sessions
 from mailnode.web.security.token import access_token
-from support.web import HERE, TOKEN, asking, opened_site
-
-
-@pytest.fixture
-async def app(home):
-    async with opened_site(home) as site:
-        yield create_app(site, TOKEN)
-
-
-@pytest.fixture
-async def api(app):
-    async with asking(app) as client:
-        yield client
-
-
-@pytest.fixture
-async def stranger(app):
-    async with asking(app, token="") as client:
-        yield client
+from support.web import HERE, TOKEN
 
 
 async def logged_in(client, place="/"):

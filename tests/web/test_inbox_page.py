@@ -11,10 +11,8 @@ import pytest
 
 from mailnode.message.compose import compose
 from mailnode.message.email import Attachment, Email
-from mailnode.web.application import create_app
 from mailnode.web.safe_html import MAIL_POLICY
 from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
-from support.web import TOKEN, asking, opened_site
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
@@ -39,18 +37,6 @@ def hostile():
     mail.add_alternative(f"<h1>Hello</h1>{ALL_EVIL}<form action=/logout><button>x</button></form>", subtype="html")
     mail.add_attachment(b"<script>alert(1)</script>", maintype="text", subtype="html", filename=EVIL[1])
     return mail.as_bytes(policy=SMTP)
-
-
-@pytest.fixture
-async def site(home):
-    async with opened_site(home) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(site):
-    async with asking(create_app(site, TOKEN)) as client:
-        yield client
 
 
 @pytest.fixture

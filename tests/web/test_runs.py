@@ -2,38 +2,15 @@
 
 import json
 import re
-from contextlib import AsyncExitStack
 from urllib.parse import quote
 
 import pytest
 
-from mailnode.web.application import create_app
 from mailnode.web.strange import MOST_CHARACTERS, json_text, whole
 from support.flows import to_server, write_flow
-from support.scripted_smtp import ScriptedServer
 from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
-from support.web import TOKEN, asking, opened_site
 
 HALF = "\ud83d"
-
-
-@pytest.fixture
-async def server():
-    """Run servers that end after the site, which keeps sessions open as long as it lives."""
-    async with AsyncExitStack() as stack:
-        yield lambda script: stack.enter_async_context(ScriptedServer(script))
-
-
-@pytest.fixture
-async def site(home, server):
-    async with opened_site(home) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(site):
-    async with asking(create_app(site, TOKEN)) as client:
-        yield client
 
 
 @pytest.fixture

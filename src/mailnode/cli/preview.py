@@ -87,19 +87,7 @@ def _to_json(made: Composition) -> dict[str, object]:
         "connection": made.route.connection,
         "envelope": {"from": message.envelope.reverse_path, "to": list(message.envelope.forward_paths)},
         "headerFields": [list(field) for field in message.header_fields],
-        "parts": _part_to_json(message.root),
+        "parts": message.root.to_json(),
         "size": message.size,
         "warnings": [*made.warnings, *made.advice],
-    }
-
-
-def _part_to_json(part: Part) -> dict[str, object]:
-    return {
-        "mediaType": part.media_type,
-        "encoding": part.encoding,
-        "size": part.size,
-        "filename": part.filename,
-        "cid": part.cid,
-        "disposition": part.disposition,
-        "parts": [_part_to_json(inner) for inner in part.parts],
     }

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mailnode.errors import ErrorCode, PartError
 from mailnode.message.encoding import Octets
@@ -23,6 +23,18 @@ class Part:
     cid: str = ""
     disposition: str = ""
     parts: tuple["Part", ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as previews show it."""
+        return {
+            "mediaType": self.media_type,
+            "encoding": self.encoding,
+            "size": self.size,
+            "filename": self.filename,
+            "cid": self.cid,
+            "disposition": self.disposition,
+            "parts": [inner.to_json() for inner in self.parts],
+        }
 
 
 @dataclass(frozen=True, slots=True)

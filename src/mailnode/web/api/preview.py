@@ -10,7 +10,6 @@ from pydantic import Field
 from mailnode.errors import MailnodeError
 from mailnode.flow.rehearsal import Scene
 from mailnode.message.text import html_to_text
-from mailnode.message.tree import Part
 from mailnode.node.send_email import Composition
 from mailnode.web.api.flows import Draft, State
 from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
@@ -137,18 +136,6 @@ def _shown(made: Composition, kept: KeptPreview) -> Preview:
         message=f"/api/preview/{kept.number}/message",
         source=kept.octets[:_SOURCE_OCTETS].decode("utf-8", "replace"),
         size=message.size,
-        root=_part(message.root),
+        root=PartTold.model_validate(message.root.to_json()),
         warnings=[*made.warnings, *made.advice],
-    )
-
-
-def _part(part: Part) -> PartTold:
-    return PartTold(
-        media_type=part.media_type,
-        encoding=part.encoding,
-        size=part.size,
-        filename=part.filename,
-        cid=part.cid,
-        disposition=part.disposition,
-        parts=[_part(inner) for inner in part.parts],
     )
