@@ -57,9 +57,10 @@ def _better(figure: Figure, mine: Taken, theirs: Taken) -> float:
 
 
 def _times(figure: Figure, better: float) -> str:
-    times = f"{better:.1f}" if better >= 1 else f"{better:.2f}"
-    times = times.rstrip("0").rstrip(".")
-    return f"1/{times}" if figure.is_cost else f"{times}x"
+    is_part = figure.is_cost and better >= 1
+    ratio = 1 / better if figure.is_cost and not is_part else better
+    times = (f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}").rstrip("0").rstrip(".")
+    return f"1/{times}" if is_part else f"{times}x"
 
 
 def _bound(figure: Figure, bound: float | None) -> str:
