@@ -7,7 +7,7 @@ CODE := src tests hatch_build.py $(wildcard benchmarks)
 WEB := src/mailnode/web
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check fmt bench screenshots lock clean
+.PHONY: help demo test soak check fmt bench audit screenshots lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -36,19 +36,31 @@ fmt: $(VENV)/dev  ## format the code
 bench: $(VENV)/bench benchmarks/node_modules/nodemailer  ## beside Nodemailer and others, in one run (ROUNDS=5)
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
 
+audit: $(VENV)/audit  ## known holes of all that is installed here; needs registries that keep advisories
+	@failed=; \
+	for lock in $$(git ls-files '*requirements*.lock'); do \
+	    echo "$$lock"; $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r $$lock || failed=yes; \
+	done; \
+	for lock in $$(git ls-files '*package-lock.json'); do \
+	    echo "$$lock"; npm audit --prefix $$(dirname $$lock) || failed=yes; \
+	done; \
+	[ -z "$$failed" ]
+
 screenshots: $(VENV)/dev bundle  ## the pictures of README and docs
 	PYTHONPATH=tests $(BIN)/python -m support.screenshots docs/pictures
 
-lock: $(VENV)/dev  ## write both lock files anew, from pyproject.toml
+lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
 	$(PIP) install -qq uv
 	$(BIN)/uv pip compile -q $(LOCKED) --group build -o requirements.lock
 	$(BIN)/uv pip compile -q $(LOCKED) --group dev -o requirements-dev.lock
+	$(BIN)/uv pip compile -q $(PINNED) --group audit -c requirements-dev.lock -o requirements-audit.lock
 
 clean:  ## remove all that is made here
 	rm -rf $(VENV) .demo $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-LOCKED := pyproject.toml --all-extras --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+LOCKED := pyproject.toml --all-extras $(PINNED)
 
 # What dev installs holds what runtime does, so it writes both stamps.
 $(VENV)/runtime: requirements.lock pyproject.toml | $(VENV)/made
@@ -63,6 +75,10 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(VENV)/made
 
 $(VENV)/bench: benchmarks/requirements.lock $(VENV)/runtime
 	$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+$(VENV)/audit: requirements-audit.lock $(VENV)/dev
+	$(PIP) install -qq --no-deps --require-hashes -r requirements-audit.lock
 	@touch $@
 
 # Installing mailnode makes the bundle too, but not again when a source of it has changed in a checkout.
