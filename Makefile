@@ -18,8 +18,8 @@ demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on thi
 test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
 
-soak: $(VENV)/dev  ## workers killed at 200 random moments under load (KILLS=200)
-	SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
+soak: $(VENV)/dev  ## full load on servers that fail (MINUTES=30 each database), workers killed at random (KILLS=200)
+	SOAK_MINUTES=$(or $(MINUTES),30) SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
 
 check: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## style, types, layers, documentation
 	$(BIN)/ruff check $(CODE)

@@ -87,7 +87,7 @@ class TokenEndpoint:
 
     def revoke(self, access_token: str) -> None:
         """Make an access token worthless."""
-        del self.access_tokens[access_token]
+        self.access_tokens.pop(access_token, None)
 
     def fail_next(self, answer: Answer, *, acts: bool = False, times: int = 1) -> None:
         """Answer the next requests so; `acts` does first what was asked."""
