@@ -15,7 +15,7 @@ help:  ## this list
 demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
 
 soak: $(VENV)/dev  ## full load on servers that fail (MINUTES=30 each database), workers killed at random (KILLS=200)
@@ -56,7 +56,7 @@ lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(PINNED) --group audit -c requirements-dev.lock -o requirements-audit.lock
 
 clean:  ## remove all that is made here
-	rm -rf $(VENV) .demo $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -97,6 +97,9 @@ benchmarks/node_modules/nodemailer: benchmarks/package-lock.json
 	$(NPM_CI)
 
 tests/token_servers/node_modules/oauth2-mock-server: tests/token_servers/package-lock.json
+	$(NPM_CI)
+
+tests/mime_parser/node_modules/postal-mime: tests/mime_parser/package-lock.json
 	$(NPM_CI)
 
 $(VENV)/made:

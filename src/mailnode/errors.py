@@ -36,6 +36,9 @@ from typing import Any, Self
 from mailnode.error_code import ErrorCode as ErrorCode  # noqa: PLC0414 -- PEP 484's way to do so
 from mailnode.error_code import Phase as Phase  # noqa: PLC0414
 
+# How much of a key is shown, in characters: a stranger may have chosen it.
+_SHOWN = 200
+
 
 class MailnodeError(Exception):
     """Something that a person can understand and mend."""
@@ -83,13 +86,18 @@ class MailnodeError(Exception):
             self.file,
             f"line {self.line}" if self.line else "",
             f"node {self.node}" if self.node else "",
-            self.key,
+            self.key if len(self.key) <= _SHOWN else f"{self.key[:_SHOWN]}...",
         ]
-        return ", ".join(part for part in parts if part)
+        return ", ".join(_harmless(part) for part in parts if part)
 
     def __str__(self) -> str:
         """Put the place before the message; the hint is left to whoever shows it."""
         return f"{self.where}: {self.message}" if self.where else self.message
+
+
+def _harmless(place: str) -> str:
+    """Write a place on one line, whatever somebody named so."""
+    return place if place.isprintable() else ascii(place)[1:-1]
 
 
 def _join_key(outer: str, inner: str) -> str:

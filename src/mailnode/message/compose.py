@@ -90,8 +90,8 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
         raise ComposeError(
             "a header field holds an address beyond ASCII, and no server is asked for SMTPUTF8",
             code=ErrorCode.BAD_MAILBOX,
-            hint="use an ASCII address in from, replyTo and headers, or use that address in envelopeFrom too",
-        )
+            hint="use an ASCII address in from and replyTo, or use that address in envelopeFrom too",
+        ).locate(key="replyTo" if sender.is_ascii else "from")
     head += b"MIME-Version: 1.0\r\n" + body.head
     if signer:
         head = signer.sign(head, _blocks(body.body)) + head

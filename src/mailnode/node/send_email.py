@@ -171,6 +171,8 @@ class SendSmtpEmail:
             return connection, self._post.ways.lead(destination, connection)
         except ConnectionsError as error:
             raise error.locate(key="connection") from None
+        except SettingsError as error:
+            raise error.locate(key="smtp") from None
 
     def _check_storage(self, call: Call) -> None:
         """A mail whose result has no place must not be sent: nobody would learn of it."""

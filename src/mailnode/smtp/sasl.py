@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import stringprep
 import unicodedata
@@ -25,6 +26,8 @@ MIN_ITERATIONS = 4096
 # A hostile server could keep us busy for minutes; this many take some 50 ms.
 MAX_ITERATIONS = 150_000
 _NONCE_OCTETS = 24
+# NUL parts what PLAIN says (RFC 4616 2); a lone surrogate has no octets.
+_UNSAYABLE = re.compile("[\0\ud800-\udfff]")
 # RFC 5321 4.5.3.1.4, without CRLF. AUTH is no exception (RFC 4954 4): Postfix reads 2048 octets of it, and tokens of
 # Microsoft's are longer. A response on a line of its own may have 12288.
 MAX_COMMAND_OCTETS = 510
@@ -39,10 +42,10 @@ class Login:
 
     def __post_init__(self) -> None:
         """Refuse what no mechanism can carry (RFC 4616 2)."""
-        if not self.username or "\0" in self.username:
-            raise _bad_login("username", "the user name is empty or holds a NUL character")
-        if "\0" in self.password:
-            raise _bad_login("password", "the password holds a NUL character")
+        if not self.username or _UNSAYABLE.search(self.username):
+            raise _bad_login("username", "the user name is empty or holds a NUL or half a character")
+        if _UNSAYABLE.search(self.password):
+            raise _bad_login("password", "the password holds a NUL or half a character")
 
 
 def plain(login: Login) -> Mechanism:
