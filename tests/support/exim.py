@@ -101,6 +101,10 @@ class Exim:
         """Wait until its log, from a character on, tells of `count` recipients, and give how often it tells of each."""
         return await until_settled(lambda: self._recipients(start), count)
 
+    def bodies(self) -> Counter[bytes]:
+        """The bodies of the mails in its spool, lines ending in LF; the first line of a file is its name."""
+        return Counter(path.read_bytes().partition(b"\n")[2] for path in (self.root / "spool" / "input").rglob("*-D"))
+
     def connections(self, start: int) -> int:
         """How many connections it counted."""
         return len(re.findall(r"SMTP connection from .* \(TCP/IP connection count", self.log(start)))

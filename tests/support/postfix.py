@@ -115,9 +115,12 @@ class Postfix:
                 await asyncio.sleep(0.02)
         return sorted(found, key=lambda mail: str(mail["Delivered-To"]))
 
+    def contents(self) -> list[bytes]:
+        """The mails that were delivered, with the header fields that Postfix puts on top."""
+        return [path.read_bytes() for path in (self.root / "mail" / "all" / "new").glob("*")]
+
     def _find(self, message_id: str) -> list[EmailMessage]:
-        paths = (self.root / "mail" / "all" / "new").glob("*")
-        mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
+        mails = [message_from_bytes(content, policy=policy.default) for content in self.contents()]
         return [mail for mail in mails if mail["Message-ID"] == message_id]
 
     def log(self, start: int = 0) -> str:
