@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CODE := src tests hatch_build.py $(wildcard benchmarks)
+CODE := src tests fuzz hatch_build.py $(wildcard benchmarks)
 WEB := src/mailnode/web
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check fmt bench audit screenshots lock clean
+.PHONY: help demo test soak check fmt bench fuzz audit screenshots lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -36,6 +36,9 @@ fmt: $(VENV)/dev  ## format the code
 bench: $(VENV)/bench benchmarks/node_modules/nodemailer  ## beside Nodemailer and others, in one run (ROUNDS=5)
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
 
+fuzz: $(VENV)/fuzz  ## random octets for every parser, for 10 minutes (SECONDS=600)
+	@$(BIN)/python -m fuzz --seconds $(or $(SECONDS),600)
+
 audit: $(VENV)/audit  ## known holes of all that is installed here; needs registries that keep advisories
 	@failed=; \
 	for lock in $$(git ls-files '*requirements*.lock'); do \
@@ -54,9 +57,10 @@ lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(LOCKED) --group build -o requirements.lock
 	$(BIN)/uv pip compile -q $(LOCKED) --group dev -o requirements-dev.lock
 	$(BIN)/uv pip compile -q $(PINNED) --group audit -c requirements-dev.lock -o requirements-audit.lock
+	$(BIN)/uv pip compile -q $(PINNED) --group fuzz -o fuzz/requirements.lock
 
 clean:  ## remove all that is made here
-	rm -rf $(VENV) .demo $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -75,6 +79,10 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(VENV)/made
 
 $(VENV)/bench: benchmarks/requirements.lock $(VENV)/runtime
 	$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+$(VENV)/fuzz: fuzz/requirements.lock $(VENV)/dev
+	$(PIP) install -qq --no-deps --require-hashes -r fuzz/requirements.lock
 	@touch $@
 
 $(VENV)/audit: requirements-audit.lock $(VENV)/dev

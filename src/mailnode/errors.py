@@ -56,11 +56,11 @@ class MailnodeError(Exception):
         transient: bool = False,
     ) -> None:
         # Only the message stands in `args`; the rest travels in __dict__, which is how exceptions pickle.
-        super().__init__(message)
-        self.message = message
+        self.message = _harmless(message)
+        super().__init__(self.message)
         self.code = code or type(self).code
         self.phase = phase or type(self).phase
-        self.hint = hint
+        self.hint = _harmless(hint)
         self.transient = transient
         self.dialogue = ""
         self.file = ""
@@ -95,9 +95,11 @@ class MailnodeError(Exception):
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
-def _harmless(place: str) -> str:
-    """Write a place on one line, whatever somebody named so."""
-    return place if place.isprintable() else ascii(place)[1:-1]
+def _harmless(words: str) -> str:
+    """Write words on one line that moves no cursor, whatever a stranger has put into them."""
+    if words.isprintable():
+        return words
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
 
 
 def _join_key(outer: str, inner: str) -> str:

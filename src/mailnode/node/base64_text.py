@@ -7,7 +7,7 @@ from mailnode.node.spool import check_size
 
 _WHITE_SPACE = re.compile(r"[ \t\r\n]+")
 _STRANGER = re.compile(r"[^A-Za-z0-9+/= \t\r\n]")
-_AFTER_PADDING = re.compile(r"=[= \t\r\n]*([A-Za-z0-9+/])")
+_CONTENT = re.compile(r"[A-Za-z0-9+/]")
 
 
 def decode_base64(text: str, *, name: str, limit: int) -> bytes:
@@ -18,8 +18,9 @@ def decode_base64(text: str, *, name: str, limit: int) -> bytes:
     """
     if stranger := _STRANGER.search(text):
         raise _bad(f"{stranger[0]!r} at character {stranger.start() + 1} is none of Base64's", _hint(text, stranger[0]))
-    if after := _AFTER_PADDING.search(text):
-        raise _bad(f"more follows the padding at character {after.start(1) + 1}", "join the files before encoding them")
+    padding_at = text.find("=")
+    if padding_at >= 0 and (after := _CONTENT.search(text, padding_at)):
+        raise _bad(f"more follows the padding at character {after.start() + 1}", "join the files before encoding them")
     bare = _WHITE_SPACE.sub("", text)
     padding = len(bare) - len(bare.rstrip("="))
     _check_length(text, bare, padding)

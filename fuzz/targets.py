@@ -1,0 +1,248 @@
+"""What reads what strangers write. A target takes octets, and lets nothing pass but errors of ours that show well."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import wraps
+
+from mailnode.connections.fields import KINDS, check_fields
+from mailnode.connections.snapshot.sealed_file import read_header
+from mailnode.errors import MailnodeError
+from mailnode.flow.document import parse_flow
+from mailnode.flow.edit import renamed
+from mailnode.message.compose import compose
+from mailnode.message.email import Email, RawPart
+from mailnode.message.header import check_own_field_name, own_field, text_field
+from mailnode.message.mailbox import addresses, parse_addresses
+from mailnode.message.raw_part import clean_message
+from mailnode.message.text import html_to_text
+from mailnode.node.address_guard import AddressGuard
+from mailnode.node.base64_text import decode_base64
+from mailnode.node.data_url import read_data_url
+from mailnode.node.filename import check_filename, fetched_filename
+from mailnode.node.markup import parse_html
+from mailnode.node.media_type import check_media_type
+from mailnode.node.template import Expression, parse_template
+from mailnode.smtp.bearer import Complaint
+from mailnode.smtp.content import DotStuffer
+from mailnode.smtp.doctor.certificate import read as read_certificate
+from mailnode.smtp.extension import Extensions
+from mailnode.smtp.protocol import SmtpProtocol
+from mailnode.smtp.proxy import parse_proxy
+from mailnode.smtp.reply import ReplyParser, harmless
+from mailnode.smtp.sasl import MECHANISMS, Exchange, Login
+from mailnode.smtp.transaction import Transaction
+
+Target = Callable[[bytes], None]
+
+LONGEST_ERROR = 2000
+_LOGIN = Login("shop", "pencil")
+_CLEAN = re.compile(rb"(?:[^\r\n]{0,998}\r\n)*")
+_LIMIT = 2**20
+_MAIL = compose(Email(from_="shop@x.example", to=["a@y.example", "b@y.example"], subject="Hi", text="Hello"))
+
+
+def _guarded(target: Target) -> Target:
+    """Let our own errors be an end as good as any, if they can be shown."""
+
+    @wraps(target)
+    def guarded(octets: bytes) -> None:
+        refusal = _refusal(target, octets)
+        if refusal:
+            assert refusal.hint, refusal.code
+            assert str(refusal).isprintable(), str(refusal)
+            assert len(str(refusal)) < LONGEST_ERROR, str(refusal)
+
+    return guarded
+
+
+def _refusal(target: Target, octets: bytes) -> MailnodeError | None:
+    try:
+        target(octets)
+    except MailnodeError as error:
+        return error
+    return None
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape" if octets[:1] == b"\xff" else "replace")
+
+
+def address_list(octets: bytes) -> None:
+    """A list of mailboxes and groups reads again as it was read."""
+    found = parse_addresses(_text(octets))
+    assert parse_addresses(_text(octets)) == found
+    assert addresses(found) == found
+
+
+def header_field(octets: bytes) -> None:
+    """A field of one's own is lines of at most 998 octets."""
+    name, _, value = _text(octets).partition(":")
+    check_own_field_name(name)
+    for field in (own_field(name, value), text_field("Subject", value)):
+        assert _CLEAN.fullmatch(field), field
+        assert field.isascii()
+
+
+def mime_part(octets: bytes) -> None:
+    """A ready-made part goes out clean."""
+    email = Email(from_="a@x.example", to="b@y.example", text="x", attachments=[RawPart(content=octets)])
+    assert _CLEAN.fullmatch(compose(email).octets())
+
+
+def message(octets: bytes) -> None:
+    """A mail that is forwarded goes out clean."""
+    assert _CLEAN.fullmatch(clean_message(octets))
+
+
+def content(octets: bytes) -> None:
+    """Whatever it is cut into, content ends where it ends."""
+    size = octets[0] + 1 if octets else 1
+    stuffer = DotStuffer()
+    wire = b"".join(stuffer.stuff(octets[at : at + size]) for at in range(1, len(octets), size)) + stuffer.dot
+    assert wire.endswith(b".\r\n")
+    assert b"\r\n.\r\n" not in (b"\r\n" + wire)[:-1]
+    assert wire.count(b"\r") == wire.count(b"\n") == wire.count(b"\r\n")
+
+
+def data_url(octets: bytes) -> None:
+    """A data URL."""
+    text = _text(octets)
+    assert len(read_data_url(f"data:{text}", limit=_LIMIT).content) <= len(text.encode())
+
+
+def base64_text(octets: bytes) -> None:
+    """A file in Base64."""
+    assert len(decode_base64(_text(octets), name="a", limit=_LIMIT)) <= len(octets)
+
+
+def template(octets: bytes) -> None:
+    """A text with expressions is made of its parts again."""
+    text = _text(octets)
+    parts = parse_template(text).parts
+    assert "".join(f"{{{{{one.source}}}}}" if isinstance(one, Expression) else one for one in parts) == text
+
+
+def html(octets: bytes) -> None:
+    """HTML with expressions, and its text."""
+    text = _text(octets)
+    parse_html(text)
+    html_to_text(text)
+
+
+def file_name(octets: bytes) -> None:
+    """A file's name, from a setting and from the web."""
+    disposition, _, path = _text(octets).partition("\n")
+    name = fetched_filename(disposition, path, "text/plain")
+    assert name.isprintable() or not re.search(r"[\x00-\x1f\x7f-\x9f/\\]", name)
+    check_filename(disposition)
+
+
+def media_type(octets: bytes) -> None:
+    """A media type."""
+    check_media_type(_text(octets))
+
+
+def flow_yaml(octets: bytes) -> None:
+    """A flow in YAML."""
+    parse_flow(_text(octets), file="a.flow.yaml")
+
+
+def flow_json(octets: bytes) -> None:
+    """A flow in JSON, given another name."""
+    text = _text(octets)
+    parse_flow(text, file="a.flow.json", json=True)
+    assert parse_flow(renamed(text, "b", json_file=True), file="a.flow.json", json=True).name == "b"
+
+
+def connection(octets: bytes) -> None:
+    """The fields of a connection, as JSON."""
+    try:
+        given = json.loads(octets)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(given, dict):
+        for kind in KINDS:
+            check_fields(kind, given)
+
+
+def reply(octets: bytes) -> None:
+    """Replies are the same however they are cut."""
+    whole = list(ReplyParser().feed(octets))
+    parser = ReplyParser()
+    assert [one for octet in octets for one in parser.feed(bytes([octet]))] == whole
+    assert all(harmless(line) == line for one in whole for line in one.lines)
+
+
+def ehlo(octets: bytes) -> None:
+    """What a server says that it can."""
+    extensions = Extensions.parse(_text(octets).split("\n"))
+    assert extensions == Extensions.parse(_text(octets).split("\n"))
+
+
+def sasl(octets: bytes) -> None:
+    """A mechanism, chosen by the first octet, and challenges for it."""
+    if not octets:
+        return
+    name = sorted(MECHANISMS)[octets[0] % len(MECHANISMS)]
+    exchange = Exchange(name, MECHANISMS[name](_LOGIN))
+    exchange.command()
+    for challenge in _text(octets[1:]).split("\n"):
+        Complaint.parse(challenge.encode(errors="replace"))
+        exchange.respond(challenge)
+    exchange.finish()
+
+
+def protocol(octets: bytes) -> None:
+    """A whole session with a server that says this; the first octet tells how much of it comes at once."""
+    size = octets[0] + 1 if octets else 1
+    spoken = SmtpProtocol()
+    heard: list[str] = []
+    spoken.expect("greeting", lambda one: heard.append(one.text))
+    transaction = Transaction(_MAIL, _MAIL.envelope.forward_paths, Extensions.parse(["a", "PIPELINING", "SIZE 9"]))
+    groups = transaction.groups(pipelining=bool(size % 2))
+    for at in range(1, len(octets), size):
+        spoken.receive(octets[at : at + size])
+        if spoken.pending:
+            continue
+        if group := next(groups, None):
+            spoken.send(*group)
+        elif transaction.may_send_content:
+            transaction.is_dot_sent = True
+            spoken.expect("content", transaction.hear_content)
+            break
+        else:
+            break
+    if not spoken.pending:
+        judged = transaction.judge()
+        assert {one.address for one in judged.recipients} <= set(_MAIL.envelope.forward_paths)
+
+
+def certificate(octets: bytes) -> None:
+    """A certificate that nobody has checked."""
+    read_certificate(octets)
+
+
+def proxy(octets: bytes) -> None:
+    """A proxy's URL."""
+    parse_proxy(_text(octets))
+
+
+def networks(octets: bytes) -> None:
+    """Networks that URLs may lead into."""
+    AddressGuard.from_text(_text(octets))
+
+
+def snapshot(octets: bytes) -> None:
+    """The head of a snapshot."""
+    read_header(octets)
+
+
+TARGETS: Mapping[str, Target] = {
+    target.__name__: _guarded(target)
+    for target in (
+        *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, file_name),
+        *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
+        snapshot,
+    )
+}

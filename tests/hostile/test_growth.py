@@ -1,0 +1,141 @@
+"""Ten times the input takes about ten times the time and memory, whatever its shape: measured at n and at 10 n."""
+
+import time
+import tracemalloc
+
+import pytest
+
+from fuzz.targets import TARGETS
+
+# A quadratic parser takes a hundred times as long; a busy machine blurs what is measured, so the best of some counts.
+MOST_TIMES = 35
+RUNS = 3
+# What is over sooner tells nothing.
+LEAST_SECONDS = 0.002
+N = 2_000
+
+SHAPES = {
+    "address_list": [
+        *(
+            "(",
+            "a@b,",
+            '"',
+            "<",
+            "a.",
+            "@a",
+            "[",
+            "g:",
+            "\\",
+            '" "',
+            "a@x.example;",
+            "=?utf-8?q?",
+            "\u00fc@\u00fc,",
+            "a@" + "b.",
+        ),
+        "a <b@c>,",
+    ],
+    "header_field": ["X:a ", "X: \u00fc", "X:=?", "X:\t"],
+    "mime_part": [
+        *(
+            "Content-Type: text/plain\r\n",
+            "a: b\r\n",
+            "\r\n",
+            "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n",
+            "\u00fc",
+        ),
+        *("--a\r\n", "a", "\r", ";a=", "X: (\r\n ("),
+    ],
+    "message": ["a: b\r\n", "\r\n", "\r", "\n.\n", "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n"],
+    "content": ["\r", "\n", ".", "\r\n.", "QUJD" * 19 + "\r\n", "\r\n.\r\n"],
+    "data_url": [";base64", "%", "a/b;c=d", ",", ";", "%00", '"'],
+    "base64_text": ["eHh4", "=", " ", "e\n", "data:,"],
+    "template": ["{{ a }}", "{{", "}}", "{{ (", "{{ `${", "{{ '", "{{ /*", "{{ [/", "\\", "{", "{{ a // b\n"],
+    "html": [
+        *(
+            "<p>",
+            "</p>",
+            "<",
+            "<!--",
+            "<a href='{{ a }}'>",
+            "&",
+            "&amp;",
+            "<p a=",
+            "<style>",
+            "<table><tr><td>",
+            "{{ a }}",
+        ),
+        *("<ul><li>", "<![CDATA[", "<?", "</", '<p "', "<title>", "<script>", "<a href=x>b", "&#x"),
+    ],
+    "file_name": ['filename="a";', "/", "%2f", "\\", ".", 'a; filename="\\', "filename*=utf-8''%41;"],
+    "media_type": ["a/b;c=d;", "/", '"', ";", "\\"],
+    "flow_yaml": [
+        "- a\n",
+        "a: b\n",
+        "? a\n",
+        "# a\n",
+        "[",
+        "{a: ",
+        "- - ",
+        "'",
+        '"',
+        "&a ",
+        "!!",
+        "\n",
+        "  ",
+        "a\n",
+        "|\n",
+        "---\n",
+    ],
+    "flow_json": ["[", '{"a":', '"', "[1,", '{"a":1},', "1", "\\", " ", "\n"],
+    "connection": ['{"hosts": ["', "[", '{"a":', "1"],
+    "reply": ["250-a\r\n", "250 a\r\n", "a", "\n", "250-", "\r", "\xff"],
+    "ehlo": ["SIZE 1\n", "AUTH PLAIN\n", "AUTH=", "a ", "\n", "LIMITS RCPTMAX=1 "],
+    "sasl": ["\x00VXNl\n", "\x02cj1h\n", "\x02cj1hLHM9YSxpPTE=", "\x01=", "\x00A"],
+    "protocol": ["\xff250 a\r\n", "\xff250-a\r\n", "\x01421 a\r\n", "\xff220 a"],
+    "proxy": ["http://a", "@", ":", "%41", "[", "/"],
+    "networks": ["10.0.0.0/8,", ",", "a.", ":", "/", "*"],
+    "snapshot": ["a", "\n", "{"],
+    "certificate": ["0\x82", "\0"],
+}
+CASES = [(target, shape) for target, shapes in SHAPES.items() for shape in shapes]
+
+
+def octets(shape, count):
+    """A shape again and again: `count` octets and a little more."""
+    once = shape.encode("latin-1" if shape.startswith(("\xff", "\x01", "\x00", "\x02")) else "utf-8")
+    return once * (count // len(once) + 1)
+
+
+def seconds(target, given, runs=RUNS):
+    best = float("inf")
+    for _ in range(runs):
+        begun = time.thread_time()
+        TARGETS[target](given)
+        best = min(best, time.thread_time() - begun)
+    return best
+
+
+def peak(target, given):
+    tracemalloc.start()
+    try:
+        TARGETS[target](given)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_every_target_has_its_shapes():
+    assert set(SHAPES) == set(TARGETS)
+
+
+@pytest.mark.parametrize(("target", "shape"), CASES, ids=[f"{target}-{shape!a}" for target, shape in CASES])
+def test_time_and_memory_grow_as_the_input_does(target, shape):
+    count = N
+    TARGETS[target](octets(shape, 10))
+    while (little := seconds(target, octets(shape, count))) < LEAST_SECONDS and count < 20 * N:
+        count *= 3
+    given = octets(shape, 10 * count)
+    most = MOST_TIMES * max(little, LEAST_SECONDS)
+    assert seconds(target, given, runs=1) < most or seconds(target, given) < most, (count, little)
+    small = octets(shape, N)
+    assert peak(target, octets(shape, 10 * N)) < MOST_TIMES * max(peak(target, small), 100_000)
