@@ -24,7 +24,7 @@ from support.malice import HOSTILE, read_by_another, shown
 from support.scripted_smtp import ScriptedServer
 
 FILE = {"type": "text", "content": "x", "filename": "a.txt", "cid": "c"}
-PART = "Content-Type: text/plain\r\nX-Part: a\r\n\r\nx"
+PART = "Content-Type: text/plain\r\n\r\nx"
 # Every place that takes text, as a path into the settings, with what stands around it.
 TEMPLATED: dict[str, dict[str, Any]] = {
     "to": {},
@@ -120,6 +120,8 @@ def settings_of(place, text):
 
 async def compose(mailnode, case):
     within = "{{ input.v }}@y.example" if case.place in ADDRESSES else "a{{ input.v }}b"
+    if case.place == "attachments.2.content":
+        within = "Content-Type: text/plain\r\nContent-Description: a{{ input.v }}\r\n\r\nx"
     written = {"literal": case.value, "alone": "{{ input.v }}", "within": within}[case.way]
     node = {"id": "tell", "type": "sendSmtpEmail", "settings": settings_of(case.place, written)}
     flow = parse_flow(json.dumps({"version": 1, "name": "t", "nodes": [node]}), file="t.json", json=True)

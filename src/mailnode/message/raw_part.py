@@ -23,6 +23,8 @@ MAX_LINE = 998  # RFC 5322 2.1.1
 _PART_FIELD = re.compile(r"content-[a-z0-9-]+|mime-version", re.IGNORECASE)
 _MIME_VERSION = re.compile(rb"^mime-version:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*", re.IGNORECASE | re.MULTILINE)
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
+# Line breaks are folds here; readers take the others for line breaks too, or for nothing.
+_CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
 _HINT = "give a whole body part: Content- header fields, an empty line, then the body"
 _ENCODE_HINT = "encode it (RFC 2047, RFC 2231)"
@@ -105,9 +107,7 @@ def _check(part: "Parsed", depth: int) -> None:
         raise _too_deep()
     if part.defects:
         raise PartError(f"the body part is not well formed: {type(part.defects[0]).__name__}", hint=_HINT)
-    names = [name.lower() for name in part if _PART_FIELD.fullmatch(name)]
-    if len(names) != len(set(names)):
-        raise PartError("a Content- field stands twice in the body part", hint="leave only one of them")
+    _check_fields(part)
     encoding = _encoding(part)
     if encoding not in _ENCODINGS:
         raise PartError(
@@ -124,6 +124,16 @@ def _check(part: "Parsed", depth: int) -> None:
         )
     for inner in part.get_payload():
         _check(inner, depth + 1)  # type: ignore[arg-type]  # typeshed does not know that these are parts
+
+
+def _check_fields(part: "Parsed") -> None:
+    for name, value in part.items():
+        if found := _CONTROL.search(f"{name}{value}"):
+            code = f"U+{ord(found[0]):04X}"
+            raise PartError(f"a control character ({code}) stands in the field {name[:60]!r}", hint="remove it")
+    names = [name.lower() for name in part if _PART_FIELD.fullmatch(name)]
+    if len(names) != len(set(names)):
+        raise PartError("a Content- field stands twice in the body part", hint="leave only one of them")
 
 
 def _check_base64(leaf: "Parsed", encoding: str) -> None:

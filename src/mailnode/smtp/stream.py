@@ -139,6 +139,8 @@ class Stream(asyncio.Protocol):
         # One timer for many waits, most of which are over long before it goes off.
         if self._timer is None or self._timer.when() > deadline:
             self._watch(deadline)
+            if self._loop.time() >= deadline:
+                _expire(waiter)  # a server that never pauses would always be heard before the timer
         try:
             await waiter
         finally:
