@@ -373,7 +373,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(document_module, "MAX_OCTETS", 2**20)
     path = tmp_path / "large.yaml"
     path.write_bytes(b"#" * (2**20 + 1))
-    assert refused_file(path).message == "the file is larger than 1 MB"
+    assert refused_file(path).message == "the flow is larger than 1 MB"
 
 
 def test_a_flow_in_json_is_read_without_the_yaml_library(tmp_path: Path) -> None:

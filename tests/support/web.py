@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from mailnode.environment import Environment
 from mailnode.web.application import create_app
-from mailnode.web.serving import Places
+from mailnode.web.serving import Places, configured
 from mailnode.web.serving import opened_site as opened
 from mailnode.web.site import Site
 
@@ -62,9 +62,9 @@ def served_site(home: Path) -> Iterator[Served]:
 
     async def serve() -> None:
         async with opened_site(home) as site, site.mailnode.working():
-            server = uvicorn.Server(
-                uvicorn.Config(create_app(site, TOKEN), port=0, log_level="warning", timeout_graceful_shutdown=2)
-            )
+            config = configured(create_app(site, TOKEN))
+            config.port, config.timeout_graceful_shutdown = 0, 2
+            server = uvicorn.Server(config)
             serving = asyncio.create_task(server._serve())
             while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
                 await asyncio.sleep(0.01)

@@ -109,9 +109,7 @@ def read_text(path: Path) -> str:
             file=str(path)
         ) from None
     if len(octets) > MAX_OCTETS:
-        raise bad_file(
-            f"the file is larger than {MAX_OCTETS // 2**20} MB", hint="fetch large attachments from a URL"
-        ).locate(file=str(path))
+        raise _too_large().locate(file=str(path))
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -126,9 +124,15 @@ def parse_flow(text: str, *, file: str, json: bool = False) -> FlowDocument:
         SettingsError: the text is no flow.
     """
     try:
+        if len(text) > MAX_OCTETS:
+            raise _too_large()
         return _Reader(read_json(text) if json else read_yaml(text), file).flow()
     except SettingsError as error:
         raise error.locate(file=file) from None
+
+
+def _too_large() -> SettingsError:
+    return bad_file(f"the flow is larger than {MAX_OCTETS // 2**20} MB", hint="fetch large attachments from a URL")
 
 
 class _Reader:

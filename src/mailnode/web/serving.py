@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from mailnode.app import Mailnode
 from mailnode.environment import Environment
@@ -18,6 +19,7 @@ from mailnode.errors import UsageError
 from mailnode.flow.shelf import FlowShelf
 from mailnode.inbox.server import Inbox
 from mailnode.web.application import create_app
+from mailnode.web.security.prompt_protocol import PromptProtocol
 from mailnode.web.security.token import Token, access_token
 from mailnode.web.site import Site
 
@@ -55,15 +57,7 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
     try:
         async with opened_site(environment, places) as site:
             token = access_token(environment.home, environment.token)
-            server = _Server(
-                uvicorn.Config(
-                    create_app(site, token.text),
-                    log_level="warning",
-                    access_log=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=STOP_SECONDS,
-                )
-            )
+            server = _Server(configured(create_app(site, token.text)))
             _stop_on_signals(server)
             async with site.mailnode.working():
                 await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token))
@@ -71,6 +65,20 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
                 await site.mailnode.stop(STOP_SECONDS)
     finally:
         listener.close()
+
+
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """Say how the application is served: by h11, which is strict, whatever else is there, and without WebSockets."""
+    return uvicorn.Config(
+        app,
+        http=PromptProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nobody stands before us whose word on the client would count
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
 
 
 @asynccontextmanager

@@ -62,6 +62,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (403, "a page of another site, or no CSRF token"),
         (404, "there is no such thing"),
         (409, "somebody else has it, or has changed it"),
+        (408, "the request did not come in time"),
         (413, "too large"),
         (422, "a value can't be used"),
         (429, "too many wrong tokens"),

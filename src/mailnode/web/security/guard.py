@@ -1,5 +1,6 @@
 """What every request must show before any page or API sees it, and what every answer says to the browser."""
 
+import asyncio
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from mailnode.web.security.sessions import COOKIE, Sessions
 
 CSRF_HEADER = "X-CSRF-Token"
 MAX_BODY_OCTETS = 40 * 2**20
+# How long a body may take in all.
+BODY_SECONDS = 60.0
 
 # A name that a hostile site can't own: one that it points at 127.0.0.1 (DNS rebinding) is none of these.
 _NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -44,10 +47,13 @@ class _Refusal:
     message: str
     hint: str
     retry_after: int = 0
+    closes: bool = False
 
     def response(self) -> Response:
         error = {"code": "badUsage", "phase": "settings", "message": self.message, "hint": self.hint}
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+        if self.closes:
+            headers["Connection"] = "close"
         if self.status == 401:  # noqa: PLR2004 -- RFC 9110 15.5.2
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse({"error": error}, self.status, headers)
@@ -78,6 +84,8 @@ class Guard:
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
         if stranger := _stranger(headers):
             return stranger.response()
+        if "transfer-encoding" in headers and "content-length" in headers:
+            return _two_lengths().response()
         if int(length if (length := headers.get("content-length", "0")).isdecimal() else "0") > MAX_BODY_OCTETS:
             return _too_large().response()
         if path in _OPEN_PATHS or path.startswith("/static/"):
@@ -134,6 +142,11 @@ def _not_in(path: str, method: str, query: bytes) -> Response:
     return RedirectResponse(f"/login?next={quote(here, safe='/')}" if here != "/" else "/login", 303)
 
 
+def _two_lengths() -> _Refusal:
+    # RFC 9112 6.1: what follows may be the rest of this request or the next one.
+    return _Refusal(400, "the request says its length in two ways", "say Content-Length alone", closes=True)
+
+
 def _too_large() -> _Refusal:
     return _Refusal(413, f"the request is larger than {MAX_BODY_OCTETS // 2**20} MB", "fetch large files from a URL")
 
@@ -150,16 +163,23 @@ def _with_headers(send: Send) -> Send:
 
 
 class _LimitedBody:
-    """Counts the octets of a body while they come."""
+    """Counts the octets of a body while they come, and the time."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._left = MAX_BODY_OCTETS
+        self._until = asyncio.get_running_loop().time() + BODY_SECONDS
+        self._is_whole = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        # Who reads the body lets these exceptions through; they become the answer.
+        try:
+            async with asyncio.timeout_at(None if self._is_whole else self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, f"the request did not come within {BODY_SECONDS:g} s") from None
+        self._is_whole = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            # Who reads the body lets this one through; it becomes the answer.
             raise HTTPException(413, _too_large().message)
         return message
