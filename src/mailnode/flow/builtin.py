@@ -1,11 +1,12 @@
 """The two small nodes that a flow needs beside the mail: `say` and `setContext`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mailnode.errors import ErrorCode, SettingsError
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.flow.registry import Node
 from mailnode.node.expression import Evaluator
 from mailnode.node.step import Call, Step, Write
@@ -23,7 +24,8 @@ class Say:
     async def execute(self, call: Call) -> Step:
         """Say the text with its expressions filled in."""
         evaluator = Evaluator(call.input, call.context)
-        return Step(output=(await evaluator.text(parse_template(self.text)),))
+        with _located("text"):
+            return Step(output=(await evaluator.text(parse_template(self.text)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class SetContext:
 
     async def execute(self, call: Call) -> Step:
         """Store the value; a text that is one expression keeps that expression's type, in lists and objects too."""
-        value = await _fill(self.value, Evaluator(call.input, call.context))
+        value = await _fill(self.value, "value", Evaluator(call.input, call.context))
         return Step(writes=(Write("context", self.key, value),))
 
 
@@ -77,10 +79,8 @@ def _check_keys(settings: Mapping[str, Any], *keys: str) -> None:
 
 
 def _parsed(text: str, key: str) -> str:
-    try:
+    with _located(key):
         parse_template(text)
-    except SettingsError as error:
-        raise error.locate(key=key) from None
     return text
 
 
@@ -95,12 +95,21 @@ def _check_templates(value: Any, key: str) -> None:
             _check_templates(inner, f"{key}[{index}]")
 
 
-async def _fill(value: Any, evaluator: Evaluator) -> Any:
+async def _fill(value: Any, key: str, evaluator: Evaluator) -> Any:
     if isinstance(value, str):
         template = parse_template(value)
-        return await (evaluator.value(template.single) if template.single else evaluator.text(template))
+        with _located(key):
+            return await (evaluator.value(template.single) if template.single else evaluator.text(template))
     if isinstance(value, dict):
-        return {name: await _fill(inner, evaluator) for name, inner in value.items()}
+        return {name: await _fill(inner, f"{key}.{name}", evaluator) for name, inner in value.items()}
     if isinstance(value, list):
-        return [await _fill(inner, evaluator) for inner in value]
+        return [await _fill(inner, f"{key}[{index}]", evaluator) for index, inner in enumerate(value)]
     return value
+
+
+@contextmanager
+def _located(key: str) -> Iterator[None]:
+    try:
+        yield
+    except MailnodeError as error:
+        raise error.locate(key=key) from None

@@ -208,7 +208,9 @@ def checked_id(run_id: str) -> str:
 def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
     try:
         copied = json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise SettingsError("values are nested too deep", hint="make them flatter").locate(key=name) from None
+    except (TypeError, ValueError) as error:
         raise SettingsError(f"this is no JSON: {error}", hint="give JSON values only").locate(key=name) from None
     if not isinstance(copied, dict):
         raise SettingsError("a JSON object is wanted", hint='write {"name": value, ...}').locate(key=name)

@@ -4,7 +4,6 @@ A plain path to a value of the state is answered here and now; everything else i
 give the same text: that of ECMAScript's ToString.
 """
 
-import copy
 import json
 import weakref
 from collections.abc import Mapping
@@ -93,7 +92,7 @@ class Evaluator:
         """
         found = self._own(expression)
         if found is not _ABSENT:
-            return copy.deepcopy(found)
+            return _copied(expression, found)
         kind, text = await self._one(expression, "value")
         if kind == "json":
             return _from_json(expression, text)
@@ -144,10 +143,20 @@ class Evaluator:
 def _to_json(name: str, value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        hint = "flatten the value before the flow gets it"
+        raise SettingsError(f"{name} is nested too deeply", phase="expression", hint=hint) from None
+    except (TypeError, ValueError) as error:
         raise SettingsError(
             f"{name} is not JSON: {error}", phase="expression", hint="put only JSON values into input and context"
         ) from None
+
+
+def _copied(expression: Expression, value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value))
+    except RecursionError:
+        raise _too_deep(expression) from None
 
 
 def _from_json(expression: Expression, text: str) -> Any:
@@ -156,10 +165,14 @@ def _from_json(expression: Expression, text: str) -> Any:
     try:
         value = json.loads(text)
     except RecursionError:
-        raise ExpressionError(
-            f"{expression} is nested too deeply", code=ErrorCode.EXPRESSION_LIMIT, hint="flatten the value"
-        ) from None
+        raise _too_deep(expression) from None
     # JSON.stringify escapes nothing beyond ASCII but halves of surrogate pairs.
     if "\\ud" in text and not is_unicode(json.dumps(value, ensure_ascii=False)):
         raise half_character(expression, text)
     return value
+
+
+def _too_deep(expression: Expression) -> ExpressionError:
+    return ExpressionError(
+        f"{expression} is nested too deeply", code=ErrorCode.EXPRESSION_LIMIT, hint="flatten the value"
+    )

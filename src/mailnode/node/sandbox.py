@@ -126,17 +126,22 @@ def _limit(expression: Expression, what: str) -> ExpressionError:
     )
 
 
+# It says `null` when no memory is left for saying more, and `[uninitialized]` when normalize() ran out of it.
+_TOO_LARGE = re.compile(
+    r"InternalError: (?:out of memory|string too long)|RangeError: (?:invalid string length|BigInt is too large.*)"
+    r"|null|\[uninitialized\]"
+)
 _NO_VALUE = re.compile(r"TypeError: (?:cannot (?:read|set) property .* of |Cannot convert )(?:undefined|null)")
 
 
 def _translated(expression: Expression, said: str) -> ExpressionError:
-    """Make ours of what quickjs said; it says `null` when no memory is left for saying more."""
+    """Make ours of what quickjs said."""
     message = said.partition("\n")[0]
     if message == "InternalError: interrupted":
         return _limit(expression, "takes too long")
     if message == "RangeError: Maximum call stack size exceeded":
         return _limit(expression, "recurses too deeply")
-    if message in {"InternalError: out of memory", "null"}:
+    if _TOO_LARGE.fullmatch(message):
         return _limit(expression, "takes too much memory")
     if _NO_VALUE.match(message):
         return ExpressionError(

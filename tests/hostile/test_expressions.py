@@ -1,0 +1,165 @@
+"""Expressions that mean harm: each ends at a limit with one error that helps, and the next one finds all as it was."""
+
+
+import pytest
+
+from mailnode.delivery.route import Ways
+from mailnode.errors import MailnodeError
+from mailnode.node import sandbox
+from mailnode.node.address_guard import AddressGuard
+from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
+from mailnode.node.step import Call
+from support.flows import to_server
+
+LOOPS = [
+    "(() => { for (;;); })()",
+    "(() => { for (;;) { try { for (;;); } finally { continue } } })()",
+    "(() => { for (;;) { try { throw 1 } catch {} } })()",
+    "(() => { outer: for (;;) { do { continue outer } while (true) } })()",
+    "Array.from({get length() { for (;;); }})",
+    "({toString() { for (;;); }}) + ''",
+    "({[Symbol.toPrimitive]() { for (;;); }}) * 1",
+    "({valueOf() { for (;;); }}) > 1",
+    "new Proxy([], {get() { for (;;); }})",
+    "[...{*[Symbol.iterator]() { for (;;); }}]",
+    "Object.fromEntries({[Symbol.iterator]() { return {next: () => ({value: [1, 2]})} }})",
+    "new Set({[Symbol.iterator]() { return {next: () => ({value: 1})} }}).size",
+    "(async () => { for (;;); })()",
+    "(() => { for (;;) new Promise(() => { for (;;); }) })()",
+    "(() => { throw {toString() { for (;;); }} })()",
+    "(() => { throw new Proxy({}, {get() { for (;;); }}) })()",
+    "(() => { throw new (class extends Error { get message() { for (;;); } get stack() { for (;;); } }) })()",
+    "(() => { throw {get name() { for (;;); }, toString() { return this.name }} })()",
+    "eval('for (;;);')",
+    "Function('for (;;);')()",
+    "(function* () { for (;;); })().next()",
+    "[3, 1, 2].sort(() => { for (;;); })",
+    "'abc'.replace(/b/, () => { for (;;); })",
+    "JSON.parse('[1]', () => { for (;;); })",
+    "JSON.stringify({toJSON() { for (;;); }})",
+    "Reflect.ownKeys(new Proxy({}, {ownKeys() { for (;;); }}))",
+    "new (class { static { for (;;); } })",
+    "/(a+)+$/.test('a'.repeat(50) + 'b')",
+    "/^(([a-z])+.)+[A-Z]([a-z])+$/.test('a'.repeat(100))",
+    "/(x+x+)+y/.test('x'.repeat(100))",
+    "'a'.repeat(40).match(/(?:a|a)*b/)",
+    "new Array(2 ** 32 - 1).indexOf(1)",
+    "[].includes.call({length: 2 ** 53 - 1}, 1)",
+    "[].lastIndexOf.call({length: 2 ** 53 - 1}, 1)",
+]
+TAKES = [
+    "'a'.repeat(2 ** 29)",
+    "'a'.repeat(2 ** 25).split('')",
+    "'x'.padEnd(2 ** 28)",
+    "'x'.padEnd(2 ** 30)",
+    "'a,'.repeat(1e6).split(',')",
+    "'a'.repeat(1e6).replaceAll('', 'a'.repeat(100)).length",
+    "(text => { for (;;) text += text })('x')",
+    "(text => { for (;;) text = `${text}${text}` })('x')",
+    "(text => { for (;;) text = text.concat(text) })('x')",
+    "(all => { for (;;) all.push(new Array(1000).fill(1)) })([])",
+    "(all => { for (;;) all = [all, all.slice(), {all}] })([1])",
+    "(map => { for (let i = 0;; i++) map.set(i, 'x'.repeat(10000) + i) })(new Map)",
+    "(set => { for (let i = 0;; i++) set.add('x'.repeat(10000) + i) })(new Set)",
+    "(all => { for (let i = 0;; i++) all['k' + i] = Array(1000).fill(i) })({})",
+    "(all => { for (;;) all.push(new Uint8Array(2 ** 20)) })([])",
+    "(all => { for (;;) { const held = 'x'.repeat(1000) + all.length; all.push(() => held) } })([])",
+    "[...(function* () { for (;;) yield 1 })()]",
+    "Array.from({length: 2 ** 32 - 1})",
+    "new Array(2 ** 32 - 1).fill(0)",
+    "new ArrayBuffer(2 ** 30)",
+    "new ArrayBuffer(2 ** 26)",
+    "new SharedArrayBuffer(2 ** 30)",
+    "new Float64Array(2 ** 23)",
+    "new Uint8Array(2 ** 24).fill(1).toString()",
+    "Math.max(...Array(1e6).fill(1))",
+    "JSON.parse('[' + '1,'.repeat(5e6) + '1]')",
+    "JSON.stringify((all => { for (let i = 0; i < 40; i++) all = {all, too: all}; return all })('x'.repeat(1000)))",
+    "Array(3e6).fill().map((_, i) => ({i})).length",
+    "'x'.localeCompare('y'.repeat(1e7))",
+    "7n ** 1000000n",
+    "(number => { for (;;) number *= number })(9n ** 9n)",
+    "2n ** 2n ** 40n",
+    "BigInt('9'.repeat(1e6))",
+]
+DEEP = [
+    "(function again() { return again() })()",
+    "(function again() { return {toString: again} + '' })()",
+    "(again => again(again))(again => again(again))",
+    "(again => new Proxy({}, {get: again = () => new Proxy({}, {get: again}).x}).x)()",
+    "new (class Again { constructor() { new Again } })",
+    "({get a() { return this.a }}).a",
+    "(function again() { [1].map(again) })()",
+    "(function again() { 'a'.replace('a', again) })()",
+    "(function again() { JSON.stringify({toJSON: again}) })()",
+    "JSON.stringify(Array(100000).fill().reduce(all => [all], 0))",
+    "JSON.parse('['.repeat(1e6))",
+    "JSON.parse('{\"a\":'.repeat(1e6))",
+    *(f"eval('{opening}'.repeat(100000) + '1' + '{closing}'.repeat(100000))" for opening, closing in ("()", "[]")),
+    "eval('!'.repeat(1e6) + '1')",
+    "eval('a?b:'.repeat(50000) + '1')",
+    "eval('x=>'.repeat(50000) + '1')",
+    "eval('`${'.repeat(50000) + '1' + '}`'.repeat(50000))",
+]
+
+
+@pytest.fixture
+def kind():
+    """The node's type, which here meets neither a book of connections nor a server."""
+    return SendSmtpEmailType(Post(ways=Ways(None), courier=None, guard=AddressGuard()))
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Let expressions have less time than they have."""
+    monkeypatch.setattr(sandbox, "CPU_SECONDS", 0.05)
+
+
+def called(state=None):
+    return Call("flow", "run", "tell", state or {}, {})
+
+
+async def made(kind, state=None, **settings):
+    """The mail, or the error in the result."""
+    node = kind.prepare(to_server(25, **settings))
+    try:
+        return await node.compose(called(state))
+    except MailnodeError:
+        step = await node.execute(called(state))
+        assert step.result["status"] == "failed"
+        return step.result["error"]
+
+
+def is_clear(error, key, code=None):
+    """One error, on one line, that names the node, the setting, and the remedy."""
+    assert error["message"].startswith(f"node tell, {key}: "), error
+    assert error["message"].isprintable()
+    assert len(error["message"]) < 300
+    assert len(error["hint"]) > 10
+    assert code is None or error["code"] == code, error
+
+
+async def all_is_well(kind):
+    """The next expressions do what they did."""
+    mail = await made(kind, subject="{{ [1, 'a'].map(x => x + 1) }}", content="{{ JSON.stringify({a: [1]}) }}")
+    assert isinstance(mail, Composition)
+    assert (mail.email.subject, mail.email.html) == ("2, a1", "{&quot;a&quot;:[1]}")
+
+
+@pytest.mark.parametrize("source", LOOPS)
+async def test_what_never_ends_is_ended(kind, brief, monkeypatch, source):
+    is_clear(await made(kind, subject=f"{{{{ {source} }}}}"), "subject", "expressionLimit")
+    monkeypatch.undo()
+    await all_is_well(kind)
+
+
+@pytest.mark.parametrize("source", TAKES)
+async def test_what_takes_all_memory_gets_none(kind, source):
+    is_clear(await made(kind, content=f"<p>{{{{{{ {source} }}}}}}</p>"), "content", "expressionLimit")
+    await all_is_well(kind)
+
+
+@pytest.mark.parametrize("source", DEEP)
+async def test_what_goes_down_without_end_is_stopped(kind, source):
+    is_clear(await made(kind, textContent=f"{{{{ {source} }}}}"), "textContent", "expressionLimit")
+    await all_is_well(kind)
