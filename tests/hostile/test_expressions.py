@@ -1,15 +1,20 @@
 """Expressions that mean harm: each ends at a limit with one error that helps, and the next one finds all as it was."""
 
+import os
+import signal
+from email import message_from_bytes, policy
+from email.message import Message
+from pathlib import Path
 
 import pytest
 
 from mailnode.delivery.route import Ways
-from mailnode.errors import MailnodeError
 from mailnode.node import sandbox
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
+from mailnode.node.send_email import Post, SendSmtpEmailType
 from mailnode.node.step import Call
 from support.flows import to_server
+from support.meter import take
 
 LOOPS = [
     "(() => { for (;;); })()",
@@ -25,7 +30,6 @@ LOOPS = [
     "Object.fromEntries({[Symbol.iterator]() { return {next: () => ({value: [1, 2]})} }})",
     "new Set({[Symbol.iterator]() { return {next: () => ({value: 1})} }}).size",
     "(async () => { for (;;); })()",
-    "(() => { for (;;) new Promise(() => { for (;;); }) })()",
     "(() => { throw {toString() { for (;;); }} })()",
     "(() => { throw new Proxy({}, {get() { for (;;); }}) })()",
     "(() => { throw new (class extends Error { get message() { for (;;); } get stack() { for (;;); } }) })()",
@@ -46,6 +50,18 @@ LOOPS = [
     "new Array(2 ** 32 - 1).indexOf(1)",
     "[].includes.call({length: 2 ** 53 - 1}, 1)",
     "[].lastIndexOf.call({length: 2 ** 53 - 1}, 1)",
+]
+# The engine's clock is not looked at in these.
+HANGS = [
+    "(() => { for (;;) new Promise(() => { for (;;); }) })()",
+    "new Array(2 ** 32 - 1).join()",
+    "String(new Array(2 ** 32 - 1))",
+    "new Array(2 ** 32 - 1).reverse().length",
+    "new Array(2 ** 32 - 1).sort().length",
+    "[].flat.call({length: 2 ** 53 - 1})",
+    "[].copyWithin.call({length: 2 ** 53 - 1}, 1, 0)",
+    "[].shift.call({length: 2 ** 53 - 1})",
+    "JSON.stringify((all => { for (let i = 0; i < 40; i++) all = [all, all]; return all })(1))",
 ]
 TAKES = [
     "'a'.repeat(2 ** 29)",
@@ -103,10 +119,19 @@ DEEP = [
 ]
 
 
+class Made(Exception):
+    """A mail that would be sent now."""
+
+
+class Courier:
+    async def deliver(self, draft):
+        raise Made(draft)
+
+
 @pytest.fixture
 def kind():
     """The node's type, which here meets neither a book of connections nor a server."""
-    return SendSmtpEmailType(Post(ways=Ways(None), courier=None, guard=AddressGuard()))
+    return SendSmtpEmailType(Post(ways=Ways(None), courier=Courier(), guard=AddressGuard()))
 
 
 @pytest.fixture
@@ -120,14 +145,13 @@ def called(state=None):
 
 
 async def made(kind, state=None, **settings):
-    """The mail, or the error in the result."""
-    node = kind.prepare(to_server(25, **settings))
+    """The mail that would be sent, or the error in the result."""
     try:
-        return await node.compose(called(state))
-    except MailnodeError:
-        step = await node.execute(called(state))
-        assert step.result["status"] == "failed"
-        return step.result["error"]
+        step = await kind.prepare(to_server(25, **settings)).execute(called(state))
+    except Made as mail:
+        return message_from_bytes(mail.args[0].message.octets(), policy=policy.default)
+    assert step.result["status"] == "failed"
+    return step.result["error"]
 
 
 def is_clear(error, key, code=None):
@@ -142,8 +166,9 @@ def is_clear(error, key, code=None):
 async def all_is_well(kind):
     """The next expressions do what they did."""
     mail = await made(kind, subject="{{ [1, 'a'].map(x => x + 1) }}", content="{{ JSON.stringify({a: [1]}) }}")
-    assert isinstance(mail, Composition)
-    assert (mail.email.subject, mail.email.html) == ("2, a1", "{&quot;a&quot;:[1]}")
+    assert isinstance(mail, Message), mail
+    assert mail["Subject"] == "2, a1"
+    assert mail.get_body(("html",)).get_content().strip() == "{&quot;a&quot;:[1]}"
 
 
 @pytest.mark.parametrize("source", LOOPS)
@@ -162,4 +187,46 @@ async def test_what_takes_all_memory_gets_none(kind, source):
 @pytest.mark.parametrize("source", DEEP)
 async def test_what_goes_down_without_end_is_stopped(kind, source):
     is_clear(await made(kind, textContent=f"{{{{ {source} }}}}"), "textContent", "expressionLimit")
+    await all_is_well(kind)
+
+
+@pytest.mark.parametrize("source", HANGS)
+async def test_what_looks_at_no_clock_goes_with_its_process(kind, monkeypatch, source):
+    monkeypatch.setattr(sandbox, "HANG_SECONDS", 0.1)
+    is_clear(await made(kind, subject=f"{{{{ {source} }}}}"), "subject", "expressionLimit")
+    monkeypatch.undo()
+    await all_is_well(kind)
+
+
+async def test_two_hundred_bombs_leave_nothing_behind(kind, monkeypatch):
+    """Neither here nor in the process of the engine, and no process either."""
+    monkeypatch.setattr(sandbox, "CPU_SECONDS", 0.02)
+    forgets = "'\\ufdfa'.repeat(1e6).normalize('NFKD')"
+    bombs = [forgets, TAKES[14], LOOPS[0], DEEP[0], DEEP[9], "'fine'", "nobody", "throw 1", "[[]]", "{}"]
+    await all_is_well(kind)
+    before = resident_mb()
+    for number in range(200):
+        error = await made(kind, content=f"<p>{{{{ {bombs[number % len(bombs)]} }}}}</p>")
+        assert isinstance(error, Message) or error["code"] in {"expressionLimit", "badExpression"}
+    await all_is_well(kind)
+    assert resident_mb() < before + 40
+    assert len(engines()) == 1
+
+
+def resident_mb():
+    """What this process and its engine hold."""
+    return sum(take(0, "", pid).resident_mb for pid in (os.getpid(), *engines()))
+
+
+def engines():
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = [int(pid) for listed in children for pid in listed.read_text().split()]
+    return [pid for pid in pids if b"javascript.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_an_engine_that_is_killed_is_another_one_at_the_next_expression(kind):
+    await all_is_well(kind)
+    (pid,) = engines()
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 -- it is there at once
     await all_is_well(kind)

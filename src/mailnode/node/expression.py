@@ -5,7 +5,6 @@ give the same text: that of ECMAScript's ToString.
 """
 
 import json
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,32 +20,24 @@ from mailnode.node.printing import (
     printed_here,
     too_long,
 )
-from mailnode.node.sandbox import Door, Sandbox, SandboxThread
+from mailnode.node.sandbox import Door, Sandbox
 from mailnode.node.template import Expression, Template
 
-_thread = SandboxThread()
+_sandbox = Sandbox()
 _ABSENT = object()
 
 
 class Evaluator:
-    """Evaluates the expressions of one node.
+    """Evaluates the expressions of one node, each for itself: what one changes no other sees.
 
-    Its quickjs context is made with the first expression that is no plain path, and goes with the evaluator or by
-    `close`. With `lenient` an expression without a value is empty text, except where the caller says `required`.
+    With `lenient` an expression without a value is empty text, except where the caller says `required`.
     """
 
     def __init__(self, input: Any, context: Any, *, lenient: bool = False) -> None:  # noqa: A002 -- the flow's word
         """Take the state, JSON values that no expression can change."""
         self._state: dict[str, Any] = {"input": input, "context": context}
         self._lenient = lenient
-        self._sandbox: Sandbox | None = None
-        self._discard: Any = None
-
-    def close(self) -> None:
-        """Let the context go now; the evaluator may be used again, with a fresh one."""
-        if self._discard:
-            self._discard()
-        self._sandbox = None
+        self._json: tuple[str, str] | None = None
 
     async def text(
         self,
@@ -119,16 +110,9 @@ class Evaluator:
         return (await self._compute([expression], door))[0]
 
     async def _compute(self, expressions: list[Expression], door: Door) -> list[tuple[str, Any]]:
-        sandbox = self._sandbox or self._open()
-        results = await _thread.run(lambda: sandbox.evaluate(expressions, door), expressions[0])
-        return [corrected(*json.loads(result)) for result in results]
-
-    def _open(self) -> Sandbox:
-        self._sandbox = sandbox = Sandbox(*(_to_json(name, value) for name, value in self._state.items()))
-        # A context must die in the thread that made it.
-        self._discard = weakref.finalize(self, _thread.post, sandbox.discard)
-        self._discard.atexit = False
-        return sandbox
+        if self._json is None:
+            self._json = _to_json("input", self._state["input"]), _to_json("context", self._state["context"])
+        return [corrected(*answer) for answer in await _sandbox.evaluate(expressions, door, self._json)]
 
     def _own(self, expression: Expression) -> Any:
         """What a plain path leads to when each step is an object's own property, else _ABSENT."""

@@ -1,0 +1,93 @@
+"""JavaScript in quickjs-ng, in a process of its own: what sandbox.py starts, and the only place that knows quickjs.
+
+Nothing of mailnode is imported here: the process has the standard library, quickjs and what comes in by its pipe. It
+answers each line of JSON, a job, with a line for each of the job's expressions up to the first that fails. One that
+neither ends nor looks at the engine's clock, `new Array(4e9).join()`, ends the process.
+"""
+
+import json
+import signal
+import sys
+from typing import Any
+
+import quickjs
+
+# What leaves is JSON text, because quickjs hands over strings only up to a NUL, and no lone surrogates. Intrinsics are
+# taken before an expression can touch them.
+_DOOR = """(() => {
+  "use strict";
+  const make = Function, print = String, stringify = JSON.stringify, from = Array.from, isArray = Array.isArray;
+  const scalar = value => {
+    const kind = value === null ? "null" : typeof value;
+    if (kind === "string") return [kind, value];
+    return [kind, kind === "number" || kind === "boolean" || kind === "bigint" ? print(value) : null];
+  };
+  const shape = %s;
+  // What is thrown is printed here, where the limits hold: quickjs would do it outside, for ever if need be.
+  return (source, input, context) => {
+    try {
+      return stringify(shape(make("input", "context", '"use strict";return (\\n' + source + '\\n)')(input, context)));
+    } catch (error) {
+      let said = "an error that has no text";
+      try { said = print(error); } catch {}
+      return stringify(["threw", said]);
+    }
+  };
+})()"""
+_THREW = '["threw",'
+_SHAPES = {
+    "text": """value => isArray(value)
+      ? ["list", from(value, item => isArray(item) ? ["list", null] : scalar(item))]
+      : scalar(value)""",
+    "value": """value => {
+      const json = stringify(value, (key, inner) => {
+        if (typeof inner === "number" && inner - inner !== 0) throw new RangeError(inner + " has no JSON form");
+        return inner;
+      });
+      return json === undefined ? scalar(value) : ["json", json];
+    }""",
+    "truth": """value => ["truth", !!value]""",
+}
+
+
+def main() -> None:
+    """Answer jobs until there are no more."""
+    spare = _fresh()
+    for line in sys.stdin.buffer:
+        job = json.loads(line)
+        for source in job["sources"]:
+            # Its default is to end the process, whatever that is doing.
+            signal.setitimer(signal.ITIMER_REAL, job["seconds"])
+            answer = _evaluate(source, job, *spare)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.stdout.buffer.write(answer.encode() + b"\n")
+            sys.stdout.buffer.flush()
+            # Made while the other process is busy with the answer.
+            spare = _fresh()
+            if answer.startswith(_THREW):
+                break
+
+
+def _fresh() -> tuple[Any, Any]:
+    """Make a context with the door that most jobs come by."""
+    context = quickjs.Context()
+    return context, context.eval(_DOOR % _SHAPES["text"])
+
+
+def _evaluate(source: str, job: dict[str, Any], context: Any, text_door: Any) -> str:
+    """Give `[kind, value]` in the shape of the job's door."""
+    context.set_memory_limit(job["memoryOctets"])
+    context.set_time_limit(job["cpuSeconds"])
+    context.set_max_stack_size(job["stackOctets"])
+    try:
+        door = text_door if job["door"] == "text" else context.eval(_DOOR % _SHAPES[job["door"]])
+        answer: str = door(source, *map(context.parse_json, job["state"]))
+    except quickjs.StackOverflow:
+        return json.dumps(["threw", "RangeError: Maximum call stack size exceeded"])
+    except (quickjs.JSException, UnicodeError) as error:
+        return json.dumps(["threw", str(error)])
+    return answer
+
+
+if __name__ == "__main__":
+    main()
