@@ -2,18 +2,13 @@
 
 import os
 import signal
-from email import message_from_bytes, policy
-from email.message import Message
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
-from mailnode.delivery.route import Ways
 from mailnode.node import sandbox
-from mailnode.node.address_guard import AddressGuard
-from mailnode.node.send_email import Post, SendSmtpEmailType
-from mailnode.node.step import Call
-from support.flows import to_server
+from support.bare_node import all_is_well, is_clear, made
 from support.meter import take
 
 LOOPS = [
@@ -119,96 +114,50 @@ DEEP = [
 ]
 
 
-class Made(Exception):
-    """A mail that would be sent now."""
-
-
-class Courier:
-    async def deliver(self, draft):
-        raise Made(draft)
-
-
-@pytest.fixture
-def kind():
-    """The node's type, which here meets neither a book of connections nor a server."""
-    return SendSmtpEmailType(Post(ways=Ways(None), courier=Courier(), guard=AddressGuard()))
-
-
 @pytest.fixture
 def brief(monkeypatch):
     """Let expressions have less time than they have."""
     monkeypatch.setattr(sandbox, "CPU_SECONDS", 0.05)
 
 
-def called(state=None):
-    return Call("flow", "run", "tell", state or {}, {})
-
-
-async def made(kind, state=None, **settings):
-    """The mail that would be sent, or the error in the result."""
-    try:
-        step = await kind.prepare(to_server(25, **settings)).execute(called(state))
-    except Made as mail:
-        return message_from_bytes(mail.args[0].message.octets(), policy=policy.default)
-    assert step.result["status"] == "failed"
-    return step.result["error"]
-
-
-def is_clear(error, key, code=None):
-    """One error, on one line, that names the node, the setting, and the remedy."""
-    assert error["message"].startswith(f"node tell, {key}: "), error
-    assert error["message"].isprintable()
-    assert len(error["message"]) < 300
-    assert len(error["hint"]) > 10
-    assert code is None or error["code"] == code, error
-
-
-async def all_is_well(kind):
-    """The next expressions do what they did."""
-    mail = await made(kind, subject="{{ [1, 'a'].map(x => x + 1) }}", content="{{ JSON.stringify({a: [1]}) }}")
-    assert isinstance(mail, Message), mail
-    assert mail["Subject"] == "2, a1"
-    assert mail.get_body(("html",)).get_content().strip() == "{&quot;a&quot;:[1]}"
-
-
 @pytest.mark.parametrize("source", LOOPS)
-async def test_what_never_ends_is_ended(kind, brief, monkeypatch, source):
-    is_clear(await made(kind, subject=f"{{{{ {source} }}}}"), "subject", "expressionLimit")
+async def test_what_never_ends_is_ended(brief, monkeypatch, source):
+    is_clear(await made(subject=f"{{{{ {source} }}}}"), "subject", "expressionLimit")
     monkeypatch.undo()
-    await all_is_well(kind)
+    await all_is_well()
 
 
 @pytest.mark.parametrize("source", TAKES)
-async def test_what_takes_all_memory_gets_none(kind, source):
-    is_clear(await made(kind, content=f"<p>{{{{{{ {source} }}}}}}</p>"), "content", "expressionLimit")
-    await all_is_well(kind)
+async def test_what_takes_all_memory_gets_none(source):
+    is_clear(await made(content=f"<p>{{{{{{ {source} }}}}}}</p>"), "content", "expressionLimit")
+    await all_is_well()
 
 
 @pytest.mark.parametrize("source", DEEP)
-async def test_what_goes_down_without_end_is_stopped(kind, source):
-    is_clear(await made(kind, textContent=f"{{{{ {source} }}}}"), "textContent", "expressionLimit")
-    await all_is_well(kind)
+async def test_what_goes_down_without_end_is_stopped(source):
+    is_clear(await made(textContent=f"{{{{ {source} }}}}"), "textContent", "expressionLimit")
+    await all_is_well()
 
 
 @pytest.mark.parametrize("source", HANGS)
-async def test_what_looks_at_no_clock_goes_with_its_process(kind, monkeypatch, source):
+async def test_what_looks_at_no_clock_goes_with_its_process(monkeypatch, source):
     monkeypatch.setattr(sandbox, "HANG_SECONDS", 0.1)
-    is_clear(await made(kind, subject=f"{{{{ {source} }}}}"), "subject", "expressionLimit")
+    is_clear(await made(subject=f"{{{{ {source} }}}}"), "subject", "expressionLimit")
     monkeypatch.undo()
-    await all_is_well(kind)
+    await all_is_well()
 
 
-async def test_two_hundred_bombs_leave_nothing_behind(kind, monkeypatch):
+async def test_two_hundred_bombs_leave_nothing_behind(monkeypatch):
     """Neither here nor in the process of the engine, and no process either."""
     monkeypatch.setattr(sandbox, "CPU_SECONDS", 0.02)
     forgets = "'\\ufdfa'.repeat(1e6).normalize('NFKD')"
     bombs = [forgets, TAKES[14], LOOPS[0], DEEP[0], DEEP[9], "'fine'", "nobody", "throw 1", "[[]]", "{}"]
-    await all_is_well(kind)
+    await all_is_well()
     before = resident_mb()
     for number in range(200):
-        error = await made(kind, content=f"<p>{{{{ {bombs[number % len(bombs)]} }}}}</p>")
-        assert isinstance(error, Message) or error["code"] in {"expressionLimit", "badExpression"}
-    await all_is_well(kind)
+        error = await made(content=f"<p>{{{{ {bombs[number % len(bombs)]} }}}}</p>")
+        assert isinstance(error, EmailMessage) or error["code"] in {"expressionLimit", "badExpression"}
+    await all_is_well()
     assert resident_mb() < before + 40
     assert len(engines()) == 1
 
@@ -224,9 +173,9 @@ def engines():
     return [pid for pid in pids if b"javascript.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-async def test_an_engine_that_is_killed_is_another_one_at_the_next_expression(kind):
-    await all_is_well(kind)
+async def test_an_engine_that_is_killed_is_another_one_at_the_next_expression():
+    await all_is_well()
     (pid,) = engines()
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 -- it is there at once
-    await all_is_well(kind)
+    await all_is_well()

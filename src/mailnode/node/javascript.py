@@ -13,14 +13,16 @@ from typing import Any
 import quickjs
 
 # What leaves is JSON text, because quickjs hands over strings only up to a NUL, and no lone surrogates. Intrinsics are
-# taken before an expression can touch them.
+# taken before an expression can touch them, and what is made JSON has no prototype, whose toJSON would have a say.
 _DOOR = """(() => {
   "use strict";
   const make = Function, print = String, stringify = JSON.stringify, from = Array.from, isArray = Array.isArray;
+  const bare = Object.setPrototypeOf;
+  const answer = (kind, value) => ({__proto__: null, kind, value});
   const scalar = value => {
     const kind = value === null ? "null" : typeof value;
-    if (kind === "string") return [kind, value];
-    return [kind, kind === "number" || kind === "boolean" || kind === "bigint" ? print(value) : null];
+    if (kind === "string") return answer(kind, value);
+    return answer(kind, kind === "number" || kind === "boolean" || kind === "bigint" ? print(value) : null);
   };
   const shape = %s;
   // What is thrown is printed here, where the limits hold: quickjs would do it outside, for ever if need be.
@@ -30,23 +32,23 @@ _DOOR = """(() => {
     } catch (error) {
       let said = "an error that has no text";
       try { said = print(error); } catch {}
-      return stringify(["threw", said]);
+      return stringify(answer("threw", said));
     }
   };
 })()"""
-_THREW = '["threw",'
+_THREW = '{"kind":"threw",'
 _SHAPES = {
     "text": """value => isArray(value)
-      ? ["list", from(value, item => isArray(item) ? ["list", null] : scalar(item))]
+      ? answer("list", bare(from(value, item => isArray(item) ? answer("list", null) : scalar(item)), null))
       : scalar(value)""",
     "value": """value => {
       const json = stringify(value, (key, inner) => {
         if (typeof inner === "number" && inner - inner !== 0) throw new RangeError(inner + " has no JSON form");
         return inner;
       });
-      return json === undefined ? scalar(value) : ["json", json];
+      return json === undefined ? scalar(value) : answer("json", json);
     }""",
-    "truth": """value => ["truth", !!value]""",
+    "truth": """value => answer("truth", !!value)""",
 }
 
 
@@ -75,7 +77,7 @@ def _fresh() -> tuple[Any, Any]:
 
 
 def _evaluate(source: str, job: dict[str, Any], context: Any, text_door: Any) -> str:
-    """Give `[kind, value]` in the shape of the job's door."""
+    """Give `{kind, value}` in the shape of the job's door."""
     context.set_memory_limit(job["memoryOctets"])
     context.set_time_limit(job["cpuSeconds"])
     context.set_max_stack_size(job["stackOctets"])
@@ -83,10 +85,14 @@ def _evaluate(source: str, job: dict[str, Any], context: Any, text_door: Any) ->
         door = text_door if job["door"] == "text" else context.eval(_DOOR % _SHAPES[job["door"]])
         answer: str = door(source, *map(context.parse_json, job["state"]))
     except quickjs.StackOverflow:
-        return json.dumps(["threw", "RangeError: Maximum call stack size exceeded"])
+        return _threw("RangeError: Maximum call stack size exceeded")
     except (quickjs.JSException, UnicodeError) as error:
-        return json.dumps(["threw", str(error)])
+        return _threw(str(error))
     return answer
+
+
+def _threw(said: str) -> str:
+    return f'{_THREW}"value":{json.dumps(said)}}}'
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def evaluate(self, expressions: Sequence[Expression], door: Door, state: tuple[str, str]) -> list[Any]:
-        """Give each expression's `[kind, value]` in the shape of the door; `state` is the JSON of input and context.
+        """Give each expression's `(kind, value)` in the shape of the door; `state` is the JSON of input and context.
 
         Every expression has its own copy of the state and of JavaScript itself, so what one changes no other sees.
 
@@ -65,17 +65,22 @@ class Sandbox:
         with suppress(BrokenPipeError):  # its silence tells
             told.write(job)
             told.flush()
-        return [self._answer(expression, heard.readline()) for expression in expressions]
+        answers: list[Any] = []
+        for expression in expressions:
+            line = heard.readline()
+            if not line.endswith(b"\n"):
+                raise _limit(expression, "hangs" if self._end() == -signal.SIGALRM else "breaks the engine")
+            answer = json.loads(line, object_hook=_pair)
+            if answer[0] == "threw":
+                raise self._thrown(expression, answer[1])
+            answers.append(answer)
+        return answers
 
-    def _answer(self, expression: Expression, line: bytes) -> Any:
-        if not line.endswith(b"\n"):
-            raise _limit(expression, "hangs" if self._end() == -signal.SIGALRM else "breaks the engine")
-        kind, value = json.loads(line)
-        if kind != "threw":
-            return kind, value
-        if _TOO_LARGE.fullmatch(value.partition("\n")[0]):
+    def _thrown(self, expression: Expression, said: str) -> ExpressionError:
+        message = said.partition("\n")[0]
+        if _TOO_LARGE.fullmatch(message):
             self._end()  # quickjs forgets some of what it had when it runs out: 'ﷺ'.repeat(1e6).normalize('NFKC')
-        raise _translated(expression, value)
+        return _translated(expression, message)
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process and self._process.poll() is not None:
@@ -105,6 +110,10 @@ class Sandbox:
         return process.returncode
 
 
+def _pair(answer: dict[str, Any]) -> tuple[str, Any]:
+    return answer["kind"], answer["value"]
+
+
 def _limit(expression: Expression, what: str) -> ExpressionError:
     return ExpressionError(
         f"{expression} {what}",
@@ -121,9 +130,8 @@ _TOO_LARGE = re.compile(
 _NO_VALUE = re.compile(r"TypeError: (?:cannot (?:read|set) property .* of |Cannot convert )(?:undefined|null)")
 
 
-def _translated(expression: Expression, said: str) -> ExpressionError:
+def _translated(expression: Expression, message: str) -> ExpressionError:
     """Make ours of what quickjs said."""
-    message = said.partition("\n")[0]
     if message == "InternalError: interrupted":
         return _limit(expression, "takes too long")
     if message == "RangeError: Maximum call stack size exceeded":
