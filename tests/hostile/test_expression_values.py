@@ -105,4 +105,5 @@ async def test_what_small_nodes_refuse_names_node_key_and_remedy(tmp_path):
         ({"type": "setContext", "settings": {"key": "a", "value": {"b": [1, "{{ 1n }}"]}}}, "value.b[1]"),
     ):
         ran = await run(write_flow(tmp_path, {"id": "tell", **node}))
+        assert ran.nodes[0].error
         is_clear(ran.nodes[0].error, key, "badExpression")
