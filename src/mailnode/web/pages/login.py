@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from mailnode.web.page import render
 from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.guard import session_cookie
 from mailnode.web.security.sessions import COOKIE, LIFE_SECONDS, Sessions
 
 router = APIRouter(include_in_schema=False)
@@ -43,8 +44,11 @@ async def log_in(
 
 
 @router.post("/logout")
-async def log_out() -> Response:
+async def log_out(request: Request) -> Response:
     """End the session."""
+    sessions: Sessions = request.app.state.sessions
+    if sessions.holds(cookie := session_cookie(request.headers)):
+        sessions.end(cookie)
     response = Response(status_code=204, headers={"HX-Redirect": "/login"})
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response

@@ -1,6 +1,7 @@
 """What every request must show before any page or API sees it, and what every answer says to the browser."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
@@ -15,11 +16,13 @@ from mailnode.web.security.sessions import COOKIE, Sessions
 
 CSRF_HEADER = "X-CSRF-Token"
 MAX_BODY_OCTETS = 40 * 2**20
+# Of who has shown nothing yet: room for a token and a place to go on to.
+_MAX_STRANGERS_OCTETS = 64 * 2**10
 # How long a body may take in all.
 BODY_SECONDS = 60.0
 
 # A name that a hostile site can't own: one that it points at 127.0.0.1 (DNS rebinding) is none of these.
-_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_HERE = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`.
 _OPEN_PATHS = frozenset({"/login", "/health", "/oauth2/callback"})
@@ -78,7 +81,7 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, say)
             return
-        await self._app(scope, _LimitedBody(receive).receive, say)
+        await self._app(scope, _LimitedBody(receive, _most_octets(scope["path"])).receive, say)
 
     def _refused(self, scope: Scope) -> Response | None:
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
@@ -86,8 +89,8 @@ class Guard:
             return stranger.response()
         if "transfer-encoding" in headers and "content-length" in headers:
             return _two_lengths().response()
-        if int(length if (length := headers.get("content-length", "0")).isdecimal() else "0") > MAX_BODY_OCTETS:
-            return _too_large().response()
+        if int(length if (length := headers.get("content-length", "0")).isdecimal() else "0") > _most_octets(path):
+            return _too_large(_most_octets(path)).response()
         if path in _OPEN_PATHS or path.startswith("/static/"):
             return None
         if "authorization" in headers:
@@ -96,7 +99,7 @@ class Guard:
         cookie = session_cookie(headers)
         if not (cookie and self._sessions.holds(cookie)):
             return _not_in(path, method, scope.get("query_string", b""))
-        if method not in _SAFE_METHODS and headers.get(CSRF_HEADER, "") != self._sessions.csrf(cookie):
+        if method not in _SAFE_METHODS and not self._sessions.is_csrf(cookie, headers.get(CSRF_HEADER, "")):
             return _Refusal(403, f"the field {CSRF_HEADER} is missing or wrong", "load the page anew").response()
         scope["csrf"] = self._sessions.csrf(cookie)
         return None
@@ -122,13 +125,14 @@ def session_cookie(headers: Headers) -> str:
 
 def _stranger(headers: Headers) -> _Refusal | None:
     host = headers.get("host", "")
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name.lower() not in _NAMES:
-        return _Refusal(421, f"this server is not {name!r:.80}", "open it as http://127.0.0.1 or http://localhost")
+    if not _HERE.fullmatch(host):
+        return _Refusal(421, f"this server is not {host!r:.80}", "open it as http://127.0.0.1 or http://localhost")
     origin = headers.get("origin")
     if origin is not None and origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
         return _Refusal(403, f"a page of {origin!r:.80} may not ask here", "open the editor itself")
-    if origin is None and headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+    # Ports are no part of a site, so that what else is served on this machine is a page of the same one.
+    is_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+    if origin is None and is_elsewhere and headers.get("sec-fetch-mode") != "navigate":
         return _Refusal(403, "another site's page may not ask here", "open the editor itself")
     return None
 
@@ -147,8 +151,12 @@ def _two_lengths() -> _Refusal:
     return _Refusal(400, "the request says its length in two ways", "say Content-Length alone", closes=True)
 
 
-def _too_large() -> _Refusal:
-    return _Refusal(413, f"the request is larger than {MAX_BODY_OCTETS // 2**20} MB", "fetch large files from a URL")
+def _most_octets(path: str) -> int:
+    return _MAX_STRANGERS_OCTETS if path in _OPEN_PATHS else MAX_BODY_OCTETS
+
+
+def _too_large(most: int) -> _Refusal:
+    return _Refusal(413, f"the request is larger than {most // 2**10:,} kB", "fetch large files from a URL")
 
 
 def _with_headers(send: Send) -> Send:
@@ -165,9 +173,9 @@ def _with_headers(send: Send) -> Send:
 class _LimitedBody:
     """Counts the octets of a body while they come, and the time."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
-        self._left = MAX_BODY_OCTETS
+        self._most = self._left = most
         self._until = asyncio.get_running_loop().time() + BODY_SECONDS
         self._is_whole = False
 
@@ -181,5 +189,5 @@ class _LimitedBody:
         self._is_whole = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise HTTPException(413, _too_large().message)
+            raise HTTPException(413, _too_large(self._most).message)
         return message

@@ -1,4 +1,4 @@
-"""Sessions of browsers: a signed cookie says until when it holds; nothing is kept here."""
+"""Sessions of browsers: a signed cookie says until when it holds; only those that were ended before are kept."""
 
 import base64
 import hashlib
@@ -16,6 +16,7 @@ class Sessions:
     def __init__(self, token: str) -> None:
         """Sign with keys that come from the token."""
         self._token = token.encode()
+        self._ended: dict[str, float] = {}
 
     def is_token(self, given: str) -> bool:
         """Whether this is the token, in a time that tells nothing about it."""
@@ -31,7 +32,16 @@ class Sessions:
         said, _, signature = cookie.rpartition(".")
         if not hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign("session", said).encode()):
             return False
-        return int(said.partition(".")[0]) > time.time()
+        return said not in self._ended and _end(said) > time.time()
+
+    def end(self, cookie: str) -> None:
+        """Have a cookie of ours hold no more, also where somebody has copied it."""
+        said, now = cookie.rpartition(".")[0], time.time()
+        self._ended = {one: end for one, end in self._ended.items() if end > now} | {said: _end(said)}
+
+    def is_csrf(self, cookie: str, given: str) -> bool:
+        """Whether this is what `csrf` gives, in a time that tells nothing about it."""
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.csrf(cookie).encode())
 
     def csrf(self, cookie: str) -> str:
         """Give what a page of this session must send with whatever changes something; no other site can read it."""
@@ -40,3 +50,7 @@ class Sessions:
     def _sign(self, what: str, said: str) -> str:
         made = hmac.new(self._token, f"mailnode {what} {said}".encode("utf-8", "replace"), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def _end(said: str) -> float:
+    return float(said.partition(".")[0])
