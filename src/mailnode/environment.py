@@ -42,7 +42,7 @@ class Environment:
     ehlo_name: str | None = None
     smtp_proxy: Proxy | None = None
     keep_days: float = 30.0
-    notification: Mapping[str, str] = field(default_factory=dict)
+    notification: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Self:
