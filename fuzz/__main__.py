@@ -1,4 +1,8 @@
-"""`make fuzz`: atheris on every target, each in a process of its own; a find is kept in .fuzz and told."""
+"""`make fuzz`: atheris on every target, each in a process of its own.
+
+What reaches more code stays in .fuzz for the next run, and so does a find; `--keep` puts a find among the inputs that
+`make test` reads.
+"""
 
 import argparse
 import os
@@ -39,17 +43,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=600, help="for all targets together (600)")
     parser.add_argument("--only", nargs="+", choices=names, default=names)
-    parser.add_argument("--keep", action="store_true", help="keep inputs that reach more code in fuzz/corpus")
+    parser.add_argument("--keep", nargs="+", type=Path, default=[], help="finds to keep in fuzz/corpus; nothing is run")
     parser.add_argument("--target", choices=names, help=argparse.SUPPRESS)
     options, rest = parser.parse_known_args()
     if options.target:
         serve(options.target, rest)
+    for find in options.keep:
+        corpus.keep(find.parent.name, find.read_bytes())
+    if options.keep:
+        return 0
     at_once = os.cpu_count() or 1
     seconds = max(options.seconds * at_once // len(options.only), 1)
     print(f"{'target':<14} {'executions':>12} {'coverage':>9}", flush=True)
     finds = []
     with ThreadPoolExecutor(at_once) as pool:
-        for course in pool.map(lambda name: fuzz(name, seconds, keep=options.keep), options.only):
+        for course in pool.map(lambda name: fuzz(name, seconds), options.only):
             print(course, flush=True)
             if course.find:
                 finds.append(course)
@@ -63,25 +71,17 @@ def target_names() -> list[str]:
     return sorted(path.stem for path in (Path(__file__).parent / "corpus").glob("*.jsonl"))
 
 
-def fuzz(target: str, seconds: int, *, keep: bool) -> Course:
+def fuzz(target: str, seconds: int) -> Course:
     """Fuzz one target for some seconds."""
     finds = FINDS / target
-    finds.mkdir(parents=True, exist_ok=True)
+    grown = finds / "grown"
+    grown.mkdir(parents=True, exist_ok=True)
     limits = (f"-timeout={_SLOWEST}", f"-rss_limit_mb={_LARGEST_MB}", f"-max_len={_LONGEST}")
-    with tempfile.TemporaryDirectory() as fresh, tempfile.TemporaryDirectory() as kept:
+    with tempfile.TemporaryDirectory() as kept:
         corpus.unfold(target, Path(kept))
-        said = run(target, fresh, kept, *limits, f"-max_total_time={seconds}", f"-artifact_prefix={finds}/")
-        statuses = _STATUS.findall(said.stdout) or [("0", "0")]
-        if keep and not said.returncode:
-            grow(target, Path(fresh), Path(kept), limits)
-    executions, coverage = map(int, statuses[-1])
+        said = run(target, str(grown), kept, *limits, f"-max_total_time={seconds}", f"-artifact_prefix={finds}/")
+    executions, coverage = map(int, (_STATUS.findall(said.stdout) or [("0", "0")])[-1])
     return Course(target, executions, coverage, said.stdout[-3000:] if said.returncode else "")
-
-
-def grow(target: str, fresh: Path, kept: Path, limits: Sequence[str]) -> None:
-    """Keep of the new inputs those that reach code which the kept ones don't."""
-    run(target, "-merge=1", *limits, str(kept), str(fresh))
-    corpus.keep(target, [path.read_bytes() for path in kept.iterdir()])
 
 
 def run(target: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

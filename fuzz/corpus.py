@@ -14,10 +14,10 @@ def read(target: str) -> list[bytes]:
     return [json.loads(line).encode("latin-1") for line in lines]
 
 
-def keep(target: str, inputs: list[bytes]) -> None:
-    """Write the inputs of a target, each once and the shortest first."""
-    ordered = sorted(set(inputs), key=lambda octets: (len(octets), octets))
-    lines = (json.dumps(octets.decode("latin-1")) for octets in ordered)
+def keep(target: str, octets: bytes) -> None:
+    """Put an input among those of a target, each of which is there once, the shortest first."""
+    ordered = sorted({*read(target), octets}, key=lambda one: (len(one), one))
+    lines = (json.dumps(one.decode("latin-1")) for one in ordered)
     (FOLDER / f"{target}.jsonl").write_text("".join(f"{line}\n" for line in lines), "ascii")
 
 

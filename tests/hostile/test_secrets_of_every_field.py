@@ -214,7 +214,7 @@ def bodies():
         "postgresql://127.0.0.1:9/mail?password={}&user=jane",
         "postgresql://jane:{}@127.0.0.1:9/mail?strange=1",
         "host=127.0.0.1 port=9 password={}",
-        "sqlite:////proc/nowhere/{}/mail.db?mode=ro&password={}",
+        "sqlite:////proc/nowhere/mail.db?mode=ro&password={}",
     ],
 )
 async def test_no_error_of_a_database_tells_its_password(url, monkeypatch, heard, variables):
