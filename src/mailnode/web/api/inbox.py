@@ -118,7 +118,9 @@ def download_part(site: SiteHere, number: Number, part: str) -> Response:
 
 
 def _file(octets: bytes, media_type: str, name: str) -> Response:
-    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    # Without what is not seen: it turns a name around, or ends it.
+    seen = "".join(character for character in name if character.isprintable())
+    disposition = f"attachment; filename*=UTF-8''{quote(seen, safe='')}"
     return Response(octets, media_type=media_type, headers={"Content-Disposition": disposition})
 
 

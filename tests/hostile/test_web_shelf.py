@@ -1,0 +1,144 @@
+"""Names that lead out of the flows' folder, links in it that do, two who edit one flow, and files of strangers."""
+
+import asyncio
+import hashlib
+import json
+import smtplib
+from email.message import EmailMessage
+from email.policy import SMTP
+
+import pytest
+
+FLOW = "version: 1\nname: {}\nnodes:\n- {{id: a, type: say, settings: {{text: hi}}}}\n"
+SECRET = "a secret of the machine"
+NAMES = [
+    "..", "../outside", "..%2foutside", "%2e%2e%2foutside", "%252e%252e%252foutside", "..%5coutside", "..\\outside",
+    "%2fetc%2fpasswd", "outside%00", "%00", "a%00/../../outside", "con", "NUL", "aux.flow", "a:b", "a::$DATA",
+    "C:outside", "%c0%ae%c0%ae%c0%afoutside", "..;", "~", "~root", "$HOME", "*", "?", "hello.flow.yaml", "hello.sample",
+    "hello%0a", "HELLO", "h%C3%A9llo", "hello%20", "%20hello", "x" * 65, "x" * 5000, ".hello", "-rf%20", "hello/../outside",
+]  # fmt: skip
+
+
+@pytest.fixture
+def around(site, home):
+    """Put a flow on the shelf, and one beside its folder."""
+    site.shelf.create(FLOW.format("hello"))
+    (home / "outside.flow.yaml").write_text(FLOW.format("outside") + f"# {SECRET}\n")
+    (home / "outside.sample.json").write_text(f'{{"input": {{"a": "{SECRET}"}}, "context": {{}}}}')
+    return home
+
+
+def octets_of(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).digest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith("mailnode.db")
+    }
+
+
+@pytest.mark.parametrize("name", NAMES, ids=[ascii(name[:30]) for name in NAMES])
+async def test_no_name_reads_writes_renames_or_deletes_another_file(api, around, name):
+    before = octets_of(around)
+    text = FLOW.format("hello")
+    for method, path, said in (
+        ("GET", "", None),
+        ("GET", "/file", None),
+        ("PUT", "", {"text": text, "revision": "x"}),
+        ("PUT", "/sample", {"input": {}, "context": {}}),
+        ("POST", "/runs", {}),
+        ("DELETE", "", None),
+    ):
+        answer = await api.request(method, f"/api/flows/{name}{path}", json=said)
+        assert answer.status_code in {307, 404, 405, 422}, (method, answer.status_code)
+        assert SECRET not in answer.text
+    assert (await api.get(f"/flows/{name}")).status_code in {200, 303, 307, 404}
+    assert octets_of(around) == before
+
+
+TEXT_NAMES = ["..", "../outside", "/etc/x", "a/b", "a\\b", "a\0b", "a\nb", "", " ", ".", "x" * 65, "é", "\ud800", "a.b"]
+
+
+@pytest.mark.parametrize("name", TEXT_NAMES, ids=[ascii(name[:30]) for name in TEXT_NAMES])
+async def test_no_flow_takes_a_name_that_leads_out(api, site, around, name):
+    before = octets_of(around)
+    hello = site.shelf.get("hello")
+    document = {"version": 1, "name": name, "nodes": [{"id": "a", "type": "say", "settings": {"text": "hi"}}]}
+    for method, path, said in (
+        ("POST", "/api/flows", {"name": name}),
+        ("POST", "/api/flows", {"name": name, "copyOf": "hello"}),
+        ("POST", "/api/flows", {"name": "ok", "copyOf": name}),
+        ("PUT", "/api/flows/hello", {"text": hello.text, "document": document, "revision": hello.revision}),
+        ("POST", "/api/snapshots", {"name": name, "passphrase": "a long passphrase of ours"}),
+        ("POST", "/api/snapshots", {"name": "ok", "passphrase": "a long passphrase of ours", "flows": [name]}),
+    ):
+        if path == "/api/snapshots" and said["name"] == name and name in {"x" * 65, "a.b", "é"}:
+            continue  # a file of that name stays in its folder
+        answer = await api.request(method, path, content=json.dumps(said), headers={"Content-Type": "application/json"})
+        assert answer.status_code in {404, 409, 422}, (said, answer.text)
+    assert octets_of(around) == before
+
+
+async def test_what_a_link_in_the_folder_points_at_stays_as_it_is(api, site, around):
+    outside, sample = around / "outside.flow.yaml", around / "outside.sample.json"
+    (site.shelf.folder / "outside.flow.yaml").symlink_to(outside)
+    (site.shelf.folder / "hello.sample.json").symlink_to(sample)
+    before = outside.read_bytes(), sample.read_bytes()
+    revision = hashlib.sha256(before[0]).hexdigest()[:16]
+    said = {"text": FLOW.format("outside"), "revision": revision}
+    assert (await api.put("/api/flows/outside", json=said)).status_code == 200
+    assert (await api.put("/api/flows/hello/sample", json={"input": {"b": 1}, "context": {}})).status_code == 200
+    for name in ("outside", "hello"):
+        assert (await api.delete(f"/api/flows/{name}")).status_code == 204
+    assert (outside.read_bytes(), sample.read_bytes()) == before
+
+
+async def test_of_many_who_save_the_same_revision_one_does(api, site):
+    there = site.shelf.create(FLOW.format("hello"))
+    texts = [there.text.replace("hi", f"hi {number}") for number in range(8)]
+    answers = await asyncio.gather(
+        *(api.put("/api/flows/hello", json={"text": text, "revision": there.revision}) for text in texts)
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+    saved = next(text for text, answer in zip(texts, answers, strict=True) if answer.status_code == 200)
+    assert site.shelf.get("hello").text == saved
+
+
+async def test_of_many_who_take_the_same_name_one_does(api, site):
+    answers = await asyncio.gather(*(api.post("/api/flows", json={"name": "new"}) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+
+
+FILENAMES = [
+    'a"; filename="b.html', "a\r\nSet-Cookie: x=y", "a\r\n\r\n<script>", "../../etc/passwd", "..\\..\\x.exe",
+    "a\0b.html", "\u202egpj.exe", "a;b=c", "a'b''c", "\ud800", "é" * 30, "x.html", "con", "", ".", "..", "a\u2028b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("filename", FILENAMES, ids=[ascii(name[:20]) for name in FILENAMES])
+async def test_a_file_of_a_stranger_is_a_download_and_nothing_else(api, site, filename):
+    media_type = ("text/html", "image/svg+xml", "application/xhtml+xml")[len(filename) % 3]
+    mail = EmailMessage()
+    mail["Subject"] = "Hi"
+    mail.set_content("Hi")
+    mail.add_attachment(b"<script>alert(1)</script>", *media_type.split("/"), filename="NAME")
+    quoted = "".join(f"%{octet:02X}" for octet in filename.encode("utf-8", "surrogatepass"))
+    octets = mail.as_bytes(policy=SMTP).replace(b'filename="NAME"', b"filename*=utf-8''" + quoted.encode())
+    await asyncio.to_thread(_put, site.inbox_port, octets)
+    number = site.inbox.messages()[-1].number
+    part = (await api.get(f"/api/inbox/{number}")).json()["root"]["parts"][-1]["number"]
+    answer = await api.get(f"/api/inbox/{number}/parts/{part}")
+    assert answer.content == b"<script>alert(1)</script>"
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "set-cookie" not in answer.headers
+    said = answer.headers["Content-Disposition"]
+    value = said.removeprefix("attachment; filename*=UTF-8''")
+    assert value != said
+    assert set(value) <= set("%-._~") | set(map(chr, (*range(48, 58), *range(65, 91), *range(97, 123))))
+    assert "%E2%80%AE" not in value  # which would turn the rest around
+    assert not {"%2F", "%5C", "%0D", "%0A", "%00"} & {value[at : at + 3].upper() for at in range(len(value))}
+
+
+def _put(port, octets):
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail("shop@example.com", ["jane@example.org"], octets)
