@@ -1,4 +1,4 @@
-"""Every page, looked at by a real browser, with a stranger's words wherever words have room: nothing of them comes alive."""
+"""Every page, seen by a real browser, with a stranger's words wherever words have room: nothing of them comes alive."""
 
 import asyncio
 import json

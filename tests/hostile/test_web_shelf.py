@@ -15,7 +15,8 @@ NAMES = [
     "..", "../outside", "..%2foutside", "%2e%2e%2foutside", "%252e%252e%252foutside", "..%5coutside", "..\\outside",
     "%2fetc%2fpasswd", "outside%00", "%00", "a%00/../../outside", "con", "NUL", "aux.flow", "a:b", "a::$DATA",
     "C:outside", "%c0%ae%c0%ae%c0%afoutside", "..;", "~", "~root", "$HOME", "*", "?", "hello.flow.yaml", "hello.sample",
-    "hello%0a", "HELLO", "h%C3%A9llo", "hello%20", "%20hello", "x" * 65, "x" * 5000, ".hello", "-rf%20", "hello/../outside",
+    "hello%0a", "HELLO", "h%C3%A9llo", "hello%20", "%20hello", "x" * 65, "x" * 5000, ".hello", "-rf%20",
+    "hello/../outside",
 ]  # fmt: skip
 
 
