@@ -6,7 +6,7 @@ from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.delivery.desk import InDoubt
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
-from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients, lanes
+from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients, lanes, runs
 from support.letters import letter
 from support.post import drafted, office
 from support.scripted_smtp import DROP, ScriptedServer
@@ -152,3 +152,11 @@ class TestSweep:
             await queue(desk, server.port)
             await desk.database.write(lambda db: db.execute(deliveries.update().values(updated_at=1)))
             assert await desk.desk.sweep(30) == 0
+
+    async def test_a_run_whose_process_died_long_ago_is_gone_and_one_that_is_under_way_stays(self, tmp_path):
+        async with office(tmp_path) as desk:
+            run = {"flow": "f", "digest": "", "status": "running", "created_at": 1, "updated_at": 1}
+            old = [{**run, "id": "left", "worker": "gone"}, {**run, "id": "going", "worker": desk.worker.id}]
+            await desk.database.write(lambda db: db.execute(runs.insert(), old))
+            assert await desk.desk.sweep(30) == 1
+            assert [row.id for row in await desk.rows(runs)] == ["going"]

@@ -9,7 +9,7 @@ import pytest
 
 from mailnode.node import sandbox
 from support.bare_node import all_is_well, is_clear, made
-from support.meter import take
+from support.meter import figures_of
 
 LOOPS = [
     "(() => { for (;;); })()",
@@ -164,7 +164,7 @@ async def test_two_hundred_bombs_leave_nothing_behind(monkeypatch):
 
 def resident_mb():
     """What this process and its engine hold."""
-    return sum(take(0, "", pid).resident_mb for pid in (os.getpid(), *engines()))
+    return sum(figures_of(pid)["resident MB"] for pid in (os.getpid(), *engines()))
 
 
 def engines():

@@ -128,7 +128,8 @@ INJECTED = """() => [...document.querySelectorAll("*")].filter((one) =>
 
 
 def test_in_a_browser_nothing_of_it_runs_asks_or_stands_there_as_an_element(served):
-    happened, path = [], ""
+    happened: list[tuple[str, str]] = []
+    path = ""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=require("chromium", folder="/usr/bin"))
         page = browser.new_context(base_url=served.url).new_page()
@@ -138,12 +139,12 @@ def test_in_a_browser_nothing_of_it_runs_asks_or_stands_there_as_an_element(serv
             dialog.dismiss()
 
         page.on("dialog", note)
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith((served.url, "data:", "about:")) or happened.append((path, request.url))
-            ),
-        )
+
+        def watch(request):
+            if not request.url.startswith((served.url, "data:", "about:")):
+                happened.append((path, request.url))
+
+        page.on("request", watch)
         page.goto("/login")
         page.fill("#token", served.token)
         page.click("button[type=submit]")

@@ -59,11 +59,16 @@ class Desk:
         return await self._database.write(lambda db: self._cancel(db, which))
 
     async def sweep(self, days: float) -> int:
-        """Delete deliveries and runs that ended longer ago than this; tell how many there were."""
+        """Delete deliveries and runs that ended, or were interrupted, longer ago than this; tell how many."""
         swept = 0
-        while count := await self._database.write(lambda db: _sweep(db, now_ms(db) - int(days * _DAY_MS))):
+        dead = await self._database.read(self._dead_runners)
+        while count := await self._database.write(lambda db: _sweep(db, now_ms(db) - int(days * _DAY_MS), dead)):
             swept += count
         return swept
+
+    def _dead_runners(self, db: Connection) -> list[str]:
+        runners = select(runs.c.worker).where(runs.c.status == "running").distinct()
+        return sorted(self._worker.dead_among(db, set(db.execute(runners).scalars())))[:_SWEPT_AT_ONCE]
 
     def _retry(self, db: Connection, which: str, *, is_sure: bool) -> str:
         row = find_delivery(db, which, lock=True)
@@ -133,11 +138,11 @@ def _not_now(row: Row[Any], why: str, hint: str) -> DeliveryError:
     return DeliveryError(f"delivery {row.id} {why}", code=ErrorCode.BAD_USAGE, phase="settings", hint=hint)
 
 
-def _sweep(db: Connection, before: int) -> int:
+def _sweep(db: Connection, before: int, dead: Sequence[str]) -> int:
     over = [deliveries.c.state.in_(sorted(FINAL_STATES)), deliveries.c.updated_at < before]
     ended: Sequence[str] = db.execute(select(deliveries.c.id).where(*over).limit(_SWEPT_AT_ONCE)).scalars().all()
     db.execute(delete(deliveries).where(deliveries.c.id.in_(ended)))
-    past = [runs.c.status != "running", runs.c.updated_at < before]
+    past = [(runs.c.status != "running") | runs.c.worker.in_(dead), runs.c.updated_at < before]
     ran: Sequence[str] = db.execute(select(runs.c.id).where(*past).limit(_SWEPT_AT_ONCE)).scalars().all()
     db.execute(delete(runs).where(runs.c.id.in_(ran)))
     return len(ended) + len(ran)
