@@ -240,6 +240,16 @@ def test_nodes_are_added_moved_picked_and_removed(page, served):
     assert [node["id"] for node in saved(page, served)["nodes"]] == ["send-email"]
 
 
+def test_a_new_mail_goes_to_the_inbox_that_is_there(page, served):
+    made(served)
+    open_editor(page)
+    page.get_by_label("Kind of the new node").select_option("sendSmtpEmail")
+    page.get_by_role("button", name="Add node").click()
+    put(page, "to", "jane@example.org")
+    smtp = saved(page, served)["nodes"][-1]["settings"]["smtp"]
+    assert smtp == {"host": "127.0.0.1", "port": served.site.inbox_port, "tlsOption": "none"}
+
+
 def test_the_preview_follows_the_panel_and_the_sample(page, served):
     made(served)
     open_editor(page)

@@ -31,6 +31,7 @@ async def edit_flow(request: Request, site: SiteHere, name: str) -> Response:
             "flow": flow.model_dump(by_alias=True),
             "services": [_service(service) for service in services()],
             "connections": await site.mailnode.connections.list(),
+            "inboxPort": site.inbox_port,
         },
         panels=PANELS,
         node_types=NODE_TYPES,

@@ -135,7 +135,8 @@ class Editor {
 
   private addNode(): void {
     if (!this.document) return;
-    const node = freshNode(this.find<HTMLSelectElement>("#new-node").value, this.document.nodes);
+    const type = this.find<HTMLSelectElement>("#new-node").value;
+    const node = freshNode(type, this.document.nodes, said<number>("inboxPort"));
     this.document.nodes.push(node);
     this.touched();
     this.open(node.id);

@@ -3,7 +3,6 @@
 import type { FlowNode, Settings } from "./model";
 
 const FRESH: Record<string, Settings> = {
-  sendSmtpEmail: { emailService: "other", smtp: { host: "127.0.0.1", port: 1025, tlsOption: "none" }, to: "", subject: "" },
   emailNotification: { to: "", subject: "", content: "" },
   say: { text: "" },
   setContext: { key: "", value: "" },
@@ -30,13 +29,17 @@ export function showNodes(
   list.replaceChildren(...nodes.map((node, index) => item(node, index, nodes, current, troubles.get(node.id) ?? 0, said)));
 }
 
-/** Make a node of a type with an id that no other one has. */
-export function freshNode(type: string, nodes: FlowNode[]): FlowNode {
+/** Make a node of a type with an id that no other one has; its mail goes to the inbox, which listens on `port`. */
+export function freshNode(type: string, nodes: FlowNode[], port: number): FlowNode {
   const ids = new Set(nodes.map((node) => node.id));
   const base = IDS[type] ?? "node";
   let id = base;
   for (let number = 2; ids.has(id); number += 1) id = `${base}-${number}`;
-  return { id, type, settings: structuredClone(FRESH[type] ?? {}) };
+  return { id, type, settings: type === "sendSmtpEmail" ? toInbox(port) : structuredClone(FRESH[type] ?? {}) };
+}
+
+function toInbox(port: number): Settings {
+  return { emailService: "other", smtp: { host: "127.0.0.1", port, tlsOption: "none" }, to: "", subject: "" };
 }
 
 function item(
