@@ -3,16 +3,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx2
 import pytest
-from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from mailnode.web.application import create_app
 from mailnode.web.site import Site
+from support.asking_fixtures import api, app, stranger
 from support.require import require
 from support.scripted_smtp import ScriptedServer
-from support.web import TOKEN, Served, asking, opened_site, served_site
+from support.web import Served, opened_site, served_site
+
+__all__ = ["api", "app", "stranger"]
 
 # What is awaited comes at once, but on a busy machine; only a failure takes so long.
 expect.set_options(timeout=20_000)
@@ -54,26 +54,6 @@ async def site(home: Path, server: object) -> AsyncIterator[Site]:
     """Open all that pages and API work with, within the test's own loop."""
     async with opened_site(home) as opened:
         yield opened
-
-
-@pytest.fixture
-def app(site: Site) -> FastAPI:
-    """Make the application."""
-    return create_app(site, TOKEN)
-
-
-@pytest.fixture
-async def api(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    """Ask as one who has the token."""
-    async with asking(app) as client:
-        yield client
-
-
-@pytest.fixture
-async def stranger(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    """Ask as another browser, which nobody has logged in."""
-    async with asking(app, token="") as client:
-        yield client
 
 
 @pytest.fixture
