@@ -8,6 +8,9 @@ import uvloop
 
 from mailnode.errors import SessionLost
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.probe import speaks_tls
+from mailnode.smtp.server import ServerSettings
+from mailnode.smtp.stream import Stream
 from support.letters import letter
 from support.scripted_smtp import DROP, PAUSE, RESET, ScriptedServer
 from support.tls import ca_pem, server_context
@@ -87,3 +90,34 @@ def test_a_large_message_waits_for_a_server_that_reads_slowly():
             assert not server.accepted
 
     on_uvloop(work)
+
+
+@pytest.mark.parametrize("when", ["at once", "after the hello"])
+@pytest.mark.parametrize("how", ["in order", "with a reset"])
+def test_a_port_that_hangs_up_on_a_hello_speaks_no_tls_and_nothing_is_printed(caplog, when, how):
+    async def work():
+        async def serve(reader, writer):
+            if when == "after the hello":
+                await reader.read(5)
+            writer.close() if how == "in order" else writer.transport.abort()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            server = ServerSettings(host="127.0.0.1", port=port, tls_option="none")
+            assert [await speaks_tls(server) for _ in range(20)] == [False] * 20
+
+    on_uvloop(work)
+    assert caplog.text == ""
+
+
+def test_a_connection_that_is_about_to_be_lost_begins_no_handshake(caplog):
+    async def work():
+        async with ScriptedServer() as server:
+            stream = await Stream.open(ServerSettings(host="127.0.0.1", port=server.port, tls_option="none"))
+            assert stream._transport
+            stream._transport.abort()
+            with pytest.raises(ConnectionError):
+                await stream.start_tls(server_context(), "localhost", 1)
+
+    on_uvloop(work)
+    assert caplog.text == ""

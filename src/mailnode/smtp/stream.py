@@ -51,8 +51,9 @@ class Stream(asyncio.Protocol):
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str, seconds: float) -> None:
         """Shake hands; what came before is dropped. Raises OSError as ssl does, for mailnode.smtp.tls to explain."""
         assert self._transport is not None
-        if self._lost is not None:
-            raise ConnectionResetError(str(self._lost))
+        # A transport that closes tells it later; uvloop prints a traceback of what is begun on it meanwhile.
+        if self._lost is not None or self._transport.is_closing():
+            raise ConnectionResetError(str(self._lost or "the server closed the connection"))
         self._received = b""
         try:
             transport = await self._loop.start_tls(
@@ -61,7 +62,8 @@ class Stream(asyncio.Protocol):
         except BaseException:
             self.abort()
             raise
-        if transport is None:  # how asyncio says that the server hung up in mid-handshake
+        # How asyncio, and how uvloop say that the server hung up in mid-handshake.
+        if transport is None or transport.get_extra_info("ssl_object") is None:
             self.abort()
             raise ConnectionResetError("the server closed the connection in the TLS handshake")
         self._transport = transport
