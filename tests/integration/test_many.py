@@ -120,7 +120,8 @@ async def check(client: SmtpClient, server: Server, scripts: Iterable[Script], c
     accepted = Counter(address for outcome in outcomes for address in outcome.accepted)
     assert set(accepted.values()) == {1}
     assert await server.received(start, accepted.total()) == accepted
-    assert server.connections(start) <= connections + 1  # the log may tell late of who looked whether it listens
+    # Of a thousand mails; on a busy machine the log tells late of who came before, or looked whether it listens.
+    assert server.connections(start) <= connections + SESSIONS
 
 
 async def test_postfix_has_what_outcomes_call_accepted(postfix: Postfix, rides: list[bytes]) -> None:
