@@ -2,9 +2,16 @@
 
 import pytest
 
+from mailnode.connections.edit import BARES, MOVES
+from mailnode.connections.fields import COMMON, KINDS
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms
 
+# What neither moves a secret nor bares it: who logs in, what is asked for, what a mail may be.
+HARMLESS = {
+    *("username", "user", "clientId", "serviceClient", "scope", "expiryDate"),
+    *("from", "rateLimit", "allowedRecipients", "redirectAllTo", "dkim"),
+}
 APP = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
 
 
@@ -32,6 +39,12 @@ class TestWhereSecretsGo:
             {"accessUrl": "https://other.example/token"},
             {"tenantId": "other.example"},
             {"accessUrl": None},
+            {"authorizeUrl": "https://other.example/authorize"},
+            {"deviceUrl": "https://other.example/device"},
+            {"proxy": "socks5://127.0.0.1:1080"},
+            {"tlsOption": "none"},
+            {"allowPlaintextAuth": True},
+            {"proxy": "http://127.0.0.1:8080", "tlsOption": "none", "allowPlaintextAuth": True},
         ],
     )
     async def test_changing_it_asks_for_the_secrets_again(self, one, endpoint, change):
@@ -44,6 +57,24 @@ class TestWhereSecretsGo:
         assert (await refusal(one, **change, clientSecret="s-canary")).key == "refreshToken"
         await one.book.update("shop", {**change, "clientSecret": "s", "refreshToken": "rt"})
         assert (await one.book.show("shop"))["revision"] == 2
+
+    def test_each_field_is_known_to_move_a_secret_to_bare_it_to_be_one_or_to_do_nothing_of_it(self):
+        """A new field must say here what it does, before it can lead a stored secret away."""
+        proofs = {proof for kind in KINDS.values() for proof in kind.proofs}
+        kinds = [set(MOVES), set(BARES), proofs, HARMLESS]
+        fields = [key for kind in KINDS.values() for key in kind.checks] + list(COMMON)
+        assert {key: sum(key in one for one in kinds) for key in fields} == dict.fromkeys(fields, 1)
+        assert set().union(*kinds) == set(fields)
+
+    async def test_what_makes_the_way_private_again_asks_for_nothing(self, one, endpoint):
+        await shop(one, endpoint, tlsOption="none", allowPlaintextAuth=True)
+        await one.book.update("shop", {"tlsOption": "starttls", "allowPlaintextAuth": None})
+        assert endpoint.accepts(await one.token()) == USER
+
+    async def test_a_proxy_that_is_taken_away_is_another_way(self, one, endpoint):
+        await shop(one, endpoint, proxy="socks5://127.0.0.1:1080")
+        error = await refusal(one, proxy=None)
+        assert "proxy" in error.message
 
     async def test_an_access_token_that_can_be_had_anew_does_not_go_elsewhere(self, one, endpoint):
         await shop(one, endpoint, accessToken="at", expiryDate=in_ms(3000))

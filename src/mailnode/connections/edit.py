@@ -8,10 +8,23 @@ from mailnode.errors import ConnectionsError, ErrorCode
 
 Fields = Mapping[str, Any]
 
-# Where secrets go: to the mail server, and to the token endpoint.
-_TARGET = ("service", "hosts", "accessUrl", "tenantId")
+# Where secrets go, and by which way: whoever changes one of these could have them sent to a server of his own.
+MOVES = ("service", "hosts", "accessUrl", "tenantId", "authorizeUrl", "deviceUrl", "proxy")
+# What lets them go in clear text when it has this value: turning it on would show them to everybody on the way.
+BARES: Fields = {"tlsOption": "none", "allowPlaintextAuth": True}
 # Who asks for access tokens, and for what: one that was given for something else is not the right one.
-_ACCOUNT = (*_TARGET, "user", "clientId", "clientSecret", "scope", "serviceClient", "privateKey")
+_ACCOUNT = (
+    "service",
+    "hosts",
+    "accessUrl",
+    "tenantId",
+    "user",
+    "clientId",
+    "clientSecret",
+    "scope",
+    "serviceClient",
+    "privateKey",
+)
 # What a new value takes away. An expiry belongs to its access token, and that to the refresh token that got it.
 _REPLACES = {
     "service": ("hosts",),
@@ -26,7 +39,8 @@ _REPLACES = {
 def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
     """Put given fields over the old ones, and give all of them, checked; null takes a field away.
 
-    Whoever changes where secrets go gives them again; an access token that can be had anew is forgotten then.
+    Whoever changes where secrets go, by which way, or whether they may go in clear text gives them again; an access
+    token that can be had anew is forgotten then.
 
     Raises:
         ConnectionsError: a field is wrong, or a secret is wanted again.
@@ -38,17 +52,18 @@ def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
     proofs = [key for key in KINDS[kind].proofs if key in old and (key != "accessToken" or is_static)]
     if missing := [key for key in proofs if key not in given]:
         wanted = " and ".join(missing)
+        changed = " and ".join(_exposing(old, new))
         raise ConnectionsError(
-            f"it is changed where secrets go, so {wanted} must be given again",
+            f"a change of {changed} changes where secrets go or who can read them, so {wanted} must be given again",
             code=ErrorCode.MISSING_SETTING,
-            hint=f"give {wanted} beside it: a secret belongs to the server that it was made for",
+            hint=f"give {wanted} together with {changed}",
         ).locate(key=missing[0])
     return new if "accessToken" in given else {key: new[key] for key in new if key not in {"accessToken", "expiryDate"}}
 
 
 def goes_elsewhere(old: Fields, new: Fields) -> bool:
-    """Whether secrets go to other servers than before."""
-    return _target(new) != _target(old)
+    """Whether secrets go to other servers than before, by another way, or newly in clear text."""
+    return bool(_exposing(old, new))
 
 
 def asks_otherwise(old: Fields, new: Fields) -> bool:
@@ -65,5 +80,11 @@ def _merged(old: Fields, given: Fields) -> dict[str, Any]:
     return merged
 
 
-def _target(fields: Fields) -> tuple[Any, ...]:
-    return tuple(sorted(fields.get(key, ())) if key == "hosts" else fields.get(key) for key in _TARGET)
+def _exposing(old: Fields, new: Fields) -> list[str]:
+    """Name the fields whose change moves secrets or bares them."""
+    moves = [key for key in MOVES if _place(old, key) != _place(new, key)]
+    return moves + [key for key, bare in BARES.items() if new.get(key) == bare != old.get(key)]
+
+
+def _place(fields: Fields, key: str) -> Any:
+    return sorted(fields.get(key, ())) if key == "hosts" else fields.get(key)
