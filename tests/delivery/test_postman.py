@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from mailnode.connections.service import find_service
 from mailnode.delivery import lanes as delivery_lanes
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.smtp.proxy import parse_proxy
 from mailnode.store.tables import attempts, deliveries, delivery_content, lanes
 from support.letters import letter
 from support.post import drafted, office
+from support.proxies import proxy
 from support.scripted_smtp import DROP, STALL, ScriptedServer
+from support.tls import server_context, trusted_by_the_system
 
 pytestmark = pytest.mark.usefixtures("database_kind")
 
@@ -57,6 +61,23 @@ class TestTheQueue:
                 assert await states(desk) == ["sent"]
                 assert await desk.rows(delivery_content) == []
         assert [message.content for message in server.accepted] == [b"".join(big.blocks())]
+
+    async def test_what_goes_to_a_service_by_its_name_is_sent_and_so_is_what_comes_behind_it(self, tmp_path):
+        names = ("Gmail", "Yahoo", "Gmail")
+        hosts = [find_service(name).host for name in names]
+        tls = server_context(*hosts)
+        async with (
+            ScriptedServer(tls=tls, implicit_tls=True) as server,
+            proxy("socks5", leads_to=server.port) as way,
+            office(tmp_path, proxy=parse_proxy(way.url)) as desk,
+        ):
+            with trusted_by_the_system():
+                for name in names:
+                    await queue(desk, 0, letter(f"{name}@y.example"), service=name)
+                await drain(desk)
+            assert await states(desk) == ["sent"] * 3
+        assert {host for host, _ in way.asked} == set(hosts)
+        assert len(server.accepted) == 3
 
     async def test_all_that_is_queued_is_sent_once(self, tmp_path):
         names = [f"n{number}@y.example" for number in range(300)]

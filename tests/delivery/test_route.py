@@ -1,11 +1,16 @@
 """Where a mail goes, by its settings and its connection (design 4.4, "TLS mode")."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from mailnode.connections.connection import Connection
-from mailnode.connections.service import find_service
-from mailnode.delivery.route import Clients, OtherServer, route
+from mailnode.connections.connection import Connection, DkimSettings
+from mailnode.connections.service import find_service, providers, services
+from mailnode.connections.tokens import ConnectionTokens
+from mailnode.delivery.route import Clients, Destination, OtherServer, route
 from mailnode.errors import ConnectionsError, ErrorCode, SettingsError
+from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.proxy import parse_proxy
 
 
@@ -95,6 +100,21 @@ async def test_an_edited_connection_is_another_client_whose_sessions_log_in_anew
     assert clients.of(route(server, connection())) is first
     assert clients.of(route(server, connection(password="other"))) is not first
     await clients.close()
+
+
+def test_whatever_tells_deliveries_apart_can_be_a_key():
+    keeper: Any = object()  # it is told from others by what it is
+    tokens = TokenLogin("me@gmail.com", ConnectionTokens("id", 1, keeper))
+    dkim = DkimSettings("example.com", "s", "pem")
+    basic = connection(proxy="socks5://user:pencil@proxy.example:1080", rateLimit="30/min", hosts=["localhost"])
+    assert {route(OtherServer(host="localhost", ca="pem"), basic, ehlo_name="me.example")}
+    for service in services():
+        own = connection(service=service.name)
+        ways = {route(service, None), route(service, own), route(service, replace(own, login=tokens, dkim=dkim))}
+        assert len(ways) == 3
+        assert {Destination(service, "shop"): 1}[Destination(find_service(service.name), "shop")] == 1
+    assert {dkim, replace(dkim)} == {dkim}
+    assert len({*services(), *providers().values()}) == len(services()) + len(providers())
 
 
 def test_no_password_is_in_what_a_route_shows():

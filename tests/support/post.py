@@ -10,6 +10,7 @@ from sqlalchemy import Table, select
 
 from mailnode.connections.book import ConnectionBook
 from mailnode.connections.connection import Connection
+from mailnode.connections.service import find_service
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.courier import Courier, Delivered
 from mailnode.delivery.delivery import Draft, Field, Terms
@@ -22,6 +23,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.environment import Environment, open_connections
 from mailnode.flow.journal import tell
 from mailnode.smtp.content import Composed
+from mailnode.smtp.proxy import Proxy
 from mailnode.store.database import Database
 from mailnode.store.worker import Worker
 from support.letters import letter
@@ -36,14 +38,15 @@ def drafted(
     *,
     terms: Terms = AT_ONCE,
     connection: Connection | None = None,
+    service: str = "",
     **draft: Any,
 ) -> Draft:
-    """Make a letter to a server on this port that is ready to be written down."""
+    """Make a letter to a server on this port, or to a service, that is ready to be written down."""
     message = message or letter()
     fields: dict[str, Field] = dict.fromkeys(message.envelope.forward_paths, "to")
-    server = OtherServer(host="127.0.0.1", port=port, tls_option="none")
-    destination = Destination(server, connection.name if connection else "", "client.example")
-    to = route(server, connection, ehlo_name="client.example")
+    target = find_service(service) if service else OtherServer(host="127.0.0.1", port=port, tls_option="none")
+    destination = Destination(target, connection.name if connection else "", "client.example")
+    to = route(target, connection, ehlo_name="client.example")
     return Draft(message=message, fields=fields, destination=destination, route=to, terms=terms, **draft)
 
 
@@ -71,7 +74,7 @@ class Office:
 
 
 @asynccontextmanager
-async def office(home: Path) -> AsyncIterator[Office]:
+async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Office]:
     """Open one; it is closed as `Mailnode` closes it."""
     clients = Clients()
     async with open_connections(replace(Environment.read(), home=home)) as (database, _, book, worker):
@@ -79,7 +82,7 @@ async def office(home: Path) -> AsyncIterator[Office]:
         outbox = Outbox(database, worker, engine, tell)
         traffic = Traffic(database)
         courier = Courier(outbox, traffic, clients)
-        postman = Postman(outbox, Claims(database, worker), courier, traffic, clients, Ways(book).find)
+        postman = Postman(outbox, Claims(database, worker), courier, traffic, clients, Ways(book, proxy=proxy).find)
         try:
             yield Office(database, book, worker, outbox, courier, postman, Desk(database, worker, engine, tell))
         finally:

@@ -18,6 +18,7 @@ class ProxyServer:
     login: tuple[str, str] | None
     misbehaviour: Misbehaviour
     known: dict[str, str]
+    leads_to: int | None
     is_late: bool
     port: int = 0
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -39,10 +40,14 @@ async def proxy(
     login: tuple[str, str] | None = None,
     misbehaviour: Misbehaviour = "",
     known: dict[str, str] | None = None,
+    leads_to: int | None = None,
     late: bool = False,
 ) -> AsyncIterator[ProxyServer]:
-    """Run a proxy; `known` says which address a name has for it, a `late` one answers with the server's greeting."""
-    running = ProxyServer(scheme, login, misbehaviour, known or {}, late)
+    """Run a proxy; `known` says which address a name has for it, a `late` one answers with the server's greeting.
+
+    One that `leads_to` a port of this machine goes there, whatever it is asked for.
+    """
+    running = ProxyServer(scheme, login, misbehaviour, known or {}, leads_to, late)
     handshake: Handshake = _socks5 if scheme == "socks5" else _http
     tasks: set[asyncio.Task[None]] = set()
 
@@ -130,7 +135,7 @@ async def _http(
 async def _tunnel(
     running: ProxyServer, target: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    host, port = target
+    host, port = target if running.leads_to is None else ("127.0.0.1", running.leads_to)
     there, thither = await asyncio.open_connection(running.known.get(host, host), port)
     if running.scheme == "http":
         greeting = await there.read(65536) if running.is_late else b""

@@ -2,9 +2,14 @@
 
 import datetime as dt
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
+import pytest
 import trustme
+
+from mailnode.smtp.tls import client_context
 
 
 @cache
@@ -16,6 +21,16 @@ def authority() -> trustme.CA:
 def ca_pem() -> str:
     """Its certificate, as a user gives it in `ca`."""
     return authority().cert_pem.bytes().decode()
+
+
+@contextmanager
+def trusted_by_the_system() -> Iterator[None]:
+    """Have this process trust it where it names no authority of its own."""
+    with authority().cert_pem.tempfile() as path, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", path)
+        client_context.cache_clear()
+        yield
+    client_context.cache_clear()
 
 
 def server_context(

@@ -3,7 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -33,7 +33,7 @@ class Provider:
     scope: str
     client_credentials_scope: str = ""
     service_account_scope: str = ""
-    consent: Mapping[str, str]
+    consent: Mapping[str, str] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,12 @@ class Service:
     """An email service.
 
     `ports` has one port for each TLS mode that the service speaks. `note` says what an account needs before it can
-    send; `dead` is empty, or a warning that mail will hardly go this way any more.
+    send; `dead` is empty, or a warning that mail will hardly go this way any more. It can be the key of a mapping.
     """
 
     name: str
     host: str
-    ports: Mapping[TlsOption, int]
+    ports: Mapping[TlsOption, int] = field(hash=False)
     aliases: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     note: str = ""
