@@ -4,10 +4,14 @@ import asyncio
 import hashlib
 import json
 import smtplib
+import subprocess
+import sys
 from email.message import EmailMessage
 from email.policy import SMTP
 
 import pytest
+
+from mailnode.flow.shelf import FlowShelf
 
 FLOW = "version: 1\nname: {}\nnodes:\n- {{id: a, type: say, settings: {{text: hi}}}}\n"
 SECRET = "a secret of the machine"
@@ -79,18 +83,84 @@ async def test_no_flow_takes_a_name_that_leads_out(api, site, around, name):
     assert octets_of(around) == before
 
 
-async def test_what_a_link_in_the_folder_points_at_stays_as_it_is(api, site, around):
+async def test_a_link_that_leads_out_of_the_folder_is_not_followed(api, site, around):
     outside, sample = around / "outside.flow.yaml", around / "outside.sample.json"
     (site.shelf.folder / "outside.flow.yaml").symlink_to(outside)
     (site.shelf.folder / "hello.sample.json").symlink_to(sample)
     before = outside.read_bytes(), sample.read_bytes()
     revision = hashlib.sha256(before[0]).hexdigest()[:16]
-    said = {"text": FLOW.format("outside"), "revision": revision}
-    assert (await api.put("/api/flows/outside", json=said)).status_code == 200
+    for method, path, said in (
+        ("GET", "/outside", None),
+        ("GET", "/outside/file", None),
+        ("PUT", "/outside", {"text": FLOW.format("outside"), "revision": revision}),
+        ("POST", "/outside/runs", {}),
+        ("DELETE", "/outside", None),
+        ("POST", "", {"name": "copy", "copyOf": "outside"}),
+    ):
+        answer = await api.request(method, f"/api/flows{path}", json=said)
+        assert (answer.status_code, SECRET in answer.text) == (404, False), (method, path, answer.text)
+        assert "leads out of the flows' folder" in answer.json()["error"]["message"]
+    assert "outside" not in [flow["name"] for flow in (await api.get("/api/flows")).json()]
+    assert site.shelf.sample("hello") == {"input": {}, "context": {}}
     assert (await api.put("/api/flows/hello/sample", json={"input": {"b": 1}, "context": {}})).status_code == 200
-    for name in ("outside", "hello"):
-        assert (await api.delete(f"/api/flows/{name}")).status_code == 204
+    assert (await api.delete("/api/flows/hello")).status_code == 204
     assert (outside.read_bytes(), sample.read_bytes()) == before
+
+
+async def test_a_link_to_a_file_of_the_folder_is_one_of_its_files(api, site):
+    """As where a folder is mounted whose files are links into the present one of its versions."""
+    (site.shelf.folder / "v1").mkdir(parents=True)
+    (site.shelf.folder / "v1" / "linked.flow.yaml").write_text(FLOW.format("linked"))
+    (site.shelf.folder / "linked.flow.yaml").symlink_to("v1/linked.flow.yaml")
+    assert (await api.get("/api/flows/linked")).status_code == 200
+
+
+SAVES = """
+import sys
+from pathlib import Path
+from mailnode.errors import SettingsError
+from mailnode.flow.shelf import FlowShelf
+
+shelf = FlowShelf(Path(sys.argv[1]))
+print("ready", flush=True)
+for line in sys.stdin:
+    revision, word = line.split()
+    try:
+        shelf.save("hello", shelf.get("hello").text.replace("hi", word), revision)
+    except SettingsError:
+        print("refused", flush=True)
+    else:
+        print("saved", flush=True)
+"""
+
+
+def test_of_two_processes_that_save_the_same_revision_one_does(tmp_path):
+    """Each of a hundred times: two editors on one folder, as of two people."""
+    shelf = FlowShelf(tmp_path)
+    shelf.create(FLOW.format("hello"))
+    command = [sys.executable, "-c", SAVES, str(tmp_path)]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other,
+    ):
+        both = {"one": one, "other": other}
+        pipes = {name: (process.stdin, process.stdout) for name, process in both.items()}
+        for _, heard in pipes.values():
+            assert heard
+            assert heard.readline() == "ready\n"
+        for number in range(100):
+            revision = shelf.get("hello").revision
+            for name, (told, _) in pipes.items():
+                assert told
+                told.write(f"{revision} hi-{name}-{number}\n")
+                told.flush()
+            answers = {name: heard.readline().strip() for name, (_, heard) in pipes.items() if heard}
+            assert sorted(answers.values()) == ["refused", "saved"], number
+            winner = next(name for name, answer in answers.items() if answer == "saved")
+            assert f"hi-{winner}-{number}" in shelf.get("hello").text
+        for told, _ in pipes.values():
+            assert told
+            told.close()
 
 
 async def test_of_many_who_save_the_same_revision_one_does(api, site):

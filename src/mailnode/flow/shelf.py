@@ -5,7 +5,8 @@ import json
 import os
 import re
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from mailnode.errors import ErrorCode, SettingsError, UsageError
 from mailnode.flow.document import MAX_OCTETS, FlowDocument, parse_flow, read_text
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
-from mailnode.store.disk import sync_folder
+from mailnode.store.disk import locked, sync_folder
 
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
+_LOCK = ".flows.lock"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NO_SAMPLE: dict[str, Any] = {"input": {}, "context": {}}
 
@@ -48,7 +50,8 @@ class ShelvedFlow:
 class FlowShelf:
     """A folder of flow files, `NAME.flow.yaml` or `NAME.flow.json`, where NAME is the flow's own name.
 
-    Files are written whole or not at all. Each call raises UsageError where the folder can't be used.
+    Files are written whole or not at all, by one process at a time. A link that leads out of it is not followed.
+    Each call raises UsageError where the folder can't be used.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -82,6 +85,12 @@ class FlowShelf:
                 code=ErrorCode.UNKNOWN_FLOW,
                 hint=f"look at the names of the files in {self.folder}",
             )
+        if self._leads_out(path):
+            raise SettingsError(
+                f"{path.name} is a link that leads out of the flows' folder",
+                code=ErrorCode.UNKNOWN_FLOW,
+                hint="put the file itself into the folder",
+            )
         text = read_text(path)
         return ShelvedFlow(name, path, text, path.stat().st_mtime_ns // 10**6)
 
@@ -92,8 +101,9 @@ class FlowShelf:
             SettingsError: the text is no flow, or there is one of this name (flowConflict).
         """
         name = parse_flow(text, file="", json=json_file).name
-        self._check_free(name)
-        self._write(self.folder / f"{name}{_JSON if json_file else _YAML}", text)
+        with self._alone():
+            self._check_free(name)
+            self._write(self.folder / f"{name}{_JSON if json_file else _YAML}", text)
         return self.get(name)
 
     def save(self, name: str, text: str, revision: str) -> ShelvedFlow:
@@ -103,21 +113,25 @@ class FlowShelf:
             SettingsError: the text is no flow; or (flowConflict) `revision` is not what is on the shelf, or the new
                 name belongs to another flow.
         """
-        there = self.get(name)
-        if there.revision != revision:
-            raise SettingsError(
-                f"the flow {name!r} was changed meanwhile by somebody else",
-                code=ErrorCode.FLOW_CONFLICT,
-                hint="open it anew and bring your change in again, or save it under another name",
-            )
+        with self._alone():
+            there = self.get(name)
+            if there.revision != revision:
+                raise SettingsError(
+                    f"the flow {name!r} was changed meanwhile by somebody else",
+                    code=ErrorCode.FLOW_CONFLICT,
+                    hint="open it anew and bring your change in again, or save it under another name",
+                )
+            return self._replace(there, text)
+
+    def _replace(self, there: ShelvedFlow, text: str) -> ShelvedFlow:
         new_name = parse_flow(text, file=there.path.name, json=there.is_json).name
-        if new_name != name:
+        if new_name != there.name:
             self._check_free(new_name)
         target = there.path.with_name(f"{new_name}{_JSON if there.is_json else _YAML}")
         self._write(target, text)
         if target != there.path:
-            if self._sample_path(name).exists():
-                self._sample_path(name).replace(self._sample_path(new_name))
+            if self._sample_path(there.name).exists():
+                self._sample_path(there.name).replace(self._sample_path(new_name))
             there.path.unlink()
         return self.get(new_name)
 
@@ -130,17 +144,18 @@ class FlowShelf:
 
     def delete(self, name: str) -> None:
         """Remove a flow and its sample; SettingsError where there is none."""
-        there = self.get(name)
-        try:
-            there.path.unlink()
-            self._sample_path(name).unlink(missing_ok=True)
-        except OSError as error:
-            raise _unusable(there.path, error) from None
+        with self._alone():
+            there = self.get(name)
+            try:
+                there.path.unlink()
+                self._sample_path(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise _unusable(there.path, error) from None
 
     def sample(self, name: str) -> dict[str, Any]:
         """Give the sample of a flow: `input` and `context`, objects that are empty where nobody has kept any."""
         path = self._sample_path(name)
-        if not path.exists():
+        if not path.exists() or self._leads_out(path):
             return dict(_NO_SAMPLE)
         try:
             kept = read_json(read_text(path)).value
@@ -152,13 +167,30 @@ class FlowShelf:
     def keep_sample(self, name: str, sample: dict[str, Any]) -> None:
         """Keep the sample of a flow that is there."""
         self.get(name)
-        self._write(self._sample_path(name), json.dumps(sample, indent=2, ensure_ascii=False) + "\n")
+        with self._alone():
+            self._write(self._sample_path(name), json.dumps(sample, indent=2, ensure_ascii=False) + "\n")
 
     def _path(self, name: str) -> Path | None:
         if not _NAME.fullmatch(name):  # no name leads out of the folder
             return None
         paths = (self.folder / f"{name}{end}" for end in (_YAML, _JSON))
         return next((path for path in paths if path.is_file()), None)
+
+    def _leads_out(self, path: Path) -> bool:
+        """Tell whether a file of the folder is a link to one elsewhere: to what only this process may read, perhaps."""
+        return path.is_symlink() and not path.resolve().is_relative_to(self.folder.resolve())
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes, too, from changing the folder between our look at it and our change of it."""
+        lock = self.folder / _LOCK
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                held.enter_context(locked(lock))
+            except OSError as error:
+                raise _unusable(lock, error) from None
+            yield
 
     def _sample_path(self, name: str) -> Path:
         return self.folder / f"{name}{_SAMPLE}"

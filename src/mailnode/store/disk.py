@@ -1,6 +1,9 @@
-"""What is on the disk: the name of a file too, once its folder is."""
+"""What is on the disk: the name of a file too, once its folder is; and who may change it now."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -11,3 +14,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, made where it is missing, against every other thread and process that asks for it.
+
+    Raises:
+        OSError: the file can't be made, or its file system has no locks.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)

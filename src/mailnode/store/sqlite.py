@@ -1,11 +1,9 @@
 """A SQLite file: for the processes of one machine."""
 
 import errno
-import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -13,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mailnode.errors import StoreError
 from mailnode.store.backend import Extend
+from mailnode.store.disk import locked
 from mailnode.store.flock_worker import FlockWorker
 from mailnode.store.schema import migrate, newer
 from mailnode.store.tables import SCHEMA_NUMBER
@@ -43,7 +42,8 @@ class SqliteFile:
         _make_file(self._path)
         if _read_number(self._path) == SCHEMA_NUMBER:
             return
-        with _alone(self._path):
+        # SQLite's own locks don't reach over the change to WAL, where a second process would get "database is locked".
+        with locked(self._path.with_name(f"{self._path.name}.lock")):
             number = _read_number(self._path)
             if number < SCHEMA_NUMBER:
                 self._migrate()
@@ -148,14 +148,3 @@ def _read_number(path: Path) -> int:
     with closing(sqlite3.connect(path)) as database:
         number: int = database.execute("PRAGMA user_version").fetchone()[0]
     return number
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    # SQLite's own locks don't reach over the change to WAL, where a second process would get "database is locked".
-    file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
