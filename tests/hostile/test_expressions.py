@@ -1,5 +1,6 @@
 """Expressions that mean harm: each ends at a limit with one error that helps, and the next one finds all as it was."""
 
+import asyncio
 import os
 import signal
 from email.message import EmailMessage
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mailnode.errors import ExpressionError
 from mailnode.node import sandbox
+from mailnode.node.expression import Evaluator
+from mailnode.node.template import parse_template
 from support.bare_node import all_is_well, is_clear, made
 from support.meter import figures_of
 
@@ -141,7 +145,7 @@ async def test_what_goes_down_without_end_is_stopped(source):
 
 @pytest.mark.parametrize("source", HANGS)
 async def test_what_looks_at_no_clock_goes_with_its_process(monkeypatch, source):
-    monkeypatch.setattr(sandbox, "HANG_SECONDS", 0.1)
+    monkeypatch.setattr(sandbox, "JOB_SECONDS", 0.1)
     is_clear(await made(subject=f"{{{{ {source} }}}}"), "subject", "expressionLimit")
     monkeypatch.undo()
     await all_is_well()
@@ -153,13 +157,13 @@ async def test_two_hundred_bombs_leave_nothing_behind(monkeypatch):
     forgets = "'\\ufdfa'.repeat(1e6).normalize('NFKD')"
     bombs = [forgets, TAKES[14], LOOPS[0], DEEP[0], DEEP[9], "'fine'", "nobody", "throw 1", "[[]]", "{}"]
     await all_is_well()
-    before = resident_mb()
+    before, processes = resident_mb(), len(engines())
     for number in range(200):
         error = await made(content=f"<p>{{{{ {bombs[number % len(bombs)]} }}}}</p>")
         assert isinstance(error, EmailMessage) or error["code"] in {"expressionLimit", "badExpression"}
     await all_is_well()
     assert resident_mb() < before + 40
-    assert len(engines()) == 1
+    assert len(engines()) <= processes
 
 
 def resident_mb():
@@ -175,7 +179,28 @@ def engines():
 
 async def test_an_engine_that_is_killed_is_another_one_at_the_next_expression():
     await all_is_well()
-    (pid,) = engines()
-    os.kill(pid, signal.SIGKILL)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 -- it is there at once
+    for pid in engines():
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 -- it is there at once
     await all_is_well()
+
+
+async def test_while_an_expression_hangs_others_are_evaluated(monkeypatch):
+    """Another run's do not wait for the end of it, nor of three such."""
+    monkeypatch.setattr(sandbox, "JOB_SECONDS", 60.0)
+    hanging = [
+        asyncio.create_task(evaluated("{{ new Array(2 ** 28).join() }}")) for _ in range(sandbox.MOST_PROCESSES - 1)
+    ]
+    await asyncio.sleep(0)
+    assert await evaluated("{{ 1 + 1 }}") == "2"
+    assert not [task for task in hanging if task.done()]
+    for child in engines():
+        os.kill(child, signal.SIGKILL)
+    for task in hanging:
+        with pytest.raises(ExpressionError, match="breaks the engine"):
+            await task
+    assert await evaluated("{{ 1 + 2 }}") == "3"
+
+
+async def evaluated(source):
+    return await Evaluator({}, {}).text(parse_template(source))

@@ -1,6 +1,6 @@
-"""The process that evaluates JavaScript, and its limits of time, memory and stack.
+"""The processes that evaluate JavaScript, and their limits of time, memory and stack.
 
-Only expression.py comes here. The process, javascript.py, is started with the first expression that is no plain path.
+Only expression.py comes here. A process, javascript.py, is started with the first expression that is no plain path.
 It has nothing of this one's environment, and is ended when it hangs or has run out of memory; the next one is another.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, Literal
 
 from mailnode.errors import ErrorCode, ExpressionError
@@ -24,7 +25,10 @@ from mailnode.node.template import Expression
 Door = Literal["text", "value", "truth"]
 
 CPU_SECONDS = 1.0
-HANG_SECONDS = 5.0  # some loops inside quickjs never look at the time: new Array(4e9).join()
+# For all of a node's expressions that are evaluated together; some loops inside quickjs never look at the engine's
+# clock: new Array(4e9).join().
+JOB_SECONDS = 5.0
+MOST_PROCESSES = 4
 MEMORY_OCTETS = 32 * 2**20  # beside the state, which is parsed anew for each expression
 MEMORY_PER_STATE_OCTET = 16
 STACK_OCTETS = 256 * 2**10
@@ -33,12 +37,15 @@ _PROGRAM = Path(__file__).with_name("javascript.py")
 
 
 class Sandbox:
-    """Evaluates one job after another in its process; a thread waits for the pipe."""
+    """Evaluates jobs in a few processes, of which each has one job at a time; a thread waits for each pipe.
+
+    Another process is started only while all that are there are busy, so that one hanging expression makes nobody wait.
+    """
 
     def __init__(self) -> None:
         """Start nothing yet."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mailnode-expressions")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._threads = ThreadPoolExecutor(MOST_PROCESSES, thread_name_prefix="mailnode-expressions")
+        self._idle: list[_Engine] = []
 
     async def evaluate(self, expressions: Sequence[Expression], door: Door, state: tuple[str, str]) -> list[Any]:
         """Give each expression's `(kind, value)` in the shape of the door; `state` is the JSON of input and context.
@@ -55,26 +62,48 @@ class Sandbox:
             "memoryOctets": MEMORY_OCTETS + MEMORY_PER_STATE_OCTET * sum(map(len, state)),
             "stackOctets": STACK_OCTETS,
             "cpuSeconds": CPU_SECONDS,
-            "seconds": HANG_SECONDS,
+            "seconds": JOB_SECONDS,
         }
         line = json.dumps(job).encode() + b"\n"
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answers, expressions, line)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answers, expressions, line)
 
     def _answers(self, expressions: Sequence[Expression], job: bytes) -> list[Any]:
+        engine = self._idle.pop() if self._idle else _Engine()  # the last one used: it is in the caches
+        try:
+            return engine.answers(expressions, job)
+        finally:
+            self._idle.append(engine)
+
+
+class _Engine:
+    """One process, another one after each that had to be ended."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def answers(self, expressions: Sequence[Expression], job: bytes) -> list[Any]:
         told, heard = self._pipes()
         with suppress(BrokenPipeError):  # its silence tells
             told.write(job)
             told.flush()
         answers: list[Any] = []
+        begun = monotonic()
         for expression in expressions:
             line = heard.readline()
             if not line.endswith(b"\n"):
-                raise _limit(expression, "hangs" if self._end() == -signal.SIGALRM else "breaks the engine")
+                raise _limit(expression, self._last_words(begun))
             answer = json.loads(line, object_hook=_pair)
             if answer[0] == "threw":
                 raise self._thrown(expression, answer[1])
             answers.append(answer)
+            begun = monotonic()
         return answers
+
+    def _last_words(self, begun: float) -> str:
+        took = monotonic() - begun
+        if self._end() != -signal.SIGALRM:
+            return "breaks the engine"
+        return "hangs" if took > JOB_SECONDS / 2 else "takes too long together with those before it"
 
     def _thrown(self, expression: Expression, said: str) -> ExpressionError:
         message = said.partition("\n")[0]
