@@ -6,13 +6,13 @@ import json
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlsplit
 
 from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 from mailnode.smtp.proxy import Proxy
+from mailnode.smtp.trust import client_context
 from mailnode.smtp.veil import veiled
 from mailnode.store.clock import Clock, unix_ms
 
@@ -136,7 +136,7 @@ class TokenEndpoint:
 
         try:
             return httpx2.AsyncClient(
-                verify=self._tls or _system_tls(),
+                verify=self._tls or client_context(),
                 trust_env=False,
                 proxy=_way(self._proxy, url),
                 timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
@@ -272,8 +272,3 @@ def _no_answer(url: str, what: str, *, in_doubt: bool = True) -> TokenError:
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc
-
-
-@cache
-def _system_tls() -> ssl.SSLContext:
-    return ssl.create_default_context()

@@ -11,7 +11,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from mailnode.errors import AttachmentError, ErrorCode
@@ -20,6 +19,7 @@ from mailnode.node.content_coding import decoder_of
 from mailnode.node.filename import fetched_filename
 from mailnode.node.media_type import is_media_type
 from mailnode.node.spool import Spool, check_size
+from mailnode.smtp.trust import client_context
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,7 +65,7 @@ async def fetch(
     """
     try:
         async with asyncio.timeout(seconds):
-            return await _Fetch(max_octets, allow, tls or _system_tls(), resolve or _resolve).run(url)
+            return await _Fetch(max_octets, allow, tls or client_context(), resolve or _resolve).run(url)
     except TimeoutError:
         raise _too_late(_shown_text(url), seconds) from None
 
@@ -172,11 +172,6 @@ async def _resolve(host: str, port: int) -> list[Address]:
     # The system's resolver also reads hosts such as 2130706433 and 0x7f.1, so what it gives is what is judged.
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ipaddress.ip_address(address[0]) for _, _, _, _, address in found]
-
-
-@cache
-def _system_tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _parsed(text: str) -> "httpx2.URL":

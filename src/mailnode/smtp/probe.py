@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-import ssl
 from collections.abc import Callable
 from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, SmtpError
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
+from mailnode.smtp.trust import untrusting_context
 
 _CODE_OCTETS = 3
 # A reply ends with the line that has no hyphen behind its code (RFC 5321 4.2.1); what has no code is no reply.
@@ -31,14 +31,6 @@ _LANGUAGES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
 class _Heard(NamedTuple):
     octets: bytes = b""
     hung_up: bool = False
-
-
-def untrusting_context() -> ssl.SSLContext:
-    """Give a context that takes any certificate: for looking at a server, never for saying a secret to it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 async def speaks_tls(server: ServerSettings) -> bool:

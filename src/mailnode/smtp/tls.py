@@ -2,28 +2,15 @@
 
 import re
 import ssl
-from functools import lru_cache
 
-from mailnode.errors import ErrorCode, SettingsError, TlsFailed
+from mailnode.errors import ErrorCode, TlsFailed
 from mailnode.smtp.doctor.certificate import trouble_of
 from mailnode.smtp.probe import offer_in_clear
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
+from mailnode.smtp.trust import client_context
 
 _STARTTLS = re.compile(rb"^250[- ]STARTTLS\b", re.IGNORECASE | re.MULTILINE)
-
-
-@lru_cache(maxsize=64)
-def client_context(ca: str | None) -> ssl.SSLContext:
-    """Give a context that checks certificate and name, by `ca` (PEM text) or the system's store; TLS 1.2 or newer."""
-    if ca == "":  # which the ssl module takes for "no wish"
-        raise _no_certificate()
-    try:
-        context = ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError, TypeError):
-        raise _no_certificate() from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLContext | None = None) -> None:
@@ -76,14 +63,6 @@ def no_tls_hint(server: ServerSettings) -> str:
         f"port {server.port} offers no TLS: use one that does (465 with tls, 587 with starttls), or set tlsOption to"
         " none, if the mail need not be private on its way there"
     )
-
-
-def _no_certificate() -> SettingsError:
-    return SettingsError(
-        "`ca` holds no certificate",
-        code=ErrorCode.BAD_SETTING,
-        hint="give PEM text: -----BEGIN CERTIFICATE----- and so on",
-    ).locate(key="ca")
 
 
 def _bad_certificate(error: ssl.SSLCertVerificationError, server: ServerSettings) -> TlsFailed:

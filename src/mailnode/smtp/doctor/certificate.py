@@ -29,6 +29,10 @@ _OTHER_NAME = Trouble("it is for another name", "use a host name that stands in 
 
 # The verify codes of OpenSSL (x509_vfy.h). 19 and 20 are often a chain that the server sends without its middle.
 _TROUBLES = {
+    2: Trouble(
+        "the authority that is known stands below another, which is not",
+        "give that other one's certificate, the root, as `ca`",
+    ),
     9: _NOT_YET_VALID,
     10: _EXPIRED,
     18: Trouble("the server signed it itself", "give that certificate as `ca` (PEM text) if you trust it"),

@@ -19,12 +19,13 @@ from mailnode.smtp.doctor.knock import knock
 from mailnode.smtp.doctor.told_tokens import ToldTokens
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.opening import greet, hear_greeting, say_ehlo, say_starttls
-from mailnode.smtp.probe import language_of, untrusting_context
+from mailnode.smtp.probe import language_of
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines, ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.tls import start_tls
+from mailnode.smtp.trust import untrusting_context
 
 # A person waits; the minutes of RFC 5321 are for mail.
 PATIENCE = Deadlines(
