@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from mailnode.delivery.delivery import Delivery, Terms
+from mailnode.delivery.delivery import EARLIER_IN_DOUBT, RESENT_AFTER_UNKNOWN, Delivery, Terms
 from mailnode.delivery.desk import InDoubt
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
@@ -23,6 +25,12 @@ async def queue(desk, port, message=None, terms=LATER, **draft):
 
 async def drain(desk):
     await EmbeddedEngine().work(desk.postman, drain=True)
+
+
+async def queue_and_drain(desk, port, **draft):
+    one = await queue(desk, port, terms=HOLD, **draft)
+    await drain(desk)
+    return one
 
 
 async def state(desk):
@@ -126,6 +134,50 @@ class TestCancel:
             assert (await state(desk), server.visits) == ("cancelled", [])
             again = await desk.courier.queue(drafted(server.port, terms=LATER, key="k", digest="other"))
         assert again["status"] == "queued"
+
+    @pytest.mark.parametrize("how", ["held", "interrupted", "retried", "accepted by one"])
+    async def test_one_that_may_have_been_accepted_leaves_its_doubt_to_the_next_of_its_key(self, tmp_path, how):
+        one_waits = {"RCPT TO:<b@": ["451 later", "250 ok"]}
+        lost: dict[str, Any] = {"dot": [DROP, "250 taken"]}
+        script = {"held": lost, "interrupted": {}, "retried": lost, "accepted by one": one_waits}[how]
+        async with ScriptedServer(script) as server, office(tmp_path) as desk:
+            begun = drafted(server.port, letter("a@y.example", "b@y.example"), terms=HOLD, key="k")
+            if how == "interrupted":
+                async with office(tmp_path) as dying:
+                    left = await dying.outbox.begin(replace(begun, terms=Terms()))
+                    assert isinstance(left, Delivery)
+                    await dying.outbox.handing_over(left)
+                one = left.id
+            else:
+                one = (await desk.courier.queue(begun))["deliveryId"]
+                await drain(desk)
+            if how == "retried":
+                await desk.desk.retry(one, is_sure=True)
+            await desk.desk.cancel(one)
+            again = await desk.deliver(server.port, terms=Terms(on_unknown="hold"), key="k", digest="other")
+            assert again.report["status"] == "sent"
+            assert again.report["warnings"] == [RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT]
+
+    async def test_and_the_next_may_fail_for_certain_and_hand_the_doubt_on(self, tmp_path):
+        script = {"dot": [DROP, "554 no", DROP, "250 taken"]}
+        async with ScriptedServer(script) as server, office(tmp_path) as desk:
+            await desk.desk.cancel(await queue_and_drain(desk, server.port, key="k"))
+            second = (await desk.deliver(server.port, key="k")).report
+            assert (second["status"], second["recipients"][0]["status"]) == ("failed", "refused")
+            third = await queue_and_drain(desk, server.port, key="k")
+            assert [row.state for row in await desk.rows(deliveries) if row.id == third] == ["held"]
+            await desk.desk.retry(third, is_sure=True)
+            await drain(desk)
+            (row,) = [row for row in await desk.rows(deliveries) if row.id == third]
+        assert (row.state, json.loads(row.result)["warnings"]) == ("sent", [RESENT_AFTER_UNKNOWN])
+
+    async def test_one_that_nobody_can_have_got_leaves_none(self, tmp_path):
+        async with ScriptedServer({"MAIL": ["550 no", "250 ok"]}) as server, office(tmp_path) as desk:
+            await desk.desk.cancel(await queue(desk, server.port, key="k"))
+            failed = (await desk.deliver(server.port, key="k")).report
+            sent = (await desk.deliver(server.port, key="k")).report
+        assert (failed["status"], failed["warnings"]) == ("failed", [])
+        assert (sent["status"], sent["warnings"]) == ("sent", [])
 
     async def test_one_that_is_over_is_refused(self, tmp_path):
         async with ScriptedServer() as server, office(tmp_path) as desk:

@@ -24,6 +24,8 @@ SHOWN_STATES = (
     *("sent", "partial", "failed", "unknown", "held", "cancelled"),
 )
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
+# Stands beside it where the doubt is another delivery's: this one may still fail and nobody have got it.
+EARLIER_IN_DOUBT = "an earlier mail with this idempotency key may have been accepted"
 
 # Nothing is put back into the queue for longer (seconds).
 LONGEST_WAIT = 3600.0
@@ -165,7 +167,13 @@ class Delivery:
     @property
     def is_in_doubt(self) -> bool:
         """Whether somebody may have got it without having said so."""
-        return self.maybe_accepted or RESENT_AFTER_UNKNOWN in self.warnings
+        return self.maybe_accepted or (RESENT_AFTER_UNKNOWN in self.warnings and EARLIER_IN_DOUBT not in self.warnings)
+
+    @property
+    def may_have_reached_somebody(self) -> bool:
+        """Whether another mail in its place may be a second copy for anybody."""
+        accepted = any(recipient.status == "accepted" for recipient in self.recipients)
+        return accepted or self.maybe_accepted or RESENT_AFTER_UNKNOWN in self.warnings
 
     def tried_again(self) -> "Delivery":
         """Count an attempt that begins; one that may make a second copy says so from here on."""
@@ -173,10 +181,13 @@ class Delivery:
         return counted.marked_as_resent() if self.maybe_accepted else counted
 
     def marked_as_resent(self) -> "Delivery":
-        """Say that there may be two copies, if that is not said yet."""
-        if RESENT_AFTER_UNKNOWN in self.warnings:
-            return self
-        return replace(self, warnings=(*self.warnings, RESENT_AFTER_UNKNOWN))
+        """Say that there may be two copies of it."""
+        others = tuple(one for one in self.warnings if one not in {RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT})
+        return replace(self, warnings=(*others, RESENT_AFTER_UNKNOWN))
+
+    def marked_after_earlier(self) -> "Delivery":
+        """Say that another delivery under its key may have reached somebody."""
+        return replace(self, warnings=(*self.warnings, RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT))
 
     def judged(self, verdicts: Iterable[RecipientOutcome]) -> "Delivery":
         """Take the verdicts of one transaction."""

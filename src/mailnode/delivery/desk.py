@@ -117,11 +117,20 @@ class Desk:
         if row.state not in {"queued", "held", "claimed", "handingOver"}:
             raise _not_now(row, f"is over: {row.state}", "only what is still to be sent can be cancelled")
         (delivery,) = read_deliveries(db, [row])
-        doubt = " It may have been accepted before." if delivery.is_in_doubt or row.state == "handingOver" else ""
+        if row.state == "handingOver":  # whoever was sending it is gone, and so is the server's answer
+            delivery = replace(delivery, maybe_accepted=True)
+        doubt = " It may have been accepted before." if delivery.is_in_doubt else ""
         cancelled = DeliveryError(f"a person cancelled it.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
         report = report_of(delivery, status="cancelled", error=cancelled)
-        values = {"state": "cancelled", "generation": row.generation + 1, "worker": None, "result": json.dumps(report)}
-        db.execute(update(deliveries).where(deliveries.c.id == row.id).values(updated_at=now_ms(db), **values))
+        values = {
+            "state": "cancelled",
+            "generation": row.generation + 1,
+            "worker": None,
+            "maybe_accepted": delivery.maybe_accepted,
+            "result": json.dumps(report),
+            "updated_at": now_ms(db),
+        }
+        db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
         self._tell(db, [(delivery, report)])
         return str(row.id)
 

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -121,19 +121,21 @@ class Outbox:
 
     def _begin(self, db: Connection, drafts: list[Draft]) -> list[Delivery | Standing | Exception]:
         answers: dict[int, Delivery | Standing | Exception] = {}
+        in_doubt: set[str | None] = set()  # keys that were freed by what may have reached somebody
         while left := [number for number in range(len(drafts)) if number not in answers]:
-            begun = {number: self._begun(drafts[number]) for number in left}
+            begun = {number: self._begun(drafts[number], in_doubt) for number in left}
             new = self._insert(db, [(begun[number], drafts[number]) for number in left])
             answers.update((number, begun[number]) for number in left if begun[number].id in new)
             refused = {drafts[number].key: number for number in reversed(left) if number not in answers}
-            known = _by_key(db, list(refused)) if refused else {}
+            known = _by_key(db, list(refused), in_doubt) if refused else {}
             # Of several with one key the second must find what the first has made of it.
             for key, row in known.items():
                 answers[refused[key]] = self._stand_or_take_over(db, row, drafts[refused[key]])
         return [answers[number] for number in range(len(drafts))]
 
-    def _begun(self, draft: Draft) -> Delivery:
-        return draft.begun(uuid.uuid4().hex, "" if draft.terms.queued else self._worker.id)
+    def _begun(self, draft: Draft, in_doubt: Collection[str | None]) -> Delivery:
+        begun = draft.begun(uuid.uuid4().hex, "" if draft.terms.queued else self._worker.id)
+        return begun.marked_after_earlier() if draft.key in in_doubt else begun
 
     def _insert(self, db: Connection, begun: list[tuple[Delivery, Draft]]) -> set[str]:
         new = insert_deliveries(db, begun, now_ms(db))
@@ -241,11 +243,16 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
     return delivery
 
 
-def _by_key(db: Connection, keys: Sequence[str | None]) -> dict[str | None, Row[Any]]:
-    """Find what has these keys already, and take them from what is over without having reached anybody."""
+def _by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None]) -> dict[str | None, Row[Any]]:
+    """Find what has these keys already, and take them from what has failed or was cancelled.
+
+    The keys of those that may have reached somebody all the same are added to `in_doubt`.
+    """
     found = db.execute(_OF_KEYS, {"keys": keys}).all()
-    over = [row.id for row in found if row.state in {"failed", "cancelled"}]
+    over = {row.id: row for row in found if row.state in {"failed", "cancelled"}}
     if over:
+        left = read_deliveries(db, list(over.values()))
+        in_doubt.update(over[one.id].key for one in left if one.may_have_reached_somebody)
         db.execute(update(table).where(table.c.id.in_(over)).values(key=None))
     return {row.key: row for row in found if row.id not in over}
 
