@@ -86,6 +86,77 @@ async def test_a_full_disk_fails_all_that_share_the_transaction(database):
     assert await database.read(keys) == ["d"]
 
 
+async def test_a_disk_that_takes_no_more_is_worth_another_try_and_the_next_one_works(database, no_room):
+    with no_room():
+        with pytest.raises(StoreError, match="disk I/O error") as caught:
+            await database.write(put("a", "x" * 100_000))
+        assert caught.value.transient
+        assert "room" in caught.value.hint
+    await database.write(put("b"))
+    assert await database.read(keys) == ["b"]
+
+
+async def test_a_folder_that_is_gone_for_a_while_is_worth_another_try(database, path):
+    with closing(Database.open(path)) as other:  # which has nothing open of it yet
+        away = path.parent.rename(path.parent.with_name("away"))
+        with pytest.raises(StoreError, match="unable to open") as caught:
+            await other.write(put("a"))
+        away.rename(path.parent)
+        assert caught.value.transient
+        await other.write(put("b"))
+        assert await other.read(keys) == ["b"]
+
+
+@pytest.mark.parametrize("ask", ["read", "write"])
+async def test_too_little_memory_is_told_as_a_trouble_that_passes(database, ask):
+    def starve(_):
+        raise MemoryError  # as the driver says SQLITE_NOMEM
+
+    with pytest.raises(StoreError, match="out of memory") as caught:
+        await getattr(database, ask)(starve)
+    assert caught.value.transient
+
+
+class TestAnEmptyFile:
+    @pytest.mark.parametrize("trace", ["a mark", "a log of changes", "workers"])
+    def test_where_a_database_was_is_an_error_that_says_what_to_do(self, path, trace):
+        Database.open(path).close()
+        path.write_bytes(b"")
+        if trace != "a mark":  # as of a version that left none
+            path.with_name("mailnode.db.lock").write_bytes(b"")
+        log = path.with_name("mailnode.db-wal")
+        if trace == "a log of changes":
+            log.write_bytes(b"commits")
+        if trace == "workers":
+            path.with_name("workers").mkdir()
+        for _ in range(2):
+            with pytest.raises(StoreError, match="is empty, and was not before") as caught:
+                Database.open(path)
+            assert "backup" in caught.value.hint
+        assert path.stat().st_size == 0
+        assert trace != "a log of changes" or log.read_bytes() == b"commits"
+
+    async def test_of_a_first_start_that_died_becomes_a_database(self, path):
+        path.parent.mkdir()
+        path.touch()
+        path.with_name("mailnode.db.lock").touch()
+        with closing(Database.open(path)) as database:
+            await database.write(put("a"))
+
+    async def test_that_is_deleted_lets_one_begin_anew(self, path):
+        Database.open(path).close()
+        path.unlink()
+        with closing(Database.open(path)) as database:
+            assert await database.read(keys) == []
+
+    def test_is_found_though_the_version_before_made_the_database(self, path):
+        Database.open(path).close()
+        lock = path.with_name("mailnode.db.lock")
+        lock.write_bytes(b"")
+        Database.open(path).close()
+        assert lock.read_bytes()
+
+
 def test_processes_that_open_a_fresh_file_at_once_all_succeed(path):
     code = f"import sys\nsys.stdin.read(){OPEN}database.close()"
     with ExitStack() as stack:

@@ -111,7 +111,7 @@ class Database:
         try:
             with self._backend.reading() as connection:
                 return work(connection)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, MemoryError) as error:
             raise self._backend.translate(error) from error
 
 

@@ -17,8 +17,8 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, made where it is missing, against every other thread and process that asks for it.
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock of a file, made where it is missing, against whoever else asks for it; give the file, open.
 
     Raises:
         OSError: the file can't be made, or its file system has no locks.
@@ -26,6 +26,6 @@ def locked(path: Path) -> Iterator[None]:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file
     finally:
         os.close(file)

@@ -36,8 +36,9 @@ _IN_THE_FUTURE = "22023"
 _SCHEMA_LOCK = 0x6D61696C6E6F6465
 _DEADLOCK, _SERIALIZATION = "40P01", "40001"
 # What passes by itself, by SQLSTATE or its class: a connection that broke (08), a server that is going down or coming
-# up (57), too few means (53), a lock or a transaction that took too long.
-_TRANSIENT = ("08", "53", "57", "55P03", "25P03", "25P04", _DEADLOCK, _SERIALIZATION)
+# up (57), or for a while only reads (25006), too few means (53), a disk that fails (58), a lock or a transaction that
+# took too long.
+_TRANSIENT = ("08", "53", "57", "58", "25006", "55P03", "25P03", "25P04", _DEADLOCK, _SERIALIZATION)
 
 
 class PostgresDatabase:
@@ -106,12 +107,12 @@ class PostgresDatabase:
 
     def translate(self, error: BaseException) -> BaseException:
         """Give an error of SQLAlchemy's as one of ours; any other as it is."""
-        if not isinstance(error, SQLAlchemyError):
+        if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
         state = _state_of(error)
-        passes = state.startswith(_TRANSIENT) if state else _is_lost(error)
+        passes = state.startswith(_TRANSIENT) if state else isinstance(error, MemoryError) or _is_lost(error)
         failure = StoreError(
-            f"the database can't be used: {_words(error)}",
+            f"the database can't be used: {_words(error) or 'out of memory'}",
             hint="see that the PostgreSQL server runs, has room on its disk and can be reached" if passes else "",
             transient=passes,
         )

@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
 from mailnode.store.backend import Extend
@@ -18,8 +18,19 @@ from mailnode.store.tables import SCHEMA_NUMBER
 
 # How long another process may hold the file before it counts as locked.
 BUSY_MILLISECONDS = 10_000
-# What passes by itself: another process holds the file, or the disk is full.
-_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+# Troubles of the disk, of rights and of memory, after which a new connection may do what this one can't.
+_SYSTEM = {
+    sqlite3.SQLITE_IOERR,  # EDQUOT too, which SQLite does not tell from a broken disk
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+}
+# What passes by itself, or once somebody has seen to it: another process holds the file, the disk is full or fails.
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, *_SYSTEM}
+# Stands in the lock file once there is a database.
+_MADE = b"a database was made here\n"
+_HINT = "see that its disk has room and works, that this user may write there, and that no other program holds it"
 
 
 class SqliteFile:
@@ -35,21 +46,27 @@ class SqliteFile:
         """Make the file (0600) if need be, and see to it that it has the schema of this version.
 
         Raises:
-            StoreError: the file has a newer schema.
+            StoreError: the file has a newer schema, or is empty where a database was.
             OSError: it can't be made.
             sqlite3.Error: it is no database, or can't be read.
         """
-        _make_file(self._path)
-        if _read_number(self._path) == SCHEMA_NUMBER:
+        _check_place(self._path)
+        if not _has_content(self._path):
+            with locked(_lock_of(self._path)) as lock:
+                _make_file(self._path, lock)
+        # Not opened to be checked: closing any descriptor of a file drops the POSIX locks that SQLite holds on it.
+        self._path.chmod(0o600)
+        if _read_number(self._path) == SCHEMA_NUMBER and _has_content(_lock_of(self._path)):
             return
         # SQLite's own locks don't reach over the change to WAL, where a second process would get "database is locked".
-        with locked(self._path.with_name(f"{self._path.name}.lock")):
+        with locked(_lock_of(self._path)) as lock:
             number = _read_number(self._path)
             if number < SCHEMA_NUMBER:
                 self._migrate()
             elif number > SCHEMA_NUMBER:
                 hint = "use the newer mailnode that wrote it, or set MAILNODE_HOME to another folder"
                 raise newer(f"the database {str(self._path)!r}", number, hint)
+            os.pwrite(lock, _MADE, 0)
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Open a transaction that writes."""
@@ -61,6 +78,8 @@ class SqliteFile:
 
     def has_transaction(self, connection: Connection) -> bool:
         """Tell whether an error has left the transaction open."""
+        if connection.invalidated:
+            return False
         driver_connection = connection.connection.driver_connection
         assert isinstance(driver_connection, sqlite3.Connection)
         return driver_connection.in_transaction
@@ -71,16 +90,12 @@ class SqliteFile:
 
     def translate(self, error: BaseException) -> BaseException:
         """Give an error of SQLAlchemy's as one of ours; any other as it is."""
-        if not isinstance(error, SQLAlchemyError):
+        if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
-        original = error.orig if isinstance(error, DBAPIError) else error
-        # An extended code holds the primary one in its low octet.
-        code = getattr(original, "sqlite_errorcode", 0) & 0xFF
-        failure = StoreError(
-            f"the database can't be used: {original}",
-            hint="see that its disk has room and that no other program holds it" if code in _TRANSIENT else "",
-            transient=code in _TRANSIENT,
-        )
+        # The driver says SQLITE_NOMEM by Python's own error, which has no words.
+        passes = isinstance(error, MemoryError) or _code_of(error) in _TRANSIENT
+        words = "out of memory" if isinstance(error, MemoryError) else getattr(error, "orig", None) or error
+        failure = StoreError(f"the database can't be used: {words}", hint=_HINT if passes else "", transient=passes)
         failure.__cause__ = error
         return failure
 
@@ -123,28 +138,72 @@ def _engine(path: Path, begin: str, *pragmas: str) -> Engine:
 
     event.listen(engine, "connect", set_up)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    event.listen(engine, "handle_error", _leave_what_is_broken)
     return engine
 
 
-def _make_file(path: Path) -> None:
-    """Make an empty database file for its owner alone, in a folder for its owner alone; what is there stays.
+def _leave_what_is_broken(context: ExceptionContext) -> None:
+    """Have the next transaction open the file anew after troubles that may lie in what is open of it."""
+    original = context.original_exception
+    if context.connection and getattr(original, "sqlite_errorcode", 0) & 0xFF in _SYSTEM:
+        context.is_disconnect = True
+
+
+def _code_of(error: BaseException) -> int:
+    """Give the primary code, which an extended one holds in its low byte."""
+    code: int = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
+    return code
+
+
+def _check_place(path: Path) -> None:
+    """See that a file can stand there, in a folder for its owner alone, which is made if need be.
 
     Raises:
-        OSError: it can't be made; where a folder is a file, or the file a folder, with words for that.
+        OSError: it can't; where a folder is a file, or the file a folder, with words for that.
     """
     if path.parent.exists() and not path.parent.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, f"{str(path.parent)!r} is no folder")
     if path.is_dir():  # whose mode is not ours to change
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
+
+
+def _make_file(path: Path, lock: int) -> None:
+    """Make an empty database file for its owner alone; one that a start left so before it could migrate will do.
+
+    Raises:
+        StoreError: the file is there and empty, and was not always so.
+    """
+    if not path.exists():
+        os.ftruncate(lock, 0)  # first: from here on the empty file is new
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        # Not opened to be checked: closing any descriptor of a file drops the POSIX locks that SQLite holds on it.
-        path.chmod(0o600)
+    elif not _has_content(path) and _has_been_used(path, lock):
+        raise StoreError(
+            f"the database {str(path)!r} is empty, and was not before: all that it held is gone",
+            hint="put a backup in its place; or delete the empty file to begin anew, with no connection, no run and"
+            " nothing known of the mail that was sent or waited",
+        )
+
+
+def _has_been_used(path: Path, lock: int) -> bool:
+    """Tell whether an empty file was a database once; SQLite throws away a log of changes (WAL) whose file is empty."""
+    log, workers = path.with_name(f"{path.name}-wal"), path.with_name("workers")
+    # The folder is for those of versions that left no mark in the lock file.
+    return os.fstat(lock).st_size > 0 or _has_content(log) or workers.is_dir()
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _read_number(path: Path) -> int:
     with closing(sqlite3.connect(path)) as database:
         number: int = database.execute("PRAGMA user_version").fetchone()[0]
     return number
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
