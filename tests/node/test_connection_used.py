@@ -62,6 +62,17 @@ class TestTheLogin:
         assert "wrong" not in str(report)
         assert server.envelopes == []
 
+    async def test_a_refusal_after_it_is_not_explained_by_its_lack(self, tmp_path):
+        script = {"RCPT": "553 5.7.1 <joe@example.org>: Sender address rejected: not logged in"}
+        async with ScriptedServer(script, extensions=("AUTH PLAIN",)) as server:
+            smtp = {"host": "127.0.0.1", "port": server.port, "tlsOption": "none"}
+            flow = flow_of(tmp_path, server.port, smtp=smtp)
+            report = await run(flow, fields={"allowPlaintextAuth": True})
+            async with Mailnode.open() as mailnode:
+                shown = await mailnode.ledger.show(report["deliveryId"])
+        assert report["authMechanism"] == "PLAIN"
+        assert "let the account in" in report["error"]["hint"] == shown["attempts"][0]["hint"]
+
     async def test_a_server_without_logins_is_an_error_and_gets_no_mail(self, tmp_path):
         async with ScriptedServer() as server:
             smtp = {"host": "127.0.0.1", "port": server.port, "tlsOption": "none"}

@@ -9,11 +9,12 @@ from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines
 from support.aiosmtp import submission
 from support.letters import letter
-from support.scripted_smtp import STALL, ScriptedServer
+from support.scripted_smtp import DROP, RESET, STALL, ScriptedServer
 from support.tls import ca_pem, server_context
 
 USER = Login("user", "pencil")
 PLAIN = "AUTH PLAIN " + base64.b64encode(b"\0user\0pencil").decode()
+LETS_IN_BY_LOGIN = {"AUTH LOGIN": "334 VXNlcg==", "dXNlcg==": "334 UGFzcw==", "cGVuY2ls": "235 in"}
 
 
 async def send(server, *, tls_option="none", login=USER, **settings):
@@ -57,12 +58,68 @@ class TestPassword:
             assert (await send(server)).auth_mechanism == "PLAIN"
         assert server.visit.commands[1] == PLAIN
 
-    @pytest.mark.parametrize("code", [504, 534])
-    async def test_a_mechanism_that_is_not_for_us_gives_way_to_the_next(self, code):
-        script = {"AUTH PLAIN": f"{code} 5.7.4 not this one", "AUTH LOGIN": "334 VXNlcg=="}
-        script |= {"dXNlcg==": "334 UGFzcw==", "cGVuY2ls": "235 in"}
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "500 5.5.1 unrecognized command",
+            "501 5.5.4 syntax error",
+            "502 5.5.1 not implemented",
+            "503 5.5.1 bad sequence",
+            "504 5.7.4 Unrecognized authentication type",
+            "534 5.7.9 Authentication mechanism is too weak",
+            "535 5.7.8 Error: authentication failed: Invalid authentication mechanism",
+            "535 Authentication mechanism not supported",
+            "535 5.7.8 Error: authentication failed: no mechanism available",
+            "535 unsupported authentication method",
+            "553 5.3.0 Auth failure",
+        ],
+    )
+    async def test_a_mechanism_that_is_not_for_us_gives_way_to_the_next(self, said):
+        script = {"AUTH PLAIN": said, **LETS_IN_BY_LOGIN}
         async with ScriptedServer(script, extensions=offering("LOGIN", "PLAIN")) as server:
             assert (await send(server)).auth_mechanism == "LOGIN"
+        assert server.visit.commands.count(PLAIN) == 1
+
+    async def test_an_initial_response_that_is_not_understood_is_said_once_more_without(self):
+        script = {"AUTH PLAIN ": "501 5.5.4 no initial response, please", "AUTH PLAIN": "334 "}
+        script |= {PLAIN.split()[2]: "235 in"}
+        async with ScriptedServer(script, extensions=offering("LOGIN", "PLAIN")) as server:
+            assert (await send(server)).auth_mechanism == "PLAIN"
+        assert server.visit.commands[1:4] == [PLAIN, "AUTH PLAIN", PLAIN.split()[2]]
+
+    async def test_each_mechanism_that_is_refused_is_tried_once_and_the_last_word_told(self):
+        script = {"AUTH PLAIN": "501 5.5.4 what", "AUTH LOGIN": "504 5.5.4 not this one either"}
+        async with ScriptedServer(script, extensions=offering("LOGIN", "PLAIN")) as server:
+            with pytest.raises(LoginFailed, match="not this one either") as caught:
+                await send(server)
+        assert server.visit.commands[1:4] == [PLAIN, "AUTH PLAIN", "AUTH LOGIN"]
+        assert (caught.value.reply_code, caught.value.transient) == (504, False)
+        assert "another port" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "535 5.7.8 Username and Password not accepted",
+            "535 Authentication not successful with mechanism PLAIN",
+            "534 5.7.9 Application-specific password required",
+            "534 5.7.14 Please log in via your web browser",
+            "550 5.7.1 account suspended",
+            "454 4.7.0 not now",
+        ],
+    )
+    async def test_a_refused_account_is_not_tried_by_another_mechanism(self, said):
+        async with ScriptedServer({"AUTH": said}, extensions=offering("LOGIN", "PLAIN")) as server:
+            with pytest.raises(LoginFailed):
+                await send(server)
+        assert server.visit.count("AUTH") == 1
+
+    @pytest.mark.parametrize("end", [DROP, RESET])
+    async def test_a_server_that_hangs_up_on_a_refusal_is_told_with_its_words(self, end):
+        script = {"AUTH PLAIN": [["504 5.5.4 go away", end]]}
+        async with ScriptedServer(script, extensions=offering("LOGIN", "PLAIN")) as server:
+            with pytest.raises(LoginFailed, match="go away") as caught:
+                await send(server)
+        assert (caught.value.phase, caught.value.reply_code) == ("auth", 504)
 
     async def test_a_refused_password_is_not_tried_by_another_mechanism(self):
         async with ScriptedServer({"AUTH": "535 5.7.8 no"}, extensions=offering("LOGIN", "PLAIN")) as server:

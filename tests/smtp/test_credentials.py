@@ -74,13 +74,30 @@ class TestAGoodToken:
             assert (await send(server, Purse(STALE))).auth_mechanism == "XOAUTH2"
         assert server.visit.commands[1] == xoauth2(STALE)
 
-    @pytest.mark.parametrize("code", [504, 534])
-    async def test_goes_by_xoauth2_where_the_server_will_not_have_the_other(self, code):
-        script = {"AUTH OAUTHBEARER": f"{code} 5.5.4 Unrecognized authentication type"}
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "504 5.5.4 Unrecognized authentication type",
+            "534 5.7.9 Authentication mechanism is too weak",
+            "535 5.7.8 Error: authentication failed: Invalid authentication mechanism",
+            "553 5.3.0 Auth failure",
+        ],
+    )
+    async def test_goes_by_xoauth2_where_the_server_will_not_have_the_other(self, said):
+        script = {"AUTH OAUTHBEARER": said}
         async with ScriptedServer(script, extensions=BOTH) as server:
             purse = Purse(STALE)
             assert (await send(server, purse)).auth_mechanism == "XOAUTH2"
         assert server.visit.commands[1:3] == [oauthbearer(STALE, server.port), xoauth2(STALE)]
+        assert not purse.refused
+
+    async def test_goes_on_a_line_of_its_own_where_the_server_will_not_have_it_at_once(self):
+        response = xoauth2(STALE).rpartition(" ")[2]
+        script = {"AUTH XOAUTH2 ": "501 5.5.4 syntax", "AUTH XOAUTH2": "334 ", response: "235 in"}
+        async with ScriptedServer(script, extensions=XOAUTH2) as server:
+            purse = Purse(STALE)
+            assert (await send(server, purse)).accepted
+        assert server.visit.commands[1:4] == [xoauth2(STALE), "AUTH XOAUTH2", response]
         assert not purse.refused
 
     async def test_that_is_long_follows_the_command(self):

@@ -2,14 +2,14 @@ import pytest
 
 from mailnode.smtp.bearer import Complaint
 from mailnode.smtp.login_remedies import LOGIN_REMEDIES, TOKEN_REMEDIES
-from mailnode.smtp.mail_remedies import MAIL_REMEDIES, REPUTATION_REMEDIES, SESSION_REMEDIES
+from mailnode.smtp.mail_remedies import EHLO_REMEDIES, MAIL_REMEDIES, REPUTATION_REMEDIES, SESSION_REMEDIES
 from mailnode.smtp.remedy import explain, explain_token
 from mailnode.smtp.reply import ReplyParser
 
 
-def hint(phase, text, host=""):
+def hint(phase, text, host="", **login):
     octets = "".join(line + "\r\n" for line in text.split("\n")).encode()
-    return explain(next(ReplyParser().feed(octets)), phase, host)
+    return explain(next(ReplyParser().feed(octets)), phase, host, **login)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,25 @@ def test_a_refused_token_is_explained_without_a_word_of_passwords(said, host, wo
     reply = next(ReplyParser().feed(f"{said}\r\n".encode()))
     explained = explain_token(reply, Complaint("400"), host)
     assert word in explained
-    assert "app password" not in explained
+    assert "password" not in explained
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled",
+        "SmtpClientAuthentication is disabled for the Mailbox. Visit https://aka.ms/smtp_auth_disabled",
+        "user is locked by your organization's security defaults policy.",
+        "the request did not meet the criteria to be authenticated successfully.",
+        "the user credentials were incorrect.",
+        "basic authentication is disabled.",
+        "",
+    ],
+)
+def test_whoever_gives_microsoft_a_password_hears_of_oauth2(words):
+    said = f"535 5.7.139 Authentication unsuccessful, {words} [x.eurprd01.prod.outlook.com 2026]"
+    assert "type oauth2" in hint("auth", said)
+    assert "type oauth2" in hint("auth", "535 5.7.3 Authentication unsuccessful", "smtp.office365.com")
 
 
 def test_a_complaint_alone_is_explained_by_its_host_or_its_scope():
@@ -171,12 +189,64 @@ def test_a_complaint_alone_is_explained_by_its_host_or_its_scope():
     assert "`user`" in explain_token(None, Complaint())
 
 
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        ("mail", "530 5.7.57 Client not authenticated to send mail."),
+        ("mail", "530 5.7.0 Authentication required"),
+        ("rcpt", "553 5.7.1 <a@b.example>: Sender address rejected: not logged in"),
+        ("rcpt", "550 5.7.1 Unable to relay"),
+        ("rcpt", "554 5.7.1 <a@b.example>: Relay access denied"),
+    ],
+)
+def test_who_has_logged_in_is_not_told_to_log_in(phase, said):
+    nobody, password, token = (hint(phase, said, mechanism=mechanism) for mechanism in ("", "PLAIN", "XOAUTH2"))
+    assert "a login" in nobody or "log in" in nobody
+    for other in (password, token):
+        assert "log in" not in other
+        assert "password" not in other
+    assert "account" in password
+    assert "token" in token
+
+
+def test_each_phase_has_a_last_word_of_its_own():
+    phases = ("greeting", "ehlo", "auth", "mail", "rcpt", "data", "content")
+    assert len({hint(phase, "554 5.0.0 no") for phase in phases}) == len(phases)
+    assert len({hint(phase, "450 4.0.0 no") for phase in phases}) == 4
+    for said in ("554 5.0.0 no", "450 4.0.0 no"):
+        assert "ehloName" in hint("ehlo", said)
+        assert "log" in hint("auth", said) or "user name" in hint("auth", said)
+        assert "machine" in hint("greeting", said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "421-4.7.0 Try again later, closing connection. (EHLO)\n421 4.7.0 go to https://x - gsmtp",
+        "421 4.7.0 Try again later",
+        "550 5.7.1 Invalid host name",
+        "501 5.5.4 Invalid domain name",
+        "550 Access denied - Invalid HELO name (See RFC2821 4.1.1.1)",
+        "554 5.7.1 your name is odd",
+        "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname",
+        "421 4.7.1 <x>: Helo command rejected: Host not found",
+    ],
+)
+def test_a_name_that_is_not_taken_is_named(said):
+    assert "ehloName" in hint("ehlo", said)
+
+
+def test_only_a_login_is_explained_by_the_host():
+    assert "no such mailbox" in hint("rcpt", "550 5.1.1 User unknown", "smtp-relay.brevo.com")
+
+
 @pytest.mark.parametrize("host", ["smtp.sendgrid.net", "smtp.mail.yahoo.com", "mail.example.org"])
 def test_a_refusal_for_now_blames_nobodys_password(host):
     assert "later" in hint("auth", "454 4.7.0 Temporary authentication failure", host)
 
 
 def test_remedies_are_phrases_without_a_full_stop():
-    for table in (LOGIN_REMEDIES, TOKEN_REMEDIES, MAIL_REMEDIES, SESSION_REMEDIES, REPUTATION_REMEDIES):
+    for table in (LOGIN_REMEDIES, TOKEN_REMEDIES, MAIL_REMEDIES, SESSION_REMEDIES, REPUTATION_REMEDIES, EHLO_REMEDIES):
         for _, _, remedy in table:
-            assert not remedy.endswith(".")
+            for words in (remedy,) if isinstance(remedy, str) else remedy:
+                assert not words.endswith(".")

@@ -1,6 +1,7 @@
 """What has become of deliveries, for whoever looks: everything is read, and nothing changed."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from mailnode.store.worker import Worker
 _UNDER_WAY = ("claimed", "handingOver")
 _SHORTEST_ID = 4
 _SHOWN = 80
+_AUTH = re.compile(r"^C: AUTH (\S+)", re.MULTILINE)
 # A statement bears only so many parameters.
 _ASKED_AT_ONCE = 500
 
@@ -242,15 +244,19 @@ def _attempts(db: Transaction, row: Row[Any], known: Mapping[str, str]) -> list[
             "code": one.code,
             "replyCode": one.reply_code,
             "message": one.message,
-            "hint": known.get(one.message or "", "") or _remedy(one, row.host),
+            "hint": known.get(one.message or "", "") or _remedy(one, row),
             "dialogue": one.dialogue or "",
         }
         for one in db.execute(select(attempts).where(of_it).order_by(attempts.c.number))
     ]
 
 
-def _remedy(attempt: Row[Any], host: str) -> str:
+def _remedy(attempt: Row[Any], delivery: Row[Any]) -> str:
     """Find what a server's words mean; of what failed without any only the last is remembered."""
     if not attempt.reply_code:
         return ""
-    return explain(Reply(attempt.reply_code, (attempt.message or "",)), attempt.phase, host)
+    logins = _AUTH.findall(attempt.dialogue or "")
+    # Of a session that was open already the dialogue tells no login; who has a connection has logged in.
+    mechanism = logins[-1] if logins else delivery.connection
+    reply = Reply(attempt.reply_code, (attempt.message or "",))
+    return explain(reply, attempt.phase, delivery.host, mechanism=mechanism)

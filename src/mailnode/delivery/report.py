@@ -152,7 +152,7 @@ def refusal(delivery: Delivery, outcome: Outcome | None) -> SmtpError | None:
         f"{words}: {reply}",
         code=code,
         phase=phase,
-        hint=explain(reply, phase),
+        hint=explain(reply, phase, mechanism=outcome.auth_mechanism if outcome else ""),
         transient=all(r.status == "deferred" for r in missing),
         reply_code=reply.code,
         enhanced_status_code=reply.enhanced_status_code,

@@ -1,5 +1,7 @@
 """AUTH: who may log in where, by which mechanism, and what a refusal means (RFC 4954). It fails closed."""
 
+import re
+from collections import deque
 from collections.abc import Iterable
 
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost
@@ -22,10 +24,21 @@ class TokenRefused(LoginFailed):
     """The refusal is for good, and about this access token: another one may be let in."""
 
 
-# The mechanism is not for us (RFC 4954 6); any other refusal is about the credentials and final.
-_MECHANISM_UNSUPPORTED = frozenset({504, 534})
 # What is refused is the command: its syntax, its place, its mechanism, its lack of TLS.
 _COMMAND_REFUSED = frozenset({500, 501, 502, 503, 504, 530, 538})
+# Naver says 553 to PLAIN and takes LOGIN.
+_MECHANISM_REFUSED = frozenset({500, 501, 502, 503, 504, 553})
+_SYNTAX_ERROR = 501
+_TOO_WEAK = 534
+_CREDENTIALS_REFUSED = 535
+_MECHANISM = r"(?:mechanisms?|auth\w* (?:type|method|scheme))\b"
+_WORDS_OF_MECHANISM = re.compile(
+    rf"\b(?:invalid|unsupported|unrecogni[sz]ed|unknown|illegal|bad|no)(?: \w+)? {_MECHANISM}"
+    rf"|{_MECHANISM}.*\b(?:not|invalid|unsupported|unavailable|disabled|unknown|weak|denied)\b",
+    re.IGNORECASE,
+)
+# Google says 534 of an account whose password it does not take; another mechanism would be one more bad login.
+_WORDS_OF_ACCOUNT = re.compile(r"password|browser|InvalidSecondFactor|WebLogin", re.IGNORECASE)
 _CHALLENGE = 334
 
 
@@ -40,15 +53,37 @@ async def authenticate(
     names = choose(extensions.auth, credentials)
     if not names:
         raise _not_offered(server, extensions, credentials)
-    for name in names:
-        exchange = Exchange(name, _mechanism(name, credentials, server))
-        reply = await _converse(dialogue, server, exchange, credentials)
+    secret = credentials.token if isinstance(credentials, Bearer) else credentials.password
+    tries = deque((name, False) for name in names)
+    refusal: LoginFailed | ServerRefused | None = None
+    while tries:
+        name, waits = tries.popleft()
+        exchange = Exchange(name, _mechanism(name, credentials, server), waits=waits)
+        try:
+            reply = await _converse(dialogue, server, exchange, credentials)
+        except SessionLost as lost:
+            if refusal is None or lost.code != ErrorCode.SESSION_LOST:
+                raise
+            break  # what was said before the server hung up is why it did
         if reply.is_positive:
             return name
-        if reply.code not in _MECHANISM_UNSUPPORTED:
+        reply = exchange.veil(reply, secret)
+        refusal = _login_refused(reply, exchange, server, credentials)
+        if reply.code == _SYNTAX_ERROR and exchange.has_initial_response:
+            tries.appendleft((name, True))
+        elif not _is_about_mechanism(reply) or _is_complaint(exchange, credentials):
             break
-    secret = credentials.token if isinstance(credentials, Bearer) else credentials.password
-    raise _login_refused(exchange.veil(reply, secret), exchange, server, credentials)
+    assert refusal
+    raise refusal
+
+
+def _is_about_mechanism(reply: Reply) -> bool:
+    """Whether another mechanism may do better: it is not the password, or the token, that is wrong."""
+    if reply.code == _CREDENTIALS_REFUSED:
+        return bool(_WORDS_OF_MECHANISM.search(reply.text))
+    if reply.code == _TOO_WEAK:
+        return not _WORDS_OF_ACCOUNT.search(reply.text)
+    return reply.code in _MECHANISM_REFUSED
 
 
 def choose(offered: Iterable[str], login: Login | TokenLogin | Bearer) -> list[str]:
@@ -92,11 +127,16 @@ async def _converse(dialogue: Dialogue, server: ServerSettings, exchange: Exchan
     return reply
 
 
+def _is_complaint(exchange: Exchange, credentials: Credentials) -> bool:
+    return isinstance(credentials, Bearer) and bool(exchange.challenge)
+
+
 def _login_refused(
     reply: Reply, exchange: Exchange, server: ServerSettings, credentials: Credentials
 ) -> LoginFailed | ServerRefused:
     if reply.is_farewell:
-        return refused(reply, "auth", server)
+        hint = explain_token(reply, Complaint(), server.host) if isinstance(credentials, Bearer) else ""
+        return refused(reply, "auth", server, hint=hint)
     if isinstance(credentials, Bearer):
         return _token_refused(f": {reply}", reply, exchange, server)
     return LoginFailed(
@@ -113,7 +153,11 @@ def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: S
     complaint = Complaint.parse(exchange.challenge)
     why = f"; it says: {complaint}" if complaint.status else ""
     is_transient = reply is not None and reply.is_transient
-    is_about_command = reply is not None and reply.code in _COMMAND_REFUSED and not exchange.challenge
+    is_about_command = (
+        reply is not None
+        and not exchange.challenge
+        and (reply.code in _COMMAND_REFUSED or (reply.code == _CREDENTIALS_REFUSED and _is_about_mechanism(reply)))
+    )
     kind = LoginFailed if is_transient or is_about_command else TokenRefused
     return kind(
         f"{server.address} refused the access token{said}{why}",

@@ -24,25 +24,19 @@ _ANY_LOGIN = (
         r"too many login attempts.*(?:gsmtp|google)",
         "wait some minutes, then send over fewer sessions: Google counts the logins",
     ),
-    (
-        "",
-        r"SmtpClientAuthentication is disabled for the mailbox",
-        "SMTP AUTH is off for this mailbox: switch on Authenticated SMTP for it in the Microsoft 365 admin center",
-    ),
-    (
-        "",
-        r"SmtpClientAuthentication is disabled",
-        "SMTP AUTH is off for the tenant: switch on Authenticated SMTP for the mailbox in Microsoft 365's admin center",
-    ),
 )
-_AT_LAST = (
-    (
-        "",
-        r"too many (?:failed |bad |invalid )?(?:login|auth)|too many errors",
-        "wait some minutes, then check user name and password before trying again: more refusals lock the account",
-    ),
-    ("454 421 432 435 450 451", r"", "the server can't check logins at the moment: try again later"),
+_TOO_MANY = r"too many (?:failed |bad |invalid )?(?:login|auth)|too many errors"
+_NOT_NOW = "454 421 432 435 450 451"
+_TRY_LATER = "the server can't check logins at the moment: try again later"
+_COMMAND = "500 501 502 503 504"
+
+_OFF_FOR_MAILBOX = (
+    "SMTP AUTH is off for this mailbox: switch on Authenticated SMTP for it in the Microsoft 365 admin center"
 )
+_OFF_FOR_TENANT = (
+    "SMTP AUTH is off for the tenant: switch on Authenticated SMTP for the mailbox in Microsoft 365's admin center"
+)
+_RATHER_OAUTH2 = "Microsoft puts an end to passwords: a connection of type oauth2 needs none"
 
 LOGIN_REMEDIES = (
     *_ANY_LOGIN,
@@ -63,6 +57,8 @@ LOGIN_REMEDIES = (
         "check user name and password; Gmail takes an app password only, or OAuth2: a connection of type oauth2",
     ),
     # Microsoft
+    ("", r"SmtpClientAuthentication is disabled for the mailbox", f"{_OFF_FOR_MAILBOX}. {_RATHER_OAUTH2}"),
+    ("", r"SmtpClientAuthentication is disabled", f"{_OFF_FOR_TENANT}. {_RATHER_OAUTH2}"),
     (
         "",
         r"security defaults|did not meet the criteria",
@@ -76,17 +72,17 @@ LOGIN_REMEDIES = (
     (
         "",
         r"5\.7\.139.*credentials were incorrect",
-        "check user name (the whole address) and password; an account with multi-factor login wants an app password",
+        f"check user name (the whole address) and password, or an app password for it. {_RATHER_OAUTH2}",
     ),
     (
         "",
         r"5\.7\.139",
-        "check user name and password, and that Microsoft 365 has Authenticated SMTP on for the mailbox",
+        f"check user name and password, and that Microsoft 365 has Authenticated SMTP on. {_RATHER_OAUTH2}",
     ),
     (
         "535",
         r"5\.7\.3\b.*authentication unsuccessful|outlook\.com|office365",
-        "check user name (the whole address) and password, and that Microsoft 365 has Authenticated SMTP on for it",
+        f"check user name (the whole address) and that Microsoft 365 has Authenticated SMTP on. {_RATHER_OAUTH2}",
     ),
     # Mailboxes that want a password of their own for programs
     (
@@ -170,8 +166,28 @@ LOGIN_REMEDIES = (
         "give SMTP_Injection as user name and as password an API key that may send over SMTP",
     ),
     (_REFUSED, r"resend\.com", "give the word `resend` as user name and an API key as password"),
+    (
+        _REFUSED,
+        r"naver\.com",
+        "switch SMTP on in Naver Mail's settings; with two-step verification use an application password made there",
+    ),
     # Anybody
-    *_AT_LAST,
+    (
+        "",
+        _TOO_MANY,
+        "wait some minutes, then check user name and password before trying again: more refusals lock the account",
+    ),
+    (_NOT_NOW, r"", _TRY_LATER),
+    (
+        _COMMAND,
+        r"",
+        "the server offers this login and does not take it: try another port (465, 587), or ask whoever runs it",
+    ),
+    (
+        "535",
+        r"mechanism|auth\w* (?:type|method|scheme)",
+        "the server offers no way to log in that it takes from us: try another port (465, 587), or ask whoever runs it",
+    ),
     (
         "534 535",
         r"",
@@ -182,6 +198,8 @@ LOGIN_REMEDIES = (
 # The same for access tokens; what is searched in ends with the server's JSON, as `535 5.7.8 text [host] status 400`.
 TOKEN_REMEDIES = (
     *_ANY_LOGIN,
+    ("", r"SmtpClientAuthentication is disabled for the mailbox", _OFF_FOR_MAILBOX),
+    ("", r"SmtpClientAuthentication is disabled", _OFF_FOR_TENANT),
     (
         "530 534 535 550",
         r"basic authentication is (?:disabled|not supported)|5\.7\.30\b",
@@ -192,9 +210,14 @@ TOKEN_REMEDIES = (
         r"did not meet the criteria|conditional access|security defaults",
         "a Conditional Access policy of Microsoft Entra blocks this login: exempt the account or the application",
     ),
-    *_AT_LAST,
+    (
+        "",
+        _TOO_MANY,
+        "wait some minutes, and see that `user` is who gave consent before trying again: more refusals lock it",
+    ),
+    (_NOT_NOW, r"", _TRY_LATER),
     ("500", r"", "the server can't take a line as long as this token makes: ask whoever runs it"),
-    ("501 502 503 504", r"", "the server offers this login and does not take it: ask whoever runs it"),
+    (_COMMAND, r"", "the server offers this login and does not take it: ask whoever runs it"),
     (
         "",
         r"gsmtp|google|gmail",

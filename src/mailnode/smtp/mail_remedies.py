@@ -1,23 +1,62 @@
 """Refusals of a session, a sender, a recipient or a content that are known by their words, and the remedies."""
 
+from typing import NamedTuple
+
+
+class ByLogin(NamedTuple):
+    """A remedy that is another one for who has not logged in, who did by password, and who did by access token."""
+
+    nobody: str
+    password: str
+    token: str
+
+
 # As in `login_remedies`: reply codes ("" for any), a pattern, the remedy; the first line that fits counts.
+
+EHLO_NAME = "set ehloName (or MAILNODE_EHLO_NAME) to a host name of this machine that DNS knows"
+
+_LOGIN_WANTED = ByLogin(
+    "the server wants a login before it takes mail: give a connection with user name and password",
+    "the server let the account in and takes no mail from it: see that it may send over SMTP, and as whom",
+    "the server took the access token and takes no mail with it: see that its scope allows sending, and as whom",
+)
+_NOT_FROM_THIS_ACCOUNT = "the server does not take mail for this recipient from this account: see its words, and that"
+_NO_RELAY = ByLogin(
+    "the server does not take mail for this recipient from here: log in, or use your own domain's server",
+    f"{_NOT_FROM_THIS_ACCOUNT} the account, and the address in `from`, may send to other domains",
+    f"{_NOT_FROM_THIS_ACCOUNT} the token's scope, and the address in `from`, allow it",
+)
+_BAD_NAME = (
+    r"\b(?:helo|ehlo)\b.*(?:reject|fully-qualified|not found|invalid|bad|must|does not|mismatch|forged)"
+    r"|(?:invalid|bad|bogus|forged|rejected) (?:helo|ehlo)|need fully-qualified host"
+)
 
 # Of the greeting, EHLO and everything after it.
 SESSION_REMEDIES = (
     (
         "",
         r"5\.7\.57|client (?:was )?not authenticated to send",
-        "the server wants a login before it takes mail: give a connection with user name and password",
+        _LOGIN_WANTED,
     ),
-    (
-        "450 501 504 550 554",
-        r"(?:helo|ehlo).*(?:rejected|fully-qualified|not found)|invalid (?:helo|ehlo)|need fully-qualified host",
-        "set ehloName (or MAILNODE_EHLO_NAME) to a host name of this machine that DNS knows",
-    ),
+    ("421 450 451 501 504 521 550 553 554", _BAD_NAME, EHLO_NAME),
     (
         "",
         r"5\.7\.60[6-9]|5\.7\.6[1-4]\d|banned sending ip",
         "Microsoft bars the address that this mail comes from: ask at sender.office.com to take it off the list",
+    ),
+)
+
+# Of EHLO and HELO alone. Google's relay says no more than the first of these to an address literal.
+EHLO_REMEDIES = (
+    (
+        "421 450 451 452 454",
+        r"4\.7\.0 try again later|\(EHLO\)",
+        f"the server may not take the name that it was greeted with: {EHLO_NAME}; else try again later",
+    ),
+    (
+        "501 504 521 550 553 554",
+        r"host ?name|\bdomain\b|\bFQDN\b|fully.qualified|\bliteral\b|syntax|argument|your name|\bnot resolve",
+        EHLO_NAME,
     ),
 )
 
@@ -94,13 +133,13 @@ MAIL_REMEDIES = (
     (
         "530 503 550 553 554",
         r"authenticat|auth(?:orization)? required|log ?in|not logged in",
-        "the server wants a login before it takes mail: give a connection with user name and password",
+        _LOGIN_WANTED,
     ),
     # Whom it reaches
     (
         "",
         r"relay|5\.7\.1 .*not permitted",
-        "the server does not take mail for this recipient from here: log in, or use your own domain's server",
+        _NO_RELAY,
     ),
     (
         "",

@@ -102,12 +102,12 @@ def ehlo_name(server: ServerSettings, stream: Stream) -> str:
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"  # noqa: PLR2004 -- IP version 6
 
 
-def refused(reply: Reply, phase: Phase, server: ServerSettings) -> ServerRefused:
+def refused(reply: Reply, phase: Phase, server: ServerSettings, *, hint: str = "") -> ServerRefused:
     """Say that the server does not serve us at all."""
     return ServerRefused(
         f"{server.address} does not serve us: {reply}",
         phase=phase,
-        hint=explain(reply, phase, server.host),
+        hint=hint or explain(reply, phase, server.host),
         transient=reply.is_transient,
         reply_code=reply.code,
         enhanced_status_code=reply.enhanced_status_code,

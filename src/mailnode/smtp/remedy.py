@@ -6,9 +6,17 @@ from functools import cache
 from typing import NamedTuple
 
 from mailnode.errors import Phase
+from mailnode.smtp import bearer
 from mailnode.smtp.bearer import Complaint
 from mailnode.smtp.login_remedies import LOGIN_REMEDIES, TOKEN_REMEDIES
-from mailnode.smtp.mail_remedies import MAIL_REMEDIES, REPUTATION_REMEDIES, SESSION_REMEDIES
+from mailnode.smtp.mail_remedies import (
+    EHLO_NAME,
+    EHLO_REMEDIES,
+    MAIL_REMEDIES,
+    REPUTATION_REMEDIES,
+    SESSION_REMEDIES,
+    ByLogin,
+)
 from mailnode.smtp.reply import Reply
 
 
@@ -16,16 +24,17 @@ class _Remedy(NamedTuple):
     phases: frozenset[Phase]
     codes: frozenset[int]
     pattern: re.Pattern[str]
-    hint: str
+    hint: str | ByLogin
 
 
 _AUTH: frozenset[Phase] = frozenset({"auth"})
 _TOKEN: frozenset[Phase] = frozenset({"token"})
+_EHLO: frozenset[Phase] = frozenset({"ehlo"})
 _MAIL: frozenset[Phase] = frozenset({"mail", "rcpt", "data", "content"})
-_ANY: frozenset[Phase] = _AUTH | _TOKEN | _MAIL | {"greeting", "ehlo"}
+_ANY: frozenset[Phase] = _AUTH | _TOKEN | _EHLO | _MAIL | {"greeting"}
 
 
-def _of(phases: frozenset[Phase], table: Iterable[tuple[str, str, str]]) -> list[_Remedy]:
+def _of(phases: frozenset[Phase], table: Iterable[tuple[str, str, str | ByLogin]]) -> list[_Remedy]:
     return [
         _Remedy(phases, frozenset(map(int, codes.split())), re.compile(pattern, re.IGNORECASE), hint)
         for codes, pattern, hint in table
@@ -37,6 +46,7 @@ def _remedies() -> tuple[_Remedy, ...]:
     """Compile the tables, which takes some milliseconds that a mail that goes well need not wait for."""
     return (
         *_of(_ANY, SESSION_REMEDIES),
+        *_of(_EHLO, EHLO_REMEDIES),
         *_of(_AUTH, LOGIN_REMEDIES),
         *_of(_TOKEN, TOKEN_REMEDIES),
         *_of(_MAIL, MAIL_REMEDIES),
@@ -47,19 +57,31 @@ def _remedies() -> tuple[_Remedy, ...]:
 _AUTH_REFUSED = 535
 # Where no text is known the server's own words are the explanation, and the phase says what they are about.
 _FOR_GOOD: dict[Phase, str] = {
+    "greeting": "the server takes no mail from this machine: see its words, or send by a server that you log in at",
+    "ehlo": f"see the server's words; it may be the name that it was greeted with: {EHLO_NAME}",
+    "auth": "see the server's words, then check user name and password, and that this account may send over SMTP",
     "mail": "the server does not take mail from this sender: see its words, and use an address that it knows",
     "rcpt": "the server does not take mail for this recipient: see its words, and check the address",
+    "data": "see the server's words: it knows sender and recipients, and takes no mail from them all the same",
     "content": "mend what the server's words name, then send the mail again",
 }
+_FOR_NOW: dict[Phase, str] = {
+    "greeting": "the server takes no mail at the moment, or none from this machine: see its words, and try again later",
+    "ehlo": f"try again later; if this stays, it may be the name that the server was greeted with: {EHLO_NAME}",
+    "auth": "the server can't check logins at the moment: try again later",
+}
+_LATER = "the server may take it later: try again"
 
 
-def explain(reply: Reply, phase: Phase, host: str = "") -> str:
+def explain(reply: Reply, phase: Phase, host: str = "", *, mechanism: str = "") -> str:
     """Give a sentence that says what to do about a refusal.
 
-    `host` helps where the text does not tell the provider.
+    `host` helps with a login, where the text does not tell the provider; `mechanism` is the one that let us in, or ""
+    where none did.
     """
-    return _find(reply.code, f"{reply} [{host}]", phase) or (
-        "the server may take it later: try again" if reply.is_transient else _FOR_GOOD.get(phase, _FOR_GOOD["content"])
+    said = f"{reply} [{host}]" if phase in _AUTH else str(reply)  # of mail, a host's name would be taken for words
+    return _find(reply.code, said, phase, mechanism) or (
+        _FOR_NOW.get(phase, _LATER) if reply.is_transient else _FOR_GOOD.get(phase, _FOR_GOOD["content"])
     )
 
 
@@ -69,11 +91,19 @@ def explain_token(reply: Reply | None, complaint: Complaint, host: str = "") -> 
     `reply` is None where the server hung up behind its complaint.
     """
     said = f"{reply or ''} [{host}] {complaint}"
-    return _find(reply.code if reply else _AUTH_REFUSED, said, "token")
+    return _find(reply.code if reply else _AUTH_REFUSED, said, "token", "")
 
 
-def _find(code: int, said: str, phase: Phase) -> str:
+def _find(code: int, said: str, phase: Phase, mechanism: str) -> str:
     for remedy in _remedies():
         if phase in remedy.phases and (not remedy.codes or code in remedy.codes) and remedy.pattern.search(said):
-            return remedy.hint
+            return _for_login(remedy.hint, mechanism)
     return ""
+
+
+def _for_login(hint: str | ByLogin, mechanism: str) -> str:
+    if isinstance(hint, str):
+        return hint
+    if not mechanism:
+        return hint.nobody
+    return hint.token if mechanism in bearer.MECHANISMS else hint.password

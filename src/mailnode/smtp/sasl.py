@@ -87,12 +87,17 @@ MECHANISMS: dict[str, Callable[[Login], Mechanism]] = {"SCRAM-SHA-256": scram_sh
 
 
 class Exchange:
-    """One AUTH command's exchange, in Base64 as RFC 4954 wants it; `challenge` is the last one that came, decoded."""
+    """One AUTH command's exchange, in Base64 as RFC 4954 wants it; `challenge` is the last one that came, decoded.
 
-    def __init__(self, name: str, mechanism: Mechanism) -> None:
+    With `waits` the initial response is held back until the server asks for it.
+    """
+
+    def __init__(self, name: str, mechanism: Mechanism, *, waits: bool = False) -> None:
         self.name = name
         self.challenge = b""
+        self.has_initial_response = False
         self._mechanism = mechanism
+        self._waits = waits
         self._held_back: str | None = None
         self._said: list[str] = []
 
@@ -103,9 +108,10 @@ class Exchange:
         if initial is None:
             return command
         response = self._say(initial)
-        if len(command) + 1 + len(response) > MAX_COMMAND_OCTETS:
+        if self._waits or len(command) + 1 + len(response) > MAX_COMMAND_OCTETS:
             self._held_back = response
             return command
+        self.has_initial_response = True
         return f"{command} {response or '='}"
 
     def respond(self, challenge: str) -> str:

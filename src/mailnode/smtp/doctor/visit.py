@@ -101,6 +101,7 @@ class _Visit:
         self._note = record.note
         self._dialogue: Dialogue
         self._is_refused = False
+        self._mechanism = ""
 
     async def pay(self, sender: str | None, recipients: Sequence[str]) -> SmtpError | None:
         """Go as far as the server lets us; give what broke the visit off, if anything did."""
@@ -160,8 +161,8 @@ class _Visit:
             return
         if isinstance(login, TokenLogin):
             login = replace(login, tokens=ToldTokens(login.tokens, self._record))
-        mechanism = await Account(login).opened(lambda credentials: self._authenticate(credentials, extensions))
-        found = f"logged in as {login.username} by {mechanism}"
+        self._mechanism = await Account(login).opened(lambda credentials: self._authenticate(credentials, extensions))
+        found = f"logged in as {login.username} by {self._mechanism}"
         if is_private(self._dialogue.stream, self._server):
             self._note("auth", "ok", found)
         else:
@@ -204,7 +205,7 @@ class _Visit:
         if reply.is_positive:
             self._note(_STEPS[phase], "ok", found)
         else:
-            hint = explain(reply, phase, self._server.host)
+            hint = explain(reply, phase, mechanism=self._mechanism)
             code = ErrorCode.SERVER_REFUSED if reply.is_farewell else code
             self._note(_STEPS[phase], "failed", found, hint=hint, code=code)
 
