@@ -10,6 +10,7 @@ from mailnode.connections.snapshot.sealed_file import read_header
 from mailnode.errors import MailnodeError
 from mailnode.flow.document import parse_flow
 from mailnode.flow.edit import renamed
+from mailnode.inbox.opened import MAX_PARTS, OpenedMail
 from mailnode.message.compose import compose
 from mailnode.message.email import Email, RawPart
 from mailnode.message.header import check_own_field_name, own_field, text_field
@@ -32,6 +33,7 @@ from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.reply import ReplyParser, harmless
 from mailnode.smtp.sasl import MECHANISMS, Exchange, Login
 from mailnode.smtp.transaction import Transaction
+from mailnode.web.safe_html import MOST_REPEATED_CHARACTERS, safe_html
 
 Target = Callable[[bytes], None]
 
@@ -238,11 +240,30 @@ def snapshot(octets: bytes) -> None:
     read_header(octets)
 
 
+def safe_mail(octets: bytes) -> None:
+    """The HTML of a stranger's mail, made harmless, is harmless already."""
+    text = _text(octets)
+    safe = safe_html(text, _IMAGES)
+    assert len(safe) < 20 * len(text) + MOST_REPEATED_CHARACTERS + 1000
+    assert "<script" not in safe.lower()
+
+
+def caught_mail(octets: bytes) -> None:
+    """A mail that was caught is opened, whatever it is."""
+    mail = OpenedMail(octets)
+    assert sum(1 for _ in mail.root.walk()) <= MAX_PARTS
+    assert all(image.startswith("data:image/") for image in mail.images().values())
+    for words in (mail.text, mail.html, *(value for _, value in mail.fields)):
+        assert len(words or "") <= len(octets)
+
+
+_IMAGES = {"a": "data:image/gif;base64," + "A" * 4000}
+
 TARGETS: Mapping[str, Target] = {
     target.__name__: _guarded(target)
     for target in (
         *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, file_name),
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
-        snapshot,
+        *(snapshot, safe_mail, caught_mail),
     )
 }

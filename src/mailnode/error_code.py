@@ -45,6 +45,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_RUN = "unknownRun"
     UNKNOWN_DELIVERY = "unknownDelivery"
     UNKNOWN_MAIL = "unknownMail"
+    MAIL_NOT_SHOWN = "mailNotShown"
     NODE_FAILED = "nodeFailed"
 
     BAD_EXPRESSION = "badExpression"

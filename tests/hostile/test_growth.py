@@ -95,6 +95,26 @@ SHAPES = {
     "proxy": ["http://a", "@", ":", "%41", "[", "/"],
     "networks": ["10.0.0.0/8,", ",", "a.", ":", "/", "*"],
     "snapshot": ["a", "\n", "{"],
+    # Of depth, such as that of `<div>`, the time grows with the square: it is bounded by MOST_ELEMENTS.
+    "safe_mail": [
+        *(
+            "<p>",
+            "<i",
+            "<style>",
+            "</p>",
+            "<style>url(cid:",
+            "<img src=cid:a>",
+            "<p style='background:url(cid:a)'>",
+            "&amp;",
+        ),
+        *("<style>p{background:url(cid:a)}</style>", "<b title='", "<!--", "<table><tr><td>", "<a href=x:", "\\"),
+        *("<style>url(", "<style>@import ", "<style>behavior ", "<style>\\75", "<img src=data:image/gif;"),
+    ],
+    "caught_mail": [
+        *("a: b\r\n", "Subject: =?utf-8?q?a?= ", "=?", " =?utf-8?b?QQ==?=", "Content-Type: a;", "\r\n", "From: (", "a"),
+        *("Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n", "--a\r\n", "Content-Type: a/b; c*0=", ";a*1*="),
+        *("Content-ID: <a>\r\n\r\n", "Content-Transfer-Encoding: base64\r\n\r\n=", '"', "\\", "\u00fc"),
+    ],
     "certificate": ["0\x82", "\0"],
 }
 CASES = [(target, shape) for target, shapes in SHAPES.items() for shape in shapes]

@@ -394,9 +394,9 @@ from mailnode.node.expression import Evaluator
 from mailnode.node.template import parse_template
 evaluator = Evaluator({"a": {"b": [1, "x", 2.5]}}, {})
 assert asyncio.run(evaluator.text(parse_template("{{ input.a.b }}!"))) == "1, x, 2.5!"
-assert not expression._sandbox._idle and threading.active_count() == 1
+assert not expression._sandbox.pool.is_started and threading.active_count() == 1
 assert asyncio.run(evaluator.text(parse_template("{{ 1 + 1 }}"))) == "2"
-assert len(expression._sandbox._idle) == 1
+assert expression._sandbox.pool.is_started
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 

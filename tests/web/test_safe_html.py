@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
 from mailnode.web.previews import frame
-from mailnode.web.safe_html import MOST_ELEMENTS, safe_html
+from mailnode.web.safe_html import MAIL_POLICY, MOST_ELEMENTS, MOST_REPEATED_CHARACTERS, safe_html
 from support.require import require
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -101,6 +101,9 @@ FETCHES = [
     "<div style='background:url(//tracker.invalid/a.gif)'>x</div>",
     "<img src='cid:unknown'>",
     "<img src='cid:evil'>",
+    "<p style='background:url(cid:bracket)'>x",
+    "<style>p{background:url(cid:bracket)}</style><p>x",
+    "<table background='cid:bracket'><tr><td>x</table>",
     f"<meta http-equiv=refresh content='0;url={OUT}'>",
     f"<META HTTP-EQUIV='Refresh' CONTENT='0; {OUT}'>",
     f"<base href='{OUT}/'><img src=a.gif>",
@@ -133,7 +136,11 @@ LEADS_AWAY = [
     "<isindex action='javascript:alert(1)'>",
     "<map name=m><area href='javascript:alert(1)' shape=default></map>",
 ]
-IMAGES = {"logo@shop": PIXEL, "evil": "http://tracker.invalid/a.gif"}
+IMAGES = {
+    "logo@shop": PIXEL,
+    "evil": f"{OUT}/a.gif",
+    "bracket": f"data:image/gif);background:url({OUT}/a.gif?;base64,R0lGODlhAQABAIAAAAAAAP",
+}
 
 
 class Found(HTMLParser):
@@ -224,6 +231,47 @@ def test_a_browser_without_any_other_lock_runs_and_asks_for_nothing():
         page.wait_for_timeout(200)  # what would come late
         browser.close()
     assert [url for url in happened if not url.startswith(("data:image/", "about:"))] == []
+
+
+def test_a_browser_with_the_policy_alone_runs_and_asks_for_nothing():
+    """As if nothing were taken out of the mail, and no frame were around it."""
+    chromium = require("chromium", folder="/usr/bin")
+    happened = []
+    pages = {f"https://mail.invalid/{number}": attack for number, attack in enumerate([*RUNS, *FETCHES, *LEADS_AWAY])}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        page = browser.new_page()
+
+        def answer(route):
+            url = route.request.url
+            if url not in pages:
+                happened.append(url)
+                route.abort()
+                return
+            route.fulfill(
+                body=f"<!doctype html><meta charset=utf-8>{pages[url]}",
+                headers={"Content-Type": "text/html", "Content-Security-Policy": MAIL_POLICY},
+            )
+
+        def note_dialog(dialog):
+            happened.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", note_dialog)
+        page.route("**/*", answer)
+        for url in pages:
+            page.goto(url)
+        page.wait_for_timeout(200)  # what would come late
+        browser.close()
+    assert happened == []
+
+
+def test_an_image_that_comes_again_and_again_does_not_make_the_document_grow_without_end():
+    large = {"a": "data:image/gif;base64," + "A" * 100_000}
+    safe = safe_html("<img src=cid:a>" * 4000, large)
+    assert len(safe) < 100_000 + MOST_REPEATED_CHARACTERS + 4000 * 60
+    assert safe.count("data:image/gif") == 1 + MOST_REPEATED_CHARACTERS // 100_022
+    assert safe.count("<img") == 4000
 
 
 def test_styles_and_tables_stay():

@@ -38,7 +38,7 @@ class Received:
         try:
             return self.path.read_bytes()
         except FileNotFoundError:
-            raise _missing(self.number) from None
+            raise missing(self.number) from None
         except OSError as error:
             raise unusable(self.path, error) from None
 
@@ -94,7 +94,7 @@ class InboxFolder:
         """Give one mail by its number."""
         received = self._read(number)
         if received is None:
-            raise _missing(number)
+            raise missing(number)
         return received
 
     def clear(self) -> int:
@@ -176,7 +176,8 @@ def readable(value: str) -> str:
     return value
 
 
-def _missing(number: int) -> UsageError:
+def missing(number: int) -> UsageError:
+    """Say that there is no such mail."""
     return UsageError(
         f"there is no mail {number} in the inbox",
         code=ErrorCode.UNKNOWN_MAIL,

@@ -4,6 +4,7 @@ Nothing here trusts the mail: what is malformed is shown as it stands.
 """
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +14,13 @@ from email.policy import compat32
 from functools import cached_property
 
 from mailnode.inbox.folder import readable
+from mailnode.message.media_type import OCTET_STREAM
+
+# RFC 6838 4.2, which allows less than RFC 2045 5.1: no quote, bracket or backslash of any kind.
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 
 MAX_DEPTH = 20
+MAX_PARTS = 1_000
 # A document with its images in it is made for each look.
 MAX_IMAGES_OCTETS = 20 * 2**20
 
@@ -70,7 +76,7 @@ class OpenedMail:
     @cached_property
     def root(self) -> OpenedPart:
         """The whole of it as a tree of parts."""
-        return _opened(self._message, "1", 0)
+        return _opened(self._message, "1", 0, iter(range(1, MAX_PARTS)))
 
     @cached_property
     def text(self) -> str | None:
@@ -101,15 +107,17 @@ class OpenedMail:
         return next((part.text() for part in parts), None)
 
 
-def _opened(message: "Message[str, str]", number: str, depth: int) -> OpenedPart:
+def _opened(message: "Message[str, str]", number: str, depth: int, left: Iterator[int]) -> OpenedPart:
     inner = message.get_payload() if message.is_multipart() and depth < MAX_DEPTH else []
     parts = tuple(
-        _opened(one, f"{number}.{place}", depth + 1) for place, one in enumerate(inner, 1) if isinstance(one, Message)
+        _opened(one, f"{number}.{place}", depth + 1, left)
+        for place, one in enumerate(inner, 1)
+        if isinstance(one, Message) and next(left, 0)
     )
     octets = b"" if parts else _octets(message)
     return OpenedPart(
         number=number,
-        media_type=_text(message.get_content_type()),
+        media_type=_media_type(message.get_content_type()),
         encoding="" if parts else _text(str(message.get("Content-Transfer-Encoding", "7bit")).strip().lower()),
         charset=_said(message.get_content_charset),
         size=sum(part.size for part in parts) if parts else len(octets),
@@ -119,6 +127,11 @@ def _opened(message: "Message[str, str]", number: str, depth: int) -> OpenedPart
         octets=octets,
         parts=parts,
     )
+
+
+def _media_type(said: str) -> str:
+    """Give a type as it may stand anywhere: what is no token/token is of no type that anybody knows."""
+    return said if _MEDIA_TYPE.fullmatch(said) else OCTET_STREAM
 
 
 def _octets(message: "Message[str, str]") -> bytes:

@@ -4,21 +4,15 @@ Only expression.py comes here. A process, javascript.py, is started with the fir
 It has nothing of this one's environment, and is ended when it hangs or has run out of memory; the next one is another.
 """
 
-import asyncio
-import atexit
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
+from mailnode.confined import ConfinedPool, ConfinedProcess
 from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.template import Expression
 
@@ -37,15 +31,11 @@ _PROGRAM = Path(__file__).with_name("javascript.py")
 
 
 class Sandbox:
-    """Evaluates jobs in a few processes, of which each has one job at a time; a thread waits for each pipe.
-
-    Another process is started only while all that are there are busy, so that one hanging expression makes nobody wait.
-    """
+    """Evaluates jobs, a few at once."""
 
     def __init__(self) -> None:
         """Start nothing yet."""
-        self._threads = ThreadPoolExecutor(MOST_PROCESSES, thread_name_prefix="mailnode-expressions")
-        self._idle: list[_Engine] = []
+        self.pool = ConfinedPool(_PROGRAM, MOST_PROCESSES)
 
     async def evaluate(self, expressions: Sequence[Expression], door: Door, state: tuple[str, str]) -> list[Any]:
         """Give each expression's `(kind, value)` in the shape of the door; `state` is the JSON of input and context.
@@ -65,78 +55,37 @@ class Sandbox:
             "seconds": JOB_SECONDS,
         }
         line = json.dumps(job).encode() + b"\n"
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answers, expressions, line)
-
-    def _answers(self, expressions: Sequence[Expression], job: bytes) -> list[Any]:
-        engine = self._idle.pop() if self._idle else _Engine()  # the last one used: it is in the caches
-        try:
-            return engine.answers(expressions, job)
-        finally:
-            self._idle.append(engine)
+        return await self.pool.run(lambda process: _answers(process, expressions, line))
 
 
-class _Engine:
-    """One process, another one after each that had to be ended."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def answers(self, expressions: Sequence[Expression], job: bytes) -> list[Any]:
-        told, heard = self._pipes()
-        with suppress(BrokenPipeError):  # its silence tells
-            told.write(job)
-            told.flush()
-        answers: list[Any] = []
+def _answers(process: ConfinedProcess, expressions: Sequence[Expression], job: bytes) -> list[Any]:
+    answers: list[Any] = []
+    begun = monotonic()
+    heard = process.tell(job)
+    for expression in expressions:
+        line = heard.readline()
+        if not line.endswith(b"\n"):
+            raise _limit(expression, _last_words(process, begun))
+        answer = json.loads(line, object_hook=_pair)
+        if answer[0] == "threw":
+            raise _thrown(process, expression, answer[1])
+        answers.append(answer)
         begun = monotonic()
-        for expression in expressions:
-            line = heard.readline()
-            if not line.endswith(b"\n"):
-                raise _limit(expression, self._last_words(begun))
-            answer = json.loads(line, object_hook=_pair)
-            if answer[0] == "threw":
-                raise self._thrown(expression, answer[1])
-            answers.append(answer)
-            begun = monotonic()
-        return answers
+    return answers
 
-    def _last_words(self, begun: float) -> str:
-        took = monotonic() - begun
-        if self._end() != -signal.SIGALRM:
-            return "breaks the engine"
-        return "hangs" if took > JOB_SECONDS / 2 else "takes too long together with those before it"
 
-    def _thrown(self, expression: Expression, said: str) -> ExpressionError:
-        message = said.partition("\n")[0]
-        if _TOO_LARGE.fullmatch(message):
-            self._end()  # quickjs forgets some of what it had when it runs out: 'ﷺ'.repeat(1e6).normalize('NFKC')
-        return _translated(expression, message)
+def _last_words(process: ConfinedProcess, begun: float) -> str:
+    took = monotonic() - begun
+    if process.end() != -signal.SIGALRM:
+        return "breaks the engine"
+    return "hangs" if took > JOB_SECONDS / 2 else "takes too long together with those before it"
 
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._process and self._process.poll() is not None:
-            self._end()
-        if self._process is None:
-            environment = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-            self._process = subprocess.Popen(  # noqa: S603 -- our own program
-                [sys.executable, "-S", "-s", _PROGRAM],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment,
-                start_new_session=True,  # Ctrl-C is for this process
-            )
-            atexit.register(self._end)
-        told, heard = self._process.stdin, self._process.stdout
-        assert told, "it was asked for"
-        assert heard, "it was asked for"
-        return told, heard
 
-    def _end(self) -> int | None:
-        process, self._process = self._process, None
-        if not process:
-            return None
-        atexit.unregister(self._end)
-        process.kill()
-        process.communicate()
-        return process.returncode
+def _thrown(process: ConfinedProcess, expression: Expression, said: str) -> ExpressionError:
+    message = said.partition("\n")[0]
+    if _TOO_LARGE.fullmatch(message):
+        process.end()  # quickjs forgets some of what it had when it runs out: 'ﷺ'.repeat(1e6).normalize('NFKC')
+    return _translated(expression, message)
 
 
 def _pair(answer: dict[str, Any]) -> tuple[str, Any]:

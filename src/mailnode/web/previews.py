@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.message.email import Attachment, Email
 from mailnode.node.send_email import Composition
-from mailnode.web.safe_html import safe_html
 
 _MOST = 8
 _MOST_OCTETS = 64 * 2**20
@@ -39,9 +38,8 @@ class Previews:
         """Begin with none."""
         self._kept: OrderedDict[str, KeptPreview] = OrderedDict()
 
-    def keep(self, made: Composition) -> KeptPreview:
-        """Keep a mail."""
-        body = safe_html(made.email.html or "", _images(made.email))
+    def keep(self, made: Composition, body: str) -> KeptPreview:
+        """Keep a mail, and its HTML made harmless."""
         kept = KeptPreview(secrets.token_urlsafe(16), b"".join(made.mail.message.blocks()), body)
         self._kept[kept.number] = kept
         while len(self._kept) > 1 and (len(self._kept) > _MOST or self._size() > _MOST_OCTETS):
@@ -63,7 +61,8 @@ def frame(body: str, *, dark: bool = False) -> str:
     return _FRAME.format(scheme="dark" if dark else "light", body=body)
 
 
-def _images(email: Email) -> dict[str, str]:
+def images_of(email: Email) -> dict[str, str]:
+    """Give the images that an email refers to as `data:` URLs, by their content-ids."""
     return {
         attachment.cid: f"data:{attachment.content_type};base64,{base64.b64encode(content).decode()}"
         for attachment in email.attachments

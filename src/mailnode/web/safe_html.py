@@ -1,7 +1,7 @@
 """HTML of mails, made fit to be looked at: it runs nothing, asks nobody for anything, and leads nowhere by itself.
 
-Three locks, each of which would do alone: what this module lets through, the policy that the document is served with,
-and the frame with an empty `sandbox` that shows it.
+Two locks, each of which would do alone: what this module lets through, and the policy that the document is served with.
+The frame with an empty `sandbox` that shows it is a third, against everything but fetching.
 """
 
 import re
@@ -59,6 +59,9 @@ _ATTRIBUTES = {
 }
 _LINK = re.compile(r"(?:https?|mailto|tel):|#", re.IGNORECASE)
 _IMAGE = re.compile(r"data:image/[a-z0-9.+-]+[;,]", re.IGNORECASE)
+_IMAGE_OF_PART = re.compile(r"data:image/[a-z0-9.+-]+;base64,[a-z0-9+/]*={0,2}", re.IGNORECASE)
+# An image that is referred to again stands again in the document: a letter that does so a thousand times is none.
+MOST_REPEATED_CHARACTERS = 2**21
 _ELEMENT = re.compile(r"<[a-zA-Z]")
 _BODY = re.compile(r"<(/?)body\b", re.IGNORECASE)
 _STYLE_ELEMENT = re.compile(r"<style.*?</style>", re.IGNORECASE | re.DOTALL)
@@ -71,7 +74,7 @@ _ESCAPED = re.compile(
 _MOST_ROUNDS = 9
 _FETCHING = re.compile(r"(?<![\w-])(?:url|src|image|(?:-webkit-)?image-set|expression)\(", re.IGNORECASE)
 _URL_OF_DATA = re.compile(r"url\(\s*[\"']?data:image/", re.IGNORECASE)
-_URL_OF_PART = re.compile(r"url\(\s*([\"']?)cid:([^\"')\s]+)\1\s*\)", re.IGNORECASE)
+_URL_OF_PART = re.compile(r"url\(\s*([\"']?)cid:([^\"'()\s]+)\1\s*\)", re.IGNORECASE)
 _IMPORT = re.compile(r"@import|(?<![\w-])(?:-moz-binding|behavior)(?=\s*:)", re.IGNORECASE)
 
 
@@ -84,44 +87,65 @@ def safe_html(html: str, images: Mapping[str, str]) -> str:
     html = html.encode("utf-8", "replace").decode()
     if len(_ELEMENT.findall(html)) > MOST_ELEMENTS:
         return f"<p>This mail has more than {MOST_ELEMENTS:,} elements, too many to be shown. Look at its source.</p>"
+    parts = _Parts(images)
     # A fragment has no body, but its colours are wanted.
     cleaned = nh3.clean(
         _BODY.sub(r"<\1div", html),
         tags=_TAGS,
         clean_content_tags=_DROPPED_WITH_CONTENT,
         attributes=_ATTRIBUTES,
-        attribute_filter=_filter(images),
+        attribute_filter=_filter(parts),
         link_rel="noreferrer",
         url_schemes={"cid", "data", "http", "https", "mailto", "tel"},
         url_relative=lambda url: url if url.startswith("#") else None,
     )
-    return _STYLE_ELEMENT.sub(lambda found: _safe_css(found[0], images), cleaned)
+    return _STYLE_ELEMENT.sub(lambda found: _safe_css(found[0], parts), cleaned)
 
 
-def _filter(images: Mapping[str, str]) -> Callable[[str, str, str], str | None]:
+class _Parts:
+    """The images that are parts of the mail, as `data:` URLs; what is none, or comes too often, is not given."""
+
+    def __init__(self, images: Mapping[str, str]) -> None:
+        self._unused = dict(images)
+        self._used: dict[str, str] = {}
+        self._left = MOST_REPEATED_CHARACTERS
+
+    def of(self, cid: str) -> str:
+        cid = unquote(cid)
+        if cid in self._unused:
+            address = self._unused.pop(cid)
+            # What is in it stands in styles too, where a bracket would end it.
+            self._used[cid] = address if _IMAGE_OF_PART.fullmatch(address) else ""
+            return self._used[cid]
+        address = self._used.get(cid, "")
+        self._left -= len(address)
+        return address if self._left >= 0 else ""
+
+
+def _filter(parts: _Parts) -> Callable[[str, str, str], str | None]:
     def filtered(_tag: str, name: str, value: str) -> str | None:
         if name == "href":
             return value if _LINK.match(value.strip()) else None
         if name in {"src", "background"}:
-            return _image(value.strip(), images)
+            return _image(value.strip(), parts)
         if name == "style":
-            return _safe_css(value, images)
+            return _safe_css(value, parts)
         return value
 
     return filtered
 
 
-def _image(address: str, images: Mapping[str, str]) -> str | None:
+def _image(address: str, parts: _Parts) -> str | None:
     if address[:4].lower() == "cid:":
-        address = images.get(unquote(address[4:]), "")
+        return parts.of(address[4:]) or None
     return address if _IMAGE.match(address) else None
 
 
-def _safe_css(css: str, images: Mapping[str, str]) -> str:
+def _safe_css(css: str, parts: _Parts) -> str:
     # Names are changed, wherever they stand, and nothing is taken out: what is left can't join to something new, and
     # nothing depends on knowing what is a comment or a string. A browser skips what it doesn't know.
     css = _without_escapes(css)
-    css = _URL_OF_PART.sub(lambda found: f"url({_image(f'cid:{found[2]}', images) or ''})", css)
+    css = _URL_OF_PART.sub(lambda found: f"url({parts.of(found[2])})", css)
     css = _IMPORT.sub(lambda found: "@removed" if found[0][0] == "@" else "removed", css)
     return _FETCHING.sub(lambda found: found[0] if _URL_OF_DATA.match(css, found.start()) else "removed(", css)
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mailnode.errors import UsageError
 from mailnode.flow.shelf import FlowShelf
 from mailnode.inbox.server import Inbox
 from mailnode.web.application import create_app
+from mailnode.web.reader import MailReader
 from mailnode.web.security.prompt_protocol import PromptProtocol
 from mailnode.web.security.token import Token, access_token
 from mailnode.web.site import Site
@@ -89,7 +90,15 @@ async def opened_site(environment: Environment, places: Places) -> AsyncIterator
         Mailnode.open(environment) as mailnode,
     ):
         shelf = FlowShelf(places.flows or environment.home / "flows")
-        yield Site(mailnode=mailnode, environment=environment, shelf=shelf, inbox=inbox, inbox_port=inbox.port)
+        with closing(MailReader()) as reader:
+            yield Site(
+                mailnode=mailnode,
+                environment=environment,
+                shelf=shelf,
+                inbox=inbox,
+                inbox_port=inbox.port,
+                reader=reader,
+            )
 
 
 class _Server(uvicorn.Server):

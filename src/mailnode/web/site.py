@@ -11,6 +11,7 @@ from mailnode.environment import Environment
 from mailnode.flow.shelf import FlowShelf
 from mailnode.inbox.folder import InboxFolder
 from mailnode.web.previews import Previews
+from mailnode.web.reader import MailReader
 
 VERSION = version("mailnode")
 
@@ -24,6 +25,7 @@ class Site:
     shelf: FlowShelf
     inbox: InboxFolder
     inbox_port: int
+    reader: MailReader
     previews: Previews = field(default_factory=Previews)
 
 

@@ -1,13 +1,12 @@
 """The inbox: what the SMTP server of this machine has caught."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from mailnode.errors import ErrorCode, UsageError
-from mailnode.inbox.opened import OpenedMail, OpenedPart
 from mailnode.message.part import base_name
 from mailnode.web.api.problem import PROBLEMS, Told
 from mailnode.web.site import SiteHere
@@ -78,21 +77,10 @@ def clear_inbox(site: SiteHere) -> Thrown:
 
 
 @router.get("/{number}")
-def show_mail(site: SiteHere, number: Number) -> Mail:
-    """Open one mail: its header fields, its parts with their sizes, and what of it is to be read."""
+async def show_mail(site: SiteHere, number: Number) -> Mail:
+    """Open one mail: its header fields, its parts with their sizes, and what of it is to be read, 1 MB at most."""
     received = site.inbox.get(number)
-    opened = OpenedMail(received.octets())
-    return Mail.model_validate(
-        whole(
-            {
-                **received.to_json(),
-                "headerFields": [{"name": name, "value": value} for name, value in opened.fields],
-                "root": _told(opened.root),
-                "text": opened.text,
-                "html": opened.html,
-            }
-        )
-    )
+    return Mail.model_validate({**whole(received.to_json()), **await site.reader.opened(received)})
 
 
 @router.get("/{number}/source", response_class=Response, responses={200: {"content": {"message/rfc822": {}}}})
@@ -104,17 +92,17 @@ def download_mail(site: SiteHere, number: Number) -> Response:
 @router.get(
     "/{number}/parts/{part}", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}}
 )
-def download_part(site: SiteHere, number: Number, part: str) -> Response:
+async def download_part(site: SiteHere, number: Number, part: str) -> Response:
     """Give a body part, decoded, as a file; `part` is its `number`, such as 1.2."""
-    found = OpenedMail(site.inbox.get(number).octets()).part(part)
-    if found is None or found.parts:
+    found = await site.reader.part(site.inbox.get(number), part)
+    if found is None:
         raise UsageError(
             f"mail {number} has no file {part[:40]!r}",
             code=ErrorCode.UNKNOWN_MAIL,
             hint="the mail's `root` tells of its parts by their numbers",
         )
     # Of no type that a browser would show, whatever the mail says.
-    return _file(found.octets, "application/octet-stream", base_name(whole(found.filename)) or f"part-{part}")
+    return _file(found.octets, "application/octet-stream", base_name(found.filename) or f"part-{part}")
 
 
 def _file(octets: bytes, media_type: str, name: str) -> Response:
@@ -122,16 +110,3 @@ def _file(octets: bytes, media_type: str, name: str) -> Response:
     seen = "".join(character for character in name if character.isprintable())
     disposition = f"attachment; filename*=UTF-8''{quote(seen, safe='')}"
     return Response(octets, media_type=media_type, headers={"Content-Disposition": disposition})
-
-
-def _told(part: OpenedPart) -> dict[str, Any]:
-    return {
-        "number": part.number,
-        "mediaType": part.media_type,
-        "encoding": part.encoding,
-        "size": part.size,
-        "filename": part.filename,
-        "cid": part.cid,
-        "disposition": part.disposition,
-        "parts": [_told(inner) for inner in part.parts],
-    }

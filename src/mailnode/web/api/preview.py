@@ -13,9 +13,9 @@ from mailnode.message.text import html_to_text
 from mailnode.node.send_email import Composition
 from mailnode.web.api.flows import Draft, State
 from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
-from mailnode.web.previews import KeptPreview
+from mailnode.web.previews import KeptPreview, images_of
 from mailnode.web.safe_html import MAIL_POLICY
-from mailnode.web.site import SiteHere
+from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/preview", tags=["preview"], responses=PROBLEMS)
 
@@ -89,9 +89,8 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
         made = None if blocking else await site.mailnode.rehearsal.compose(document, request.scene)
     except MailnodeError as error:
         return Previewed(errors=[told(error)], preview=None)
-    return Previewed(
-        errors=[told(error) for error in errors], preview=_shown(made, site.previews.keep(made)) if made else None
-    )
+    shown = _shown(made, site.previews.keep(made, await _body(site, made))) if made else None
+    return Previewed(errors=[told(error) for error in errors], preview=shown)
 
 
 @router.post("/test")
@@ -119,6 +118,10 @@ async def preview_message(site: SiteHere, number: str) -> Response:
     kept = site.previews.get(number)
     headers = {"Content-Disposition": 'attachment; filename="preview.eml"'}
     return Response(kept.octets, media_type="message/rfc822", headers=headers)
+
+
+async def _body(site: Site, made: Composition) -> str:
+    return await site.reader.harmless(made.email.html, images_of(made.email)) if made.email.html else ""
 
 
 def _shown(made: Composition, kept: KeptPreview) -> Preview:

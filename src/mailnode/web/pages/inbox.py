@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from mailnode.inbox.opened import OpenedMail
-from mailnode.web.api.inbox import Number, clear_inbox, list_mails, show_mail
+from mailnode.errors import ErrorCode, UsageError
+from mailnode.web.api.inbox import Caught, Mail, Number, clear_inbox, list_mails, show_mail
 from mailnode.web.live import Live, Part, live
 from mailnode.web.page import render
 from mailnode.web.previews import frame
-from mailnode.web.safe_html import MAIL_POLICY, safe_html
+from mailnode.web.safe_html import MAIL_POLICY
 from mailnode.web.site import Site, SiteHere
-from mailnode.web.strange import MOST_CHARACTERS
+from mailnode.web.strange import MOST_CHARACTERS, whole
 
 router = APIRouter(prefix="/inbox", include_in_schema=False)
 
@@ -35,20 +35,25 @@ def clear(request: Request, site: SiteHere) -> Response:
 
 
 @router.get("/{number}")
-def show_one(request: Request, site: SiteHere, number: Number) -> Response:
-    """Open a mail."""
-    mail = show_mail(site, number)
-    source = site.inbox.get(number).octets()
+async def show_one(request: Request, site: SiteHere, number: Number) -> Response:
+    """Open a mail; of one that is too much for that show the source alone."""
+    received = site.inbox.get(number)
+    try:
+        mail: Mail | Caught = await show_mail(site, number)
+    except UsageError as error:
+        if error.code != ErrorCode.MAIL_NOT_SHOWN:
+            raise
+        mail = Caught.model_validate(whole(received.to_json()))
+    source = received.octets()
     shown = source[:MOST_CHARACTERS].decode("utf-8", "replace").replace("\r\n", "\n")
     left = max(len(source) - MOST_CHARACTERS, 0)
     return render(request, "ledger/mail.html", mail=mail, source=shown, left=left, numbers=_around(site, number))
 
 
 @router.get("/{number}/html")
-def show_html(site: SiteHere, number: Number, *, dark: bool = False) -> Response:
+async def show_html(site: SiteHere, number: Number, *, dark: bool = False) -> Response:
     """Give the HTML of a mail as a document for a frame, in which nothing runs and which asks nobody for anything."""
-    opened = OpenedMail(site.inbox.get(number).octets())
-    body = safe_html(opened.html or "", opened.images())
+    body = await site.reader.body(site.inbox.get(number))
     return HTMLResponse(frame(body, dark=dark), headers={"Content-Security-Policy": MAIL_POLICY})
 
 

@@ -1,0 +1,94 @@
+"""Mails and drafts that would keep the process that carries mail busy, or take its memory: they are read elsewhere."""
+
+import asyncio
+import os
+import resource
+import signal
+from pathlib import Path
+from time import thread_time
+
+import pytest
+
+from mailnode.web import reader
+from mailnode.web.reading import MEMORY_OCTETS
+
+HEAD = b"From: a@b.example\r\nSubject: Hi\r\nContent-Type: {}\r\n\r\n"
+CSS = b"<style>p{background:" + b"url(cid:" * 12_000 + b"</style><p>Hi"
+MANY_IMAGES = (
+    b'From: a@b.example\r\nSubject: Hi\r\nContent-Type: multipart/related; boundary="b"\r\n\r\n'
+    b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<img src=cid:a>" * 4_000 + b"\r\n"
+    b"--b\r\nContent-Type: image/gif\r\nContent-ID: <a>\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + b"QUFB" * 16_000
+    + b"\r\n--b--\r\n"
+)
+MANY_PARTS = b'From: a@b.example\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\na\r\n" * 20_000
+TOO_MUCH = b"a:\r\n" * 2_000_000 + b"\r\n<script>alert(1)</script>"
+
+
+def kept(site, octets):
+    return site.inbox._keep(1, {"mail_from": "a@b.example", "rcpt_to": ["c@d.example"]}, octets)
+
+
+def html(octets):
+    return HEAD.replace(b"{}", b"text/html; charset=utf-8") + octets
+
+
+def readers():
+    """The processes that read mails."""
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = [int(pid) for listed in children for pid in listed.read_text().split()]
+    return [pid for pid in pids if b"reading.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("octets", [html(CSS), MANY_IMAGES, MANY_PARTS], ids=["styles", "images", "parts"])
+async def test_no_mail_keeps_this_process_busy_or_grows_without_end(api, site, octets):
+    number = kept(site, octets)
+    begun = thread_time()
+    for path in (f"/api/inbox/{number}", f"/inbox/{number}", f"/inbox/{number}/html"):
+        answer = await api.get(path)
+        assert answer.status_code == 200
+        assert len(answer.content) < len(octets) + 5_000_000
+    # Of the loop's own thread: what is read elsewhere is not counted.
+    assert thread_time() - begun < 5
+
+
+async def test_a_mail_that_takes_too_much_ends_its_reader_alone(api, site, capfd, monkeypatch):
+    monkeypatch.setattr(reader, "SECONDS", 0.5)
+    number, other = kept(site, TOO_MUCH), kept(site, html(b"<p>Hi"))
+    answer = await api.get(f"/api/inbox/{number}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "mailNotShown")
+    assert answer.json()["error"]["hint"]
+    page = await api.get(f"/inbox/{number}")
+    assert page.status_code == 200
+    assert "too large, or too deeply nested" in page.text
+    assert "alert(1)" not in page.text
+    assert f'href="/api/inbox/{number}/source"' in page.text
+    assert "Look at its source" in (await api.get(f"/inbox/{number}/html")).text
+    assert (await api.get(f"/api/inbox/{number}/parts/1")).status_code == 422
+    monkeypatch.undo()
+    assert (await api.get(f"/api/inbox/{other}")).json()["html"] == "<p>Hi"
+    assert capfd.readouterr().err == ""
+
+
+async def test_what_hangs_its_reader_is_shown_as_its_escaped_source(api, site):
+    """Of a draft: the preview shows it, with a notice, and never as it is."""
+    await api.get(f"/api/inbox/{kept(site, html(b'<p>Hi'))}")
+    draft = "<p>hello <script>alert(1)</script></p>"
+    (pid,) = readers()
+    assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == MEMORY_OCTETS
+    os.kill(pid, signal.SIGSTOP)
+    waiting = asyncio.create_task(site.reader.harmless(draft, {}))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    shown = await waiting
+    assert "This is its source" in shown
+    assert "&lt;script&gt;" in shown
+    assert "<script" not in shown
+    assert await site.reader.harmless(draft, {}) == "<p>hello </p>"
+
+
+async def test_a_mail_that_is_thrown_away_meanwhile_is_said_to_be_gone(api, site):
+    received = site.inbox.get(kept(site, html(b"<p>Hi")))
+    site.inbox.clear()
+    with pytest.raises(Exception, match=f"there is no mail {received.number}"):
+        await site.reader.opened(received)
