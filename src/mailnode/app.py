@@ -25,13 +25,15 @@ from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.bulk import Loaded, RowEnd, some_at_a_time
 from mailnode.flow.document import FlowDocument, load_flow
 from mailnode.flow.journal import Journal, tell
+from mailnode.flow.present import PresentRoutes
 from mailnode.flow.registry import Registry
 from mailnode.flow.rehearsal import Rehearsal, Scene
 from mailnode.flow.rows import Row, RowsFile
 from mailnode.flow.run import Run, begin, checked_id, digest, prepare, run_nodes
 from mailnode.flow.runs import Runs
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.notification import EmailNotificationType, NotificationServer
+from mailnode.node.content_digest import SEND_SMTP_EMAIL
+from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
 from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
 from mailnode.store.database import Database
 from mailnode.store.worker import Worker
@@ -61,7 +63,6 @@ class Mailnode:
         outbox = Outbox(database, worker, self._engine, tell)
         self.ledger = Ledger(database, worker)
         self.runs = Runs(database, worker)
-        self.desk = Desk(database, worker, self._engine, tell)
         self._keep_days = environment.keep_days
         self._loaded: dict[str, Loaded] = {}
         self.traffic = Traffic(database)
@@ -76,13 +77,14 @@ class Mailnode:
         )
         self._registry = Registry(
             {
-                "sendSmtpEmail": SendSmtpEmailType(post),
-                "emailNotification": EmailNotificationType(post, NotificationServer.read(environment.notification)),
+                SEND_SMTP_EMAIL: SendSmtpEmailType(post),
+                EMAIL_NOTIFICATION: EmailNotificationType(post, NotificationServer.read(environment.notification)),
                 "say": SayType(),
                 "setContext": SetContextType(),
             }
         )
         self.rehearsal = Rehearsal(self._registry)
+        self.desk = Desk(database, worker, self._engine, tell, PresentRoutes(self._registry, ways).find)
 
     @classmethod
     @asynccontextmanager

@@ -96,3 +96,29 @@ async def test_an_empty_home():
     done = await mailnode("deliveries", "list")
     assert (done.status, done.stdout) == (0, "")
     assert "no delivery is there yet" in done.stderr
+
+
+async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_path):
+    refusing = {"MAIL": "550 5.7.1 not from here"}
+    async with ScriptedServer(refusing) as wrong, ScriptedServer() as right:
+        flow = flow_of(tmp_path, wrong.port)
+        assert (await mailnode("run", flow, "--run-id", "r1")).json["nodes"][0]["result"]["status"] == "failed"
+        (one,) = [one["deliveryId"] for one in await listed()]
+        flow_of(tmp_path, right.port)
+        old = await mailnode("deliveries", "retry", one, "--as-queued")
+        assert f"is in the queue for 127.0.0.1:{wrong.port}" in old.stderr
+        assert (await mailnode("worker", "--drain")).status == 1
+        flow_of(tmp_path, right.port, subject="Another mail")
+        other = await mailnode("deliveries", "retry", one)
+        assert "it uses the server and connection it had: " in other.stderr
+        assert "recipients or content, were changed" in other.stderr
+        assert f"by the server and connection it had: {flow}" in (await mailnode("deliveries", "show", one)).stdout
+        flow_of(tmp_path, right.port)
+        retried = await mailnode("deliveries", "retry", one)
+        assert (retried.status, retried.stdout) == (0, "")
+        assert f"is in the queue for 127.0.0.1:{right.port}" in retried.stderr
+        assert (await mailnode("worker", "--drain")).status == 0
+        again = await mailnode("run", flow, "--run-id", "r1")
+    assert (again.status, again.json["duplicate"]) == (0, True)
+    assert again.json["nodes"][0]["result"]["status"] == "sent"
+    assert len(right.accepted) == 1

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import expect
 
+from mailnode.flow.document import parse_flow
 from support.flows import to_server, write_flow
 from support.scripted_smtp import DROP, ScriptedServer
 from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
@@ -127,6 +128,71 @@ class TestRetry:
 
     async def test_of_nothing_is_404(self, api):
         problem(await api.post("/api/deliveries/nowhere/retry"), 404)
+
+
+class TestRetryOfAMendedFlow:
+    @pytest.fixture
+    async def failed(self, api, server):
+        """Give a delivery whose flow on the shelf named a server that refuses, and one that mends it."""
+        wrong = (await server({"MAIL": "550 5.7.1 not from here"})).port
+
+        async def save(port, subject="Hi"):
+            node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(port, subject=subject)}
+            text = json.dumps({"version": 1, "name": "tell", "nodes": [node]})
+            there = await api.get("/api/flows/tell")
+            if there.status_code == 404:
+                return await api.post("/api/flows", json={"text": text, "format": "json"})
+            return await api.put("/api/flows/tell", json={"text": text, "revision": there.json()["revision"]})
+
+        await save(wrong)
+        run = (await api.post("/api/flows/tell/runs", json={}, headers={"Idempotency-Key": "r1"})).json()
+        return run["nodes"][0]["result"]["deliveryId"], wrong, save
+
+    async def test_goes_where_the_flow_says_by_now_and_its_run_is_a_duplicate(self, api, site, failed, server):
+        one, _, save = failed
+        right = await server({})
+        await save(right.port)
+        told = (await api.post(f"/api/deliveries/{one}/retry")).json()
+        assert (told["port"], told["retry"], told["origin"]["flow"]) == (
+            right.port,
+            {"route": "flow", "why": ""},
+            "tell",
+        )
+        await site.mailnode.work(drain=True)
+        again = (await api.post("/api/flows/tell/runs", json={}, headers={"Idempotency-Key": "r1"})).json()
+        assert (again["duplicate"], again["nodes"][0]["result"]["status"]) == (True, "sent")
+        assert len(right.accepted) == 1
+
+    async def test_as_queued_goes_where_it_went(self, api, failed, server):
+        one, wrong, save = failed
+        await save((await server({})).port)
+        told = (await api.post(f"/api/deliveries/{one}/retry", json={"asQueued": True})).json()
+        assert (told["port"], told["retry"]) == (wrong, {"route": "asQueued", "why": ""})
+
+    async def test_the_page_offers_both_and_says_why_the_old_one_is_used(self, api, failed, server):
+        one, wrong, save = failed
+        right = (await server({})).port
+        page = (await api.get(f"/deliveries/{one}")).text
+        assert 'id="retry-as-queued"' in page
+        assert "taken from the flow tell as it is saved now" in page
+        await save(right, subject="Another mail")
+        answer = await api.post(f"/deliveries/{one}/retry")
+        assert f"127.0.0.1:{wrong}" in answer.text
+        assert "The retry uses the server and connection it had" in answer.text
+        await save(right)
+        assert f"127.0.0.1:{wrong}" in (await api.post(f"/deliveries/{one}/retry", data={"asQueued": "true"})).text
+        mended = (await api.post(f"/deliveries/{one}/retry")).text
+        assert f"127.0.0.1:{right}" in mended
+        assert "retry-note" not in mended
+
+    async def test_a_mail_of_no_flow_file_has_no_second_button(self, api, site, server):
+        port = (await server({"MAIL": "550 no"})).port
+        node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(port)}
+        flow = parse_flow(json.dumps({"version": 1, "name": "tell", "nodes": [node]}), file="", json=True)
+        one = (await site.mailnode.run(flow)).nodes[0].result["deliveryId"]
+        page = (await api.get(f"/deliveries/{one}")).text
+        assert 'id="retry"' in page
+        assert "as-queued" not in page
 
 
 class TestCancel:

@@ -12,7 +12,7 @@ from mailnode.cli.output import clean, say, show_json, show_table
 from mailnode.delivery.delivery import SHOWN_STATES
 
 if TYPE_CHECKING:
-    from mailnode.delivery.desk import Desk
+    from mailnode.app import Mailnode
     from mailnode.delivery.ledger import Entry, Ledger
 
 T = TypeVar("T")
@@ -82,30 +82,41 @@ def show(delivery: str, as_json: bool) -> None:
 
 @command.command("retry")
 @click.argument("delivery", metavar="ID|MESSAGE-ID")
+@click.option("--as-queued", is_flag=True, help="Use the server and connection it was queued with.")
 @click.option("--yes", is_flag=True, help="Do not ask, though the mail may have been accepted before.")
-def retry(delivery: str, yes: bool) -> int:
+def retry(delivery: str, as_queued: bool, yes: bool) -> int:
     """Put a delivery into the queue once more, for `mailnode worker` or the next run.
 
+    The mail stays what it was. Server, connection, ehloName and retryHours are those that its flow file says now.
     Whom a server has accepted it for does not get it again. One that may have been accepted is sent only if you say so.
     """
     from mailnode.delivery.desk import InDoubt
 
     try:
-        found = _with_desk(lambda desk: desk.retry(delivery, is_sure=yes))
+        found = _retried(delivery, as_queued=as_queued, is_sure=yes)
     except InDoubt as error:
         if not sys.stdin.isatty():
             raise
         click.confirm(f"{error}. Send it again?", abort=True, err=True)
-        found = _with_desk(lambda desk: desk.retry(delivery, is_sure=True))
-    say(f"{found} is in the queue; `mailnode worker` sends it")
+        found = _retried(delivery, as_queued=as_queued, is_sure=True)
+    if found["retry"]["why"]:
+        say(f"it uses the server and connection it had: {found['retry']['why']}")
+    say(f"{found['deliveryId']} is in the queue for {_server(found)}; `mailnode worker` sends it")
     return 0
+
+
+def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "Entry":
+    async def work(mailnode: "Mailnode") -> "Entry":
+        return await mailnode.ledger.show(await mailnode.desk.retry(delivery, as_queued=as_queued, is_sure=is_sure))
+
+    return _with_mailnode(work)
 
 
 @command.command("cancel")
 @click.argument("delivery", metavar="ID|MESSAGE-ID")
 def cancel(delivery: str) -> int:
     """Take a delivery out of the queue, so that it is not sent."""
-    say(f"{_with_desk(lambda desk: desk.cancel(delivery))} is cancelled")
+    say(f"{_with_mailnode(lambda mailnode: mailnode.desk.cancel(delivery))} is cancelled")
     return 0
 
 
@@ -114,12 +125,18 @@ def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
     yield "state", found["state"] + _what_next(found)
     yield "message", f"{found['messageId']}, {found['messageSize']} octets"
     yield "from", found["from"] or "<>"
-    yield "by", f"{found['host']}:{found['port']}" + (f", {found['connection']}" if found["connection"] else "")
+    yield "by", _server(found)
+    if found["retry"] and found["retry"]["why"]:
+        yield "retry", f"by the server and connection it had: {found['retry']['why']}"
     yield "begun at", _time(found["createdAt"])
     if found["run"]:
         yield "run", f"{found['run']}, node {found['node']}"
     if found["key"] and found["key"] != f"{found['run']}/{found['node']}":
         yield "key", found["key"]
+
+
+def _server(found: "Entry") -> str:
+    return f"{found['host']}:{found['port']}" + (f", {found['connection']}" if found["connection"] else "")
 
 
 def _what_next(found: "Entry") -> str:
@@ -152,12 +169,12 @@ def _time(unix_ms: int) -> str:
     return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _with_desk(work: "Callable[[Desk], Awaitable[T]]") -> T:
+def _with_mailnode(work: "Callable[[Mailnode], Awaitable[T]]") -> T:
     from mailnode.app import Mailnode
 
     async def main() -> T:
         async with Mailnode.open() as mailnode:
-            return await work(mailnode.desk)
+            return await work(mailnode)
 
     return asyncio.run(main())
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from mailnode.delivery.origin import Origin
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import MailnodeError, SessionLost
 from mailnode.smtp.content import Composed
@@ -68,7 +69,7 @@ class Draft:
 
     `fields` says in which header field each forward-path of the envelope stands. `route` is where `destination` leads
     just now. `digest` tells one content from another for the same idempotency `key`. `place` is for whoever is told of
-    the outcome (JSON).
+    the outcome (JSON), `origin` for a person who sends it again.
     """
 
     message: Composed
@@ -80,6 +81,7 @@ class Draft:
     digest: str = ""
     run_id: str | None = None
     node_id: str | None = None
+    origin: Origin | None = None
     place: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 

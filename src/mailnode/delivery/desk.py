@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
@@ -10,16 +10,17 @@ from sqlalchemy import Connection, Row, delete, select, update
 from mailnode.delivery.delivery import FINAL_STATES, Delivery, Terms
 from mailnode.delivery.lanes import ensure_lanes, try_now
 from mailnode.delivery.ledger import find_delivery
+from mailnode.delivery.origin import FindPresentRoute, PresentRoute
 from mailnode.delivery.outbox import Engine, Tell
 from mailnode.delivery.report import report_of
-from mailnode.delivery.rows import read_deliveries
-from mailnode.errors import DeliveryError, ErrorCode
+from mailnode.delivery.reroute import AsQueued, Change, Unchanged, no_flow, rerouted
+from mailnode.delivery.rows import origin_of, read_deliveries
+from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries, delivery_content, delivery_recipients, runs
 from mailnode.store.worker import Worker
 
-RETRY_HOURS = 24.0
 _DAY_MS = 86_400_000
 # How many rows one transaction clears away, so that nobody waits long for it.
 _SWEPT_AT_ONCE = 500
@@ -32,23 +33,38 @@ class InDoubt(DeliveryError):
 class Desk:
     """The deliveries of a database, for whoever decides about them."""
 
-    def __init__(self, database: Database, worker: Worker, engine: Engine, tell: Tell) -> None:
-        """Work on `database` as `worker`; `engine` hears what is due, `tell` of outcomes."""
+    def __init__(
+        self,
+        database: Database,
+        worker: Worker,
+        engine: Engine,
+        tell: Tell,
+        find_present: FindPresentRoute = no_flow,
+    ) -> None:
+        """Work on `database` as `worker`; `engine` hears what is due, `tell` of outcomes.
+
+        `find_present` tells what the flow of a delivery says of its route by now.
+        """
         self._database = database
         self._worker = worker
         self._engine = engine
         self._tell = tell
+        self._find_present = find_present
 
-    async def retry(self, which: str, *, is_sure: bool = False) -> str:
-        """Put a delivery into the queue, to be tried at once and for a day; tell its id.
+    async def retry(self, which: str, *, is_sure: bool = False, as_queued: bool = False) -> str:
+        """Put a delivery into the queue, to be tried at once and for as long as its flow says, or a day; tell its id.
 
-        Whom a server has accepted it for does not get it again; who was refused is tried once more.
+        Whom a server has accepted it for does not get it again; who was refused is tried once more. The mail stays what
+        it was. Its route (server, connection, EHLO name) and `retryHours` are what its node in the flow file says by
+        now; where that can't be known, it keeps what it has, and the delivery says why. With `as_queued` it goes by the
+        route that it was queued with.
 
         Raises:
             InDoubt: it may have been accepted, and `is_sure` is not given.
             DeliveryError: there is none, or it is sent, or under way, or its content is gone.
         """
-        return await self._database.write(lambda db: self._retry(db, which, is_sure=is_sure))
+        change = AsQueued() if as_queued else await self._present(which)
+        return await self._database.write(lambda db: self._retry(db, which, change, is_sure=is_sure))
 
     async def cancel(self, which: str) -> str:
         """Take a delivery out of the queue, or end one that is held; tell its id.
@@ -70,7 +86,16 @@ class Desk:
         runners = select(runs.c.worker).where(runs.c.status == "running").distinct()
         return sorted(self._worker.dead_among(db, set(db.execute(runners).scalars())))[:_SWEPT_AT_ONCE]
 
-    def _retry(self, db: Connection, which: str, *, is_sure: bool) -> str:
+    async def _present(self, which: str) -> PresentRoute | Unchanged:
+        origin = await self._database.read(lambda db: origin_of(find_delivery(db, which)))
+        if origin is None:
+            return Unchanged("it comes from no flow file")
+        try:
+            return await self._find_present(origin)
+        except MailnodeError as error:
+            return Unchanged(str(error))
+
+    def _retry(self, db: Connection, which: str, change: Change, *, is_sure: bool) -> str:
         row = find_delivery(db, which, lock=True)
         self._check_rest(db, row)
         (delivery,) = read_deliveries(db, [row])
@@ -86,30 +111,30 @@ class Desk:
             )
         if not db.execute(select(delivery_content.c.position).where(delivery_content.c.delivery_id == row.id)).first():
             raise _not_now(row, "has no content any more", "run the flow again")
-        self._queue(db, row, delivery.marked_as_resent() if in_doubt else delivery)
+        self._queue(db, row, delivery.marked_as_resent() if in_doubt else delivery, rerouted(row, delivery, change))
         return str(row.id)
 
-    def _queue(self, db: Connection, row: Row[Any], delivery: Delivery) -> None:
+    def _queue(self, db: Connection, row: Row[Any], delivery: Delivery, route: dict[str, Any]) -> None:
         now = now_ms(db)
-        terms = delivery.terms if delivery.terms.queued else delivery.terms.for_queue(RETRY_HOURS)
+        seconds = Terms(**json.loads(route["options"])["terms"]).seconds
         values = {
+            **route,
             "state": "queued",
             "generation": row.generation + 1,
             "worker": None,
             "maybe_accepted": False,
             "warnings": json.dumps(delivery.warnings),
-            "options": _with_terms(row.options, terms),
             "result": None,
             "due_at": now,
-            "expires_at": now + int(terms.seconds * 1000),
+            "expires_at": now + int(seconds * 1000),
             "updated_at": now,
         }
         db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
         refused = (delivery_recipients.c.delivery_id == row.id) & (delivery_recipients.c.status == "refused")
         db.execute(update(delivery_recipients).where(refused).values(status="pending"))
-        ensure_lanes(db, {row.lane: row.connection})
-        try_now(db, row.lane)
-        self._engine.due(db, row.lane)
+        ensure_lanes(db, {route["lane"]: route["connection"]})
+        try_now(db, route["lane"])
+        self._engine.due(db, route["lane"])
 
     def _cancel(self, db: Connection, which: str) -> str:
         row = find_delivery(db, which, lock=True)
@@ -137,10 +162,6 @@ class Desk:
     def _check_rest(self, db: Connection, row: Row[Any]) -> None:
         if row.state in {"claimed", "handingOver"} and self._worker.alive(db, row.worker):
             raise _not_now(row, "is being sent at this moment", "wait a little, and look at it again")
-
-
-def _with_terms(options: str, terms: Terms) -> str:
-    return json.dumps({**json.loads(options), "terms": asdict(replace(terms, tries=None))})
 
 
 def _not_now(row: Row[Any], why: str, hint: str) -> DeliveryError:

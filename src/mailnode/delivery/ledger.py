@@ -13,6 +13,7 @@ from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
 from mailnode.delivery.history import History, read_history
 from mailnode.delivery.lanes import reported_trouble, trouble_of
 from mailnode.delivery.report import Report, ReportedError
+from mailnode.delivery.rows import origin_of
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
@@ -69,7 +70,8 @@ class Ledger:
 
         Beside what `latest` gives there are `expiresAt`, until when it is tried, `port`, `messageSize`, `key`,
         `recipients`, the `attempts` one by one, each with a `hint`, and `result`, which the flow got. `hint` is the
-        remedy for `error`.
+        remedy for `error`, `origin` the `file` and `flow` that it comes from, null for none, and `retry` the `route`
+        (`flow`, `asQueued` or `unchanged`) by which a person had it sent again, and `why`, null while nobody had.
 
         Raises:
             DeliveryError: there is none, or there are several.
@@ -129,6 +131,8 @@ class Ledger:
             "recipients": result["recipients"] if result else _recipients(db, row.id),
             "attempts": tried,
             "result": result,
+            "origin": _told_origin(row),
+            "retry": json.loads(row.options).get("retry"),
         }
 
     def _state(self, db: Transaction, row: Row[Any]) -> str:
@@ -188,6 +192,11 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
         phase="settings",
         hint="give more letters of the id",
     )
+
+
+def _told_origin(row: Row[Any]) -> Entry | None:
+    origin = origin_of(row)
+    return {"file": origin.file, "flow": origin.flow} if origin else None
 
 
 def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Update, bindparam, delete, select, tuple
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, State
 from mailnode.delivery.lanes import ensure_lanes, is_failing, lanes_with_due
 from mailnode.delivery.report import Report
-from mailnode.delivery.rows import UNDER_WAY, insert_deliveries, read_deliveries, write_attempts
+from mailnode.delivery.rows import UNDER_WAY, insert_deliveries, read_deliveries, route_columns, write_attempts
 from mailnode.delivery.stored import StoredMessage, read_last_words, read_messages
 from mailnode.errors import DeliveryError, ErrorCode, SmtpError
 from mailnode.store.clock import now_ms
@@ -159,7 +159,12 @@ class Outbox:
         (delivery,) = read_deliveries(db, [row])
         if row.state in FINAL_STATES or draft.terms.queued or (row.worker and self._worker.alive(db, row.worker)):
             return Standing(delivery, row.state, json.loads(row.result) if row.result else None)
-        taken = take_over(db, delivery, row, self._worker.id)
+        take_over(db, delivery, row, self._worker.id)
+        # Whoever runs it again waits for it, and has it go where the flow sends its mail by now.
+        columns = route_columns(draft.destination, draft.route)
+        columns["options"] = json.dumps({**json.loads(row.options), "destination": columns.pop("destination")})
+        db.execute(update(table).where(table.c.id == row.id).values(**columns))
+        (taken,) = read_deliveries(db, db.execute(select(table).where(table.c.id == row.id)).all())
         return replace(taken, terms=draft.terms)
 
     def _recover(self, db: Connection) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
 
 from mailnode.delivery.delivery import Attempt, Delivery, Draft, Recipient, Terms
-from mailnode.delivery.route import Destination
+from mailnode.delivery.origin import Origin
+from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
 from mailnode.smtp.reply import Reply
 from mailnode.store.insert_new import insert_new
@@ -83,11 +84,28 @@ _UPDATE_RECIPIENT = update(delivery_recipients).where(
 )
 
 
+def route_columns(destination: Destination, route: Route) -> dict[str, Any]:
+    """Give what is written of a delivery's route: four columns, and `destination` of its options."""
+    return {
+        "connection": destination.connection,
+        "host": route.server.host,
+        "port": route.server.port,
+        "lane": route.lane,
+        "destination": destination.to_json(),
+    }
+
+
+def origin_of(row: Row[Any]) -> Origin | None:
+    """Read which node of which flow a delivery comes from."""
+    return Origin.from_json(json.loads(row.options).get("origin"))
+
+
 def _row(delivery: Delivery, draft: Draft, now: int) -> dict[str, Any]:
     options = {
         "destination": delivery.destination.to_json(),
         "terms": asdict(delivery.terms),
         "place": delivery.place,
+        "origin": draft.origin.to_json() if draft.origin else None,
     }
     return {
         "id": delivery.id,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -53,12 +53,13 @@ class FlowNode:
 
 @dataclass(frozen=True, slots=True)
 class FlowDocument:
-    """A flow file that has been read; `file` is its name for errors."""
+    """A flow file that has been read; `file` is its name for errors, `path` its absolute path, "" for a mere text."""
 
     name: str
     nodes: tuple[FlowNode, ...]
     file: str
     version: int = VERSION
+    path: str = ""
     lines: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def line_of(self, node_id: str, key_path: str = "") -> int:
@@ -87,13 +88,14 @@ def load_flow(path: Path) -> FlowDocument:
     Raises:
         SettingsError: the file can't be read or is no flow; with file, and line where there is one.
     """
-    return _parsed(read_text(path), str(path), path.suffix.lower() == ".json")
+    # Not resolved: a link to the release that is current leads to the next one tomorrow.
+    return _parsed(read_text(path), str(path), str(path.absolute()), path.suffix.lower() == ".json")
 
 
 @lru_cache(maxsize=32)
-def _parsed(text: str, file: str, json: bool) -> FlowDocument:
+def _parsed(text: str, file: str, path: str, json: bool) -> FlowDocument:
     # A flow is read for each of its runs, and seldom changes between two of them.
-    return parse_flow(text, file=file, json=json)
+    return replace(parse_flow(text, file=file, json=json), path=path)
 
 
 def read_text(path: Path) -> str:

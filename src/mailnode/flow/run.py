@@ -12,6 +12,7 @@ from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.follow import pending_of
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State
+from mailnode.node.content_digest import without_route
 from mailnode.node.expression import Evaluator
 from mailnode.node.step import Call, Step, Write
 from mailnode.node.template import Expression, parse_template
@@ -50,7 +51,7 @@ class NodeReport:
 
 @dataclass(slots=True)
 class Run:
-    """One execution of a flow."""
+    """One execution of a flow; `file` is where that was read, while it runs."""
 
     id: str
     flow: str
@@ -59,6 +60,7 @@ class Run:
     status: RunStatus = "done"
     output: list[str] = field(default_factory=list)
     is_repeat: bool = False
+    file: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Give the run as the command line prints it; `duplicate` says that it is told again and was not run again."""
@@ -151,7 +153,7 @@ async def run_nodes(nodes: list[Prepared], run: Run) -> None:
 
 async def _reach(prepared: Prepared, run: Run) -> Step | None:
     source = prepared.source
-    call = Call(run.flow, run.id, source.id, run.state.input, run.state.context)
+    call = Call(run.flow, run.id, source.id, run.state.input, run.state.context, run.file)
     try:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None
@@ -186,7 +188,8 @@ def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: d
         SettingsError: `input` or `context` is no JSON object.
     """
     nodes = [NodeReport(node.id, node.type, node.label) for node in document.nodes]
-    return Run(run_id, document.name, State(_copied("input", input), _copied("context", context)), nodes)
+    state = State(_copied("input", input), _copied("context", context))
+    return Run(run_id, document.name, state, nodes, file=document.path)
 
 
 def checked_id(run_id: str) -> str:
@@ -218,7 +221,7 @@ def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest(document: FlowDocument, input: dict[str, Any], context: dict[str, Any]) -> str:  # noqa: A002
-    """Tell one run from another under the same id: flow and state, in hexadecimal."""
-    nodes = [[node.id, node.type, node.when, node.settings] for node in document.nodes]
+    """Tell one run from another under the same id: flow and state, in hexadecimal; another route is the same flow."""
+    nodes = [[node.id, node.type, node.when, without_route(node.type, node.settings)] for node in document.nodes]
     text = json.dumps([document.name, nodes, input, context], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

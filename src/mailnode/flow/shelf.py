@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class ShelvedFlow:
 
     def document(self) -> FlowDocument:
         """Read the flow; SettingsError where it is none."""
-        return parse_flow(self.text, file=self.path.name, json=self.is_json)
+        return replace(parse_flow(self.text, file=self.path.name, json=self.is_json), path=str(self.path.absolute()))
 
 
 class FlowShelf:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
+from mailnode.node.content_digest import content_digest
 from mailnode.node.send_email import Post, SendSmtpEmail
 from mailnode.node.settings import (
     OTHER,
@@ -14,6 +15,7 @@ from mailnode.node.settings import (
     settings_errors,
 )
 
+EMAIL_NOTIFICATION = "emailNotification"
 PREFIX = "MAILNODE_NOTIFICATION_"
 
 
@@ -66,7 +68,8 @@ class EmailNotificationType:
         read_settings(EmailNotificationSettings, settings)
         try:
             server = self._server.settings()
-            return SendSmtpEmail(read_settings(SendSmtpEmailSettings, {**settings, **server}), self._post)
+            read = read_settings(SendSmtpEmailSettings, {**settings, **server})
+            return SendSmtpEmail(read, self._post, content_digest(EMAIL_NOTIFICATION, settings))
         except SettingsError as error:
             error.message = f"the environment of emailNotification: {error.message}"
             raise

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, BinaryIO
 
-from mailnode.delivery.route import Route
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Address, Mailbox
@@ -143,11 +142,13 @@ class Renderer:
         return _SPECS[attachment.type](**filled)
 
 
-def digest(email: Email, way: Route) -> str:
-    """Tell one mail from another under the same idempotency key, whatever its Date and Message-ID: in hexadecimal."""
+def digest(email: Email) -> str:
+    """Tell one mail from another under the same idempotency key, whatever its Date and Message-ID: in hexadecimal.
+
+    The server is no part of it: the same mail by another one is no other mail.
+    """
     said = {field.name: getattr(email, field.name) for field in fields(email) if field.name != "attachments"}
-    server = way.server
-    hashed = hashlib.sha256(json.dumps([said, server.host, server.port, way.connection], default=repr).encode())
+    hashed = hashlib.sha256(json.dumps(said, default=repr).encode())
     for attachment in email.attachments:
         hashed.update(repr(replace(attachment, content=b"")).encode())
         for block in _blocks(attachment.content):

@@ -9,6 +9,7 @@ from mailnode.connections.service import find_service
 from mailnode.delivery.courier import Courier, Delivered
 from mailnode.delivery.delivery import Draft, Terms
 from mailnode.delivery.mail import Mail, fields_of, make_mail, sender_of
+from mailnode.delivery.origin import Origin
 from mailnode.delivery.route import Destination, OtherServer, Route, Ways
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError
 from mailnode.message.compose import Message
@@ -16,6 +17,7 @@ from mailnode.message.email import Email
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.advice import advise
+from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
 from mailnode.node.expression import Evaluator
 from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import step_of, step_of_error
@@ -34,6 +36,14 @@ class Post:
     courier: Courier
     guard: AddressGuard
     redirect_all_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """What a node's settings say of the route: where its mail goes, and for how many hours it is tried."""
+
+    destination: Destination
+    retry_hours: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,8 @@ class SendSmtpEmailType:
 
     def prepare(self, settings: Mapping[str, Any]) -> "SendSmtpEmail":
         """Read the settings; a SettingsError names the first wrong one."""
-        return SendSmtpEmail(read_settings(SendSmtpEmailSettings, settings), self._post)
+        read = read_settings(SendSmtpEmailSettings, settings)
+        return SendSmtpEmail(read, self._post, content_digest(SEND_SMTP_EMAIL, settings))
 
     def errors(self, settings: Mapping[str, Any]) -> list[MailnodeError]:
         """Give everything that is wrong with the settings."""
@@ -72,12 +83,18 @@ class SendSmtpEmailType:
 
 
 class SendSmtpEmail:
-    """A Send SMTP Email node, ready to be reached."""
+    """A Send SMTP Email node, ready to be reached; `content_digest` tells it from others, whatever its route."""
 
-    def __init__(self, settings: SendSmtpEmailSettings, post: Post) -> None:
+    def __init__(self, settings: SendSmtpEmailSettings, post: Post, content_digest: str) -> None:
         """Take settings that have been read."""
         self._settings = settings
         self._post = post
+        self.content_digest = content_digest
+
+    @property
+    def route_settings(self) -> RouteSettings:
+        """What the settings say of the route."""
+        return RouteSettings(self._destination(), self._settings.retry_hours)
 
     async def execute(self, call: Call) -> Step:
         """Make the mail and send it: now, waiting for the outcome as long as the settings say, or later."""
@@ -102,7 +119,8 @@ class SendSmtpEmail:
         if connection:
             connection.check_recipients([mailbox.addr_spec])
         post = replace(self._post, redirect_all_to=mailbox.addr_spec)
-        return await SendSmtpEmail(settings, post).execute(call)
+        # Of no flow: what a test sends is not what the flow would.
+        return await SendSmtpEmail(settings, post, self.content_digest).execute(replace(call, file=""))
 
     async def compose(self, call: Call) -> Composition:
         """Make the mail and send nothing.
@@ -120,7 +138,8 @@ class SendSmtpEmail:
         self._check_size(mail.message)
         warnings = (*way.warnings, *rendered.warnings, *mail.warnings)
         login = connection.login.username if connection else ""
-        told = digest(rendered.email, way)
+        # A sender that the connection brings is the route's.
+        told = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
         return Composition(rendered.email, mail, destination, way, login, told, rendered.key, warnings)
 
     async def _send(self, call: Call) -> Delivered:
@@ -137,6 +156,7 @@ class SendSmtpEmail:
             digest=made.digest,
             run_id=call.run_id,
             node_id=call.node_id,
+            origin=Origin(call.file, call.flow, call.node_id, self.content_digest) if call.file else None,
             place={"place": settings.store_result, "key": settings.result_key} if settings.result_key else None,
             warnings=made.warnings,
         )

@@ -12,13 +12,17 @@ Place = Literal["input", "context"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A flow has reached a node; `input` and `context` are to be read, a step says what to write."""
+    """A flow has reached a node; `input` and `context` are to be read, a step says what to write.
+
+    `file` is the absolute path of the flow file, "" for a flow that comes from none.
+    """
 
     flow: str
     run_id: str
     node_id: str
     input: Mapping[str, Any]
     context: Mapping[str, Any]
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,25 @@ class AttemptTold(Told):
     dialogue: str
 
 
+class OriginTold(Told):
+    """The flow that a delivery comes from."""
+
+    file: str
+    flow: str
+
+
+class RetryTold(Told):
+    """By which route a person had it sent again: as its flow said by then, as it was queued, or unchanged, and why."""
+
+    route: Literal["flow", "asQueued", "unchanged"]
+    why: str
+
+
 class Delivery(_Facts):
-    """All that is known of one; `result` is what the flow got, and null while there is none."""
+    """All that is known of one; `result` is what the flow got, and null while there is none.
+
+    `origin` is null for one that comes from no flow file, and `retry` while nobody had it sent again.
+    """
 
     hint: str
     expires_at: int
@@ -90,6 +107,8 @@ class Delivery(_Facts):
     recipients: list[RecipientTold]
     attempts: list[AttemptTold]
     result: dict[str, Any] | None
+    origin: OriginTold | None
+    retry: RetryTold | None
 
 
 class BucketTold(Told):
@@ -111,9 +130,13 @@ class HistoryTold(Told):
 
 
 class Retry(Told):
-    """How sure a person is that a mail whose answer never came may be sent once more."""
+    """How sure a person is that a mail whose answer never came may be sent once more, and by which route it goes.
+
+    `asQueued` has it go by the route that it was queued with, whatever its flow says by now.
+    """
 
     is_sure: bool = False
+    as_queued: bool = False
 
 
 @router.get("")
@@ -159,10 +182,14 @@ async def show_delivery(site: SiteHere, delivery_id: str) -> Delivery:
 async def retry_delivery(site: SiteHere, delivery_id: str, retry: Annotated[Retry, Body()] = Retry()) -> Delivery:  # noqa: B008 -- a value
     """Put one into the queue once more; whom a server has accepted it for does not get it again.
 
+    The mail stays what it was, and goes by the route (server, connection, EHLO name) that its flow says by now; `retry`
+    of the answer says if it could not. With `asQueued` it goes by the route that it was queued with.
+
     One that may have been accepted already (409) is sent only if you say that you are sure.
     """
     try:
-        return await show_delivery(site, await site.mailnode.desk.retry(delivery_id, is_sure=retry.is_sure))
+        retried = await site.mailnode.desk.retry(delivery_id, is_sure=retry.is_sure, as_queued=retry.as_queued)
+        return await show_delivery(site, retried)
     except InDoubt as error:
         error.hint = 'ask them, or look for its Message-ID in the server\'s log; then say {"isSure": true}'
         raise

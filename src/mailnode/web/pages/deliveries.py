@@ -106,15 +106,19 @@ async def renew_one(request: Request, site: SiteHere, delivery_id: str) -> Respo
 
 @router.post("/{delivery_id}/retry")
 async def retry(
-    request: Request, site: SiteHere, delivery_id: str, is_sure: Annotated[bool, Form(alias="isSure")] = False
+    request: Request,
+    site: SiteHere,
+    delivery_id: str,
+    is_sure: Annotated[bool, Form(alias="isSure")] = False,
+    as_queued: Annotated[bool, Form(alias="asQueued")] = False,
 ) -> Response:
     """Put one into the queue; where it may have been accepted already, ask first and say why."""
     try:
-        delivery = await retry_delivery(site, delivery_id, Retry(is_sure=is_sure))
+        delivery = await retry_delivery(site, delivery_id, Retry(is_sure=is_sure, as_queued=as_queued))
     except InDoubt:
         delivery = await show_delivery(site, delivery_id)
         open_ = [one.address for one in delivery.recipients if one.status not in {"accepted", "refused"}]
-        asked = render(request, "ledger/in_doubt.html", delivery=delivery, open=open_)
+        asked = render(request, "ledger/in_doubt.html", delivery=delivery, open=open_, as_queued=as_queued)
         asked.headers.update({"HX-Retarget": "#asked", "HX-Reswap": "innerHTML"})
         return asked
     except MailnodeError as error:
