@@ -7,7 +7,7 @@ CODE := src tests fuzz hatch_build.py $(wildcard benchmarks)
 WEB := src/mailnode/web
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check fmt bench fuzz audit screenshots lock clean
+.PHONY: help demo test matrix soak check fmt bench fuzz audit screenshots lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -17,6 +17,9 @@ demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on thi
 
 test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
+
+matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
+	MATRIX_CASE=$(CASE) $(BIN)/pytest -q $(if $(CASE),,-n auto --maxprocesses 2 --dist loadgroup) tests/matrix$(if $(CASE),/test_matrix_sqlite.py tests/matrix/test_matrix_postgres.py)
 
 soak: $(VENV)/dev  ## full load on servers that fail (MINUTES=30 each database), workers killed at random (KILLS=200)
 	SOAK_MINUTES=$(or $(MINUTES),30) SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 from typing import Any
@@ -20,11 +20,13 @@ Accepts = Callable[[str], str | None]
 class Submission:
     """Keeps what it is given, and lets people in by SCRAM-SHA-256 beside PLAIN and LOGIN, and by access tokens.
 
-    `accepts` tells whose an access token is; `mechanisms` are those that were asked for, in their order.
+    `accepts` tells whose an access token is; `mechanisms` are those that were asked for, in their order. Who is let in
+    has mechanism and name as the session's `auth_data`.
     """
 
-    def __init__(self, accepts: Accepts) -> None:
+    def __init__(self, accepts: Accepts, passwords: Mapping[str, str] = PASSWORDS) -> None:
         self._accepts = accepts
+        self._passwords = passwords
         self.port = 0
         self.envelopes: list[Envelope] = []
         self.mechanisms: list[str] = []
@@ -36,36 +38,43 @@ class Submission:
     async def auth_SCRAM__SHA__256(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
         self.mechanisms.append("SCRAM-SHA-256")
         mechanism = scramp.ScramMechanism("SCRAM-SHA-256")
-        scram = mechanism.make_server(lambda name: mechanism.make_auth_info(PASSWORDS[name], iteration_count=4096))
+        asked: list[str] = []
+
+        def known(name: str) -> Any:
+            asked.append(name)
+            return mechanism.make_auth_info(self._passwords[name], iteration_count=4096)
+
+        scram = mechanism.make_server(known)
         try:
             scram.set_client_first(b64decode(args[1]).decode())
             scram.set_client_final(await _challenge(server, scram.get_server_first()))
         except (scramp.ScramException, KeyError):
             return AuthResult(success=False, handled=False)
         await _challenge(server, scram.get_server_final())
-        return AuthResult(success=True)
+        return AuthResult(success=True, auth_data=("SCRAM-SHA-256", asked[0]))
 
     async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
         self.mechanisms.append("XOAUTH2")
-        return await self._judge(server, await _said(server, args))
+        return await self._judge(server, "XOAUTH2", await _said(server, args))
 
     async def auth_OAUTHBEARER(self, server: SMTP, args: list[str]) -> Any:  # noqa: N802 -- its name there
         self.mechanisms.append("OAUTHBEARER")
         said = await _said(server, args)
         user = said["n,a"].rstrip(",").replace("=2C", ",").replace("=3D", "=")
-        return await self._judge(server, {**said, "user": user})
+        return await self._judge(server, "OAUTHBEARER", {**said, "user": user})
 
-    async def _judge(self, server: SMTP, said: dict[str, str]) -> AuthResult:
+    async def _judge(self, server: SMTP, mechanism: str, said: dict[str, str]) -> AuthResult:
         if self._accepts(said["auth"].removeprefix("Bearer ")) == said["user"]:
-            return AuthResult(success=True)
+            return AuthResult(success=True, auth_data=(mechanism, said["user"]))
         await _challenge(server, json.dumps({"status": "401", "schemes": "bearer", "scope": "mail"}))
         return AuthResult(success=False, handled=False)
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.mechanisms.append(mechanism)
-        expected = PASSWORDS.get(data.login.decode())
-        return AuthResult(success=expected is not None and expected.encode() == data.password, handled=False)
+        name = data.login.decode()
+        is_known = name in self._passwords and self._passwords[name].encode() == data.password
+        return AuthResult(success=is_known, handled=False, auth_data=(mechanism, name))
 
 
 async def _said(server: SMTP, args: list[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,21 @@ class Result:
         return json.loads(self.stdout)
 
 
+def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Give what a process is started with: the test's own environment, and these."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPYCACHEPREFIX": str(_CACHE), "COLUMNS": "140", **variables}
+
+
 async def mailnode(*arguments: str | Path, stdin: str = "", **environment: str) -> Result:
     """Run `mailnode`; the environment is the test's, and no error may ever be a traceback."""
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mailnode"),
         *map(str, arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**inherited, "PYTHONPYCACHEPREFIX": str(_CACHE), "COLUMNS": "140", **environment},
+        env=environment_of(environment),
     )
     stdout, stderr = await process.communicate(stdin.encode())
     assert process.returncode is not None

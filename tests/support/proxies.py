@@ -12,7 +12,10 @@ Misbehaviour = Literal["", "refuse", "hang", "hang up", "nonsense"]
 
 @dataclass
 class ProxyServer:
-    """A running proxy; `asked` holds the hosts and ports that it was asked for, as they were said."""
+    """A running proxy; `asked` holds the hosts and ports that it was asked for, as they were said.
+
+    `ways` are the local ports of its tunnels that are open, as whoever is at their end sees them.
+    """
 
     scheme: str
     login: tuple[str, str] | None
@@ -21,7 +24,9 @@ class ProxyServer:
     leads_to: int | None
     is_late: bool
     port: int = 0
+    routes: dict[tuple[str, int], int] | None = None
     asked: list[tuple[str, int]] = field(default_factory=list)
+    ways: set[int] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -136,7 +141,13 @@ async def _tunnel(
     running: ProxyServer, target: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     host, port = target if running.leads_to is None else ("127.0.0.1", running.leads_to)
+    if running.routes is not None:
+        if target not in running.routes:
+            return
+        host, port = "127.0.0.1", running.routes[target]
     there, thither = await asyncio.open_connection(running.known.get(host, host), port)
+    way = thither.get_extra_info("sockname")[1]
+    running.ways.add(way)
     if running.scheme == "http":
         greeting = await there.read(65536) if running.is_late else b""
         writer.write(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n" + greeting)
@@ -145,6 +156,7 @@ async def _tunnel(
             both.create_task(_pump(there, writer))
             both.create_task(_pump(reader, thither))
     finally:
+        running.ways.discard(way)
         thither.close()
 
 

@@ -1,0 +1,212 @@
+"""What is held against a case: its result, where that stands, what is stored, what a server has and a reader reads."""
+
+import re
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from email.utils import getaddresses
+from html.parser import HTMLParser
+
+import dkim
+
+from matrix.contents import TEXT, files
+from matrix.dimensions import Case
+from matrix.expected import FAILED, Expected, exit_status, expected, halts, login, recipients, reverse_path, sender
+from matrix.scenario import EHLO_NAME, NAME, NODE, ORDER, Scenario, public_key
+from matrix.servers import Taken
+from matrix.stage import Json, Ran
+
+
+def check(scenario: Scenario, ran: Ran, trouble: BaseException | None) -> None:
+    """Hold all of it against a case that was played; raises the `trouble` with which that ended."""
+    if trouble:
+        raise trouble
+    case = scenario.case
+    for tag in scenario.tags():
+        awaited = expected(scenario, tag)
+        taken = scenario.world.books.taken.get(tag, [])
+        _check_run(case, ran.stored[tag], awaited)
+        result = _result(ran.stored[tag])
+        _check_result(scenario, result, awaited)
+        (delivery,) = ran.deliveries[tag]
+        assert delivery["state"] == awaited.status, "the delivery's last state"
+        assert (delivery["deliveryId"], delivery["node"]) == (result["deliveryId"], NODE)
+        assert len(taken) == awaited.copies, "copies that the server has"
+        assert scenario.world.books.ended.get(tag, 0) == awaited.ended, "messages whose end was reached"
+        for one in taken:
+            _check_visit(scenario, one, tag, awaited)
+            _check_message(scenario, one.content, tag)
+        assert len({one.content for one in taken}) <= 1, "another try is the same message"
+    _check_what_was_said(scenario, ran)
+
+
+def _check_run(case: Case, run: Json, awaited: Expected) -> None:
+    """The run's own end, and the result where the flow wanted it."""
+    does_halt = halts(case, awaited.status)
+    assert run["status"] == ("halted" if does_halt else "done")
+    mail, say = run["nodes"]
+    has_failed = awaited.status in FAILED and case.asynchronous == "waits"
+    assert mail["status"] == ("failed" if has_failed else "done")
+    assert say["status"] == ("notReached" if does_halt else "done")
+    for place in ("input", "context"):
+        is_here = case.store_result == place
+        assert run[place].get("mail") == ({"sent": mail["result"]} if is_here else None), f"what is stored in {place}"
+    known_then = "queued" if case.asynchronous == "asynchronous" else awaited.status
+    words = "went on" if case.store_result == "none" else known_then
+    assert run["output"] == ([] if does_halt else [words])
+
+
+def _check_result(scenario: Scenario, result: Json, awaited: Expected) -> None:
+    case, address, mechanism = scenario.case, scenario.address, (login(scenario) or ("",))[0]
+    assert result["status"] == awaited.status, result["error"]
+    assert (result["error"] or {}).get("code") == awaited.code, result["error"]
+    assert sorted(result["accepted"]) == sorted(awaited.accepted)
+    assert sorted(result["rejected"]) == sorted(awaited.rejected)
+    assert result["attempts"] == awaited.attempts
+    for warning in awaited.warnings:
+        assert warning in result["warnings"]
+    assert ("resentAfterUnknown" in result["warnings"]) == ("resentAfterUnknown" in awaited.warnings)
+    assert result["host"] == address.host
+    assert result["connection"] == ("" if case.connection == "none" else scenario.name)
+    assert re.fullmatch(r"<[^<>@]+@[^<>@]+>", result["messageId"])
+    if awaited.status in {"sent", "partial"}:
+        assert result["authMechanism"] == mechanism
+        assert result["tlsVersion"].startswith("TLSv1." if case.has_tls else ""), result["tlsVersion"]
+        assert bool(result["tlsVersion"]) == case.has_tls
+        assert result["response"].startswith("250 ")
+        assert result["messageSize"] > 0
+    if awaited.code:
+        assert result["error"]["hint"], "an error without a remedy"
+
+
+def _check_visit(scenario: Scenario, one: Taken, tag: str, awaited: Expected) -> None:
+    """Who came, by which way, how private, as whom, and for whom."""
+    case, address = scenario.case, scenario.address
+    assert one.address == address, "another server than the one of the service"
+    assert one.is_private == case.has_tls
+    assert one.server_name == (address.host if case.has_tls else None)
+    assert one.way == case.proxy, "the way that it came by"
+    assert one.login == login(scenario)
+    if case.is_other and case.rest == "all" and case.proxy != "none":
+        assert one.ehlo == EHLO_NAME
+    assert one.mail_from == reverse_path(scenario, tag)
+    assert sorted(one.rcpt_tos) == sorted(path for path in recipients(scenario, tag) if path not in awaited.rejected)
+
+
+def _check_message(scenario: Scenario, octets: bytes, tag: str) -> None:
+    """What another library reads."""
+    case = scenario.case
+    message = message_from_bytes(octets, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    assert message["Subject"] == f"Order {ORDER} f\u00fcr {NAME}"
+    assert getaddresses([message["From"]]) == [("Shop", sender(scenario, tag))]
+    assert [address for _, address in getaddresses([message["To"]])] == [
+        f"ann+{tag}@example.org",
+        f"bob+{tag}@example.org",
+    ]
+    assert b"dave+" not in octets or case.login_extra == "redirectAllTo", "a blind copy that everybody sees"
+    if case.rest == "all":
+        _check_the_rest(message, tag)
+    if case.login_extra == "dkim":
+        record = f"v=DKIM1; k=rsa; p={public_key()}".encode()
+        assert dkim.verify(octets, dnsfunc=lambda *_args, **_options: record)
+    _check_bodies(case, message)
+    arrived = [_file(part) for part in message.walk() if part.get_filename() or part["Content-ID"]]
+    sent = [(file.name, file.content_type, file.octets, file.cid) for file in files(case, ORDER)]
+    assert sorted(arrived) == sorted(sent)
+
+
+def _check_the_rest(message: EmailMessage, tag: str) -> None:
+    assert message["Cc"] == f"Carol <carol+{tag}@example.org>"
+    assert message["Bcc"] is None
+    assert message["Reply-To"] == "Answers <answers@shop.example>"
+    assert message["X-Order"] == ORDER
+    assert message["In-Reply-To"] == "<question@example.org>"
+    assert message["References"] == "<first@example.org> <question@example.org>"
+    assert message["List-Unsubscribe"] == "<https://shop.example/leave>"
+    assert message["Auto-Submitted"] == "auto-replied"
+    assert message["X-Priority"].startswith("1")
+
+
+def _check_bodies(case: Case, message: EmailMessage) -> None:
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text
+    plain = str(text.get_content()).replace("\r\n", "\n")
+    if case.content == "text" or case.rest == "all":
+        assert plain.rstrip("\n") == TEXT.rstrip("\n")
+    else:
+        assert f"Dear {NAME}, your order {ORDER} is on its way." in " ".join(plain.split())
+    assert (html is None) == (case.content == "text")
+    if html is None:
+        return
+    reader = _Reader()
+    reader.feed(str(html.get_content()))
+    assert f"Dear {NAME}, your order {ORDER} is on its way." in reader.text
+    if case.content == "styled":
+        assert re.search(r"color\s*:\s*(#c00|#cc0000)", reader.style_of["total"]), (
+            "the style sheet is not in the element"
+        )
+        assert "max-width" in str(html.get_content()), "rules that depend on the reader stay where they are"
+    assert reader.pictures == (["cid:logo"] if case.attachments == "inline" else [])
+    if case.attachments == "inline":
+        assert any(part.get_content_type() == "multipart/related" for part in message.walk())
+
+
+class _Reader(HTMLParser):
+    """The words, the pictures and the styles of a document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.pictures: list[str] = []
+        self.style_of: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "img":
+            self.pictures.append(given["src"])
+        if "class" in given:
+            self.style_of[given["class"]] = given.get("style", "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _file(part: EmailMessage) -> tuple[str, str, bytes, str]:
+    octets = part.get_payload(decode=True)
+    assert isinstance(octets, bytes)
+    return part.get_filename() or "", part.get_content_type(), octets, (part["Content-ID"] or "").strip("<>")
+
+
+def _check_what_was_said(scenario: Scenario, ran: Ran) -> None:
+    """What the face said, of the run and of the same run again, and its exit status."""
+    case = scenario.case
+    status = expected(scenario, scenario.tags()[0]).status
+    assert set(ran.statuses) <= {exit_status(case, status)}, "exit status"
+    if case.face == "inputs":
+        _check_summaries(scenario, ran, status)
+        return
+    (tag,) = scenario.tags()
+    stored, said, again = ran.stored[tag], ran.said[tag], ran.again[tag]
+    told = ("status", "input", "context", "output", "nodes")
+    assert {key: said[key] for key in told} == {key: stored[key] for key in told}, (
+        "what the face said is not what is stored"
+    )
+    assert again["duplicate"] is True, "the same run id is not told as a repeat"
+    assert {key: again[key] for key in told} == {key: stored[key] for key in told}
+    if ran.other and status in {"sent", "partial", "held"}:
+        result = _result(ran.other)
+        assert (result["duplicate"], result["deliveryId"]) == (True, _result(stored)["deliveryId"])
+
+
+def _check_summaries(scenario: Scenario, ran: Ran, status: str) -> None:
+    rows = scenario.row_count
+    first, second = ran.said["all"], ran.again["all"]
+    assert (first["rows"], first["left"], first["doneBefore"]) == (rows, 0, 0)
+    assert first["mails"] == {status: rows}
+    assert first["halted"] == (rows if halts(scenario.case, status) else 0)
+    assert (second["doneBefore"], second["mails"]) == (rows, {status: rows})
+
+
+def _result(run: Json) -> Json:
+    result: Json = run["nodes"][0]["result"]
+    return result

@@ -1,0 +1,96 @@
+"""What is written in a mail, and what a reader must find there again."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matrix.dimensions import Case
+from matrix.world import FILE
+
+TEXT = "Guten Tag,\n\n.ein Punkt am Anfang\nFrom here on: \u20ac 12\n"
+PICTURE = bytes.fromhex("89504e470d0a1a0a") + bytes(range(256)) * 3
+PARCEL = bytes(range(256)) * 40
+CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
+
+HTML = "<p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>"
+SHOWN = '<p>Look: <img src="cid:logo" alt="our logo"></p>'
+STYLED = """\
+<!DOCTYPE html>
+<html><head><title>Order</title><style>
+p.total { color: #c00; }
+@media (max-width: 600px) { p.total { color: #00c; } }
+</style></head>
+<body><p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>
+<p class="total">12</p>%s</body></html>
+"""
+
+
+@dataclass(frozen=True)
+class File:
+    """An attachment as it arrives."""
+
+    name: str
+    content_type: str
+    octets: bytes
+    cid: str = ""
+
+
+def content(case: Case) -> dict[str, Any]:
+    """Give the settings of a case's content."""
+    shown = SHOWN if case.attachments == "inline" else ""
+    return {
+        "text": {"textContent": TEXT},
+        "html": {"content": HTML + shown},
+        "styled": {"content": STYLED % shown},
+    }[case.content]
+
+
+def attachments(case: Case, url: str) -> list[dict[str, Any]]:
+    """Give the attachments of a case; at `url` there is a file."""
+    text = {"type": "text", "content": "{{ input.lines }}", "filename": "lines.txt"}
+    parcel = {"type": "base64", "content": base64.b64encode(PARCEL).decode(), "filename": "Gr\u00f6\u00dfe \u20ac.bin"}
+    web = {"type": "url", "url": url}
+    table = {
+        "type": "custom",
+        "content": "order;sum\n{{ input.order }};12\n",
+        "contentType": "text/csv; charset=utf-8",
+        "filename": "{{ input.order }}.csv",
+    }
+    header = (
+        'Content-Type: text/calendar; charset=us-ascii; name="invite.ics"\r\n'
+        'Content-Disposition: attachment; filename="invite.ics"\r\n\r\n'
+    )
+    mime = {"type": "mime", "content": header + CALENDAR}
+    picture = base64.b64encode(PICTURE).decode()
+    logo = {"type": "base64", "content": picture, "filename": "logo.png", "contentType": "image/png", "cid": "logo"}
+    of_data = {"type": "url", "url": f"data:image/png;base64,{picture}", "filename": "again.png"}
+    given: dict[str, list[dict[str, Any]]] = {
+        "none": [],
+        "url": [{**web, "filename": "from the web.pdf", "contentType": "application/x-report"}],
+        "text": [text],
+        "base64": [parcel],
+        "custom": [table],
+        "mime": [mime],
+        "several": [text, web, table, of_data],
+        "inline": [logo, parcel],
+    }
+    return given[case.attachments]
+
+
+def files(case: Case, order: str) -> Sequence[File]:
+    """Give what must arrive of them, in their order."""
+    text = File("lines.txt", "text/plain", TEXT.encode())
+    parcel = File("Gr\u00f6\u00dfe \u20ac.bin", "application/octet-stream", PARCEL)
+    table = File(f"{order}.csv", "text/csv", f"order;sum\n{order};12\n".encode())
+    expected: dict[str, list[File]] = {
+        "none": [],
+        "url": [File("from the web.pdf", "application/x-report", FILE)],
+        "text": [text],
+        "base64": [parcel],
+        "custom": [table],
+        "mime": [File("invite.ics", "text/calendar", CALENDAR.encode())],
+        "several": [text, File("report.pdf", "application/pdf", FILE), table, File("again.png", "image/png", PICTURE)],
+        "inline": [File("logo.png", "image/png", PICTURE, "logo"), parcel],
+    }
+    return expected[case.attachments]

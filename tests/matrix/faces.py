@@ -1,0 +1,149 @@
+"""The faces: how a user has a flow run; each plays the cases of a stage at the same time, and each of them twice."""
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+
+from mailnode.app import Mailnode
+from mailnode.flow.follow import pending_of
+from matrix.scenario import Scenario
+from matrix.stage import PATIENCE, TOKEN, Json, Stage
+from support.command import environment_of, mailnode
+
+_POLL_SECONDS = 0.1
+
+
+async def play(stage: Stage) -> None:
+    """Play every case of a stage, and look what is stored then; raises TimeoutError where one comes to no end."""
+    await stage.prepare()
+    try:
+        async with asyncio.timeout(PATIENCE), stage.hurrying():
+            await _FACES[stage.scenarios[0].case.face](stage)
+    finally:
+        await stage.look()
+
+
+async def _python(stage: Stage) -> None:
+    async with Mailnode.open(stage.environment) as opened, opened.working():
+
+        async def once(scenario: Scenario, said: dict[str, Json]) -> None:
+            for tag, run_id in stage.run_ids(scenario).items():
+                run = await opened.run(stage.flow(scenario), input=scenario.input(tag), run_id=run_id)
+                said[tag] = (await opened.settled(run)).to_json()
+
+        await asyncio.gather(*(once(scenario, stage.of(scenario).said) for scenario in stage.scenarios))
+        await asyncio.gather(*(once(scenario, stage.of(scenario).again) for scenario in stage.scenarios))
+
+
+async def _worker(stage: Stage) -> None:
+    """Runs are queued by one process and left to a worker, which is stopped when all has ended."""
+    async with Mailnode.open(stage.environment) as opened:
+        runs = {}
+        for scenario in stage.scenarios:
+            ((tag, run_id),) = stage.run_ids(scenario).items()
+            run = await opened.run(stage.flow(scenario), input=scenario.input(tag), run_id=run_id)
+            runs[scenario.case.id] = run
+        async with _process(stage, "worker") as worker:
+            for scenario in stage.scenarios:
+                (tag,) = scenario.tags()
+                run = await opened.settled(runs[scenario.case.id])
+                stage.of(scenario).said[tag] = run.to_json()
+            worker.send_signal(signal.SIGTERM)
+            status = await worker.wait()
+        for scenario in stage.scenarios:
+            ((tag, run_id),) = stage.run_ids(scenario).items()
+            stage.of(scenario).statuses.append(status)
+            run = await opened.run(stage.flow(scenario), input=scenario.input(tag), run_id=run_id)
+            stage.of(scenario).again[tag] = run.to_json()
+
+
+async def _run(stage: Stage) -> None:
+    (scenario,) = stage.scenarios
+    ((tag, run_id),) = stage.run_ids(scenario).items()
+    input_file = stage.rows(scenario)
+    ran = stage.of(scenario)
+    for said in (ran.said, ran.again):
+        command = ("run", stage.flow(scenario), "--input", f"@{input_file}", "--run-id", run_id)
+        result = await mailnode(*command, **stage.variables)
+        assert result.stdout, result.stderr
+        ran.statuses.append(result.status)
+        said[tag] = result.json
+
+
+async def _inputs(stage: Stage) -> None:
+    (scenario,) = stage.scenarios
+    ran = stage.of(scenario)
+    for said in (ran.said, ran.again):
+        command = ("run", stage.flow(scenario), "--inputs", stage.rows(scenario), "--run-id", scenario.name)
+        result = await mailnode(*command, **stage.variables)
+        assert result.stdout, result.stderr
+        ran.statuses.append(result.status)
+        said["all"] = result.json
+
+
+async def _serve(stage: Stage) -> None:
+    async with _process(stage, "serve", "--port", "0", "--inbox-port", "0") as process:
+        url = await _heard(process, r"editor +(http://\S+)")
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
+
+            async def once(scenario: Scenario, said: dict[str, Json]) -> None:
+                for tag, run_id in stage.run_ids(scenario).items():
+                    body = {"input": scenario.input(tag)}
+                    path = f"/api/flows/{scenario.name}/runs"
+                    answer = await client.post(path, json=body, headers={"Idempotency-Key": run_id})
+                    run = answer.raise_for_status().json()
+                    while pending_of(run):
+                        await asyncio.sleep(_POLL_SECONDS)
+                        run |= (await client.get(f"/api/runs/{run_id}")).raise_for_status().json()
+                    said[tag] = run
+
+            await asyncio.gather(*(once(scenario, stage.of(scenario).said) for scenario in stage.scenarios))
+            await asyncio.gather(*(once(scenario, stage.of(scenario).again) for scenario in stage.scenarios))
+        process.send_signal(signal.SIGTERM)
+        status = await process.wait()
+        for scenario in stage.scenarios:
+            stage.of(scenario).statuses.append(status)
+
+
+@asynccontextmanager
+async def _process(stage: Stage, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mailnode", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment_of(stage.variables),
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        _, told = await process.communicate()
+        assert "Traceback" not in told.decode(), told.decode()
+
+
+async def _heard(process: asyncio.subprocess.Process, pattern: str) -> str:
+    assert process.stderr
+    said = ""
+    while not (found := re.search(pattern, said)):
+        line = await process.stderr.readline()
+        assert line, said
+        said += line.decode()
+    return found[1]
+
+
+_FACES: Mapping[str, Callable[[Stage], Awaitable[Any]]] = {
+    "python": _python,
+    "worker": _worker,
+    "run": _run,
+    "inputs": _inputs,
+    "serve": _serve,
+}

@@ -1,0 +1,136 @@
+"""Where cases are played: a database and an environment of their own; what stands there before and after."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+
+from mailnode.app import Mailnode
+from mailnode.delivery.ledger import Wanted
+from mailnode.environment import Environment, open_connections, open_database
+from mailnode.store.tables import deliveries
+from matrix.scenario import Scenario
+
+PATIENCE = 60.0
+TOKEN = "a-token-of-this-test-run"
+_HURRY_SECONDS = 0.1
+
+# JSON.
+Json = dict[str, Any]
+
+
+@dataclass
+class Ran:
+    """What came of a case: by tag what its face said of the run and of the same run again, and what is stored now.
+
+    `other` is the same mail under another run id, where its idempotency key is its own.
+    """
+
+    statuses: list[int] = field(default_factory=list)
+    said: dict[str, Json] = field(default_factory=dict)
+    again: dict[str, Json] = field(default_factory=dict)
+    stored: dict[str, Json] = field(default_factory=dict)
+    deliveries: dict[str, list[Json]] = field(default_factory=dict)
+    other: Json | None = None
+
+
+@dataclass
+class Stage:
+    """Cases that share a database and an environment, and the face that runs them."""
+
+    scenarios: Sequence[Scenario]
+    home: Path
+    database_url: str
+    ran: dict[str, Ran] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ran = {scenario.case.id: Ran() for scenario in self.scenarios}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What every process here is told."""
+        return {
+            "MAILNODE_HOME": str(self.home),
+            "MAILNODE_DATABASE_URL": self.database_url,
+            "MAILNODE_SECRET_KEY": base64.b64encode(bytes(32)).decode(),
+            "MAILNODE_TOKEN": TOKEN,
+            **self.scenarios[0].environment,
+        }
+
+    @property
+    def environment(self) -> Environment:
+        """The same, read."""
+        return Environment.read(self.variables)
+
+    def of(self, scenario: Scenario) -> Ran:
+        """What came of a case."""
+        return self.ran[scenario.case.id]
+
+    def flow(self, scenario: Scenario) -> Path:
+        """Where its flow lies."""
+        return self.home / "flows" / f"{scenario.name}.flow.json"
+
+    def rows(self, scenario: Scenario) -> Path:
+        """Where its rows lie."""
+        return self.home / "flows" / f"{scenario.name}.jsonl"
+
+    def run_ids(self, scenario: Scenario) -> dict[str, str]:
+        """Give the run id of each tag."""
+        tags = scenario.tags()
+        by_row = scenario.case.face == "inputs"
+        return {tag: f"{scenario.name}-{number}" if by_row else scenario.name for number, tag in enumerate(tags, 1)}
+
+    async def prepare(self) -> None:
+        """Write flows, rows and connections."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "flows").mkdir()
+        for scenario in self.scenarios:
+            self.flow(scenario).write_text(json.dumps(scenario.flow()), encoding="utf-8")
+            rows = (json.dumps(scenario.input(tag)) for tag in scenario.tags())
+            self.rows(scenario).write_text("\n".join(rows), encoding="utf-8")
+            scenario.world.books.treatment[scenario.case.id] = scenario.case.server
+        async with open_connections(self.environment) as opened:
+            for scenario in self.scenarios:
+                if connection := scenario.connection():
+                    await opened.connections.create(scenario.name, *connection)
+
+    @asynccontextmanager
+    async def hurrying(self) -> AsyncIterator[None]:
+        """Have time pass at once for what was tried and waits for another try."""
+        database = open_database(self.environment)
+        waits = (deliveries.c.state == "queued") & (deliveries.c.tries > 0) & (deliveries.c.due_at > 0)
+
+        async def hurry() -> None:
+            while True:
+                await database.write(lambda db: db.execute(update(deliveries).where(waits).values(due_at=0)))
+                await asyncio.sleep(_HURRY_SECONDS)
+
+        task = asyncio.create_task(hurry())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            database.close()
+
+    async def look(self) -> None:
+        """Read what is stored of every case."""
+        async with Mailnode.open(self.environment) as mailnode:
+            for scenario in self.scenarios:
+                ran = self.of(scenario)
+                for tag, run_id in self.run_ids(scenario).items():
+                    ran.stored[tag] = await mailnode.runs.show(run_id)
+                    ran.deliveries[tag] = await mailnode.ledger.latest(Wanted(run=run_id))
+                if scenario.case.rest == "all" and scenario.case.face != "inputs":
+                    (tag,) = scenario.tags()
+                    once_more = await mailnode.run(
+                        self.flow(scenario), input=scenario.input(tag), run_id=f"{scenario.name}-other"
+                    )
+                    ran.other = once_more.to_json()
