@@ -95,7 +95,6 @@ $(VENV)/audit: requirements-audit.lock $(VENV)/dev
 # Installing mailnode makes the bundle too, but not again when a source of it has changed in a checkout.
 .PHONY: bundle
 bundle: $(VENV)/runtime
-	@command -v npm >/dev/null || echo 'npm is not there: mailnode works, its editor does not; install Node (on Debian: apt-get install nodejs npm)' >&2
 	@$(BIN)/python hatch_build.py
 
 # Without npm the benchmark and the tests say what they lack.

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FRONTEND = Path("src/mailnode/web/frontend")
 STATIC = Path("src/mailnode/web/static")
 STAMP = STATIC / "stamp"
+_WITHOUT = "mailnode works, its editor does not"
 
 
 class BundleHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's own parameter is no help here
@@ -22,29 +24,32 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's o
         if self.target_name != "wheel":
             return
         root = Path(self.root)
-        if not os.environ.get("MAILNODE_SKIP_FRONTEND"):
-            bundle(root)
+        if not os.environ.get("MAILNODE_SKIP_FRONTEND") and (why := bundle(root)):
+            self.app.display_warning(why)
         if version != "editable":  # there the checkout's own are found
             build_data["force_include"][str(root / "examples")] = "mailnode/examples"
         if (root / STATIC).is_dir():
             build_data["artifacts"].append(f"{STATIC.as_posix()}/*")
 
 
-def bundle(root: Path) -> bool:
-    """Bundle unless that is done already for these very sources; tell whether there is a bundle."""
+def bundle(root: Path) -> str:
+    """Bundle unless that is done already for these very sources; tell why there is no bundle, "" where there is one."""
     sources = _digest(root / FRONTEND)
     stamp = root / STAMP
     if stamp.is_file() and stamp.read_text() == sources:
-        return True
+        return ""
     if shutil.which("npm") is None:
-        return False
+        return f"npm is not there: {_WITHOUT}; install Node and npm (on Debian: apt-get install nodejs npm)"
     folder = root / FRONTEND
     # On Windows npm is a script, which only a whole path starts.
     npm = [str(shutil.which("npm"))]
-    subprocess.run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)  # noqa: S603
-    subprocess.run([*npm, "run", "--silent", "build"], cwd=folder, check=True)  # noqa: S603
+    try:
+        subprocess.run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)  # noqa: S603
+        subprocess.run([*npm, "run", "--silent", "build"], cwd=folder, check=True)  # noqa: S603
+    except subprocess.CalledProcessError:  # npm has said why: no registry, no network, no room
+        return f"npm could not make the bundle: {_WITHOUT}"
     stamp.write_text(sources)
-    return True
+    return ""
 
 
 def _digest(folder: Path) -> str:
@@ -57,4 +62,5 @@ def _digest(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    bundle(Path(__file__).parent)
+    if why := bundle(Path(__file__).parent):
+        sys.stderr.write(f"{why}\n")

@@ -163,10 +163,10 @@ async def test_to_be_somebody_else_gives_no_more_guesses(stranger):
         said = {"X-Forwarded-For": f"10.0.0.{number}", "X-Real-IP": "10.1.1.1", "Forwarded": f"for=10.0.0.{number}"}
         answer = await stranger.get("/api/flows", headers=said | {"Authorization": f"Bearer guess-{number}"})
         assert answer.status_code == 401
-    for said in ({"X-Forwarded-For": "10.9.9.9"}, {"Forwarded": "for=10.9.9.9"}, {"Authorization": f"BEARER {TOKEN}"}):
-        headers = {"Authorization": f"Bearer {TOKEN}"} | said
+    for said in ({"X-Forwarded-For": "10.9.9.9"}, {"Forwarded": "for=10.9.9.9"}, {"Authorization": "BEARER guess"}):
+        headers = {"Authorization": "Bearer guess"} | said
         assert (await stranger.get("/api/flows", headers=headers)).status_code == 429
-        assert (await stranger.post("/login", data={"token": TOKEN}, headers=ORIGIN | said)).status_code in {401, 429}
+        assert (await stranger.post("/login", data={"token": "guess"}, headers=ORIGIN | said)).status_code == 429
 
 
 async def test_a_request_of_a_foreign_page_counts_as_no_guess(stranger):

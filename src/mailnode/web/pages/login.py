@@ -28,10 +28,10 @@ async def log_in(
     """Begin a session, or say that this is not the token."""
     sessions: Sessions = request.app.state.sessions
     attempts: Attempts = request.app.state.attempts
-    if wait := attempts.wait_seconds:
-        trouble = f"Too many wrong tokens: wait {int(wait) + 1} seconds."
-        return render(request, "login.html", 429, next=_local(next), trouble=trouble)
     if not sessions.is_token(token.strip()):
+        if wait := attempts.wait_seconds:
+            trouble = f"Too many wrong tokens: wait {int(wait) + 1} seconds."
+            return render(request, "login.html", 429, next=_local(next), trouble=trouble)
         attempts.note_wrong()
         trouble = "This is not the token. `mailnode serve` shows where it stands."
         return render(request, "login.html", 401, next=_local(next), trouble=trouble)

@@ -9,9 +9,10 @@ WITHIN_SECONDS = 60.0
 
 
 class Attempts:
-    """Counts wrong tokens; after too many nobody's token is looked at for a while, whoever they are.
+    """Counts wrong tokens; after too many the next wrong ones are told to wait.
 
-    Sessions that have begun go on.
+    The right one is taken at every time: whoever tries wrong ones must not lock out who has it. Nobody finds a token of
+    16 characters and more by trying.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -21,7 +22,7 @@ class Attempts:
 
     @property
     def wait_seconds(self) -> float:
-        """How long nobody may try; 0 when one may."""
+        """How long the next wrong one is told to wait; 0 when it is told that it is wrong."""
         if len(self._wrong) < MOST:
             return 0.0
         return max(0.0, self._wrong[0] + WITHIN_SECONDS - self._clock())

@@ -105,11 +105,11 @@ class Guard:
         return None
 
     def _check_bearer(self, said: str) -> _Refusal | None:
-        if wait := self._attempts.wait_seconds:
-            return _Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
         scheme, _, token = said.partition(" ")
         if scheme.lower() == "bearer" and self._sessions.is_token(token.strip()):
             return None
+        if wait := self._attempts.wait_seconds:
+            return _Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
         self._attempts.note_wrong()
         return _Refusal(401, "this is not the token", "`mailnode serve` says where it stands")
 
