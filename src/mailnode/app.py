@@ -14,7 +14,7 @@ from mailnode.delivery.desk import Desk
 from mailnode.delivery.ledger import Ledger
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.postman import Postman
-from mailnode.delivery.report import Report
+from mailnode.delivery.report import NOT_STORED, Report
 from mailnode.delivery.route import Clients, Ways
 from mailnode.delivery.traffic import Traffic
 from mailnode.engine.embedded import EmbeddedEngine
@@ -24,6 +24,7 @@ from mailnode.errors import MailnodeError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.bulk import Loaded, RowEnd, some_at_a_time
 from mailnode.flow.document import FlowDocument, load_flow
+from mailnode.flow.follow import Outcome, follow, pending_of
 from mailnode.flow.journal import Journal, tell
 from mailnode.flow.present import PresentRoutes
 from mailnode.flow.registry import Registry
@@ -36,6 +37,7 @@ from mailnode.node.content_digest import SEND_SMTP_EMAIL
 from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
 from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
 from mailnode.store.database import Database
+from mailnode.store.insist import insist
 from mailnode.store.worker import Worker
 
 SWEEP_SECONDS = 3600.0
@@ -57,6 +59,7 @@ class Mailnode:
     ) -> None:
         """Wire everything; `open` is the way to get one."""
         self.connections = connections
+        self.unstored = database.unstored
         self._clients = Clients()
         self._engine = _engine(database)
         self._journal = Journal(database, worker)
@@ -102,6 +105,7 @@ class Mailnode:
             finally:
                 await mailnode._postman.stop()
                 await mailnode.courier.close()
+                await opened.database.unstored.close()
                 await mailnode._clients.close()
 
     @property
@@ -180,7 +184,10 @@ class Mailnode:
         if ended is not None:
             return Run.from_json({**ended, "duplicate": True})
         await run_nodes(loaded.nodes, run)
-        await self._journal.end(run.id, run.status, run.to_json())
+        try:
+            await self._journal.end(run.id, run.status, run.to_json())
+        except StoreError as error:
+            run.not_stored = error.message
         return run
 
     async def work(self, *, drain: bool = False) -> None:
@@ -228,9 +235,10 @@ class Mailnode:
         left = list(queued)
         while left:
             looked_at, left = left[:_LOOKED_AT], left[_LOOKED_AT:]
-            ended = await self.ledger.outcomes(looked_at)
-            for one in ended.items():
-                yield one
+            ended = await insist(lambda: self.ledger.outcomes(looked_at))  # noqa: B023 -- awaited here
+            ended |= {one.id: report for one, report in self.courier.unstored(looked_at) if one.id not in ended}
+            for told in ended.items():
+                yield told
             left += [one for one in looked_at if one not in ended]
             if not ended:
                 await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
@@ -238,13 +246,22 @@ class Mailnode:
     async def settled(self, run: Run, watch: Callable[[int], None] = lambda _left: None) -> Run:
         """Wait until each mail that a run has queued has its outcome, and give the run with them.
 
-        Somebody has to carry them: this process within `working`, or another one. `watch` hears how many are left.
+        Somebody has to carry them: this process within `working`, or another one. `watch` hears how many are left. An
+        outcome that can't be stored for long is told as it is known here.
         """
-        while pending := run.pending:
-            watch(len(pending))
-            await self.courier.ended(pending)
-            run = Run.from_json(await self._journal.read(run.id))
-        return run
+        said = run.to_json()
+        try:
+            while pending := pending_of(said):
+                watch(len(pending))
+                if len(self.courier.unstored(pending)) == len(pending):
+                    break
+                await self.courier.ended(pending)
+                said = await self._journal.followed(said)
+        except StoreError as error:
+            said[NOT_STORED] = error.message
+        for delivery, report in self.courier.unstored(pending_of(said)):
+            follow(said, Outcome(delivery.node_id, delivery.place, report))
+        return Run.from_json(said)
 
     async def preview(
         self,

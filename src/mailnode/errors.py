@@ -11,7 +11,8 @@ MailnodeError
 │   ├── PartError          a body part is not well formed
 │   └── DkimError          the key can't sign
 ├── StoreError             the database can't be read or written
-│   └── CommitUnknown      the database was lost while it committed, and nobody can say what came of it
+│   ├── CommitUnknown      the database was lost while it committed, and nobody can say what came of it
+│   └── StoreClosed        this process has closed the database
 ├── ConnectionsError       no such connection or service, or not for this use
 ├── TokenError             no access token can be had from an OAuth2 endpoint
 ├── SnapshotError          a snapshot can't be read, made or restored
@@ -152,6 +153,10 @@ class StoreError(MailnodeError):
 
 
 class CommitUnknown(StoreError):
+    pass
+
+
+class StoreClosed(StoreError):
     pass
 
 

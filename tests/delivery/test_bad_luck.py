@@ -1,9 +1,10 @@
 """What goes wrong around a delivery: the database, the disk, the clock."""
 
 import asyncio
+import json
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,86 @@ class TestTheFile:
             await desk.postman.stop()
             await work
         assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+class TestAnOutcomeThatIsRefusedForLong:
+    @pytest.fixture(autouse=True)
+    def no_patience(self, monkeypatch):
+        monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+        monkeypatch.setattr(insist, "WAITS_SECONDS", (0.02,))
+        monkeypatch.setattr(insist, "PATIENCE_SECONDS", 0.1)
+
+    @contextmanager
+    def locked(self, home):
+        with closing(sqlite3.connect(Path(home) / "mailnode.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            yield
+            other.execute("ROLLBACK")
+
+    async def test_is_told_to_the_flow_and_stored_when_the_database_can(self, home):
+        async with ScriptedServer({"dot": ""}) as server, office(home) as desk:
+            waiting = asyncio.create_task(desk.deliver(server.port))
+            await server.reached("dot")
+            with self.locked(home):
+                server.say("250 2.0.0 taken")
+                report = (await waiting).report
+                assert desk.database.unstored.count == 1
+            assert report["status"] == "sent"
+            assert report["warnings"] == ["outcomeNotStored: the database can't be used: database is locked"]
+            await asyncio.gather(*(carry.task for carry in desk.courier._carries.values()))
+            (row,) = await desk.rows(deliveries)
+            assert (row.state, json.loads(row.result)["warnings"]) == ("sent", [])
+            assert (desk.database.unstored.count, desk.database.unstored.lost) == (0, 0)
+
+    async def test_is_kept_by_a_worker_though_somebody_waits_no_more(self, home):
+        async with ScriptedServer({"dot": ""}) as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await server.reached("dot")
+            with self.locked(home):
+                server.say("250 2.0.0 taken")
+                (carry,) = desk.courier._carries.values()
+                assert (await carry.not_stored)["status"] == "sent"
+            await carry.task
+            await desk.postman.stop()
+            await work
+            (row,) = await desk.rows(deliveries)
+        assert row.state == "sent"
+        assert len(server.times["dot"]) == 1
+
+    async def test_ends_a_drain_and_is_counted_as_lost_when_all_is_closed(self, home):
+        async with ScriptedServer({"dot": ""}) as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            draining = asyncio.create_task(drain(desk))
+            await server.reached("dot")
+            with self.locked(home):
+                server.say("250 2.0.0 taken")
+                with pytest.raises(StoreError, match="locked"):
+                    await draining
+                await desk.postman.stop()
+            assert desk.database.unstored.lost == 1
+
+    async def test_begins_no_second_attempt_that_nobody_could_tell_from_the_first(self, home):
+        async with ScriptedServer({"dot": ["451 4.3.0 later", "250 taken"]}) as server, office(home) as desk:
+            await desk.database.write(lambda db: None)
+            backend: Any = desk.database._backend
+            refused = []
+
+            def refuse(_, cursor, statement, *__):
+                if statement.startswith("UPDATE deliveries SET state=?, "):  # what came of an attempt
+                    refused.append(1)
+                    error = sqlite3.OperationalError("disk I/O error")
+                    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+                    raise error
+
+            event.listen(backend._write_engine, "before_cursor_execute", refuse)
+            report = (await desk.deliver(server.port)).report
+            event.remove(backend._write_engine, "before_cursor_execute", refuse)
+            assert refused
+            assert (report["status"], report["attempts"]) == ("failed", 1)
+            assert report["warnings"][0].startswith("outcomeNotStored")
+        assert server.accepted == []
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

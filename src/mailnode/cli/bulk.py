@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mailnode.cli.loop import WAITING
 from mailnode.cli.output import counting, say, tell_lane
 from mailnode.cli.summary import Summary
+from mailnode.cli.unstored import show_not_stored
 from mailnode.flow.rows import RowsFile
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ async def run_rows(
         summary.show()
         raise
     summary.show()
+    if mailnode.unstored.lost or summary.not_stored:
+        return show_not_stored(f"what came of {summary.not_stored} rows", mailnode.unstored.reason)
     return 0 if summary.is_well else 1
 
 

@@ -9,6 +9,7 @@ import click
 from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.loop import WAITING, run_stoppable
 from mailnode.cli.output import say, show_error, show_json, tell_lane, waiting
+from mailnode.cli.unstored import show_not_stored
 from mailnode.delivery.report import ReportedError
 from mailnode.flow.run import NodeReport, Run
 
@@ -37,7 +38,8 @@ def command(
     With --inputs it prints a summary; the same command again does the rows that are left, and --run-id, by default the
     file's digest, begins their ids.
 
-    Exit status: 0 when it ran to its end, 1 when it halted, 2 when flow, settings or arguments are wrong.
+    Exit status: 0 when it ran to its end, 1 when it halted, 2 when flow, settings or arguments are wrong, 4 when the
+    database could not be told what came of it.
     """
     from mailnode.app import Mailnode
 
@@ -64,6 +66,8 @@ def command(
             for error in _errors(node):
                 where = "" if f"node {node.id}" in error["message"] else f"node {node.id}: "
                 show_error(where + error["message"], error["hint"])
+        if mailnode.unstored.lost or not run.is_stored:
+            return show_not_stored(f"what came of the run {run.id}", mailnode.unstored.reason)
         return 1 if run.status == "halted" else 0
 
     return run_stoppable(work())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mailnode.cli.output import say, show_error, show_json
-from mailnode.delivery.report import Report, ReportedError
+from mailnode.delivery.report import NOT_STORED, Report, ReportedError, is_unstored
 from mailnode.flow.rows import RowsFile
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ class Summary:
         self._told: list[dict[str, Any]] = []
         self._queued: dict[str, tuple[int, str]] = {}
         self._mails: Counter[str] = Counter()
+        self._not_stored: set[int] = set()
         self.ended = 0
+
+    @property
+    def not_stored(self) -> int:
+        """How many rows have an outcome, or an end, that stands in no database."""
+        return len(self._not_stored)
 
     @property
     def is_well(self) -> bool:
@@ -52,6 +58,8 @@ class Summary:
             self._tell(end.number, end.run_id, str(end.error), end.error.hint if end.error else "")
             return
         self._repeated += end.run.is_repeat
+        if not end.run.is_stored:
+            self._not_stored.add(end.number)
         self._count_mails(end.number, end.run)
         if troubles := list(_troubles(end.run)):
             self._fail(end.number, end.run_id, *troubles[0])
@@ -72,6 +80,8 @@ class Summary:
         if report is None:
             return
         self._mails[report["status"]] += 1
+        if is_unstored(report):
+            self._not_stored.add(row)
         if report["status"] in _FAILED:
             self._fail(row, run_id, *_words(report["status"], report["error"]))
 
@@ -106,6 +116,7 @@ class Summary:
                 "halted": len(self._halted),
                 "left": self._rows.count - self.ended,
                 "failed": self._told,
+                **({NOT_STORED: self.not_stored} if self.not_stored else {}),
                 "mails": dict(mails),
             }
         )

@@ -4,16 +4,31 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import click
 
 from mailnode.cli.interrupt import EXIT_SIGNALLED
 from mailnode.cli.loop import run_long
-from mailnode.cli.output import say, tell_lane
+from mailnode.cli.output import say, show_error, tell_lane
+from mailnode.cli.unstored import counted, show_not_stored
+from mailnode.errors import StoreError
 
 # How long a stop waits for answers that servers owe; whoever stops services kills what takes much longer.
 STOP_SECONDS = 8.0
 _FAILED = ("failed", "unknown", "held", "partial")
+
+
+@dataclass
+class _Ended:
+    """How the work has ended: what was carried, by status, and what is left."""
+
+    tally: Mapping[str, int]
+    left: int = 0
+    signal: int = 0
+    trouble: StoreError | None = None
+    lost: int = 0
+    reason: str = ""
 
 
 @click.command("worker")
@@ -23,25 +38,35 @@ def command(drain: bool) -> int:
 
     The first signal returns what no server has yet and waits for answers that are due; a second one leaves at once,
     and what is in doubt then is found by the next worker. Exit status: 0, or with --drain 1 when a mail did not reach
-    all of its recipients.
+    all of its recipients, 130 or 143 when a signal came before the queue was empty; 4 when the database could not be
+    told what came of a mail.
     """
-    tally = run_long(_work(drain))
-    told = ", ".join(f"{count} {status}" for status, count in sorted(tally.items())) or "nothing"
+    ended = run_long(_work(drain))
+    told = ", ".join(f"{count} {status}" for status, count in sorted(ended.tally.items())) or "nothing"
     say(f"done: {told}")
-    failed = any(tally.get(status) for status in _FAILED)
+    failed = any(ended.tally.get(status) for status in _FAILED)
     if failed:
         say("`mailnode deliveries list` shows what went wrong")
+    if ended.lost:
+        return show_not_stored(counted(ended.lost), ended.reason)
+    if ended.trouble:
+        show_error(ended.trouble.message, ended.trouble.hint)
+        return 1
+    if drain and ended.signal and ended.left:
+        return EXIT_SIGNALLED + ended.signal
     return 1 if drain and failed else 0
 
 
-async def _work(drain: bool) -> Mapping[str, int]:
+async def _work(drain: bool) -> _Ended:
     from mailnode.app import Mailnode
 
+    heard: list[int] = []
     stopped = asyncio.Event()
 
     def stop(number: int) -> None:
-        if stopped.is_set():
+        if heard:
             os._exit(EXIT_SIGNALLED + number)
+        heard.append(number)
         stopped.set()
 
     loop = asyncio.get_running_loop()
@@ -53,11 +78,18 @@ async def _work(drain: bool) -> Mapping[str, int]:
         work = asyncio.create_task(mailnode.work(drain=drain))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if stopped.is_set():
+        if heard:
             say("stopping; a second signal leaves at once")
         stopping.cancel()
         await mailnode.stop(STOP_SECONDS)
-        await work
-        if left := await mailnode.ledger.pending(""):
-            say(f"{left} in the queue, for a later try: `mailnode deliveries list --state queued`")
-        return {status: count for status, count in mailnode.tally.items() if status != "queued"}
+        ended = _Ended({}, signal=heard[0] if heard else 0)
+        try:
+            await work
+            if left := await mailnode.ledger.pending(""):
+                ended.left = left
+                say(f"{left} in the queue, for a later try: `mailnode deliveries list --state queued`")
+        except StoreError as error:
+            ended.trouble = error if drain else None
+    ended.tally = {status: count for status, count in mailnode.tally.items() if status != "queued"}
+    ended.lost, ended.reason = mailnode.unstored.lost, mailnode.unstored.reason
+    return ended

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from mailnode.delivery.delivery import Attempt, Delivery
 from mailnode.delivery.lanes import is_lanes_trouble
 from mailnode.delivery.outbound import Outbound
 from mailnode.delivery.outbox import Outbox, StaleClaim
-from mailnode.delivery.report import Report, refusal, report_of
+from mailnode.delivery.report import Report, refusal, report_of, unstored
 from mailnode.delivery.route import Route
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, SessionLost, SmtpError, StoreError
@@ -19,9 +19,7 @@ from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.content import Composed
 from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
-from mailnode.store.insist import insist
 
-NOT_STORED = "outcomeNotStored"
 # How long a server is kept waiting between DATA and content for the sake of a rate limit.
 LONGEST_PAUSE = 30.0
 
@@ -51,6 +49,7 @@ class Carry:
     `task` ends with the report. The flow's patience never ends an attempt whose final dot is out: the mail may be
     accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
     `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
+    Where the outcome can't be stored for long, `not_stored` brings the report, and the task goes on until it is.
     `is_answer_due` tells that the dot is out and its answer awaited, `is_lane_well` what the last attempt showed.
     """
 
@@ -64,17 +63,28 @@ class Carry:
         self._time_until = errand.time_until
         self._deadline = self._loop.time() + errand.seconds
         self._is_called_back = False
+        self._is_given_up = False
         self.is_answer_due = False
         self.is_lane_well = True
         self._patience: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
         self._error: MailnodeError | None = None
+        self._is_over = asyncio.Event()
         self.overdue: asyncio.Future[None] = self._loop.create_future()
+        self.not_stored: asyncio.Future[Report] = self._loop.create_future()
         self.task = asyncio.create_task(self._run())
+
+    @property
+    def delivery(self) -> Delivery:
+        """The delivery as it is known here."""
+        return self._delivery
 
     def give_up(self) -> None:
         """Run out of patience now: whoever waits is told so, and what nobody waits for goes back to the queue."""
+        self._is_given_up = True
+        if self.not_stored.done():
+            self._is_over.set()
         self._is_called_back = not self._errand.keep
         self._deadline = self._loop.time()
         if self._patience and self._patience.when() is not None:
@@ -88,7 +98,7 @@ class Carry:
         if self._delivery.maybe_accepted and self._delivery.terms.on_unknown == "hold":
             return await self._end(None)
         if self._errand.seconds <= 0:
-            self._error = self._too_late(await self._outbox.last_words(self._delivery))
+            self._error = self._too_late(await self._last_words())
             return await self._end(None)
         while True:
             before = self._delivery
@@ -100,7 +110,10 @@ class Carry:
             wait = self._wait_seconds()
             if not self._errand.keep:
                 return await self._put_back(self._delivery, attempt, wait)
-            await insist(lambda: self._outbox.attempted(self._delivery, attempt))  # noqa: B023 -- awaited here
+            try:
+                await self._outbox.unstored.try_for_a_while(lambda: self._outbox.attempted(self._delivery, attempt))  # noqa: B023 -- awaited here
+            except StoreError:
+                return await self._end(attempt)
             try:
                 async with self._patiently():
                     await asyncio.sleep(wait)
@@ -110,16 +123,31 @@ class Carry:
 
     async def _end(self, attempt: Attempt | None) -> Report:
         report = report_of(self._delivery, outcome=self._outcome, error=self._error)
-        try:
-            await insist(lambda: self._outbox.ended(self._delivery, report, attempt), for_ever=not self._errand.keep)
-        except StoreError as error:
-            # What a server said stays true though it can't be written down.
-            report["warnings"].append(f"{NOT_STORED}: {error.message}")
-        return report
+        return await self._store(lambda: self._outbox.ended(self._delivery, report, attempt), report)
 
     async def _put_back(self, delivery: Delivery, attempt: Attempt | None, wait: float) -> Report:
-        await insist(lambda: self._outbox.put_back(delivery, attempt, wait), for_ever=True)
-        return report_of(delivery, status="queued")
+        report = report_of(delivery, status="queued")
+        return await self._store(lambda: self._outbox.put_back(delivery, attempt, wait), report)
+
+    async def _store(self, write: Callable[[], Awaitable[None]], report: Report) -> Report:
+        """Store what came of it; what a server said stays true though it can't be written down."""
+
+        def late(error: StoreError) -> None:
+            self.not_stored.set_result(unstored(report, error))
+            if self._is_given_up:
+                self._is_over.set()
+
+        try:
+            await self._outbox.unstored.keep(write, late, self._is_over)
+        except StoreError as error:
+            return unstored(report, error)
+        return report
+
+    async def _last_words(self) -> str:
+        try:
+            return await self._outbox.last_words(self._delivery)
+        except StoreError:
+            return ""
 
     async def _attempt(self) -> Attempt:
         started_at = unix_ms()

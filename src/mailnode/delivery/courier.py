@@ -69,11 +69,17 @@ class Courier:
 
     async def ended(self, delivery_ids: Collection[str]) -> None:
         """Wait until one of these may have ended, in this process or another one."""
-        tasks = {self._carries[one].task for one in delivery_ids if one in self._carries}
-        if tasks:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        carries = [self._carries[one] for one in delivery_ids if one in self._carries]
+        ends = {end for carry in carries if not carry.not_stored.done() for end in (carry.task, carry.not_stored)}
+        if ends:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         else:
             await asyncio.sleep(POLL_SECONDS)
+
+    def unstored(self, delivery_ids: Collection[str]) -> list[tuple[Delivery, Report]]:
+        """Give those of these, with what came of them, whose outcome this process could not store for long."""
+        carries = [self._carries[one] for one in delivery_ids if one in self._carries]
+        return [(carry.delivery, carry.not_stored.result()) for carry in carries if carry.not_stored.done()]
 
     def carry(self, errand: Errand) -> Carry:
         """Begin to carry a delivery that this process has claimed."""
@@ -84,11 +90,13 @@ class Courier:
         return carry
 
     async def _outcome(self, carry: Carry) -> Delivered:
-        ends: set[asyncio.Future[Any]] = {carry.task, carry.overdue}
+        ends: set[asyncio.Future[Any]] = {carry.task, carry.overdue, carry.not_stored}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if carry.task.done():
             return Delivered(carry.task.result())
-        return Delivered(carry.report_overdue(), later=carry.task)
+        if carry.not_stored.done():
+            return Delivered(carry.not_stored.result())
+        return Delivered(carry.report_overdue(), later=_last_word(carry))
 
     @property
     def answers_due(self) -> int:
@@ -114,6 +122,11 @@ class Courier:
                 await asyncio.wait({carry.task}, timeout=deadline - loop.time())
             else:
                 await asyncio.sleep(POLL_SECONDS)
+
+
+async def _last_word(carry: Carry) -> Report:
+    await asyncio.wait({carry.task, carry.not_stored}, return_when=asyncio.FIRST_COMPLETED)
+    return carry.task.result() if carry.task.done() else carry.not_stored.result()
 
 
 def _still_sending(standing: Standing) -> Report:

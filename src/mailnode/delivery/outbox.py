@@ -64,6 +64,7 @@ class Outbox:
         self._worker = worker
         self._engine = engine
         self._tell = tell
+        self.unstored = database.unstored
 
     async def begin(self, draft: Draft) -> Delivery | Standing:
         """Write a delivery and its content down, or find the one that its key has already.

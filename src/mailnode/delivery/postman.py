@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mailnode.delivery.carry import Carry, Errand
 from mailnode.delivery.claims import MOST_OCTETS, Claimed, Claims, Hands
@@ -28,6 +30,7 @@ PAUSE_SECONDS = 0.002
 # How often a worker looks for what nobody has told it of.
 LOOK_SECONDS = 1.0
 
+T = TypeVar("T")
 FindRoute = Callable[[Destination], Awaitable[Route]]
 _log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class Postman:
         self._find = find
         self._windows: dict[str, int] = {}
         self._under_way: Counter[str] = Counter()
+        self._not_stored: Counter[str] = Counter()
         self._carries: set[Carry] = set()
         self._draining: set[str | None] = set()
         self._octets = 0
@@ -106,7 +110,7 @@ class Postman:
         try:
             while not self._is_stopped:
                 was_busy = self._busy_with(only)
-                round_ = await self.round(only)
+                round_ = await insist(lambda: self.round(only), is_over=lambda: self._is_stopped)
                 if round_.begun:
                     await asyncio.sleep(PAUSE_SECONDS)
                 elif was_busy and not self._busy_with(only):
@@ -122,7 +126,9 @@ class Postman:
             self._draining.discard(only)
 
     def _busy_with(self, only: str | None) -> int:
-        return self.busy if only is None else self._under_way[only]
+        """Tell how many are under way; one whose outcome can't be stored for long is waited for no more."""
+        lanes = [only] if only is not None else [*self._under_way]
+        return sum(self._under_way[lane] - self._not_stored[lane] for lane in lanes)
 
     def _room(self, lane: str) -> int:
         window = self._windows[lane]
@@ -165,7 +171,7 @@ class Postman:
             await asyncio.gather(*left, return_exceptions=True)
 
     async def _send_out(self, claimed: Sequence[Claimed], began: float) -> None:
-        messages = await insist(lambda: self._outbox.messages([one.delivery for one in claimed]), for_ever=True)
+        messages = await self._until_stopped(lambda: self._outbox.messages([one.delivery for one in claimed]))
         routes: dict[Destination, Route | MailnodeError] = {}
         for one in claimed:
             destination = one.delivery.destination
@@ -199,10 +205,13 @@ class Postman:
         """A connection that is gone or can't be opened may come back: its mails wait, and tell why when they can't."""
         delivery = one.delivery
         connection = delivery.destination.connection
-        await insist(
-            lambda: self._traffic.fails(delivery.lane, connection, None, error, probe=one.is_probe), for_ever=True
+        await self._until_stopped(
+            lambda: self._traffic.fails(delivery.lane, connection, None, error, probe=one.is_probe)
         )
-        await insist(lambda: self._outbox.put_back(delivery), for_ever=True)
+        await self._until_stopped(lambda: self._outbox.put_back(delivery))
+
+    async def _until_stopped(self, ask: Callable[[], Awaitable[T]]) -> T:
+        return await insist(ask, seconds=math.inf, is_over=lambda: self._is_stopped)
 
     def _begin(self, errand: Errand) -> None:
         lane = errand.delivery.lane
@@ -211,12 +220,18 @@ class Postman:
         self._octets += errand.delivery.size
         carry = self._courier.carry(errand)
         self._carries.add(carry)
+        carry.not_stored.add_done_callback(lambda _: self._waits_for_store(lane))
         carry.task.add_done_callback(lambda task: self._ended(errand, carry, task))
+
+    def _waits_for_store(self, lane: str) -> None:
+        self._not_stored[lane] += 1
+        self.freed.set()
 
     def _ended(self, errand: Errand, carry: Carry, task: asyncio.Task[Report]) -> None:
         lane = errand.delivery.lane
         self._carries.discard(carry)
         self._under_way[lane] -= 1
+        self._not_stored[lane] -= carry.not_stored.done()
         self._octets -= errand.delivery.size
         self._windows[lane] = min(self._windows[lane] * 2, LANE_HANDS) if carry.is_lane_well else 1
         if task.cancelled():

@@ -3,12 +3,15 @@
 The first keys have the names that Nodemailer's users know. No secret and no body is ever in it.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
 
 from mailnode.delivery.delivery import Delivery, Recipient
 from mailnode.errors import ErrorCode, MailnodeError, Phase, SmtpError
 from mailnode.smtp.outcome import Outcome, Timings
 from mailnode.smtp.remedy import explain
+
+NOT_STORED = "outcomeNotStored"
 
 Status = Literal["sent", "partial", "failed", "unknown", "queued", "held", "cancelled"]
 
@@ -115,6 +118,16 @@ def report_of_error(error: MailnodeError, *, connection: str = "", host: str = "
         timings={},
         warnings=[],
     )
+
+
+def unstored(report: Report, error: MailnodeError) -> Report:
+    """Say that a report stands in no database."""
+    return {**report, "warnings": [*report["warnings"], f"{NOT_STORED}: {error.message}"]}
+
+
+def is_unstored(report: Mapping[str, Any]) -> bool:
+    """Tell whether a report says so."""
+    return any(str(warning).startswith(NOT_STORED) for warning in report.get("warnings") or ())
 
 
 def describe(error: MailnodeError) -> ReportedError:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from mailnode.delivery.postman import LOOK_SECONDS, PAUSE_SECONDS, Postman
 from mailnode.errors import StoreError
+from mailnode.store.insist import insist
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ class EmbeddedEngine:
     async def work(self, postman: Postman, *, drain: bool = False) -> None:
         """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
         postman.start()
+        if drain:
+            await insist(postman.recover)
+            return await postman.drain()
         recover_at = 0.0
         while not postman.is_stopped:
             self._wake.clear()
@@ -35,8 +39,6 @@ class EmbeddedEngine:
                 if self._loop.time() >= recover_at:
                     await postman.recover()
                     recover_at = self._loop.time() + LOOK_SECONDS
-                if drain:
-                    return await postman.drain()
                 round_ = await postman.round()
             except StoreError as error:
                 _log.warning("the queue can't be read now: %s", error)

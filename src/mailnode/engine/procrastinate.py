@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, text
 
 from mailnode.delivery.postman import Postman
 from mailnode.errors import StoreError
+from mailnode.store.insist import insist
 
 if TYPE_CHECKING:
     from procrastinate.jobs import Job
@@ -53,7 +54,7 @@ class ProcrastinateEngine:
         """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
         postman.start()
         if drain:
-            await postman.recover()
+            await insist(postman.recover)
             await postman.drain()
             return
         while not postman.is_stopped:

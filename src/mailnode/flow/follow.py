@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from mailnode.delivery.report import Report
+from mailnode.delivery.report import Report, is_unstored
 from mailnode.flow.state import State
 from mailnode.node.step import Write
 from mailnode.store.tables import deliveries
@@ -30,6 +30,12 @@ def pending_of(said: Mapping[str, Any]) -> list[str]:
         for result in results
         if isinstance(result, dict) and result.get("status") == "queued" and "deliveryId" in result
     ]
+
+
+def unstored_of(said: Mapping[str, Any]) -> list[str]:
+    """Give the ids of the deliveries of which a run, as JSON, says that their outcome is not stored."""
+    results = [node.get("result") for node in said["nodes"]]
+    return [str(result["deliveryId"]) for result in results if isinstance(result, dict) and is_unstored(result)]
 
 
 def outcomes_of(db: Connection, delivery_ids: Sequence[str]) -> Iterator[Outcome]:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.report import Report
 from mailnode.errors import DeliveryError
-from mailnode.flow.follow import Outcome, follow, outcomes_of, pending_of
+from mailnode.flow.follow import Outcome, follow, outcomes_of, pending_of, unstored_of
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.insist import insist
@@ -49,8 +49,12 @@ class Journal:
         """Write down how a run ended, as JSON that `begin` gives back.
 
         Outcomes that came meanwhile take the place of `queued` in it.
+
+        Raises:
+            StoreError: it can't be stored for long; it is tried on.
         """
-        await insist(lambda: self._database.write_alike(_end, _Ended(run_id, status, state)))
+        ended = _Ended(run_id, status, state)
+        await self._database.unstored.keep_beside(lambda: self._database.write_alike(_end, ended))
 
     def _begin(self, db: Connection, begun: list["_Begun"]) -> list[dict[str, Any] | Exception | None]:
         there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in begun]})}
@@ -90,10 +94,12 @@ class Journal:
         db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._worker.id, updated_at=unix_ms()))
         return None
 
-    async def read(self, run_id: str) -> dict[str, Any]:
-        """Read how a run ended, with all that has come of its mails since."""
-        query = select(runs.c.state).where(runs.c.id == run_id)
-        said: dict[str, Any] = json.loads(await self._database.read(lambda db: db.execute(query).scalar_one()))
+    async def followed(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Give a run, as JSON, with what has come of its mails since."""
+        pending = pending_of(said)
+        outcomes = await insist(lambda: self._database.read(lambda db: list(outcomes_of(db, pending))))
+        for outcome in outcomes:
+            follow(said, outcome)
         return said
 
 
@@ -120,12 +126,13 @@ _LOCKED = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).or
 
 
 def _end(db: Connection, ended: list[_Ended]) -> list[None]:
-    waiting = {one.run_id: (one, pending) for one in ended if (pending := pending_of(one.state))}
+    lacking = ((one, pending_of(one.state) + unstored_of(one.state)) for one in ended)
+    waiting = {one.run_id: (one, lacks) for one, lacks in lacking if lacks}
     if waiting:
         # First, because no outcome may come between reading the outcomes and writing the state.
         db.execute(_LOCKED, {"ids": list(waiting)}).all()
-        for one, pending in waiting.values():
-            for outcome in outcomes_of(db, pending):
+        for one, lacks in waiting.values():
+            for outcome in outcomes_of(db, lacks):
                 follow(one.state, outcome)
     now = unix_ms()
     rows = [

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from mailnode.delivery.report import ReportedError, describe
+from mailnode.delivery.report import NOT_STORED, ReportedError, describe
 from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError, UsageError
 from mailnode.flow.document import FlowDocument, FlowNode
-from mailnode.flow.follow import pending_of
+from mailnode.flow.follow import pending_of, unstored_of
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State
 from mailnode.node.content_digest import without_route
@@ -51,7 +51,10 @@ class NodeReport:
 
 @dataclass(slots=True)
 class Run:
-    """One execution of a flow; `file` is where that was read, while it runs."""
+    """One execution of a flow.
+
+    `file` is where that was read, while it runs; `not_stored` says why how it ended stands in no database.
+    """
 
     id: str
     flow: str
@@ -61,11 +64,13 @@ class Run:
     output: list[str] = field(default_factory=list)
     is_repeat: bool = False
     file: str = ""
+    not_stored: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Give the run as the command line prints it; `duplicate` says that it is told again and was not run again."""
         return {
             **({"duplicate": True} if self.is_repeat else {}),
+            **({NOT_STORED: self.not_stored} if self.not_stored else {}),
             "run": self.id,
             "flow": self.flow,
             "status": self.status,
@@ -80,6 +85,11 @@ class Run:
         """The ids of deliveries that it has queued and whose outcome it does not hold."""
         return pending_of(self.to_json())
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the database tells all that the run does."""
+        return not self.not_stored and not unstored_of(self.to_json())
+
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Self:
         """Read a run that `to_json` gave."""
@@ -92,6 +102,7 @@ class Run:
             said["status"],
             said["output"],
             said.get("duplicate", False),
+            not_stored=said.get(NOT_STORED, ""),
         )
 
 

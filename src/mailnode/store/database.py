@@ -11,10 +11,11 @@ from typing import Self, TypeVar
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from mailnode.errors import StoreError
+from mailnode.errors import StoreClosed
 from mailnode.store.backend import Backend, Extend
 from mailnode.store.location import locate
 from mailnode.store.sqlite import SqliteFile
+from mailnode.store.unstored import Unstored
 from mailnode.store.worker import Worker
 from mailnode.store.writer import GroupWriter, Item, WorkOnAll
 
@@ -30,12 +31,15 @@ class Database:
     function that expects one, such as IntegrityError, catches it around a `savepoint` of its own. Where
     transactions run beside each other one may lose, and its functions are called once more: what they change must be
     in the database, or be set anew by each call.
+
+    `unstored` is what has happened and is not in it, because it can't be written now.
     """
 
     def __init__(self, backend: Backend, url: URL | None = None) -> None:
         """Work on a database that has the present schema; `open` is the way to get one."""
         self._backend = backend
         self.url = url
+        self.unstored = Unstored()
         self._writer = GroupWriter(backend)
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-reader")
 
@@ -119,7 +123,7 @@ def _submit(executor: ThreadPoolExecutor, function: Callable[[], T]) -> Future[T
     try:
         return executor.submit(function)
     except RuntimeError:
-        raise StoreError("the database is closed") from None
+        raise StoreClosed("the database is closed") from None
 
 
 def _postgres(url: URL) -> Backend:

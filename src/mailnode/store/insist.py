@@ -1,7 +1,7 @@
-"""Writing down what has happened already: a database that is busy for a while must not make it untrue."""
+"""Asking a database again that can't now: what passes is waited out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain, repeat
 from typing import TypeVar
 
@@ -9,20 +9,35 @@ from mailnode.errors import StoreError
 
 T = TypeVar("T")
 
+# How long somebody waits for a database that can't.
+PATIENCE_SECONDS = 60.0
 WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-async def insist(write: Callable[[], Awaitable[T]], *, for_ever: bool = False) -> T:
-    """Write, and again with growing waits while the database only says that it can't now.
+def _never() -> bool:
+    return False
+
+
+def waits() -> Iterator[float]:
+    """Give the waits between tries (seconds), without end."""
+    return chain(WAITS_SECONDS, repeat(WAITS_SECONDS[-1]))
+
+
+async def insist(
+    ask: Callable[[], Awaitable[T]], *, seconds: float | None = None, is_over: Callable[[], bool] = _never
+) -> T:
+    """Ask, and again with growing waits while the database only says that it can't now.
 
     Raises:
-        StoreError: it still can't, which is not given up `for_ever`; or never will.
+        StoreError: it still can't after `seconds` (PATIENCE_SECONDS by default), or `is_over`; or it never will.
     """
-    for seconds in chain(WAITS_SECONDS, repeat(WAITS_SECONDS[-1]) if for_ever else ()):
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + (PATIENCE_SECONDS if seconds is None else seconds)
+    for wait in waits():
         try:
-            return await write()
+            return await ask()
         except StoreError as error:
-            if not error.transient:
+            if not error.transient or is_over() or loop.time() >= ends_at:
                 raise
-        await asyncio.sleep(seconds)
-    return await write()
+        await asyncio.sleep(min(wait, max(ends_at - loop.time(), 0.0)))
+    raise AssertionError("there is always another wait")

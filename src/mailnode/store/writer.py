@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from mailnode.errors import StoreError
+from mailnode.errors import StoreClosed
 from mailnode.store.backend import Backend
 from mailnode.store.savepoint import savepoint
 
@@ -69,7 +69,7 @@ class GroupWriter:
             self._thread.submit(self._commit_group)
         except RuntimeError:
             self._waiting.clear()
-            raise StoreError("the database is closed") from None
+            raise StoreClosed("the database is closed") from None
 
     def _commit_group(self) -> None:
         group = self._take_group()

@@ -1,0 +1,138 @@
+"""What has happened already and is not in the database yet: kept in memory until it is stored."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from mailnode.errors import StoreClosed, StoreError
+from mailnode.store import insist
+
+T = TypeVar("T")
+Write = Callable[[], Awaitable[T]]
+
+# Failures with less than this (seconds) between them are one trouble.
+_APART = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Unstored:
+    """Outcomes that a database refuses so far, or has no answer to; they are tried again and again.
+
+    Who waits for one is told when the trouble has lasted for `seconds`; all that wait have them together, so that a run
+    of many mails ends in time. `count` tells how many have been refused and wait, `lost` counts those that were given
+    up: nothing in the database tells what came of them.
+    """
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        self.seconds = insist.PATIENCE_SECONDS
+        self.lost = 0
+        self.count = 0
+        self._refusal = StoreError("the database does not answer", transient=True)
+        self._since = 0.0
+        self._failed_at = -math.inf
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_closing = asyncio.Event()
+
+    @property
+    def reason(self) -> str:
+        """What the database said last when it refused."""
+        return self._refusal.message
+
+    async def keep(self, write: Write[T], late: Callable[[StoreError], object], over: asyncio.Event) -> T:
+        """Store what has happened, whatever the database says; `late` hears once that it takes longer than `seconds`.
+
+        Raises:
+            StoreError: it is not stored, because `over` was set; or the database is closed.
+        """
+        try:
+            return await self._until_stored(write, late, over)
+        except (StoreError, asyncio.CancelledError):
+            self.lost += 1
+            raise
+
+    async def try_for_a_while(self, write: Write[T]) -> T:
+        """Store what can be missed; later it would be wrong.
+
+        Raises:
+            StoreError: it is not stored within `seconds`.
+        """
+        over = asyncio.Event()
+        return await self._until_stored(write, lambda _: over.set(), over)
+
+    async def keep_beside(self, write: Write[T]) -> T:
+        """Store what has happened; it is tried on, until `close`, when whoever waits for it does not any more.
+
+        Raises:
+            StoreError: it is not stored within `seconds`.
+        """
+        late: asyncio.Future[StoreError] = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(self.keep(write, late.set_result, self._is_closing))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        ends: set[asyncio.Future[Any]] = {task, late}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise late.result()
+
+    async def close(self) -> None:
+        """Give up what nobody waits for any more."""
+        self._is_closing.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _until_stored(self, write: Write[T], late: Callable[[StoreError], object], over: asyncio.Event) -> T:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        timer = loop.call_at(began + self.seconds, self._tell_late, late)
+        is_counted = False
+        try:
+            for wait in insist.waits():
+                try:
+                    stored = await write()
+                except StoreClosed:
+                    raise
+                except StoreError as error:
+                    self._fails(error, began)
+                    if not is_counted:
+                        is_counted = True
+                        self.count += 1
+                        if loop.time() < timer.when():  # else it has told
+                            timer.cancel()
+                            timer = loop.call_at(self._since + self.seconds, self._tell_late, late)
+                    if await _is_set(over, wait):
+                        raise
+                else:
+                    self._failed_at = -math.inf
+                    return stored
+            raise AssertionError("there is always another wait")
+        finally:
+            timer.cancel()
+            if is_counted:
+                self._ends()
+
+    def _tell_late(self, late: Callable[[StoreError], object]) -> None:
+        late(self._refusal)
+
+    def _fails(self, error: StoreError, began: float) -> None:
+        if self.count == 0 and began - self._failed_at > _APART:
+            self._since = began
+            _log.error("what came of mail can't be stored, and is kept in memory: %s", error)
+        self._refusal = error
+        self._failed_at = asyncio.get_running_loop().time()
+
+    def _ends(self) -> None:
+        self.count -= 1
+        if self.count == 0 and self._failed_at == -math.inf:
+            _log.warning("what came of mail is stored now")
+
+
+async def _is_set(event: asyncio.Event, within_seconds: float) -> bool:
+    with suppress(TimeoutError):
+        return await asyncio.wait_for(event.wait(), within_seconds)
+    return False

@@ -1,0 +1,138 @@
+"""A mail is accepted, and the database can't be told: no command calls that well, and none waits for ever."""
+
+import asyncio
+import json
+import resource
+import signal
+import sqlite3
+import sys
+from contextlib import closing, contextmanager
+
+import pytest
+
+from support.command import mailnode
+from support.flows import to_server, write_flow
+from support.scripted_smtp import ScriptedServer
+
+# A minute of patience is a second here, and the ten seconds for a lock are a twentieth of one.
+IMPATIENT = """
+from mailnode.store import insist, sqlite
+insist.PATIENCE_SECONDS, sqlite.BUSY_MILLISECONDS = 1.0, 50
+from mailnode.cli.main import main
+main()
+"""
+
+
+async def start(*arguments):
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", IMPATIENT, *map(str, arguments)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+def flow_of(folder, port, **settings):
+    return write_flow(folder, {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(port, **settings)})
+
+
+@contextmanager
+def foreign_lock(home):
+    """Write to the database as another program does that takes its time."""
+    with closing(sqlite3.connect(home / "mailnode.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def limit(process, octets):
+    """Let a process write to no file beyond this: as on a disk whose quota is used up."""
+    _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (octets, hard))
+
+
+async def line_with(words, process):
+    while words not in (line := (await process.stderr.readline()).decode()):
+        assert line, words
+    return line
+
+
+async def states():
+    listed = (await mailnode("deliveries", "list", "--json")).json
+    return sorted(one["state"] for one in listed)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_run_says_so_in_its_result_on_stderr_and_by_its_status(asynchronous, home, tmp_path):
+    async with ScriptedServer({"dot": ""}) as server:
+        flow = flow_of(tmp_path, server.port, asynchronous=asynchronous, storeResult="context", resultKey="mail")
+        run = await start("run", flow, "--run-id", "r")
+        await server.reached("dot")
+        with foreign_lock(home):
+            server.say("250 2.0.0 taken")
+            stdout, stderr = await run.communicate()
+    said = json.loads(stdout)
+    assert run.returncode == 4, stderr
+    assert said["nodes"][0]["result"]["status"] == "sent"
+    assert said["nodes"][0]["result"]["warnings"][0].startswith("outcomeNotStored: the database can't be used")
+    assert said["context"]["mail"] == said["nodes"][0]["result"]
+    assert asynchronous or said["outcomeNotStored"] == "the database can't be used: database is locked"
+    assert b"must not be sent again under a new run id" in stderr
+    assert await states() == ["interrupted"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_rows_whose_outcome_is_not_stored_are_counted(asynchronous, home, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("to\na@y.example\n")
+    async with ScriptedServer({"dot": ""}) as server:
+        flow = flow_of(tmp_path, server.port, asynchronous=asynchronous)
+        run = await start("run", flow, "--inputs", rows)
+        await server.reached("dot")
+        with foreign_lock(home):
+            server.say("250 2.0.0 taken")
+            stdout, stderr = await run.communicate()
+    assert (run.returncode, json.loads(stdout)["outcomeNotStored"]) == (4, 1), stderr
+
+
+async def test_a_worker_that_drains_says_so_by_its_status(home, tmp_path):
+    async with ScriptedServer({"dot": ""}) as server:
+        await mailnode("run", flow_of(tmp_path, server.port, asynchronous=True), "--no-wait")
+        worker = await start("worker", "--drain")
+        await server.reached("dot")
+        with foreign_lock(home):
+            server.say("250 2.0.0 taken")
+            _, stderr = await worker.communicate()
+    assert worker.returncode == 4, stderr
+    assert b"1 outcome could not be stored: the database can't be used: database is locked" in stderr
+
+
+class TestWorker:
+    async def test_keeps_an_outcome_until_the_disk_takes_it(self, home, tmp_path):
+        async with ScriptedServer({"dot": ""}) as server:
+            await mailnode("run", flow_of(tmp_path, server.port, asynchronous=True), "--no-wait")
+            worker = await start("worker")
+            await server.reached("dot")
+            limit(worker, 0)
+            server.say("250 2.0.0 taken")
+            assert "disk I/O error" in await line_with("kept in memory", worker)
+            with foreign_lock(home):  # another trouble, longer than anybody's patience
+                limit(worker, resource.RLIM_INFINITY)
+                await asyncio.sleep(1.5)
+            await line_with("is stored now", worker)
+            worker.send_signal(signal.SIGTERM)
+            _, stderr = await worker.communicate()
+        assert (worker.returncode, b"1 sent" in stderr) == (0, True), stderr
+        assert await states() == ["sent"]
+
+    async def test_says_by_its_status_what_it_takes_along_when_it_is_stopped(self, tmp_path):
+        async with ScriptedServer({"dot": ""}) as server:
+            await mailnode("run", flow_of(tmp_path, server.port, asynchronous=True), "--no-wait")
+            worker = await start("worker")
+            await server.reached("dot")
+            limit(worker, 0)
+            server.say("250 2.0.0 taken")
+            await line_with("kept in memory", worker)
+            worker.send_signal(signal.SIGTERM)
+            _, stderr = await worker.communicate()
+        assert worker.returncode == 4, stderr
+        assert b"must not be sent again under a new run id" in stderr
