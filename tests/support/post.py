@@ -39,12 +39,14 @@ def drafted(
     terms: Terms = AT_ONCE,
     connection: Connection | None = None,
     service: str = "",
+    ca: str | None = None,
     **draft: Any,
 ) -> Draft:
-    """Make a letter to a server on this port, or to a service, that is ready to be written down."""
+    """Make a letter to a server on this port, over TLS with `ca`, or to a service, that is ready to be written down."""
     message = message or letter()
     fields: dict[str, Field] = dict.fromkeys(message.envelope.forward_paths, "to")
-    target = find_service(service) if service else OtherServer(host="127.0.0.1", port=port, tls_option="none")
+    server = OtherServer(host="127.0.0.1", port=port, tls_option="tls" if ca else "none", ca=ca)
+    target = find_service(service) if service else server
     destination = Destination(target, connection.name if connection else "", "client.example")
     to = route(target, connection, ehlo_name="client.example")
     return Draft(message=message, fields=fields, destination=destination, route=to, terms=terms, **draft)

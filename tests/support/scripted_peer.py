@@ -207,6 +207,8 @@ class Peer(asyncio.Protocol):
             if not self.is_lost:
                 sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
+        elif step is Step.CUT:
+            self.transport.abort()
         elif step is Step.DROP:
             self.transport.close()
         elif step is Step.PAUSE:
@@ -229,6 +231,12 @@ class Peer(asyncio.Protocol):
         assert self.house.tls is not None
         self._buffer = b""
         loop = asyncio.get_running_loop()
+        if self.house.implicit_tls and self._reads:  # uvloop reads though it was told to pause
+            self.visit.octets.clear()
+            self.visit.groups.clear()
+            hello = b"".join(self._reads)
+            self._reads.clear()
+            loop.call_soon(loop.call_soon, self._give_hello, hello)  # behind what begins the handshake
         try:
             transport = await loop.start_tls(self.transport, self, self.house.tls, server_side=True)
         except OSError:
@@ -237,6 +245,11 @@ class Peer(asyncio.Protocol):
             self.connection_lost(None)
             raise _Over
         self.transport = transport
+
+    def _give_hello(self, hello: bytes) -> None:
+        tls = cast(asyncio.BufferedProtocol, self.transport.get_protocol())
+        memoryview(tls.get_buffer(len(hello)))[: len(hello)] = hello
+        tls.buffer_updated(len(hello))
 
 
 def _multiline(code: str, lines: Sequence[str]) -> str:

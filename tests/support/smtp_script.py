@@ -15,6 +15,7 @@ class Step(Enum):
     """What a server does instead of answering, or beside it."""
 
     DROP = "close the connection in good order"
+    CUT = "close the connection, over TLS without its goodbye"
     RESET = "reset the connection"
     STALL = "answer nothing from here on, and read on"
     PAUSE = "read nothing from here on"
@@ -25,7 +26,7 @@ class Step(Enum):
     HANDSHAKE = "begin with TLS"
 
 
-ENDS = frozenset({Step.DROP, Step.RESET, Step.STALL, Step.PAUSE})
+ENDS = frozenset({Step.DROP, Step.CUT, Step.RESET, Step.STALL, Step.PAUSE})
 Act = str | bytes | Step
 Action = Act | Sequence[Act]
 

@@ -9,6 +9,9 @@ from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines
 from mailnode.smtp.stream import Stream
 
+# The loop's, until it has read what a socket holds.
+_TURNS = 2
+
 
 class Dialogue:
     """A stream and a protocol joined: what goes wrong on the way gets the phase in which it went wrong."""
@@ -54,13 +57,20 @@ class Dialogue:
                     raise
 
     async def push(self, octets: bytes) -> None:
-        """Send a block of content, wait for room, and hear what the server may already say to it."""
+        """Send a block of content, wait until it has left, and hear what the server may already say to it."""
         try:
             self.stream.write(octets)
             if self.stream.is_full:
                 await self.stream.drain(self._loop.time() + self.deadlines.block)
         finally:
-            self.protocol.receive(self.stream.take())
+            await self.listen()
+
+    async def listen(self) -> None:
+        """Hear what the server has said unasked, if it has, or notice that it is gone."""
+        if self.stream.is_readable:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+        self.protocol.receive(self.stream.take())
 
     def leave(self, *, politely: bool) -> None:
         """Close the connection at once; politely where the server has just said no and owes us nothing.

@@ -9,11 +9,11 @@ from time import monotonic
 from mailnode.errors import ErrorCode, SessionLost
 from mailnode.smtp.authentication import Credentials
 from mailnode.smtp.command import Command
-from mailnode.smtp.content import DotStuffer, in_blocks
 from mailnode.smtp.entrance import Entrance, enter
 from mailnode.smtp.manners import Manners, Pace
 from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.passage import LetOff, Passage
+from mailnode.smtp.send_content import push_content
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.tally import Tally
 from mailnode.smtp.transaction import Transaction
@@ -130,6 +130,9 @@ class Session:
         except SessionLost as lost:
             assert begun
             self.abort()
+            # What is still here can't leave any more. A rider's commands stand behind the dot: it may have left.
+            if self._dialogue.stream.is_full and not self.rider:
+                begun.transaction.is_dot_sent = False
             if self.rider:
                 self._manners.slow_down("ride")
             tally.add(begun.transaction.judge())
@@ -190,26 +193,20 @@ class Session:
         if passage.before_content is not None:
             await passage.before_content()
         dialogue.protocol.expect("content", transaction.hear_content)
-        stuffer = DotStuffer()
-        held = b""  # the last block leaves together with the dot: a small message in one write
-        for block in in_blocks(passage.message):
-            if held:
-                transaction.pushed += len(held)
-                await dialogue.push(held)
-                if transaction.is_content_judged:
-                    # Between here and the dot the server takes what we write for content, or for commands: who knows.
-                    self.abort()
-                    return
-            held = stuffer.stuff(block)
+        end = await push_content(dialogue, transaction, passage.message)
+        if transaction.is_content_judged:
+            self.abort()
+            return
         if passage.before_dot is not None:
             passage.before_dot()
         riding = self._take_along(begun, following)
-        dialogue.stream.write(b"".join((held, stuffer.dot, *riding)))
-        transaction.is_dot_sent = True
+        transaction.is_dot_sent = dialogue.stream.write(b"".join((end, *riding)))
         if riding:
             await self._settle_with_rider()
         else:
             await dialogue.settle()
+        if dialogue.stream.is_full:
+            self.abort()  # judged before the dot was out
 
     async def _settle_with_rider(self) -> None:
         """Wait for the reply to the dot; who rides waits for it no longer than a new session would take."""

@@ -1,8 +1,6 @@
 """Octets to and from one server, over TCP or TLS; here alone is what goes wrong below turned into errors of ours."""
 
 import asyncio
-import ipaddress
-import select
 import socket
 import ssl
 from typing import cast
@@ -10,6 +8,7 @@ from typing import cast
 from mailnode.errors import ErrorCode, SessionLost
 from mailnode.smtp.connect import connect
 from mailnode.smtp.server import ServerSettings
+from mailnode.smtp.wire import Address, BelowTls, Wire
 
 # A server that talks while nobody listens is asked to stop; its replies are a hundredth of this.
 MAX_UNREAD_OCTETS = 256 * 1024
@@ -18,18 +17,25 @@ MAX_UNREAD_OCTETS = 256 * 1024
 class Stream(asyncio.Protocol):
     """One connection. Every wait has a deadline, and every end of it is a SessionLost.
 
-    Reading and writing go on together: `read` gives all that has come, `drain` waits for room and is woken by octets
-    from the server too, which may be its refusal of what is being written.
+    Reading and writing go on together: `read` gives all that has come, `drain` waits until all that was written has
+    left, and is woken by octets from the server too, which may be its refusal of what is being written. What the server
+    said before it went away can be read afterwards.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
+        self._wire = Wire(sock)
+        self._below_tls: BelowTls | None = None
+        self._tcp: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
         self._received = b""
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._is_full = False
+        self._is_draining = False
+        self.tls: ssl.SSLObject | None = None
+        self.tls_version = ""
         self._lost: SessionLost | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -42,7 +48,7 @@ class Stream(asyncio.Protocol):
     async def over(cls, sock: socket.socket) -> "Stream":
         """Take a connected socket, and own it."""
         try:
-            _, stream = await asyncio.get_running_loop().create_connection(cls, sock=sock)
+            _, stream = await asyncio.get_running_loop().create_connection(lambda: cls(sock), sock=sock)
         except BaseException:
             sock.close()
             raise
@@ -63,30 +69,25 @@ class Stream(asyncio.Protocol):
             self.abort()
             raise
         # How asyncio, and how uvloop say that the server hung up in mid-handshake.
-        if transport is None or transport.get_extra_info("ssl_object") is None:
+        tls = None if transport is None else cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object"))
+        version = None if tls is None else tls.version()
+        if self._tcp is None or self._tcp.is_closing() or transport is None or version is None:
             self.abort()
             raise ConnectionResetError("the server closed the connection in the TLS handshake")
+        self.tls, self.tls_version = tls, version
+        self._below_tls = BelowTls(self._tcp, self._wire, self._resumed)
         self._transport = transport
-
-    @property
-    def tls(self) -> ssl.SSLObject | None:
-        """What keeps the stream private; None in clear text."""
-        return cast("ssl.SSLObject | None", self._info("ssl_object"))
-
-    @property
-    def tls_version(self) -> str:
-        """The version of TLS, like `TLSv1.3`; "" in clear text."""
-        return "" if self.tls is None else str(self.tls.version())
+        self._transport.set_write_buffer_limits(high=1, low=0)  # at 0 TLS would pause for nothing
 
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this very machine, by its address."""
-        return _address(self._info("peername")).is_loopback
+        return self._wire.peer_address.is_loopback
 
     @property
-    def local_address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    def local_address(self) -> Address:
         """The address of our end."""
-        return _address(self._info("sockname"))
+        return self._wire.local_address
 
     @property
     def is_lost(self) -> bool:
@@ -95,24 +96,32 @@ class Stream(asyncio.Protocol):
 
     @property
     def is_full(self) -> bool:
-        """Whether what was written waits for the network, so that `drain` should come before more."""
-        return self._is_full
+        """Whether anything written has not left this process: it waits for the network, or will never leave."""
+        return self._is_full or (self._below_tls is not None and self._below_tls.is_full)
 
     @property
     def is_readable(self) -> bool:
         """Whether the server has said something, or hung up; of an idle session both mean that it is over."""
         if self._received or self._lost is not None:
             return True
-        poll = select.poll()
-        poll.register(cast("int", self._info("socket").fileno()), select.POLLIN)  # type: ignore[attr-defined]
-        return bool(poll.poll(0))
+        return self._tcp is None or self._tcp.is_closing() or self._wire.is_readable
 
-    def write(self, octets: bytes) -> None:
-        """Hand octets to the network; they leave at once unless it is busy."""
+    def write(self, octets: bytes) -> bool:
+        """Hand octets to the network; they leave at once unless it is busy. False: it is gone, and took none of them.
+
+        A transport swallows what it is given when it is gone, until it says so.
+        """
         if self._lost is not None:
             raise self._lost
         assert self._transport is not None
-        self._transport.write(octets)
+        assert self._tcp is not None
+        # TCP's own knows that it is gone; that of TLS may call itself open yet.
+        if not self._tcp.is_closing():
+            self._transport.write(octets)
+        if self._tcp.is_closing():
+            self._is_full = True
+            return False
+        return True
 
     def take(self) -> bytes:
         """Give what has come so far, perhaps nothing."""
@@ -129,9 +138,13 @@ class Stream(asyncio.Protocol):
         return self.take()
 
     async def drain(self, deadline: float) -> None:
-        """Wait until there is room for more, or the server says something."""
-        while self._is_full and not self._received:
-            await self._wait(deadline)
+        """Wait until all that was written has left, or the server says something."""
+        self._is_draining = True
+        try:
+            while self.is_full and not self._received:
+                await self._wait(deadline)
+        finally:
+            self._is_draining = False
 
     async def _wait(self, deadline: float) -> None:
         if self._lost is not None:
@@ -179,7 +192,8 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio calls this)."""
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = self._tcp = cast(asyncio.Transport, transport)
+        self._tcp.set_write_buffer_limits(high=0)  # so that `is_full` tells of every octet
 
     def data_received(self, data: bytes) -> None:
         """Keep what has come and wake who waits (asyncio calls this)."""
@@ -188,8 +202,15 @@ class Stream(asyncio.Protocol):
             self._transport.pause_reading()
         self._wake()
 
+    def eof_received(self) -> None:
+        """Nothing more will come, so that nothing more is worth writing (asyncio calls this)."""
+        self._lost = self._lost or _explain(None)
+        self._wake()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remember why (asyncio calls this)."""
+        """Remember why, and read what was said before (asyncio calls this)."""
+        if exc is not None and self._lost is None and self._below_tls is None:
+            self._received += self._wire.read()
         self._lost = self._lost or _explain(exc)
         if self._timer is not None:
             self._timer.cancel()
@@ -199,20 +220,21 @@ class Stream(asyncio.Protocol):
             self._closed.set_result(None)
 
     def pause_writing(self) -> None:
-        """The network is busy (asyncio calls this)."""
+        """Something written has not left (asyncio calls this)."""
         self._is_full = True
 
     def resume_writing(self) -> None:
-        """The network takes more (asyncio calls this)."""
+        """All has left (asyncio calls this)."""
         self._is_full = False
-        self._wake()
+        self._resumed()
+
+    def _resumed(self) -> None:
+        if self._is_draining:  # who reads would be woken for nothing
+            self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-    def _info(self, name: str) -> object:
-        return None if self._transport is None else self._transport.get_extra_info(name)
 
 
 def _expire(waiter: asyncio.Future[None]) -> None:
@@ -237,9 +259,3 @@ def _explain(error: Exception | None) -> SessionLost:
     else:
         what = f"the connection broke: {error!r}"
     return SessionLost(what, code=ErrorCode.SESSION_LOST, hint="try again later", transient=True)
-
-
-def _address(name: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    host = str(name[0]).partition("%")[0] if isinstance(name, tuple) else "0.0.0.0"  # noqa: S104 -- means: unknown
-    address = ipaddress.ip_address(host)
-    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,104 @@
+"""The socket below a connection: who is at its ends, what came, and what TLS leaves untold of it."""
+
+import asyncio
+import ipaddress
+import select
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_READ_BYTES = 64 * 1024
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Wire:
+    """A connected socket that a transport owns; it is asked itself, since transports that are gone answer anything.
+
+    The addresses of both ends are those of the beginning: a connection that breaks keeps them.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        self.local_address = _address(sock.getsockname)
+        self.peer_address = _address(sock.getpeername)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether something has come and was not read yet: bytes, or the end of the connection."""
+        return self._sock.fileno() < 0 or bool(self._poll.poll(0))
+
+    def read(self) -> bytes:
+        """Give what has come and was not read yet; a connection that was reset keeps it."""
+        received = []
+        with suppress(OSError):
+            while chunk := self._sock.recv(_READ_BYTES):
+                received.append(chunk)
+        return b"".join(received)
+
+
+class BelowTls(asyncio.BufferedProtocol):
+    """Stands between TCP and TLS and hands everything on.
+
+    TLS calls written what TCP still holds, and forgets what came before a reset: `is_full` tells that TCP holds
+    something, and of a connection that breaks TLS gets what is left to read. `resumed` is called when TCP holds nothing
+    any more.
+    """
+
+    def __init__(self, transport: asyncio.Transport, wire: Wire, resumed: Callable[[], None]) -> None:
+        self._tls = cast(asyncio.BufferedProtocol, transport.get_protocol())
+        self._wire = wire
+        self._resumed = resumed
+        self.is_full = transport.get_write_buffer_size() > 0
+        transport.set_protocol(self)
+
+    def get_buffer(self, sizehint: int) -> "Buffer":
+        """Give room for what comes (asyncio calls this)."""
+        return self._tls.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Something has come (asyncio calls this)."""
+        self._tls.buffer_updated(nbytes)
+
+    def eof_received(self) -> bool | None:
+        """The server has closed TCP (asyncio calls this)."""
+        return self._tls.eof_received()
+
+    def pause_writing(self) -> None:
+        """TCP holds something (asyncio calls this)."""
+        self.is_full = True
+        self._tls.pause_writing()
+
+    def resume_writing(self) -> None:
+        """TCP holds nothing any more (asyncio calls this)."""
+        self.is_full = False
+        self._tls.resume_writing()
+        self._resumed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """TCP is gone (asyncio calls this)."""
+        if exc is not None:
+            unread = self._wire.read()
+            while unread:
+                room = memoryview(self._tls.get_buffer(len(unread)))
+                number = min(len(room), len(unread))
+                room[:number] = unread[:number]
+                self._tls.buffer_updated(number)
+                unread = unread[number:]
+        self._tls.connection_lost(exc)
+
+
+def _address(ask: Callable[[], object]) -> Address:
+    """Give an address that the socket tells; one that it does not know is no host's (0.0.0.0)."""
+    name: object = None
+    with suppress(OSError):
+        name = ask()
+    host = str(name[0]).partition("%")[0] if isinstance(name, tuple) else "0.0.0.0"  # noqa: S104 -- means: unknown
+    address = ipaddress.ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
