@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import suppress
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -252,7 +253,22 @@ async def test_a_scheme_of_the_authors_own_stays_with_a_warning():
 async def test_an_image_may_be_data_in_src_only():
     data = {"url": "data:image/png;base64,iVBORw0KGgo="}
     assert await html("<img src='{{ input.url }}'>", data) == f"<img src='{data['url']}'>"
-    assert (await rendered("<a href='{{ input.url }}'>", data)).html == "<a href=''>"
+    for tag, name in (("a", "href"), ("iframe", "src"), ("embed", "src"), ("frame", "src"), ("object", "data")):
+        assert (await rendered(f"<{tag} {name}='{{{{ input.url }}}}'>", data)).html == f"<{tag} {name}=''>"
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [("meta", "content"), ("param", "value"), ("animate", "to"), ("animate", "values"), ("set", "to")],
+)
+async def test_what_is_an_address_only_sometimes_brings_no_code(tag, name):
+    for value in ("javascript:x", "0;url=javascript:x", "0; JAVA\tSCRIPT:x", "#a;vbscript:x", "x,data:text/html,y"):
+        result = await rendered(f'<{tag} {name}="{{{{ input.x }}}}">', {"x": value})
+        assert result.html == f'<{tag} {name}="">'
+        assert len(result.warnings) == 1
+    assert (await rendered(f"<{tag} {name}=\"0;url=java{{{{ 'script:x' }}}}\">")).html == f'<{tag} {name}="">'
+    for value in ("Meta data: an overview", "0;url=https://x.example/", "1;2;3", "width=device-width"):
+        assert (await rendered(f'<{tag} {name}="{{{{ input.x }}}}">', {"x": value})).html == f'<{tag} {name}="{value}">'
 
 
 async def test_srcset_is_checked_url_by_url():
@@ -276,11 +292,25 @@ async def test_srcset_is_checked_url_by_url():
         ("expression(alert(1))", False),
         ("red/**/", False),
         ("}", False),
+        ("calc((1px + 2px) * 3)", True),
+        ("'Open Sans', \"Arial\"", True),
+        ("calc(1px", False),
+        ("1px)", False),
+        (")(", False),
+        ("[a", False),
+        ("'red", False),
+        ('"red', False),
+        ("red\n", False),
+        ("'('", True),
+        ("image-set('https://x.example/track' 1x)", False),
+        ("-webkit-image-set('https://x.example/track' 1x)", False),
+        ("src('https://x.example/track')", False),
+        ("cross-fade(a, b)", False),
     ],
 )
 async def test_a_value_in_a_style_is_one_value(value, stays):
     result = await rendered('<p style="color: {{ input.c }}; margin: 0">', {"c": value})
-    assert result.html == (f'<p style="color: {value}; margin: 0">' if stays else '<p style="">')
+    assert result.html == (f'<p style="color: {escape(value)}; margin: 0">' if stays else '<p style="">')
     assert bool(result.warnings) is not stays
 
 

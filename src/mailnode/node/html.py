@@ -24,7 +24,16 @@ _CODE_SCHEMES = frozenset({"javascript", "vbscript", "data"})
 _UNSEEN = re.compile(r"[\0-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+")
 _SCHEME = re.compile(r"([^/?#:\\]*):")
 _LITERAL_SCHEME = re.compile(r"[\s\"'/](href|src)\s*=\s*[\"']?\s*([a-z][a-z0-9+.-]*):(image/)?", re.IGNORECASE)
-_CSS_BEYOND_A_VALUE = re.compile(r"[;{}\\<@]|/\*|(?:url|expression|image)\s*\(", re.IGNORECASE)
+_CSS_BEYOND_A_VALUE = re.compile(
+    r"[;{}\\<@\n\r\f]|/\*|(?:url|src|image(?:-set)?|cross-fade|element|paint|expression)\s*\(", re.IGNORECASE
+)
+_CSS_STRING = re.compile(r"\"[^\"]*\"|'[^']*'")
+# Attributes that are addresses only sometimes, and may then be code.
+_AT_TIMES_URLS = frozenset(
+    {("meta", "content"), ("param", "value")}
+    | {(tag, name) for tag in ("animate", "set") for name in ("to", "from", "by", "values")}
+)
+_CODE_IN_PLACE = re.compile(r"(?:^|[;,=])(javascript|vbscript|data):", re.IGNORECASE)
 
 _STYLE_SHEET = re.compile(r"<style[\s>]", re.IGNORECASE)
 _DOCUMENT = re.compile(r"<(?:!doctype|html|head|body)[\s>]", re.IGNORECASE)
@@ -94,8 +103,10 @@ class _Filling:
         literals, numbers = MARK.split(marked)[::2], [int(mark) for mark in MARK.findall(marked)]
         values = [self._values[number].text for number in numbers]
         if attribute.name in _URL_ATTRIBUTES:
-            reason = _unsafe_url(attribute.name, [decode_entities(literal) for literal in literals], values)
-        elif attribute.name == "style" and any(map(_CSS_BEYOND_A_VALUE.search, values)):
+            reason = _unsafe_url(attribute, [decode_entities(literal) for literal in literals], values)
+        elif (attribute.tag, attribute.name) in _AT_TIMES_URLS:
+            reason = _code_in(self._fill(marked))
+        elif attribute.name == "style" and not all(map(_is_one_value, values)):
             reason = "more than one value of a style"
         else:
             reason = ""
@@ -105,25 +116,48 @@ class _Filling:
         return ""
 
 
-def _unsafe_url(name: str, literals: list[str], values: list[str]) -> str:
+def _is_one_value(css: str) -> bool:
+    """Tell whether CSS stays within the value it is put into: a quote or bracket left open swallows what follows."""
+    if _CSS_BEYOND_A_VALUE.search(css):
+        return False
+    bare = _CSS_STRING.sub("", css)
+    depth = 0
+    for character in bare:
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
+        if depth < 0:
+            return False
+    return depth == 0 and not set("\"'") & set(bare)
+
+
+def _code_in(filled: str) -> str:
+    """Why an attribute that is an address only sometimes can't have this value; empty when it can."""
+    for seen in (decode_entities(filled), decode_entities(decode_entities(filled))):
+        if found := _CODE_IN_PLACE.search(_UNSEEN.sub("", seen)):
+            return f"the scheme {found[1].lower()!a}"
+    return ""
+
+
+def _unsafe_url(attribute: Attribute, literals: list[str], values: list[str]) -> str:
     """Why a URL made of literals and values between them can't be linked to; empty when it can."""
     url = literals[0] + "".join(value + literal for value, literal in zip(values, literals[1:], strict=True))
-    if name == "srcset":
-        return next(filter(None, (_unsafe_scheme(name, part) for part in url.split(","))), "")
+    if attribute.name == "srcset":
+        return next(filter(None, (_unsafe_scheme(attribute, part) for part in url.split(","))), "")
     written = _scheme(literals[0])
     # A scheme that the author wrote is the author's choice, unless the value would be code in it.
     if written is not None and written not in _CODE_SCHEMES:
         return ""
-    return _unsafe_scheme(name, url)
+    return _unsafe_scheme(attribute, url)
 
 
-def _unsafe_scheme(name: str, url: str) -> str:
+def _unsafe_scheme(attribute: Attribute, url: str) -> str:
     # A reader that decodes entities once too often must not find another scheme than we do.
     for seen in (url, decode_entities(url), decode_entities(decode_entities(url))):
         scheme = _scheme(seen)
         if scheme is None or scheme in _SCHEMES:
             continue
-        if not (name == "src" and _UNSEEN.sub("", seen).lower().startswith("data:image/")):
+        # Of what is framed or embedded an image is a document, which can be code.
+        is_image = (attribute.tag, attribute.name) == ("img", "src")
+        if not (is_image and _UNSEEN.sub("", seen).lower().startswith("data:image/")):
             return f"the scheme {scheme!a:.30}"
     return ""
 

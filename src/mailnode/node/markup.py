@@ -40,8 +40,9 @@ _CUT_HINT = "take the formatting out of the expression and set it around the bra
 
 @dataclass(frozen=True)
 class Attribute:
-    """A quoted attribute value with expressions in it: `marked[start:end]`."""
+    """A quoted attribute value with expressions in it: `marked[start:end]`; names are in lower case."""
 
+    tag: str
     name: str
     start: int
     end: int
@@ -166,19 +167,19 @@ class _Walk:
                 self._refuse(markup.group(), "in a declaration")
             elif tag := markup["tag"]:
                 self._refuse(tag, "in the name of a tag")
-                position = self._go_through_tag(position)
+                position = self._go_through_tag(tag.lower(), position)
                 if markup.group()[1] != "/" and (end := _RAW_TEXT_END.get(tag.lower())):
                     position = self._go_through_raw_text(position, end, tag.lower())
         return self._found
 
-    def _go_through_tag(self, position: int) -> int:
+    def _go_through_tag(self, tag: str, position: int) -> int:
         while attribute := _ATTRIBUTE.match(self._marked, position):
             position = attribute.end()
-            self._check(attribute)
+            self._check(tag, attribute)
         close = self._marked.find(">", position)
         return len(self._marked) if close < 0 else close + 1
 
-    def _check(self, attribute: re.Match[str]) -> None:
+    def _check(self, tag: str, attribute: re.Match[str]) -> None:
         if "\0" not in attribute.group():
             return
         name = attribute["name"].lower()
@@ -189,7 +190,7 @@ class _Walk:
             self._refuse(attribute[quoted], f"in {name}, which is code")
         if raw := [mark for mark in MARK.findall(attribute[quoted]) if self._expressions[int(mark)].raw]:
             raise _misplaced(self._expressions[int(raw[0])], f"in {name}", "write {{ }}: attributes are always escaped")
-        self._found.append(Attribute(name, *attribute.span(quoted)))
+        self._found.append(Attribute(tag, name, *attribute.span(quoted)))
 
     def _go_through_raw_text(self, position: int, end: re.Pattern[str], name: str) -> int:
         close = end.search(self._marked, position)
