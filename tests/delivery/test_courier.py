@@ -123,13 +123,30 @@ class TestUnknown:
 
 
 class TestTheWait:
-    async def test_before_content_the_flows_patience_ends_the_attempt(self, tmp_path):
+    async def test_before_content_the_flows_patience_ends_the_attempt_and_tells_what_was_waited_for(self, tmp_path):
         async with ScriptedServer({"greeting": STALL}) as server, office(tmp_path) as desk:
-            delivered = await desk.deliver(server.port, terms=Terms(seconds=0.05))
+            delivered = await desk.deliver(server.port, terms=Terms(seconds=0.3))
+            (tried,) = await desk.rows(attempts)
         assert delivered.later is None
         assert delivered.report["status"] == "failed"
-        assert delivered.report["error"]
-        assert delivered.report["error"]["code"] == "timeout"
+        error = delivered.report["error"]
+        assert error
+        assert (error["code"], error["phase"]) == ("timeout", "greeting")
+        assert (
+            f"not accepted within 0.3 s: 127.0.0.1:{server.port} takes the connection and says nothing"
+            in error["message"]
+        )
+        assert "set tlsOption to tls" in error["hint"]
+        assert "timeoutSeconds" not in error["hint"]
+        assert "connecting to 127.0.0.1" in tried.dialogue
+        assert [bytes(visit.octets) for visit in server.visits] == [b""]
+
+    async def test_a_server_that_is_slow_later_is_no_silent_port(self, tmp_path):
+        async with ScriptedServer({"EHLO": STALL}) as server, office(tmp_path) as desk:
+            error = (await desk.deliver(server.port, terms=Terms(seconds=0.3))).report["error"]
+        assert error
+        assert (error["code"], error["phase"]) == ("timeout", "ehlo")
+        assert "timeoutSeconds" in error["hint"]
 
     async def test_in_mid_content_it_ends_the_attempt_too_and_nothing_is_accepted(self, tmp_path):
         large = letter(content=(b"x" * 70 + b"\r\n") * 200_000)

@@ -16,6 +16,7 @@ IMPATIENT = Deadlines(
     connect=5,
     tls=5,
     silence=0.2,
+    probe=0.2,
     greeting=0.2,
     ehlo=0.2,
     auth=0.2,

@@ -18,12 +18,24 @@ from mailnode.smtp.server import Deadlines, ServerSettings
 from support.aiosmtp import submission
 from support.plain import served
 from support.proxies import proxy
-from support.scripted_smtp import DROP, STALL, ScriptedServer
+from support.scripted_smtp import DROP, HOLD, STALL, USUAL, ScriptedServer
 from support.tls import ca_pem, self_signed_context, server_context
 from support.tokens import Purse
 
 SOON = Deadlines(
-    connect=2, tls=0.5, silence=0.2, greeting=0.4, ehlo=2, auth=2, mail=2, rcpt=2, data=2, block=2, content=2, quit=1
+    connect=2,
+    tls=0.5,
+    silence=0.2,
+    probe=0.2,
+    greeting=0.6,
+    ehlo=2,
+    auth=2,
+    mail=2,
+    rcpt=2,
+    data=2,
+    block=2,
+    content=2,
+    quit=1,
 )
 USER = Login("user", "pencil-canary")
 OFFER = ("PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "AUTH PLAIN LOGIN")
@@ -539,5 +551,29 @@ async def test_cancelling_leaves_nothing_open():
         await server.visit.ended.wait()
 
 
-def test_a_person_waits_no_minutes():
-    assert max(vars(PATIENCE).values()) <= 15
+def test_a_person_waits_no_minutes_and_yet_as_long_for_a_greeting_as_mail_does_before_it_asks():
+    assert PATIENCE.silence == Deadlines().silence < PATIENCE.greeting <= 40
+    assert max(seconds for name, seconds in vars(PATIENCE).items() if name not in {"silence", "greeting"}) <= 15
+
+
+@pytest.mark.parametrize("tls_option", ["none", "starttls"])
+async def test_a_greeting_that_is_held_back_is_waited_for_without_a_word(tls_option):
+    async with ScriptedServer({"greeting": [[HOLD, USUAL]]}, tls=server_context()) as server:
+        looking = asyncio.create_task(look(server, tls_option, deadlines=PATIENCE))
+        await server.holding()
+        assert not any(visit.octets for visit in server.visits)
+        server.release()
+        assert (await looking).ok
+    assert sum(bool(visit.octets) for visit in server.visits) == 1
+
+
+async def test_a_port_that_greets_in_clear_text_gets_no_tls_hello():
+    async with ScriptedServer() as server:
+        assert failed(await look(server, "starttls")).code == "starttlsNotOffered"
+    assert not any(visit.octets.startswith(b"\x16\x03") for visit in server.visits)
+
+
+async def test_a_port_that_hangs_up_or_speaks_is_listened_to_and_not_spoken_to():
+    async with ScriptedServer({"greeting": "* OK IMAP4rev1 ready"}) as server:
+        assert "speaks IMAP" in failed(await look(server, "none")).found
+    assert not any(visit.octets for visit in server.visits)

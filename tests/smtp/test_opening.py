@@ -4,7 +4,7 @@ from mailnode.errors import ErrorCode, ServerRefused, SessionLost
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.server import Deadlines
 from support.letters import letter
-from support.scripted_smtp import ScriptedServer
+from support.scripted_smtp import DROP, RESET, ScriptedServer
 
 
 async def send(server, **settings):
@@ -43,3 +43,40 @@ class TestGreeting:
             with pytest.raises(ServerRefused, match="still odd") as caught:
                 await send(server)
         assert caught.value.phase == "ehlo"
+
+    async def test_what_it_said_to_ehlo_comes_first(self):
+        async with ScriptedServer({"EHLO": "550 5.7.1 your name is odd", "HELO": "502 5.5.1 what?"}) as server:
+            with pytest.raises(ServerRefused, match=r"your name is odd; to HELO: 502 5\.5\.1 what") as caught:
+                await send(server, ehlo_name="client.example")
+        assert (caught.value.reply_code, caught.value.enhanced_status_code) == (550, "5.7.1")
+        assert f"127.0.0.1:{server.port}" in str(caught.value)
+        assert "EHLO client.example" in str(caught.value)
+        assert "ehloName" in caught.value.hint
+
+    @pytest.mark.parametrize("end", [DROP, RESET])
+    @pytest.mark.parametrize("stage", ["EHLO", "HELO"])
+    async def test_a_server_that_hangs_up_on_it_is_told_with_its_words(self, stage, end):
+        script = {"EHLO": "550 5.7.1 your name is odd", "HELO": end}
+        if stage == "EHLO":
+            script["EHLO"] = [[script["EHLO"], end]]
+        async with ScriptedServer(script) as server:
+            with pytest.raises(ServerRefused, match=r"550 5\.7\.1 your name is odd") as caught:
+                await send(server)
+        assert (caught.value.phase, caught.value.transient, caught.value.reply_code) == ("ehlo", False, 550)
+        assert "ehloName" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        "said", ["421 4.7.0 Try again later, closing connection. (EHLO)", "550 5.7.1 bad HELO name"]
+    )
+    async def test_a_refusal_of_our_name_says_which_it_was_and_where_it_is_set(self, said):
+        async with ScriptedServer({"EHLO": [[said, DROP]]}) as server:
+            with pytest.raises(ServerRefused) as caught:
+                await send(server, ehlo_name="[192.0.2.1]")
+        assert "EHLO [192.0.2.1]" in str(caught.value)
+        assert "ehloName" in caught.value.hint
+        assert caught.value.transient == said.startswith("4")
+
+    async def test_a_greeting_refused_behind_which_the_server_hangs_up_is_told(self):
+        async with ScriptedServer({"greeting": [["554 5.7.1 go away", DROP]]}) as server:
+            with pytest.raises(ServerRefused, match="go away"):
+                await send(server)

@@ -81,7 +81,6 @@ def test_control_and_direction_characters_become_spaces():
         b"250_ok\r\n",
         b"100 no\r\n",
         b"600 no\r\n",
-        b"\x15\x03\x01\x00\x02\n",
         b"2\xb20 x\r\n",
     ],
 )
@@ -136,3 +135,13 @@ def test_garbage_is_read_or_refused_and_never_anything_else(garbage, at):
         except SessionLost:
             outcomes.append(None)
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize(
+    "octets", [b"\x15\x03\x01\x00\x02\x02\x28", b"\x15\x03\x01\x00\x02\n", b"\x16\x03\x03\x00\x7a"]
+)
+def test_a_record_of_tls_is_known_by_its_beginning(octets):
+    with pytest.raises(SessionLost, match="speaks TLS") as caught:
+        feed(octets)
+    assert caught.value.code == ErrorCode.PLAIN_ON_TLS_PORT
+    assert "tlsOption" in caught.value.hint

@@ -10,14 +10,16 @@ import trustme
 
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost, SettingsError, TlsFailed
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.interruption import awaited
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, TlsOption
 from support.aiosmtp import submission
 from support.letters import letter
-from support.scripted_smtp import DROP, STALL, ScriptedServer
+from support.scripted_smtp import DROP, HOLD, RESET, STALL, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 
-SOON = Deadlines(connect=5, tls=0.5, silence=0.3, greeting=0.3)
+SOON = Deadlines(connect=5, tls=0.5, silence=0.3, probe=0.3, greeting=0.3)
+ASKED_SOON = Deadlines(silence=0.1)
 
 
 class At:
@@ -153,33 +155,17 @@ class TestWrongMode:
     async def test_clear_text_to_a_port_that_wants_tls_names_the_setting(self, tls_option):
         async with ScriptedServer(tls=server_context(), implicit_tls=True) as server:
             with pytest.raises(TlsFailed) as caught:
-                await send(server, tls_option, deadlines=SOON)
+                await send(server, tls_option, deadlines=ASKED_SOON)
         assert caught.value.code == ErrorCode.PLAIN_ON_TLS_PORT
         assert "set tlsOption to tls" in caught.value.hint
 
-    async def test_a_port_that_answers_our_clear_text_with_a_tls_alert_is_found_out(self):
-        seen = []
-
-        async def visit(reader, writer):
-            """Be a TLS port that takes no clear text: first an alert, then, to a hello, a handshake."""
-            seen.append(writer)
-            if len(seen) == 1:
-                writer.write(b"\x15\x03\x01\x00\x02\x02\x0a\n")
-            else:
-                await writer.start_tls(server_context())
-            writer.close()
-
-        server = await asyncio.start_server(visit, "127.0.0.1", 0)
-        async with server:
+    @pytest.mark.parametrize("end", [b"", b"\n"])
+    async def test_a_port_that_answers_our_clear_text_with_a_tls_alert_is_found_out(self, end):
+        async with ScriptedServer({"greeting": [[b"\x15\x03\x01\x00\x02\x02\x28" + end, DROP]]}) as server:
             with pytest.raises(TlsFailed) as caught:
-                await send(At(server), "starttls")
+                await send(server, "starttls")
         assert caught.value.code == ErrorCode.PLAIN_ON_TLS_PORT
-
-    async def test_a_port_that_says_nothing_at_all_is_a_timeout(self):
-        async with ScriptedServer({"greeting": STALL}) as server:
-            with pytest.raises(SessionLost) as caught:
-                await send(server, "none", deadlines=SOON)
-        assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "greeting")
+        assert len(server.visits) == 1
 
     async def test_a_slow_greeting_is_waited_for_after_the_port_was_asked(self):
         asked = asyncio.Event()
@@ -201,7 +187,7 @@ class TestWrongMode:
         server = await asyncio.start_server(visit, "127.0.0.1", 0)
         async with server:
             with pytest.raises(ServerRefused, match="not today"):
-                await send(At(server), "none", deadlines=Deadlines(silence=0.1))
+                await send(At(server), "none", deadlines=ASKED_SOON)
             await done.wait()
 
     async def test_a_tls_server_that_hangs_up_is_no_clear_text_one(self):
@@ -214,7 +200,74 @@ class TestWrongMode:
         async with ScriptedServer({"greeting": STALL}) as server:
             with pytest.raises(TlsFailed) as caught:
                 await send(server, "tls", deadlines=SOON)
-        assert caught.value.code == ErrorCode.TLS_FAILED
+        assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "tls")
+        assert "says nothing, neither in clear text nor to a TLS hello" in str(caught.value)
+
+
+class TestSilence:
+    """Servers that hold their greeting back list who talks before it, so nobody does: neither in TLS nor in clear."""
+
+    @pytest.mark.parametrize("tls_option", ["none", "starttls"])
+    async def test_a_slow_greeting_is_waited_for_without_a_word(self, tls_option):
+        async with ScriptedServer({"greeting": [[HOLD, USUAL]]}, tls=server_context()) as server:
+            sending = asyncio.create_task(send(server, tls_option))
+            await server.holding()
+            assert not server.visit.octets
+            server.release()
+            assert (await sending).accepted
+        assert len(server.visits) == 1
+
+    def test_half_a_minute_goes_by_before_a_port_is_asked_for_tls_and_five_before_it_is_left(self):
+        assert (Deadlines().silence, Deadlines().greeting) == (30, 300)
+
+    @pytest.mark.parametrize("tls_option", ["none", "starttls"])
+    async def test_a_port_is_not_asked_for_tls_where_there_is_no_time_for_it(self, tls_option):
+        async with ScriptedServer({"greeting": STALL}) as server:
+            with pytest.raises(SessionLost, match="takes the connection and says nothing for 0") as caught:
+                await send(server, tls_option, deadlines=Deadlines(greeting=0.2))
+        assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "greeting")
+        assert f"127.0.0.1:{server.port}" in str(caught.value)
+        assert "set tlsOption to tls" in caught.value.hint
+        assert [bytes(visit.octets) for visit in server.visits] == [b""]
+
+    async def test_a_port_that_was_asked_in_vain_is_told_so(self):
+        deadlines = Deadlines(silence=0.1, probe=0.1, greeting=0.3)
+        async with ScriptedServer({"greeting": STALL}) as server:
+            with pytest.raises(SessionLost, match="says nothing, neither in clear text nor to a TLS hello") as caught:
+                await send(server, "none", deadlines=deadlines)
+        assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "greeting")
+        assert len(server.visits) == 2
+
+    @pytest.mark.parametrize("end", [DROP, RESET])
+    async def test_a_port_that_hangs_up_without_a_word_is_not_asked_either(self, end):
+        async with ScriptedServer({"greeting": end}) as server:
+            with pytest.raises(SessionLost, match="said nothing") as caught:
+                await send(server, "starttls")
+        assert (caught.value.code, caught.value.phase) == (ErrorCode.SESSION_LOST, "greeting")
+        assert "set tlsOption to tls" in caught.value.hint
+        assert len(server.visits) == 1
+
+    @pytest.mark.parametrize(("tls_option", "word"), [("none", "says nothing"), ("tls", "TLS hello")])
+    async def test_who_loses_patience_is_told_what_was_waited_for(self, tls_option, word):
+        async with ScriptedServer({"greeting": STALL}) as server:
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.2):
+                    await send(server, tls_option)
+        waited_for = awaited(caught.value)
+        assert waited_for is not None
+        assert word in waited_for.message
+        assert waited_for.phase == ("greeting" if tls_option == "none" else "tls")
+        assert "connecting to 127.0.0.1" in waited_for.dialogue
+
+    @pytest.mark.parametrize("stage", ["EHLO", "AUTH", "MAIL", "dot"])
+    async def test_who_loses_patience_later_is_told_in_which_phase(self, stage):
+        async with ScriptedServer({stage: STALL}, extensions=("AUTH PLAIN",)) as server:
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.3):
+                    await send(server, "none", login=Login("user", "pencil"))
+        waited_for = awaited(caught.value)
+        assert waited_for is not None
+        assert waited_for.phase == {"dot": "content"}.get(stage, stage.lower())
 
 
 class TestStarttlsFailsClosed:

@@ -17,11 +17,14 @@ from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, Sessio
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.content import Composed
+from mailnode.smtp.interruption import awaited
 from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
 
 # How long a server is kept waiting between DATA and content for the sake of a rate limit.
 LONGEST_PAUSE = 30.0
+_LONGEST_MARGIN = 1.0
+_UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class Carry:
         self._errand = errand
         self._delivery = errand.delivery
         self._time_until = errand.time_until
-        self._deadline = self._loop.time() + errand.seconds
+        # A flow has its answer, written down too, within the time that it gives.
+        margin = min(errand.seconds / 10, _LONGEST_MARGIN) if errand.keep else 0.0
+        self._deadline = self._loop.time() + errand.seconds - margin
         self._is_called_back = False
         self._is_given_up = False
         self.is_answer_due = False
@@ -242,23 +247,29 @@ class Carry:
         try:
             async with asyncio.timeout_at(self._deadline) as self._patience:
                 yield
-        except TimeoutError:
-            raise self._too_late(self._error.message if self._error else "") from None
+        except TimeoutError as over:
+            raise self._too_late(self._error.message if self._error else "", awaited(over)) from None
         finally:
             self._patience = None
 
-    def _too_late(self, last_words: str) -> "_OutOfPatience":
+    def _too_late(self, last_words: str, cut_off: SmtpError | None = None) -> "_OutOfPatience":
         seconds = self._delivery.terms.seconds
         time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
         last = f"; the last try: {last_words}" if last_words else ""
         setting = "retryHours" if self._delivery.terms.queued else "timeoutSeconds"
-        return _OutOfPatience(
+        hint = f"raise {setting}, or ask whoever runs the server why it is slow"
+        if cut_off is not None:
+            last = f": {cut_off.message}"
+            hint = cut_off.hint if cut_off.phase in _UNREACHED else hint
+        too_late = _OutOfPatience(
             f"not accepted within {time}{last}",
             code=ErrorCode.TIMEOUT,
-            phase=self._phase,
-            hint=f"raise {setting}, or ask whoever runs the server why it is slow",
+            phase=cut_off.phase if cut_off else self._phase,
+            hint=hint,
             transient=True,
         )
+        too_late.dialogue = cut_off.dialogue if cut_off else ""
+        return too_late
 
     def _may_try_again(self) -> bool:
         delivery, error = self._delivery, self._error

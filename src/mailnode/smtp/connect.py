@@ -37,13 +37,20 @@ async def connect(server: ServerSettings) -> socket.socket:
                 return await reach(server)
             return await through(proxy, server.host, server.port, reach)
     except TimeoutError:
-        hint = "check host and port; many networks block outgoing mail ports (25 above all): try 587 or 465"
-        raise ConnectFailed(
-            f"{server.address} did not answer within {seconds:g} s" + (f", through {proxy.address}" if proxy else ""),
-            code=ErrorCode.TIMEOUT,
-            hint="check the proxy, and that it may reach the mail server's port" if proxy else hint,
-            transient=True,
-        ) from None
+        raise _no_answer(server, f"did not answer within {seconds:g} s") from None
+    except asyncio.CancelledError as cancelled:
+        raise cancelled from _no_answer(server, "has not answered")
+
+
+def _no_answer(server: ServerSettings, what: str) -> ConnectFailed:
+    proxy = server.proxy
+    hint = "check host and port; many networks block outgoing mail ports (25 above all): try 587 or 465"
+    return ConnectFailed(
+        f"{server.address} {what}" + (f", through {proxy.address}" if proxy else ""),
+        code=ErrorCode.TIMEOUT,
+        hint="check the proxy, and that it may reach the mail server's port" if proxy else hint,
+        transient=True,
+    )
 
 
 async def reach(endpoint: Endpoint) -> socket.socket:

@@ -7,7 +7,7 @@ from mailnode.smtp.command import Command, ignore
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines
-from mailnode.smtp.stream import Stream
+from mailnode.smtp.stream import Stream, unanswered
 
 # The loop's, until it has read what a socket holds.
 _TURNS = 2
@@ -36,7 +36,11 @@ class Dialogue:
     async def ask(self, phase: Phase, line: str) -> Reply:
         """Send one command and wait for its reply."""
         heard: list[Reply] = []
-        self.write(Command(phase, line, heard.append))
+        try:
+            self.write(Command(phase, line, heard.append))
+        except SessionLost as lost:
+            lost.phase = phase
+            raise
         await self.settle()
         return heard[0]
 
@@ -55,6 +59,8 @@ class Dialogue:
                 except SessionLost as lost:
                     lost.phase = self.protocol.phase or phase
                     raise
+                except asyncio.CancelledError as cancelled:
+                    raise cancelled from unanswered(self.protocol.phase or phase)
 
     async def push(self, octets: bytes) -> None:
         """Send a block of content, wait until it has left, and hear what the server may already say to it."""

@@ -1,9 +1,11 @@
 """From a bare connection to a session ready for a login: TLS, greeting, EHLO, STARTTLS. All of it fails closed."""
 
+import asyncio
 import re
 import socket
 import ssl
 from dataclasses import replace
+from time import monotonic
 
 from mailnode.errors import ErrorCode, Phase, ServerRefused, SessionLost, TlsFailed
 from mailnode.smtp.dialogue import Dialogue
@@ -13,7 +15,7 @@ from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
-from mailnode.smtp.tls import no_tls_hint, plain_on_tls_port, start_tls
+from mailnode.smtp.tls import SILENCE_HINT, no_tls_hint, plain_on_tls_port, start_tls
 
 # Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
 # ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): nobody would know whether the mail was taken.
@@ -37,19 +39,64 @@ async def hear_greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
     """Wait for the server's first words; TlsFailed where a port of TLS keeps silent because we speak in clear text."""
     heard: list[Reply] = []
     dialogue.protocol.expect("greeting", heard.append)
+    silence = _Silence(server)
     try:
-        await dialogue.settle(server.deadlines.silence)
+        await _await_greeting(dialogue, silence)
     except SessionLost as lost:
-        # A port that wants TLS at once waits for our hello, or takes what we are for a broken one.
-        if server.tls_option != "tls" and await speaks_tls(server):
+        if lost.code == ErrorCode.PLAIN_ON_TLS_PORT and server.tls_option != "tls":
             raise plain_on_tls_port(server) from None
-        if lost.code != ErrorCode.TIMEOUT:
+        if dialogue.protocol.is_amid_reply or lost.code not in {ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST}:
             raise
-        await dialogue.settle()
+        raise (silence.told() if lost.code == ErrorCode.TIMEOUT else _hung_up(lost, server)) from lost.__cause__
+    except asyncio.CancelledError as cancelled:
+        raise cancelled from silence.told()
     greeting = heard[0]
     if not greeting.is_positive:
         raise refused(greeting, "greeting", server)
     return greeting
+
+
+async def _await_greeting(dialogue: Dialogue, silence: "_Silence") -> None:
+    server = silence.server
+    if server.tls_option != "tls" and server.deadlines.silence < server.deadlines.greeting:
+        try:
+            await dialogue.settle(server.deadlines.silence)
+        except SessionLost as lost:
+            if lost.code != ErrorCode.TIMEOUT:
+                raise
+            if not dialogue.protocol.is_amid_reply:
+                # A port that wants TLS at once waits for our hello.
+                if await speaks_tls(server):
+                    raise plain_on_tls_port(server) from None
+                silence.is_probed = True
+    await dialogue.settle(max(0.0, server.deadlines.greeting - silence.seconds))
+
+
+class _Silence:
+    """How long a port has said nothing so far, and whether a TLS hello has made it speak."""
+
+    def __init__(self, server: ServerSettings) -> None:
+        self.server = server
+        self.is_probed = False
+        self._since = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self._since
+
+    def told(self) -> SessionLost:
+        address, hint, where = self.server.address, SILENCE_HINT, ""
+        if self.is_probed:
+            where = ", neither in clear text nor to a TLS hello,"
+        elif self.server.tls_option == "tls":
+            where = " over TLS"
+        else:
+            hint = (
+                "a port that wants TLS from the first byte on (465 is one) keeps silent like this: set tlsOption to tls"
+                f" if it is one; else {SILENCE_HINT}"
+            )
+        what = f"{address} takes the connection and says nothing{where} for {round(self.seconds, 1):g} s"
+        return SessionLost(what, code=ErrorCode.TIMEOUT, phase="greeting", hint=hint, transient=True)
 
 
 async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
@@ -58,12 +105,18 @@ async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
     reply = await dialogue.ask("ehlo", f"EHLO {name}")
     if reply.is_positive:
         return Extensions.parse(reply.lines)
+    told = f"EHLO {name}: {reply}"
     # HELO brings no extensions: it will do only where neither TLS nor a login is wanted of them.
     if reply.is_permanent and server.tls_option != "starttls" and server.login is None:
-        reply = await dialogue.ask("ehlo", f"HELO {name}")
-        if reply.is_positive:
-            return Extensions()
-    raise refused(reply, "ehlo", server)
+        try:
+            second = await dialogue.ask("ehlo", f"HELO {name}")
+        except SessionLost as lost:
+            told += f"; to HELO: {lost.message}"
+        else:
+            if second.is_positive:
+                return Extensions()
+            told += f"; to HELO: {second}"
+    raise refused(reply, "ehlo", server, told=f"to {told}")
 
 
 async def say_starttls(
@@ -102,10 +155,18 @@ def ehlo_name(server: ServerSettings, stream: Stream) -> str:
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"  # noqa: PLR2004 -- IP version 6
 
 
-def refused(reply: Reply, phase: Phase, server: ServerSettings, *, hint: str = "") -> ServerRefused:
-    """Say that the server does not serve us at all."""
+def _hung_up(lost: SessionLost, server: ServerSettings) -> SessionLost:
+    hint = "try again later: the server may have too many connections, or take none from this machine"
+    if server.tls_option != "tls":
+        hint += "; if its port wants TLS from the first byte on (465 does), set tlsOption to tls"
+    what = f"{server.address} said nothing: {lost.message}"
+    return SessionLost(what, code=lost.code, phase="greeting", hint=hint, transient=True)
+
+
+def refused(reply: Reply, phase: Phase, server: ServerSettings, *, told: str = "", hint: str = "") -> ServerRefused:
+    """Say that the server does not serve us at all; `told` is what it said where the reply alone does not tell it."""
     return ServerRefused(
-        f"{server.address} does not serve us: {reply}",
+        f"{server.address} does not serve us: {told or reply}",
         phase=phase,
         hint=hint or explain(reply, phase, server.host),
         transient=reply.is_transient,

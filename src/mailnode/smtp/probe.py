@@ -38,7 +38,7 @@ async def speaks_tls(server: ServerSettings) -> bool:
     try:
         stream = await Stream.open(server)
         try:
-            await stream.start_tls(untrusting_context(), server.host, server.deadlines.silence)
+            await stream.start_tls(untrusting_context(), server.host, server.deadlines.probe)
         finally:
             stream.abort()
     except (OSError, SmtpError):
@@ -48,7 +48,7 @@ async def speaks_tls(server: ServerSettings) -> bool:
 
 async def offer_in_clear(server: ServerSettings) -> bytes | None:
     """Give what the port answers to EHLO, or as much of it as came; None where it does not greet in clear text."""
-    deadline = asyncio.get_running_loop().time() + server.deadlines.silence
+    deadline = asyncio.get_running_loop().time() + server.deadlines.probe
     greeting = answer = b""
     try:
         stream = await Stream.open(server)
@@ -65,17 +65,17 @@ async def offer_in_clear(server: ServerSettings) -> bytes | None:
     return answer if greeting[:_CODE_OCTETS].isdigit() else None
 
 
-async def language_of(server: ServerSettings) -> str | None:
+async def language_of(server: ServerSettings, *, speaks: bool) -> str | None:
     """Name the protocol of a port that did not greet as SMTP does: `IMAP`, `HTTP`...
 
     It is "" when the port says nothing, None when it hangs up. What it says is heard over TLS where `tls_option` is
-    `tls` and the port bears it. It is spoken to, since a web server says nothing unasked.
+    `tls` and the port bears it. With `speaks` it is spoken to, since a web server says nothing unasked.
     """
     heard = _Heard()
     if server.tls_option == "tls":
-        heard = await _listen(server, private=True)
+        heard = await _listen(server, speaks=speaks, private=True)
     if not heard.octets:
-        heard = await _listen(server)
+        heard = await _listen(server, speaks=speaks)
     for language, fits in _LANGUAGES:
         if fits(heard.octets):
             return language
@@ -84,16 +84,17 @@ async def language_of(server: ServerSettings) -> str | None:
     return None if heard.hung_up else ""
 
 
-async def _listen(server: ServerSettings, *, private: bool = False) -> _Heard:
-    """Hear what a port says within the time of silence: a line, or so many octets."""
-    deadline = asyncio.get_running_loop().time() + server.deadlines.silence
+async def _listen(server: ServerSettings, *, speaks: bool, private: bool = False) -> _Heard:
+    """Hear what a port says within the time of a probe: a line, or so many octets."""
+    deadline = asyncio.get_running_loop().time() + server.deadlines.probe
     octets = b""
     try:
         stream = await Stream.open(server)
         try:
             if private:
-                await stream.start_tls(untrusting_context(), server.host, server.deadlines.silence)
-            stream.write(_WORDS)
+                await stream.start_tls(untrusting_context(), server.host, server.deadlines.probe)
+            if speaks:
+                stream.write(_WORDS)
             while len(octets) < _HEARD_OCTETS and b"\n" not in octets:
                 octets += await stream.read(deadline)
         finally:

@@ -18,6 +18,8 @@ _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
 # C0, DEL and C1 would move a terminal's cursor, the others turn the direction of what follows.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _SHOWN = 60
+# An alert and a handshake (RFC 8446 5.1): what a port of TLS says to clear text, or to silence at last.
+_TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 # The replies to a message that goes well; none of them answers a login.
 _COMMON_OCTETS = 80
 _COMMON = frozenset({b"250", b"354"})
@@ -97,6 +99,8 @@ class ReplyParser:
             reply = self._take(line.removesuffix(b"\r"))
             if reply is not None:
                 yield reply
+        if self._rest.startswith(_TLS_RECORDS):
+            raise _bad_reply("it is TLS", self._rest)
         if len(self._rest) > MAX_LINE_OCTETS:
             raise _bad_reply("a reply line has no end", self._rest)
 
@@ -156,6 +160,12 @@ def harmless(text: str) -> str:
 
 
 def _bad_reply(what: str, line: bytes) -> SessionLost:
+    if line.startswith(_TLS_RECORDS):
+        return SessionLost(
+            "the server speaks TLS where clear text was expected",
+            code=ErrorCode.PLAIN_ON_TLS_PORT,
+            hint="set tlsOption to tls, if this is a port that wants TLS from the first byte on",
+        )
     shown = _decode(line[:_SHOWN]) + ("..." if len(line) > _SHOWN else "")
     return SessionLost(
         f"the server's reply can't be understood, {what}: {shown!r}",

@@ -25,12 +25,14 @@ class Deadlines:
     """How many seconds to wait for what: the times of RFC 5321 4.5.3.2, each named after the phase that it ends.
 
     Shorter ones make duplicates: who hangs up before the reply to the final dot sends a mail again that was taken
-    (RFC 1047). `silence` is how long a server may keep its greeting back before we ask whether its port wants TLS.
+    (RFC 1047). `silence` is how long a server may keep its greeting back before we ask, within the seconds of `probe`,
+    whether its port wants TLS: servers that hold their greeting back for some seconds list whoever talks before it.
     """
 
     connect: float = 30.0
     tls: float = 30.0
-    silence: float = 8.0
+    silence: float = 30.0
+    probe: float = 8.0
     greeting: float = 300.0
     ehlo: float = 300.0
     auth: float = 300.0

@@ -5,7 +5,7 @@ import socket
 import ssl
 from typing import cast
 
-from mailnode.errors import ErrorCode, SessionLost
+from mailnode.errors import ErrorCode, Phase, SessionLost
 from mailnode.smtp.connect import connect
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.wire import Address, BelowTls, Wire
@@ -239,14 +239,18 @@ class Stream(asyncio.Protocol):
 
 def _expire(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
-        waiter.set_exception(
-            SessionLost(
-                "the server did not answer in time",
-                code=ErrorCode.TIMEOUT,
-                hint="try again later; if this stays, a firewall may swallow what the server says",
-                transient=True,
-            )
-        )
+        waiter.set_exception(unanswered("content"))
+
+
+def unanswered(phase: Phase) -> SessionLost:
+    """Say that a server was waited for in vain."""
+    return SessionLost(
+        "the server did not answer in time",
+        code=ErrorCode.TIMEOUT,
+        phase=phase,
+        hint="try again later; if this stays, a firewall may swallow what the server says",
+        transient=True,
+    )
 
 
 def _explain(error: Exception | None) -> SessionLost:

@@ -1,5 +1,6 @@
 """TLS: who the server must prove to be, and what a handshake that fails means (RFC 3207, RFC 8314)."""
 
+import asyncio
 import re
 import ssl
 
@@ -10,6 +11,7 @@ from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.trust import client_context
 
+SILENCE_HINT = "check host and port; a firewall may swallow what the server says, or it hangs: try 587 or 465"
 _STARTTLS = re.compile(rb"^250[- ]STARTTLS\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -23,17 +25,26 @@ async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLCont
         await stream.start_tls(context or client_context(server.ca), server.host, server.deadlines.tls)
     except ssl.SSLCertVerificationError as error:
         raise _bad_certificate(error, server) from error
+    except asyncio.CancelledError as cancelled:
+        raise cancelled from _no_answer(server, "has not answered the TLS hello")
     except (OSError, EOFError) as error:
         stream.abort()
         if server.tls_option == "tls" and not _is_alert(error):
             offer = await offer_in_clear(server)
             if offer is not None:
                 raise _tls_on_plain_port(server, offer) from None
+            if isinstance(error, ConnectionAbortedError):  # so both loops say that the handshake took too long
+                said = "takes the connection and says nothing, neither in clear text nor to a TLS hello"
+                raise _no_answer(server, said) from None
         raise TlsFailed(
             f"no TLS with {server.address}: {_words(error)}",
             hint="check host and port; the server must speak TLS 1.2 or newer",
             transient=not isinstance(error, ssl.SSLError),
         ) from None
+
+
+def _no_answer(server: ServerSettings, what: str) -> TlsFailed:
+    return TlsFailed(f"{server.address} {what}", code=ErrorCode.TIMEOUT, hint=SILENCE_HINT, transient=True)
 
 
 def plain_on_tls_port(server: ServerSettings) -> TlsFailed:

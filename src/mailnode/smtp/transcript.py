@@ -75,6 +75,8 @@ class Transcript:
     def attach(self, error: BaseException, said: Iterable[Said] = (), *, messages: int = 0) -> None:
         """Let an error tell what had been said: one of ours in `dialogue`, any other (cancelling too) in a note.
 
+        What a cancelled wait was for gets it too.
+
         One that quotes a server which makes no sense loses the secrets that are in its quotation.
         """
         if isinstance(error, SessionLost):
@@ -85,7 +87,10 @@ class Transcript:
             last = () if is_servers_word else (error.message,)
             error.dialogue = self.text(chain(said, last), messages=messages)
         else:
-            error.add_note(self.text(chain(said, ("given up",)), messages=messages))
+            text = self.text(chain(said, ("given up",)), messages=messages)
+            error.add_note(text)
+            if isinstance(error.__cause__, SmtpError):
+                error.__cause__.dialogue = text
 
     def _shown(self, line: str) -> str:
         if not line.startswith("C: "):

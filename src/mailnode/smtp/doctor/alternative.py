@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from mailnode.errors import ErrorCode, SmtpError
+from mailnode.errors import ErrorCode, SessionLost, SmtpError
 from mailnode.smtp.authentication import choose, keeps_secrets
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.doctor.finding import WorkingSettings
@@ -46,23 +46,32 @@ async def alternative(
     """
     if error.code not in _CURABLE or error.phase in {"mail", "rcpt"}:
         return None
-    others = [_other(server, way) for way in _ways(server, error.code, usual)]
+    others = [_other(server, way) for way in _ways(server, error, usual)]
     works = await asyncio.gather(*map(_works, others))
     return next((WorkingSettings.of(other) for other, good in zip(others, works, strict=True) if good), None)
 
 
-def _ways(server: ServerSettings, code: ErrorCode, usual: Sequence[Way]) -> Iterator[Way]:
-    """Give the ways to try, the best one first: TLS, then the port that was asked for."""
+def _ways(server: ServerSettings, error: SmtpError, usual: Sequence[Way]) -> Iterator[Way]:
+    """Give the ways to try, the best one first: TLS, then the port that was asked for.
+
+    What has greeted in clear text gets no TLS hello: it would be taken for somebody who talks out of turn.
+    """
     asked = (server.port, server.tls_option)
-    own: list[Way] = [] if code in _PORT_IS_DEAD else [(server.port, "tls"), (server.port, "starttls")]
-    in_clear: list[Way] = [] if code in _PORT_IS_DEAD else [(server.port, "none")]
+    own: list[Way] = [(server.port, "tls"), (server.port, "starttls")]
+    in_clear: list[Way] = [(server.port, "none")]
+    if error.code in _PORT_IS_DEAD:
+        own, in_clear = [], []
+    elif error.code != ErrorCode.PLAIN_ON_TLS_PORT and not (
+        error.code == ErrorCode.SESSION_LOST and error.phase == "greeting"
+    ):
+        own = own[1:]
     yield from (way for way in dict.fromkeys([*own, *usual, *in_clear]) if way != asked)
 
 
 def _other(server: ServerSettings, way: Way) -> ServerSettings:
     given = server.deadlines
     short = {name: min(getattr(given, name), _SECONDS) for name in ("connect", "tls", "greeting", "ehlo")}
-    deadlines = Deadlines(**short, silence=min(given.silence, _SECONDS / 2))
+    deadlines = Deadlines(**short, silence=given.silence, probe=min(given.probe, _SECONDS / 2))
     return replace(server, port=way[0], tls_option=way[1], deadlines=deadlines)
 
 
@@ -71,12 +80,14 @@ async def _works(server: ServerSettings) -> bool:
         dialogue = Dialogue(await Stream.open(server), server.deadlines)
     except SmtpError:
         return False
+    is_polite = True
     try:
         extensions = await greet(dialogue, server)
         return server.login is None or (
             keeps_secrets(dialogue.stream, server) and bool(choose(extensions.auth, server.login))
         )
-    except SmtpError:
+    except SmtpError as error:
+        is_polite = not isinstance(error, SessionLost)
         return False
     finally:
-        dialogue.leave(politely=True)
+        dialogue.leave(politely=is_polite)

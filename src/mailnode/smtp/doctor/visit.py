@@ -29,7 +29,7 @@ from mailnode.smtp.trust import untrusting_context
 
 # A person waits; the minutes of RFC 5321 are for mail.
 PATIENCE = Deadlines(
-    connect=10, tls=10, silence=4, greeting=10, ehlo=15, auth=15, mail=15, rcpt=15, data=15, block=15, content=15
+    connect=10, tls=10, probe=4, greeting=40, ehlo=15, auth=15, mail=15, rcpt=15, data=15, block=15, content=15
 )
 # What a small mail declares where the server wants to know.
 _SMALL_MAIL_OCTETS = 1000
@@ -223,26 +223,26 @@ class _Visit:
             return
         is_first_word = error.phase == "greeting" or (error.phase == "tls" and self._server.tls_option == "tls")
         if error.code in _UNHEARD and is_first_word:
-            language = await language_of(self._server)
-            if language not in {None, "SMTP"}:
-                self._note_language(language or "", error)
+            # Unasked we speak to those only that begin with TLS, or that were silent for longer than any trap waits.
+            speaks = self._server.tls_option == "tls" or error.code == ErrorCode.TIMEOUT
+            language = await language_of(self._server, speaks=speaks)
+            if language == "" and error.code == ErrorCode.TIMEOUT:
+                self._note("port", "failed", error.message, hint=error.hint, code=error.code)
+                return
+            if language not in {None, "", "SMTP"}:
+                self._note_language(language, error)
                 return
         self._note_error(error)
 
     def _note_language(self, language: str, error: SmtpError) -> None:
         address = self._server.address
-        if language == "":
-            found = f"{address} takes the connection and says nothing, neither in clear text nor to a TLS hello"
-            hint = "check the port; a firewall may swallow what the server says, or the server hangs: try 587 or 465"
-            self._note("port", "failed", found, hint=hint, code=ErrorCode.TIMEOUT)
-            return
         hint = _OTHER_LANGUAGES.get(language, "check host and port: mail is sent by 465 or 587 as a rule")
         self._note("port", "failed", f"{address} speaks {language}, not SMTP", hint=hint, code=error.code)
 
     def _note_error(self, error: SmtpError) -> None:
         step = "port" if error.code in _WRONG_MODE else _STEPS.get(error.phase, "connect")
         found = error.message
-        if error.code == ErrorCode.TIMEOUT and error.phase != "connect":
+        if error.code == ErrorCode.TIMEOUT and error.phase not in {"connect", "tls", "greeting"}:
             found += f": {self._server.deadlines.of(error.phase):g} s"
         self._note(step, "failed", found, hint=error.hint, code=error.code)
 
