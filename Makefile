@@ -15,7 +15,7 @@ help:  ## this list
 demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
 
 matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
@@ -63,7 +63,7 @@ lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(PINNED) --group fuzz -o fuzz/requirements.lock
 
 clean:  ## remove all that is made here
-	rm -rf $(VENV) .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -110,6 +110,9 @@ tests/token_servers/node_modules/oauth2-mock-server: tests/token_servers/package
 	$(NPM_CI)
 
 tests/mime_parser/node_modules/postal-mime: tests/mime_parser/package-lock.json
+	$(NPM_CI)
+
+tests/smtp_servers/node_modules/smtp-server: tests/smtp_servers/package-lock.json
 	$(NPM_CI)
 
 $(VENV)/made:

@@ -4,6 +4,8 @@ import pytest
 
 from support.dovecot import Dovecot, running_dovecot
 from support.exim import Exim, running_exim
+from support.npm_servers import NpmServer, running_haraka, running_smtp_server
+from support.opensmtpd import OpenSmtpd, running_opensmtpd
 from support.postfix import Postfix
 from support.token_endpoint import TokenEndpoint, token_endpoint_aside
 
@@ -12,6 +14,27 @@ from support.token_endpoint import TokenEndpoint, token_endpoint_aside
 def exim() -> Iterator[Exim]:
     """Run Debian's Exim, once for all tests that ask for it."""
     with running_exim() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def opensmtpd() -> Iterator[OpenSmtpd]:
+    """Run Debian's OpenSMTPD, once for all tests that ask for it."""
+    with running_opensmtpd() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def haraka() -> Iterator[NpmServer]:
+    """Run Haraka, once for all tests that ask for it."""
+    with running_haraka() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def smtp_server() -> Iterator[NpmServer]:
+    """Run npm's smtp-server, once for all tests that ask for it."""
+    with running_smtp_server() as running:
         yield running
 
 

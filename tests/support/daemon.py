@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -32,10 +32,10 @@ def run(*command: str, said: str = "") -> None:
 
 
 @contextmanager
-def running(*command: str, port: int, said: Path) -> Iterator[None]:
+def running(*command: str, port: int, said: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
     """Run a daemon that stays in the foreground until its port answers, and then end it; it logs to `said`."""
     with said.open("ab") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
     try:
         wait_for_port(port, lambda: said.read_text(errors="replace"), is_alive=lambda: process.poll() is None)
         yield
@@ -63,6 +63,13 @@ def wait_for_port(port: int, log: Callable[[], str], *, is_alive: Callable[[], b
             time.sleep(0.02)
         else:
             return
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so that nobody tells us of, like what a file holds."""
+    async with asyncio.timeout(DEADLINE):
+        while not is_so():  # noqa: ASYNC110 -- nobody tells us
+            await asyncio.sleep(0.02)
 
 
 async def until_settled(received: Callable[[], Counter[str] | None], count: int) -> Counter[str]:

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.daemon import free_ports, open_folder, running, until_settled
+from support.daemon import free_ports, open_folder, running, until, until_settled
 from support.require import absent, require_root
 from support.tls import authority
 
 USERNAME, PASSWORD = "jane", "open sesame"
 HOST = "mail.exim.example"
-FEW = 20
+FEW_SESSIONS, FEW = 2, 20
+_PORTS = ("port", "tls_port", "login_port", "short_port", "narrow_port", "narrow_tls_port")
 
 _USER = "Debian-exim"
 _UNPACKED = Path(__file__).parents[2] / ".exim" / "usr" / "sbin"
@@ -32,13 +33,17 @@ never_users =
 spool_directory = {root}/spool
 log_file_path = {root}/log/%slog
 log_selector = +received_recipients +smtp_connection +incoming_port
-local_interfaces = <; [127.0.0.1]:{port} ; [127.0.0.1]:{tls_port} ; [127.0.0.1]:{login_port} ; [127.0.0.1]:{short_port}
-tls_on_connect_ports = {tls_port}
+local_interfaces = <; [127.0.0.1]:{port} ; [127.0.0.1]:{tls_port} ; [127.0.0.1]:{login_port} ; \
+    [127.0.0.1]:{short_port} ; [127.0.0.1]:{narrow_port} ; [127.0.0.1]:{narrow_tls_port}
+tls_on_connect_ports = {tls_port} : {narrow_tls_port}
 tls_advertise_hosts = *
 tls_certificate = {root}/chain.pem
 tls_privatekey = {root}/chain.pem
 auth_advertise_hosts = ${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}
-smtp_accept_max_per_connection = ${{if eq{{$received_port}}{{{short_port}}}{{{few}}}{{1000}}}}
+smtp_accept_max = 100
+smtp_accept_max_per_host = ${{if inlist{{$received_port}}{{{narrow_port}:{narrow_tls_port}}}{{{sessions}}}{{100}}}}
+smtp_accept_max_per_connection = \
+    ${{if inlist{{$received_port}}{{{short_port}:{narrow_port}:{narrow_tls_port}}}{{{few}}}{{1000}}}}
 rfc1413_hosts =
 host_lookup =
 # What it accepts stays in its spool: its log tells for whom.
@@ -85,12 +90,13 @@ class Exim:
     mail whose subject holds "unwanted".
 
     It offers STARTTLS, and then PLAIN and LOGIN for USERNAME and PASSWORD; on `tls_port` TLS from the start, on
-    `login_port` LOGIN alone, and on `short_port` a session ends after FEW mails.
+    `login_port` LOGIN alone, and on `short_port` a session ends after FEW mails, as on `narrow_port` and, with TLS from
+    the start, on `narrow_tls_port`, which bear FEW_SESSIONS at once.
     """
 
     def __init__(self, root: Path, ports: list[int]) -> None:
         self.root = root
-        self.port, self.tls_port, self.login_port, self.short_port = ports
+        self.port, self.tls_port, self.login_port, self.short_port, self.narrow_port, self.narrow_tls_port = ports
 
     def log(self, start: int = 0) -> str:
         """What it logged, from a character on."""
@@ -109,6 +115,16 @@ class Exim:
         """How many connections it counted."""
         return len(re.findall(r"SMTP connection from .* \(TCP/IP connection count", self.log(start)))
 
+    def excess(self, start: int) -> int:
+        """How many connections were too many."""
+        return self.log(start).count(" refused: too many connections")
+
+    async def idle(self) -> None:
+        """Wait until it counts no session: each is a process, until the first of all has taken note of its end."""
+        first = (self.root / "pid").read_text().strip()
+        children = Path(f"/proc/{first}/task/{first}/children")
+        await until(lambda: not children.read_text())
+
     def _recipients(self, start: int) -> Counter[str]:
         lists = re.findall(r" <= .* for (.*)$", self.log(start), re.MULTILINE)
         return Counter(address for one in lists for address in one.split())
@@ -124,7 +140,7 @@ def running_exim() -> Iterator[Exim]:
     except KeyError:
         absent(f"Exim's user {_USER} does not exist")
     with open_folder("exim") as root:
-        server = Exim(root, free_ports(4))
+        server = Exim(root, free_ports(len(_PORTS)))
         _configure(server, program)
         with running(
             program, "-C", f"{root}/configure", "-bdf", "-oP", f"{root}/pid", port=server.port, said=root / "said"
@@ -148,9 +164,17 @@ def _configure(server: Exim, program: str) -> None:
     authority().issue_cert("127.0.0.1", HOST).private_key_and_cert_chain_pem.write_to_path(chain)
     shutil.chown(chain, _USER, _USER)
     chain.chmod(0o600)
-    ports = {name: getattr(server, name) for name in ("port", "tls_port", "login_port", "short_port")}
+    ports = {name: getattr(server, name) for name in _PORTS}
     (root / "configure").write_text(
         _CONFIGURATION.format(
-            root=root, program=program, host=HOST, user=_USER, few=FEW, username=USERNAME, password=PASSWORD, **ports
+            root=root,
+            program=program,
+            host=HOST,
+            user=_USER,
+            sessions=FEW_SESSIONS,
+            few=FEW,
+            username=USERNAME,
+            password=PASSWORD,
+            **ports,
         )
     )

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import trustme
 
-from support.daemon import DEADLINE, free_ports, open_folder, run, until_settled, wait_for_port
+from support.daemon import DEADLINE, free_ports, open_folder, run, until, until_settled, wait_for_port
 from support.require import require, require_root
 from support.tls import authority
 
 USERNAME, PASSWORD = "jane", "open sesame"
 HOST = "mail.postfix.example"
 FEW_SESSIONS, FEW_RECIPIENTS = 2, 3
+_PORTS = ("port", "login_port", "narrow_port", "narrow_tls_port")
 _MAIN = """\
 compatibility_level = 3.6
 queue_directory = {root}/queue
@@ -66,6 +67,11 @@ _MASTER = """\
     -o smtpd_client_connection_count_limit={sessions}
     -o smtpd_client_event_limit_exceptions=
     -o smtpd_recipient_limit={recipients}
+{narrow_tls_port} inet n - n - - smtpd
+    -o smtpd_tls_wrappermode=yes
+    -o smtpd_client_connection_count_limit={sessions}
+    -o smtpd_client_event_limit_exceptions=
+    -o smtpd_recipient_limit={recipients}
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -100,13 +106,13 @@ class Postfix:
 
     It offers STARTTLS, with a certificate of this run's authority for 127.0.0.1, and then PLAIN, LOGIN and
     SCRAM-SHA-256 for USERNAME and PASSWORD; on `login_port` LOGIN alone. It takes nothing from refused@x.example, and
-    no mail whose subject holds "unwanted". On `narrow_port` it bears FEW_SESSIONS at once, and FEW_RECIPIENTS a mail.
-    Mails for bulk.example it throws away.
+    no mail whose subject holds "unwanted". On `narrow_port` and, with TLS from the start, on `narrow_tls_port` it bears
+    FEW_SESSIONS at once, and FEW_RECIPIENTS a mail. Mails for bulk.example it throws away.
     """
 
     def __init__(self, root: Path, ports: list[int]) -> None:
         self.root = root
-        self.port, self.login_port, self.narrow_port = ports
+        self.port, self.login_port, self.narrow_port, self.narrow_tls_port = ports
 
     async def delivered(self, message_id: str, count: int = 1) -> list[EmailMessage]:
         """Wait for the mails with this Message-ID, one for each of `count` recipients (Delivered-To), and give them."""
@@ -134,6 +140,18 @@ class Postfix:
     def connections(self, start: int) -> int:
         """How many connections it counted."""
         return len(re.findall(r"smtpd\[\d+\]: connect from", self.log(start)))
+
+    def excess(self, start: int) -> int:
+        """How many connections were too many."""
+        return self.log(start).count("Connection concurrency limit exceeded")
+
+    async def idle(self) -> None:
+        """Wait until it counts no session."""
+
+        def count(what: str) -> int:
+            return len(re.findall(rf"smtpd\[\d+\]: {what} from", self.log()))
+
+        await until(lambda: count("connect") == count("disconnect"))
 
     def _recipients(self, start: int) -> Counter[str] | None:
         log = self.log(start)
@@ -164,10 +182,10 @@ def _configure(root: Path, saslpasswd: str) -> Postfix:
         (root / name).mkdir()
     shutil.chown(root / "data", "postfix")
     shutil.chown(root / "mail", 65534, 65534)
-    server = Postfix(root, free_ports(3))
+    server = Postfix(root, free_ports(len(_PORTS)))
     (root / "etc" / "main.cf").write_text(_MAIN.format(root=root, host=HOST))
     (root / "etc" / "header_checks").write_text("/^Subject: .*unwanted/ REJECT unwanted content\n")
-    ports = {name: getattr(server, name) for name in ("port", "login_port", "narrow_port")}
+    ports = {name: getattr(server, name) for name in _PORTS}
     master = _MASTER.format(sessions=FEW_SESSIONS, recipients=FEW_RECIPIENTS, **ports)
     (root / "etc" / "master.cf").write_text(master)
     # Debian's Postfix looks for these beside main.cf, whatever cyrus_sasl_config_path says.

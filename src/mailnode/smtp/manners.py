@@ -32,7 +32,7 @@ class Manners:
         return True
 
     def heard_farewell(self, messages: int) -> None:
-        """Take note of a 421 after so many messages of a session; the same number twice in a row is a rule."""
+        """Take note that a session was over after so many messages; the same number twice in a row is a rule."""
         if messages and messages == self._last_farewell:
             self.most_messages = min(self.most_messages, messages)
         self._last_farewell = messages

@@ -7,11 +7,11 @@ import ssl
 from dataclasses import replace
 from time import monotonic
 
-from mailnode.errors import ErrorCode, Phase, ServerRefused, SessionLost, TlsFailed
+from mailnode.errors import ErrorCode, SessionLost, TlsFailed
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.probe import speaks_tls
-from mailnode.smtp.remedy import explain
+from mailnode.smtp.refusal import refused
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
@@ -161,16 +161,3 @@ def _hung_up(lost: SessionLost, server: ServerSettings) -> SessionLost:
         hint += "; if its port wants TLS from the first byte on (465 does), set tlsOption to tls"
     what = f"{server.address} said nothing: {lost.message}"
     return SessionLost(what, code=lost.code, phase="greeting", hint=hint, transient=True)
-
-
-def refused(reply: Reply, phase: Phase, server: ServerSettings, *, told: str = "", hint: str = "") -> ServerRefused:
-    """Say that the server does not serve us at all; `told` is what it said where the reply alone does not tell it."""
-    return ServerRefused(
-        f"{server.address} does not serve us: {told or reply}",
-        phase=phase,
-        hint=hint or explain(reply, phase, server.host),
-        transient=reply.is_transient,
-        reply_code=reply.code,
-        enhanced_status_code=reply.enhanced_status_code,
-        reply_text=reply.text,
-    )

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from mailnode.errors import LoginFailed, ServerRefused, UsageError
+from mailnode.errors import ConnectFailed, ErrorCode, SmtpError, UsageError
 from mailnode.smtp.login_gate import LoginGate
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.passage import LetOff, Passage
@@ -14,6 +14,9 @@ from mailnode.smtp.session import Session
 
 # Servers hang up on the idle after five minutes (RFC 5321 4.5.3.2.7), busy ones much sooner.
 IDLE_SECONDS = 30.0
+# For so long a server may count a session that is over, and refuse the next one.
+_COUNTED_SECONDS = 5.0
+_FIRST_PAUSE = 0.05
 
 
 class _Idle(NamedTuple):
@@ -46,6 +49,7 @@ class SessionPool:
         self._idle_seconds = idle_seconds
         self._leases = 0
         self._sessions = 0
+        self._last_alive = -_COUNTED_SECONDS
         self._queue = FairQueue()
         self._idle: deque[_Idle] = deque()
         self._sweep: asyncio.TimerHandle | None = None
@@ -91,22 +95,27 @@ class SessionPool:
             try:
                 if fresh:
                     self._dismiss_idle()
-                return self._reuse() or await self._open()
-            except (ServerRefused, LoginFailed) as error:
-                self._learn_limit(error)
+                return self._reuse() or await self._open_patiently()
+            except BaseException as error:
                 self._give_slot()
-                fresh, is_first = False, True
-            except BaseException:
-                self._give_slot()
-                raise
-
-    def _learn_limit(self, error: ServerRefused | LoginFailed) -> None:
-        """Learn from a refused session that the others must do, open or on their way; alone it is raised."""
-        if error.transient and self._sessions:
+                if not (_may_be_too_many(error) and self._sessions):
+                    raise
             self._manners.limit_sessions(self._sessions)
-            return
-        self._give_slot()
-        raise error
+            fresh, is_first = False, True
+
+    async def _open_patiently(self) -> Session:
+        """Open a session; alone it waits while the server may still count those that are over."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._open()
+            except SmtpError as error:
+                is_counted = asyncio.get_running_loop().time() - self._last_alive < _COUNTED_SECONDS
+                if self._sessions or not (is_counted and _may_be_too_many(error)):
+                    raise
+            self._manners.limit_sessions(1)
+            await asyncio.sleep(pause)
+            pause *= 2
 
     async def _turn(self, passage: Passage, *, is_first: bool) -> Session | None:
         if not self._queue and self._leases < self._manners.most_sessions(self._max_sessions):
@@ -150,10 +159,12 @@ class SessionPool:
     async def _connect(self) -> Session:
         self._sessions += 1
         try:
-            return await self._open_session()
+            session = await self._open_session()
         except BaseException:
             self._sessions -= 1
             raise
+        self._last_alive = asyncio.get_running_loop().time()
+        return session
 
     def leave(self, session: Session) -> None:
         """Take a session back, or hand it to who rides on it."""
@@ -179,6 +190,7 @@ class SessionPool:
         return None
 
     def _return(self, session: Session) -> None:
+        self._last_alive = asyncio.get_running_loop().time()
         if not session.is_usable:
             self._sessions -= 1
             session.abort()
@@ -213,6 +225,16 @@ class SessionPool:
         parting = asyncio.create_task(session.quit())
         self._partings.add(parting)
         parting.add_done_callback(self._partings.discard)
+
+
+def _may_be_too_many(error: BaseException) -> bool:
+    """Whether this may be the server's way to say that it bears no more sessions.
+
+    Some say so, others close the connection, before TLS or in the midst of it, or answer its hello in clear text.
+    """
+    if isinstance(error, ConnectFailed) or not isinstance(error, SmtpError):
+        return False
+    return error.transient and error.code != ErrorCode.TIMEOUT
 
 
 class _Lease:

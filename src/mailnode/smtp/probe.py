@@ -46,9 +46,21 @@ async def speaks_tls(server: ServerSettings) -> bool:
     return True
 
 
-async def offer_in_clear(server: ServerSettings) -> bytes | None:
-    """Give what the port answers to EHLO, or as much of it as came; None where it does not greet in clear text."""
-    deadline = asyncio.get_running_loop().time() + server.deadlines.probe
+class Offer(NamedTuple):
+    """What a port says unasked, and to EHLO; as much of it as came, perhaps nothing."""
+
+    greeting: bytes
+    answer: bytes
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether it greets in clear text, as SMTP does."""
+        return self.greeting[:_CODE_OCTETS].isdigit()
+
+
+async def offer_in_clear(server: ServerSettings, seconds: float) -> Offer:
+    """Ask in clear text what the port offers, and listen for so many seconds."""
+    deadline = asyncio.get_running_loop().time() + seconds
     greeting = answer = b""
     try:
         stream = await Stream.open(server)
@@ -62,7 +74,7 @@ async def offer_in_clear(server: ServerSettings) -> bytes | None:
             stream.abort()
     except (OSError, SmtpError):
         pass  # what came so far tells enough
-    return answer if greeting[:_CODE_OCTETS].isdigit() else None
+    return Offer(greeting, answer)
 
 
 async def language_of(server: ServerSettings, *, speaks: bool) -> str | None:

@@ -63,6 +63,7 @@ class Session:
         self._manners = manners
         self._needs_reset = False
         self._messages = 0
+        self._has_delivered = False
         self._is_aborted = False
         self._riding: _Begun | None = None
         self.extensions = entrance.extensions
@@ -147,6 +148,7 @@ class Session:
         self._messages += 1
         outcome = tally.outcome()
         assert outcome is not None
+        self._has_delivered = self._has_delivered or bool(outcome.accepted)
         return outcome
 
     def _begin(self, passage: Passage, recipients: tuple[str, ...], *, rides: bool = False) -> _Begun:
@@ -247,8 +249,10 @@ class Session:
         """Learn from a server that has had enough of this session, or that can't keep pace."""
         if self.rider and self._dialogue.protocol.farewell:
             self._manners.heard_farewell(self._messages + 1)
-        if self._messages and tally.needs_new_session:
-            if self._dialogue.protocol.farewell:
+        # Said to a session that has delivered nothing, it means another limit: a new session would hear it too.
+        is_too_many = self._has_delivered and tally.is_too_many
+        if is_too_many or (self._messages and tally.needs_new_session):
+            if is_too_many or self._dialogue.protocol.farewell:
                 self._manners.heard_farewell(self._messages)
             self.abort()
             raise StaleSession("the server had enough of this session", phase="mail", transient=True)

@@ -1,5 +1,6 @@
 """From the verdicts of a message's transactions to its outcome."""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from time import monotonic
@@ -12,6 +13,8 @@ from mailnode.smtp.transcript import Said
 
 # RFC 4954 6. To whom has logged in it says that the login is over, as tokens can be.
 _LOGIN_WANTED = 530
+# OpenSMTPD says `452 4.5.3 Too many messages sent` to MAIL, Haraka's `limit` 450 to RCPT, others 550 or 554.
+_TOO_MANY = re.compile(r"\btoo many\b", re.IGNORECASE)
 
 
 class Tally:
@@ -40,6 +43,16 @@ class Tally:
             return False
         return judgement.reply.is_farewell or (
             judgement.reply.code == _LOGIN_WANTED and self._entrance.auth_mechanism != ""
+        )
+
+    @property
+    def is_too_many(self) -> bool:
+        """Whether the server wants none of it because of how many came before, though it keeps the session."""
+        judgement = self._decisive
+        return (
+            judgement is not None
+            and judgement.phase in {"mail", "rcpt"}
+            and all(one.reply and one.reply.is_refusal and _TOO_MANY.search(one.reply.text) for one in self._recipients)
         )
 
     def begin(self, transaction: Transaction) -> None:

@@ -4,23 +4,30 @@ import asyncio
 import re
 import ssl
 
-from mailnode.errors import ErrorCode, TlsFailed
+from mailnode.errors import ErrorCode, ServerRefused, SessionLost, TlsFailed
 from mailnode.smtp.doctor.certificate import trouble_of
-from mailnode.smtp.probe import offer_in_clear
+from mailnode.smtp.probe import Offer, offer_in_clear
+from mailnode.smtp.refusal import refused
+from mailnode.smtp.reply import ReplyParser
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.trust import client_context
 
 SILENCE_HINT = "check host and port; a firewall may swallow what the server says, or it hangs: try 587 or 465"
+# What has just been said in clear text is said again about as soon; a port that wants TLS is not held up for longer.
+_PATIENCE = 4
+_PATIENCE_SECONDS = 1.0
 _STARTTLS = re.compile(rb"^250[- ]STARTTLS\b", re.IGNORECASE | re.MULTILINE)
 
 
 async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLContext | None = None) -> None:
     """Make the stream private, or raise TlsFailed with the reason and the remedy.
 
+    A server that is too busy for TLS may say so in clear text (Exim does): then ServerRefused is raised.
     Only a `context` of the caller's own could trust another certificate than `ca` or the system does. Of a certificate
     that is not trusted the error's cause tells OpenSSL's verdict.
     """
+    began = asyncio.get_running_loop().time()
     try:
         await stream.start_tls(context or client_context(server.ca), server.host, server.deadlines.tls)
     except ssl.SSLCertVerificationError as error:
@@ -29,17 +36,20 @@ async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLCont
         raise cancelled from _no_answer(server, "has not answered the TLS hello")
     except (OSError, EOFError) as error:
         stream.abort()
+        has_changed = False
         if server.tls_option == "tls" and not _is_alert(error):
-            offer = await offer_in_clear(server)
-            if offer is not None:
-                raise _tls_on_plain_port(server, offer) from None
+            seconds = _PATIENCE * (asyncio.get_running_loop().time() - began) + _PATIENCE_SECONDS
+            offer = await offer_in_clear(server, min(seconds, server.deadlines.probe))
+            if offer.is_reply:
+                raise _not_private(server, offer) from None
             if isinstance(error, ConnectionAbortedError):  # so both loops say that the handshake took too long
                 said = "takes the connection and says nothing, neither in clear text nor to a TLS hello"
                 raise _no_answer(server, said) from None
+            has_changed = not offer.greeting
         raise TlsFailed(
             f"no TLS with {server.address}: {_words(error)}",
             hint="check host and port; the server must speak TLS 1.2 or newer",
-            transient=not isinstance(error, ssl.SSLError),
+            transient=has_changed or not isinstance(error, ssl.SSLError),
         ) from None
 
 
@@ -56,10 +66,17 @@ def plain_on_tls_port(server: ServerSettings) -> TlsFailed:
     )
 
 
-def _tls_on_plain_port(server: ServerSettings, offer: bytes) -> TlsFailed:
-    if _STARTTLS.search(offer):
+def _not_private(server: ServerSettings, offer: Offer) -> TlsFailed | ServerRefused:
+    """Say that the server refuses us in clear text, or that its port is another than we take it for."""
+    try:
+        greeting = next(ReplyParser().feed(offer.greeting), None)
+    except SessionLost:
+        greeting = None
+    if greeting and greeting.is_refusal:
+        return refused(greeting, "greeting", server)
+    if _STARTTLS.search(offer.answer):
         hint = f"port {server.port} speaks STARTTLS: set tlsOption to starttls"
-    elif offer.startswith(b"250"):
+    elif offer.answer.startswith(b"250"):
         hint = no_tls_hint(server)
     else:
         hint = f"port {server.port} begins in clear text: set tlsOption to starttls (none, if the server has no TLS)"
