@@ -69,8 +69,13 @@ class Mailnode:
         self._keep_days = environment.keep_days
         self._loaded: dict[str, Loaded] = {}
         self.traffic = Traffic(database)
-        ways = Ways(connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
-        self.courier = Courier(outbox, self.traffic, self._clients)
+        ways = Ways(
+            connections,
+            ehlo_name=environment.ehlo_name,
+            proxy=environment.smtp_proxy,
+            redirect_all_to=environment.redirect_all_to,
+        )
+        self.courier = Courier(outbox, self.traffic, self._clients, ways.find)
         self._postman = Postman(outbox, Claims(database, worker), self.courier, self.traffic, self._clients, ways.find)
         post = Post(
             ways=ways,

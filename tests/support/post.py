@@ -83,8 +83,9 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
         engine = EmbeddedEngine()
         outbox = Outbox(database, worker, engine, tell)
         traffic = Traffic(database)
-        courier = Courier(outbox, traffic, clients)
-        postman = Postman(outbox, Claims(database, worker), courier, traffic, clients, Ways(book, proxy=proxy).find)
+        find = Ways(book, proxy=proxy).find
+        courier = Courier(outbox, traffic, clients, find)
+        postman = Postman(outbox, Claims(database, worker), courier, traffic, clients, find)
         try:
             yield Office(database, book, worker, outbox, courier, postman, Desk(database, worker, engine, tell))
         finally:

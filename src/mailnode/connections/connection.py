@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.place import host_key, recipient_key
@@ -15,6 +15,14 @@ from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import TlsOption
 
 ConnectionType = Literal["basic", "oauth2", "oauth2ClientCredentials", "oauth2ServiceAccount"]
+
+
+class Stamp(NamedTuple):
+    """Which revision of which connection: another one of the same name is another connection."""
+
+    name: str
+    id: str
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,11 @@ class Connection:
     allowed_recipients: tuple[str, ...] = ()
     redirect_all_to: str | None = None
     dkim: DkimSettings | None = None
+
+    @property
+    def stamp(self) -> Stamp:
+        """Tell this revision of this connection from all others."""
+        return Stamp(self.name, self.id, self.revision)
 
     @classmethod
     def from_fields(

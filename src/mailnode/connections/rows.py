@@ -4,13 +4,14 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, select
 
+from mailnode.connections.connection import Stamp
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_check import check_key
@@ -34,6 +35,15 @@ def check_name(name: str) -> str:
             hint="use up to 64 letters, digits, spaces, dots, hyphens and underscores; a letter or digit comes first",
         ).locate(key="name")
     return name
+
+
+def edited_among(db: Transaction, stamps: Collection[Stamp]) -> set[Stamp]:
+    """Give those that are no more what is kept under their name."""
+    if not stamps:
+        return set()
+    kept = select(connections.c.name, connections.c.id, connections.c.revision)
+    rows = db.execute(kept.where(connections.c.name.in_({stamp.name for stamp in stamps})))
+    return set(stamps) - {Stamp(*row) for row in rows}
 
 
 def row_of(db: Transaction, name: str) -> Row[Any] | None:

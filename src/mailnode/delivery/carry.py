@@ -4,19 +4,25 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailnode.delivery.delivery import Attempt, Delivery
+from mailnode.delivery.errand import Errand, outbound_of
 from mailnode.delivery.lanes import is_lanes_trouble
-from mailnode.delivery.outbound import Outbound
 from mailnode.delivery.outbox import Outbox, StaleClaim
+from mailnode.delivery.policy import ConnectionEdited
 from mailnode.delivery.report import Report, refusal, report_of, unstored
-from mailnode.delivery.route import Route
 from mailnode.delivery.traffic import Traffic
-from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, SessionLost, SmtpError, StoreError
-from mailnode.message.envelope import Envelope
-from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.content import Composed
+from mailnode.errors import (
+    ConnectionsError,
+    ErrorCode,
+    LoginFailed,
+    MailnodeError,
+    Phase,
+    SessionLost,
+    SmtpError,
+    StoreError,
+)
 from mailnode.smtp.interruption import awaited
 from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
@@ -25,25 +31,6 @@ from mailnode.store.clock import unix_ms
 LONGEST_PAUSE = 30.0
 _LONGEST_MARGIN = 1.0
 _UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """A delivery, its content, and the way it goes for the next `seconds`.
-
-    With `keep` the waits between its attempts are waited out, because somebody waits for the end; else it goes back to
-    the queue. `is_probe` tells that its lane has failed so far. Until `time_until` (the loop's time) it may be sent
-    without asking for a time of the rate limit, because it has one.
-    """
-
-    delivery: Delivery
-    message: Composed
-    client: SmtpClient
-    route: Route
-    seconds: float
-    keep: bool = True
-    is_probe: bool = False
-    time_until: float = -math.inf
 
 
 class Carry:
@@ -62,6 +49,7 @@ class Carry:
         self._outbox = outbox
         self._traffic = traffic
         self._errand = errand
+        self._route, self._client, self._is_route_fresh = errand.route, errand.client, True
         self._delivery = errand.delivery
         self._time_until = errand.time_until
         # A flow has its answer, written down too, within the time that it gives.
@@ -159,6 +147,8 @@ class Carry:
         self._delivery = self._delivery.tried_again()
         self._phase, self._outcome, self._error = "connect", None, None
         try:
+            await self._renew_route()
+            self._delivery = self._delivery.under(self._route.policy)
             self._outcome = await self._send()
             self._delivery = self._delivery.judged(self._outcome.recipients)
         except StaleClaim:
@@ -174,9 +164,9 @@ class Carry:
         return Attempt(self._delivery.tries, started_at, unix_ms(), why, dialogue)
 
     async def _tell_lane(self, why: MailnodeError | None) -> None:
-        if isinstance(why, _OutOfPatience):
+        if isinstance(why, (_OutOfPatience, ConnectionsError)):  # neither tells anything of the server
             return
-        route, probe = self._errand.route, self._errand.is_probe
+        route, probe = self._route, self._errand.is_probe
         self.is_lane_well = not is_lanes_trouble(why)
         try:
             if why and not self.is_lane_well:
@@ -186,14 +176,19 @@ class Carry:
         except StoreError:
             pass  # a note that helps the others, and no more
 
+    async def _renew_route(self) -> None:
+        """Go by the connection as it is now: it may have been changed since the attempt before."""
+        if self._errand.renew and not self._is_route_fresh:
+            self._route, self._client = await self._errand.renew(self._delivery.destination)
+        self._is_route_fresh = False
+
     async def _send(self) -> Outcome:
-        envelope = Envelope(self._delivery.reverse_path, self._delivery.open_addresses)
         due = None
 
         async def before_content() -> None:
             self._phase = "content"
             await self._await_time(LONGEST_PAUSE)
-            await self._outbox.handing_over(self._delivery)
+            await self._outbox.handing_over(self._delivery, self._route.policy.stamp)
             await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
 
         def before_dot() -> None:
@@ -207,8 +202,8 @@ class Carry:
         try:
             async with self._patiently():
                 await self._await_time(self._deadline - self._loop.time())
-                return await self._errand.client.send(
-                    Outbound(envelope, self._errand.message),
+                return await self._client.send(
+                    outbound_of(self._delivery, self._errand.message),
                     partial_delivery=self._delivery.terms.partial_delivery,
                     before_content=before_content,
                     before_dot=before_dot,
@@ -222,14 +217,14 @@ class Carry:
 
     async def _await_time(self, within_seconds: float) -> None:
         """Wait for the time that the connection's rate limit gives; it is good for a little while."""
-        limit = self._errand.route.rate_limit
+        limit = self._route.rate_limit
         if limit is None or self._loop.time() <= self._time_until:
             return
         asked_at = self._loop.time()
-        wait = await self._traffic.time_for(self._errand.route, within_seconds)
+        wait = await self._traffic.time_for(self._route, within_seconds)
         if wait is None:
             raise SmtpError(
-                f"the rate limit of the connection {self._errand.route.connection!r}, {limit}, is used up",
+                f"the rate limit of the connection {self._route.connection!r}, {limit}, is used up",
                 code=ErrorCode.RATE_LIMITED,
                 phase=self._phase,
                 hint="set asynchronous, so that the mail waits for its turn, or raise the connection's rateLimit",
@@ -284,7 +279,7 @@ class Carry:
 
     def _wait_seconds(self) -> float:
         """The lane says when it may be tried again, where it is the lane that failed."""
-        if not self._errand.keep and not self.is_lane_well:
+        if isinstance(self._error, ConnectionEdited) or (not self._errand.keep and not self.is_lane_well):
             return 0.0
         return self._delivery.terms.wait_seconds(self._delivery.tries)
 

@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailnode.delivery.carry import Carry, Errand
+from mailnode.delivery.carry import Carry
 from mailnode.delivery.delivery import Delivery, Draft
+from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox, StaleClaim, Standing
 from mailnode.delivery.report import Report, report_of
-from mailnode.delivery.route import Clients
+from mailnode.delivery.route import Clients, Destination, FindRoute, Route
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import DeliveryError, ErrorCode
+from mailnode.smtp.client import SmtpClient
 
 POLL_SECONDS = 0.2
 
@@ -27,11 +29,12 @@ class Delivered:
 class Courier:
     """Carries deliveries to their servers, each in a task that outlives the flow's patience."""
 
-    def __init__(self, outbox: Outbox, traffic: Traffic, clients: Clients) -> None:
-        """Write every step to `outbox`, mind the `traffic`, and send with `clients`."""
+    def __init__(self, outbox: Outbox, traffic: Traffic, clients: Clients, find: FindRoute) -> None:
+        """Write every step to `outbox`, mind the `traffic`, and send with `clients`; `find` finds routes anew."""
         self._outbox = outbox
         self._traffic = traffic
         self._clients = clients
+        self._find = find
         self._carries: dict[str, Carry] = {}
 
     async def deliver(self, draft: Draft) -> Delivered:
@@ -49,7 +52,9 @@ class Courier:
             message = draft.message if begun.generation == 1 else (await self._outbox.messages([begun]))[begun.id]
             client = self._clients.of(draft.route)
             try:
-                return await self._outcome(self.carry(Errand(begun, message, client, draft.route, draft.terms.seconds)))
+                seconds = draft.terms.seconds
+                errand = Errand(begun, message, client, draft.route, seconds, renew=self._renew)
+                return await self._outcome(self.carry(errand))
             except StaleClaim:
                 if draft.key is None:
                     raise
@@ -97,6 +102,10 @@ class Courier:
         if carry.not_stored.done():
             return Delivered(carry.not_stored.result())
         return Delivered(carry.report_overdue(), later=_last_word(carry))
+
+    async def _renew(self, destination: Destination) -> tuple[Route, SmtpClient]:
+        route = await self._find(destination)
+        return route, self._clients.of(route)
 
     @property
     def answers_due(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mailnode.delivery.origin import Origin
+from mailnode.delivery.policy import Policy, redirection_warning
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import MailnodeError, SessionLost
 from mailnode.smtp.content import Composed
@@ -160,6 +161,8 @@ class Delivery:
     tries: int = 0
     maybe_accepted: bool = False  # content was handed over once, and no answer came
     warnings: tuple[str, ...] = ()
+    redirected_from: tuple[Recipient, ...] = ()  # all recipients, while one mailbox stands in for those who are open
+    is_regrouped: bool = False  # the recipients are others than those that are written down
 
     @property
     def open_addresses(self) -> tuple[str, ...]:
@@ -176,6 +179,43 @@ class Delivery:
         """Whether another mail in its place may be a second copy for anybody."""
         accepted = any(recipient.status == "accepted" for recipient in self.recipients)
         return accepted or self.maybe_accepted or RESENT_AFTER_UNKNOWN in self.warnings
+
+    def under(self, policy: Policy) -> "Delivery":
+        """Give it as it may be handed over now: to one mailbox in place of all who are open, or to these.
+
+        Raises:
+            ConnectionsError: it may not go to one of them.
+        """
+        own = self.not_redirected()
+        target = policy.target
+        if target is None or not own.open_addresses:
+            policy.check(own.open_addresses)
+            return own
+        if own.open_addresses == (target,):  # it was redirected when it was composed
+            return own
+        if self.redirected_from and self.recipients[-1].address == target:
+            return self
+        closed = tuple(recipient for recipient in own.recipients if not recipient.is_open)
+        return replace(
+            own,
+            recipients=(*closed, Recipient(target, "to")),
+            redirected_from=own.recipients,
+            warnings=(*own.warnings, redirection_warning(target)),
+            is_regrouped=True,
+        )
+
+    def not_redirected(self) -> "Delivery":
+        """Give it with its own recipients, whom no mailbox stands in for."""
+        if not self.redirected_from:
+            return self
+        said = redirection_warning(self.recipients[-1].address)
+        return replace(
+            self,
+            recipients=self.redirected_from,
+            redirected_from=(),
+            warnings=tuple(warning for warning in self.warnings if warning != said),
+            is_regrouped=True,
+        )
 
     def tried_again(self) -> "Delivery":
         """Count an attempt that begins; one that may make a second copy says so from here on."""
@@ -195,7 +235,9 @@ class Delivery:
         """Take the verdicts of one transaction."""
         by_address = {verdict.address: verdict for verdict in verdicts}
         recipients = tuple(
-            recipient.judged(by_address[recipient.address]) if recipient.address in by_address else recipient
+            recipient.judged(by_address[recipient.address])
+            if recipient.is_open and recipient.address in by_address
+            else recipient
             for recipient in self.recipients
         )
         return replace(self, recipients=recipients)

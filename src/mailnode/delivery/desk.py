@@ -14,7 +14,7 @@ from mailnode.delivery.origin import FindPresentRoute, PresentRoute
 from mailnode.delivery.outbox import Engine, Tell
 from mailnode.delivery.report import report_of
 from mailnode.delivery.reroute import AsQueued, Change, Unchanged, no_flow, rerouted
-from mailnode.delivery.rows import origin_of, read_deliveries
+from mailnode.delivery.rows import origin_of, read_deliveries, write_recipients
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
@@ -111,7 +111,11 @@ class Desk:
             )
         if not db.execute(select(delivery_content.c.position).where(delivery_content.c.delivery_id == row.id)).first():
             raise _not_now(row, "has no content any more", "run the flow again")
-        self._queue(db, row, delivery.marked_as_resent() if in_doubt else delivery, rerouted(row, delivery, change))
+        own = delivery.not_redirected()  # whom it goes to is for the policy by then to say
+        if own.is_regrouped:
+            write_recipients(db, [own])
+            row = find_delivery(db, row.id)
+        self._queue(db, row, own.marked_as_resent() if in_doubt else own, rerouted(row, own, change))
         return str(row.id)
 
     def _queue(self, db: Connection, row: Row[Any], delivery: Delivery, route: dict[str, Any]) -> None:

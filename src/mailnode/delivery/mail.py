@@ -6,13 +6,12 @@ from functools import lru_cache
 
 from mailnode.connections.connection import Connection, DkimSettings
 from mailnode.delivery.delivery import Field
+from mailnode.delivery.policy import ORIGINAL_RECIPIENTS, Policy, redirection_warning
 from mailnode.message.compose import Message, compose
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Email
 from mailnode.message.envelope import Envelope
 from mailnode.message.mailbox import mailboxes
-
-ORIGINAL_RECIPIENTS = "X-Original-Recipients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +34,17 @@ def make_mail(email: Email, connection: Connection | None, redirect_all_to: str 
         ComposeError: the email makes no message, or the connection's key can't sign it.
     """
     fields = fields_of(email)
-    target = (connection.redirect_all_to if connection else None) or redirect_all_to
+    policy = Policy(connection, redirect_all_to)
+    target = policy.target
     signer = _signer(connection.dkim) if connection and connection.dkim else None
     if target is None:
-        if connection:
-            connection.check_recipients(fields)
+        policy.check(fields)
         return Mail(compose(email, signer=signer), fields)
     own = {name: value for name, value in email.headers.items() if name.lower() != ORIGINAL_RECIPIENTS.lower()}
     email = replace(email, headers={**own, ORIGINAL_RECIPIENTS: ", ".join(fields)})
     message = compose(email, signer=signer)
     redirected = replace(message, envelope=Envelope(message.envelope.reverse_path, (target,)))
-    return Mail(redirected, {target: "to"}, (f"redirected to {target}",))
+    return Mail(redirected, {target: "to"}, (redirection_warning(target),))
 
 
 def sender_of(connection: Connection | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from mailnode.message.envelope import Envelope
 from mailnode.smtp.content import Composed
@@ -15,11 +16,15 @@ def unwatched(_gone: int, _size: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """A message under the envelope of its remaining recipients; `watch` hears how many octets of how many have left."""
+    """A message under the envelope of its remaining recipients; `watch` hears how many octets of how many have left.
+
+    `head` are header fields on top of it, which a signature of the message does not cover.
+    """
 
     envelope: Envelope
     message: Composed
     watch: Watch = unwatched
+    head: bytes = b""
 
     @property
     def message_id(self) -> str:
@@ -29,12 +34,12 @@ class Outbound:
     @property
     def size(self) -> int:
         """Give the size in octets."""
-        return self.message.size
+        return len(self.head) + self.message.size
 
     def blocks(self) -> Iterator[bytes]:
         """Give the octets anew."""
         gone = 0
-        for block in self.message.blocks():
+        for block in chain((self.head,) if self.head else (), self.message.blocks()):
             yield block
             gone += len(block)
             self.watch(gone, self.size)

@@ -8,10 +8,20 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, Update, bindparam, delete, select, tuple_, update
 
+from mailnode.connections.connection import Stamp
+from mailnode.connections.rows import edited_among
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, State
 from mailnode.delivery.lanes import ensure_lanes, is_failing, lanes_with_due
+from mailnode.delivery.policy import connection_edited
 from mailnode.delivery.report import Report
-from mailnode.delivery.rows import UNDER_WAY, insert_deliveries, read_deliveries, route_columns, write_attempts
+from mailnode.delivery.rows import (
+    UNDER_WAY,
+    insert_deliveries,
+    read_deliveries,
+    route_columns,
+    write_attempts,
+    write_recipients,
+)
 from mailnode.delivery.stored import StoredMessage, read_last_words, read_messages
 from mailnode.errors import DeliveryError, ErrorCode, SmtpError
 from mailnode.store.clock import now_ms
@@ -86,10 +96,15 @@ class Outbox:
         """Read why a delivery has not been accepted so far."""
         return await self._database.read(lambda db: read_last_words(db, delivery))
 
-    async def handing_over(self, delivery: Delivery) -> None:
-        """Commit that content is about to leave: from here on a crash makes this delivery `unknown`."""
+    async def handing_over(self, delivery: Delivery, stamp: Stamp | None = None) -> None:
+        """Commit that content is about to leave: from here on a crash makes this delivery `unknown`.
+
+        Raises:
+            StaleClaim: somebody may have taken it over.
+            ConnectionEdited: the connection of `stamp` is no more what it was then.
+        """
         self.check_claim(delivery)
-        await self._database.write_alike(self._hand_over, delivery)
+        await self._database.write_alike(self._hand_over, (delivery, stamp))
 
     def check_claim(self, delivery: Delivery) -> None:
         """See that nobody can have taken a delivery over by now.
@@ -185,11 +200,18 @@ class Outbox:
             if lane.due <= now and not (is_failing(lane) and lane.retry_at > now):
                 self._engine.due(db, lane.name)
 
-    def _hand_over(self, db: Connection, batch: list[Delivery]) -> list[Exception | None]:
+    def _hand_over(self, db: Connection, batch: list[tuple[Delivery, Stamp | None]]) -> list[Exception | None]:
         now = now_ms(db)
-        rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in batch]
-        held = _fenced(db, _HAND_OVER, rows)
-        return [None if delivery.id in held else _stale(delivery) for delivery in batch]
+        edited = edited_among(db, {stamp for _, stamp in batch if stamp})
+        going = [delivery for delivery, stamp in batch if stamp not in edited]
+        rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in going]
+        held = _fenced(db, _HAND_OVER, rows) if rows else set()
+        write_recipients(db, (delivery for delivery in going if delivery.id in held and delivery.is_regrouped))
+        changed = [connection_edited(stamp) if stamp and stamp in edited else None for _, stamp in batch]
+        return [
+            error or (None if delivery.id in held else _stale(delivery))
+            for error, (delivery, _) in zip(changed, batch, strict=True)
+        ]
 
     def _move(self, db: Connection, moves: list[_Move]) -> list[Exception | None]:
         now = now_ms(db)

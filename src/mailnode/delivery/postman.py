@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mailnode.delivery.carry import Carry, Errand
+from mailnode.delivery.carry import Carry
 from mailnode.delivery.claims import MOST_OCTETS, Claimed, Claims, Hands
 from mailnode.delivery.courier import Courier
+from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.report import Report
-from mailnode.delivery.route import Clients, Destination, Route
+from mailnode.delivery.route import Clients, Destination, FindRoute, Route
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import MailnodeError
 from mailnode.store.insist import insist
@@ -31,7 +32,6 @@ PAUSE_SECONDS = 0.002
 LOOK_SECONDS = 1.0
 
 T = TypeVar("T")
-FindRoute = Callable[[Destination], Awaitable[Route]]
 _log = logging.getLogger(__name__)
 
 

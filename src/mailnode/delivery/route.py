@@ -1,13 +1,14 @@
 """The way to a server: where settings and a connection together say that a mail goes, and as whom."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from mailnode.connections.connection import Connection
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.connections.service import Service, find_service
+from mailnode.delivery.policy import Policy
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.manners import Manners
 from mailnode.smtp.proxy import Proxy
@@ -52,12 +53,16 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A server, and the connection whose login is used there: its name ("" for none), its revision, its rate limit."""
+    """A server, and the connection whose login is used there: its name ("" for none), its revision, its rate limit.
+
+    `policy` says to whom mail may go by it.
+    """
 
     server: ServerSettings
     connection: str = ""
     revision: int | None = field(default=None, compare=False)
     rate_limit: RateLimit | None = field(default=None, compare=False)
+    policy: Policy = field(default_factory=Policy, compare=False)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -72,8 +77,11 @@ def route(
     *,
     ehlo_name: str | None = None,
     proxy: Proxy | None = None,
+    redirect_all_to: str | None = None,
 ) -> Route:
     """Join a target and a connection (design 4.4, "TLS mode"); `proxy` is for connections that name none.
+
+    `redirect_all_to` is the mailbox that gets all mail of this process.
 
     Raises:
         ConnectionsError: the connection is not for this host, or the service lacks the connection's TLS mode.
@@ -100,19 +108,28 @@ def route(
         allow_plaintext_auth=connection.allow_plaintext_auth if connection else False,
         proxy=(connection.proxy if connection else None) or proxy,
     )
+    policy = Policy(connection, redirect_all_to)
     if connection is None:
-        return Route(server, warnings=warnings)
-    return Route(server, connection.name, connection.revision, connection.rate_limit, warnings)
+        return Route(server, policy=policy, warnings=warnings)
+    return Route(server, connection.name, connection.revision, connection.rate_limit, policy, warnings)
 
 
 class Ways:
     """How this process gets to destinations: with whose login, by which proxy, under what name."""
 
-    def __init__(self, book: "ConnectionBook", *, ehlo_name: str | None = None, proxy: Proxy | None = None) -> None:
-        """Take logins from `book`; name and proxy are for destinations and connections that give none."""
+    def __init__(
+        self,
+        book: "ConnectionBook",
+        *,
+        ehlo_name: str | None = None,
+        proxy: Proxy | None = None,
+        redirect_all_to: str | None = None,
+    ) -> None:
+        """Take logins from `book`; name, proxy and mailbox are for destinations and connections that give none."""
         self._book = book
         self._ehlo_name = ehlo_name
         self._proxy = proxy
+        self._redirect_all_to = redirect_all_to
 
     async def connection(self, destination: Destination) -> Connection | None:
         """Give the connection of a destination as it is now, if it has one.
@@ -126,11 +143,16 @@ class Ways:
     def lead(self, destination: Destination, connection: Connection | None) -> Route:
         """Give the route to a destination with its connection; raises what `route` does."""
         ehlo_name = destination.ehlo_name or self._ehlo_name
-        return route(destination.target, connection, ehlo_name=ehlo_name, proxy=self._proxy)
+        redirect = self._redirect_all_to
+        return route(destination.target, connection, ehlo_name=ehlo_name, proxy=self._proxy, redirect_all_to=redirect)
 
     async def find(self, destination: Destination) -> Route:
         """Give the route to a destination as it is now; raises what the two others do."""
         return self.lead(destination, await self.connection(destination))
+
+
+# Gives the route to a destination as it is now; raises what `Ways.find` does.
+FindRoute = Callable[[Destination], Awaitable[Route]]
 
 
 class Clients:

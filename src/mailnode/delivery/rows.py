@@ -3,10 +3,11 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, literal_column, select, update
 
 from mailnode.delivery.delivery import Attempt, Delivery, Draft, Recipient, Terms
 from mailnode.delivery.origin import Origin
@@ -51,19 +52,30 @@ def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
     """Make deliveries of rows of their table."""
     recipients = defaultdict(list)
     for one in db.execute(_RECIPIENTS, {"ids": [row.id for row in rows]}):
-        recipients[one.delivery_id].append(Recipient(one.address, one.field, one.status, _reply(one)))
+        recipients[one.delivery_id].append(_recipient(one))
     return [_delivery(row, tuple(recipients[row.id])) for row in rows]
 
 
 def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
     """Write down how far the recipients of deliveries have come."""
-    rows = [
-        {"of": row.pop("delivery_id"), "at": row.pop("position"), **row}
-        for delivery in changed
-        for row in _recipient_rows(delivery)
-    ]
+    rows: list[dict[str, Any]] = []
+    for delivery in changed:
+        if delivery.is_regrouped:
+            _regroup(db, delivery)
+            continue
+        rows += ({"of": row.pop("delivery_id"), "at": row.pop("position"), **row} for row in _recipient_rows(delivery))
     if rows:
         db.execute(_UPDATE_RECIPIENT, rows)
+
+
+def _regroup(db: Connection, delivery: Delivery) -> None:
+    """Write down other recipients than there were, and in the options those whom they stand in for."""
+    db.execute(delete(delivery_recipients).where(delivery_recipients.c.delivery_id == delivery.id))
+    db.execute(_INSERT_RECIPIENT, list(_recipient_rows(delivery)))
+    is_it = deliveries.c.id == delivery.id
+    options = json.loads(db.execute(select(deliveries.c.options).where(is_it)).scalar_one())
+    options["redirectedFrom"] = list(_recipient_rows(replace(delivery, recipients=delivery.redirected_from)))
+    db.execute(update(deliveries).where(is_it).values(options=json.dumps(options)))
 
 
 def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> None:
@@ -155,6 +167,7 @@ def _delivery(row: Row[Any], recipients: tuple[Recipient, ...]) -> Delivery:
         tries=row.tries,
         maybe_accepted=row.maybe_accepted,
         warnings=tuple(json.loads(row.warnings)),
+        redirected_from=tuple(_recipient(SimpleNamespace(**one)) for one in options.get("redirectedFrom", ())),
     )
 
 
@@ -208,5 +221,9 @@ def _without_nul(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-def _reply(row: Row[Any]) -> Reply | None:
+def _recipient(row: Row[Any] | SimpleNamespace) -> Recipient:
+    return Recipient(row.address, row.field, row.status, _reply(row))
+
+
+def _reply(row: Row[Any] | SimpleNamespace) -> Reply | None:
     return Reply(row.reply_code, (row.reply_text,), row.enhanced_status_code) if row.reply_code else None
