@@ -1,6 +1,7 @@
 """Covers: so few cases that each pair (or each three) of values that can meet does meet in one of them."""
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations, product
@@ -36,7 +37,37 @@ def cover(seed: int = SEED, n: int = 2) -> tuple[Case, ...]:
         cases.append(case)
         there = met([case], n)
         missing = [meeting for meeting in missing if meeting not in there]
-    return tuple(cases)
+    return tuple(_balanced(cases, n))
+
+
+def _balanced(cases: Sequence[Case], n: int) -> list[Case]:
+    """Put rarer values where others stand that no meeting needs: as many meet by two, and more by three."""
+    balanced = list(cases)
+    how_often = Counter(meeting for case in cases for meeting in met([case], n))
+    values = Counter(one for case in cases for one in case._asdict().items())
+    for position in range(len(balanced)):
+        for name in reversed(list(DIMENSIONS)):
+            before, old = balanced[position], balanced[position]._asdict()[name]
+            lost = _met_by(before, name, n)
+            if any(how_often[meeting] == 1 for meeting in lost):
+                continue
+            rarer = [value for value in DIMENSIONS[name] if values[name, value] + 1 < values[name, old]]
+            for value in sorted(rarer, key=lambda one: values[name, one]):
+                after = before._replace(**{name: value})
+                if not why_not(after._asdict()):
+                    how_often.subtract(lost)
+                    how_often.update(_met_by(after, name, n))
+                    values.update({(name, value): 1, (name, old): -1})
+                    balanced[position] = after
+                    break
+    return balanced
+
+
+def _met_by(case: Case, name: str, n: int) -> list[Meeting]:
+    """Give what meets with the value of this dimension."""
+    values = case._asdict()
+    mine = (name, values.pop(name))
+    return [frozenset((mine, *others)) for others in combinations(values.items(), n - 1)]
 
 
 def met(cases: Iterable[Case], n: int = 2) -> set[Meeting]:

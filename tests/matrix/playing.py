@@ -14,9 +14,10 @@ from matrix.stage import Ran, Stage
 from matrix.world import World
 
 # Processes of their own, so no more at once than two processors bear.
-_STAGES_AT_ONCE = 4
-# Faces whose process has one flow.
-_ALONE = {"run", "inputs"}
+_STAGES_AT_ONCE = 3
+# Faces whose process does one case after the other: no more of them in one.
+_IN_TURN = {"run", "inputs"}
+_CASES_IN_TURN = 4
 
 # What was played, or why it could not be played to its end.
 Played = Mapping[str, tuple[Scenario, Ran, BaseException | None]]
@@ -27,9 +28,14 @@ def played(cases: Iterable[Case], world: World, folder: Path, fresh: Callable[[]
     together: dict[tuple[str, ...], list[Scenario]] = defaultdict(list)
     for case in cases:
         scenario = Scenario(case, world)
-        alone = (case.id,) if case.face in _ALONE else ()
-        together[case.face, *scenario.environment.values(), *alone].append(scenario)
-    stages = [Stage(scenarios, folder / str(number), fresh()) for number, scenarios in enumerate(together.values())]
+        together[case.face, *scenario.environment.values()].append(scenario)
+    groups = [
+        scenarios[first : first + most]
+        for (face, *_), scenarios in together.items()
+        for most in [_CASES_IN_TURN if face in _IN_TURN else len(scenarios)]
+        for first in range(0, len(scenarios), most)
+    ]
+    stages = [Stage(scenarios, folder / str(number), fresh()) for number, scenarios in enumerate(groups)]
     return asyncio.run(_played(stages))
 
 

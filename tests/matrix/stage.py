@@ -14,10 +14,12 @@ from sqlalchemy import update
 from mailnode.app import Mailnode
 from mailnode.delivery.ledger import Wanted
 from mailnode.environment import Environment, open_connections, open_database
+from mailnode.errors import UsageError
 from mailnode.store.tables import deliveries
 from matrix.scenario import Scenario
 
-PATIENCE = 60.0
+# Long enough for a machine that has much else to do.
+PATIENCE = 200.0
 TOKEN = "a-token-of-this-test-run"
 _HURRY_SECONDS = 0.1
 
@@ -126,11 +128,18 @@ class Stage:
             for scenario in self.scenarios:
                 ran = self.of(scenario)
                 for tag, run_id in self.run_ids(scenario).items():
-                    ran.stored[tag] = await mailnode.runs.show(run_id)
+                    with suppress(UsageError):  # it did not come to that
+                        ran.stored[tag] = await mailnode.runs.show(run_id)
                     ran.deliveries[tag] = await mailnode.ledger.latest(Wanted(run=run_id))
-                if scenario.case.rest == "all" and scenario.case.face != "inputs":
-                    (tag,) = scenario.tags()
-                    once_more = await mailnode.run(
-                        self.flow(scenario), input=scenario.input(tag), run_id=f"{scenario.name}-other"
-                    )
-                    ran.other = once_more.to_json()
+
+    async def send_again(self) -> None:
+        """Have the same mails sent under other run ids: those that have an idempotency key of their own."""
+        async with Mailnode.open(self.environment) as mailnode:
+            for scenario in self.scenarios:
+                if scenario.case.rest != "all" or scenario.case.face == "inputs":
+                    continue
+                (tag,) = scenario.tags()
+                run = await mailnode.run(
+                    self.flow(scenario), input=scenario.input(tag), run_id=f"{scenario.name}-other"
+                )
+                self.of(scenario).other = run.to_json()
