@@ -15,9 +15,9 @@ from matrix.world import World
 
 # Processes of their own, so no more at once than two processors bear.
 _STAGES_AT_ONCE = 3
-# Faces whose process does one case after the other: no more of them in one.
-_IN_TURN = {"run", "inputs"}
-_CASES_IN_TURN = 4
+# How many cases a stage has: a process that does one after the other has few.
+_MOST = 25
+_MOST_OF = {"run": 4, "inputs": 4}
 
 # What was played, or why it could not be played to its end.
 Played = Mapping[str, tuple[Scenario, Ran, BaseException | None]]
@@ -32,7 +32,7 @@ def played(cases: Iterable[Case], world: World, folder: Path, fresh: Callable[[]
     groups = [
         scenarios[first : first + most]
         for (face, *_), scenarios in together.items()
-        for most in [_CASES_IN_TURN if face in _IN_TURN else len(scenarios)]
+        for most in [_MOST_OF.get(face, _MOST)]
         for first in range(0, len(scenarios), most)
     ]
     stages = [Stage(scenarios, folder / str(number), fresh()) for number, scenarios in enumerate(groups)]
