@@ -222,6 +222,10 @@ class Mailnode:
         """Take up nothing more: return what can be returned, and wait for answers that are due, as long as is given."""
         await self._postman.stop(seconds)
 
+    async def end(self, seconds: float) -> None:
+        """Do as `stop` does, and end the mail of flows as well, whose runs are told."""
+        await asyncio.gather(self._postman.stop(seconds), self.courier.close(seconds))
+
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Carry what is due in the queue beside what is done here."""

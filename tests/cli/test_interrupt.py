@@ -77,9 +77,25 @@ async def test_a_run_whose_dot_is_out_waits_for_the_answer(tmp_path):
     assert len(server.visits) == 1
 
 
-async def test_an_inbox_ends_by_sigterm():
+async def test_an_inbox_ends_well_by_sigterm():
     process = await start("inbox", "--port", "0")
     assert b"catching mail" in await process.stderr.readline()
     process.send_signal(signal.SIGTERM)
     _, said = await process.communicate()
-    assert (process.returncode, said.strip()) == (128 + signal.SIGTERM, b"")
+    assert (process.returncode, said.strip()) == (0, b"")
+
+
+@pytest.mark.parametrize("module", ["click.core", "sqlalchemy.engine", "mailnode.app"])
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(("worker",), 0), (("serve", "--port", "0", "--inbox-port", "0"), 0), (("worker", "--drain"), 143)],
+)
+async def test_a_service_that_is_stopped_while_it_loads_has_ended_well(arguments, status, module):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "importtime", "-m", "mailnode", *arguments), stderr=asyncio.subprocess.PIPE
+    )
+    while not (line := await process.stderr.readline()).strip().endswith(b" " + module.encode()):
+        assert line, module
+    process.send_signal(signal.SIGTERM)
+    _, said = await process.communicate()
+    assert (process.returncode, b"Traceback" in said) == (status, False), said.decode()[-2000:]

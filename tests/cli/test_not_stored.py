@@ -80,6 +80,18 @@ async def test_a_run_says_so_in_its_result_on_stderr_and_by_its_status(asynchron
     assert await states() == ["interrupted"]
 
 
+async def test_a_run_that_is_stopped_meanwhile_says_so_too(home, tmp_path):
+    async with ScriptedServer({"dot": ""}) as server:
+        run = await start("run", flow_of(tmp_path, server.port))
+        await server.reached("dot")
+        limit(run, 0)
+        server.say("250 2.0.0 taken")
+        await line_with("kept in memory", run)
+        run.send_signal(signal.SIGTERM)
+        _, stderr = await run.communicate()
+    assert (run.returncode, b"must not be sent again" in stderr) == (4, True), stderr
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_rows_whose_outcome_is_not_stored_are_counted(asynchronous, home, tmp_path):
     rows = tmp_path / "rows.csv"

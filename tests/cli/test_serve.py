@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from support.command import mailnode
+from support.scripted_smtp import ScriptedServer
 
 SERVE = ("serve", "--port", "0", "--inbox-port", "0")
 
@@ -70,6 +71,47 @@ async def test_mail_that_waits_is_sent_while_it_serves(home):
                 break
             await asyncio.sleep(0.1)  # its inbox has no event of ours
         assert "you@example.org" in str(caught)
+
+
+class TestSigterm:
+    """While a page is open, or something is under way, it ends well all the same, and soon."""
+
+    async def ended(self, process):
+        process.terminate()
+        said = (await asyncio.wait_for(process.stderr.read(), 60)).decode()
+        assert (await process.wait(), "Traceback" in said) == (0, False), said
+
+    async def test_with_a_connection_that_is_kept(self, home):
+        async with running(*SERVE) as (process, url, _), httpx2.AsyncClient(base_url=url) as client:
+            await client.get("/health")
+            await self.ended(process)
+
+    async def test_with_a_request_that_is_not_all_there(self, home):
+        async with running(*SERVE) as (process, url, said):
+            host = url.removeprefix("http://")
+            _, writer = await asyncio.open_connection("127.0.0.1", int(host.rpartition(":")[2]))
+            head = f"POST /api/flows HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            head += f"Content-Length: 100\r\nAuthorization: {login(said)['Authorization']}\r\n\r\n{{"
+            writer.write(head.encode())
+            async with httpx2.AsyncClient(base_url=url) as client:
+                await client.get("/health")  # behind it, so that it has been read
+            await self.ended(process)
+            writer.close()
+
+    async def test_with_a_run_that_waits_for_a_server(self, home):
+        async with (
+            ScriptedServer({"dot": ""}) as server,
+            running(*SERVE) as (process, url, said),
+            httpx2.AsyncClient(base_url=url, headers=login(said), timeout=60) as client,
+        ):
+            flow = (await client.post("/api/flows", json={"name": "slow"})).json()
+            settings = flow["document"]["nodes"][0]["settings"]
+            settings["smtp"] = {"host": "127.0.0.1", "port": server.port, "tlsOption": "none"}
+            await client.put("/api/flows/slow", json={key: flow[key] for key in ("text", "document", "revision")})
+            run = asyncio.create_task(client.post("/api/flows/slow/runs", json={}))
+            await server.reached("dot")
+            await self.ended(process)
+            assert (await run).status_code == 503
 
 
 async def test_ctrl_c_ends_it(home):

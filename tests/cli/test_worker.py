@@ -112,6 +112,16 @@ class TestWorker:
             (one,) = await listed()
         assert (one["state"], one["attempts"]) == ("queued", 0)
 
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    async def test_drain_that_is_stopped_before_the_queue_is_empty_says_so(self, number, tmp_path):
+        async with ScriptedServer({"MAIL": ""}) as server:
+            await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")
+            worker = await start("worker", "--drain")
+            await server.reached("MAIL")
+            worker.send_signal(number)
+            _, said = await worker.communicate(b"")
+        assert worker.returncode == 128 + number, said
+
     async def test_a_signal_waits_for_an_answer_that_is_due(self, tmp_path):
         async with ScriptedServer({"dot": ""}) as server:
             await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")

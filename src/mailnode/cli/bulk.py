@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mailnode.cli.loop import WAITING
 from mailnode.cli.output import counting, say, tell_lane
 from mailnode.cli.summary import Summary
-from mailnode.cli.unstored import show_not_stored
+from mailnode.cli.unstored import counted, show_not_stored
 from mailnode.flow.rows import RowsFile
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ async def run_rows(
     rows = RowsFile.check(Path(inputs))
     summary = Summary(rows)
     prefix = rows.digest if prefix is None else prefix
+    mailnode: Mailnode | None = None
     try:
         with counting(f"running {flow}", rows.count) as watch:
             async with Mailnode.open() as mailnode:
@@ -41,6 +42,8 @@ async def run_rows(
     except asyncio.CancelledError:
         say(f"{summary.ended} of {rows.count} rows have ended; the same command does what is left")
         summary.show()
+        if mailnode and mailnode.unstored.lost:
+            return show_not_stored(counted(mailnode.unstored.lost), mailnode.unstored.reason)
         raise
     summary.show()
     if mailnode.unstored.lost or summary.not_stored:

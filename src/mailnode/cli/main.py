@@ -58,14 +58,15 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status: 0 done, 1 failed, 2 misused, 3 partial or unknown (send)."""
-    sys.exit(_run(arguments))
+    interrupt = Interrupt(sys.argv[1:] if arguments is None else arguments)
+    with interrupt.heard():
+        sys.exit(run(interrupt))
 
 
-def _run(arguments: list[str] | None) -> int:
-    interrupt = Interrupt()
+def run(interrupt: Interrupt) -> int:
+    """Run the command line that an interrupt has been told of; give its exit status."""
     try:
-        with interrupt.heard():
-            status: Any = cli.main(arguments, prog_name="mailnode", standalone_mode=False)
+        status: Any = cli.main(interrupt.arguments, prog_name="mailnode", standalone_mode=False)
     except click.exceptions.Abort:
         return interrupt.exit_status
     except click.ClickException as error:

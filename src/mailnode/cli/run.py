@@ -1,7 +1,7 @@
 """`mailnode run`: run a flow and print what came of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +9,7 @@ import click
 from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.loop import WAITING, run_stoppable
 from mailnode.cli.output import say, show_error, show_json, tell_lane, waiting
-from mailnode.cli.unstored import show_not_stored
+from mailnode.cli.unstored import counted, show_not_stored
 from mailnode.delivery.report import ReportedError
 from mailnode.flow.run import NodeReport, Run
 
@@ -41,8 +41,6 @@ def command(
     Exit status: 0 when it ran to its end, 1 when it halted, 2 when flow, settings or arguments are wrong, 4 when the
     database could not be told what came of it.
     """
-    from mailnode.app import Mailnode
-
     input_, context = json_object(input_text, "--input"), json_object(context_text, "--context")
 
     if inputs is not None:
@@ -50,27 +48,39 @@ def command(
 
         return run_stoppable(run_rows(flow, inputs, input_, context, run_id, no_wait=no_wait))
 
-    async def work() -> int:
+    async def run(mailnode: "Mailnode", change: Callable[[str], None]) -> "Run":
+        run = await mailnode.run(flow, input=input_, context=context, run_id=run_id)
+        return run if no_wait else await _settle(mailnode, run, change)
+
+    return run_stoppable(_run_once(flow, run))
+
+
+async def _run_once(flow: str, run_in: "Callable[[Mailnode, Callable[[str], None]], Awaitable[Run]]") -> int:
+    from mailnode.app import Mailnode
+
+    unstored = None
+    try:
         with waiting(f"running {flow}") as change:
             async with Mailnode.open() as mailnode:
+                unstored = mailnode.unstored
                 try:
-                    run = await mailnode.run(flow, input=input_, context=context, run_id=run_id)
-                    if not no_wait:
-                        run = await _settle(mailnode, run, change)
+                    run = await run_in(mailnode, change)
                 except asyncio.CancelledError:
                     if mailnode.answers_due:
                         say(WAITING)
                     raise
-        show_json(run.to_json())
-        for node in run.nodes:
-            for error in _errors(node):
-                where = "" if f"node {node.id}" in error["message"] else f"node {node.id}: "
-                show_error(where + error["message"], error["hint"])
-        if mailnode.unstored.lost or not run.is_stored:
-            return show_not_stored(f"what came of the run {run.id}", mailnode.unstored.reason)
-        return 1 if run.status == "halted" else 0
-
-    return run_stoppable(work())
+    except asyncio.CancelledError:
+        if unstored and unstored.lost:
+            return show_not_stored(counted(unstored.lost), unstored.reason)
+        raise
+    show_json(run.to_json())
+    for node in run.nodes:
+        for error in _errors(node):
+            where = "" if f"node {node.id}" in error["message"] else f"node {node.id}: "
+            show_error(where + error["message"], error["hint"])
+    if unstored.lost or not run.is_stored:
+        return show_not_stored(f"what came of the run {run.id}", unstored.reason)
+    return 1 if run.status == "halted" else 0
 
 
 async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None]) -> "Run":

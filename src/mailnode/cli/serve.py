@@ -8,6 +8,7 @@ import click
 
 from mailnode.cli.loop import run_long
 from mailnode.cli.output import say
+from mailnode.cli.unstored import counted, show_not_stored
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
 
@@ -25,15 +26,18 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
 @click.option(
     "--flows", type=click.Path(path_type=Path), help="The folder of flow files; by default flows/ in the home."
 )
-def command(port: int, inbox_port: int, flows: Path | None) -> None:
+def command(port: int, inbox_port: int, flows: Path | None) -> int:
     """Serve the editor on this machine, send the mail that is queued, and catch test mail, until Ctrl-C.
 
     MAILNODE_TOKEN is the token that opens it; else one is made and kept in the home, readable for its owner only.
+
+    Exit status: 0; 4 when the database could not be told what came of a mail.
     """
     check_libraries()
     from mailnode.web.serving import Places, serve
 
-    run_long(serve(Environment.read(), Places(port=port, inbox_port=inbox_port, flows=flows), tell))
+    unstored = run_long(serve(Environment.read(), Places(port=port, inbox_port=inbox_port, flows=flows), tell))
+    return show_not_stored(counted(unstored.lost), unstored.reason) if unstored.lost else 0
 
 
 def check_libraries() -> None:

@@ -112,12 +112,15 @@ class Courier:
         """How many mails have their final dot out and no answer to it."""
         return sum(carry.is_answer_due for carry in self._carries.values())
 
-    async def close(self) -> None:
-        """Wait for every answer that is due to a final dot; give up all else, which is safe to send again."""
+    async def close(self, seconds: float | None = None) -> None:
+        """Wait for every answer that is due to a final dot; give up all else, which is safe to send again.
+
+        What has no answer after `seconds` is in doubt, and is told so by whoever takes it over.
+        """
         carries = list(self._carries.values())
         for carry in carries:
             carry.give_up()
-        await asyncio.gather(*(carry.task for carry in carries), return_exceptions=True)
+        await end_tasks({carry.task for carry in carries}, seconds)
 
     async def _begin(self, draft: Draft, deadline: float) -> Delivery | Standing:
         """Claim the delivery, or wait for the end of the one that somebody else sends under the same key."""
@@ -131,6 +134,15 @@ class Courier:
                 await asyncio.wait({carry.task}, timeout=deadline - loop.time())
             else:
                 await asyncio.sleep(POLL_SECONDS)
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[Any]], seconds: float | None) -> None:
+    """Wait for the end of tasks, and cancel those that take longer."""
+    if tasks:
+        _, left = await asyncio.wait(tasks, timeout=seconds)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _last_word(carry: Carry) -> Report:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from mailnode.delivery.carry import Carry
 from mailnode.delivery.claims import MOST_OCTETS, Claimed, Claims, Hands
-from mailnode.delivery.courier import Courier
+from mailnode.delivery.courier import Courier, end_tasks
 from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.report import Report
@@ -164,11 +164,7 @@ class Postman:
         self.freed.set()
         for carry in self._carries:
             carry.give_up()
-        if tasks := {carry.task for carry in self._carries}:
-            _, left = await asyncio.wait(tasks, timeout=seconds)
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+        await end_tasks({carry.task for carry in self._carries}, seconds)
 
     async def _send_out(self, claimed: Sequence[Claimed], began: float) -> None:
         messages = await self._until_stopped(lambda: self._outbox.messages([one.delivery for one in claimed]))

@@ -18,7 +18,9 @@ from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.flow.shelf import FlowShelf
 from mailnode.inbox.server import Inbox
+from mailnode.store.unstored import Unstored
 from mailnode.web.application import create_app
+from mailnode.web.parting import Parting
 from mailnode.web.reader import MailReader
 from mailnode.web.security.prompt_protocol import PromptProtocol
 from mailnode.web.security.token import Token, access_token
@@ -47,8 +49,10 @@ class Places:
     flows: Path | None = None
 
 
-async def serve(environment: Environment, places: Places, ready: Callable[[Serving], Awaitable[object]]) -> None:
+async def serve(environment: Environment, places: Places, ready: Callable[[Serving], Awaitable[object]]) -> Unstored:
     """Serve until SIGINT or SIGTERM; the second one leaves at once. `ready` hears where, before the first request.
+
+    It gives what tells whether an outcome was lost.
 
     Raises:
         UsageError: a port is taken, or the token can't be used.
@@ -59,19 +63,30 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
         async with opened_site(environment, places) as site:
             token = access_token(environment.home, environment.token)
             server = _Server(configured(create_app(site, token.text)))
-            _stop_on_signals(server)
+            stopped = _stop_on_signals(server)
             async with site.mailnode.working():
-                await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token))
-                await server.serve([listener])
-                await site.mailnode.stop(STOP_SECONDS)
+                # Beside the requests under way, which may wait for mail.
+                ending = asyncio.create_task(_end_when(stopped, site.mailnode))
+                try:
+                    await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token))
+                    await server.serve([listener])
+                finally:
+                    stopped.set()
+                    await ending
+        return site.mailnode.unstored
     finally:
         listener.close()
+
+
+async def _end_when(stopped: asyncio.Event, mailnode: Mailnode) -> None:
+    await stopped.wait()
+    await mailnode.end(STOP_SECONDS)
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:
     """Say how the application is served: by h11, which is strict, whatever else is there, and without WebSockets."""
     return uvicorn.Config(
-        app,
+        Parting(app),
         http=PromptProtocol,
         ws="none",
         log_level="warning",
@@ -109,15 +124,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _stop_on_signals(server: uvicorn.Server) -> None:
+def _stop_on_signals(server: uvicorn.Server) -> asyncio.Event:
+    stopped = asyncio.Event()
+
     def stop(number: int) -> None:
         if server.should_exit:
             os._exit(_EXIT_SIGNALLED + number)
         server.should_exit = True
+        stopped.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
+    return stopped
 
 
 def _listen(port: int) -> socket.socket:
@@ -125,6 +144,7 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen()  # whoever hears where it is may come at once
     except OSError as error:
         listener.close()
         taken = error.errno == errno.EADDRINUSE
