@@ -1,3 +1,7 @@
+import asyncio
+import json
+import socket
+import sys
 from email import message_from_bytes, policy
 
 import pytest
@@ -126,3 +130,44 @@ class TestExitStatus:
         done = await mailnode("send", *arguments)
         assert (done.status, done.stdout) == (2, "")
         assert words in done.stderr
+
+
+class TestJsonOfWhatReachedNoServer:
+    async def told(self, *options, status, **environment):
+        done = await mailnode("send", *options, "--json", **environment)
+        assert done.status == status, done
+        assert (done.json["status"], done.json["accepted"], bool(done.stderr)) == ("failed", [], True)
+        return done.json["error"]
+
+    async def test_arguments_that_are_wrong(self):
+        error = await self.told("--text", "x", status=2)
+        assert (error["code"], "Missing option '--to'" in error["message"]) == ("badUsage", True)
+        assert (await self.told("--to", "j@x.org", "--port", "many", status=2))["code"] == "badUsage"
+        assert "--service or --host" in (await self.told("--to", "j@x.org", status=2))["message"]
+        absent = await self.told(*to(25), "--attach", "/absent", status=2)
+        assert "/absent" in absent["message"]
+
+    async def test_settings_that_are_wrong(self):
+        error = await self.told(*to(25), "--text", "x", status=2, MAILNODE_EHLO_NAME="a b")
+        assert "MAILNODE_EHLO_NAME" in error["message"]
+        assert (await self.told(*to(25), "--connection", "none", status=2))["code"] == "unknownConnection"
+
+    async def test_a_server_that_is_not_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        error = await self.told(*to(port), "--text", "x", status=1)
+        assert (error["code"], error["phase"], error["hint"] != "") == ("connectFailed", "connect", True)
+
+    async def test_a_signal(self):
+        async with ScriptedServer({"EHLO": ""}) as server:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "mailnode", "send", *to(server.port), "--text", "x", "--json"),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            await server.reached("EHLO")
+            process.terminate()
+            stdout, _ = await process.communicate()
+        assert (process.returncode, json.loads(stdout)["error"]["code"]) == (143, "cancelled")
+
+    async def test_help_is_no_outcome(self):
+        assert (await mailnode("send", "--json", "--help")).stdout.startswith("Usage")

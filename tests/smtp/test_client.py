@@ -2,7 +2,9 @@ import asyncio
 
 import pytest
 
+import mailnode
 from mailnode.errors import ErrorCode, SessionLost, SettingsError, Unsendable, UsageError
+from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines
@@ -514,3 +516,9 @@ async def test_a_loss_among_the_rest_of_too_many_recipients_is_not_tried_from_th
     assert not caught.value.unknown
     assert caught.value.outcome.accepted == ("bob@y.example",)
     assert len(server.accepted) == 1
+
+
+async def test_the_door_without_a_loop_says_what_to_do_where_one_runs():
+    with pytest.raises(UsageError, match="event loop") as caught:
+        mailnode.send(Email(from_="a@x.example", to="b@y.example", text="hi"), "127.0.0.1")
+    assert caught.value.hint.startswith("await SmtpClient(host, port).send(email)")

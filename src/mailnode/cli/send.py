@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal
 import click
 
 from mailnode.cli.arguments import read_text, server_options, target_of
+from mailnode.cli.json_outcome import JsonOutcome
 from mailnode.cli.loop import WAITING, run_stoppable
 from mailnode.cli.output import progress, say, show_error, show_json, show_table
 from mailnode.delivery.report import Report
@@ -19,7 +20,7 @@ MOST_FETCHED = 25 * 2**20
 EXIT_STATUS = {"sent": 0, "failed": 1, "partial": 3, "unknown": 3}
 
 
-@click.command("send")
+@click.command("send", cls=JsonOutcome)
 @server_options
 @click.option("--from", "sender", help="The sender; by default the connection's.")
 @click.option("--to", multiple=True, required=True, help="Recipients, separated by commas; may be repeated.")
@@ -33,7 +34,7 @@ EXIT_STATUS = {"sent": 0, "failed": 1, "partial": 3, "unknown": 3}
 @click.option("--attach", multiple=True, metavar="PATH|URL", help="A file or a public URL; may be repeated.")
 @click.option("--priority", type=click.Choice(["high", "normal", "low"]), default="normal", show_default=True)
 @click.option("--all-or-nothing", is_flag=True, help="Send to nobody unless the server accepts every recipient.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, whatever it is.")
 def command(
     service: str | None,
     host: str | None,

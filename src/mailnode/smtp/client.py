@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from types import TracebackType
@@ -223,7 +224,17 @@ async def _numbered(
 
 
 def send(email: Email, host: str, port: int | None = None, **settings: Any) -> Outcome:
-    """Send one email without a running event loop; the settings are those of SmtpClient, and so are the errors."""
+    """Send one email without a running event loop; the settings are those of SmtpClient, and so are the errors.
+
+    Raises:
+        UsageError: an event loop runs in this thread.
+    """
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise UsageError(
+            "mailnode.send waits for the server, and would hold up the event loop that runs here",
+            hint="await SmtpClient(host, port).send(email), or a Mailnode's run, instead",
+        )
 
     async def once() -> Outcome:
         async with SmtpClient(host, port, **settings) as client:
