@@ -381,6 +381,16 @@ class TestBrowser:
         page.locator("#chart td", has_text="1").first.wait_for(timeout=10_000)
         assert page.locator("#chart-table").get_attribute("open") is not None
 
+    def test_one_in_doubt_of_a_mended_flow_goes_as_queued_where_that_is_asked_for(self, dropping, page, sent):
+        one = sent(dropping, onUnknown="hold")
+        sent(subject="Hi")  # the same flow, and it names the inbox now
+        page.goto(f"/deliveries/{one}")
+        page.get_by_text("taken from the flow tell as it is saved now").wait_for()
+        page.get_by_role("button", name="Retry as queued").click()
+        page.get_by_role("button", name="Send it once more").click()
+        page.locator("#delivery .badge.sent").first.wait_for()
+        expect(page.locator("#delivery dl.facts")).to_contain_text(f"127.0.0.1:{dropping}")
+
     def test_one_in_doubt_is_sent_again_after_a_question(self, dropping, page, sent):
         one = sent(dropping, onUnknown="hold")
         page.goto(f"/deliveries/{one}")
