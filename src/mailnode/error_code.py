@@ -47,6 +47,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_MAIL = "unknownMail"
     MAIL_NOT_SHOWN = "mailNotShown"
     NODE_FAILED = "nodeFailed"
+    INTERNAL_ERROR = "internalError"
 
     BAD_EXPRESSION = "badExpression"
     NO_VALUE = "noValue"

@@ -17,6 +17,7 @@ MailnodeError
 ├── TokenError             no access token can be had from an OAuth2 endpoint
 ├── SnapshotError          a snapshot can't be read, made or restored
 ├── DeliveryError          a delivery can't be begun (its key belongs to another mail)
+├── InternalError          a defect of mailnode, which nobody foresaw
 └── SmtpError              the server, or the way to it
     ├── ConnectFailed      no address of the host took the connection
     ├── TlsFailed          the session can't be made private
@@ -196,6 +197,24 @@ class SnapshotError(MailnodeError):
 
 class DeliveryError(MailnodeError):
     code = ErrorCode.KEY_IN_USE
+
+
+class InternalError(MailnodeError):
+    """A defect of mailnode, which nobody foresaw."""
+
+    code = ErrorCode.INTERNAL_ERROR
+
+    @classmethod
+    def of(cls, error: BaseException, phase: Phase | None = None) -> Self:
+        """Say in one line what was raised; the traceback is for a log."""
+        if isinstance(error, cls):
+            return error
+        words = str(error)[:_SHOWN]
+        return cls(
+            f"mailnode failed with {type(error).__name__}{f': {words}' if words else ''}",
+            phase=phase,
+            hint="this is a defect of mailnode: report it, with the traceback in the log",
+        )
 
 
 class SmtpError(MailnodeError):

@@ -1,21 +1,23 @@
 """One delivery on its way: attempts, the waits between them, and the commit that goes with each step."""
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from mailnode.delivery.broken_off import Defect, meets_defect
 from mailnode.delivery.delivery import Attempt, Delivery
 from mailnode.delivery.errand import Errand, outbound_of
 from mailnode.delivery.lanes import is_lanes_trouble
 from mailnode.delivery.outbox import Outbox, StaleClaim
+from mailnode.delivery.patience import OutOfPatience, rate_used_up, too_late
 from mailnode.delivery.policy import ConnectionEdited
 from mailnode.delivery.report import Report, refusal, report_of, unstored
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import (
     ConnectionsError,
-    ErrorCode,
     LoginFailed,
     MailnodeError,
     Phase,
@@ -26,11 +28,12 @@ from mailnode.errors import (
 from mailnode.smtp.interruption import awaited
 from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
+from mailnode.supervision import is_defect
 
 # How long a server is kept waiting between DATA and content for the sake of a rate limit.
 LONGEST_PAUSE = 30.0
+_log = logging.getLogger(__name__)
 _LONGEST_MARGIN = 1.0
-_UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
 
 
 class Carry:
@@ -62,6 +65,10 @@ class Carry:
         self._patience: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
+        self._is_leaving = False  # content has begun to leave, and nobody knows yet what came of it
+        self._noted = errand.delivery.tries  # the attempts that are written down
+        self._began_at = unix_ms()
+        self._storing: tuple[Callable[[], Awaitable[Report | None]], Report] | None = None
         self._error: MailnodeError | None = None
         self._is_over = asyncio.Event()
         self.overdue: asyncio.Future[None] = self._loop.create_future()
@@ -88,15 +95,38 @@ class Carry:
         return report_of(replace(self._delivery, maybe_accepted=True), status="unknown")
 
     async def _run(self) -> Report:
+        try:
+            return await self._carried()
+        except BaseException as error:
+            if not is_defect(error):
+                raise
+            return await self._met_defect(error)
+
+    async def _met_defect(self, error: BaseException) -> Report:
+        """End, or put back, what met a defect; once its content has begun to leave it may have been accepted."""
+        _log.error("delivery %s met a defect", self._delivery.id, exc_info=error)
+        if self._storing:  # what came of it is known, and only has to be written down
+            return await self._store(*self._storing)
+        delivery = self._delivery
+        if self._is_leaving:
+            delivery = replace(delivery, maybe_accepted=True)
+        if delivery.tries > self._noted:  # it is told by the attempt that met it
+            delivery = replace(delivery, tries=delivery.tries - 1)
+        self._delivery, attempt = meets_defect(delivery, error, self._phase, self._began_at)
+        defect = Defect(self._delivery, attempt, is_awaited=self._errand.keep)
+        known = report_of(self._delivery, status=None if self._errand.keep else "queued", error=attempt.error)
+        return await self._store(lambda: self._outbox.met_defect(defect), known)
+
+    async def _carried(self) -> Report:
         if self._delivery.maybe_accepted and self._delivery.terms.on_unknown == "hold":
             return await self._end(None)
         if self._errand.seconds <= 0:
-            self._error = self._too_late(await self._last_words())
+            self._error = too_late(self._delivery.terms, self._phase, await self._last_words())
             return await self._end(None)
         while True:
             before = self._delivery
             attempt = await self._attempt()
-            if self._is_called_back and isinstance(self._error, _OutOfPatience):
+            if self._is_called_back and isinstance(self._error, OutOfPatience):
                 return await self._put_back(before, None, 0.0)
             if not self._may_try_again():
                 return await self._end(attempt)
@@ -107,6 +137,7 @@ class Carry:
                 await self._outbox.unstored.try_for_a_while(lambda: self._outbox.attempted(self._delivery, attempt))  # noqa: B023 -- awaited here
             except StoreError:
                 return await self._end(attempt)
+            self._noted = self._delivery.tries
             try:
                 async with self._patiently():
                     await asyncio.sleep(wait)
@@ -122,19 +153,20 @@ class Carry:
         report = report_of(delivery, status="queued")
         return await self._store(lambda: self._outbox.put_back(delivery, attempt, wait), report)
 
-    async def _store(self, write: Callable[[], Awaitable[None]], report: Report) -> Report:
+    async def _store(self, write: Callable[[], Awaitable[Report | None]], report: Report) -> Report:
         """Store what came of it; what a server said stays true though it can't be written down."""
+        self._storing = write, report
 
         def late(error: StoreError) -> None:
-            self.not_stored.set_result(unstored(report, error))
+            if not self.not_stored.done():
+                self.not_stored.set_result(unstored(report, error))
             if self._is_given_up:
                 self._is_over.set()
 
         try:
-            await self._outbox.unstored.keep(write, late, self._is_over)
+            return await self._outbox.unstored.keep(write, late, self._is_over) or report
         except StoreError as error:
             return unstored(report, error)
-        return report
 
     async def _last_words(self) -> str:
         try:
@@ -143,7 +175,7 @@ class Carry:
             return ""
 
     async def _attempt(self) -> Attempt:
-        started_at = unix_ms()
+        self._began_at = unix_ms()
         self._delivery = self._delivery.tried_again()
         self._phase, self._outcome, self._error = "connect", None, None
         try:
@@ -158,13 +190,14 @@ class Carry:
             self._delivery = self._delivery.after_loss(lost)
         except MailnodeError as error:
             self._error = error
+        self._is_leaving = False
         why = self._error or refusal(self._delivery, self._outcome)
         await self._tell_lane(why)
         dialogue = (self._error and self._error.dialogue) or (self._outcome.dialogue if self._outcome else "")
-        return Attempt(self._delivery.tries, started_at, unix_ms(), why, dialogue)
+        return Attempt(self._delivery.tries, self._began_at, unix_ms(), why, dialogue)
 
     async def _tell_lane(self, why: MailnodeError | None) -> None:
-        if isinstance(why, (_OutOfPatience, ConnectionsError)):  # neither tells anything of the server
+        if isinstance(why, OutOfPatience | ConnectionsError):  # neither tells anything of the server
             return
         route, probe = self._route, self._errand.is_probe
         self.is_lane_well = not is_lanes_trouble(why)
@@ -175,6 +208,8 @@ class Carry:
                 await self._traffic.works(route.lane, probe=probe)
         except StoreError:
             pass  # a note that helps the others, and no more
+        except Exception:  # noqa: BLE001 -- it is logged; what came of the mail is more than that
+            _log.exception("nothing could be noted of the way of delivery %s", self._delivery.id)
 
     async def _renew_route(self) -> None:
         """Go by the connection as it is now: it may have been changed since the attempt before."""
@@ -190,6 +225,7 @@ class Carry:
             await self._await_time(LONGEST_PAUSE)
             await self._outbox.handing_over(self._delivery, self._route.policy.stamp)
             await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
+            self._is_leaving = True
 
         def before_dot() -> None:
             nonlocal due
@@ -223,13 +259,7 @@ class Carry:
         asked_at = self._loop.time()
         wait = await self._traffic.time_for(self._route, within_seconds)
         if wait is None:
-            raise SmtpError(
-                f"the rate limit of the connection {self._route.connection!r}, {limit}, is used up",
-                code=ErrorCode.RATE_LIMITED,
-                phase=self._phase,
-                hint="set asynchronous, so that the mail waits for its turn, or raise the connection's rateLimit",
-                transient=True,
-            )
+            raise rate_used_up(self._route, self._phase)
         self._time_until = asked_at + wait + limit.slack_us / 1_000_000
         await asyncio.sleep(wait)
 
@@ -243,28 +273,10 @@ class Carry:
             async with asyncio.timeout_at(self._deadline) as self._patience:
                 yield
         except TimeoutError as over:
-            raise self._too_late(self._error.message if self._error else "", awaited(over)) from None
+            last_words = self._error.message if self._error else ""
+            raise too_late(self._delivery.terms, self._phase, last_words, awaited(over)) from None
         finally:
             self._patience = None
-
-    def _too_late(self, last_words: str, cut_off: SmtpError | None = None) -> "_OutOfPatience":
-        seconds = self._delivery.terms.seconds
-        time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
-        last = f"; the last try: {last_words}" if last_words else ""
-        setting = "retryHours" if self._delivery.terms.queued else "timeoutSeconds"
-        hint = f"raise {setting}, or ask whoever runs the server why it is slow"
-        if cut_off is not None:
-            last = f": {cut_off.message}"
-            hint = cut_off.hint if cut_off.phase in _UNREACHED else hint
-        too_late = _OutOfPatience(
-            f"not accepted within {time}{last}",
-            code=ErrorCode.TIMEOUT,
-            phase=cut_off.phase if cut_off else self._phase,
-            hint=hint,
-            transient=True,
-        )
-        too_late.dialogue = cut_off.dialogue if cut_off else ""
-        return too_late
 
     def _may_try_again(self) -> bool:
         delivery, error = self._delivery, self._error
@@ -282,10 +294,3 @@ class Carry:
         if isinstance(self._error, ConnectionEdited) or (not self._errand.keep and not self.is_lane_well):
             return 0.0
         return self._delivery.terms.wait_seconds(self._delivery.tries)
-
-
-_HOUR = 3600
-
-
-class _OutOfPatience(SmtpError):
-    """The time for a delivery is over."""

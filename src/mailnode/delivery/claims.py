@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from mailnode.connections.rate_limit import RateLimit
+from mailnode.delivery.broken_off import read_sound
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
 from mailnode.delivery.lanes import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.rates import next_time, take_time
-from mailnode.delivery.rows import QUEUED, read_deliveries
+from mailnode.delivery.rows import QUEUED
 from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries
@@ -135,13 +136,15 @@ class Claims:
         rows = list(_within(db.execute(due.with_for_update(skip_locked=True)), octets))
         if not rows:
             return []
+        if not (found := read_sound(db, rows)):
+            return []
         worker_id = self._worker.id  # it may change at any time, and what is claimed is claimed under one
         ours = {"state": "claimed", "worker": worker_id, "updated_at": now}
-        of_these = deliveries.c.id.in_([row.id for row in rows])
+        of_these = deliveries.c.id.in_([delivery.id for delivery, _ in found])
         db.execute(update(deliveries).where(of_these).values(generation=deliveries.c.generation + 1, **ours))
         return [
             (replace(delivery, generation=delivery.generation + 1, claimed_by=worker_id), row.expires_at)
-            for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)
+            for delivery, row in found
         ]
 
 

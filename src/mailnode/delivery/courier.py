@@ -1,21 +1,29 @@
 """Begins deliveries, hands each to a carry, and tells the waiting flow how it ended."""
 
 import asyncio
-from collections.abc import Awaitable, Collection
+import logging
+from collections.abc import Awaitable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mailnode.delivery.broken_off import Defect, meets_defect
 from mailnode.delivery.carry import Carry
 from mailnode.delivery.delivery import Delivery, Draft
 from mailnode.delivery.errand import Errand
-from mailnode.delivery.outbox import Outbox, StaleClaim, Standing
-from mailnode.delivery.report import Report, report_of
+from mailnode.delivery.outbox import Outbox, StaleClaim
+from mailnode.delivery.report import Report, report_of, unstored
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
+from mailnode.delivery.stored import Standing
 from mailnode.delivery.traffic import Traffic
-from mailnode.errors import DeliveryError, ErrorCode
+from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeError
 from mailnode.smtp.client import SmtpClient
+from mailnode.store.clock import unix_ms
+from mailnode.store.insist import insist
+from mailnode.supervision import is_defect
 
 POLL_SECONDS = 0.2
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class Courier:
         self._clients = clients
         self._find = find
         self._carries: dict[str, Carry] = {}
+        self._held: list[frozenset[str]] = []
 
     async def deliver(self, draft: Draft) -> Delivered:
         """Write a delivery down, carry it to its server, and wait for its end as long as its terms say.
@@ -46,19 +55,38 @@ class Courier:
         """
         deadline = asyncio.get_running_loop().time() + draft.terms.seconds
         while True:
-            begun = await self._begin(draft, deadline)
+            begun = await self._begun(draft, deadline)
             if isinstance(begun, Standing):
                 return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
-            message = draft.message if begun.generation == 1 else (await self._outbox.messages([begun]))[begun.id]
-            client = self._clients.of(draft.route)
             try:
-                seconds = draft.terms.seconds
-                errand = Errand(begun, message, client, draft.route, seconds, renew=self._renew)
-                return await self._outcome(self.carry(errand))
+                with self.holding([begun.id]):
+                    return await self._send(begun, draft)
             except StaleClaim:
                 if draft.key is None:
                     raise
                 # Whoever took it over will know how it ends.
+
+    async def _begun(self, draft: Draft, deadline: float) -> Delivery | Standing:
+        try:
+            return await self._begin(draft, deadline)
+        except BaseException as error:
+            if is_defect(error):  # it may have been claimed all the same
+                await self.settle_lost()
+            raise
+
+    async def _send(self, begun: Delivery, draft: Draft) -> Delivered:
+        began_at = unix_ms()
+        try:
+            message = draft.message if begun.generation == 1 else (await self._outbox.messages([begun]))[begun.id]
+            client = self._clients.of(draft.route)
+            carry = self.carry(Errand(begun, message, client, draft.route, draft.terms.seconds, renew=self._renew))
+        except BaseException as error:
+            if not is_defect(error):
+                raise
+            _log.error("delivery %s met a defect", begun.id, exc_info=error)
+            defect = Defect(*meets_defect(begun, error, "connect", began_at), is_awaited=True)
+            return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
+        return await self._outcome(carry)
 
     async def queue(self, draft: Draft) -> Report:
         """Write a delivery down for any worker to carry; tell what is known of it.
@@ -86,6 +114,27 @@ class Courier:
         carries = [self._carries[one] for one in delivery_ids if one in self._carries]
         return [(carry.delivery, carry.not_stored.result()) for carry in carries if carry.not_stored.done()]
 
+    @contextmanager
+    def holding(self, delivery_ids: Iterable[str]) -> Iterator[None]:
+        """Have deliveries in hand that are claimed and have no carry yet, or never get one."""
+        held = frozenset(delivery_ids)
+        self._held.append(held)
+        try:
+            yield
+        finally:
+            self._held.remove(held)
+
+    async def settle_lost(self) -> int:
+        """Settle what this process has claimed and nothing in it has in hand, as after a defect; tell how many.
+
+        Raises:
+            StoreError: the database can't be asked now.
+        """
+        claims = await self._outbox.own_claims()
+        held = {*self._carries}.union(*self._held)
+        lost = {one: generation for one, generation in claims.items() if one not in held}
+        return await self._outbox.lose(lost) if lost else 0
+
     def carry(self, errand: Errand) -> Carry:
         """Begin to carry a delivery that this process has claimed."""
         carry = Carry(self._outbox, self._traffic, errand)
@@ -96,9 +145,20 @@ class Courier:
 
     async def _outcome(self, carry: Carry) -> Delivered:
         ends: set[asyncio.Future[Any]] = {carry.task, carry.overdue, carry.not_stored}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException as error:
+            if not is_defect(error):
+                raise
+            _log.error("a delivery goes on behind a defect", exc_info=error)
         if carry.task.done():
-            return Delivered(carry.task.result())
+            try:
+                return Delivered(carry.task.result())
+            except MailnodeError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- it is logged, and what is known is told
+                why = InternalError.of(error)
+                return Delivered(unstored(report_of(carry.delivery, error=why), why))
         if carry.not_stored.done():
             return Delivered(carry.not_stored.result())
         return Delivered(carry.report_overdue(), later=_last_word(carry))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Update, bindparam, delete, select, tuple
 
 from mailnode.connections.connection import Stamp
 from mailnode.connections.rows import edited_among
+from mailnode.delivery.broken_off import Defect, claims_of, lost_among, read_sound, report_after, take_over
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Draft, State
 from mailnode.delivery.lanes import ensure_lanes, is_failing, lanes_with_due
 from mailnode.delivery.policy import connection_edited
@@ -22,8 +23,8 @@ from mailnode.delivery.rows import (
     write_attempts,
     write_recipients,
 )
-from mailnode.delivery.stored import StoredMessage, read_last_words, read_messages
-from mailnode.errors import DeliveryError, ErrorCode, SmtpError
+from mailnode.delivery.stored import Standing, StoredMessage, read_last_words, read_messages
+from mailnode.errors import DeliveryError
 from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries as table
@@ -39,15 +40,6 @@ class Engine(Protocol):
 
     def due(self, db: Connection, lane: str) -> None:
         """Hear, in the transaction that makes it so, that a lane has a delivery in the queue."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A delivery that was there under the same key: its report once it has one, None while it is on its way."""
-
-    delivery: Delivery
-    state: State
-    report: Report | None
 
 
 class StaleClaim(DeliveryError):
@@ -127,6 +119,18 @@ class Outbox:
         """Commit the outcome, with the attempt that brought it; content that all accepted is no longer needed."""
         await self._database.write_alike(self._move, _Move(delivery, report["status"], attempt, report))
 
+    async def met_defect(self, defect: Defect) -> Report:
+        """Commit that a delivery has met a defect of ours: it goes back to the queue, or ends, or is held."""
+        return await self._database.write_alike(self._settle_defects, defect)
+
+    async def own_claims(self) -> Mapping[str, int]:
+        """Give the ids of what this worker has claimed, with the generations; whoever has claimed knows it by then."""
+        return await self._database.write(lambda db: claims_of(db, self._worker.id))
+
+    async def lose(self, claims: Mapping[str, int]) -> int:
+        """Settle, as after a defect, what this worker has claimed and nobody in it has in hand; tell how many."""
+        return await self._database.write(lambda db: self._lose(db, claims))
+
     async def recover(self) -> int:
         """Put back into the queue what dead workers left; tell how many. What they were handing over is in doubt."""
         return await self._database.write(self._recover)
@@ -190,7 +194,7 @@ class Outbox:
             return 0
         left = select(table).where(UNDER_WAY, table.c.worker.in_(dead)).with_for_update(skip_locked=True)
         rows = db.execute(left).all()
-        found = [take_over(db, delivery, row) for delivery, row in zip(read_deliveries(db, rows), rows, strict=True)]
+        found = [take_over(db, delivery, row) for delivery, row in read_sound(db, rows)]
         self._say_due(db, found)
         return len(found)
 
@@ -225,6 +229,19 @@ class Outbox:
             self._say_due(db, (move.delivery for move in kept if move.state == "queued"))
         return [None if move.delivery.id in held else _stale(move.delivery) for move in moves]
 
+    def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Report | Exception]:
+        reports = [report_after(db, one) for one in defects]
+        ends = [None if report["status"] == "queued" else report for report in reports]
+        moves = [
+            _Move(one.delivery, report["status"], one.attempt, end, one.wait)
+            for one, report, end in zip(defects, reports, ends, strict=True)
+        ]
+        return [stale or report for stale, report in zip(self._move(db, moves), reports, strict=True)]
+
+    def _lose(self, db: Connection, claims: Mapping[str, int]) -> int:
+        defects = lost_among(db, self._worker.id, claims)
+        return len(self._settle_defects(db, defects)) if defects else 0
+
     def _settled(self, move: _Move, now: int) -> dict[str, Any]:
         delivery = move.delivery
         return {
@@ -246,29 +263,6 @@ _HAND_OVER = update(table).where(_OF_CLAIM).values(state="handingOver")
 _SETTLE = update(table).where(_OF_CLAIM)
 _OF_KEYS = select(table).where(table.c.key.in_(bindparam("keys", expanding=True))).with_for_update()
 _THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of"))
-
-
-def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str = "") -> Delivery:
-    """Take a delivery from a worker that is gone, for another one, or for the queue; what is left says what it knew."""
-    delivery = replace(delivery, generation=row.generation + 1, claimed_by=worker_id)
-    if row.state == "handingOver":
-        delivery = replace(delivery.tried_again(), maybe_accepted=True)
-        died = SmtpError(
-            "the process that sent this died before the server's answer",
-            code=ErrorCode.UNKNOWN_OUTCOME,
-            phase="content",
-        )
-        write_attempts(db, [(delivery, Attempt(delivery.tries, row.updated_at, now_ms(db), died))])
-    values = {
-        "generation": delivery.generation,
-        "worker": worker_id or None,
-        "state": "claimed" if worker_id else "queued",
-        "tries": delivery.tries,
-        "maybe_accepted": delivery.maybe_accepted,
-        "warnings": json.dumps(delivery.warnings),
-    }
-    db.execute(update(table).where(table.c.id == row.id).values(values))
-    return delivery
 
 
 def _by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None]) -> dict[str | None, Row[Any]]:

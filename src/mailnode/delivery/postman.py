@@ -4,21 +4,26 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
+from mailnode.delivery.broken_off import Defect, meets_defect
 from mailnode.delivery.carry import Carry
 from mailnode.delivery.claims import MOST_OCTETS, Claimed, Claims, Hands
 from mailnode.delivery.courier import Courier, end_tasks
 from mailnode.delivery.errand import Errand
-from mailnode.delivery.outbox import Outbox
+from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
+from mailnode.delivery.stored import StoredMessage
 from mailnode.delivery.traffic import Traffic
-from mailnode.errors import MailnodeError
+from mailnode.errors import MailnodeError, StoreError
+from mailnode.store.clock import unix_ms
 from mailnode.store.insist import insist
+from mailnode.supervision import Supervised
 
 # How many deliveries are under way at once, and of one lane: more than its sessions, so that none ever waits.
 HANDS = 128
@@ -30,6 +35,8 @@ _BATCH = 32
 PAUSE_SECONDS = 0.002
 # How often a worker looks for what nobody has told it of.
 LOOK_SECONDS = 1.0
+# A worker that has not looked for so long is stuck.
+SILENT_SECONDS = 60.0
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -71,14 +78,15 @@ class Postman:
         self._carries: set[Carry] = set()
         self._draining: set[str | None] = set()
         self._octets = 0
-        self._is_stopped = False
+        self.stopped = asyncio.Event()
+        self.supervised = Supervised("the queue's worker", silent_after=SILENT_SECONDS)
         self.tally: Counter[str] = Counter()
         self.freed = asyncio.Event()
 
     @property
     def is_stopped(self) -> bool:
         """Whether it claims nothing more."""
-        return self._is_stopped
+        return self.stopped.is_set()
 
     @property
     def busy(self) -> int:
@@ -93,13 +101,15 @@ class Postman:
         """
         self.freed.clear()
         free = HANDS - self.busy
-        if self._is_stopped or (free < _BATCH and self.busy):
+        if self.is_stopped or (free < _BATCH and self.busy):
             return Round(0, None, False)
         began = asyncio.get_running_loop().time()
         rooms = {lane: self._room(lane) for lane in self._windows}
         catch = await self._claims.take(Hands(free, MOST_OCTETS - self._octets, rooms, only=only))
         if catch.claimed:
-            await self._send_out(catch.claimed, began)
+            with self._courier.holding(one.delivery.id for one in catch.claimed):
+                await self._send_out(catch.claimed, began)
+        self.supervised.looked()
         return Round(len(catch.claimed), catch.more_in, catch.is_paced)
 
     async def drain(self, only: str | None = None) -> None:
@@ -108,9 +118,9 @@ class Postman:
             return
         self._draining.add(only)
         try:
-            while not self._is_stopped:
+            while not self.is_stopped:
                 was_busy = self._busy_with(only)
-                round_ = await insist(lambda: self.round(only), is_over=lambda: self._is_stopped)
+                round_ = await insist(lambda: self.round(only), is_over=lambda: self.is_stopped)
                 if round_.begun:
                     await asyncio.sleep(PAUSE_SECONDS)
                 elif was_busy and not self._busy_with(only):
@@ -136,12 +146,12 @@ class Postman:
         return room if room >= min(_BATCH, window / 2) else 0
 
     async def recover(self) -> int:
-        """Put back into the queue what dead workers left; tell how many.
+        """Put back into the queue what dead workers left, and what a defect has left of this one; tell how many.
 
         Raises:
             StoreError: the database can't be asked now.
         """
-        return await self._outbox.recover()
+        return await self._outbox.recover() + await self._courier.settle_lost()
 
     async def wake(self) -> None:
         """Have the engine wake for every lane that has something due.
@@ -153,48 +163,78 @@ class Postman:
 
     def start(self) -> None:
         """Be ready to claim, for the first time or after a stop."""
-        self._is_stopped = False
+        self.stopped.clear()
 
     async def stop(self, seconds: float | None = None) -> None:
         """Claim nothing more, return what can be returned, and wait as long as is given for answers that are due.
 
         What is left then is in doubt, and is told so by whoever takes it over when this process is gone.
         """
-        self._is_stopped = True
+        self.stopped.set()
         self.freed.set()
         for carry in self._carries:
             carry.give_up()
         await end_tasks({carry.task for carry in self._carries}, seconds)
 
     async def _send_out(self, claimed: Sequence[Claimed], began: float) -> None:
-        messages = await self._until_stopped(lambda: self._outbox.messages([one.delivery for one in claimed]))
-        routes: dict[Destination, Route | MailnodeError] = {}
+        messages = await self._messages(claimed)
+        routes: dict[Destination, Route | Exception] = {}
         for one in claimed:
-            destination = one.delivery.destination
-            if destination not in routes:
-                routes[destination] = await self._route(destination)
-            route = routes[destination]
-            if isinstance(route, MailnodeError):
-                await self._no_way(one, route)
-                continue
-            slack = route.rate_limit.slack_us / 1_000_000 if route.rate_limit else 0.0
-            self._begin(
-                Errand(
-                    one.delivery,
-                    messages[one.delivery.id],
-                    self._clients.of(route),
-                    route,
-                    one.seconds_left,
-                    keep=False,
-                    is_probe=one.is_probe,
-                    time_until=began + slack,
-                )
-            )
+            began_at = unix_ms()
+            try:
+                await self._send_one(one, messages, routes, began)
+            except StaleClaim:
+                pass  # whoever has taken it over sends it
+            except Exception as error:  # one delivery's trouble is no other's
+                if isinstance(error, StoreError) and self.is_stopped:
+                    raise
+                _log.exception("delivery %s met a defect", one.delivery.id)
+                lost = Defect(*meets_defect(one.delivery, error, "connect", began_at))
+                with suppress(StaleClaim):
+                    await self._until_stopped(partial(self._outbox.met_defect, lost))
 
-    async def _route(self, destination: Destination) -> Route | MailnodeError:
+    async def _messages(self, claimed: Sequence[Claimed]) -> Mapping[str, StoredMessage]:
+        try:
+            return await self._until_stopped(lambda: self._outbox.messages([one.delivery for one in claimed]))
+        except Exception:  # noqa: BLE001 -- it is met again by those deliveries that it is of
+            return {}
+
+    async def _send_one(
+        self,
+        one: Claimed,
+        messages: Mapping[str, StoredMessage],
+        routes: dict[Destination, Route | Exception],
+        began: float,
+    ) -> None:
+        destination = one.delivery.destination
+        if destination not in routes:
+            routes[destination] = await self._route(destination)
+        route = routes[destination]
+        if isinstance(route, MailnodeError):
+            await self._no_way(one, route)
+            return
+        if isinstance(route, Exception):
+            raise route
+        if one.delivery.id not in messages:
+            messages = await self._until_stopped(lambda: self._outbox.messages([one.delivery]))
+        slack = route.rate_limit.slack_us / 1_000_000 if route.rate_limit else 0.0
+        self._begin(
+            Errand(
+                one.delivery,
+                messages[one.delivery.id],
+                self._clients.of(route),
+                route,
+                one.seconds_left,
+                keep=False,
+                is_probe=one.is_probe,
+                time_until=began + slack,
+            )
+        )
+
+    async def _route(self, destination: Destination) -> Route | Exception:
         try:
             return await self._find(destination)
-        except MailnodeError as error:
+        except Exception as error:  # noqa: BLE001 -- it is raised, or told, for each delivery that goes there
             return error
 
     async def _no_way(self, one: Claimed, error: MailnodeError) -> None:
@@ -207,7 +247,7 @@ class Postman:
         await self._until_stopped(lambda: self._outbox.put_back(delivery))
 
     async def _until_stopped(self, ask: Callable[[], Awaitable[T]]) -> T:
-        return await insist(ask, seconds=math.inf, is_over=lambda: self._is_stopped)
+        return await insist(ask, seconds=math.inf, is_over=lambda: self.is_stopped)
 
     def _begin(self, errand: Errand) -> None:
         lane = errand.delivery.lane

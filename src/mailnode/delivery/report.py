@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 from mailnode.delivery.delivery import Delivery, Recipient
-from mailnode.errors import ErrorCode, MailnodeError, Phase, SmtpError
+from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
 from mailnode.smtp.outcome import Outcome, Timings
 from mailnode.smtp.remedy import explain
 
@@ -75,7 +75,8 @@ def report_of(
     """
     status = status or _status(delivery)
     accepted = [recipient.address for recipient in delivery.recipients if recipient.status == "accepted"]
-    why = None if status in {"sent", "queued"} else _unknown_or(error or refusal(delivery, outcome), status)
+    ended_by = error or refusal(delivery, outcome)
+    why = None if status in {"sent", "queued"} else _unknown_or(ended_by, status, in_doubt=delivery.is_in_doubt)
     return Report(
         status=status,
         messageId=delivery.message_id,
@@ -192,9 +193,17 @@ def _status(delivery: Delivery) -> Status:
     return "partial" if accepted else "failed"
 
 
-def _unknown_or(error: SmtpError | MailnodeError | None, status: Status) -> MailnodeError | None:
+def _held_after(error: InternalError, *, in_doubt: bool) -> InternalError:
+    doubt = "; the server may have accepted the message before" if in_doubt else ""
+    hint = f"{error.hint}; `mailnode deliveries retry` tries it once more"
+    return InternalError(f"{error.message}{doubt}", phase=error.phase, hint=hint)
+
+
+def _unknown_or(error: MailnodeError | None, status: Status, *, in_doubt: bool) -> MailnodeError | None:
     if status not in {"unknown", "held"} or (error and error.code is ErrorCode.UNKNOWN_OUTCOME):
         return error
+    if status == "held" and isinstance(error, InternalError):
+        return _held_after(error, in_doubt=in_doubt)
     detail = f"; the last try failed too: {error.message}" if error else ""
     return SmtpError(
         f"the server may have accepted the message: the session ended before its answer{detail}",

@@ -83,7 +83,12 @@ def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> 
     if not made:
         return
     write_recipients(db, (delivery for delivery, _ in made))
-    db.execute(_INSERT_ATTEMPT, [_attempt_row(delivery, attempt) for delivery, attempt in made])
+    db.execute(_INSERT_ATTEMPT, [_attempt_row(delivery.id, attempt) for delivery, attempt in made])
+
+
+def insert_attempt(db: Connection, delivery_id: str, attempt: Attempt) -> None:
+    """Write down what one attempt came to, of a delivery that can't be read."""
+    db.execute(_INSERT_ATTEMPT, [_attempt_row(delivery_id, attempt)])
 
 
 _INSERT_DELIVERY, _INSERT_ATTEMPT = insert_new(deliveries), insert_new(attempts)
@@ -201,10 +206,10 @@ def _recipient_rows(delivery: Delivery) -> Iterator[dict[str, Any]]:
         }
 
 
-def _attempt_row(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
+def _attempt_row(delivery_id: str, attempt: Attempt) -> dict[str, Any]:
     error = attempt.error
     return {
-        "delivery_id": delivery.id,
+        "delivery_id": delivery_id,
         "number": attempt.number,
         "started_at": attempt.started_at,
         "ended_at": attempt.ended_at,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
-from mailnode.delivery.delivery import Delivery
+from mailnode.delivery.delivery import Delivery, State
 from mailnode.delivery.lanes import trouble_of
+from mailnode.delivery.report import Report
 from mailnode.message.envelope import Envelope
 from mailnode.store.tables import attempts, delivery_content
 
@@ -24,6 +25,15 @@ class StoredMessage:
     def blocks(self) -> Iterator[bytes]:
         """Give the octets anew, row by row."""
         return iter(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A delivery that was there under the same key: its report once it has one, None while it is on its way."""
+
+    delivery: Delivery
+    state: State
+    report: Report | None
 
 
 def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, StoredMessage]:

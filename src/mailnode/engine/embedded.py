@@ -1,16 +1,14 @@
 """The embedded engine: a worker is woken in memory, and looks each second for what other processes have queued."""
 
 import asyncio
-import logging
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy import Connection
 
 from mailnode.delivery.postman import LOOK_SECONDS, PAUSE_SECONDS, Postman
-from mailnode.errors import StoreError
+from mailnode.engine.engine import MOST_DEFECTS
 from mailnode.store.insist import insist
-
-_log = logging.getLogger(__name__)
 
 
 class EmbeddedEngine:
@@ -29,26 +27,25 @@ class EmbeddedEngine:
     async def work(self, postman: Postman, *, drain: bool = False) -> None:
         """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
         postman.start()
-        if drain:
-            await insist(postman.recover)
-            return await postman.drain()
+        work = partial(self._drain if drain else self._work, postman)
+        await postman.supervised.keep(work, postman.stopped, most_defects=MOST_DEFECTS if drain else None)
+
+    async def _drain(self, postman: Postman) -> None:
+        await insist(postman.recover)
+        await postman.drain()
+
+    async def _work(self, postman: Postman) -> None:
         recover_at = 0.0
         while not postman.is_stopped:
             self._wake.clear()
-            try:
-                if self._loop.time() >= recover_at:
-                    await postman.recover()
-                    recover_at = self._loop.time() + LOOK_SECONDS
-                round_ = await postman.round()
-            except StoreError as error:
-                _log.warning("the queue can't be read now: %s", error)
-                await asyncio.sleep(LOOK_SECONDS)
-                continue
+            if self._loop.time() >= recover_at:
+                await postman.recover()
+                recover_at = self._loop.time() + LOOK_SECONDS
+            round_ = await postman.round()
             if round_.begun:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 await self._sleep(postman, LOOK_SECONDS if round_.more_in is None else round_.more_in)
-        return None
 
     async def _sleep(self, postman: Postman, seconds: float) -> None:
         woken = [asyncio.create_task(event.wait()) for event in (self._wake, postman.freed)]

@@ -5,9 +5,16 @@ from typing import Protocol
 from mailnode.delivery.outbox import Engine
 from mailnode.delivery.postman import Postman
 
+# Who is to end when nothing is due does not begin again more often than this, in a row, after a defect.
+MOST_DEFECTS = 3
+
 
 class WorkingEngine(Engine, Protocol):
     """Wakes workers, and this process if it is one."""
 
     async def work(self, postman: Postman, *, drain: bool = False) -> None:
-        """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
+        """Carry what is due until the postman is stopped; with `drain` until nothing is due.
+
+        Raises:
+            InternalError: with `drain`, it has met several defects in a row.
+        """

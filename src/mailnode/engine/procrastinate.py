@@ -4,8 +4,8 @@ A job is only a wake-up: what there is to do stands in the tables of deliveries,
 """
 
 import asyncio
-import logging
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import procrastinate
@@ -15,8 +15,9 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import URL, Connection, text
 
 from mailnode.delivery.postman import Postman
-from mailnode.errors import StoreError
+from mailnode.engine.engine import MOST_DEFECTS
 from mailnode.store.insist import insist
+from mailnode.supervision import PASSING
 
 if TYPE_CHECKING:
     from procrastinate.jobs import Job
@@ -28,7 +29,7 @@ SWEEP_SECONDS = 1.0
 STALLED_SECONDS = 20
 # How many lanes a worker drains at once.
 _LANES = 50
-_log = logging.getLogger(__name__)
+_PASSING: tuple[type[Exception], ...] = (*PASSING, ProcrastinateException, psycopg.Error)
 
 # One job a lane waits at the most. Touching the one that is there keeps a worker from taking it before this transaction
 # is committed; it would find nothing, and what is written here would have no job.
@@ -53,16 +54,17 @@ class ProcrastinateEngine:
     async def work(self, postman: Postman, *, drain: bool = False) -> None:
         """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
         postman.start()
-        if drain:
-            await insist(postman.recover)
-            await postman.drain()
-            return
+        work = partial(self._drain if drain else self._work, postman)
+        most = MOST_DEFECTS if drain else None
+        await postman.supervised.keep(work, postman.stopped, passing=_PASSING, most_defects=most)
+
+    async def _drain(self, postman: Postman) -> None:
+        await insist(postman.recover)
+        await postman.drain()
+
+    async def _work(self, postman: Postman) -> None:
         while not postman.is_stopped:
-            try:
-                await self._serve(postman)
-            except (ProcrastinateException, psycopg.Error) as error:
-                _log.warning("the queue can't be read now: %s", error)
-                await asyncio.sleep(SWEEP_SECONDS)
+            await self._serve(postman)
 
     async def _serve(self, postman: Postman) -> None:
         """Work off jobs until the postman is stopped; raises what procrastinate does when the database is gone."""
@@ -70,7 +72,10 @@ class ProcrastinateEngine:
 
         @app.task(name=TASK, queue=QUEUE)
         async def wake(lane: str) -> None:
-            await postman.drain(lane)
+            try:
+                await postman.drain(lane)
+            except Exception as error:  # noqa: BLE001 -- it is logged, and what is due has another job soon
+                postman.supervised.failed(error, _PASSING)
 
         async with app.open_async():
             jobs = asyncio.create_task(
@@ -101,8 +106,9 @@ class ProcrastinateEngine:
             stalled = await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=STALLED_SECONDS)
             for job in stalled:
                 await self._give_up(app, job)
-        except (StoreError, ProcrastinateException) as error:
-            _log.warning("the queue can't be read now: %s", error)
+            postman.supervised.looked()
+        except _PASSING as error:
+            postman.supervised.failed(error, _PASSING)
 
     async def _give_up(self, app: procrastinate.App, job: "Job") -> None:
         """End the job of a silent worker; what it was to do is due, so it has another one by now."""

@@ -130,8 +130,10 @@ class SessionPool:
         self._hand_out()
         try:
             return await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled() and turn.exception() is None:  # it came in the very tick of the cancellation
+        except BaseException:
+            if not turn.done():
+                turn.cancel()
+            elif not turn.cancelled() and turn.exception() is None:  # it came in the very tick of the cancellation
                 session = turn.result()
                 if session is None:
                     self._give_slot()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from mailnode.errors import StoreClosed
+from mailnode.errors import StoreClosed, StoreError
 from mailnode.store.backend import Backend
 from mailnode.store.savepoint import savepoint
 
@@ -75,20 +75,24 @@ class GroupWriter:
         group = self._take_group()
         if not group:  # an earlier commit took it along, or its caller was cancelled
             return
+        is_apart = False
         for tries in range(MAX_TRIES, 0, -1):
             try:
-                answers = self._run_group(group)
+                answers = self._run_group(group, is_apart=is_apart)
             except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
                 if tries > 1 and self._backend.is_passing(error):
+                    continue
+                if tries > 1 and not is_apart and len(group) > 1 and self._is_of_one(error):
+                    is_apart = True
                     continue
                 answers = self._failures(group, error)
             break
         _answer(answers)
 
-    def _run_group(self, group: list[_Job]) -> "_Answers":
+    def _run_group(self, group: list[_Job], *, is_apart: bool) -> "_Answers":
         with self._backend.writing() as connection:
             works = _alike(group)
-            run = _run if len(works) == 1 else self._run_apart
+            run = _run if len(works) == 1 and not is_apart else self._run_apart
             return [answer for jobs in works for answer in run(jobs, connection)]
 
     def _take_group(self) -> list[_Job]:
@@ -110,7 +114,13 @@ class GroupWriter:
         except BaseException as error:
             if self._backend.is_passing(error) or not self._backend.has_transaction(connection):
                 raise
+            if len(jobs) > 1 and self._is_of_one(error):
+                return [answer for job in jobs for answer in self._run_apart([job], connection)]
             return self._failures(jobs, error)
+
+    def _is_of_one(self, error: BaseException) -> bool:
+        """Whether an error comes of what is written, and not of the database, so that it is one item's alone."""
+        return isinstance(error, Exception) and not isinstance(self._backend.translate(error), StoreError)
 
     def _failures(self, jobs: list[_Job], error: BaseException) -> "_Answers":
         # One for each: whoever gets it may say where it happened to him.

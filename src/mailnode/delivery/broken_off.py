@@ -1,0 +1,137 @@
+"""Deliveries whose carrying broke off, by the end of a process or by a defect of ours.
+
+A defect is told as a delivery's last error, and the third in a row leaves it to a person.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from mailnode.delivery.delivery import Attempt, Delivery
+from mailnode.delivery.report import Report, report_of, report_of_error
+from mailnode.delivery.rows import UNDER_WAY, insert_attempt, read_deliveries, write_attempts
+from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
+from mailnode.store.clock import now_ms, unix_ms
+from mailnode.store.tables import attempts, deliveries
+
+# A delivery that has met so many, one right after the other, is held.
+MOST_IN_A_ROW = 3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A delivery that has met a defect, as the attempt says; `is_awaited` tells that a flow waits for its end."""
+
+    delivery: Delivery
+    attempt: Attempt
+    is_awaited: bool = False
+
+    @property
+    def wait(self) -> float:
+        """How many seconds it waits before it is tried again."""
+        return self.delivery.terms.wait_seconds(self.delivery.tries)
+
+    @property
+    def error(self) -> MailnodeError:
+        """What it met."""
+        assert self.attempt.error
+        return self.attempt.error
+
+
+def meets_defect(delivery: Delivery, error: BaseException, phase: Phase, started_at: int) -> tuple[Delivery, Attempt]:
+    """Count a defect as an attempt of its own, which makes no second copy."""
+    delivery = replace(delivery, tries=delivery.tries + 1)
+    return delivery, Attempt(delivery.tries, started_at, unix_ms(), InternalError.of(error, phase))
+
+
+def report_after(db: Connection, defect: Defect) -> Report:
+    """Tell what becomes of a delivery that has met a defect: `queued`, to be tried again, or how it ends.
+
+    It ends where somebody waits for it (`is_awaited`), where it may have been accepted and is not to be sent again, and
+    with the third defect in a row, which leaves it to a person.
+    """
+    delivery, error = defect.delivery, defect.error
+    is_kept = delivery.maybe_accepted and delivery.terms.on_unknown == "hold"
+    if defect.is_awaited or is_kept or not delivery.open_addresses:
+        return report_of(delivery, error=error)
+    latest = select(attempts.c.code).where(attempts.c.delivery_id == delivery.id, attempts.c.number < delivery.tries)
+    codes = db.execute(latest.order_by(attempts.c.number.desc()).limit(MOST_IN_A_ROW - 1)).scalars().all()
+    if len(codes) == MOST_IN_A_ROW - 1 and set(codes) == {ErrorCode.INTERNAL_ERROR}:
+        return report_of(delivery, status="held", error=error)
+    return report_of(delivery, status="queued")
+
+
+def claims_of(db: Connection, worker_id: str) -> dict[str, int]:
+    """Give the ids of what a worker has claimed, with the generations."""
+    of_it = select(deliveries.c.id, deliveries.c.generation).where(UNDER_WAY, deliveries.c.worker == worker_id)
+    return {row.id: row.generation for row in db.execute(of_it)}
+
+
+def lost_among(db: Connection, worker_id: str, claims: Mapping[str, int]) -> list[Defect]:
+    """Find those of these claims that still stand, and say that nothing in this process knows of them."""
+    of_it = (deliveries.c.worker == worker_id) & deliveries.c.id.in_(claims)
+    rows = [row for row in db.execute(select(deliveries).where(UNDER_WAY, of_it)) if claims[row.id] == row.generation]
+    return [_lost_sight(delivery, row) for delivery, row in read_sound(db, rows)]
+
+
+def _lost_sight(delivery: Delivery, row: Row[Any]) -> Defect:
+    hint = "the log may tell why: report it, with the traceback that stands there"
+    error = InternalError("mailnode lost sight of the delivery while it was under way", phase="connect", hint=hint)
+    in_doubt = delivery.maybe_accepted or row.state == "handingOver"
+    met = meets_defect(replace(delivery, maybe_accepted=in_doubt), error, "connect", row.updated_at)
+    return Defect(*met, is_awaited=not delivery.terms.queued)
+
+
+def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str = "") -> Delivery:
+    """Take a delivery from a worker that is gone, for another one, or for the queue; what is left says what it knew."""
+    delivery = replace(delivery, generation=row.generation + 1, claimed_by=worker_id)
+    if row.state == "handingOver":
+        delivery = replace(delivery.tried_again(), maybe_accepted=True)
+        died = SmtpError(
+            "the process that sent this died before the server's answer",
+            code=ErrorCode.UNKNOWN_OUTCOME,
+            phase="content",
+        )
+        write_attempts(db, [(delivery, Attempt(delivery.tries, row.updated_at, now_ms(db), died))])
+    values = {
+        "generation": delivery.generation,
+        "worker": worker_id or None,
+        "state": "claimed" if worker_id else "queued",
+        "tries": delivery.tries,
+        "maybe_accepted": delivery.maybe_accepted,
+        "warnings": json.dumps(delivery.warnings),
+    }
+    db.execute(update(deliveries).where(deliveries.c.id == row.id).values(values))
+    return delivery
+
+
+def read_sound(db: Connection, rows: Sequence[Row[Any]]) -> list[tuple[Delivery, Row[Any]]]:
+    """Make deliveries of rows; one that is not what we wrote is left to a person, so that it stands in nobody's way."""
+    try:
+        return list(zip(read_deliveries(db, rows), rows, strict=True))
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- whatever another hand has made of the row
+        if len(rows) > 1:
+            return [sound for row in rows for sound in read_sound(db, [row])]
+        for row in rows:
+            _log.exception("delivery %s can't be read, and is held", row.id)
+            _set_aside(db, row, error)
+        return []
+
+
+def _set_aside(db: Connection, row: Row[Any], error: Exception) -> None:
+    why = error if isinstance(error, MailnodeError) else InternalError.of(error, "connect")
+    now = now_ms(db)
+    told = report_of_error(why, connection=row.connection, host=row.host)
+    report = Report({**told, "status": "held", "deliveryId": row.id, "messageId": row.message_id})
+    values = {"state": "held", "worker": None, "result": json.dumps(report), "tries": row.tries + 1, "updated_at": now}
+    db.execute(update(deliveries).where(deliveries.c.id == row.id).values(generation=row.generation + 1, **values))
+    insert_attempt(db, row.id, Attempt(row.tries + 1, now, now, why))

@@ -1,0 +1,44 @@
+"""When a delivery has no time: what it has is over, or its rate limit gives it none."""
+
+from mailnode.delivery.delivery import Terms
+from mailnode.delivery.route import Route
+from mailnode.errors import ErrorCode, Phase, SmtpError
+
+_HOUR = 3600
+_UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
+
+
+class OutOfPatience(SmtpError):
+    """The time for a delivery is over."""
+
+
+def too_late(terms: Terms, phase: Phase, last_words: str, cut_off: SmtpError | None = None) -> OutOfPatience:
+    """Say that a delivery was not accepted in its time: why the last try failed, or what it waited for (`cut_off`)."""
+    seconds = terms.seconds
+    time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
+    last = f"; the last try: {last_words}" if last_words else ""
+    setting = "retryHours" if terms.queued else "timeoutSeconds"
+    hint = f"raise {setting}, or ask whoever runs the server why it is slow"
+    if cut_off is not None:
+        last = f": {cut_off.message}"
+        hint = cut_off.hint if cut_off.phase in _UNREACHED else hint
+    over = OutOfPatience(
+        f"not accepted within {time}{last}",
+        code=ErrorCode.TIMEOUT,
+        phase=cut_off.phase if cut_off else phase,
+        hint=hint,
+        transient=True,
+    )
+    over.dialogue = cut_off.dialogue if cut_off else ""
+    return over
+
+
+def rate_used_up(route: Route, phase: Phase) -> SmtpError:
+    """Say that the rate limit of a connection gives no time soon enough."""
+    return SmtpError(
+        f"the rate limit of the connection {route.connection!r}, {route.rate_limit}, is used up",
+        code=ErrorCode.RATE_LIMITED,
+        phase=phase,
+        hint="set asynchronous, so that the mail waits for its turn, or raise the connection's rateLimit",
+        transient=True,
+    )
