@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import resource
 import signal
 import sqlite3
 import sys
 from contextlib import closing, contextmanager
 
+import httpx2
 import pytest
 
 from support.command import mailnode
@@ -148,3 +150,30 @@ class TestWorker:
             _, stderr = await worker.communicate()
         assert worker.returncode == 4, stderr
         assert b"must not be sent again under a new run id" in stderr
+
+
+async def test_health_is_bad_while_an_outcome_waits_and_good_again_when_it_is_stored(tmp_path):
+    async with ScriptedServer({"dot": ""}) as server:
+        await mailnode("run", flow_of(tmp_path, server.port, asynchronous=True), "--no-wait")
+        serve = await start("serve", "--port", "0", "--inbox-port", "0")
+        (url,) = re.findall(r"http://\S+", await line_with("editor ", serve))
+        async with httpx2.AsyncClient(base_url=url) as client:
+
+            async def told(status):
+                while (answer := await client.get("/health")).status_code != status:  # noqa: ASYNC110 -- another process has no event of ours
+                    await asyncio.sleep(0.05)
+                return answer.json()
+
+            await server.reached("dot")
+            assert (await told(200))["outcomesWaiting"] == 0
+            limit(serve, 0)
+            server.say("250 2.0.0 taken")
+            bad = await told(503)
+            assert (bad["status"], bad["outcomesWaiting"]) == ("waiting", 1)
+            assert "can't be told what came of mail" in bad["reason"]
+            limit(serve, resource.RLIM_INFINITY)
+            assert await told(200) == {**bad, "status": "ok", "outcomesWaiting": 0, "reason": None}
+        serve.terminate()
+        _, stderr = await serve.communicate()
+    assert serve.returncode == 0, stderr
+    assert await states() == ["sent"]

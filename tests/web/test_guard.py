@@ -34,7 +34,7 @@ async def test_without_a_token_the_api_says_what_is_wanted_and_pages_lead_to_the
 async def test_health_is_for_everybody_and_tells_nothing(stranger):
     answer = await stranger.get("/health")
     assert answer.status_code == 200
-    assert set(answer.json()) == {"status", "version"}
+    assert set(answer.json()) == {"status", "version", "outcomesWaiting", "reason"}
 
 
 @pytest.mark.parametrize("said", ["Bearer wrong", "Basic " + TOKEN, "Bearer", TOKEN, "Bearer " + TOKEN[:-1]])
