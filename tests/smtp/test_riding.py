@@ -101,6 +101,19 @@ async def test_nobody_rides_with_a_message_that_comes_again_for_too_many_recipie
     assert [len(accepted.forward_paths) for accepted in server.accepted] == [1, 1, 1]
 
 
+async def test_a_long_group_does_not_ride_and_waits_first_in_line():
+    many = letter(*[f"r{n}@{'y' * 60}.example" for n in range(60)], content=b"Subject: many\r\n\r\nhi\r\n")
+    async with ScriptedServer() as server:
+        outcomes = await send_all(server, [numbered(1), many, numbered(2)])
+    assert all(outcome.accepted for outcome in outcomes)
+    assert max(len(group) for group in ridden(server.visit)) < session.RIDE_BYTES
+    assert [accepted.content.split(b"\r\n")[0] for accepted in server.accepted] == [
+        b"Subject: 1",
+        b"Subject: many",
+        b"Subject: 2",
+    ]
+
+
 async def test_who_can_not_be_sent_steps_aside_for_the_next_in_line():
     strange = numbered(1, sender="jürgen@x.example")
     extensions = [keyword for keyword in PIPELINING if keyword != "SMTPUTF8"]

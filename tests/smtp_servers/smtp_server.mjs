@@ -13,8 +13,12 @@ const refusal = (responseCode, words) => Object.assign(new Error(words), { respo
 
 const connectionOf = (server, session) => [...server.connections].find((one) => one.id === session.id);
 
-// Closes behind the reply, as some services do: with TLS a close_notify comes right after it.
-const closeBehind = (server, session) => setImmediate(() => connectionOf(server, session)?.close());
+// Closes right behind its reply, as some services do.
+function hangUp(server, session, code, words) {
+  const connection = connectionOf(server, session);
+  connection.send(code, words);
+  connection.close();
+}
 
 function take(server, stream, session, callback) {
   const blocks = [];
@@ -25,8 +29,8 @@ function take(server, stream, session, callback) {
     const to = session.envelope.rcptTo.map(({ address }) => address);
     tell({ event: "mail", messageId, to, tls: session.secure });
     session.mails = (session.mails ?? 0) + 1;
-    callback();
-    if (server.isHasty) closeBehind(server, session);
+    if (server.isHasty) hangUp(server, session, 250, "2.0.0 OK");
+    else callback();
   });
 }
 
@@ -38,9 +42,7 @@ function refuseLarge(server, stream, session, callback) {
     if (seen <= MEGABYTE) return;
     stream.removeAllListeners("data");
     tell({ event: "refused", seen });
-    const connection = connectionOf(server, session);
-    connection.send(552, "5.3.4 message exceeds fixed maximum message size");
-    connection.close();
+    hangUp(server, session, 552, "5.3.4 message exceeds fixed maximum message size");
   });
   stream.on("end", () => callback());
 }

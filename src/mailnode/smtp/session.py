@@ -20,6 +20,8 @@ from mailnode.smtp.transaction import Transaction
 
 # Some servers look into a mail for minutes before they answer its dot.
 RIDE_SECONDS = 5.0
+# Haraka bears 8192 bytes behind a dot that it has not answered yet; with more it hangs up, and the mail is taken.
+RIDE_BYTES = 4096
 
 _UNKNOWN_HINT = "the server may have taken the mail: look for its Message-ID there before sending it again"
 
@@ -235,7 +237,12 @@ class Session:
         while passage := following():
             try:
                 riding = self._begin(passage, passage.message.envelope.forward_paths, rides=True)
-                octets = self._dialogue.protocol.send(*next(riding.groups))
+                group = next(riding.groups)
+                if sum(len(command.line) for command in group) > RIDE_BYTES:
+                    assert passage.turn
+                    passage.turn.set_exception(LetOff())
+                    return ()
+                octets = self._dialogue.protocol.send(*group)
                 riding.transaction.wrote(octets)
             except Exception as error:  # noqa: BLE001 -- it is that message's own, and raised where its turn is awaited
                 assert passage.turn
