@@ -93,7 +93,7 @@ class Desk:
         try:
             return await self._find_present(origin)
         except MailnodeError as error:
-            return Unchanged(str(error))
+            return Unchanged(f"{error} ({error.hint})" if error.hint else str(error))
 
     def _retry(self, db: Connection, which: str, change: Change, *, is_sure: bool) -> str:
         row = find_delivery(db, which, lock=True)
