@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from support.command import mailnode
 from support.http_server import reply
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint
+from support.warm import python
 
 BROWSER = """
 import sys
@@ -88,8 +89,8 @@ class Running:
 
 @asynccontextmanager
 async def authorizing(*options, **environment):
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailnode", "connections", "authorize", "shop", *options),
+    process = await python(
+        *("-m", "mailnode", "connections", "authorize", "shop", *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

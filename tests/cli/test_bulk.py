@@ -1,12 +1,12 @@
 import asyncio
 import json
 import signal
-import sys
 from collections import Counter
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import DROP, ScriptedServer
+from support.warm import python
 
 
 def flow_of(folder, port, **settings):
@@ -165,9 +165,7 @@ async def test_or_left_to_a_worker(inbox, tmp_path):
 async def test_a_bulk_run_that_is_killed_goes_on_where_it_was(tmp_path):
     async with ScriptedServer() as server:
         command = ("run", flow_of(tmp_path, server.port), "--inputs", rows_of(tmp_path, 150))
-        killed = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailnode", *map(str, command)), stdout=asyncio.subprocess.DEVNULL
-        )
+        killed = await python(*("-m", "mailnode", *map(str, command)), stdout=asyncio.subprocess.DEVNULL)
         await server.reached("dot")
         killed.kill()
         await killed.wait()
@@ -186,8 +184,8 @@ async def test_a_bulk_run_that_is_killed_goes_on_where_it_was(tmp_path):
 async def test_ctrl_c_tells_how_far_it_came_and_the_same_command_does_the_rest(tmp_path):
     async with ScriptedServer() as server:
         command = ("run", flow_of(tmp_path, server.port), "--inputs", rows_of(tmp_path, 150))
-        stopped = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailnode", *map(str, command)),
+        stopped = await python(
+            *("-m", "mailnode", *map(str, command)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -1,13 +1,13 @@
 import asyncio
 import json
 import re
-import sys
 
 import pytest
 
 from mailnode.inbox.folder import InboxFolder
 from support.command import mailnode
 from support.flows import to_server, write_flow
+from support.warm import python
 
 
 class TestPreview:
@@ -132,9 +132,7 @@ class TestServices:
 
 class TestInbox:
     async def test_it_catches_lists_shows_and_clears(self, home):
-        inbox = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailnode", "inbox", "--port", "0"), stderr=asyncio.subprocess.PIPE
-        )
+        inbox = await python(*("-m", "mailnode", "inbox", "--port", "0"), stderr=asyncio.subprocess.PIPE)
         assert inbox.stderr
         try:
             port = re.search(rb"127\.0\.0\.1:(\d+)", await inbox.stderr.readline())

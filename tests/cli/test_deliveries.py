@@ -1,14 +1,13 @@
 """`mailnode deliveries`: what a person sees of the mails that flows have sent."""
 
-import asyncio
 import os
-import sys
 
 import pytest
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import STALL, ScriptedServer
+from support.warm import python
 
 
 def flow_of(folder, port, **settings):
@@ -31,8 +30,8 @@ async def three(inbox, tmp_path):
     async with ScriptedServer({"RCPT": "550 5.1.1 nobody \x1b[31mhere"}) as server:
         await mailnode("run", flow_of(tmp_path, server.port, to="ann@example.net"), "--run-id", "r2")
     async with ScriptedServer({"EHLO": STALL}) as server:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailnode", "run", flow_of(tmp_path, server.port), "--run-id", "r3"),
+        process = await python(
+            *("-m", "mailnode", "run", flow_of(tmp_path, server.port), "--run-id", "r3"),
             env=dict(os.environ),
         )
         await server.reached("EHLO")

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from mailnode.cli.main import COMMANDS
+
 HEAVY = {"alembic", "css_inline", "httpx2", "pydantic", "quickjs", "rich", "ruamel", "sqlalchemy", "cryptography"}
 
 
@@ -28,3 +30,15 @@ def loaded(code):
 )
 def test_only_this_much_is_loaded(code, allowed):
     assert loaded(code) & HEAVY <= allowed
+
+
+def test_each_command_can_be_loaded_alone():
+    """Elsewhere commands run in a process that has loaded them all."""
+    crowd = [
+        subprocess.Popen([sys.executable, "-m", "mailnode", command, "--help"], stdout=subprocess.PIPE, text=True)
+        for command in COMMANDS
+    ]
+    for command, process in zip(COMMANDS, crowd, strict=True):
+        said, _ = process.communicate()
+        assert (command, process.returncode) == (command, 0)
+        assert f"mailnode {command}" in said

@@ -7,13 +7,14 @@ import pytest
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import STALL, ScriptedServer
+from support.warm import python
 
 WAITING = b"waiting for the server's answer"
 
 
 async def start(*arguments):
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailnode", *map(str, arguments)),
+    return await python(
+        *("-m", "mailnode", *map(str, arguments)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -6,7 +6,6 @@ import re
 import resource
 import signal
 import sqlite3
-import sys
 from contextlib import closing, contextmanager
 
 import httpx2
@@ -15,6 +14,7 @@ import pytest
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import ScriptedServer
+from support.warm import python
 
 # A minute of patience is a second here, and the ten seconds for a lock are a twentieth of one.
 IMPATIENT = """
@@ -26,8 +26,8 @@ main()
 
 
 async def start(*arguments):
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", IMPATIENT, *map(str, arguments)),
+    return await python(
+        *("-c", IMPATIENT, *map(str, arguments)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -4,7 +4,6 @@ import asyncio
 import re
 import signal
 import socket
-import sys
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -12,6 +11,7 @@ import pytest
 
 from support.command import mailnode
 from support.scripted_smtp import ScriptedServer
+from support.warm import python
 
 SERVE = ("serve", "--port", "0", "--inbox-port", "0")
 
@@ -19,8 +19,8 @@ SERVE = ("serve", "--port", "0", "--inbox-port", "0")
 @asynccontextmanager
 async def running(*arguments):
     """Run it until the test is over; give the process, where it is, and all that it said until then."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailnode", *arguments),
+    process = await python(
+        *("-m", "mailnode", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import socket
-import sys
 
 import pytest
 
@@ -11,6 +10,7 @@ from mailnode.inbox.server import Inbox
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import ScriptedServer
+from support.warm import python
 
 pytestmark = pytest.mark.usefixtures("database_kind")
 
@@ -21,8 +21,7 @@ def flow_of(folder, port, **settings):
 
 
 async def start(*arguments):
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
+    return await python(
         "-m",
         "mailnode",
         *arguments,

@@ -3,7 +3,6 @@ import base64
 import json
 import os
 import stat
-import sys
 
 import pytest
 from sqlalchemy import select, text, update
@@ -20,6 +19,7 @@ from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
 from mailnode.store.flock_worker import FlockWorker
 from mailnode.store.tables import connections, secret_check, tokens
+from support.warm import python
 
 FIRST, SECOND, THIRD = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2", b"\3"))
 GMAIL = {"service": "gmail", "username": "shop@gmail.com", "password": "canary-password"}
@@ -258,7 +258,7 @@ module._sealed_anew = fatal(module._sealed_anew)
 home = Path(sys.argv[1])
 asyncio.run(module.rekey(Database.open(home / "mailnode.db"), home, None))
 """
-        killed = await asyncio.create_subprocess_exec(sys.executable, "-c", code, home, str(step))
+        killed = await python("-c", code, home, str(step))
         assert await killed.wait() == -9
         for process in (one, start()):
             assert await process.password() == "canary-password"
@@ -294,12 +294,7 @@ database = Database.open(home / "mailnode.db")
 sys.stdin.read()
 for _ in range(3): asyncio.run(rekey(database, home, None))
 """
-    crowd = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, tmp_path / "home", stdin=asyncio.subprocess.PIPE
-        )
-        for _ in range(3)
-    ]
+    crowd = [await python("-c", code, tmp_path / "home", stdin=asyncio.subprocess.PIPE) for _ in range(3)]
     for process in crowd:
         assert process.stdin
         process.stdin.close()

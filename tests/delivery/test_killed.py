@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from support import doomed
 from support.letters import letter
 from support.post import drafted, office
 from support.scripted_smtp import ScriptedServer
+from support.warm import python
 
 pytestmark = pytest.mark.usefixtures("database_kind")
 
@@ -32,9 +32,7 @@ async def queue(desk, port, names):
 
 
 async def worker(*arguments):
-    return await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
+    return await python(*arguments, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
 
 
 async def check(desk, server, names, in_doubt):

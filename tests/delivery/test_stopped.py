@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
@@ -10,6 +9,7 @@ from mailnode.store.tables import deliveries
 from support.letters import letter
 from support.post import drafted, office
 from support.scripted_smtp import HOLD, ScriptedServer
+from support.warm import python
 
 LATER = Terms().for_queue(24)
 # Larger than all buffers between the two, so that the worker is still writing when it is stopped.
@@ -26,9 +26,7 @@ async def lease_over(desk):
 async def test_one_accepted_copy_whoever_goes_on(tmp_path, home, database_kind):
     async with ScriptedServer({"content": [HOLD, "", ""]}) as server, office(home) as desk:
         await desk.courier.queue(drafted(server.port, BIG, terms=LATER))
-        worker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailnode", "worker"), stderr=asyncio.subprocess.DEVNULL
-        )
+        worker = await python(*("-m", "mailnode", "worker"), stderr=asyncio.subprocess.DEVNULL)
         await server.holding()
         worker.send_signal(signal.SIGSTOP)
         if database_kind == "postgres":

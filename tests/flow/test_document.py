@@ -248,7 +248,10 @@ def test_a_text_that_is_no_flow_is_one_clear_error(text: str, line: int, message
     [
         ("", 1, "the file is empty"),
         ("[]", 1, "a mapping is wanted, not a list"),
-        ('{\n"version": 1,\n}', 3, "this is no JSON"),
+        ('{\n"version": 1,\n}', 2, "this is no JSON: a comma stands before the closing bracket"),
+        ('{\n"nodes": [1,\n\n]}', 2, "a comma stands before the closing bracket"),
+        ('{"a": [",]"],\n"b": [1,2 , ]}', 2, "a comma stands before the closing bracket"),
+        ('{"a": ",]",\n"b": 1 2}', 2, "this is no JSON: Expecting"),
         ('{"a": NaN}', 0, "NaN is no number"),
         ('{"a": 1e999}', 0, "a number is too long"),
         ('{"a": ' + "9" * 5000 + "}", 0, "a number is too long"),

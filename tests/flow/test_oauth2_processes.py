@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mailnode.smtp.bearer import TokenLogin
 from support.aiosmtp import submission
 from support.flows import to_server, write_flow
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms, token_endpoint
+from support.warm import python
 
 SEND_MANY = """
 import asyncio, sys
@@ -46,8 +46,8 @@ asyncio.run(main())
 
 
 async def process(code, *arguments):
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", code, *map(str, arguments)),
+    return await python(
+        *("-c", code, *map(str, arguments)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=dict(os.environ),

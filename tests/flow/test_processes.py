@@ -4,11 +4,11 @@ import asyncio
 import json
 import os
 import signal
-import sys
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import STALL, ScriptedServer
+from support.warm import python
 
 
 def flow_of(folder, port, **settings):
@@ -20,8 +20,8 @@ def flow_of(folder, port, **settings):
 
 
 async def start(flow):
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailnode", "run", flow, "--run-id", "r1"),
+    return await python(
+        *("-m", "mailnode", "run", flow, "--run-id", "r1"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=dict(os.environ),

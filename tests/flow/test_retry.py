@@ -1,8 +1,6 @@
 """A person mends the route of a flow and has its mail sent again: from the flow only the route is taken."""
 
-import asyncio
 import os
-import sys
 from dataclasses import replace
 
 import pytest
@@ -12,6 +10,7 @@ from mailnode.environment import Environment
 from mailnode.errors import DeliveryError
 from support.flows import to_server, write_flow
 from support.scripted_smtp import STALL, ScriptedServer
+from support.warm import python
 
 NOBODY_LISTENS = 1
 REFUSING = {"MAIL": "550 5.7.1 not from here"}
@@ -174,9 +173,7 @@ class TestTheOldRoute:
 async def test_an_interrupted_run_that_is_run_again_goes_where_its_flow_says_by_now(tmp_path):
     async with ScriptedServer({"EHLO": STALL}) as wrong, ScriptedServer() as right:
         flow = flow_of(tmp_path, wrong.port)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailnode", "run", flow, "--run-id", "r1"), env=dict(os.environ)
-        )
+        process = await python(*("-m", "mailnode", "run", flow, "--run-id", "r1"), env=dict(os.environ))
         await wrong.reached("EHLO")
         process.kill()
         await process.wait()

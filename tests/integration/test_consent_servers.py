@@ -5,7 +5,6 @@ import json
 import os
 import re
 import ssl
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from support.command import mailnode
 from support.tls import authority, ca_pem
 from support.token_endpoint import USER
 from support.token_servers import oidc_provider
+from support.warm import python
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ async def test_consent_in_a_browser_brings_tokens_and_another_consent_others(pro
 
 async def authorize(ca_file: Path) -> tuple[int | None, str]:
     """Give consent as a person with a browser does."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailnode", "connections", "authorize", "shop", "--no-browser"),
+    process = await python(
+        *("-m", "mailnode", "connections", "authorize", "shop", "--no-browser"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

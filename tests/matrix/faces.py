@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from mailnode.flow.follow import pending_of
 from matrix.scenario import Scenario
 from matrix.stage import PATIENCE, TOKEN, Json, Stage
 from support.command import environment_of
+from support.warm import Process, python
 
 _POLL_SECONDS = 0.1
 _TESTS = str(Path(__file__).parents[1])
@@ -125,10 +125,10 @@ async def _serve(stage: Stage) -> None:
 
 
 @asynccontextmanager
-async def _process(stage: Stage, module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(stage: Stage, module: str, *arguments: str) -> AsyncIterator[Process]:
     """Run a module; what it says on stderr is read by whoever wants to, and is never a traceback."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
+    process = await python(
+        *("-m", module, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -143,7 +143,7 @@ async def _process(stage: Stage, module: str, *arguments: str) -> AsyncIterator[
         assert "Traceback" not in told.decode(), told.decode()
 
 
-async def _heard(process: asyncio.subprocess.Process, pattern: str) -> str:
+async def _heard(process: Process, pattern: str) -> str:
     assert process.stderr
     said = ""
     while not (found := re.search(pattern, said)):

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from mailnode.flow.source import Source, bad_file, check_depth, join_path, repeated_key, whole_text
 
+_LAST_COMMA = re.compile(r",[ \t\r\n]*[}\]]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -20,13 +21,23 @@ def read_json(text: str) -> Source:
     try:
         value = json.loads(text, object_pairs_hook=_Object, parse_constant=_refuse_constant, parse_float=_float)
     except json.JSONDecodeError as error:
-        message = "the file is empty" if not text.strip() else f"this is no JSON: {error.msg}"
-        raise bad_file(message, error.lineno, hint="check commas, quotes and brackets around this line") from None
+        what, line = _told(text, error)
+        raise bad_file(what, line, hint="check commas, quotes and brackets around this line") from None
     except RecursionError:
         raise bad_file("values are nested too deep", hint="make the document flatter") from None
     except ValueError:
         raise bad_file("a number is too long", hint="put it in quotes if it is a text") from None
     return _Locator(text).locate(value)
+
+
+def _told(text: str, error: json.JSONDecodeError) -> tuple[str, int]:
+    """Say what is wrong, and in which line; Python knows a comma too many since 3.13 only."""
+    if not text.strip():
+        return "the file is empty", error.lineno
+    for comma in _LAST_COMMA.finditer(text):
+        if comma.start() <= error.pos < comma.end():
+            return "this is no JSON: a comma stands before the closing bracket", text.count("\n", 0, comma.start()) + 1
+    return f"this is no JSON: {error.msg}", error.lineno
 
 
 def _refuse_constant(name: str) -> NoReturn:
