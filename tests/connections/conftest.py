@@ -22,9 +22,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead_ms = 0
+        self.stopped_at = 0
 
     def __call__(self) -> int:
-        return unix_ms() + self.ahead_ms
+        return (self.stopped_at or unix_ms()) + self.ahead_ms
+
+    def stop(self) -> None:
+        self.stopped_at = unix_ms()
 
     def move(self, seconds: float) -> None:
         self.ahead_ms += int(seconds * 1000)

@@ -150,6 +150,13 @@ async def test_a_redirect_is_told_and_not_followed():
         ("invalid_scope", "scope"),
         ("unsupported_grant_type", "type"),
         ("invalid_request", "accessUrl"),
+        ("deleted_client", "make a new one"),
+        ("disabled_client", "switched on"),
+        ("interaction_required", "consent"),
+        ("consent_required", "consent"),
+        ("login_required", "consent"),
+        ("admin_policy_enforced", "administrator"),
+        ("invalid_grant", "clock"),
         ("something_else", "provider's words"),
     ],
 )
@@ -158,6 +165,59 @@ async def test_a_refusal_in_its_own_words_and_what_helps(word, remedy):
     assert (error.code, error.oauth_error) == (ErrorCode.TOKEN_REFUSED, word)
     assert f"{word} (*** is no good)" in error.message
     assert remedy in error.hint
+
+
+@pytest.mark.parametrize(
+    ("word", "description", "remedy"),
+    [
+        ("invalid_client", "AADSTS7000215: Invalid client secret provided.", "secret's value"),
+        ("invalid_client", "AADSTS7000222: The provided client secret keys are expired.", "make a new one"),
+        ("unauthorized_client", "AADSTS700016: Application with identifier 'x' was not found", "tenantId"),
+        ("interaction_required", "AADSTS53003: Access has been blocked by Conditional Access", "Conditional Access"),
+    ],
+)
+async def test_the_particular_reason_has_the_first_word(word, description, remedy):
+    error = await trouble(said({"error": word, "error_description": description}, status=400))
+    assert remedy in error.hint
+    assert description.split(":")[0] in error.message
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 503])
+@pytest.mark.parametrize("word", ["temporarily_unavailable", "server_error", "slow_down"])
+async def test_a_word_that_says_not_now_means_it_whatever_the_status(word, status):
+    error = await trouble(said({"error": word}, status=status, retry_after="7"))
+    assert (error.transient, error.oauth_error, error.retry_after) == (True, word, 7)
+    assert error.in_doubt == (word == "server_error")
+    assert word in error.message
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "asked"),
+    [
+        ({"error": "invalid_client"}, 400, 2),
+        ({"error": "unauthorized_client"}, 400, 2),
+        ({"error": "invalid_request"}, 401, 2),
+        ({"error": "invalid_request"}, 400, 1),
+        ({"error": "invalid_grant"}, 401, 1),
+        ({"error": "access_denied"}, 403, 1),
+        ({}, 401, 2),
+        ({}, 403, 1),
+    ],
+)
+async def test_the_other_way_to_show_the_secret_is_tried_once_where_it_may_help(refusal, status, asked):
+    async with serving() as http:
+        with pytest.raises(TokenError) as caught:
+            await TokenEndpoint().ask(http.on("/token", said(refusal, status=status)), FORM)
+    assert caught.value.oauth_error == refusal.get("error", "")
+    assert ["authorization" in request.headers for request in http.requests] == [False, True][:asked]
+
+
+async def test_without_a_secret_there_is_no_other_way_to_show_it():
+    form = {key: value for key, value in FORM.items() if key != "client_secret"}
+    async with serving() as http:
+        with pytest.raises(TokenError):
+            await TokenEndpoint().ask(http.on("/token", said({"error": "invalid_client"}, status=401)), form)
+    assert len(http.requests) == 1
 
 
 async def test_a_secret_that_is_refused_in_the_form_goes_in_the_field_for_it():

@@ -124,7 +124,7 @@ class TestErrors:
         async with ScriptedServer() as server:
             with pytest.raises(SettingsError) as caught:
                 await send(server, "socks5://127.0.0.1:1080")
-        assert "mailnode[proxy]" in caught.value.hint
+        assert "pip install 'path/to/checkout[proxy]'" in caught.value.hint
 
 
 class TestTheUrl:

@@ -11,6 +11,7 @@ from mailnode.cli.output import say
 from mailnode.cli.unstored import counted, show_not_stored
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
+from mailnode.extras import install_hint
 
 if TYPE_CHECKING:
     from mailnode.web.serving import Serving
@@ -43,7 +44,7 @@ def command(port: int, inbox_port: int, flows: Path | None) -> int:
 def check_libraries() -> None:
     """See that what the editor needs is installed."""
     if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
-        raise UsageError(f"the editor needs {', '.join(missing)}", hint="pip install 'mailnode[web]'")
+        raise UsageError(f"the editor needs {', '.join(missing)}", hint=install_hint("web"))
 
 
 async def tell(serving: "Serving") -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlsplit
 
+from mailnode.connections.token_remedies import CLIENT_REFUSED, CONSENT, IN_DOUBT, TRANSIENT, remedy_of
 from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.extras import install_hint
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.trust import client_context
 from mailnode.smtp.veil import veiled
@@ -26,19 +28,11 @@ MAX_OCTETS = 1 << 20
 _CLIENT = frozenset({"client_id", "client_secret"})
 _PUBLIC = frozenset({"grant_type", "scope", "client_id", "redirect_uri"})
 _OK = 200
+_UNAUTHORIZED = 401
 _NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAY_HAVE_ACTED = frozenset({500, 502, 504})
 _LONGEST_LIFE_SECONDS = 10 * 366 * 24 * 3600
 _SHOWN = 200
-# What RFC 6749 5.2 lets an endpoint say, and what a person can do about it.
-_REMEDIES = {
-    "invalid_client": "check clientId and clientSecret; a secret may have come to its end at the provider",
-    "unauthorized_client": "allow the application this grant at the provider, and check its id",
-    "invalid_scope": "check scope: the provider does not know it, or the application may not ask for it",
-    "unsupported_grant_type": "use another type of connection: the provider does not know this one's grant",
-    "invalid_request": "check accessUrl and the fields of the connection against the provider's documentation",
-    "access_denied": "have the application allowed at the provider",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +85,20 @@ class TokenEndpoint:
         """Send a form, and give the JSON object that comes back with status 200; raises as `ask` does.
 
         The secret of the application goes in the form, as the large providers show it; where that is refused it goes
-        in the Authorization field, which is the way that RFC 6749 2.3.1 asks of every endpoint.
+        in the Authorization field, once, which is the way that RFC 6749 2.3.1 asks of every endpoint.
         """
         secrets = _secrets(form)
         try:
             return await self._post(url, form, None, secrets)
-        except TokenError as error:
-            if error.oauth_error != "invalid_client" or "client_secret" not in form:
+        except _ClientRefused as error:
+            if "client_secret" not in form:
                 raise
             login = quote(form["client_id"], safe=""), quote(form["client_secret"], safe="")
             try:
                 rest = {key: form[key] for key in form if key not in _CLIENT}
                 return await self._post(url, rest, login, {*secrets, _base64(":".join(login))})
-            except TokenError as again:
-                raise (error if again.oauth_error == "invalid_client" else again) from None
+            except _ClientRefused as again:
+                raise (error if error.oauth_error else again) from None
 
     async def _post(
         self, url: str, form: Mapping[str, str], login: tuple[str, str] | None, secrets: Collection[str]
@@ -145,7 +139,7 @@ class TokenEndpoint:
         except ImportError:
             raise TokenError(
                 "a SOCKS5 proxy wants the library socksio on the way to a token endpoint",
-                hint="install mailnode with its extra `proxy`",
+                hint=install_hint("proxy"),
             ) from None
 
 
@@ -172,27 +166,39 @@ def _judge(url: str, response: "httpx2.Response", body: bytes, secrets: Collecti
             f"{_host(url)} sends us elsewhere, to {leads!r}, and secrets don't follow",
             hint="set accessUrl to the provider's token URL",
         )
-    if status in _NOT_NOW:
+    said = answer if isinstance(answer, dict) and isinstance(answer.get("error"), str) else {}
+    word = _clean(said.get("error", ""), secrets)
+    if status in _NOT_NOW or word in TRANSIENT:
         raise TokenError(
-            f"{_host(url)} can't give tokens at the moment (HTTP status {status})",
+            f"{_host(url)} can't give tokens at the moment (HTTP status {status}{f', {word}' if word else ''})",
             hint="try again later",
             transient=True,
-            in_doubt=status in _MAY_HAVE_ACTED,
+            in_doubt=status in _MAY_HAVE_ACTED or word in IN_DOUBT,
             retry_after=_seconds(response.headers.get("Retry-After")),
+            oauth_error=word,
         )
-    if isinstance(answer, dict) and isinstance(answer.get("error"), str):
-        raise _refused(url, answer, secrets)
+    is_client_refused = word in CLIENT_REFUSED or (status == _UNAUTHORIZED and word not in CONSENT)
+    if word:
+        raise _refused(url, said, secrets, _ClientRefused if is_client_refused else TokenError)
     kind = _clean(response.headers.get("Content-Type", "no media type"), secrets)
-    raise _no_answer(url, f"it answers with status {status} and {kind!r}", in_doubt=status == _OK)
+    what = f"it answers with status {status} and {kind!r}"
+    raise _no_answer(url, what, in_doubt=status == _OK, kind=_ClientRefused if is_client_refused else TokenError)
 
 
-def _refused(url: str, answer: Mapping[str, Any], secrets: Collection[str]) -> TokenError:
+class _ClientRefused(TokenError):
+    """The endpoint does not know the application, or not by the way in which it showed its secret."""
+
+
+def _refused(url: str, answer: Mapping[str, Any], secrets: Collection[str], kind: type[TokenError]) -> TokenError:
     error = _clean(answer["error"], secrets)
     description = _clean(answer.get("error_description") or "", secrets)
-    return TokenError(
-        f"{_host(url)} refuses to give a token: {error}{f' ({description})' if description else ''}",
+    # Microsoft's name for the particular reason, and Google's.
+    particular = _clean(answer.get("suberror") or answer.get("error_subtype") or "", secrets)
+    said = " ".join(filter(None, (error, particular, f"({description})" if description else "")))
+    return kind(
+        f"{_host(url)} refuses to give a token: {said}",
         code=ErrorCode.TOKEN_REFUSED,
-        hint=_REMEDIES.get(error, "see the provider's words, and check the fields of the connection"),
+        hint=remedy_of(said),
         oauth_error=error,
     )
 
@@ -262,8 +268,8 @@ def _silent(url: str, what: str) -> TokenError:
     )
 
 
-def _no_answer(url: str, what: str, *, in_doubt: bool = True) -> TokenError:
-    return TokenError(
+def _no_answer(url: str, what: str, *, in_doubt: bool = True, kind: type[TokenError] = TokenError) -> TokenError:
+    return kind(
         f"{_host(url)} does not answer as a token endpoint does: {what}",
         hint="check accessUrl: it must be the provider's token URL",
         in_doubt=in_doubt,

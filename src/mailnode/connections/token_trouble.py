@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from mailnode.connections.grant import Grant, RefreshGrant, ServiceAccountGrant
+from mailnode.connections.token_remedies import CONSENT, why_consent_was_lost
 from mailnode.errors import ErrorCode, TokenError
 
 _CONSENT = "give consent again with `mailnode connections authorize {}`"
@@ -40,11 +41,11 @@ def put_off(trouble: TokenError, wait_ms: int) -> TokenError:
 
 def explained(error: TokenError, name: str, grant: Grant, in_doubt_since: int | None) -> TokenError:
     """Say what an endpoint's refusal means for this connection."""
-    if error.oauth_error != "invalid_grant":
+    if error.oauth_error not in CONSENT:
         return error
     if isinstance(grant, RefreshGrant):
         return _consent_needed(error, name, in_doubt_since)
-    if isinstance(grant, ServiceAccountGrant):
+    if isinstance(grant, ServiceAccountGrant) and error.oauth_error == "invalid_grant":
         hint = (
             "see that the service account may act for `user` with this scope (domain-wide delegation), that the key is"
             " one of its own, and that this machine's clock is right"
@@ -61,4 +62,6 @@ def _consent_needed(error: TokenError, name: str, in_doubt_since: int | None) ->
             f". A renewal that began at {when:%Y-%m-%d %H:%M:%S} UTC was cut off by a crash or a lost connection,"
             " and may have used it up"
         )
-    return TokenError(what, code=ErrorCode.CONSENT_NEEDED, hint=_CONSENT.format(name), oauth_error=error.oauth_error)
+    more = why_consent_was_lost(error.message)
+    hint = _CONSENT.format(name) + (f"; {more}" if more else "")
+    return TokenError(what, code=ErrorCode.CONSENT_NEEDED, hint=hint, oauth_error=error.oauth_error)

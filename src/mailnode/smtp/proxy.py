@@ -11,6 +11,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from mailnode.errors import ConnectFailed, ErrorCode, SettingsError
+from mailnode.extras import install_hint
 
 ProxyScheme = Literal["socks5", "http"]
 
@@ -120,7 +121,7 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
         raise SettingsError(
             "a SOCKS5 proxy wants the library python-socks",
             code=ErrorCode.BAD_SETTING,
-            hint="install it with: pip install 'mailnode[proxy]'",
+            hint=install_hint("proxy"),
         ).locate(key="proxy") from None
     socks = Socks(ProxyType.SOCKS5, proxy.host, proxy.port, proxy.username, proxy.password, rdns=True)
     try:

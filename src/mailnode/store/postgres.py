@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from mailnode.errors import CommitUnknown, StoreError
+from mailnode.extras import install_hint
 from mailnode.store.backend import Extend
 from mailnode.store.leased_worker import LeasedWorker
 from mailnode.store.schema import migrate, newer
@@ -182,9 +183,7 @@ def _engine(url: URL, isolation_level: Any = "READ COMMITTED", **session: str) -
             connect_args={"application_name": "mailnode", **_TCP} | dict(url.query),
         )
     except ModuleNotFoundError:
-        raise StoreError(
-            "PostgreSQL needs libraries that are not installed", hint="install them: pip install 'mailnode[postgres]'"
-        ) from None
+        raise StoreError("PostgreSQL needs libraries that are not installed", hint=install_hint("postgres")) from None
     settings = {**SESSION, **session}
 
     def set_up(connection: Any, _: object) -> None:
