@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +39,7 @@ from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
 from mailnode.store.database import Database
 from mailnode.store.insist import insist
 from mailnode.store.worker import Worker
+from mailnode.supervision import Supervised
 
 SWEEP_SECONDS = 3600.0
 # More in flight would only wait for sessions.
@@ -66,6 +67,7 @@ class Mailnode:
         outbox = Outbox(database, worker, self._engine, tell)
         self.ledger = Ledger(database, worker)
         self.runs = Runs(database, worker)
+        self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days = environment.keep_days
         self._loaded: dict[str, Loaded] = {}
         self.traffic = Traffic(database)
@@ -77,6 +79,7 @@ class Mailnode:
         )
         self.courier = Courier(outbox, self.traffic, self._clients, ways.find)
         self._postman = Postman(outbox, Claims(database, worker), self.courier, self.traffic, self._clients, ways.find)
+        self.supervised = (self._postman.supervised, self._sweeper)
         post = Post(
             ways=ways,
             courier=self.courier,
@@ -200,7 +203,7 @@ class Mailnode:
 
         What ended more days ago than MAILNODE_KEEP_DAYS says is deleted meanwhile.
         """
-        sweeping = asyncio.create_task(self._sweep_hourly())
+        sweeping = asyncio.create_task(self._sweeper.keep(self._sweep_hourly))
         try:
             await self._engine.work(self._postman, drain=drain)
         finally:
@@ -209,8 +212,8 @@ class Mailnode:
 
     async def _sweep_hourly(self) -> None:
         while True:
-            with suppress(StoreError):
-                await self.desk.sweep(self._keep_days)
+            await self.desk.sweep(self._keep_days)
+            self._sweeper.looked()
             await asyncio.sleep(SWEEP_SECONDS)
 
     @property
@@ -234,7 +237,9 @@ class Mailnode:
             yield
         finally:
             await self.stop()
-            await task
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.result()
 
     async def drained(self, queued: Sequence[str]) -> AsyncIterator[tuple[str, Report | None]]:
         """Wait until deliveries have ended, by their ids, and tell of each how; None of one that has been cleared away.

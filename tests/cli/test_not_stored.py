@@ -172,7 +172,8 @@ async def test_health_is_bad_while_an_outcome_waits_and_good_again_when_it_is_st
             assert (bad["status"], bad["outcomesWaiting"]) == ("waiting", 1)
             assert "can't be told what came of mail" in bad["reason"]
             limit(serve, resource.RLIM_INFINITY)
-            assert await told(200) == {**bad, "status": "ok", "outcomesWaiting": 0, "reason": None}
+            good = await told(200)
+            assert (good["status"], good["outcomesWaiting"], good["reason"]) == ("ok", 0, None)
         serve.terminate()
         _, stderr = await serve.communicate()
     assert serve.returncode == 0, stderr

@@ -1,9 +1,10 @@
 import asyncio
+import json
 
 import pytest
 
-from mailnode.errors import ErrorCode, MailnodeError, SettingsError, UsageError
-from mailnode.flow.builtin import SayType, SetContextType
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError, StoreError, UsageError
+from mailnode.flow.builtin import Say, SayType, SetContextType
 from mailnode.flow.document import parse_flow
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import Run, begin, digest, prepare, run_nodes
@@ -91,6 +92,44 @@ class TestTheOrder:
         assert error
         assert (ran.status, error["code"]) == ("halted", "nodeFailed")
         assert "ZeroDivisionError" in error["message"]
+
+    async def test_a_node_of_ours_that_breaks_halts_as_a_defect_that_is_logged(self, caplog, monkeypatch):
+        def broken(*_):
+            raise ZeroDivisionError("oh")
+
+        monkeypatch.setattr(Say, "execute", broken)
+        ran = await run("  - {id: a, type: say, settings: {text: hello}}\n")
+        error = ran.nodes[0].error
+        assert error
+        assert (ran.status, error["code"]) == ("halted", "internalError")
+        assert "report it" in error["hint"]
+        assert "ZeroDivisionError: oh" in caplog.text
+        assert "Traceback" in caplog.text
+
+    @pytest.mark.parametrize("step", [None, Step(result=object()), Step(writes=(Write("context", "a", {1, 2}),))])
+    async def test_a_node_whose_step_is_none_or_holds_what_is_no_json_halts(self, step):
+        async def odd(call):
+            return step
+
+        ran = await run("  - {id: a, type: odd}\n", odd=Does(odd))
+        error = ran.nodes[0].error
+        assert error
+        assert (ran.status, error["code"]) == ("halted", "nodeFailed")
+        json.dumps(ran.to_json())
+
+    @pytest.mark.parametrize("error", [ZeroDivisionError("oh"), StoreError("the database is away")])
+    async def test_a_last_word_that_breaks_leaves_the_first_one_and_halts(self, error):
+        async def later():
+            raise error
+
+        async def early(call):
+            return Step(result={"status": "unknown"}, later=later())
+
+        ran = await run("  - {id: a, type: early}\n  - {id: b, type: early}\n", early=Does(early))
+        assert (ran.status, {node.status for node in ran.nodes}) == ("halted", {"failed"})
+        for node in ran.nodes:
+            assert node.error
+            assert (node.result, str(error) in node.error["message"]) == ({"status": "unknown"}, True)
 
 
 class TestValues:

@@ -1,6 +1,8 @@
+import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -111,3 +113,22 @@ async def test_old_leases_are_swept(database, tmp_path):
 
 async def test_the_time_is_the_databases(database):
     assert abs(await database.read(now_ms) - unix_ms()) < 60_000
+
+
+async def test_a_defect_ends_no_renewing(database, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(leased_worker, "RENEW_SECONDS", 0.01)
+    renewed, again = leased_worker.LeasedWorker._renewed, threading.Event()
+    calls = []
+
+    def fails_once(worker, lease):
+        calls.append(lease)
+        if len(calls) == 1:
+            raise RuntimeError("nobody foresaw this")
+        again.set()
+        return renewed(worker, lease)
+
+    monkeypatch.setattr(leased_worker.LeasedWorker, "_renewed", fails_once)
+    with database.worker(tmp_path) as worker:
+        assert await asyncio.to_thread(again.wait, 30)
+        assert worker.holds(worker.id)
+    assert "nobody foresaw this" in caplog.text

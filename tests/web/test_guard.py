@@ -1,10 +1,13 @@
 """Who comes in: token, session, Host, Origin, CSRF, and what a browser is told."""
 
+import asyncio
 import re
 import stat
 
 import pytest
 
+from mailnode import supervision
+from mailnode.delivery.claims import Claims
 from mailnode.errors import UsageError
 from mailnode.web import application
 from mailnode.web.security.attempts import MOST, WITHIN_SECONDS, Attempts
@@ -31,10 +34,62 @@ async def test_without_a_token_the_api_says_what_is_wanted_and_pages_lead_to_the
     assert (await stranger.post("/flows")).status_code == 401
 
 
-async def test_health_is_for_everybody_and_tells_nothing(stranger):
+async def ready(stranger):
+    """Wait until the server is."""
+    while (await stranger.get("/health")).status_code == 503:  # noqa: ASYNC110 -- as whoever watches it does
+        await asyncio.sleep(0.005)
+
+
+async def test_health_is_for_everybody_and_tells_nothing_of_what_is_there(stranger, site):
     answer = await stranger.get("/health")
-    assert answer.status_code == 200
-    assert set(answer.json()) == {"status", "version", "outcomesWaiting", "reason"}
+    assert (answer.status_code, answer.json()["reason"]) == (503, "no mail of the queue is sent: it has not begun")
+    async with site.mailnode.working(), asyncio.timeout(30):
+        await ready(stranger)
+        while not (told := (await stranger.get("/health")).json())["worker"]["lastLook"]:  # noqa: ASYNC110 -- as above
+            await asyncio.sleep(0.005)
+    assert set(told) == {"status", "version", "live", "ready", "reason", "outcomesWaiting", "worker"}
+    assert (told["status"], told["live"], told["ready"], told["reason"]) == ("ok", True, True, None)
+    assert (told["worker"]["alive"], told["worker"]["reason"]) == (True, "")
+    assert not (await stranger.get("/health")).json()["ready"]
+
+
+async def test_health_says_why_no_worker_lives_and_that_one_lives_again(stranger, api, site, monkeypatch):
+    broken, mended = asyncio.Event(), asyncio.Event()
+    take = Claims.take
+
+    async def fails(claims, hands):
+        if mended.is_set():
+            return await take(claims, hands)
+        broken.set()
+        raise RuntimeError("a secret of somebody")
+
+    monkeypatch.setattr(Claims, "take", fails)
+    monkeypatch.setattr(supervision, "FIRST_WAIT", 0.05)
+    async with site.mailnode.working(), asyncio.timeout(30):
+        await broken.wait()
+        await asyncio.sleep(0)  # what was raised is heard
+        answer = await stranger.get("/health")
+        assert answer.status_code == 503
+        assert (answer.json()["live"], answer.json()["ready"]) == (True, False)
+        assert answer.json()["worker"]["reason"] == "it met a defect: RuntimeError"
+        told = (await api.get("/metrics")).text
+        assert 'mailnode_task_alive{task="the queue\'s worker"} 0' in told
+        assert 'mailnode_deliveries{state="held"} 0' in told
+        mended.set()
+        await ready(stranger)
+
+
+async def test_a_worker_that_is_cancelled_from_inside_begins_again(stranger, site, monkeypatch):
+    monkeypatch.setattr(supervision, "FIRST_WAIT", 0.0)
+    async with site.mailnode.working(), asyncio.timeout(30):
+        for _ in range(3):
+            await ready(stranger)
+            tasks = {task for task in asyncio.all_tasks() if "_error_of" in repr(task.get_coro())}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        await ready(stranger)
+    assert site.mailnode.supervised[0].vitals.defects == 3
 
 
 @pytest.mark.parametrize("said", ["Bearer wrong", "Basic " + TOKEN, "Bearer", TOKEN, "Bearer " + TOKEN[:-1]])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from mailnode.store.tables import runs
 from mailnode.store.worker import Worker
 
 POLL_SECONDS = 0.2
+_log = logging.getLogger(__name__)
 _UNDER_WAY: dict[str, Any] = {}
 
 
@@ -152,6 +154,15 @@ def tell(db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
     for row in db.execute(_LOCKED, {"ids": list(by_run)}).all() if by_run else ():
         if row.state is None:
             continue
+        if (state := _followed(row, by_run[row.id])) is not None:
+            db.execute(update(runs).where(runs.c.id == row.id).values(state=state))
+
+
+def _followed(row: Row[Any], outcomes: list[Outcome]) -> str | None:
+    """Give the state with these outcomes, None where they have no place; one that can't be read undoes no outcome."""
+    try:
         said = json.loads(row.state)
-        if [outcome for outcome in by_run[row.id] if follow(said, outcome)]:
-            db.execute(update(runs).where(runs.c.id == row.id).values(state=json.dumps(said)))
+        return json.dumps(said) if [outcome for outcome in outcomes if follow(said, outcome)] else None
+    except Exception:  # noqa: BLE001 -- whatever another hand has made of it
+        _log.exception("the stored state of run %s can't be read: outcomes of its mail are not in it", row.id)
+        return None

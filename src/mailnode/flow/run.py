@@ -3,11 +3,12 @@
 import asyncio
 import hashlib
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from mailnode.delivery.report import NOT_STORED, ReportedError, describe
-from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError, UsageError
+from mailnode.errors import ErrorCode, ExpressionError, InternalError, MailnodeError, SettingsError, UsageError
 from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.follow import pending_of, unstored_of
 from mailnode.flow.registry import Node, Registry
@@ -16,8 +17,11 @@ from mailnode.node.content_digest import without_route
 from mailnode.node.expression import Evaluator
 from mailnode.node.step import Call, Step, Write
 from mailnode.node.template import Expression, parse_template
+from mailnode.supervision import is_defect
 
 MAX_ID_CHARACTERS = 200
+_OURS = "mailnode."
+_log = logging.getLogger(__name__)
 
 RunStatus = Literal["done", "halted", "interrupted"]
 
@@ -169,23 +173,39 @@ async def _reach(prepared: Prepared, run: Run) -> Step | None:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None
         step = await prepared.node.execute(call)
+        json.dumps([step.result, step.error, step.output, [write.value for write in step.writes]])
         for write in step.writes:
             run.state.write(write)
     except MailnodeError as error:
         raise error.locate(node=source.id) from None
-    except Exception as error:
-        raise SettingsError(
-            f"the node failed with {type(error).__name__}: {error}",
-            code=ErrorCode.NODE_FAILED,
-            hint=f"this is a defect of the node type {source.type}; report it to whoever made it",
-        ).locate(node=source.id) from error
+    except BaseException as error:
+        if not is_defect(error):
+            raise
+        _log.error("node %s of run %s met a defect", source.id, run.id, exc_info=error)
+        raise _defect_of(prepared, error).locate(node=source.id) from error
     return step
+
+
+def _defect_of(prepared: Prepared, error: BaseException) -> MailnodeError:
+    if type(prepared.node).__module__.startswith(_OURS):
+        return InternalError.of(error)
+    return SettingsError(
+        f"the node failed with {type(error).__name__}: {error}",
+        code=ErrorCode.NODE_FAILED,
+        hint=f"this is a defect of the node type {prepared.source.type}; report it to whoever made it",
+    )
 
 
 async def _follow_up(run: Run, report: NodeReport, step: Step) -> None:
     """Bring the last word of a step where its first one stood, unless another value has taken that place."""
     assert step.later is not None
-    result = await step.later
+    try:
+        result = await step.later
+    except Exception as error:  # noqa: BLE001 -- the first word stands
+        _log.exception("what became of node %s of run %s is not known", report.id, run.id)
+        why = error if isinstance(error, MailnodeError) else InternalError.of(error)
+        report.status, report.error, run.status = "failed", describe(why), "halted"
+        return
     report.result = result
     for write in step.writes:
         if run.state.read(write) == write.value:

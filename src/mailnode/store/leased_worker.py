@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
 from mailnode.store.tables import workers
+from mailnode.supervision import Supervised
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
@@ -75,6 +76,7 @@ class LeasedWorker:
         """
         self._engine = engine
         self._ends = threading.Event()
+        self._supervised = Supervised("the lease of this process")
         try:
             self._lease = self._taken()
         except SQLAlchemyError as error:
@@ -130,8 +132,11 @@ class LeasedWorker:
             try:
                 self._lease = self._renewed(self._lease)
                 wait = RENEW_SECONDS
+                self._supervised.looked()
             except SQLAlchemyError:
                 wait = _RETRY_SECONDS
+            except Exception as error:  # noqa: BLE001 -- it is logged; a lease that ends meanwhile is taken anew
+                wait = min(self._supervised.failed(error), RENEW_SECONDS)
 
     def _renewed(self, lease: _Lease) -> _Lease:
         held_until = _held_until()

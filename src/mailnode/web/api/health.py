@@ -1,38 +1,66 @@
 """Whether the server is well, for machines that watch it, and its figures (Prometheus' text format)."""
 
+from typing import Literal, get_args
+
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
+from mailnode.delivery.delivery import State
+from mailnode.errors import StoreError
+from mailnode.supervision import Vitals
 from mailnode.web.api.problem import PROBLEMS, Told
 from mailnode.web.site import VERSION, SiteHere
+
+_STATES: tuple[str, ...] = get_args(State)
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
-class Health(Told):
-    """The server answers, and so does its database.
+class WorkerHealth(Told):
+    """The queue's worker in this process; `lastLook` is Unix ms, null for never, `reason` says why it is not alive."""
 
-    `outcomesWaiting` counts mails and runs of which the database can't be told what came of them; `reason` says so.
+    alive: bool
+    last_look: int | None
+    reason: str = ""
+
+
+class Health(Told):
+    """The server answers (`live`); `ready` is that its database does too, and that mail is sent.
+
+    `outcomesWaiting` counts mails and runs of which the database can't be told what came; `reason` says why not.
     """
 
-    status: str = "ok"
+    status: Literal["ok", "waiting", "failing"] = "ok"
     version: str = VERSION
+    live: bool = True
+    ready: bool = True
     outcomes_waiting: int = 0
     reason: str | None = None
+    worker: WorkerHealth
 
 
-@router.get("/health")
+@router.get("/health", responses={503: {"model": Health, "description": "not ready, for this reason"}})
 async def health(site: SiteHere, response: Response) -> Health:
-    """Tell whether the database can be read, and knows what has happened; nothing about what is in it.
+    """Tell whether the database can be read, and knows what has happened, and whether the queue is worked off.
 
-    The status is 503 while outcomes wait for it.
+    Nothing is told about what is in it. The status is 503 where one of them is not so.
     """
-    if waiting := site.mailnode.unstored.count:
-        response.status_code = 503
+    vitals = site.mailnode.supervised[0].vitals
+    worker = WorkerHealth(alive=vitals.is_alive, last_look=vitals.looked_at, reason=vitals.reason)
+    waiting = site.mailnode.unstored.count
+    reason = None if worker.alive else f"no mail of the queue is sent: {worker.reason}"
+    if waiting:
         reason = "the database can't be told what came of mail"  # why not may name its host
-        return Health(status="waiting", outcomes_waiting=waiting, reason=reason)
-    await site.mailnode.ledger.pending("none")
-    return Health()
+    else:
+        try:
+            await site.mailnode.ledger.pending("none")
+        except StoreError:
+            reason = "the database can't be read"
+    if reason is None:
+        return Health(worker=worker)
+    response.status_code = 503
+    status: Literal["waiting", "failing"] = "waiting" if waiting else "failing"
+    return Health(status=status, ready=False, outcomes_waiting=waiting, reason=reason, worker=worker)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -43,7 +71,8 @@ async def metrics(site: SiteHere) -> str:
     lines = ["# HELP mailnode_info The version that runs.", "# TYPE mailnode_info gauge"]
     lines.append(f'mailnode_info{{version="{VERSION}"}} 1')
     lines += ["# HELP mailnode_deliveries Deliveries in the database by state.", "# TYPE mailnode_deliveries gauge"]
-    lines += [f'mailnode_deliveries{{state="{state}"}} {count}' for state, count in sorted(states.items())]
+    counts = {**dict.fromkeys(_STATES, 0), **states}
+    lines += [f'mailnode_deliveries{{state="{state}"}} {count}' for state, count in sorted(counts.items())]
     lines += [
         "# HELP mailnode_carried_total Deliveries of the queue that ended here.",
         "# TYPE mailnode_carried_total counter",
@@ -53,6 +82,24 @@ async def metrics(site: SiteHere) -> str:
     lines.append(f"mailnode_answers_due {site.mailnode.answers_due}")
     lines += ["# HELP mailnode_outcomes_waiting Outcomes that the database does not take now."]
     lines += ["# TYPE mailnode_outcomes_waiting gauge", f"mailnode_outcomes_waiting {site.mailnode.unstored.count}"]
+    lines += _tasks([one.vitals for one in site.mailnode.supervised])
     lines += ["# HELP mailnode_flows Flows on the shelf.", "# TYPE mailnode_flows gauge"]
     lines.append(f"mailnode_flows {len(site.shelf.flows())}")
     return "\n".join(lines) + "\n"
+
+
+def _tasks(tasks: list[Vitals]) -> list[str]:
+    alive = [(one.name, int(one.is_alive)) for one in tasks]
+    looked = [(one.name, one.looked_at // 1000) for one in tasks if one.looked_at is not None]
+    defects = [(one.name, one.defects) for one in tasks]
+    return [
+        *_of_tasks("alive", "gauge", "Whether a long-lived task of this process lives.", alive),
+        *_of_tasks("last_look_seconds", "gauge", "When it last did its work (Unix time).", looked),
+        *_of_tasks("defects_total", "counter", "How often it met a defect.", defects),
+    ]
+
+
+def _of_tasks(what: str, kind: str, means: str, values: list[tuple[str, int]]) -> list[str]:
+    name = f"mailnode_task_{what}"
+    lines = [f'{name}{{task="{task}"}} {value}' for task, value in values]
+    return [f"# HELP {name} {means}", f"# TYPE {name} {kind}", *lines]
