@@ -1,10 +1,22 @@
-# One virtual environment; its two stamps say which lock file it holds.
+# A virtual environment; its two stamps say which lock file it holds. The first Python that is used, or named, has .venv,
+# and another one that is named has its own beside it: make test PYTHON=/path/to/python3.13 makes .venv-3.13.
 PYTHON ?= python3
+VERSION_OF = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV := .venv
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard .venv/made),)
+ifneq ($(call VERSION_OF,$(PYTHON)),$(call VERSION_OF,.venv/bin/python))
+VENV := .venv-$(call VERSION_OF,$(PYTHON))
+endif
+endif
+endif
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests fuzz hatch_build.py $(wildcard benchmarks)
 WEB := src/mailnode/web
+
+# What was compiled is kept, whatever the environment says: the tests would compile themselves anew each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test matrix soak check fmt bench fuzz audit screenshots lock clean
@@ -15,7 +27,7 @@ help:  ## this list
 demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server  ## all tests; MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server  ## all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
 
 matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
@@ -63,7 +75,7 @@ lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(PINNED) --group fuzz -o fuzz/requirements.lock
 
 clean:  ## remove all that is made here
-	rm -rf $(VENV) .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -59,6 +59,11 @@ def database_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     return kind
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one test more than there are cores: many of them wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares servers together where tests run in several processes (`--dist loadgroup`)."""
     for item in items:
