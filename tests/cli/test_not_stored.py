@@ -13,6 +13,7 @@ import pytest
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
+from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
 from support.warm import python
 
@@ -150,6 +151,22 @@ class TestWorker:
             _, stderr = await worker.communicate()
         assert worker.returncode == 4, stderr
         assert b"must not be sent again under a new run id" in stderr
+
+
+async def test_a_postgresql_that_is_gone_is_waited_for_as_long(tmp_path, monkeypatch):
+    with own_server() as postgres:
+        monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
+        monkeypatch.setenv("MAILNODE_SECRET_KEY", "A" * 43 + "=")
+        async with ScriptedServer({"dot": ["", "250 taken"]}) as server:
+            await mailnode("run", flow_of(tmp_path, server.port, asynchronous=True), "--no-wait")
+            worker = await start("worker", "--drain")
+            await server.reached("dot")
+            await asyncio.to_thread(postgres.stop, "immediate")
+            server.say("250 2.0.0 taken")
+            _, stderr = await worker.communicate()
+            await asyncio.to_thread(postgres.start)
+    assert worker.returncode == 4, stderr
+    assert b"1 outcome could not be stored: the database can't be used" in stderr
 
 
 async def test_health_is_bad_while_an_outcome_waits_and_good_again_when_it_is_stored(tmp_path):
