@@ -38,10 +38,10 @@ def rides(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     write = Stream.write
 
-    def watched(stream: Stream, octets: bytes) -> None:
+    def watched(stream: Stream, octets: bytes) -> bool:
         if b"\r\n.\r\nMAIL FROM:" in octets:
             seen.append(octets)
-        write(stream, octets)
+        return write(stream, octets)
 
     monkeypatch.setattr(Stream, "write", watched)
     return seen

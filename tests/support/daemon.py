@@ -1,6 +1,7 @@
 """What the mail servers of the tests have in common: a folder, ports, a process that runs and ends."""
 
 import asyncio
+import random
 import shutil
 import socket
 import subprocess
@@ -8,10 +9,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 DEADLINE = 30.0
+_PORTS = range(10_000, 32_768)
 
 
 @contextmanager
@@ -45,10 +47,16 @@ def running(*command: str, port: int, said: Path, environment: Mapping[str, str]
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ports of 127.0.0.1 that nobody listens on."""
+    """Give ports of 127.0.0.1 that nobody listens on, below those that clients are given as their own end."""
+    tried = iter(random.SystemRandom().sample(_PORTS, len(_PORTS)))
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [found.getsockname()[1] for found in sockets]
+        found: list[int] = []
+        while len(found) < count:
+            port = next(tried)
+            with suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+        return found
 
 
 def wait_for_port(port: int, log: Callable[[], str], *, is_alive: Callable[[], bool] = lambda: True) -> None:

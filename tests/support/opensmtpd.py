@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ def running_opensmtpd() -> Iterator[OpenSmtpd]:
     """Run one, or skip the test where OpenSMTPD, its users, root or `unshare` is not there."""
     program, unshare = _program(), require("unshare", folder="/usr/bin")
     require_root()
+    if subprocess.run([unshare, "--mount", "true"], check=False, capture_output=True).returncode != 0:
+        absent("no mount namespace can be made here")
     for user in _USERS:
         try:
             pwd.getpwnam(user)
