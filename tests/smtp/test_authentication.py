@@ -178,8 +178,15 @@ class TestLoginFailsClosed:
             with pytest.raises(LoginFailed) as caught:
                 await send(server)
         assert caught.value.code == ErrorCode.AUTH_NOT_OFFERED
-        assert "tlsOption" in caught.value.hint
+        assert "offers neither a login nor TLS" in caught.value.hint
+        assert "465 with tls, 587 with starttls" in caught.value.hint
         assert server.visit.count("MAIL") == 0
+
+    async def test_a_server_that_offers_auth_over_tls_only_is_named_so(self):
+        async with ScriptedServer(tls=server_context()) as server:
+            with pytest.raises(LoginFailed) as caught:
+                await send(server)
+        assert "set tlsOption to starttls" in caught.value.hint
 
     async def test_a_server_with_other_mechanisms_only_is_named_so(self):
         async with ScriptedServer(extensions=offering("XOAUTH2")) as server:
@@ -212,6 +219,8 @@ class TestLoginFailsClosed:
                     return
                 with pytest.raises(LoginFailed) as caught:
                     await client.send(letter())
+        assert "offers no TLS: use one that does (465 with tls, 587 with starttls)" in caught.value.hint
+        assert "allowPlaintextAuth" in caught.value.hint
         assert caught.value.code == ErrorCode.PLAINTEXT_AUTH
         assert server.visit.count("AUTH") == 0
 

@@ -365,7 +365,7 @@ class TestLogin:
             diagnosis = await look(server, login=USER)
         finding = failed(diagnosis)
         assert (finding.step, finding.code) == ("auth", "authNotOffered")
-        assert "set tlsOption to starttls or tls" in finding.hint
+        assert "offers neither a login nor TLS" in finding.hint
         assert diagnosis.settings is None
 
     async def test_auth_that_is_offered_over_tls_only(self):

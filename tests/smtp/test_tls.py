@@ -1,9 +1,11 @@
 import asyncio
+import contextlib
 import gc
 import socket
 import ssl
 import threading
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -78,6 +80,48 @@ class TestHandshake:
             with pytest.raises(TlsFailed) as caught:
                 await send(server, "tls", deadlines=SOON)
         assert caught.value.code == ErrorCode.TLS_FAILED
+
+
+class TestAClientCertificate:
+    """A server that wants one says so by an alert: in TLS 1.3 only when the handshake is over for us."""
+
+    @pytest.mark.parametrize("tls_option", ["tls", "starttls"])
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    async def test_that_is_wanted_is_named(self, tls_option, version):
+        context = server_context()
+        context.maximum_version = version
+        context.verify_mode = ssl.CERT_REQUIRED
+        with _wanting(context, tls_option) as server, pytest.raises(TlsFailed) as caught:
+            await send(server, tls_option)
+        assert (caught.value.code, caught.value.phase) == (ErrorCode.TLS_FAILED, "tls")
+        assert "client certificate" in f"{caught.value} {caught.value.hint}"
+        assert not caught.value.transient
+
+
+@contextlib.contextmanager
+def _wanting(context, tls_option):
+    """A server in a thread, whose refusal of a handshake is sent: asyncio keeps the alert back."""
+
+    def serve():
+        sock, _ = listener.accept()
+        with sock:
+            if tls_option == "starttls":
+                for said in (b"220 hi", b"250-hi\r\n250 STARTTLS", b"220 go on"):
+                    sock.sendall(said + b"\r\n")
+                    if not said.startswith(b"220 go"):
+                        sock.recv(1000)
+            with contextlib.suppress(OSError):  # ssl.SSLError is one
+                context.wrap_socket(sock.dup(), server_side=True, suppress_ragged_eofs=False)
+            sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                while sock.recv(1000):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield SimpleNamespace(port=listener.getsockname()[1])
+        thread.join()
 
 
 class TestCertificates:
@@ -271,6 +315,14 @@ class TestSilence:
 
 
 class TestStarttlsFailsClosed:
+    @pytest.mark.parametrize("tls_option", ["tls", "starttls"])
+    async def test_a_login_at_a_port_without_tls_is_told_of_all_that_it_needs(self, tls_option):
+        async with ScriptedServer(extensions=("AUTH PLAIN",)) as server:
+            with pytest.raises(TlsFailed) as caught:
+                await send(server, tls_option, login=Login("user", "pencil"))
+        assert "465 with tls, 587 with starttls" in caught.value.hint
+        assert "allowPlaintextAuth" in caught.value.hint
+
     async def test_a_server_without_it_gets_no_mail(self):
         async with ScriptedServer() as server:
             with pytest.raises(TlsFailed) as caught:

@@ -40,6 +40,7 @@ _WORDS_OF_MECHANISM = re.compile(
 # Google says 534 of an account whose password it does not take; another mechanism would be one more bad login.
 _WORDS_OF_ACCOUNT = re.compile(r"password|browser|InvalidSecondFactor|WebLogin", re.IGNORECASE)
 _CHALLENGE = 334
+_PORTS_OF_TLS = "use one that does (465 with tls, 587 with starttls)"
 
 
 async def authenticate(
@@ -49,7 +50,7 @@ async def authenticate(
     if credentials is None:
         return ""
     if not keeps_secrets(dialogue.stream, server):
-        raise _in_clear_text(server, credentials)
+        raise _in_clear_text(server, extensions, credentials)
     names = choose(extensions.auth, credentials)
     if not names:
         raise _not_offered(server, extensions, credentials)
@@ -169,12 +170,13 @@ def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: S
     )
 
 
-def _in_clear_text(server: ServerSettings, credentials: Credentials) -> LoginFailed:
+def _in_clear_text(server: ServerSettings, extensions: Extensions, credentials: Credentials) -> LoginFailed:
     secret = "a password" if isinstance(credentials, Login) else "an access token"
+    way = "set tlsOption to starttls" if extensions.starttls else f"port {server.port} offers no TLS: {_PORTS_OF_TLS}"
     return LoginFailed(
         f"{secret} would go to {server.address} in clear text",
         code=ErrorCode.PLAINTEXT_AUTH,
-        hint="set tlsOption to starttls or tls; allowPlaintextAuth permits it in a network that you trust",
+        hint=f"{way}; allowPlaintextAuth permits it in a network that you trust",
     )
 
 
@@ -187,8 +189,13 @@ def _not_offered(server: ServerSettings, extensions: Extensions, credentials: Cr
     else:
         what = f"{server.address} offers no login, and the connection has one"
         hint = "leave the connection out if this is a relay without logins; else check host and port"
-        if server.tls_option == "none":
-            hint = "many servers offer it over TLS only: set tlsOption to starttls or tls"
+        if server.tls_option == "none" and extensions.starttls:
+            hint = "many servers offer it over TLS only: set tlsOption to starttls"
+        elif server.tls_option == "none":
+            hint = (
+                f"leave the connection out if this is a relay without logins; else: port {server.port} offers neither a"
+                f" login nor TLS (tlsOption starttls would not do), {_PORTS_OF_TLS}"
+            )
     return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)
 
 

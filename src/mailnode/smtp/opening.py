@@ -15,7 +15,7 @@ from mailnode.smtp.refusal import refused
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
-from mailnode.smtp.tls import SILENCE_HINT, no_tls_hint, plain_on_tls_port, start_tls
+from mailnode.smtp.tls import SILENCE_HINT, certificate_wanted, no_tls_hint, plain_on_tls_port, start_tls
 
 # Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
 # ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): nobody would know whether the mail was taken.
@@ -45,6 +45,8 @@ async def hear_greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
     except SessionLost as lost:
         if lost.code == ErrorCode.PLAIN_ON_TLS_PORT and server.tls_option != "tls":
             raise plain_on_tls_port(server) from None
+        if (wanted := certificate_wanted(lost.__cause__, server)) is not None:
+            raise wanted from None
         if dialogue.protocol.is_amid_reply or lost.code not in {ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST}:
             raise
         raise (silence.told() if lost.code == ErrorCode.TIMEOUT else _hung_up(lost, server)) from lost.__cause__
@@ -102,7 +104,10 @@ class _Silence:
 async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
     """Introduce ourselves and learn what the server offers."""
     name = ehlo_name(server, dialogue.stream)
-    reply = await dialogue.ask("ehlo", f"EHLO {name}")
+    try:
+        reply = await dialogue.ask("ehlo", f"EHLO {name}")
+    except SessionLost as lost:
+        raise (certificate_wanted(lost.__cause__, server) or lost) from lost.__cause__
     if reply.is_positive:
         return Extensions.parse(reply.lines)
     told = f"EHLO {name}: {reply}"

@@ -262,4 +262,6 @@ def _explain(error: Exception | None) -> SessionLost:
         what = f"the connection broke: {error.strerror or error}"
     else:
         what = f"the connection broke: {error!r}"
-    return SessionLost(what, code=ErrorCode.SESSION_LOST, hint="try again later", transient=True)
+    lost = SessionLost(what, code=ErrorCode.SESSION_LOST, hint="try again later", transient=True)
+    lost.__cause__ = error
+    return lost

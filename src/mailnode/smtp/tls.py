@@ -13,6 +13,11 @@ from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.trust import client_context
 
+PLAINTEXT_LOGIN = "allowPlaintextAuth in the connection, unless the server is this very machine"
+_HANDSHAKE_REFUSED = (
+    "the server ended the handshake: it may want a client certificate, which mailnode does not show, or TLS older than"
+    " 1.2; use another port or server, or ask whoever runs it"
+)
 SILENCE_HINT = "check host and port; a firewall may swallow what the server says, or it hangs: try 587 or 465"
 # What has just been said in clear text is said again about as soon; a port that wants TLS is not held up for longer.
 _PATIENCE = 4
@@ -46,9 +51,11 @@ async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLCont
                 said = "takes the connection and says nothing, neither in clear text nor to a TLS hello"
                 raise _no_answer(server, said) from None
             has_changed = not offer.greeting
-        raise TlsFailed(
+        raise certificate_wanted(error, server) or TlsFailed(
             f"no TLS with {server.address}: {_words(error)}",
-            hint="check host and port; the server must speak TLS 1.2 or newer",
+            hint=_HANDSHAKE_REFUSED
+            if _is_alert(error)
+            else "check host and port; the server must speak TLS 1.2 or newer",
             transient=has_changed or not isinstance(error, ssl.SSLError),
         ) from None
 
@@ -87,9 +94,24 @@ def _not_private(server: ServerSettings, offer: Offer) -> TlsFailed | ServerRefu
 
 def no_tls_hint(server: ServerSettings) -> str:
     """Say what to do about a port that greets in clear text and offers no STARTTLS."""
-    return (
-        f"port {server.port} offers no TLS: use one that does (465 with tls, 587 with starttls), or set tlsOption to"
-        " none, if the mail need not be private on its way there"
+    hint = f"port {server.port} offers no TLS: use one that does (465 with tls, 587 with starttls), or set tlsOption to"
+    hint += " none"
+    if server.login is None or server.allow_plaintext_auth:
+        return f"{hint}, if the mail need not be private on its way there"
+    return f"{hint} in a network that you trust; the login goes in clear text then, which wants {PLAINTEXT_LOGIN}"
+
+
+def certificate_wanted(error: BaseException | None, server: ServerSettings) -> TlsFailed | None:
+    """Say that the server wants to see a certificate of ours, where it says so; None where it does not.
+
+    In TLS 1.3 it does when the handshake is over for us, and its alert comes instead of the first reply.
+    """
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    if "ALERT" not in reason or "CERTIFICATE" not in reason:
+        return None
+    return TlsFailed(
+        f"{server.address} wants a client certificate, and mailnode shows none: {_words(error)}",
+        hint="use a port of the server, or another server, that lets you in by a login instead of a certificate",
     )
 
 
@@ -107,7 +129,7 @@ def _is_alert(error: Exception) -> bool:
     return isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException | None) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
     return str(error) or "the server closed the connection"
