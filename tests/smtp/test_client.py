@@ -176,12 +176,23 @@ class TestTheOutcome:
 
     @pytest.mark.parametrize("refused", ["RCPT", "DATA"])
     async def test_a_sender_that_was_not_used_is_reset_in_the_next_ones_group(self, refused):
-        script = {refused: ["550 no", "250 ok" if refused == "RCPT" else "354 go on"], "RSET": "500 what?"}
+        script = {refused: ["550 no", "250 ok" if refused == "RCPT" else "354 go on"]}
         async with ScriptedServer(script) as server, client_of(server) as client:
             assert not (await client.send(letter())).accepted
             assert (await client.send(letter())).accepted
         assert len(server.visits) == 1
         assert ("RSET\r\n" + MAIL + RCPT + DATA).encode() in server.visit.groups
+
+    @pytest.mark.parametrize("extensions", [PIPELINING, LOCKSTEP])
+    @pytest.mark.parametrize("reply", ["500 what?", "451 not now"])
+    async def test_a_session_whose_reset_is_refused_is_replaced(self, reply, extensions):
+        script = {"RCPT": ["550 no", "250 ok"], "RSET": reply}
+        async with ScriptedServer(script, extensions=extensions) as server, client_of(server) as client:
+            assert not (await client.send(letter())).accepted
+            assert (await client.send(letter())).accepted
+            assert (await client.send(letter())).accepted
+        first, second = server.visits
+        assert (first.count("RSET"), first.contents, second.count("MAIL")) == (1, [], 2)
 
     @pytest.mark.parametrize("extensions", [PIPELINING, LOCKSTEP])
     @pytest.mark.parametrize("refused", ["MAIL", "dot"])

@@ -10,6 +10,7 @@ from mailnode.smtp import sasl as passwords
 from mailnode.smtp.bearer import Bearer, Complaint, TokenLogin
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
+from mailnode.smtp.limits import is_session_limit
 from mailnode.smtp.refusal import refused
 from mailnode.smtp.remedy import explain, explain_token
 from mailnode.smtp.reply import Reply
@@ -143,7 +144,7 @@ def _login_refused(
     return LoginFailed(
         f"{server.address} refused the login: {reply}",
         hint=explain(reply, "auth", server.host),
-        transient=reply.is_transient,
+        transient=reply.is_transient or is_session_limit(reply),
         reply_code=reply.code,
         enhanced_status_code=reply.enhanced_status_code,
         reply_text=reply.text,

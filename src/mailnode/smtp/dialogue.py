@@ -30,17 +30,17 @@ class Dialogue:
     def write(self, *commands: Command) -> bytes:
         """Send a command group in one write, and give its octets."""
         octets = self.protocol.send(*commands)
-        self.stream.write(octets)
+        try:
+            self.stream.write(octets)
+        except SessionLost as lost:
+            lost.phase = commands[0].phase
+            raise
         return octets
 
     async def ask(self, phase: Phase, line: str) -> Reply:
         """Send one command and wait for its reply."""
         heard: list[Reply] = []
-        try:
-            self.write(Command(phase, line, heard.append))
-        except SessionLost as lost:
-            lost.phase = phase
-            raise
+        self.write(Command(phase, line, heard.append))
         await self.settle()
         return heard[0]
 

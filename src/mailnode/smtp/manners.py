@@ -38,7 +38,7 @@ class Manners:
         self._last_farewell = messages
 
     def limit_sessions(self, number: int) -> None:
-        """Remember for a minute that the server bears so many sessions and no more."""
+        """Remember for a minute that the server bears so many sessions and no more; 0 forgets it."""
         self._most_sessions = number
         self._limited_until = time.monotonic() + LIMIT_SECONDS
 

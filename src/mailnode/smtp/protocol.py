@@ -26,6 +26,7 @@ class SmtpProtocol:
     def __init__(self) -> None:
         self._parser = ReplyParser()
         self._expected: deque[Command] = deque()
+        self._answered: Phase | None = None
         self.farewell: Reply | None = None
         self.unasked: Reply | None = None
         self.transcript: Transcript | None = None
@@ -47,12 +48,12 @@ class SmtpProtocol:
 
     def expect(self, phase: Phase, hear: Callable[[Reply], None]) -> None:
         """Queue a reply for which no command line is written: to the connection itself, to content."""
-        self._check_order()
+        self.check_order()
         self._expected.append(Command(phase, "", hear))
 
     def send(self, *commands: Command) -> bytes:
         """Give the octets of a command group and queue its replies; a command that holds a line break is refused."""
-        self._check_order()
+        self.check_order()
         group = encode(commands)
         self._expected.extend(commands)
         if self.transcript is not None:
@@ -70,7 +71,7 @@ class SmtpProtocol:
                 return
             if self._expected:
                 self._expected[0].hear(reply)  # which may refuse it, and then `phase` tells where
-                self._expected.popleft()
+                self._answered = self._expected.popleft().phase
             else:
                 self.unasked = reply
 
@@ -81,11 +82,13 @@ class SmtpProtocol:
         if self.transcript is not None:
             self.transcript.note("TLS from here on")
 
-    def _check_order(self) -> None:
+    def check_order(self) -> None:
+        """Raise SessionLost when the server has said something that it was not asked; the phase is that of before."""
         if self.unasked is not None:
             raise SessionLost(
                 f"the server said something that it was not asked: {str(self.unasked)[:_SHOWN]!r}",
                 code=ErrorCode.BAD_REPLY,
+                phase=self._answered,
                 hint="the server breaks the rules of SMTP: check that host and port are the right ones",
                 transient=True,
             )

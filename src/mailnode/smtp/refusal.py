@@ -1,6 +1,7 @@
 """What is raised when a server refuses the session itself."""
 
 from mailnode.errors import Phase, ServerRefused
+from mailnode.smtp.limits import is_session_limit
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import ServerSettings
@@ -12,7 +13,7 @@ def refused(reply: Reply, phase: Phase, server: ServerSettings, *, told: str = "
         f"{server.address} does not serve us: {told or reply}",
         phase=phase,
         hint=hint or explain(reply, phase, server.host),
-        transient=reply.is_transient,
+        transient=reply.is_transient or is_session_limit(reply),
         reply_code=reply.code,
         enhanced_status_code=reply.enhanced_status_code,
         reply_text=reply.text,

@@ -166,6 +166,8 @@ class Session:
         dialogue, transaction = self._dialogue, begun.transaction
         tally.begin(transaction)
         await self._write_groups(begun)
+        if transaction.is_reset_refused:
+            return
         if dialogue.protocol.farewell is not None:
             transaction.end(dialogue.protocol.farewell)
             tally.add(transaction.judge())
@@ -187,7 +189,7 @@ class Session:
         dialogue = self._dialogue
         await dialogue.settle()  # a riding message's first group is out already
         for group in begun.groups:
-            if dialogue.protocol.farewell is not None:
+            if dialogue.protocol.farewell is not None or begun.transaction.is_reset_refused:
                 return
             begun.transaction.wrote(dialogue.write(*group))
             await dialogue.settle()
@@ -254,6 +256,9 @@ class Session:
 
     def _check_manners(self, begun: _Begun, tally: Tally) -> None:
         """Learn from a server that has had enough of this session, or that can't keep pace."""
+        if begun.transaction.is_reset_refused:
+            self.abort()  # who knows what is left of the message before
+            raise StaleSession("the server refused RSET", phase="mail", transient=True)
         if self.rider and self._dialogue.protocol.farewell:
             self._manners.heard_farewell(self._messages + 1)
         # Said to a session that has delivered nothing, it means another limit: a new session would hear it too.

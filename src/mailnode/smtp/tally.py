@@ -1,20 +1,18 @@
 """From the verdicts of a message's transactions to its outcome."""
 
-import re
 from collections.abc import Iterator
 from itertools import chain
 from time import monotonic
 
 from mailnode.smtp.content import Composed
 from mailnode.smtp.entrance import Entrance
+from mailnode.smtp.limits import is_time_limit, is_too_many
 from mailnode.smtp.outcome import Outcome, RecipientOutcome, Timings
 from mailnode.smtp.transaction import Judgement, Transaction
 from mailnode.smtp.transcript import Said
 
 # RFC 4954 6. To whom has logged in it says that the login is over, as tokens can be.
 _LOGIN_WANTED = 530
-# OpenSMTPD says `452 4.5.3 Too many messages sent` to MAIL, Haraka's `limit` 450 to RCPT, others 550 or 554.
-_TOO_MANY = re.compile(r"\btoo many\b", re.IGNORECASE)
 
 
 class Tally:
@@ -37,13 +35,14 @@ class Tally:
 
     @property
     def needs_new_session(self) -> bool:
-        """Whether the server did not look at the sender: it said goodbye, or wants a login that it has had."""
+        """Whether the server did not look at the sender: it has had enough, or wants a login that it has had."""
         judgement = self._decisive
         if judgement is None or judgement.reply is None or judgement.phase != "mail":
             return False
-        return judgement.reply.is_farewell or (
-            judgement.reply.code == _LOGIN_WANTED and self._entrance.auth_mechanism != ""
-        )
+        reply = judgement.reply
+        if reply.is_farewell or is_time_limit(reply):
+            return True
+        return reply.code == _LOGIN_WANTED and self._entrance.auth_mechanism != ""
 
     @property
     def is_too_many(self) -> bool:
@@ -52,7 +51,7 @@ class Tally:
         return (
             judgement is not None
             and judgement.phase in {"mail", "rcpt"}
-            and all(one.reply and one.reply.is_refusal and _TOO_MANY.search(one.reply.text) for one in self._recipients)
+            and all(one.reply and is_too_many(one.reply) for one in self._recipients)
         )
 
     def begin(self, transaction: Transaction) -> None:

@@ -8,11 +8,11 @@ from mailnode.errors import ErrorCode, Phase, SessionLost
 from mailnode.smtp.command import Command, mail, rcpt
 from mailnode.smtp.content import Composed
 from mailnode.smtp.extension import Extensions
+from mailnode.smtp.limits import is_recipient_limit
 from mailnode.smtp.outcome import RecipientOutcome, Status
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transcript import Said, octets_of_content
 
-_TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 4.5.3.1.10: old servers say 552
 _SHOWN = 60
 _BAD_SEQUENCE = 503
 _TRANSACTION_FAILED = 554
@@ -50,6 +50,7 @@ class Transaction:
         self._said: list[Said] = []
         self.wrote: Callable[[bytes], None] = self._said.append
         self.is_dot_sent = False
+        self.is_reset_refused = False
         self.pushed = 0
 
     def groups(self, *, pipelining: bool, reset: bool = False) -> Iterator[list[Command]]:
@@ -60,8 +61,7 @@ class Transaction:
         sender = Command("mail", self._mail_line, self._hear_mail)
         recipients = [Command("rcpt", line, self._hear_rcpt) for line in self._rcpt_lines]
         data = Command("data", "DATA", self._hear_data)
-        # RSET is refused by servers that have nothing to reset.
-        opening = [Command("mail", "RSET", self._said.append), sender] if reset else [sender]
+        opening = [Command("mail", "RSET", self._hear_reset), sender] if reset else [sender]
         if pipelining and not self._together:
             yield [*opening, *recipients, data]
             return
@@ -177,7 +177,8 @@ class Transaction:
     def _too_many(self) -> tuple[str, ...]:
         if self._together or self._accepted == len(self._recipients):
             return ()
-        return tuple(path for path, reply in zip(self._recipients, self._rcpt, strict=False) if _is_overflow(reply))
+        heard = zip(self._recipients, self._rcpt, strict=False)
+        return tuple(path for path, reply in heard if is_recipient_limit(reply))
 
     def judge(self) -> Judgement:
         """Give the verdict on each recipient as far as the replies go; who has none is deferred, without a reply."""
@@ -215,6 +216,10 @@ class Transaction:
         if self._mail_refused or not self._accepted:
             return False
         return not self._together or self._accepted == len(self._recipients)
+
+    def _hear_reset(self, reply: Reply) -> None:
+        self._said.append(reply)
+        self.is_reset_refused = not (reply.is_positive or reply.is_farewell)
 
     def _hear_mail(self, reply: Reply) -> None:
         self._said.append(reply)
@@ -259,12 +264,6 @@ def _is_sequence_error(reply: Reply) -> bool:
     if reply.code == _BAD_SEQUENCE:
         return True
     return reply.code == _TRANSACTION_FAILED and bool(_OUT_OF_SYNC.search(str(reply)))
-
-
-def _is_overflow(reply: Reply) -> bool:
-    # A full mailbox is a 452 or 552 too, but says x.2.2 (RFC 3463 3.3) where this says x.5.3 or nothing.
-    status = reply.enhanced_status_code
-    return reply.code in _TOO_MANY_RECIPIENTS and (status is None or status.endswith(".5.3"))
 
 
 def _verdict(path: str, reply: Reply | None) -> RecipientOutcome:

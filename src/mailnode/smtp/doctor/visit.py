@@ -210,6 +210,8 @@ class _Visit:
             self._note(_STEPS[phase], "failed", found, hint=hint, code=code)
 
     async def _leave(self, dialogue: Dialogue) -> None:
+        await dialogue.listen()
+        dialogue.protocol.check_order()  # a mail would meet it with its next command
         if dialogue.is_over:
             return
         with suppress(SessionLost):  # some hang up without a word, and no mail hangs on it
