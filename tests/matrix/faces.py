@@ -4,10 +4,10 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -17,6 +17,8 @@ from matrix.scenario import Scenario
 from matrix.stage import PATIENCE, TOKEN, Json, Stage
 from support.command import environment_of
 from support.warm import Process, python
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.1
 _TESTS = str(Path(__file__).parents[1])
@@ -34,7 +36,7 @@ async def play(stage: Stage) -> None:
 
 
 async def _python(stage: Stage) -> None:
-    async with Mailnode.open(stage.environment) as opened, opened.working():
+    async with Mailnode.open(stage.environment) as opened, _working(opened):
 
         async def once(scenario: Scenario, said: dict[str, Json]) -> None:
             for tag, run_id in stage.run_ids(scenario).items():
@@ -43,6 +45,15 @@ async def _python(stage: Stage) -> None:
 
         await asyncio.gather(*(once(scenario, stage.of(scenario).said) for scenario in stage.scenarios))
         await asyncio.gather(*(once(scenario, stage.of(scenario).again) for scenario in stage.scenarios))
+
+
+@asynccontextmanager
+async def _working(opened: Mailnode) -> AsyncIterator[None]:
+    """Carry the queue meanwhile; a worker that ends by itself ends the case at once."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(opened.work())
+        yield
+        await opened.stop()
 
 
 async def _worker(stage: Stage) -> None:
@@ -56,7 +67,7 @@ async def _worker(stage: Stage) -> None:
         async with _process(stage, "mailnode", "worker") as worker:
             for scenario in stage.scenarios:
                 (tag,) = scenario.tags()
-                run = await opened.settled(runs[scenario.case.id])
+                run = await _while_it_lives(worker, opened.settled(runs[scenario.case.id]))
                 stage.of(scenario).said[tag] = run.to_json()
             worker.send_signal(signal.SIGTERM)
             status = await worker.wait()
@@ -103,7 +114,11 @@ async def _serve(stage: Stage) -> None:
     async with _process(stage, "mailnode", "serve", "--port", "0", "--inbox-port", "0") as process:
         url = await _heard(process, r"editor +(http://\S+)")
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
+        # A connection that is kept may be closed by the server at the very moment that it is used again.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        async with httpx2.AsyncClient(
+            base_url=url, headers=headers, timeout=PATIENCE, trust_env=False, limits=limits
+        ) as client:
 
             async def once(scenario: Scenario, said: dict[str, Json]) -> None:
                 for tag, run_id in stage.run_ids(scenario).items():
@@ -141,6 +156,17 @@ async def _process(stage: Stage, module: str, *arguments: str) -> AsyncIterator[
             process.kill()
         _, told = await process.communicate()
         assert "Traceback" not in told.decode(), told.decode()
+
+
+async def _while_it_lives(process: Process, work: Coroutine[Any, Any, T]) -> T:
+    """Wait for a work that a process has a part in; one that has ended brings it to no end."""
+    ended, task = asyncio.create_task(process.wait()), asyncio.create_task(work)
+    await asyncio.wait({ended, task}, return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    if not task.done():
+        task.cancel()
+    assert task.done(), "the process has ended before its work was done"
+    return await task
 
 
 async def _heard(process: Process, pattern: str) -> str:

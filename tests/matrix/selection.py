@@ -1,4 +1,4 @@
-"""Which cases are played: the cover's, or one that is named."""
+"""Which cases are played: the cover's, or those that are named."""
 
 import os
 
@@ -7,7 +7,7 @@ from matrix.dimensions import Case
 
 
 def selected(database: str) -> list[Case]:
-    """Give the cases of a database; MATRIX_CASE names one by its id, in the cover or not."""
-    named = os.environ.get("MATRIX_CASE", "")
-    cases = [Case.of(named)] if named else cover()
+    """Give the cases of a database; MATRIX_CASE names some by their ids, in the cover or not."""
+    named = os.environ.get("MATRIX_CASE", "").replace(",", " ").split()
+    cases = [Case.of(one) for one in named] or cover()
     return [case for case in cases if case.database == database]
