@@ -120,8 +120,9 @@ class Carry:
     async def _carried(self) -> Report:
         if self._delivery.maybe_accepted and self._delivery.terms.on_unknown == "hold":
             return await self._end(None)
-        if self._errand.seconds <= 0:
-            self._error = too_late(self._delivery.terms, self._phase, await self._last_words())
+        if self._errand.seconds <= 0 or (self._errand.is_last and not self._delivery.terms.queued):
+            words, hint = await self._last_words()
+            self._error = too_late(self._delivery.terms, self._phase, words, hint=hint)
             return await self._end(None)
         while True:
             before = self._delivery
@@ -129,6 +130,9 @@ class Carry:
             if self._is_called_back and isinstance(self._error, OutOfPatience):
                 return await self._put_back(before, None, 0.0)
             if not self._may_try_again():
+                return await self._end(attempt)
+            if self._errand.is_last and (why := attempt.error) and not isinstance(why, ConnectionEdited):
+                self._error = too_late(self._delivery.terms, why.phase, why.message, hint=why.hint)
                 return await self._end(attempt)
             wait = self._wait_seconds()
             if not self._errand.keep:
@@ -168,11 +172,11 @@ class Carry:
         except StoreError as error:
             return unstored(report, error)
 
-    async def _last_words(self) -> str:
+    async def _last_words(self) -> tuple[str, str]:
         try:
             return await self._outbox.last_words(self._delivery)
         except StoreError:
-            return ""
+            return "", ""
 
     async def _attempt(self) -> Attempt:
         self._began_at = unix_ms()

@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.delivery.broken_off import read_sound
@@ -14,13 +14,15 @@ from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
 from mailnode.delivery.lanes import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.rates import next_time, take_time
 from mailnode.delivery.rows import QUEUED
-from mailnode.store.clock import now_ms
+from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
-from mailnode.store.tables import deliveries
+from mailnode.store.tables import attempts, deliveries
 from mailnode.store.worker import Worker
 
 # What is under way lies in memory; a single larger one is claimed alone.
 MOST_OCTETS = 64 * 1024 * 1024
+# How long the last try of a delivery may take whose time is over: as long as a server may think about its content.
+LAST_TRY_SECONDS = 600.0
 _LONGEST_WAIT_MS = int(LONGEST_WAIT * 1000)
 
 
@@ -29,23 +31,28 @@ class Claimed:
     """A delivery in this worker's hands.
 
     `seconds_left` is how long it may be tried, none if its time is over; `is_probe` tells that its lane fails, and
-    nobody else tries it meanwhile.
+    nobody else tries it meanwhile, `is_last` that its time is over but for this try.
     """
 
     delivery: Delivery
     seconds_left: float
     is_probe: bool = False
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """How many deliveries a worker can take: in all, of a lane, and how many octets; `only` names the one lane."""
+    """How many deliveries a worker can take: in all, of a lane, and how many octets; `only` names the one lane.
+
+    `tried` are the lanes that this worker has found failing.
+    """
 
     free: int
     octets: int
     rooms: Mapping[str, int]
     room: int = 1
     only: str | None = None
+    tried: Collection[str] = ()
 
     def room_of(self, lane: str) -> int:
         """Give how many of a lane; `room` is for one that this worker does not know yet."""
@@ -71,10 +78,13 @@ class Claims:
         """Claim from `database` for `worker`."""
         self._database = database
         self._worker = worker
+        self._up_since = unix_ms()
         self._turn = 0
 
     async def take(self, hands: Hands) -> Catch:
         """Claim what is due, as much as the hands hold, from each lane alike; what has run out of time comes first.
+
+        That is what has been tried since this worker is up, or whose lane has, and fails; all else is tried once more.
 
         A failing lane gives one, and that only when its wait is over; one with a rate limit as many as have their time
         now, for which it is taken.
@@ -83,10 +93,11 @@ class Claims:
 
     def _take(self, db: Connection, hands: Hands) -> Catch:
         now = now_ms(db)
-        over = self._claim(db, now, deliveries.c.expires_at <= now, hands.free, hands.octets)
+        lanes = lanes_with_due(db, hands.only)
+        over = self._claim(db, now, self._is_over(now, lanes, hands), hands.free, hands.octets, deliveries.c.expires_at)
         claimed = [Claimed(delivery, 0.0) for delivery, _ in over]
         ready, wakes, is_paced = [], [], False
-        for lane in lanes_with_due(db, hands.only):
+        for lane in lanes:
             at = max(_sane(lane.due, now, _LONGEST_WAIT_MS), retry_at(lane, now))
             if at <= now and _limit(lane):
                 at = -(-next_time(db, lane.connection, now * 1000) // 1000)
@@ -106,6 +117,11 @@ class Claims:
         more_in = 0.0 if claimed else (min(wakes) - now) / 1000 if wakes else None
         return Catch(claimed, more_in, is_paced)
 
+    def _is_over(self, now: int, lanes: list[Row[Any]], hands: Hands) -> ColumnElement[bool]:
+        tried = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= self._up_since)
+        failing = [lane.name for lane in lanes if lane.name in hands.tried and is_failing(lane)]
+        return (deliveries.c.expires_at <= now) & (tried | deliveries.c.lane.in_(failing) if failing else tried)
+
     def _take_from(self, db: Connection, lane: Row[Any], room: int, octets: int, now: int) -> list[Claimed]:
         if room < 1:
             return []
@@ -123,16 +139,27 @@ class Claims:
         is_due = (deliveries.c.due_at <= now) | (deliveries.c.due_at > now + _LONGEST_WAIT_MS)
         of_lane = (deliveries.c.lane == lane.name) & is_due
         return [
-            Claimed(delivery, max((expires_at - now) / 1000, 0.0), is_probe=failing)
+            Claimed(
+                delivery,
+                LAST_TRY_SECONDS if expires_at <= now else (expires_at - now) / 1000,
+                is_probe=failing,
+                is_last=expires_at <= now,
+            )
             for delivery, expires_at in self._claim(db, now, of_lane, room, octets)
         ]
 
     def _claim(
-        self, db: Connection, now: int, which: ColumnElement[bool], room: int, octets: int
+        self,
+        db: Connection,
+        now: int,
+        which: ColumnElement[bool],
+        room: int,
+        octets: int,
+        order: ColumnElement[int] = deliveries.c.due_at,
     ) -> list[tuple[Delivery, int]]:
         if room < 1:
             return []
-        due = select(deliveries).where(QUEUED, which).order_by(deliveries.c.due_at).limit(room)
+        due = select(deliveries).where(QUEUED, which).order_by(order).limit(room)
         rows = list(_within(db.execute(due.with_for_update(skip_locked=True)), octets))
         if not rows:
             return []

@@ -21,8 +21,8 @@ class Errand:
     """A delivery, its content, and the way it goes for the next `seconds`; `renew` finds that anew.
 
     With `keep` the waits between its attempts are waited out, because somebody waits for the end; else it goes back to
-    the queue. `is_probe` tells that its lane has failed so far. Until `time_until` (the loop's time) it may be sent
-    without asking for a time of the rate limit, because it has one.
+    the queue. `is_probe` tells that its lane has failed so far, `is_last` that its time is over but for one try. Until
+    `time_until` (the loop's time) it may be sent without asking for a time of the rate limit, because it has one.
     """
 
     delivery: Delivery
@@ -32,6 +32,7 @@ class Errand:
     seconds: float
     keep: bool = True
     is_probe: bool = False
+    is_last: bool = False
     time_until: float = -math.inf
     renew: Renew | None = None
 

@@ -204,7 +204,10 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
     to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
     tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
     messages = db.execute(tried).scalars().all()
-    words = messages[-1] if messages else trouble_of(db, row.lane)
+    if state in FINAL_STATES and row.result:  # it tells more than the last attempt, and may have had none
+        words = (json.loads(row.result)["error"] or {}).get("message")
+    else:
+        words = messages[-1] if messages else trouble_of(db, row.lane)
     return {
         "deliveryId": row.id,
         "state": state,

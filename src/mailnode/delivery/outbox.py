@@ -84,8 +84,8 @@ class Outbox:
         """Read the content of deliveries, by their ids."""
         return await self._database.read(lambda db: read_messages(db, deliveries))
 
-    async def last_words(self, delivery: Delivery) -> str:
-        """Read why a delivery has not been accepted so far."""
+    async def last_words(self, delivery: Delivery) -> tuple[str, str]:
+        """Read why a delivery has not been accepted so far, and what to do about it."""
         return await self._database.read(lambda db: read_last_words(db, delivery))
 
     async def handing_over(self, delivery: Delivery, stamp: Stamp | None = None) -> None:

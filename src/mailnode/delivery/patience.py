@@ -12,13 +12,18 @@ class OutOfPatience(SmtpError):
     """The time for a delivery is over."""
 
 
-def too_late(terms: Terms, phase: Phase, last_words: str, cut_off: SmtpError | None = None) -> OutOfPatience:
-    """Say that a delivery was not accepted in its time: why the last try failed, or what it waited for (`cut_off`)."""
+def too_late(
+    terms: Terms, phase: Phase, last_words: str, cut_off: SmtpError | None = None, hint: str = ""
+) -> OutOfPatience:
+    """Say that a delivery was not accepted in its time: why the last try failed, or what it waited for (`cut_off`).
+
+    `hint` is the remedy for what the last try met, if it has one.
+    """
     seconds = terms.seconds
     time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
     last = f"; the last try: {last_words}" if last_words else ""
     setting = "retryHours" if terms.queued else "timeoutSeconds"
-    hint = f"raise {setting}, or ask whoever runs the server why it is slow"
+    hint = hint or f"raise {setting}, or ask whoever runs the server why it is slow"
     if cut_off is not None:
         last = f": {cut_off.message}"
         hint = cut_off.hint if cut_off.phase in _UNREACHED else hint

@@ -105,7 +105,9 @@ class Postman:
             return Round(0, None, False)
         began = asyncio.get_running_loop().time()
         rooms = {lane: self._room(lane) for lane in self._windows}
-        catch = await self._claims.take(Hands(free, MOST_OCTETS - self._octets, rooms, only=only))
+        catch = await self._claims.take(
+            Hands(free, MOST_OCTETS - self._octets, rooms, only=only, tried=self._traffic.troubled)
+        )
         if catch.claimed:
             with self._courier.holding(one.delivery.id for one in catch.claimed):
                 await self._send_out(catch.claimed, began)
@@ -227,6 +229,7 @@ class Postman:
                 one.seconds_left,
                 keep=False,
                 is_probe=one.is_probe,
+                is_last=one.is_last,
                 time_until=began + slack,
             )
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from mailnode.delivery.delivery import Delivery, State
-from mailnode.delivery.lanes import trouble_of
+from mailnode.delivery.lanes import reported_trouble
 from mailnode.delivery.report import Report
 from mailnode.message.envelope import Envelope
 from mailnode.store.tables import attempts, delivery_content
@@ -48,11 +48,12 @@ _OF_THESE = delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True))
 _CONTENT = select(delivery_content).where(_OF_THESE).order_by(delivery_content.c.position)
 
 
-def read_last_words(db: Connection, delivery: Delivery) -> str:
-    """Read why the last attempt failed; why nobody could try, where there was none; or nothing."""
+def read_last_words(db: Connection, delivery: Delivery) -> tuple[str, str]:
+    """Read why nobody can try a delivery now, or why its last attempt failed; and the remedy, where there is one."""
+    if trouble := reported_trouble(db, delivery.lane):
+        return trouble["message"], trouble["hint"]
     tried = select(attempts.c.message).where(attempts.c.delivery_id == delivery.id)
-    words = db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar()
-    return words or trouble_of(db, delivery.lane) or ""
+    return db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar() or "", ""
 
 
 def _stored(delivery: Delivery, rows: Sequence[bytes]) -> StoredMessage:

@@ -25,6 +25,11 @@ class Traffic:
         self._troubled: set[str] = set()
         self.hear: Hear = lambda _lane, _error: None
 
+    @property
+    def troubled(self) -> frozenset[str]:
+        """The lanes that this process has found failing."""
+        return frozenset(self._troubled)
+
     async def fails(
         self, lane: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
     ) -> None:
