@@ -111,7 +111,8 @@ class TestSigterm:
             run = asyncio.create_task(client.post("/api/flows/slow/runs", json={}))
             await server.reached("dot")
             await self.ended(process)
-            assert (await run).status_code == 503
+            told = (await run).json()["nodes"][0]["result"]
+            assert (told["status"], told["error"]["code"]) == ("unknown", "unknownOutcome")
 
 
 async def test_ctrl_c_ends_it(home):

@@ -91,7 +91,9 @@ class Carry:
             self._patience.reschedule(self._deadline)
 
     def report_overdue(self) -> Report:
-        """Tell the flow what is known while the server's answer is awaited."""
+        """Tell the flow what is known while the server's answer is awaited, or a server's answer is not stored."""
+        if self._storing:
+            return unstored(self._storing[1], StoreError(self._outbox.unstored.reason))
         return report_of(replace(self._delivery, maybe_accepted=True), status="unknown")
 
     async def _run(self) -> Report:

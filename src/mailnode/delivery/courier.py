@@ -151,6 +151,8 @@ class Courier:
             if not is_defect(error):
                 raise
             _log.error("a delivery goes on behind a defect", exc_info=error)
+        if carry.task.cancelled():  # by a stop that has waited as long as it may
+            return Delivered(carry.report_overdue())
         if carry.task.done():
             try:
                 return Delivered(carry.task.result())
@@ -207,6 +209,8 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]], seconds: float | None)
 
 async def _last_word(carry: Carry) -> Report:
     await asyncio.wait({carry.task, carry.not_stored}, return_when=asyncio.FIRST_COMPLETED)
+    if carry.task.cancelled():
+        return carry.report_overdue()
     return carry.task.result() if carry.task.done() else carry.not_stored.result()
 
 

@@ -28,6 +28,8 @@ from mailnode.web.site import Site
 
 # How long a stop waits for answers that servers owe, and for requests under way.
 STOP_SECONDS = 8
+# A little less, so that a request that waits for mail can be answered.
+_MAIL_SECONDS = 7
 _EXIT_SIGNALLED = 128
 
 
@@ -80,7 +82,7 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
 
 async def _end_when(stopped: asyncio.Event, mailnode: Mailnode) -> None:
     await stopped.wait()
-    await mailnode.end(STOP_SECONDS)
+    await mailnode.end(_MAIL_SECONDS)
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:
