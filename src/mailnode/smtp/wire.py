@@ -6,10 +6,7 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from typing import cast
 
 _READ_BYTES = 64 * 1024
 
@@ -56,15 +53,10 @@ class BelowTls(asyncio.BufferedProtocol):
         self._wire = wire
         self._resumed = resumed
         self.is_full = transport.get_write_buffer_size() > 0
+        # What comes goes to TLS itself: a call of ours on the way would add nothing but its time.
+        self.get_buffer = self._tls.get_buffer  # type: ignore[method-assign]  # a BufferedProtocol's own
+        self.buffer_updated = self._tls.buffer_updated  # type: ignore[method-assign]  # a BufferedProtocol's own
         transport.set_protocol(self)
-
-    def get_buffer(self, sizehint: int) -> "Buffer":
-        """Give room for what comes (asyncio calls this)."""
-        return self._tls.get_buffer(sizehint)
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Something has come (asyncio calls this)."""
-        self._tls.buffer_updated(nbytes)
 
     def eof_received(self) -> bool | None:
         """The server has closed TCP (asyncio calls this)."""
