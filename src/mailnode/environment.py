@@ -42,6 +42,7 @@ class Environment:
     ehlo_name: str | None = None
     smtp_proxy: Proxy | None = None
     keep_days: float = 30.0
+    earlier_workers_stopped: bool = False
     notification: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -59,6 +60,7 @@ class Environment:
             ehlo_name=_checked(given, "MAILNODE_EHLO_NAME", check_ehlo_name),
             smtp_proxy=_checked(given, "MAILNODE_SMTP_PROXY", parse_proxy),
             keep_days=_checked(given, "MAILNODE_KEEP_DAYS", _to_days) or 30.0,
+            earlier_workers_stopped=_checked(given, "MAILNODE_EARLIER_WORKERS", _to_stopped) or False,
             notification={name: text for name, text in given.items() if name.startswith("MAILNODE_NOTIFICATION_")},
         )
 
@@ -112,7 +114,8 @@ async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
     database = open_database(environment)
     try:
         cipher = Cipher.open(environment.home, environment.secret_key)
-        with database.worker(environment.home / "workers") as worker:
+        earlier, are_stopped = environment.home / "workers", environment.earlier_workers_stopped
+        with database.worker(earlier, earlier_are_stopped=are_stopped) as worker:
             keeper = TokenKeeper(database, cipher, worker)
             try:
                 yield Opened(database, cipher, ConnectionBook(database, cipher, keeper), worker)
@@ -141,6 +144,12 @@ async def in_use(
             if afresh:
                 await opened.connections.forgive(name)
             yield await opened.connections.get(name)
+
+
+def _to_stopped(text: str) -> bool:
+    if text != "stopped":
+        raise SettingsError(f"{text!r:.40} is not `stopped`", hint="leave it out, or say stopped once they are")
+    return True
 
 
 def _to_days(text: str) -> float:

@@ -205,6 +205,26 @@ def test_a_folder_in_the_place_of_the_file_is_refused_and_left_as_it_is(path):
     assert path.stat().st_mode == mode
 
 
+def test_a_file_with_a_second_name_is_refused_until_it_has_one(path):
+    Database.open(path).close()
+    other = path.with_name("other.db")
+    other.hardlink_to(path)
+    for name in (path, other):
+        with pytest.raises(StoreError, match="second name") as caught:
+            Database.open(name)
+        assert "delete one" in caught.value.hint
+    other.unlink()
+    Database.open(path).close()
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_it_there(path, tmp_path):
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    Database.open(link).close()
+    assert path.is_file()
+    assert {one.name for one in tmp_path.iterdir()} == {"home", "link.db"}
+
+
 @pytest.mark.parametrize("name", ["a b?c=d#e%20f", "50%s", "ü"])
 async def test_any_folder_name_will_do(tmp_path, name):
     with closing(Database.open(tmp_path / name / "mailnode.db")) as database:

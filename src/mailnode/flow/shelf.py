@@ -15,7 +15,7 @@ from mailnode.errors import ErrorCode, SettingsError, UsageError
 from mailnode.flow.document import MAX_OCTETS, FlowDocument, parse_flow, read_text
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
-from mailnode.store.disk import locked, sync_folder
+from mailnode.store.disk import NO_LOCKS, locked, sync_folder
 
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
 _LOCK = ".flows.lock"
@@ -223,4 +223,5 @@ class FlowShelf:
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} can't be used: {error.strerror}", hint="make it a place that you may write to")
+    hint = "some network file systems have none" if error.errno in NO_LOCKS else "make it a place that you may write to"
+    return UsageError(f"{path} can't be used: {error.strerror}", hint=hint)

@@ -43,8 +43,12 @@ class Backend(Protocol):
     def cannot_open(self, error: Exception) -> StoreError:
         """Say why it can't be opened."""
 
-    def worker(self, folder: Path) -> Worker:
-        """Give this process an id that others on the same database can see alive; `folder` is for locks of files."""
+    def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> Worker:
+        """Give this process an id that others on the same database can see alive.
+
+        `earlier` is where a process of an earlier version with this home kept its lock; `earlier_are_stopped` says that
+        none is at work any more whose lock can't be seen.
+        """
 
     def close(self) -> None:
         """Let go of every connection."""

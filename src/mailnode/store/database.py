@@ -70,13 +70,17 @@ class Database:
         """Whether processes of other machines may work on it too."""
         return self.url is not None
 
-    def worker(self, folder: Path) -> Worker:
-        """Give this process an id that the others on this database see alive; `folder` is for locks, if it needs any.
+    def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> Worker:
+        """Give this process an id that the others on this database see alive.
+
+        Earlier versions kept their locks in the home, in the folder `earlier`: where the database holds what one of
+        them has in hand, and no lock there or beside the file tells that it is dead, it may be at work in another home.
+        `earlier_are_stopped` says that it is not.
 
         Raises:
-            StoreError: no lock or lease can be had.
+            StoreError: no lock or lease can be had, or a process of an earlier version may be at work.
         """
-        return self._backend.worker(folder)
+        return self._backend.worker(earlier, earlier_are_stopped=earlier_are_stopped)
 
     async def write(self, work: Work[T]) -> T:
         """Run a function in a transaction and give what it returns once that is on the disk.

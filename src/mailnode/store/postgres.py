@@ -127,7 +127,7 @@ class PostgresDatabase:
             hint="see that the server runs and that MAILNODE_DATABASE_URL names a database, a user and its password",
         )
 
-    def worker(self, _folder: Path) -> LeasedWorker:
+    def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> LeasedWorker:  # noqa: ARG002 -- for files
         """Give this process an id with a lease."""
         return LeasedWorker(_engine(self._url, statement_timeout="4s", lock_timeout="4s"))
 

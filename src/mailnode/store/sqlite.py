@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import time
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
 from mailnode.store.backend import Extend
-from mailnode.store.disk import locked
+from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, locked
+from mailnode.store.earlier_workers import held_by_earlier, leave, maybe_at_work
 from mailnode.store.flock_worker import FlockWorker
 from mailnode.store.schema import migrate, newer
 from mailnode.store.tables import SCHEMA_NUMBER
@@ -30,6 +32,10 @@ _SYSTEM = {
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, *_SYSTEM}
 # Stands in the lock file once there is a database.
 _MADE = b"a database was made here\n"
+# The folder of the locks of processes, beside the file.
+_LOCKS = "workers"
+# How long a migration waits for others to close the file.
+ALONE_SECONDS = 5.0
 _HINT = "see that its disk has room and works, that this user may write there, and that no other program holds it"
 
 
@@ -38,7 +44,8 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         """Work on a file; nothing is opened yet."""
-        self._path = path
+        # What stands beside it must be the same whichever way somebody has come here.
+        self._path = path = Path(os.path.realpath(path))
         self._write_engine = _engine(path, "BEGIN IMMEDIATE")
         self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON")
 
@@ -46,7 +53,8 @@ class SqliteFile:
         """Make the file (0600) if need be, and see to it that it has the schema of this version.
 
         Raises:
-            StoreError: the file has a newer schema, or is empty where a database was.
+            StoreError: the file has a newer schema, is empty where a database was, has a second name, or must be
+                migrated while another process has it open.
             OSError: it can't be made.
             sqlite3.Error: it is no database, or can't be read.
         """
@@ -62,7 +70,7 @@ class SqliteFile:
         with locked(_lock_of(self._path)) as lock:
             number = _read_number(self._path)
             if number < SCHEMA_NUMBER:
-                self._migrate()
+                self._migrate(number)
             elif number > SCHEMA_NUMBER:
                 hint = "use the newer mailnode that wrote it, or set MAILNODE_HOME to another folder"
                 raise newer(f"the database {str(self._path)!r}", number, hint)
@@ -102,21 +110,42 @@ class SqliteFile:
     def cannot_open(self, error: Exception) -> StoreError:
         """Say why the file can't be opened."""
         reason = error.strerror if isinstance(error, OSError) else getattr(error, "orig", error)
-        return StoreError(
-            f"the database {str(self._path)!r} can't be opened: {reason}",
-            hint="see that MAILNODE_HOME is a folder of yours, and that the file is a mailnode database",
-        )
+        hint = "see that MAILNODE_HOME is a folder of yours, and that the file is a mailnode database"
+        if isinstance(error, OSError) and error.errno in NO_LOCKS:
+            hint = NO_LOCKS_HINT
+        return StoreError(f"the database {str(self._path)!r} can't be opened: {reason}", hint=hint)
 
-    def worker(self, folder: Path) -> FlockWorker:
-        """Give this process an id with a lock in a folder."""
-        return FlockWorker(folder)
+    def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> FlockWorker:
+        """Give this process an id with a lock beside the file; see that no process of an earlier version is at work."""
+        worker = FlockWorker(self._path.with_name(_LOCKS), earlier)
+        try:
+            self._settle_earlier(worker, are_stopped=earlier_are_stopped)
+        except SQLAlchemyError as error:
+            worker.close()
+            raise self.translate(error) from error
+        except BaseException:
+            worker.close()
+            raise
+        return worker
+
+    def _settle_earlier(self, worker: FlockWorker, *, are_stopped: bool) -> None:
+        with self.reading() as db:
+            held = {one: what for one, what in held_by_earlier(db).items() if worker.is_proven(one) is not False}
+        if not held:
+            return
+        if not are_stopped or any(worker.is_proven(one) for one in held):
+            raise maybe_at_work(f"the database {str(self._path)!r}", held)
+        with self.writing() as db:
+            leave(db, list(held))
 
     def close(self) -> None:
         """Close the file."""
         self._write_engine.dispose()
         self._read_engine.dispose()
 
-    def _migrate(self) -> None:
+    def _migrate(self, number: int) -> None:
+        if number > 0:
+            _check_alone(self._path)
         with closing(sqlite3.connect(self._path)) as database:
             database.execute("PRAGMA journal_mode = WAL")
         with self._write_engine.begin() as connection:
@@ -165,7 +194,38 @@ def _check_place(path: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, f"{str(path.parent)!r} is no folder")
     if path.is_dir():  # whose mode is not ours to change
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if path.is_file() and path.stat().st_nlink > 1:
+        raise StoreError(
+            f"the database {str(path)!r} has a second name (a hard link)",
+            hint="SQLite keeps a log of changes beside each name, and damages a file that is used by two: delete one of"
+            " them (`find -samefile` finds them), or make it a symbolic link",
+        )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _check_alone(path: Path) -> None:
+    """See that no other process has the file open: one of an earlier version would go on, blind to this one.
+
+    Raises:
+        StoreError: one has.
+    """
+    ends_at = time.monotonic() + ALONE_SECONDS
+    while True:
+        with closing(sqlite3.connect(path, timeout=0)) as database:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            try:
+                database.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            else:
+                return
+        if time.monotonic() >= ends_at:
+            raise StoreError(
+                f"the database {str(path)!r} is of an earlier version, and another process has it open",
+                hint="stop every worker, serve and run that uses it, and whatever else has it open, and try again",
+            )
+        time.sleep(0.05)
 
 
 def _make_file(path: Path, lock: int) -> None:
@@ -187,9 +247,10 @@ def _make_file(path: Path, lock: int) -> None:
 
 def _has_been_used(path: Path, lock: int) -> bool:
     """Tell whether an empty file was a database once; SQLite throws away a log of changes (WAL) whose file is empty."""
-    log, workers = path.with_name(f"{path.name}-wal"), path.with_name("workers")
-    # The folder is for those of versions that left no mark in the lock file.
-    return os.fstat(lock).st_size > 0 or _has_content(log) or workers.is_dir()
+    log = path.with_name(f"{path.name}-wal")
+    # Versions that left no mark in the lock file had a folder of locks beside the file that has this name.
+    has_workers = path.name == "mailnode.db" and path.with_name(_LOCKS).is_dir()
+    return os.fstat(lock).st_size > 0 or _has_content(log) or has_workers
 
 
 def _has_content(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 3
+SCHEMA_NUMBER = 4
 
 metadata = MetaData()
 
@@ -86,6 +86,20 @@ for _name, _columns, _which in (
 ):
     Index(_name, *(deliveries.c[column] for column in _columns), sqlite_where=_which, postgresql_where=_which)
 
+# What is known of a delivery that was cleared away, so that nothing is sent twice under its idempotency key.
+kept_keys = Table(
+    "kept_keys",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the key, in hexadecimal
+    Column("digest", Text, nullable=False),
+    Column("status", Text, nullable=False),  # failed and cancelled: the key is free, but somebody may have got the mail
+    Column("message_id", Text, nullable=False),
+    Column("delivery_id", Text, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Index("kept_keys_ended", "ended_at"),
+    sqlite_with_rowid=False,
+)
+
 # What deliveries by one login to one server have in common, for every worker to see.
 lanes = Table(
     "lanes",
@@ -167,3 +181,5 @@ runs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
+_RUNNING = text("status = 'running'")
+Index("runs_under_way", runs.c.worker, sqlite_where=_RUNNING, postgresql_where=_RUNNING)

@@ -5,7 +5,6 @@ each moment, and after a crash in any, the file has every key that something is 
 """
 
 import asyncio
-import fcntl
 import json
 import os
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from mailnode.connections.secrets.key_check import check_key, keep_only, take_bo
 from mailnode.connections.secrets.key_file import FILE_NAME, new_key, read_keys, write_keys
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.store.database import Database
+from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, lock_file
 from mailnode.store.tables import connections, tokens
 
 
@@ -99,9 +99,18 @@ def _sealed_anew(cipher: Cipher, connection_id: str, sealed: str) -> str:
 @asynccontextmanager
 async def _alone(home: Path) -> AsyncIterator[None]:
     """Keep other processes from changing the key file meanwhile; the lock dies with its process."""
-    file = os.open(home / f"{FILE_NAME}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    path = home / f"{FILE_NAME}.lock"
     try:
-        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            await asyncio.to_thread(lock_file, file)
+        except BaseException:
+            os.close(file)
+            raise
+    except OSError as error:
+        hint = NO_LOCKS_HINT if error.errno in NO_LOCKS else "see that this user may write there"
+        raise StoreError(f"no lock can be kept in {str(path)!r}: {error.strerror}", hint=hint) from None
+    try:
         yield
     finally:
         os.close(file)
