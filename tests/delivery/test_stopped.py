@@ -1,14 +1,16 @@
-"""Processes that are stopped (SIGSTOP) in the middle of a mail, and go on when nobody expects them any more."""
+"""Processes that are stopped in the middle of a mail: by SIGSTOP, to go on when nobody expects them, or for good."""
 
 import asyncio
 import signal
 
+import pytest
+
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
-from mailnode.store.tables import deliveries
+from mailnode.store.tables import attempts, deliveries
 from support.letters import letter
 from support.post import drafted, office
-from support.scripted_smtp import HOLD, ScriptedServer
+from support.scripted_smtp import HOLD, RESET, ScriptedServer
 from support.warm import python
 
 LATER = Terms().for_queue(24)
@@ -21,6 +23,23 @@ async def lease_over(desk):
     (row,) = await desk.rows(deliveries)
     while not await desk.database.read(lambda db: desk.worker.dead_among(db, [row.worker])):  # noqa: ASYNC110 -- see above
         await asyncio.sleep(0.5)
+
+
+@pytest.mark.parametrize("end", ["451 4.3.0 later", "421 4.3.0 later", RESET])
+async def test_a_queued_mail_that_fails_for_now_while_its_worker_stops_stays_in_the_queue(tmp_path, end):
+    async with ScriptedServer({"dot": [[HOLD, end], ""]}) as server, office(tmp_path) as desk:
+        await desk.courier.queue(drafted(server.port, terms=LATER))
+        work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+        await server.holding()
+        stop = asyncio.create_task(desk.postman.stop())
+        await asyncio.sleep(0)  # it is under way
+        server.release()
+        await stop
+        await work
+        (row,) = await desk.rows(deliveries)
+        (attempt,) = await desk.rows(attempts)
+    assert (row.state, row.result, attempt.phase) == ("queued", None, "content")
+    assert row.maybe_accepted == (end is RESET)
 
 
 async def test_one_accepted_copy_whoever_goes_on(tmp_path, home, database_kind):

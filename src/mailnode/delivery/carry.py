@@ -57,7 +57,7 @@ class Carry:
         self._time_until = errand.time_until
         # A flow has its answer, written down too, within the time that it gives.
         margin = min(errand.seconds / 10, _LONGEST_MARGIN) if errand.keep else 0.0
-        self._deadline = self._loop.time() + errand.seconds - margin
+        self._ends_at = self._deadline = self._loop.time() + errand.seconds - margin
         self._is_called_back = False
         self._is_given_up = False
         self.is_answer_due = False
@@ -287,7 +287,8 @@ class Carry:
     def _may_try_again(self) -> bool:
         delivery, error = self._delivery, self._error
         out_of_tries = delivery.terms.tries is not None and delivery.tries >= delivery.terms.tries
-        if out_of_tries or self._loop.time() >= self._deadline or not delivery.open_addresses:
+        ends_at = self._deadline if self._errand.keep else self._ends_at  # a stop ends the attempt, not the delivery
+        if out_of_tries or self._loop.time() >= ends_at or not delivery.open_addresses:
             return False
         if isinstance(error, SessionLost) and error.unknown:
             return delivery.terms.on_unknown == "resend"
