@@ -4,7 +4,16 @@ import stat
 import pytest
 
 from mailnode.cli.main import main
-from support.command import mailnode
+from support.command import ended
+from support.command import mailnode as full_price
+
+# A passphrase costs half a second of work and 128 MB, on purpose; one test pays that.
+CHEAP = """
+from mailnode.connections.snapshot import sealed_file
+sealed_file.KDF = sealed_file.Kdf(2**4, 8, 1)
+from mailnode.cli.main import main
+main()
+"""
 
 FLOW = "version: 1\nname: hello\nnodes:\n- {id: hi, type: say, settings: {text: Grüße}}\n"
 BASIC = {"service": "Gmail", "username": "me@gmail.com", "password": "canary-password"}
@@ -17,6 +26,10 @@ OAUTH2 = {
     # Nobody listens there: the tokens can't be renewed.
     "accessUrl": "http://127.0.0.1:9/token",
 }
+
+
+def mailnode(*arguments, stdin="", **environment):
+    return ended(("-c", CHEAP), arguments, stdin, environment)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +56,7 @@ async def fill_token():
 
 async def test_it_is_created_listed_shown_and_restored_elsewhere(home, tmp_path):
     await fill()
-    done = await mailnode("snapshot", "create", "monday", "hello.flow.yaml")
+    done = await full_price("snapshot", "create", "monday", "hello.flow.yaml")
     assert done.status == 0, done.stderr
     assert "1 flow, 1 connection" in done.stderr
     file = home / "snapshots/monday.mailnode-snapshot"
@@ -51,28 +64,30 @@ async def test_it_is_created_listed_shown_and_restored_elsewhere(home, tmp_path)
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert b"canary" not in file.read_bytes()
 
-    (listed,) = (await mailnode("snapshot", "list", "--json", MAILNODE_SNAPSHOT_PASSPHRASE="")).json
+    (listed,) = (await full_price("snapshot", "list", "--json", MAILNODE_SNAPSHOT_PASSPHRASE="")).json
     assert listed == {"name": "monday", "createdAt": listed["createdAt"], "size": file.stat().st_size}
-    assert "monday" in (await mailnode("snapshot", "list")).stdout
+    assert "monday" in (await full_price("snapshot", "list")).stdout
 
-    shown = await mailnode("snapshot", "show", "monday", "--json")
+    shown = await full_price("snapshot", "show", "monday", "--json")
     assert shown.json["flows"] == ["hello.flow.yaml"]
     assert shown.json["connections"] == [
         {"name": "shop", "type": "basic", "user": "me@gmail.com", "for": "Gmail", "handedOver": False}
     ]
-    table = await mailnode("snapshot", "show", "monday")
+    table = await full_price("snapshot", "show", "monday")
     assert "me@gmail.com" in table.stdout
     assert "canary" not in f"{shown}{table}"
 
     other = {"MAILNODE_HOME": str(tmp_path / "other")}
-    done = await mailnode("snapshot", "restore", file, "--flows-to", tmp_path / "flows", "--dry-run", "--json", **other)
+    done = await full_price(
+        "snapshot", "restore", file, "--flows-to", tmp_path / "flows", "--dry-run", "--json", **other
+    )
     assert done.json["connections"] == [{"name": "shop", "type": "basic", "change": "new", "tokens": "none"}]
     assert not (tmp_path / "flows").exists()
-    done = await mailnode("snapshot", "restore", file, "--flows-to", tmp_path / "flows", stdin="y\n", **other)
+    done = await full_price("snapshot", "restore", file, "--flows-to", tmp_path / "flows", stdin="y\n", **other)
     assert done.status == 0, done.stderr
     assert (tmp_path / "flows/hello.flow.yaml").read_text() == FLOW
     assert [path.name for path in (tmp_path / "flows").iterdir()] == ["hello.flow.yaml"]
-    assert "me@gmail.com" in (await mailnode("connections", "show", "shop", **other)).stdout
+    assert "me@gmail.com" in (await full_price("connections", "show", "shop", **other)).stdout
 
 
 async def test_nothing_happens_without_a_yes(tmp_path):

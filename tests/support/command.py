@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,15 @@ def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
 
 async def mailnode(*arguments: str | Path, stdin: str = "", **environment: str) -> Result:
     """Run `mailnode`; the environment is the test's, and no error may ever be a traceback."""
+    return await ended(("-m", "mailnode"), arguments, stdin, environment)
+
+
+async def ended(
+    program: tuple[str, str], arguments: Iterable[str | Path], stdin: str, environment: Mapping[str, str]
+) -> Result:
+    """Run a program of Python until it ends, likewise."""
     process = await python(
-        *("-m", "mailnode"),
-        *map(str, arguments),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=environment_of(environment),
+        *program, *map(str, arguments), stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment_of(environment)
     )
     stdout, stderr = await process.communicate(stdin.encode())
     result = Result(await process.wait(), stdout.decode(), stderr.decode())

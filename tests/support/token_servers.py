@@ -2,11 +2,12 @@
 
 import subprocess
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
-import oidc_provider_mock
 import werkzeug.serving
 
 from support.require import absent, require
@@ -37,6 +38,10 @@ def oauth2_mock_server(folder: Path) -> Iterator[str]:
 @contextmanager
 def oidc_provider() -> Iterator[str]:
     """Run the one of PyPI; gives its URL, with /oauth2/authorize and /oauth2/token."""
+    with warnings.catch_warnings():
+        import_module("authlib.deprecate")  # which shows its own warnings, whatever the filters say
+    import oidc_provider_mock
+
     application = oidc_provider_mock.app()
     server = werkzeug.serving.make_server(
         "127.0.0.1", 0, application, threaded=True, ssl_context=server_context("localhost")
