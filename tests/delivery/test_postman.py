@@ -1,13 +1,16 @@
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
 from mailnode.connections.service import find_service
+from mailnode.delivery import capacity, claims
 from mailnode.delivery import lanes as delivery_lanes
+from mailnode.delivery import postman as delivery_postman
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.smtp.proxy import parse_proxy
 from mailnode.store.tables import attempts, deliveries, delivery_content, lanes
 from support.letters import letter
@@ -212,6 +215,70 @@ class TestALane:
             await desk.postman.stop()
             await work
         assert len(well.accepted) == 1
+
+    async def test_that_is_silent_holds_no_hand_however_many_there_are(self, tmp_path):
+        async with AsyncExitStack() as stack:
+            silent = [await stack.enter_async_context(ScriptedServer({"greeting": STALL})) for _ in range(120)]
+            well = await stack.enter_async_context(ScriptedServer())
+            desk = await stack.enter_async_context(office(tmp_path))
+            engine = ProcrastinateEngine(desk.database.url) if desk.database.url else EmbeddedEngine()
+            desk.outbox._engine = engine
+            await asyncio.gather(*(queue(desk, server.port) for server in silent))
+            work = asyncio.create_task(engine.work(desk.postman))
+            # One that nobody knows comes last, when all of them hold what they can.
+            await asyncio.gather(*(server.reached("greeting") for server in silent[:90]))
+            await queue(desk, well.port)
+            await well.reached("dot")
+            assert not any(visit.ended.is_set() for server in silent for visit in server.visits)
+            await desk.postman.stop()
+            await work
+        assert len(well.accepted) == 1
+
+    async def test_that_is_silent_holds_no_memory_either(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(delivery_postman, "MOST_OCTETS", 100_000, raising=False)
+        for module in (claims, capacity):
+            monkeypatch.setattr(module, "MOST_OCTETS", 100_000)
+        big = letter(content=(b"x" * 70 + b"\r\n") * 500)
+        async with (
+            ScriptedServer({"greeting": STALL}) as one,
+            ScriptedServer({"greeting": STALL}) as two,
+            ScriptedServer() as well,
+            office(tmp_path) as desk,
+        ):
+            await queue(desk, well.port)
+            await drain(desk)
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            for server in (one, two):
+                await queue(desk, server.port, big)
+                await server.reached("greeting")
+            await queue(desk, well.port, big)
+            while len(well.accepted) < 2:  # noqa: ASYNC110 -- a count has no event
+                await asyncio.sleep(0.01)
+            await desk.postman.stop()
+            await work
+
+    async def test_that_has_worked_and_turns_silent_gives_its_hands_back(self, tmp_path, monkeypatch):
+        async with (
+            ScriptedServer() as one,
+            ScriptedServer() as two,
+            ScriptedServer() as well,
+            office(tmp_path) as desk,
+        ):
+            for server in (one, two):
+                await asyncio.gather(*(queue(desk, server.port) for _ in range(100)))
+            await drain(desk)
+            for server in (one, two):
+                await server.turn({"greeting": STALL})
+                await asyncio.gather(*(queue(desk, server.port) for _ in range(100)))
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            while desk.postman.busy < 100:  # noqa: ASYNC110 -- a count has no event
+                await asyncio.sleep(0.01)
+            monkeypatch.setattr(delivery_postman, "DOOR_SECONDS", 0.0, raising=False)
+            await queue(desk, well.port)
+            await well.reached("dot")
+            await desk.postman.stop()
+            await work
+            assert {lane.failures for lane in await desk.rows(lanes)} == {0}
 
     async def test_that_nobody_knows_gets_one_delivery_and_no_more_until_that_has_ended(self, tmp_path):
         async with ScriptedServer({"MAIL": ["", "250 ok"]}) as server, office(tmp_path) as desk:

@@ -126,6 +126,11 @@ class ScriptedServer:
         for peer in self._open:
             peer.transport.write(reply.encode() + b"\r\n")
 
+    async def turn(self, script: Mapping[str, Any]) -> None:
+        """Play another script from here on; sessions of the old one are closed."""
+        self._house.script = Script(script)
+        await self.hang_up()
+
     def has_played(self, stage: str) -> bool:
         """Whether all but the last of the actions of this stage of the script have been used up."""
         return self._house.script.is_used_up(stage)

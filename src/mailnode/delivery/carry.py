@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from mailnode.delivery.broken_off import Defect, meets_defect
 from mailnode.delivery.delivery import Attempt, Delivery
@@ -43,22 +44,22 @@ class Carry:
     accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
     `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
     Where the outcome can't be stored for long, `not_stored` brings the report, and the task goes on until it is.
-    `is_answer_due` tells that the dot is out and its answer awaited, `is_lane_well` what the last attempt showed.
+    `is_answer_due` tells that the dot is out and its answer awaited, `is_lane_well` what the last attempt showed,
+    `waits_since` (the loop's time) when it began to wait to be let in by the server, math.inf where it does not.
     """
 
     def __init__(self, outbox: Outbox, traffic: Traffic, errand: Errand) -> None:
         """Begin at once; the delivery is claimed by this process."""
         self._loop = asyncio.get_running_loop()
-        self._outbox = outbox
-        self._traffic = traffic
-        self._errand = errand
+        self._outbox, self._traffic, self._errand = outbox, traffic, errand
         self._route, self._client, self._is_route_fresh = errand.route, errand.client, True
         self._delivery = errand.delivery
         self._time_until = errand.time_until
         # A flow has its answer, written down too, within the time that it gives.
         margin = min(errand.seconds / 10, _LONGEST_MARGIN) if errand.keep else 0.0
         self._ends_at = self._deadline = self._loop.time() + errand.seconds - margin
-        self._is_called_back = False
+        self.is_called_back = False
+        self.waits_since = math.inf
         self._is_given_up = False
         self.is_answer_due = False
         self.is_lane_well = True
@@ -85,7 +86,7 @@ class Carry:
         self._is_given_up = True
         if self.not_stored.done():
             self._is_over.set()
-        self._is_called_back = not self._errand.keep
+        self.is_called_back = not self._errand.keep
         self._deadline = self._loop.time()
         if self._patience and self._patience.when() is not None:
             self._patience.reschedule(self._deadline)
@@ -129,7 +130,7 @@ class Carry:
         while True:
             before = self._delivery
             attempt = await self._attempt()
-            if self._is_called_back and isinstance(self._error, OutOfPatience):
+            if self.is_called_back and isinstance(self._error, OutOfPatience):
                 return await self._put_back(before, None, 0.0)
             if not self._may_try_again():
                 return await self._end(attempt)
@@ -205,17 +206,8 @@ class Carry:
     async def _tell_lane(self, why: MailnodeError | None) -> None:
         if isinstance(why, OutOfPatience | ConnectionsError):  # neither tells anything of the server
             return
-        route, probe = self._route, self._errand.is_probe
         self.is_lane_well = not is_lanes_trouble(why)
-        try:
-            if why and not self.is_lane_well:
-                await self._traffic.fails(route.lane, route.connection, route.revision, why, probe=probe)
-            else:
-                await self._traffic.works(route.lane, probe=probe)
-        except StoreError:
-            pass  # a note that helps the others, and no more
-        except Exception:  # noqa: BLE001 -- it is logged; what came of the mail is more than that
-            _log.exception("nothing could be noted of the way of delivery %s", self._delivery.id)
+        await self._traffic.note(self._route, None if self.is_lane_well else why, probe=self._errand.is_probe)
 
     async def _renew_route(self) -> None:
         """Go by the connection as it is now: it may have been changed since the attempt before."""
@@ -244,15 +236,18 @@ class Carry:
         try:
             async with self._patiently():
                 await self._await_time(self._deadline - self._loop.time())
+                self.waits_since = self._loop.time()
                 return await self._client.send(
                     outbound_of(self._delivery, self._errand.message),
                     partial_delivery=self._delivery.terms.partial_delivery,
+                    let_in=partial(setattr, self, "waits_since", math.inf),
                     before_content=before_content,
                     before_dot=before_dot,
                     lane=self._delivery.terms.flow,
                 )
         finally:
             self._time_until = -math.inf
+            self.waits_since = math.inf
             self.is_answer_due = False
             if due:
                 due.cancel()

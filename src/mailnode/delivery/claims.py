@@ -1,8 +1,7 @@
 """What is due: claimed lane by lane, so that no lane keeps another one waiting."""
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.delivery.broken_off import read_sound
+from mailnode.delivery.capacity import MOST_OCTETS, Hands, deal
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
 from mailnode.delivery.lanes import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.rates import next_time, take_time
@@ -19,8 +19,6 @@ from mailnode.store.database import Database
 from mailnode.store.tables import attempts, deliveries
 from mailnode.store.worker import Worker
 
-# What is under way lies in memory; a single larger one is claimed alone.
-MOST_OCTETS = 64 * 1024 * 1024
 # How long the last try of a delivery may take whose time is over: as long as a server may think about its content.
 LAST_TRY_SECONDS = 600.0
 _LONGEST_WAIT_MS = int(LONGEST_WAIT * 1000)
@@ -38,25 +36,6 @@ class Claimed:
     seconds_left: float
     is_probe: bool = False
     is_last: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """How many deliveries a worker can take: in all, of a lane, and how many octets; `only` names the one lane.
-
-    `tried` are the lanes that this worker has found failing.
-    """
-
-    free: int
-    octets: int
-    rooms: Mapping[str, int]
-    room: int = 1
-    only: str | None = None
-    tried: Collection[str] = ()
-
-    def room_of(self, lane: str) -> int:
-        """Give how many of a lane; `room` is for one that this worker does not know yet."""
-        return self.rooms.get(lane, self.room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +61,7 @@ class Claims:
         self._turn = 0
 
     async def take(self, hands: Hands) -> Catch:
-        """Claim what is due, as much as the hands hold, from each lane alike; what has run out of time comes first.
+        """Claim what is due, as much as the hands hold, dealt out to the lanes; what has run out of time comes first.
 
         That is what has been tried since this worker is up, or whose lane has, and fails; all else is tried once more.
 
@@ -108,18 +87,19 @@ class Claims:
                 wakes.append(at)
         self._turn += 1  # where there are more lanes than hands each one comes first once
         ready = [*ready[self._turn % len(ready) :], *ready[: self._turn % len(ready)]] if ready else []
-        octets = hands.octets - sum(delivery.size for delivery, _ in over)
-        rooms = _shares(ready, hands, hands.free - len(over))
+        octets = {True: hands.octets - sum(delivery.size for delivery, _ in over), False: hands.newcomer_octets}
+        rooms = deal(ready, hands, hands.free - len(over))
         for lane in ready:
-            taken = self._take_from(db, lane, rooms[lane.name], octets, now)
-            octets -= sum(one.delivery.size for one in taken)
+            works = lane.name in hands.rooms
+            taken = self._take_from(db, lane, rooms[lane.name], octets[works], now)
+            octets[works] -= sum(one.delivery.size for one in taken)
             claimed += taken
         more_in = 0.0 if claimed else (min(wakes) - now) / 1000 if wakes else None
         return Catch(claimed, more_in, is_paced)
 
     def _is_over(self, now: int, lanes: list[Row[Any]], hands: Hands) -> ColumnElement[bool]:
         tried = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= self._up_since)
-        failing = [lane.name for lane in lanes if lane.name in hands.tried and is_failing(lane)]
+        failing = [lane.name for lane in lanes if lane.name in hands.troubled and is_failing(lane)]
         return (deliveries.c.expires_at <= now) & (tried | deliveries.c.lane.in_(failing) if failing else tried)
 
     def _take_from(self, db: Connection, lane: Row[Any], room: int, octets: int, now: int) -> list[Claimed]:
@@ -178,18 +158,6 @@ class Claims:
 def _sane(at: int, now: int, longest: int) -> int:
     """Give a time to come, or none: nothing waits longer than this, so what seems to was written by a later clock."""
     return at if at <= now + longest else 0
-
-
-def _shares(ready: Iterable[Row[Any]], hands: Hands, free: int) -> Counter[str]:
-    """Deal the free hands out to the lanes, one each time around."""
-    shares: Counter[str] = Counter()
-    open_lanes = [lane.name for lane in ready if hands.room_of(lane.name) > 0]
-    while free > 0 and open_lanes:
-        for name in open_lanes[:free]:
-            shares[name] += 1
-        free -= len(open_lanes)
-        open_lanes = [name for name in open_lanes if shares[name] < hands.room_of(name)]
-    return shares
 
 
 def _within(rows: Iterable[Row[Any]], octets: int) -> Iterable[Row[Any]]:

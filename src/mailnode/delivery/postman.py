@@ -11,8 +11,9 @@ from functools import partial
 from typing import TypeVar
 
 from mailnode.delivery.broken_off import Defect, meets_defect
+from mailnode.delivery.capacity import BATCH, Capacity
 from mailnode.delivery.carry import Carry
-from mailnode.delivery.claims import MOST_OCTETS, Claimed, Claims, Hands
+from mailnode.delivery.claims import Claimed, Claims
 from mailnode.delivery.courier import Courier, end_tasks
 from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox, StaleClaim
@@ -25,16 +26,12 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.insist import insist
 from mailnode.supervision import Supervised
 
-# How many deliveries are under way at once, and of one lane: more than its sessions, so that none ever waits.
-HANDS = 128
-LANE_HANDS = 64
-# So many are claimed together, as long as there is work meanwhile: a claim costs a commit.
-_BATCH = 32
-
 # Between two claims, so that there is something to claim together.
 PAUSE_SECONDS = 0.002
 # How often a worker looks for what nobody has told it of.
 LOOK_SECONDS = 1.0
+# What a server lets in nobody for so long of is taken for silent: one delivery waits on, the others are put back.
+DOOR_SECONDS = 10.0
 # A worker that has not looked for so long is stuck.
 SILENT_SECONDS = 60.0
 
@@ -55,12 +52,7 @@ class Round:
 
 
 class Postman:
-    """Claims and carries deliveries for one process.
-
-    A lane that it does not know gets one delivery at first, and twice as many with each one that goes well; trouble
-    puts it back to one. So a server that swallows what it is given can never hold all the hands. `tally` counts how
-    deliveries have ended.
-    """
+    """Claims and carries deliveries for one process; `tally` counts how they have ended."""
 
     def __init__(
         self, outbox: Outbox, claims: Claims, courier: Courier, traffic: Traffic, clients: Clients, find: FindRoute
@@ -72,12 +64,11 @@ class Postman:
         self._traffic = traffic
         self._clients = clients
         self._find = find
-        self._windows: dict[str, int] = {}
-        self._under_way: Counter[str] = Counter()
+        self._capacity = Capacity()
+        self._claimed_at = -math.inf
         self._not_stored: Counter[str] = Counter()
         self._carries: set[Carry] = set()
         self._draining: set[str | None] = set()
-        self._octets = 0
         self.stopped = asyncio.Event()
         self.supervised = Supervised("the queue's worker", silent_after=SILENT_SECONDS)
         self.tally: Counter[str] = Counter()
@@ -91,7 +82,7 @@ class Postman:
     @property
     def busy(self) -> int:
         """How many deliveries are under way."""
-        return self._under_way.total()
+        return self._capacity.total
 
     async def round(self, only: str | None = None) -> Round:
         """Claim what is due, of all lanes or of `only` one, and begin to carry it.
@@ -100,14 +91,15 @@ class Postman:
             StoreError: the database can't be asked now.
         """
         self.freed.clear()
-        free = HANDS - self.busy
-        if self.is_stopped or (free < _BATCH and self.busy):
-            return Round(0, None, False)
         began = asyncio.get_running_loop().time()
-        rooms = {lane: self._room(lane) for lane in self._windows}
-        catch = await self._claims.take(
-            Hands(free, MOST_OCTETS - self._octets, rooms, only=only, tried=self._traffic.troubled)
-        )
+        self._call_back_from_silence()
+        hands = self._capacity.hands(only, self._traffic.troubled)
+        is_short = hands.free < BATCH and began < self._claimed_at + LOOK_SECONDS
+        if self.is_stopped or hands.is_empty or (is_short and self.busy):
+            self.supervised.looked()
+            return Round(0, None, False)
+        catch = await self._claims.take(hands)
+        self._claimed_at = began
         if catch.claimed:
             with self._courier.holding(one.delivery.id for one in catch.claimed):
                 await self._send_out(catch.claimed, began)
@@ -122,6 +114,9 @@ class Postman:
         try:
             while not self.is_stopped:
                 was_busy = self._busy_with(only)
+                if was_busy and only is not None and not self._capacity.room(only):
+                    await self._lane_changes(only)
+                    continue
                 round_ = await insist(lambda: self.round(only), is_over=lambda: self.is_stopped)
                 if round_.begun:
                     await asyncio.sleep(PAUSE_SECONDS)
@@ -139,20 +134,38 @@ class Postman:
 
     def _busy_with(self, only: str | None) -> int:
         """Tell how many are under way; one whose outcome can't be stored for long is waited for no more."""
-        lanes = [only] if only is not None else [*self._under_way]
-        return sum(self._under_way[lane] - self._not_stored[lane] for lane in lanes)
+        lanes = [only] if only is not None else self._capacity.lanes
+        return sum(self._capacity.of(lane) - self._not_stored[lane] for lane in lanes)
 
-    def _room(self, lane: str) -> int:
-        window = self._windows[lane]
-        room = window - self._under_way[lane]
-        return room if room >= min(_BATCH, window / 2) else 0
+    async def _lane_changes(self, lane: str) -> None:
+        """Wait until one of a lane has ended, or waits for the database alone."""
+        carries = [carry for carry in self._carries if carry.delivery.lane == lane]
+        ends = {end for carry in carries if not carry.not_stored.done() for end in (carry.task, carry.not_stored)}
+        if ends:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+
+    def _call_back_from_silence(self) -> None:
+        """Put back what waits for a server that lets nobody in, all but the one that has waited longest."""
+        silent_since = asyncio.get_running_loop().time() - DOOR_SECONDS
+        waiting: dict[str, list[Carry]] = {}
+        for carry in self._carries:
+            waiting.setdefault(carry.delivery.lane, []).append(carry)
+        for lane, carries in waiting.items():
+            carries.sort(key=lambda carry: carry.waits_since)
+            if carries[0].waits_since <= silent_since and carries[-1].waits_since < math.inf and carries[1:]:
+                self._capacity.fails(lane)
+                for carry in carries[1:]:
+                    carry.give_up()
 
     async def recover(self) -> int:
         """Put back into the queue what dead workers left, and what a defect has left of this one; tell how many.
 
+        What waits for a silent server is put back too.
+
         Raises:
             StoreError: the database can't be asked now.
         """
+        self._call_back_from_silence()
         return await self._outbox.recover() + await self._courier.settle_lost()
 
     async def wake(self) -> None:
@@ -254,9 +267,7 @@ class Postman:
 
     def _begin(self, errand: Errand) -> None:
         lane = errand.delivery.lane
-        self._windows.setdefault(lane, 1)
-        self._under_way[lane] += 1
-        self._octets += errand.delivery.size
+        self._capacity.begin(errand.delivery, is_probe=errand.is_probe)
         carry = self._courier.carry(errand)
         self._carries.add(carry)
         carry.not_stored.add_done_callback(lambda _: self._waits_for_store(lane))
@@ -269,15 +280,17 @@ class Postman:
     def _ended(self, errand: Errand, carry: Carry, task: asyncio.Task[Report]) -> None:
         lane = errand.delivery.lane
         self._carries.discard(carry)
-        self._under_way[lane] -= 1
+        self._capacity.end(errand.delivery, is_probe=errand.is_probe)
         self._not_stored[lane] -= carry.not_stored.done()
-        self._octets -= errand.delivery.size
-        self._windows[lane] = min(self._windows[lane] * 2, LANE_HANDS) if carry.is_lane_well else 1
+        if not carry.is_lane_well:
+            self._capacity.fails(lane)
+        elif not carry.is_called_back:
+            self._capacity.works(lane)
         if task.cancelled():
             pass
         elif not (error := task.exception()):
             self.tally[task.result()["status"]] += 1
         else:
             _log.error("delivery %s is left to whoever finds it: %s", errand.delivery.id, error)
-        if self._room(lane):
+        if self._capacity.room(lane):
             self.freed.set()

@@ -1,5 +1,6 @@
 """What a carry says and asks of its lane and its rate limit; the database holds both, for every worker."""
 
+import logging
 from collections.abc import Callable
 
 from sqlalchemy import Connection as Transaction
@@ -8,9 +9,11 @@ from mailnode.connections.rate_limit import MICROSECONDS
 from mailnode.delivery.lanes import ensure_lanes, note_recovery, note_trouble
 from mailnode.delivery.rates import take_time
 from mailnode.delivery.route import Route
-from mailnode.errors import MailnodeError
+from mailnode.errors import MailnodeError, StoreError
 from mailnode.store.clock import now_us
 from mailnode.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 # A lane fails, or, with None, works again.
 Hear = Callable[[str, MailnodeError | None], None]
@@ -29,6 +32,18 @@ class Traffic:
     def troubled(self) -> frozenset[str]:
         """The lanes that this process has found failing."""
         return frozenset(self._troubled)
+
+    async def note(self, route: Route, why: MailnodeError | None, *, probe: bool) -> None:
+        """Say of the lane of a route that it fails, and why, or works; it helps the others, and raises nothing."""
+        try:
+            if why:
+                await self.fails(route.lane, route.connection, route.revision, why, probe=probe)
+            else:
+                await self.works(route.lane, probe=probe)
+        except StoreError:
+            pass
+        except Exception:  # noqa: BLE001 -- it is logged; what came of the mail is more than that
+            _log.exception("nothing could be noted of the lane %s", route.lane)
 
     async def fails(
         self, lane: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool

@@ -14,6 +14,7 @@ from procrastinate.exceptions import ProcrastinateException
 from procrastinate.schema import SchemaManager
 from sqlalchemy import URL, Connection, text
 
+from mailnode.delivery.capacity import HANDS, NEWCOMERS
 from mailnode.delivery.postman import Postman
 from mailnode.engine.engine import MOST_DEFECTS
 from mailnode.store.insist import insist
@@ -27,8 +28,8 @@ TASK = "drain"
 # How often a worker looks for what is due and has no job, and for jobs whose worker is silent.
 SWEEP_SECONDS = 1.0
 STALLED_SECONDS = 20
-# How many lanes a worker drains at once.
-_LANES = 50
+# How many lanes a worker drains at once: each of them has something under way.
+_LANES = HANDS + NEWCOMERS
 _PASSING: tuple[type[Exception], ...] = (*PASSING, ProcrastinateException, psycopg.Error)
 
 # One job a lane waits at the most. Touching the one that is there keeps a worker from taking it before this transaction

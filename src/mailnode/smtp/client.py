@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Hashable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
@@ -114,16 +114,18 @@ class SmtpClient:
         message: Email | Composed,
         *,
         partial_delivery: PartialDelivery = "allow",
+        let_in: Callable[[], None] | None = None,
         before_content: BeforeContent | None = None,
         before_dot: BeforeDot | None = None,
         lane: Hashable = None,
     ) -> Outcome:
         """Hand a message over and tell what the server said, be it a refusal of everything.
 
-        With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted. `before_content` is awaited
-        once, just before the first octet of content leaves; `before_dot` is called just before the final dot does. What
-        they raise comes out here, and the server has accepted nothing. While more messages wait than sessions bear,
-        those of one `lane` stand in line, and lanes take turns.
+        With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted. `let_in` is called when it
+        has a session, logged in where that is wanted. `before_content` is awaited once, just before the first octet of
+        content leaves; `before_dot` is called just before the final dot does. What they raise comes out here, and the
+        server has accepted nothing. While more messages wait than sessions bear, those of one `lane` stand in line, and
+        lanes take turns.
 
         Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for an
         Email that makes no message. SessionLost has `unknown` true when the server may have taken the message.
@@ -134,6 +136,8 @@ class SmtpClient:
         while True:
             try:
                 async with self._pool.lease(passage, fresh=fresh) as session:
+                    if let_in is not None:
+                        let_in()
                     return await session.transact(passage, self._pool.next_passage)
             except StaleSession:
                 # Only commands were written, so once more can't make two mails. It comes to an end: each time either
