@@ -45,8 +45,8 @@ class Process:
         self._loop.remove_reader(self._told)
         status = os.read(self._told, NUMBER.size)
         os.close(self._told)
-        assert status, "the process that forks has died"
-        (self.returncode,) = NUMBER.unpack(status)
+        if status:
+            (self.returncode,) = NUMBER.unpack(status)
         if self.stdin:
             self.stdin.close()
         self._ended.set()
@@ -54,7 +54,7 @@ class Process:
     async def wait(self) -> int:
         """Wait until it ends, and give its status: minus the signal that ended it."""
         await self._ended.wait()
-        assert self.returncode is not None
+        assert self.returncode is not None, "the process that forks has died"
         return self.returncode
 
     async def communicate(self, said: bytes = b"") -> tuple[bytes, bytes]:
