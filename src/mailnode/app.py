@@ -17,8 +17,7 @@ from mailnode.delivery.postman import Postman
 from mailnode.delivery.report import NOT_STORED, Report
 from mailnode.delivery.route import Clients, Ways
 from mailnode.delivery.traffic import Traffic
-from mailnode.engine.embedded import EmbeddedEngine
-from mailnode.engine.engine import WorkingEngine
+from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
@@ -62,7 +61,7 @@ class Mailnode:
         self.connections = connections
         self.unstored = database.unstored
         self._clients = Clients()
-        self._engine = _engine(database)
+        self._engine = engine_of(database.url)
         self._journal = Journal(database, worker)
         outbox = Outbox(database, worker, self._engine, tell)
         self.ledger = Ledger(database, worker)
@@ -291,11 +290,3 @@ class Mailnode:
             SettingsError: and others of ours: the flow or the mail can't be made, or there is no such node.
         """
         return await self.rehearsal.compose(load_flow(Path(flow)), Scene(node_id, input or {}, context or {}))
-
-
-def _engine(database: Database) -> WorkingEngine:
-    if database.url is None:
-        return EmbeddedEngine()
-    from mailnode.engine.procrastinate import ProcrastinateEngine
-
-    return ProcrastinateEngine(database.url)

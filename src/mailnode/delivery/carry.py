@@ -13,19 +13,11 @@ from mailnode.delivery.delivery import Attempt, Delivery
 from mailnode.delivery.errand import Errand, outbound_of
 from mailnode.delivery.lanes import is_lanes_trouble
 from mailnode.delivery.outbox import Outbox, StaleClaim
-from mailnode.delivery.patience import OutOfPatience, rate_used_up, too_late
+from mailnode.delivery.patience import OutOfPatience, may_try_again, rate_used_up, too_late
 from mailnode.delivery.policy import ConnectionEdited
 from mailnode.delivery.report import Report, refusal, report_of, unstored
 from mailnode.delivery.traffic import Traffic
-from mailnode.errors import (
-    ConnectionsError,
-    LoginFailed,
-    MailnodeError,
-    Phase,
-    SessionLost,
-    SmtpError,
-    StoreError,
-)
+from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.smtp.interruption import awaited
 from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
@@ -132,7 +124,9 @@ class Carry:
             attempt = await self._attempt()
             if self.is_called_back and isinstance(self._error, OutOfPatience):
                 return await self._put_back(before, None, 0.0)
-            if not self._may_try_again():
+            # A stop ends the attempt, not the delivery.
+            is_over = self._loop.time() >= (self._deadline if self._errand.keep else self._ends_at)
+            if is_over or not may_try_again(self._delivery, self._error, is_awaited=self._errand.keep):
                 return await self._end(attempt)
             if self._errand.is_last and (why := attempt.error) and not isinstance(why, ConnectionEdited):
                 self._error = too_late(self._delivery.terms, why.phase, why.message, hint=why.hint)
@@ -278,18 +272,6 @@ class Carry:
             raise too_late(self._delivery.terms, self._phase, last_words, awaited(over)) from None
         finally:
             self._patience = None
-
-    def _may_try_again(self) -> bool:
-        delivery, error = self._delivery, self._error
-        out_of_tries = delivery.terms.tries is not None and delivery.tries >= delivery.terms.tries
-        ends_at = self._deadline if self._errand.keep else self._ends_at  # a stop ends the attempt, not the delivery
-        if out_of_tries or self._loop.time() >= ends_at or not delivery.open_addresses:
-            return False
-        if isinstance(error, SessionLost) and error.unknown:
-            return delivery.terms.on_unknown == "resend"
-        if isinstance(error, LoginFailed) and not error.was_tried:
-            return not self._errand.keep
-        return error is None or error.transient
 
     def _wait_seconds(self) -> float:
         """The lane says when it may be tried again, where it is the lane that failed."""

@@ -1,8 +1,8 @@
-"""When a delivery has no time: what it has is over, or its rate limit gives it none."""
+"""How long a delivery is tried: whether another attempt may follow, and what is said where there is no time for it."""
 
-from mailnode.delivery.delivery import Terms
+from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.delivery.route import Route
-from mailnode.errors import ErrorCode, Phase, SmtpError
+from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, SessionLost, SmtpError
 
 _HOUR = 3600
 _UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
@@ -10,6 +10,18 @@ _UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
 
 class OutOfPatience(SmtpError):
     """The time for a delivery is over."""
+
+
+def may_try_again(delivery: Delivery, error: MailnodeError | None, *, is_awaited: bool) -> bool:
+    """Tell whether another attempt may follow the one that ended so; `is_awaited` by a flow."""
+    out_of_tries = delivery.terms.tries is not None and delivery.tries >= delivery.terms.tries
+    if out_of_tries or not delivery.open_addresses:
+        return False
+    if isinstance(error, SessionLost) and error.unknown:
+        return delivery.terms.on_unknown == "resend"
+    if isinstance(error, LoginFailed) and not error.was_tried:
+        return not is_awaited
+    return error is None or error.transient
 
 
 def too_late(

@@ -1,6 +1,8 @@
-"""What every engine can do: say that something is due, and have a postman carry it."""
+"""What every engine can do: say that something is due, and have a postman carry it; and which one a database has."""
 
 from typing import Protocol
+
+from sqlalchemy import URL
 
 from mailnode.delivery.outbox import Engine
 from mailnode.delivery.postman import Postman
@@ -18,3 +20,14 @@ class WorkingEngine(Engine, Protocol):
         Raises:
             InternalError: with `drain`, it has met several defects in a row.
         """
+
+
+def engine_of(url: URL | None) -> WorkingEngine:
+    """Give the engine of a database: that of this process for a file, where there is no `url`, else procrastinate."""
+    if url is None:
+        from mailnode.engine.embedded import EmbeddedEngine
+
+        return EmbeddedEngine()
+    from mailnode.engine.procrastinate import ProcrastinateEngine
+
+    return ProcrastinateEngine(url)

@@ -38,6 +38,18 @@ class Extensions:
             auth=tuple(dict.fromkeys(keywords.get("AUTH", ()))),
         )
 
+    def __str__(self) -> str:
+        """Say what a server offers, in its own words."""
+        words = [
+            "PIPELINING" if self.pipelining else "",
+            "" if self.size is None else f"SIZE {self.size}" if self.size else "SIZE",
+            "8BITMIME" if self.eight_bit_mime else "",
+            "SMTPUTF8" if self.smtputf8 else "",
+            "STARTTLS" if self.starttls else "",
+            f"AUTH {' '.join(self.auth)}" if self.auth else "",
+        ]
+        return ", ".join(filter(None, words)) or "no extension that we know"
+
 
 def _size(parameters: list[str] | None) -> int | None:
     if parameters is None:

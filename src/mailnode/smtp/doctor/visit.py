@@ -134,15 +134,15 @@ class _Visit:
         self._note("greeting", "ok", str(greeting))
         extensions = await say_ehlo(dialogue, server)
         if server.tls_option == "starttls":
-            self._note("ehlo", "ok", _offer(extensions))
+            self._note("ehlo", "ok", f"offers {extensions}")
             await say_starttls(dialogue, server, extensions)
             self._note_tls(dialogue.stream)
             extensions = await say_ehlo(dialogue, server)
         if extensions.starttls and server.tls_option == "none" and not is_private(dialogue.stream, server):
             hint = "set tlsOption to starttls, so that nobody reads along"
-            self._note("ehlo", "warning", f"{_offer(extensions)}; STARTTLS is not used", hint=hint)
+            self._note("ehlo", "warning", f"offers {extensions}; STARTTLS is not used", hint=hint)
         else:
-            self._note("ehlo", "ok", _offer(extensions))
+            self._note("ehlo", "ok", f"offers {extensions}")
         return extensions
 
     def _note_tls(self, stream: Stream) -> None:
@@ -254,7 +254,7 @@ class _Visit:
         with suppress(SmtpError):  # what can't be seen is not told
             dialogue = Dialogue(await Stream.open(self._server), self._server.deadlines)
             try:
-                offer = _offer(await greet(dialogue, self._server, untrusting_context()))
+                offer = f"offers {await greet(dialogue, self._server, untrusting_context())}"
             finally:
                 certificate = _certificate(dialogue.stream)
                 dialogue.leave(politely=True)
@@ -287,16 +287,3 @@ def _certificate(stream: Stream) -> Certificate | None:
 def _privacy(stream: Stream) -> str:
     cipher = stream.tls.cipher() if stream.tls else None
     return ", ".join(word for word in (stream.tls_version, cipher[0] if cipher else "") if word)
-
-
-def _offer(extensions: Extensions) -> str:
-    """Say what a server offers, in its own words."""
-    words = [
-        "PIPELINING" if extensions.pipelining else "",
-        "" if extensions.size is None else f"SIZE {extensions.size}" if extensions.size else "SIZE",
-        "8BITMIME" if extensions.eight_bit_mime else "",
-        "SMTPUTF8" if extensions.smtputf8 else "",
-        "STARTTLS" if extensions.starttls else "",
-        f"AUTH {' '.join(extensions.auth)}" if extensions.auth else "",
-    ]
-    return f"offers {', '.join(filter(None, words)) or 'no extension that we know'}"
