@@ -42,6 +42,28 @@ async def test_a_queued_mail_that_fails_for_now_while_its_worker_stops_stays_in_
     assert row.maybe_accepted == (end is RESET)
 
 
+async def test_a_flow_that_leaves_while_its_mail_is_claimed_leaves_no_claim_that_nobody_carries(tmp_path, monkeypatch):
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        begin, is_claimed, may_answer = desk.outbox.begin, asyncio.Event(), asyncio.Event()
+
+        async def slow_answer(draft):
+            begun = await begin(draft)
+            is_claimed.set()
+            await may_answer.wait()
+            return begun
+
+        monkeypatch.setattr(desk.outbox, "begin", slow_answer)
+        flow = asyncio.create_task(desk.deliver(server.port, key="run/node"))
+        await is_claimed.wait()
+        flow.cancel()
+        may_answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await flow
+        again = await desk.deliver(server.port, key="run/node")
+    assert (again.report["status"], again.report["duplicate"]) == ("sent", True)
+    assert len(server.accepted) == 1
+
+
 async def test_one_accepted_copy_whoever_goes_on(tmp_path, home, database_kind):
     async with ScriptedServer({"content": [HOLD, "", ""]}) as server, office(home) as desk:
         await desk.courier.queue(drafted(server.port, BIG, terms=LATER))

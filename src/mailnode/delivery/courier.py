@@ -58,15 +58,16 @@ class Courier:
             begun = await self._begun(draft, deadline)
             if isinstance(begun, Standing):
                 return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
+            if isinstance(begun, Delivered):
+                return begun
             try:
-                with self.holding([begun.id]):
-                    return await self._send(begun, draft)
+                return await self._outcome(begun)
             except StaleClaim:
                 if draft.key is None:
                     raise
                 # Whoever took it over will know how it ends.
 
-    async def _begun(self, draft: Draft, deadline: float) -> Delivery | Standing:
+    async def _begun(self, draft: Draft, deadline: float) -> Carry | Delivered | Standing:
         try:
             return await self._begin(draft, deadline)
         except BaseException as error:
@@ -74,19 +75,32 @@ class Courier:
                 await self.settle_lost()
             raise
 
-    async def _send(self, begun: Delivery, draft: Draft) -> Delivered:
-        began_at = unix_ms()
+    async def _taken_up(self, draft: Draft) -> Carry | Delivered | Standing:
+        """Claim the delivery and begin to carry it; it goes on when whoever waits for it leaves meanwhile."""
+        taking_up = asyncio.create_task(self._take_up(draft))
         try:
-            message = draft.message if begun.generation == 1 else (await self._outbox.messages([begun]))[begun.id]
-            client = self._clients.of(draft.route)
-            carry = self.carry(Errand(begun, message, client, draft.route, draft.terms.seconds, renew=self._renew))
-        except BaseException as error:
-            if not is_defect(error):
-                raise
-            _log.error("delivery %s met a defect", begun.id, exc_info=error)
-            defect = Defect(*meets_defect(begun, error, "connect", began_at), is_awaited=True)
-            return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
-        return await self._outcome(carry)
+            await asyncio.wait({taking_up})
+        except asyncio.CancelledError:
+            await asyncio.gather(taking_up, return_exceptions=True)
+            raise
+        return taking_up.result()
+
+    async def _take_up(self, draft: Draft) -> Carry | Delivered | Standing:
+        begun = await self._outbox.begin(draft)
+        if isinstance(begun, Standing):
+            return begun
+        began_at = unix_ms()
+        with self.holding([begun.id]):
+            try:
+                message = draft.message if begun.generation == 1 else (await self._outbox.messages([begun]))[begun.id]
+                client = self._clients.of(draft.route)
+                return self.carry(Errand(begun, message, client, draft.route, draft.terms.seconds, renew=self._renew))
+            except BaseException as error:
+                if not is_defect(error):
+                    raise
+                _log.error("delivery %s met a defect", begun.id, exc_info=error)
+                defect = Defect(*meets_defect(begun, error, "connect", began_at), is_awaited=True)
+                return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
 
     async def queue(self, draft: Draft) -> Report:
         """Write a delivery down for any worker to carry; tell what is known of it.
@@ -184,13 +198,13 @@ class Courier:
             carry.give_up()
         await end_tasks({carry.task for carry in carries}, seconds)
 
-    async def _begin(self, draft: Draft, deadline: float) -> Delivery | Standing:
-        """Claim the delivery, or wait for the end of the one that somebody else sends under the same key."""
+    async def _begin(self, draft: Draft, deadline: float) -> Carry | Delivered | Standing:
+        """Take the delivery up, or wait for the end of the one that somebody else sends under the same key."""
         loop = asyncio.get_running_loop()
         while True:
             # No timeout may cut this off: a claim that is committed must find its carry.
-            begun = await self._outbox.begin(draft)
-            if isinstance(begun, Delivery) or begun.report or loop.time() >= deadline:
+            begun = await self._taken_up(draft)
+            if not isinstance(begun, Standing) or begun.report or loop.time() >= deadline:
                 return begun
             if carry := self._carries.get(begun.delivery.id):
                 await asyncio.wait({carry.task}, timeout=deadline - loop.time())
