@@ -190,7 +190,11 @@ class Mailnode:
         ended = await self._journal.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
         if ended is not None:
             return Run.from_json({**ended, "duplicate": True})
-        await run_nodes(loaded.nodes, run)
+        try:
+            await run_nodes(loaded.nodes, run)
+        except BaseException:
+            await self._journal.leave(run.id)
+            raise
         try:
             await self._journal.end(run.id, run.status, run.to_json())
         except StoreError as error:

@@ -208,7 +208,8 @@ class TestSweep:
     async def test_a_run_whose_process_died_long_ago_is_gone_and_one_that_is_under_way_stays(self, tmp_path):
         async with office(tmp_path) as desk:
             run = {"flow": "f", "digest": "", "status": "running", "created_at": 1, "updated_at": 1}
-            old = [{**run, "id": "left", "worker": "gone"}, {**run, "id": "going", "worker": desk.worker.id}]
+            workers = {"left": "gone", "given up": None, "going": desk.worker.id}
+            old = [{**run, "id": run_id, "worker": worker} for run_id, worker in workers.items()]
             await desk.database.write(lambda db: db.execute(runs.insert(), old))
-            assert await desk.desk.sweep(30) == 1
+            assert await desk.desk.sweep(30) == 2
             assert [row.id for row in await desk.rows(runs)] == ["going"]

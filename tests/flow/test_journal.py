@@ -2,8 +2,13 @@ import asyncio
 from contextlib import ExitStack, closing
 from typing import Any
 
+import pytest
+
+from mailnode.app import Mailnode
 from mailnode.flow.journal import Journal
 from mailnode.store.database import Database
+from support.flows import to_server, write_flow
+from support.scripted_smtp import HOLD, USUAL, ScriptedServer
 
 
 async def test_of_two_machines_that_begin_one_run_at_once_one_does_it_and_the_other_waits(postgres_url, tmp_path):
@@ -20,3 +25,41 @@ async def test_of_two_machines_that_begin_one_run_at_once_one_does_it_and_the_ot
             assert first.result() is None
             await tasks[first].end(f"run{number}", "done", state)
             assert await waiting.pop() == state
+
+
+@pytest.mark.usefixtures("database_kind")
+async def test_a_run_that_is_cancelled_is_taken_up_under_its_id_by_the_same_process(tmp_path):
+    async with ScriptedServer({"dot": [[HOLD, USUAL], ""]}) as server, Mailnode.open() as mailnode:
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": to_server(server.port)})
+        run = asyncio.create_task(mailnode.run(flow, run_id="order-17"))
+        await server.holding()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        left = await mailnode.runs.show("order-17")
+        server.release()
+        again = await mailnode.run(flow, run_id="order-17")
+    assert (left["status"], again.status, again.is_repeat) == ("interrupted", "done", False)
+    assert again.nodes[0].result["status"] == "sent"
+    assert len(server.accepted) == 1
+
+
+async def test_a_run_that_is_cancelled_as_it_begins_is_left_to_whoever_begins_it_next(tmp_path, monkeypatch):
+    with closing(Database.open(tmp_path / "runs.db")) as database, database.worker(tmp_path) as worker:
+        write, is_written, may_answer = database.write_alike, asyncio.Event(), asyncio.Event()
+
+        async def slow_answer(work: Any, item: Any) -> Any:
+            answer = await write(work, item)
+            is_written.set()
+            await may_answer.wait()
+            return answer
+
+        monkeypatch.setattr(database, "write_alike", slow_answer)
+        journal = Journal(database, worker)
+        begins = asyncio.create_task(journal.begin("order-17", "flow", "x"))
+        await is_written.wait()
+        begins.cancel()
+        may_answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await begins
+        assert await journal.begin("order-17", "flow", "x") is None

@@ -83,7 +83,7 @@ class Desk:
         return swept
 
     def _dead_runners(self, db: Connection) -> list[str]:
-        runners = select(runs.c.worker).where(runs.c.status == "running").distinct()
+        runners = select(runs.c.worker).where(runs.c.status == "running", runs.c.worker.is_not(None)).distinct()
         return sorted(self._worker.dead_among(db, set(db.execute(runners).scalars())))[:_SWEPT_AT_ONCE]
 
     async def _present(self, which: str) -> PresentRoute | Unchanged:
@@ -176,7 +176,8 @@ def _sweep(db: Connection, before: int, dead: Sequence[str]) -> int:
     over = [deliveries.c.state.in_(sorted(FINAL_STATES)), deliveries.c.updated_at < before]
     ended: Sequence[str] = db.execute(select(deliveries.c.id).where(*over).limit(_SWEPT_AT_ONCE)).scalars().all()
     db.execute(delete(deliveries).where(deliveries.c.id.in_(ended)))
-    past = [(runs.c.status != "running") | runs.c.worker.in_(dead), runs.c.updated_at < before]
+    is_left = runs.c.worker.is_(None) | runs.c.worker.in_(dead)
+    past = [(runs.c.status != "running") | is_left, runs.c.updated_at < before]
     ran: Sequence[str] = db.execute(select(runs.c.id).where(*past).limit(_SWEPT_AT_ONCE)).scalars().all()
     db.execute(delete(runs).where(runs.c.id.in_(ran)))
     return len(ended) + len(ran)

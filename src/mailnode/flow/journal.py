@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.report import Report
-from mailnode.errors import DeliveryError
+from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.follow import Outcome, follow, outcomes_of, pending_of, unstored_of
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
@@ -43,9 +43,29 @@ class Journal:
             DeliveryError: the id belongs to a run of another flow or input.
         """
         begun = _Begun(run_id, flow, digest)
-        while (found := await self._database.write_alike(self._begin, begun)) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
+        while (found := await self._begun(begun)) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
         return found
+
+    async def _begun(self, begun: "_Begun") -> dict[str, Any] | None:
+        beginning = asyncio.create_task(self._database.write_alike(self._begin, begun))
+        try:
+            await asyncio.wait({beginning})
+        except asyncio.CancelledError:
+            await asyncio.wait({beginning})
+            if not (beginning.cancelled() or beginning.exception() or beginning.result()):
+                await self.leave(begun.run_id)
+            raise
+        return beginning.result()
+
+    async def leave(self, run_id: str) -> None:
+        """Write down that a run of this process is not gone on with, as if its process had died."""
+        is_ours = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._worker.id)
+        left = update(runs).where(is_ours).values(worker=None, updated_at=unix_ms())
+        try:
+            await self._database.write(lambda db: db.execute(left))
+        except StoreError as error:
+            _log.warning("run %s is not gone on with, which can't be written down: %s", run_id, error)
 
     async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
         """Write down how a run ended, as JSON that `begin` gives back.
@@ -91,7 +111,7 @@ class Journal:
         if row.status != "running":
             ended: dict[str, Any] = json.loads(row.state)
             return ended
-        if self._worker.alive(db, row.worker):
+        if row.worker and self._worker.alive(db, row.worker):
             return _UNDER_WAY
         db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._worker.id, updated_at=unix_ms()))
         return None

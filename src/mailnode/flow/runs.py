@@ -75,7 +75,7 @@ class Runs:
         return [self._entry(db, rows[run_id]) for run_id in ids]
 
     def _status(self, db: Connection, row: Row[Any]) -> str:
-        is_left = row.status == _UNDER_WAY and not self._worker.alive(db, row.worker)
+        is_left = row.status == _UNDER_WAY and not (row.worker and self._worker.alive(db, row.worker))
         return "interrupted" if is_left else str(row.status)
 
     def _show(self, db: Connection, run_id: str) -> Entry:
