@@ -1,6 +1,5 @@
 """How things are shown: results on stdout, all else on stderr, nothing that a terminal would obey."""
 
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from mailnode.errors import MailnodeError
+from mailnode.json_text import json_of
 
 # Less is gone before a person would look.
 WATCHED_OCTETS = 2**20
@@ -30,9 +30,7 @@ def clean(text: str) -> str:
 
 def show_json(value: Any) -> None:
     """Print a result as JSON, for people and for pipes."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    # Half of a surrogate pair is JSON when it is escaped, and no UTF-8 when it is not.
-    click.echo(_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text))
+    click.echo(json_of(value, indent=2))
 
 
 def show_error(message: str, hint: str) -> None:

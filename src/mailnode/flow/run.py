@@ -13,6 +13,7 @@ from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.follow import pending_of, unstored_of
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State
+from mailnode.json_text import is_deeper
 from mailnode.node.content_digest import without_route
 from mailnode.node.expression import Evaluator
 from mailnode.node.step import Call, Step, Write
@@ -20,6 +21,8 @@ from mailnode.node.template import Expression, parse_template
 from mailnode.supervision import is_defect
 
 MAX_ID_CHARACTERS = 200
+# What is stored has to be told, by programs whose own frames count too.
+MAX_LEVELS = 500
 _OURS = "mailnode."
 _log = logging.getLogger(__name__)
 
@@ -173,7 +176,7 @@ async def _reach(prepared: Prepared, run: Run) -> Step | None:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None
         step = await prepared.node.execute(call)
-        json.dumps([step.result, step.error, step.output, [write.value for write in step.writes]])
+        _check_storable([step.result, step.error, step.output, [write.value for write in step.writes]])
         for write in step.writes:
             run.state.write(write)
     except MailnodeError as error:
@@ -184,6 +187,16 @@ async def _reach(prepared: Prepared, run: Run) -> Step | None:
         _log.error("node %s of run %s met a defect", source.id, run.id, exc_info=error)
         raise _defect_of(prepared, error).locate(node=source.id) from error
     return step
+
+
+def _check_storable(made: list[Any]) -> None:
+    try:
+        json.dumps(made)
+        is_deep = is_deeper(made, MAX_LEVELS + 2)
+    except RecursionError:
+        is_deep = True
+    if is_deep:
+        raise ExpressionError(f"a value is nested deeper than {MAX_LEVELS} levels", hint="make it flatter")
 
 
 def _defect_of(prepared: Prepared, error: BaseException) -> MailnodeError:
@@ -242,10 +255,14 @@ def checked_id(run_id: str) -> str:
 def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
     try:
         copied = json.loads(json.dumps(value, allow_nan=False))
+        is_deep = is_deeper(copied, MAX_LEVELS)
     except RecursionError:
-        raise SettingsError("values are nested too deep", hint="make them flatter").locate(key=name) from None
+        is_deep = True
     except (TypeError, ValueError) as error:
         raise SettingsError(f"this is no JSON: {error}", hint="give JSON values only").locate(key=name) from None
+    if is_deep:
+        words = f"values are nested deeper than {MAX_LEVELS} levels"
+        raise SettingsError(words, hint="make them flatter").locate(key=name)
     if not isinstance(copied, dict):
         raise SettingsError("a JSON object is wanted", hint='write {"name": value, ...}').locate(key=name)
     return copied

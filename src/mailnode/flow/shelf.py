@@ -1,7 +1,6 @@
 """The flow files of a folder, by name; each may have a sample of `input` and `context` beside it."""
 
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -15,6 +14,7 @@ from mailnode.errors import ErrorCode, SettingsError, UsageError
 from mailnode.flow.document import MAX_OCTETS, FlowDocument, parse_flow, read_text
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
+from mailnode.json_text import json_of
 from mailnode.store.disk import NO_LOCKS, locked, sync_folder
 
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
@@ -165,10 +165,16 @@ class FlowShelf:
         return {key: kept[key] for key in _NO_SAMPLE} if is_whole else dict(_NO_SAMPLE)
 
     def keep_sample(self, name: str, sample: dict[str, Any]) -> None:
-        """Keep the sample of a flow that is there."""
+        """Keep the sample of a flow that is there.
+
+        Raises:
+            SettingsError: it holds what could not be read again.
+        """
         self.get(name)
+        text = json_of(sample, indent=2) + "\n"
+        read_json(text)
         with self._alone():
-            self._write(self._sample_path(name), json.dumps(sample, indent=2, ensure_ascii=False) + "\n")
+            self._write(self._sample_path(name), text)
 
     def _path(self, name: str) -> Path | None:
         if not _NAME.fullmatch(name):  # no name leads out of the folder

@@ -6,7 +6,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from mailnode.web.api import connections, deliveries, flows, health, inbox, preview, runs, services, snapshots
-from mailnode.web.api.problem import answer_errors
+from mailnode.web.api.problem import JsonAnswer, answer_errors
 from mailnode.web.page import STATIC
 from mailnode.web.pages import connections as connections_pages
 from mailnode.web.pages import deliveries as deliveries_pages
@@ -32,6 +32,7 @@ def create_app(site: Site, token: str) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # these pages load their scripts from other hosts
         redoc_url=None,
+        default_response_class=JsonAnswer,
     )
     app.state.site = site
     app.state.sessions = Sessions(token)

@@ -13,7 +13,8 @@ from mailnode.flow.edit import with_document
 from mailnode.flow.shelf import ShelvedFlow
 from mailnode.flow.source import MAX_DEPTH
 from mailnode.flow.yaml_reader import read_yaml
-from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
+from mailnode.json_text import is_deeper
+from mailnode.web.api.problem import PROBLEMS, ErrorTold, JsonAnswer, Told, told
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
@@ -21,15 +22,7 @@ router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
 
 def _not_too_deep(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse what could not be walked through: nothing that reads JSON here goes deeper."""
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-    if level:
+    if is_deeper(value, MAX_DEPTH):
         raise ValueError(f"values are nested deeper than {MAX_DEPTH} levels")
     return value
 
@@ -199,7 +192,7 @@ async def keep_sample(site: SiteHere, name: str, sample: Sample) -> Sample:
     return sample
 
 
-@router.post("/{name}/runs")
+@router.post("/{name}/runs", response_model=dict[str, Any])
 async def run_flow(
     site: SiteHere,
     name: str,
@@ -207,13 +200,13 @@ async def run_flow(
     idempotency_key: Annotated[
         str | None, Header(description="The run's id; the same again runs nothing twice.")
     ] = None,
-) -> dict[str, Any]:
+) -> Response:
     """Run a flow to its end, and give the run; mail that it sends asynchronously may still be queued."""
     document = site.shelf.get(name).document()
     run = await site.mailnode.run(
         document, input=request.input, context=request.context, run_id=_header_text(idempotency_key)
     )
-    return run.to_json()
+    return JsonAnswer(run.to_json())
 
 
 def blank_flow(name: str, port: int) -> str:

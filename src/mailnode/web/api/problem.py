@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
 from mailnode.errors import ErrorCode, MailnodeError, SmtpError, StoreError, TokenError, UsageError
+from mailnode.json_text import json_of
 from mailnode.web.page import render
 
 _log = logging.getLogger("mailnode.web")
@@ -34,6 +35,14 @@ class Told(BaseModel):
     """JSON of the API: camelCase keys, nothing unknown."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class JsonAnswer(JSONResponse):
+    """An answer in JSON that holds whatever a value holds; what is half a character is escaped."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it down."""
+        return json_of(content).encode()
 
 
 class ErrorTold(Told):

@@ -1,6 +1,5 @@
 """Runs: what each execution of a flow did."""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from mailnode.flow.runs import WantedRuns
 from mailnode.store.place import PATTERN, Place
-from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.api.problem import PROBLEMS, JsonAnswer, Told
 from mailnode.web.site import SiteHere
 from mailnode.web.strange import whole
 
@@ -70,5 +69,5 @@ async def list_runs(
 @router.get("/{run_id:path}", response_model=RunTold)
 async def show_run(site: SiteHere, run_id: str) -> Response:
     """Give one run, with the state that it left and what each node did."""
-    # As it was written: a state may be deeper than a model bears, and hold half a character.
-    return Response(json.dumps(await site.mailnode.runs.show(run_id)), media_type="application/json")
+    # As it was written: a state may be deeper than a model bears.
+    return JsonAnswer(await site.mailnode.runs.show(run_id))

@@ -1,0 +1,32 @@
+"""JSON as text that every file, column and answer can hold."""
+
+import json
+import re
+from typing import Any
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def json_of(value: Any, *, indent: int | None = None) -> str:
+    """Give a value as JSON; half of a surrogate pair, which is no UTF-8, is escaped, and a very deep value in one line.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it is no JSON.
+    """
+    separators = (",", ":") if indent is None else None
+    try:
+        text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
+    except RecursionError:  # with an indent it needs a frame for each level
+        text = json.dumps(value, ensure_ascii=False)
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether lists and objects of a JSON value are nested deeper than so many levels."""
+    nested = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        inside = (one.values() if isinstance(one, dict) else one for one in nested)
+        nested = [child for children in inside for child in children if isinstance(child, dict | list)]
+        if not nested:
+            return False
+    return True
