@@ -83,6 +83,21 @@ async def test_for_people_they_are_tables_without_a_servers_escapes(three):
     assert "run its run again" in interrupted
 
 
+async def test_for_people_there_are_the_remedy_and_the_warnings(three, inbox, tmp_path, monkeypatch):
+    (refused,) = await listed("--run", "r2")
+    entry = (await mailnode("deliveries", "show", refused["deliveryId"], "--json")).json
+    assert f"hint        {entry['hint']}" in (await mailnode("deliveries", "show", refused["deliveryId"])).stdout
+    flow = flow_of(tmp_path, inbox.port, to="eve@example.org")
+    monkeypatch.setenv("MAILNODE_REDIRECT_ALL_TO", "test@example.net")
+    assert (await mailnode("run", flow, "--run-id", "r4")).status == 0
+    (redirected,) = await listed("--run", "r4")
+    shown = (await mailnode("deliveries", "show", redirected["deliveryId"])).stdout
+    assert "warning     redirected to test@example.net" in shown
+    assert "hint  " not in shown
+    none = await mailnode("deliveries", "list", "--to", "nobody@example.net")
+    assert (none.stdout, none.stderr) == ("", "no delivery matches\n")
+
+
 @pytest.mark.parametrize(("which", "words"), [("zzzzzz", "there is no delivery"), ("a", "there is no delivery")])
 async def test_one_that_is_not_there(which, words):
     done = await mailnode("deliveries", "show", which)
@@ -105,7 +120,7 @@ async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_
         (one,) = [one["deliveryId"] for one in await listed()]
         flow_of(tmp_path, right.port)
         old = await mailnode("deliveries", "retry", one, "--as-queued")
-        assert f"is in the queue for 127.0.0.1:{wrong.port}" in old.stderr
+        assert f"is in the queue for 127.0.0.1:{wrong.port}, as it was queued; " in old.stderr
         assert (await mailnode("worker", "--drain")).status == 1
         flow_of(tmp_path, right.port, subject="Another mail")
         other = await mailnode("deliveries", "retry", one)
@@ -115,7 +130,9 @@ async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_
         flow_of(tmp_path, right.port)
         retried = await mailnode("deliveries", "retry", one)
         assert (retried.status, retried.stdout) == (0, "")
-        assert f"is in the queue for 127.0.0.1:{right.port}" in retried.stderr
+        assert f"is in the queue for 127.0.0.1:{right.port}, as its flow says now; " in retried.stderr
+        shown = (await mailnode("deliveries", "show", one)).stdout
+        assert f"mended?     `mailnode deliveries retry {one[:8]}` sends it as its flow says now" in shown
         assert (await mailnode("worker", "--drain")).status == 0
         again = await mailnode("run", flow, "--run-id", "r1")
     assert (again.status, again.json["duplicate"]) == (0, True)

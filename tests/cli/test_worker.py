@@ -157,6 +157,15 @@ class TestWorker:
         assert sorted(to for one in inbox.messages() for to in one.rcpt_to) == [f"n{n}@y.example" for n in range(5)]
 
 
+async def test_a_mail_that_fails_for_good_is_not_said_to_wait(tmp_path):
+    async with ScriptedServer({"greeting": "554 5.7.1 not you"}) as server:
+        await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")
+        done = await mailnode("worker", "--drain")
+    assert f"mail for 127.0.0.1:{server.port} fails, and the next one is tried later: " in done.stderr
+    assert "waits" not in done.stderr
+    assert "done: 1 failed" in done.stderr
+
+
 async def test_a_server_that_is_away_is_told_once_and_so_is_its_return(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -90,6 +90,21 @@ class TestShow:
         assert shown["error"] == json.loads(row.trouble)["message"]
         assert shown["hint"] == json.loads(row.trouble)["hint"] != ""
 
+    async def test_tells_the_next_try_of_a_server_that_is_left_alone(self, tmp_path):
+        async with ScriptedServer({}) as server:
+            port = server.port
+        async with office(tmp_path) as desk:
+            one = await queue(desk, port)
+            other = await queue(desk, port)
+            await drain(desk)
+            (row,) = await desk.rows(lanes)
+            told = [(await ledger_of(desk).show(id_))["dueAt"] for id_ in (one, other)]
+            listed = [entry["dueAt"] for entry in await ledger_of(desk).latest(Wanted())]
+            await desk.desk.retry(one)
+            due = (await ledger_of(desk).show(one))["dueAt"]
+        assert told == listed == [row.retry_at] * 2
+        assert due < row.retry_at
+
     async def test_has_no_remedy_where_nothing_is_wrong(self, tmp_path):
         async with ScriptedServer({}) as server, office(tmp_path) as desk:
             one = await queue(desk, server.port)

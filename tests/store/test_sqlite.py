@@ -197,6 +197,17 @@ def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path):
     assert "MAILNODE_HOME" in caught.value.hint
 
 
+def test_a_file_that_another_program_holds_is_told_with_what_to_do(path, database, monkeypatch):
+    database.close()
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="can't be opened: database is locked") as caught:
+            Database.open(path)
+    assert "no other program holds it" in caught.value.hint
+
+
 def test_a_folder_in_the_place_of_the_file_is_refused_and_left_as_it_is(path):
     path.mkdir(parents=True, mode=0o755)
     mode = path.stat().st_mode

@@ -174,7 +174,7 @@ class TestRetryOfAMendedFlow:
         right = (await server({})).port
         page = (await api.get(f"/deliveries/{one}")).text
         assert 'id="retry-as-queued"' in page
-        assert "taken from the flow tell as it is saved now" in page
+        assert "taken from the flow “tell” as it is saved now" in page
         await save(right, subject="Another mail")
         answer = await api.post(f"/deliveries/{one}/retry")
         assert f"127.0.0.1:{wrong}" in answer.text
@@ -184,6 +184,12 @@ class TestRetryOfAMendedFlow:
         mended = (await api.post(f"/deliveries/{one}/retry")).text
         assert f"127.0.0.1:{right}" in mended
         assert "retry-note" not in mended
+
+    async def test_the_page_tells_warnings_and_what_is_kept_of_what_was_said(self, api, send, server):
+        page = (await api.get(f"/deliveries/{await send((await server({'dot': [DROP, '250 ok']})).port)}")).text
+        assert "<p>Warning: resentAfterUnknown</p>" in page
+        assert "What was said is kept only where an attempt fails." in page
+        assert "Nothing was said." not in page
 
     async def test_a_mail_of_no_flow_file_has_no_second_button(self, api, site, server):
         port = (await server({"MAIL": "550 no"})).port
@@ -385,7 +391,7 @@ class TestBrowser:
         one = sent(dropping, onUnknown="hold")
         sent(subject="Hi")  # the same flow, and it names the inbox now
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("taken from the flow tell as it is saved now").wait_for()
+        page.get_by_text("taken from the flow “tell” as it is saved now").wait_for()
         page.get_by_role("button", name="Retry as queued").click()
         page.get_by_role("button", name="Send it once more").click()
         page.locator("#delivery .badge.sent").first.wait_for()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SHORT_ID = 8
+_WAYS = {"flow": ", as its flow says now", "asQueued": ", as it was queued"}
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -53,7 +54,7 @@ def list_(
         (one["deliveryId"][:_SHORT_ID], _time(one["createdAt"]), one["state"], _to(one["to"]), one["error"] or "")
         for one in found
     ]
-    empty = "no delivery is there" + (" that this fits" if states or connection or recipient or run else " yet")
+    empty = "no delivery matches" if states or connection or recipient or run else "no delivery is there yet"
     show_table(("Delivery", "Begun at", "State", "To", "What went wrong"), rows, empty=empty)
 
 
@@ -101,7 +102,8 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
         found = _retried(delivery, as_queued=as_queued, is_sure=True)
     if found["retry"]["why"]:
         say(f"it uses the server and connection it had: {found['retry']['why']}")
-    say(f"{found['deliveryId']} is in the queue for {_server(found)}; `mailnode worker` sends it")
+    way = _WAYS.get(found["retry"]["route"], "")
+    say(f"{found['deliveryId']} is in the queue for {_server(found)}{way}; `mailnode worker` sends it")
     return 0
 
 
@@ -123,6 +125,12 @@ def cancel(delivery: str) -> int:
 def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
     yield "delivery", found["deliveryId"]
     yield "state", found["state"] + _what_next(found)
+    if found["state"] != "sent" and found["hint"]:
+        yield "hint", found["hint"]
+    if found["state"] == "queued" and found["error"] and found["origin"]:
+        yield "mended?", f"`mailnode deliveries retry {found['deliveryId'][:_SHORT_ID]}` sends it as its flow says now"
+    for warning in found["result"]["warnings"] if found["result"] else ():
+        yield "warning", warning
     yield "message", f"{found['messageId']}, {found['messageSize']} octets"
     yield "from", found["from"] or "<>"
     yield "by", _server(found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mailnode.errors import MailnodeError
+from mailnode.errors import MailnodeError, SmtpError
 from mailnode.json_text import json_of
 
 # Less is gone before a person would look.
@@ -46,7 +46,10 @@ def tell_lane(lane: str, error: MailnodeError | None) -> None:
     if error is None:
         say(f"mail for {name} goes again")
     else:
-        show_error(f"mail for {name} waits, and is tried again and again: {error.message}", error.hint)
+        # What a probe meets for good is its end; a connection that is gone may come back, and its mail waits.
+        is_final = isinstance(error, SmtpError) and not error.transient
+        what = "fails, and the next one is tried later" if is_final else "waits, and is tried again and again"
+        show_error(f"mail for {name} {what}: {error.message}", error.hint)
 
 
 def say(text: str) -> None:

@@ -67,6 +67,12 @@ def retry_at(lane: Row[Any], now: int) -> int:
     return int(lane.retry_at) if waits else 0
 
 
+def waits_until(db: Connection, name: str) -> int:
+    """Tell until when (Unix ms) a lane is left alone; 0 for one that may be tried at once."""
+    lane = db.execute(_WAITS.where(lanes.c.name == name)).first()
+    return retry_at(lane, now_ms(db)) if lane else 0
+
+
 def take_probe(db: Connection, lane: Row[Any], now: int) -> bool:
     """Claim the right to try a failing lane; False when another worker was quicker."""
     seen = (lanes.c.name == lane.name) & (lanes.c.retry_at == lane.retry_at)
@@ -118,6 +124,6 @@ def _first_due() -> ScalarSelect[int]:
     return select(func.min(deliveries.c.due_at)).where(deliveries.c.lane == lanes.c.name, QUEUED).scalar_subquery()
 
 
-_LANES = select(lanes, connections.c.revision.label("current"), connections.c.settings, _first_due().label("due")).join(
-    connections, connections.c.name == lanes.c.connection, isouter=True
-)
+_OF_IT = connections.c.name == lanes.c.connection
+_WAITS = select(lanes, connections.c.revision.label("current")).join(connections, _OF_IT, isouter=True)
+_LANES = _WAITS.add_columns(connections.c.settings, _first_due().label("due"))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Transaction
 
 from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
 from mailnode.delivery.history import History, read_history
-from mailnode.delivery.lanes import reported_trouble, trouble_of
+from mailnode.delivery.lanes import reported_trouble, trouble_of, waits_until
 from mailnode.delivery.report import Report, ReportedError
 from mailnode.delivery.rows import origin_of
 from mailnode.errors import DeliveryError, ErrorCode
@@ -61,7 +61,8 @@ class Ledger:
 
         Each has `deliveryId`, `state` (one of SHOWN_STATES), `createdAt`, `updatedAt`, `messageId`, `from`, `to`,
         `connection`, `host`, `run`, `node`, `attempts` (how many), `error`, the last one's words, or null, and `dueAt`,
-        when one in the queue is tried next, null for others.
+        when one in the queue is tried next at the soonest (its server may have to be left alone until then), null for
+        others.
         """
         return await self._database.read(lambda db: self._latest(db, wanted))
 
@@ -222,7 +223,7 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
         "node": row.node_id,
         "attempts": len(messages),
         "error": None if state == "sent" else words,
-        "dueAt": row.due_at if state == "queued" else None,
+        "dueAt": max(row.due_at, waits_until(db, row.lane)) if state == "queued" else None,
     }
 
 

@@ -113,6 +113,8 @@ class SqliteFile:
         hint = "see that MAILNODE_HOME is a folder of yours, and that the file is a mailnode database"
         if isinstance(error, OSError) and error.errno in NO_LOCKS:
             hint = NO_LOCKS_HINT
+        elif _code_of(error) in _TRANSIENT:
+            hint = _HINT
         return StoreError(f"the database {str(self._path)!r} can't be opened: {reason}", hint=hint)
 
     def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> FlockWorker:
@@ -180,7 +182,7 @@ def _leave_what_is_broken(context: ExceptionContext) -> None:
 
 def _code_of(error: BaseException) -> int:
     """Give the primary code, which an extended one holds in its low byte."""
-    code: int = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
+    code: int = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF
     return code
 
 
