@@ -107,6 +107,9 @@ def test_limits_of_sessions_are_known_by_their_words(text):
     "text",
     [
         "535 5.7.8 Too many failed login attempts",
+        "535 5.7.8 Too many login attempts, please try again later",
+        "535 5.7.0 Too many tries",
+        "550 5.7.1 Too many attempts: account locked",
         "550 5.7.1 Too many bad commands",
         "550 Too many messages today",
         "554 5.4.6 Too many hops",

@@ -8,7 +8,8 @@ from mailnode.smtp.reply import Reply
 _TOO_MANY = re.compile(r"\btoo many\b", re.IGNORECASE)
 _CONCURRENT_LIMIT = 432  # what Exchange says, of connections and of threads
 _WORDS_OF_SESSIONS = re.compile(
-    r"\btoo many\b(?!.*\b(?:fail\w*|invalid|bad|wrong|errors?|unknown|recipients?|messages?|e?mails?|hops?)\b)"
+    r"\btoo many\b(?!.*\b(?:fail\w*|attempts?|tries|locked|invalid|bad|wrong|errors?|unknown)\b)"
+    r"(?!.*\b(?:recipients?|messages?|e?mails?|hops?)\b)"
     r"|\b(?:concurrent|simultaneous|parallel)\b.*\b(?:connections?|sessions?|clients?|logins?)\b"
     r"|\b(?:connections?|sessions?)\b.*\b(?:limit|exceed\w*|maximum)\b|\bmax(?:imum)?\b.*\b(?:connections?|sessions?)\b",
     re.IGNORECASE,
