@@ -14,6 +14,8 @@ from support.scripted_smtp import DROP, PAUSE, STALL, ScriptedServer
 
 pytestmark = pytest.mark.usefixtures("database_kind")
 
+# How long a flow waits where it waits for nothing: a busy machine must come as far as it should within.
+WAIT = 1.5
 HOLD = replace(AT_ONCE, on_unknown="hold")
 
 
@@ -125,7 +127,7 @@ class TestUnknown:
 class TestTheWait:
     async def test_before_content_the_flows_patience_ends_the_attempt_and_tells_what_was_waited_for(self, tmp_path):
         async with ScriptedServer({"greeting": STALL}) as server, office(tmp_path) as desk:
-            delivered = await desk.deliver(server.port, terms=Terms(seconds=0.3))
+            delivered = await desk.deliver(server.port, terms=Terms(seconds=WAIT))
             (tried,) = await desk.rows(attempts)
         assert delivered.later is None
         assert delivered.report["status"] == "failed"
@@ -133,7 +135,7 @@ class TestTheWait:
         assert error
         assert (error["code"], error["phase"]) == ("timeout", "greeting")
         assert (
-            f"not accepted within 0.3 s: 127.0.0.1:{server.port} takes the connection and says nothing"
+            f"not accepted within {WAIT:g} s: 127.0.0.1:{server.port} takes the connection and says nothing"
             in error["message"]
         )
         assert "set tlsOption to tls" in error["hint"]
@@ -143,7 +145,7 @@ class TestTheWait:
 
     async def test_a_server_that_is_slow_later_is_no_silent_port(self, tmp_path):
         async with ScriptedServer({"EHLO": STALL}) as server, office(tmp_path) as desk:
-            error = (await desk.deliver(server.port, terms=Terms(seconds=0.3))).report["error"]
+            error = (await desk.deliver(server.port, terms=Terms(seconds=WAIT))).report["error"]
         assert error
         assert (error["code"], error["phase"]) == ("timeout", "ehlo")
         assert "timeoutSeconds" in error["hint"]
@@ -151,7 +153,7 @@ class TestTheWait:
     async def test_in_mid_content_it_ends_the_attempt_too_and_nothing_is_accepted(self, tmp_path):
         large = letter(content=(b"x" * 70 + b"\r\n") * 200_000)
         async with ScriptedServer({"content": PAUSE}) as server, office(tmp_path) as desk:
-            delivered = await desk.deliver(server.port, large, terms=Terms(seconds=0.3))
+            delivered = await desk.deliver(server.port, large, terms=Terms(seconds=WAIT))
             (row,) = await desk.rows(deliveries)
         assert delivered.later is None
         assert delivered.report["status"] == row.state == "failed"
@@ -162,7 +164,7 @@ class TestTheWait:
 
     async def test_after_the_dot_the_flow_goes_on_and_the_truth_follows(self, tmp_path):
         async with ScriptedServer({"dot": ""}) as server, office(tmp_path) as desk:
-            delivered = await desk.deliver(server.port, terms=Terms(seconds=0.2))
+            delivered = await desk.deliver(server.port, terms=Terms(seconds=WAIT))
             assert delivered.report["status"] == "unknown"
             assert delivered.later
             server.say("250 2.0.0 at last")
