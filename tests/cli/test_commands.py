@@ -68,6 +68,9 @@ class TestConnections:
         )
         assert changed.status == 0
         assert (await mailnode("connections", "show", "shop")).json["from"] == "Me <me@gmail.com>"
+        unanswered = await mailnode("connections", "delete", "shop")
+        assert unanswered.status == 2
+        assert "nobody answers the question, so nothing was done\n  hint: " in unanswered.stderr
         assert (await mailnode("connections", "delete", "shop", "--yes")).status == 0
         assert (await mailnode("connections", "list", "--json")).json == []
 

@@ -5,6 +5,7 @@ from sqlalchemy import update
 
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.history import read_history
+from mailnode.delivery.lanes import note_trouble
 from mailnode.delivery.ledger import Ledger, Wanted
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError, ErrorCode, UsageError
@@ -104,6 +105,19 @@ class TestShow:
             due = (await ledger_of(desk).show(one))["dueAt"]
         assert told == listed == [row.retry_at] * 2
         assert due < row.retry_at
+
+    async def test_tells_what_it_waits_for_now_and_not_what_was_wrong_before(self, tmp_path):
+        async with ScriptedServer({}) as server:
+            port = server.port
+        gone = UsageError("there is no connection 'shop'", code=ErrorCode.BAD_USAGE, phase="settings", hint="make it")
+        async with office(tmp_path) as desk:
+            one = await queue(desk, port)
+            await drain(desk)
+            (row,) = await desk.rows(lanes)
+            await desk.database.write(lambda db: note_trouble(db, row.name, None, gone, probe=True))
+            shown = await ledger_of(desk).show(one)
+        assert (shown["error"], shown["hint"]) == ("there is no connection 'shop'", "make it")
+        assert "took no connection" in shown["attempts"][0]["message"]
 
     async def test_has_no_remedy_where_nothing_is_wrong(self, tmp_path):
         async with ScriptedServer({}) as server, office(tmp_path) as desk:

@@ -207,8 +207,9 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
     messages = db.execute(tried).scalars().all()
     if state in FINAL_STATES and row.result:  # it tells more than the last attempt, and may have had none
         words = (json.loads(row.result)["error"] or {}).get("message")
-    else:
-        words = messages[-1] if messages else trouble_of(db, row.lane)
+    else:  # what it waits for now may have begun after its last attempt, as a connection that was deleted
+        waits_for = trouble_of(db, row.lane) if state == "queued" or not messages else None
+        words = waits_for or (messages[-1] if messages else None)
     return {
         "deliveryId": row.id,
         "state": state,
