@@ -4,10 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mailnode.inbox.server import Inbox
 from support.postfix import Postfix, running_postfix
 from support.postgres import Postgres, running_postgres
+
+# How long an example takes is the machine's affair.
+settings.register_profile("mailnode", deadline=None)
+settings.load_profile("mailnode")
 
 
 @pytest.fixture(autouse=True)

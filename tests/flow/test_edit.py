@@ -130,7 +130,7 @@ def is_writable(document):
 
 
 @given(st.lists(VALUES, min_size=1, max_size=3), st.lists(VALUES, min_size=1, max_size=3))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_change_is_read_back_as_it_was_meant(before, after):
     assume(is_writable(flow(*before)))
     assume(is_writable(flow(*after)))

@@ -99,7 +99,7 @@ def test_so_is_what_comes_of_it(target):
     kept = st.sampled_from(corpus.read(target))
     pieces = st.lists(st.sampled_from(WORDS) | st.binary(max_size=4), max_size=12).map(b"".join)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(start=kept | st.just(b""), end=kept | st.just(b""), amid=pieces, at=st.floats(0, 1), to=st.floats(0, 1))
     def attack(start, end, amid, at, to):
         TARGETS[target](start[: int(at * len(start))] + amid + end[int(to * len(end)) :])

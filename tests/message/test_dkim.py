@@ -163,7 +163,7 @@ LINES = st.lists(st.text(alphabet=" \tab=.", max_size=12).map(str.encode), max_s
 
 
 @given(LINES, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_body_may_be_cut_anywhere(lines: list[bytes], data: st.DataObject) -> None:
     body = b"".join(line + b"\r\n" for line in lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))

@@ -221,7 +221,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_html_gives_clean_text(html: str) -> None:
     text = html_to_text(html)
     assert text == "" or re.fullmatch(r"[^\n](?:[^\n]|\n)*[^\n]\n|[^\n]\n", text)
@@ -230,7 +230,7 @@ def test_any_html_gives_clean_text(html: str) -> None:
 
 
 @given(st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8), min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_word_is_lost(words: list[str]) -> None:
     html = "".join(f"<p><b>{word}</b></p>" for word in words)
     assert lines(html)[::2] == words

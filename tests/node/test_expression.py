@@ -338,7 +338,7 @@ paths = st.lists(
 
 
 @given(json_values, paths)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_a_plain_path_gives_the_same_text_as_the_engine(state, steps):
     path = ".".join(["input", *steps])
 
@@ -356,7 +356,7 @@ def test_a_plain_path_gives_the_same_text_as_the_engine(state, steps):
 
 
 @given(numbers | st.floats(1e-8, 1e-4) | st.floats(1e19, 1e23) | st.decimals(-1000, 1000, places=3).map(float))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_number_has_the_text_of_the_engine(number):
     here, there, listed, said = asyncio.run(
         text("{{ input.n }}|{{ (input.n) }}|{{ [input.n] }}|{{ String(input.n) }}", {"n": number})

@@ -385,7 +385,7 @@ places = st.sampled_from(
 
 
 @given(st.lists(places, min_size=1, max_size=4), st.text(alphabet="<>&\"'`=/ -!ax;#{}()", max_size=20))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_value_adds_a_tag_or_an_attribute(pieces, value):
     def shape(x):
         content = asyncio.run(rendered("".join(pieces), {"x": x})).html
@@ -395,7 +395,7 @@ def test_no_value_adds_a_tag_or_an_attribute(pieces, value):
 
 
 @given(st.text(alphabet="<>{}&;\"'!-/= \nabp", max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_content_renders_or_is_refused_by_one_of_our_errors(content):
     with suppress(ExpressionError):
         asyncio.run(rendered(content))

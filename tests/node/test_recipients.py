@@ -236,7 +236,7 @@ templates = st.sampled_from(
 
 
 @given(templates, st.text(alphabet='ab@.,;:<>()"\\ =?zq01', max_size=25) | st.text(max_size=10))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_string_adds_a_mailbox(template, value):
     text, most = template
     with suppress(ExpressionError):

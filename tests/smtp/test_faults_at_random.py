@@ -76,7 +76,7 @@ async def batch(client, letters, cancelled, wishes):
     return [fate_of(result) for result in await asyncio.gather(*sends, return_exceptions=True)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     script=scripts(),
     size=st.integers(1, MOST),

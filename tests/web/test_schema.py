@@ -30,7 +30,7 @@ def test_no_request_makes_a_failure_of_ours(schema):
         count += 1
 
         @given(case=operation.as_strategy())
-        @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=12, database=None, suppress_health_check=list(HealthCheck))
         def check(case):
             response = case.call(base_url=url, headers=LOGIN, timeout=30)
             assert response.status_code < 500 or response.status_code in {502, 503}, (
