@@ -297,6 +297,7 @@ class TestLostSessions:
             with pytest.raises(SessionLost) as caught:
                 await send(server, deadlines=IMPATIENT)
         lost = caught.value
+        assert f"127.0.0.1:{server.port}" in str(lost) == lost.message
         assert (lost.phase, lost.unknown) == (phase, stage == "dot")
         expected = ErrorCode.TIMEOUT if step is STALL else ErrorCode.SESSION_LOST
         assert lost.code == (ErrorCode.UNKNOWN_OUTCOME if stage == "dot" else expected)

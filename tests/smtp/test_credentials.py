@@ -237,6 +237,7 @@ class TestARefusalThatIsNotTheTokens:
             purse = Purse(STALE, FRESH)
             error = await failure(server, purse, kind, deadlines=Deadlines(auth=0.2))
         assert (error.code, error.phase, error.transient) == (code, "auth", True)
+        assert kind is not SessionLost or f"127.0.0.1:{server.port}" in error.message
         assert not purse.refused
         assert len(server.visits) == 1
 

@@ -68,7 +68,7 @@ async def resolve(endpoint: Endpoint) -> list[Address]:
         raise ConnectFailed(
             f"the host {endpoint.host!r} is not known" + (" at the moment" if is_transient else ""),
             code=ErrorCode.UNKNOWN_HOST,
-            hint="check the spelling of the host, and that this machine can resolve names",
+            hint="check the spelling of the host, and that this machine has a network and can resolve names",
             transient=is_transient,
         ) from None
     return _interleave([(family, address) for family, _, _, _, address in found])

@@ -32,6 +32,9 @@ async def enter(server: ServerSettings, credentials: Credentials | None) -> Entr
     try:
         return await _enter(server, credentials, transcript)
     except BaseException as error:
+        if isinstance(error, SessionLost) and server.address not in error.message:
+            error.message = f"{server.address}: {error.message}"
+            error.args = (error.message,)
         transcript.attach(error)
         raise
 
