@@ -9,11 +9,14 @@ import atexit
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -65,13 +68,18 @@ class ConfinedProcess:
 class ConfinedPool:
     """A few processes of one program, of which each has one job at a time; a thread waits for each.
 
-    Another process is started only while all that are there are busy, so that one that hangs keeps nobody waiting.
+    Another process is started only while all that are there are busy. Jobs of one lane never have all of them, and
+    lanes take turns, so that those of one that hang keep no other one waiting.
     """
 
     def __init__(self, program: Path, most: int) -> None:
-        """Start nothing yet."""
+        """Start nothing yet; `most` is 2 or more."""
         self._program = program
+        self._most_of_lane = most - 1
         self._threads = ThreadPoolExecutor(most, thread_name_prefix=f"mailnode-{program.stem}")
+        self._guard = threading.Lock()
+        self._waiting: dict[Hashable, deque[_Job[Any]]] = {}
+        self._busy: Counter[Hashable] = Counter()
         self._idle: list[ConfinedProcess] = []
         self._is_closed = False
 
@@ -80,16 +88,47 @@ class ConfinedPool:
         """Whether a job has been done, so that there is a process."""
         return bool(self._idle)
 
-    async def run(self, work: Callable[[ConfinedProcess], T]) -> T:
+    async def run(self, work: Callable[[ConfinedProcess], T], lane: Hashable) -> T:
         """Do some work with one of the processes, in a thread; what it raises comes out here."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._with_one, work)
+        job = _Job(work)
+        with self._guard:
+            self._waiting.setdefault(lane, deque()).append(job)
+        self._threads.submit(self._work)
+        return await asyncio.wrap_future(job.future)
 
     def close(self) -> None:
         """End every process that has nothing to do; one that works ends with its job."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._guard:
+            for job in chain.from_iterable(self._waiting.values()):
+                job.future.cancel()
+            self._waiting.clear()
         self._is_closed = True
         while self._idle:
             self._idle.pop().end()
+
+    def _work(self) -> None:
+        while found := self._next():
+            lane, job = found
+            if job.future.set_running_or_notify_cancel():
+                try:
+                    job.future.set_result(self._with_one(job.work))
+                except BaseException as error:  # noqa: BLE001 -- it is raised where the job is awaited
+                    job.future.set_exception(error)
+            with self._guard:
+                self._busy -= Counter([lane])
+
+    def _next(self) -> "tuple[Hashable, _Job[Any]] | None":
+        """Take the job that is next, if one may be done now; its lane goes behind the others."""
+        with self._guard:
+            for lane in (one for one in self._waiting if self._busy[one] < self._most_of_lane):
+                jobs = self._waiting.pop(lane)
+                job = jobs.popleft()
+                if jobs:
+                    self._waiting[lane] = jobs
+                self._busy[lane] += 1
+                return lane, job
+        return None  # those who are busy with what waits look again
 
     def _with_one(self, work: Callable[[ConfinedProcess], T]) -> T:
         process = self._idle.pop() if self._idle else ConfinedProcess(self._program)  # the last one used is the warmest
@@ -99,3 +138,11 @@ class ConfinedPool:
             self._idle.append(process)
             if self._is_closed:
                 self.close()
+
+
+class _Job(Generic[T]):
+    """Some work that waits for a process, and its end."""
+
+    def __init__(self, work: Callable[[ConfinedProcess], T]) -> None:
+        self.work = work
+        self.future: Future[T] = Future()

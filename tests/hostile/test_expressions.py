@@ -202,5 +202,20 @@ async def test_while_an_expression_hangs_others_are_evaluated(monkeypatch):
     assert await evaluated("{{ 1 + 2 }}") == "3"
 
 
+async def test_however_many_runs_of_one_flow_hang_others_are_evaluated(monkeypatch):
+    monkeypatch.setattr(sandbox, "JOB_SECONDS", 60.0)
+    hanging = [asyncio.create_task(evaluated("{{ new Array(2 ** 28).join() }}")) for _ in range(20)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        assert await evaluated("{{ 1 + 1 }}") == "2"
+    assert not [task for task in hanging if task.done()]
+    for task in hanging[sandbox.MOST_PROCESSES - 1 :]:
+        task.cancel()
+    for child in engines():
+        os.kill(child, signal.SIGKILL)
+    await asyncio.gather(*hanging, return_exceptions=True)
+    assert await evaluated("{{ 1 + 2 }}") == "3"
+
+
 async def evaluated(source):
     return await Evaluator({}, {}).text(parse_template(source))

@@ -77,7 +77,8 @@ class MailReader:
 
     async def _ask(self, job: Mapping[str, Any]) -> Any:
         line = json.dumps({**job, "seconds": SECONDS}).encode() + b"\n"
-        return await self._pool.run(lambda process: _answer(process, line))
+        lane = job["path"] if "path" in job else job["html"]
+        return await self._pool.run(lambda process: _answer(process, line), lane)
 
 
 _TOO_MUCH = "This mail is too large, or too deeply nested, to be shown."
