@@ -5,18 +5,21 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import make_url, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import CommitUnknown, StoreError
 from mailnode.store import postgres as postgres_module
+from mailnode.store import watched
 from mailnode.store.database import Database
 from mailnode.store.insist import insist
 from mailnode.store.tables import SCHEMA_NUMBER, secret_check
 from support.database import OPEN, gather_behind, keys, put
 from support.postgres import own_server
+from support.silent_proxy import silent_proxy
 
 
 @pytest.fixture
@@ -134,6 +137,30 @@ async def test_a_server_that_was_started_anew_is_used_again(crashing):
     server.start()
     await database.write(put("b"))
     assert await database.read(keys) == ["a", "b"]
+
+
+async def test_a_server_that_goes_silent_is_found_to_be_lost_and_used_again(postgres_url, monkeypatch):
+    url = make_url(postgres_url)
+    socket = Path(str(url.query["host"])) / ".s.PGSQL.5432"
+    monkeypatch.setattr(watched, "SILENT_SECONDS", 0.2, raising=False)
+    async with asyncio.timeout(60), silent_proxy(socket) as proxy:
+        through = url.set(host="127.0.0.1", port=proxy.port, query={"sslmode": "disable", "connect_timeout": "2"})
+        database = await asyncio.to_thread(Database.open, through.render_as_string(hide_password=False))
+        try:
+            await database.write(put("a"))
+            await database.read(keys)
+            proxy.hands_on.clear()  # what is written is taken by the proxy's machine
+            for ask in (lambda: database.write(put("lost")), lambda: database.read(keys)) * 2:
+                with pytest.raises(StoreError) as caught:
+                    await ask()
+                assert caught.value.transient
+            proxy.hands_on.set()
+            await database.write(put("b"))
+            assert await database.read(keys) == ["a", "b"]
+            await database.write(lambda db: db.exec_driver_sql("SELECT pg_sleep(1)"))  # slow is not silent
+        finally:
+            proxy.hands_on.set()
+            await asyncio.to_thread(database.close)
 
 
 async def test_a_server_that_goes_in_mid_transaction_undoes_it_all(crashing):

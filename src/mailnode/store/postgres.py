@@ -23,8 +23,14 @@ SESSION = {
     "statement_timeout": "60s",
     "timezone": "UTC",
 }
-# A server that has gone without a word is noticed within half a minute.
-_TCP = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+# A machine that has gone without a word is noticed within half a minute, idle or with octets under way.
+_TCP = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 # How long it is asked what came of a commit whose answer was lost; a restart takes a few seconds.
 ASK_SECONDS = 30.0
 _ASK_EACH_SECONDS = 0.25
@@ -193,7 +199,14 @@ def _engine(url: URL, isolation_level: Any = "READ COMMITTED", **session: str) -
         connection.autocommit = False
 
     event.listen(engine, "connect", set_up)
+    event.listen(engine, "do_connect", lambda _dialect, _record, arguments, settings: _watched(arguments, settings))
     return engine
+
+
+def _watched(arguments: Any, settings: Any) -> Any:
+    from mailnode.store.watched import WatchedConnection
+
+    return WatchedConnection.opened(*arguments, **settings)
 
 
 def _status(connection: Connection) -> str:
