@@ -1,6 +1,7 @@
 """What JSON can say and UTF-8 or a column of a database can't hold, in all that comes from outside."""
 
 import json
+import re
 
 import pytest
 
@@ -97,3 +98,19 @@ async def test_a_document_with_half_a_character_is_refused(api, server):
     assert checked.status_code == 422 or checked.json()["errors"], checked.text
     run = await api.post("/api/preview", content=body, headers=headers)
     assert run.status_code == 422 or run.json()["errors"], run.text
+
+
+async def test_no_name_in_an_address_or_a_query_is_a_defect(app, api):
+    described = app.openapi()["paths"]
+    asked = 0
+    for path, methods in described.items():
+        for method, operation in methods.items():
+            for strange in ("a%00b", "1-%00", "%00", "%ED%A0%BDabcdefgh", "0abcdefgh%00"):
+                told = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
+                address = re.sub(r"{[^}]*}", strange, path)
+                query = "&".join(f"{one['name']}={strange}" for one in told if one["schema"].get("type") != "integer")
+                for way in {address, f"{address}?{query}"} if query or "{" in path else ():
+                    answer = await api.request(method.upper(), way, json={})
+                    assert answer.status_code < 500, (method, way, answer.text)
+                    asked += 1
+    assert asked > 100

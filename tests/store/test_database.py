@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from contextlib import closing
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mailnode.errors import StoreError
 from mailnode.store import writer
-from mailnode.store.database import Database
+from mailnode.store.database import READERS, Database
 from mailnode.store.savepoint import savepoint
 from support.database import OPEN, Hold, gather_behind, keys, put, run
 
@@ -160,3 +161,37 @@ def test_a_process_that_forgets_to_close_ends_all_the_same(where):
 
 def test_an_up_to_date_database_is_opened_without_alembic(database, where):
     assert run(f"{OPEN}print({{'alembic', 'mako'}} & set(sys.modules))\ndatabase.close()", where) == "set()\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u@h/d?port=abc",
+        "postgresql://u@h:abc/d",
+        "postgresql://u@/d?host=a,b&port=1,2,3",
+        "postgresql://u@h/d?connect_timeout=abc",
+        "sqlite:///a\0b",
+    ],
+)
+def test_a_url_that_is_none_is_one_clear_error(url):
+    with pytest.raises(StoreError) as caught:
+        Database.open(url)
+    assert caught.value.hint
+
+
+async def test_reads_run_beside_each_other_and_a_glance_beside_them_all(database):
+    together = threading.Barrier(READERS)
+    held = threading.Event()
+
+    def meet(db):
+        together.wait(20)
+        held.wait()
+        return keys(db)
+
+    await database.write(put("a"))
+    reads = [asyncio.create_task(database.read(meet)) for _ in range(READERS)]
+    waits = asyncio.create_task(database.read(keys))
+    assert await database.glance(keys) == ["a"]
+    assert not waits.done()
+    held.set()
+    assert await asyncio.gather(*reads, waits) == [["a"]] * (READERS + 1)

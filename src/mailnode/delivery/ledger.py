@@ -89,6 +89,14 @@ class Ledger:
         query = select(func.count()).select_from(deliveries).where(under_way, _of_runs(prefix))
         return await self._database.read(lambda db: int(db.execute(query).scalar_one()))
 
+    async def look(self) -> None:
+        """See that the database can be read.
+
+        Raises:
+            StoreError: it can't.
+        """
+        await self._database.glance(lambda db: db.execute(select(deliveries.c.id).limit(1)).first())
+
     async def outcomes(self, delivery_ids: Sequence[str]) -> dict[str, Report | None]:
         """Give the reports of those of these that have ended; None of one that has been cleared away since."""
 

@@ -7,8 +7,18 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from mailnode.errors import StoreError
+from mailnode.errors import StoreError, UsageError
 from mailnode.store.worker import Worker
+
+
+def no_text(error: BaseException) -> UsageError:
+    """Say that a value that came from outside is nothing that a database holds, so that nothing has it for its name."""
+    failure = UsageError(
+        "a value holds a NUL or half of a surrogate pair, or is a number out of range", hint="leave that character out"
+    )
+    failure.__cause__ = error
+    return failure
+
 
 Extend = Callable[[Connection], None]
 

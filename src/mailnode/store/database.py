@@ -1,4 +1,4 @@
-"""The way to the database: one thread that writes, one that reads, and a commit that many writers share."""
+"""The way to the database: one thread that writes, a few that read, and a commit that many writers share."""
 
 import asyncio
 import sqlite3
@@ -20,6 +20,8 @@ from mailnode.store.worker import Worker
 from mailnode.store.writer import GroupWriter, Item, WorkOnAll
 
 T = TypeVar("T")
+# How many reads run at once, each on a connection of its own; one more is for what takes no time.
+READERS = 3
 Work = Callable[[Connection], T]
 
 
@@ -41,7 +43,8 @@ class Database:
         self.url = url
         self.unstored = Unstored()
         self._writer = GroupWriter(backend)
-        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-reader")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="mailnode-reader")
+        self._glancer = ThreadPoolExecutor(1, thread_name_prefix="mailnode-glancer")
 
     @classmethod
     def open(cls, where: Path | str, extend: Extend = lambda _: None) -> Self:
@@ -54,7 +57,7 @@ class Database:
             StoreError: it is no database, can't be read or written, or was written by a newer mailnode.
         """
         place = locate(where)
-        backend: Backend = SqliteFile(place) if isinstance(place, Path) else _postgres(place)
+        backend: Backend = SqliteFile(place, READERS + 1) if isinstance(place, Path) else _postgres(place)
         database = cls(backend, None if isinstance(place, Path) else place)
         try:
             backend.bring_up_to_date(extend)
@@ -107,19 +110,28 @@ class Database:
         Raises:
             StoreError: the database can't be read, or the function tried to write.
         """
-        return await asyncio.wrap_future(_submit(self._reader, partial(self._read, work)))
+        return await asyncio.wrap_future(_submit(self._readers, partial(self._read, work)))
+
+    async def glance(self, work: Work[T]) -> T:
+        """Run a function as `read` does that takes no time, and must not wait for those that take long.
+
+        Raises:
+            StoreError: as `read`.
+        """
+        return await asyncio.wrap_future(_submit(self._glancer, partial(self._read, work)))
 
     def close(self) -> None:
         """Commit what waits and let the database go; after that every read and write is a StoreError."""
         self._writer.close()
-        self._reader.shutdown()
+        self._readers.shutdown()
+        self._glancer.shutdown()
         self._backend.close()
 
     def _read(self, work: Work[T]) -> T:
         try:
             with self._backend.reading() as connection:
                 return work(connection)
-        except (SQLAlchemyError, MemoryError) as error:
+        except (SQLAlchemyError, MemoryError, UnicodeEncodeError) as error:
             raise self._backend.translate(error) from error
 
 
@@ -133,4 +145,4 @@ def _submit(executor: ThreadPoolExecutor, function: Callable[[], T]) -> Future[T
 def _postgres(url: URL) -> Backend:
     from mailnode.store.postgres import PostgresDatabase
 
-    return PostgresDatabase(url)
+    return PostgresDatabase(url, READERS + 1)

@@ -20,6 +20,8 @@ def locate(where: Path | str) -> Path | URL:
     Raises:
         StoreError: it is neither; the text, which may hold a password, is not in it.
     """
+    if "\0" in str(where):
+        raise StoreError("the name of the database holds a NUL", hint=_HINT)
     if isinstance(where, Path):
         return where
     try:
@@ -36,4 +38,9 @@ def locate(where: Path | str) -> Path | URL:
     # Given as a parameter a password would be shown.
     hidden = url.query.get("password", url.password)
     query = {key: value for key, value in url.query.items() if key != "password"}
-    return url.set(drivername="postgresql+psycopg", password=str(hidden) if hidden else None, query=query)
+    url = url.set(drivername="postgresql+psycopg", password=str(hidden) if hidden else None, query=query)
+    try:
+        url.get_dialect()().create_connect_args(url)  # where hosts and ports of the query are read
+    except (ArgumentError, ValueError):
+        raise StoreError("the database URL can't be read: host or port is none", hint=_HINT) from None
+    return url

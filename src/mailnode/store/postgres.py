@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
 from mailnode.errors import CommitUnknown, StoreError
 from mailnode.extras import install_hint
-from mailnode.store.backend import Extend
+from mailnode.store.backend import Extend, no_text
 from mailnode.store.leased_worker import LeasedWorker
 from mailnode.store.schema import migrate, newer
 from mailnode.store.tables import SCHEMA_NUMBER
@@ -51,8 +51,8 @@ _TRANSIENT = ("08", "53", "57", "58", "25006", "55P03", "25P03", "25P04", _DEADL
 class PostgresDatabase:
     """A database on a server: rows are locked, and transactions run beside each other (READ COMMITTED)."""
 
-    def __init__(self, url: URL) -> None:
-        """Work on a database; nothing is opened yet.
+    def __init__(self, url: URL, readers: int = 1) -> None:
+        """Work on a database, which so many threads read; nothing is opened yet.
 
         Raises:
             StoreError: the driver is not installed.
@@ -60,7 +60,7 @@ class PostgresDatabase:
         self._url = url
         self.name = f"the database {url.database!r} at {url.host or 'this machine'}"
         self._write_engine = _engine(url)
-        self._read_engine = _engine(url, isolation_level="REPEATABLE READ", default_transaction_read_only="on")
+        self._read_engine = _engine(url, "REPEATABLE READ", pool_size=readers, default_transaction_read_only="on")
 
     def bring_up_to_date(self, extend: Extend) -> None:
         """See to it that the database has the schema of this version, and what `extend` adds; one process does it.
@@ -114,8 +114,12 @@ class PostgresDatabase:
 
     def translate(self, error: BaseException) -> BaseException:
         """Give an error of SQLAlchemy's as one of ours; any other as it is."""
+        if isinstance(error, UnicodeEncodeError):
+            return no_text(error)
         if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
+        if isinstance(error, DataError):
+            return no_text(error)
         state = _state_of(error)
         passes = state.startswith(_TRANSIENT) if state else isinstance(error, MemoryError) or _is_lost(error)
         failure = StoreError(
@@ -176,14 +180,14 @@ class PostgresDatabase:
         return int(said)
 
 
-def _engine(url: URL, isolation_level: Any = "READ COMMITTED", **session: str) -> Engine:
+def _engine(url: URL, isolation_level: Any = "READ COMMITTED", pool_size: int = 1, **session: str) -> Engine:
     try:
         # Parameters may be secrets; an error must not print them.
         engine = create_engine(
             url,
             hide_parameters=True,
             isolation_level=isolation_level,
-            pool_size=1,
+            pool_size=pool_size,
             max_overflow=1,  # for who asks about a commit
             pool_pre_ping=True,
             connect_args={"application_name": "mailnode", **_TCP} | dict(url.query),

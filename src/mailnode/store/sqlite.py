@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
-from mailnode.store.backend import Extend
+from mailnode.store.backend import Extend, no_text
 from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, locked
 from mailnode.store.earlier_workers import held_by_earlier, leave, maybe_at_work
 from mailnode.store.flock_worker import FlockWorker
@@ -42,12 +42,12 @@ _HINT = "see that its disk has room and works, that this user may write there, a
 class SqliteFile:
     """A database file: one transaction writes at a time, in all processes together."""
 
-    def __init__(self, path: Path) -> None:
-        """Work on a file; nothing is opened yet."""
+    def __init__(self, path: Path, readers: int = 1) -> None:
+        """Work on a file, which so many threads read; nothing is opened yet."""
         # What stands beside it must be the same whichever way somebody has come here.
         self._path = path = Path(os.path.realpath(path))
         self._write_engine = _engine(path, "BEGIN IMMEDIATE")
-        self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON")
+        self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON", pool_size=readers)
 
     def bring_up_to_date(self, _extend: Extend) -> None:
         """Make the file (0600) if need be, and see to it that it has the schema of this version.
@@ -98,6 +98,8 @@ class SqliteFile:
 
     def translate(self, error: BaseException) -> BaseException:
         """Give an error of SQLAlchemy's as one of ours; any other as it is."""
+        if isinstance(error, UnicodeEncodeError):
+            return no_text(error)
         if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
         # The driver says SQLITE_NOMEM by Python's own error, which has no words.
@@ -155,10 +157,10 @@ class SqliteFile:
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_NUMBER}")
 
 
-def _engine(path: Path, begin: str, *pragmas: str) -> Engine:
+def _engine(path: Path, begin: str, *pragmas: str, pool_size: int = 1) -> Engine:
     # Parameters may be secrets; an error must not print them.
     url = URL.create("sqlite+pysqlite", database=str(path))
-    engine = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+    engine = create_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
 
     def set_up(connection: sqlite3.Connection, _: object) -> None:
         # The driver's own idea of when a transaction begins leaves savepoints and DDL outside of it.

@@ -53,7 +53,7 @@ async def health(site: SiteHere, response: Response) -> Health:
         reason = "the database can't be told what came of mail"  # why not may name its host
     else:
         try:
-            await site.mailnode.ledger.pending("none")
+            await site.mailnode.ledger.look()
         except StoreError:
             reason = "the database can't be read"
     if reason is None:
