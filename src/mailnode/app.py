@@ -67,7 +67,7 @@ class Mailnode:
         self.ledger = Ledger(database, worker)
         self.runs = Runs(database, worker)
         self._sweeper = Supervised("the hourly clearing of what has ended")
-        self._keep_days = environment.keep_days
+        self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
         self._loaded: dict[str, Loaded] = {}
         self.traffic = Traffic(database)
         ways = Ways(
@@ -77,7 +77,8 @@ class Mailnode:
             redirect_all_to=environment.redirect_all_to,
         )
         self.courier = Courier(outbox, self.traffic, self._clients, ways.find)
-        self._postman = Postman(outbox, Claims(database, worker), self.courier, self.traffic, self._clients, ways.find)
+        claims = Claims(database, worker, tell)
+        self._postman = Postman(outbox, claims, self.courier, self.traffic, self._clients, ways.find)
         self.supervised = (self._postman.supervised, self._sweeper)
         post = Post(
             ways=ways,
@@ -204,7 +205,8 @@ class Mailnode:
     async def work(self, *, drain: bool = False) -> None:
         """Carry what is due in the queue, whoever put it there, until `stop` or, with `drain`, until nothing is due.
 
-        What ended more days ago than MAILNODE_KEEP_DAYS says is deleted meanwhile.
+        What ended more days ago than MAILNODE_KEEP_DAYS says is deleted meanwhile, but for idempotency keys, which are
+        known for MAILNODE_KEEP_KEYS_DAYS.
         """
         sweeping = asyncio.create_task(self._sweeper.keep(self._sweep_hourly))
         try:
@@ -215,7 +217,7 @@ class Mailnode:
 
     async def _sweep_hourly(self) -> None:
         while True:
-            await self.desk.sweep(self._keep_days)
+            await self.desk.sweep(self._keep_days, self._keep_keys_days)
             self._sweeper.looked()
             await asyncio.sleep(SWEEP_SECONDS)
 

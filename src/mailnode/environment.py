@@ -42,6 +42,7 @@ class Environment:
     ehlo_name: str | None = None
     smtp_proxy: Proxy | None = None
     keep_days: float = 30.0
+    keep_keys_days: float = 400.0
     earlier_workers_stopped: bool = False
     notification: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -60,6 +61,7 @@ class Environment:
             ehlo_name=_checked(given, "MAILNODE_EHLO_NAME", check_ehlo_name),
             smtp_proxy=_checked(given, "MAILNODE_SMTP_PROXY", parse_proxy),
             keep_days=_checked(given, "MAILNODE_KEEP_DAYS", _to_days) or 30.0,
+            keep_keys_days=_checked(given, "MAILNODE_KEEP_KEYS_DAYS", _to_days) or 400.0,
             earlier_workers_stopped=_checked(given, "MAILNODE_EARLIER_WORKERS", _to_stopped) or False,
             notification={name: text for name, text in given.items() if name.startswith("MAILNODE_NOTIFICATION_")},
         )

@@ -44,6 +44,7 @@ class ErrorCode(StrEnum):
     KEY_IN_USE = "keyInUse"
     UNKNOWN_RUN = "unknownRun"
     UNKNOWN_DELIVERY = "unknownDelivery"
+    UNREADABLE_DELIVERY = "unreadableDelivery"
     UNKNOWN_MAIL = "unknownMail"
     MAIL_NOT_SHOWN = "mailNotShown"
     NODE_FAILED = "nodeFailed"

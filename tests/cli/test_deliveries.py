@@ -1,10 +1,13 @@
 """`mailnode deliveries`: what a person sees of the mails that flows have sent."""
 
 import os
+from contextlib import closing
 
 import pytest
 
+from mailnode.environment import Environment, open_database
 from support.command import mailnode
+from support.damage import damage
 from support.flows import to_server, write_flow
 from support.scripted_smtp import STALL, ScriptedServer
 from support.warm import python
@@ -138,3 +141,21 @@ async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_
     assert (again.status, again.json["duplicate"]) == (0, True)
     assert again.json["nodes"][0]["result"]["status"] == "sent"
     assert len(right.accepted) == 1
+
+
+async def test_one_that_can_not_be_read_says_why_and_can_be_cancelled(inbox, tmp_path):
+    flow = flow_of(tmp_path, inbox.port, asynchronous=True)
+    assert (await mailnode("run", flow, "--no-wait")).status == 0
+    (entry,) = await listed()
+    with closing(open_database(Environment.read())) as database:
+        await damage(database, entry["deliveryId"], "an unknown term")
+    done = await mailnode("worker", "--drain")
+    assert (done.status, "1 held" in done.stderr) == (1, True), done.stderr
+    (entry,) = await listed("--state", "held")
+    assert "terms" in entry["error"]
+    shown = await mailnode("deliveries", "show", entry["deliveryId"])
+    assert (shown.status, "held" in shown.stdout, "terms" in shown.stdout) == (0, True, True)
+    again = await mailnode("deliveries", "retry", entry["deliveryId"], "--as-queued")
+    assert (again.status, "cancel it" in again.stderr, "Traceback" in again.stderr) == (2, True, False), again.stderr
+    assert (await mailnode("deliveries", "cancel", entry["deliveryId"])).status == 0
+    assert [one["state"] for one in await listed()] == ["cancelled"]

@@ -195,7 +195,7 @@ class TestSweep:
             await drain(desk)
             await desk.database.write(lambda db: db.execute(deliveries.update().values(updated_at=1)))
             await queue(desk, server.port)
-            assert await desk.desk.sweep(30) == 1
+            assert await desk.desk.sweep(30, 400) == 1
             assert await state(desk) == "queued"
             assert len(await desk.rows(delivery_recipients)) == len(await desk.rows(delivery_content)) == 1
 
@@ -203,7 +203,7 @@ class TestSweep:
         async with ScriptedServer() as server, office(tmp_path) as desk:
             await queue(desk, server.port)
             await desk.database.write(lambda db: db.execute(deliveries.update().values(updated_at=1)))
-            assert await desk.desk.sweep(30) == 0
+            assert await desk.desk.sweep(30, 400) == 0
 
     async def test_a_run_whose_process_died_long_ago_is_gone_and_one_that_is_under_way_stays(self, tmp_path):
         async with office(tmp_path) as desk:
@@ -211,5 +211,5 @@ class TestSweep:
             workers = {"left": "gone", "given up": None, "going": desk.worker.id}
             old = [{**run, "id": run_id, "worker": worker} for run_id, worker in workers.items()]
             await desk.database.write(lambda db: db.execute(runs.insert(), old))
-            assert await desk.desk.sweep(30) == 2
+            assert await desk.desk.sweep(30, 400) == 2
             assert [row.id for row in await desk.rows(runs)] == ["going"]

@@ -39,6 +39,7 @@ EXEMPT = {
     "environment.ehlo_name": "another place for ehloName",
     "environment.redirect_all_to": "another place for a connection's redirectAllTo",
     "environment.keep_days": "what ended long ago; no case is older than a minute",
+    "environment.keep_keys_days": "the same",
     "environment.earlier_workers_stopped": "an upgrade; every case begins with a database of this version",
     "environment.notification": "the server of another type of node, which has a server and a sender and no more",
 }

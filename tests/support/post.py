@@ -85,7 +85,7 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
         traffic = Traffic(database)
         find = Ways(book, proxy=proxy).find
         courier = Courier(outbox, traffic, clients, find)
-        postman = Postman(outbox, Claims(database, worker), courier, traffic, clients, find)
+        postman = Postman(outbox, Claims(database, worker, tell), courier, traffic, clients, find)
         try:
             yield Office(database, book, worker, outbox, courier, postman, Desk(database, worker, engine, tell))
         finally:

@@ -57,7 +57,7 @@ class Summary:
         if end.run is None:
             self._tell(end.number, end.run_id, str(end.error), end.error.hint if end.error else "")
             return
-        self._repeated += end.run.is_repeat
+        self._repeated += end.run.is_repeat or _was_all_sent_before(end.run)
         if not end.run.is_stored:
             self._not_stored.add(end.number)
         self._count_mails(end.number, end.run)
@@ -120,6 +120,12 @@ class Summary:
                 "mails": dict(mails),
             }
         )
+
+
+def _was_all_sent_before(run: "Run") -> bool:
+    """Tell whether a run whose first time is forgotten has found all of its mail sent by then."""
+    results = [node.result for node in run.nodes if _mail_of(node)[0]]
+    return bool(results) and all(result.get("duplicate") for result in results)
 
 
 def _mail_of(node: "NodeReport") -> tuple[str, str]:

@@ -5,7 +5,7 @@ A defect is told as a delivery's last error, and the third in a row leaves it to
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.delivery.delivery import Attempt, Delivery
-from mailnode.delivery.report import Report, report_of, report_of_error
-from mailnode.delivery.rows import UNDER_WAY, insert_attempt, read_deliveries, write_attempts
+from mailnode.delivery.report import Report, report_of
+from mailnode.delivery.row_reader import read_deliveries, read_roughly
+from mailnode.delivery.rows import UNDER_WAY, insert_attempt, write_attempts
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.tables import attempts, deliveries
@@ -23,6 +24,9 @@ from mailnode.store.tables import attempts, deliveries
 MOST_IN_A_ROW = 3
 
 _log = logging.getLogger(__name__)
+
+# Told of outcomes in their transaction.
+Tell = Callable[[Connection, Sequence[tuple[Delivery, Report]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,11 @@ def claims_of(db: Connection, worker_id: str) -> dict[str, int]:
     return {row.id: row.generation for row in db.execute(of_it)}
 
 
-def lost_among(db: Connection, worker_id: str, claims: Mapping[str, int]) -> list[Defect]:
+def lost_among(db: Connection, worker_id: str, claims: Mapping[str, int], tell: Tell) -> list[Defect]:
     """Find those of these claims that still stand, and say that nothing in this process knows of them."""
     of_it = (deliveries.c.worker == worker_id) & deliveries.c.id.in_(claims)
     rows = [row for row in db.execute(select(deliveries).where(UNDER_WAY, of_it)) if claims[row.id] == row.generation]
-    return [_lost_sight(delivery, row) for delivery, row in read_sound(db, rows)]
+    return [_lost_sight(delivery, row) for delivery, row in read_sound(db, rows, tell)]
 
 
 def _lost_sight(delivery: Delivery, row: Row[Any]) -> Defect:
@@ -112,7 +116,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
     return delivery
 
 
-def read_sound(db: Connection, rows: Sequence[Row[Any]]) -> list[tuple[Delivery, Row[Any]]]:
+def read_sound(db: Connection, rows: Sequence[Row[Any]], tell: Tell) -> list[tuple[Delivery, Row[Any]]]:
     """Make deliveries of rows; one that is not what we wrote is left to a person, so that it stands in nobody's way."""
     try:
         return list(zip(read_deliveries(db, rows), rows, strict=True))
@@ -120,18 +124,24 @@ def read_sound(db: Connection, rows: Sequence[Row[Any]]) -> list[tuple[Delivery,
         raise
     except Exception as error:  # noqa: BLE001 -- whatever another hand has made of the row
         if len(rows) > 1:
-            return [sound for row in rows for sound in read_sound(db, [row])]
+            return [sound for row in rows for sound in read_sound(db, [row], tell)]
         for row in rows:
-            _log.exception("delivery %s can't be read, and is held", row.id)
-            _set_aside(db, row, error)
+            set_aside(db, row, error, tell)
         return []
 
 
-def _set_aside(db: Connection, row: Row[Any], error: Exception) -> None:
+def set_aside(db: Connection, row: Row[Any], error: Exception, tell: Tell) -> tuple[Delivery, Report]:
+    """Leave a delivery that can't be read to a person; give it as far as it can be, with what is told of it."""
     why = error if isinstance(error, MailnodeError) else InternalError.of(error, "connect")
+    _log.error("delivery %s is held: %s", row.id, why.message, exc_info=None if why is error else error)
     now = now_ms(db)
-    told = report_of_error(why, connection=row.connection, host=row.host)
-    report = Report({**told, "status": "held", "deliveryId": row.id, "messageId": row.message_id})
-    values = {"state": "held", "worker": None, "result": json.dumps(report), "tries": row.tries + 1, "updated_at": now}
-    db.execute(update(deliveries).where(deliveries.c.id == row.id).values(generation=row.generation + 1, **values))
-    insert_attempt(db, row.id, Attempt(row.tries + 1, now, now, why))
+    (delivery,) = read_roughly(db, [row])
+    in_doubt = delivery.maybe_accepted or row.state == "handingOver"
+    delivery = replace(delivery, tries=row.tries + 1, maybe_accepted=in_doubt, generation=row.generation + 1)
+    report = report_of(delivery, status="held", error=why)
+    values = {"state": "held", "worker": None, "result": json.dumps(report), "tries": delivery.tries, "updated_at": now}
+    values |= {"generation": delivery.generation, "maybe_accepted": in_doubt}
+    db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
+    insert_attempt(db, row.id, Attempt(delivery.tries, now, now, why))
+    tell(db, [(delivery, report)])
+    return delivery, report

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 
 from mailnode.connections.rate_limit import RateLimit
-from mailnode.delivery.broken_off import read_sound
+from mailnode.delivery.broken_off import Tell, read_sound
 from mailnode.delivery.capacity import MOST_OCTETS, Hands, deal
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
 from mailnode.delivery.lanes import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.rates import next_time, take_time
+from mailnode.delivery.report import Report
 from mailnode.delivery.rows import QUEUED
+from mailnode.errors import MailnodeError
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import attempts, deliveries
@@ -42,23 +44,27 @@ class Claimed:
 class Catch:
     """What was claimed, and in how many seconds there may be more; None when nothing is in the queue.
 
-    `is_paced` tells that something is due which only waits for its rate limit.
+    `is_paced` tells that something is due which only waits for its rate limit, and `held` how many could not be read
+    and are left to a person.
     """
 
     claimed: Sequence[Claimed]
     more_in: float | None
     is_paced: bool = False
+    held: int = 0
 
 
 class Claims:
     """The queue, as one worker takes from it."""
 
-    def __init__(self, database: Database, worker: Worker) -> None:
-        """Claim from `database` for `worker`."""
+    def __init__(self, database: Database, worker: Worker, tell: Tell) -> None:
+        """Claim from `database` for `worker`; `tell` hears of what can't be read, and is held."""
         self._database = database
         self._worker = worker
+        self._tell = tell
         self._up_since = unix_ms()
         self._turn = 0
+        self._held = 0
 
     async def take(self, hands: Hands) -> Catch:
         """Claim what is due, as much as the hands hold, dealt out to the lanes; what has run out of time comes first.
@@ -71,7 +77,7 @@ class Claims:
         return await self._database.write(lambda db: self._take(db, hands))
 
     def _take(self, db: Connection, hands: Hands) -> Catch:
-        now = now_ms(db)
+        now, self._held = now_ms(db), 0
         lanes = lanes_with_due(db, hands.only)
         over = self._claim(db, now, self._is_over(now, lanes, hands), hands.free, hands.octets, deliveries.c.expires_at)
         claimed = [Claimed(delivery, 0.0) for delivery, _ in over]
@@ -95,7 +101,7 @@ class Claims:
             octets[works] -= sum(one.delivery.size for one in taken)
             claimed += taken
         more_in = 0.0 if claimed else (min(wakes) - now) / 1000 if wakes else None
-        return Catch(claimed, more_in, is_paced)
+        return Catch(claimed, more_in, is_paced, self._held)
 
     def _is_over(self, now: int, lanes: list[Row[Any]], hands: Hands) -> ColumnElement[bool]:
         tried = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= self._up_since)
@@ -137,21 +143,33 @@ class Claims:
         octets: int,
         order: ColumnElement[int] = deliveries.c.due_at,
     ) -> list[tuple[Delivery, int]]:
-        if room < 1:
-            return []
-        due = select(deliveries).where(QUEUED, which).order_by(order).limit(room)
-        rows = list(_within(db.execute(due.with_for_update(skip_locked=True)), octets))
-        if not rows:
-            return []
-        if not (found := read_sound(db, rows)):
+        claimed: list[tuple[Delivery, int]] = []
+        while (left := room - len(claimed)) > 0:
+            due = select(deliveries).where(QUEUED, which).order_by(order).limit(left)
+            rows = list(_within(db.execute(due.with_for_update(skip_locked=True)), octets))
+            if not rows:
+                break
+            sound = read_sound(db, rows, self._tell_of_held)
+            claimed += self._take_up(db, now, sound)
+            octets -= sum(delivery.size for delivery, _ in sound)
+            if len(sound) == len(rows):  # else what can't be read is out of the way now, and has left room
+                break
+        return claimed
+
+    def _tell_of_held(self, db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
+        self._held += len(ended)
+        self._tell(db, ended)
+
+    def _take_up(self, db: Connection, now: int, sound: list[tuple[Delivery, Row[Any]]]) -> list[tuple[Delivery, int]]:
+        if not sound:
             return []
         worker_id = self._worker.id  # it may change at any time, and what is claimed is claimed under one
         ours = {"state": "claimed", "worker": worker_id, "updated_at": now}
-        of_these = deliveries.c.id.in_([delivery.id for delivery, _ in found])
+        of_these = deliveries.c.id.in_([delivery.id for delivery, _ in sound])
         db.execute(update(deliveries).where(of_these).values(generation=deliveries.c.generation + 1, **ours))
         return [
             (replace(delivery, generation=delivery.generation + 1, claimed_by=worker_id), row.expires_at)
-            for delivery, row in found
+            for delivery, row in sound
         ]
 
 
@@ -169,5 +187,8 @@ def _within(rows: Iterable[Row[Any]], octets: int) -> Iterable[Row[Any]]:
 
 
 def _limit(lane: Row[Any]) -> RateLimit | None:
-    written = json.loads(lane.settings).get("rateLimit") if lane.settings else None
-    return RateLimit.parse(written) if written else None
+    try:
+        written = json.loads(lane.settings).get("rateLimit") if lane.settings else None
+        return RateLimit.parse(written) if written else None
+    except (ValueError, AttributeError, MailnodeError):
+        return None  # a connection that can't be read sends nothing anyhow, and its mail says why

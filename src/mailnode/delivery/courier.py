@@ -14,7 +14,8 @@ from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report, report_of, unstored
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
-from mailnode.delivery.stored import Standing
+from mailnode.delivery.row_reader import UnreadableDelivery
+from mailnode.delivery.stored import Standing, StoredMessage
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeError
 from mailnode.smtp.client import SmtpClient
@@ -92,15 +93,21 @@ class Courier:
         began_at = unix_ms()
         with self.holding([begun.id]):
             try:
-                message = draft.message if begun.generation == 1 else (await self._outbox.messages([begun]))[begun.id]
+                message = draft.message if begun.generation == 1 else await self._stored(begun)
                 client = self._clients.of(draft.route)
                 return self.carry(Errand(begun, message, client, draft.route, draft.terms.seconds, renew=self._renew))
+            except UnreadableDelivery as error:
+                held = error
+                return Delivered(await insist(lambda: self._outbox.held(begun, held)))
             except BaseException as error:
                 if not is_defect(error):
                     raise
                 _log.error("delivery %s met a defect", begun.id, exc_info=error)
                 defect = Defect(*meets_defect(begun, error, "connect", began_at), is_awaited=True)
                 return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
+
+    async def _stored(self, delivery: Delivery) -> StoredMessage:
+        return (await self._outbox.messages([delivery]))[delivery.id].whole()
 
     async def queue(self, draft: Draft) -> Report:
         """Write a delivery down for any worker to carry; tell what is known of it.

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from mailnode.delivery.origin import Origin
 from mailnode.delivery.policy import Policy, redirection_warning
@@ -53,6 +53,26 @@ class Terms:
     growth: float = 4.0
     longest_wait: float = LONGEST_WAIT
     flow: str = ""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what was stored with a delivery; what is not in it is as it is for any.
+
+        Raises:
+            TypeError: a term is unknown, or no number where one is wanted.
+            ValueError: it has a value that is unknown.
+        """
+        terms = cls(**stored)
+        chosen = {"partial_delivery": ("allow", "refuse"), "on_unknown": ("resend", "hold")}
+        for name, values in chosen.items():
+            if getattr(terms, name) not in values:
+                raise ValueError(f"{name} {getattr(terms, name)!r} is unknown")
+        for name in ("seconds", "first_wait", "growth", "longest_wait"):
+            if not isinstance(getattr(terms, name), int | float):
+                raise TypeError(f"{name} is no number")
+        if not isinstance(stored.get("tries"), int | None) or not isinstance(stored.get("flow", ""), str):
+            raise TypeError("tries or flow is of another kind")
+        return terms
 
     def for_queue(self, hours: float) -> "Terms":
         """Give the terms of a delivery that nobody waits for."""

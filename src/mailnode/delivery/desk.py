@@ -7,14 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from mailnode.delivery.delivery import FINAL_STATES, Delivery, Terms
+from mailnode.delivery.broken_off import Tell
+from mailnode.delivery.delivery import FINAL_STATES, Delivery
+from mailnode.delivery.intake import Engine
+from mailnode.delivery.kept_keys import forget_keys, keep_keys
 from mailnode.delivery.lanes import ensure_lanes, try_now
 from mailnode.delivery.ledger import find_delivery
 from mailnode.delivery.origin import FindPresentRoute, PresentRoute
-from mailnode.delivery.outbox import Engine, Tell
 from mailnode.delivery.report import report_of
 from mailnode.delivery.reroute import AsQueued, Change, Unchanged, no_flow, rerouted
-from mailnode.delivery.rows import origin_of, read_deliveries, write_recipients
+from mailnode.delivery.row_reader import origin_of, read_deliveries, read_roughly
+from mailnode.delivery.rows import write_recipients
+from mailnode.delivery.stored import read_messages
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
@@ -24,6 +28,7 @@ from mailnode.store.worker import Worker
 _DAY_MS = 86_400_000
 # How many rows one transaction clears away, so that nobody waits long for it.
 _SWEPT_AT_ONCE = 500
+_SWEPT_STATES = sorted(FINAL_STATES - {"held"})
 
 
 class InDoubt(DeliveryError):
@@ -62,6 +67,7 @@ class Desk:
         Raises:
             InDoubt: it may have been accepted, and `is_sure` is not given.
             DeliveryError: there is none, or it is sent, or under way, or its content is gone.
+            UnreadableDelivery: it could not be sent by that route either: it is of another version, or damaged.
         """
         change = AsQueued() if as_queued else await self._present(which)
         return await self._database.write(lambda db: self._retry(db, which, change, is_sure=is_sure))
@@ -74,12 +80,18 @@ class Desk:
         """
         return await self._database.write(lambda db: self._cancel(db, which))
 
-    async def sweep(self, days: float) -> int:
-        """Delete deliveries and runs that ended, or were interrupted, longer ago than this; tell how many."""
+    async def sweep(self, days: float, key_days: float) -> int:
+        """Delete deliveries and runs that ended, or were interrupted, longer ago than this; tell how many.
+
+        What is held stays until a person has decided. A key, and how its mail ended, is known for `key_days` from the
+        end on.
+        """
         swept = 0
         dead = await self._database.read(self._dead_runners)
-        while count := await self._database.write(lambda db: _sweep(db, now_ms(db) - int(days * _DAY_MS), dead)):
+        while count := await self._database.write(lambda db: _sweep(db, _ago(db, days), dead)):
             swept += count
+        while await self._database.write(lambda db: forget_keys(db, _ago(db, key_days), _SWEPT_AT_ONCE)):
+            pass
         return swept
 
     def _dead_runners(self, db: Connection) -> list[str]:
@@ -98,7 +110,7 @@ class Desk:
     def _retry(self, db: Connection, which: str, change: Change, *, is_sure: bool) -> str:
         row = find_delivery(db, which, lock=True)
         self._check_rest(db, row)
-        (delivery,) = read_deliveries(db, [row])
+        (delivery,) = read_roughly(db, [row])
         in_doubt = delivery.maybe_accepted or row.state == "handingOver"
         if row.state == "sent":
             raise _not_now(row, "was sent: all of its recipients are accepted", "run the flow again for another mail")
@@ -111,16 +123,18 @@ class Desk:
             )
         if not db.execute(select(delivery_content.c.position).where(delivery_content.c.delivery_id == row.id)).first():
             raise _not_now(row, "has no content any more", "run the flow again")
+        read_messages(db, [delivery])[delivery.id].whole()
         own = delivery.not_redirected()  # whom it goes to is for the policy by then to say
         if own.is_regrouped:
             write_recipients(db, [own])
             row = find_delivery(db, row.id)
         self._queue(db, row, own.marked_as_resent() if in_doubt else own, rerouted(row, own, change))
+        read_deliveries(db, [find_delivery(db, row.id)])  # another route may be all that it needed, or not
         return str(row.id)
 
     def _queue(self, db: Connection, row: Row[Any], delivery: Delivery, route: dict[str, Any]) -> None:
         now = now_ms(db)
-        seconds = Terms(**json.loads(route["options"])["terms"]).seconds
+        seconds = json.loads(route["options"])["terms"]["seconds"]
         values = {
             **route,
             "state": "queued",
@@ -145,7 +159,7 @@ class Desk:
         self._check_rest(db, row)
         if row.state not in {"queued", "held", "claimed", "handingOver"}:
             raise _not_now(row, f"is over: {row.state}", "only what is still to be sent can be cancelled")
-        (delivery,) = read_deliveries(db, [row])
+        (delivery,) = read_roughly(db, [row])
         if row.state == "handingOver":  # whoever was sending it is gone, and so is the server's answer
             delivery = replace(delivery, maybe_accepted=True)
         doubt = " It may have been accepted before." if delivery.is_in_doubt else ""
@@ -172,10 +186,15 @@ def _not_now(row: Row[Any], why: str, hint: str) -> DeliveryError:
     return DeliveryError(f"delivery {row.id} {why}", code=ErrorCode.BAD_USAGE, phase="settings", hint=hint)
 
 
+def _ago(db: Connection, days: float) -> int:
+    return now_ms(db) - int(days * _DAY_MS)
+
+
 def _sweep(db: Connection, before: int, dead: Sequence[str]) -> int:
-    over = [deliveries.c.state.in_(sorted(FINAL_STATES)), deliveries.c.updated_at < before]
-    ended: Sequence[str] = db.execute(select(deliveries.c.id).where(*over).limit(_SWEPT_AT_ONCE)).scalars().all()
-    db.execute(delete(deliveries).where(deliveries.c.id.in_(ended)))
+    over = select(deliveries).where(deliveries.c.state.in_(_SWEPT_STATES), deliveries.c.updated_at < before)
+    ended = db.execute(over.limit(_SWEPT_AT_ONCE).with_for_update(skip_locked=True)).all()
+    keep_keys(db, ended)
+    db.execute(delete(deliveries).where(deliveries.c.id.in_([row.id for row in ended])))
     is_left = runs.c.worker.is_(None) | runs.c.worker.in_(dead)
     past = [(runs.c.status != "running") | is_left, runs.c.updated_at < before]
     ran: Sequence[str] = db.execute(select(runs.c.id).where(*past).limit(_SWEPT_AT_ONCE)).scalars().all()

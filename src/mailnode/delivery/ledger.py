@@ -1,6 +1,5 @@
 """What has become of deliveries, for whoever looks: everything is read, and nothing changed."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
 from mailnode.delivery.history import History, read_history
 from mailnode.delivery.lanes import reported_trouble, trouble_of, waits_until
 from mailnode.delivery.report import Report, ReportedError
-from mailnode.delivery.rows import origin_of
+from mailnode.delivery.reroute import RETRY_ROUTES
+from mailnode.delivery.row_reader import origin_of, told_of
+from mailnode.delivery.stored import read_report
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
@@ -101,11 +102,11 @@ class Ledger:
         """Give the reports of those of these that have ended; None of one that has been cleared away since."""
 
         def work(db: Transaction) -> dict[str, Report | None]:
-            query = select(deliveries.c.id, deliveries.c.state, deliveries.c.result)
+            query = select(deliveries)
             parts = [delivery_ids[at : at + _ASKED_AT_ONCE] for at in range(0, len(delivery_ids), _ASKED_AT_ONCE)]
             there = {row.id: row for part in parts for row in db.execute(query.where(deliveries.c.id.in_(part)))}
             gone: dict[str, Report | None] = {one: None for one in delivery_ids if one not in there}
-            return gone | {one: json.loads(row.result) for one, row in there.items() if row.state in FINAL_STATES}
+            return gone | {one: read_report(db, row) for one, row in there.items() if row.state in FINAL_STATES}
 
         return await self._database.read(work)
 
@@ -126,7 +127,7 @@ class Ledger:
 
     def _show(self, db: Transaction, which: str) -> Entry:
         row = find_delivery(db, which)
-        result = json.loads(row.result) if row.result else None
+        result = read_report(db, row)
         entry = _entry(db, row, self._state(db, row))
         known = _hints(reported_trouble(db, row.lane), result and result["error"])
         tried = _attempts(db, row, known)
@@ -141,7 +142,7 @@ class Ledger:
             "attempts": tried,
             "result": result,
             "origin": _told_origin(row),
-            "retry": json.loads(row.options).get("retry"),
+            "retry": _told_retry(row),
         }
 
     def _state(self, db: Transaction, row: Row[Any]) -> str:
@@ -208,13 +209,20 @@ def _told_origin(row: Row[Any]) -> Entry | None:
     return {"file": origin.file, "flow": origin.flow} if origin else None
 
 
+def _told_retry(row: Row[Any]) -> Entry | None:
+    retry = told_of(row.options).get("retry")
+    is_told = isinstance(retry, dict) and set(retry) == {"route", "why"} and retry["route"] in RETRY_ROUTES
+    return retry if is_told else None
+
+
 def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
     of_it = delivery_recipients.c.delivery_id == row.id
     to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
     tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
     messages = db.execute(tried).scalars().all()
-    if state in FINAL_STATES and row.result:  # it tells more than the last attempt, and may have had none
-        words = (json.loads(row.result)["error"] or {}).get("message")
+    if state in FINAL_STATES and (report := read_report(db, row)):
+        # It tells more than the last attempt, and may have had none.
+        words = report["error"]["message"] if report["error"] else None
     else:  # what it waits for now may have begun after its last attempt, as a connection that was deleted
         waits_for = trouble_of(db, row.lane) if state == "queued" or not messages else None
         words = waits_for or (messages[-1] if messages else None)

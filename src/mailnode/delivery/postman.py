@@ -19,6 +19,7 @@ from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
+from mailnode.delivery.row_reader import UnreadableDelivery
 from mailnode.delivery.stored import StoredMessage
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import MailnodeError, StoreError
@@ -100,6 +101,8 @@ class Postman:
             return Round(0, None, False)
         catch = await self._claims.take(hands)
         self._claimed_at = began
+        if catch.held:
+            self.tally["held"] += catch.held
         if catch.claimed:
             with self._courier.holding(one.delivery.id for one in catch.claimed):
                 await self._send_out(catch.claimed, began)
@@ -200,6 +203,10 @@ class Postman:
                 await self._send_one(one, messages, routes, began)
             except StaleClaim:
                 pass  # whoever has taken it over sends it
+            except UnreadableDelivery as error:
+                with suppress(StaleClaim):
+                    await self._until_stopped(partial(self._outbox.held, one.delivery, error))
+                    self.tally["held"] += 1
             except Exception as error:  # one delivery's trouble is no other's
                 if isinstance(error, StoreError) and self.is_stopped:
                     raise
@@ -232,11 +239,12 @@ class Postman:
             raise route
         if one.delivery.id not in messages:
             messages = await self._until_stopped(lambda: self._outbox.messages([one.delivery]))
+        message = messages[one.delivery.id].whole()
         slack = route.rate_limit.slack_us / 1_000_000 if route.rate_limit else 0.0
         self._begin(
             Errand(
                 one.delivery,
-                messages[one.delivery.id],
+                message,
                 self._clients.of(route),
                 route,
                 one.seconds_left,

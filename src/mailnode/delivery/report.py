@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 from mailnode.delivery.delivery import Delivery, Recipient
+from mailnode.delivery.row_reader import UnreadableDelivery
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
 from mailnode.smtp.outcome import Outcome, Timings
 from mailnode.smtp.remedy import explain
@@ -193,16 +194,16 @@ def _status(delivery: Delivery) -> Status:
     return "partial" if accepted else "failed"
 
 
-def _held_after(error: InternalError, *, in_doubt: bool) -> InternalError:
+def _held_after(error: MailnodeError, *, in_doubt: bool) -> MailnodeError:
     doubt = "; the server may have accepted the message before" if in_doubt else ""
-    hint = f"{error.hint}; `mailnode deliveries retry` tries it once more"
-    return InternalError(f"{error.message}{doubt}", phase=error.phase, hint=hint)
+    again = "; `mailnode deliveries retry` tries it once more" if isinstance(error, InternalError) else ""
+    return MailnodeError(f"{error.message}{doubt}", code=error.code, phase=error.phase, hint=f"{error.hint}{again}")
 
 
 def _unknown_or(error: MailnodeError | None, status: Status, *, in_doubt: bool) -> MailnodeError | None:
     if status not in {"unknown", "held"} or (error and error.code is ErrorCode.UNKNOWN_OUTCOME):
         return error
-    if status == "held" and isinstance(error, InternalError):
+    if status == "held" and isinstance(error, InternalError | UnreadableDelivery):
         return _held_after(error, in_doubt=in_doubt)
     detail = f"; the last try failed too: {error.message}" if error else ""
     return SmtpError(

@@ -8,10 +8,12 @@ from sqlalchemy import Row
 
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.delivery.origin import Origin, PresentRoute
+from mailnode.delivery.row_reader import UnreadableDelivery, options_of
 from mailnode.delivery.rows import route_columns
 from mailnode.errors import DeliveryError
 
 RETRY_HOURS = 24.0
+RETRY_ROUTES = ("flow", "asQueued", "unchanged")
 _COLUMNS = ("connection", "host", "port", "lane")
 
 
@@ -39,9 +41,14 @@ def rerouted(row: Row[Any], delivery: Delivery, change: Change) -> dict[str, Any
     """Give the columns of a delivery that goes into the queue by a route; its options remember the first one.
 
     `retry` of the options tells which it was: `flow`, `asQueued` or `unchanged`, and then why.
+
+    Raises:
+        UnreadableDelivery: its options, or its terms by that route, can't be read.
     """
-    options = json.loads(row.options)
-    now = {name: getattr(row, name) for name in _COLUMNS} | {name: options[name] for name in ("destination", "terms")}
+    options = options_of(row)
+    now = {name: getattr(row, name) for name in _COLUMNS} | {
+        name: options.get(name) for name in ("destination", "terms")
+    }
     first = options.get("asQueued", now)
     told = {"route": "unchanged", "why": ""}
     match change:
@@ -53,7 +60,10 @@ def rerouted(row: Row[Any], delivery: Delivery, change: Change) -> dict[str, Any
             told["route"] = "asQueued"
         case Unchanged(why):
             told["why"] = why
-    terms = Terms(**now["terms"])
+    try:
+        terms = Terms.from_json(now["terms"])
+    except (TypeError, ValueError) as error:
+        raise UnreadableDelivery(f"the delivery can't be read: its terms: {error}") from error
     kept = terms if terms.queued else terms.for_queue(RETRY_HOURS)
     changed = {"destination": now["destination"], "terms": asdict(kept), "asQueued": first, "retry": told}
     return {name: now[name] for name in _COLUMNS} | {"options": json.dumps({**options, **changed})}

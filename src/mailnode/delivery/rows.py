@@ -1,19 +1,15 @@
-"""Deliveries as rows of the database: how they are written down, and read back."""
+"""Deliveries as rows of the database: how they are written down."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
-from mailnode.delivery.delivery import Attempt, Delivery, Draft, Recipient, Terms
-from mailnode.delivery.origin import Origin
+from mailnode.delivery.delivery import Attempt, Delivery, Draft
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
-from mailnode.smtp.reply import Reply
 from mailnode.store.insert_new import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
@@ -46,14 +42,6 @@ def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, Draft]]) -> No
     for delivery, draft in long:  # row by row, so that no more than one lies in memory
         for row in _content_rows(delivery, draft):
             db.execute(_INSERT_CONTENT, row)
-
-
-def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
-    """Make deliveries of rows of their table."""
-    recipients = defaultdict(list)
-    for one in db.execute(_RECIPIENTS, {"ids": [row.id for row in rows]}):
-        recipients[one.delivery_id].append(_recipient(one))
-    return [_delivery(row, tuple(recipients[row.id])) for row in rows]
 
 
 def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
@@ -94,8 +82,6 @@ def insert_attempt(db: Connection, delivery_id: str, attempt: Attempt) -> None:
 _INSERT_DELIVERY, _INSERT_ATTEMPT = insert_new(deliveries), insert_new(attempts)
 _INSERT_RECIPIENT, _INSERT_CONTENT = insert(delivery_recipients), insert(delivery_content)
 _THERE = select(deliveries.c.id).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
-_OF_THESE = delivery_recipients.c.delivery_id.in_(bindparam("ids", expanding=True))
-_RECIPIENTS = select(delivery_recipients).where(_OF_THESE).order_by(delivery_recipients.c.position)
 _UPDATE_RECIPIENT = update(delivery_recipients).where(
     delivery_recipients.c.delivery_id == bindparam("of"), delivery_recipients.c.position == bindparam("at")
 )
@@ -110,11 +96,6 @@ def route_columns(destination: Destination, route: Route) -> dict[str, Any]:
         "lane": route.lane,
         "destination": destination.to_json(),
     }
-
-
-def origin_of(row: Row[Any]) -> Origin | None:
-    """Read which node of which flow a delivery comes from."""
-    return Origin.from_json(json.loads(row.options).get("origin"))
 
 
 def _row(delivery: Delivery, draft: Draft, now: int) -> dict[str, Any]:
@@ -149,31 +130,6 @@ def _row(delivery: Delivery, draft: Draft, now: int) -> dict[str, Any]:
         "created_at": now,
         "updated_at": now,
     }
-
-
-def _delivery(row: Row[Any], recipients: tuple[Recipient, ...]) -> Delivery:
-    options = json.loads(row.options)
-    return Delivery(
-        id=row.id,
-        generation=row.generation,
-        claimed_by=row.worker or "",
-        destination=Destination.from_json(options["destination"]),
-        host=row.host,
-        port=row.port,
-        lane=row.lane,
-        reverse_path=row.reverse_path,
-        message_id=row.message_id,
-        size=row.size,
-        recipients=recipients,
-        terms=Terms(**options["terms"]),
-        run_id=row.run_id,
-        node_id=row.node_id,
-        place=options["place"],
-        tries=row.tries,
-        maybe_accepted=row.maybe_accepted,
-        warnings=tuple(json.loads(row.warnings)),
-        redirected_from=tuple(_recipient(SimpleNamespace(**one)) for one in options.get("redirectedFrom", ())),
-    )
 
 
 def _content_rows(delivery: Delivery, draft: Draft) -> Iterator[dict[str, Any]]:
@@ -224,11 +180,3 @@ def _attempt_row(delivery_id: str, attempt: Attempt) -> dict[str, Any]:
 def _without_nul(text: str) -> str:
     """Give a text that PostgreSQL takes: it knows no NUL."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
-def _recipient(row: Row[Any] | SimpleNamespace) -> Recipient:
-    return Recipient(row.address, row.field, row.status, _reply(row))
-
-
-def _reply(row: Row[Any] | SimpleNamespace) -> Reply | None:
-    return Reply(row.reply_code, (row.reply_text,), row.enhanced_status_code) if row.reply_code else None

@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self, cast
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from mailnode.delivery.delivery import Delivery, State
 from mailnode.delivery.lanes import reported_trouble
-from mailnode.delivery.report import Report
+from mailnode.delivery.report import Report, report_of
+from mailnode.delivery.row_reader import UnreadableDelivery, read_roughly, told_of
 from mailnode.message.envelope import Envelope
 from mailnode.store.tables import attempts, delivery_content
 
@@ -21,6 +23,20 @@ class StoredMessage:
     message_id: str
     size: int
     rows: Sequence[bytes]
+
+    def whole(self) -> Self:
+        """Give it if all of it is there.
+
+        Raises:
+            UnreadableDelivery: some of it is missing, or it is longer than it was.
+        """
+        if (found := sum(map(len, self.rows))) == self.size:
+            return self
+        raise UnreadableDelivery(
+            f"its content is damaged: of {self.size} bytes {found} are there",
+            phase="content",
+            hint="cancel it, and run the flow again",
+        )
 
     def blocks(self) -> Iterator[bytes]:
         """Give the octets anew, row by row."""
@@ -46,6 +62,17 @@ def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, Stored
 
 _OF_THESE = delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True))
 _CONTENT = select(delivery_content).where(_OF_THESE).order_by(delivery_content.c.position)
+
+
+def read_report(db: Connection, row: Row[Any]) -> Report | None:
+    """Give the report of a delivery that has ended; one that can't be read is made anew, of what is known beside it."""
+    if row.result is None:
+        return None
+    told = told_of(row.result)
+    if {"status", "error", "recipients", "warnings"} <= set(told):
+        return cast("Report", told)
+    (delivery,) = read_roughly(db, [row])
+    return report_of(delivery, status=row.state, error=UnreadableDelivery("the result that was stored can't be read"))
 
 
 def read_last_words(db: Connection, delivery: Delivery) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from sqlalchemy import URL
 
-from mailnode.delivery.outbox import Engine
+from mailnode.delivery.intake import Engine
 from mailnode.delivery.postman import Postman
 
 # Who is to end when nothing is due does not begin again more often than this, in a row, after a defect.

@@ -1,6 +1,5 @@
 """The outcome of a mail follows its first word into the result that a run has stored."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from mailnode.delivery.report import Report, is_unstored
+from mailnode.delivery.row_reader import place_of
+from mailnode.delivery.stored import read_report
 from mailnode.flow.state import State
 from mailnode.node.step import Write
 from mailnode.store.tables import deliveries
@@ -43,8 +44,9 @@ def outcomes_of(db: Connection, delivery_ids: Sequence[str]) -> Iterator[Outcome
     if not delivery_ids:
         return
     ended = select(deliveries).where(deliveries.c.id.in_(delivery_ids), deliveries.c.result.is_not(None))
-    for row in db.execute(ended):
-        yield Outcome(row.node_id, json.loads(row.options)["place"], json.loads(row.result))
+    for row in db.execute(ended).all():
+        if report := read_report(db, row):
+            yield Outcome(row.node_id, place_of(row), report)
 
 
 def follow(said: dict[str, Any], outcome: Outcome) -> bool:

@@ -1,6 +1,5 @@
 """What runs have done, for whoever looks: everything is read, and nothing changed."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -8,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from mailnode.delivery.row_reader import told_of
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.store.database import Database
 from mailnode.store.place import Place
@@ -112,5 +112,6 @@ def error_of(node: Entry) -> Entry | None:
 
 
 def _said(row: Row[Any]) -> Entry:
-    said: Entry = json.loads(row.state) if row.state else {}
-    return said
+    """Read the state of a run; one that can't be read tells nothing."""
+    said: Entry = told_of(row.state)
+    return said if isinstance(said.get("nodes", []), list) else {}

@@ -1,0 +1,208 @@
+"""Deliveries as they are read from the database, where another version or another hand may have been before."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from types import SimpleNamespace
+from typing import Any, get_args
+
+from sqlalchemy import Connection, Row, bindparam, select
+
+from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, Delivery, Field, Recipient, RecipientStatus, Terms
+from mailnode.delivery.origin import Origin
+from mailnode.delivery.route import Destination, OtherServer
+from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
+from mailnode.smtp.reply import Reply
+from mailnode.store.tables import delivery_recipients
+
+_OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom"}
+_HINT = (
+    "a newer version may have queued it: have that one send it. Else it is damaged: cancel it, and run the flow again"
+)
+_OTHER_SERVER = "name a server that there is in its flow, and have it tried again; or cancel it"
+_SHOWN = 80
+
+
+class UnreadableDelivery(DeliveryError):
+    """What is stored of a delivery is not what this version writes."""
+
+    code = ErrorCode.UNREADABLE_DELIVERY
+
+    def __init__(self, message: str, **said: Any) -> None:
+        super().__init__(message, **{"hint": _HINT, **said})
+
+
+def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
+    """Make deliveries of rows of their table.
+
+    Raises:
+        UnreadableDelivery: one of them is not as this version writes them.
+    """
+    recipients = _recipients_of(db, rows)
+    return [_delivery(row, recipients[row.id], _soundly) for row in rows]
+
+
+def read_roughly(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
+    """Make deliveries of rows as far as they can be read, for whoever looks at them or ends them: not to send them."""
+    recipients = _recipients_of(db, rows)
+    return [_delivery(row, recipients[row.id], _roughly) for row in rows]
+
+
+def options_of(row: Row[Any]) -> dict[str, Any]:
+    """Read the options of a delivery's row.
+
+    Raises:
+        UnreadableDelivery: they are no JSON object, or hold a key that this version does not know.
+    """
+    options = _json_object("its options", row.options)
+    _check_keys("its options", options, _OPTIONS)
+    return options
+
+
+def told_of(text: str | None) -> dict[str, Any]:
+    """Give a stored JSON object, for whoever looks at it; one that can't be read is empty."""
+    try:
+        return _json_object("", text or "{}")
+    except UnreadableDelivery:
+        return {}
+
+
+def place_of(row: Row[Any]) -> Mapping[str, Any] | None:
+    """Read where the result of a delivery is stored; None where that can't be read, too."""
+    try:
+        return _place(told_of(row.options).get("place"))
+    except ValueError:
+        return None
+
+
+def origin_of(row: Row[Any]) -> Origin | None:
+    """Read which node of which flow a delivery comes from; None where that can't be read, too."""
+    try:
+        return Origin.from_json(told_of(row.options).get("origin"))
+    except TypeError:
+        return None
+
+
+def _recipients_of(db: Connection, rows: Sequence[Row[Any]]) -> Mapping[str, Sequence[Row[Any]]]:
+    found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for one in db.execute(_RECIPIENTS, {"ids": [row.id for row in rows]}):
+        found[one.delivery_id].append(one)
+    return found
+
+
+_OF_THESE = delivery_recipients.c.delivery_id.in_(bindparam("ids", expanding=True))
+_RECIPIENTS = select(delivery_recipients).where(_OF_THESE).order_by(delivery_recipients.c.position)
+
+# Reads a part of a row, or gives the last value where that can't be read.
+_Read = Callable[[str, Callable[[], Any], Any], Any]
+
+
+def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Delivery:
+    options = read("its options", lambda: options_of(row), told_of(row.options))
+    by_hand = Destination(OtherServer(host=row.host, port=row.port), row.connection)
+    terms = Terms().for_queue(0)
+    is_in_doubt = RESENT_AFTER_UNKNOWN in (row.warnings or "")
+    return Delivery(
+        id=row.id,
+        generation=row.generation,
+        claimed_by=row.worker or "",
+        destination=read("its server", lambda: _destination(options["destination"]), by_hand),
+        host=row.host,
+        port=row.port,
+        lane=row.lane,
+        reverse_path=row.reverse_path,
+        message_id=row.message_id,
+        size=row.size,
+        recipients=read("its recipients", lambda: _recipients(recipients), _rough_recipients(recipients)),
+        terms=read("its terms", lambda: _terms(options["terms"]), terms),
+        run_id=row.run_id,
+        node_id=row.node_id,
+        place=read("the place of its result", lambda: _place(options["place"]), None),
+        tries=row.tries,
+        maybe_accepted=row.maybe_accepted,
+        warnings=read("its warnings", lambda: _warnings(row.warnings), (RESENT_AFTER_UNKNOWN,) if is_in_doubt else ()),
+        redirected_from=read(
+            "its own recipients",
+            lambda: _recipients([SimpleNamespace(**one) for one in options.get("redirectedFrom", ())], fewest=0),
+            (),
+        ),
+    )
+
+
+def _soundly(what: str, read: Callable[[], Any], _: Any) -> Any:
+    try:
+        return read()
+    except UnreadableDelivery:
+        raise
+    except MailnodeError as error:
+        raise UnreadableDelivery(f"the delivery can't be sent: {error.message}", hint=_OTHER_SERVER) from error
+    except Exception as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UnreadableDelivery(f"the delivery can't be read: {what}: {said[:_SHOWN]}") from error
+
+
+def _roughly(_: str, read: Callable[[], Any], otherwise: Any) -> Any:
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 -- whatever another hand has made of the row
+        return otherwise
+
+
+def _json_object(what: str, text: str) -> dict[str, Any]:
+    try:
+        said = json.loads(text)
+    except ValueError as error:
+        raise UnreadableDelivery(f"the delivery can't be read: {what} are no JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise UnreadableDelivery(f"the delivery can't be read: {what} are no JSON object")
+    return said
+
+
+def _check_keys(what: str, said: Mapping[str, Any], known: set[str]) -> None:
+    if unknown := ", ".join(sorted(set(said) - known)):
+        raise UnreadableDelivery(f"the delivery can't be read: {what}: unknown keys: {unknown[:_SHOWN]}")
+
+
+def _destination(said: Mapping[str, Any]) -> Destination:
+    server = said.get("server", {})
+    _check_keys("its server", said, {"service", "server", "connection", "ehloName"})
+    _check_keys("its server", server, {one.name for one in fields(OtherServer)})
+    if "service" not in said and "host" not in server:
+        raise KeyError("host")
+    return Destination.from_json(said)
+
+
+def _terms(said: Mapping[str, Any]) -> Terms:
+    _check_keys("its terms", said, {one.name for one in fields(Terms)})
+    return Terms.from_json(said)
+
+
+def _place(said: Any) -> Mapping[str, Any] | None:
+    if said is None or (isinstance(said, dict) and set(said) == {"place", "key"}):
+        return said
+    raise ValueError("it is none")
+
+
+def _warnings(text: str) -> tuple[str, ...]:
+    said = json.loads(text)
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        raise ValueError("they are no list of texts")
+    return tuple(said)
+
+
+def _recipients(rows: Sequence[Row[Any] | SimpleNamespace], *, fewest: int = 1) -> tuple[Recipient, ...]:
+    if len(rows) < fewest:
+        raise ValueError("there are none")
+    for row in rows:
+        if row.status not in get_args(RecipientStatus) or row.field not in get_args(Field):
+            raise ValueError(f"{row.field} {row.status} is unknown")
+    return _rough_recipients(rows)
+
+
+def _rough_recipients(rows: Sequence[Row[Any] | SimpleNamespace]) -> tuple[Recipient, ...]:
+    return tuple(Recipient(row.address, row.field, row.status, _reply(row)) for row in rows)
+
+
+def _reply(row: Row[Any] | SimpleNamespace) -> Reply | None:
+    return Reply(row.reply_code, (row.reply_text or "",), row.enhanced_status_code) if row.reply_code else None

@@ -1,0 +1,145 @@
+"""One row fails alone: what is stored of it is not what this version writes, and the others go on."""
+
+import json
+
+import pytest
+
+from mailnode.delivery.courier import Delivered
+from mailnode.delivery.delivery import Terms
+from mailnode.delivery.ledger import Ledger, Wanted
+from mailnode.delivery.row_reader import UnreadableDelivery
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.errors import DeliveryError
+from mailnode.store.tables import attempts, deliveries, runs
+from support.damage import CONTENT_DAMAGES, DAMAGES, damage
+from support.letters import letter
+from support.post import drafted, office
+from support.scripted_smtp import ScriptedServer
+
+pytestmark = pytest.mark.usefixtures("database_kind")
+
+LATER = Terms().for_queue(24)
+ALL = (*DAMAGES, *CONTENT_DAMAGES)
+
+
+async def drain(desk):
+    await EmbeddedEngine().work(desk.postman, drain=True)
+
+
+async def queue_damaged(desk, port, whats, terms=LATER):
+    """Queue a mail for each of these, and do that to it; give by its id what its error says."""
+    words = {}
+    for number, what in enumerate(whats):
+        draft = drafted(port, letter(f"bad{number}@y.example"), terms=terms, key=f"bad{number}", run_id="r")
+        begun = await desk.outbox.begin(draft)
+        words[begun.id] = await damage(desk.database, begun.id, what)
+    return words
+
+
+async def set_state(desk, ids, **values):
+    change = deliveries.update().where(deliveries.c.id.in_(ids)).values(**values)
+    await desk.database.write(lambda db: db.execute(change))
+
+
+async def is_held(desk, delivery_id, words):
+    """See that a delivery is left to a person, who can read why and what to do."""
+    shown = await Ledger(desk.database, desk.worker).show(delivery_id)
+    assert (shown["state"], shown["result"]["status"]) == ("held", "held"), words
+    assert words in shown["error"]
+    assert shown["result"]["error"]["code"] == "unreadableDelivery"
+    assert "cancel it" in shown["hint"]
+    return shown
+
+
+@pytest.mark.parametrize("state", ["queued", "claimed", "handingOver"])
+async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, state):
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        await desk.courier.queue(drafted(server.port, letter("good1@y.example"), terms=LATER))
+        words = await queue_damaged(desk, server.port, ALL)
+        await desk.courier.queue(drafted(server.port, letter("good2@y.example"), terms=LATER))
+        if state != "queued":
+            await set_state(desk, words, state=state, worker="lock-gone")
+        await drain(desk)
+        assert sorted(one.forward_paths[0][9:14] for one in server.accepted) == ["good1", "good2"]
+        for delivery_id, said in words.items():
+            shown = await is_held(desk, delivery_id, said)
+            assert ("may have accepted" in shown["error"]) == (state == "handingOver"), said
+        assert len(await Ledger(desk.database, desk.worker).latest(Wanted())) == len(ALL) + 2
+        codes = {row.code for row in await desk.rows(attempts) if row.delivery_id in words}
+        assert {"unreadableDelivery"} <= codes <= {"unreadableDelivery", "unknownOutcome"}
+
+
+@pytest.mark.parametrize("when", ["before a worker has looked", "when it is held"])
+async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tmp_path, when):
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        ledger = Ledger(desk.database, desk.worker)
+        words = await queue_damaged(desk, server.port, ALL)
+        if when == "when it is held":
+            await drain(desk)
+        assert len(await ledger.latest(Wanted(recipient="bad"))) >= len(ALL) - 1
+        for delivery_id, said in words.items():
+            before = (await ledger.show(delivery_id))["state"]
+            for as_queued in (False, True):
+                if said == "warnings":  # all that is wrong is written anew
+                    await desk.desk.retry(delivery_id, as_queued=as_queued)
+                    before = "queued"
+                    continue
+                with pytest.raises(UnreadableDelivery) as caught:
+                    await desk.desk.retry(delivery_id, as_queued=as_queued)
+                assert caught.value.hint
+                assert said in caught.value.message
+            assert (await ledger.show(delivery_id))["state"] == before
+            await desk.desk.cancel(delivery_id)
+            shown = await ledger.show(delivery_id)
+            assert (shown["state"], shown["result"]["status"]) == ("cancelled", "cancelled")
+        await drain(desk)
+    assert server.accepted == []
+
+
+async def test_a_flow_that_is_run_again_hears_of_it(tmp_path):
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        words = await queue_damaged(desk, server.port, ALL, Terms())
+        await set_state(desk, words, worker="lock-gone")
+        drafts = [
+            drafted(server.port, letter(f"bad{number}@y.example"), key=f"bad{number}") for number in range(len(ALL))
+        ]
+        for draft, (delivery_id, said) in zip(drafts, words.items(), strict=True):
+            for _ in range(2):
+                delivered = await desk.courier.deliver(draft)
+                assert isinstance(delivered, Delivered)
+                assert (delivered.report["status"], delivered.report["deliveryId"]) == ("held", delivery_id)
+                assert delivered.report["error"]
+                assert said in delivered.report["error"]["message"]
+            await is_held(desk, delivery_id, said)
+            await desk.desk.cancel(delivery_id)  # which frees the key
+            assert (await desk.courier.deliver(draft)).report["status"] == "sent"
+    assert len(server.accepted) == len(ALL)
+
+
+async def test_the_run_that_queued_it_is_told(tmp_path):
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        draft = drafted(server.port, terms=LATER, run_id="r", node_id="n", key="r/n")
+        report = await desk.courier.queue(draft)
+        state = json.dumps({"nodes": [{"id": "n", "result": report}], "input": {}, "context": {}})
+        run = {"id": "r", "flow": "f", "digest": "", "status": "done", "state": state, "created_at": 1, "updated_at": 1}
+        await desk.database.write(lambda db: db.execute(runs.insert(), run))
+        await damage(desk.database, report["deliveryId"], "a service that is gone")
+        await drain(desk)
+        (row,) = await desk.rows(runs)
+    assert json.loads(row.state)["nodes"][0]["result"]["status"] == "held"
+
+
+async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_path):
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        report = (await desk.deliver(server.port, key="k")).report
+        for result in ("{", "[]", "{}"):
+            await set_state(desk, [report["deliveryId"]], result=result)
+            again = (await desk.deliver(server.port, key="k")).report
+            assert (again["status"], again["accepted"], again["duplicate"]) == ("sent", ["bob@y.example"], True)
+            ledger = Ledger(desk.database, desk.worker)
+            assert (await ledger.show(report["deliveryId"]))["result"]["status"] == "sent"
+            (told,) = (await ledger.outcomes([report["deliveryId"]])).values()
+            assert told
+            assert told["status"] == "sent"
+            with pytest.raises(DeliveryError, match="was sent"):
+                await desk.desk.retry(report["deliveryId"])
