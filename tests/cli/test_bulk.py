@@ -3,6 +3,7 @@ import json
 import signal
 from collections import Counter
 
+from mailnode.app import Mailnode
 from support.command import mailnode
 from support.flows import to_server, write_flow
 from support.scripted_smtp import DROP, ScriptedServer
@@ -48,6 +49,22 @@ async def test_the_same_file_again_sends_nothing(inbox, tmp_path):
     again = await mailnode(*command)
     assert (again.status, again.json["done"], again.json["doneBefore"]) == (0, 5, 5)
     assert len(inbox.messages()) == 5
+
+
+async def test_the_same_file_again_sends_nothing_though_all_is_cleared_away(inbox, tmp_path):
+    for asynchronous in (False, True):
+        flow = flow_of(tmp_path, inbox.port, subject=f"Order {asynchronous}", asynchronous=asynchronous)
+        command = ("run", flow, "--inputs", rows_of(tmp_path, 3), "--run-id", f"{asynchronous}")
+        await mailnode(*command)
+        async with Mailnode.open() as opened:
+            assert await opened.desk.sweep(0.0, 400) >= 6  # each mail and each run
+        again = await mailnode(*command)
+        assert (again.status, again.json["done"], again.json["doneBefore"]) == (0, 3, 3)
+        assert again.json["mails"] == {"sent": 3}
+        row = ("--input", '{"email": "n0@y.example", "order": "0"}', "--run-id", f"{asynchronous}-1")
+        (node,) = (await mailnode("run", flow, *row)).json["nodes"]
+        assert (node["result"]["status"], node["result"]["duplicate"]) == ("sent", True)
+    assert reached(inbox) == {f"n{number}@y.example": 2 for number in range(3)}
 
 
 async def test_a_row_that_fails_stops_no_other_one_and_is_told(inbox, tmp_path):

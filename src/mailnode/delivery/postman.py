@@ -101,8 +101,7 @@ class Postman:
             return Round(0, None, False)
         catch = await self._claims.take(hands)
         self._claimed_at = began
-        if catch.held:
-            self.tally["held"] += catch.held
+        self.tally += Counter(held=catch.held)
         if catch.claimed:
             with self._courier.holding(one.delivery.id for one in catch.claimed):
                 await self._send_out(catch.claimed, began)
@@ -199,20 +198,17 @@ class Postman:
         routes: dict[Destination, Route | Exception] = {}
         for one in claimed:
             began_at = unix_ms()
-            try:
-                await self._send_one(one, messages, routes, began)
-            except StaleClaim:
-                pass  # whoever has taken it over sends it
-            except UnreadableDelivery as error:
-                with suppress(StaleClaim):
+            with suppress(StaleClaim):  # whoever has taken it over sends it
+                try:
+                    await self._send_one(one, messages, routes, began)
+                except UnreadableDelivery as error:
                     await self._until_stopped(partial(self._outbox.held, one.delivery, error))
                     self.tally["held"] += 1
-            except Exception as error:  # one delivery's trouble is no other's
-                if isinstance(error, StoreError) and self.is_stopped:
-                    raise
-                _log.exception("delivery %s met a defect", one.delivery.id)
-                lost = Defect(*meets_defect(one.delivery, error, "connect", began_at))
-                with suppress(StaleClaim):
+                except Exception as error:  # one delivery's trouble is no other's
+                    if isinstance(error, StaleClaim) or (isinstance(error, StoreError) and self.is_stopped):
+                        raise
+                    _log.exception("delivery %s met a defect", one.delivery.id)
+                    lost = Defect(*meets_defect(one.delivery, error, "connect", began_at))
                     await self._until_stopped(partial(self._outbox.met_defect, lost))
 
     async def _messages(self, claimed: Sequence[Claimed]) -> Mapping[str, StoredMessage]:
@@ -239,12 +235,11 @@ class Postman:
             raise route
         if one.delivery.id not in messages:
             messages = await self._until_stopped(lambda: self._outbox.messages([one.delivery]))
-        message = messages[one.delivery.id].whole()
         slack = route.rate_limit.slack_us / 1_000_000 if route.rate_limit else 0.0
         self._begin(
             Errand(
                 one.delivery,
-                message,
+                messages[one.delivery.id].whole(),
                 self._clients.of(route),
                 route,
                 one.seconds_left,
