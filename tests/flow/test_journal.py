@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from mailnode.app import Mailnode
+from mailnode.errors import StoreError
 from mailnode.flow.journal import Journal
+from mailnode.flow.runs import Runs, WantedRuns
 from mailnode.store.database import Database
+from mailnode.store.tables import runs
 from support.flows import to_server, write_flow
 from support.scripted_smtp import HOLD, USUAL, ScriptedServer
 
@@ -63,3 +66,19 @@ async def test_a_run_that_is_cancelled_as_it_begins_is_left_to_whoever_begins_it
         with pytest.raises(asyncio.CancelledError):
             await begins
         assert await journal.begin("order-17", "flow", "x") is None
+
+
+async def test_a_state_that_can_not_be_read_fails_its_own_run_alone(tmp_path):
+    with closing(Database.open(tmp_path / "mailnode.db")) as database, database.worker(tmp_path / "workers") as worker:
+        journal = Journal(database, worker)
+        for number in range(2):
+            await journal.begin(f"run{number}", "flow", "x")
+            await journal.end(f"run{number}", "done", {"nodes": [], "input": {}, "context": {}})
+        damaged = runs.update().where(runs.c.id == "run0").values(state="{")
+        await database.write(lambda db: db.execute(damaged))
+        answers = await asyncio.gather(
+            *(journal.begin(f"run{number}", "flow", "x") for number in range(2)), return_exceptions=True
+        )
+        assert (type(answers[0]), answers[1]) == (StoreError, {"nodes": [], "input": {}, "context": {}})
+        assert {one["run"] for one in await Runs(database, worker).latest(WantedRuns())} == {"run0", "run1"}
+        assert (await Runs(database, worker).show("run0"))["nodes"] is None

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.report import Report
+from mailnode.delivery.row_reader import told_of
 from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.follow import Outcome, follow, outcomes_of, pending_of, unstored_of
 from mailnode.store.clock import unix_ms
@@ -109,8 +110,7 @@ class Journal:
                 " --run-id",
             )
         if row.status != "running":
-            ended: dict[str, Any] = json.loads(row.state)
-            return ended
+            return _ended(row)
         if row.worker and self._worker.alive(db, row.worker):
             return _UNDER_WAY
         db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._worker.id, updated_at=unix_ms()))
@@ -176,6 +176,16 @@ def tell(db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
             continue
         if (state := _followed(row, by_run[row.id])) is not None:
             db.execute(update(runs).where(runs.c.id == row.id).values(state=state))
+
+
+def _ended(row: Row[Any]) -> dict[str, Any] | Exception:
+    said = told_of(row.state)
+    if "nodes" in said:
+        return said
+    return StoreError(
+        f"what was stored of the run {row.id!r} can't be read",
+        hint="its mail is in `mailnode deliveries list`; give another run id to run it once more",
+    )
 
 
 def _followed(row: Row[Any], outcomes: list[Outcome]) -> str | None:
