@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -201,6 +202,21 @@ class TestALane:
             (lane,) = await desk.rows(lanes)
         assert lane.failures == 1
         assert "connect" in lane.trouble
+
+    async def test_whose_name_is_not_known_waits_for_it_as_for_a_port(self, tmp_path, monkeypatch):
+        """As where the network is gone: no queued mail to a service by its name is given up for that."""
+
+        async def nowhere(*_args, **_more):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        async with office(tmp_path) as desk:
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nowhere, raising=False)
+            for _ in range(3):
+                await desk.courier.queue(drafted(0, terms=SOON, service="Yahoo"))
+            await drain(desk)
+            (lane,) = await desk.rows(lanes)
+            assert await states(desk) == ["queued"] * 3
+        assert "is not known" in lane.trouble
 
     async def test_that_swallows_connections_does_not_keep_another_one_waiting(self, tmp_path):
         async with (

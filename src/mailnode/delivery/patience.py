@@ -19,6 +19,9 @@ def may_try_again(delivery: Delivery, error: MailnodeError | None, *, is_awaited
         return False
     if isinstance(error, SessionLost) and error.unknown:
         return delivery.terms.on_unknown == "resend"
+    # A resolver that is cut off from the world knows no name at all: what is queued waits, as for a port.
+    if error and error.code == ErrorCode.UNKNOWN_HOST and not is_awaited:
+        return True
     if isinstance(error, LoginFailed) and not error.was_tried:
         return not is_awaited
     return error is None or error.transient
