@@ -196,6 +196,9 @@ class Mailnode:
         except BaseException:
             await self._journal.leave(run.id)
             raise
+        if run.not_stored:
+            await self._journal.leave(run.id)
+            return run
         try:
             await self._journal.end(run.id, run.status, run.to_json())
         except StoreError as error:

@@ -20,7 +20,7 @@ from mailnode.delivery.traffic import Traffic
 from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeError
 from mailnode.smtp.client import SmtpClient
 from mailnode.store.clock import unix_ms
-from mailnode.store.insist import insist
+from mailnode.store.insist import PATIENCE_SECONDS, begin_patiently, insist
 from mailnode.supervision import is_defect
 
 POLL_SECONDS = 0.2
@@ -107,7 +107,7 @@ class Courier:
                 return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
 
     async def _stored(self, delivery: Delivery) -> StoredMessage:
-        return (await self._outbox.messages([delivery]))[delivery.id].whole()
+        return (await insist(lambda: self._outbox.messages([delivery])))[delivery.id].whole()
 
     async def queue(self, draft: Draft) -> Report:
         """Write a delivery down for any worker to carry; tell what is known of it.
@@ -116,7 +116,7 @@ class Courier:
             DeliveryError: the idempotency key belongs to a mail with other content.
             StoreError: the delivery can't be written down.
         """
-        begun = await self._outbox.begin(draft)
+        begun = await begin_patiently(lambda: self._outbox.begin(draft))
         if isinstance(begun, Standing):
             return {**(begun.report or report_of(begun.delivery, status="queued")), "duplicate": True}
         return report_of(begun, status="queued")
@@ -210,7 +210,8 @@ class Courier:
         loop = asyncio.get_running_loop()
         while True:
             # No timeout may cut this off: a claim that is committed must find its carry.
-            begun = await self._taken_up(draft)
+            patience = min(PATIENCE_SECONDS, max(deadline - loop.time(), 0.0))
+            begun = await begin_patiently(lambda: self._taken_up(draft), seconds=patience)
             if not isinstance(begun, Standing) or begun.report or loop.time() >= deadline:
                 return begun
             if carry := self._carries.get(begun.delivery.id):

@@ -16,7 +16,7 @@ from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.follow import Outcome, follow, outcomes_of, pending_of, unstored_of
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
-from mailnode.store.insist import insist
+from mailnode.store.insist import begin_patiently, insist
 from mailnode.store.savepoint import savepoint
 from mailnode.store.tables import runs
 from mailnode.store.worker import Worker
@@ -44,7 +44,7 @@ class Journal:
             DeliveryError: the id belongs to a run of another flow or input.
         """
         begun = _Begun(run_id, flow, digest)
-        while (found := await self._begun(begun)) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
+        while (found := await begin_patiently(lambda: self._begun(begun))) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
         return found
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from mailnode.delivery.report import NOT_STORED, ReportedError, describe
-from mailnode.errors import ErrorCode, ExpressionError, InternalError, MailnodeError, SettingsError, UsageError
+from mailnode.errors import (
+    ErrorCode,
+    ExpressionError,
+    InternalError,
+    MailnodeError,
+    SettingsError,
+    StoreError,
+    UsageError,
+)
 from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.follow import pending_of, unstored_of
 from mailnode.flow.registry import Node, Registry
@@ -147,7 +155,10 @@ def _read_when(text: str) -> Expression:
 
 
 async def run_nodes(nodes: list[Prepared], run: Run) -> None:
-    """Execute the nodes in their order until one halts the run, then wait for what was promised for later."""
+    """Execute the nodes in their order until one halts the run, then wait for what was promised for later.
+
+    A run that halts because the database can't be used for long is `not_stored`: the same again goes on with it.
+    """
     promised: list[tuple[NodeReport, Step]] = []
     for prepared, report in zip(nodes, run.nodes, strict=True):
         try:
@@ -155,6 +166,8 @@ async def run_nodes(nodes: list[Prepared], run: Run) -> None:
         except MailnodeError as error:
             report.status, report.error = "failed", describe(error)
             run.status = "halted"
+            if isinstance(error, StoreError) and error.transient:
+                run.not_stored = error.message
             break
         if step is None:
             report.status = "skipped"

@@ -11,7 +11,7 @@ from mailnode.delivery.delivery import Draft, Terms
 from mailnode.delivery.mail import Mail, fields_of, make_mail, sender_of
 from mailnode.delivery.origin import Origin
 from mailnode.delivery.route import Destination, OtherServer, Route, Ways
-from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError
+from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError, StoreError
 from mailnode.message.compose import Message
 from mailnode.message.email import Email
 from mailnode.message.mailbox import parse_mailbox
@@ -101,6 +101,8 @@ class SendSmtpEmail:
         try:
             delivered = await self._send(call)
         except MailnodeError as error:
+            if isinstance(error, StoreError) and error.transient:
+                raise  # no outcome of the mail: nothing was sent, and the same run can be gone on with
             return step_of_error(self._settings, error.locate(node=call.node_id))
         return step_of(self._settings, delivered.report, delivered.later)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain, repeat
 from typing import TypeVar
 
-from mailnode.errors import StoreError
+from mailnode.errors import CommitUnknown, StoreError
 
 T = TypeVar("T")
 
@@ -41,3 +41,22 @@ async def insist(
                 raise
         await asyncio.sleep(min(wait, max(ends_at - loop.time(), 0.0)))
     raise AssertionError("there is always another wait")
+
+
+async def begin_patiently(begin: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
+    """Begin something in the database, and again as `insist` does, but not where it may have begun already.
+
+    Raises:
+        StoreError: as `insist`.
+    """
+
+    async def ask() -> T | CommitUnknown:
+        try:
+            return await begin()
+        except CommitUnknown as error:
+            return error
+
+    begun = await insist(ask, seconds=seconds)
+    if isinstance(begun, CommitUnknown):
+        raise begun
+    return begun

@@ -1,0 +1,36 @@
+"""`run --inputs` while the database is away: rows wait, and none is told as failed."""
+
+import asyncio
+import json
+
+from support.flows import to_server, write_flow
+from support.postgres import own_server
+from support.scripted_smtp import ScriptedServer
+from support.warm import PIPE, python
+
+
+async def start(*arguments):
+    """Start `mailnode` with these arguments."""
+    return await python("-m", "mailnode", *arguments, stdout=PIPE, stderr=PIPE)
+
+
+async def test_rows_wait_for_a_database_that_starts_anew_and_ends_their_sessions(tmp_path, monkeypatch):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("to\n" + "".join(f"n{number}@y.example\n" for number in range(300)))
+    with own_server() as postgres:
+        monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
+        monkeypatch.setenv("MAILNODE_SECRET_KEY", "A" * 43 + "=")
+        async with ScriptedServer({"dot": ["", "250 taken"]}) as server:
+            settings = to_server(server.port, to="{{ input.to }}", timeoutSeconds=60)
+            flow = write_flow(tmp_path, {"id": "mail", "type": "sendSmtpEmail", "settings": settings})
+            run = await start("run", flow, "--inputs", rows)
+            await server.reached("dot")
+            for mode in ("immediate", "fast"):
+                await asyncio.to_thread(postgres.stop, mode)
+                await asyncio.to_thread(postgres.start)
+            server.say("250 2.0.0 taken")
+            stdout, stderr = await run.communicate()
+    assert run.returncode == 0, stderr
+    told = json.loads(stdout)
+    assert (told["rows"], told["halted"], told["mails"]) == (300, 0, {"sent": 300}), stdout
+    assert len(server.accepted) == 299  # and the one whose answer was said by hand
