@@ -428,3 +428,10 @@ def test_any_settings_in_json_come_back_as_they_are(
     nodes = [{"id": "n", "type": "t", "settings": value}]
     text = json.dumps({"version": 1, "name": "f", "nodes": nodes}, indent=indent, ensure_ascii=ascii_only)
     assert parse_flow(text, file="f.json", json=True).nodes[0].settings == value
+
+
+def test_a_flow_of_very_many_nodes_says_how_many_there_may_be():
+    nodes = ", ".join(f'{{"id": "n{number}", "type": "say"}}' for number in range(5_001))
+    with pytest.raises(SettingsError, match="5,001 nodes, and 5,000 are the most") as caught:
+        parse_flow(f'{{"version": 1, "name": "big", "nodes": [{nodes}]}}', file="f", json=True)
+    assert "--inputs" in caught.value.hint

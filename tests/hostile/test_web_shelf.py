@@ -8,6 +8,7 @@ import subprocess
 import sys
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Any
 
 import pytest
 
@@ -213,3 +214,20 @@ async def test_a_file_of_a_stranger_is_a_download_and_nothing_else(api, site, fi
 def _put(port, octets):
     with smtplib.SMTP("127.0.0.1", port) as client:
         client.sendmail("shop@example.com", ["jane@example.org"], octets)
+
+
+async def test_a_large_flow_keeps_nobody_waiting(api):
+    nodes = "".join(f"  - {{id: n{number}, type: say, settings: {{text: hi}}}}\n" for number in range(1000))
+    asked: list[tuple[str, str, Any]] = [
+        ("POST", "/api/flows", {"text": f"version: 1\nname: big\nnodes:\n{nodes}"}),
+        ("GET", "/api/flows/big", None),
+        ("POST", "/api/flows/big/runs", {"input": {}}),
+    ]
+    for method, path, body in asked:
+        request = asyncio.create_task(api.request(method, path, json=body))
+        answered = 0
+        while not request.done():
+            assert (await api.get("/health")).status_code in {200, 503}
+            answered += 1
+        assert request.result().status_code in {200, 201}, request.result().text
+        assert answered > 3, path

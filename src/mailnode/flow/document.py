@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ from mailnode.flow.yaml_reader import read_yaml
 VERSION = 1
 # Holds an attachment of 10 MB in Base64.
 MAX_OCTETS = 16 * 2**20
+# To read a node of YAML takes a millisecond.
+MAX_NODES = 5_000
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FLOW_KEYS = ("version", "name", "nodes")
@@ -51,7 +53,7 @@ class FlowNode:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FlowDocument:
     """A flow file that has been read; `file` is its name for errors, `path` its absolute path, "" for a mere text."""
 
@@ -62,10 +64,13 @@ class FlowDocument:
     path: str = ""
     lines: Mapping[str, int] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {node.id: index for index, node in enumerate(self.nodes)}
+
     def line_of(self, node_id: str, key_path: str = "") -> int:
         """Give the line of a node's setting (`attachments[1].url`), else of what is nearest around it."""
-        index = next(index for index, node in enumerate(self.nodes) if node.id == node_id)
-        path = f"nodes[{index}]"
+        path = f"nodes[{self._places[node_id]}]"
         if key_path in _NODE_KEYS and f"{path}.settings.{key_path}" not in self.lines:
             return self.lines.get(f"{path}.{key_path}", self.lines[path])
         way = _outwards(f"{path}.settings.{key_path}" if key_path else path)
@@ -151,9 +156,14 @@ class _Reader:
         self._check_version(flow["version"])
         name = self._name(flow["name"], "name")
         nodes: list[FlowNode] = []
-        for index, node in enumerate(self._typed(flow["nodes"], "nodes", list)):
+        given = self._typed(flow["nodes"], "nodes", list)
+        if len(given) > MAX_NODES:
+            words = f"there are {len(given):,} nodes, and {MAX_NODES:,} are the most"
+            raise self._bad("nodes", words, hint="make several flows of it; for a mail to each of many use --inputs")
+        there: dict[str, int] = {}
+        for index, node in enumerate(given):
             nodes.append(self._node(node, f"nodes[{index}]"))
-            self._check_unique(nodes)
+            self._check_unique(nodes[-1], index, there)
         if not nodes:
             raise self._bad(
                 "nodes", "there are no nodes", hint="add one: - {id: tell, type: say, settings: {text: hi}}"
@@ -186,13 +196,11 @@ class _Reader:
         if type(version) is not int or version != VERSION:
             raise self._bad("version", f"there is no version {_shown(version)} of flow files", hint="write version: 1")
 
-    def _check_unique(self, nodes: list[FlowNode]) -> None:
-        lines: dict[str, int] = {}
-        for index, node in enumerate(nodes):
-            if node.id in lines:
-                said = f"the id {node.id!r} belongs to the node on line {lines[node.id]}"
-                raise self._bad(f"nodes[{index}].id", said, hint="give each node an id of its own")
-            lines[node.id] = node.line
+    def _check_unique(self, node: FlowNode, index: int, lines: dict[str, int]) -> None:
+        if node.id in lines:
+            said = f"the id {node.id!r} belongs to the node on line {lines[node.id]}"
+            raise self._bad(f"nodes[{index}].id", said, hint="give each node an id of its own")
+        lines[node.id] = node.line
 
     def _name(self, value: object, path: str) -> str:
         name = self._typed(value, path, str)

@@ -1,6 +1,7 @@
 """Flows: the files on the shelf, checked as the command line checks them, and run."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
@@ -140,17 +141,18 @@ async def list_flows(site: SiteHere) -> list[FlowSummary]:
 async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
     """Make a new flow."""
     if new.text is not None:
-        return _told(site, site.shelf.create(new.text, json_file=new.format == "json"))
-    assert new.name is not None
-    if new.copy_of is not None:
-        return _told(site, site.shelf.duplicate(new.copy_of, new.name))
-    return _told(site, site.shelf.create(blank_flow(new.name, site.inbox_port)))
+        text, json_file = new.text, new.format == "json"
+        return await _told(site, lambda: site.shelf.create(text, json_file=json_file))
+    name, copy_of = new.name, new.copy_of
+    assert name is not None
+    if copy_of is not None:
+        return await _told(site, lambda: site.shelf.duplicate(copy_of, name))
+    return await _told(site, lambda: site.shelf.create(blank_flow(name, site.inbox_port)))
 
 
 @router.post("/check")
 async def check_flow(site: SiteHere, draft: Draft) -> Checked:
     """Bring a draft's form and text together, and say all that is wrong with it; nothing is saved."""
-    # In a thread: who carries mail meanwhile must not wait for a large text.
     text = await asyncio.to_thread(draft.merged)
     document, errors = await asyncio.to_thread(check, site, text, draft.format)
     return Checked(text=text, document=document, errors=errors)
@@ -159,7 +161,7 @@ async def check_flow(site: SiteHere, draft: Draft) -> Checked:
 @router.get("/{name}")
 async def show_flow(site: SiteHere, name: str) -> Flow:
     """Give one flow."""
-    return _told(site, site.shelf.get(name))
+    return await _told(site, lambda: site.shelf.get(name))
 
 
 @router.get("/{name}/file", response_class=PlainTextResponse)
@@ -175,8 +177,7 @@ async def save_flow(site: SiteHere, name: str, flow: Saved) -> Flow:
     """Save a flow; its settings may be wrong still, but it has to be a flow."""
     shelved = site.shelf.get(name)
     flow = flow.model_copy(update={"format": _format(shelved)})
-    text = await asyncio.to_thread(flow.merged)
-    return _told(site, site.shelf.save(name, text, flow.revision))
+    return await _told(site, lambda: site.shelf.save(name, flow.merged(), flow.revision))
 
 
 @router.delete("/{name}", status_code=204)
@@ -202,7 +203,7 @@ async def run_flow(
     ] = None,
 ) -> Response:
     """Run a flow to its end, and give the run; mail that it sends asynchronously may still be queued."""
-    document = site.shelf.get(name).document()
+    document = await asyncio.to_thread(lambda: site.shelf.get(name).document())
     run = await site.mailnode.run(
         document, input=request.input, context=request.context, run_id=_header_text(idempotency_key)
     )
@@ -241,7 +242,12 @@ def _summary(site: Site, flow: ShelvedFlow) -> FlowSummary:
     return FlowSummary(name=flow.name, node_count=count, modified_at=flow.modified_at, trouble=trouble)
 
 
-def _told(site: Site, flow: ShelvedFlow) -> Flow:
+async def _told(site: Site, work: Callable[[], ShelvedFlow]) -> Flow:
+    """Do what reads and changes files, in a thread: who carries mail meanwhile must not wait for a large text."""
+    return await asyncio.to_thread(lambda: _flow(site, work()))
+
+
+def _flow(site: Site, flow: ShelvedFlow) -> Flow:
     document, errors = check(site, flow.text, _format(flow))
     return Flow(
         name=flow.name,

@@ -84,7 +84,7 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
     """Compose the mail of a node, and say all that is wrong with the flow; nothing is sent or saved."""
     try:
         _, document = await asyncio.to_thread(request.read)
-        errors = site.mailnode.rehearsal.errors(document)
+        errors = await asyncio.to_thread(site.mailnode.rehearsal.errors, document)
         blocking = [error for error in errors if request.node in {None, error.node}]
         made = None if blocking else await site.mailnode.rehearsal.compose(document, request.scene)
     except MailnodeError as error:
