@@ -1,6 +1,7 @@
 """One row fails alone: what is stored of it is not what this version writes, and the others go on."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from mailnode.delivery.ledger import Ledger, Wanted
 from mailnode.delivery.row_reader import UnreadableDelivery
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
-from mailnode.store.tables import attempts, deliveries, runs
+from mailnode.store.tables import attempts, connections, deliveries, lanes, runs
 from support.damage import CONTENT_DAMAGES, DAMAGES, damage
 from support.letters import letter
 from support.post import drafted, office
@@ -143,3 +144,21 @@ async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_p
             assert told["status"] == "sent"
             with pytest.raises(DeliveryError, match="was sent"):
                 await desk.desk.retry(report["deliveryId"])
+
+
+@pytest.mark.parametrize("settings", ["{", "[]", '{"rateLimit": "often"}', '{"rateLimit": 7}'])
+async def test_a_connection_that_can_not_be_read_keeps_its_own_mail_waiting_and_no_other(tmp_path, settings):
+    async with ScriptedServer() as server, office(tmp_path) as desk:
+        draft = drafted(server.port, letter("bad@y.example"), terms=LATER)
+        destination, route = replace(draft.destination, connection="shop"), replace(draft.route, connection="shop")
+        await desk.courier.queue(replace(draft, destination=destination, route=route))
+        row = {"id": "c1", "name": "shop", "type": "basic", "revision": 1, "hosts": '["127.0.0.1"]', "secrets": "{}"}
+        row |= {"settings": settings, "created_at": 1, "updated_at": 1}
+        await desk.database.write(lambda db: db.execute(connections.insert(), row))
+        await desk.courier.queue(drafted(server.port, letter("good@y.example"), terms=LATER))
+        await drain(desk)
+        assert [one.forward_paths for one in server.accepted] == [("RCPT TO:<good@y.example>",)]
+        for damaged in (False, True):
+            (entry,) = await Ledger(desk.database, desk.worker).latest(Wanted(states=["queued"]))
+            assert bool(entry["error"]) is not damaged
+            await desk.database.write(lambda db: db.execute(lanes.update().values(trouble="{")))

@@ -3,11 +3,12 @@
 import json
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Row, ScalarSelect, func, select, update
 
 from mailnode.delivery.report import ReportedError, describe
+from mailnode.delivery.row_reader import told_of
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError, SmtpError
 from mailnode.store.clock import now_ms
@@ -108,8 +109,8 @@ def trouble_of(db: Connection, name: str) -> str | None:
 def reported_trouble(db: Connection, name: str) -> ReportedError | None:
     """Tell the same as a result does, with what to do about it."""
     trouble = db.execute(select(lanes.c.trouble).where(lanes.c.name == name)).scalar()
-    told: ReportedError | None = json.loads(trouble) if trouble else None
-    return told
+    told = told_of(trouble)
+    return cast("ReportedError", told) if {"message", "hint"} <= set(told) else None
 
 
 def note_recovery(db: Connection, name: str) -> None:
