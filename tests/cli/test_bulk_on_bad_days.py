@@ -1,11 +1,16 @@
-"""`run --inputs` while the database is away: rows wait, and none is told as failed."""
+"""Commands while the database is away, or silent: rows wait and none is told as failed, and a worker can be ended."""
 
 import asyncio
 import json
+import signal
+from pathlib import Path
+
+from sqlalchemy import make_url
 
 from support.flows import to_server, write_flow
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
+from support.silent_proxy import silent_proxy
 from support.warm import PIPE, python
 
 
@@ -34,3 +39,30 @@ async def test_rows_wait_for_a_database_that_starts_anew_and_ends_their_sessions
     told = json.loads(stdout)
     assert (told["rows"], told["halted"], told["mails"]) == (300, 0, {"sent": 300}), stdout
     assert len(server.accepted) == 299  # and the one whose answer was said by hand
+
+
+IMPATIENT = """
+from mailnode.store import watched
+watched.SILENT_SECONDS = 0.5
+from mailnode.cli.main import main
+main()
+"""
+
+
+async def test_a_worker_ends_when_it_is_told_to_though_the_database_is_silent(postgres_url, monkeypatch):
+    url = make_url(postgres_url)
+    async with silent_proxy(Path(str(url.query["host"])) / ".s.PGSQL.5432") as proxy:
+        through = url.set(host="127.0.0.1", port=proxy.port, query={"sslmode": "disable", "connect_timeout": "2"})
+        monkeypatch.setenv("MAILNODE_DATABASE_URL", through.render_as_string(hide_password=False))
+        monkeypatch.setenv("MAILNODE_SECRET_KEY", "A" * 43 + "=")
+        worker = await python("-c", IMPATIENT, "worker", stderr=PIPE)
+        assert worker.stderr
+        heard = await worker.stderr.readline()
+        proxy.hands_on.clear()
+        while b"can't go on now" not in heard:
+            heard = await worker.stderr.readline()
+            assert heard
+        worker.send_signal(signal.SIGTERM)
+        _, stderr = await asyncio.wait_for(worker.communicate(), 120)
+    assert worker.returncode is not None
+    assert b"Traceback" not in stderr, stderr

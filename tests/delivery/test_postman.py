@@ -238,7 +238,7 @@ class TestALane:
             well = await stack.enter_async_context(ScriptedServer())
             desk = await stack.enter_async_context(office(tmp_path))
             engine = ProcrastinateEngine(desk.database.url) if desk.database.url else EmbeddedEngine()
-            desk.outbox._engine = engine
+            desk.outbox._engine = desk.outbox._intake._engine = engine
             await asyncio.gather(*(queue(desk, server.port) for server in silent))
             work = asyncio.create_task(engine.work(desk.postman))
             # One that nobody knows comes last, when all of them hold what they can.

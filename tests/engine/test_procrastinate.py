@@ -1,6 +1,7 @@
 """What is the engine's own: jobs that wake. What they wake for is tested in tests/delivery and tests/cli."""
 
 import asyncio
+import logging
 from dataclasses import replace
 
 import procrastinate
@@ -33,10 +34,25 @@ async def working(desk, engine):
     return asyncio.create_task(engine.work(desk.postman))
 
 
+@pytest.fixture
+def heard():
+    """Hear what a program would that shows all warnings."""
+    records = []
+
+    class Hearing(logging.Handler):
+        def emit(self, record):
+            records.append(record)
+
+    handler = Hearing(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    yield records
+    logging.getLogger().removeHandler(handler)
+
+
 def engine_of(desk):
     """Have what is queued wake as it does in a process of its own."""
     engine = ProcrastinateEngine(desk.database.url)
-    desk.outbox._engine = engine
+    desk.outbox._engine = desk.outbox._intake._engine = engine
     return engine
 
 
@@ -119,7 +135,7 @@ async def test_two_workers_send_nothing_twice(home):
     assert len(server.accepted) == names
 
 
-async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatch):
+async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatch, heard):
     with own_server() as postgres:
         monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
         async with ScriptedServer() as server, ScriptedServer() as later, office(home) as desk:
@@ -134,6 +150,9 @@ async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatc
             await desk.postman.stop()
             await work
     assert len(server.accepted) == len(later.accepted) == 1
+    assert heard
+    assert {record.name.partition(".")[0] for record in heard} == {"mailnode"}
+    assert not any(record.exc_info for record in heard)
 
 
 async def test_a_worker_goes_on_when_procrastinate_gives_up(home, monkeypatch):

@@ -24,7 +24,7 @@ SESSION = {
     "timezone": "UTC",
 }
 # A machine that has gone without a word is noticed within half a minute, idle or with octets under way.
-_TCP = {
+TCP = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -190,7 +190,7 @@ def _engine(url: URL, isolation_level: Any = "READ COMMITTED", pool_size: int = 
             pool_size=pool_size,
             max_overflow=1,  # for who asks about a commit
             pool_pre_ping=True,
-            connect_args={"application_name": "mailnode", **_TCP} | dict(url.query),
+            connect_args={"application_name": "mailnode", **TCP} | dict(url.query),
         )
     except ModuleNotFoundError:
         raise StoreError("PostgreSQL needs libraries that are not installed", hint=install_hint("postgres")) from None
