@@ -1,6 +1,5 @@
 """Mails and drafts that would keep the process that carries mail busy, or take its memory: they are read elsewhere."""
 
-import asyncio
 import os
 import resource
 import signal
@@ -9,6 +8,7 @@ from time import thread_time
 
 import pytest
 
+from mailnode.confined import ConfinedProcess
 from mailnode.web import reader
 from mailnode.web.reading import MEMORY_OCTETS
 
@@ -70,17 +70,23 @@ async def test_a_mail_that_takes_too_much_ends_its_reader_alone(api, site, capfd
     assert capfd.readouterr().err == ""
 
 
-async def test_what_hangs_its_reader_is_shown_as_its_escaped_source(api, site):
+async def test_what_hangs_its_reader_is_shown_as_its_escaped_source(api, site, monkeypatch):
     """Of a draft: the preview shows it, with a notice, and never as it is."""
     await api.get(f"/api/inbox/{kept(site, html(b'<p>Hi'))}")
     draft = "<p>hello <script>alert(1)</script></p>"
     (pid,) = readers()
     assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == MEMORY_OCTETS
     os.kill(pid, signal.SIGSTOP)
-    waiting = asyncio.create_task(site.reader.harmless(draft, {}))
-    await asyncio.sleep(0)
-    os.kill(pid, signal.SIGKILL)
-    shown = await waiting
+    tell = ConfinedProcess.tell
+
+    def tell_and_kill(process, job):
+        heard = tell(process, job)
+        os.kill(pid, signal.SIGKILL)
+        return heard
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ConfinedProcess, "tell", tell_and_kill)
+        shown = await site.reader.harmless(draft, {})
     assert "This is its source" in shown
     assert "&lt;script&gt;" in shown
     assert "<script" not in shown
