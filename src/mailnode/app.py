@@ -70,22 +70,16 @@ class Mailnode:
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
         self._loaded: dict[str, Loaded] = {}
         self.traffic = Traffic(database)
+        redirect = environment.redirect_all_to
         ways = Ways(
-            connections,
-            ehlo_name=environment.ehlo_name,
-            proxy=environment.smtp_proxy,
-            redirect_all_to=environment.redirect_all_to,
+            connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect
         )
         self.courier = Courier(outbox, self.traffic, self._clients, ways.find)
         claims = Claims(database, worker, tell)
         self._postman = Postman(outbox, claims, self.courier, self.traffic, self._clients, ways.find)
         self.supervised = (self._postman.supervised, self._sweeper)
-        post = Post(
-            ways=ways,
-            courier=self.courier,
-            guard=AddressGuard.from_text(environment.fetch_allow),
-            redirect_all_to=environment.redirect_all_to,
-        )
+        guard = AddressGuard.from_text(environment.fetch_allow)
+        post = Post(ways=ways, courier=self.courier, guard=guard, redirect_all_to=redirect)
         self._registry = Registry(
             {
                 SEND_SMTP_EMAIL: SendSmtpEmailType(post),
