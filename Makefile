@@ -33,7 +33,7 @@ test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tes
 matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
 	MATRIX_CASE=$(CASE) $(BIN)/pytest -q $(if $(CASE),,-n auto --maxprocesses 2 --dist loadgroup) tests/matrix$(if $(CASE),/test_matrix_sqlite.py tests/matrix/test_matrix_postgres.py)
 
-soak: $(VENV)/dev  ## full load on servers that fail (MINUTES=30 each database), workers killed at random (KILLS=200)
+soak: $(VENV)/dev  ## full load, and one trouble after another (MINUTES=30 each database), workers killed at random (KILLS=200)
 	SOAK_MINUTES=$(or $(MINUTES),30) SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
 
 check: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## style, types, layers, documentation

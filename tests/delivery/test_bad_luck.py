@@ -14,7 +14,7 @@ from sqlalchemy import event
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import StoreError
-from mailnode.store import insist, sqlite
+from mailnode.store import insist, sqlite, unstored
 from mailnode.store.tables import deliveries, lanes
 from support.letters import letter
 from support.post import drafted, office
@@ -153,6 +153,22 @@ class TestAnOutcomeThatIsRefusedForLong:
             (row,) = await desk.rows(deliveries)
         assert row.state == "sent"
         assert len(server.times["dot"]) == 1
+
+    async def test_is_stored_by_a_stop_when_the_database_can_again(self, home, monkeypatch):
+        monkeypatch.setattr(insist, "WAITS_SECONDS", (60.0,))
+        monkeypatch.setattr(unstored, "_LONGEST_WAIT_SECONDS", 60.0, raising=False)
+        async with ScriptedServer({"dot": ""}) as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+            await server.reached("dot")
+            with self.locked(home):
+                server.say("250 2.0.0 taken")
+                while not desk.database.unstored.count:  # noqa: ASYNC110 -- a count has no event
+                    await asyncio.sleep(0.01)
+            await desk.postman.stop()
+            await work
+            (row,) = await desk.rows(deliveries)
+            assert (row.state, desk.database.unstored.lost) == ("sent", 0)
 
     async def test_ends_a_drain_and_is_counted_as_lost_when_all_is_closed(self, home):
         async with ScriptedServer({"dot": ""}) as server, office(home) as desk:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import time
 from base64 import b64decode
 from collections.abc import Callable
 from types import TracebackType
@@ -35,7 +36,8 @@ class RoughServer:
     """The server; use it with `async with`.
 
     A `share` of the sessions and of the mails meets a fault. `users` are the passwords of those who may log in, `owner`
-    tells whose an access token is, and `revoke` makes one worthless; without `owner` the server has no logins.
+    tells whose an access token is, and `revoke` makes one worthless; without `owner` the server has no logins. `who`
+    tells by a visitor's port which of our processes it is, "" for none that is of interest.
     """
 
     def __init__(
@@ -46,14 +48,16 @@ class RoughServer:
         users: dict[str, str] | None = None,
         owner: Callable[[str], str | None] | None = None,
         revoke: Callable[[str], None] = lambda _token: None,
+        who: Callable[[int], str] = lambda _port: "",
     ) -> None:
         self.book = ServerBook(f"no{seed}")
         self.users = users or {}
-        self.owner, self.revoke = owner, revoke
+        self.owner, self.revoke, self.who = owner, revoke, who
         self._chance = random.Random(seed)
         self._share = share
         self._visitors: set[_Visitor] = set()
         self._return: asyncio.Task[None] | None = None
+        self._others: list[asyncio.Server] = []
 
     async def __aenter__(self) -> Self:
         self._server = await self._listen(socket.create_server(("127.0.0.1", 0)))
@@ -65,14 +69,21 @@ class RoughServer:
     ) -> None:
         if self._return:
             await self._return
-        self._server.close()
+        servers = [self._server, *self._others]
+        for server in servers:
+            server.close()
         for visitor in list(self._visitors):
             visitor.transport.abort()
-        await self._server.wait_closed()
+        for server in servers:
+            await server.wait_closed()
 
     def heal(self) -> None:
         """Fail no more."""
         self._share = 0.0
+
+    async def answer(self, listener: socket.socket) -> None:
+        """Serve those too who come, or came, to another socket that listens."""
+        self._others.append(await self._listen(listener))
 
     def draw(self, kinds: tuple[str, ...]) -> str:
         """Say which fault comes next; "" is none."""
@@ -117,12 +128,14 @@ class _Visitor(asyncio.Protocol):
         self._recipients: list[str] = []
         self._owed: list[str] = []
         self._has_sender = self._is_content = self._waits = False
-        self._fault = ""
+        self._fault = self._who = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._visitors.add(self)
+        peer = transport.get_extra_info("peername")
+        self._who = self._server.who(peer[1]) if peer else ""
         self._fault = self._server.draw(AT_CONNECT)
         if self._meets("refused"):
             transport.abort()
@@ -236,6 +249,8 @@ class _Visitor(asyncio.Protocol):
         return True
 
     def _say_taken(self) -> None:
+        if self._who:
+            self._book.answered.update(dict.fromkeys(self._owed, (self._who, time.monotonic())))
         self._owed = []
         self._say(b"250 2.0.0 taken\r\n")
 

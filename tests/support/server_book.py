@@ -11,7 +11,8 @@ class ServerBook:
     `copies` counts what was taken for somebody; `in_doubt` how often content for somebody had begun, and the session
     was over before an answer to its end. `told` has each refusal by a word of its own that stands in it, with those
     whom it had to do with, nobody where it was said before their names. `faults` counts each kind of fault, `mails` all
-    that was taken, and `broken` are mails that were taken and had no end.
+    that was taken, and `broken` are mails that were taken and had no end. `answered` has who was told, and when, that a
+    mail for somebody was taken, until whoever reads it takes that out.
     """
 
     name: str
@@ -21,6 +22,7 @@ class ServerBook:
     in_doubt: Counter[str] = field(default_factory=Counter)
     told: dict[str, frozenset[str]] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
+    answered: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def take(self, recipients: list[str], content: bytes) -> None:
         """Note a mail that was taken."""

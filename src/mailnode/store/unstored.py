@@ -13,6 +13,8 @@ from mailnode.store import insist
 T = TypeVar("T")
 Write = Callable[[], Awaitable[T]]
 
+# Whoever looks is told within five seconds that a database that takes outcomes again has them.
+_LONGEST_WAIT_SECONDS = 3.0
 # Failures with less than this (seconds) between them are one trouble.
 _APART = 5.0
 _log = logging.getLogger(__name__)
@@ -45,11 +47,13 @@ class Unstored:
     async def keep(self, write: Write[T], late: Callable[[StoreError], object], over: asyncio.Event) -> T:
         """Store what has happened, whatever the database says; `late` hears once that it takes longer than `seconds`.
 
+        Once `over` is set it is tried a last time, because the trouble may have passed since the last try.
+
         Raises:
             StoreError: it is not stored, because `over` was set; or the database is closed.
         """
         try:
-            return await self._until_stored(write, late, over)
+            return await self._until_stored(write, late, over, is_tried_last=True)
         except (StoreError, asyncio.CancelledError):
             self.lost += 1
             raise
@@ -86,13 +90,16 @@ class Unstored:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _until_stored(self, write: Write[T], late: Callable[[StoreError], object], over: asyncio.Event) -> T:
+    async def _until_stored(
+        self, write: Write[T], late: Callable[[StoreError], object], over: asyncio.Event, *, is_tried_last: bool = False
+    ) -> T:
         loop = asyncio.get_running_loop()
         began = loop.time()
         timer = loop.call_at(began + self.seconds, self._tell_late, late)
         is_counted = False
         try:
             for wait in insist.waits():
+                is_last = over.is_set() or not is_tried_last
                 try:
                     stored = await write()
                 except StoreClosed:
@@ -105,7 +112,7 @@ class Unstored:
                         if loop.time() < timer.when():  # else it has told
                             timer.cancel()
                             timer = loop.call_at(self._since + self.seconds, self._tell_late, late)
-                    if await _is_set(over, wait):
+                    if await _is_set(over, min(wait, _LONGEST_WAIT_SECONDS)) and is_last:
                         raise
                 else:
                     self._failed_at = -math.inf
