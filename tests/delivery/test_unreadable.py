@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from mailnode.delivery.courier import Delivered
-from mailnode.delivery.delivery import Terms
+from mailnode.delivery.delivery import Terms, UnreadableDelivery
 from mailnode.delivery.ledger import Ledger, Wanted
-from mailnode.delivery.row_reader import UnreadableDelivery
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
 from mailnode.store.tables import attempts, connections, deliveries, lanes, runs

@@ -328,6 +328,37 @@ def renewal(html, part):
     return found[1].replace("&amp;", "&")
 
 
+async def test_what_can_not_be_read_is_listed_shown_and_cancelled_like_any_other(site, api, queue):
+    ids = {}
+    for what in (*DAMAGES, *CONTENT_DAMAGES):
+        ids[await queue(run_id=what)] = what
+    words = {one: await damage(site.mailnode.ledger._database, one, what) for one, what in ids.items()}
+    assert len((await api.get("/api/deliveries")).json()["deliveries"]) == len(ids)
+    assert (await api.get("/deliveries")).status_code == 200
+    for one, said in words.items():
+        assert (await api.get(f"/api/deliveries/{one}")).status_code == 200, said
+        assert (await api.get(f"/deliveries/{one}")).status_code == 200, said
+        answer = await api.post(f"/api/deliveries/{one}/retry", json={"isSure": True, "asQueued": True})
+        if said != "warnings":
+            assert said in problem(answer, 422)["message"]
+            assert answer.json()["error"]["code"] == "unreadableDelivery"
+        cancelled = await api.post(f"/api/deliveries/{one}/cancel")
+        assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled"), said
+        assert (await api.get(f"/deliveries/{one}")).status_code == 200, said
+
+
+async def test_one_whose_service_is_gone_goes_by_the_server_that_its_flow_names_now(site, api, send, tmp_path):
+    one = await send(1, asynchronous=True, run_id="r")
+    await damage(site.mailnode.ledger._database, one, "a service that is gone")
+    node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(site.inbox_port, asynchronous=True)}
+    write_flow(tmp_path, node)
+    told = await api.post(f"/api/deliveries/{one}/retry")
+    assert (told.status_code, told.json()["retry"]["route"]) == (200, "flow"), told.text
+    async with site.mailnode.working():
+        (report,) = [report async for _, report in site.mailnode.drained([one])]
+    assert report["status"] == "sent"
+
+
 class TestBrowser:
     """In a real one, logged in; the queue is worked."""
 
@@ -418,34 +449,3 @@ class TestBrowser:
         assert page.locator("#delivery .notice.bad p").nth(1).inner_text()
         page.get_by_role("button", name="Cancel it").click()
         page.locator("#delivery .badge.cancelled").wait_for()
-
-
-async def test_what_can_not_be_read_is_listed_shown_and_cancelled_like_any_other(site, api, queue):
-    ids = {}
-    for what in (*DAMAGES, *CONTENT_DAMAGES):
-        ids[await queue(run_id=what)] = what
-    words = {one: await damage(site.mailnode.ledger._database, one, what) for one, what in ids.items()}
-    assert len((await api.get("/api/deliveries")).json()["deliveries"]) == len(ids)
-    assert (await api.get("/deliveries")).status_code == 200
-    for one, said in words.items():
-        assert (await api.get(f"/api/deliveries/{one}")).status_code == 200, said
-        assert (await api.get(f"/deliveries/{one}")).status_code == 200, said
-        answer = await api.post(f"/api/deliveries/{one}/retry", json={"isSure": True, "asQueued": True})
-        if said != "warnings":
-            assert said in problem(answer, 422)["message"]
-            assert answer.json()["error"]["code"] == "unreadableDelivery"
-        cancelled = await api.post(f"/api/deliveries/{one}/cancel")
-        assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled"), said
-        assert (await api.get(f"/deliveries/{one}")).status_code == 200, said
-
-
-async def test_one_whose_service_is_gone_goes_by_the_server_that_its_flow_names_now(site, api, send, tmp_path):
-    one = await send(1, asynchronous=True, run_id="r")
-    await damage(site.mailnode.ledger._database, one, "a service that is gone")
-    node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(site.inbox_port, asynchronous=True)}
-    write_flow(tmp_path, node)
-    told = await api.post(f"/api/deliveries/{one}/retry")
-    assert (told.status_code, told.json()["retry"]["route"]) == (200, "flow"), told.text
-    async with site.mailnode.working():
-        (report,) = [report async for _, report in site.mailnode.drained([one])]
-    assert report["status"] == "sent"

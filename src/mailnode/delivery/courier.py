@@ -9,12 +9,11 @@ from typing import Any
 
 from mailnode.delivery.broken_off import Defect, meets_defect
 from mailnode.delivery.carry import Carry
-from mailnode.delivery.delivery import Delivery, Draft
+from mailnode.delivery.delivery import Delivery, Draft, UnreadableDelivery
 from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report, report_of, unstored
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
-from mailnode.delivery.row_reader import UnreadableDelivery
 from mailnode.delivery.stored import Standing, StoredMessage
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeError

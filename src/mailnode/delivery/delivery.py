@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from mailnode.delivery.origin import Origin
 from mailnode.delivery.policy import Policy, redirection_warning
 from mailnode.delivery.route import Destination, Route
-from mailnode.errors import MailnodeError, SessionLost
+from mailnode.errors import DeliveryError, ErrorCode, MailnodeError, SessionLost
 from mailnode.smtp.content import Composed
 from mailnode.smtp.outcome import RecipientOutcome
 from mailnode.smtp.reply import Reply
@@ -32,6 +32,19 @@ EARLIER_IN_DOUBT = "an earlier mail with this idempotency key may have been acce
 # Nothing is put back into the queue for longer (seconds).
 LONGEST_WAIT = 3600.0
 _LAST_GROWTH = 20
+
+_HINT = (
+    "a newer version may have queued it: have that one send it. Else it is damaged: cancel it, and run the flow again"
+)
+
+
+class UnreadableDelivery(DeliveryError):
+    """What is stored of a delivery is not what this version writes."""
+
+    code = ErrorCode.UNREADABLE_DELIVERY
+
+    def __init__(self, message: str, **said: Any) -> None:
+        super().__init__(message, **{"hint": _HINT, **said})
 
 
 @dataclass(frozen=True, slots=True)

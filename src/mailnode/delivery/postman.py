@@ -15,11 +15,11 @@ from mailnode.delivery.capacity import BATCH, Capacity
 from mailnode.delivery.carry import Carry
 from mailnode.delivery.claims import Claimed, Claims
 from mailnode.delivery.courier import Courier, end_tasks
+from mailnode.delivery.delivery import UnreadableDelivery
 from mailnode.delivery.errand import Errand
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.report import Report
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
-from mailnode.delivery.row_reader import UnreadableDelivery
 from mailnode.delivery.stored import StoredMessage
 from mailnode.delivery.traffic import Traffic
 from mailnode.errors import MailnodeError, StoreError

@@ -5,10 +5,13 @@ A message gets a time, one `spacing` after the one before it, and may begin unti
 more than `count`, wherever it begins.
 """
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from mailnode.connections.rate_limit import RateLimit
+from mailnode.store.insert_new import insert_new
 from mailnode.store.tables import rates
+
+_INSERT = insert_new(rates)
 
 
 def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *, ahead_us: int = 0) -> int | None:
@@ -16,10 +19,14 @@ def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *,
     free_at = next_time(db, connection, now_us)
     if free_at > now_us + ahead_us:
         return None
+    # Of two workers that take the first time of all at once the later one has to see the earlier one's.
+    new = {"connection": connection, "free_at": now_us, "taken_at": now_us}
+    if free_at == now_us and db.execute(_INSERT, [new]).rowcount == 0:
+        free_at = next_time(db, connection, now_us)
+        if free_at > now_us + ahead_us:
+            return None
     values = {"free_at": free_at + limit.spacing_us, "taken_at": now_us}
-    taken = update(rates).where(rates.c.connection == connection).values(**values)
-    if not db.execute(taken).rowcount:
-        db.execute(insert(rates).values(connection=connection, **values))
+    db.execute(update(rates).where(rates.c.connection == connection).values(**values))
     return free_at
 
 

@@ -6,8 +6,7 @@ The first keys have the names that Nodemailer's users know. No secret and no bod
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
-from mailnode.delivery.delivery import Delivery, Recipient
-from mailnode.delivery.row_reader import UnreadableDelivery
+from mailnode.delivery.delivery import Delivery, Recipient, UnreadableDelivery
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
 from mailnode.smtp.outcome import Outcome, Timings
 from mailnode.smtp.remedy import explain

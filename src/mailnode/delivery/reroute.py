@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from mailnode.delivery.delivery import Delivery, Terms
+from mailnode.delivery.delivery import Delivery, Terms, UnreadableDelivery
 from mailnode.delivery.origin import Origin, PresentRoute
-from mailnode.delivery.row_reader import UnreadableDelivery, options_of
+from mailnode.delivery.row_reader import options_of
 from mailnode.delivery.rows import route_columns
 from mailnode.errors import DeliveryError
 

@@ -9,28 +9,24 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, Delivery, Field, Recipient, RecipientStatus, Terms
+from mailnode.delivery.delivery import (
+    RESENT_AFTER_UNKNOWN,
+    Delivery,
+    Field,
+    Recipient,
+    RecipientStatus,
+    Terms,
+    UnreadableDelivery,
+)
 from mailnode.delivery.origin import Origin
 from mailnode.delivery.route import Destination, OtherServer
-from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
+from mailnode.errors import MailnodeError
 from mailnode.smtp.reply import Reply
 from mailnode.store.tables import delivery_recipients
 
 _OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom"}
-_HINT = (
-    "a newer version may have queued it: have that one send it. Else it is damaged: cancel it, and run the flow again"
-)
 _OTHER_SERVER = "name a server that there is in its flow, and have it tried again; or cancel it"
 _SHOWN = 80
-
-
-class UnreadableDelivery(DeliveryError):
-    """What is stored of a delivery is not what this version writes."""
-
-    code = ErrorCode.UNREADABLE_DELIVERY
-
-    def __init__(self, message: str, **said: Any) -> None:
-        super().__init__(message, **{"hint": _HINT, **said})
 
 
 def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:

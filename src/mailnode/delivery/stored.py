@@ -7,10 +7,10 @@ from typing import Any, Self, cast
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from mailnode.delivery.delivery import Delivery, State
+from mailnode.delivery.delivery import Delivery, State, UnreadableDelivery
 from mailnode.delivery.lanes import reported_trouble
 from mailnode.delivery.report import Report, report_of
-from mailnode.delivery.row_reader import UnreadableDelivery, read_roughly, told_of
+from mailnode.delivery.row_reader import read_roughly, told_of
 from mailnode.message.envelope import Envelope
 from mailnode.store.tables import attempts, delivery_content
 
