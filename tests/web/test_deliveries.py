@@ -449,3 +449,13 @@ class TestBrowser:
         assert page.locator("#delivery .notice.bad p").nth(1).inner_text()
         page.get_by_role("button", name="Cancel it").click()
         page.locator("#delivery .badge.cancelled").wait_for()
+
+    def test_a_button_that_is_pressed_while_the_page_renews_itself_does_what_it_says(self, page, sent):
+        one = sent(1, asynchronous=True)
+        page.goto(f"/deliveries/{one}")
+        page.get_by_text("took no connection").first.wait_for(timeout=10_000)
+        with page.expect_response(lambda said: "seen=" in said.url and said.status == 200, timeout=30_000):
+            page.get_by_role("button", name="Cancel it").hover()
+            page.mouse.down()
+        page.mouse.up()
+        page.locator("#delivery .badge.cancelled").wait_for()

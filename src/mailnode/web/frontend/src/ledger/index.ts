@@ -3,8 +3,16 @@
 export function mountLedger(): void {
   let seen = new Map<string, boolean>();
   // On the document, because a step back in the browser's history brings another main.
+  // A button that is taken away between press and release is never clicked: what is under a finger is renewed later.
+  let pressed: Node | null = null;
+  document.addEventListener("pointerdown", (event) => { pressed = event.target as Node; }, true);
+  for (const end of ["pointerup", "pointercancel"]) {
+    document.addEventListener(end, () => setTimeout(() => { pressed = null; }), true);
+  }
   document.addEventListener("htmx:beforeSwap", (event) => {
-    seen = new Map([...detailsOf(event.target as Element)].map((one) => [one.id, one.open]));
+    const part = event.target as Element;
+    if (pressed && part.contains(pressed)) (event as CustomEvent<{ shouldSwap: boolean }>).detail.shouldSwap = false;
+    seen = new Map([...detailsOf(part)].map((one) => [one.id, one.open]));
   });
   // What a reader has opened or closed stays so in the content that takes its place.
   document.addEventListener("htmx:load", (event) => {
