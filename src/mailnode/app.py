@@ -21,15 +21,16 @@ from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
-from mailnode.flow.bulk import Loaded, RowEnd, some_at_a_time
+from mailnode.flow.bulk import RowEnd, some_at_a_time
 from mailnode.flow.document import FlowDocument, load_flow
 from mailnode.flow.follow import Outcome, follow, pending_of
 from mailnode.flow.journal import Journal, tell
+from mailnode.flow.loader import FlowLoader, Loaded
 from mailnode.flow.present import PresentRoutes
 from mailnode.flow.registry import Registry
 from mailnode.flow.rehearsal import Rehearsal, Scene
 from mailnode.flow.rows import Row, RowsFile
-from mailnode.flow.run import Run, begin, checked_id, digest, prepare, run_nodes
+from mailnode.flow.run import Run, begin, checked_id, digest, run_nodes
 from mailnode.flow.runs import Runs
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.content_digest import SEND_SMTP_EMAIL
@@ -68,7 +69,6 @@ class Mailnode:
         self.runs = Runs(database, worker)
         self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
-        self._loaded: dict[str, Loaded] = {}
         self.traffic = Traffic(database)
         redirect = environment.redirect_all_to
         ways = Ways(
@@ -88,6 +88,7 @@ class Mailnode:
                 "setContext": SetContextType(),
             }
         )
+        self._loader = FlowLoader(self._registry)
         self.rehearsal = Rehearsal(self._registry)
         self.desk = Desk(database, worker, self._engine, tell, PresentRoutes(self._registry, ways).find)
 
@@ -133,7 +134,7 @@ class Mailnode:
             UsageError: the run id is no text.
             DeliveryError: the run id belongs to another run.
         """
-        return await self._run(self._load(flow), input or {}, context or {}, run_id)
+        return await self._run(await self._loader.load(flow), input or {}, context or {}, run_id)
 
     async def run_rows(
         self,
@@ -152,7 +153,7 @@ class Mailnode:
         Raises:
             SettingsError: the flow is wrong, or the file is no more what it was; what was begun is finished.
         """
-        loaded = self._load(flow)
+        loaded = await self._loader.load(flow)
         prefix = checked_id(rows.digest if prefix is None else prefix)
 
         async def one(row: Row) -> RowEnd:
@@ -165,13 +166,6 @@ class Mailnode:
 
         async for end in some_at_a_time(one, rows.read(), RUNS_AT_ONCE):
             yield end
-
-    def _load(self, flow: str | Path | FlowDocument) -> Loaded:
-        document = flow if isinstance(flow, FlowDocument) else load_flow(Path(flow))
-        loaded = self._loaded.get(document.file)
-        if loaded is None or loaded.document is not document:  # read anew, because the file is another one
-            loaded = self._loaded[document.file] = Loaded(document, prepare(document, self._registry))
-        return loaded
 
     async def _run(
         self,
@@ -292,4 +286,5 @@ class Mailnode:
         Raises:
             SettingsError: and others of ours: the flow or the mail can't be made, or there is no such node.
         """
-        return await self.rehearsal.compose(load_flow(Path(flow)), Scene(node_id, input or {}, context or {}))
+        document = await asyncio.to_thread(load_flow, Path(flow))
+        return await self.rehearsal.compose(document, Scene(node_id, input or {}, context or {}))

@@ -2,23 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from mailnode.errors import MailnodeError
-from mailnode.flow.document import FlowDocument
-from mailnode.flow.run import Prepared, Run
+from mailnode.flow.run import Run
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A flow that has been read, and may be run by many at once."""
-
-    document: FlowDocument
-    nodes: list[Prepared]
 
 
 class RowEnd(NamedTuple):

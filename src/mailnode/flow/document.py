@@ -94,12 +94,15 @@ def load_flow(path: Path) -> FlowDocument:
         SettingsError: the file can't be read or is no flow; with file, and line where there is one.
     """
     # Not resolved: a link to the release that is current leads to the next one tomorrow.
-    return _parsed(read_text(path), str(path), str(path.absolute()), path.suffix.lower() == ".json")
+    return kept_flow(read_text(path), str(path), str(path.absolute()), path.suffix.lower() == ".json")
 
 
 @lru_cache(maxsize=32)
-def _parsed(text: str, file: str, path: str, json: bool) -> FlowDocument:
-    # A flow is read for each of its runs, and seldom changes between two of them.
+def kept_flow(text: str, file: str, path: str, json: bool) -> FlowDocument:
+    """Read a flow that was read from `path`; the same text again is the same document. Raises as `parse_flow` does.
+
+    A flow is read for each of its runs, and seldom changes between two of them.
+    """
     return replace(parse_flow(text, file=file, json=json), path=path)
 
 

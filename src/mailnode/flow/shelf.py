@@ -6,12 +6,12 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, SettingsError, UsageError
-from mailnode.flow.document import MAX_OCTETS, FlowDocument, parse_flow, read_text
+from mailnode.flow.document import MAX_OCTETS, FlowDocument, kept_flow, parse_flow, read_text
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
 from mailnode.json_text import json_of
@@ -44,7 +44,7 @@ class ShelvedFlow:
 
     def document(self) -> FlowDocument:
         """Read the flow; SettingsError where it is none."""
-        return replace(parse_flow(self.text, file=self.path.name, json=self.is_json), path=str(self.path.absolute()))
+        return kept_flow(self.text, self.path.name, str(self.path.absolute()), self.is_json)
 
 
 class FlowShelf:
