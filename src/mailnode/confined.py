@@ -28,10 +28,13 @@ class ConfinedProcess:
         """Start nothing yet."""
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_given_up = False
 
     def tell(self, job: bytes) -> IO[bytes]:
         """Give it a job, a line, and tell where its answers are read: one without its line end means that it died."""
         process = self._alive()
+        if self._is_given_up:
+            process.kill()
         told, heard = process.stdin, process.stdout
         assert told, "it was asked for"
         assert heard, "it was asked for"
@@ -40,9 +43,16 @@ class ConfinedProcess:
             told.flush()
         return heard
 
+    def give_up(self) -> None:
+        """Have it die, from another thread than that which hears its answers; that one has to `end` it then."""
+        self._is_given_up = True
+        if process := self._process:
+            process.kill()
+
     def end(self) -> int | None:
         """End it, and tell its exit status if there was one to end."""
         process, self._process = self._process, None
+        self._is_given_up = False
         if not process:
             return None
         atexit.unregister(self.end)
@@ -69,7 +79,8 @@ class ConfinedPool:
     """A few processes of one program, of which each has one job at a time; a thread waits for each.
 
     Another process is started only while all that are there are busy. Jobs of one lane never have all of them, and
-    lanes take turns, so that those of one that hang keep no other one waiting.
+    lanes take turns, so that those of one that hang keep no other one waiting. A job that nobody waits for any more is
+    ended with its process.
     """
 
     def __init__(self, program: Path, most: int) -> None:
@@ -81,6 +92,7 @@ class ConfinedPool:
         self._waiting: dict[Hashable, deque[_Job[Any]]] = {}
         self._busy: Counter[Hashable] = Counter()
         self._idle: list[ConfinedProcess] = []
+        self._working: set[_Job[Any]] = set()
         self._is_closed = False
 
     @property
@@ -94,25 +106,33 @@ class ConfinedPool:
         with self._guard:
             self._waiting.setdefault(lane, deque()).append(job)
         self._threads.submit(self._work)
-        return await asyncio.wrap_future(job.future)
+        try:
+            return await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            with self._guard:
+                job.give_up()
+            raise
 
     def close(self) -> None:
-        """End every process that has nothing to do; one that works ends with its job."""
+        """End every process, whatever it does."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._guard:
             for job in chain.from_iterable(self._waiting.values()):
                 job.future.cancel()
             self._waiting.clear()
-        self._is_closed = True
-        while self._idle:
-            self._idle.pop().end()
+            for job in self._working:
+                job.give_up()
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.end()
 
     def _work(self) -> None:
         while found := self._next():
             lane, job = found
             if job.future.set_running_or_notify_cancel():
                 try:
-                    job.future.set_result(self._with_one(job.work))
+                    job.future.set_result(self._with_one(job))
                 except BaseException as error:  # noqa: BLE001 -- it is raised where the job is awaited
                     job.future.set_exception(error)
             with self._guard:
@@ -130,14 +150,24 @@ class ConfinedPool:
                 return lane, job
         return None  # those who are busy with what waits look again
 
-    def _with_one(self, work: Callable[[ConfinedProcess], T]) -> T:
-        process = self._idle.pop() if self._idle else ConfinedProcess(self._program)  # the last one used is the warmest
+    def _with_one(self, job: "_Job[T]") -> T:
+        with self._guard:
+            process = self._idle.pop() if self._idle else ConfinedProcess(self._program)  # the last one is the warmest
+            job.process = process
+            self._working.add(job)
+            if job.is_given_up:
+                process.give_up()
         try:
-            return work(process)
+            return job.work(process)
         finally:
-            self._idle.append(process)
-            if self._is_closed:
-                self.close()
+            with self._guard:
+                self._working.discard(job)
+                job.process = None
+                is_wanted = not (job.is_given_up or self._is_closed)
+                if is_wanted:
+                    self._idle.append(process)
+            if not is_wanted:
+                process.end()
 
 
 class _Job(Generic[T]):
@@ -146,3 +176,10 @@ class _Job(Generic[T]):
     def __init__(self, work: Callable[[ConfinedProcess], T]) -> None:
         self.work = work
         self.future: Future[T] = Future()
+        self.process: ConfinedProcess | None = None
+        self.is_given_up = False
+
+    def give_up(self) -> None:
+        self.is_given_up = True
+        if self.process:
+            self.process.give_up()
