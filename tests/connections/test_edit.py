@@ -88,6 +88,20 @@ class TestWhereSecretsGo:
         await one.book.update("shop", {"hosts": ["other.example"], "accessToken": "at-2"})
         assert await one.token() == "at-2"
 
+    @pytest.mark.parametrize(
+        "change", [{"proxy": "http://127.0.0.1:8080"}, {"tlsOption": "none"}, {"hosts": ["other.example"]}]
+    )
+    async def test_one_of_an_application_without_a_secret_does_not_go_there_either(self, one, endpoint, change):
+        fields = {"hosts": ["mail.example"], "user": USER, "clientId": "public", "accessUrl": endpoint.url}
+        await one.book.create("shop", "oauth2", {**fields, "accessToken": "at-canary", "allowPlaintextAuth": True})
+        await one.book.update("shop", change)
+        assert "accessToken" not in (await one.book.show("shop"))["secrets"]
+        with pytest.raises(TokenError, match="no refresh token yet"):
+            await one.token()
+        await one.book.update("shop", {"accessToken": "at-2"})
+        await one.book.update("shop", {"proxy": "http://127.0.0.1:8081", "accessToken": "at-2"})
+        assert await one.token() == "at-2"
+
     async def test_null_says_that_a_secret_is_no_more(self, one, endpoint):
         await shop(one, endpoint)
         await one.book.update("shop", {"hosts": ["other.example"], "clientSecret": None, "refreshToken": None})

@@ -9,7 +9,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, delete, insert, select, update
 
 from mailnode.connections.connection import Connection
-from mailnode.connections.edit import asks_otherwise, edited
+from mailnode.connections.edit import edited, outdates_token
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
@@ -131,7 +131,7 @@ class ConnectionBook:
             self._rewrite(db, row, new)
             if tokens and any(fields[key] != old.get(key) for key in TOKEN_FIELDS if key in fields):
                 write_tokens(db, self._cipher, row.id, new, unix_ms())
-            elif tokens and asks_otherwise(old, new):
+            elif tokens and not fields.get("accessToken") and outdates_token(old, new):
                 forget_access_token(db, self._cipher, tokens)
 
         await self._database.write(work)

@@ -66,10 +66,10 @@ def goes_elsewhere(old: Fields, new: Fields) -> bool:
     return bool(_exposing(old, new))
 
 
-def asks_otherwise(old: Fields, new: Fields) -> bool:
-    """Whether access tokens are asked for in another way than before."""
+def outdates_token(old: Fields, new: Fields) -> bool:
+    """Whether an access token of before is none for now: it is asked for otherwise, or would go elsewhere."""
     can_ask = "clientId" in new or "serviceClient" in new
-    return can_ask and any(old.get(key) != new.get(key) for key in _ACCOUNT)
+    return can_ask and (goes_elsewhere(old, new) or any(old.get(key) != new.get(key) for key in _ACCOUNT))
 
 
 def _merged(old: Fields, given: Fields) -> dict[str, Any]:

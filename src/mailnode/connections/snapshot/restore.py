@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, insert, select, update
 
-from mailnode.connections.edit import asks_otherwise, goes_elsewhere
+from mailnode.connections.edit import goes_elsewhere, outdates_token
 from mailnode.connections.rows import check_name, open_fields, row_of, sealed_columns
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_check import check_key, take_book, take_key
@@ -107,7 +107,7 @@ def _restore(db: Transaction, cipher: Cipher, place: _Place) -> None:
         write_tokens(db, cipher, kept.id, kept.tokens, now, at_least=kept.generation)
     elif place.row is None and kept.type != "basic":
         write_tokens(db, cipher, kept.id, {}, now)
-    elif place.tokens and asks_otherwise(place.fields, kept.fields):
+    elif place.tokens and outdates_token(place.fields, kept.fields):
         forget_access_token(db, cipher, place.tokens)
 
 
