@@ -241,7 +241,9 @@ def test_two_readers_find_the_fields_and_recipients_that_we_wrote(sweep):
 def test_a_subject_says_what_was_given_and_nothing_else(sweep):
     told = [one for one in sweep[0] if one.case.place == "subject"]
     for (case, message, _), other in zip(told, read_by_another(one.message.octets() for one in told), strict=True):
-        given = f"a{case.value}b" if case.way == "within" else case.value
+        # One line has no end, and a value that is the whole field loses the blanks at its ends.
+        bare = case.value.strip("\r\n")
+        given = {"within": f"a{bare}b", "alone": bare.strip()}.get(case.way, bare)
         assert message_from_bytes(message.octets(), policy=policy.default)["Subject"] == given
         assert dict(message.header_fields).get("Subject", "") == given, case
         assert " ".join(other["subject"].split()) == " ".join(given.split()), case

@@ -46,7 +46,13 @@ def refused(text: str) -> MailboxError:
         ("Jane\u00a0Doe\u2003<jane@example.org>", "Jane Doe", "jane@example.org"),
         ("山田\u3000太郎 <jane@example.org>", "山田 太郎", "jane@example.org"),
         ("Jörg Müller <joerg@example.org>", "Jörg Müller", "joerg@example.org"),
-        ("jane@example.org (Jane Doe)", "", "jane@example.org"),
+        ("jane@example.org (Jane Doe)", "Jane Doe", "jane@example.org"),
+        ("<jane@example.org> (Jane Doe)", "", "jane@example.org"),
+        (r"jane@example.org(Doe, \"Jane\"  \(née Roe\)) (work)", 'Doe, "Jane" (née Roe)', "jane@example.org"),
+        ("(Jane) jane@example.org", "", "jane@example.org"),
+        ("jane@example.org <jane@example.org>", "", "jane@example.org"),
+        ("Jane@Example.org <jane@example.org>", "", "jane@example.org"),
+        ("info@bücher.example <info@xn--bcher-kva.example>", "", "info@xn--bcher-kva.example"),
         ("(home) Jane (née Roe) <jane@example.org> (hi)", "Jane", "jane@example.org"),
         ("< jane@example.org >", "", "jane@example.org"),
         ("Jane+tag@EXAMPLE.Org", "", "Jane+tag@example.org"),
@@ -94,6 +100,49 @@ def test_a_list_may_be_cut_by_commas_and_semicolons_and_hold_gaps():
     assert [box.addr_spec for box in mailboxes(found)] == ["a@x.org", "b@x.org", "c@x.org"]
     assert parse_addresses("a@x.org,\u00a0b@x.org\u3000; Jane <c@x.org>") == found
     assert parse_addresses("  ") == parse_addresses(",;,") == parse_addresses("(nobody)") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("a@x.org\nJane <b@x.org>\r\n\n c@x.org,\n;d@x.org\r", ["a", "b", "c", "d"]),
+        ("a@x.org\n  <b@x.org>", ["a", "b"]),
+        ("Jane Doe\r\n <a@x.org>\n", ["a"]),
+        ("Team:\n a@x.org\n b@x.org;\nc@x.org", ["a", "b", "c"]),
+        ("a@x.org (one\ntwo)\nb@x.org", ["a", "b"]),
+    ],
+)
+def test_what_a_person_types_may_stand_one_a_line(text, read):
+    assert [box.local_part for box in mailboxes(parse_addresses(text, by_line=True))] == read
+    assert "control character" in refused(text).message
+    assert all(box.display_name.isprintable() for box in mailboxes(parse_addresses(text, by_line=True)))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("jane\n<a@x.org>", "mailbox 1, 'jane': there is no @ in it"),
+        ('"Doe,\nJane" <a@x.org>', "U+000A"),
+        ('"a\nb"@x.org', "invisible character"),
+        ("a@x.org\n\x0bb@x.org", "U+000B"),
+        ("a@x.org\u2028b@x.org", "U+2028"),
+        ("a@x.org\n\nJoe b@x.org", "mailbox 2, 'Joe b@x.org': it is no address"),
+    ],
+)
+def test_a_line_end_stands_between_whole_mailboxes_only(text, says):
+    with pytest.raises(MailboxError) as caught:
+        parse_addresses(text, by_line=True)
+    assert says in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mailto:a@x.org", "MAILTO: a@x.org?subject=Hi", "b@x.org, Jane <mailto:a@x.org>", "a@x.org<mailto:a@x.org>"],
+)
+def test_the_scheme_of_a_link_is_told_to_be_taken_away(text):
+    error = refused(text)
+    assert "mailto: stands before the address" in error.message
+    assert error.hint.startswith("take mailto: away")
 
 
 def test_a_group_holds_its_mailboxes():
@@ -289,7 +338,9 @@ def test_the_plain_way_and_the_slow_way_agree(text):
         except MailboxError as error:
             return error.message, error.hint
 
-    assert outcome(module._parse) == outcome(module._parse_slowly)
+    assert outcome(lambda given: module._parse(given, False)) == outcome(
+        lambda given: module._parse_slowly(given, by_line=False)
+    )
 
 
 @settings(max_examples=100)

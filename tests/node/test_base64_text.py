@@ -14,7 +14,17 @@ def decode(text: str, limit: int = 100) -> bytes:
 
 @pytest.mark.parametrize(
     ("text", "octets"),
-    [("", b""), ("aGk=", b"hi"), (" aG\r\nk=\n", b"hi"), ("+/+/", b"\xfb\xff\xbf"), ("QUJD", b"ABC")],
+    [
+        ("", b""),
+        ("aGk=", b"hi"),
+        (" aG\r\nk=\n", b"hi"),
+        ("+/+/", b"\xfb\xff\xbf"),
+        ("QUJD", b"ABC"),
+        ("-_-_", b"\xfb\xff\xbf"),
+        ("aGk", b"hi"),
+        ("aA", b"h"),
+        (" _\nw ", b"\xff"),
+    ],
 )
 def test_base64_is_decoded_with_white_space_anywhere(text: str, octets: bytes) -> None:
     assert decode(text) == octets
@@ -24,11 +34,9 @@ def test_base64_is_decoded_with_white_space_anywhere(text: str, octets: bytes) -
     ("text", "message", "hint"),
     [
         ("aG!k", "'!' at character 3", "give the Base64 text alone"),
-        ("\naGk_", "'_' at character 5", "write + for - and / for _"),
+        ("aG-_aG+/", "it mixes two alphabets", "encode the whole file anew"),
         ("ключ", "'к' at character 1", "alone"),
         ("aGk=\x00", "'\\x00' at character 5", "alone"),
-        ("data:image/png;base64,aGk=", "':' at character 5", "use an attachment of type url"),
-        ("aGk", "ends at character 3 with 0 padding signs instead of 1", "= signs"),
         ("aG =\n", "ends at character 4 with 1 padding signs instead of 2", "= signs"),
         ("aGk==", "ends at character 5 with 2 padding signs instead of 1", "= signs"),
         ("aGkx====", "ends at character 8 with 4 padding signs instead of 0", "= signs"),
@@ -61,4 +69,6 @@ def test_what_is_taken_is_what_a_strict_decoder_takes(text: str) -> None:
         octets = decode(text)
     except AttachmentError:
         return
-    assert octets == base64.b64decode("".join(text.split()), validate=True)
+    bare = "".join(text.split()).rstrip("=")
+    altchars = b"-_" if set("-_") & set(bare) else b"+/"
+    assert octets == base64.b64decode(bare + "=" * (-len(bare) % 4), altchars, validate=True)

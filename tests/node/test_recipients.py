@@ -37,6 +37,10 @@ async def test_literal_mailboxes_need_no_expression():
     [
         ("ann@x.example", ANN),
         (" ann@x.example ", ANN),
+        ("ann@x.example\r\n", ANN),
+        ("\n\tann@x.example \t\n\n", ANN),
+        ("ann@x.example (Ann)", Mailbox("Ann", "ann", "x.example")),
+        ("Ann@X.example <ann@x.example>", ANN),
         ("Ann <ann@x.example>", Mailbox("Ann", "ann", "x.example")),
         ('"Doe, Ann" <ann@x.example>', Mailbox("Doe, Ann", "ann", "x.example")),
     ],
@@ -217,6 +221,47 @@ async def test_exactly_one_mailbox_where_one_is_wanted():
             await mailbox(template, {"a": a})
     with pytest.raises(MailnodeError):
         await mailbox("{{ input.a }}", {"a": ""})
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("bob@y.example\n{{ input.a }}\n", (BOB, ANN)),
+        ("{{ input.a }}\r\nbob@y.example", (ANN, BOB)),
+        ("  {{ input.a }}\n  {{ input.b }}\n", (ANN, BOB)),
+        ("{{ input.n }}\n <{{ input.a }}>\nbob@y.example", (Mailbox("Ann, A.", "ann", "x.example"), BOB)),
+        ("T:\n{{ input.a }}\n{{ input.b }};", (Group("T", (ANN, BOB)),)),
+    ],
+)
+async def test_the_author_may_write_one_a_line(template, expected):
+    state = {"a": "ann@x.example\n", "b": "bob@y.example", "n": "Ann, A."}
+    assert await addresses(template, state) == expected
+
+
+@pytest.mark.parametrize("value", ["ann@x.example\nevil@y.example", "ann@x.example\r\n <evil@y.example>"])
+async def test_a_value_may_not(value):
+    for template in ("{{ input.v }}", "bob@y.example\n{{ input.v }}\n", "T: {{ input.v }};", "{{ [input.v] }}"):
+        error = await refusal(template, {"v": value})
+        assert error.code is ErrorCode.BAD_HEADER
+        assert "value.split('\\n')" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("template", "value", "hint"),
+    [
+        ("{{ input.v }}", "a@x.example, b@x.example", "value.split(',')"),
+        ("{{ input.v }}", "a@x.example b@x.example", "value.split(',')"),
+        ("{{ input.v }}", "Doe, Ann <a@x.example>", "in double quotes"),
+        ("{{ input.v }}", "mailto:a@x.example", "take mailto: away"),
+        ("{{ input.v }}", "a@x.example <b@x.example>", "in double quotes"),
+        ("{{ input.v }}", "ann", "write it like"),
+        ("{{ input.v }}", "", "say what stands in for it"),
+        ("Ann <{{ input.v }}>", "Eve <eve@x.example>", "leave out the name"),
+        ("{{ input.v }}@x.example", "ann@x.example", "give that part alone"),
+    ],
+)
+async def test_the_remedy_speaks_of_arrays_only_where_a_list_was_meant(template, value, hint):
+    assert hint in (await refusal(template, {"v": value})).hint
 
 
 templates = st.sampled_from(

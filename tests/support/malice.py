@@ -53,6 +53,9 @@ LISTS = [
     "evil@x.example!too",
     "=?utf-8?q?evil=40x.example=2C_too=40x.example?=",
     "=?utf-8?q?evil=40x.example=3E=2C?= <too@x.example>",
+    "evil@x.example (<too@x.example>, me)",
+    "evil@x.example <evil@x.example>\r\n",
+    "evil@x.example\n <too@x.example>",
 ]
 TEXTS = [
     "",

@@ -1,7 +1,7 @@
 """The lexical tokens of address lists (RFC 5322 3.2), found in one pass over the text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mailnode.errors import MailboxError
@@ -16,6 +16,8 @@ _TOKEN = re.compile(
       |(?P<atom>[^\s()<>\[\]:;@\\,"]+)|(?P<special>.)""",
     re.VERBOSE | re.DOTALL,
 )
+
+_LINE_END = re.compile(r"[\r\n]")
 
 
 class Token(NamedTuple):
@@ -48,6 +50,23 @@ def tokenize(text: str) -> Iterator[Token]:
         position = found.end()
         yield Token(found.lastgroup, found[0])
     yield Token("end", "")
+
+
+def cut_at_line_ends(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Put a comma in the place of each line end; one that folds a name from its address in < > stays a blank."""
+    has_address = False
+    following = list(tokens)
+    for token, after in zip(following, [*following[1:], following[-1]], strict=True):
+        if token.kind == "blank" and _LINE_END.search(token.text):
+            is_fold = not has_address and after.text == "<" and token.text[-1] in " \t"
+            token = token if is_fold else Token("special", ",")  # noqa: PLW2901 -- it is this one in its other meaning
+        has_address = (has_address or token.text == "@") and token.text not in {",", ";", ":"}
+        yield token
+
+
+def comment_text(comment: str) -> str:
+    """Give what a comment says, on one line."""
+    return " ".join(re.sub(r"\\(.)", r"\1", comment[1:-1], flags=re.DOTALL).split())
 
 
 def _comment_end(text: str, start: int) -> int:

@@ -17,6 +17,7 @@ _QUOTED_CHARACTERS = 60
 # A line break would end the field; what turns the direction of writing makes a file name look like another.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/?^_`{|}~-]+)*")
@@ -133,12 +134,12 @@ def address_field(name: str, listed: Sequence[Address]) -> bytes:
 
 
 def message_ids(name: str, given: str | Sequence[str]) -> tuple[str, ...]:
-    """Read Message-IDs separated by white space or commas; angle brackets that are missing are added.
+    """Read Message-IDs separated by white space or commas, folded or not; angle brackets that are missing are added.
 
     Raises:
         HeaderError: one of them is none.
     """
-    text = given if isinstance(given, str) else " ".join(given)
+    text = _FOLD.sub("", given if isinstance(given, str) else " ".join(given)).strip(" \t\r\n")
     _check(name, text)
     ids = [one if one.startswith("<") else f"<{one}>" for one in re.sub(r"[,\s]|(?<=>)(?=<)", " ", text).split()]
     for one in ids:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mailnode.errors import MailboxError
 from mailnode.message.addr_spec import domain, local_part, shown
-from mailnode.message.address_token import QUOTE_HINT, Token, tokenize
+from mailnode.message.address_token import QUOTE_HINT, Token, comment_text, cut_at_line_ends, tokenize
 
 _CACHED_CHARACTERS = 200
 
@@ -21,8 +21,11 @@ _PLAIN = re.compile(
 )
 # Line breaks would end a header field; what turns the direction of writing makes a name look like another.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_TAB_AS_BLANK = {ord("\t"): " "}
+_AS_BLANKS = {**_TAB_AS_BLANK, ord("\r"): " ", ord("\n"): " "}
 _UNFIT_HINT = "write the addresses on one line, without line breaks and invisible characters"
 _COMMA_HINT = 'put a name that holds a comma in double quotes: "Doe, Jane" <jane@example.org>'
+_MAILTO_HINT = "take mailto: away, and ?subject=... behind the address"
 _WRITE_HINT = "write it like jane@example.org or Jane Doe <jane@example.org>"
 
 
@@ -89,26 +92,29 @@ _COLON = Token("special", ":")
 _SEPARATORS = frozenset({Token("special", ","), Token("special", ";"), Token("end", "")})
 
 
-def parse_mailbox(text: str) -> Mailbox:
-    """Read exactly one mailbox.
+def parse_mailbox(text: str, *, by_line: bool = False) -> Mailbox:
+    """Read exactly one mailbox; `by_line` as in `parse_addresses`.
 
     Raises:
         MailboxError: it is none, or several, or a group.
     """
-    found = parse_addresses(text)
+    found = parse_addresses(text, by_line=by_line)
     if len(found) == 1 and isinstance(found[0], Mailbox):
         return found[0]
     what = f"{len(found)} of them" if len(found) > 1 else "a group" if found else "none"
     raise MailboxError(f"one mailbox is wanted, and {shown(text)} is {what}", hint="give a single address")
 
 
-def parse_addresses(text: str) -> tuple[Address, ...]:
+def parse_addresses(text: str, *, by_line: bool = False) -> tuple[Address, ...]:
     """Read a list of mailboxes and groups, separated by commas or semicolons; blank text is an empty list.
+
+    With `by_line` a line end separates too. It is for what a person typed into a list: elsewhere a line end is an
+    error, so that a text which should be one mailbox never becomes two.
 
     Raises:
         MailboxError: one of them is none; the message says which.
     """
-    return _parse_cached(text) if len(text) <= _CACHED_CHARACTERS else _parse(text)
+    return _parse_cached(text, by_line) if len(text) <= _CACHED_CHARACTERS else _parse(text, by_line)
 
 
 def addresses(given: Addresses) -> tuple[Address, ...]:
@@ -143,23 +149,24 @@ def mailboxes(given: Addresses) -> Iterator[Mailbox]:
             yield address
 
 
-def _parse(text: str) -> tuple[Address, ...]:
+def _parse(text: str, by_line: bool) -> tuple[Address, ...]:
     plain = _PLAIN.fullmatch(text)
     if plain and (plain[1] is None) == (plain[4] is None):
         try:
             return (Mailbox(plain[1] or "", plain[2], plain[3]),)
         except MailboxError:
             pass  # the slow way says where it stands
-    return _parse_slowly(text)
+    return _parse_slowly(text, by_line=by_line)
 
 
 _parse_cached = lru_cache(maxsize=1024)(_parse)
 
 
-def _parse_slowly(text: str) -> tuple[Address, ...]:
+def _parse_slowly(text: str, *, by_line: bool) -> tuple[Address, ...]:
     text = text.strip()
-    _check(text.replace("\t", " "))
-    return tuple(_addresses(tokenize(text)))
+    _check(text.translate(_AS_BLANKS if by_line else _TAB_AS_BLANK))
+    tokens = tokenize(text)
+    return tuple(_addresses(cut_at_line_ends(tokens) if by_line else tokens))
 
 
 def _check(text: str) -> None:
@@ -197,6 +204,8 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
 
 def _group_name(item: list[Token], position: int, outer: str | None) -> str:
     """Read what stands before a colon; nothing else of ours holds one, but for address literals."""
+    if item and item[-1].text.lower() == "mailto":
+        raise MailboxError(f"mailbox {position}: mailto: stands before the address", hint=_MAILTO_HINT)
     if any(token.text == "<" for token in item):
         # RFC 5321 appendix C: a route is ignored at best; at worst it is followed.
         raise MailboxError(
@@ -218,7 +227,7 @@ def _mailbox(item: list[Token], position: int, *, is_last: bool) -> Mailbox:
     if opening is None:
         if not is_last and not any(token.text == "@" for token in item):
             raise MailboxError(f"mailbox {position}, {_shown(item)}: there is no @ in it", hint=_COMMA_HINT)
-        return _located(item, position, "")
+        return _located(item, position, _name_behind(item))
     rest = item[opening + 1 :]
     closing = next((index for index, token in enumerate(rest) if token.text == ">"), len(rest))
     if closing == len(rest) or _words(rest[closing + 1 :]):
@@ -226,7 +235,26 @@ def _mailbox(item: list[Token], position: int, *, is_last: bool) -> Mailbox:
             f"mailbox {position}, {_shown(item)}: an address in < > ends with >, and nothing follows it",
             hint=_WRITE_HINT,
         )
-    return _located(rest[:closing], position, _phrase(item[:opening], position))
+    before, address = item[:opening], rest[:closing]
+    # Some programs write the address where they know no name.
+    name = "" if _is_same_address(before, address) else _phrase(before, position)
+    return _located(address, position, name)
+
+
+def _is_same_address(one: list[Token], other: list[Token]) -> bool:
+    if not any(token.text == "@" for token in one):
+        return False
+    try:
+        return _located(one, 1, "").addr_spec.lower() == _located(other, 1, "").addr_spec.lower()
+    except MailboxError:
+        return False
+
+
+def _name_behind(tokens: list[Token]) -> str:
+    """Give the comment behind a bare address, where names stood before there were < > (RFC 5322 3.4)."""
+    inked = max((index for index, token in enumerate(tokens) if token.kind not in {"blank", "comment"}), default=-1)
+    comments = (token.text for token in tokens[inked + 1 :] if token.kind == "comment")
+    return comment_text(next(comments, "()"))
 
 
 def _located(tokens: list[Token], position: int, display_name: str) -> Mailbox:

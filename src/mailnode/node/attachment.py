@@ -12,7 +12,7 @@ from mailnode.message.email import Attachment, RawPart
 from mailnode.message.media_type import OCTET_STREAM, by_filename
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.base64_text import decode_base64
-from mailnode.node.data_url import is_data_url, read_data_url
+from mailnode.node.data_url import is_data_url, names_media_type, read_data_url
 from mailnode.node.fetch import fetch
 from mailnode.node.filename import check_filename, default_filename
 from mailnode.node.media_type import charset_of, check_media_type
@@ -104,7 +104,9 @@ async def resolve(
     """
     match spec:
         case UrlAttachment() if is_data_url(spec.url):
-            return _from_data_url(spec, limit)
+            return _from_data_url(spec, "url", spec.url, limit)
+        case Base64Attachment() if is_data_url(spec.content):
+            return _from_data_url(spec, "content", spec.content, limit)
         case UrlAttachment():
             return await _from_web(spec, limit, guard, tls)
         case TextAttachment():
@@ -133,11 +135,12 @@ async def _from_web(spec: UrlAttachment, limit: int, guard: AddressGuard, tls: s
     )
 
 
-def _from_data_url(spec: UrlAttachment, limit: int) -> Attachment:
+def _from_data_url(spec: UrlAttachment | Base64Attachment, key: str, url: str, limit: int) -> Attachment:
     given = _names(spec)
-    with _at("url"):
-        read = read_data_url(spec.url, limit=limit)
-    content_type = given.content_type or read.media_type
+    with _at(key):
+        read = read_data_url(url, limit=limit)
+    by_name = "" if names_media_type(url) else by_filename(given.filename)
+    content_type = given.content_type or by_name or read.media_type
     return Attachment(
         content=read.content,
         filename=given.filename or default_filename(content_type),

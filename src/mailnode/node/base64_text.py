@@ -1,4 +1,4 @@
-"""Base64 (RFC 4648 4) as people paste it: white space is fine, anything else out of place is an error."""
+"""Base64 (RFC 4648 4 and 5) as people and programs give it: in either alphabet, padded or not, white space anywhere."""
 
 import re
 
@@ -6,49 +6,53 @@ from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.node.spool import check_size
 
 _WHITE_SPACE = re.compile(r"[ \t\r\n]+")
-_STRANGER = re.compile(r"[^A-Za-z0-9+/= \t\r\n]")
-_CONTENT = re.compile(r"[A-Za-z0-9+/]")
+_STRANGER = re.compile(r"[^A-Za-z0-9+/_= \t\r\n-]")
+_CONTENT = re.compile(r"[^= \t\r\n]")
+_OF_URLS = str.maketrans("-_", "+/")
 
 
 def decode_base64(text: str, *, name: str, limit: int) -> bytes:
-    """Decode standard Base64 of at most `limit` octets; `name` stands in the error of the limit.
+    """Decode Base64 of at most `limit` octets; `name` stands in the error of the limit.
 
     Raises:
         AttachmentError: badBase64, with the position (counted from 1) of what is wrong; attachmentTooLarge.
     """
     if stranger := _STRANGER.search(text):
-        raise _bad(f"{stranger[0]!r} at character {stranger.start() + 1} is none of Base64's", _hint(text, stranger[0]))
+        raise _bad(
+            f"{stranger[0]!r} at character {stranger.start() + 1} is none of Base64's", "give the Base64 text alone"
+        )
     padding_at = text.find("=")
     if padding_at >= 0 and (after := _CONTENT.search(text, padding_at)):
         raise _bad(f"more follows the padding at character {after.start() + 1}", "join the files before encoding them")
     bare = _WHITE_SPACE.sub("", text)
-    padding = len(bare) - len(bare.rstrip("="))
-    _check_length(text, bare, padding)
-    check_size(name, len(bare) // 4 * 3 - padding, limit)
+    if "-" in bare or "_" in bare:
+        bare = _standard(bare)
+    unpadded = bare.rstrip("=")
+    _check_end(text, len(unpadded), len(bare) - len(unpadded))
+    check_size(name, len(unpadded) * 3 // 4, limit)
 
     import pybase64
 
-    return pybase64.b64decode(bare)
+    return pybase64.b64decode(unpadded + "=" * (-len(unpadded) % 4))
 
 
-def _check_length(text: str, bare: str, padding: int) -> None:
+def _standard(bare: str) -> str:
+    """Turn the alphabet for URLs into the standard one; a text that holds signs of both has been damaged."""
+    if "+" in bare or "/" in bare:
+        raise _bad("it mixes two alphabets, that with + and / and that with - and _", "encode the whole file anew")
+    return bare.translate(_OF_URLS)
+
+
+def _check_end(text: str, digits: int, padding: int) -> None:
     end = len(text.rstrip())
-    if len(bare) % 4 or padding > 2:  # noqa: PLR2004 -- a group of four holds at least one octet
-        used = (len(bare) - padding) % 4
-        wanted = (4 - used) % 4
-        if used == 1:
-            raise _bad(f"it ends in mid-octet at character {end}", "check that nothing was cut off")
+    wanted = -digits % 4
+    if wanted == 3:  # noqa: PLR2004 -- one digit holds six of an octet's eight bits
+        raise _bad(f"it ends in mid-octet at character {end}", "check that nothing was cut off")
+    if padding not in {0, wanted}:
         raise _bad(
-            f"it ends at character {end} with {padding} padding signs instead of {wanted}", "end it with = signs"
+            f"it ends at character {end} with {padding} padding signs instead of {wanted}",
+            "end it with that many = signs, or with none",
         )
-
-
-def _hint(text: str, stranger: str) -> str:
-    if text.lstrip()[:5].lower() == "data:":
-        return "this is a data URL: use an attachment of type url"
-    if stranger in "-_":
-        return "this is the alphabet for URLs: write + for - and / for _"
-    return "give the Base64 text alone"
 
 
 def _bad(what: str, hint: str) -> AttachmentError:

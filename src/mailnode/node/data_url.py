@@ -28,6 +28,11 @@ def is_data_url(url: str) -> bool:
     return url.lstrip()[:5].lower() == "data:"
 
 
+def names_media_type(url: str) -> bool:
+    """Say whether a data URL says what it holds."""
+    return url.lstrip()[len("data:") :].lstrip()[:1] not in {"", ",", ";"}
+
+
 def read_data_url(url: str, *, limit: int) -> DataUrl:
     """Decode a data URL of at most `limit` octets.
 

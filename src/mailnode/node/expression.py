@@ -19,6 +19,7 @@ from mailnode.node.printing import (
     no_text,
     printed_here,
     too_long,
+    without_line_ends,
 )
 from mailnode.node.sandbox import Door, Sandbox
 from mailnode.node.template import Expression, Template
@@ -47,9 +48,19 @@ class Evaluator:
         control_ok: bool = True,
         max_characters: int = RESULT_CHARACTERS,
     ) -> str:
-        """Fill in a template; arguments and errors as for `pieces`."""
+        """Fill in a template; arguments and errors as for `pieces`.
+
+        Where no control character may stand, line ends at the text's ends are taken away, and so are blanks where one
+        value is all of the text.
+        """
         pieces = await self.pieces(template, required=required, control_ok=control_ok, max_characters=max_characters)
-        return "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
+        text = "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
+        if control_ok:
+            return text
+        match [piece for piece in pieces if isinstance(piece, Printed) or piece.strip()]:
+            case [Printed()]:
+                return text.strip()
+        return without_line_ends(text)
 
     async def pieces(
         self,
@@ -64,7 +75,8 @@ class Evaluator:
         Args:
             template: a parsed setting.
             required: null and undefined are an error even when lenient.
-            control_ok: a value may hold control characters; a header field's or an address's may not.
+            control_ok: a value may hold control characters; a header field's or an address's may not, and loses the
+                line ends at its ends.
             max_characters: how long a value's text may be.
 
         Raises:

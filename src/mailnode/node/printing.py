@@ -10,6 +10,7 @@ from mailnode.node.template import Expression
 
 RESULT_CHARACTERS = 2**20
 
+_BLANKS = " \t\r\n"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -98,6 +99,19 @@ def _set_point(digits: str, point: int) -> str:
     return f"{digits[0]}{fraction}e{point - 1:+d}"
 
 
+def without_line_ends(text: str) -> str:
+    """Take away line ends and tabs at both ends, and with them what blanks stand outside of them."""
+    bare = text.rstrip(_BLANKS)
+    text = bare + _inner(text[len(bare) :])
+    bare = text.lstrip(_BLANKS)
+    return _inner(text[: len(text) - len(bare)][::-1])[::-1] + bare
+
+
+def _inner(blanks: str) -> str:
+    """The blanks that stand before the first line end or tab."""
+    return blanks[: len(blanks) - len(blanks.lstrip(" "))]
+
+
 @dataclass(frozen=True)
 class Printer:
     """The rules for values that stand in text."""
@@ -115,7 +129,7 @@ class Printer:
 
     def _text(self, expression: Expression, kind: str, text: str | None) -> str:
         if text is not None:
-            return text
+            return text if self.control_ok else without_line_ends(text)
         if self.empty_ok and kind in {"null", "undefined"}:
             return ""
         raise no_text(expression, kind)

@@ -15,10 +15,15 @@ from mailnode.node.printing import Printed
 from mailnode.node.template import Template
 
 # An expression is a whole address, not a part of one, between these.
-_BEFORE_ADDRESS = re.compile(r"[,;:<]\s*\Z")
-_AFTER_ADDRESS = re.compile(r"\s*[,;>]")
+_BEFORE_ADDRESS = re.compile(r"[,;:<\r\n]\s*\Z")
+_AFTER_ADDRESS = re.compile(r"\s*[,;>]|[^\S\r\n]*[\r\n](?!\s*<)")
 _SPECIAL = re.compile(r"[\s()<>\[\]:;@\\,\"]")
-_ONE_HINT = "a string is one mailbox; an array is many, one an item"
+_SEPARATORS = re.compile(r"[,;]")
+_LIST_HINT = "a string is one mailbox; make the list an array, one mailbox an item: value.split(',')"
+_LINES_HINT = "a string is one mailbox: take the character out, or make the lines an array: value.split('\\n')"
+_EMPTY_HINT = 'give it an address, or say what stands in for it: {{ input.email || "office@example.org" }}'
+_NAME_HINT = "leave out the name before < >, or bring the address alone"
+_PART_HINT = "give that part alone, or the whole address in one expression"
 
 
 async def render_addresses(template: Template, evaluator: Evaluator, *, required: bool = False) -> tuple[Address, ...]:
@@ -32,7 +37,13 @@ async def render_addresses(template: Template, evaluator: Evaluator, *, required
         ExpressionError: `badMailbox` for a value that is not one mailbox, `badHeader` for a control character in one.
         MailboxError: the literal text around the expressions is not a list of mailboxes.
     """
-    return _Recipients(await evaluator.pieces(template, required=required, control_ok=False), required).addresses()
+    try:
+        pieces = await evaluator.pieces(template, required=required, control_ok=False)
+    except ExpressionError as error:
+        if error.code is ErrorCode.BAD_HEADER:
+            error.hint = _LINES_HINT
+        raise
+    return _Recipients(pieces, required).addresses()
 
 
 async def render_mailbox(template: Template, evaluator: Evaluator) -> Mailbox:
@@ -61,7 +72,8 @@ class _Recipients:
 
     def addresses(self) -> tuple[Address, ...]:
         try:
-            parsed = parse_addresses("".join(self._marked()))
+            # The line ends are the author's: a value stands here as one token.
+            parsed = parse_addresses("".join(self._marked()), by_line=True)
         except MailboxError as error:
             named = self._token.sub(lambda token: str(self._value(token).expression), error.message)
             raise MailboxError(named, hint=error.hint) from None
@@ -113,15 +125,16 @@ class _Recipients:
         value = self._value(whole)
         texts = [text for text in value.texts if text.strip()]
         if not texts and self._required:
-            raise _no_mailbox(value, "is empty", code=ErrorCode.NO_VALUE)
+            raise _no_mailbox(value, "is empty", _EMPTY_HINT, code=ErrorCode.NO_VALUE)
         if display_name and len(texts) > 1:
-            raise _no_mailbox(value, "is several addresses behind one name")
+            raise _no_mailbox(value, "is several addresses behind one name", _NAME_HINT)
         for text in texts:
             yield self._named(_mailbox(value, text), display_name, value)
 
     def _named(self, mailbox: Mailbox, display_name: str, value: Printed) -> Mailbox:
         if display_name and mailbox.display_name:
-            raise _no_mailbox(value, f"has a name of its own, {mailbox.display_name!a:.60}, within < >")
+            what = f"has a name of its own, {mailbox.display_name!a:.60}, within < >"
+            raise _no_mailbox(value, what, _NAME_HINT)
         return replace(mailbox, display_name=display_name or mailbox.display_name)
 
     def _filled(self, mailbox: Mailbox) -> Mailbox:
@@ -129,7 +142,8 @@ class _Recipients:
         tokens = list(self._token.finditer(mailbox.addr_spec))
         for token in tokens:
             if special := _SPECIAL.search(self._value(token).text):
-                raise _no_mailbox(self._value(token), f"holds {special[0]!a}, and is only a part of an address")
+                what = f"holds {special[0]!a}, and is only a part of an address"
+                raise _no_mailbox(self._value(token), what, _PART_HINT)
         return _mailbox(self._value(tokens[0]), self._text(mailbox.addr_spec)) if tokens else mailbox
 
 
@@ -137,8 +151,16 @@ def _mailbox(value: Printed, text: str) -> Mailbox:
     try:
         return parse_mailbox(text)
     except MailboxError as error:
-        raise _no_mailbox(value, f"is not one mailbox: {error.message}") from None
+        hint = _LIST_HINT if _is_list(text) else error.hint
+        raise _no_mailbox(value, f"is not one mailbox: {error.message}", hint) from None
 
 
-def _no_mailbox(value: Printed, what: str, code: ErrorCode = ErrorCode.BAD_MAILBOX) -> ExpressionError:
-    return ExpressionError(f"{value.expression} {what}", code=code, hint=_ONE_HINT)
+def _is_list(text: str) -> bool:
+    """Whether several addresses are meant: behind separators, or behind blanks without a name."""
+    by_separators = sum("@" in piece for piece in _SEPARATORS.split(text))
+    by_blanks = sum("@" in word and not word.startswith("<") for word in text.split())
+    return max(by_separators, by_blanks) > 1
+
+
+def _no_mailbox(value: Printed, what: str, hint: str, code: ErrorCode = ErrorCode.BAD_MAILBOX) -> ExpressionError:
+    return ExpressionError(f"{value.expression} {what}", code=code, hint=hint)

@@ -23,12 +23,13 @@ from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, render_html
 from mailnode.node.recipients import render_addresses, render_mailbox
 from mailnode.node.settings import AttachmentSettings, SendSmtpEmailSettings
-from mailnode.node.template import parse_template
+from mailnode.node.template import Template, parse_template
 
 MEGABYTE = 2**20
 
 # Base64 with its line ends takes 1.37 characters an octet; a data URL may be percent-encoded.
 _CHARACTERS_AN_OCTET = 3
+_LINE_ENDS = str.maketrans("\r\n", "  ")
 
 _SPECS: dict[str, type[AttachmentSpec]] = {
     "url": UrlAttachment,
@@ -76,8 +77,8 @@ class Renderer:
             html=html.html or None,
             priority=settings.priority,
             envelope_from=await self._envelope_from(),
-            in_reply_to=await self._line("inReplyTo", settings.in_reply_to),
-            references=await self._line("references", settings.references),
+            in_reply_to=await self._message_ids("inReplyTo", settings.in_reply_to),
+            references=await self._message_ids("references", settings.references),
             list_unsubscribe=await self._line("listUnsubscribe", settings.list_unsubscribe),
             headers={name: await self._line(f"headers.{name}", value) for name, value in settings.headers.items()},
             attachments=await self._attachments(),
@@ -112,9 +113,17 @@ class Renderer:
     async def _line(self, key: str, text: str, *, required: bool = False) -> str:
         return await self._text(key, text, required=required, control_ok=False)
 
+    async def _message_ids(self, key: str, text: str) -> str:
+        # The author may write one a line. A value may be folded as in the header that it comes from, and no more.
+        parts = [part.translate(_LINE_ENDS) if isinstance(part, str) else part for part in parse_template(text).parts]
+        return await self._filled(key, Template(tuple(parts)))
+
     async def _text(self, key: str, text: str, **wishes: Any) -> str:
+        return await self._filled(key, parse_template(text), **wishes)
+
+    async def _filled(self, key: str, template: Template, **wishes: Any) -> str:
         try:
-            return await self._evaluator.text(parse_template(text), **wishes)
+            return await self._evaluator.text(template, **wishes)
         except MailnodeError as error:
             raise error.locate(key=key) from None
 

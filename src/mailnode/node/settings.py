@@ -46,11 +46,11 @@ def _check_plain(value: str) -> None:
 
 
 def _check_addresses(value: str) -> None:
-    parse_template(value) if has_braces(value) else parse_addresses(value)
+    parse_template(value) if has_braces(value) else parse_addresses(value, by_line=True)
 
 
 def _check_mailbox(value: str) -> None:
-    parse_template(value) if has_braces(value) else parse_mailbox(value)
+    parse_template(value) if has_braces(value) else parse_mailbox(value, by_line=True)
 
 
 def _check_reverse_path(value: str) -> None:
