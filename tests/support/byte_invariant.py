@@ -1,0 +1,214 @@
+"""Proof that HTML left as its author wrote it, but for style attributes that were filled and rules that were cut.
+
+It knows nothing of how mailnode inlines: the author's HTML is cut into tokens, and what left is held against them one
+by one.
+"""
+
+import re
+from collections import Counter
+from html import unescape
+from typing import NamedTuple
+
+import tinycss2
+from tinycss2.ast import Node
+
+_RAW = "script|style|title|textarea|iframe|noembed|noframes|xmp"
+_ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*+|(?=>)))?"""
+_TOKEN = re.compile(
+    rf"""<!--(?:>|->|.*?(?:--!?>|\Z)) | <!\[CDATA\[.*?(?:\]\]>|\Z) | <[!?/][^>]*>?
+       | <(?P<name>[A-Za-z][^\s/>]*)(?P<attributes>(?:{_ATTRIBUTE})*+[\s/]*+)(?:>|\Z) | <""",
+    re.VERBOSE | re.DOTALL,
+)
+_ONE = re.compile(
+    r"""([\s/]*+)([^\s/>][^\s/>=]*+)(?:(\s*+=\s*+)("[^"]*"|'[^']*'|[^\s>"'][^\s>]*+)?)?""",
+)
+_RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])|\Z", re.IGNORECASE) for name in _RAW.split("|")}
+_END_TAG = re.compile(r"</style[^>]*>", re.IGNORECASE)
+
+
+class Changes(NamedTuple):
+    """What was done to the author's HTML: the text put into each style attribute in turn, and the rules cut."""
+
+    filled: list[str]
+    cut: list[str]
+
+
+class Token(NamedTuple):
+    """A piece of HTML; `name` only of a start tag, `raw` what stands in it when that is no markup."""
+
+    source: str
+    name: str = ""
+    raw: str = ""
+
+
+class _Differs(AssertionError):
+    pass
+
+
+def changes(author: str, left: str) -> Changes:
+    """Tell how what left differs from what its author wrote.
+
+    Raises:
+        AssertionError: by more than filled style attributes and cut rules, or a rule was cut and stands nowhere else.
+    """
+    filled, cut = _align(_tokens(author), 0, left, 0)
+    _moved(filled, cut)
+    return Changes(filled, cut)
+
+
+def _tokens(html: str) -> list[Token]:
+    tokens, position = [], 0
+    while found := _TOKEN.search(html, position):
+        if found.start() > position:
+            tokens.append(Token(html[position : found.start()]))
+        position = found.end()
+        name, raw = (found["name"] or "").lower(), ""
+        if name in _RAW_END:
+            end = _RAW_END[name].search(html, position)
+            assert end
+            raw, position = html[position : end.start()], end.start()
+        elif name == "plaintext":
+            raw, position = html[position:], len(html)
+        tokens.append(Token(found.group(), name, raw))
+    return [*tokens, Token(html[position:])]
+
+
+def _align(tokens: list[Token], first: int, left: str, at: int) -> tuple[list[str], list[str]]:
+    filled: list[str] = []
+    cut: list[str] = []
+    number = first
+    while number < len(tokens):
+        token = tokens[number]
+        if token.name == "style":
+            return _style_element(tokens, number, left, at, (filled, cut))
+        if left.startswith(token.source, at):
+            at += len(token.source)
+        elif token.name:
+            added, at = _filled(token, left, at)
+            filled.append(added)
+        else:
+            raise _Differs(f"{token.source[:200]!r} became {left[at : at + 200]!r}")
+        if not left.startswith(token.raw, at):
+            raise _Differs(f"within <{token.name}> {token.raw[:200]!r} became {left[at : at + 200]!r}")
+        at += len(token.raw)
+        number += 1
+    if left[at:]:
+        raise _Differs(f"at the end stands {left[at : at + 200]!r}")
+    return filled, cut
+
+
+def _style_element(
+    tokens: list[Token], number: int, left: str, at: int, before: tuple[list[str], list[str]]
+) -> tuple[list[str], list[str]]:
+    """A sheet that is kept, perhaps without some rules; or one that is gone with all it had."""
+    token = tokens[number]
+    trouble = _Differs(f"{token.source!r} became {left[at : at + 200]!r}")
+    if left.startswith(token.source, at):
+        begin = at + len(token.source)
+        end = _RAW_END["style"].search(left, begin)
+        assert end
+        try:
+            gone = _missing_rules(token.raw, left[begin : end.start()])
+            filled, cut = _align(tokens, number + 1, left, end.start())
+        except _Differs as differs:
+            trouble = differs
+        else:
+            return before[0] + filled, before[1] + gone + cut
+    try:
+        gone = _missing_rules(token.raw, "")
+    except _Differs:
+        raise trouble from None
+    following = tokens[number + 1].source if number + 1 < len(tokens) else ""
+    if not gone or not _END_TAG.fullmatch(following):
+        raise trouble
+    filled, cut = _align(tokens, number + 2, left, at)
+    return before[0] + filled, before[1] + gone + cut
+
+
+def _filled(token: Token, left: str, at: int) -> tuple[str, int]:
+    """What was put into the style attribute of a start tag, and where that tag ends."""
+    became = _TOKEN.match(left, at)
+    if not became or (became["name"] or "").lower() != token.name:
+        raise _Differs(f"{token.source[:200]!r} became {left[at : at + 200]!r}")
+    ours = _TOKEN.match(token.source)
+    assert ours
+    old, new = _ONE.findall(ours["attributes"]), _ONE.findall(became["attributes"])
+    was = next((index for index, one in enumerate(old) if one[1].lower() == "style"), None)
+    is_now = next((index for index, one in enumerate(new) if one[1].lower() == "style"), None)
+    words = f"{token.source[:300]!r} became {became.group()[:300]!r}"
+    if is_now is None:
+        raise _Differs(words)
+    value = _bare(new[is_now][3])
+    if was is None:
+        rest = new[:is_now] + new[is_now + 1 :]
+        before = ""
+    else:
+        rest = [*new[:is_now], old[was], *new[is_now + 1 :]]
+        before = _bare(old[was][3])
+        if not value.endswith(before) or new[is_now][:2] != old[was][:2]:
+            raise _Differs(words)
+    if rest != old or _outside(token.source, old) != _outside(became.group(), new):
+        raise _Differs(words)
+    return unescape(value.removesuffix(before) if before else value), became.end()
+
+
+def _outside(source: str, attributes: list[tuple[str, ...]]) -> tuple[str, str]:
+    """The beginning and the end of a tag, without its attributes."""
+    name = re.match(r"<[^\s/>]*", source)
+    assert name
+    length = sum(len(piece) for one in attributes for piece in one)
+    return name.group(), source[name.end() + length :]
+
+
+def _bare(value: str) -> str:
+    return value[1:-1] if value[:1] in {'"', "'"} and value[:1] == value[-1:] else value
+
+
+def _missing_rules(author: str, left: str) -> list[str]:
+    """The rules of a sheet that are no longer there; what is left must be the rest, byte for byte but for space."""
+    rules = _top_level(author)
+    rest = [source for source, _ in _top_level(left)]
+    gone: list[str] = []
+    here = 0
+    for source, node in rules:
+        if here < len(rest) and source == rest[here]:
+            here += 1
+        elif node.type == "qualified-rule":
+            gone.append(source)
+        else:
+            raise _Differs(f"{source[:200]!r} was taken out of a sheet")
+    if here < len(rest):
+        raise _Differs(f"{rest[here][:200]!r} was not in the sheet, or not in this place")
+    return gone
+
+
+def _top_level(css: str) -> list[tuple[str, Node]]:
+    """The rules, comments and else of a sheet with their source, without the white space around it."""
+    starts = [0, *(found.end() for found in re.finditer(r"\r\n|[\n\r\f]", css))]
+    nodes = tinycss2.parse_stylesheet(css, skip_comments=False, skip_whitespace=False)
+    offsets = [starts[node.source_line - 1] + node.source_column - 1 for node in nodes] + [len(css)]
+    return [
+        (css[offset:end].strip(), node)
+        for node, offset, end in zip(nodes, offsets, offsets[1:], strict=False)
+        if node.type != "whitespace"
+    ]
+
+
+def _moved(filled: list[str], cut: list[str]) -> None:
+    """Each declaration of a rule that was cut stands in some style attribute."""
+    there = Counter(name for added in filled for name in _declarations(added))
+    for rule in cut:
+        (node,) = tinycss2.parse_stylesheet(rule, skip_comments=True, skip_whitespace=True)
+        declarations = _declarations(tinycss2.serialize(node.content))
+        missing = [one for one in declarations if one not in there]
+        if missing:
+            raise _Differs(f"{rule!r} was cut, and {missing[0]} stands in no style attribute")
+
+
+def _declarations(css: str) -> list[tuple[str, str, bool]]:
+    nodes = tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True)
+    return [
+        (node.lower_name, tinycss2.serialize(node.value).strip(), node.important)
+        for node in nodes
+        if node.type == "declaration"
+    ]
