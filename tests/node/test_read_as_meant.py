@@ -146,3 +146,18 @@ class TestBase64:
     async def test_what_is_broken_in_it_is_told_with_the_setting(self):
         file = {"type": "base64", "content": "data:image/png;base64,a", "filename": "a.png"}
         is_clear(await made(attachments=[file]), "attachments[0].content", "badBase64")
+
+
+class TestLanguage:
+    async def test_the_language_of_a_mail_is_a_field_of_its_author(self, inbox: Inbox, tmp_path):
+        headers = {"Content-Language": "{{ input.l }}", "X-Shop": "1"}
+        sent = await send(inbox, tmp_path, {"l": "de, en-GB"}, headers=headers)
+        other = await read_twice(sent)
+        assert sent.message.get_all("Content-Language") == ["de, en-GB"]
+        assert other["names"].count("content-language") == 1
+        assert sent.body("html").strip() == "<p>Hello</p>"
+
+    @pytest.mark.parametrize("language", ["Deutsch!", "de_DE", "", "deutschland", "de en"])
+    async def test_what_is_no_language_is_told(self, language):
+        error = await made({"l": language}, headers={"Content-Language": "{{ input.l }}"})
+        is_clear(error, "headers.Content-Language", "badHeader")

@@ -33,6 +33,10 @@ _SHOWN = 60
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 _Q = ["_" if octet == ord(" ") else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
 
+# Of the fields of a body part the one that mailnode has no word on (RFC 3282).
+_LANGUAGE = "content-language"
+_LANGUAGES = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*(?:, ?[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)*")
+
 # Fields of a caller's own that hold addresses: an encoded-word around an address would hide it (RFC 2047 5).
 _OF_ADDRESSES = frozenset(
     {
@@ -84,7 +88,7 @@ def check_own_field_name(name: str) -> None:
     if not _FIELD_NAME.fullmatch(name):
         raise HeaderError(f"{name!r:.80} is no name of a header field", hint="use letters, digits and hyphens: X-Order")
     lower = name.lower()
-    if lower in _OWN or lower.startswith(("mime-", "content-")):
+    if lower in _OWN or (lower.startswith(("mime-", "content-")) and lower != _LANGUAGE):
         setting = _OWN.get(lower, "")
         hint = f"use {setting} instead" if setting else "leave it out"
         raise HeaderError(f"mailnode writes the header field {name} itself", hint=hint)
@@ -94,9 +98,13 @@ def own_field(name: str, value: str) -> bytes:
     """Write a field of the caller's own: as addresses where those stand in it, else as text.
 
     Raises:
-        HeaderError: the value can't stand in a header field, or holds no address where one belongs.
+        HeaderError: the value can't stand in a header field, or holds no address or language where one belongs.
         MailboxError: an address in it is none.
     """
+    if name.lower() == _LANGUAGE and not _LANGUAGES.fullmatch(value):
+        raise HeaderError(
+            f"{value[:_SHOWN]!r} names no language", hint="write tags like de or en-GB, with commas between"
+        )
     if name.lower() not in _OF_ADDRESSES:
         return text_field(name, value)
     if listed := parse_addresses(value):

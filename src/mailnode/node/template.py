@@ -39,6 +39,8 @@ _OPERATOR_WORDS = frozenset(
 # JavaScript's white space is not Python's \s, so only the part that both agree on; the rest takes the engine's way.
 _PATH = re.compile(r"[ \t\r\n\u00a0]*((?:input|context)(?:\.[A-Za-z_$][\w$]*)*)[ \t\r\n\u00a0]*", re.ASCII)
 
+# Nothing of JavaScript begins so.
+_BLOCK_TAG = re.compile(r"\s*(?:[#^>]\s*|(?=else\b))(?P<word>\w*)")
 _UNCLOSED_HINT = 'close it with }}; braces that are meant as text are written {{ "{{" }}'
 _SHOWN_CHARACTERS = 60
 
@@ -116,8 +118,17 @@ def parse_template(text: str) -> Template:
     return Template(tuple(parts))
 
 
-def make_expression(source: str, *, raw: bool = False) -> Expression:
-    """Wrap what stands between the braces; blank is an ExpressionError."""
+def make_expression(source: str, *, raw: bool = False, in_html: bool = False) -> Expression:
+    """Wrap what stands between the braces.
+
+    Raises:
+        ExpressionError: it is blank, or a tag of another template language.
+    """
+    if block := _BLOCK_TAG.match(source):
+        raise ExpressionError(
+            f"{Expression(source)} is not JavaScript, but a tag of another template language",
+            hint=_block_hint(block["word"], in_html=in_html),
+        )
     if not source.strip():
         braces = "{{{ }}}" if raw else "{{ }}"
         raise ExpressionError(
@@ -125,6 +136,18 @@ def make_expression(source: str, *, raw: bool = False) -> Expression:
             hint='name a value, such as {{ input.name }}; literal braces are {{ "{{" }}',
         )
     return Expression(source, raw)
+
+
+def _block_hint(word: str, *, in_html: bool) -> str:
+    if word in {"each", "for", "foreach"}:
+        if in_html:
+            return 'repeat an element by an attribute: <li data-each="item of input.items">{{ item }}</li>'
+        return "repeat by JavaScript: {{ input.items.map(item => item.name) }}"
+    if word in {"if", "unless", "else"}:
+        if in_html:
+            return 'show an element by an attribute: <p data-if="input.vip">'
+        return 'choose by JavaScript: {{ input.vip ? "Dear friend" : "Hello" }}'
+    return "write JavaScript between the braces, such as {{ input.name }}"
 
 
 def expression_end(text: str, start: int, closer: str = "}}") -> int:
