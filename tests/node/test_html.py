@@ -353,6 +353,22 @@ async def test_a_document_stays_a_document():
     assert '<p style="margin: 0;">x</p></body></html>' in result
 
 
+@pytest.mark.parametrize(
+    ("deep", "why"),
+    [
+        ("<div>" * 20_000, "it is nested deeper than 256 elements"),
+        ("<p>x" * 100_000, "it has more than 100,000 elements"),
+    ],
+    ids=["deep", "large"],
+)
+async def test_a_document_too_deep_or_large_for_a_parser_in_native_code_is_sent_as_it_is(deep, why):
+    """It ended the process, or kept it busy for half a minute."""
+    for content in (f"<style>p{{color:red}}</style>{deep}", "<style>p{color:red}</style>{{{ input.html }}}"):
+        result = await rendered(content, {"html": deep})
+        assert result.html == f"<style>p{{color:red}}</style>{deep}"
+        assert result.warnings == (f"the style sheet was not inlined: {why}",)
+
+
 async def test_no_style_sheet_is_fetched():
     content = (
         '<link rel="stylesheet" href="http://127.0.0.1:1/x.css">'

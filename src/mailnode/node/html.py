@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mailnode.message.html_limits import beyond_limits
 from mailnode.node.expression import Evaluator
 from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, parse_html
 from mailnode.node.printing import Printed
@@ -180,6 +181,8 @@ def _inline_style_sheets(content: str) -> tuple[str, list[str]]:
     """Move the rules of <style> into style attributes; rules with @, which have no other place, stay in <style>."""
     if not _STYLE_SHEET.search(content):
         return content, []
+    if why := beyond_limits(content):
+        return content, [f"the style sheet was not inlined: {why}"]
     from css_inline import InlineError
 
     try:

@@ -1,0 +1,165 @@
+"""The tree that is counted is never smaller than the one that the parser in native code makes."""
+
+import re
+
+import css_inline
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mailnode.message.html_limits import MOST_ATTRIBUTES, MOST_ELEMENTS, MOST_LEVELS, beyond_limits, measure
+
+INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_link_tags=True, load_remote_stylesheets=False)
+
+
+def words(text):
+    return text.split()
+
+
+VOID = words("area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr")
+RAW = words("iframe noembed noframes noscript plaintext script style xmp")
+WRITTEN = re.compile(r"<(?:!--.*?-->|!DOCTYPE[^>]*>|(/?)([a-zA-Z][^\s/>]*)(?:\s[^\s=>]+(?:=\"[^\"]*\")?)*>)", re.DOTALL)
+
+NAMES = words("""
+    a address annotation-xml b body br button caption center code col colgroup dd desc div dl dt em font foreignObject
+    form frame frameset g h1 h2 head hr html i img input li math mglyph mi nobr noscript object ol optgroup option p
+    plaintext pre rb rp rt rtc ruby script select span style svg table tbody td template textarea th title tr ul x-y
+""")
+DOCTYPES = [
+    "",
+    "<!doctype html>",
+    '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1.dtd">',
+    '<!doctype html public "-//W3C//DTD HTML 4.01 Transitional//EN">',
+    "<!--><!doctype html>",
+]
+TEXTS = [
+    "x",
+    " ",
+    "&amp;",
+    "<!-- -->",
+    "<![CDATA[x]]>",
+    "x < y",
+    "<!x>",
+    "</ x>",
+    "</>",
+    "<!-->",
+    "--><",
+    '<p a="',
+    "]]>",
+]
+ATTRIBUTES = ["", "", "", " a=1", " a='2'", " color=red", "/", " type=hidden", ' b="&amp;"', " a=/", ' x="<b>"']
+
+
+def tree(written):
+    """Levels and elements of HTML as css-inline writes it, each end tag in its place."""
+    position, levels, elements = 0, 0, 0
+    opened: list[str] = []
+    while found := WRITTEN.search(written, position):
+        position = found.end()
+        name = found[2]
+        if not name:
+            continue
+        if found[1]:
+            assert opened.pop() == name
+            continue
+        elements += 1
+        levels = max(levels, len(opened) + 1)
+        if name not in VOID:
+            if name in RAW and not {"svg", "math"} & set(opened):
+                end = written.rfind(f"</{name}>") if name == "plaintext" else written.find(f"</{name}>", position)
+                position = end if end >= 0 else len(written)
+            opened.append(name)
+    return levels, elements
+
+
+@st.composite
+def documents(draw):
+    names = st.sampled_from(draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=8)))
+    tags = st.tuples(st.sampled_from(["<", "<", "</"]), names, st.sampled_from(ATTRIBUTES), st.just(">")).map("".join)
+    pieces = draw(st.lists(tags | tags | tags | st.sampled_from(TEXTS), max_size=40))
+    return draw(st.sampled_from(DOCTYPES)) + "".join(pieces)
+
+
+@settings(max_examples=500)
+@example("<math></p><rp><ul><rp>")  # an end tag that ends foreign content
+@example("<form><div></form>" * 5)  # a form that is around what its end tag left open
+@example("<a><svg><desc>" * 5)  # so is a link
+@example("</head><template><p>x")
+@example("".join(f"<p><font size={size}>" for size in range(9)))
+@example("<b>" * 9 + "<div>" * 3 + "</b>" * 9 + "<p>x")
+@example("<table><p><b><td></b><i></table>x")
+@example("<p><table><p>")
+@given(documents())
+def test_no_tree_is_larger_than_it_is_measured(html):
+    levels, elements = tree(INLINER.inline(html))
+    size = measure(html)
+    assert size.levels >= levels
+    assert size.elements >= elements
+
+
+@pytest.mark.parametrize("repeated", ["<li>x", "<p>x", "<tr><td>x", "<option>x", "<dt>x<dd>y", "<br>", "<td>", "<a>x"])
+@pytest.mark.parametrize("around", ["{}", "<table>{}</table>", "<ul>{}", "<select>{}</select>", "<dl>{}"])
+def test_a_list_without_end_tags_is_flat(repeated, around):
+    assert measure(around.format(repeated * 1000)).levels < 12
+
+
+@pytest.mark.parametrize(
+    ("html", "levels"),
+    [
+        ("<!doctype html><html><head></head><body><div><p>x</p></div><p>y</p></body></html>", 4),
+        ("<!doctype html><div><table><tr><td><table><tr><td>x", 11),
+        ("<svg><g/><g/><g><path/></g></svg>", 5),
+        ("<style><p><p></style><script>'<div>'</script><title><b></title><!-- <p><p> -->", 3),
+        ("<script><!--<script></script><div></script>", 3),
+        ("<p title='<div><div>'>x</p>", 3),
+        ("x", 2),
+        ("", 2),
+    ],
+)
+def test_depth_is_that_of_the_tree(html, levels):
+    assert measure(html).levels == levels
+    assert "<!--" in html or tree(INLINER.inline(html))[0] == levels
+
+
+@pytest.mark.parametrize(
+    ("html", "why"),
+    [
+        ("<div>" * MOST_LEVELS, "it is nested deeper than 256 elements"),
+        ("".join(f"<p><font size={size}>" for size in range(400)), "it is nested deeper than 256 elements"),
+        ("<form><div></form>" * 200, "it is nested deeper than 256 elements"),
+        ("<p>x</p>" * MOST_ELEMENTS, "it has more than 100,000 elements"),
+        ("<p><b><i><u></p>" + "<p>x</p>" * 30_000, "it has more than 100,000 elements"),
+        ("<p " + "a " * (MOST_ATTRIBUTES + 1) + ">", "a tag has more than 500 attributes"),
+        ("x" * 9_000_000, "it is longer than 8 MB"),
+        (f"<p><font title='{'x' * 10_000}'></p>" + "<p>x</p>" * 1000, "it is longer than 8 MB"),
+        ("<table><td><object></table>" * 600, "it has too many formatting elements without an end"),
+        (
+            "".join(f"<b title='&#{at};'>" for at in range(9)),
+            "it has many formatting elements that differ in entities only",
+        ),
+        ("<style>" + "a{" * 65, "a style sheet of it is nested deeper than 64 levels"),
+        ("<style>" + "(/*)*/" * 65, "a style sheet of it is nested deeper than 64 levels"),
+        ("<style>" + '(")"' * 65, "a style sheet of it is nested deeper than 64 levels"),
+    ],
+    ids=range(13),
+)
+def test_what_is_beyond_a_limit_is_told(html, why):
+    assert beyond_limits(html) == why
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>" * (MOST_LEVELS - 2),
+        "<p " + "a " * MOST_ATTRIBUTES + ">",
+        "<style>p{color:red}" * 999 + "</style>",
+        "<style>" + '"("' * 99 + "/*(*/" * 99 + "\\(" * 99 + "url(()" * 99,
+        "<p a='x",
+        "<",
+        "<a href=x>x" * 9000,
+        "<font face='&quot;Arial&quot;'>" * 9 + "<font color=red face='&quot;Verdana&quot;'>" * 9,
+    ],
+    ids=range(8),
+)
+def test_what_is_within_them_is_not(html):
+    assert beyond_limits(html) == ""
