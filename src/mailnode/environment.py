@@ -160,7 +160,7 @@ def _to_days(text: str) -> float:
     except ValueError:
         days = math.nan
     if not 0 < days <= _MOST_DAYS:
-        raise SettingsError(f"{text!r:.40} is no number of days", hint="give a number such as 30")
+        raise SettingsError(f"{text!r:.40} is not a number of days", hint="give a number such as 30")
     return days
 
 

@@ -133,7 +133,7 @@ async def carry_out(
     steps = {step.path.name: step for step in planned.flows}
     for flow in snapshot.flows:
         if _change(steps[flow.name].path, flow) != steps[flow.name].change:
-            raise SnapshotError("the flow files here have changed meanwhile", hint="see anew what would be done")
+            raise SnapshotError("the flow files here have changed meanwhile", hint="look again at what would be done")
     with ExitStack() as written:
         written_beside = [
             (_write_beside(steps[flow.name].path, flow.text, written), steps[flow.name].path)

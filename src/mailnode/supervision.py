@@ -45,7 +45,7 @@ class Supervised:
     """
 
     def __init__(self, name: str, *, silent_after: float | None = None) -> None:
-        """Supervise a task that is called so in logs; it has not begun."""
+        """Supervise a task that is called so in logs; it has not started."""
         self._name = name
         self._silent_after = silent_after
         self._since: int | None = None
@@ -54,7 +54,7 @@ class Supervised:
         self._failed_at = 0.0
         self._in_a_row = 0
         self._defects = 0
-        self._trouble = "it has not begun"
+        self._trouble = "it has not started"
         self._logged = ""
 
     @property

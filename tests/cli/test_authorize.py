@@ -149,7 +149,7 @@ class TestAuthorize:
         async with authorizing("--no-browser") as running:
             url = await running.says(r"http://\S+authorize\S+")
             running.tell("rubbish")
-            await running.says("paste the whole address")
+            await running.says("paste the full address")
             running.tell(url)
             await running.says("the address to open")
             running.tell(await end_of(url))
@@ -340,7 +340,7 @@ class TestCreate:
         options = ("--service", "Gmail", "--user", USER, "--private-key", file)
         made = await mailnode("connections", "create", "shop", "--type", "oauth2ServiceAccount", *options)
         assert made.status == 2
-        assert "no key file of a service account" in made.stderr
+        assert "not the key file of a service account" in made.stderr
         assert "canary" not in made.stderr
 
     @pytest.mark.parametrize(
@@ -385,5 +385,5 @@ async def test_rubbish_without_end_is_declined_some_times_only(endpoint):
     await create(endpoint)
     arguments = ("connections", "authorize", "shop", "--no-browser", "--timeout", "1")
     ended = await mailnode(*arguments, stdin="y\n" * 10_000)
-    assert ended.stderr.count("that is not it") == 20
+    assert ended.stderr.count("that is not the redirect address") == 20
     assert "nobody gave consent" in ended.stderr

@@ -135,7 +135,7 @@ async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_
         assert (retried.status, retried.stdout) == (0, "")
         assert f"is in the queue for 127.0.0.1:{right.port}, as its flow says now; " in retried.stderr
         shown = (await mailnode("deliveries", "show", one)).stdout
-        assert f"mended?     `mailnode deliveries retry {one[:8]}` sends it as its flow says now" in shown
+        assert f"fixed it?   `mailnode deliveries retry {one[:8]}` sends it as its flow says now" in shown
         assert (await mailnode("worker", "--drain")).status == 0
         again = await mailnode("run", flow, "--run-id", "r1")
     assert (again.status, again.json["duplicate"]) == (0, True)

@@ -187,7 +187,7 @@ async def test_health_is_bad_while_an_outcome_waits_and_good_again_when_it_is_st
             server.say("250 2.0.0 taken")
             bad = await told(503)
             assert (bad["status"], bad["outcomesWaiting"]) == ("waiting", 1)
-            assert "can't be told what came of mail" in bad["reason"]
+            assert "can't be stored in the database" in bad["reason"]
             limit(serve, resource.RLIM_INFINITY)
             good = await told(200)
             assert (good["status"], good["outcomesWaiting"], good["reason"]) == ("ok", 0, None)

@@ -106,7 +106,7 @@ class TestExitStatus:
             port = server.port
         done = await mailnode("send", *to(port), "--text", "x")
         assert (done.status, done.stdout) == (1, "")
-        assert "took no connection" in done.stderr
+        assert "could not connect" in done.stderr
         assert "hint: " in done.stderr
 
     @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ async def test_the_passphrase_comes_from_a_file_stdin_or_two_prompts(here):
         (("create", "a", "hello.flow.yaml", "sub/hello.flow.yaml"), "one name"),
         (("create", "a", "--connection", "nobody"), "no connection 'nobody'"),
         (("show", "nothing"), "no snapshot 'nothing'"),
-        (("show", "hello.flow.yaml"), "no snapshot of mailnode"),
+        (("show", "hello.flow.yaml"), "not a mailnode snapshot"),
         (("restore", "nothing", "--rename", "x"), "OLD=NEW"),
     ],
 )

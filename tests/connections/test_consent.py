@@ -302,11 +302,11 @@ class TestPasted:
     @pytest.mark.parametrize(
         ("text", "why"),
         [
-            ("rubbish", "paste the whole address"),
-            ("", "paste the whole address"),
-            ("http://127.0.0.1:1/?code=a", "paste the whole address"),
+            ("rubbish", "paste the full address"),
+            ("", "paste the full address"),
+            ("http://127.0.0.1:1/?code=a", "paste the full address"),
             ("http://127.0.0.1:1/?code=a&state=old", "another request"),
-            ("http://127.0.0.1:1/?code=a&state=old&state=older", "paste the whole address"),
+            ("http://127.0.0.1:1/?code=a&state=old&state=older", "paste the full address"),
         ],
     )
     async def test_something_else_is_declined_and_may_be_tried_again(self, endpoint, text, why):

@@ -145,7 +145,7 @@ class TestTheFile:
         assert Snapshot.opened(sealed, "Gr\u00fcße").flows == ()
 
     def test_one_that_is_cut_at_any_length_says_so(self, sealed, path):
-        assert "no snapshot" in refused(b"")
+        assert "not a mailnode snapshot" in refused(b"")
         for length in range(1, len(sealed)):
             assert refused(sealed[:length]) == "the snapshot is cut short", length
         path.write_bytes(sealed[:-1])
@@ -169,7 +169,7 @@ class TestTheFile:
 
     @pytest.mark.parametrize("octets", [b"PK\3\4", b"\0" * 5000, b"mailnode snapshot 01\n{}\n", b"x" * 5000, b"\n"])
     def test_what_is_no_snapshot_says_so(self, octets):
-        assert "no snapshot" in refused(octets)
+        assert "not a mailnode snapshot" in refused(octets)
 
     @pytest.mark.parametrize(
         "kdf",

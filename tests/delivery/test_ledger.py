@@ -117,7 +117,7 @@ class TestShow:
             await desk.database.write(lambda db: note_trouble(db, row.name, None, gone, probe=True))
             shown = await ledger_of(desk).show(one)
         assert (shown["error"], shown["hint"]) == ("there is no connection 'shop'", "make it")
-        assert "took no connection" in shown["attempts"][0]["message"]
+        assert "could not connect" in shown["attempts"][0]["message"]
 
     async def test_has_no_remedy_where_nothing_is_wrong(self, tmp_path):
         async with ScriptedServer({}) as server, office(tmp_path) as desk:

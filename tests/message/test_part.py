@@ -160,7 +160,7 @@ def test_parameters_of_a_type_are_written_anew():
     ],
 )
 def test_what_is_no_type_of_a_file_is_refused(content_type):
-    with pytest.raises(PartError, match="no media type") as caught:
+    with pytest.raises(PartError, match="not a file's media type") as caught:
         parse_media_type(content_type)
     assert caught.value.hint
 

@@ -158,7 +158,7 @@ async def test_the_limit_holds_for_every_type_and_names_the_file(spec: Attachmen
 async def test_the_limit_is_said_in_mb_of_1024_times_1024() -> None:
     spec = TextAttachment(content="x" * (MB + 1), filename="a.txt")
     error = await refused(spec, "attachmentTooLarge", "content")
-    assert "has 1,048,577 octets or more; the limit is 1 MB (1,048,576 octets)" in error.message
+    assert "has 1,048,577 bytes or more; the limit is 1 MB (1,048,576 bytes)" in error.message
 
 
 async def test_a_url_over_the_limit_is_refused(http: HttpServer) -> None:

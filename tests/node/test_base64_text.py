@@ -34,15 +34,15 @@ def test_base64_is_decoded_with_white_space_anywhere(text: str, octets: bytes) -
     ("text", "message", "hint"),
     [
         ("aG!k", "'!' at character 3", "give the Base64 text alone"),
-        ("aG-_aG+/", "it mixes two alphabets", "encode the whole file anew"),
+        ("aG-_aG+/", "it mixes two alphabets", "encode the whole file again"),
         ("ключ", "'к' at character 1", "alone"),
         ("aGk=\x00", "'\\x00' at character 5", "alone"),
         ("aG =\n", "ends at character 4 with 1 padding signs instead of 2", "= signs"),
         ("aGk==", "ends at character 5 with 2 padding signs instead of 1", "= signs"),
         ("aGkx====", "ends at character 8 with 4 padding signs instead of 0", "= signs"),
         ("====", "ends at character 4 with 4 padding signs instead of 0", "= signs"),
-        ("aGkxa", "ends in mid-octet at character 5", "cut off"),
-        ("a===", "ends in mid-octet at character 4", "cut off"),
+        ("aGkxa", "ends in the middle of a byte, at character 5", "cut off"),
+        ("a===", "ends in the middle of a byte, at character 4", "cut off"),
         ("aGk=aGk=", "more follows the padding at character 5", "join"),
         ("a=Gk", "more follows the padding at character 3", "join"),
     ],
@@ -57,7 +57,7 @@ def test_broken_base64_is_refused_with_the_position(text: str, message: str, hin
 
 def test_the_limit_counts_decoded_octets() -> None:
     assert len(decode(base64.b64encode(bytes(100)).decode())) == 100
-    with pytest.raises(AttachmentError, match=r"'logo.png' has 101 octets") as caught:
+    with pytest.raises(AttachmentError, match=r"'logo.png' has 101 bytes") as caught:
         decode(base64.b64encode(bytes(101)).decode())
     assert caught.value.code is ErrorCode.ATTACHMENT_TOO_LARGE
 

@@ -46,7 +46,7 @@ def test_none_given_stays_none() -> None:
 )
 def test_what_is_no_media_type_is_refused(text: str) -> None:
     assert not is_media_type(text)
-    with pytest.raises(AttachmentError, match="no media type") as caught:
+    with pytest.raises(AttachmentError, match="not a file's media type") as caught:
         check_media_type(text)
     assert caught.value.code is ErrorCode.BAD_SETTING
 

@@ -46,6 +46,6 @@ def test_a_file_that_is_forgotten_in_a_cycle_goes_without_a_warning() -> None:
 def test_more_than_the_limit_is_refused_by_name() -> None:
     spool = Spool("a.bin", 10)
     spool.write(b"x" * 10)
-    with pytest.raises(AttachmentError, match=r"'a\.bin' has 11 octets or more") as caught:
+    with pytest.raises(AttachmentError, match=r"'a\.bin' has 11 bytes or more") as caught:
         spool.write(b"x")
     assert caught.value.code is ErrorCode.ATTACHMENT_TOO_LARGE

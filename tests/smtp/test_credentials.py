@@ -245,8 +245,8 @@ class TestARefusalThatIsNotTheTokens:
         ("reply", "word"),
         [
             ("500 5.5.6 Authentication Exchange line is too long", "long"),
-            ("503 5.5.1 Error: authentication not enabled", "ask whoever runs it"),
-            ("504 5.5.4 Unrecognized authentication type", "ask whoever runs it"),
+            ("503 5.5.1 Error: authentication not enabled", "ask its operator"),
+            ("504 5.5.4 Unrecognized authentication type", "ask its operator"),
             ("530 5.7.0 Must issue a STARTTLS command first", "tlsOption"),
             ("538 5.7.11 Encryption required", "tlsOption"),
         ],

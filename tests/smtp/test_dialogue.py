@@ -60,7 +60,7 @@ async def test_a_refusal_tells_the_session_from_its_beginning():
         "S: 550 5.1.1 no such user",
         "S: 250 2.1.5 ok",
         "S: 354 go on",
-        "C: (19 octets of content)",
+        "C: (19 bytes of content)",
         "S: 250 2.0.0 taken",
     ]
 
@@ -86,7 +86,7 @@ async def test_without_pipelining_each_reply_stands_behind_its_command():
 async def test_content_is_told_by_its_size_alone():
     async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server:
         dialogue = await told(server, letter(content=b"Subject: canary\r\n\r\n" + b".canary\r\n" * 300))
-    assert of_the_message(dialogue)[-2:] == ["C: (2,719 octets of content)", "S: 554 5.7.1 spam"]
+    assert of_the_message(dialogue)[-2:] == ["C: (2,719 bytes of content)", "S: 554 5.7.1 spam"]
     assert "canary" not in dialogue
 
 
@@ -97,7 +97,7 @@ async def test_content_that_is_refused_before_its_end_is_told_so():
     *_, content, reply = of_the_message(dialogue)
     assert reply == "S: 552 5.3.4 too big"
     assert content.startswith("C: (")
-    assert content.endswith(("octets of content, not ended)", "octets of content)"))
+    assert content.endswith(("bytes of content, not ended)", "bytes of content)"))
 
 
 async def test_the_lone_dot_to_nobody_is_told():
@@ -122,7 +122,7 @@ async def test_a_lost_session_is_told_to_its_end(does, ends):
         with pytest.raises(SessionLost) as caught:
             await client.send(letter())
     *_, content, note = of_the_message(caught.value.dialogue)
-    assert content == "C: (19 octets of content)"
+    assert content == "C: (19 bytes of content)"
     assert note.startswith("(the ")
     assert ends in note
 
@@ -164,7 +164,7 @@ async def test_a_message_that_the_server_can_not_take_shows_what_it_offered():
         assert client._pool._idle  # the session is none the worse
     assert caught.value.dialogue.splitlines()[-2:] == [
         "S: 250 SIZE 10",
-        "(the message has 19 octets and the server takes 10 at most)",
+        "(the message has 19 bytes, and the server takes at most 10)",
     ]
 
 
@@ -175,7 +175,7 @@ class TestTheWayIn:
                 await client.send(letter())
         assert caught.value.dialogue.splitlines() == [
             f"(connecting to 127.0.0.1 port {closed_port})",
-            f"(127.0.0.1:{closed_port} took no connection: connection refused)",
+            f"(could not connect to 127.0.0.1:{closed_port}: connection refused)",
         ]
 
     async def test_a_name_that_is_not_known(self):
@@ -183,7 +183,7 @@ class TestTheWayIn:
             with pytest.raises(ConnectFailed) as caught:
                 await client.send(letter())
         assert caught.value.dialogue.splitlines() == [
-            "(connecting to a..b port 465, TLS from the first octet on)",
+            "(connecting to a..b port 465, TLS from the start)",
             "(the host 'a..b' is not known)",
         ]
 
@@ -305,7 +305,7 @@ class TestBounds:
         assert lines.count("...") == 1
         assert "C: MAIL FROM:<ann@x.example> SIZE=19" in lines
         assert "C: RCPT TO:<r0@y.example>" in lines
-        assert lines[-3:] == ["S: 354 go on", "C: (19 octets of content)", "S: 554 5.7.1 spam"]
+        assert lines[-3:] == ["S: 354 go on", "C: (19 bytes of content)", "S: 554 5.7.1 spam"]
 
     @pytest.mark.parametrize("number", range(20, 30))
     async def test_nothing_is_left_out_where_all_has_room(self, number):

@@ -280,7 +280,7 @@ class TestTls:
         assert (finding.step, finding.code) == ("tls", "badCertificate")
         assert "it has expired on 2020-01-01" in finding.found
         assert "SHA-256" not in finding.found
-        assert finding.hint == "have whoever runs the server renew the certificate"
+        assert finding.hint == "ask the server's operator to renew the certificate"
 
     async def test_a_certificate_of_the_future(self):
         tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)

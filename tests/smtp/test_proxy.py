@@ -83,7 +83,7 @@ class TestErrors:
     async def test_a_proxy_that_is_not_there_is_named(self, scheme):
         async with proxy(scheme) as between, ScriptedServer() as server:
             pass
-        said = rf"the proxy {scheme}://127\.0\.0\.1:{between.port} took no.* refused"
+        said = rf"could not connect to the proxy {scheme}://127\.0\.0\.1:{between.port}: .*refused"
         with pytest.raises(ConnectFailed, match=said) as caught:
             await send(server, between.url)
         assert (caught.value.code, caught.value.transient) == (ErrorCode.PROXY_FAILED, True)

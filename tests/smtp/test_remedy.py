@@ -41,7 +41,11 @@ def hint(phase, text, host="", **login):
             "Microsoft Entra",
         ),
         ("auth", "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", "whole address"),
-        ("auth", "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.", "takes no passwords"),
+        (
+            "auth",
+            "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
+            "no longer accepts passwords",
+        ),
         ("auth", "534 5.7.14 <https://accounts.google.com/x> Please log in via your web browser", "by browser"),
         ("auth", "454 4.7.0 Too many login attempts, please try again later. x - gsmtp", "Google counts"),
         ("auth", "535 5.7.0 NEOBHODIM parol prilozheniya https://help.mail.ru/mail/", "external applications"),

@@ -98,7 +98,7 @@ async def submission(
     login: bool = True,
     accepts: Accepts | None = None,
 ) -> AsyncIterator[Submission]:
-    """Run one: STARTTLS required with `tls`, TLS from the first octet on if `implicit`, some mechanisms left out.
+    """Run one: STARTTLS required with `tls`, TLS from the start if `implicit`, some mechanisms left out.
 
     Access tokens are taken where `accepts` tells whose they are.
     """

@@ -234,4 +234,4 @@ def test_a_connection_for_the_node_s_own_server_is_tested_there(page, api):
     field(dialog, "password").fill(PASSWORD)
     page.keyboard.press("Enter")
     dialog.get_by_role("button", name="Test").click()
-    expect(dialog.get_by_text(f"127.0.0.1:{port} took no connection")).to_be_visible(timeout=20_000)
+    expect(dialog.get_by_text(f"could not connect to 127.0.0.1:{port}")).to_be_visible(timeout=20_000)

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from mailnode.flow.document import parse_flow
 from support.damage import CONTENT_DAMAGES, DAMAGES, damage
 from support.flows import to_server, write_flow
-from support.scripted_smtp import DROP, ScriptedServer
+from support.scripted_smtp import DROP, HOLD, ScriptedServer
 from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
 
 NO = {"RCPT TO:<no@": [f"550 5.1.1 no such user {ALL_EVIL}"]}
@@ -234,7 +234,7 @@ class TestListPage:
         await send()
         await queue()
         html = (await api.get("/deliveries?hours=1")).text
-        assert re.search(r'role="img" aria-label="1 accepted, 0 failed, 0 in doubt, 1 waiting now', html)
+        assert re.search(r'role="img" aria-label="1 accepted, 0 failed, 0 unknown, 1 waiting now', html)
         assert '<rect class="accepted"' in html
         assert re.search(r"<td>1</td><td>0</td><td>0</td><td>1</td>", html)
 
@@ -244,6 +244,19 @@ class TestListPage:
         assert answer.headers["HX-Push-Url"] == "/deliveries?state=sent&recipient=jane"
         assert 'value="jane"' in answer.text
         assert '<option value="sent" selected>' in answer.text
+
+    async def test_what_is_under_way_is_sending_whichever_step_it_is_at(self, api, send, server):
+        for stage, script in (("MAIL", {"MAIL": HOLD}), ("content", {"content": HOLD})):
+            silent = await server(script)
+            sending = asyncio.create_task(send(silent.port))
+            await silent.reached(stage)
+            page = (await api.get("/deliveries?state=sending")).text
+            assert '<option value="sending" selected>sending</option>' in page
+            assert page.count(">sending</span>") == 1
+            assert "No delivery fits" in (await api.get("/deliveries?state=queued")).text
+            silent.release()
+            await sending
+        assert "No delivery fits" in (await api.get("/deliveries?state=sending")).text
 
     async def test_leads_to_older_ones_with_the_same_filter(self, api, send):
         for _ in range(51):
@@ -445,7 +458,7 @@ class TestBrowser:
     def test_the_remedy_stands_there_while_it_is_tried_and_it_can_be_cancelled(self, page, sent):
         one = sent(1, asynchronous=True)
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("took no connection").first.wait_for(timeout=10_000)
+        page.get_by_text("could not connect").first.wait_for(timeout=10_000)
         assert page.locator("#delivery .notice.bad p").nth(1).inner_text()
         page.get_by_role("button", name="Cancel it").click()
         page.locator("#delivery .badge.cancelled").wait_for()
@@ -453,7 +466,7 @@ class TestBrowser:
     def test_a_button_that_is_pressed_while_the_page_renews_itself_does_what_it_says(self, page, sent):
         one = sent(1, asynchronous=True)
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("took no connection").first.wait_for(timeout=10_000)
+        page.get_by_text("could not connect").first.wait_for(timeout=10_000)
         with page.expect_response(lambda said: "seen=" in said.url and said.status == 200, timeout=30_000):
             page.get_by_role("button", name="Cancel it").hover()
             page.mouse.down()

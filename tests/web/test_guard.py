@@ -42,7 +42,7 @@ async def ready(stranger):
 
 async def test_health_is_for_everybody_and_tells_nothing_of_what_is_there(stranger, site):
     answer = await stranger.get("/health")
-    assert (answer.status_code, answer.json()["reason"]) == (503, "no mail of the queue is sent: it has not begun")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "queued mail is not being sent: it has not started")
     async with site.mailnode.working(), asyncio.timeout(30):
         await ready(stranger)
         while not (told := (await stranger.get("/health")).json())["worker"]["lastLook"]:  # noqa: ASYNC110 -- as above

@@ -193,11 +193,11 @@ class TestBrowser:
     def test_all_mails_are_thrown_away_after_a_question(self, page, served):
         put(served.site.inbox_port, letter())
         page.goto("/inbox")
-        page.get_by_role("button", name="Throw all away…").click()
+        page.get_by_role("button", name="Delete all…").click()
         page.get_by_role("button", name="Keep them").click()
         assert page.get_by_role("link", name="Hi").is_visible()
-        page.get_by_role("button", name="Throw all away…").click()
-        page.get_by_role("button", name="Throw all away", exact=True).click()
+        page.get_by_role("button", name="Delete all…").click()
+        page.get_by_role("button", name="Delete all", exact=True).click()
         page.get_by_text("No mail yet").wait_for()
         assert not page.locator("dialog[open]").count()
 

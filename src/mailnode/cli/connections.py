@@ -177,7 +177,7 @@ def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
     """Ask for a secret: at the terminal unseen, else the next line of stdin."""
     words = _WORDS[secret]
     if sys.stdin.isatty():
-        wanted = f"{words} (empty if there is none)" if is_optional else words
+        wanted = f"{words} (leave empty if there is none)" if is_optional else words
         default = "" if is_optional else None
         text = click.prompt(wanted, default=default, show_default=False, hide_input=True, err=True)
     else:
@@ -203,7 +203,7 @@ def _key_fields(source: str | None) -> dict[str, str]:
     except (ValueError, RecursionError, KeyError):
         # What is wrong with it is not shown: there is a key in it.
         hint = "give the key file that was downloaded when the key was made, whole, or the key alone as PEM"
-        raise UsageError(f"{named(source)} is no key file of a service account", hint=hint) from None
+        raise UsageError(f"{named(source)} is not the key file of a service account", hint=hint) from None
 
 
 def _fields(source: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mailnode.cli.output import clean, say, show_json, show_table
-from mailnode.delivery.delivery import SHOWN_STATES
+from mailnode.delivery.delivery import SHOWN_STATES, label
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
@@ -51,11 +51,17 @@ def list_(
         show_json(found)
         return
     rows = [
-        (one["deliveryId"][:_SHORT_ID], _time(one["createdAt"]), one["state"], _to(one["to"]), one["error"] or "")
+        (
+            one["deliveryId"][:_SHORT_ID],
+            _time(one["createdAt"]),
+            label(one["state"]),
+            _to(one["to"]),
+            one["error"] or "",
+        )
         for one in found
     ]
     empty = "no delivery matches" if states or connection or recipient or run else "no delivery is there yet"
-    show_table(("Delivery", "Begun at", "State", "To", "What went wrong"), rows, empty=empty)
+    show_table(("Delivery", "Started", "State", "To", "What went wrong"), rows, empty=empty)
 
 
 @command.command("show")
@@ -70,11 +76,11 @@ def show(delivery: str, as_json: bool) -> None:
     for word, text in _facts(found):
         click.echo(clean(f"{word:<12}{text}"))
     click.echo()
-    recipients = [(one["address"], one["field"], one["status"], _reply(one)) for one in found["recipients"]]
+    recipients = [(one["address"], one["field"], label(one["status"]), _reply(one)) for one in found["recipients"]]
     show_table(("Recipient", "Field", "Status", "Reply"), recipients, empty="it has no recipient")
     if found["attempts"]:
         click.echo()
-        show_table(("Attempt", "Begun at", "Took", "Phase", "What came of it"), _tries(found), empty="")
+        show_table(("Attempt", "Started", "Took", "Phase", "What came of it"), _tries(found), empty="")
     for one in found["attempts"]:
         if one["dialogue"]:
             click.echo(f"\nAttempt {one['number']}, what was said:")
@@ -124,19 +130,22 @@ def cancel(delivery: str) -> int:
 
 def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
     yield "delivery", found["deliveryId"]
-    yield "state", found["state"] + _what_next(found)
+    yield "state", label(found["state"]) + _what_next(found)
     if found["state"] != "sent" and found["hint"]:
         yield "hint", found["hint"]
     if found["state"] == "queued" and found["error"] and found["origin"]:
-        yield "mended?", f"`mailnode deliveries retry {found['deliveryId'][:_SHORT_ID]}` sends it as its flow says now"
+        yield (
+            "fixed it?",
+            f"`mailnode deliveries retry {found['deliveryId'][:_SHORT_ID]}` sends it as its flow says now",
+        )
     for warning in found["result"]["warnings"] if found["result"] else ():
         yield "warning", warning
-    yield "message", f"{found['messageId']}, {found['messageSize']} octets"
+    yield "message", f"{found['messageId']}, {found['messageSize']} bytes"
     yield "from", found["from"] or "<>"
     yield "by", _server(found)
     if found["retry"] and found["retry"]["why"]:
         yield "retry", f"by the server and connection it had: {found['retry']['why']}"
-    yield "begun at", _time(found["createdAt"])
+    yield "created", _time(found["createdAt"])
     if found["run"]:
         yield "run", f"{found['run']}, node {found['node']}"
     if found["key"] and found["key"] != f"{found['run']}/{found['node']}":

@@ -17,7 +17,7 @@ from mailnode.node.send_email import Composition
 @click.argument("flow", type=click.Path())
 @click.argument("node", required=False)
 @state_options
-@click.option("--eml", type=click.Path(dir_okay=False), help="Write the message's octets to this file.")
+@click.option("--eml", type=click.Path(dir_okay=False), help="Write the message to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     flow: str, node: str | None, input_text: str | None, context_text: str | None, eml: str | None, as_json: bool

@@ -89,7 +89,7 @@ def sound(name: str) -> Iterator[None]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise StoreError(
             f"the connection {name!r} can't be read: something else has changed it in the database",
-            hint=f"delete it with `mailnode connections delete {name}` and create it anew",
+            hint=f"delete it with `mailnode connections delete {name}` and create it again",
         ) from None
 
 

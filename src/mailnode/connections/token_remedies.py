@@ -18,7 +18,7 @@ CONSENT = frozenset(
 # A pattern that is searched in `error suberror (description)`, and the remedy; the first line that fits counts.
 _REMEDIES = (
     # Microsoft's numbers, the particular before the words that come with them
-    (r"AADSTS7000215", "give the client secret's value: its id, which stands beside it in Microsoft Entra, is none"),
+    (r"AADSTS7000215", "give the client secret's value: its id, shown beside it in Microsoft Entra, is not the secret"),
     (r"AADSTS7000222", "the client secret has come to its end: make a new one in Microsoft Entra"),
     (r"AADSTS7000218", "give clientSecret, or allow public client flows for the application in Microsoft Entra"),
     (r"AADSTS700016|AADSTS90002", "check clientId and tenantId: this tenant does not know the application"),
@@ -42,7 +42,7 @@ _REMEDIES = (
     (r"^(?:admin_policy_enforced|org_internal)", "have the organisation's administrator allow the application"),
     (
         r"^(?:interaction|consent|login|account_selection)_required",
-        "have whoever owns the account, or an administrator, consent to the application's permissions at the provider",
+        "ask the account's owner, or an administrator, to consent to the application's permissions at the provider",
     ),
     (r"^invalid_grant", "check the fields of the connection, and this machine's clock; see the provider's words"),
 )

@@ -255,5 +255,5 @@ def _sound(db: Transaction, connection_id: str) -> Iterator[None]:
         name = db.execute(select(connections.c.name).where(connections.c.id == connection_id)).scalar()
         raise StoreError(
             f"the tokens of the connection {name!r} can't be read: something else has changed them in the database",
-            hint=f"delete it with `mailnode connections delete {name}` and create it anew",
+            hint=f"delete it with `mailnode connections delete {name}` and create it again",
         ) from None

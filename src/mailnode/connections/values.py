@@ -169,7 +169,7 @@ def to_expiry(value: Any) -> int:
         said = datetime.fromtimestamp(value, UTC).date()
         raise bad(f"{value} looks like seconds ({said}), and Unix milliseconds are wanted", hint=f"give {value * 1000}")
     if not 0 < value < _LEAST_MS * 1000:
-        raise bad(f"{str(value)[:_SHOWN]} is no time of ours", hint="give Unix milliseconds, such as 1893456000000")
+        raise bad(f"{str(value)[:_SHOWN]} is out of range", hint="give Unix milliseconds, such as 1893456000000")
     return value
 
 
@@ -187,7 +187,9 @@ def to_url(value: Any) -> str:
         )
     is_whole = _names_host(parts.netloc.lower(), host) and port != 0 and len(url) <= _MAX_URL
     if not is_whole or parts.scheme not in {"http", "https"} or not url.isascii() or " " in url:
-        raise bad(f"{shown(url)} is no URL of an endpoint", hint="give one such as https://login.example.org/token")
+        raise bad(
+            f"{shown(url)} is not the URL of an endpoint", hint="give one such as https://login.example.org/token"
+        )
     if parts.scheme == "http" and not is_loopback(host):
         raise bad(f"{shown(url)} would get secrets in clear text", hint="use https; http is for this very machine only")
     return url
@@ -221,7 +223,7 @@ def to_rsa_key(value: Any) -> str:
         key = load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise bad(
-            "the private key is none, is encrypted, or is cut short",
+            "the private key is invalid, encrypted, or cut short",
             hint='give the text from "-----BEGIN PRIVATE KEY-----" to its END line',
         ) from None
     if not isinstance(key, RSAPrivateKey):

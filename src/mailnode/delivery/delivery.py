@@ -25,6 +25,8 @@ SHOWN_STATES = (
     *("queued", "claimed", "handingOver", INTERRUPTED),
     *("sent", "partial", "failed", "unknown", "held", "cancelled"),
 )
+# Which of our own steps it is at is nothing that a person needs to know.
+LABELS = {"claimed": "sending", "handingOver": "sending", "notTried": "not attempted"}
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
 # Stands beside it where the doubt is another delivery's: this one may still fail and nobody have got it.
 EARLIER_IN_DOUBT = "an earlier mail with this idempotency key may have been accepted"
@@ -36,6 +38,11 @@ _LAST_GROWTH = 20
 _HINT = (
     "a newer version may have queued it: have that one send it. Else it is damaged: cancel it, and run the flow again"
 )
+
+
+def label(state: str) -> str:
+    """Give the words for a state, or a recipient's status, that a person is shown."""
+    return LABELS.get(state, state)
 
 
 class UnreadableDelivery(DeliveryError):

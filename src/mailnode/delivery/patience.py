@@ -38,7 +38,7 @@ def too_late(
     time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
     last = f"; the last try: {last_words}" if last_words else ""
     setting = "retryHours" if terms.queued else "timeoutSeconds"
-    hint = hint or f"raise {setting}, or ask whoever runs the server why it is slow"
+    hint = hint or f"raise {setting}, or ask the server's operator why it is slow"
     if cut_off is not None:
         last = f": {cut_off.message}"
         hint = cut_off.hint if cut_off.phase in _UNREACHED else hint

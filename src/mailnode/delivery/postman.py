@@ -294,6 +294,6 @@ class Postman:
         elif not (error := task.exception()):
             self.tally[task.result()["status"]] += 1
         else:
-            _log.error("delivery %s is left to whoever finds it: %s", errand.delivery.id, error)
+            _log.error("delivery %s is left to the next worker: %s", errand.delivery.id, error)
         if self._capacity.room(lane):
             self.freed.set()

@@ -43,7 +43,7 @@ class Traffic:
         except StoreError:
             pass
         except Exception:  # noqa: BLE001 -- it is logged; what came of the mail is more than that
-            _log.exception("nothing could be noted of the lane %s", route.lane)
+            _log.exception("the trouble of %s could not be recorded", route.lane)
 
     async def fails(
         self, lane: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool

@@ -218,7 +218,7 @@ def _defect_of(prepared: Prepared, error: BaseException) -> MailnodeError:
     return SettingsError(
         f"the node failed with {type(error).__name__}: {error}",
         code=ErrorCode.NODE_FAILED,
-        hint=f"this is a defect of the node type {prepared.source.type}; report it to whoever made it",
+        hint=f"this is a defect of the node type {prepared.source.type}; report it to its author",
     )
 
 

@@ -119,7 +119,7 @@ class FlowShelf:
                 raise SettingsError(
                     f"the flow {name!r} was changed meanwhile by somebody else",
                     code=ErrorCode.FLOW_CONFLICT,
-                    hint="open it anew and bring your change in again, or save it under another name",
+                    hint="reload the flow and apply your change again, or save it under another name",
                 )
             return self._replace(there, text)
 

@@ -143,7 +143,7 @@ def _plain_scalar(text: str, line: int) -> Any:
     try:
         return _number(text)
     except ValueError:
-        raise bad_file(f"{text:.40}… is no number of a useful size", line, hint="put it in quotes") from None
+        raise bad_file(f"{text:.40}… is too large a number", line, hint="put it in quotes") from None
 
 
 def _number(text: str) -> int | float | str:

@@ -100,7 +100,7 @@ def _u_labels(text: str) -> str:
 
 def _check_seen(text: str, place: str) -> None:
     if not text.isprintable() or (not text.isascii() and _UNSEEN.search(text)):
-        raise MailboxError(f"an invisible character stands {place} in {escaped(text)}", hint="type the address anew")
+        raise MailboxError(f"an invisible character stands {place} in {escaped(text)}", hint="type the address again")
 
 
 def _literal(text: str) -> str:

@@ -86,7 +86,9 @@ def check_own_field_name(name: str) -> None:
         HeaderError: with the setting to use instead as its hint.
     """
     if not _FIELD_NAME.fullmatch(name):
-        raise HeaderError(f"{name!r:.80} is no name of a header field", hint="use letters, digits and hyphens: X-Order")
+        raise HeaderError(
+            f"{name!r:.80} is not a valid header field name", hint="use letters, digits and hyphens: X-Order"
+        )
     lower = name.lower()
     if lower in _OWN or (lower.startswith(("mime-", "content-")) and lower != _LANGUAGE):
         setting = _OWN.get(lower, "")

@@ -61,7 +61,7 @@ def parse_media_type(text: str) -> tuple[str, Parameters]:
     found = _MEDIA_TYPE.fullmatch(text) if text.isascii() and len(text) <= _MAX_CHARACTERS else None
     if not found or len(found[1]) > _MAX_NAME or found[1].lower().startswith("multipart/"):
         raise PartError(
-            f"{text[:_SHOWN]!r} is no media type of a file",
+            f"{text[:_SHOWN]!r} is not a file's media type",
             code=ErrorCode.BAD_SETTING,
             hint="write one like application/pdf or text/csv; charset=utf-8",
         )

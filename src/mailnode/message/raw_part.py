@@ -143,7 +143,7 @@ def _check_base64(leaf: "Parsed", encoding: str) -> None:
         if encoding == "base64":
             pybase64.b64decode("".join(payload.split()), validate=True)
     except ValueError:
-        raise PartError("the Base64 in the body part can't be decoded", hint="encode its content anew") from None
+        raise PartError("the Base64 in the body part can't be decoded", hint="encode its content again") from None
 
 
 def _encoding(part: "Parsed") -> str:

@@ -18,9 +18,7 @@ def decode_base64(text: str, *, name: str, limit: int) -> bytes:
         AttachmentError: badBase64, with the position (counted from 1) of what is wrong; attachmentTooLarge.
     """
     if stranger := _STRANGER.search(text):
-        raise _bad(
-            f"{stranger[0]!r} at character {stranger.start() + 1} is none of Base64's", "give the Base64 text alone"
-        )
+        raise _bad(f"{stranger[0]!r} at character {stranger.start() + 1} is not Base64", "give the Base64 text alone")
     padding_at = text.find("=")
     if padding_at >= 0 and (after := _CONTENT.search(text, padding_at)):
         raise _bad(f"more follows the padding at character {after.start() + 1}", "join the files before encoding them")
@@ -39,7 +37,7 @@ def decode_base64(text: str, *, name: str, limit: int) -> bytes:
 def _standard(bare: str) -> str:
     """Turn the alphabet for URLs into the standard one; a text that holds signs of both has been damaged."""
     if "+" in bare or "/" in bare:
-        raise _bad("it mixes two alphabets, that with + and / and that with - and _", "encode the whole file anew")
+        raise _bad("it mixes two alphabets, that with + and / and that with - and _", "encode the whole file again")
     return bare.translate(_OF_URLS)
 
 
@@ -47,7 +45,7 @@ def _check_end(text: str, digits: int, padding: int) -> None:
     end = len(text.rstrip())
     wanted = -digits % 4
     if wanted == 3:  # noqa: PLR2004 -- one digit holds six of an octet's eight bits
-        raise _bad(f"it ends in mid-octet at character {end}", "check that nothing was cut off")
+        raise _bad(f"it ends in the middle of a byte, at character {end}", "check that nothing was cut off")
     if padding not in {0, wanted}:
         raise _bad(
             f"it ends at character {end} with {padding} padding signs instead of {wanted}",

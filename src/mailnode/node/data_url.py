@@ -73,7 +73,7 @@ def _unescape(data: str) -> bytes:
     try:
         return unquote_to_bytes(data)
     except UnicodeEncodeError:
-        raise _bad("it holds half of a surrogate pair", "escape characters by their octets in UTF-8") from None
+        raise _bad("it holds half of a surrogate pair", "escape characters by their bytes in UTF-8") from None
 
 
 def _bad(what: str, hint: str) -> AttachmentError:

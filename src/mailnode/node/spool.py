@@ -19,7 +19,7 @@ def check_size(name: str, size: int, limit: int) -> None:
     """Refuse an attachment of more octets than the limit; `name` is what a person knows it by."""
     if size > limit:
         raise AttachmentError(
-            f"{name!r:.200} has {size:,} octets or more; the limit is {limit / MEGABYTE:g} MB ({limit:,} octets)",
+            f"{name!r:.200} has {size:,} bytes or more; the limit is {limit / MEGABYTE:g} MB ({limit:,} bytes)",
             code=ErrorCode.ATTACHMENT_TOO_LARGE,
             hint="raise maxAttachmentMB, or put a link to the file into the content",
         )

@@ -204,7 +204,7 @@ def _way_in(extensions: Extensions, credentials: Credentials) -> str:
     if isinstance(credentials, Bearer):
         if passwords.MECHANISMS.keys() & set(extensions.auth):
             return "this server takes passwords and no tokens: use a connection of type basic"
-        return "this server takes no tokens: ask the provider which logins it takes"
+        return "this server accepts no tokens: ask the provider which logins it accepts"
     if tokens.MECHANISMS.keys() & set(extensions.auth):
-        return "this server takes no passwords, only tokens: use a connection of an OAuth2 type"
+        return "this server accepts no passwords, only tokens: use a connection of an OAuth2 type"
     return "ask the provider to allow passwords, or use a server that takes them"

@@ -46,7 +46,7 @@ def rcpt(path: str) -> str:
 def _parameters(message: Composed, extensions: Extensions) -> str:
     if extensions.size and message.size > extensions.size:
         raise Unsendable(
-            f"the message has {message.size} octets and the server takes {extensions.size} at most",
+            f"the message has {message.size} bytes, and the server takes at most {extensions.size}",
             code=ErrorCode.OVER_SERVER_SIZE,
             hint="send a smaller attachment, or a link to it",
         )

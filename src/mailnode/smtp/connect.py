@@ -134,7 +134,7 @@ def _failed(endpoint: Endpoint, errors: Sequence[OSError]) -> ConnectFailed:
     # asyncio puts the address in place of the reason.
     why = "; ".join(dict.fromkeys(os.strerror(error.errno).lower() if error.errno else str(error) for error in errors))
     return ConnectFailed(
-        f"{endpoint.address} took no connection: {why or 'it has no address'}",
+        f"could not connect to {endpoint.address}: {why or 'it has no address'}",
         code=ErrorCode.CONNECT_FAILED,
         hint="check host and port, and that the server runs and no firewall stands between",
         transient=True,

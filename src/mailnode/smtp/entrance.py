@@ -68,6 +68,6 @@ def _begun(server: ServerSettings, credentials: Credentials | None) -> Transcrip
     if credentials is not None:
         transcript.conceal(credentials.token if isinstance(credentials, Bearer) else credentials.password)
     through = f" through {server.proxy.address}" if server.proxy else ""
-    private = ", TLS from the first octet on" if server.tls_option == "tls" else ""
+    private = ", TLS from the start" if server.tls_option == "tls" else ""
     transcript.note(f"connecting to {server.host} port {server.port}{through}{private}")
     return transcript

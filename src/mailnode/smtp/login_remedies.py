@@ -67,7 +67,7 @@ LOGIN_REMEDIES = (
     (
         "",
         r"5\.7\.30\b|basic authentication is (?:disabled|not supported)",
-        "Microsoft 365 takes no passwords any more: use a connection of type oauth2 or oauth2ClientCredentials",
+        "Microsoft 365 no longer accepts passwords: use a connection of type oauth2 or oauth2ClientCredentials",
     ),
     (
         "",
@@ -135,7 +135,7 @@ LOGIN_REMEDIES = (
     (
         _REFUSED,
         r"amazonaws|amazonses",
-        "use SMTP credentials made in the SES console, for the same region as the host: an AWS access key is none",
+        "use SMTP credentials made in the SES console, for the same region as the host: an AWS access key is not one",
     ),
     (
         "",
@@ -181,12 +181,12 @@ LOGIN_REMEDIES = (
     (
         _COMMAND,
         r"",
-        "the server offers this login and does not take it: try another port (465, 587), or ask whoever runs it",
+        "the server offers this login method and rejects it: try another port (465, 587), or ask its operator",
     ),
     (
         "535",
         r"mechanism|auth\w* (?:type|method|scheme)",
-        "the server offers no way to log in that it takes from us: try another port (465, 587), or ask whoever runs it",
+        "the server offers no login method that it accepts from us: try another port (465, 587), or ask its operator",
     ),
     (
         "534 535",
@@ -216,8 +216,8 @@ TOKEN_REMEDIES = (
         "wait some minutes, and see that `user` is who gave consent before trying again: more refusals lock it",
     ),
     (_NOT_NOW, r"", _TRY_LATER),
-    ("500", r"", "the server can't take a line as long as this token makes: ask whoever runs it"),
-    (_COMMAND, r"", "the server offers this login and does not take it: ask whoever runs it"),
+    ("500", r"", "the server can't take a line as long as this token makes: ask its operator"),
+    (_COMMAND, r"", "the server offers this login method and rejects it: ask its operator"),
     (
         "",
         r"gsmtp|google|gmail",

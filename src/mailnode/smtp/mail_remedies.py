@@ -17,8 +17,8 @@ EHLO_NAME = "set ehloName (or MAILNODE_EHLO_NAME) to a host name of this machine
 
 _LOGIN_WANTED = ByLogin(
     "the server wants a login before it takes mail: give a connection with user name and password",
-    "the server let the account in and takes no mail from it: see that it may send over SMTP, and as whom",
-    "the server took the access token and takes no mail with it: see that its scope allows sending, and as whom",
+    "the login worked, but the server accepts no mail from this account: see that it may send over SMTP, and as whom",
+    "the token was accepted, but the server accepts no mail with it: see that its scope allows sending, and as whom",
 )
 _NOT_FROM_THIS_ACCOUNT = "the server does not take mail for this recipient from this account: see its words, and that"
 _NO_RELAY = ByLogin(
@@ -154,7 +154,7 @@ MAIL_REMEDIES = (
     (
         "",
         r"5\.2\.1\b|(?:mailbox|account) (?:is )?(?:disabled|inactive)",
-        "the recipient's mailbox takes no mail at the moment: reach them another way",
+        "the recipient's mailbox accepts no mail at the moment: reach them another way",
     ),
     (
         "",

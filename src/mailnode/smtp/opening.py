@@ -138,7 +138,7 @@ async def say_starttls(
     if not reply.is_positive:
         raise TlsFailed(
             f"{server.address} refused STARTTLS: {reply}",
-            hint="try again later, or ask whoever runs the server",
+            hint="try again later, or ask its operator",
             transient=reply.is_transient,
             reply_code=reply.code,
             enhanced_status_code=reply.enhanced_status_code,

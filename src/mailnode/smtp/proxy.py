@@ -103,8 +103,10 @@ async def through(
     try:
         sock = await reach(proxy)
     except ConnectFailed as error:
-        named = error.message if error.message.startswith(proxy.address) else f"{proxy.address}: {error.message}"
-        raise _failed(f"the proxy {named}", _HINT, transient=error.transient) from None
+        named = f"the proxy {proxy.address}"
+        is_named = proxy.address in error.message
+        said = error.message.replace(proxy.address, named, 1) if is_named else f"{named}: {error.message}"
+        raise _failed(said, _HINT, transient=error.transient) from None
     try:
         await _http_connect(sock, proxy, host, port)
     except BaseException:
@@ -136,7 +138,7 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
             why = f"the host {proxy.host!r} is not known" + (" at the moment" if is_transient else "")
             raise _failed(f"the proxy {proxy.address}: {why}", _HINT, transient=is_transient) from None
         why = os.strerror(error.errno).lower() if error.errno else "it closed the connection"
-        raise _failed(f"the proxy {proxy.address} took no connection: {why}", _HINT, transient=True) from None
+        raise _failed(f"could not connect to the proxy {proxy.address}: {why}", _HINT, transient=True) from None
     except ValueError:  # a label of more than 63 octets, or a name of more than 255
         raise ConnectFailed(
             f"{host[:_SHOWN]!r} is no host name that the proxy {proxy.address} could be asked for",

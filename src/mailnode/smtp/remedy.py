@@ -57,16 +57,16 @@ def _remedies() -> tuple[_Remedy, ...]:
 _AUTH_REFUSED = 535
 # Where no text is known the server's own words are the explanation, and the phase says what they are about.
 _FOR_GOOD: dict[Phase, str] = {
-    "greeting": "the server takes no mail from this machine: see its words, or send by a server that you log in at",
+    "greeting": "the server accepts no mail from this machine: see its words, or send by a server that you log in at",
     "ehlo": f"see the server's words; it may be the name that it was greeted with: {EHLO_NAME}",
     "auth": "see the server's words, then check user name and password, and that this account may send over SMTP",
     "mail": "the server does not take mail from this sender: see its words, and use an address that it knows",
     "rcpt": "the server does not take mail for this recipient: see its words, and check the address",
-    "data": "see the server's words: it knows sender and recipients, and takes no mail from them all the same",
-    "content": "mend what the server's words name, then send the mail again",
+    "data": "see the server's words: it knows the sender and the recipients, and still refuses the mail",
+    "content": "fix what the server's words name, then send the mail again",
 }
 _FOR_NOW: dict[Phase, str] = {
-    "greeting": "the server takes no mail at the moment, or none from this machine: see its words, and try again later",
+    "greeting": "the server accepts no mail now, or none from this machine: see its words, and try again later",
     "ehlo": f"try again later; if this stays, it may be the name that the server was greeted with: {EHLO_NAME}",
     "auth": "the server can't check logins at the moment: try again later",
 }

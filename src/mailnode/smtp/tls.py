@@ -16,7 +16,7 @@ from mailnode.smtp.trust import client_context
 PLAINTEXT_LOGIN = "allowPlaintextAuth in the connection, unless the server is this very machine"
 _HANDSHAKE_REFUSED = (
     "the server ended the handshake: it may want a client certificate, which mailnode does not show, or TLS older than"
-    " 1.2; use another port or server, or ask whoever runs it"
+    " 1.2; use another port or server, or ask its operator"
 )
 SILENCE_HINT = "check host and port; a firewall may swallow what the server says, or it hangs: try 587 or 465"
 # What has just been said in clear text is said again about as soon; a port that wants TLS is not held up for longer.
@@ -65,9 +65,9 @@ def _no_answer(server: ServerSettings, what: str) -> TlsFailed:
 
 
 def plain_on_tls_port(server: ServerSettings) -> TlsFailed:
-    """Name the mistake of speaking in clear text to a port that wants TLS from the first octet on."""
+    """Name the mistake of speaking in clear text to a port that wants TLS from the start of the connection."""
     return TlsFailed(
-        f"{server.address} speaks TLS from the first octet on, and tlsOption is {server.tls_option}",
+        f"{server.address} expects TLS from the start of the connection, and tlsOption is {server.tls_option}",
         code=ErrorCode.PLAIN_ON_TLS_PORT,
         hint=f"port {server.port} wants TLS at once: set tlsOption to tls",
     )

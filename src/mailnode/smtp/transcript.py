@@ -101,7 +101,7 @@ class Transcript:
 
 def octets_of_content(number: int, *, ended: bool) -> bytes:
     """Stand for content, of which nothing but its size is told."""
-    return f"({number:,} octets of content{'' if ended else ', not ended'})".encode()
+    return f"({number:,} bytes of content{'' if ended else ', not ended'})".encode()
 
 
 def _lines(said: Iterable[Said]) -> Iterator[str]:

@@ -42,5 +42,5 @@ def locate(where: Path | str) -> Path | URL:
     try:
         url.get_dialect()().create_connect_args(url)  # where hosts and ports of the query are read
     except (ArgumentError, ValueError):
-        raise StoreError("the database URL can't be read: host or port is none", hint=_HINT) from None
+        raise StoreError("the database URL can't be read: its host or port is invalid", hint=_HINT) from None
     return url

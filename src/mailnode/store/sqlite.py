@@ -244,7 +244,7 @@ def _make_file(path: Path, lock: int) -> None:
     elif not _has_content(path) and _has_been_used(path, lock):
         raise StoreError(
             f"the database {str(path)!r} is empty, and was not before: all that it held is gone",
-            hint="put a backup in its place; or delete the empty file to begin anew, with no connection, no run and"
+            hint="put a backup in its place; or delete the empty file to start over, with no connection, no run and"
             " nothing known of the mail that was sent or waited",
         )
 

@@ -44,7 +44,7 @@ _HINTS: Mapping[str, str] = {
     "clientId": "The application's id, as the provider registered it.",
     "clientSecret": "The application's secret; a public client has none.",
     "accessToken": "Only needed where there is no refresh token.",
-    "refreshToken": "New access tokens are got with it. Leave both tokens empty to authorize in the browser.",
+    "refreshToken": "Used to get new access tokens. Leave both tokens empty to authorize in the browser.",
     "expiryDate": "When the access token ends, in Unix milliseconds.",
     "accessUrl": "Where tokens are asked for. Empty: that of the service, else"
     " https://accounts.google.com/o/oauth2/token.",

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from mailnode.delivery.delivery import label
 from mailnode.web.site import VERSION
 
 FOLDER = Path(__file__).parent
@@ -27,7 +28,8 @@ def _templates() -> Environment:
     )
     templates.globals["version"] = VERSION
     templates.filters["when"] = _when
-    templates.filters["octets"] = _octets
+    templates.filters["size"] = _size
+    templates.filters["label"] = label
     return templates
 
 
@@ -64,9 +66,9 @@ def _when(milliseconds: int | None) -> Markup:
     return shown.format(at.isoformat(timespec="milliseconds"), milliseconds, f"{at:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _octets(count: int) -> str:
+def _size(count: int) -> str:
     """Show a size."""
     for unit, size in (("MB", 2**20), ("kB", 2**10)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
-    return f"{count} octets"
+    return f"{count} bytes"

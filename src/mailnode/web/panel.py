@@ -41,7 +41,12 @@ class Section:
     when: str = ""
 
 
-TLS_OPTIONS = (("", "by port"), ("tls", "TLS (465)"), ("starttls", "STARTTLS (587, 25)"), ("none", "none"))
+TLS_OPTIONS = (
+    ("", "Automatic (from the port)"),
+    ("tls", "TLS (465)"),
+    ("starttls", "STARTTLS (587, 25)"),
+    ("none", "none"),
+)
 
 _TO = Field(
     key="to", label="Recipient TO Email Addresses", required=True, templated=True, placeholder="jane@example.org, ...",
@@ -159,7 +164,7 @@ _SEND = (
             ),
             Field(
                 key="idempotencyKey", label="Idempotency key", templated=True, default=None,
-                hint="Two mails with one key are one mail; left empty it is the run and this node.",
+                hint="Emails with the same key are sent once; left empty it is the run and this node.",
             ),
             Field(key="headers", label="Own header fields", kind="headers", default={}),
         ),
@@ -178,8 +183,8 @@ _SEND = (
             ),
             Field(key="timeoutSeconds", label="Seconds that the flow waits", kind="number", default=60),
             Field(key="maxRecipients", label="Most recipients", kind="number", default=100),
-            Field(key="maxAttachmentMB", label="Most MB of an attachment", kind="number", default=10),
-            Field(key="maxMessageMB", label="Most MB of the message", kind="number", default=25),
+            Field(key="maxAttachmentMB", label="Maximum attachment size (MB)", kind="number", default=10),
+            Field(key="maxMessageMB", label="Maximum message size (MB)", kind="number", default=25),
             Field(
                 key="lenient", label="Lenient expressions", kind="switch", default=False,
                 hint="Missing values are empty texts, but never in To and From.",

@@ -97,7 +97,9 @@ class CodeRequest:
         query = text.strip().partition("?")[2].partition("#")[0]
         said = _parameters(query)
         if "state" not in said:
-            raise ConnectionsError("that is not it: paste the whole address that the browser ended at, with ?code=")
+            raise ConnectionsError(
+                "that is not the redirect address: paste the full address of the page you landed on; it has code= in it"
+            )
         if "code_challenge" in said:
             raise ConnectionsError("that is the address to open: paste the one that the browser ends at afterwards")
         code = self.code_in(query)

@@ -35,7 +35,7 @@ async def rekey(database: Database, home: Path, given: str | None) -> int:
     if given:
         if "," not in given:
             raise StoreError(
-                "MAILNODE_SECRET_KEY holds one key, so there is none to change to",
+                "MAILNODE_SECRET_KEY holds only one key, so there is no new one to change to",
                 code=ErrorCode.WRONG_SECRET_KEY,
                 hint="put a new one (`openssl rand -base64 32`) before it: MAILNODE_SECRET_KEY=new,old",
             )

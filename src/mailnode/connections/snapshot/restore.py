@@ -89,7 +89,7 @@ def restore(
     take_key(db, cipher)
     places = _places(db, cipher, kept, rename)
     if [place.step for place in places] != planned:
-        raise SnapshotError("the connections here have changed meanwhile", hint="see anew what would be done")
+        raise SnapshotError("the connections here have changed meanwhile", hint="look again at what would be done")
     for place in places:
         _restore(db, cipher, place)
 

@@ -248,7 +248,7 @@ def _no_snapshot(octets: bytes) -> SnapshotError:
     start = b"mailnode snapshot "
     if octets and (start.startswith(octets) or (octets.startswith(start) and b"\n" not in octets)):
         return _cut()
-    return SnapshotError("this is no snapshot of mailnode", hint="give a file that `mailnode snapshot create` has made")
+    return SnapshotError("this is not a mailnode snapshot", hint="give a file that `mailnode snapshot create` has made")
 
 
 def _cut() -> SnapshotError:

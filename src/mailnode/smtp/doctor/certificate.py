@@ -24,7 +24,7 @@ class Trouble(NamedTuple):
 
 
 _NOT_YET_VALID = Trouble("it is not valid yet", "check this machine's clock")
-_EXPIRED = Trouble("it has expired", "have whoever runs the server renew the certificate")
+_EXPIRED = Trouble("it has expired", "ask the server's operator to renew the certificate")
 _OTHER_NAME = Trouble("it is for another name", "use a host name that stands in the certificate")
 
 # The verify codes of OpenSSL (x509_vfy.h). 19 and 20 are often a chain that the server sends without its middle.
@@ -44,7 +44,7 @@ _TROUBLES = {
     ),
     21: Trouble(
         "it comes from an unknown authority",
-        "have whoever runs the server send the intermediate certificate too, or give its authority's as `ca`",
+        "ask the server's operator to send the intermediate certificate too, or give its authority's as `ca`",
     ),
     62: _OTHER_NAME,
     64: Trouble("it is for another address", "use the host name that stands in the certificate"),

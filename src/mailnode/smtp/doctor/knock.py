@@ -103,7 +103,7 @@ def _judge(tries: Sequence[_Try], server: ServerSettings, record: Record) -> _Tr
     record.note("connect", "ok", ", ".join(one.name if is_one else f"{one.name} ({one.ms:.0f} ms)" for one in good))
     for why, ones in dead.items():
         names = ", ".join(one.name for one in ones)
-        hint = "mail takes the other addresses; have these mended, or taken out of the host's DNS entry"
+        hint = "mail takes the other addresses; have these repaired, or removed from the host's DNS entry"
         if all(one.is_no_way for one in ones):
             hint = "mail takes the other addresses; this machine has no way to these (IPv6, as a rule)"
         record.note("connect", "warning", f"{names}: {why}", hint=hint)
@@ -123,7 +123,7 @@ def _failed(server: ServerSettings, reasons: Sequence[str]) -> ConnectFailed:
             transient=True,
         )
     return ConnectFailed(
-        f"{server.address} took no connection: {'; '.join(reasons) or 'it has no address'}",
+        f"could not connect to {server.address}: {'; '.join(reasons) or 'it has no address'}",
         hint="check host and port (587 and 465 are usual), and that the server runs and no firewall stands between",
         transient=True,
     )

@@ -149,7 +149,7 @@ class _Visit:
         certificate = _certificate(stream)
         found = f"{_privacy(stream)}; {certificate or 'a certificate that is trusted'}"
         if certificate and certificate.ends_soon(now()):
-            hint = "have whoever runs the server renew the certificate now"
+            hint = "ask the server's operator to renew the certificate now"
             self._note("tls", "warning", found, hint=hint)
         else:
             self._note("tls", "ok", found)

@@ -48,9 +48,9 @@ async def health(site: SiteHere, response: Response) -> Health:
     vitals = site.mailnode.supervised[0].vitals
     worker = WorkerHealth(alive=vitals.is_alive, last_look=vitals.looked_at, reason=vitals.reason)
     waiting = site.mailnode.unstored.count
-    reason = None if worker.alive else f"no mail of the queue is sent: {worker.reason}"
+    reason = None if worker.alive else f"queued mail is not being sent: {worker.reason}"
     if waiting:
-        reason = "the database can't be told what came of mail"  # why not may name its host
+        reason = "outcomes of mail can't be stored in the database"  # why not may name its host
     else:
         try:
             await site.mailnode.ledger.look()

@@ -18,7 +18,7 @@ Number = Annotated[int, Path(ge=0, le=10**17)]
 
 
 class Caught(Told):
-    """One mail and its envelope; `receivedAt` is Unix ms, `size` in octets, `mailFrom` "" for <>."""
+    """One mail and its envelope; `receivedAt` is Unix ms, `size` in bytes, `mailFrom` "" for <>."""
 
     number: int
     mail_from: str
@@ -37,7 +37,7 @@ class HeaderField(Told):
 
 
 class PartTold(Told):
-    """A body part; `number` is its place, `size` in octets, decoded."""
+    """A body part; `number` is its place, `size` in bytes, decoded."""
 
     number: str
     media_type: str
@@ -85,7 +85,7 @@ async def show_mail(site: SiteHere, number: Number) -> Mail:
 
 @router.get("/{number}/source", response_class=Response, responses={200: {"content": {"message/rfc822": {}}}})
 def download_mail(site: SiteHere, number: Number) -> Response:
-    """Give a mail octet for octet as it was received."""
+    """Give a mail byte for byte as it was received."""
     return _file(site.inbox.get(number).octets(), "message/rfc822", f"mail-{number}.eml")
 
 

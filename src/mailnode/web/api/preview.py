@@ -42,7 +42,7 @@ class TestRequest(PreviewRequest):
 
 
 class PartTold(Told):
-    """A body part; `size` in encoded octets."""
+    """A body part; `size` in encoded bytes."""
 
     media_type: str
     encoding: str
@@ -54,7 +54,7 @@ class PartTold(Told):
 
 
 class Preview(Told):
-    """A mail: `html` and `message` are addresses to get it at for a while; `source` is the beginning of its octets."""
+    """A mail: `html` and `message` are addresses to get it at for a while; `source` is the beginning of its source."""
 
     host: str
     port: int
@@ -114,7 +114,7 @@ async def preview_html(site: SiteHere, number: str, *, dark: bool = False) -> Re
 
 @router.get("/{number}/message", response_class=Response)
 async def preview_message(site: SiteHere, number: str) -> Response:
-    """Give the octets of a preview's message."""
+    """Give a preview's message, byte for byte."""
     kept = site.previews.get(number)
     headers = {"Content-Disposition": 'attachment; filename="preview.eml"'}
     return Response(kept.octets, media_type="message/rfc822", headers=headers)

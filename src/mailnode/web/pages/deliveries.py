@@ -33,12 +33,14 @@ router = APIRouter(prefix="/deliveries", include_in_schema=False)
 
 SPANS = ((1, "1 hour"), (24, "24 hours"), (168, "7 days"), (720, "30 days"))
 _CHART_SECONDS = 5
+_SENDING: tuple[State, ...] = ("claimed", "handingOver")
+_FILTERED = ("queued", "sending", *(state for state in SHOWN_STATES if state not in {"queued", *_SENDING}))
 
 
 class Choice(BaseModel):
     """What a reader has chosen to see."""
 
-    state: State | Literal[""] = ""
+    state: State | Literal["", "sending"] = ""
     connection: str = Field("", max_length=200)
     recipient: str = Field("", max_length=320)
     run: str = Field("", max_length=200)
@@ -53,6 +55,13 @@ class Choice(BaseModel):
     def address(self, **changed: str | int) -> str:
         """Give the address of the page that shows it."""
         return f"/deliveries?{urlencode(self.pairs(**changed))}".removesuffix("?")
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states of those that are shown; none where all are."""
+        if self.state == "sending":
+            return _SENDING
+        return (self.state,) if self.state else ()
 
     @property
     def is_filter(self) -> bool:
@@ -70,7 +79,7 @@ async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Respons
         request,
         "ledger/deliveries.html",
         choice=choice,
-        states=SHOWN_STATES,
+        states=_FILTERED,
         connections=[one["name"] for one in await site.mailnode.connections.list()],
         chart=(await _chart(request, site, choice)).html,
         table=(await _table(request, site, choice)).html,
@@ -138,7 +147,7 @@ async def cancel(request: Request, site: SiteHere, delivery_id: str) -> Response
 async def _table(request: Request, site: Site, choice: Choice) -> Live:
     page = await list_deliveries(
         site,
-        state=(choice.state,) if choice.state else (),
+        state=choice.states,
         connection=choice.connection or None,
         recipient=choice.recipient.strip() or None,
         run=choice.run.strip() or None,

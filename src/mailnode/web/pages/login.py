@@ -33,7 +33,7 @@ async def log_in(
             trouble = f"Too many wrong tokens: wait {int(wait) + 1} seconds."
             return render(request, "login.html", 429, next=_local(next), trouble=trouble)
         attempts.note_wrong()
-        trouble = "This is not the token. `mailnode serve` shows where it stands."
+        trouble = "That token is wrong. Paste the one that `mailnode serve` printed."
         return render(request, "login.html", 401, next=_local(next), trouble=trouble)
     response = RedirectResponse(_local(next), 303)
     is_private = request.url.scheme == "https"

@@ -100,7 +100,7 @@ class Guard:
         if not (cookie and self._sessions.holds(cookie)):
             return _not_in(path, method, scope.get("query_string", b""))
         if method not in _SAFE_METHODS and not self._sessions.is_csrf(cookie, headers.get(CSRF_HEADER, "")):
-            return _Refusal(403, f"the field {CSRF_HEADER} is missing or wrong", "load the page anew").response()
+            return _Refusal(403, f"the field {CSRF_HEADER} is missing or wrong", "reload the page").response()
         scope["csrf"] = self._sessions.csrf(cookie)
         return None
 
@@ -111,7 +111,7 @@ class Guard:
         if wait := self._attempts.wait_seconds:
             return _Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
         self._attempts.note_wrong()
-        return _Refusal(401, "this is not the token", "`mailnode serve` says where it stands")
+        return _Refusal(401, "that token is wrong", "send the one that `mailnode serve` printed")
 
 
 def session_cookie(headers: Headers) -> str:

@@ -27,7 +27,7 @@ export function mountConnection(field: HTMLElement, around: Surroundings): Widge
     const known = around.connections.some((one) => one.name === chosen);
     const missing = chosen && !known ? [option(chosen, `${chosen} (not there)`)] : [];
     select.replaceChildren(
-      option("", "None: a relay without login"),
+      option("", "No login"),
       ...missing,
       ...around.connections.map((one) => option(one.name, `${one.name} · ${TYPES[one.type] ?? one.type}`)),
     );

@@ -64,7 +64,7 @@ function item(
   if (troubles) {
     const badge = document.createElement("span");
     badge.className = "badge failed";
-    badge.textContent = `${troubles} to mend`;
+    badge.textContent = troubles === 1 ? "1 problem" : `${troubles} problems`;
     pick.append(badge);
   }
   const moved = (to: number): void => {

@@ -67,7 +67,7 @@ export class Panel {
     }
     for (const section of this.place.querySelectorAll<HTMLElement>("details")) {
       const count = section.querySelectorAll(".error:not([hidden])").length;
-      section.querySelector("[data-count]")!.textContent = count ? `${count} to mend` : "";
+      section.querySelector("[data-count]")!.textContent = count ? count === 1 ? "1 problem" : `${count} problems` : "";
     }
     return left;
   }

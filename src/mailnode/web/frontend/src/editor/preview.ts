@@ -65,7 +65,7 @@ export class PreviewPane {
     this.find("[data-text]").textContent = preview.text;
     this.find("[data-fields]").replaceChildren(...preview.headerFields.map(fieldRow));
     this.find("[data-parts]").replaceChildren(partItem(preview.root));
-    const rest = preview.size > preview.source.length ? `\n… ${preview.size} octets in all` : "";
+    const rest = preview.size > preview.source.length ? `\n… ${preview.size} bytes in all` : "";
     this.find("[data-source]").textContent = preview.source + rest;
     const download = this.find<HTMLAnchorElement>("[data-download]");
     download.href = preview.message;
@@ -181,7 +181,7 @@ function fieldRow([name, value]: [string, string]): HTMLElement {
 function partItem(part: Part): HTMLElement {
   const item = document.createElement("li");
   const about = [part.mediaType, part.filename, part.cid && `cid:${part.cid}`, part.encoding, part.disposition];
-  const size = part.parts.length ? "" : `${part.size} octets`;
+  const size = part.parts.length ? "" : `${part.size} bytes`;
   item.textContent = [...about, size].filter(Boolean).join(" · ");
   if (part.parts.length) {
     const inner = document.createElement("ul");
