@@ -43,6 +43,7 @@ class Builder:
         self.may_be_frameset = True
         self.form: Element | None = None
         self.raw = ""
+        self._is_closed = False
         self.template_modes: list[str] = []
 
     @property
@@ -50,8 +51,9 @@ class Builder:
         """Whether the current node is one of SVG or MathML, where CDATA is."""
         return self.stack.current[1:2] == " "
 
-    def start(self, name: str, source: str) -> None:
-        """Take a start tag, and what stands behind its name."""
+    def start(self, name: str, source: str, *, is_closed: bool = False) -> None:
+        """Take a start tag, and what stands behind its name; it is closed by a `/` at its end."""
+        self._is_closed = is_closed
         current = self.stack.current
         if current[1:2] == " " and not _takes_html(current, name):
             self._start_in_foreign(name, source)
@@ -86,8 +88,8 @@ class Builder:
             _TEXTS.get(self.mode, Builder.text_in_body)(self, is_blank)
 
     def enter_foreign(self, namespace: str, name: str, source: str) -> None:
-        """Insert an element of SVG or MathML, which `/` ends."""
-        if source.endswith("/"):
+        """Insert an element of SVG or MathML, which alone a `/` ends."""
+        if self._is_closed:
             self.stack.insert(namespace + name)
         else:
             self.stack.push(namespace + name, source)

@@ -14,7 +14,7 @@ _TAG = re.compile(
         | [^\t\n\f\r\ />][^\t\n\f\r\ />=]*+
           (?: [\t\n\f\r\ ]*+ = [\t\n\f\r\ ]*+
             (?: "[^"]*+(?:"|\Z) | '[^']*+(?:'|\Z) | [^\t\n\f\r\ "'>][^\t\n\f\r\ >]*+ )?+ )?+
-        )*+ /?+ )>""",
+        )*+ ) (/?+)>""",
     re.VERBOSE,
 )
 _COMMENT_END = re.compile(r"--!?>")
@@ -73,7 +73,7 @@ class Scanner:
             return tag.end()
         if len(source) > 2 * self._most_attributes:
             self._bound_attributes(source)
-        self._builder.start(name, source)
+        self._builder.start(name, source, is_closed=bool(tag[2]))
         return self._raw(tag.end()) if self._builder.raw else tag.end()
 
     def _bound_attributes(self, source: str) -> None:
