@@ -15,6 +15,8 @@ from mailnode.message.compose import compose
 from mailnode.message.email import Email, RawPart
 from mailnode.message.header import check_own_field_name, own_field, text_field
 from mailnode.message.mailbox import addresses, parse_addresses
+from mailnode.message.message_id import threading
+from mailnode.message.parameter import content_disposition, content_type
 from mailnode.message.raw_part import clean_message
 from mailnode.message.text import html_to_text
 from mailnode.node.address_guard import AddressGuard
@@ -41,6 +43,7 @@ LONGEST_ERROR = 2000
 _LOGIN = Login("shop", "pencil")
 _CLEAN = re.compile(rb"(?:[^\r\n]{0,998}\r\n)*")
 _LIMIT = 2**20
+_FIELDS = [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"MIME-Version"]
 _MAIL = compose(Email(from_="shop@x.example", to=["a@y.example", "b@y.example"], subject="Hi", text="Hello"))
 
 
@@ -90,6 +93,32 @@ def mime_part(octets: bytes) -> None:
     """A ready-made part goes out clean."""
     email = Email(from_="a@x.example", to="b@y.example", text="x", attachments=[RawPart(content=octets)])
     assert _CLEAN.fullmatch(compose(email).octets())
+
+
+def raw_head(octets: bytes) -> None:
+    """A ready-made part that is the whole mail puts nothing but Content- fields into its header."""
+    head = compose(Email(from_="a@x.example", to="b@x.example", attachments=[RawPart(content=octets)])).octets()
+    names = re.findall(rb"^([^ \t:]+):", head.partition(b"\r\n\r\n")[0], re.MULTILINE)
+    assert [name for name in names if not name.lower().startswith(b"content-")] == _FIELDS
+
+
+def message_ids(octets: bytes) -> None:
+    """The Message-IDs of another mail are IDs when they go out, and the same when they are read again."""
+    answered, _, earlier = _text(octets).partition("\x1f")
+    thread = threading(answered, earlier)
+    assert _CLEAN.fullmatch(thread.fields)
+    assert thread.fields.isascii()
+    ids = " ".join(line.partition(b": ")[2].decode() for line in thread.fields.splitlines()[-1:])
+    assert not threading(ids, "").warnings
+
+
+def file_field(octets: bytes) -> None:
+    """The name of a file stands in lines of ASCII."""
+    name = _text(octets)
+    for field in (content_type("a/b", [("charset", name)], name), content_disposition("attachment", name)):
+        assert _CLEAN.fullmatch(field), field
+        assert field.isascii()
+        assert not re.search(rb"\r\n[^ ]", field)
 
 
 def message(octets: bytes) -> None:
@@ -264,6 +293,6 @@ TARGETS: Mapping[str, Target] = {
     for target in (
         *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, file_name),
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
-        *(snapshot, safe_mail, caught_mail),
+        *(snapshot, safe_mail, caught_mail, raw_head, message_ids, file_field),
     )
 }

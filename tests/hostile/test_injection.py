@@ -20,7 +20,8 @@ from mailnode.message.compose import Message
 from mailnode.node import settings as forms
 from mailnode.smtp.client import SmtpClient
 from support.flows import to_server
-from support.malice import HOSTILE, read_by_another, shown
+from support.mail_readers import read_by_npm
+from support.malice import HOSTILE, shown
 from support.scripted_smtp import ScriptedServer
 
 FILE = {"type": "text", "content": "x", "filename": "a.txt", "cid": "c"}
@@ -224,7 +225,7 @@ def test_nobody_gets_it_but_whom_the_flow_names_and_the_one_of_a_value(sweep):
 
 def test_two_readers_find_the_fields_and_recipients_that_we_wrote(sweep):
     made = sweep[0]
-    for (case, message, _), other in zip(made, read_by_another(one.message.octets() for one in made), strict=True):
+    for (case, message, _), other in zip(made, read_by_npm(one.message.octets() for one in made), strict=True):
         octets = message.octets()
         stdlib = message_from_bytes(octets, policy=policy.default)
         names = names_of(octets)
@@ -240,7 +241,7 @@ def test_two_readers_find_the_fields_and_recipients_that_we_wrote(sweep):
 
 def test_a_subject_says_what_was_given_and_nothing_else(sweep):
     told = [one for one in sweep[0] if one.case.place == "subject"]
-    for (case, message, _), other in zip(told, read_by_another(one.message.octets() for one in told), strict=True):
+    for (case, message, _), other in zip(told, read_by_npm(one.message.octets() for one in told), strict=True):
         # One line has no end, and a value that is the whole field loses the blanks at its ends.
         bare = case.value.strip("\r\n")
         given = {"within": f"a{bare}b", "alone": bare.strip()}.get(case.way, bare)

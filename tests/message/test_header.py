@@ -1,9 +1,8 @@
 from email.header import decode_header, make_header
 from email.headerregistry import HeaderRegistry
-from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from email.policy import default
-from email.utils import collapse_rfc2231_value, getaddresses, unquote
+from email.utils import getaddresses, unquote
 from typing import Any
 
 import pytest
@@ -14,9 +13,6 @@ from mailnode.errors import HeaderError
 from mailnode.message.header import (
     address_field,
     check_own_field_name,
-    folded,
-    message_ids,
-    parameterised_field,
     text_field,
     unsubscribe_fields,
 )
@@ -186,37 +182,6 @@ class TestAddresses:
         assert len(read(address_field("To", listed)).addresses) == 1000
 
 
-class TestMessageIds:
-    @pytest.mark.parametrize(
-        ("given", "ids"),
-        [
-            ("<abc@Example.com>", ("<abc@Example.com>",)),
-            ("abc@example.com", ("<abc@example.com>",)),
-            ("<a@b> <c@d>,<e@f><g@h>\r\n\t<i@j>".replace("\r\n", ""), ("<a@b>", "<c@d>", "<e@f>", "<g@h>", "<i@j>")),
-            (["<a@b>", "c@d"], ("<a@b>", "<c@d>")),
-            ("<CAF+k=Zz_1.2$3%4@mail.gmail.com>", ("<CAF+k=Zz_1.2$3%4@mail.gmail.com>",)),
-            ("<a@[192.0.2.1]>", ("<a@[192.0.2.1]>",)),
-            ("  ", ()),
-        ],
-    )
-    def test_ids_are_read_with_and_without_brackets(self, given, ids):
-        assert message_ids("References", given) == ids
-
-    @pytest.mark.parametrize(
-        "given", ["abc", "<a@b", "a@b>", "<>", "<@>", "<a@b@c>", "<ä@b>", "<a@b>x", "a@" + "b" * LONG, "<" * LONG]
-    )
-    def test_what_is_no_id_is_refused(self, given):
-        assert "References" in refused(message_ids, "References", given).message
-
-    @pytest.mark.parametrize("given", ["<a@b>\r\nBcc: x@x.org", "<a\x00@b>", "<a@b\ud800>"])
-    def test_control_characters_are_refused(self, given):
-        refused(message_ids, "In-Reply-To", given)
-
-    def test_a_long_thread_is_folded(self):
-        ids = [f"<{number}@mail.example.org>" for number in range(5000)]
-        assert read(folded("References", ids)).split() == ids
-
-
 class TestUnsubscribe:
     ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
@@ -268,49 +233,3 @@ class TestUnsubscribe:
     )
     def test_what_is_no_such_url_is_refused(self, given):
         assert "https and mailto" in refused(unsubscribe_fields, given).hint
-
-
-class TestParameters:
-    @staticmethod
-    def filename(value: str) -> str | None:
-        field = parameterised_field("Content-Disposition", "attachment", [("filename", value)])
-        read(field)
-        message = BytesHeaderParser(policy=default).parsebytes(field + b"\r\n")
-        assert isinstance(message, EmailMessage)
-        return message.get_filename()
-
-    @settings(max_examples=100)
-    @given(st.one_of(NAMES, ASCII))
-    def test_any_file_name_comes_back(self, name):
-        # The reader strips it, and takes quotes and brackets around the whole away once more.
-        assert self.filename(name) == collapse_rfc2231_value(name.strip())
-
-    @pytest.mark.parametrize(
-        ("value", "octets"),
-        [
-            ("a.pdf", b"; filename=a.pdf"),
-            ("my report.pdf", b'; filename="my report.pdf"'),
-            ("it's 100%.pdf", b'; filename="it\'s 100%.pdf"'),
-            ("ü.pdf", b"; filename*=utf-8''%C3%BC.pdf"),
-            ('a"b.pdf', b"; filename*=utf-8''a%22b.pdf"),
-            ("=?utf-8?q?x?=.pdf", b"; filename*=utf-8''%3D%3Futf-8%3Fq%3Fx%3F%3D.pdf"),
-            ("%C3%BC", b'; filename="%C3%BC"'),
-            ("", b'; filename=""'),
-        ],
-    )
-    def test_a_value_is_a_token_a_quoted_string_or_percent_encoded(self, value, octets):
-        assert parameterised_field("X", "a", [("filename", value)]) == b"X: a" + octets + b"\r\n"
-
-    @pytest.mark.parametrize("name", ["ü" * 500 + ".pdf", "a" * 3000, "👩‍🚀" * 40, "%C3%BC" * 30, "a b " * 100 + "c"])
-    def test_a_long_one_comes_in_pieces_that_cut_no_character(self, name):
-        assert self.filename(name) == name
-        field = parameterised_field("Content-Disposition", "attachment", [("filename", name)])
-        for line in field.split(b"\r\n")[1:-1]:
-            assert line.startswith(b" filename*")
-            HeaderRegistry()("X", line.decode())
-
-    @pytest.mark.parametrize(
-        "name", ["a\r\nb.pdf", "a\x00b", "a\x1b", "\ud800.pdf", "\u2029", "annexe\u202egpj.exe", "\u2066a"]
-    )
-    def test_a_name_that_misleads_is_refused(self, name):
-        assert "filename" in refused(parameterised_field, "X", "a", [("filename", name)]).message

@@ -49,7 +49,7 @@ def test_a_large_content_is_not_in_memory_twice():
 
 def test_a_file_says_its_name_type_and_place():
     assert attachment_part(Attachment(content=b"x", filename="report.pdf"), inline=False).head == (
-        b"Content-Type: application/pdf\r\n"
+        b"Content-Type: application/pdf; name=report.pdf\r\n"
         b"Content-Transfer-Encoding: base64\r\n"
         b"Content-Disposition: attachment; filename=report.pdf\r\n"
     )

@@ -126,10 +126,38 @@ def test_two_cids_are_refused():
 
 
 def test_mime_version_stands_once_in_the_mail():
-    raw = RawPart(content=b"MIME-Version: 1.0\r\n (folded)\r\nContent-Type: text/plain\r\n\r\nMIME-Version: 1.0\r\n")
-    sent = compose(Email(from_="a@x.org", to="b@x.org", attachments=[raw])).octets()
-    assert message_from_bytes(sent).get_all("MIME-Version") == ["1.0"]
-    assert sent.endswith(b"\r\n\r\nMIME-Version: 1.0\r\n")
+    head = b"MIME-Version: 1.0\r\n (folded)\r\nContent-Type: text/plain\r\n\r\n"
+    for body in (b"MIME-Version: 1.0\r\n", b"gr\xc3\xbc\xc3\x9fe\r\n"):
+        mail = compose(Email(from_="a@x.org", to="b@x.org", attachments=[RawPart(content=head + body)]))
+        read = message_from_bytes(mail.octets())
+        assert read.get_all("MIME-Version") == ["1.0"]
+        assert read.get_payload(decode=True) == body
+        assert mail.warnings == ()
+
+
+def test_fields_of_a_message_are_left_out_with_all_their_lines():
+    content = (
+        b"From: a@x.org\r\nBcc: b@x.org,\r\n\tc@x.org\r\n \r\nContent-Type: text/plain;\r\n a=b\r\nbcc: d@x.org\r\n"
+        b"MIME-Version: 1.0\r\nSubject: gr\xc3\xbc\xc3\x9fe\r\nX-Long: " + b"x" * 2000 + b"\r\n\r\nFrom: body\r\n"
+    )
+    assert octets(content) == b"Content-Type: text/plain;\r\n a=b\r\n\r\nFrom: body\r\n"
+    assert raw_part(content).warnings == (
+        "left out From, bcc, Subject, X-Long: only Content- header fields belong to a body part",
+    )
+
+
+def test_what_is_signed_keeps_the_fields_within_it():
+    assert octets(b"Subject: x\r\n" + SIGNED) == SIGNED
+
+
+def test_a_part_without_any_field_is_left_over():
+    built = raw_part(b"Subject: x\r\n\r\n\r\nHi\r\n\r\nFrom: body\r\n")
+    assert (built.head, built.body) == (b"", (b"\r\nHi\r\n\r\nFrom: body\r\n",))
+
+
+def test_one_warning_tells_of_many_fields():
+    (warning,) = raw_part(b"".join(b"X-%d: y\r\n" % number for number in range(30)) + b"\r\nx").warnings
+    assert "X-9 and 20 more" in warning
 
 
 def test_the_view_shows_what_is_in_it():
@@ -145,8 +173,11 @@ def test_the_view_shows_what_is_in_it():
         (b"Hello", "no empty line"),
         (b"Hello\r\n\r\nHow are you", "not well formed"),
         (b"Content-Type: text/plain\r\n", "no empty line"),
-        (b"Content-Type: text/plain\r\nBcc: x@x.org\r\n\r\n", "no header field 'Bcc'"),
-        (b"Content-Type: text/plain\rSubject: x\r\n\r\n", "no header field 'Subject'"),
+        (b"Content-Type: text/plain\r\nBcc: x\x0bx.org\r\n\r\n", "U+000B"),
+        (b"Content-Type: text/plain\r\nBcc : x@x.org\r\n\r\n", "not well formed"),
+        (b"Content-Type: text/plain\r\nBcc\r\n\r\n", "not well formed"),
+        (b"Content-Type: text/plain\r\nFrom x@x.org: y\r\n\r\nx", "no header field"),
+        (b"Content-Type: text/plain\r\nFrom x@x.org\r\n\r\nx", "no header field"),
         (b"Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\n", "stands twice"),
         (b"Content-Type: text/plain\r\n\r\na\x00b", "NUL"),
         (b"Content-Type: text/plain\x0c\r\n\r\nx", "U+000C"),
@@ -287,6 +318,33 @@ class TestForwarded:
         assert body.get_content_type() == "multipart/alternative"
         types = [part.get_content_type() for part in forwarded.get_content().walk()]
         assert types == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", "text/plain"]
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "From: a@x.org\nSubject: Grüße\n\nx\n".encode(),
+            b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\nnothing\r\n",
+            b"Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\nSGk!\r\n",
+            SIGNED.replace(b"signed ", b"gr\xc3\xbc"),
+            b"",
+            b"no header",
+            b"From x Mon\r\nSubject: x\r\n\r\n",
+            b"Subject: \x00\n",
+        ],
+    )
+    def test_what_is_no_mail_is_attached_as_it_is(self, content):
+        mail = Attachment(content=content, filename="mail.eml")
+        composed = compose(Email(from_="a@x.org", to="b@x.org", text="see below", attachments=[mail]))
+        (part,) = message_from_bytes(composed.octets(), policy=policy.default).iter_attachments()
+        assert (part.get_content_type(), part.get_filename()) == ("application/octet-stream", "mail.eml")
+        assert part.get_content() == content
+        (warning,) = composed.warnings
+        assert warning.startswith("attachments[0]: attached unchanged as application/octet-stream, because")
+
+    def test_a_file_that_can_not_be_read_is_an_error(self):
+        mail = Attachment(content=7, filename="mail.eml")  # type: ignore[arg-type]  # what no caller may give
+        with pytest.raises(PartError, match="can't be read"):
+            compose(Email(from_="a@x.org", to="b@x.org", attachments=[mail]))
 
     @pytest.mark.parametrize("content", [b"", b"\r\n\r\n", b"no header", b"From x Mon\r\nSubject: x\r\n\r\n", b"\x00"])
     def test_what_is_no_mail_is_refused(self, content):

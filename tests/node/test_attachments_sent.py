@@ -100,7 +100,7 @@ class TestWhereTheyStand:
         ({"type": "url", "url": "http://[::ffff:10.0.0.1]/x"}, "privateAddress", "url"),
         ({"type": "url", "url": "file:///etc/passwd"}, "badUrl", "url"),
         ({"type": "mime", "content": "no header here"}, "badMime", ""),
-        ({"type": "mime", "content": "Subject: hi\nContent-Type: text/plain\n\nx"}, "badMime", ""),
+        ({"type": "mime", "content": "Subject : hi\nContent-Type: text/plain\n\nx"}, "badMime", ""),
         ({"type": "custom", "content": "x", "contentType": "nonsense", "filename": "a"}, "badSetting", "contentType"),
         ({"type": "text", "content": "x", "filename": "a\r\nb.txt"}, "badHeader", "filename"),
     ],

@@ -1,15 +1,5 @@
 """What a stranger might write, and where a flow might put it."""
 
-import json
-import subprocess
-from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
-
-from support.require import absent, require
-
-_FOLDER = Path(__file__).parents[1] / "mime_parser"
 # `str.splitlines` breaks at these too, and so do readers that were written with it.
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
 _INVISIBLE = [0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF, 0xFFF9]
@@ -114,13 +104,3 @@ HOSTILE = [*TEXTS, *LISTS]
 def shown(value: str) -> str:
     """Name a value in a few characters of ASCII, as a test's failure does."""
     return f"{ascii(value)[:60]}{'...' if len(value) > 60 else ''}"
-
-
-def read_by_another(mails: Iterable[bytes]) -> Iterator[Any]:
-    """Have postal-mime (npm) read mails, or skip the test; gives what it understood of each."""
-    node = require("node")
-    if not (_FOLDER / "node_modules" / "postal-mime").exists():
-        absent("postal-mime is not installed: `make test` installs it where npm is")
-    said = b"\n".join(map(b64encode, mails)) + b"\n"
-    done = subprocess.run((node, _FOLDER / "read.mjs"), input=said, stdout=subprocess.PIPE, timeout=120, check=True)
-    return map(json.loads, done.stdout.splitlines())

@@ -39,12 +39,13 @@ def make_mail(email: Email, connection: Connection | None, redirect_all_to: str 
     signer = _signer(connection.dkim) if connection and connection.dkim else None
     if target is None:
         policy.check(fields)
-        return Mail(compose(email, signer=signer), fields)
+        message = compose(email, signer=signer)
+        return Mail(message, fields, message.warnings)
     own = {name: value for name, value in email.headers.items() if name.lower() != ORIGINAL_RECIPIENTS.lower()}
     email = replace(email, headers={**own, ORIGINAL_RECIPIENTS: ", ".join(fields)})
     message = compose(email, signer=signer)
     redirected = replace(message, envelope=Envelope(message.envelope.reverse_path, (target,)))
-    return Mail(redirected, {target: "to"}, (redirection_warning(target),))
+    return Mail(redirected, {target: "to"}, (*message.warnings, redirection_warning(target)))
 
 
 def sender_of(connection: Connection | None) -> str | None:

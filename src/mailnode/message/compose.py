@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -19,13 +19,12 @@ from mailnode.message.envelope import Envelope
 from mailnode.message.header import (
     address_field,
     check_own_field_name,
-    folded,
-    message_ids,
     own_field,
     text_field,
     unsubscribe_fields,
 )
 from mailnode.message.mailbox import Address, Addresses, Mailbox, addresses, mailboxes, parse_mailbox
+from mailnode.message.message_id import own_message_id, threading
 from mailnode.message.part import attachment_part, text_part
 from mailnode.message.raw_part import raw_part
 from mailnode.message.text import html_to_text
@@ -46,7 +45,7 @@ class Message:
     """A composed message.
 
     `size` is the number of octets that `blocks` gives: the same ones whenever it is called, every line of them ended by
-    CRLF and at most 998 long. A small message is one block.
+    CRLF and at most 998 long. A small message is one block. `warnings` say what of other people's data was left out.
     """
 
     envelope: Envelope
@@ -54,6 +53,7 @@ class Message:
     size: int
     root: Part
     pieces: tuple[bytes | Octets, ...]
+    warnings: tuple[str, ...] = ()
 
     def blocks(self) -> Iterator[bytes]:
         """Give the octets, before dots are doubled."""
@@ -85,7 +85,8 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     fresh = os.urandom(24).hex()
     message_id = _message_id(email, sender, fresh[:24])
     body = _body(email, _seed(email, fresh[24:]))
-    head = b"".join(_header(email, sender, to, cc, message_id))
+    thread = threading(email.in_reply_to, email.references)
+    head = b"".join(_header(email, sender, to, cc, message_id, thread.fields))
     if not head.isascii() and not envelope.needs_smtputf8:
         raise ComposeError(
             "a header field holds an address beyond ASCII, and no server is asked for SMTPUTF8",
@@ -97,7 +98,7 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
         head = signer.sign(head, _blocks(body.body)) + head
     pieces = tuple(joined((head, b"\r\n", *body.body)))
     size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
-    return Message(envelope, message_id, size, body.view, pieces)
+    return Message(envelope, message_id, size, body.view, pieces, (*thread.warnings, *body.warnings))
 
 
 def _sender(email: Email) -> Mailbox:
@@ -126,14 +127,11 @@ def _reverse_path(email: Email, sender: Mailbox) -> str | None:
 def _message_id(email: Email, sender: Mailbox, fresh: str) -> str:
     if not email.message_id:
         return f"<{fresh}@{a_labels(sender.domain)}>"
-    found = _located("messageId", message_ids, "Message-ID", email.message_id)
-    if len(found) != 1:
-        raise ComposeError("a mail has one Message-ID", code=ErrorCode.BAD_HEADER, hint="give one, or none")
-    return found[0]
+    return _located("messageId", own_message_id, email.message_id)
 
 
 def _header(
-    email: Email, sender: Mailbox, to: tuple[Address, ...], cc: tuple[Address, ...], message_id: str
+    email: Email, sender: Mailbox, to: tuple[Address, ...], cc: tuple[Address, ...], message_id: str, thread: bytes
 ) -> Iterator[bytes]:
     yield address_field("From", (sender,))
     for name, listed in (("To", to), ("Cc", cc), ("Reply-To", _addresses("replyTo", email.reply_to))):
@@ -141,7 +139,7 @@ def _header(
             yield address_field(name, listed)
     yield _located("subject", text_field, "Subject", email.subject)
     yield b"Date: %s\r\nMessage-ID: %s\r\n" % (_date(email.date), message_id.encode())
-    yield from _threading(email)
+    yield thread
     yield _priority(email.priority)
     if email.list_unsubscribe:
         yield _located("listUnsubscribe", unsubscribe_fields, email.list_unsubscribe)
@@ -157,18 +155,6 @@ def _priority(priority: Priority) -> bytes:
     if priority not in _PRIORITY:
         raise ComposeError(f"{priority!r:.60} is no priority", hint="use high, normal or low").locate(key="priority")
     return _PRIORITY[priority]
-
-
-def _threading(email: Email) -> Iterator[bytes]:
-    """In-Reply-To, and References, which end with what is answered (RFC 5322 3.6.4)."""
-    if not email.in_reply_to and not email.references:
-        return
-    answered = _located("inReplyTo", message_ids, "In-Reply-To", email.in_reply_to)
-    thread = _located("references", message_ids, "References", email.references)
-    if answered:
-        yield folded("In-Reply-To", answered)
-    if thread or answered:
-        yield folded("References", list(dict.fromkeys((*thread, *answered))))
 
 
 def _date(date: datetime | None) -> bytes:
@@ -200,7 +186,7 @@ def _body(email: Email, seed: str) -> Built:
     files: list[Built] = []
     html = _decoded(email.html) if email.html and email.attachments else ""
     for index, attachment in enumerate(email.attachments):
-        built = _located(f"attachments[{index}]", _file, attachment, html)
+        built = _file(f"attachments[{index}]", attachment, html)
         (inline if _refers(html, built.view.cid) else files).append(built)
     # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may hold it.
     while any(f"=_{seed}_".encode() in piece for built in (*inline, *files) for piece in built.in_memory()):
@@ -236,10 +222,17 @@ def _refers(html: str, cid: str) -> bool:
     return bool(cid and re.search(rf"(?<!\w)(?i:cid:){re.escape(cid)}(?![\w.@+-])", html))
 
 
-def _file(attachment: Attachment | RawPart, html: str) -> Built:
-    if isinstance(attachment, Attachment):
-        return attachment_part(attachment, inline=_refers(html, attachment.cid))
-    return raw_part(attachment.content, attachment.cid)
+def _file(key: str, attachment: Attachment | RawPart, html: str) -> Built:
+    try:
+        if isinstance(attachment, Attachment):
+            built = attachment_part(attachment, inline=_refers(html, attachment.cid))
+        else:
+            built = raw_part(attachment.content, attachment.cid)
+    except MailnodeError as error:
+        raise error.locate(key=key) from None
+    return (
+        replace(built, warnings=tuple(f"{key}: {warning}" for warning in built.warnings)) if built.warnings else built
+    )
 
 
 def _blocks(pieces: Iterable[bytes | Octets]) -> Iterator[bytes]:

@@ -100,7 +100,7 @@ def read_file(file: BinaryIO, start: int = 0, octets: int = -1) -> bytes:
         while read[-1] and (octets < 0 or sum(map(len, read)) < octets):
             read.append(file.read(octets - sum(map(len, read)) if octets >= 0 else -1))
         content = b"".join(read)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError):
         raise _unreadable() from None
     if len(content) < octets:
         raise PartError("an attached file has become shorter", hint="leave the file as it is until the mail is sent")

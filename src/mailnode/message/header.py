@@ -1,8 +1,7 @@
-"""Header fields: folded at 76, nothing over 998, encoded where ASCII will not do (RFC 5322 2.2, RFC 2047, RFC 2231)."""
+"""Header fields: folded at 76, nothing over 998, encoded where ASCII will not do (RFC 5322 2.2, RFC 2047)."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import quote
+from collections.abc import Iterator, Sequence
 
 import pybase64
 
@@ -11,18 +10,14 @@ from mailnode.message.mailbox import Address, Mailbox, parse_addresses
 
 MAX_LINE = 76  # RFC 2047 2, where an encoded-word stands in it; 78 elsewhere (RFC 5322 2.1.1)
 _ENCODED_WORD = 75  # RFC 2047 2
-_LONGEST_TOKEN = 900  # well under the 998 of RFC 5322 2.1.1, whatever stands around it
+LONGEST_TOKEN = 900  # well under the 998 of RFC 5322 2.1.1, whatever stands around it
 _QUOTED_CHARACTERS = 60
 
-# A line break would end the field; what turns the direction of writing makes a file name look like another.
+# A line break would end the field.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-_TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/?^_`{|}~-]+)*")
-_MSG_ID = re.compile(r"<[^<>@\s]+@[^<>@\s]+>", re.ASCII)
-_TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`{|}~-]+")  # less * ' %, which mean something in RFC 2231
 _URL = re.compile(
     r"https://[a-z0-9_\[][a-z0-9_.:\[\]-]*(?:[/?#][!-;=?-~]*)?|mailto:[!-;=A-~]+(?:@[!-;=A-~]+)+(?:\?[!-;=?-~]*)?",
     re.IGNORECASE | re.ASCII,  # without ASCII the long s would be an s
@@ -127,9 +122,9 @@ def text_field(name: str, value: str) -> bytes:
     if is_plain and len(name) + 2 + len(value) <= MAX_LINE:
         return f"{name}: {value}\r\n".encode("ascii")
     words = value.split(" ")
-    if is_plain and max(map(len, words)) <= _LONGEST_TOKEN:
+    if is_plain and max(map(len, words)) <= LONGEST_TOKEN:
         return folded(name, words)
-    _check(name, value)
+    check_characters(name, value)
     return folded(name, list(encoded_words(value, len(name) + 2)))
 
 
@@ -143,22 +138,6 @@ def address_field(name: str, listed: Sequence[Address]) -> bytes:
     return folded(name, tokens)
 
 
-def message_ids(name: str, given: str | Sequence[str]) -> tuple[str, ...]:
-    """Read Message-IDs separated by white space or commas, folded or not; angle brackets that are missing are added.
-
-    Raises:
-        HeaderError: one of them is none.
-    """
-    text = _FOLD.sub("", given if isinstance(given, str) else " ".join(given)).strip(" \t\r\n")
-    _check(name, text)
-    ids = [one if one.startswith("<") else f"<{one}>" for one in re.sub(r"[,\s]|(?<=>)(?=<)", " ", text).split()]
-    for one in ids:
-        if not (one.isascii() and one.isprintable() and _MSG_ID.fullmatch(one)) or len(one) > _LONGEST_TOKEN:
-            hint = "write it as it stands in the other mail's Message-ID: <left@right>"
-            raise HeaderError(f"{one[:_SHOWN]!r} is no Message-ID for {name}", hint=hint)
-    return tuple(ids)
-
-
 def unsubscribe_fields(given: str | Sequence[str]) -> bytes:
     """Write List-Unsubscribe (RFC 2369), and with an https URL the one-click field (RFC 8058 3.1); nothing for no URL.
 
@@ -169,7 +148,7 @@ def unsubscribe_fields(given: str | Sequence[str]) -> bytes:
     words = [word.strip(",") for word in _NEXT_URL.sub(" ", text).split()]
     urls = [word[1:-1] if word.startswith("<") and word.endswith(">") else word for word in words if word]
     for url in urls:
-        if not _URL.fullmatch(url) or len(url) > _LONGEST_TOKEN:
+        if not _URL.fullmatch(url) or len(url) > LONGEST_TOKEN:
             raise HeaderError(
                 f"{url[:_SHOWN]!r} can't stand in List-Unsubscribe",
                 hint="give https and mailto URLs: https://example.com/leave?id=7, mailto:leave@example.com",
@@ -180,20 +159,6 @@ def unsubscribe_fields(given: str | Sequence[str]) -> bytes:
     tokens[-1] = tokens[-1][:-1]
     with_https = any(url.lower().startswith("https") for url in urls)
     return folded("List-Unsubscribe", tokens) + (_ONE_CLICK if with_https else b"")
-
-
-def parameterised_field(name: str, value: str, parameters: Iterable[tuple[str, str]]) -> bytes:
-    """Write a MIME field with its parameters (RFC 2045 5.1), in pieces where they need it (RFC 2231).
-
-    Raises:
-        HeaderError: a parameter's value holds a control character or half of a surrogate pair.
-    """
-    tokens = [value]
-    for key, said in parameters:
-        for token in _parameter(key, said):
-            tokens[-1] += ";"
-            tokens.append(token)
-    return folded(name, tokens)
 
 
 def encoded_words(text: str, column: int) -> Iterator[str]:
@@ -249,36 +214,6 @@ def _phrase(text: str, column: int) -> list[str]:
     return list(encoded_words(text, column))
 
 
-def _parameter(name: str, value: str) -> Iterator[str]:
-    """A parameter as a token, as a quoted string, or in pieces of percent-encoded UTF-8, no character cut in two."""
-    _check(name, value)
-    if turning := _TURNING.search(value):
-        raise HeaderError(
-            f"{name} turns the direction of writing (U+{ord(turning[0]):04X}): {value[:_SHOWN]!r}",
-            hint="remove the invisible character",
-        )
-    if value.isascii() and value.isprintable() and len(value) <= _QUOTED_CHARACTERS:
-        if _TOKEN.fullmatch(value):
-            yield f"{name}={value}"
-            return
-        # Many readers undo neither escapes nor the encoded-words that they should not see here.
-        if '"' not in value and "\\" not in value and "=?" not in value:
-            yield f'{name}="{value}"'
-            return
-    pieces = [""]
-    for letter in value:
-        encoded = quote(letter, safe="!#$&+-.^_`|~")
-        if len(pieces[-1]) + len(encoded) > _QUOTED_CHARACTERS:
-            pieces.append("")
-        pieces[-1] += encoded
-    if len(pieces) == 1:
-        yield f"{name}*=utf-8''{pieces[0]}"
-        return
-    pieces[0] = f"utf-8''{pieces[0]}"
-    for number, piece in enumerate(pieces):
-        yield f"{name}*{number}*={piece}"
-
-
 def folded(name: str, tokens: Sequence[str]) -> bytes:
     """Join tokens by blanks to a field, each line no longer than 76 where a blank allows it."""
     lines, line = [], f"{name}: {tokens[0]}"
@@ -292,7 +227,12 @@ def folded(name: str, tokens: Sequence[str]) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n"
 
 
-def _check(name: str, value: str) -> None:
+def check_characters(name: str, value: str) -> None:
+    """Refuse what no field can hold.
+
+    Raises:
+        HeaderError: a control character, a line break, or half of a surrogate pair.
+    """
     if found := _CONTROL.search(value):
         raise HeaderError(
             f"a control character (U+{ord(found[0]):04X}) stands in {name}: {value[:_SHOWN]!r}",

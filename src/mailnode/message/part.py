@@ -1,13 +1,13 @@
 """Body parts: texts and files (RFC 2045, RFC 2183)."""
 
 import re
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from mailnode.errors import PartError
 from mailnode.message.email import Attachment
 from mailnode.message.encoding import Base64Octets, Octets, TransferEncoding, encode_base64, encode_text, read_file
-from mailnode.message.header import parameterised_field
 from mailnode.message.media_type import OCTET_STREAM, Parameters, by_filename, parse_media_type
+from mailnode.message.parameter import content_disposition, content_type
 from mailnode.message.raw_part import clean_message
 from mailnode.message.tree import Built, Part, checked_cid
 
@@ -15,6 +15,14 @@ from mailnode.message.tree import Built, Part, checked_cid
 STREAMED_OCTETS = 64 * 1024
 
 _SHOWN = 60
+
+
+class _Encoded(NamedTuple):
+    media_type: str
+    parameters: Parameters
+    encoding: TransferEncoding
+    body: bytes | Octets
+    warnings: tuple[str, ...] = ()
 
 
 def text_part(subtype: Literal["plain", "html"], text: str) -> Built:
@@ -36,16 +44,15 @@ def attachment_part(attachment: Attachment, *, inline: bool) -> Built:
         HeaderError: its name holds a control character.
     """
     filename = base_name(attachment.filename)
-    media_type, parameters, content = _typed(attachment, filename)
-    encoding, body = _encoded(media_type, content)
+    media_type, parameters, encoding, body, warnings = _encoded(*_typed(attachment, filename))
     disposition = "inline" if inline else "attachment"
-    head = parameterised_field("Content-Type", media_type, parameters)
+    head = content_type(media_type, parameters, filename)
     head += f"Content-Transfer-Encoding: {encoding}\r\n".encode("ascii")
-    head += parameterised_field("Content-Disposition", disposition, [("filename", filename)] if filename else [])
+    head += content_disposition(disposition, filename)
     if attachment.cid:
         head += f"Content-ID: <{checked_cid(attachment.cid)}>\r\n".encode("ascii")
     size = len(body) if isinstance(body, bytes) else body.size
-    return Built(head, (body,), Part(media_type, encoding, size, filename, attachment.cid, disposition))
+    return Built(head, (body,), Part(media_type, encoding, size, filename, attachment.cid, disposition), warnings)
 
 
 def base_name(path: str) -> str:
@@ -73,11 +80,21 @@ def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, byte
         ) from None
 
 
-def _encoded(media_type: str, content: bytes | BinaryIO) -> tuple[TransferEncoding, bytes | Octets]:
+def _encoded(media_type: str, parameters: Parameters, content: bytes | BinaryIO) -> _Encoded:
+    """Encode a file; a message is embedded as one where it can be, else it stays a file."""
     # RFC 2045 6.4: a message is not encoded; but RFC 6532 3.7 lets those of message/global be.
     kind = media_type.lower()
-    if kind.startswith("message/") and not kind.startswith("message/global"):
-        return "7bit", clean_message(content if isinstance(content, bytes) else read_file(content))
+    if not kind.startswith("message/") or kind.startswith("message/global"):
+        return _Encoded(media_type, parameters, "base64", _base64(content))
+    message = content if isinstance(content, bytes) else read_file(content)
+    try:
+        return _Encoded(media_type, parameters, "7bit", clean_message(message))
+    except PartError as error:
+        warning = f"attached unchanged as {OCTET_STREAM}, because it can't be embedded as {kind}: {error.message}"
+        return _Encoded(OCTET_STREAM, [], "base64", _base64(message), (warning,))
+
+
+def _base64(content: bytes | BinaryIO) -> bytes | Octets:
     if isinstance(content, bytes) and len(content) <= STREAMED_OCTETS:
-        return "base64", encode_base64(content)
-    return "base64", Base64Octets(content)
+        return encode_base64(content)
+    return Base64Octets(content)

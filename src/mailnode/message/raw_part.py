@@ -4,6 +4,7 @@ One that is clean already goes out as it came, so that a signature in it holds.
 """
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pybase64
@@ -20,32 +21,30 @@ if TYPE_CHECKING:
 MAX_DEPTH = 20
 MAX_LINE = 998  # RFC 5322 2.1.1
 
-_PART_FIELD = re.compile(r"content-[a-z0-9-]+|mime-version", re.IGNORECASE)
-_MIME_VERSION = re.compile(rb"^mime-version:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*", re.IGNORECASE | re.MULTILINE)
+_PART_FIELD = re.compile(r"content-[a-z0-9-]+", re.IGNORECASE)
+_FIELD = re.compile(rb"([^:\r]*):[^\r]*\r\n(?:[ \t][^\r]*\r\n)*")
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
 # Line breaks are folds here; readers take the others for line breaks too, or for nothing.
 _CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
 _HINT = "give a whole body part: Content- header fields, an empty line, then the body"
+_SHOWN_NAMES = 10
 _ENCODE_HINT = "encode it (RFC 2047, RFC 2231)"
 
 
 def raw_part(content: bytes, cid: str = "") -> Built:
-    """Build a body part of its own octets.
+    """Build a body part of its own octets; header fields that belong to a message are left out, with a warning.
 
     Raises:
-        PartError: it is no well-formed body part, or has header fields that belong to a message.
+        PartError: it is no well-formed body part.
     """
-    octets = crlf(content.lstrip(b"\r\n"))
+    octets = _ended(crlf(content.lstrip(b"\r\n")))
     if b"\r\n\r\n" not in octets:
         raise PartError("the body part has no empty line between header fields and body", hint=_HINT)
-    octets, part = _cleaned(octets)
-    for name in part:
-        if not _PART_FIELD.fullmatch(name):
-            raise PartError(f"a body part has no header field {name[:60]!r}", hint="leave only Content- fields in it")
-    head, _, body = octets.partition(b"\r\n\r\n")
-    # Where the part is all of the mail, the mail has that field already.
-    head = _MIME_VERSION.sub(b"", head + b"\r\n")
+    part = _parse_with_fields(octets)
+    kept, left_out = _own_fields(octets, part)
+    octets, part = _cleaned(kept, part if kept == octets else _parse(kept))
+    head, body = _split(octets)
     own = _cid(part)
     if cid and own and cid != own:
         raise PartError(
@@ -53,7 +52,7 @@ def raw_part(content: bytes, cid: str = "") -> Built:
         )
     if cid and not own:
         head += f"Content-ID: <{checked_cid(cid)}>\r\n".encode()
-    return Built(head, (body,), _view(part, len(body), cid))
+    return Built(head, (body,), _view(part, len(body), cid), _warnings(left_out))
 
 
 def clean_message(content: bytes) -> bytes:
@@ -62,20 +61,56 @@ def clean_message(content: bytes) -> bytes:
     Raises:
         PartError: it is no well-formed message.
     """
-    return _cleaned(crlf(content))[0]
+    octets = _ended(crlf(content))
+    return _cleaned(octets, _parse_with_fields(octets))[0]
 
 
-def _cleaned(octets: bytes) -> tuple[bytes, "Parsed"]:
-    """Give what goes out, ended by a line break, and what a reader will find in it."""
-    if octets.startswith(b"From "):
-        raise PartError("the first line is the From line of a mailbox file", hint="remove that line")
-    if not octets.endswith(b"\r\n"):
-        octets += b"\r\n"
-    part = _parse(octets)
-    if not _is_clean(octets.partition(b"\r\n\r\n")[0]):
-        raise PartError("a header field of the body part is not ASCII, or is too long", hint=_ENCODE_HINT)
+def _ended(octets: bytes) -> bytes:
+    return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
+
+
+def _split(octets: bytes) -> tuple[bytes, bytes]:
+    """Give the header fields, each with its CRLF, and the body."""
+    if octets.startswith(b"\r\n"):
+        return b"", octets[2:]
+    head, end, body = octets.partition(b"\r\n\r\n")
+    return head + end[:2], body
+
+
+def _own_fields(octets: bytes, part: "Parsed") -> tuple[bytes, list[str]]:
+    """Take out the header fields that a body part has not, and name them.
+
+    Where the part is all of the mail, its fields are the message's: a From, a Bcc or a signature would be ours.
+    """
+    head, body = _split(octets)
+    fields, at = list[tuple[str, bytes]](), 0
+    while found := _FIELD.match(head, at):
+        fields.append((found[1].decode("ascii", "replace"), found[0]))
+        at = found.end()
+    # What begins with `From ` at the end of a head is body to the standard library.
+    if at < len(head) or [name for name, _ in fields] != part.keys():
+        raise PartError("the body part is not well formed: a line of its head is no header field", hint=_HINT)
+    kept = b"".join(field for name, field in fields if _PART_FIELD.fullmatch(name))
+    left_out = {name.lower(): name for name, _ in fields if not _PART_FIELD.fullmatch(name)}
+    # Where the part is all of the mail, the mail has that field already.
+    left_out.pop("mime-version", None)
+    return kept + b"\r\n" + body, list(left_out.values())
+
+
+def _warnings(left_out: Sequence[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    shown = ", ".join(name[:60] for name in left_out[:_SHOWN_NAMES])
+    more = f" and {len(left_out) - _SHOWN_NAMES} more" if len(left_out) > _SHOWN_NAMES else ""
+    return (f"left out {shown}{more}: only Content- header fields belong to a body part",)
+
+
+def _cleaned(octets: bytes, part: "Parsed") -> tuple[bytes, "Parsed"]:
+    """Give what goes out, and what a reader will find in it."""
     if _is_clean(octets):
         return octets, part
+    if not _is_clean(_split(octets)[0]):
+        raise PartError("a header field of the body part is not ASCII, or is too long", hint=_ENCODE_HINT)
     octets = _written(part)
     if not _is_clean(octets):
         raise PartError("a header field within the body part is not ASCII, or is too long", hint=_ENCODE_HINT)
@@ -86,10 +121,19 @@ def _is_clean(octets: bytes) -> bool:
     return octets.isascii() and longest_line(octets) <= MAX_LINE
 
 
+def _parse_with_fields(octets: bytes) -> "Parsed":
+    part = _parse(octets)
+    if not part.keys():
+        raise PartError("the body part begins with no header field", hint=_HINT)
+    return part
+
+
 def _parse(octets: bytes) -> "Parsed":
     from email.parser import BytesParser
     from email.policy import compat32
 
+    if octets.startswith(b"From "):
+        raise PartError("the first line is the From line of a mailbox file", hint="remove that line")
     if b"\x00" in octets:
         raise PartError("a NUL stands in the body part", hint="encode binary content as Base64 in it")
     try:
@@ -97,8 +141,6 @@ def _parse(octets: bytes) -> "Parsed":
     except RecursionError:
         raise _too_deep() from None
     _check(part, 0)
-    if not part.keys():
-        raise PartError("the body part begins with no header field", hint=_HINT)
     return part
 
 

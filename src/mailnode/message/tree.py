@@ -39,11 +39,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A part ready to be written: its header fields (CRLF at the end), its encoded body in pieces, its view."""
+    """A part ready to be written: its header fields (CRLF at the end), its encoded body in pieces, its view.
+
+    `warnings` say what could not stay as it came.
+    """
 
     head: bytes
     body: tuple[bytes | Octets, ...]
     view: Part
+    warnings: tuple[str, ...] = ()
 
     def in_memory(self) -> Iterator[bytes]:
         """Give those pieces of the body that are not made while they are sent."""
@@ -63,7 +67,7 @@ def multipart(subtype: Literal["mixed", "alternative", "related"], boundary: str
             body.append(b"\r\n")
     body.append(f"--{boundary}--\r\n".encode())
     view = Part(f"multipart/{subtype}", parts=tuple(part.view for part in parts))
-    return Built(head, tuple(body), view)
+    return Built(head, tuple(body), view, tuple(warning for part in parts for warning in part.warnings))
 
 
 def joined(pieces: Iterable[bytes | Octets]) -> Iterator[bytes | Octets]:
