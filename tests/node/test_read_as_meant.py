@@ -9,7 +9,7 @@ import pytest
 from mailnode.inbox.server import Inbox
 from support.bare_node import is_clear, made
 from support.flows import Sent, send
-from support.malice import read_by_another
+from support.mail_readers import read_by_npm
 
 PDF = b"%PDF-1.7 \xfb\xff\xbf"
 PADDED = base64.b64encode(PDF).decode()
@@ -17,7 +17,7 @@ PADDED = base64.b64encode(PDF).decode()
 
 async def read_twice(sent: Sent) -> dict[str, Any]:
     """Give what postal-mime reads, when the standard library reads the same."""
-    (other,) = read_by_another([sent.received.octets()])
+    (other,) = read_by_npm([sent.received.octets()])
     assert other["subject"] == sent.message["Subject"]
     assert other["to"] == [address.addr_spec for address in sent.message["To"].addresses]
     read: dict[str, Any] = other
@@ -132,8 +132,8 @@ class TestBase64:
             assert isinstance(mail, EmailMessage)
             (read,) = mail.iter_attachments()
             assert (read.get_content(), read.get_content_type()) == (PDF, "application/pdf")
-            (other,) = read_by_another([mail.as_bytes()])
-            assert other["attachments"] == [{"filename": "a.pdf", "size": len(PDF)}]
+            (other,) = read_by_npm([mail.as_bytes()])
+            assert other["attachments"] == [{"filename": "a.pdf", "type": "application/pdf", "size": len(PDF)}]
 
     async def test_a_data_url_without_a_file_name_has_the_one_of_its_type(self):
         mail = await made(
