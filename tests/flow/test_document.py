@@ -55,6 +55,21 @@ def as_json_text(**changes: Any) -> str:
     return json.dumps(flow | changes, indent=2)
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("Order confirmation", "order-confirmation"),
+        ("Größe & Maß!", "groe-ma"),
+        ("--a b--", "a-b"),
+        ("x" * 70, "x" * 64),
+        ("注文", ""),
+    ],
+)
+def test_a_name_that_can_not_be_has_one_like_it_in_its_remedy(name, near):
+    hint = refused(f"version: 1\nname: {json.dumps(name)}\nnodes: []").hint
+    assert hint.partition("underscores")[2] == (f": {near}" if near else "")
+
+
 def test_a_flow_is_read_with_its_nodes_in_order() -> None:
     flow = parse_flow(FLOW, file="orders.flow.yaml")
     first, second = flow.nodes

@@ -353,9 +353,17 @@ def test_who_leaves_with_a_change_is_asked(page, served):
 
 def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.get_by_role("button", name="Make the first flow").click()
-    page.get_by_label("Name").fill("not a name")
+    page.get_by_label("Name").fill("!")
     page.get_by_role("button", name="Create").click()
     expect(page.locator("#new-flow-name-error")).to_contain_text("can't be a name")
+    page.get_by_label("Name").fill("Für alle")
+    expect(page.locator("#new-flow-name-hint")).to_have_text("Its name will be fur-alle.")
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url("**/flows/fur-alle")
+    page.goto("/flows")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Make the first flow").click()
     page.get_by_label("Name").fill("first")
     page.keyboard.press("Enter")
     page.wait_for_url("**/flows/first")

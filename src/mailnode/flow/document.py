@@ -1,6 +1,7 @@
 """The flow file: read whole and checked before anything runs, every error with its file, line and key (design 4.1)."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -19,7 +20,8 @@ MAX_OCTETS = 16 * 2**20
 # To read a node of YAML takes a millisecond.
 MAX_NODES = 5_000
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LONGEST_NAME = 64
 _FLOW_KEYS = ("version", "name", "nodes")
 _NODE_KEYS = ("id", "type", "label", "when", "settings")
 _TYPE_NAMES: dict[type, str] = {
@@ -127,6 +129,12 @@ def read_text(path: Path) -> str:
         raise bad_file("the file is not UTF-8", line, hint="save it as UTF-8").locate(file=str(path)) from None
 
 
+def near_name(text: str) -> str:
+    """Give the name that is most like a text, "" where it has no letter and no digit of ASCII."""
+    plain = unicodedata.normalize("NFKD", text[:_LONGEST_NAME]).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-").lower()[:_LONGEST_NAME].rstrip("-")
+
+
 def parse_flow(text: str, *, file: str, json: bool = False) -> FlowDocument:
     """Read a flow from its text; `file` is the name that errors show.
 
@@ -207,8 +215,9 @@ class _Reader:
 
     def _name(self, value: object, path: str) -> str:
         name = self._typed(value, path, str)
-        if not _NAME.fullmatch(name):
-            hint = "use 1 to 64 letters (a-z, A-Z), digits, hyphens and underscores"
+        if not NAME.fullmatch(name):
+            near = near_name(name)
+            hint = "use 1 to 64 letters (a-z, A-Z), digits, hyphens and underscores" + (f": {near}" if near else "")
             raise self._bad(path, f"{name!r:.80} can't be a name", hint=hint)
         return name
 

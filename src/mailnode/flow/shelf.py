@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, SettingsError, UsageError
-from mailnode.flow.document import MAX_OCTETS, FlowDocument, kept_flow, parse_flow, read_text
+from mailnode.flow.document import MAX_OCTETS, NAME, FlowDocument, kept_flow, parse_flow, read_text
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
 from mailnode.json_text import json_of
@@ -19,7 +18,6 @@ from mailnode.store.disk import NO_LOCKS, locked, sync_folder
 
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
 _LOCK = ".flows.lock"
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NO_SAMPLE: dict[str, Any] = {"input": {}, "context": {}}
 
 
@@ -177,7 +175,7 @@ class FlowShelf:
             self._write(self._sample_path(name), text)
 
     def _path(self, name: str) -> Path | None:
-        if not _NAME.fullmatch(name):  # no name leads out of the folder
+        if not NAME.fullmatch(name):  # no name leads out of the folder
             return None
         paths = (self.folder / f"{name}{end}" for end in (_YAML, _JSON))
         return next((path for path in paths if path.is_file()), None)

@@ -7,8 +7,9 @@ interface Flow {
 }
 
 export function mountFlows(main: HTMLElement): void {
+  showName(main);
   onSubmit(main, "new-flow", async (form) => {
-    const name = form.get("name");
+    const name = nameOf(String(form.get("name")));
     const copyOf = form.get("copyOf") || null;
     open(await call<Flow>("POST", "/api/flows", { name, copyOf }));
   });
@@ -20,6 +21,24 @@ export function mountFlows(main: HTMLElement): void {
   onSubmit(main, "delete-flow", async (form) => {
     await call("DELETE", `/api/flows/${encodeURIComponent(String(form.get("name")))}`);
     location.reload();
+  });
+}
+
+// The server refuses other names; here what is typed becomes the one most like it, which is shown before it counts.
+function nameOf(typed: string): string {
+  const plain = typed.normalize("NFKD").replace(/\p{Mn}/gu, "");
+  if (/^[\w-]*$/.test(typed)) return typed;
+  return plain.replace(/\W+/g, "-").replace(/^-+|-+$/g, "").toLowerCase().slice(0, 64) || typed;
+}
+
+function showName(main: HTMLElement): void {
+  const field = main.querySelector<HTMLInputElement>("#new-flow-name");
+  const hint = main.querySelector<HTMLElement>("#new-flow-name-hint");
+  if (!field || !hint) return;
+  const usual = hint.textContent;
+  field.addEventListener("input", () => {
+    const name = nameOf(field.value);
+    hint.textContent = name === field.value ? usual : `Its name will be ${name}.`;
   });
 }
 
