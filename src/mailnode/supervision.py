@@ -12,7 +12,7 @@ from mailnode.errors import InternalError, MailnodeError, StoreError
 # How long a task rests before it begins again: at first; at last, after a defect; and after what passes by itself.
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
-LONGEST_PASSING_WAIT = 5.0
+LONGEST_PASSING_WAIT = 2.0
 # A task that has done its work for so long since it failed begins to count anew.
 CALM_SECONDS = 60.0
 _LAST_DOUBLING = 10

@@ -1,11 +1,14 @@
 """What is the engine's own: jobs that wake. What they wake for is tested in tests/delivery and tests/cli."""
 
 import asyncio
+import gc
 import logging
 from dataclasses import replace
 
 import procrastinate
 import pytest
+from procrastinate import PsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
 from mailnode.delivery.delivery import Terms
@@ -152,6 +155,96 @@ async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatc
     assert len(server.accepted) == len(later.accepted) == 1
     assert heard
     assert {record.name.partition(".")[0] for record in heard} == {"mailnode"}
+    assert not any(record.exc_info for record in heard)
+
+
+REFUSE = (
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no job ends now'; END $$",
+    "CREATE TRIGGER refuse BEFORE DELETE ON procrastinate_jobs EXECUTE FUNCTION refuse()",
+)
+
+
+async def run(desk, *statements):
+    await desk.database.write(lambda db: [db.exec_driver_sql(statement) for statement in statements])
+
+
+async def until_heard(records):
+    while not records:  # noqa: ASYNC110 -- a log has no event
+        await asyncio.sleep(0.02)
+
+
+async def test_a_job_whose_end_cannot_be_written_down_is_told_in_one_line_and_ended_later(home, heard):
+    async with ScriptedServer() as server, ScriptedServer() as later, office(home) as desk:
+        engine = engine_of(desk)
+        await run(desk, *REFUSE)
+        await desk.courier.queue(drafted(server.port, terms=LATER))
+        work = await working(desk, engine)
+        await server.reached("dot")
+        await until_heard(heard)
+        await run(desk, "DROP TRIGGER refuse ON procrastinate_jobs")
+        while await jobs(desk):  # noqa: ASYNC110 -- nor have rows
+            await asyncio.sleep(0.05)
+        await desk.courier.queue(drafted(later.port, terms=LATER))
+        await later.reached("dot")
+        await desk.postman.stop()
+        await work
+        gc.collect()  # an exception that nobody asked a task for is told when that is thrown away
+    assert len(server.accepted) == len(later.accepted) == 1
+    assert {record.name.partition(".")[0] for record in heard} == {"mailnode"}
+    assert not any(record.exc_info for record in heard)
+
+
+async def test_a_server_that_keeps_one_lane_waiting_keeps_no_other_from_a_new_beginning(home, heard):
+    rename = "ALTER FUNCTION {}(varchar[], bigint) RENAME TO {}"
+    names = ("procrastinate_fetch_job_v2", "away")
+    async with ScriptedServer({"dot": ""}) as slow, ScriptedServer() as later, office(home) as desk:
+        engine = engine_of(desk)
+        await desk.courier.queue(drafted(slow.port, terms=LATER))
+        work = await working(desk, engine)
+        await slow.reached("dot")
+        await run(desk, rename.format(*names))
+        await until_heard(heard)
+        await run(desk, rename.format(*reversed(names)))
+        await desk.courier.queue(drafted(later.port, terms=LATER))
+        await later.reached("dot")
+        slow.say("250 2.0.0 taken")
+        await desk.postman.stop()
+        await work
+    assert len(later.accepted) == 1
+
+
+async def test_heartbeats_and_hearing_go_on_when_a_connection_breaks(home, monkeypatch, heard):
+    monkeypatch.setattr("mailnode.engine.procrastinate.STALLED_SECONDS", 2)
+    monkeypatch.setattr("mailnode.engine.jobs.LISTEN_AGAIN_SECONDS", 0.0)
+    listen, failures = PsycopgConnector.listen_notify, [ConnectorException("gone")]
+    listening = asyncio.Event()
+
+    async def fail_once(connector, **given):
+        if failures:
+            raise failures.pop()
+        listening.set()
+        await listen(connector, **given)
+
+    monkeypatch.setattr(PsycopgConnector, "listen_notify", fail_once)
+    rename = "ALTER FUNCTION {}(bigint) RENAME TO {}"
+    names = ("procrastinate_update_heartbeat_v1", "away")
+    beats = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > :since"
+    async with office(home) as desk:
+        await run(desk, rename.format(*names))
+        work = await working(desk, engine_of(desk))
+        await listening.wait()
+        while len(heard) < 2:  # noqa: ASYNC110 -- a log has no event
+            await asyncio.sleep(0.02)
+        since = await desk.database.read(lambda db: db.execute(text("SELECT now()")).scalar_one())
+        await run(desk, rename.format(*reversed(names)))
+
+        def beaten(db):
+            return db.execute(text(beats), {"since": since}).scalar_one()
+
+        while not await desk.database.read(beaten):  # noqa: ASYNC110 -- nor have rows
+            await asyncio.sleep(0.05)
+        await desk.postman.stop()
+        await work
     assert not any(record.exc_info for record in heard)
 
 
