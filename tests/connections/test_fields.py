@@ -171,6 +171,9 @@ def test_a_dkim_key_that_can_sign_is_taken(key):
         ({"selector": 5}, "dkim.selector"),
         ({"domain": "exa mple.org"}, "dkim.domain"),
         ({"keySelector": "s1"}, "dkim.keySelector"),
+        ({"skipFields": "Message-ID"}, "dkim.skipFields"),
+        ({"skipFields": ["From"]}, "dkim.skipFields"),
+        ({"skipFields": ["Message-ID", 5]}, "dkim.skipFields[1]"),
     ],
 )
 def test_a_dkim_setting_that_can_not_sign_is_refused_without_showing_the_key(changes, key):

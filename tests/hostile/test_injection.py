@@ -68,6 +68,7 @@ ADDRESSES = {"to", "cc", "bcc", "replyTo", "from", "envelopeFrom"}
 SHOWN, BLIND = {"jane@example.org", "carl@y.example"}, {"bert@y.example"}
 NO_TEXT = {
     "priority",
+    "autoSubmitted",
     "storeResult",
     "stopOnError",
     "asynchronous",

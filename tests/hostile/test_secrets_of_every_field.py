@@ -42,7 +42,7 @@ from support.web import asking, opened_site
 
 PUBLIC_CHECKS = {
     *(values.to_addr_spec, values.to_expiry, values.to_flag, values.to_hosts, values.to_mailbox, values.to_recipients),
-    *(values.to_service, values.to_tenant, values.to_text, values.to_tls_option, values.to_url),
+    *(values.to_service, values.to_tenant, values.to_text, values.to_texts, values.to_tls_option, values.to_url),
 }
 OFFER = ("PIPELINING", "AUTH PLAIN LOGIN OAUTHBEARER XOAUTH2")
 QUOTES = {"AUTH": "535 5.7.8 no: {said}"}

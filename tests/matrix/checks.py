@@ -109,6 +109,8 @@ def _check_message(scenario: Scenario, octets: bytes, tag: str) -> None:
     if case.login_extra == "dkim":
         record = f"v=DKIM1; k=rsa; p={public_key()}".encode()
         assert dkim.verify(octets, dnsfunc=lambda *_args, **_options: record)
+        moved = re.sub(rb"Message-ID: <", b"Message-ID: <moved-", octets, count=1)
+        assert dkim.verify(moved, dnsfunc=lambda *_args, **_options: record) == (case.rest == "all")
     _check_bodies(case, message)
     arrived = [_file(part) for part in message.walk() if part.get_filename() or part["Content-ID"]]
     sent = [(file.name, file.content_type, file.octets, file.cid) for file in files(case, ORDER)]
@@ -123,7 +125,7 @@ def _check_the_rest(message: EmailMessage, tag: str) -> None:
     assert message["In-Reply-To"] == "<question@example.org>"
     assert message["References"] == "<first@example.org> <question@example.org>"
     assert message["List-Unsubscribe"] == "<https://shop.example/leave>"
-    assert message["Auto-Submitted"] == "auto-replied"
+    assert message["Auto-Submitted"] == "no"
     assert message["X-Priority"].startswith("1")
 
 

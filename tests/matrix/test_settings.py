@@ -30,6 +30,8 @@ EXEMPT = {
     "attachments[text].cid": "as above",
     "attachments[custom].cid": "as above",
     "attachments[mime].cid": "as above",
+    "autoSubmitted = auto-generated": "the word that stands there by itself, in each case without the rest",
+    "autoSubmitted = auto-replied": "as above, for a mail that answers one",
     "priority = low": "the same header fields as high has, with other words",
     "oauth2.authorizeUrl": "where consent is asked for; no mail goes there",
     "oauth2.deviceUrl": "as above",

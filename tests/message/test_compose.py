@@ -372,6 +372,7 @@ class TestHeader:
             ({"envelope_from": ""}, MailboxError, "envelopeFrom"),
             ({"subject": "hi\r\nBcc: x@x.org"}, HeaderError, "subject"),
             ({"priority": "urgent"}, ComposeError, "priority"),
+            ({"auto_submitted": "yes"}, ComposeError, "autoSubmitted"),
             ({"list_unsubscribe": "https://x.org/\u017f"}, HeaderError, "listUnsubscribe"),
             ({"headers": {"Sender": "nobody"}}, MailboxError, "headers.Sender"),
             ({"headers": {"Errors-To": ["a@x.org", ""]}}, HeaderError, "headers.Errors-To"),

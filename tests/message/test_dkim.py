@@ -5,7 +5,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from email import message_from_bytes
+from email.policy import default
+from mailbox import mbox
+from pathlib import Path
 
 import dkim
 import pytest
@@ -22,7 +26,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import DkimError
+from mailnode.message.compose import compose
 from mailnode.message.dkim import DkimSigner
+from mailnode.message.email import Email
 
 HEADER = (
     b"From: Shop <shop@example.com>\r\n"
@@ -122,6 +128,44 @@ def test_white_space_that_a_relay_changes_does_not_break_it() -> None:
     )
     assert changed != message
     assert verified(changed + b"\r\n\r\n")
+
+
+def test_fields_that_a_relay_replaces_may_be_left_out() -> None:
+    signer = DkimSigner("example.com", "s1", _pem(RSA_KEY), skip_fields=("Message-ID", "DATE"))
+    message = signed(signer, HEADER, BODY)
+    names = tags(message)["h"].split(":")
+    assert not {"message-id", "date"} & set(names)
+    assert names.count("from") == names.count("subject") == 2
+    moved = message.replace(b"<1@example.com>", b"<2@relay.example>").replace(b"10:00:00", b"10:00:07")
+    assert moved != message
+    assert verified(message)
+    assert verified(moved)
+    assert not verified(moved.replace(b"Subject:  Your", b"Subject: My"))
+    assert not verified(signed(RSA, HEADER, BODY).replace(b"<1@example.com>", b"<2@relay.example>"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("From", "always signed"), ("X-Order", "'X-Order' is not signed"), ("ä", "ä")]
+)
+def test_a_field_that_can_not_be_left_out_is_told(name: str, message: str) -> None:
+    with pytest.raises(DkimError, match=message) as caught:
+        DkimSigner("example.com", "s1", _pem(ED25519_KEY), skip_fields=[name])
+    assert caught.value.key == "skipFields"
+    assert caught.value.hint
+
+
+def test_a_mailbox_file_breaks_no_signature(tmp_path: Path) -> None:
+    text = "From here\n\nFrom " + "there " * 30 + "\n>From\n"
+    for body in (text, text + "é", f"{text} =_"):
+        email = Email(from_="shop@example.com", to="jane@example.org", text=body, html=f"<pre>{body}</pre>")
+        with closing(mbox(tmp_path / "box")) as box:
+            number = box.add(compose(email, signer=RSA).octets())
+        with closing(mbox(tmp_path / "box")) as box:
+            kept = box.get_bytes(number)
+        assert verified(re.sub(rb"\r?\n", b"\r\n", kept))
+        read = message_from_bytes(kept, policy=default).get_body(("plain",))
+        assert read
+        assert read.get_content().split() == body.split()
 
 
 def test_fields_that_relays_add_are_not_signed() -> None:

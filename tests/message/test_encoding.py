@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import PartError
@@ -71,6 +71,17 @@ class TestText:
         assert not octets.replace(b"\r\n", b"").translate(None, bytes(range(0x20, 0x7F)) + b"\t")
         assert longest_line(octets) <= 78
         assert b"=_" not in octets
+
+    @settings(max_examples=200)
+    @given(st.lists(st.sampled_from(["From ", "From", " ", "\n", "é", "=_", "a" * 23, "x"]), max_size=40).map("".join))
+    @example("From " + "x" * 70)
+    @example("From " + "x" * 71)
+    @example("é From " + "From " * 40)
+    def test_no_line_is_one_that_mailbox_files_change(self, text):
+        encoding, octets = encode_text(text)
+        assert DECODE[encoding](octets) == on_the_wire(text)
+        assert b"\nFrom " not in b"\n" + octets
+        assert longest_line(octets) <= (78 if encoding == "7bit" else 76)
 
     @settings(max_examples=100)
     @given(st.text(st.sampled_from("a= \t\n"), min_size=60, max_size=400))

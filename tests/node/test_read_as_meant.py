@@ -148,6 +148,24 @@ class TestBase64:
         is_clear(await made(attachments=[file]), "attachments[0].content", "badBase64")
 
 
+class TestAutomatic:
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ({}, "auto-generated"),
+            ({"inReplyTo": "a@x.org"}, "auto-replied"),
+            ({"inReplyTo": "a@x.org", "autoSubmitted": "auto-generated"}, "auto-generated"),
+            ({"autoSubmitted": "auto-replied"}, "auto-replied"),
+            ({"autoSubmitted": "no"}, "no"),
+        ],
+    )
+    async def test_the_author_may_say_whether_a_mail_is_automatic(self, inbox: Inbox, tmp_path, settings, said):
+        sent = await send(inbox, tmp_path, **settings)
+        other = await read_twice(sent)
+        assert sent.message.get_all("Auto-Submitted") == [said]
+        assert other["names"].count("auto-submitted") == 1
+
+
 class TestLanguage:
     async def test_the_language_of_a_mail_is_a_field_of_its_author(self, inbox: Inbox, tmp_path):
         headers = {"Content-Language": "{{ input.l }}", "X-Shop": "1"}

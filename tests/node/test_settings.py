@@ -31,6 +31,8 @@ def refused(model, settings):
         ({"maxRecipients": 0}, ["maxRecipients"]),
         ({"stopOnError": "yes"}, ["stopOnError", "'yes'"]),
         ({"headers": {"Bcc": "x@y.org"}}, ["headers.Bcc", "use bcc instead"]),
+        ({"headers": {"Auto-Submitted": "no"}}, ["headers.Auto-Submitted", "use autoSubmitted instead"]),
+        ({"autoSubmitted": "yes"}, ["autoSubmitted", "use auto-generated, auto-replied or no"]),
         ({"headers": {"Content-Type": "text/x"}}, ["headers.Content-Type", "leave it out"]),
         ({"headers": {"X Y": "z"}}, ["headers.X Y"]),
         (
@@ -117,6 +119,7 @@ def test_the_defaults_are_those_of_the_design():
         **dict.fromkeys(("in_reply_to", "references", "list_unsubscribe"), ""),
         **dict.fromkeys(("smtp", "connection", "from_", "text_content", "envelope_from", "result_key"), None),
         "idempotency_key": None,
+        "auto_submitted": None,
         "attachments": (),
         "headers": {},
         "priority": "normal",

@@ -6,6 +6,8 @@ import socket
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import Page, expect
 
 from mailnode.web.page import FOLDER
@@ -103,7 +105,8 @@ def made(api, **fields):
 
 
 def test_a_change_keeps_the_secret_and_an_error_in_a_folded_field_is_shown(page, api):
-    made(api, dkim=None, rateLimit="9/min")
+    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    made(api, dkim={"domain": "x.example", "selector": "s", "privateKey": key}, rateLimit="9/min")
     page.reload(wait_until="networkidle")
     page.get_by_role("button", name="Edit shop").click()
     dialog = dialog_of(page)
@@ -114,10 +117,13 @@ def test_a_change_keeps_the_secret_and_an_error_in_a_folded_field_is_shown(page,
     dialog.get_by_role("button", name="Save").click()
     expect(field(dialog, "rateLimit")).to_be_focused()
     field(dialog, "rateLimit").fill("")
+    field(dialog, "dkim.skipFields").fill("Message-ID\ndate")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
     shown = api.get("/api/connections/shop").json()
-    assert (shown["username"], shown["secrets"], shown.get("rateLimit")) == ("other", ["password"], None)
+    assert (shown["username"], shown.get("rateLimit")) == ("other", None)
+    assert shown["secrets"] == ["dkim.privateKey", "password"]
+    assert shown["dkim"] == {"domain": "x.example", "selector": "s", "skipFields": ["Message-ID", "date"]}
 
 
 def test_a_test_shows_each_finding_with_its_remedy(page, api):

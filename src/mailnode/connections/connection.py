@@ -27,11 +27,18 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DkimSettings:
-    """What mail of a connection is signed with; `private_key` is PEM text."""
+    """What mail of a connection is signed with; `private_key` is PEM text, `skip_fields` stay unsigned."""
 
     domain: str
     selector: str
     private_key: str = field(repr=False)
+    skip_fields: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Make them of fields that have been checked."""
+        skipped = tuple(fields.get("skipFields", ()))
+        return cls(fields["domain"], fields["selector"], fields["privateKey"], skipped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,7 @@ class Connection:
             rate_limit=RateLimit.parse(fields["rateLimit"]) if "rateLimit" in fields else None,
             allowed_recipients=tuple(fields.get("allowedRecipients", ())),
             redirect_all_to=fields.get("redirectAllTo"),
-            dkim=DkimSettings(dkim["domain"], dkim["selector"], dkim["privateKey"]) if dkim else None,
+            dkim=DkimSettings.of(dkim) if dkim else None,
         )
 
     def check_host(self, host: str) -> None:

@@ -23,6 +23,7 @@ from mailnode.connections.values import (
     to_service,
     to_tenant,
     to_text,
+    to_texts,
     to_tls_option,
     to_token,
     to_url,
@@ -101,16 +102,16 @@ def _dkim(value: Any) -> dict[str, Any]:
 
     # The value is not shown: somebody may have put the key itself here.
     if not isinstance(value, Mapping):
-        raise bad("dkim must be an object", hint="give {domain, selector, privateKey}")
-    dkim = _check_keys(value, DKIM, tuple(DKIM))
+        raise bad("dkim must be an object", hint="give {domain, selector, privateKey}, and skipFields if need be")
+    dkim = _check_keys(value, DKIM, ("domain", "selector", "privateKey"))
     try:
-        DkimSigner(dkim["domain"], dkim["selector"], dkim["privateKey"])
+        DkimSigner(dkim["domain"], dkim["selector"], dkim["privateKey"], skip_fields=dkim.get("skipFields", ()))
     except DkimError as error:
         raise bad(error.message, error.key or "privateKey", error.hint, error.code) from None
     return dkim
 
 
-DKIM: Checks = {"domain": to_text, "selector": to_text, "privateKey": to_secret}
+DKIM: Checks = {"domain": to_text, "selector": to_text, "privateKey": to_secret, "skipFields": to_texts}
 # The fields that every type has.
 COMMON: Checks = {
     "service": to_service,

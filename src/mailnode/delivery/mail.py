@@ -67,4 +67,4 @@ def fields_of(email: Email) -> dict[str, Field]:
 
 @lru_cache(maxsize=64)
 def _signer(dkim: DkimSettings) -> DkimSigner:
-    return DkimSigner(dkim.domain, dkim.selector, dkim.private_key)
+    return DkimSigner(dkim.domain, dkim.selector, dkim.private_key, skip_fields=dkim.skip_fields)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from mailnode.errors import ComposeError, ErrorCode, MailnodeError
 from mailnode.message.addr_spec import a_labels
 from mailnode.message.dkim import DkimSigner
-from mailnode.message.email import Attachment, Email, Priority, RawPart
+from mailnode.message.email import Attachment, AutoSubmitted, Email, Priority, RawPart
 from mailnode.message.encoding import Octets
 from mailnode.message.envelope import Envelope
 from mailnode.message.header import (
@@ -36,6 +36,9 @@ _PRIORITY: dict[Priority, bytes] = {
     "high": b"X-Priority: 1 (Highest)\r\nX-MSMail-Priority: High\r\nImportance: High\r\n",
     "normal": b"",
     "low": b"X-Priority: 5 (Lowest)\r\nX-MSMail-Priority: Low\r\nImportance: Low\r\n",
+}
+_AUTO_SUBMITTED: dict[AutoSubmitted, bytes] = {
+    word: f"Auto-Submitted: {word}\r\n".encode("ascii") for word in get_args(AutoSubmitted)
 }
 _SEED = re.compile(r"[A-Za-z0-9]{1,40}")
 
@@ -143,12 +146,20 @@ def _header(
     yield _priority(email.priority)
     if email.list_unsubscribe:
         yield _located("listUnsubscribe", unsubscribe_fields, email.list_unsubscribe)
-    # RFC 3834 5: nobody's holiday notice should answer a machine.
-    yield b"Auto-Submitted: auto-replied\r\n" if email.in_reply_to.strip() else b"Auto-Submitted: auto-generated\r\n"
+    yield _auto_submitted(email)
     for name, values in email.headers.items():
         _located("headers", check_own_field_name, name)
         for value in (values,) if isinstance(values, str) else values:
             yield _located(f"headers.{name}", own_field, name, value)
+
+
+def _auto_submitted(email: Email) -> bytes:
+    # RFC 3834 5: nobody's holiday notice should answer a machine.
+    said = email.auto_submitted or ("auto-replied" if email.in_reply_to.strip() else "auto-generated")
+    if said not in _AUTO_SUBMITTED:
+        hint = f"use {', '.join(_AUTO_SUBMITTED)}"
+        raise ComposeError(f"{said!r:.60} is no word of Auto-Submitted", hint=hint).locate(key="autoSubmitted")
+    return _AUTO_SUBMITTED[said]
 
 
 def _priority(priority: Priority) -> bytes:

@@ -48,11 +48,20 @@ class DkimSigner:
     """Signs messages for one domain and selector.
 
     `private_key` is PEM text (PKCS #8 or PKCS #1, RSA of 1024 bits or more, or Ed25519); `password` opens it when it
-    is encrypted. An internationalised `domain` is written as A-labels. Raises DkimError for anything that could only
-    give a signature that no verifier accepts: a mail is never sent unsigned in its place.
+    is encrypted. An internationalised `domain` is written as A-labels. `skip_fields` are left out of the signature, for
+    a relay that changes them on the way. Raises DkimError for anything that could only give a signature that no
+    verifier accepts: a mail is never sent unsigned in its place.
     """
 
-    def __init__(self, domain: str, selector: str, private_key: str, password: str | None = None) -> None:
+    def __init__(
+        self,
+        domain: str,
+        selector: str,
+        private_key: str,
+        password: str | None = None,
+        *,
+        skip_fields: Iterable[str] = (),
+    ) -> None:
         self.domain = _dns_name(domain, "domain")
         if "." not in self.domain:
             raise DkimError(
@@ -60,6 +69,7 @@ class DkimSigner:
                 hint="give the whole domain whose DNS holds the key, such as example.com",
             ).locate(key="domain")
         self.selector = _dns_name(selector, "selector")
+        self._signed_fields = _without(skip_fields)
         self.algorithm, self._sign = _signing(_load_key(private_key, password))
 
     def sign(self, header: bytes, body_blocks: Iterable[bytes], *, timestamp: int | None = None) -> bytes:
@@ -74,7 +84,7 @@ class DkimSigner:
             raise DkimError("a message without a From field can't be signed (RFC 6376 5.4)", hint="give it a From")
         if timestamp is None:
             timestamp = _date(fields)
-        names, signed = _select(fields)
+        names, signed = _select(fields, self._signed_fields)
         field = self._unsigned_field(names, _body_hash(body_blocks), timestamp)
         signature = self._sign(signed + _relaxed(field)[1])
         return field + _fold(b64encode(signature).decode("ascii")) + b"\r\n"
@@ -91,6 +101,21 @@ class DkimSigner:
             " b=",
         ]
         return "\r\n".join(tags).encode("ascii")
+
+
+def _without(skipped: Iterable[str]) -> tuple[bytes, ...]:
+    names = {name.lower().encode(errors="replace"): name for name in skipped}
+    for lower, name in names.items():
+        if lower == b"from":
+            raise DkimError("From is always signed (RFC 6376 5.4)", hint="leave out other fields only").locate(
+                key="skipFields"
+            )
+        if lower not in _SIGNED_FIELDS:
+            signed = ", ".join(field.decode("ascii") for field in _SIGNED_FIELDS[1:])
+            raise DkimError(f"{_shorten(name)} is not signed anyway", hint=f"name one of {signed}").locate(
+                key="skipFields"
+            )
+    return tuple(field for field in _SIGNED_FIELDS if field not in names)
 
 
 def _dns_name(name: str, what: str) -> str:
@@ -176,11 +201,11 @@ def _relaxed(field: bytes) -> tuple[bytes, bytes]:
     return name, name + b":" + _WSP_RUN.sub(b" ", value).strip(b" ")
 
 
-def _select(fields: dict[bytes, list[bytes]]) -> tuple[list[str], bytes]:
+def _select(fields: dict[bytes, list[bytes]], signed: tuple[bytes, ...]) -> tuple[list[str], bytes]:
     """Name the signed fields, and join them as they are hashed: of one name the lowest first (RFC 6376 5.4.2)."""
     names: list[str] = []
     lines: list[bytes] = []
-    for name in _SIGNED_FIELDS:
+    for name in signed:
         found = fields.get(name, [])
         names += [name.decode("ascii")] * (len(found) + (name in _OVERSIGNED_FIELDS))
         lines += reversed(found)

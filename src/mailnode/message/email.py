@@ -8,6 +8,7 @@ from typing import BinaryIO, Literal
 from mailnode.message.mailbox import Addresses, Mailbox
 
 Priority = Literal["high", "normal", "low"]
+AutoSubmitted = Literal["auto-generated", "auto-replied", "no"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +40,8 @@ class Email:
 
     Addresses are texts as in a mail program, lists of such texts, or mailboxes. `text` left out is made from `html`.
     `envelope_from` is where bounces go: an address, `<>` for nowhere, None for the address of `from_`. `in_reply_to`
-    and `references` are Message-IDs, `list_unsubscribe` https and mailto URLs. `message_id`, `date` and
+    and `references` are Message-IDs, `list_unsubscribe` https and mailto URLs. `auto_submitted` left out says that the
+    mail is automatic (RFC 3834), a reply where it has `in_reply_to`. `message_id`, `date` and
     `boundary_seed` left out are made anew by each composing; given, the octets are the same every time.
     """
 
@@ -61,3 +63,4 @@ class Email:
     message_id: str = ""
     date: datetime | None = None
     boundary_seed: str | None = None
+    auto_submitted: AutoSubmitted | None = None

@@ -1,6 +1,7 @@
 """Content transfer encodings (RFC 2045 6): whatever goes in, lines of ASCII come out."""
 
 import binascii
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, Protocol
 
@@ -15,6 +16,7 @@ _QUOTED_LINE = 76  # RFC 2045 6.7 (5)
 _LINE_OCTETS = 57  # 76 characters of Base64
 _BLOCK_OCTETS = _LINE_OCTETS * 1024
 
+_FROM_LINE = re.compile(rb"^From ([^\r\n]*)", re.MULTILINE)
 _PLAIN = b"\t\r\n" + bytes(range(0x20, 0x7F))
 
 
@@ -41,7 +43,8 @@ def longest_line(octets: bytes) -> int:
 def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
     """Encode a text as UTF-8 by the encoding that suits it; it ends with a line break.
 
-    Plain short lines stay as they are, unless they hold what begins our boundaries.
+    Plain short lines stay as they are, unless they hold what begins our boundaries. No line begins with `From `, for
+    mailbox files (RFC 4155) put a `>` before it, and a signature over it would break.
 
     Raises:
         PartError: the text holds half of a surrogate pair.
@@ -55,13 +58,24 @@ def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
         ) from None
     octets = b"\r\n".join(lines) + b"\r\n"
     unfit = len(octets.translate(None, _PLAIN))
-    if not unfit and b"=_" not in octets and len(max(lines, key=len)) <= MAX_TEXT_LINE:
+    if (
+        not unfit
+        and b"=_" not in octets
+        and not _FROM_LINE.search(octets)
+        and len(max(lines, key=len)) <= MAX_TEXT_LINE
+    ):
         return "7bit", octets
     if 6 * unfit > len(octets):
         return "base64", encode_base64(octets)
     if unfit:
-        return "quoted-printable", binascii.b2a_qp(octets, istext=True)
-    return "quoted-printable", b"".join(map(_quoted_line, lines))
+        return "quoted-printable", _without_from(binascii.b2a_qp(octets, istext=True))
+    return "quoted-printable", _without_from(b"".join(map(_quoted_line, lines)))
+
+
+def _without_from(quoted: bytes) -> bytes:
+    return _FROM_LINE.sub(
+        lambda line: (b"=46rom " if len(line[1]) < _QUOTED_LINE - 6 else b"=46rom=\r\n ") + line[1], quoted
+    )
 
 
 def _quoted_line(line: bytes) -> bytes:

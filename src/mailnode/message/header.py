@@ -68,7 +68,7 @@ _OWN = {
     "list-unsubscribe-post": "listUnsubscribe",
     "date": "",
     "message-id": "",
-    "auto-submitted": "",
+    "auto-submitted": "autoSubmitted",
     "dkim-signature": "the connection's dkim",
     "received": "",
 }

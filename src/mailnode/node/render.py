@@ -80,6 +80,7 @@ class Renderer:
             in_reply_to=await self._message_ids("inReplyTo", settings.in_reply_to),
             references=await self._message_ids("references", settings.references),
             list_unsubscribe=await self._line("listUnsubscribe", settings.list_unsubscribe),
+            auto_submitted=settings.auto_submitted,
             headers={name: await self._line(f"headers.{name}", value) for name, value in settings.headers.items()},
             attachments=await self._attachments(),
         )
@@ -157,6 +158,9 @@ def digest(email: Email) -> str:
     The server is no part of it: the same mail by another one is no other mail.
     """
     said = {field.name: getattr(email, field.name) for field in fields(email) if field.name != "attachments"}
+    # It came later: where it is not set, a mail that an earlier version has begun is the same mail.
+    if said["auto_submitted"] is None:
+        del said["auto_submitted"]
     hashed = hashlib.sha256(json.dumps(said, default=repr).encode())
     for attachment in email.attachments:
         hashed.update(repr(replace(attachment, content=b"")).encode())

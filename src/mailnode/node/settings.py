@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mailnode.connections.service import find_service
 from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError
+from mailnode.message.email import AutoSubmitted
 from mailnode.message.header import check_own_field_name
 from mailnode.message.mailbox import parse_addresses, parse_mailbox
 from mailnode.node.markup import parse_html
@@ -195,6 +196,7 @@ class SendSmtpEmailSettings(MailSettings):
     in_reply_to: Templated = ""
     references: Templated = ""
     list_unsubscribe: Templated = ""
+    auto_submitted: AutoSubmitted | None = None
     idempotency_key: Templated | None = None
     headers: dict[FieldName, Templated] = {}
     partial_delivery: Literal["allow", "refuse"] = "allow"

@@ -8,7 +8,7 @@ from mailnode.connections.fields import COMMON, DKIM, KINDS
 from mailnode.connections.secrets.secret_fields import PATHS
 from mailnode.connections.service import services
 from mailnode.connections.token_rows import TOKEN_SECRETS
-from mailnode.connections.values import to_expiry, to_flag, to_hosts, to_recipients, to_tls_option, to_url
+from mailnode.connections.values import to_expiry, to_flag, to_hosts, to_recipients, to_texts, to_tls_option, to_url
 from mailnode.web.api.services import auth_of
 
 Control = Literal["text", "secret", "pem", "url", "number", "flag", "tls", "lines"]
@@ -33,6 +33,7 @@ _CONTROLS: Mapping[Any, Control] = {
     to_flag: "flag",
     to_tls_option: "tls",
     to_hosts: "lines",
+    to_texts: "lines",
     to_recipients: "lines",
 }
 # What most people need not look at: the provider of a known service brings it.
@@ -64,6 +65,7 @@ _HINTS: Mapping[str, str] = {
     "dkim.domain": "DKIM: the domain that signs.",
     "dkim.selector": "DKIM: the selector, under which its public key stands in the DNS.",
     "dkim.privateKey": "DKIM: the key, PEM text; RSA or Ed25519.",
+    "dkim.skipFields": "DKIM: header fields that stay unsigned, one a line; Message-ID where a relay replaces it.",
 }
 
 

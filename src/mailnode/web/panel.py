@@ -159,6 +159,16 @@ _SEND = (
             Field(key="inReplyTo", label="In reply to (Message-ID)", templated=True),
             Field(key="references", label="References (Message-IDs)", templated=True),
             Field(
+                key="autoSubmitted", label="Said to be automatic", kind="choice", default=None,
+                choices=(
+                    ("", "Yes; as a reply where it answers a mail"),
+                    ("auto-generated", "auto-generated"),
+                    ("auto-replied", "auto-replied"),
+                    ("no", "No, a person stands behind it"),
+                ),
+                hint="Keeps holiday notices from answering. Service desks ignore automatic mail: say no to those.",
+            ),
+            Field(
                 key="listUnsubscribe", label="Unsubscribe addresses", templated=True,
                 placeholder="https://example.com/u, mailto:u@example.com",
             ),
