@@ -19,7 +19,7 @@ WEB := src/mailnode/web
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix soak check fmt bench fuzz audit screenshots lock clean
+.PHONY: help demo test matrix zoo soak check fmt bench fuzz audit screenshots lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -27,11 +27,14 @@ help:  ## this list
 demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server  ## all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server tests/zoo/node_modules/mailgen  ## all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
 
 matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
 	MATRIX_CASE=$(CASE) $(BIN)/pytest -q $(if $(CASE),,-n auto --maxprocesses 2 --dist loadgroup) tests/matrix$(if $(CASE),/test_matrix_sqlite.py tests/matrix/test_matrix_postgres.py)
+
+zoo: $(VENV)/dev tests/zoo/node_modules/mailgen  ## each real template in Chromium, as its maker wrote it and as it leaves
+	$(BIN)/pytest -q -m zoo tests/zoo
 
 soak: $(VENV)/dev  ## full load, and one trouble after another (MINUTES=30 each database), workers killed at random (KILLS=200)
 	SOAK_MINUTES=$(or $(MINUTES),30) SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
@@ -59,7 +62,7 @@ audit: $(VENV)/audit  ## known holes of all that is installed here; needs regist
 	for lock in $$(git ls-files '*requirements*.lock'); do \
 	    echo "$$lock"; $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r $$lock || failed=yes; \
 	done; \
-	for lock in $$(git ls-files '*package-lock.json'); do \
+	for lock in $$(git ls-files '*package-lock.json' ':!tests/zoo'); do \
 	    echo "$$lock"; npm audit --prefix $$(dirname $$lock) || failed=yes; \
 	done; \
 	[ -z "$$failed" ]
@@ -75,7 +78,7 @@ lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(PINNED) --group fuzz -o fuzz/requirements.lock
 
 clean:  ## remove all that is made here
-	rm -rf .venv .venv-* .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules tests/zoo/node_modules tests/zoo/made dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -125,6 +128,9 @@ tests/mime_parser/node_modules/postal-mime: tests/mime_parser/package-lock.json
 	$(NPM_CI)
 
 tests/smtp_servers/node_modules/smtp-server: tests/smtp_servers/package-lock.json
+	$(NPM_CI)
+
+tests/zoo/node_modules/mailgen: tests/zoo/package-lock.json
 	$(NPM_CI)
 
 $(VENV)/made:

@@ -1,0 +1,33 @@
+"""Real templates look as their makers made them: a dozen by lot in `make test`, all of them in `make zoo`."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from support.appearance import comparison
+from support.zoo import Document, documents, left, with_expressions
+
+SEED = 18
+
+
+async def look_the_same(chosen: Sequence[Document]) -> None:
+    """See that what leaves looks as the template with its values in it; else say how many pixels of which picture."""
+    found = {}
+    async with comparison() as compared:
+        for document in chosen:
+            template = with_expressions(document.html)
+            html = await left(template.content, v=list(template.values))
+            found[f"{document.maker}/{document.name}"] = await compared.differing(template.filled, html)
+    if lines := [f"{name}: {pixels}" for name, pixels in found.items() if pixels]:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+@pytest.mark.zoo
+async def test_a_dozen_looks_the_same() -> None:
+    await look_the_same(random.Random(SEED).sample(documents(), 12))
+
+
+@pytest.mark.zoo
+async def test_all_look_the_same() -> None:
+    await look_the_same(documents())

@@ -1,0 +1,49 @@
+"""Real templates leave as their makers wrote them, but for style attributes that were filled and rules that moved."""
+
+from collections import Counter
+
+import pytest
+
+from support.byte_invariant import changes
+from support.zoo import Document, documents, left, with_expressions
+
+MAKERS = ("bootstrap_email", "covalent", "foundation", "jsx_email", "mailgen", "mails", "mjml", "react_email")
+
+
+def of(maker: str) -> list[Document]:
+    return [document for document in documents() if document.maker == maker]
+
+
+def left_as_written(pairs: dict[str, tuple[str, str]]) -> None:
+    """Hold what left against its author's; line ends are the mail's."""
+    troubles = []
+    for name, pair in pairs.items():
+        try:
+            changes(*(text.replace("\r\n", "\n").rstrip("\n") for text in pair))
+        except AssertionError as differs:
+            troubles.append(f"{name}: {differs}")
+    if troubles:
+        pytest.fail("\n".join(troubles), pytrace=False)
+
+
+def test_there_are_enough() -> None:
+    counts = Counter(document.maker for document in documents())
+    assert set(counts) == set(MAKERS)
+    assert counts.total() >= 80
+    # A mail of one line, drawn by MJML, has no place for a value.
+    assert sum(not with_expressions(document.html).values for document in documents()) < 3
+
+
+@pytest.mark.zoo
+@pytest.mark.parametrize("maker", MAKERS)
+async def test_a_document_leaves_as_written(maker: str) -> None:
+    left_as_written({one.name: (one.html, await left(one.html)) for one in of(maker)})
+
+
+@pytest.mark.zoo
+@pytest.mark.parametrize("maker", MAKERS)
+async def test_a_template_leaves_as_written_with_its_values(maker: str) -> None:
+    templates = {one.name: with_expressions(one.html) for one in of(maker)}
+    left_as_written(
+        {name: (one.filled, await left(one.content, v=list(one.values))) for name, one in templates.items()}
+    )
