@@ -18,6 +18,7 @@ from mailnode.flow.document import parse_flow
 from mailnode.flow.rehearsal import Scene
 from mailnode.message.compose import Message
 from mailnode.node import settings as forms
+from mailnode.node.attachment_settings import ATTACHMENT_TYPES
 from mailnode.smtp.client import SmtpClient
 from support.flows import to_server
 from support.mail_readers import read_by_npm
@@ -174,8 +175,7 @@ def unquoted(address):
 def test_no_setting_that_takes_text_is_left_out():
     fields = {field.alias or name for name, field in forms.SendSmtpEmailSettings.model_fields.items()}
     fields |= {f"smtp.{field.alias or name}" for name, field in forms.SmtpSettings.model_fields.items()}
-    kinds = (forms.FromUrl, forms.FromText, forms.FromBase64, forms.FromCustom, forms.FromMime)
-    files = {field.alias or name for kind in kinds for name, field in kind.model_fields.items()}
+    files = {field.alias or name for kind in ATTACHMENT_TYPES.values() for name, field in kind.model_fields.items()}
     assert fields - NO_TEXT - {"smtp.port", "smtp.tlsOption"} == {
         place.removesuffix(".X-Shop") for place in LITERAL if not place.startswith("attachments")
     }

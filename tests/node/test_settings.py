@@ -135,3 +135,14 @@ def test_the_defaults_are_those_of_the_design():
         "max_attachment_mb": 10,
         "max_message_mb": 25,
     }
+
+
+def test_blanks_and_line_ends_around_a_name_are_none_of_it():
+    smtp = {"host": " mail.example.org\n", "port": 25, "tlsOption": "none"}
+    file = {"type": "custom", "content": "x", "contentType": "text/csv\n", "filename": "a.csv"}
+    given = {"connection": "shop \n", "storeResult": "context", "resultKey": "mail.sent\n", "attachments": [file]}
+    settings = read_settings(SendSmtpEmailSettings, to_server(25, smtp=smtp, **given))
+    assert settings.smtp
+    assert settings.smtp.host == "mail.example.org"
+    assert (settings.connection, settings.result_key) == ("shop", "mail.sent")
+    assert settings.attachments[0].model_dump()["content_type"] == "text/csv"

@@ -19,10 +19,11 @@ from mailnode.node.attachment import (
     UrlAttachment,
     resolve_all,
 )
+from mailnode.node.attachment_settings import AttachmentSettings
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, render_html
 from mailnode.node.recipients import render_addresses, render_mailbox
-from mailnode.node.settings import AttachmentSettings, SendSmtpEmailSettings
+from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.node.template import Template, parse_template
 
 MEGABYTE = 2**20

@@ -1,20 +1,21 @@
 """What the form of the node holds (design 4.2): the one place that knows its keys, their types and their defaults."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mailnode.connections.service import find_service
-from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import AutoSubmitted
 from mailnode.message.header import check_own_field_name
 from mailnode.message.mailbox import parse_addresses, parse_mailbox
+from mailnode.node.attachment_settings import ATTACHMENT_TYPES, AttachmentSettings
 from mailnode.node.markup import parse_html
 from mailnode.node.setting_remedy import remedy
+from mailnode.node.setting_types import Plain, Settings, Templated, check_plain, checked
 from mailnode.node.template import has_braces, parse_template
 
 OTHER = "other"
@@ -22,28 +23,6 @@ RESULT_KEY = r"^[A-Za-z_$][\w$-]*(\.[A-Za-z_$][\w$-]*)*$"
 RESULT_KEY_CHARACTERS = 200
 
 Model = TypeVar("Model", bound="Settings")
-
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    """Let one of our own errors through pydantic, which adds the place."""
-
-    def validate(value: str) -> str:
-        try:
-            check(value)
-        except MailnodeError as error:
-            raise PydanticCustomError("mailnode", "{error}", {"error": error}) from None
-        return value
-
-    return AfterValidator(validate)
-
-
-def _check_plain(value: str) -> None:
-    # A stranger's input must never choose the server or the account.
-    if has_braces(value):
-        raise ExpressionError(
-            f"expressions are not allowed here: {value!r}",
-            hint="write the value itself; expressions may stand in addresses, subject, content and attachments",
-        )
 
 
 def _check_addresses(value: str) -> None:
@@ -66,24 +45,14 @@ def _check_recipients(value: str) -> None:
 
 
 def _check_service(value: str) -> None:
-    _check_plain(value)
+    check_plain(value)
     if value.strip().lower() != OTHER:
         find_service(value)
 
 
-Plain = Annotated[str, _checked(_check_plain)]
-Templated = Annotated[str, _checked(parse_template)]
-FieldName = Annotated[str, _checked(_check_plain), _checked(check_own_field_name)]
+FieldName = Annotated[str, checked(check_plain), checked(check_own_field_name)]
 Priority = Literal["high", "normal", "low"]
 TlsOption = Literal["tls", "starttls", "none"]
-
-
-class Settings(BaseModel):
-    """A group of settings: camelCase keys, nothing unknown, nothing coerced."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, str_max_length=50 * 2**20
-    )
 
 
 class SmtpSettings(Settings):
@@ -96,64 +65,14 @@ class SmtpSettings(Settings):
     ehlo_name: Plain | None = None
 
 
-class FromUrl(Settings):
-    """Attachment "From URL": http, https or data."""
-
-    type: Literal["url"]
-    url: Templated
-    filename: Templated = ""
-    content_type: Plain = ""
-    cid: Templated = ""
-
-
-class FromText(Settings):
-    """Attachment "From Text Content"."""
-
-    type: Literal["text"]
-    content: Templated
-    filename: Templated
-    cid: Templated = ""
-
-
-class FromBase64(Settings):
-    """Attachment "From Base64 String"."""
-
-    type: Literal["base64"]
-    content: Templated
-    filename: Templated
-    content_type: Plain = ""
-    cid: Templated = ""
-
-
-class FromCustom(Settings):
-    """Attachment "Custom Content Attachment"."""
-
-    type: Literal["custom"]
-    content: Templated
-    content_type: Plain
-    filename: Templated
-    cid: Templated = ""
-
-
-class FromMime(Settings):
-    """Attachment "From Pregenerated MIME Node"."""
-
-    type: Literal["mime"]
-    content: Templated
-    cid: Templated = ""
-
-
-AttachmentSettings = Annotated[FromUrl | FromText | FromBase64 | FromCustom | FromMime, Field(discriminator="type")]
-
-
 class MailSettings(Settings):
     """What both nodes that send mail ask for."""
 
-    to: Annotated[str, _checked(_check_recipients)]
-    cc: Annotated[str, _checked(_check_addresses)] = ""
-    bcc: Annotated[str, _checked(_check_addresses)] = ""
+    to: Annotated[str, checked(_check_recipients)]
+    cc: Annotated[str, checked(_check_addresses)] = ""
+    bcc: Annotated[str, checked(_check_addresses)] = ""
     subject: Templated = ""
-    content: Annotated[str, _checked(parse_html)] = ""
+    content: Annotated[str, checked(parse_html)] = ""
     priority: Priority = "normal"
     store_result: Literal["none", "input", "context"] = "none"
     result_key: Annotated[Plain, Field(pattern=RESULT_KEY, max_length=RESULT_KEY_CHARACTERS)] | None = None
@@ -185,20 +104,20 @@ class EmailNotificationSettings(MailSettings):
 class SendSmtpEmailSettings(MailSettings):
     """Settings of `sendSmtpEmail`."""
 
-    email_service: Annotated[str, _checked(_check_service)]
+    email_service: Annotated[str, checked(_check_service)]
     smtp: SmtpSettings | None = None
     connection: Plain | None = None
     attachments: tuple[AttachmentSettings, ...] = Field(default=(), strict=False)
-    from_: Annotated[str, _checked(_check_mailbox)] | None = Field(default=None, alias="from")
-    reply_to: Annotated[str, _checked(_check_addresses)] = ""
+    from_: Annotated[str, checked(_check_mailbox)] | None = Field(default=None, alias="from")
+    reply_to: Annotated[str, checked(_check_addresses)] = ""
     text_content: Templated | None = None
-    envelope_from: Annotated[str, _checked(_check_reverse_path)] | None = None
+    envelope_from: Annotated[str, checked(_check_reverse_path)] | None = None
     in_reply_to: Templated = ""
     references: Templated = ""
     list_unsubscribe: Templated = ""
     auto_submitted: AutoSubmitted | None = None
     idempotency_key: Templated | None = None
-    headers: dict[FieldName, Templated] = {}
+    headers: dict[FieldName, Templated] = Field(default_factory=dict)
     partial_delivery: Literal["allow", "refuse"] = "allow"
     on_unknown: Literal["resend", "hold"] = "resend"
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
@@ -271,21 +190,12 @@ def _unknown_key(key: str, known: list[str]) -> SettingsError:
     return SettingsError("there is no such setting", code=ErrorCode.UNKNOWN_KEY, hint=hint).locate(key=key)
 
 
-_KINDS: dict[str, type[Settings]] = {
-    "url": FromUrl,
-    "text": FromText,
-    "base64": FromBase64,
-    "custom": FromCustom,
-    "mime": FromMime,
-}
-
-
 def _known_keys(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     group: type[BaseModel] = model
     if loc[0] == "smtp" and len(loc) > 1:
         group = SmtpSettings
     elif loc[0] == "attachments" and len(loc) > 2:  # noqa: PLR2004 -- attachments, index, kind
-        group = _KINDS[str(loc[2])]
+        group = ATTACHMENT_TYPES[str(loc[2])]
     return [field.alias or name for name, field in group.model_fields.items()]
 
 
