@@ -24,7 +24,7 @@ from mailnode.node.base64_text import decode_base64
 from mailnode.node.data_url import read_data_url
 from mailnode.node.filename import check_filename, fetched_filename
 from mailnode.node.markup import parse_html
-from mailnode.node.media_type import check_media_type
+from mailnode.node.media_type import check_media_type, is_media_type, served_media_type
 from mailnode.node.template import Expression, parse_template
 from mailnode.smtp.bearer import Complaint
 from mailnode.smtp.content import DotStuffer
@@ -162,9 +162,10 @@ def html(octets: bytes) -> None:
 
 
 def file_name(octets: bytes) -> None:
-    """A file's name, from a setting and from the web."""
+    """A file's name, from a setting and from the web, and what the web says of its type."""
     disposition, _, path = _text(octets).partition("\n")
-    name = fetched_filename(disposition, path, "text/plain")
+    assert is_media_type(served_media_type(path) or "a/b")
+    name = fetched_filename(disposition, path, served_media_type(path))
     assert name.isprintable() or not re.search(r"[\x00-\x1f\x7f-\x9f/\\]", name)
     check_filename(disposition)
 

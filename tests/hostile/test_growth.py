@@ -34,7 +34,7 @@ SHAPES = {
         ),
         "a <b@c>,",
     ],
-    "header_field": ["X:a ", "X: \u00fc", "X:=?", "X:\t"],
+    "header_field": ["X:a <b> ", "X:<\u00fc ", "X:a ", "X: \u00fc", "X:=?", "X:\t"],
     "mime_part": [
         *(
             "Content-Type: text/plain\r\n",
@@ -69,7 +69,11 @@ SHAPES = {
         ),
         *("<ul><li>", "<![CDATA[", "<?", "</", '<p "', "<title>", "<script>", "<a href=x>b", "&#x"),
     ],
-    "file_name": ['filename="a";', "/", "%2f", "\\", ".", 'a; filename="\\', "filename*=utf-8''%41;"],
+    "file_name": [
+        *(";filename==?utf-8?q?a?=", "filename=", ' filename="', "%41", " ", ";a=", "=", "\n;", "\n,", "\na/", "\n%41"),
+        *("a ", "a;", "\u00fc", "=?a?b?", 'filename="a";', "/", "%2f", "\\", ".", 'a; filename="\\'),
+        "filename*=utf-8''%41;",
+    ],
     "media_type": ["a/b;c=d;", "/", '"', ";", "\\"],
     "flow_yaml": [
         "- a\n",

@@ -13,6 +13,7 @@ from mailnode.errors import HeaderError
 from mailnode.message.header import (
     address_field,
     check_own_field_name,
+    own_field,
     text_field,
     unsubscribe_fields,
 )
@@ -130,6 +131,42 @@ class TestOwnNames:
     )
     def test_a_field_that_is_written_anyhow_names_its_setting(self, name, hint):
         assert refused(check_own_field_name, name).hint == hint
+
+
+class TestTokens:
+    @pytest.mark.parametrize(
+        ("value", "octets"),
+        [
+            ("Größe <news.example.com>", b"=?utf-8?b?R3LDtsOfZQ==?= <news.example.com>"),
+            ("<a@x.org> ü <b@x.org>, plain words <c>", b"<a@x.org> =?utf-8?b?w7w=?= <b@x.org>, plain words <c>"),
+            ("ü,  <news.example.com>", b"=?utf-8?b?w7wsIA==?= <news.example.com>"),
+            ("<https://x.org/a> (Grüße)", b"<https://x.org/a> =?utf-8?b?KEdyw7zDn2Up?="),
+            ("Größe <nü.example>", b"=?utf-8?b?R3LDtsOfZSA8bsO8LmV4YW1wbGU+?="),
+            ("ü <=?utf-8?q?a?=>", b"=?utf-8?b?w7wgPD0/dXRmLTg/cT9hPz0+?="),
+            ("ü a<b>", b"=?utf-8?b?w7wgYTxiPg==?="),
+            ("News <news.example.com>", b"News <news.example.com>"),
+        ],
+    )
+    def test_what_stands_in_angle_brackets_stays_readable(self, value, octets):
+        field = own_field("List-ID", value)
+        assert field == b"List-ID: " + octets + b"\r\n"
+        assert str(read(field)) == value
+
+    @settings(max_examples=100)
+    @given(st.lists(st.one_of(TEXTS, ASCII, st.sampled_from(["<a@x.org>", "<b>,", "<"])), max_size=6).map(" ".join))
+    def test_any_text_comes_back_but_for_blanks(self, text):
+        found = str(read(own_field("X-Note", text)))
+        assert found.split() == text.split()
+
+    def test_a_long_one_is_folded_and_encoded(self):
+        value = f"{'Größe ' * 40}<news.example.com> {'a' * 2000}"
+        field = own_field("List-ID", value)
+        assert b" <news.example.com>" in field
+        assert str(read(field)) == value
+
+    @pytest.mark.parametrize("value", ["ü\r\nBcc: x <a>", "<a> \x00ü", "\ud800 <a>"])
+    def test_control_characters_are_refused(self, value):
+        refused(own_field, "List-ID", value)
 
 
 class TestAddresses:

@@ -9,6 +9,7 @@ const READ = {
       const mail = await PostalMime.parse(octets);
       return {
         names: mail.headers.map((field) => field.key),
+        fields: mail.headers.map((field) => [field.key, field.value]),
         from: mail.from?.address,
         to: addresses(mail.to),
         cc: addresses(mail.cc),
@@ -34,6 +35,7 @@ const READ = {
       const mail = await mailparser.simpleParser(octets, { skipHtmlToText: true, skipTextToHtml: true });
       return {
         names: mail.headerLines.map((field) => field.key),
+        fields: mail.headerLines.map((field) => [field.key, field.line]),
         from: mail.from?.value[0]?.address,
         to: addresses(mail.to),
         cc: addresses(mail.cc),

@@ -32,7 +32,7 @@ async def http() -> AsyncIterator[HttpServer]:
 
 
 async def one(spec: AttachmentSpec, *, limit: int = MB) -> Any:
-    return await resolve(spec, limit=limit, guard=LOOPBACK)
+    return (await resolve(spec, limit=limit, guard=LOOPBACK)).attachment
 
 
 async def refused(spec: AttachmentSpec, code: str, key: str, *, limit: int = MB) -> AttachmentError:
@@ -65,8 +65,8 @@ async def test_an_https_url_is_verified_as_one_is_told() -> None:
         https.on("/a", reply(b"x"))
         trust = ssl.create_default_context(cadata=tls.ca_pem())
         spec = UrlAttachment(url=https.url("/a", "localhost"))
-        attachment = await resolve(spec, limit=MB, guard=LOOPBACK, tls=trust)
-    assert attachment.content == b"x"
+        resolved = await resolve(spec, limit=MB, guard=LOOPBACK, tls=trust)
+    assert resolved.attachment.content == b"x"
 
 
 async def test_a_data_url_gives_content_and_type() -> None:
@@ -172,8 +172,9 @@ async def test_all_are_resolved_in_their_order(http: HttpServer) -> None:
         UrlAttachment(url=url),
         MimeAttachment(content="\n"),
     ]
-    first, second, third = await resolve_all(specs, limit_each=MB, guard=LOOPBACK)
-    assert (first.content, second.content, third) == (b"a", b"b", RawPart(content=b"\n"))
+    resolved = await resolve_all(specs, limit_each=MB, guard=LOOPBACK)
+    assert [one.attachment.content for one in resolved] == [b"a", b"b", b"\n"]
+    assert isinstance(resolved[2].attachment, RawPart)
     assert await resolve_all([], limit_each=MB, guard=LOOPBACK) == ()
 
 

@@ -1,8 +1,8 @@
 import pytest
 
 from mailnode.errors import AttachmentError, ErrorCode
-from mailnode.message.media_type import by_filename
-from mailnode.node.media_type import charset_of, check_media_type, is_media_type
+from mailnode.message.media_type import by_filename, extension_of
+from mailnode.node.media_type import charset_of, check_media_type, is_media_type, served_media_type
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,25 @@ def test_the_charset_is_found(media_type: str, charset: str) -> None:
 )
 def test_a_file_name_tells_its_type(name: str, media_type: str) -> None:
     assert by_filename(name) == media_type
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("application/pdf", "application/pdf"),
+        (" text/csv; charset=utf-8 ", "text/csv; charset=utf-8"),
+        ("application/pdf; name=My report.pdf", "application/pdf"),
+        ("application/pdf, application/pdf", "application/pdf"),
+        ("text/csv; charset", "text/csv"),
+        *((f"application/{one}", "") for one in ("octet-stream", "x-download", "Force-Download", "octet-stream; a=b")),
+        *((one, "") for one in ("", " ", ";", "*/*", "binary/octet-stream", "unknown/unknown", "www/unknown", "pdf")),
+        *((one, "") for one in ("file/pdf", "application/", "multipart/x; boundary=x", "text/plän", "a/b\r\nBcc: x")),
+    ],
+)
+def test_what_a_server_says_is_a_type_or_nothing(said: str, means: str) -> None:
+    assert served_media_type(said) == means
+
+
+def test_a_type_has_its_usual_extension() -> None:
+    types = {"application/pdf": ".pdf", "TEXT/PLAIN; charset=utf-8": ".txt", "application/xml": ".xml", "x/y": ""}
+    assert {one: extension_of(one) for one in types} == types

@@ -1,6 +1,7 @@
 """Mail that quotes a stranger's odd data goes out all the same: by what a server received and others read."""
 
 import re
+from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from mailnode.inbox.server import Inbox
 from support.flows import run, to_server, write_flow
+from support.http_server import redirect, reply, serving
 from support.mail_readers import files_by_munpack, files_by_uudeview, read_by_npm, read_by_stdlib
 
 GITHUB = "reply+000c89caea14b0bf53caf17fd0c9c67fce378f51fd1af05492cf000000011292f3d892a169ce07601530@reply.github.com"
@@ -158,3 +160,90 @@ async def test_every_reader_knows_a_files_name(inbox, tmp_path):
         # uudeview keeps a blank between encoded-words, and knows no quote in a name.
         (found,) = files_by_uudeview(sent.octets[number])
         assert '"' in name or "".join(found.split()) == "".join(name.split())
+
+
+async def test_the_token_of_a_field_stays_readable_beside_a_name_that_is_not_ascii(inbox, tmp_path):
+    fields = {
+        "List-ID": ("Grüße aus Köln <news.example.com>", "<news.example.com>"),
+        "X-Campaign": ("Frühling <https://example.com/c?id=7>", "<https://example.com/c?id=7>"),
+    }
+    sent = await deliver(inbox, tmp_path, {"headers": {name: value for name, (value, _) in fields.items()}})
+    for name, (value, token) in fields.items():
+        assert str(sent.stdlib[0][name]) == value
+        assert f" {token}\r\n".encode() in sent.octets[0]
+        for parser in ("postal-mime", "mailparser"):
+            (read,) = sent.read_by(parser)
+            assert token in next(value for key, value in read["fields"] if key == name.lower())
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a web server says of a file, and what it is in the mail."""
+
+    path: str
+    content_type: str
+    disposition: str
+    name: str
+    media_type: str
+
+
+UNQUOTED = "attachment; filename=My Invoice 2024.pdf"
+SERVED = [
+    Served("/report.pdf", "binary/octet-stream", "", "report.pdf", "application/pdf"),
+    Served("/logo.png", "application/octet-stream", "", "logo.png", "image/png"),
+    Served("/dl.pdf", "application/x-download", "", "dl.pdf", "application/pdf"),
+    Served("/none.pdf", "", "", "none.pdf", "application/pdf"),
+    Served("/odd.pdf", "pdf", "", "odd.pdf", "application/pdf"),
+    Served("/unquoted", "application/pdf", UNQUOTED, "My Invoice 2024.pdf", "application/pdf"),
+    Served("/rfc2047", "", 'attachment; filename="=?UTF-8?B?R3LDvMOfZS5wZGY=?="', "Grüße.pdf", "application/pdf"),
+    Served("/pct", "", 'attachment; filename="Gr%C3%BC%C3%9Fe.pdf"', "Grüße.pdf", "application/pdf"),
+    Served("/invoice.2024", "application/pdf", "", "invoice.2024.pdf", "application/pdf"),
+    Served("/download.php", "image/png", "", "download.php.png", "image/png"),
+]
+
+
+async def test_what_a_server_says_of_a_file_is_read_as_it_is_meant(inbox, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAILNODE_FETCH_ALLOW", "127.0.0.1")
+    async with serving() as web:
+        mails = []
+        for one in SERVED:
+            url = web.on(
+                one.path, reply(b"%PDF-1.7", content_type=one.content_type, content_disposition=one.disposition)
+            )
+            mails.append({"attachments": [{"type": "url", "url": url}]})
+        sent = await deliver(inbox, tmp_path, *mails)
+    for one, mail in zip(SERVED, sent.stdlib, strict=True):
+        (part,) = mail.iter_attachments()
+        assert (part.get_filename(), part.get_content_type()) == (one.name, one.media_type)
+    for parser in ("postal-mime", "mailparser"):
+        for one, read in zip(SERVED, sent.read_by(parser), strict=True):
+            assert read["attachments"] == [{"filename": one.name, "type": one.media_type, "size": 8}]
+    assert not any(sent.warnings)
+
+
+async def test_a_page_that_comes_instead_of_a_file_is_attached_with_a_warning(inbox, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAILNODE_FETCH_ALLOW", "127.0.0.1")
+    page = reply(b"<p>Log in", content_type="text/html; charset=utf-8")
+    async with serving() as web:
+        login = web.on("/login", page)
+        moved = web.on("/report.pdf", redirect("/login"))
+        asked = [
+            ({"url": web.on("/html.pdf", page)}, "html.pdf", "application/pdf"),
+            ({"url": moved}, "login.html", "application/pdf"),
+            ({"url": login, "filename": "book.csv"}, "book.csv", "text/csv"),
+            ({"url": login, "contentType": "application/zip"}, "login.html", "application/zip"),
+            ({"url": login}, "login.html", ""),
+            ({"url": web.on("/page.htm", page)}, "page.htm", ""),
+            ({"url": web.on("/page.php", page)}, "page.php.html", ""),
+        ]
+        mails = [{"attachments": [{"type": "url", **settings}]} for settings, _, _ in asked]
+        sent = await deliver(inbox, tmp_path, *mails)
+    for (settings, name, wanted), mail, warnings in zip(asked, sent.stdlib, sent.warnings, strict=True):
+        (part,) = mail.iter_attachments()
+        assert (part.get_filename(), part.get_content_type()) == (name, settings.get("contentType", "text/html"))
+        assert part.get_payload(decode=True) == b"<p>Log in"
+        assert len(warnings) == bool(wanted)
+        for warning in warnings:
+            assert warning.startswith(f"attachments[0].url: a web page came where {wanted} was asked for")
+    for read, (_, name, _) in zip(sent.read_by("postal-mime"), asked, strict=True):
+        assert read["attachments"][0]["filename"] == name

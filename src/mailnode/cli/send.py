@@ -1,7 +1,6 @@
 """`mailnode send`: one mail from the command line."""
 
 import asyncio
-import mimetypes
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -120,7 +119,7 @@ def _attachment(source: str, files: ExitStack) -> Attachment:
         file: BinaryIO = files.enter_context(path.open("rb"))
     except OSError as error:
         raise UsageError(f"--attach {source}: {error.strerror}", hint="name a file that you may read") from None
-    return Attachment(content=file, filename=path.name, content_type=mimetypes.guess_type(path.name)[0] or "")
+    return Attachment(content=file, filename=path.name)
 
 
 async def _fetched(url: str) -> Attachment:
@@ -130,8 +129,10 @@ async def _fetched(url: str) -> Attachment:
 
     guard = AddressGuard.from_text(Environment.read().fetch_allow)
     fetched = await resolve(UrlAttachment(url=url), limit=MOST_FETCHED, guard=guard)
-    assert isinstance(fetched, Attachment)
-    return fetched
+    for warning in fetched.warnings:
+        say(f"warning: --attach {url.partition('?')[0]}: {warning.removeprefix('url: ')}")
+    assert isinstance(fetched.attachment, Attachment)
+    return fetched.attachment
 
 
 def _show(report: Report) -> None:

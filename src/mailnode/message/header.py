@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import pybase64
 
@@ -22,6 +23,7 @@ _URL = re.compile(
     r"https://[a-z0-9_\[][a-z0-9_.:\[\]-]*(?:[/?#][!-;=?-~]*)?|mailto:[!-;=A-~]+(?:@[!-;=A-~]+)+(?:\?[!-;=?-~]*)?",
     re.IGNORECASE | re.ASCII,  # without ASCII the long s would be an s
 )
+_IN_BRACKETS = re.compile(rf"<(?!=\?)[!-;=?-~]{{1,{LONGEST_TOKEN}}}>[,;]?")
 _NEXT_URL = re.compile(r",(?=<?(?:https?|mailto):)", re.IGNORECASE)
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _SHOWN = 60
@@ -92,7 +94,7 @@ def check_own_field_name(name: str) -> None:
 
 
 def own_field(name: str, value: str) -> bytes:
-    """Write a field of the caller's own: as addresses where those stand in it, else as text.
+    """Write a field of the caller's own: as addresses where those stand in it, else as text, its tokens as they are.
 
     Raises:
         HeaderError: the value can't stand in a header field, or holds no address or language where one belongs.
@@ -103,7 +105,7 @@ def own_field(name: str, value: str) -> bytes:
             f"{value[:_SHOWN]!r} names no language", hint="write tags like de or en-GB, with commas between"
         )
     if name.lower() not in _OF_ADDRESSES:
-        return text_field(name, value)
+        return _field_with_tokens(name, value)
     if listed := parse_addresses(value):
         return address_field(name, listed)
     raise HeaderError(f"{name} holds no address", hint="give one, or leave the field out")
@@ -115,10 +117,7 @@ def text_field(name: str, value: str) -> bytes:
     Raises:
         HeaderError: the value holds a control character or half of a surrogate pair.
     """
-    # Blanks at an end or in a row would be lost where the field is folded anew, or make a line of blanks.
-    is_plain = (
-        value.isascii() and value.isprintable() and "=?" not in value and "  " not in value and value == value.strip()
-    )
+    is_plain = _is_plain(value)
     if is_plain and len(name) + 2 + len(value) <= MAX_LINE:
         return f"{name}: {value}\r\n".encode("ascii")
     words = value.split(" ")
@@ -126,6 +125,29 @@ def text_field(name: str, value: str) -> bytes:
         return folded(name, words)
     check_characters(name, value)
     return folded(name, list(encoded_words(value, len(name) + 2)))
+
+
+def _is_plain(value: str) -> bool:
+    # Blanks at an end or in a row would be lost where the field is folded anew, or make a line of blanks.
+    return (
+        value.isascii() and value.isprintable() and "=?" not in value and "  " not in value and value == value.strip()
+    )
+
+
+def _field_with_tokens(name: str, value: str) -> bytes:
+    """Write a text in which programs look for what stands in angle brackets, as in List-ID (RFC 2919 2)."""
+    if _is_plain(value) or not (_IN_BRACKETS.match(value) or " <" in value):
+        return text_field(name, value)
+    check_characters(name, value)
+    tokens: list[str] = []
+    for is_token, words in groupby(value.split(" "), lambda word: bool(_IN_BRACKETS.fullmatch(word))):
+        run = list(words)
+        text = " ".join(run)
+        if is_token or (_is_plain(text) and max(map(len, run)) <= LONGEST_TOKEN):
+            tokens += run
+        else:
+            tokens += encoded_words(text, 1 if tokens else len(name) + 2)
+    return folded(name, tokens)
 
 
 def address_field(name: str, listed: Sequence[Address]) -> bytes:

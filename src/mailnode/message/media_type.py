@@ -50,6 +50,18 @@ _TYPES = {
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
 }
+# What the table does not say, or says oddly.
+_EXTENSIONS = {
+    "application/gzip": ".gz",
+    "application/vnd.ms-outlook": ".msg",
+    "application/x-gzip": ".gz",
+    "application/x-pdf": ".pdf",
+    "application/x-zip-compressed": ".zip",
+    "application/xhtml+xml": ".xhtml",
+    "application/xml": ".xml",
+    "image/jpg": ".jpg",
+    "image/x-icon": ".ico",
+}
 
 
 def parse_media_type(text: str) -> tuple[str, Parameters]:
@@ -80,6 +92,12 @@ def by_filename(filename: str) -> str:
     if encoding is not None:
         return "application/gzip" if encoding == "gzip" else OCTET_STREAM
     return media_type or ""
+
+
+def extension_of(media_type: str) -> str:
+    """Give the usual extension of a media type, with its dot, the same on any machine; "" for an unknown type."""
+    bare = media_type.partition(";")[0].strip().lower()
+    return _EXTENSIONS.get(bare) or _table().guess_extension(bare) or ""
 
 
 @cache

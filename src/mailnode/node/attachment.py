@@ -5,17 +5,18 @@ import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from mailnode.errors import AttachmentError, ErrorCode, MailnodeError
 from mailnode.message.email import Attachment, RawPart
-from mailnode.message.media_type import OCTET_STREAM, by_filename
+from mailnode.message.media_type import by_filename
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.base64_text import decode_base64
 from mailnode.node.data_url import is_data_url, names_media_type, read_data_url
 from mailnode.node.fetch import fetch
 from mailnode.node.filename import check_filename, default_filename
-from mailnode.node.media_type import charset_of, check_media_type
+from mailnode.node.media_type import charset_of, check_media_type, served_media_type
 from mailnode.node.spool import check_size
 
 # RFC 2045 7 wants a msg-id; what counts is that `cid:` URLs and angle brackets can hold it.
@@ -72,18 +73,30 @@ class MimeAttachment:
 AttachmentSpec = UrlAttachment | TextAttachment | Base64Attachment | CustomAttachment | MimeAttachment
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What became of an attachment's settings, and what its author should know of it."""
+
+    attachment: Attachment | RawPart
+    warnings: tuple[str, ...] = ()
+
+
 async def resolve_all(
     specs: Sequence[AttachmentSpec], *, limit_each: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
-) -> tuple[Attachment | RawPart, ...]:
+) -> tuple[Resolved, ...]:
     """Resolve every attachment, those from the web at the same time; `limit_each` is in decoded octets.
+
+    A warning says which attachment it is about, as an error does.
 
     Raises:
         AttachmentError: one that can't be had, with `key` located (`attachments[1].url`).
     """
 
-    async def located(index: int, spec: AttachmentSpec) -> Attachment | RawPart:
-        with _at(f"attachments[{index}]"):
-            return await resolve(spec, limit=limit_each, guard=guard, tls=tls)
+    async def located(index: int, spec: AttachmentSpec) -> Resolved:
+        key = f"attachments[{index}]"
+        with _at(key):
+            resolved = await resolve(spec, limit=limit_each, guard=guard, tls=tls)
+        return replace(resolved, warnings=tuple(f"{key}.{warning}" for warning in resolved.warnings))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -96,19 +109,23 @@ async def resolve_all(
 
 async def resolve(
     spec: AttachmentSpec, *, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
-) -> Attachment | RawPart:
+) -> Resolved:
     """Resolve one attachment of at most `limit` decoded octets; `tls` verifies web servers (default: system's store).
 
     Raises:
         AttachmentError: with the setting in `key` (`url`, `content`, `contentType`, `filename`, `cid`).
     """
+    if isinstance(spec, UrlAttachment) and not is_data_url(spec.url):
+        return await _from_web(spec, limit, guard, tls)
+    return Resolved(_from_settings(spec, limit))
+
+
+def _from_settings(spec: AttachmentSpec, limit: int) -> Attachment | RawPart:
     match spec:
-        case UrlAttachment() if is_data_url(spec.url):
+        case UrlAttachment():
             return _from_data_url(spec, "url", spec.url, limit)
         case Base64Attachment() if is_data_url(spec.content):
             return _from_data_url(spec, "content", spec.content, limit)
-        case UrlAttachment():
-            return await _from_web(spec, limit, guard, tls)
         case TextAttachment():
             return _from_text(spec, by_filename(spec.filename) or "text/plain", limit)
         case CustomAttachment():
@@ -121,26 +138,54 @@ async def resolve(
             return RawPart(content=_encoded(spec.content, "utf-8", "MIME part", limit), cid=_cid(spec.cid))
 
 
-async def _from_web(spec: UrlAttachment, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None) -> Attachment:
+async def _from_web(spec: UrlAttachment, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None) -> Resolved:
     given = _names(spec)
     with _at("url"):
         fetched = await fetch(spec.url, max_octets=limit, allow=guard, tls=tls)
-    # Storage servers call everything a stream of octets; then the name's extension knows better.
-    said = "" if fetched.content_type.lower() == OCTET_STREAM else fetched.content_type
-    return Attachment(
+    attachment = Attachment(
         content=fetched.content,
         filename=given.filename or fetched.filename,
-        content_type=given.content_type or said,
+        content_type=given.content_type or fetched.content_type,
         cid=given.cid,
     )
+    asked = (
+        given.content_type
+        or by_filename(given.filename)
+        or by_filename(_path(spec.url))
+        or by_filename(fetched.filename)
+    )
+    return Resolved(attachment, _unexpected(asked, fetched.content_type))
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url.strip()).path
+    except ValueError:
+        return ""
+
+
+def _unexpected(asked: str, served: str) -> tuple[str, ...]:
+    """Warn where a page came instead of a file, which may say that nobody is logged in."""
+    if not _is_page(served) or not asked or _is_page(asked):
+        return ()
+    what = f"a web page came where {_bare(asked)} was asked for, and is attached as it came"
+    return (f"url: {what}; check that the URL opens without a login",)
+
+
+def _is_page(media_type: str) -> bool:
+    return _bare(media_type) in {"text/html", "application/xhtml+xml"}
+
+
+def _bare(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
 
 
 def _from_data_url(spec: UrlAttachment | Base64Attachment, key: str, url: str, limit: int) -> Attachment:
     given = _names(spec)
     with _at(key):
         read = read_data_url(url, limit=limit)
-    by_name = "" if names_media_type(url) else by_filename(given.filename)
-    content_type = given.content_type or by_name or read.media_type
+    said = served_media_type(read.media_type) if names_media_type(url) else ""
+    content_type = given.content_type or said or by_filename(given.filename) or read.media_type
     return Attachment(
         content=read.content,
         filename=given.filename or default_filename(content_type),

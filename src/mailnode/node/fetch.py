@@ -17,7 +17,7 @@ from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.node.address_guard import VARIABLE, Address, AddressGuard
 from mailnode.node.content_coding import decoder_of
 from mailnode.node.filename import fetched_filename
-from mailnode.node.media_type import is_media_type
+from mailnode.node.media_type import served_media_type
 from mailnode.node.spool import Spool, check_size
 from mailnode.smtp.trust import client_context
 
@@ -39,7 +39,7 @@ Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a URL led to; large content is a seekable binary file, and `content_type` is "" when it was not said."""
+    """What a URL led to; large content is a seekable binary file, and `content_type` is "" when it says nothing."""
 
     content: bytes | BinaryIO = field(repr=False)
     size: int
@@ -138,8 +138,7 @@ class _Fetch:
                 for octets in decode.octets(chunk):
                     spool.write(octets)
         decode.end()
-        content_type = response.headers.get("Content-Type", "").strip()
-        content_type = content_type if is_media_type(content_type) else ""
+        content_type = served_media_type(response.headers.get("Content-Type", ""))
         filename = fetched_filename(response.headers.get("Content-Disposition", ""), url.path, content_type)
         return Fetched(spool.content(), spool.size, content_type, filename)
 

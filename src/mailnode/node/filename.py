@@ -1,17 +1,24 @@
 """The name of an attachment: what was given, what a web server says, or what the URL ends in; base names only."""
 
+import binascii
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from mailnode.errors import AttachmentError, ErrorCode
-from mailnode.node.media_type import extension_of
+from mailnode.message.media_type import by_filename, extension_of
 
-_LONGEST = 200
+_LONGEST = 200  # bytes: file systems take 255
+_READ_CHARACTERS = 4000  # of a header field; some charsets are decoded in quadratic time
 # Marks of writing direction as well: they show `exe.pdf` where `fdp.exe` stands.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# RFC 6266 4.1; the first group is the name, the others its value as a quoted string and as a token.
-_PARAMETER = re.compile(r';\s*([\w*.-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^";\s]+))')
+# RFC 6266 4.1, and what servers make of it: the `;` may be missing, and a name with blanks or quotes in it unquoted.
+_PARAMETER = re.compile(r'(?<![^;,\s])([\w*.-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"(?=\s*+(?:;|\Z))|([^;]*+))')
 _EXTENDED = re.compile(r"([\w-]+)'[\w-]*'(.*)", re.ASCII)
+_WORD = re.compile(r"=\?([\w-]+)(?:\*[\w-]*)?\?([BbQq])\?([!->@-~]*)\?=", re.ASCII)
+_WORDS = re.compile(rf"(?:{_WORD.pattern}\s*)+", re.ASCII)
+_ESCAPES = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
+# Of a text that has no better type, such a name is kept: a server knows few of the kinds of text there are.
+_TEXT_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}\Z")
 
 
 def check_filename(filename: str) -> str:
@@ -33,33 +40,43 @@ def base_name(path: str) -> str:
 
 def default_filename(media_type: str) -> str:
     """Make a name for an attachment that has none."""
-    return f"attachment{extension_of(media_type)}"
+    return f"attachment{extension_of(media_type) or '.bin'}"
 
 
 def fetched_filename(disposition: str, url_path: str, media_type: str) -> str:
-    """Name what came from the web: as its Content-Disposition says, else as its URL ends, else by its type."""
+    """Name what came from the web: as its Content-Disposition says, else as its URL ends, else by its type.
+
+    A name without an extension that is known gets one of the type.
+    """
     name = _tamed(_disposed(disposition)) or _tamed(unquote(url_path.rstrip("/")))
     if not name:
         return default_filename(media_type)
-    if "." in name or not media_type:
+    is_text = media_type.partition(";")[0].strip().lower() == "text/plain"
+    if by_filename(name) or (is_text and _TEXT_EXTENSION.search(name)):
         return name
     return f"{name}{extension_of(media_type)}"
 
 
 def _tamed(path: str) -> str:
     """Make a stranger's file name harmless instead of refusing the file."""
-    name = base_name(_CONTROL.sub("", path))
+    # Windows takes dots and blanks at the end away, and with them an extension's place.
+    name = base_name(_CONTROL.sub("", path)).rstrip(". ")
     stem, dot, extension = name.rpartition(".")
-    room = _LONGEST - len(dot) - len(extension)
-    return f"{stem[:room]}{dot}{extension}" if room > 0 else name[:_LONGEST]
+    room = _LONGEST - len(f"{dot}{extension}".encode())
+    return f"{_shortened(stem, room)}{dot}{extension}" if room > 0 else _shortened(name, _LONGEST)
+
+
+def _shortened(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def _disposed(disposition: str) -> str:
-    parameters = {
-        name.lower(): re.sub(r"\\(.)", r"\1", quoted) or token
-        for name, quoted, token in _PARAMETER.findall(disposition)
-    }
-    return _extended(parameters.get("filename*", "")) or parameters.get("filename", "")
+    said: dict[str, str] = {}
+    for name, quoted, token in _PARAMETER.findall(disposition[:_READ_CHARACTERS]):
+        value = re.sub(r'\\(["\\])', r"\1", quoted) or token.strip().removeprefix('"').removesuffix('"')
+        said.setdefault(name.lower(), value)
+    extended = said.get("filename*", "")
+    return _extended(extended) or _decoded(said.get("filename") or said.get("name") or extended)
 
 
 def _extended(value: str) -> str:
@@ -71,3 +88,27 @@ def _extended(value: str) -> str:
         return unquote(parts[2], encoding=parts[1], errors="strict")
     except (LookupError, UnicodeError):
         return ""
+
+
+def _decoded(name: str) -> str:
+    """Decode a plain value that is encoded-words (RFC 2047) or percent-encoded UTF-8 as a whole."""
+    try:
+        if _WORDS.fullmatch(name):
+            return _words(name)
+        if "%" in name and _ESCAPES.fullmatch(name):
+            return unquote_to_bytes(name).decode()
+    except (LookupError, ValueError):
+        pass
+    return name
+
+
+def _words(name: str) -> str:
+    """Decode encoded-words; a character may be cut in two between them."""
+    pieces: list[tuple[str, bytes]] = []
+    for charset, kind, text in _WORD.findall(name):
+        octets = binascii.a2b_base64(text, strict_mode=True) if kind in "Bb" else binascii.a2b_qp(text, header=True)
+        if pieces and pieces[-1][0] == charset:
+            pieces[-1] = (charset, pieces[-1][1] + octets)
+        else:
+            pieces.append((charset, octets))
+    return "".join(octets.decode(charset) for charset, octets in pieces)

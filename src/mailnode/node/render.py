@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, BinaryIO
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
-from mailnode.message.email import Attachment, Email, RawPart
+from mailnode.message.email import Email
 from mailnode.message.mailbox import Address, Mailbox
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.attachment import (
@@ -15,6 +15,7 @@ from mailnode.node.attachment import (
     Base64Attachment,
     CustomAttachment,
     MimeAttachment,
+    Resolved,
     TextAttachment,
     UrlAttachment,
     resolve_all,
@@ -67,6 +68,7 @@ class Renderer:
         """
         settings = self._settings
         html = await self._html()
+        attached = await self._attachments()
         email = Email(
             from_=await self._from(sender),
             to=await self._addresses("to", settings.to, required=True),
@@ -83,10 +85,11 @@ class Renderer:
             list_unsubscribe=await self._line("listUnsubscribe", settings.list_unsubscribe),
             auto_submitted=settings.auto_submitted,
             headers={name: await self._line(f"headers.{name}", value) for name, value in settings.headers.items()},
-            attachments=await self._attachments(),
+            attachments=tuple(one.attachment for one in attached),
         )
         key = settings.idempotency_key
-        return Rendered(email, html.warnings, None if key is None else await self._line("idempotencyKey", key))
+        warnings = (*html.warnings, *(warning for one in attached for warning in one.warnings))
+        return Rendered(email, warnings, None if key is None else await self._line("idempotencyKey", key))
 
     async def _from(self, sender: str | None) -> str | Mailbox:
         if self._settings.from_ is not None:
@@ -135,7 +138,7 @@ class Renderer:
         except MailnodeError as error:
             raise error.locate(key="content") from None
 
-    async def _attachments(self) -> Sequence[Attachment | RawPart]:
+    async def _attachments(self) -> tuple[Resolved, ...]:
         limit = int(self._settings.max_attachment_mb * MEGABYTE)
         specs = [
             await self._spec(f"attachments[{index}]", attachment, limit)
