@@ -7,7 +7,10 @@ import pytest
 
 from mailnode.cli.main import COMMANDS
 
-HEAVY = {"alembic", "css_inline", "httpx2", "pydantic", "quickjs", "rich", "ruamel", "sqlalchemy", "cryptography"}
+HEAVY = {
+    *("alembic", "cryptography", "css_inline", "httpx2", "pydantic", "quickjs", "rich", "ruamel", "sqlalchemy"),
+    "tinycss2",
+}
 
 
 def loaded(code):

@@ -331,26 +331,15 @@ async def test_lenient_leaves_missing_values_empty():
 
 async def test_a_style_sheet_is_inlined_and_a_fragment_stays_one():
     content = (
-        "<style>.x { color: red } @media (max-width: 600px) { .x { color: blue } }</style>"
+        "<style>.x { color: red } @media (max-width: 600px) { .x { margin: 0 } }</style>"
         '<p class="x">{{ input.evil }}</p>caf\u00e9'
     )
-    result = await html(content)
-    assert "<html" not in result
-    assert result.startswith("<style>@media (max-width: 600px)")
-    tags = read(result).tags
-    assert tags[1] == ("p", {"class": "x", "style": "color: red;"})
-    assert read(result).text.endswith(f"{STATE['evil']}caf\u00e9")
-    assert [tag for tag, _ in tags] == ["style", "p"]
-
-
-async def test_a_document_stays_a_document():
-    content = (
-        "<!doctype html><html><head><title>{{ input.name }}</title><style>p{margin:0}</style></head>"
-        "<body><p>x</p></body></html>"
+    assert await html(content) == (
+        "<style>@media (max-width: 600px) { .x { margin: 0 } }</style>"
+        f'<p style="color: red" class="x">{escape(STATE["evil"])}</p>caf\u00e9'
     )
-    result = await html(content)
-    assert result.lower().startswith("<!doctype html><html><head><title>ann</title>")
-    assert '<p style="margin: 0;">x</p></body></html>' in result
+    plain = await render_html(content, Evaluator(STATE, {}), inline_styles=False)
+    assert plain.html == content.replace("{{ input.evil }}", escape(STATE["evil"]))
 
 
 @pytest.mark.parametrize(
@@ -370,13 +359,11 @@ async def test_a_document_too_deep_or_large_for_a_parser_in_native_code_is_sent_
 
 
 async def test_no_style_sheet_is_fetched():
-    content = (
-        '<link rel="stylesheet" href="http://127.0.0.1:1/x.css">'
-        '<style>@import url("http://127.0.0.1:1/y.css"); p{margin:0}</style><p>x</p>'
+    link = '<link rel="stylesheet" href="http://127.0.0.1:1/x.css">'
+    content = f'{link}<style>@import url("http://127.0.0.1:1/y.css"); p{{margin:0}}</style><p>x</p>'
+    assert await html(content) == (
+        f'{link}<style>@import url("http://127.0.0.1:1/y.css"); </style><p style="margin:0">x</p>'
     )
-    result = await html(content)
-    assert 'href="http://127.0.0.1:1/x.css"' in result
-    assert '<p style="margin: 0;">' in result
 
 
 def test_markdown_becomes_html_and_its_html_stays_text():

@@ -29,7 +29,7 @@ STREAMS = 3
 _NOT_FOR_IMPORT = ("mailnode.__main__", "mailnode.store.migrations")
 # What mailnode loads only when it needs it.
 _LATER = (
-    *("alembic.command", "alembic.ddl.postgresql", "alembic.ddl.sqlite", "asyncio", "css_inline"),
+    *("alembic.command", "alembic.ddl.postgresql", "alembic.ddl.sqlite", "asyncio", "css_inline", "tinycss2"),
     *("cryptography.hazmat.primitives.ciphers.aead", "cryptography.x509", "httpx2", "procrastinate", "psycopg"),
     *("pydantic", "python_socks.async_.asyncio", "quickjs", "rich.progress", "rich.table", "ruamel.yaml"),
     *("sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite.pysqlite", "uvicorn.loops.asyncio"),

@@ -3,17 +3,12 @@
 import html
 import re
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
 
-from mailnode.message.html_limits import beyond_limits
 from mailnode.node.expression import Evaluator
+from mailnode.node.inline import Inlined, inline_style_sheets
 from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, parse_html
 from mailnode.node.printing import Printed
 from mailnode.node.template import Template
-
-if TYPE_CHECKING:
-    from css_inline import CSSInliner
 
 _URL_ATTRIBUTES = frozenset(
     {"href", "src", "xlink:href", "action", "formaction", "background", "poster", "srcset", "cite", "data", "longdesc"}
@@ -36,10 +31,6 @@ _AT_TIMES_URLS = frozenset(
 )
 _CODE_IN_PLACE = re.compile(r"(?:^|[;,=])(javascript|vbscript|data):", re.IGNORECASE)
 
-_STYLE_SHEET = re.compile(r"<style[\s>]", re.IGNORECASE)
-_DOCUMENT = re.compile(r"<(?:!doctype|html|head|body)[\s>]", re.IGNORECASE)
-_INLINED = re.compile(r"(.*?)<html><head>(.*?)</head><body>(.*)</body></html>\s*", re.DOTALL)
-
 
 @dataclass(frozen=True)
 class RenderedHtml:
@@ -49,8 +40,8 @@ class RenderedHtml:
     warnings: tuple[str, ...]
 
 
-async def render_html(content: str | Markup, evaluator: Evaluator) -> RenderedHtml:
-    """Fill in the expressions of HTML content and inline its style sheets.
+async def render_html(content: str | Markup, evaluator: Evaluator, *, inline_styles: bool = True) -> RenderedHtml:
+    """Fill in the expressions of HTML content and, if `inline_styles`, inline its style sheets.
 
     `{{ }}` is escaped, `{{{ }}}` is not. A link whose scheme comes from an expression and is not http, https, mailto,
     tel or cid (or `data:image/` in src) is emptied, with a warning; so is a style with more than a value in it.
@@ -61,8 +52,8 @@ async def render_html(content: str | Markup, evaluator: Evaluator) -> RenderedHt
     markup = parse_html(content) if isinstance(content, str) else content
     filling = _Filling(markup, await evaluator.pieces(Template(markup.expressions)))
     filled, warnings = filling.filled()
-    inlined, more = _inline_style_sheets(filled)
-    return RenderedHtml(inlined, (*_literal_schemes(markup), *warnings, *more))
+    inlined = inline_style_sheets(filled) if inline_styles else Inlined(filled)
+    return RenderedHtml(inlined.html, (*_literal_schemes(markup), *warnings, *inlined.warnings))
 
 
 def markdown_to_html(text: str) -> str:
@@ -175,27 +166,3 @@ def _literal_schemes(markup: Markup) -> list[str]:
         for name, scheme, image in _LITERAL_SCHEME.findall(markup.marked)
         if scheme.lower() not in _SCHEMES and not (image and (name.lower(), scheme.lower()) == ("src", "data"))
     ]
-
-
-def _inline_style_sheets(content: str) -> tuple[str, list[str]]:
-    """Move the rules of <style> into style attributes; rules with @, which have no other place, stay in <style>."""
-    if not _STYLE_SHEET.search(content):
-        return content, []
-    if why := beyond_limits(content):
-        return content, [f"the style sheet was not inlined: {why}"]
-    from css_inline import InlineError
-
-    try:
-        inlined = _inliner().inline(content)
-    except InlineError as error:
-        return content, [f"the style sheet was not inlined: {error}"]
-    # inline() makes a document of everything; inline_fragment() would lose the @-rules.
-    fragment = None if _DOCUMENT.search(content) else _INLINED.fullmatch(inlined)
-    return "".join(fragment.groups()) if fragment else inlined, []
-
-
-@cache
-def _inliner() -> "CSSInliner":
-    from css_inline import CSSInliner
-
-    return CSSInliner(keep_at_rules=True, keep_link_tags=True, load_remote_stylesheets=False)

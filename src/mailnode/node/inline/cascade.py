@@ -1,0 +1,115 @@
+"""Which declarations a style attribute gets and which rules may go, so that every element looks as before."""
+
+from typing import NamedTuple
+
+from mailnode.node.inline.matching import Matches
+from mailnode.node.inline.plan import Plan, Want
+from mailnode.node.inline.properties import EVERYTHING
+from mailnode.node.inline.splice import own_style, together
+from mailnode.node.inline.tags import Scan, StartTag
+
+# Elements that are not shown: a style attribute would only be odd there.
+_NOT_SHOWN = frozenset({"base", "head", "link", "meta", "script", "style", "title"})
+
+
+class Decision(NamedTuple):
+    """The CSS to put into each start tag's style attribute, by its number, and the numbers of the rules that moved."""
+
+    filled: dict[int, str]
+    moved: frozenset[int]
+
+
+class _Style(NamedTuple):
+    """What an element gets; the rules that give it something, and those of them that keep some of it back."""
+
+    css: str
+    giving: frozenset[int]
+    keeping: frozenset[int]
+
+
+def decide(plan: Plan, scan: Scan, matches: Matches) -> Decision:
+    """Decide for a document what moves.
+
+    A moved declaration beats every one that stays, but for important ones; so it moves only where it beat them before.
+    """
+    return _Cascade(plan, scan, matches).decision()
+
+
+class _Cascade:
+    def __init__(self, plan: Plan, scan: Scan, matches: Matches) -> None:
+        self._plan = plan
+        self._scan = scan
+        self._matches = matches
+        self._matched = matches.loose.union(*set(matches.by_tag.values()))
+        self._styles: dict[frozenset[int], _Style] = {}
+        self._asking: dict[int, list[tuple[Want, bool]]] = {}
+        for want in plan.wants:
+            if want.probe in self._matched:
+                self._asking.setdefault(want.probe, []).append((want, want.may_carry))
+            elif want.fallback >= 0:
+                self._asking.setdefault(want.fallback, []).append((want, False))
+
+    def decision(self) -> Decision:
+        filled: dict[int, str] = {}
+        kept: set[int] = set()
+        elsewhere = set(self._matches.loose)
+        for number, tag in enumerate(self._scan.tags):
+            probes = self._matches.by_tag.get(number)
+            if probes is None or self._plan.differs_in_case(tag):
+                # Not every reader may see it as css-inline does, so the rules that may mean it stay.
+                elsewhere |= self._plan.may_mean(tag)
+            elif probes:
+                style = self._style(probes)
+                if style.css and (tag.name in _NOT_SHOWN or not self._may_fill(tag, style.css)):
+                    kept |= style.giving
+                    continue
+                kept |= style.keeping
+                if style.css:
+                    filled[number] = style.css
+        return Decision(filled, self._moved(kept, elsewhere))
+
+    def _moved(self, kept: set[int], elsewhere: set[int]) -> frozenset[int]:
+        """The rules that have handed over all they had, and to everybody."""
+        staying = {want.rule for want in self._plan.wants if want.probe not in self._matched or want.probe in elsewhere}
+        return frozenset(
+            number
+            for number, rule in enumerate(self._plan.rules)
+            if rule.may_cut and number not in kept and number not in staying
+        )
+
+    def _may_fill(self, tag: StartTag, css: str) -> bool:
+        """Tell whether selectors that ask for a style attribute find in the filled one what they found before."""
+        before = own_style(self._scan.html, tag)
+        after = together(css, before or "")
+        return all(condition.holds(before) == condition.holds(after) for condition in self._plan.conditions)
+
+    def _style(self, probes: frozenset[int]) -> _Style:
+        if probes not in self._styles:
+            self._styles[probes] = self._put_together(probes)
+        return self._styles[probes]
+
+    def _put_together(self, probes: frozenset[int]) -> _Style:
+        """Go from what wins down: what would beat a declaration that stays, though it did not, stays too."""
+        asking = [one for probe in probes for one in self._asking.get(probe, ())]
+        asking.sort(key=lambda one: one[0].priority, reverse=True)
+        giving: set[int] = set()
+        keeping: set[int] = set()
+        staying: set[str] = set()
+        texts: dict[str, None] = {}
+        for want, gives in asking:
+            for declaration in reversed(self._plan.rules[want.rule].rule.declarations):
+                if declaration.is_important:
+                    continue
+                if gives and not _meet(declaration.keys, staying):
+                    texts[declaration.text] = None
+                    giving.add(want.rule)
+                else:
+                    staying |= declaration.keys
+                    keeping.add(want.rule)
+        return _Style("; ".join(reversed(texts)), frozenset(giving), frozenset(keeping))
+
+
+def _meet(keys: frozenset[str], staying: set[str]) -> bool:
+    if not staying:
+        return False
+    return EVERYTHING in staying or EVERYTHING in keys or not staying.isdisjoint(keys)

@@ -1,0 +1,139 @@
+"""What the sheets of a document want: everything that does not depend on the document they stand in."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from mailnode.node.inline.matching import Matcher
+from mailnode.node.inline.selector import Selector, StyleCondition, Subject
+from mailnode.node.inline.sheet import Rule, read_sheet
+from mailnode.node.inline.tags import StartTag
+
+# Bounded in number here, and in size by which are remembered at all.
+_REMEMBERED = 64
+_LONGEST_REMEMBERED = 50_000
+
+
+class Sheet(NamedTuple):
+    """A style sheet; `is_for_all`: it counts for every reader, so that its rules may move."""
+
+    css: str
+    is_for_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRule:
+    """A rule and the number of its sheet; `may_carry`, `may_cut`: as far as sheets alone can tell."""
+
+    sheet: int
+    rule: Rule
+    may_carry: bool
+    may_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What one selector of a rule asks for.
+
+    `probe` finds whom it means; where that is nobody here, `fallback` finds whom it may mean in somebody's mail reader
+    (-1: nobody). `may_carry`: whom `probe` finds may have the rule's declarations in a style attribute.
+    """
+
+    rule: int
+    priority: tuple[tuple[int, int, int], int]
+    probe: int
+    fallback: int
+    may_carry: bool
+
+
+class Plan:
+    """The rules of all sheets of a document in their order, and how to find whom they mean."""
+
+    def __init__(self, sheets: tuple[Sheet, ...]) -> None:
+        """Read the sheets."""
+        self.rules: list[PlannedRule] = []
+        self.wants: list[Want] = []
+        self.conditions: set[StyleCondition] = set()
+        self._names: set[str] = set()
+        self._probes: dict[str, int] = {}
+        self._by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
+        self._wants_by_key: Counter[str] = Counter()
+        for number, sheet in enumerate(sheets):
+            for rule in read_sheet(sheet.css):
+                self._take(number, rule, is_for_all=sheet.is_for_all)
+        self._folded_names = {name.lower() for name in self._names}
+        self.matcher = Matcher(list(self._probes))
+
+    def _take(self, sheet: int, rule: Rule, *, is_for_all: bool) -> None:
+        may_carry = rule.may_carry and is_for_all
+        may_cut = (
+            may_carry
+            and rule.is_whole
+            and bool(rule.declarations)
+            and all(one.is_exact for one in rule.selectors)
+            and not any(one.is_important for one in rule.declarations)
+        )
+        for selector in rule.selectors:
+            self.conditions.update(selector.style_conditions)
+            # What is important wins over a style attribute, wherever it stands.
+            if selector.is_of_element and not all(one.is_important for one in rule.declarations):
+                self._want(selector, may_carry=may_carry and selector.is_exact)
+        self.rules.append(PlannedRule(sheet, rule, may_carry, may_cut))
+
+    def _want(self, selector: Selector, *, may_carry: bool) -> None:
+        self._names |= selector.subject.classes | selector.subject.ids
+        whole = self._probe(selector.still or selector.subject_css, selector.subject)
+        fallback = self._probe(selector.subject_css, selector.subject) if selector.asks_reader else -1
+        self._wants_by_key[_key(selector.subject)] += 1
+        number = len(self.rules)
+        self.wants.append(Want(number, (selector.specificity, number), whole, fallback, may_carry))
+
+    def _probe(self, css: str, subject: Subject) -> int:
+        if css not in self._probes:
+            self._probes[css] = len(self._probes)
+            self._by_key[_key(subject)].append((self._probes[css], subject.folded()))
+        return self._probes[css]
+
+    def candidates(self, tag: StartTag) -> int:
+        """How many selectors may mean an element at the most."""
+        return sum(self._wants_by_key[key] for key in _keys(tag))
+
+    def may_mean(self, tag: StartTag) -> set[int]:
+        """The probes that may mean an element, wherever it stands and however its case is taken."""
+        own = Subject(tag.name, frozenset(tag.classes), frozenset({tag.id})).folded()
+        return {
+            probe
+            for key in _keys(tag)
+            for probe, subject in self._by_key.get(key, ())
+            if subject.tag in {"", own.tag} and subject.classes <= own.classes and subject.ids <= own.ids
+        }
+
+    def differs_in_case(self, tag: StartTag) -> bool:
+        """Tell whether a class or the id of an element is that of a selector but for case: some readers are lax."""
+        return any(
+            name not in self._names and name.lower() in self._folded_names for name in (*tag.classes, tag.id) if name
+        )
+
+
+def _key(subject: Subject) -> str:
+    """The rarest of what an element needs to be meant."""
+    if subject.ids:
+        return f"#{min(subject.ids)}".lower()
+    if subject.classes:
+        return f".{min(subject.classes)}".lower()
+    return subject.tag
+
+
+def _keys(tag: StartTag) -> set[str]:
+    return {"", tag.name, f"#{tag.id}".lower(), *(f".{name}".lower() for name in tag.classes)}
+
+
+def make_plan(sheets: tuple[Sheet, ...]) -> Plan:
+    """Plan for the sheets of a document; that of small sheets, which mail after mail has, is remembered."""
+    if sum(len(sheet.css) for sheet in sheets) > _LONGEST_REMEMBERED:
+        return Plan(sheets)
+    return _remembered(sheets)
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(Plan)
