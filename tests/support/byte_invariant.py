@@ -6,6 +6,7 @@ by one.
 
 import re
 from collections import Counter
+from functools import lru_cache
 from html import unescape
 from typing import NamedTuple
 
@@ -182,6 +183,7 @@ def _missing_rules(author: str, left: str) -> list[str]:
     return gone
 
 
+@lru_cache(maxsize=64)
 def _top_level(css: str) -> list[tuple[str, Node]]:
     """The rules, comments and else of a sheet with their source, without the white space around it."""
     starts = [0, *(found.end() for found in re.finditer(r"\r\n|[\n\r\f]", css))]

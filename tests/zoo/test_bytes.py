@@ -7,7 +7,19 @@ import pytest
 from support.byte_invariant import changes
 from support.zoo import Document, documents, left, with_expressions
 
-MAKERS = ("bootstrap_email", "covalent", "foundation", "jsx_email", "mailgen", "mails", "mjml", "react_email")
+MAKERS = (
+    "bootstrap_email",
+    "covalent",
+    "foundation",
+    "jsx_email",
+    "mailgen",
+    "mails",
+    "mjml",
+    "parse_smtp",
+    "react_email",
+    "reaction",
+    "supertokens",
+)
 
 
 def of(maker: str) -> list[Document]:
