@@ -102,9 +102,9 @@ SHAPES = {
     "proxy": ["http://a", "@", ":", "%41", "[", "/"],
     "networks": ["10.0.0.0/8,", ",", "a.", ":", "/", "*"],
     "snapshot": ["a", "\n", "{"],
-    # Of depth, such as that of `<div>`, the time grows with the square: it is bounded by MOST_ELEMENTS.
     "safe_mail": [
         *(
+            "<div>",
             "<p>",
             "<i",
             "<style>",

@@ -1,7 +1,6 @@
 """Strangers' mails, read and made harmless in processes that may die alone: this one goes on whatever they hold."""
 
 import base64
-import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any, NamedTuple
 from mailnode.confined import ConfinedPool, ConfinedProcess
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.inbox.folder import Received, missing
+from mailnode.web.safe_html import escaped_source
 
 MOST_PROCESSES = 2
 # How long one mail may take.
 SECONDS = 10.0
-# How much of the source stands in place of what can't be shown.
-_SOURCE_CHARACTERS = 100_000
 _PROGRAM = Path(__file__).with_name("reading.py")
 
 
@@ -52,13 +50,13 @@ class MailReader:
         return ReadPart(base64.b64decode(found["octets"]), found["filename"]) if found else None
 
     async def body(self, mail: Received) -> str:
-        """Give the HTML of a mail, harmless, for a frame; of what can't be read a notice. Raises as `opened` does."""
+        """Give the HTML of a mail, harmless, for a frame; of what can't be read its source. Raises as `opened` does."""
         try:
             body: str = await self._of("body", mail)
         except UsageError as error:
             if error.code != ErrorCode.MAIL_NOT_SHOWN:
                 raise
-            return f"<p>{_TOO_MUCH} Look at its source.</p>"
+            return escaped_source(mail.octets().decode("utf-8", "replace"), _TOO_MUCH)
         return body
 
     async def harmless(self, source: str, images: Mapping[str, str]) -> str:
@@ -66,7 +64,7 @@ class MailReader:
         try:
             body: str = (await self._ask({"do": "clean", "html": source, "images": dict(images)}))["found"]
         except UsageError:
-            return f"<p>{_TOO_MUCH} This is its source.</p><pre>{html.escape(source[:_SOURCE_CHARACTERS])}</pre>"
+            return escaped_source(source, _TOO_MUCH)
         return body
 
     async def _of(self, do: str, mail: Received, **more: str) -> Any:
@@ -81,7 +79,7 @@ class MailReader:
         return await self._pool.run(lambda process: _answer(process, line), lane)
 
 
-_TOO_MUCH = "This mail is too large, or too deeply nested, to be shown."
+_TOO_MUCH = "it takes too much time or memory"
 
 
 def _answer(process: ConfinedProcess, job: bytes) -> Any:
@@ -89,7 +87,7 @@ def _answer(process: ConfinedProcess, job: bytes) -> Any:
     if not line.endswith(b"\n"):
         process.end()
         raise UsageError(
-            f"{_TOO_MUCH[0].lower()}{_TOO_MUCH[1:-1]}",
+            "this mail is too large, or too deeply nested, to be shown",
             code=ErrorCode.MAIL_NOT_SHOWN,
             hint="download it, or look at its source",
         )

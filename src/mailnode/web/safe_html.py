@@ -6,15 +6,18 @@ The frame with an empty `sandbox` that shows it is a third, against everything b
 
 import re
 from collections.abc import Callable, Mapping
+from html import escape
 from urllib.parse import unquote
 
 import nh3
 
+from mailnode.message.html_limits import beyond_limits
+
 # For a document of its own. `sandbox` holds too where somebody opens it outside of its frame.
 MAIL_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
-# The time that is needed grows with the square of the depth: this many, one in the other, take a second.
-MOST_ELEMENTS = 30_000
+# How much of its source stands in place of what can't be shown.
+MOST_SOURCE_CHARACTERS = 100_000
 
 
 def _words(text: str) -> set[str]:
@@ -62,7 +65,6 @@ _IMAGE = re.compile(r"data:image/[a-z0-9.+-]+[;,]", re.IGNORECASE)
 _IMAGE_OF_PART = re.compile(r"data:image/[a-z0-9.+-]+;base64,[a-z0-9+/]*={0,2}", re.IGNORECASE)
 # An image that is referred to again stands again in the document: a letter that does so a thousand times is none.
 MOST_REPEATED_CHARACTERS = 2**21
-_ELEMENT = re.compile(r"<[a-zA-Z]")
 _BODY = re.compile(r"<(/?)body\b", re.IGNORECASE)
 _STYLE_ELEMENT = re.compile(r"<style.*?</style>", re.IGNORECASE | re.DOTALL)
 
@@ -82,15 +84,17 @@ def safe_html(html: str, images: Mapping[str, str]) -> str:
     """Give the HTML of a mail as a fragment without what could run, fetch, submit or lead away.
 
     Styles and tables stay. `images` maps the content-ids of the mail's parts (without <>) to `data:` URLs, which take
-    the place of `cid:`; any other image loses its address. Links get `rel="noreferrer"`.
+    the place of `cid:`; any other image loses its address. Links get `rel="noreferrer"`. What is too deep or too large
+    to be parsed stands there as its escaped source, with a notice.
     """
     html = html.encode("utf-8", "replace").decode()
-    if len(_ELEMENT.findall(html)) > MOST_ELEMENTS:
-        return f"<p>This mail has more than {MOST_ELEMENTS:,} elements, too many to be shown. Look at its source.</p>"
-    parts = _Parts(images)
     # A fragment has no body, but its colours are wanted.
+    fragment = _BODY.sub(r"<\1div", html)
+    if why := beyond_limits(fragment):
+        return escaped_source(html, why)
+    parts = _Parts(images)
     cleaned = nh3.clean(
-        _BODY.sub(r"<\1div", html),
+        fragment,
         tags=_TAGS,
         clean_content_tags=_DROPPED_WITH_CONTENT,
         attributes=_ATTRIBUTES,
@@ -100,6 +104,17 @@ def safe_html(html: str, images: Mapping[str, str]) -> str:
         url_relative=lambda url: url if url.startswith("#") else None,
     )
     return _STYLE_ELEMENT.sub(lambda found: _safe_css(found[0], parts), cleaned)
+
+
+def escaped_source(source: str, why: str) -> str:
+    """Give the source of what can't be shown, as text and 100,000 characters of it at the most, with a notice.
+
+    `why` is a clause about the mail, such as "it is nested deeper than 256 elements".
+    """
+    shown, left = source[:MOST_SOURCE_CHARACTERS], len(source) - MOST_SOURCE_CHARACTERS
+    more = f"<p>{left:,} more characters are left out.</p>" if left > 0 else ""
+    notice = f"<p><strong>This mail can\u2019t be shown: {escape(why)}. This is its source.</strong></p>"
+    return f'{notice}<pre style="white-space: pre-wrap">{escape(shown)}</pre>{more}'
 
 
 class _Parts:
