@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from mailnode.delivery import carry
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import StoreError
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("database_kind")
 
 LATER = Terms().for_queue(24)
 HOUR_MS = 3_600_000
+HANDING_OVER = "UPDATE deliveries SET state=?, updated_at"
 
 
 async def drain(desk):
@@ -53,7 +55,7 @@ class TestTheFile:
             await desk.database.write(lambda db: db.exec_driver_sql("PRAGMA max_page_count = 1"))
             big = letter(content=b"x" * 10_000_000)
             with pytest.raises(StoreError, match="full") as caught:
-                await desk.courier.queue(drafted(server.port, big, terms=LATER))
+                await desk.outbox.begin(drafted(server.port, big, terms=LATER))
             assert caught.value.transient
             assert "room" in caught.value.hint
             await desk.database.write(lambda db: db.exec_driver_sql("PRAGMA max_page_count = 1000000"))
@@ -97,7 +99,7 @@ class TestTheFile:
             with closing(sqlite3.connect(Path(home) / "mailnode.db", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 with pytest.raises(StoreError) as caught:
-                    await desk.courier.queue(drafted(server.port, terms=LATER))
+                    await desk.outbox.begin(drafted(server.port, terms=LATER))
                 assert caught.value.transient
                 work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
                 await asyncio.sleep(0)
@@ -105,6 +107,49 @@ class TestTheFile:
             await server.reached("dot")
             await desk.postman.stop()
             await work
+        assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+class TestADatabaseThatIsAwayJustBeforeTheContent:
+    """More often than there are tries, as each of them would count if it were the server's doing."""
+
+    TIMES = 5
+
+    @contextmanager
+    def refusing(self, desk, statement):
+        backend: Any = desk.database._backend
+        left = [self.TIMES]
+
+        def refuse(_, cursor, said, *__):
+            if said.startswith(statement) and left[0]:
+                left[0] -= 1
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+                raise error
+
+        event.listen(backend._write_engine, "before_cursor_execute", refuse)
+        yield
+        event.remove(backend._write_engine, "before_cursor_execute", refuse)
+        assert left == [0]
+
+    async def test_is_asked_again_in_the_same_session(self, home, monkeypatch):
+        monkeypatch.setattr(insist, "WAITS_SECONDS", (0.02,))
+        async with ScriptedServer() as server, office(home) as desk:
+            await desk.courier.queue(drafted(server.port, terms=LATER))
+            with self.refusing(desk, HANDING_OVER):
+                report = (await desk.deliver(server.port)).report
+                await drain(desk)
+            assert (report["status"], report["attempts"]) == ("sent", 1)
+            assert {row.tries for row in await desk.rows(deliveries)} == {1}
+        assert len(server.accepted) == 2
+
+    async def test_uses_up_no_try_when_it_is_away_for_long(self, home, monkeypatch):
+        monkeypatch.setattr(carry, "LONGEST_PAUSE", 0.0)
+        async with ScriptedServer() as server, office(home) as desk:
+            with self.refusing(desk, HANDING_OVER):
+                report = (await desk.deliver(server.port)).report
+        assert (report["status"], report["attempts"]) == ("sent", self.TIMES + 1)
         assert len(server.accepted) == 1
 
 
@@ -189,7 +234,7 @@ class TestAnOutcomeThatIsRefusedForLong:
             refused = []
 
             def refuse(_, cursor, statement, *__):
-                if statement.startswith("UPDATE deliveries SET state=?, "):  # what came of an attempt
+                if statement.startswith("UPDATE deliveries SET state=?, ") and not statement.startswith(HANDING_OVER):
                     refused.append(1)
                     error = sqlite3.OperationalError("disk I/O error")
                     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
@@ -216,7 +261,7 @@ async def test_a_postgresql_that_is_gone_after_the_dot_hears_of_it_when_it_is_ba
             await asyncio.to_thread(postgres.stop, "immediate")
             server.say("250 2.0.0 taken")
             with pytest.raises(StoreError) as caught:
-                await desk.courier.queue(drafted(server.port, terms=LATER))
+                await desk.outbox.begin(drafted(server.port, terms=LATER))
             await asyncio.to_thread(postgres.start)
             await desk.postman.stop()
             await work

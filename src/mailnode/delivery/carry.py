@@ -21,9 +21,10 @@ from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost,
 from mailnode.smtp.interruption import awaited
 from mailnode.smtp.outcome import Outcome
 from mailnode.store.clock import unix_ms
+from mailnode.store.insist import insist
 from mailnode.supervision import is_defect
 
-# How long a server is kept waiting between DATA and content for the sake of a rate limit.
+# How long a server is kept waiting between DATA and content for a rate limit, or for a database that is away.
 LONGEST_PAUSE = 30.0
 _log = logging.getLogger(__name__)
 _LONGEST_MARGIN = 1.0
@@ -215,7 +216,8 @@ class Carry:
         async def before_content() -> None:
             self._phase = "content"
             await self._await_time(LONGEST_PAUSE)
-            await self._outbox.handing_over(self._delivery, self._route.policy.stamp)
+            stamp = self._route.policy.stamp
+            await insist(lambda: self._outbox.handing_over(self._delivery, stamp), seconds=LONGEST_PAUSE)
             await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
             self._is_leaving = True
 
@@ -252,7 +254,7 @@ class Carry:
         if limit is None or self._loop.time() <= self._time_until:
             return
         asked_at = self._loop.time()
-        wait = await self._traffic.time_for(self._route, within_seconds)
+        wait = await insist(lambda: self._traffic.time_for(self._route, within_seconds), seconds=LONGEST_PAUSE)
         if wait is None:
             raise rate_used_up(self._route, self._phase)
         self._time_until = asked_at + wait + limit.slack_us / 1_000_000

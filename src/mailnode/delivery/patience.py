@@ -2,7 +2,7 @@
 
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.delivery.route import Route
-from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, SessionLost, SmtpError
+from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 
 _HOUR = 3600
 _UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
@@ -14,8 +14,11 @@ class OutOfPatience(SmtpError):
 
 def may_try_again(delivery: Delivery, error: MailnodeError | None, *, is_awaited: bool) -> bool:
     """Tell whether another attempt may follow the one that ended so; `is_awaited` by a flow."""
-    out_of_tries = delivery.terms.tries is not None and delivery.tries >= delivery.terms.tries
-    if out_of_tries or not delivery.open_addresses:
+    if not delivery.open_addresses:
+        return False
+    if isinstance(error, StoreError):  # no server's doing, and nothing has left
+        return error.transient
+    if delivery.terms.tries is not None and delivery.tries >= delivery.terms.tries:
         return False
     if isinstance(error, SessionLost) and error.unknown:
         return delivery.terms.on_unknown == "resend"

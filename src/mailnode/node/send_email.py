@@ -23,6 +23,7 @@ from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import step_of, step_of_error
 from mailnode.node.settings import SendSmtpEmailSettings, read_settings, settings_errors
 from mailnode.node.step import Call, Step, check_place
+from mailnode.store.insist import PATIENCE_SECONDS, insist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ class SendSmtpEmail:
         mailbox = parse_mailbox(address)
         alone = {"asynchronous": False, "store_result": "none", "result_key": None, "idempotency_key": None}
         settings = self._settings.model_copy(update={**alone, "stop_on_error": False})
-        connection = await self._post.ways.connection(self._destination())
+        connection = await self._connection(self._destination())
         if connection:
             connection.check_recipients([mailbox.addr_spec])
         post = replace(self._post, redirect_all_to=mailbox.addr_spec)
@@ -184,9 +185,13 @@ class SendSmtpEmail:
         server = OtherServer(host=smtp.host, port=smtp.port, tls_option=smtp.tls_option, ca=smtp.ca)
         return Destination(server, connection, smtp.ehlo_name)
 
+    async def _connection(self, destination: Destination) -> Connection | None:
+        patience = min(PATIENCE_SECONDS, self._settings.timeout_seconds)
+        return await insist(lambda: self._post.ways.connection(destination), seconds=patience)
+
     async def _way(self, destination: Destination) -> tuple[Connection | None, Route]:
         try:
-            connection = await self._post.ways.connection(destination)
+            connection = await self._connection(destination)
         except MailnodeError as error:
             raise error.locate(key="connection") from None
         try:
