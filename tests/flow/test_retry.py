@@ -209,6 +209,15 @@ def test_every_setting_is_of_the_route_the_handling_or_the_content():
     known = {field.alias for field in SendSmtpEmailSettings.model_fields.values()}
     assert known - ROUTE_KEYS - HANDLING_KEYS == {
         *("to", "cc", "bcc", "from", "replyTo", "envelopeFrom", "subject", "content", "textContent", "attachments"),
-        *("priority", "inReplyTo", "references", "listUnsubscribe", "headers", "lenient"),
+        *(
+            "priority",
+            "autoSubmitted",
+            "inReplyTo",
+            "references",
+            "listUnsubscribe",
+            "headers",
+            "lenient",
+            "inlineStyles",
+        ),
     }
     assert known >= ROUTE_KEYS | HANDLING_KEYS

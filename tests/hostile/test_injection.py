@@ -78,7 +78,15 @@ NO_TEXT = {
     "partialDelivery",
     "onUnknown",
 }
-NO_TEXT |= {"timeoutSeconds", "retryHours", "maxRecipients", "maxAttachmentMB", "maxMessageMB", "lenient"}
+NO_TEXT |= {
+    "timeoutSeconds",
+    "retryHours",
+    "maxRecipients",
+    "maxAttachmentMB",
+    "maxMessageMB",
+    "lenient",
+    "inlineStyles",
+}
 # A setting may be what makes its own field be there at all.
 OWN = {
     "inReplyTo": Counter(["in-reply-to"]),

@@ -19,7 +19,7 @@ STYLED = """\
 <!DOCTYPE html>
 <html><head><title>Order</title><style>
 p.total { color: #c00; }
-@media (max-width: 600px) { p.total { color: #00c; } }
+@media (max-width: 600px) { p.total { color: #00c !important; } }
 </style></head>
 <body><p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>
 <p class="total">12</p>%s</body></html>

@@ -235,6 +235,7 @@ def _all_the_rest() -> dict[str, Any]:
         "autoSubmitted": "no",
         "idempotencyKey": "once for {{ input.tag }}",
         "headers": {"X-Order": "{{ input.order }}{{ input.nothing }}"},
+        "inlineStyles": False,
         "lenient": True,
         "timeoutSeconds": 45,
         "retryHours": 2,

@@ -122,6 +122,7 @@ def test_the_defaults_are_those_of_the_design():
         "auto_submitted": None,
         "attachments": (),
         "headers": {},
+        "inline_styles": True,
         "priority": "normal",
         "store_result": "none",
         "stop_on_error": False,

@@ -134,7 +134,8 @@ class Renderer:
 
     async def _html(self) -> RenderedHtml:
         try:
-            return await render_html(self._settings.content, self._evaluator)
+            settings = self._settings
+            return await render_html(settings.content, self._evaluator, inline_styles=settings.inline_styles)
         except MailnodeError as error:
             raise error.locate(key="content") from None
 

@@ -118,6 +118,7 @@ class SendSmtpEmailSettings(MailSettings):
     auto_submitted: AutoSubmitted | None = None
     idempotency_key: Templated | None = None
     headers: dict[FieldName, Templated] = Field(default_factory=dict)
+    inline_styles: bool = True
     partial_delivery: Literal["allow", "refuse"] = "allow"
     on_unknown: Literal["resend", "hold"] = "resend"
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60

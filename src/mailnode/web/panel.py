@@ -177,6 +177,10 @@ _SEND = (
                 hint="Emails with the same key are sent once; left empty it is the run and this node.",
             ),
             Field(key="headers", label="Own header fields", kind="headers", default={}),
+            Field(
+                key="inlineStyles", label="Inline style sheets", kind="switch", default=True,
+                hint="Some mail readers drop style sheets: rules that can move into style attributes do.",
+            ),
         ),
     ),
     Section(
