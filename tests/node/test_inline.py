@@ -178,6 +178,10 @@ class TestElementsThatNotEverybodySees:
             '<html><head></head><body style="margin:0">x'
         )
 
+    def test_of_two_bodies_none_takes_a_style_that_the_other_has(self):
+        assert stays("<style>:not(b){color:red}body{margin:0}</style><body><body style='color: gray'>x")
+        assert stays("<style>html{margin:0}</style><html><head></head><html style='color: gray'>x")
+
     def test_a_parser_that_doubles_or_drops_an_element(self):
         assert inlined("<style>b{color:red}</style><b><p>x</b>y") == '<b style="color:red"><p>x</b>y'
         assert stays("<style>p b{color:red}</style><b><p>x</b>y")
@@ -218,6 +222,9 @@ class TestTheCascade:
     )
     def test_how_it_is_written(self, tag, becomes):
         assert inlined(f'<style>p{{font:"A&B"}}</style>{tag}') == becomes
+
+    def test_what_an_element_can_not_be_given_stays_for_it(self):
+        assert stays("<style>p{color:red} p{--x:lime} [style]{color:red}</style><p>")
 
     @pytest.mark.parametrize(
         ("condition", "left"),

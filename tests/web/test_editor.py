@@ -37,6 +37,7 @@ VALUES = {
     "inReplyTo": "<a@example.com>",
     "references": "<a@example.com> <b@example.com>",
     "listUnsubscribe": "https://example.com/u",
+    "autoSubmitted": "no",
     "inlineStyles": False,
     "idempotencyKey": "{{ input.order }}",
     "partialDelivery": "refuse",

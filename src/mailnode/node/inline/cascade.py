@@ -1,5 +1,6 @@
 """Which declarations a style attribute gets and which rules may go, so that every element looks as before."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from mailnode.node.inline.matching import Matches
@@ -53,15 +54,18 @@ class _Cascade:
         filled: dict[int, str] = {}
         kept: set[int] = set()
         elsewhere = set(self._matches.loose)
+        names = Counter(tag.name for tag in self._scan.tags)
+        # Of these a parser makes one element, which takes the attributes that it lacks from the others.
+        merged = {name for name in ("html", "body") if names[name] > 1}
         for number, tag in enumerate(self._scan.tags):
             probes = self._matches.by_tag.get(number)
-            if probes is None or self._plan.differs_in_case(tag):
+            if probes is None or tag.name in merged or self._plan.differs_in_case(tag):
                 # Not every reader may see it as css-inline does, so the rules that may mean it stay.
                 elsewhere |= self._plan.may_mean(tag)
             elif probes:
                 style = self._style(probes)
                 if style.css and (tag.name in _NOT_SHOWN or not self._may_fill(tag, style.css)):
-                    kept |= style.giving
+                    kept |= style.giving | style.keeping
                     continue
                 kept |= style.keeping
                 if style.css:
