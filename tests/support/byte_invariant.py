@@ -207,6 +207,7 @@ def _moved(filled: list[str], cut: list[str]) -> None:
             raise _Differs(f"{rule!r} was cut, and {missing[0]} stands in no style attribute")
 
 
+@lru_cache(maxsize=4096)
 def _declarations(css: str) -> list[tuple[str, str, bool]]:
     nodes = tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True)
     return [

@@ -9,6 +9,9 @@ from support.appearance import comparison
 from support.zoo import Document, documents, left, with_expressions
 
 SEED = 18
+# Pixels of a picture, of half a million or more: Chromium itself draws the same page twice with one or two of another
+# colour, at the edge of a letter or of a rounded corner.
+FEW = 10
 
 
 async def look_the_same(chosen: Sequence[Document]) -> None:
@@ -19,11 +22,12 @@ async def look_the_same(chosen: Sequence[Document]) -> None:
             template = with_expressions(document.html)
             html = await left(template.content, v=list(template.values))
             found[f"{document.maker}/{document.name}"] = await compared.differing(template.filled, html)
-    if lines := [f"{name}: {pixels}" for name, pixels in found.items() if pixels]:
+    if lines := [
+        f"{name}: {pixels}" for name, pixels in found.items() if any(count > FEW for count in pixels.values())
+    ]:
         pytest.fail("\n".join(lines), pytrace=False)
 
 
-@pytest.mark.zoo
 async def test_a_dozen_looks_the_same() -> None:
     await look_the_same(random.Random(SEED).sample(documents(), 12))
 
