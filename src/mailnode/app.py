@@ -97,11 +97,13 @@ class Mailnode:
     async def open(cls, environment: Environment | None = None) -> AsyncIterator[Self]:
         """Open the database of the home and close everything again, waiting for answers that are due.
 
+        A database that is away just now is waited for, a minute at the most.
+
         Raises:
             StoreError: the database can't be opened, or the secret key is not the one it was written with.
         """
         environment = environment or Environment.read()
-        async with open_connections(environment) as opened:
+        async with open_connections(environment, seconds=None) as opened:
             mailnode = cls(environment, opened.database, opened.connections, opened.worker)
             try:
                 yield mailnode

@@ -1,5 +1,6 @@
 """What the environment says (design 4.8), and the connections of its home."""
 
+import logging
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_DAYS = 100_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,22 @@ def _add_engine(db: "Transaction") -> None:
     make_schema(db)
 
 
+def _at_work(environment: Environment) -> "tuple[Database, Worker]":
+    """Open the database, and have this process known as one that works on it."""
+    database = open_database(environment)
+    try:
+        earlier, are_stopped = environment.home / "workers", environment.earlier_workers_stopped
+        return database, database.worker(earlier, earlier_are_stopped=are_stopped)
+    except BaseException:
+        database.close()
+        raise
+
+
 @asynccontextmanager
-async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
+async def open_connections(environment: Environment, *, seconds: float | None = 0.0) -> AsyncIterator[Opened]:
     """Open the database of the home and the connections in it; only then are the libraries for that loaded.
+
+    One that is away just now is waited for so many `seconds`; None is as long as for everything else.
 
     Raises:
         StoreError: the database can't be opened, or the secret key is not the one it was written with.
@@ -112,12 +127,23 @@ async def open_connections(environment: Environment) -> AsyncIterator[Opened]:
     from mailnode.connections.book import ConnectionBook
     from mailnode.connections.secrets.cipher import Cipher
     from mailnode.connections.tokens import TokenKeeper
+    from mailnode.store.insist import insist
 
-    database = open_database(environment)
+    said: list[StoreError] = []
+
+    async def opened() -> "tuple[Database, Worker]":
+        try:
+            return _at_work(environment)
+        except StoreError as error:
+            if error.transient and seconds != 0.0 and not said:
+                said.append(error)
+                _log.warning("%s; it is tried again", error)
+            raise
+
+    database, worker = await insist(opened, seconds=seconds)
     try:
-        cipher = Cipher.open(environment.home, environment.secret_key)
-        earlier, are_stopped = environment.home / "workers", environment.earlier_workers_stopped
-        with database.worker(earlier, earlier_are_stopped=are_stopped) as worker:
+        with worker:
+            cipher = Cipher.open(environment.home, environment.secret_key)
             keeper = TokenKeeper(database, cipher, worker)
             try:
                 yield Opened(database, cipher, ConnectionBook(database, cipher, keeper), worker)

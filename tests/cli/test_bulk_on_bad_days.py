@@ -41,6 +41,26 @@ async def test_rows_wait_for_a_database_that_starts_anew_and_ends_their_sessions
     assert len(server.accepted) == 299  # and the one whose answer was said by hand
 
 
+async def test_a_run_begins_when_a_database_that_is_away_is_back(tmp_path, monkeypatch):
+    with own_server() as postgres:
+        monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
+        monkeypatch.setenv("MAILNODE_SECRET_KEY", "A" * 43 + "=")
+        await asyncio.to_thread(postgres.stop)
+        async with ScriptedServer() as server:
+            settings = to_server(server.port, to="jane@y.example")
+            run = await start("run", write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": settings}))
+            worker = await start("worker")
+            said = [await process.stderr.readline() for process in (run, worker) if process.stderr]
+            worker.send_signal(signal.SIGTERM)
+            await worker.communicate()
+            await asyncio.to_thread(postgres.start)
+            stdout, stderr = await run.communicate()
+    assert all(b"can't be opened" in line and b"it is tried again" in line for line in said), said
+    assert (run.returncode, worker.returncode) == (0, 0), stderr
+    assert json.loads(stdout)["status"] == "done"
+    assert len(server.accepted) == 1
+
+
 IMPATIENT = """
 from mailnode.store import watched
 watched.SILENT_SECONDS = 0.5

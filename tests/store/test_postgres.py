@@ -87,6 +87,22 @@ def test_no_password_is_in_what_is_said_of_a_url(url):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("change", "passes"),
+    [
+        ({"database": "nowhere"}, False),
+        ({"username": "nobody"}, False),
+        ({"query": {"host": "/nowhere"}}, True),
+        ({"host": "127.0.0.1", "port": 1, "query": {}}, True),
+        ({"host": "host.invalid", "query": {}}, False),
+    ],
+)
+def test_what_may_pass_by_itself_is_told_from_what_is_set_wrongly(postgres_url, change, passes):
+    with pytest.raises(StoreError) as caught:
+        Database.open(make_url(postgres_url).set(**change).render_as_string(hide_password=False))
+    assert caught.value.transient is passes, caught.value.message
+
+
 async def test_an_error_that_a_work_hides_is_not_committed_in_silence(database):
     def hide(db):
         put("lost")(db)

@@ -69,10 +69,10 @@ async def _work(drain: bool) -> _Ended:
         heard.append(number)
         stopped.set()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
     async with Mailnode.open() as mailnode:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
         say("sending what is due" if drain else "sending what is due, as it comes; Ctrl-C ends it")
         mailnode.traffic.hear = tell_lane
         work = asyncio.create_task(mailnode.work(drain=drain))

@@ -42,6 +42,23 @@ _IN_THE_FUTURE = "22023"
 # Of all that may lock something here this is the schema (the letters "mailnode").
 _SCHEMA_LOCK = 0x6D61696C6E6F6465
 _DEADLOCK, _SERIALIZATION = "40P01", "40001"
+# By its words alone, as it has no SQLSTATE, a connection that can't be made: the server is not there, or not quite yet.
+_ABSENT = (
+    "connection refused",
+    "no such file or directory",
+    "timeout expired",
+    "timed out",
+    "no route to host",
+    "network is unreachable",
+    "temporary failure in name resolution",
+    "server closed the connection",
+    "connection reset",
+    "terminating connection",
+    "the database system is",
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+)
 # What passes by itself, by SQLSTATE or its class: a connection that broke (08), a server that is going down or coming
 # up (57), or for a while only reads (25006), too few means (53), a disk that fails (58), a lock or a transaction that
 # took too long.
@@ -132,9 +149,12 @@ class PostgresDatabase:
 
     def cannot_open(self, error: Exception) -> StoreError:
         """Say why the database can't be opened."""
+        said = str(getattr(error, "orig", None) or error).lower()
+        state = _state_of(error)
         return StoreError(
             f"{self.name} can't be opened: {_words(error)}",
             hint="see that the server runs and that MAILNODE_DATABASE_URL names a database, a user and its password",
+            transient=state.startswith(_TRANSIENT) if state else any(words in said for words in _ABSENT),
         )
 
     def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> LeasedWorker:  # noqa: ARG002 -- for files

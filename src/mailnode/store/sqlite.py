@@ -117,7 +117,8 @@ class SqliteFile:
             hint = NO_LOCKS_HINT
         elif _code_of(error) in _TRANSIENT:
             hint = _HINT
-        return StoreError(f"the database {str(self._path)!r} can't be opened: {reason}", hint=hint)
+        is_held = _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        return StoreError(f"the database {str(self._path)!r} can't be opened: {reason}", hint=hint, transient=is_held)
 
     def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> FlockWorker:
         """Give this process an id with a lock beside the file; see that no process of an earlier version is at work."""
