@@ -2,7 +2,7 @@
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Literal, Protocol
 
 import pybase64
@@ -58,42 +58,45 @@ def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
         ) from None
     octets = b"\r\n".join(lines) + b"\r\n"
     unfit = len(octets.translate(None, _PLAIN))
-    if (
-        not unfit
-        and b"=_" not in octets
-        and not _FROM_LINE.search(octets)
-        and len(max(lines, key=len)) <= MAX_TEXT_LINE
-    ):
+    if not unfit and b"=_" not in octets and not _has_from_line(octets) and len(max(lines, key=len)) <= MAX_TEXT_LINE:
         return "7bit", octets
     if 6 * unfit > len(octets):
         return "base64", encode_base64(octets)
     if unfit:
         return "quoted-printable", _without_from(binascii.b2a_qp(octets, istext=True))
-    return "quoted-printable", _without_from(b"".join(map(_quoted_line, lines)))
+    return "quoted-printable", _without_from(b"".join(_quoted(lines)))
+
+
+def _has_from_line(octets: bytes) -> bool:
+    # A single letter is found ten times as fast, and a regular expression would look at each line.
+    return b"F" in octets and (octets.startswith(b"From ") or b"\nFrom " in octets)
 
 
 def _without_from(quoted: bytes) -> bytes:
+    if not _has_from_line(quoted):
+        return quoted
     return _FROM_LINE.sub(
         lambda line: (b"=46rom " if len(line[1]) < _QUOTED_LINE - 6 else b"=46rom=\r\n ") + line[1], quoted
     )
 
 
-def _quoted_line(line: bytes) -> bytes:
-    """Write printable ASCII as quoted-printable (RFC 2045 6.7); binascii takes twice as long for it."""
-    line = line.replace(b"=", b"=3D")
-    if line.endswith((b" ", b"\t")):
-        line = line[:-1] + (b"=20" if line.endswith(b" ") else b"=09")
-    pieces = []
-    start = 0
-    while len(line) - start > _QUOTED_LINE:
-        end = start + _QUOTED_LINE - 1  # the soft line break's "=" is the last one
-        escape = line.rfind(b"=", end - 2, end)
-        if escape >= 0:
-            end = escape
-        pieces.append(line[start:end])
-        start = end
-    pieces.append(line[start:])
-    return b"=\r\n".join(pieces) + b"\r\n"
+def _quoted(lines: Iterable[bytes]) -> list[bytes]:
+    """Give lines of printable ASCII as pieces of quoted-printable (RFC 2045 6.7); binascii takes twice as long."""
+    pieces: list[bytes] = []
+    for one in lines:
+        line = one.replace(b"=", b"=3D")
+        if line.endswith((b" ", b"\t")):
+            line = line[:-1] + (b"=20" if line.endswith(b" ") else b"=09")
+        start, size = 0, len(line)
+        while size - start > _QUOTED_LINE:
+            end = start + _QUOTED_LINE - 1  # the soft line break's "=" is the last one
+            escape = line.rfind(b"=", end - 2, end)
+            if escape >= 0:
+                end = escape
+            pieces += (line[start:end], b"=\r\n")
+            start = end
+        pieces += (line[start:], b"\r\n")
+    return pieces
 
 
 def encode_base64(octets: bytes) -> bytes:

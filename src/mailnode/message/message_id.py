@@ -23,6 +23,9 @@ class Thread:
     warnings: tuple[str, ...] = ()
 
 
+_NO_THREAD = Thread()
+
+
 def own_message_id(text: str) -> str:
     """Read the Message-ID of a mail of our own; angle brackets that are missing are added.
 
@@ -47,7 +50,7 @@ def threading(in_reply_to: str | Sequence[str], references: str | Sequence[str])
         HeaderError: a control character stands in one; its `key` says in which.
     """
     if not in_reply_to and not references:
-        return Thread()
+        return _NO_THREAD
     answered, broken = _located("inReplyTo", in_reply_to)
     earlier, more_broken = _located("references", references)
     fields = folded("In-Reply-To", answered) if answered else b""
