@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import markdown_to_html, render_html
+from mailnode.node.inline import inline_style_sheets
 
 STATE = {
     "name": "Ann",
@@ -21,8 +22,8 @@ STATE = {
 }
 
 
-async def rendered(content, state=STATE, **options):
-    return await render_html(content, Evaluator(state, {}, **options))
+async def rendered(content, state=STATE, *, inline_styles=True, **options):
+    return await render_html(content, Evaluator(state, {}, **options), inline_styles=inline_styles)
 
 
 async def html(content, state=STATE):
@@ -338,7 +339,7 @@ async def test_a_style_sheet_is_inlined_and_a_fragment_stays_one():
         "<style>@media (max-width: 600px) { .x { margin: 0 } }</style>"
         f'<p style="color: red" class="x">{escape(str(STATE["evil"]))}</p>caf\u00e9'
     )
-    plain = await render_html(content, Evaluator(STATE, {}), inline_styles=False)
+    plain = await rendered(content, inline_styles=False)
     assert plain.html == content.replace("{{ input.evil }}", escape(str(STATE["evil"])))
 
 
@@ -356,6 +357,30 @@ async def test_a_document_too_deep_or_large_for_a_parser_in_native_code_is_sent_
         result = await rendered(content, {"html": deep})
         assert result.html == f"<style>p{{color:red}}</style>{deep}"
         assert result.warnings == (f"the style sheet was not inlined: {why}",)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "body"),
+    [
+        ("p{{color:red}}", "<p class=x>{}</p>{}"),
+        ("a{{color:red}}[href]{{margin:0}}", "<a href='{}'>x</a>"),
+        ("a{{color:red}}[title=Ann]{{margin:0}}", "<a title='{}'>x</a>"),
+        (".Ann{{color:red}}p{{margin:0}}", "<p class='{}'>x</p>"),
+        ("#Ann{{color:red}}p{{margin:0}}", "<p id='{}'>x</p>"),
+        ("p{{margin:0}}", "<p style='color: {}; top: {}'>x</p>"),
+        ("p:empty{{margin:0}}p{{color:red}}", "<p>{}</p>"),
+        ("p{{color:red}}", "<p title=\"{}\" style='top:0'>x</p>"),
+    ],
+)
+@pytest.mark.parametrize("value", ["Ann", "", "red", "<p>", "javascript:x"])
+async def test_a_style_sheet_asks_for_values_where_they_matter(sheet, body, value):
+    """Whether it is inlined before the values are in, once for all mails, or after, what leaves is the same."""
+    content = f"<style>{sheet.format()}</style>{body}"
+    before = await rendered(content.replace("{}", "{{ input.v }}"), {"v": value})
+    after = await rendered(content.replace("{}", "{{ input.v }}"), {"v": value}, inline_styles=False)
+    assert before.html == inline_style_sheets(after.html).html
+    raw = await rendered(f"{{{{{{ input.v }}}}}}{content}".replace("{}", "Ann"), {"v": "<p class=x>"})
+    assert raw.html == inline_style_sheets(f"<p class=x>{content.replace('{}', 'Ann')}").html
 
 
 async def test_no_style_sheet_is_fetched():

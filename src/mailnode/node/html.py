@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 
 from mailnode.node.expression import Evaluator
+from mailnode.node.html_template import make_template
 from mailnode.node.inline import Inlined, inline_style_sheets
-from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, parse_html
+from mailnode.node.markup import MARK, Attribute, Markup, decode_entities
 from mailnode.node.printing import Printed
 from mailnode.node.template import Template
 
@@ -40,19 +41,19 @@ class RenderedHtml:
     warnings: tuple[str, ...]
 
 
-async def render_html(content: str | Markup, evaluator: Evaluator, *, inline_styles: bool = True) -> RenderedHtml:
+async def render_html(content: str, evaluator: Evaluator, *, inline_styles: bool = True) -> RenderedHtml:
     """Fill in the expressions of HTML content and, if `inline_styles`, inline its style sheets.
 
     `{{ }}` is escaped, `{{{ }}}` is not. A link whose scheme comes from an expression and is not http, https, mailto,
     tel or cid (or `data:image/` in src) is emptied, with a warning; so is a style with more than a value in it.
 
     Raises:
-        ExpressionError: as `parse_html` and `Evaluator.pieces`.
+        ExpressionError: as `make_template` and `Evaluator.pieces`.
     """
-    markup = parse_html(content) if isinstance(content, str) else content
-    filling = _Filling(markup, await evaluator.pieces(Template(markup.expressions)))
-    filled, warnings = filling.filled()
-    inlined = inline_style_sheets(filled) if inline_styles else Inlined(filled)
+    template = make_template(content, inline_styles=inline_styles)
+    markup = template.markup
+    filled, warnings = _Filling(markup, await evaluator.pieces(Template(markup.expressions))).filled()
+    inlined = Inlined(filled, template.warnings) if template.is_inlined else inline_style_sheets(filled)
     return RenderedHtml(inlined.html, (*_literal_schemes(markup), *warnings, *inlined.warnings))
 
 

@@ -74,6 +74,13 @@ def parse_html(content: str) -> Markup:
     return Markup(marked, tuple(expressions), tuple(_Walk(marked, expressions).attributes()))
 
 
+def set_marked(markup: Markup, marked: str) -> Markup:
+    """Give markup whose attributes without marks have changed: its marked content is now `marked`."""
+    if marked == markup.marked:
+        return markup
+    return Markup(marked, markup.expressions, tuple(_Walk(marked, list(markup.expressions)).attributes()))
+
+
 def decode_entities(text: str) -> str:
     """Decode character references as browsers do, those with more digits than Python reads included."""
     return html.unescape(_MANY_DIGITS.sub("&#1114112", _LEADING_ZEROS.sub("&#", text)))

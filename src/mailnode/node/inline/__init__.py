@@ -5,6 +5,7 @@ moved. A rule moves only if every element looks as before wherever it is read: w
 what is important and what a rule that stays would override all stay where they are.
 """
 
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from mailnode.message.html_limits import beyond_limits
@@ -31,6 +32,16 @@ def inline_style_sheets(html: str) -> Inlined:
 
     What is larger than any mail is left as it is, with a warning.
     """
+    inlined = inline_before_values(html, frozenset())
+    assert inlined, "everything is known"
+    return inlined
+
+
+def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None:
+    """Do it for HTML that is not yet whole: `unknown` are the attributes with values to come, and ":empty" for text.
+
+    None when a selector asks for one of them, or values are to come into class, id or style.
+    """
     scan = Scan(html)
     if not any(element.is_for_all for element in scan.style_elements):
         return Inlined(html)
@@ -45,6 +56,8 @@ def inline_style_sheets(html: str) -> Inlined:
     if (length := sum(one.css_end - one.css_start for one in elements)) > _LONGEST_CSS:
         return _left(html, f"it is {length:,} characters long, and {_LONGEST_CSS:,} is the most")
     plan = make_plan(tuple(Sheet(html[one.css_start : one.css_end], one.is_for_all) for one in elements))
+    if not plan.asks_for.isdisjoint(unknown):
+        return None
     if sum(count * (count + _WORK_AN_ELEMENT) for count in map(plan.candidates, scan.tags)) > _MOST_WORK:
         return _left(html, f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
     copy = marked_copy(scan)

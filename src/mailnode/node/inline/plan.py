@@ -55,6 +55,7 @@ class Plan:
         self.rules: list[PlannedRule] = []
         self.wants: list[Want] = []
         self.conditions: set[StyleCondition] = set()
+        self.asks_for = {"class", "id", "style"}
         self._names: set[str] = set()
         self._probes: dict[str, int] = {}
         self._by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
@@ -76,6 +77,7 @@ class Plan:
         )
         for selector in rule.selectors:
             self.conditions.update(selector.style_conditions)
+            self.asks_for |= selector.asks_for
             # What is important wins over a style attribute, wherever it stands.
             if selector.is_of_element and not all(one.is_important for one in rule.declarations):
                 self._want(selector, may_carry=may_carry and selector.is_exact)

@@ -88,7 +88,8 @@ class Selector:
 
     `still` is what of it a document at rest can match, as CSS: "" when that can't be told; `is_exact`: it is all of it.
     `subject_css` is its subject as CSS. `is_known`: every reader takes it for valid. `is_of_element`: it styles an
-    element and not, say, what stands before one. `asks_reader`: it names what only mail readers put around a mail.
+    element and not, say, what stands before one. `asks_for` are the attributes
+    that it looks at, and ":empty". `asks_reader`: it names what only mail readers put around a mail.
     """
 
     still: str = ""
@@ -99,6 +100,7 @@ class Selector:
     is_known: bool = True
     is_of_element: bool = True
     counts_siblings: bool = False
+    asks_for: set[str] = field(default_factory=set)
     asks_reader: bool = False
     style_conditions: list[StyleCondition] = field(default_factory=list)
 
@@ -239,7 +241,9 @@ class _Reading:
         )
         if name is None or name.type != "ident" or not is_simple:
             self._unknown()
-        elif name.lower_value == "style":
+            return
+        self.selector.asks_for.add(name.lower_value)
+        if name.lower_value == "style":
             values = [one.value for one in content[1:]] or ["", ""]
             self.selector.style_conditions.append(StyleCondition(*values))
             self._leave_out(classes=1)
@@ -259,6 +263,8 @@ class _Reading:
             self._unknown()
         elif node.lower_value in _STILL:
             self.selector.counts_siblings |= node.lower_value != "root"
+            if node.lower_value == "empty":
+                self.selector.asks_for.add(":empty")
             self._take(f":{node.lower_value}", classes=1)
         elif node.lower_value in _PSEUDO_ELEMENTS:
             self._pseudo_element([node])
@@ -283,6 +289,7 @@ class _Reading:
         inner = [reading.selector for reading in readings]
         self._count(*max(one.specificity for one in inner))
         self.selector.counts_siblings |= any(one.counts_siblings for one in inner)
+        self.selector.asks_for.update(*(one.asks_for for one in inner))
         self.selector.is_known &= all(one.is_known and one.is_of_element for one in inner)
         self.selector.style_conditions += [condition for one in inner for condition in one.style_conditions]
         if all(one.is_exact for one in inner) and not any(reading.combinators for reading in readings):
