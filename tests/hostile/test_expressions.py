@@ -115,6 +115,14 @@ DEEP = [
     "eval('a?b:'.repeat(50000) + '1')",
     "eval('x=>'.repeat(50000) + '1')",
     "eval('`${'.repeat(50000) + '1' + '}`'.repeat(50000))",
+    *(
+        f"{opening * 5000}1{closing * 5000}"
+        for opening, closing in ("()", "[]", ("{a:", "}"), ("f(", ")"), ("`${", "}`"))
+    ),
+    f"/{'(?:' * 5000}{')' * 5000}/",
+    f"/{'(?=' * 5000}{')' * 5000}/",
+    "new RegExp('['.repeat(5000) + ']'.repeat(5000), 'v')",
+    "String(Array(5000).fill().reduce(all => [all], 0))",
 ]
 
 
@@ -139,7 +147,9 @@ async def test_what_takes_all_memory_gets_none(source):
 
 @pytest.mark.parametrize("source", DEEP)
 async def test_what_goes_down_without_end_is_stopped(source):
-    is_clear(await made(textContent=f"{{{{ {source} }}}}"), "textContent", "expressionLimit")
+    error = await made(textContent=f"{{{{ {source} }}}}")
+    is_clear(error, "textContent", "expressionLimit")
+    assert "make it flatter" in error["hint"]
     await all_is_well()
 
 

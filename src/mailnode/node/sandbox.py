@@ -95,12 +95,12 @@ def _pair(answer: dict[str, Any]) -> tuple[str, Any]:
     return answer["kind"], answer["value"]
 
 
-def _limit(expression: Expression, what: str) -> ExpressionError:
-    return ExpressionError(
-        f"{expression} {what}",
-        code=ErrorCode.EXPRESSION_LIMIT,
-        hint="an expression has a second, 32 MB and 1 MB of text: let the flow prepare large values",
-    )
+_SIZE_HINT = "an expression has a second, 32 MB and 1 MB of text: let the flow prepare large values"
+_DEPTH_HINT = "an expression may nest about 100 calls, or 200 brackets, and values 900 levels deep: make it flatter"
+
+
+def _limit(expression: Expression, what: str, hint: str = _SIZE_HINT) -> ExpressionError:
+    return ExpressionError(f"{expression} {what}", code=ErrorCode.EXPRESSION_LIMIT, hint=hint)
 
 
 # It says `null` when no memory is left for saying more, and `[uninitialized]` when normalize() ran out of it.
@@ -108,6 +108,8 @@ _TOO_LARGE = re.compile(
     r"InternalError: (?:out of memory|string too long)|RangeError: (?:invalid string length|BigInt is too large.*)"
     r"|null|\[uninitialized\]"
 )
+# The second is said of regular expressions.
+_TOO_DEEP = frozenset({"RangeError: Maximum call stack size exceeded", "SyntaxError: stack overflow"})
 _NO_VALUE = re.compile(r"TypeError: (?:cannot (?:read|set) property .* of |Cannot convert )(?:undefined|null)")
 
 
@@ -115,8 +117,8 @@ def _translated(expression: Expression, message: str) -> ExpressionError:
     """Make ours of what quickjs said."""
     if message == "InternalError: interrupted":
         return _limit(expression, "takes too long")
-    if message == "RangeError: Maximum call stack size exceeded":
-        return _limit(expression, "recurses too deeply")
+    if message in _TOO_DEEP:
+        return _limit(expression, "recurses too deeply", _DEPTH_HINT)
     if _TOO_LARGE.fullmatch(message):
         return _limit(expression, "takes too much memory")
     if _NO_VALUE.match(message):
