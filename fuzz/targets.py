@@ -5,6 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 
+from css_inline import CSSInliner
+
+from fuzz.written import tree
 from mailnode.connections.fields import KINDS, check_fields
 from mailnode.connections.snapshot.sealed_file import read_header
 from mailnode.errors import MailnodeError
@@ -14,6 +17,7 @@ from mailnode.inbox.opened import MAX_PARTS, OpenedMail
 from mailnode.message.compose import compose
 from mailnode.message.email import Email, RawPart
 from mailnode.message.header import check_own_field_name, own_field, text_field
+from mailnode.message.html_limits import beyond_limits, measure
 from mailnode.message.mailbox import addresses, parse_addresses
 from mailnode.message.message_id import threading
 from mailnode.message.parameter import content_disposition, content_type
@@ -44,6 +48,7 @@ _LOGIN = Login("shop", "pencil")
 _CLEAN = re.compile(rb"(?:[^\r\n]{0,998}\r\n)*")
 _LIMIT = 2**20
 _FIELDS = [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"MIME-Version"]
+_INLINER = CSSInliner(keep_style_tags=True, keep_link_tags=True, load_remote_stylesheets=False)
 _MAIL = compose(Email(from_="shop@x.example", to=["a@y.example", "b@y.example"], subject="Hi", text="Hello"))
 
 
@@ -159,6 +164,19 @@ def html(octets: bytes) -> None:
     text = _text(octets)
     parse_html(text)
     html_to_text(text)
+
+
+def native_html(octets: bytes) -> None:
+    """What is given to the parser in native code is read by it, and its tree is no larger than it was measured."""
+    text = octets.decode("utf-8", "replace").replace("\0", "\ufffd")
+    if beyond_limits(text):
+        return
+    size = measure(text)
+    made = _INLINER.inline(text)
+    assert len(made) <= 6 * size.characters + 100 * size.elements
+    if "<script" not in made:  # whose text may hold its own end tag
+        levels, elements = tree(made)
+        assert (size.levels >= levels, size.elements >= elements) == (True, True), (size, levels, elements)
 
 
 def file_name(octets: bytes) -> None:
@@ -292,7 +310,8 @@ _IMAGES = {"a": "data:image/gif;base64," + "A" * 4000}
 TARGETS: Mapping[str, Target] = {
     target.__name__: _guarded(target)
     for target in (
-        *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, file_name),
+        *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, native_html),
+        file_name,
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
         *(snapshot, safe_mail, caught_mail, raw_head, message_ids, file_field),
     )

@@ -2,6 +2,7 @@
 
 import json
 import re
+from email import message_from_bytes
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
@@ -23,10 +24,10 @@ def mailing(port, **settings):
 
 
 def html_of(received):
-    from email import message_from_bytes, policy
-
-    text = message_from_bytes(received.octets(), policy=policy.default).get_body(("html",)).get_content()
-    return text.replace("\n", "").replace("\r", "")
+    (part,) = (one for one in message_from_bytes(received.octets()).walk() if one.get_content_type() == "text/html")
+    octets = part.get_payload(decode=True)
+    assert isinstance(octets, bytes)
+    return octets.decode().replace("\r", "").replace("\n", "")
 
 
 async def test_the_editor_goes_on(api, site):

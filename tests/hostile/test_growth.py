@@ -69,6 +69,20 @@ SHAPES = {
         ),
         *("<ul><li>", "<![CDATA[", "<?", "</", '<p "', "<title>", "<script>", "<a href=x>b", "&#x"),
     ],
+    "native_html": [
+        *(
+            "<div>",
+            "<p>x",
+            "<p><b a=1>",
+            "<a><svg><desc>",
+            "<table><td><object></table>",
+            "<",
+            "<p a=",
+            "<!--",
+            "<svg>",
+        ),
+        *("<script><!--", "<style>a{", "<nobr>", "</b>"),
+    ],
     "file_name": [
         *(";filename==?utf-8?q?a?=", "filename=", ' filename="', "%41", " ", ";a=", "=", "\n;", "\n,", "\na/", "\n%41"),
         *("a ", "a;", "\u00fc", "=?a?b?", 'filename="a";', "/", "%2f", "\\", ".", 'a; filename="\\'),

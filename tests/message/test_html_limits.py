@@ -1,12 +1,11 @@
 """The tree that is counted is never smaller than the one that the parser in native code makes."""
 
-import re
-
 import css_inline
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fuzz.written import tree
 from mailnode.message.html_limits import MOST_ATTRIBUTES, MOST_ELEMENTS, MOST_LEVELS, beyond_limits, measure
 
 INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_link_tags=True, load_remote_stylesheets=False)
@@ -15,10 +14,6 @@ INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_link_tags=True, load_
 def words(text):
     return text.split()
 
-
-VOID = words("area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr")
-RAW = words("iframe noembed noframes noscript plaintext script style xmp")
-WRITTEN = re.compile(r"<(?:!--.*?-->|!DOCTYPE[^>]*>|(/?)([a-zA-Z][^\s/>]*)(?:\s[^\s=>]+(?:=\"[^\"]*\")?)*>)", re.DOTALL)
 
 NAMES = words("""
     a address annotation-xml b body br button caption center code col colgroup dd desc div dl dt em font foreignObject
@@ -48,38 +43,6 @@ TEXTS = [
     "]]>",
 ]
 ATTRIBUTES = ["", "", "", " a=1", " a='2'", " color=red", "/", " type=hidden", ' b="&amp;"', " a=/", ' x="<b>"']
-
-
-def tree(written):
-    """Levels and elements of HTML as css-inline writes it, each end tag in its place."""
-    position, levels, elements = 0, 0, 0
-    opened = [("", "html")]
-    while found := WRITTEN.search(written, position):
-        position = found.end()
-        name = found[2]
-        if not name:
-            continue
-        if found[1]:
-            assert opened.pop()[0] == name
-            continue
-        elements += 1
-        levels = max(levels, len(opened))
-        space = namespace(name, *opened[-1])
-        if space == "html" and name in VOID:
-            continue
-        if space == "html" and name in RAW:
-            end = written.rfind(f"</{name}>") if name == "plaintext" else written.find(f"</{name}>", position)
-            position = end if end >= 0 else len(written)
-        opened.append((name, space))
-    return levels, elements
-
-
-def namespace(name, parent, space):
-    if name in {"svg", "math"}:
-        return name
-    points = {"svg": {"desc", "foreignObject", "title"}, "math": {"mi"}}
-    is_html = space == "html" or (parent in points[space] and name != "mglyph")
-    return "html" if is_html else space
 
 
 @st.composite
