@@ -183,6 +183,21 @@ class TestAnOutcomeThatIsRefusedForLong:
             assert (row.state, json.loads(row.result)["warnings"]) == ("sent", [])
             assert (desk.database.unstored.count, desk.database.unstored.lost) == (0, 0)
 
+    async def test_waits_before_the_database_has_refused_it(self, home, monkeypatch):
+        monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 30_000)
+        monkeypatch.setattr(unstored, "_SLOW_SECONDS", 0.01, raising=False)
+        script = {"greeting": ["421 4.3.2 later", "220 well"], "dot": ""}
+        async with ScriptedServer(script) as server, office(home) as desk:  # a lane that fails, and has news then
+            waiting = asyncio.create_task(desk.deliver(server.port))
+            await server.reached("dot")
+            with self.locked(home):
+                server.say("250 2.0.0 taken")
+                while not desk.database.unstored.count:  # noqa: ASYNC110 -- a count has no event
+                    await asyncio.sleep(0.01)
+                assert desk.database.unstored.reason == "the database does not answer"
+            assert (await waiting).report["status"] == "sent"
+            assert desk.database.unstored.count == 0
+
     async def test_is_kept_by_a_worker_though_somebody_waits_no_more(self, home):
         async with ScriptedServer({"dot": ""}) as server, office(home) as desk:
             await desk.courier.queue(drafted(server.port, terms=LATER))

@@ -102,13 +102,10 @@ async def failing_disk(stage: Stage) -> None:
 async def foreign_lock(stage: Stage) -> None:
     """Another program writes, and takes its time."""
     assert stage.file
-    seconds = stage.seconds()
     with closing(sqlite3.connect(stage.file, isolation_level=None, timeout=60, check_same_thread=False)) as other:
         await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
-        stage.watch.locked_until = time.monotonic() + seconds
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(stage.seconds())
         other.execute("ROLLBACK")
-    stage.watch.locked_until = time.monotonic()
 
 
 async def no_descriptors(stage: Stage) -> None:
@@ -159,11 +156,15 @@ async def killed(stage: Stage) -> None:
 async def stopped(stage: Stage) -> None:
     """A process is stopped as an operator does, and started again."""
     member = stage.member()
-    assert await member.stop() == 0, b"".join(member.said).decode()
+    assert await member.stop() == 0, _told(stage, member)
     _forget_answers(stage, member)
     await member.start()
     if member is stage.fleet.serve:
         await stage.fleet.ready()
+
+
+def _told(stage: Stage, member: Member) -> str:
+    return "\n".join([*stage.watch.history[-12:], b"".join(member.said).decode()])
 
 
 def _forget_answers(stage: Stage, member: Member) -> None:
@@ -276,7 +277,7 @@ async def until_done(database: Database) -> None:
 
 async def sends_alone(stage: Stage, folder: Path, port: int, member: Member, other: Member) -> None:
     """See that the queue lives in this process, without the other one."""
-    assert await other.stop() == 0, b"".join(other.said).decode()
+    assert await other.stop() == 0, _told(stage, other)
     flow = write_flow(
         folder,
         node("l", mail_to(port, f"{member.name}{{{{ input.number }}}}@y.example", asynchronous=True)),

@@ -64,7 +64,7 @@ class Member:
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout
         async for line in process.stdout:
-            self.said.append(line)
+            self.said.append(time.strftime("%H:%M:%S ").encode() + line)
 
     async def stop(self) -> int:
         """End it as an operator does, and give its status."""

@@ -64,6 +64,7 @@ class Carry:
         self._began_at = unix_ms()
         self._storing: tuple[Callable[[], Awaitable[Report | None]], Report] | None = None
         self._error: MailnodeError | None = None
+        self._noting: asyncio.Task[None] | None = None
         self._is_over = asyncio.Event()
         self.overdue: asyncio.Future[None] = self._loop.create_future()
         self.not_stored: asyncio.Future[Report] = self._loop.create_future()
@@ -97,6 +98,9 @@ class Carry:
             if not is_defect(error):
                 raise
             return await self._met_defect(error)
+        finally:
+            if self._noting:
+                await asyncio.wait({self._noting})
 
     async def _met_defect(self, error: BaseException) -> Report:
         """End, or put back, what met a defect; once its content has begun to leave it may have been accepted."""
@@ -202,7 +206,11 @@ class Carry:
         if isinstance(why, OutOfPatience | ConnectionsError):  # neither tells anything of the server
             return
         self.is_lane_well = not is_lanes_trouble(why)
-        await self._traffic.note(self._route, None if self.is_lane_well else why, probe=self._errand.is_probe)
+        probe = self._errand.is_probe
+        if not self.is_lane_well:
+            await self._traffic.note(self._route, why, probe=probe)
+        elif self._traffic.is_news(self._route, probe=probe):  # what came of the mail does not wait for that
+            self._noting = asyncio.create_task(self._traffic.note(self._route, None, probe=probe))
 
     async def _renew_route(self) -> None:
         """Go by the connection as it is now: it may have been changed since the attempt before."""

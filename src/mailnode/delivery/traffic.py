@@ -33,6 +33,10 @@ class Traffic:
         """The lanes that this process has found failing."""
         return frozenset(self._troubled)
 
+    def is_news(self, route: Route, *, probe: bool) -> bool:
+        """Tell whether it has to be written down that the lane of a route works."""
+        return probe or route.lane in self._troubled
+
     async def note(self, route: Route, why: MailnodeError | None, *, probe: bool) -> None:
         """Say of the lane of a route that it fails, and why, or works; it helps the others, and raises nothing."""
         try:

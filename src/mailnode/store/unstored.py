@@ -15,6 +15,8 @@ Write = Callable[[], Awaitable[T]]
 
 # Whoever looks is told within five seconds that a database that takes outcomes again has them.
 _LONGEST_WAIT_SECONDS = 3.0
+# An outcome waits that the database has not taken for so long, whether it has refused it or says nothing.
+_SLOW_SECONDS = 2.0
 # Failures with less than this (seconds) between them are one trouble.
 _APART = 5.0
 _log = logging.getLogger(__name__)
@@ -24,8 +26,8 @@ class Unstored:
     """Outcomes that a database refuses so far, or has no answer to; they are tried again and again.
 
     Who waits for one is told when the trouble has lasted for `seconds`; all that wait have them together, so that a run
-    of many mails ends in time. `count` tells how many have been refused and wait, `lost` counts those that were given
-    up: nothing in the database tells what came of them.
+    of many mails ends in time. `count` tells how many wait: they have been refused, or have had no answer for 2 s.
+    `lost` counts those that were given up: nothing in the database tells what came of them.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,7 @@ class Unstored:
         self.seconds = insist.PATIENCE_SECONDS
         self.lost = 0
         self.count = 0
+        self._refused = 0
         self._refusal = StoreError("the database does not answer", transient=True)
         self._since = 0.0
         self._failed_at = -math.inf
@@ -96,7 +99,8 @@ class Unstored:
         loop = asyncio.get_running_loop()
         began = loop.time()
         timer = loop.call_at(began + self.seconds, self._tell_late, late)
-        is_counted = False
+        waiting = _Waiting(self)
+        is_refused = False
         try:
             for wait in insist.waits():
                 is_last = over.is_set() or not is_tried_last
@@ -106,9 +110,10 @@ class Unstored:
                     raise
                 except StoreError as error:
                     self._fails(error, began)
-                    if not is_counted:
-                        is_counted = True
-                        self.count += 1
+                    waiting.begins()
+                    if not is_refused:
+                        is_refused = True
+                        self._refused += 1
                         if loop.time() < timer.when():  # else it has told
                             timer.cancel()
                             timer = loop.call_at(self._since + self.seconds, self._tell_late, late)
@@ -120,23 +125,41 @@ class Unstored:
             raise AssertionError("there is always another wait")
         finally:
             timer.cancel()
-            if is_counted:
+            waiting.ends()
+            if is_refused:
                 self._ends()
 
     def _tell_late(self, late: Callable[[StoreError], object]) -> None:
         late(self._refusal)
 
     def _fails(self, error: StoreError, began: float) -> None:
-        if self.count == 0 and began - self._failed_at > _APART:
+        if self._refused == 0 and began - self._failed_at > _APART:
             self._since = began
             _log.error("what came of mail can't be stored, and is kept in memory: %s", error)
         self._refusal = error
         self._failed_at = asyncio.get_running_loop().time()
 
     def _ends(self) -> None:
-        self.count -= 1
-        if self.count == 0 and self._failed_at == -math.inf:
+        self._refused -= 1
+        if self._refused == 0 and self._failed_at == -math.inf:
             _log.warning("what came of mail is stored now")
+
+
+class _Waiting:
+    """One outcome, counted from the moment when it is said to wait, or has been under way for too long."""
+
+    def __init__(self, unstored: Unstored) -> None:
+        self._unstored = unstored
+        self._is_counted = False
+        self._timer = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self.begins)
+
+    def begins(self) -> None:
+        self._unstored.count += not self._is_counted
+        self._is_counted = True
+
+    def ends(self) -> None:
+        self._timer.cancel()
+        self._unstored.count -= self._is_counted
 
 
 async def _is_set(event: asyncio.Event, within_seconds: float) -> bool:
