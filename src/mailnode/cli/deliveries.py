@@ -3,13 +3,13 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from mailnode.cli.output import clean, say, show_json, show_table
 from mailnode.delivery.delivery import SHOWN_STATES, label
+from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
@@ -183,7 +183,7 @@ def _to(addresses: list[str]) -> str:
 
 
 def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{utc(unix_ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _with_mailnode(work: "Callable[[Mailnode], Awaitable[T]]") -> T:

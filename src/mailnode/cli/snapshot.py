@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 from mailnode.cli.arguments import read_text
 from mailnode.cli.output import say, show_json, show_table, waiting
 from mailnode.errors import UsageError
+from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
     from mailnode.connections.snapshot.contents import Snapshot
@@ -214,7 +214,4 @@ def _counted(count: int, what: str) -> str:
 
 
 def _time(unix_ms: int) -> str:
-    try:
-        return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return str(unix_ms)
+    return f"{utc(unix_ms):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,10 +1,9 @@
 """Why there is no access token, in words for a person, and what helps."""
 
-from datetime import UTC, datetime
-
 from mailnode.connections.grant import Grant, RefreshGrant, ServiceAccountGrant
 from mailnode.connections.token_remedies import CONSENT, why_consent_was_lost
 from mailnode.errors import ErrorCode, TokenError
+from mailnode.store.clock import utc
 
 _CONSENT = "give consent again with `mailnode connections authorize {}`"
 
@@ -57,7 +56,7 @@ def explained(error: TokenError, name: str, grant: Grant, in_doubt_since: int | 
 def _consent_needed(error: TokenError, name: str, in_doubt_since: int | None) -> TokenError:
     what = f"the refresh token of the connection {name!r} is refused: {error.message}"
     if in_doubt_since is not None:
-        when = datetime.fromtimestamp(in_doubt_since / 1000, UTC)
+        when = utc(in_doubt_since)
         what += (
             f". A renewal that began at {when:%Y-%m-%d %H:%M:%S} UTC was cut off by a crash or a lost connection,"
             " and may have used it up"

@@ -96,7 +96,9 @@ class Desk:
 
     def _dead_runners(self, db: Connection) -> list[str]:
         runners = select(runs.c.worker).where(runs.c.status == "running", runs.c.worker.is_not(None)).distinct()
-        return sorted(self._worker.dead_among(db, set(db.execute(runners).scalars())))[:_SWEPT_AT_ONCE]
+        return sorted(one for one in self._worker.dead_among(db, set(db.execute(runners).scalars())) if one)[
+            :_SWEPT_AT_ONCE
+        ]
 
     async def _present(self, which: str) -> PresentRoute | Unchanged:
         origin = await self._database.read(lambda db: origin_of(find_delivery(db, which)))

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, Draft
 from mailnode.delivery.report import report_of
 from mailnode.delivery.stored import Standing
+from mailnode.store.clock import utc
 from mailnode.store.tables import delivery_recipients, kept_keys
 
 # What ended so has given its key back; only a doubt is kept of it.
@@ -26,7 +26,7 @@ def find_kept(db: Connection, keys: Collection[str]) -> Mapping[str, Row[Any]]:
 def standing_of(kept: Row[Any], draft: Draft) -> Standing:
     """Tell how the mail of a draft's key ended: no more than its row says."""
     begun = replace(draft.begun(kept.delivery_id), message_id=kept.message_id, reverse_path=None, recipients=(), size=0)
-    day = datetime.fromtimestamp(kept.ended_at / 1000, UTC).strftime("%Y-%m-%d")
+    day = f"{utc(kept.ended_at):%Y-%m-%d}"
     told = f"the details of this mail, which ended on {day}, are deleted (MAILNODE_KEEP_DAYS)"
     begun = replace(begun, host="", warnings=(told,))
     return Standing(begun, kept.status, report_of(begun, status=kept.status))

@@ -240,7 +240,7 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
         "node": row.node_id,
         "attempts": len(messages),
         "error": None if state == "sent" else words,
-        "dueAt": max(row.due_at, waits_until(db, row.lane)) if state == "queued" else None,
+        "dueAt": max(row.due_at or 0, waits_until(db, row.lane)) if state == "queued" else None,
     }
 
 

@@ -140,7 +140,8 @@ class Outbox:
         dead = self._worker.dead_among(db, workers)
         if not dead:
             return 0
-        left = select(table).where(UNDER_WAY, table.c.worker.in_(dead)).with_for_update(skip_locked=True)
+        of_dead = table.c.worker.in_(dead - {None}) | table.c.worker.is_(None)
+        left = select(table).where(UNDER_WAY, of_dead).with_for_update(skip_locked=True)
         rows = db.execute(left).all()
         found = [take_over(db, delivery, row) for delivery, row in read_sound(db, rows, self._tell)]
         self._intake.say_due(db, found)

@@ -148,7 +148,7 @@ def _roughly(_: str, read: Callable[[], Any], otherwise: Any) -> Any:
 def _json_object(what: str, text: str) -> dict[str, Any]:
     try:
         said = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableDelivery(f"the delivery can't be read: {what} are no JSON: {error}") from None
     if not isinstance(said, dict):
         raise UnreadableDelivery(f"the delivery can't be read: {what} are no JSON object")

@@ -107,11 +107,34 @@ class Runs:
 def error_of(node: Entry) -> Entry | None:
     """Find what a person should read of a node: its own error, or that of the mail that it tried to send."""
     result = node.get("result")
-    error: Entry | None = node.get("error") or (result.get("error") if isinstance(result, dict) else None)
-    return error if isinstance(error, dict) and "message" in error else None
+    return node.get("error") or (_error_in(result) if isinstance(result, dict) else None)
+
+
+def _error_in(result: Entry) -> Entry | None:
+    error: Entry | None = result.get("error")
+    return error if error and _is_error(error) else None
 
 
 def _said(row: Row[Any]) -> Entry:
-    """Read the state of a run; one that can't be read tells nothing."""
+    """Read the state of a run; one that can't be read, as of a newer version, tells nothing."""
     said: Entry = told_of(row.state)
-    return said if isinstance(said.get("nodes", []), list) else {}
+    nodes = said.get("nodes", [])
+    states = (said.get("input"), said.get("context"))
+    is_ours = isinstance(nodes, list) and all(map(_is_node, nodes)) and _are_texts(said.get("output") or [])
+    return said if is_ours and all(isinstance(state, dict | None) for state in states) else {}
+
+
+def _is_node(node: Any) -> bool:
+    if not isinstance(node, dict) or not _are_texts([node.get(key) for key in ("id", "type", "label", "status")]):
+        return False
+    result = node.get("result")
+    mail = result if isinstance(result, dict) and "deliveryId" in result else {"deliveryId": "", "status": ""}
+    return _are_texts([mail["deliveryId"], mail.get("status")]) and ("error" not in node or _is_error(node["error"]))
+
+
+def _is_error(error: Any) -> bool:
+    return isinstance(error, dict) and _are_texts([error.get(key, "") for key in ("message", "hint", "code")])
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ Clock = Callable[[], int]
 
 # Not the transaction's time: what waited for a lock goes on later than it began.
 _NOW_US = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+# The last moment that a calendar of ours has.
+_LAST_MS = 253_402_300_799_999
 
 
 def unix_ms() -> int:
@@ -28,3 +31,8 @@ def now_us(db: "Connection") -> int:
 def now_ms(db: "Connection") -> int:
     """Give the same in Unix milliseconds."""
     return now_us(db) // 1000
+
+
+def utc(milliseconds: int) -> datetime:
+    """Give a time (Unix ms) to be shown; of what is beyond the calendar its end."""
+    return datetime.fromtimestamp(min(max(milliseconds, 0), _LAST_MS) / 1000, UTC)

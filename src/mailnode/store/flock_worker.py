@@ -15,6 +15,7 @@ from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, lock_file
 
 # Ids tell by their form where the lock lies. Those of earlier versions, whose locks lay in the homes, have none.
 _FORM = "lock-"
+_OURS = re.compile(rf"{_FORM}[0-9a-f]{{32}}")
 _EARLIER = re.compile(r"[0-9a-f]{32}")
 
 
@@ -49,16 +50,18 @@ class FlockWorker:
             self.close()
             raise _no_lock(folder, "its file system keeps nobody out (flock)", NO_LOCKS_HINT)
 
-    def alive(self, _db: Connection, worker_id: str) -> bool:
+    def alive(self, _db: Connection, worker_id: str | None) -> bool:
         """Tell whether the process that took this id still runs, or may: an earlier version's, whose lock is nowhere.
+
+        What is no id is nobody's.
 
         Raises:
             StoreError: it can't be told now.
         """
         if worker_id == self.id:
             return self._file is not None
-        if is_earlier(worker_id):
-            return self.is_proven(worker_id) is not False
+        if worker_id is None or not _OURS.fullmatch(worker_id):
+            return worker_id is not None and is_earlier(worker_id) and self.is_proven(worker_id) is not False
         path = self._path(worker_id)
         if (is_dead := _is_free_now(path)) is None:
             return False
@@ -77,7 +80,7 @@ class FlockWorker:
         told = [is_free for is_free in found if is_free is not None]
         return not all(told) if told else None
 
-    def dead_among(self, db: Connection, worker_ids: Collection[str]) -> set[str]:
+    def dead_among(self, db: Connection, worker_ids: Collection[str | None]) -> set[str | None]:
         """Give those of these ids whose processes have ended."""
         return {one for one in worker_ids if not self.alive(db, one)}
 

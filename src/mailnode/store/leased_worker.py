@@ -92,11 +92,11 @@ class LeasedWorker:
         """What is written into a claim now."""
         return self._lease.id
 
-    def alive(self, db: Connection, worker_id: str) -> bool:
+    def alive(self, db: Connection, worker_id: str | None) -> bool:
         """Tell whether this id has a lease by the database's clock."""
         return not self.dead_among(db, [worker_id])
 
-    def dead_among(self, db: Connection, worker_ids: Collection[str]) -> set[str]:
+    def dead_among(self, db: Connection, worker_ids: Collection[str | None]) -> set[str | None]:
         """Give those of these ids that have no lease any more."""
         if not worker_ids:
             return set()

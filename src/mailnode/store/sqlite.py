@@ -15,6 +15,7 @@ from mailnode.store.backend import Extend, no_text
 from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, locked
 from mailnode.store.earlier_workers import held_by_earlier, leave, maybe_at_work
 from mailnode.store.flock_worker import FlockWorker
+from mailnode.store.kinds import readable
 from mailnode.store.schema import migrate, newer
 from mailnode.store.tables import SCHEMA_NUMBER
 
@@ -166,6 +167,7 @@ def _engine(path: Path, begin: str, *pragmas: str, pool_size: int = 1) -> Engine
     def set_up(connection: sqlite3.Connection, _: object) -> None:
         # The driver's own idea of when a transaction begins leaves savepoints and DDL outside of it.
         connection.isolation_level = None
+        connection.text_factory = readable
         for pragma in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", "PRAGMA synchronous = FULL", *pragmas):
             connection.execute(pragma)
         connection.execute("PRAGMA foreign_keys = ON")

@@ -1,6 +1,8 @@
 """The tables. Times are Unix milliseconds, ids are text, JSON is text: the same in SQLite and in PostgreSQL."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
+
+from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
 SCHEMA_NUMBER = 4
@@ -50,30 +52,30 @@ tokens = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("key", Text, unique=True),  # idempotency; a failed delivery gives it back
-    Column("digest", Text, nullable=False),
-    Column("connection", Text, nullable=False),
-    Column("host", Text, nullable=False),
-    Column("port", Integer, nullable=False),
-    Column("message_id", Text, nullable=False),
-    Column("reverse_path", Text),  # null is <>
-    Column("size", BigInteger, nullable=False),
-    Column("lane", Text, nullable=False),  # lanes.name: deliveries of one lane share a server and a login
-    Column("state", Text, nullable=False),
-    Column("generation", Integer, nullable=False),  # counts the claims
-    Column("worker", Text),
-    Column("tries", Integer, nullable=False),
-    Column("maybe_accepted", Boolean, nullable=False),  # content was handed over once, and no answer came
-    Column("run_id", Text),
-    Column("node_id", Text),
-    Column("options", Text, nullable=False),  # JSON object: the way to the server, the terms, the place of the result
-    Column("warnings", Text, nullable=False),  # JSON array
-    Column("result", Text),  # JSON object
-    Column("due_at", BigInteger),
-    Column("expires_at", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
+    Column("id", Words, primary_key=True),
+    Column("key", Words, unique=True),  # idempotency; a failed delivery gives it back
+    Column("digest", Words, nullable=False),
+    Column("connection", Words, nullable=False),
+    Column("host", Words, nullable=False),
+    Column("port", Count, nullable=False),
+    Column("message_id", Words, nullable=False),
+    Column("reverse_path", Words),  # null is <>
+    Column("size", Number, nullable=False),
+    Column("lane", Words, nullable=False),  # lanes.name: deliveries of one lane share a server and a login
+    Column("state", Words, nullable=False),
+    Column("generation", Count, nullable=False),  # counts the claims
+    Column("worker", Words),
+    Column("tries", Count, nullable=False),
+    Column("maybe_accepted", Doubt, nullable=False),  # content was handed over once, and no answer came
+    Column("run_id", Words),
+    Column("node_id", Words),
+    Column("options", Words, nullable=False),  # JSON object: the way to the server, the terms, the place of the result
+    Column("warnings", Words, nullable=False),  # JSON array
+    Column("result", Words),  # JSON object
+    Column("due_at", Number),
+    Column("expires_at", Number, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("updated_at", Number, nullable=False),
     Index("deliveries_created", "created_at"),
 )
 _QUEUED = text("state = 'queued'")
@@ -90,12 +92,12 @@ for _name, _columns, _which in (
 kept_keys = Table(
     "kept_keys",
     metadata,
-    Column("hash", Text, primary_key=True),  # SHA-256 of the key, in hexadecimal
-    Column("digest", Text, nullable=False),
-    Column("status", Text, nullable=False),  # failed and cancelled: the key is free, but somebody may have got the mail
-    Column("message_id", Text, nullable=False),
-    Column("delivery_id", Text, nullable=False),
-    Column("ended_at", BigInteger, nullable=False),
+    Column("hash", Words, primary_key=True),  # SHA-256 of the key, in hexadecimal
+    Column("digest", Words, nullable=False),
+    Column("status", Words, nullable=False),  # failed, cancelled: the key is free, but somebody may have got the mail
+    Column("message_id", Words, nullable=False),
+    Column("delivery_id", Words, nullable=False),
+    Column("ended_at", Number, nullable=False),
     Index("kept_keys_ended", "ended_at"),
     sqlite_with_rowid=False,
 )
@@ -104,82 +106,82 @@ kept_keys = Table(
 lanes = Table(
     "lanes",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("connection", Text, nullable=False),
-    Column("failures", Integer, nullable=False),  # in a row: no server, no greeting, no login
-    Column("retry_at", BigInteger, nullable=False),  # nothing of this lane is claimed before
-    Column("trouble", Text),  # JSON object: the error that it fails with
-    Column("revision", Integer),  # the connection's, when it failed
+    Column("name", Words, primary_key=True),
+    Column("connection", Words, nullable=False),
+    Column("failures", Count, nullable=False),  # in a row: no server, no greeting, no login
+    Column("retry_at", Number, nullable=False),  # nothing of this lane is claimed before
+    Column("trouble", Words),  # JSON object: the error that it fails with
+    Column("revision", Count),  # the connection's, when it failed
 )
 
 # Where the rate limit of a connection stands (GCRA), in microseconds of the database's clock.
 rates = Table(
     "rates",
     metadata,
-    Column("connection", Text, primary_key=True),
-    Column("free_at", BigInteger, nullable=False),  # when the next one may go
-    Column("taken_at", BigInteger, nullable=False),  # when somebody last asked
+    Column("connection", Words, primary_key=True),
+    Column("free_at", Number, nullable=False),  # when the next one may go
+    Column("taken_at", Number, nullable=False),  # when somebody last asked
 )
 
 # Who is alive, where no lock of a file can tell: a lease by the database's clock.
 workers = Table(
     "workers",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("lease_until", BigInteger, nullable=False),
+    Column("id", Words, primary_key=True),
+    Column("lease_until", Number, nullable=False),
 )
 
 
 def _delivery_id() -> Column[str]:
-    return Column("delivery_id", Text, ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
+    return Column("delivery_id", Words, ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
 
 
 delivery_recipients = Table(
     "delivery_recipients",
     metadata,
     _delivery_id(),
-    Column("position", Integer, primary_key=True),
-    Column("address", Text, nullable=False),
-    Column("field", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("reply_code", Integer),
-    Column("enhanced_status_code", Text),
-    Column("reply_text", Text),
+    Column("position", Count, primary_key=True),
+    Column("address", Words, nullable=False),
+    Column("field", Words, nullable=False),
+    Column("status", Words, nullable=False),
+    Column("reply_code", Count),
+    Column("enhanced_status_code", Words),
+    Column("reply_text", Words),
 )
 
 delivery_content = Table(
     "delivery_content",
     metadata,
     _delivery_id(),
-    Column("position", Integer, primary_key=True),
-    Column("octets", LargeBinary, nullable=False),
+    Column("position", Count, primary_key=True),
+    Column("octets", Octets, nullable=False),
 )
 
 attempts = Table(
     "attempts",
     metadata,
     _delivery_id(),
-    Column("number", Integer, primary_key=True),
-    Column("started_at", BigInteger, nullable=False),
-    Column("ended_at", BigInteger),
-    Column("phase", Text),
-    Column("code", Text),
-    Column("reply_code", Integer),
-    Column("message", Text),
-    Column("dialogue", Text),
+    Column("number", Count, primary_key=True),
+    Column("started_at", Number, nullable=False),
+    Column("ended_at", Number),
+    Column("phase", Words),
+    Column("code", Words),
+    Column("reply_code", Count),
+    Column("message", Words),
+    Column("dialogue", Words),
 )
 
 runs = Table(
     "runs",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("flow", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("worker", Text),
-    Column("state", Text),  # JSON object
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
+    Column("id", Words, primary_key=True),
+    Column("flow", Words, nullable=False),
+    Column("digest", Words, nullable=False),
+    Column("status", Words, nullable=False),
+    Column("worker", Words),
+    Column("state", Words),  # JSON object
+    Column("created_at", Number, nullable=False),
+    Column("updated_at", Number, nullable=False),
 )
 _RUNNING = text("status = 'running'")
 Index("runs_under_way", runs.c.worker, sqlite_where=_RUNNING, postgresql_where=_RUNNING)

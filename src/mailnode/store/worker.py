@@ -13,10 +13,10 @@ class Worker(Protocol):
     def id(self) -> str:
         """What is written into a claim now; another one once all earlier claims may have been taken over."""
 
-    def alive(self, db: Connection, worker_id: str) -> bool:
+    def alive(self, db: Connection, worker_id: str | None) -> bool:
         """Tell whether nobody may take over what was claimed under this id."""
 
-    def dead_among(self, db: Connection, worker_ids: Collection[str]) -> set[str]:
+    def dead_among(self, db: Connection, worker_ids: Collection[str | None]) -> set[str | None]:
         """Give those of these ids whose claims may be taken over."""
 
     def holds(self, worker_id: str) -> bool:

@@ -1,6 +1,5 @@
 """Pages: Jinja2 templates, escaped throughout, with what every page needs."""
 
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mailnode.delivery.delivery import label
+from mailnode.store.clock import utc
 from mailnode.web.site import VERSION
 
 FOLDER = Path(__file__).parent
@@ -61,7 +61,7 @@ def _when(milliseconds: int | None) -> Markup:
     """Show a time (Unix ms), which the browser turns into the reader's own."""
     if milliseconds is None:
         return Markup("")
-    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    at = utc(milliseconds)
     shown = Markup('<time datetime="{}" data-ms="{}">{}</time>')
     return shown.format(at.isoformat(timespec="milliseconds"), milliseconds, f"{at:%Y-%m-%d %H:%M:%S} UTC")
 

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Protocol
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -20,6 +19,7 @@ from mailnode.connections.consent.loopback import listening, open_place
 from mailnode.connections.endpoint import TokenAnswer, TokenEndpoint
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.store.clock import utc
 
 WAIT_SECONDS = 300.0
 
@@ -260,7 +260,7 @@ def _line(text: str) -> str:
 
 
 def _utc(milliseconds: int) -> str:
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{utc(milliseconds):%Y-%m-%d %H:%M} UTC"
 
 
 def _base64url(octets: bytes) -> str:

@@ -19,11 +19,14 @@ MOST_AT_ONCE = 500
 
 
 class RunSummary(Told):
-    """One line of the list; `mails` has the status of each mail that it made, `error` the first one's words."""
+    """One line of the list; `mails` has the status of each mail that it made, `error` the first one's words.
+
+    A run of a newer version may have a status that this one does not know.
+    """
 
     run: str
     flow: str
-    status: Status
+    status: Status | str
     created_at: int
     updated_at: int
     mails: list[str]
