@@ -4,6 +4,7 @@ import smtplib
 import socket
 import stat
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from mailnode.errors import UsageError
 from mailnode.inbox.folder import InboxFolder
 from mailnode.inbox.server import Inbox
+from mailnode.inbox.session import read_content
 
 MAIL = b"From: =?utf-8?q?J=C3=BCrg?= <jurg@x.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n.dot\r\n"
 
@@ -271,3 +273,59 @@ async def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
             pass
     with pytest.raises(UsageError, match="can't use"):
         InboxFolder(tmp_path / "inbox").messages()
+
+
+@pytest.mark.parametrize(
+    ("sent", "content"),
+    [
+        (b".\r\n", b""),
+        (b"\r\n.\r\n", b"\r\n"),
+        (b"a\r\n\r\n.\r\n", b"a\r\n\r\n"),
+        (b"..\r\n...\r\n.a\r\n.\r\n", b".\r\n..\r\na\r\n"),
+        (b"a\n.\n\r.\r\nb\r\n.\r\r\n.\r\n", b"a\n.\n\r.\r\nb\r\n\r\r\n"),
+    ],
+)
+async def test_content_ends_at_a_lone_dot_wherever_it_comes_in_two(sent: bytes, content: bytes) -> None:
+    for cut in range(len(sent) + 1):
+        for behind in (b"", b"QUIT\r\n"):
+            reader = asyncio.StreamReader()
+            reader.feed_data(sent[:cut])
+            reading = asyncio.create_task(read_content(reader))
+            await asyncio.sleep(0)
+            reader.feed_data(sent[cut:] + behind)
+            assert await reading == content
+            reader.feed_eof()
+            assert await reader.read() == behind
+
+
+async def test_a_mail_of_nothing_but_lines_takes_no_more_memory_than_another(inbox: Inbox) -> None:
+    content = b"Subject: x\r\n" + b"\r\n" * 1_000_000
+    tracemalloc.start()
+    try:
+        await send(inbox, content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert inbox.get(1).octets() == content
+    assert peak < 20 * len(content)
+
+
+async def test_what_is_too_large_or_has_a_long_line_is_refused_and_the_session_goes_on(inbox: Inbox) -> None:
+    answers: list[int] = []
+
+    def run(client: smtplib.SMTP) -> None:
+        for content in (b"a" * 1_500, b"a\r\n" * (18 * 2**20), MAIL):
+            client.mail("a@b.example")
+            client.rcpt("c@d.example")
+            answers.append(client.data(content)[0])
+
+    await speak(inbox, run)
+    assert answers == [500, 552, 250]
+
+
+async def test_a_listing_reads_the_beginning_of_a_long_field_alone(inbox: Inbox) -> None:
+    await send(inbox, b"Subject: " + b"\r\n ".join([b"=?utf-8?q?=C3=BC?= a"] * 10_000) + b"\r\n\r\n")
+    subject = inbox.get(1).subject
+    assert subject.startswith("ü a ü a")
+    assert len(subject) < 2_000
+    assert subject.endswith(" …")

@@ -16,6 +16,8 @@ from typing import Any
 from mailnode.errors import ErrorCode, UsageError
 
 _MAX_HEADER_OCTETS = 256 * 2**10
+# What a listing shows of a field, before it is decoded.
+_MAX_FIELD_CHARACTERS = 2_000
 _FILE_NAME = re.compile(r"([0-9]{8,18})(\.eml|\.json)")
 
 
@@ -73,7 +75,7 @@ class Received:
             return {}
         # As text, because fields may hold bare UTF-8 (RFC 6532).
         parsed = HeaderParser().parsestr(header.decode("utf-8", "replace"))
-        return {name: readable(str(parsed[name] or "")) for name in ("subject", "from")}
+        return {name: readable(_begun(str(parsed[name] or ""))) for name in ("subject", "from")}
 
 
 class InboxFolder:
@@ -166,6 +168,13 @@ def _read_envelope(path: Path) -> dict[str, Any]:
         if isinstance(envelope, dict):
             return envelope
     return {}
+
+
+def _begun(value: str) -> str:
+    """Give the beginning of a value that is longer than anybody reads, up to a word's end."""
+    if len(value) <= _MAX_FIELD_CHARACTERS:
+        return value
+    return f"{value[:_MAX_FIELD_CHARACTERS].rsplit(maxsplit=1)[0]} …"
 
 
 def readable(value: str) -> str:

@@ -2,21 +2,20 @@
 
 import asyncio
 import errno
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as Client
 
 from mailnode.errors import UsageError
 from mailnode.inbox.folder import InboxFolder, unusable
-
-# Above mailnode's own limit for a message, so that the limit one meets is one's own.
-_MAX_MESSAGE_OCTETS = 50 * 2**20
+from mailnode.inbox.session import Session
 
 
 class Inbox(InboxFolder):
@@ -35,7 +34,8 @@ class Inbox(InboxFolder):
         self._next_number = 1
         self._caught = 0
         self._arrival = asyncio.Condition()
-        self._sessions: set[_Session] = set()
+        self._guard = threading.Lock()
+        self._sessions: set[Session] = set()
 
     async def wait_for(self, count: int) -> None:
         """Wait until this server has kept `count` mails since it was entered."""
@@ -52,7 +52,7 @@ class Inbox(InboxFolder):
         loop = asyncio.get_running_loop()
         handler = _Handler(self._take)
         try:
-            self._server = await loop.create_server(lambda: _Session(handler, self._sessions), self.hostname, self.port)
+            self._server = await loop.create_server(lambda: Session(handler, self._sessions), self.hostname, self.port)
         except (OSError, OverflowError) as error:
             raise _not_listening(self.hostname, self.port, error) from None
         self.port = self._server.sockets[0].getsockname()[1]
@@ -75,47 +75,22 @@ class Inbox(InboxFolder):
             "size": len(content := envelope.original_content or b""),
         }
         try:
-            number = self._keep(self._next_number, said, content)
+            number = await asyncio.to_thread(self._kept, said, content)
         except OSError:
             return "452 4.3.1 can't keep it: no room, or no access to the folder"
-        with suppress(UsageError):  # this mail is kept, whether the old ones can be thrown away or not
-            self._remove(self._numbers()[: -self.keep])
-        self._next_number = number + 1
         self._caught += 1
         async with self._arrival:
             self._arrival.notify_all()
         return f"250 2.0.0 kept as {number}"
 
-
-class _Session(SMTP):
-    """One client's session, which can be ended."""
-
-    def __init__(self, handler: "_Handler", live: set["_Session"]) -> None:
-        # Without a hostname it would ask the resolver for this machine's.
-        super().__init__(
-            handler,
-            hostname="localhost",
-            ident="mailnode inbox",
-            enable_SMTPUTF8=True,
-            data_size_limit=_MAX_MESSAGE_OCTETS,
-            loop=asyncio.get_running_loop(),
-        )
-        self._live = live
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._live.add(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._live.discard(self)
-        super().connection_lost(error)
-
-    async def end(self) -> None:
-        """Drop the client, and see the session's task end before its loop does."""
-        assert isinstance(self.transport, asyncio.WriteTransport)
-        assert self._handler_coroutine is not None
-        self.transport.abort()
-        await asyncio.wait([self._handler_coroutine])
+    def _kept(self, said: dict[str, Any], content: bytes) -> int:
+        """Keep a mail and throw the oldest away, in a thread; one at a time, so that numbers tell the order."""
+        with self._guard:
+            number = self._keep(self._next_number, said, content)
+            self._next_number = number + 1
+            with suppress(UsageError):  # this mail is kept, whether the old ones can be thrown away or not
+                self._remove(self._numbers()[: -self.keep])
+        return number
 
 
 class _Handler:
