@@ -75,7 +75,7 @@ class Received:
             return {}
         # As text, because fields may hold bare UTF-8 (RFC 6532).
         parsed = HeaderParser().parsestr(header.decode("utf-8", "replace"))
-        return {name: readable(_begun(str(parsed[name] or ""))) for name in ("subject", "from")}
+        return {name: _shown(str(parsed[name] or "")) for name in ("subject", "from")}
 
 
 class InboxFolder:
@@ -170,11 +170,11 @@ def _read_envelope(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _begun(value: str) -> str:
-    """Give the beginning of a value that is longer than anybody reads, up to a word's end."""
+def _shown(value: str) -> str:
+    """Give a value as a person reads it; of one that is longer than anybody reads the beginning, up to a word's end."""
     if len(value) <= _MAX_FIELD_CHARACTERS:
-        return value
-    return f"{value[:_MAX_FIELD_CHARACTERS].rsplit(maxsplit=1)[0]} …"
+        return readable(value)
+    return f"{readable(value[:_MAX_FIELD_CHARACTERS].rsplit(maxsplit=1)[0])} …"
 
 
 def readable(value: str) -> str:
