@@ -8,7 +8,9 @@ VOID = frozenset(
 )
 RAW = frozenset({"iframe", "noembed", "noframes", "noscript", "plaintext", "script", "style", "xmp"})
 POINTS = {"svg": {"desc", "foreignObject", "title"}, "math": {"mi", "mn", "mo", "ms", "mtext"}}
-WRITTEN = re.compile(r"<(?:!--.*?-->|!DOCTYPE[^>]*>|(/?)([a-zA-Z][^\s/>]*)(?:\s[^\s=>]+(?:=\"[^\"]*\")?)*>)", re.DOTALL)
+WRITTEN = re.compile(
+    r"<(?:!--.*?-->|!DOCTYPE[^>]*>|(/?)([a-zA-Z][^ \t\n\f\r/>]*)(?: =?[^ \t\n\f\r/>=]*(?:=\"[^\"]*\")?)*>)", re.DOTALL
+)
 
 
 def tree(written: str) -> tuple[int, int]:
