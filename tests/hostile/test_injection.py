@@ -70,6 +70,7 @@ SHOWN, BLIND = {"jane@example.org", "carl@y.example"}, {"bert@y.example"}
 NO_TEXT = {
     "priority",
     "autoSubmitted",
+    "dataImages",
     "storeResult",
     "stopOnError",
     "asynchronous",

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import dkim
 
-from matrix.contents import TEXT, files
+from matrix.contents import DOT_CID, TEXT, files
 from matrix.dimensions import Case
 from matrix.expected import FAILED, Expected, exit_status, expected, halts, login, recipients, reverse_path, sender
 from matrix.scenario import EHLO_NAME, NAME, NODE, ORDER, Scenario, public_key
@@ -148,7 +148,8 @@ def _check_bodies(case: Case, message: EmailMessage) -> None:
         assert reader.style_of["total"] == ("color: #c00" if inlined else "")
         assert ("p.total { color: #c00; }" in str(html.get_content())) is not inlined
         assert "max-width" in str(html.get_content()), "rules that depend on the reader stay where they are"
-    assert reader.pictures == (["cid:logo"] if case.attachments == "inline" else [])
+    dots = [f"cid:{DOT_CID}"] if case.rest == "all" else []
+    assert reader.pictures == (["cid:logo", *dots] if case.attachments == "inline" else dots)
     if case.attachments == "inline":
         assert any(part.get_content_type() == "multipart/related" for part in message.walk())
 

@@ -1,6 +1,7 @@
 """What is written in a mail, and what a reader must find there again."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ PARCEL = bytes(range(256)) * 40
 CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
 
 HTML = "<p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>"
+GIF = b"GIF89a" + bytes(range(40))
+DOT = f'<p><img src="data:image/gif;base64,{base64.b64encode(GIF).decode()}" alt="a dot"></p>'
+DOT_CID = f"image-{hashlib.sha256(b'image/gif' + bytes(1) + GIF).hexdigest()[:24]}"
 SHOWN = '<p>Look: <img src="cid:logo" alt="our logo"></p>'
 STYLED = """\
 <!DOCTYPE html>
@@ -38,7 +42,7 @@ class File:
 
 def content(case: Case) -> dict[str, Any]:
     """Give the settings of a case's content."""
-    shown = SHOWN if case.attachments == "inline" else ""
+    shown = (SHOWN if case.attachments == "inline" else "") + (DOT if case.rest == "all" else "")
     return {
         "text": {"textContent": TEXT},
         "html": {"content": HTML + shown},
@@ -93,4 +97,5 @@ def files(case: Case, order: str) -> Sequence[File]:
         "several": [text, File("report.pdf", "application/pdf", FILE), table, File("again.png", "image/png", PICTURE)],
         "inline": [File("logo.png", "image/png", PICTURE, "logo"), parcel],
     }
-    return expected[case.attachments]
+    dot = [File("image1.gif", "image/gif", GIF, DOT_CID)] if case.rest == "all" and case.content != "text" else []
+    return [*expected[case.attachments], *dot]

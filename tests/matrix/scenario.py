@@ -232,6 +232,7 @@ def _all_the_rest() -> dict[str, Any]:
         "inReplyTo": "<question@example.org>",
         "references": "<first@example.org> <question@example.org>",
         "listUnsubscribe": "<https://shop.example/leave>",
+        "dataImages": "attach",
         "autoSubmitted": "no",
         "idempotencyKey": "once for {{ input.tag }}",
         "headers": {"X-Order": "{{ input.order }}{{ input.nothing }}"},

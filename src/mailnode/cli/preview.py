@@ -42,7 +42,7 @@ def command(
         return
     for line in _lines(made):
         click.echo(clean(line))
-    for warning in (*made.warnings, *made.advice):
+    for warning in made.warnings:
         say(f"warning: {warning}")
 
 
@@ -89,5 +89,5 @@ def _to_json(made: Composition) -> dict[str, object]:
         "headerFields": [list(field) for field in message.header_fields],
         "parts": message.root.to_json(),
         "size": message.size,
-        "warnings": [*made.warnings, *made.advice],
+        "warnings": list(made.warnings),
     }

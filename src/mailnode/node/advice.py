@@ -1,43 +1,92 @@
 """What the author of a mail should think about: nothing here keeps it from being sent."""
 
+from collections import Counter
 from collections.abc import Iterator
-from html.parser import HTMLParser
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mailnode.connections.place import recipient_key
 from mailnode.errors import MailboxError
 from mailnode.message.email import Attachment, Email
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
-from mailnode.message.text import html_to_text
+from mailnode.message.tree import Part
+from mailnode.node.data_url import is_data_url
+from mailnode.node.tag_search import FoundTag, find_tags
 
 HUGE_IMAGE_OCTETS = 2**20
 _MANY_RECIPIENTS = 10
+_CLIPPED_OCTETS = 102 * 1024
+_MOST_OCTETS_A_CHARACTER = 4
 
 
-def advise(email: Email, login: str) -> tuple[str, ...]:
-    """Give remarks on a mail that `login`, the account's name or "", is to send."""
-    return tuple(_remarks(email, login))
+def advise(email: Email, root: Part, login: str) -> tuple[str, ...]:
+    """Give remarks on a mail that `login`, the account's name or "", is to send; `root` is the part of its message."""
+    return tuple(_remarks(email, root, login))
 
 
-def _remarks(email: Email, login: str) -> Iterator[str]:
-    looked = _Look()
-    looked.feed(email.html or "")
-    text = email.text if email.text is not None else html_to_text(email.html or "")
+def _remarks(email: Email, root: Part, login: str) -> Iterator[str]:
     if not email.subject.strip():
         yield "the subject is empty"
-    if not text.strip():
+    if not _has_text(email, root):
         yield "there is no text: readers without HTML, and spam filters, see an empty mail"
-    if looked.without_alt:
-        yield f"{_count(looked.without_alt, 'image')} without alt: readers who see no images miss what it says"
-    yield from looked.broken
+    looked = _Look(email.html or "")
+    yield from _html(email.html or "", looked)
     yield from _huge_images(email)
-    cids = {attachment.cid for attachment in email.attachments if attachment.cid}
-    for cid in sorted(looked.cids - cids):
-        yield f"the image cid:{cid} has no attachment with this cid"
+    yield from _cids(email, root, looked.cids)
+    for part in _calendars(root):
+        yield f"{part.filename or 'the calendar'} is only a file: mail programs show no invitation that can be accepted"
     count = len([*mailboxes(email.to), *mailboxes(email.cc), *mailboxes(email.bcc)])
     if count > _MANY_RECIPIENTS and not email.list_unsubscribe:
         yield "many recipients and no way to unsubscribe: large providers want List-Unsubscribe (listUnsubscribe)"
     yield from _domains(email, login)
+
+
+def _has_text(email: Email, root: Part) -> bool:
+    if email.text is not None:
+        return bool(email.text.strip())
+    while root.parts:
+        root = root.parts[0]
+    return root.media_type == "text/plain" and not root.disposition and root.size > len("\r\n")
+
+
+def _html(html: str, looked: "_Look") -> Iterator[str]:
+    if looked.without_alt:
+        yield f"{_count(looked.without_alt, 'image')} without alt: readers who see no images miss what it says"
+    yield from looked.broken
+    if looked.data_images:
+        what = _count(looked.data_images, "image")
+        yield f"{what} in the HTML itself (data:), where Gmail and Outlook show none: set dataImages to attach"
+    size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_OCTETS // _MOST_OCTETS_A_CHARACTER else 0
+    if size > _CLIPPED_OCTETS:
+        yield f"the content has {size // 1024} kB: Gmail cuts it off behind {_CLIPPED_OCTETS // 1024} kB"
+
+
+def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
+    """Files and images that do not find each other."""
+    given = Counter(attachment.cid for attachment in email.attachments if attachment.cid)
+    inline = {part.cid for part, above in _leaves(root) if above == "multipart/related"}
+    for cid in sorted(shown - given.keys() - inline):
+        yield f"the image cid:{cid} has no attachment with this cid"
+    for cid, count in given.items():
+        if count > 1:
+            yield f"{count} attachments have the cid {cid}: readers show one of them, so give each its own"
+        if cid not in inline:
+            yield f'nothing in the content refers to cid:{cid}, so it is attached: show it by <img src="cid:{cid}">'
+
+
+def _calendars(root: Part) -> list[Part]:
+    """The events that are files, where none stands beside the text, as an invitation does (RFC 6047)."""
+    found = [(part, above) for part, above in _leaves(root) if part.media_type.lower() == "text/calendar"]
+    is_invitation = any(above == "multipart/alternative" for _, above in found)
+    return [] if is_invitation else [part for part, _ in found]
+
+
+def _leaves(part: Part, above: str = "") -> Iterator[tuple[Part, str]]:
+    """The parts that hold no others, each with the type of the one that it stands in; an attached mail is a file."""
+    if not part.parts or part.media_type.startswith("message/"):
+        yield part, above
+        return
+    for inner in part.parts:
+        yield from _leaves(inner, part.media_type)
 
 
 def _huge_images(email: Email) -> Iterator[str]:
@@ -72,27 +121,28 @@ def _count(number: int, what: str) -> str:
     return f"1 {what} is" if number == 1 else f"{number} {what}s are"
 
 
-class _Look(HTMLParser):
+class _Look:
     """What stands in the HTML that a reader may stumble over."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.without_alt = 0
+    def __init__(self, html: str) -> None:
+        self.without_alt = self.data_images = 0
         self.cids: set[str] = set()
         self.broken: list[str] = []
+        for tag in find_tags(html, "img", "a"):
+            if tag.name == "img":
+                self._image(tag)
+            elif "href" in tag and (why := _broken(href := tag.value("href"))):
+                self.broken.append(f"the link {href!r:.80} {why}")
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Look at one element."""
-        given = dict(attrs)
-        if tag == "img":
-            self.without_alt += "alt" not in given
-            source = (given.get("src") or "").strip()
-            if source.lower().startswith("cid:"):
-                self.cids.add(source[4:])
-            elif not source:
-                self.broken.append("an image has no source")
-        elif tag == "a" and "href" in given and (why := _broken(given["href"] or "")):
-            self.broken.append(f"the link {given['href']!r:.80} {why}")
+    def _image(self, tag: FoundTag) -> None:
+        self.without_alt += "alt" not in tag
+        source = tag.value("src").strip()
+        if source[:4].lower() == "cid:":
+            self.cids.add(unquote(source[4:]))
+        elif is_data_url(source):
+            self.data_images += 1
+        elif not source:
+            self.broken.append("an image has no source")
 
 
 def _broken(href: str) -> str:

@@ -251,8 +251,9 @@ def _names(spec: UrlAttachment | TextAttachment | Base64Attachment | CustomAttac
 
 
 def _cid(cid: str) -> str:
-    """Give a Content-ID without the angle brackets that some write around it."""
+    """Give a Content-ID without what some write around it: angle brackets, and the scheme of URLs that refer to it."""
     bare = cid.strip().removeprefix("<").removesuffix(">")
+    bare = bare[4:] if bare[:4].lower() == "cid:" else bare
     if bare and not _CID.fullmatch(bare):
         raise AttachmentError(
             f"{cid!r:.80} can't be a cid",

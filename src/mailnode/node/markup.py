@@ -22,7 +22,7 @@ _MARKUP = re.compile(
     rf"<!--\[if\b[^\]>]*\]> | {_COMMENT} | (?P<declaration><[!?][^>]*>?) | </?(?P<tag>[A-Za-z\0][^\s/>]*)",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_ATTRIBUTE = re.compile(
+ATTRIBUTE = re.compile(
     r"""[\s/]*+ (?P<name>[^\s/>][^\s/>=]*+)
         (?:\s*+ = \s*+ (?:"(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<bare>[^\s>"'][^\s>]*)?))?""",
     re.VERBOSE,
@@ -180,7 +180,7 @@ class _Walk:
         return self._found
 
     def _go_through_tag(self, tag: str, position: int) -> int:
-        while attribute := _ATTRIBUTE.match(self._marked, position):
+        while attribute := ATTRIBUTE.match(self._marked, position):
             position = attribute.end()
             self._check(tag, attribute)
         close = self._marked.find(">", position)

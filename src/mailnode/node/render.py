@@ -21,8 +21,10 @@ from mailnode.node.attachment import (
     resolve_all,
 )
 from mailnode.node.attachment_settings import AttachmentSettings
+from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, render_html
+from mailnode.node.plain_content import plain_text, render_plain_text
 from mailnode.node.recipients import render_addresses, render_mailbox
 from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.node.template import Template, parse_template
@@ -69,6 +71,7 @@ class Renderer:
         settings = self._settings
         html = await self._html()
         attached = await self._attachments()
+        images = self._images(html.html)
         email = Email(
             from_=await self._from(sender),
             to=await self._addresses("to", settings.to, required=True),
@@ -77,7 +80,7 @@ class Renderer:
             reply_to=await self._addresses("replyTo", settings.reply_to),
             subject=await self._line("subject", settings.subject),
             text=None if settings.text_content is None else await self._text("textContent", settings.text_content),
-            html=html.html or None,
+            html=images.html or None,
             priority=settings.priority,
             envelope_from=await self._envelope_from(),
             in_reply_to=await self._message_ids("inReplyTo", settings.in_reply_to),
@@ -85,10 +88,10 @@ class Renderer:
             list_unsubscribe=await self._line("listUnsubscribe", settings.list_unsubscribe),
             auto_submitted=settings.auto_submitted,
             headers={name: await self._line(f"headers.{name}", value) for name, value in settings.headers.items()},
-            attachments=tuple(one.attachment for one in attached),
+            attachments=(*(one.attachment for one in attached), *images.files),
         )
         key = settings.idempotency_key
-        warnings = (*html.warnings, *(warning for one in attached for warning in one.warnings))
+        warnings = (*html.warnings, *(warning for one in attached for warning in one.warnings), *images.warnings)
         return Rendered(email, warnings, None if key is None else await self._line("idempotencyKey", key))
 
     async def _from(self, sender: str | None) -> str | Mailbox:
@@ -135,12 +138,24 @@ class Renderer:
     async def _html(self) -> RenderedHtml:
         try:
             settings = self._settings
+            if (markup := plain_text(settings.content)) is not None:
+                return RenderedHtml(*await render_plain_text(markup, self._evaluator))
             return await render_html(settings.content, self._evaluator, inline_styles=settings.inline_styles)
         except MailnodeError as error:
             raise error.locate(key="content") from None
 
+    def _images(self, html: str) -> AttachedImages:
+        if self._settings.data_images == "keep":
+            return AttachedImages(html)
+        return attach_data_images(html, limit=self._most_octets)
+
+    @property
+    def _most_octets(self) -> int:
+        """How large an attachment may be."""
+        return int(self._settings.max_attachment_mb * MEGABYTE)
+
     async def _attachments(self) -> tuple[Resolved, ...]:
-        limit = int(self._settings.max_attachment_mb * MEGABYTE)
+        limit = self._most_octets
         specs = [
             await self._spec(f"attachments[{index}]", attachment, limit)
             for index, attachment in enumerate(self._settings.attachments)

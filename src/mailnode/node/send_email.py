@@ -49,21 +49,15 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A mail that is ready to be sent; `login` is the account's name, "" without one."""
+    """A mail that is ready to be sent, and what its author should think about, though it can be sent."""
 
     email: Email
     mail: Mail
     destination: Destination
     route: Route
-    login: str
     digest: str
     key: str | None
     warnings: tuple[str, ...]
-
-    @property
-    def advice(self) -> tuple[str, ...]:
-        """What its author should think about, though it can be sent."""
-        return advise(self.email, self.login)
 
 
 class SendSmtpEmailType:
@@ -139,11 +133,12 @@ class SendSmtpEmail:
         self._check_count(rendered.email)
         mail = make_mail(rendered.email, connection, self._post.redirect_all_to)
         self._check_size(mail.message)
-        warnings = (*way.warnings, *rendered.warnings, *mail.warnings)
         login = connection.login.username if connection else ""
+        advice = advise(rendered.email, mail.message.root, login)
+        warnings = (*way.warnings, *rendered.warnings, *mail.warnings, *advice)
         # A sender that the connection brings is the route's.
         told = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
-        return Composition(rendered.email, mail, destination, way, login, told, rendered.key, warnings)
+        return Composition(rendered.email, mail, destination, way, told, rendered.key, warnings)
 
     async def _send(self, call: Call) -> Delivered:
         self._check_storage(call)

@@ -111,6 +111,7 @@ class SendSmtpEmailSettings(MailSettings):
     from_: Annotated[str, checked(_check_mailbox)] | None = Field(default=None, alias="from")
     reply_to: Annotated[str, checked(_check_addresses)] = ""
     text_content: Templated | None = None
+    data_images: Literal["keep", "attach"] = "keep"
     envelope_from: Annotated[str, checked(_check_reverse_path)] | None = None
     in_reply_to: Templated = ""
     references: Templated = ""

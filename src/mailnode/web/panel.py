@@ -146,6 +146,11 @@ _SEND = (
                 key="textContent", label="Define custom text Email Content", kind="lines", templated=True, default=None,
                 hint="For readers without HTML; left empty it is made from the content.",
             ),
+            Field(
+                key="dataImages", label="Images within the HTML (data:)", kind="choice", default="keep",
+                choices=(("keep", "Leave them there"), ("attach", "Send them as inline files")),
+                hint="Gmail and Outlook show no images that stand in the HTML itself.",
+            ),
             _PRIORITY,
             _ASYNCHRONOUS,
             Field(

@@ -140,5 +140,5 @@ def _shown(made: Composition, kept: KeptPreview) -> Preview:
         source=kept.octets[:_SOURCE_OCTETS].decode("utf-8", "replace"),
         size=message.size,
         root=PartTold.model_validate(message.root.to_json()),
-        warnings=[*made.warnings, *made.advice],
+        warnings=list(made.warnings),
     )
