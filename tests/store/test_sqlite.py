@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack, closing
 
 import pytest
+from sqlalchemy import event
 
 from mailnode.errors import StoreError
 from mailnode.store import sqlite
@@ -94,6 +95,31 @@ async def test_a_disk_that_takes_no_more_is_worth_another_try_and_the_next_one_w
         assert "room" in caught.value.hint
     await database.write(put("b"))
     assert await database.read(keys) == ["b"]
+
+
+async def test_what_breaks_in_the_middle_leaves_no_lock_behind(database, path):
+    """A statement that is not at its end keeps a connection, and its transaction, as long as the error is known."""
+
+    def work(db):
+        put("lost")(db)
+        begun = db.exec_driver_sql("SELECT 1 UNION SELECT 2")
+        begun.fetchone()
+        db.exec_driver_sql("SELECT 3")
+
+    def refuse(*given):
+        if "SELECT 3" in given:
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise error
+
+    event.listen(database._backend._write_engine, "before_cursor_execute", refuse)
+    with pytest.raises(StoreError, match="unable to open") as caught:
+        await database.write(work)
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+    await database.write(put("a"))
+    assert await database.read(keys) == ["a"]
+    assert caught.value.transient
 
 
 async def test_a_folder_that_is_gone_for_a_while_is_worth_another_try(database, path):

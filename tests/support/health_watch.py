@@ -1,6 +1,7 @@
 """Looks at `/health` all the time, and holds what it says against what is known from elsewhere."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from mailnode.delivery.delivery import FINAL_STATES
 from mailnode.errors import StoreError
@@ -18,11 +19,13 @@ from support.fleet import Fleet
 from support.server_book import ServerBook
 
 EVERY_SECONDS = 0.2
+# Where a commit of our own, or the answer itself, takes so long the machine is slow, and nobody else's is quick.
+SLOW_SECONDS = 1.0
 # How soon after a trouble all has to be well again.
 WELL_WITHIN_SECONDS = 5.0
 # How long an outcome may be on its way to the database before it counts as waiting: twice as long as is promised, as
 # the machine may be slow.
-STORING_SECONDS = 4.0
+STORING_SECONDS = 6.0
 
 
 @dataclass
@@ -45,6 +48,8 @@ class HealthWatch:
     is_deaf: bool = False
     history: list[str] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
+    _slow_at: float = -math.inf
+    _writing_since: float | None = None
     _changes: int = 0
     _calm_since: float = 0.0
 
@@ -63,10 +68,32 @@ class HealthWatch:
 
     async def watch(self) -> None:
         """Look until cancelled."""
-        async with self.fleet.client() as client:
+        async with self.fleet.client() as client, asyncio.TaskGroup() as group:
+            group.create_task(self._write())
             while True:
                 await self._look(client)
                 await asyncio.sleep(EVERY_SECONDS)
+
+    async def _write(self) -> None:
+        """Write something of our own all the time, and see how long that takes."""
+
+        def work(db: Connection) -> None:
+            db.exec_driver_sql("CREATE TABLE IF NOT EXISTS watched (number INTEGER)")
+            db.exec_driver_sql("INSERT INTO watched VALUES (1)")
+
+        while True:
+            self._writing_since = began = time.monotonic()
+            with suppress(StoreError):
+                await self.database.write(work)
+            self._writing_since = None
+            if time.monotonic() - began > SLOW_SECONDS:
+                self._slow_at = time.monotonic()
+            await asyncio.sleep(EVERY_SECONDS)
+
+    def _is_slow(self) -> bool:
+        now = time.monotonic()
+        is_writing = self._writing_since is not None and now - self._writing_since > SLOW_SECONDS
+        return is_writing or now - self._slow_at < STORING_SECONDS
 
     async def _look(self, client: httpx2.AsyncClient) -> None:
         hidden = await self._hidden()
@@ -95,7 +122,9 @@ class HealthWatch:
             return
         if is_deaf and is_well:
             self.lies.append(f"well, and the database was away: {told}")
-        if not trouble and not is_well:
+        if took > SLOW_SECONDS:
+            self._slow_at = time.monotonic()
+        if not trouble and not is_well and not self._is_slow():
             self.latest_well = max(self.latest_well, began - calm_since)
             if began - calm_since > WELL_WITHIN_SECONDS:
                 self.lies.append(f"not well {began - calm_since:.1f} s after the trouble: {told}")

@@ -4,7 +4,7 @@ import errno
 import os
 import sqlite3
 import time
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
@@ -175,6 +175,7 @@ def _engine(path: Path, begin: str, *pragmas: str, pool_size: int = 1) -> Engine
     event.listen(engine, "connect", set_up)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     event.listen(engine, "handle_error", _leave_what_is_broken)
+    event.listen(engine, "invalidate", _let_go)
     return engine
 
 
@@ -183,6 +184,12 @@ def _leave_what_is_broken(context: ExceptionContext) -> None:
     original = context.original_exception
     if context.connection and getattr(original, "sqlite_errorcode", 0) & 0xFF in _SYSTEM:
         context.is_disconnect = True
+
+
+def _let_go(connection: sqlite3.Connection, *_: object) -> None:
+    """End the transaction of a connection that is given up: closing it may not, while a statement of it is at hand."""
+    with suppress(sqlite3.Error):
+        connection.rollback()
 
 
 def _code_of(error: BaseException) -> int:

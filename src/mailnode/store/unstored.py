@@ -16,7 +16,7 @@ Write = Callable[[], Awaitable[T]]
 # Whoever looks is told within five seconds that a database that takes outcomes again has them.
 _LONGEST_WAIT_SECONDS = 3.0
 # An outcome waits that the database has not taken for so long, whether it has refused it or says nothing.
-_SLOW_SECONDS = 2.0
+_SLOW_SECONDS = 3.0
 # Failures with less than this (seconds) between them are one trouble.
 _APART = 5.0
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Unstored:
     """Outcomes that a database refuses so far, or has no answer to; they are tried again and again.
 
     Who waits for one is told when the trouble has lasted for `seconds`; all that wait have them together, so that a run
-    of many mails ends in time. `count` tells how many wait: they have been refused, or have had no answer for 2 s.
+    of many mails ends in time. `count` tells how many wait: they have been refused, or have had no answer for 3 s.
     `lost` counts those that were given up: nothing in the database tells what came of them.
     """
 
