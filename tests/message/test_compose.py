@@ -102,6 +102,14 @@ class TestTree:
         assert tree(compose(mail).root) == expected
         assert read_tree(read(mail)) == expected
 
+    def test_no_field_stands_twice_where_a_part_is_the_whole_mail(self):
+        raw = RawPart(content=b"content-language: en\r\nContent-Type: text/plain\r\n\r\nx")
+        mail = read(email(headers={"Content-Language": "de"}, attachments=[raw]))
+        assert mail.get_all("Content-Language") == ["de"]
+        (part,) = mail.iter_parts()
+        assert (part["Content-Language"], part.get_content_type()) == ("en", "text/plain")
+        assert read(email(headers={"X-Content": "de"}, attachments=[raw])).get_content_type() == "text/plain"
+
     def test_a_related_part_says_what_its_root_is(self):
         _, related = read(email(html=HTML, attachments=[PNG])).iter_parts()
         assert related.get_param("type") == "text/html"

@@ -85,8 +85,17 @@ def test_a_file_name_comes_back_without_folders(filename, stays):
 
 
 @pytest.mark.parametrize(
-    "filename", ["a\r\nBcc: x@x.org", "a\nb.txt", "a\x00.txt", "\ud83d.txt", "annexe\u202egpj.exe"]
+    ("filename", "stays"),
+    [("annexe\u202egpj.exe", "annexegpj.exe"), ("\u2067تقرير\u2069.pdf", "تقرير.pdf"), ("\u202e", "")],
 )
+def test_what_turns_the_direction_of_a_file_name_is_left_out(filename, stays):
+    built = attachment_part(Attachment(content=b"x", filename=filename), inline=False)
+    part = message_from_bytes(octets(built), policy=policy.default)
+    assert (built.view.filename, part.get_filename() or "") == (stays, stays)
+    assert built.warnings == (f"left out of {stays!r}: invisible characters that turn the direction of writing",)
+
+
+@pytest.mark.parametrize("filename", ["a\r\nBcc: x@x.org", "a\nb.txt", "a\x00.txt", "\ud83d.txt"])
 def test_a_file_name_that_misleads_is_refused(filename):
     with pytest.raises(HeaderError, match="filename"):
         attachment_part(Attachment(content=b"x", filename=filename), inline=False)

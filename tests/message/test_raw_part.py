@@ -146,6 +146,27 @@ def test_fields_of_a_message_are_left_out_with_all_their_lines():
     )
 
 
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ('Content-Disposition: attachment; filename="Grüße.pdf"', "attachment; filename*=utf-8''Gr%C3%BC%C3%9Fe.pdf"),
+        ("Content-Disposition: inline;\r\n filename=ü.pdf ; size=5;", "inline; filename*=utf-8''%C3%BC.pdf; size=5"),
+        (
+            "Content-Disposition: attachment; filename=\"ü\"; x*=utf-8''%41",
+            "attachment; filename*=utf-8''%C3%BC; x*=utf-8''%41",
+        ),
+        ('Content-Disposition: a; filename="a\u202eü.pdf"', "a; filename*=utf-8''a%C3%BC.pdf"),
+        ("Content-Disposition: a; b=\"ü\"; x*=utf-8''%41", "a; b*=utf-8''%C3%BC; x*=utf-8''%41"),
+        ("Content-Description: Grüße\r\n aus Köln", "=?utf-8?b?R3LDvMOfZSBhdXMgS8O2bG4=?="),
+    ],
+)
+def test_a_field_in_utf8_is_written_in_ascii_and_a_signature_holds(field, written):
+    whole = octets(f"{field}\r\n".encode() + SIGNED)
+    head, _, rest = whole.partition(b"Content-Type")
+    assert head.replace(b"\r\n ", b" ").decode() == f"{field.partition(':')[0]}: {written}\r\n"
+    assert b"Content-Type" + rest == SIGNED
+
+
 def test_what_is_signed_keeps_the_fields_within_it():
     assert octets(b"Subject: x\r\n" + SIGNED) == SIGNED
 
@@ -184,7 +205,9 @@ def test_the_view_shows_what_is_in_it():
         (b"Content-Type: text/plain\r\nContent-Description: a\x1bb\r\n\r\nx", "U+001B"),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX-A: \x7f\r\n\r\nx\r\n--b--\r\n", "U+007F"),
         ("Content-Type: te\x0cxt/plain\r\n\r\nü".encode(), "U+000C"),
-        ("Content-Type: text/plain\r\nContent-Description: ü\r\n\r\nx".encode(), "not ASCII"),
+        (b"Content-Type: text/plain\r\nContent-Description: \xe4\r\n\r\nx", "neither ASCII nor UTF-8"),
+        ("Content-Type: text/plain; ü\r\n\r\nx".encode(), "not well formed"),
+        ("Content-Type: täxt/plain\r\n\r\nx".encode(), "not well formed"),
         (b"Content-Type: text/plain\r\nContent-Description: " + b"a" * LONG + b"\r\n\r\nx", "too long"),
         (b"Content-Type: text/plain\r\nContent-Transfer-Encoding: rot13\r\n\r\nx", "no transfer encoding 'rot13'"),
         (b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nno base64!", "can't be decoded"),

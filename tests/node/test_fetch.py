@@ -129,6 +129,8 @@ async def test_a_chunked_body_is_put_together(http: HttpServer) -> None:
         ("X-GZIP", gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0)),
         ("deflate", zlib.compress(b"hello")),
         ("identity", b"hello"),
+        *((word, b"hello") for word in ("utf-8", "none", "binary", "aws-chunked", "identity, identity", ",")),
+        ("aws-chunked, gzip", gzip.compress(b"hello", mtime=0)),
     ],
 )
 async def test_a_coding_that_was_not_asked_for_is_undone(http: HttpServer, coding: str, encoded: bytes) -> None:

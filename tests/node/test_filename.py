@@ -12,6 +12,7 @@ from mailnode.node.filename import check_filename, default_filename, fetched_fil
         ("C:\\Users\\jane\\a.pdf", "a.pdf"),
         ("/", ""),
         ("..", ""),
+        ("...", ""),
         (" a b.pdf ", "a b.pdf"),
         ("Größe.pdf", "Größe.pdf"),
     ],

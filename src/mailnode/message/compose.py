@@ -205,7 +205,7 @@ def _body(email: Email, seed: str) -> Built:
     parts = _text(email, inline, seed)
     if not files:
         return parts or text_part("plain", "")
-    if parts is None and len(files) == 1:
+    if parts is None and len(files) == 1 and not _repeats(email.headers, files[0].head):
         return files[0]
     return multipart("mixed", f"=_{seed}_1", [parts, *files] if parts else files)
 
@@ -244,6 +244,11 @@ def _file(key: str, attachment: Attachment | RawPart, html: str) -> Built:
     return (
         replace(built, warnings=tuple(f"{key}: {warning}" for warning in built.warnings)) if built.warnings else built
     )
+
+
+def _repeats(names: Iterable[str], head: bytes) -> bool:
+    """Whether a part has a field that the mail has too, as Content-Language may be."""
+    return any(re.search(rf"(?im)^{re.escape(name)}:".encode(), head) for name in names)
 
 
 def _blocks(pieces: Iterable[bytes | Octets]) -> Iterator[bytes]:

@@ -6,12 +6,14 @@ from urllib.parse import quote
 
 import pybase64
 
-from mailnode.errors import HeaderError
-from mailnode.message.header import LONGEST_TOKEN, check_characters, folded
+from mailnode.errors import HeaderError, PartError
+from mailnode.message.header import LONGEST_TOKEN, check_characters, folded, text_field
 
 # What turns the direction of writing makes a file name look like another.
 _TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+_PARAMETER = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;"]*+))')
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`{|}~-]+")  # less * ' %, which mean something in RFC 2231
+_EXTENDED = re.compile(rf"[A-Za-z0-9!#$%&'+.^_`{{|}}~-]{{1,{LONGEST_TOKEN}}}")
 _UNESCAPED = "!#$&+-.^_`|~"
 _PIECE_CHARACTERS = 60
 _WORD_BYTES = 39  # in Base64, with ` name="` before and `";` behind, a line of 76 (RFC 2047 2)
@@ -40,6 +42,28 @@ def content_disposition(disposition: str, filename: str = "") -> bytes:
     return _field("Content-Disposition", disposition, [("filename", filename)] if filename else ())
 
 
+def repaired(name: str, value: str) -> bytes:
+    """Write a Content- field that somebody wrote in UTF-8 in ASCII.
+
+    Raises:
+        PartError: it is not made of parameters where it should be.
+    """
+    value = without_turning(value)
+    if name.lower() not in {"content-type", "content-disposition"}:
+        return text_field(name, value)
+    main, mark, _ = value.partition(";")
+    found = list(_PARAMETER.finditer(value, len(main))) if mark else []
+    if not main.isascii() or "".join(one[0] for one in found).rstrip() != value[len(main) :].rstrip("; \t"):
+        raise PartError(f"{name} is not well formed: {value[:_SHOWN]!r}", hint="put file names in double quotes")
+    said = [(one[1], re.sub(r"\\(.)", r"\1", one[2]) if one[2] is not None else one[3].strip()) for one in found]
+    return _field(name, main.strip(), said)
+
+
+def without_turning(text: str) -> str:
+    """Take out what turns the direction of writing, and is not seen itself."""
+    return text if text.isascii() else _TURNING.sub("", text)
+
+
 def _field(name: str, value: str, parameters: Iterable[tuple[str, str]], *more: Iterable[str]) -> bytes:
     tokens = [value]
     for parameter in (*(_parameter(key, said) for key, said in parameters), *more):
@@ -49,7 +73,9 @@ def _field(name: str, value: str, parameters: Iterable[tuple[str, str]], *more: 
 
 
 def _parameter(name: str, value: str) -> list[str]:
-    """Give a parameter as one token, or in pieces of percent-encoded UTF-8 (RFC 2231 3, 4)."""
+    """Give a parameter as one token, or in pieces of percent-encoded UTF-8 (RFC 2231 3, 4); one in pieces stays so."""
+    if name.endswith("*") and _EXTENDED.fullmatch(value):
+        return [f"{name}={value}"]
     if plain := _plain(name, value):
         return [plain]
     pieces = [quote(piece, safe=_UNESCAPED) for piece in _cut(value, _PIECE_CHARACTERS, _escaped_size)]

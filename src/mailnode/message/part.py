@@ -7,7 +7,7 @@ from mailnode.errors import PartError
 from mailnode.message.email import Attachment
 from mailnode.message.encoding import Base64Octets, Octets, TransferEncoding, encode_base64, encode_text, read_file
 from mailnode.message.media_type import OCTET_STREAM, Parameters, by_filename, parse_media_type
-from mailnode.message.parameter import content_disposition, content_type
+from mailnode.message.parameter import content_disposition, content_type, without_turning
 from mailnode.message.raw_part import clean_message
 from mailnode.message.tree import Built, Part, checked_cid
 
@@ -43,8 +43,11 @@ def attachment_part(attachment: Attachment, *, inline: bool) -> Built:
         PartError: its media type or cid is none, or its text can't be encoded.
         HeaderError: its name holds a control character.
     """
-    filename = base_name(attachment.filename)
+    named = without_turning(attachment.filename)
+    filename = base_name(named)
     media_type, parameters, encoding, body, warnings = _encoded(*_typed(attachment, filename))
+    if named != attachment.filename:
+        warnings += (f"left out of {filename!r}: invisible characters that turn the direction of writing",)
     disposition = "inline" if inline else "attachment"
     head = content_type(media_type, parameters, filename)
     head += f"Content-Transfer-Encoding: {encoding}\r\n".encode("ascii")

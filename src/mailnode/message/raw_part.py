@@ -11,6 +11,7 @@ import pybase64
 
 from mailnode.errors import PartError
 from mailnode.message.encoding import crlf, encode_base64, longest_line
+from mailnode.message.parameter import repaired
 from mailnode.message.tree import Built, Part, checked_cid
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 20
 MAX_LINE = 998  # RFC 5322 2.1.1
 
+_FOLD = re.compile(r"\r\n(?=[ \t])")
 _PART_FIELD = re.compile(r"content-[a-z0-9-]+", re.IGNORECASE)
 _FIELD = re.compile(rb"([^:\r]*):[^\r]*\r\n(?:[ \t][^\r]*\r\n)*")
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
@@ -90,11 +92,20 @@ def _own_fields(octets: bytes, part: "Parsed") -> tuple[bytes, list[str]]:
     # What begins with `From ` at the end of a head is body to the standard library.
     if at < len(head) or [name for name, _ in fields] != part.keys():
         raise PartError("the body part is not well formed: a line of its head is no header field", hint=_HINT)
-    kept = b"".join(field for name, field in fields if _PART_FIELD.fullmatch(name))
+    kept = b"".join(_in_ascii(name, field) for name, field in fields if _PART_FIELD.fullmatch(name))
     left_out = {name.lower(): name for name, _ in fields if not _PART_FIELD.fullmatch(name)}
     # Where the part is all of the mail, the mail has that field already.
     left_out.pop("mime-version", None)
     return kept + b"\r\n" + body, list(left_out.values())
+
+
+def _in_ascii(name: str, field: bytes) -> bytes:
+    if field.isascii():
+        return field
+    try:
+        return repaired(name, _FOLD.sub("", field.decode().partition(":")[2]).strip())
+    except UnicodeDecodeError:
+        raise PartError(f"{name[:60]} is neither ASCII nor UTF-8", hint=_ENCODE_HINT) from None
 
 
 def _warnings(left_out: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Content codings (RFC 9110 8.4.1) of servers that encode though asked not to: undone in small, countable steps."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from mailnode.errors import AttachmentError
@@ -10,6 +10,11 @@ STEP_OCTETS = 64 * 1024
 
 # zlib's word for "zlib or gzip, see the header".
 _EITHER_HEADER = zlib.MAX_WBITS | 32
+
+
+_INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
+# IANA's registry, and what browsers ask for; another word changes nothing.
+_KNOWN = _INFLATED | {"aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"}
 
 
 class Decoder(Protocol):
@@ -24,14 +29,19 @@ class Decoder(Protocol):
         ...
 
 
-def decoder_of(coding: str, name: str) -> Decoder:
-    """Find the decoder of a coding; an unknown one is an AttachmentError. `name` stands in its errors."""
-    if coding in {"", "identity"}:
+def codings_of(said: str) -> tuple[str, ...]:
+    """Read Content-Encoding: the codings that change something. Servers say other words there, such as a charset's."""
+    return tuple(word for one in said.split(",") if (word := one.strip().lower()) in _KNOWN)
+
+
+def decoder_of(codings: Sequence[str], name: str) -> Decoder:
+    """Find the decoder of a content; what we can't undo is an AttachmentError. `name` stands in its errors."""
+    if not codings:
         return _Identity()
-    if coding in {"gzip", "x-gzip", "deflate"}:
+    if len(codings) == 1 and codings[0] in _INFLATED:
         return _Inflate(name)
     raise AttachmentError(
-        f"the server sends {name} in the coding {coding!r:.40}, which was not asked for",
+        f"the server sends {name} in the coding {', '.join(codings)!r:.40}, which was not asked for",
         hint="let the server send it as it is",
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.node.address_guard import VARIABLE, Address, AddressGuard
-from mailnode.node.content_coding import decoder_of
+from mailnode.node.content_coding import codings_of, decoder_of
 from mailnode.node.filename import fetched_filename
 from mailnode.node.media_type import served_media_type
 from mailnode.node.spool import Spool, check_size
@@ -129,9 +129,9 @@ class _Fetch:
         _check_status(url, response.status_code)
         shown = _shown(url)
         spool = Spool(shown, self._max_octets)
-        coding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        decode = decoder_of(coding, shown)
-        if coding == "identity":
+        codings = codings_of(response.headers.get("Content-Encoding", ""))
+        decode = decoder_of(codings, shown)
+        if not codings:
             check_size(shown, _stated_length(response), self._max_octets)
         async with aclosing(response.aiter_raw()) as chunks:
             async for chunk in chunks:

@@ -6,11 +6,12 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.message.media_type import by_filename, extension_of
+from mailnode.message.parameter import without_turning
+from mailnode.message.part import base_name
 
 _LONGEST = 200  # bytes: file systems take 255
 _READ_CHARACTERS = 4000  # of a header field; some charsets are decoded in quadratic time
-# Marks of writing direction as well: they show `exe.pdf` where `fdp.exe` stands.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # RFC 6266 4.1, and what servers make of it: the `;` may be missing, and a name with blanks or quotes in it unquoted.
 _PARAMETER = re.compile(r'(?<![^;,\s])([\w*.-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"(?=\s*+(?:;|\Z))|([^;]*+))')
 _EXTENDED = re.compile(r"([\w-]+)'[\w-]*'(.*)", re.ASCII)
@@ -30,12 +31,6 @@ def check_filename(filename: str) -> str:
             hint="remove line breaks and other control characters from it",
         )
     return base_name(filename)
-
-
-def base_name(path: str) -> str:
-    """Cut the folders from a path, whichever way its slashes lean."""
-    name = re.split(r"[/\\]", path)[-1].strip()
-    return "" if name in {".", ".."} else name
 
 
 def default_filename(media_type: str) -> str:
@@ -60,7 +55,7 @@ def fetched_filename(disposition: str, url_path: str, media_type: str) -> str:
 def _tamed(path: str) -> str:
     """Make a stranger's file name harmless instead of refusing the file."""
     # Windows takes dots and blanks at the end away, and with them an extension's place.
-    name = base_name(_CONTROL.sub("", path)).rstrip(". ")
+    name = base_name(_CONTROL.sub("", without_turning(path))).rstrip(". ")
     stem, dot, extension = name.rpartition(".")
     room = _LONGEST - len(f"{dot}{extension}".encode())
     return f"{_shortened(stem, room)}{dot}{extension}" if room > 0 else _shortened(name, _LONGEST)
