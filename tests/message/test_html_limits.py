@@ -1,5 +1,9 @@
 """The tree that is counted is never smaller than the one that the parser in native code makes."""
 
+import json
+import subprocess
+import sys
+
 import css_inline
 import pytest
 from hypothesis import example, given, settings
@@ -15,6 +19,18 @@ def words(text):
     return text.split()
 
 
+ON_A_SMALL_STACK = """
+import json, sys, threading
+import css_inline, nh3
+def parse():
+    for html in json.loads(sys.argv[1]):
+        css_inline.inline(html)
+        nh3.clean(html)
+threading.stack_size(512 * 1024)
+thread = threading.Thread(target=parse)
+thread.start()
+thread.join()
+"""
 NAMES = words("""
     a address annotation-xml b body br button caption center code col colgroup dd desc div dl dt em font foreignObject
     form frame frameset g h1 h2 head hr html i img input li math mglyph mi nobr noscript object ol optgroup option p
@@ -137,3 +153,13 @@ def test_what_is_beyond_a_limit_is_told(html, why):
 )
 def test_what_is_within_them_is_not(html):
     assert beyond_limits(html) == ""
+
+
+def test_the_deepest_that_is_given_to_native_code_leaves_room_on_a_small_stack():
+    """Threads have 512 KB on some systems; here 8 MB, and css-inline would die at 10,600 levels."""
+    deep = ["<div title='x'>" * 253, "<table><tr><td>" * 63, "<svg>" + "<g>" * 253, "<p>" + "<b>" * 2 + "<i a=1>" * 3]
+    deep = ["<style>p{color:red}</style>" + one + "<p>x" for one in deep]
+    assert [beyond_limits(one) for one in deep] == [""] * 4
+    assert [measure(one).levels for one in deep[:3]] == [256, 255, 256]
+    done = subprocess.run([sys.executable, "-c", ON_A_SMALL_STACK, json.dumps(deep)], check=False)
+    assert done.returncode == 0
