@@ -4,7 +4,7 @@ import os
 import resource
 import signal
 from pathlib import Path
-from time import thread_time
+from time import process_time, thread_time
 
 import pytest
 
@@ -101,3 +101,31 @@ async def test_a_mail_that_is_thrown_away_meanwhile_is_said_to_be_gone(api, site
     site.inbox.clear()
     with pytest.raises(Exception, match=f"there is no mail {received.number}"):
         await site.reader.opened(received)
+
+
+DRAFT = """version: 1
+name: large
+nodes:
+  - id: send
+    type: sendSmtpEmail
+    settings:
+      emailService: other
+      smtp: {host: 127.0.0.1, port: 1025, tlsOption: none}
+      from: a@b.example
+      to: c@d.example
+      subject: Hi
+      content: "%s"
+"""
+
+
+async def test_what_a_large_draft_or_sample_costs_is_spent_beside_the_loop(api):
+    await api.post("/api/flows", json={"text": DRAFT % "Hi"})
+    preview = {"text": DRAFT % ("<p>Hi</p>" * 10_000)}
+    sample = {"input": {"rows": [{"a": number} for number in range(20_000)]}}
+    # What is read first is loaded first.
+    assert (await api.post("/api/preview", json={"text": DRAFT % "Hi"})).status_code == 200
+    for ask in (api.post("/api/preview", json=preview), api.put("/api/flows/large/sample", json=sample)):
+        begun, of_loop = process_time(), thread_time()
+        answer = await ask
+        assert answer.status_code == 200
+        assert thread_time() - of_loop < (process_time() - begun) / 2

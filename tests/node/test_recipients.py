@@ -185,6 +185,14 @@ async def test_a_control_character_is_an_error(value):
         assert (await refusal(template, {"v": value})).code is ErrorCode.BAD_HEADER
 
 
+@pytest.mark.parametrize("template", ["{{ input.x }}", "{{ input.x }} <a@b.example>", "{{ input.x }}@b.example"])
+async def test_a_value_that_is_longer_than_any_mailbox_is_not_read(template):
+    for value in ("a:;" * 100_000, ["a@b.example", "<" * 100_000]):
+        error = await refusal(template, {"x": value})
+        assert error.code is ErrorCode.BAD_MAILBOX
+        assert "characters long, which no mailbox is" in error.message
+
+
 async def test_what_is_empty_is_no_mailbox_unless_one_is_required():
     for value in ("", "  ", [], ["", " "]):
         for template in ("{{ input.v }}, bob@y.example", "Ann <{{ input.v }}>, bob@y.example"):

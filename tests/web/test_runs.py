@@ -118,7 +118,14 @@ class TestStrangeValues:
         assert whole({HALF: [HALF, "\U0001f600"]}) == {"\ufffd": ["\ufffd", "\U0001f600"]}
 
     def test_a_long_text_is_cut_and_says_so(self):
-        assert json_text("x" * (MOST_CHARACTERS + 8)).endswith("… 10 more characters")
+        for value in ("x" * (MOST_CHARACTERS + 8), ["x"] * MOST_CHARACTERS):
+            assert json_text(value).endswith("\n… and more")
+            assert len(json_text(value)) < MOST_CHARACTERS + 20
+        assert json_text(["x"]) == '[\n  "x"\n]'
+
+    def test_of_a_long_one_the_beginning_alone_is_written(self):
+        never_ends = [[0] * 1_000] * 1_000_000
+        assert json_text(never_ends).endswith("\n… and more")
 
     def test_depth_has_no_end(self):
         deep = json.loads("[" * 700 + "]" * 700)

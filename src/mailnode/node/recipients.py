@@ -19,6 +19,8 @@ _BEFORE_ADDRESS = re.compile(r"[,;:<\r\n]\s*\Z")
 _AFTER_ADDRESS = re.compile(r"\s*[,;>]|[^\S\r\n]*[\r\n](?!\s*<)")
 _SPECIAL = re.compile(r"[\s()<>\[\]:;@\\,\"]")
 _SEPARATORS = re.compile(r"[,;]")
+# More than any name and address together have; to read a megabyte of them takes seconds.
+_MOST_CHARACTERS = 10_000
 _LIST_HINT = "a string is one mailbox; make the list an array, one mailbox an item: value.split(',')"
 _LINES_HINT = "a string is one mailbox: take the character out, or make the lines an array: value.split('\\n')"
 _EMPTY_HINT = 'give it an address, or say what stands in for it: {{ input.email || "office@example.org" }}'
@@ -63,6 +65,9 @@ class _Recipients:
         self._pieces = pieces
         self._required = required
         self._values = [piece for piece in pieces if isinstance(piece, Printed)]
+        for value in self._values:
+            if (longest := max(map(len, value.texts), default=0)) > _MOST_CHARACTERS:
+                raise _no_mailbox(value, f"is {longest} characters long, which no mailbox is", _LIST_HINT)
         literal = "".join(piece for piece in pieces if isinstance(piece, str)).casefold()
         prefix = "zq"
         while prefix in literal:

@@ -1,7 +1,9 @@
 """The Send SMTP Email node: settings and state become a message, a delivery, a result."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from mailnode.connections.connection import Connection
@@ -24,6 +26,9 @@ from mailnode.node.result import step_of, step_of_error
 from mailnode.node.settings import SendSmtpEmailSettings, read_settings, settings_errors
 from mailnode.node.step import Call, Step, check_place
 from mailnode.store.insist import PATIENCE_SECONDS, insist
+
+# A text of so many is made into a mail beside the event loop, where it would keep all others waiting.
+_LONG_CHARACTERS = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,7 @@ class SendSmtpEmail:
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
         rendered = await Renderer(settings, evaluator, self._post.guard).render(sender_of(connection))
         self._check_count(rendered.email)
-        mail = make_mail(rendered.email, connection, self._post.redirect_all_to)
+        mail = await self._made(rendered.email, connection)
         self._check_size(mail.message)
         login = connection.login.username if connection else ""
         advice = advise(rendered.email, mail.message.root, login)
@@ -139,6 +144,11 @@ class SendSmtpEmail:
         # A sender that the connection brings is the route's.
         told = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
         return Composition(rendered.email, mail, destination, way, told, rendered.key, warnings)
+
+    async def _made(self, email: Email, connection: Connection | None) -> Mail:
+        make = partial(make_mail, email, connection, self._post.redirect_all_to)
+        is_long = len(email.html or "") + len(email.text or "") > _LONG_CHARACTERS
+        return await asyncio.to_thread(make) if is_long else make()
 
     async def _send(self, call: Call) -> Delivered:
         self._check_storage(call)

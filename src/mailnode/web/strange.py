@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from io import StringIO
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,11 +21,17 @@ def whole(value: T) -> T:
 
 
 def json_text(value: Any) -> str:
-    """Give a JSON value as a person reads it, and of a very long one the beginning."""
+    """Give a JSON value as a person reads it, and of a very long one the beginning: the rest is not written at all."""
     try:
-        text = json.dumps(value, indent=2, ensure_ascii=False)
+        text = _begun(json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value))
     except RecursionError:  # with an indent it needs a frame for each level
         text = json.dumps(value, ensure_ascii=False)
-    text = _HALF.sub("\ufffd", text)
-    left = len(text) - MOST_CHARACTERS
-    return text if left <= 0 else f"{text[:MOST_CHARACTERS]}\n… {left:,} more characters"
+    text = _HALF.sub("\ufffd", text[: MOST_CHARACTERS + 1])
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}\n… and more"
+
+
+def _begun(pieces: Iterator[str]) -> str:
+    text = StringIO()
+    while text.tell() <= MOST_CHARACTERS and (piece := next(pieces, "")):
+        text.write(piece)
+    return text.getvalue()

@@ -189,7 +189,7 @@ async def delete_flow(site: SiteHere, name: str) -> None:
 @router.put("/{name}/sample")
 async def keep_sample(site: SiteHere, name: str, sample: Sample) -> Sample:
     """Keep the sample that a flow is tried with."""
-    site.shelf.keep_sample(name, sample.model_dump())
+    await asyncio.to_thread(lambda: site.shelf.keep_sample(name, sample.model_dump()))
     return sample
 
 

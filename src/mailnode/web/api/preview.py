@@ -89,7 +89,7 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
         made = None if blocking else await site.mailnode.rehearsal.compose(document, request.scene)
     except MailnodeError as error:
         return Previewed(errors=[told(error)], preview=None)
-    shown = _shown(made, site.previews.keep(made, await _body(site, made))) if made else None
+    shown = await _shown_beside(site, made) if made else None
     return Previewed(errors=[told(error) for error in errors], preview=shown)
 
 
@@ -122,6 +122,11 @@ async def preview_message(site: SiteHere, number: str) -> Response:
 
 async def _body(site: Site, made: Composition) -> str:
     return await site.reader.harmless(made.email.html, images_of(made.email)) if made.email.html else ""
+
+
+async def _shown_beside(site: Site, made: Composition) -> Preview:
+    kept = site.previews.keep(made, await _body(site, made))
+    return await asyncio.to_thread(_shown, made, kept)
 
 
 def _shown(made: Composition, kept: KeptPreview) -> Preview:
