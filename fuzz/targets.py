@@ -25,10 +25,12 @@ from mailnode.message.raw_part import clean_message
 from mailnode.message.text import html_to_text
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.base64_text import decode_base64
+from mailnode.node.data_images import attach_data_images
 from mailnode.node.data_url import read_data_url
 from mailnode.node.filename import check_filename, fetched_filename
 from mailnode.node.markup import parse_html
 from mailnode.node.media_type import check_media_type, is_media_type, served_media_type
+from mailnode.node.plain_content import plain_text
 from mailnode.node.template import Expression, parse_template
 from mailnode.smtp.bearer import Complaint
 from mailnode.smtp.content import DotStuffer
@@ -160,10 +162,14 @@ def template(octets: bytes) -> None:
 
 
 def html(octets: bytes) -> None:
-    """HTML with expressions, and its text."""
+    """HTML with expressions, the images in it, and its text."""
     text = _text(octets)
-    parse_html(text)
+    made = attach_data_images(text, limit=_LIMIT)
+    assert made.files or made.html == text
+    assert all(f"cid:{file.cid}" in made.html for file in made.files)
     html_to_text(text)
+    plain_text(text)
+    parse_html(text)
 
 
 def native_html(octets: bytes) -> None:

@@ -80,6 +80,7 @@ SHAPES = {
             "{{ a }}",
         ),
         *("<ul><li>", "<![CDATA[", "<?", "</", '<p "', "<title>", "<script>", "<a href=x>b", "&#x"),
+        *("<img src='data:image/gif,a'>", "<img ", "<img src='"),
     ],
     "native_html": [
         *(
