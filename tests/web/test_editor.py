@@ -29,6 +29,7 @@ VALUES = {
     "cc": "orders@example.com",
     "bcc": "archive@example.com",
     "replyTo": "help@example.com",
+    "dataImages": "attach",
     "textContent": "Dear {{ input.name }},\nit is on its way.",
     "priority": "high",
     "asynchronous": True,
