@@ -98,7 +98,21 @@ const OLD = `<mj-style>
     #outlook a { padding: 0 } .ExternalClass * { line-height: 100% } [owa] .button { width: 100% }
     * { box-sizing: border-box }
     @media screen { .button { background: #693 } }
+    .plain { border: 1px solid #ccc; padding: 8px; font: 16px/1.5 serif } p.plain { border-top: 3px double }
+    @media (max-width: 480px) { .plain { border-color: red; padding-left: 24px; line-height: 2 } }
   </mj-style>`;
+// Sheets that do not count for everybody.
+const OTHERS = `<mj-raw>
+    <style>.plain { color: navy; letter-spacing: 1px }</style>
+    <style media="print">.plain { color: black; display: none }</style>
+    <style media="(prefers-color-scheme: dark)">.plain { color: gold; background-color: #222 }</style>
+    <style media="all and (max-width: 480px)">.plain { font-size: 22px; }</style>
+    <style type="text/x-other">.plain { color: red; font-size: 40px }</style>
+    <!--[if mso]><style>.plain { font-family: Arial; font-size: 9px; }</style><![endif]-->
+    <!--[if !mso]><!--><style type="TEXT/CSS" media="all">.plain b { color: teal }</style><!--<![endif]-->
+    <link rel="stylesheet" href="https://example.com/own.css">
+    <STYLE>.plain a { color: purple; text-decoration: none }</STYLE>
+  </mj-raw>`;
 
 const compiled = async (head, body) => {
   const { html, errors } = await mjml(`<mjml><mj-head>${head}</mj-head><mj-body>${body}</mj-body></mjml>`);
@@ -114,7 +128,8 @@ export const documents = async () => {
     .filter(([name]) => name !== 'style-inline')
     .map(([, head]) => head);
   made.push(['everything', await compiled(all.join(''), WORDS + Object.values(BODIES).join(''))]);
-  const button = `<mj-raw><p>One</p><p>Two</p><pre>\n\n  kept\n</pre></mj-raw>${section(column('<mj-button css-class="button" href="https://example.com/">Go</mj-button>'))}`;
+  const button = `<mj-raw><p>One</p><p>Two</p><p class="plain">Plain <b>words</b> and <a href="https://example.com/">a link</a></p><pre>\n\n  kept\n</pre></mj-raw>${section(column('<mj-button css-class="button" href="https://example.com/">Go</mj-button>'))}`;
   made.push(['sheet-of-old', await compiled(OLD, WORDS + button)]);
+  made.push(['sheets-for-some', await compiled(OTHERS, WORDS + button)]);
   return made;
 };
