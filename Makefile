@@ -55,7 +55,7 @@ bench: $(VENV)/bench benchmarks/node_modules/nodemailer  ## beside Nodemailer an
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
 
 fuzz: $(VENV)/fuzz  ## random octets for every parser, for 10 minutes (SECONDS=600)
-	@$(BIN)/python -m fuzz --seconds $(or $(SECONDS),600)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),600)
 
 audit: $(VENV)/audit  ## known holes of all that is installed here; needs registries that keep advisories
 	@failed=; \

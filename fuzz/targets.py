@@ -28,6 +28,10 @@ from mailnode.node.base64_text import decode_base64
 from mailnode.node.data_images import attach_data_images
 from mailnode.node.data_url import read_data_url
 from mailnode.node.filename import check_filename, fetched_filename
+from mailnode.node.inline import inline_style_sheets
+from mailnode.node.inline.plan import remembered_plan
+from mailnode.node.inline.splice import own_style, splice, together
+from mailnode.node.inline.tags import Scan
 from mailnode.node.markup import parse_html
 from mailnode.node.media_type import check_media_type, is_media_type, served_media_type
 from mailnode.node.plain_content import plain_text
@@ -42,6 +46,7 @@ from mailnode.smtp.reply import ReplyParser, harmless
 from mailnode.smtp.sasl import MECHANISMS, Exchange, Login
 from mailnode.smtp.transaction import Transaction
 from mailnode.web.safe_html import MOST_REPEATED_CHARACTERS, safe_html
+from support.byte_invariant import changes
 
 Target = Callable[[bytes], None]
 
@@ -185,6 +190,31 @@ def native_html(octets: bytes) -> None:
         assert (size.levels >= levels, size.elements >= elements) == (True, True), (size, levels, elements)
 
 
+def style_sheet(octets: bytes) -> None:
+    """HTML with a sheet: but for style attributes and rules it leaves as it came."""
+    css, _, body = _text(octets).replace("\0", "\ufffd").partition("\x1f")
+    html = f"<style>{css}</style>{body}"
+    remembered_plan.cache_clear()
+    left = inline_style_sheets(html)
+    assert all(map(str.isprintable, left.warnings))
+    if left.html != html:
+        changes(html, left.html)
+
+
+def style_attributes(octets: bytes) -> None:
+    """Whatever HTML it is, its start tags are found and their style attributes filled, and nothing else changes."""
+    scan = Scan(_text(octets).replace("\0", "\ufffd"))
+    css = "a:\"b\"; c:'<&>'"
+    seen = [number for number, tag in enumerate(scan.tags) if not tag.is_apart and tag.name != "style"]
+    left = splice(scan, dict.fromkeys(seen, css), [], set())
+    again = Scan(left)
+    assert [tag[:1] + tag[3:5] for tag in scan.tags] == [tag[:1] + tag[3:5] for tag in again.tags]
+    for number in seen:
+        before = own_style(scan.html, scan.tags[number]) or ""
+        assert own_style(left, again.tags[number]) == together(css, before)
+    changes(scan.html, left)
+
+
 def file_name(octets: bytes) -> None:
     """A file's name, from a setting and from the web, and what the web says of its type."""
     disposition, _, path = _text(octets).partition("\n")
@@ -319,6 +349,6 @@ TARGETS: Mapping[str, Target] = {
         *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, native_html),
         file_name,
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
-        *(snapshot, safe_mail, caught_mail, raw_head, message_ids, file_field),
+        *(snapshot, safe_mail, caught_mail, raw_head, message_ids, file_field, style_sheet, style_attributes),
     )
 }

@@ -263,6 +263,13 @@ class TestSheets:
             assert inlined(f"<style>b{{top:0}}{css}</style><p><b>").endswith(f'{css}</style><p><b style="top:0">')
         assert stays("<style>p{color:red}")
 
+    def test_with_halves_of_characters(self):
+        assert inlined("<style>p{top:0}</style><p title=\ud83d>\udcff") == '<p style="top:0" title=\ud83d>\udcff'
+        html = "<style>p{top:0}.\ud83d{top:0}</style><p>"
+        left, (warning,) = inline_style_sheets(html)
+        assert left == html
+        assert "surrogate" in warning
+
     def test_too_much_of_it_is_left_alone_with_a_warning(self):
         sheet = "".join(f"*{{top:{number}px}}" for number in range(5000))
         html = f"<style>{sheet}</style>{'<p>' * 5000}"

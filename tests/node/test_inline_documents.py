@@ -125,7 +125,7 @@ STYLES = """([html, width, reader]) => {
 
 
 @given(documents)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_what_leaves_is_what_was_written(html: str) -> None:
     left = inline_style_sheets(html)
     assert left.warnings == ()
@@ -141,7 +141,7 @@ def page() -> Iterator[Page]:
 
 
 @given(documents)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_element_looks_as_before(page: Page, html: str) -> None:
     left = inline_style_sheets(html).html
     if left == html:

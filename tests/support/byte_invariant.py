@@ -51,9 +51,9 @@ def changes(author: str, left: str) -> Changes:
     Raises:
         AssertionError: by more than filled style attributes and cut rules, or a rule was cut and stands nowhere else.
     """
-    filled, cut = _align(_tokens(author), 0, left, 0)
-    _moved(filled, cut)
-    return Changes(filled, cut)
+    found = _Alignment(_tokens(author), left).changes()
+    _moved(*found)
+    return found
 
 
 def _tokens(html: str) -> list[Token]:
@@ -73,56 +73,74 @@ def _tokens(html: str) -> list[Token]:
     return [*tokens, Token(html[position:])]
 
 
-def _align(tokens: list[Token], first: int, left: str, at: int) -> tuple[list[str], list[str]]:
-    filled: list[str] = []
-    cut: list[str] = []
-    number = first
-    while number < len(tokens):
-        token = tokens[number]
-        if token.name == "style":
-            return _style_element(tokens, number, left, at, (filled, cut))
-        if left.startswith(token.source, at):
-            at += len(token.source)
-        elif token.name:
-            added, at = _filled(token, left, at)
-            filled.append(added)
-        else:
-            raise _Differs(f"{token.source[:200]!r} became {left[at : at + 200]!r}")
-        if not left.startswith(token.raw, at):
-            raise _Differs(f"within <{token.name}> {token.raw[:200]!r} became {left[at : at + 200]!r}")
-        at += len(token.raw)
-        number += 1
-    if left[at:]:
-        raise _Differs(f"at the end stands {left[at : at + 200]!r}")
-    return filled, cut
+class _Alignment:
+    """The author's tokens held against what left; of a sheet that may be kept or gone both are tried."""
 
+    def __init__(self, tokens: list[Token], left: str) -> None:
+        self._tokens = tokens
+        self._left = left
+        self._number, self._at = 0, 0
+        self._filled: list[str] = []
+        self._cut: list[str] = []
+        self._choices: list[tuple[int, int, int, int]] = []
 
-def _style_element(
-    tokens: list[Token], number: int, left: str, at: int, before: tuple[list[str], list[str]]
-) -> tuple[list[str], list[str]]:
-    """A sheet that is kept, perhaps without some rules; or one that is gone with all it had."""
-    token = tokens[number]
-    trouble = _Differs(f"{token.source!r} became {left[at : at + 200]!r}")
-    if left.startswith(token.source, at):
-        begin = at + len(token.source)
-        end = _RAW_END["style"].search(left, begin)
-        assert end
-        try:
-            gone = _missing_rules(token.raw, left[begin : end.start()])
-            filled, cut = _align(tokens, number + 1, left, end.start())
-        except _Differs as differs:
-            trouble = differs
+    def changes(self) -> Changes:
+        is_gone = False
+        while True:
+            try:
+                while self._number < len(self._tokens):
+                    self._step(is_gone=is_gone)
+                    is_gone = False
+                self._end()
+            except _Differs:
+                if not self._choices:
+                    raise
+                self._number, self._at, filled, cut = self._choices.pop()
+                del self._filled[filled:], self._cut[cut:]
+                is_gone = True
+            else:
+                return Changes(self._filled, self._cut)
+
+    def _end(self) -> None:
+        if self._left[self._at :]:
+            raise _Differs(f"at the end stands {self._left[self._at : self._at + 200]!r}")
+
+    def _step(self, *, is_gone: bool) -> None:
+        token = self._tokens[self._number]
+        is_same = self._left.startswith(token.source, self._at)
+        if token.name == "style" and (is_gone or not is_same):
+            self._leave_out(token)
+        elif token.name == "style":
+            self._choices.append((self._number, self._at, len(self._filled), len(self._cut)))
+            begin = self._at + len(token.source)
+            end = _RAW_END["style"].search(self._left, begin)
+            assert end
+            self._cut += _missing_rules(token.raw, self._left[begin : end.start()])
+            self._at = end.start()
         else:
-            return before[0] + filled, before[1] + gone + cut
-    try:
+            self._pass(token, is_same=is_same)
+        self._number += 1
+
+    def _leave_out(self, token: Token) -> None:
+        """Pass a sheet that is gone with all it had."""
         gone = _missing_rules(token.raw, "")
-    except _Differs:
-        raise trouble from None
-    following = tokens[number + 1].source if number + 1 < len(tokens) else ""
-    if not gone or not _END_TAG.fullmatch(following):
-        raise trouble
-    filled, cut = _align(tokens, number + 2, left, at)
-    return before[0] + filled, before[1] + gone + cut
+        following = self._tokens[self._number + 1].source if self._number + 1 < len(self._tokens) else ""
+        if not gone or not _END_TAG.fullmatch(following):
+            raise _Differs(f"{token.source!r} became {self._left[self._at : self._at + 200]!r}")
+        self._cut += gone
+        self._number += 1
+
+    def _pass(self, token: Token, *, is_same: bool) -> None:
+        if is_same:
+            self._at += len(token.source)
+        elif token.name:
+            added, self._at = _filled(token, self._left, self._at)
+            self._filled.append(added)
+        else:
+            raise _Differs(f"{token.source[:200]!r} became {self._left[self._at : self._at + 200]!r}")
+        if not self._left.startswith(token.raw, self._at):
+            raise _Differs(f"in <{token.name}> {token.raw[:200]!r} became {self._left[self._at : self._at + 200]!r}")
+        self._at += len(token.raw)
 
 
 def _filled(token: Token, left: str, at: int) -> tuple[str, int]:

@@ -6,13 +6,16 @@ what is important and what a rule that stays would override all stay where they 
 """
 
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailnode.message.html_limits import beyond_limits
-from mailnode.node.inline.tags import Scan
+from mailnode.node.inline.tags import SURROGATES, Scan
+
+if TYPE_CHECKING:
+    from mailnode.node.inline.plan import Sheet
 
 # More than any mail has, in characters: sheets in all, and what stands in style attributes.
-_LONGEST_CSS = 500_000
+_LONGEST_CSS = 150_000
 _LONGEST_FILLED = 10_000_000
 # How much there is to match: beyond, native code would take seconds.
 _MOST_WORK = 200_000_000
@@ -45,39 +48,48 @@ def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None
     scan = Scan(html)
     if not any(element.is_for_all for element in scan.style_elements):
         return Inlined(html)
+    try:
+        return _inlined(scan, unknown)
+    except _LeftAlone as reason:
+        return Inlined(html, (f"the style sheet was not inlined: {reason}",))
+
+
+class _LeftAlone(Exception):
+    """Nothing is inlined, and why."""
+
+
+def _inlined(scan: Scan, unknown: AbstractSet[str]) -> Inlined | None:
     from css_inline import InlineError
 
     from mailnode.node.inline.cascade import decide
     from mailnode.node.inline.matching import marked_copy
-    from mailnode.node.inline.plan import Sheet, make_plan
-    from mailnode.node.inline.splice import Cut, splice
+    from mailnode.node.inline.plan import make_plan
+    from mailnode.node.inline.splice import splice
 
-    elements = scan.style_elements
-    if (length := sum(one.css_end - one.css_start for one in elements)) > _LONGEST_CSS:
-        return _left(html, f"it is {length:,} characters long, and {_LONGEST_CSS:,} is the most")
-    plan = make_plan(tuple(Sheet(html[one.css_start : one.css_end], one.is_for_all) for one in elements))
+    sheets = _sheets(scan)
+    copy = marked_copy(scan)
+    if reason := beyond_limits(copy):
+        raise _LeftAlone(reason)
+    plan = make_plan(sheets)
     if not plan.asks_for.isdisjoint(unknown):
         return None
     if sum(count * (count + _WORK_AN_ELEMENT) for count in map(plan.candidates, scan.tags)) > _MOST_WORK:
-        return _left(html, f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
-    copy = marked_copy(scan)
-    if reason := beyond_limits(copy):
-        return _left(html, reason)
+        raise _LeftAlone(f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
     try:
         decision = decide(plan, scan, plan.matcher.match(copy, scan.tags))
     except InlineError as error:
-        return _left(html, str(error))
+        raise _LeftAlone(str(error)) from None
     if (length := sum(map(len, decision.filled.values()))) > _LONGEST_FILLED:
-        return _left(html, f"the HTML would be {length:,} characters longer, and {_LONGEST_FILLED:,} is the most")
-    pieces: dict[int, list[tuple[int, int]]] = {}
-    for number in sorted(decision.moved):
-        planned = plan.rules[number]
-        pieces.setdefault(planned.sheet, []).append((planned.rule.start, planned.rule.end))
-    stays = (planned for number, planned in enumerate(plan.rules) if number not in decision.moved)
-    may_remove = not any(selector.counts_siblings for planned in stays for selector in planned.rule.selectors)
-    cuts = [Cut(elements[sheet], spans) for sheet, spans in pieces.items()]
-    return Inlined(splice(scan, decision.filled, cuts, may_remove=may_remove))
+        raise _LeftAlone(f"the HTML would be {length:,} characters longer, and {_LONGEST_FILLED:,} is the most")
+    return Inlined(splice(scan, decision.filled, plan.rules, decision.moved))
 
 
-def _left(html: str, reason: str) -> Inlined:
-    return Inlined(html, (f"the style sheet was not inlined: {reason}",))
+def _sheets(scan: Scan) -> "tuple[Sheet, ...]":
+    from mailnode.node.inline.plan import Sheet
+
+    sheets = tuple(Sheet(scan.html[one.css_start : one.css_end], one.is_for_all) for one in scan.style_elements)
+    if (length := sum(len(sheet.css) for sheet in sheets)) > _LONGEST_CSS:
+        raise _LeftAlone(f"it is {length:,} characters long, and {_LONGEST_CSS:,} is the most")
+    if any(SURROGATES.search(sheet.css) for sheet in sheets):
+        raise _LeftAlone("it holds half of a character, an unpaired surrogate")
+    return sheets

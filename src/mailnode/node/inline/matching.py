@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mailnode.node.inline.tags import Scan, StartTag
+from mailnode.node.inline.tags import SURROGATES, Scan, StartTag
 
 # The attribute that numbers a start tag: nobody can have written it.
 _MARK = f"n{secrets.token_hex(8)}"
@@ -79,4 +79,4 @@ def marked_copy(scan: Scan) -> str:
     for start, end, text in sorted(edits):
         pieces += scan.html[position:start], text
         position = end
-    return "".join([*pieces, scan.html[position:]])
+    return SURROGATES.sub("\ufffd", "".join([*pieces, scan.html[position:]]))

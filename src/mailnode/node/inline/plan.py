@@ -11,7 +11,7 @@ from mailnode.node.inline.sheet import Rule, read_sheet
 from mailnode.node.inline.tags import StartTag
 
 # Bounded in number here, and in size by which are remembered at all.
-_REMEMBERED = 64
+_REMEMBERED = 32
 _LONGEST_REMEMBERED = 50_000
 
 
@@ -131,11 +131,10 @@ def _keys(tag: StartTag) -> set[str]:
     return {"", tag.name, f"#{tag.id}".lower(), *(f".{name}".lower() for name in tag.classes)}
 
 
+remembered_plan = lru_cache(maxsize=_REMEMBERED)(Plan)
+
+
 def make_plan(sheets: tuple[Sheet, ...]) -> Plan:
     """Plan for the sheets of a document; that of small sheets, which mail after mail has, is remembered."""
-    if sum(len(sheet.css) for sheet in sheets) > _LONGEST_REMEMBERED:
-        return Plan(sheets)
-    return _remembered(sheets)
-
-
-_remembered = lru_cache(maxsize=_REMEMBERED)(Plan)
+    is_long = sum(len(sheet.css) for sheet in sheets) > _LONGEST_REMEMBERED
+    return Plan(sheets) if is_long else remembered_plan(sheets)

@@ -1,8 +1,9 @@
 """The author's HTML with style attributes filled and rules cut: every other character stays as it was."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
+from mailnode.node.inline.plan import PlannedRule
 from mailnode.node.inline.tags import Scan, StartTag, StyleElement, decode
 
 
@@ -16,21 +17,19 @@ def together(css: str, own: str) -> str:
     return f"{css}; {own}" if own.strip() else css
 
 
-class Cut(NamedTuple):
-    """Pieces to cut from a sheet, by their offsets in it."""
+def splice(scan: Scan, filled: Mapping[int, str], rules: Sequence[PlannedRule], moved: AbstractSet[int]) -> str:
+    """Fill the style attributes of start tags, by number, and cut the rules that moved, by theirs.
 
-    element: StyleElement
-    pieces: list[tuple[int, int]]
-
-
-def splice(scan: Scan, filled: Mapping[int, str], cuts: Iterable[Cut], *, may_remove: bool) -> str:
-    """Fill the style attributes of start tags, by number, and cut pieces of sheets.
-
-    A `<style>` element of which only white space is left goes too, where that is allowed.
+    A `<style>` element of which only white space is left goes too, unless a rule that stays counts siblings.
     """
+    staying = (rule.rule for number, rule in enumerate(rules) if number not in moved)
+    may_remove = not any(selector.counts_siblings for rule in staying for selector in rule.selectors)
+    pieces: dict[int, list[tuple[int, int]]] = {}
+    for number in sorted(moved):
+        pieces.setdefault(rules[number].sheet, []).append((rules[number].rule.start, rules[number].rule.end))
     edits = [_fill(scan.html, scan.tags[number], css) for number, css in filled.items()]
-    for cut in cuts:
-        edits += _cut(scan.html, cut, may_remove=may_remove)
+    for sheet, spans in pieces.items():
+        edits += _cut(scan.html, scan.style_elements[sheet], spans, may_remove=may_remove)
     done: list[str] = []
     position = 0
     for start, end, text in sorted(edits):
@@ -56,9 +55,10 @@ def _escaped(css: str, quote: str) -> str:
     return css.replace(quote, "&quot;" if quote == '"' else "&#39;")
 
 
-def _cut(html: str, cut: Cut, *, may_remove: bool) -> list[tuple[int, int, str]]:
-    element = cut.element
-    edits = [(element.css_start + start, element.css_start + end, "") for start, end in cut.pieces]
+def _cut(
+    html: str, element: StyleElement, spans: Sequence[tuple[int, int]], *, may_remove: bool
+) -> list[tuple[int, int, str]]:
+    edits = [(element.css_start + start, element.css_start + end, "") for start, end in spans]
     ends = [element.css_start, *(end for _, end, _ in edits)]
     starts = [*(start for start, _, _ in edits), element.css_end]
     is_left = any(html[end:start].strip() for end, start in zip(ends, starts, strict=True))

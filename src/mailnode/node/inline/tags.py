@@ -7,6 +7,9 @@ import re
 from html import unescape
 from typing import NamedTuple
 
+# Halves of characters, which JSON can bring and UTF-8 can't hold.
+SURROGATES = re.compile("[\ud800-\udfff]")
+
 _SPACE = r"[ \t\n\r\f]"
 _MARKUP = re.compile(r"<(?:(?P<comment>!--)|(?P<close>/?)(?P<name>[A-Za-z][^ \t\n\r\f/>]*)|[!?/])")
 _ATTRIBUTE = re.compile(
