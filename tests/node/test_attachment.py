@@ -60,6 +60,16 @@ async def test_a_stream_of_octets_gets_its_type_by_its_name(http: HttpServer) ->
     assert (await one(UrlAttachment(url=url))).content_type == ""
 
 
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [("Invoice 3/2024.pdf", "2024.pdf"), ("a\\b.pdf", "b.pdf"), ("/tmp/a.pdf", ""), ("C:\\a.pdf", ""), (" a.pdf ", "")],
+)
+async def test_a_slash_within_a_name_is_told(filename: str, name: str) -> None:
+    resolved = await resolve(TextAttachment(content="x", filename=filename), limit=MB, guard=LOOPBACK)
+    told = f"filename: {filename!r} became {name!r}, because a slash separates folders; write it without one"
+    assert resolved.warnings == ((told,) if name else ())
+
+
 async def test_an_https_url_is_verified_as_one_is_told() -> None:
     async with serving(tls.server_context("localhost")) as https:
         https.on("/a", reply(b"x"))

@@ -15,7 +15,7 @@ from mailnode.node.address_guard import AddressGuard
 from mailnode.node.base64_text import decode_base64
 from mailnode.node.data_url import is_data_url, names_media_type, read_data_url
 from mailnode.node.fetch import fetch
-from mailnode.node.filename import check_filename, default_filename
+from mailnode.node.filename import check_filename, default_filename, slash_warnings
 from mailnode.node.media_type import charset_of, check_media_type, served_media_type
 from mailnode.node.spool import check_size
 
@@ -116,8 +116,10 @@ async def resolve(
         AttachmentError: with the setting in `key` (`url`, `content`, `contentType`, `filename`, `cid`).
     """
     if isinstance(spec, UrlAttachment) and not is_data_url(spec.url):
-        return await _from_web(spec, limit, guard, tls)
-    return Resolved(_from_settings(spec, limit))
+        resolved = await _from_web(spec, limit, guard, tls)
+    else:
+        resolved = Resolved(_from_settings(spec, limit))
+    return replace(resolved, warnings=(*slash_warnings(getattr(spec, "filename", "")), *resolved.warnings))
 
 
 def _from_settings(spec: AttachmentSpec, limit: int) -> Attachment | RawPart:

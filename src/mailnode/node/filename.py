@@ -14,6 +14,7 @@ _READ_CHARACTERS = 4000  # of a header field; some charsets are decoded in quadr
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # RFC 6266 4.1, and what servers make of it: the `;` may be missing, and a name with blanks or quotes in it unquoted.
 _PARAMETER = re.compile(r'(?<![^;,\s])([\w*.-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"(?=\s*+(?:;|\Z))|([^;]*+))')
+_PATH = re.compile(r"[/\\~.]|[A-Za-z]:")
 _EXTENDED = re.compile(r"([\w-]+)'[\w-]*'(.*)", re.ASCII)
 _WORD = re.compile(r"=\?([\w-]+)(?:\*[\w-]*)?\?([BbQq])\?([!->@-~]*)\?=", re.ASCII)
 _WORDS = re.compile(rf"(?:{_WORD.pattern}\s*)+", re.ASCII)
@@ -31,6 +32,16 @@ def check_filename(filename: str) -> str:
             hint="remove line breaks and other control characters from it",
         )
     return base_name(filename)
+
+
+def slash_warnings(filename: str) -> tuple[str, ...]:
+    """Warn of a slash that may have been no folder's: `Invoice 3/2024.pdf` is one name to its author."""
+    name = base_name(filename)
+    if name == filename.strip() or _PATH.match(filename.strip()):
+        return ()
+    return (
+        f"filename: {filename!r:.200} became {name!r:.200}, because a slash separates folders; write it without one",
+    )
 
 
 def default_filename(media_type: str) -> str:
