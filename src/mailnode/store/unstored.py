@@ -14,7 +14,7 @@ T = TypeVar("T")
 Write = Callable[[], Awaitable[T]]
 
 # Whoever looks is told within five seconds that a database that takes outcomes again has them.
-_LONGEST_WAIT_SECONDS = 3.0
+_LONGEST_WAIT_SECONDS = 2.0
 # An outcome waits that the database has not taken for so long, whether it has refused it or says nothing.
 _SLOW_SECONDS = 3.0
 # Failures with less than this (seconds) between them are one trouble.
