@@ -28,6 +28,8 @@ _RAW_END = {
     name: re.compile(rf"</(?P<name>{name})(?=[ \t\n\r\f/>])", re.IGNORECASE)
     for name in ("script", "style", "title", "textarea", "iframe", "noembed", "noframes", "xmp")
 }
+# In SVG it is markup: one that never ends must not be looked for again from each of them.
+_FOREIGN_STYLE_END = re.compile(r"</?(?P<name>style)(?=[ \t\n\f\r/>])", re.IGNORECASE)
 _FOREIGN = frozenset({"svg", "math"})
 # What stands within is shown by some readers only, or is parsed by rules of its own.
 _APART = _FOREIGN | {"noscript", "template"}
@@ -170,7 +172,7 @@ class Scan:
 
     def _style_element(self, tag: "_Tag", stop: int, *, is_for_all: bool, is_foreign: bool) -> int:
         """Note a sheet; the markup goes on behind it, or within it where it is no raw text."""
-        found = _RAW_END["style"].search(self.html, tag.end, stop)
+        found = (_FOREIGN_STYLE_END if is_foreign else _RAW_END["style"]).search(self.html, tag.end, stop)
         ending = self._read_tag(found, stop) if found else None
         css_end = found.start() if found else stop
         says = {attribute["name"].lower(): _value(attribute) for attribute in reversed(tag.attributes)}
