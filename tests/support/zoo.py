@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import cache
 from html.parser import HTMLParser
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def documents() -> tuple[Document, ...]:
             manifest = _manifest()
     return tuple(
         Document(one["maker"], one["name"], (_MADE / one["file"]).read_text(encoding="utf-8"))
-        for one in manifest["documents"]
+        for one in sorted(manifest["documents"], key=itemgetter("file"))
     )
 
 
