@@ -13,16 +13,18 @@ from typing import NamedTuple
 import tinycss2
 
 _RAW = "script|style|title|textarea|iframe|noembed|noframes|xmp"
-_ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*+|(?=>)))?"""
+# White space as HTML has it.
+_S = r" \t\n\r\f"
+_VALUE = rf"""(?:"[^"]*"|'[^']*'|[^{_S}>"'][^{_S}>]*+)"""
+_NAME = rf"[^{_S}/>][^{_S}/>=]*+"
+_ATTRIBUTE = rf"[{_S}/]*+{_NAME}(?:[{_S}]*+=[{_S}]*+(?:{_VALUE}|(?=>)))?"
 _TOKEN = re.compile(
-    rf"""<!--(?:>|->|.*?(?:--!?>|\Z)) | <!\[CDATA\[.*?(?:\]\]>|\Z) | <[!?/][^>]*>?
-       | <(?P<name>[A-Za-z][^\s/>]*)(?P<attributes>(?:{_ATTRIBUTE})*+[\s/]*+)(?:>|\Z) | <""",
-    re.VERBOSE | re.DOTALL,
+    rf"<!--(?:>|->|.*?(?:--!?>|\Z))|<[!?/][^>]*>?"
+    rf"|<(?P<name>[A-Za-z][^{_S}/>]*)(?P<attributes>(?:{_ATTRIBUTE})*+[{_S}/]*+)(?:>|\Z)|<",
+    re.DOTALL,
 )
-_ONE = re.compile(
-    r"""([\s/]*+)([^\s/>][^\s/>=]*+)(?:(\s*+=\s*+)("[^"]*"|'[^']*'|[^\s>"'][^\s>]*+)?)?""",
-)
-_RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])|\Z", re.IGNORECASE) for name in _RAW.split("|")}
+_ONE = re.compile(rf"([{_S}/]*+)({_NAME})(?:([{_S}]*+=[{_S}]*+)({_VALUE})?)?")
+_RAW_END = {name: re.compile(rf"</{name}(?=[{_S}/>])|\Z", re.IGNORECASE) for name in _RAW.split("|")}
 _END_TAG = re.compile(r"</style[^>]*>", re.IGNORECASE)
 
 
@@ -163,6 +165,9 @@ def _filled(token: Token, left: str, at: int) -> tuple[str, int]:
     else:
         rest = [*new[:is_now], old[was], *new[is_now + 1 :]]
         before = _bare(old[was][3])
+        if before and old[was][3] == before:
+            # Without quotes it could hold what the quotes that it has now can't.
+            value, before = unescape(value), unescape(before)
         if not value.endswith(before) or new[is_now][:2] != old[was][:2]:
             raise _Differs(words)
     if rest != old or _outside(token.source, old) != _outside(became.group(), new):

@@ -39,6 +39,9 @@ _FOR_ALL = frozenset({"", "all"})
 _LEFT_ALONE = frozenset({"data-css-inline", "data-embed", "data-premailer", "scoped", "title"})
 
 
+_ASKED_FOR = _LEFT_ALONE | {"class", "id", "media", "style", "type"}
+
+
 class Style(NamedTuple):
     """A style attribute: `html[start:end]` is all of it, `html[value_start:value_end]` its value within the quotes."""
 
@@ -143,11 +146,12 @@ class Scan:
         return max(before + opened - closed, 0)
 
     def _read_tag(self, found: re.Match[str], stop: int) -> "_Tag | None":
-        """A tag with its attributes; None when the HTML ends before it does, so that it is none."""
+        """A tag with its attributes that count; None when the HTML ends before it does, so that it is none."""
         position = found.end()
         attributes = []
         while attribute := _ATTRIBUTE.match(self.html, position, stop):
-            attributes.append(attribute)
+            if attribute["name"].lower() in _ASKED_FOR:
+                attributes.append(attribute)
             position = attribute.end()
         ending = _TAG_END.match(self.html, position, stop)
         return _Tag(found, attributes, ending.end(), "/" in ending.group()) if ending else None
@@ -187,7 +191,7 @@ class Scan:
 
 
 class _Tag(NamedTuple):
-    """A tag as it is read; `is_closed`: it ends with `/>`."""
+    """A tag as it is read, with the attributes that somebody asks for; `is_closed`: it ends with `/>`."""
 
     found: re.Match[str]
     attributes: list[re.Match[str]]
