@@ -25,6 +25,7 @@ _TOKEN = re.compile(
 )
 _ONE = re.compile(rf"([{_S}/]*+)({_NAME})(?:([{_S}]*+=[{_S}]*+)({_VALUE})?)?")
 _RAW_END = {name: re.compile(rf"</{name}(?=[{_S}/>])|\Z", re.IGNORECASE) for name in _RAW.split("|")}
+_MARKS = ("<!--", "-->")
 _END_TAG = re.compile(r"</style[^>]*>", re.IGNORECASE)
 
 
@@ -177,7 +178,7 @@ def _filled(token: Token, left: str, at: int) -> tuple[str, int]:
 
 def _outside(source: str, attributes: list[tuple[str, ...]]) -> tuple[str, str]:
     """The beginning and the end of a tag, without its attributes."""
-    name = re.match(r"<[^\s/>]*", source)
+    name = re.match(rf"<[^{_S}/>]*", source)
     assert name
     length = sum(len(piece) for one in attributes for piece in one)
     return name.group(), source[name.end() + length :]
@@ -209,20 +210,29 @@ def _missing_rules(author: str, left: str) -> list[str]:
 def _top_level(css: str) -> list[tuple[str, str]]:
     """The rules, comments and else of a sheet: their source, without the white space around it, and what they are."""
     starts = [0, *(found.end() for found in re.finditer(r"\r\n|[\n\r\f]", css))]
-    nodes = tinycss2.parse_stylesheet(css, skip_comments=False, skip_whitespace=False)
+    nodes = tinycss2.parse_component_value_list(css, skip_comments=False)
     offsets = [starts[node.source_line - 1] + node.source_column - 1 for node in nodes] + [len(css)]
-    return [
-        (css[offset:end].strip(), node.type)
-        for node, offset, end in zip(nodes, offsets, offsets[1:], strict=False)
-        if node.type != "whitespace"
-    ]
+    found: list[tuple[str, str]] = []
+    kind, begin = "", 0
+    for node, offset, end in zip(nodes, offsets, offsets[1:], strict=False):
+        if not kind:
+            if node.type == "whitespace":
+                continue
+            begin = offset
+            kind = "at-rule" if node.type == "at-keyword" else "qualified-rule"
+            if node.type == "comment" or node in _MARKS:
+                kind = "comment"
+        if kind == "comment" or node.type == "{} block" or (kind == "at-rule" and node == ";"):
+            found.append((css[begin:end].strip(), kind))
+            kind = ""
+    return [*found, (css[begin:].strip(), "broken off")] if kind else found
 
 
 def _moved(filled: list[str], cut: list[str]) -> None:
     """Each declaration of a rule that was cut stands in some style attribute."""
     there = Counter(name for added in filled for name in _declarations(added))
     for rule in cut:
-        (node,) = tinycss2.parse_stylesheet(rule, skip_comments=True, skip_whitespace=True)
+        node = tinycss2.parse_one_rule(rule, skip_comments=True)
         declarations = _declarations(tinycss2.serialize(node.content))
         missing = [one for one in declarations if one not in there]
         if missing:
