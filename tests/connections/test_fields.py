@@ -38,6 +38,14 @@ def test_hosts_are_kept_in_one_spelling_and_once():
     assert check_fields("basic", hosts)["hosts"] == ["mail.example.org", "xn--bcher-kva.example", "::1", "127.0.0.1"]
 
 
+def test_line_ends_around_what_was_copied_are_none_of_it():
+    copied = on_hosts(" mail.example.org\n", username="jane@example.org\r\n", **{"from": "\tShop <shop@example.org>\n"})
+    fields = check_fields("basic", copied)
+    assert (fields["hosts"], fields["username"]) == (["mail.example.org"], "jane@example.org")
+    assert fields["from"] == "Shop <shop@example.org>"
+    assert refusal(username="jane\nx").message == "'jane\\nx' has a control character in it"
+
+
 @pytest.mark.parametrize(
     "host",
     [

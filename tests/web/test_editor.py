@@ -165,6 +165,26 @@ def test_comments_stay_when_the_form_and_the_text_take_turns(page, served):
     assert served.site.shelf.get(flow.name).text.startswith("# A shop tells a customer")
 
 
+def test_what_stands_in_lines_is_shown_in_lines_and_stays_so(page, served):
+    flow = made(served)
+    document = read_yaml(flow.text).value
+    lines = {
+        "to": "jane@example.org\nJoe <joe@example.org>\n",
+        "subject": "Hello\n",
+        "references": "<a@example.org>\n<b@example.org>\n",
+    }
+    document["nodes"][0]["settings"] |= lines
+    served.site.shelf.save("hello", with_document(flow.text, document), flow.revision)
+    open_editor(page)
+    open_sections(page)
+    expect(field(page, "to").locator("textarea")).to_have_value(lines["to"])
+    put(page, "cc", "ann@example.org\nbob@example.org")
+    settings = saved(page, served)["nodes"][0]["settings"]
+    assert settings.items() >= {**lines, "cc": "ann@example.org\nbob@example.org"}.items()
+    put(page, "subject", "Good morning")
+    assert saved(page, served)["nodes"][0]["settings"]["subject"] == "Good morning"
+
+
 def test_a_text_that_is_no_flow_says_its_line_and_keeps_the_form_shut(page, served):
     made(served)
     open_editor(page)

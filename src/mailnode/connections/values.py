@@ -67,9 +67,10 @@ def to_text(value: Any) -> str:
     """One line."""
     if not isinstance(value, str) or not value.strip():
         raise bad(f"{shown(value)} is no text", hint="give some text in quotes")
-    if _CONTROL.search(value):
-        raise bad(f"{shown(value)} has a control character in it", hint="give it in one line")
-    return value.strip()
+    text = value.strip()
+    if _CONTROL.search(text):
+        raise bad(f"{shown(text)} has a control character in it", hint="give it in one line")
+    return text
 
 
 def to_secret(value: Any) -> str:

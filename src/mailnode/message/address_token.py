@@ -10,9 +10,11 @@ from mailnode.message.addr_spec import shown
 MAX_COMMENT_DEPTH = 10
 QUOTE_HINT = 'put a name with special characters in double quotes: "Foo [Bar]" <foo@example.org>'
 
-# Blanks of any script are blanks: those of web pages (U+00A0) and of Japanese keyboards (U+3000) get into lists.
+# Blanks of any script are blanks: those of web pages (U+00A0) and of Japanese keyboards (U+3000) get into lists. So do
+# the quotes that word processors set.
 _TOKEN = re.compile(
-    r"""(?P<blank>\s+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<literal>\[[^\[\]\\]*\])
+    r"""(?P<blank>\s+)|(?P<literal>\[[^\[\]\\]*\])
+      |(?P<quoted>"(?:[^"\\]|\\.)*"|\u201c[^\u201c-\u201e]*\u201d|\u201e[^\u201c-\u201e]*[\u201c\u201d])
       |(?P<atom>[^\s()<>\[\]:;@\\,"]+)|(?P<special>.)""",
     re.VERBOSE | re.DOTALL,
 )

@@ -282,9 +282,14 @@ def _phrase(tokens: list[Token], position: int) -> str:
     words = _words(tokens)
     if any(word.kind not in {"atom", "quoted"} for word in words):
         raise MailboxError(f"mailbox {position}: the name {_shown(tokens)} holds a special character", hint=QUOTE_HINT)
-    return " ".join(
-        re.sub(r"\\(.)", r"\1", word.text[1:-1]) if word.kind == "quoted" else word.text for word in words
-    ).strip()
+    return " ".join(_unquoted(word, is_all=len(words) == 1) for word in words).strip()
+
+
+def _unquoted(word: Token, *, is_all: bool) -> str:
+    """Give a word of a name; typographic quotes around a part of it are the name's own."""
+    if word.kind != "quoted" or (word.text[0] != '"' and not is_all):
+        return word.text
+    return re.sub(r"\\(.)", r"\1", word.text[1:-1]) if word.text[0] == '"' else word.text[1:-1]
 
 
 def _shown(tokens: list[Token]) -> str:

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal[
-    "text", "lines", "number", "choice", "switch", "service", "connection", "html", "attachments", "headers", "value"
+    "text",
+    "lines",
+    "addresses",
+    "number",
+    "choice",
+    "switch",
+    "service",
+    "connection",
+    "html",
+    "attachments",
+    "headers",
+    "value",
 ]
 
 
@@ -49,14 +60,14 @@ TLS_OPTIONS = (
 )
 
 _TO = Field(
-    key="to", label="Recipient TO Email Addresses", required=True, templated=True, placeholder="jane@example.org, ...",
-    hint="Separated by commas; names and groups too.",
+    key="to", label="Recipient TO Email Addresses", kind="addresses", required=True, templated=True,
+    placeholder="jane@example.org, ...", hint="Separated by commas, or one a line; names and groups too.",
 )  # fmt: skip
 _SUBJECT = Field(key="subject", label="Email Subject", templated=True)
 _CONTENT = Field(key="content", label="Email Content", kind="html", templated=True)
 _COPIES = (
-    Field(key="cc", label="CC Email Addresses", templated=True),
-    Field(key="bcc", label="BCC Email Addresses", templated=True),
+    Field(key="cc", label="CC Email Addresses", kind="addresses", templated=True),
+    Field(key="bcc", label="BCC Email Addresses", kind="addresses", templated=True),
 )
 _PRIORITY = Field(
     key="priority", label="Email Priority", kind="choice", default="normal",
@@ -141,7 +152,7 @@ _SEND = (
                 hint="Left empty it is the connection's.",
             ),
             *_COPIES,
-            Field(key="replyTo", label="Reply To Address", templated=True),
+            Field(key="replyTo", label="Reply To Address", kind="addresses", templated=True),
             Field(
                 key="textContent", label="Define custom text Email Content", kind="lines", templated=True, default=None,
                 hint="For readers without HTML; left empty it is made from the content.",

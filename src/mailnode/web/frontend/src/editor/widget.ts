@@ -28,12 +28,17 @@ export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
   }
 }
 
+/** What was written down stays so until it is changed here: a field of one line shows no line ends. */
 function text(input: HTMLInputElement): Widget {
+  let given: unknown;
+  let shown = "";
   return {
     show(value) {
+      given = value;
       input.value = value === undefined || value === null ? "" : String(value);
+      shown = input.value;
     },
-    value: () => input.value || undefined,
+    value: () => (input.value === shown ? given : input.value) || undefined,
   };
 }
 
