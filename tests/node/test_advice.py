@@ -115,11 +115,16 @@ class TestRemarks:
 
     async def test_what_the_preview_said_before_a_run_says_too(self, inbox, tmp_path):
         content = '<a href="www.x.example">x</a><img src="a.png"><textarea><img></textarea><!-- <img> -->'
+        content += "<a href=\u201chttps://x.example/\u201d>y</a>"
         _, words = await said(inbox, tmp_path, content=content, subject="")
         assert words.splitlines() == [
             "the subject is empty",
             "1 image is without alt: readers who see no images miss what it says",
             "the link 'www.x.example' needs its whole address, with https://",
+            (
+                "the link '\u201chttps://x.example/\u201d' stands in typographic quotes, which are a part of it: "
+                'write straight ones, "like this"'
+            ),
         ]
 
 

@@ -44,6 +44,13 @@ async def refusal(template, state=STATE, **options):
     return caught.value
 
 
+async def test_quotes_of_a_word_processor_are_told_by_name():
+    for template in ("{{ input.nothing ?? \u201cfriend\u201d }}", "{{ input.name + \u2018!\u2019 }}"):
+        assert "straight quotes" in (await refusal(template)).hint
+    assert "straight quotes" not in (await refusal("{{ input.name. }}")).hint
+    assert await text("{{ input.name + '\u201d' }}") == "Ann\u201d"
+
+
 @pytest.mark.parametrize(
     ("source", "printed"),
     [

@@ -14,6 +14,7 @@ from mailnode.node.tag_search import FoundTag, find_tags
 
 HUGE_IMAGE_OCTETS = 2**20
 _MANY_RECIPIENTS = 10
+_TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
 _CLIPPED_OCTETS = 102 * 1024
 _MOST_OCTETS_A_CHARACTER = 4
 
@@ -150,6 +151,8 @@ def _broken(href: str) -> str:
         url = urlsplit(href.strip())
     except ValueError:
         return "is no address"
+    if href.strip()[:1] in _TYPOGRAPHIC:
+        return 'stands in typographic quotes, which are a part of it: write straight ones, "like this"'
     if not href.strip() or href.strip() == "#":
         return "leads nowhere"
     if url.scheme in {"http", "https"}:

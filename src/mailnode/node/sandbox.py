@@ -109,6 +109,8 @@ _TOO_LARGE = re.compile(
     r"|null|\[uninitialized\]"
 )
 # The second is said of regular expressions.
+_TYPOGRAPHIC = re.compile("[\u2018-\u201e]")
+_QUOTES_HINT = 'write straight quotes around texts, "like this": a word processor has made others of them'
 _TOO_DEEP = frozenset({"RangeError: Maximum call stack size exceeded", "SyntaxError: stack overflow"})
 _NO_VALUE = re.compile(r"TypeError: (?:cannot (?:read|set) property .* of |Cannot convert )(?:undefined|null)")
 
@@ -127,7 +129,8 @@ def _translated(expression: Expression, message: str) -> ExpressionError:
             code=ErrorCode.NO_VALUE,
             hint='give it a value, or say what stands in for it: {{ input.customer?.name ?? "customer" }}',
         )
+    is_misquoted = message.startswith("SyntaxError") and _TYPOGRAPHIC.search(expression.source)
     return ExpressionError(
         f"{expression} can't be evaluated: {message:.120}",
-        hint="an expression is JavaScript over input and context, without statements",
+        hint=_QUOTES_HINT if is_misquoted else "an expression is JavaScript over input and context, without statements",
     )
