@@ -122,9 +122,17 @@ async def test_what_a_large_draft_or_sample_costs_is_spent_beside_the_loop(api):
     await api.post("/api/flows", json={"text": DRAFT % "Hi"})
     preview = {"text": DRAFT % ("<p>Hi</p>" * 10_000)}
     sample = {"input": {"rows": [{"a": number} for number in range(20_000)]}}
+    styled = {"text": DRAFT % "<style>p{color:red}</style>{{{ input.html }}}", "input": {"html": "<p>Hi</p>" * 20_000}}
+    part = "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\na\n" * 15_000 + "--b--\n"
+    attached = DRAFT % "Hi" + "      attachments: [{type: mime, content: '{{ input.part }}'}]\n"
     # What is read first is loaded first.
-    assert (await api.post("/api/preview", json={"text": DRAFT % "Hi"})).status_code == 200
-    for ask in (api.post("/api/preview", json=preview), api.put("/api/flows/large/sample", json=sample)):
+    assert (await api.post("/api/preview", json={"text": DRAFT % "<style>p{color:red}</style>Hi"})).status_code == 200
+    for ask in (
+        api.post("/api/preview", json=preview),
+        api.post("/api/preview", json=styled),
+        api.post("/api/preview", json={"text": attached, "input": {"part": part}}),
+        api.put("/api/flows/large/sample", json=sample),
+    ):
         begun, of_loop = process_time(), thread_time()
         answer = await ask
         assert answer.status_code == 200

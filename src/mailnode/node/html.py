@@ -4,6 +4,7 @@ import html
 import re
 from dataclasses import dataclass
 
+from mailnode.node.aside import aside
 from mailnode.node.expression import Evaluator
 from mailnode.node.html_template import make_template
 from mailnode.node.inline import Inlined, inline_style_sheets
@@ -50,10 +51,13 @@ async def render_html(content: str, evaluator: Evaluator, *, inline_styles: bool
     Raises:
         ExpressionError: as `make_template` and `Evaluator.pieces`.
     """
-    template = make_template(content, inline_styles=inline_styles)
+    template = await aside(lambda: make_template(content, inline_styles=inline_styles), len(content))
     markup = template.markup
     filled, warnings = _Filling(markup, await evaluator.pieces(Template(markup.expressions))).filled()
-    inlined = Inlined(filled, template.warnings) if template.is_inlined else inline_style_sheets(filled)
+    if template.is_inlined:
+        inlined = Inlined(filled, template.warnings)
+    else:
+        inlined = await aside(lambda: inline_style_sheets(filled), len(filled))
     return RenderedHtml(inlined.html, (*_literal_schemes(markup), *warnings, *inlined.warnings))
 
 

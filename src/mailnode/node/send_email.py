@@ -1,6 +1,5 @@
 """The Send SMTP Email node: settings and state become a message, a delivery, a result."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,10 +14,11 @@ from mailnode.delivery.origin import Origin
 from mailnode.delivery.route import Destination, OtherServer, Route, Ways
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError, StoreError
 from mailnode.message.compose import Message
-from mailnode.message.email import Email
+from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.advice import advise
+from mailnode.node.aside import aside
 from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
 from mailnode.node.expression import Evaluator
 from mailnode.node.render import MEGABYTE, Renderer, digest
@@ -26,9 +26,6 @@ from mailnode.node.result import step_of, step_of_error
 from mailnode.node.settings import SendSmtpEmailSettings, read_settings, settings_errors
 from mailnode.node.step import Call, Step, check_place
 from mailnode.store.insist import PATIENCE_SECONDS, insist
-
-# A text of so many is made into a mail beside the event loop, where it would keep all others waiting.
-_LONG_CHARACTERS = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +144,9 @@ class SendSmtpEmail:
 
     async def _made(self, email: Email, connection: Connection | None) -> Mail:
         make = partial(make_mail, email, connection, self._post.redirect_all_to)
-        is_long = len(email.html or "") + len(email.text or "") > _LONG_CHARACTERS
-        return await asyncio.to_thread(make) if is_long else make()
+        texts = (email.html or "", email.text or "")
+        parsed = (one.content for one in email.attachments if _is_parsed(one))
+        return await aside(make, sum(len(one) for one in (*texts, *parsed) if isinstance(one, bytes | str)))
 
     async def _send(self, call: Call) -> Delivered:
         self._check_storage(call)
@@ -233,3 +231,7 @@ class SendSmtpEmail:
                 code=ErrorCode.TOO_MANY_RECIPIENTS,
                 hint="make it several mails, or raise maxRecipients",
             ).locate(key="maxRecipients")
+
+
+def _is_parsed(attachment: Attachment | RawPart) -> bool:
+    return isinstance(attachment, RawPart) or attachment.content_type.lower().startswith("message/")
