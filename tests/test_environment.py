@@ -21,6 +21,13 @@ def test_an_empty_variable_is_none():
     assert (environment.smtp_proxy, environment.ehlo_name) == (None, None)
 
 
+def test_line_ends_of_files_that_variables_come_from_are_none_of_them():
+    given = {"EHLO_NAME": "mail.example\n", "TOKEN": " \n", "SECRET_KEY": "a2V5\r\n", "NOTIFICATION_PORT": "587\n"}
+    environment = Environment.read({f"MAILNODE_{name}": text for name, text in given.items()})
+    assert (environment.ehlo_name, environment.token, environment.secret_key) == ("mail.example", None, "a2V5")
+    assert environment.notification == {"MAILNODE_NOTIFICATION_PORT": "587"}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

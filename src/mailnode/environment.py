@@ -50,8 +50,9 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Self:
-        """Read the MAILNODE_ variables; an empty one counts as none."""
-        given = {name: text for name, text in variables.items() if name.startswith("MAILNODE_") and text}
+        """Read the MAILNODE_ variables without blanks and line ends around them; an empty one counts as none."""
+        ours = {name: text.strip() for name, text in variables.items() if name.startswith("MAILNODE_")}
+        given = {name: text for name, text in ours.items() if text}
         home = given.get("MAILNODE_HOME")
         return cls(
             home=Path(home) if home else platformdirs.user_data_path("mailnode"),
