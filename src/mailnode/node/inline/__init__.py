@@ -19,8 +19,6 @@ _LONGEST_CSS = 150_000
 _LONGEST_FILLED = 10_000_000
 # How much there is to match: beyond, native code would take seconds.
 _MOST_WORK = 200_000_000
-# What an element costs beside what may be matched by it.
-_WORK_AN_ELEMENT = 100
 
 
 class Inlined(NamedTuple):
@@ -73,7 +71,7 @@ def _inlined(scan: Scan, unknown: AbstractSet[str]) -> Inlined | None:
     plan = make_plan(sheets)
     if not plan.asks_for.isdisjoint(unknown):
         return None
-    if sum(count * (count + _WORK_AN_ELEMENT) for count in map(plan.candidates, scan.tags)) > _MOST_WORK:
+    if plan.work(scan.tags) > _MOST_WORK:
         raise _LeftAlone(f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
     try:
         decision = decide(plan, scan, plan.matcher.match(copy, scan.tags))

@@ -1,6 +1,7 @@
 """What the sheets of a document want: everything that does not depend on the document they stand in."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from mailnode.node.inline.tags import StartTag
 # Bounded in number here, and in size by which are remembered at all.
 _REMEMBERED = 32
 _LONGEST_REMEMBERED = 50_000
+# What an element costs beside what may be matched by it.
+_WORK_AN_ELEMENT = 100
 
 
 class Sheet(NamedTuple):
@@ -60,6 +63,7 @@ class Plan:
         self._probes: dict[str, int] = {}
         self._by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
         self._wants_by_key: Counter[str] = Counter()
+        self._tildes = 0
         for number, sheet in enumerate(sheets):
             for rule in read_sheet(sheet.css):
                 self._take(number, rule, is_for_all=sheet.is_for_all)
@@ -94,12 +98,17 @@ class Plan:
     def _probe(self, css: str, subject: Subject) -> int:
         if css not in self._probes:
             self._probes[css] = len(self._probes)
+            self._tildes += css.count("~")
             self._by_key[_key(subject)].append((self._probes[css], subject.folded()))
         return self._probes[css]
 
-    def candidates(self, tag: StartTag) -> int:
-        """How many selectors may mean an element at the most."""
-        return sum(self._wants_by_key[key] for key in _keys(tag))
+    def work(self, tags: Sequence[StartTag]) -> int:
+        """Estimate how much there is to match.
+
+        For each rule css-inline looks through all that an element has by then, for each `~` through all its siblings.
+        """
+        counts = (sum(self._wants_by_key[key] for key in _keys(tag)) for tag in tags)
+        return sum(count * (count + _WORK_AN_ELEMENT) for count in counts) + self._tildes * len(tags) ** 2
 
     def may_mean(self, tag: StartTag) -> set[int]:
         """The probes that may mean an element, wherever it stands and however its case is taken."""
