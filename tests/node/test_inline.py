@@ -169,6 +169,17 @@ class TestElementsThatNotEverybodySees:
         assert '<p style="margin:0; color:red" class=x></p>' in left
         assert left.endswith(element)
 
+    def test_may_stand_around_others(self):
+        """Outlook sees a table around the paragraph, and so another colour."""
+        ghost = "<!--[if mso]><table><tr><td><![endif]-->{}<!--[if mso]></td></tr></table><![endif]-->"
+        sheet = "<style>td p{color:red}p{color:blue;top:0}i p{left:0}</style>"
+        paragraph = '<p style="top:0">x</p>'
+        assert inlined(sheet + ghost.format("<p>x</p>")) == sheet + ghost.format(paragraph)
+        both = "<table><tr><td><p{}></table>"
+        assert inlined(sheet + ghost.format("<p>x</p>") + both.format("")) == (
+            sheet + ghost.format(paragraph) + both.format(' style="color:blue; top:0; color:red"')
+        )
+
     def test_no_tag_that_nobody_wrote_is_needed(self):
         sheet = "<style>body{margin:0}html{color:red}:root{--x:1}tbody{color:blue}*{left:0}</style>"
         assert inlined(f"{sheet}<table><tr><td>") == (

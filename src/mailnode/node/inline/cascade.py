@@ -43,11 +43,15 @@ class _Cascade:
         self._matches = matches
         self._matched = matches.loose.union(*set(matches.by_tag.values()))
         self._styles: dict[frozenset[int], _Style] = {}
+        apart = {tag[:1] + tag[3:5]: tag for tag in scan.tags if tag.is_apart}
+        # What some readers see around an element may make a selector mean it that does not mean it here.
+        self._around = set[int]().union(*map(plan.may_stand_around, apart.values()))
         self._asking: dict[int, list[tuple[Want, bool]]] = {}
-        for want in plan.wants:
-            if want.probe in self._matched:
+        for number, want in enumerate(plan.wants):
+            is_matched = want.probe in self._matched
+            if is_matched:
                 self._asking.setdefault(want.probe, []).append((want, want.may_carry))
-            elif want.fallback >= 0:
+            if number in self._around or (want.asks_reader and not is_matched):
                 self._asking.setdefault(want.fallback, []).append((want, False))
 
     def decision(self) -> Decision:
@@ -74,7 +78,11 @@ class _Cascade:
 
     def _moved(self, kept: set[int], elsewhere: set[int]) -> frozenset[int]:
         """The rules that have handed over all they had, and to everybody."""
-        staying = {want.rule for want in self._plan.wants if want.probe not in self._matched or want.probe in elsewhere}
+        staying = {
+            want.rule
+            for number, want in enumerate(self._plan.wants)
+            if want.probe not in self._matched or want.probe in elsewhere or number in self._around
+        }
         return frozenset(
             number
             for number, rule in enumerate(self._plan.rules)
@@ -95,12 +103,15 @@ class _Cascade:
     def _put_together(self, probes: frozenset[int]) -> _Style:
         """Go from what wins down: what would beat a declaration that stays, though it did not, stays too."""
         asking = [one for probe in probes for one in self._asking.get(probe, ())]
-        asking.sort(key=lambda one: one[0].priority, reverse=True)
+        asking.sort(key=lambda one: (one[0].priority, one[1]), reverse=True)
+        given = {id(want) for want, gives in asking if gives}
         giving: set[int] = set()
         keeping: set[int] = set()
         staying: set[str] = set()
         texts: dict[str, None] = {}
         for want, gives in asking:
+            if not gives and id(want) in given:
+                continue  # it is meant here, whoever sees more around it
             for declaration in reversed(self._plan.rules[want.rule].rule.declarations):
                 if declaration.is_important:
                     continue

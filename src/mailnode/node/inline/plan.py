@@ -1,7 +1,7 @@
 """What the sheets of a document want: everything that does not depend on the document they stand in."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -39,14 +39,16 @@ class PlannedRule:
 class Want:
     """What one selector of a rule asks for.
 
-    `probe` finds whom it means; where that is nobody here, `fallback` finds whom it may mean in somebody's mail reader
-    (-1: nobody). `may_carry`: whom `probe` finds may have the rule's declarations in a style attribute.
+    `probe` finds whom it means; `fallback` (-1 where there is none) all whom it may mean among elements that only some
+    readers see, and, when it `asks_reader`, where `probe` finds nobody. `may_carry`: whom `probe` finds may have the
+    rule's declarations in a style attribute.
     """
 
     rule: int
     priority: tuple[tuple[int, int, int], int]
     probe: int
     fallback: int
+    asks_reader: bool
     may_carry: bool
 
 
@@ -62,6 +64,7 @@ class Plan:
         self._names: set[str] = set()
         self._probes: dict[str, int] = {}
         self._by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
+        self._around_by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
         self._wants_by_key: Counter[str] = Counter()
         self._tildes = 0
         for number, sheet in enumerate(sheets):
@@ -90,10 +93,14 @@ class Plan:
     def _want(self, selector: Selector, *, may_carry: bool) -> None:
         self._names |= selector.subject.classes | selector.subject.ids
         whole = self._probe(selector.still or selector.subject_css, selector.subject)
-        fallback = self._probe(selector.subject_css, selector.subject) if selector.asks_reader else -1
+        needs_fallback = selector.asks_reader or selector.around
+        fallback = self._probe(selector.subject_css, selector.subject) if needs_fallback else -1
+        for one in selector.around:
+            self._around_by_key[_key(one)].append((len(self.wants), one.folded()))
         self._wants_by_key[_key(selector.subject)] += 1
         number = len(self.rules)
-        self.wants.append(Want(number, (selector.specificity, number), whole, fallback, may_carry))
+        priority = selector.specificity, number
+        self.wants.append(Want(number, priority, whole, fallback, selector.asks_reader, may_carry))
 
     def _probe(self, css: str, subject: Subject) -> int:
         if css not in self._probes:
@@ -112,19 +119,27 @@ class Plan:
 
     def may_mean(self, tag: StartTag) -> set[int]:
         """The probes that may mean an element, wherever it stands and however its case is taken."""
-        own = Subject(tag.name, frozenset(tag.classes), frozenset({tag.id})).folded()
-        return {
-            probe
-            for key in _keys(tag)
-            for probe, subject in self._by_key.get(key, ())
-            if subject.tag in {"", own.tag} and subject.classes <= own.classes and subject.ids <= own.ids
-        }
+        return _found(self._by_key, tag)
+
+    def may_stand_around(self, tag: StartTag) -> set[int]:
+        """The numbers of what is wanted by selectors that may name an element before the one that they mean."""
+        return _found(self._around_by_key, tag)
 
     def differs_in_case(self, tag: StartTag) -> bool:
         """Tell whether a class or the id of an element is that of a selector but for case: some readers are lax."""
         return any(
             name not in self._names and name.lower() in self._folded_names for name in (*tag.classes, tag.id) if name
         )
+
+
+def _found(by_key: Mapping[str, Iterable[tuple[int, Subject]]], tag: StartTag) -> set[int]:
+    own = Subject(tag.name, frozenset(tag.classes), frozenset({tag.id})).folded()
+    return {
+        number
+        for key in _keys(tag)
+        for number, subject in by_key.get(key, ())
+        if subject.tag in {"", own.tag} and subject.classes <= own.classes and subject.ids <= own.ids
+    }
 
 
 def _key(subject: Subject) -> str:

@@ -9,7 +9,8 @@ import tinycss2
 from tinycss2.ast import Node
 
 from mailnode.node.inline.properties import EVERYTHING, keys
-from mailnode.node.inline.selector import MOST_SPECIFIC, Selector, read_selectors
+from mailnode.node.inline.selector import Selector
+from mailnode.node.inline.selector_reader import MOST_SPECIFIC, read_selectors
 
 # At-rules whose blocks hold no rules for elements.
 _NOT_OF_ELEMENTS = re.compile(r"font-.*|(-\w+-)?keyframes|page|counter-style|property|(-\w+-)?viewport|color-profile")
