@@ -10,7 +10,7 @@ from mailnode.message.header import LONGEST_TOKEN, check_characters, folded
 # Whatever stands in angle brackets is one ID, blanks and all; what has none ends at a blank or a comma.
 _ONE = re.compile(r"<++[^<>]*+>++|<*+[^\s,<]++|<++")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
-_ID = re.compile(r"[^<>@\s]+@[^<>@\s]+", re.ASCII)
+_ID = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")
 _SHOWN = 60
 _SHOWN_IDS = 3
 
@@ -74,7 +74,7 @@ def _read(name: str, given: str | Sequence[str]) -> tuple[list[str], list[str]]:
     ids, broken = list[str](), list[str]()
     for one in _ONE.findall(text):
         bare = one.strip("<>")
-        if bare.isprintable() and _ID.fullmatch(bare) and bare.isascii() and len(bare) <= LONGEST_TOKEN:
+        if len(bare) <= LONGEST_TOKEN and _ID.fullmatch(bare):
             ids.append(f"<{bare}>")
         elif one not in {"<", ">"}:
             broken.append(one)

@@ -28,7 +28,6 @@ def content_type(media_type: str, parameters: Iterable[tuple[str, str]], filenam
     """
     if not filename:
         return _field("Content-Type", media_type, parameters)
-    _check("filename", filename)
     others = [(key, value) for key, value in parameters if key != "name"]
     return _field("Content-Type", media_type, others, _name(filename))
 
@@ -78,9 +77,10 @@ def _parameter(name: str, value: str) -> list[str]:
         return [f"{name}={value}"]
     if plain := _plain(name, value):
         return [plain]
+    _check(name, value)
+    if len(escaped := quote(value, safe=_UNESCAPED)) <= _PIECE_CHARACTERS:
+        return [f"{name}*=utf-8''{escaped}"]
     pieces = [quote(piece, safe=_UNESCAPED) for piece in _cut(value, _PIECE_CHARACTERS, _escaped_size)]
-    if len(pieces) == 1:
-        return [f"{name}*=utf-8''{pieces[0]}"]
     pieces[0] = f"utf-8''{pieces[0]}"
     tokens = [f"{name}*{number}*={piece};" for number, piece in enumerate(pieces)]
     return [*tokens[:-1], tokens[-1][:-1]]
@@ -93,18 +93,22 @@ def _name(filename: str) -> list[str]:
     """
     if plain := _plain("name", filename):
         return [plain]
-    pieces = (piece.encode() for piece in _cut(filename, _WORD_BYTES, _utf8_size))
+    _check("filename", filename)
+    octets = filename.encode()
+    is_short = len(octets) <= _WORD_BYTES
+    pieces = [octets] if is_short else [piece.encode() for piece in _cut(filename, _WORD_BYTES, _utf8_size)]
     words = [f"=?utf-8?b?{pybase64.b64encode(piece).decode()}?=" for piece in pieces]
-    return [f'name="{words[0]}', *words[1:-1], f'{words[-1]}"'] if words[1:] else [f'name="{words[0]}"']
+    words[0] = f'name="{words[0]}'
+    words[-1] += '"'
+    return words
 
 
 def _plain(name: str, value: str) -> str:
     """Give a parameter whose value is ASCII, as a token or a quoted string; "" for another."""
-    if not (value.isascii() and value.isprintable()):
-        _check(name, value)
-        return ""
-    if _TOKEN.fullmatch(value) and len(value) <= LONGEST_TOKEN:
+    if len(value) <= LONGEST_TOKEN and _TOKEN.fullmatch(value):
         return f"{name}={value}"
+    if not (value.isascii() and value.isprintable()):
+        return ""
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     # Many readers decode what looks like an encoded-word here.
     return f'{name}="{quoted}"' if len(quoted) <= LONGEST_TOKEN and "=?" not in value else ""
