@@ -434,3 +434,8 @@ def test_long_content_takes_linear_many_steps():
     units = ["<!--[if ", "<p ", "<p a='", "&amp;", "<!--", "<a href=x ", "<script>", "<", "{<b> ", "{{ 1 }}&lt;"]
     for unit in [*units, "<p a='{{ 1 }}'>"]:
         asyncio.run(rendered("{{ input.name }}" + unit * 20_000))
+
+
+def test_markdown_may_be_as_deep_as_it_likes():
+    for deep in (">" * 5000, "- " * 5000, "[" * 2000, "*a " * 2000, "1. " * 5000, "![" * 1000):
+        assert len(markdown_to_html(deep + "x")) < 50_000

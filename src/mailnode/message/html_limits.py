@@ -12,6 +12,7 @@ from mailnode.message.html_tree.stack import BeyondLimitError, Stack
 
 MOST_LEVELS = 256
 MOST_ELEMENTS = 100_000
+MOST_TAGS = 400_000  # end tags and comments among them
 MOST_ATTRIBUTES = 500  # of one tag
 MOST_CHARACTERS = 8 * 2**20
 MOST_STYLE_LEVELS = 64  # of brackets in a style sheet
@@ -66,7 +67,7 @@ def measure(html: str) -> Size:
 
 def _measured(html: str, *, is_quirky: bool) -> Size:
     stack = Stack(MOST_LEVELS, MOST_ELEMENTS)
-    scanner = Scanner(html, stack, MOST_ATTRIBUTES, is_quirky=is_quirky)
+    scanner = Scanner(html, stack, MOST_TAGS, MOST_ATTRIBUTES, is_quirky=is_quirky)
     scanner.run()
     _bound_brackets(scanner.sheets)
     characters = len(html) + stack.copied

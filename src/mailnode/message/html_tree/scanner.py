@@ -39,9 +39,10 @@ def modes(html: str) -> tuple[bool, ...]:
 class Scanner:
     """Cuts a document into tokens, and has a builder follow them."""
 
-    def __init__(self, html: str, stack: Stack, most_attributes: int, *, is_quirky: bool) -> None:
-        """Begin at its beginning."""
+    def __init__(self, html: str, stack: Stack, most_tags: int, most_attributes: int, *, is_quirky: bool) -> None:
+        """Begin at its beginning; comments count as tags, and attributes are those of one tag."""
         self._html = html
+        self._most_tags = most_tags
         self._most_attributes = most_attributes
         self._builder = Builder(stack, is_quirky=is_quirky)
         self.sheets: list[str] = []
@@ -50,7 +51,11 @@ class Scanner:
         """Read all of it; BeyondLimitError where it is too much."""
         html = self._html
         position: int | None = 0
+        tags = 0
         while position is not None and (found := _MARKUP.search(html, position)):
+            tags += 1
+            if tags > self._most_tags:
+                raise BeyondLimitError(f"it has more than {self._most_tags:,} tags")
             if found.start() > position:
                 self._text(position, found.start())
             if name := found[2]:
