@@ -192,7 +192,7 @@ def test_the_view_shows_what_is_in_it():
     [
         (b"", "no empty line"),
         (b"Hello", "no empty line"),
-        (b"Hello\r\n\r\nHow are you", "not well formed"),
+        (b"Hello\r\n\r\nHow are you", "a line of its head is no header field"),
         (b"Content-Type: text/plain\r\n", "no empty line"),
         (b"Content-Type: text/plain\r\nBcc: x\x0bx.org\r\n\r\n", "U+000B"),
         (b"Content-Type: text/plain\r\nBcc : x@x.org\r\n\r\n", "not well formed"),
@@ -211,10 +211,10 @@ def test_the_view_shows_what_is_in_it():
         (b"Content-Type: text/plain\r\nContent-Description: " + b"a" * LONG + b"\r\n\r\nx", "too long"),
         (b"Content-Type: text/plain\r\nContent-Transfer-Encoding: rot13\r\n\r\nx", "no transfer encoding 'rot13'"),
         (b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nno base64!", "can't be decoded"),
-        (b"Content-Type: multipart/mixed\r\n\r\nx", "not well formed"),
-        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nx", "not well formed"),
+        (b"Content-Type: multipart/mixed\r\n\r\nx", "a multipart names no boundary"),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nx", "the boundary that it names never comes"),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n", "not well formed"),
-        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n", "not well formed"),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n", "the boundary that ends it is missing"),
         (
             b"Content-Transfer-Encoding: base64\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n--b--",
             "not well formed",
@@ -222,8 +222,8 @@ def test_the_view_shows_what_is_in_it():
         (nested(30), "nested too deeply"),
         (nested(3000), "nested too deeply"),
         (b"From x@x.org Mon\r\nContent-Type: text/plain\r\n\r\nx", "the From line"),
-        (b": x\r\n\r\n", ""),
-        (b" folded\r\n\r\n", ""),
+        (b": x\r\n\r\n", "a header field has no name"),
+        (b" folded\r\n\r\n", "its first line is no header field"),
     ],
     ids=lambda value: repr(value)[:60],
 )

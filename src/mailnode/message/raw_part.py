@@ -31,6 +31,17 @@ _CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
 _HINT = "give a whole body part: Content- header fields, an empty line, then the body"
 _SHOWN_NAMES = 10
+# What the standard library calls them is no word of a person's.
+_DEFECTS = {
+    "CloseBoundaryNotFoundDefect": "the boundary that ends it is missing",
+    "FirstHeaderLineIsContinuationDefect": "its first line is no header field",
+    "InvalidMultipartContentTransferEncodingDefect": "a multipart is encoded",
+    "MisplacedEnvelopeHeaderDefect": "a line that begins with From stands in its head",
+    "MissingHeaderBodySeparatorDefect": "a line of its head is no header field",
+    "MultipartInvariantViolationDefect": "a multipart has no parts",
+    "NoBoundaryInMultipartDefect": "a multipart names no boundary",
+    "StartBoundaryNotFoundDefect": "the boundary that it names never comes",
+}
 _ENCODE_HINT = "encode it (RFC 2047, RFC 2231)"
 
 
@@ -159,7 +170,8 @@ def _check(part: "Parsed", depth: int) -> None:
     if depth > MAX_DEPTH:
         raise _too_deep()
     if part.defects:
-        raise PartError(f"the body part is not well formed: {type(part.defects[0]).__name__}", hint=_HINT)
+        what = _DEFECTS.get(type(part.defects[0]).__name__, "a header field has no name")
+        raise PartError(f"the body part is not well formed: {what}", hint=_HINT)
     _check_fields(part)
     encoding = _encoding(part)
     if encoding not in _ENCODINGS:
