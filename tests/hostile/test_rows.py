@@ -97,6 +97,41 @@ async def test_a_value_of_another_kind_stands_in_the_way_of_no_other_mail(tmp_pa
     assert (tmp_path / "mailnode.db.lock").exists()
 
 
+CONNECTION = {"type": "oauth2", "hosts": ["h.example"], "user": "u", "clientId": "c", "refreshToken": "r"}
+CONNECTIONS = ("type", "revision", "service", "hosts", "settings", "secrets", "created_at")
+TOKENS = ("generation", "secrets", "expires_at", "retry_at", "trouble")
+
+
+async def test_a_connection_that_can_not_be_read_stands_in_the_way_of_no_other(home):
+    more = ("'{\"hosts\": 5}'", "'[5]'", "'{\"later\": 1}'", '\'{"dkim": 5, "user": 5}\'', f"'{DEEP}'")
+    damages = [(table, column) for table, columns in (("c", CONNECTIONS), ("t", TOKENS)) for column in columns]
+    async with opened_api(home) as api:
+        for number in range(len(damages)):
+            made = await api.post("/api/connections", json={**CONNECTION, "name": f"{damages[number][1]} {number}"})
+            assert made.status_code == 201
+        await api.post("/api/flows", json={"name": "one"})
+        for value in (*VALUES, *more):
+            with closing(sqlite3.connect(home / "mailnode.db")) as db, db:
+                for number, (table, column) in enumerate(damages):
+                    name = f"{column} {number}"
+                    of_it = f"connection_id = (SELECT id FROM connections WHERE name = '{name}')"
+                    with suppress(sqlite3.IntegrityError):
+                        if table == "c":
+                            db.execute(f"UPDATE connections SET {column} = {value} WHERE name = '{name}'")
+                        else:
+                            db.execute(f"UPDATE tokens SET {column} = {value} WHERE {of_it}")
+            for page in ("/api/connections", "/connections", "/flows/one", "/deliveries"):
+                assert (await api.get(page)).status_code == 200, (page, value)
+            told = {one["name"]: one for one in (await api.get("/api/connections")).json()}
+            assert len(told) == len(damages)
+            for name, one in told.items():
+                shown = await api.get(f"/api/connections/{name}")
+                assert shown.status_code == (503 if one["state"] == "unreadable" else 200), name
+                assert shown.status_code == 200 or "delete" in shown.json()["error"]["hint"]
+        for name in told:
+            assert (await api.delete(f"/api/connections/{name}")).status_code == 204
+
+
 async def test_a_run_that_is_none_of_ours_stands_in_the_way_of_no_other(home):
     async with opened_api(home) as api:
         with closing(sqlite3.connect(home / "mailnode.db")) as db, db:

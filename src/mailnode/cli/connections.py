@@ -39,7 +39,7 @@ _FOR = {
     "serviceClient": _OAUTH2[2:],
     "privateKey": _OAUTH2[2:],
 }
-_STATES = {"ready": "ready", "needsConsent": "needs consent"}
+_STATES = {"ready": "ready", "needsConsent": "needs consent", "unreadable": "can't be read"}
 
 
 @click.group("connections")

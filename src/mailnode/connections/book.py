@@ -1,6 +1,5 @@
 """The book of connections: kept by name in the database, secrets encrypted, each change a new revision."""
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,16 @@ from mailnode.connections.edit import edited, outdates_token
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
-from mailnode.connections.rows import check_name, find_row, open_fields, public_fields, row_of, sealed_columns, sound
+from mailnode.connections.rows import (
+    check_name,
+    find_row,
+    open_fields,
+    public_fields,
+    row_of,
+    sealed_columns,
+    sealed_secrets,
+    sound,
+)
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_check import check_key, take_book, take_key
 from mailnode.connections.token_rows import (
@@ -25,7 +33,7 @@ from mailnode.connections.token_rows import (
     write_tokens,
 )
 from mailnode.connections.tokens import ConnectionTokens, TokenKeeper
-from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections
@@ -201,26 +209,32 @@ class ConnectionBook:
         self._opened.pop(await self._database.write(work), None)
 
     async def list(self) -> Listing:
-        """Give what may be shown of every connection, by name."""
+        """Give what may be shown of every connection, by name; one that can't be read has the state `unreadable`."""
         query = select(connections).order_by(connections.c.name)
-        return await self._database.read(lambda db: [_show(db, row) for row in db.execute(query).all()])
+        return await self._database.read(lambda db: [_listed(db, row) for row in db.execute(query).all()])
 
     def _rewrite(self, db: Transaction, row: Row[Any], fields: Mapping[str, Any]) -> None:
         changed = update(connections).where(connections.c.id == row.id)
         db.execute(changed.values(revision=row.revision + 1, **sealed_columns(self._cipher, row.id, fields)))
 
 
+def _listed(db: Transaction, row: Row[Any]) -> Shown:
+    try:
+        return _show(db, row)
+    except StoreError as error:  # it can be deleted by its name
+        told = {"state": "unreadable", "trouble": error.message, "secrets": []}
+        return {"name": row.name, "type": row.type, "revision": row.revision, "hosts": [], **told}
+
+
 def _show(db: Transaction, row: Row[Any]) -> Shown:
     living = shown_tokens(db, row.id)
     if row.type == "oauth2" and not living.get("secrets"):
         living["state"] = "needsConsent"
-    with sound(row.name):
-        secrets = list(json.loads(row.secrets))
     return {
         "name": row.name,
         "type": row.type,
         "revision": row.revision,
         **public_fields(row),
         **living,
-        "secrets": sorted([*secrets, *living.get("secrets", ())]),
+        "secrets": sorted([*sealed_secrets(row), *living.get("secrets", ())]),
     }

@@ -12,11 +12,13 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, select
 
 from mailnode.connections.connection import Stamp
+from mailnode.connections.fields import COMMON, KINDS
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_check import check_key
 from mailnode.connections.secrets.secret_fields import join, split
 from mailnode.connections.token_rows import TOKEN_FIELDS
+from mailnode.connections.values import to_texts
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.store.clock import unix_ms
@@ -24,6 +26,8 @@ from mailnode.store.tables import connections
 
 _NAME = re.compile(r"[^\W_](?:[\w. -]{0,62}[\w.-])?")
 _SHOWN = 64
+# What a list shows beside the hosts.
+_LISTED = ("service", "username", "user")
 
 
 def check_name(name: str) -> str:
@@ -68,16 +72,28 @@ def find_row(db: Transaction, name: str) -> Row[Any]:
 
 
 def public_fields(row: Row[Any]) -> dict[str, Any]:
-    """Give the fields that may be shown."""
+    """Give the fields that may be shown; one that this version does not know may say what must not be passed over."""
     with sound(row.name):
         target = {"service": row.service} if row.service else {"hosts": json.loads(row.hosts)}
-        return {**target, **json.loads(row.settings)}
+        fields = {**target, **json.loads(row.settings)}
+        if fields.keys() - KINDS[row.type].checks.keys() - COMMON.keys():
+            raise ValueError
+        to_texts([*fields.get("hosts", ()), *(fields[key] for key in _LISTED if key in fields)])
+        return fields
+
+
+def sealed_secrets(row: Row[Any]) -> dict[str, str]:
+    """Give the secrets by their path, as they are kept."""
+    with sound(row.name):
+        sealed = json.loads(row.secrets)
+        to_texts(list(sealed.values()))
+        return dict(sealed)
 
 
 def open_fields(row: Row[Any], cipher: Cipher) -> dict[str, Any]:
     """Give the fields with their secrets, but for living tokens."""
+    sealed = sealed_secrets(row)
     with sound(row.name):
-        sealed = json.loads(row.secrets)
         return join(public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()})
 
 
@@ -86,7 +102,7 @@ def sound(name: str) -> Iterator[None]:
     """Say in words that a connection can't be read, which can only be when another hand has changed its row."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConnectionsError):
         raise StoreError(
             f"the connection {name!r} can't be read: something else has changed it in the database",
             hint=f"delete it with `mailnode connections delete {name}` and create it again",

@@ -83,6 +83,7 @@ def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
     if row is None:
         return {}
     with _sound(db, connection_id):
+        _check_numbers(row)
         trouble = _trouble(row)
         return {
             **({"expiryDate": row.expires_at} if row.expires_at else {}),
@@ -207,8 +208,7 @@ def _sealed(cipher: Cipher, connection_id: str, secrets: Mapping[str, str | None
 
 
 def _row(row: Row[Any], cipher: Cipher) -> TokenRow:
-    if not all(_is_number(getattr(row, column)) for column in _NUMBERS):
-        raise ValueError
+    _check_numbers(row)
     secrets = {key: cipher.unseal(text, row.connection_id, key) for key, text in _sealed_secrets(row).items()}
     return TokenRow(
         connection_id=row.connection_id,
@@ -240,6 +240,11 @@ def _trouble(row: Row[Any]) -> TokenError | None:
 _NUMBERS = ("generation", "expires_at", "refreshing_until", "in_doubt_since", "failures", "retry_at")
 # The year 5138: what is later is no time that can be shown, and no count of ours.
 _GREATEST = 100_000_000_000_000
+
+
+def _check_numbers(row: Row[Any]) -> None:
+    if not all(_is_number(getattr(row, column)) for column in _NUMBERS):
+        raise ValueError
 
 
 def _is_number(value: object) -> bool:

@@ -20,16 +20,16 @@ secret_check = Table(
 connections = Table(
     "connections",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("type", Text, nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("service", Text),
-    Column("hosts", Text),  # JSON array
-    Column("settings", Text, nullable=False),  # JSON object: the public fields
-    Column("secrets", Text, nullable=False),  # JSON object: field to ciphertext
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False, unique=True),
+    Column("type", Words, nullable=False),
+    Column("revision", Count, nullable=False),
+    Column("service", Words),
+    Column("hosts", Words),  # JSON array
+    Column("settings", Words, nullable=False),  # JSON object: the public fields
+    Column("secrets", Words, nullable=False),  # JSON object: field to ciphertext
+    Column("created_at", Number, nullable=False),
+    Column("updated_at", Number, nullable=False),
 )
 
 # The living tokens of a connection, apart from it: they change without its being edited.

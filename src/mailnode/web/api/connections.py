@@ -29,13 +29,14 @@ class ConnectionOut(Told):
     """What may be shown of a connection: beside these its public fields, by the names that they are given with.
 
     `secrets` are the names of those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its
-    access token ends, and `trouble` what the last renewal came to if it failed.
+    access token ends, and `trouble` what the last renewal came to if it failed. In a list one that can't be read has
+    the state `unreadable`, and `trouble` says why.
     """
 
     model_config = ConfigDict(extra="allow")
 
     name: str
-    type: ConnectionType
+    type: ConnectionType | str
     revision: int
     secrets: list[str]
     state: str | None = None
