@@ -70,6 +70,7 @@ class Member:
         """End it as an operator does, and give its status."""
         assert self.process
         assert self._hearing
+        assert self.is_up, f"{self.name} has ended with {self.process.returncode}: {b''.join(self.said).decode()}"
         self.process.terminate()
         status = await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
         await self._hearing
