@@ -249,21 +249,22 @@ async def test_heartbeats_and_hearing_go_on_when_a_connection_breaks(home, monke
 
 
 async def test_a_worker_goes_on_when_procrastinate_gives_up(home, monkeypatch):
-    run_worker, failures = procrastinate.App.run_worker_async, [procrastinate.exceptions.ConnectorException("gone")]
+    run_worker, endings = procrastinate.App.run_worker_async, [ConnectorException("gone"), None]
 
-    async def fail_once(app, **options):
-        if failures:
-            raise failures.pop()
-        await run_worker(app, **options)
+    async def end_twice(app, **options):
+        if not endings:
+            await run_worker(app, **options)
+        elif error := endings.pop():
+            raise error
 
-    monkeypatch.setattr(procrastinate.App, "run_worker_async", fail_once)
+    monkeypatch.setattr(procrastinate.App, "run_worker_async", end_twice)
     async with ScriptedServer() as server, office(home) as desk:
         work = await working(desk, engine_of(desk))
         await desk.courier.queue(drafted(server.port, terms=LATER))
         await server.reached("dot")
         await desk.postman.stop()
         await work
-    assert not failures
+    assert not endings
     assert len(server.accepted) == 1
 
 

@@ -7,6 +7,7 @@ import asyncio
 from functools import partial
 
 import procrastinate
+from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
 from sqlalchemy import URL, Connection, text
 
@@ -120,6 +121,7 @@ class ProcrastinateEngine:
                 await asyncio.wait({working}, timeout=SWEEP_SECONDS)
             if not postman.is_stopped:
                 working.result()
+                raise ConnectorException("procrastinate's worker has ended by itself")
         except TROUBLES:
             jobs.is_away = True
             raise
