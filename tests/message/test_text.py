@@ -135,6 +135,7 @@ def test_quotes_and_preformatted_text(html: str, expected: list[str]) -> None:
         "<head><title>Title</title><meta charset=utf-8></head>",
         "<template><p>no</p></template>",
         "<!-- no --><!-- > no --><!doctype html><?php no ?>",
+        "<!--!> no --><!---!> no --!><!--><!---><!---->",
         "<div style='DISPLAY : none'>no<div>no</div>no</div>",
         "<p hidden>no</p>",
         "<span style='font-size:1px;max-height:0;overflow:hidden'>no</span>",

@@ -36,6 +36,7 @@ class TestWhatTheAuthorWroteStays:
             "{}<p{}><template><b></b></template><svg viewBox='0 0 1 1'><![CDATA[<p>]]><g/></svg><p{}>",
             "<?xml version='1.0'?>{}<p{}></notopen><p{}><!-- <p> --><!-->x--!><p{}>",
             "{}<script>'<p>'</script><title><p></title><iframe><p></iframe><p{}><plaintext><p></p>",
+            "{}<!--!><p>--><p{}><!---!><p>--!><p{}><!--><p{}><!---><p{}><!----><p{}>",
             "{}<p{}><b title='<p>'></b>",
             '{}<p{} title="a > b" data-x=\'<p class="y">\' =odd a"b>x<p{} "><p',
             "{}<p{}><div",

@@ -125,7 +125,7 @@ STYLES = """([html, width, reader]) => {
 
 
 @given(documents)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_what_leaves_is_what_was_written(html: str) -> None:
     left = inline_style_sheets(html)
     assert left.warnings == ()

@@ -79,7 +79,9 @@ def decode(text: str) -> str:
 
 def _comment_end(html: str, start: int) -> int:
     # `<!-->` and `<!--->` are whole comments.
-    found = _COMMENT_END.search(html, start - 2)
+    if html.startswith((">", "->"), start):
+        return html.index(">", start) + 1
+    found = _COMMENT_END.search(html, start)
     return found.end() if found else len(html)
 
 

@@ -19,6 +19,7 @@ _ATTRIBUTE = re.compile(
     re.VERBOSE,
 )
 _TAG_END = re.compile(rf"(?:{_SPACE}|/)*+>")
+_WHOLE_COMMENT = re.compile(r"<!---?>")
 _COMMENT_END = re.compile(r"--!?>")
 _CONDITION = re.compile(r"<!(?:--)?\[if\b", re.IGNORECASE)
 _CONDITION_END = re.compile(r"<!\[endif\]", re.IGNORECASE)
@@ -130,14 +131,20 @@ class Scan:
             closer = "]]>" if is_foreign and self.html.startswith("<![CDATA[", start) else ">"
             end = self.html.find(closer, start, stop)
             return stop if end < 0 else end + len(closer)
-        # `<!-->` and `<!--->` are whole comments.
-        ending = _COMMENT_END.search(self.html, start + 2, stop)
-        end = ending.end() if ending else stop
+        end, content_end = self._comment(start, stop)
         if not is_apart:
             self.comments.append((start, end))
             if _CONDITION.match(self.html, start):
-                self._scan(start + 4, ending.start() if ending else stop, is_apart=True)
+                self._scan(start + 4, content_end, is_apart=True)
         return end
+
+    def _comment(self, start: int, stop: int) -> tuple[int, int]:
+        """Where a comment ends, and where its content does."""
+        # `<!-->` and `<!--->` are whole comments.
+        if whole := _WHOLE_COMMENT.match(self.html, start, stop):
+            return whole.end(), whole.start()
+        ending = _COMMENT_END.search(self.html, start + 4, stop)
+        return (ending.end(), ending.start()) if ending else (stop, stop)
 
     def _conditions(self, before: int, start: int, end: int) -> int:
         """How many conditions are open after a comment: one that does not end within it goes on to <![endif]>."""
