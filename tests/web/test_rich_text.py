@@ -499,6 +499,43 @@ def test_hostile_html_that_is_pasted_is_dropped_and_never_runs(open_editor):
         assert evil not in stored, stored
 
 
+DOCUMENT = """<!-- made by hand -->
+<!DOCTYPE html>
+<html><head><style>p { color: red }</style></head><body><p>Hi</p></body></html>"""
+
+
+def test_a_whole_document_that_is_pasted_as_text_becomes_the_source(open_editor):
+    editor = open_editor()
+    editor.paste("<pre>coloured by an editor of programs</pre>", DOCUMENT)
+    assert (editor.mode, editor.stored) == ("source", DOCUMENT)
+    expect(editor.notice).to_contain_text("<style>")
+    assert editor.page.evaluate("window.events") == ["input"]
+
+    editor = open_editor("<p>Dear Jane</p>")
+    editor.paste("", DOCUMENT)
+    editor.answer("Cancel")
+    assert (editor.mode, editor.stored) == ("rich", "<p>Dear Jane</p>")
+    editor.paste("", DOCUMENT)
+    editor.answer("Replace")
+    expect(editor.source).to_be_visible()
+    assert editor.stored == DOCUMENT
+
+    editor = open_editor()
+    editor.paste("", "<p> is how a paragraph begins")
+    assert editor.stored == "<p>&lt;p&gt; is how a paragraph begins</p>"
+
+
+def test_plain_text_keeps_its_lines(open_editor):
+    text = "Dear {{ input.name.split(\n' ').at(0) }},\n\nit is on its way & here soon.\n"
+    editor = open_editor(text)
+    assert (editor.mode, editor.stored) == ("rich", text)
+    editor.surface.focus()
+    editor.press("Control+End")
+    editor.page.keyboard.type("!")
+    words = text.strip().replace(",\n\n", ",<br><br>").replace("&", "&amp;")
+    assert editor.stored == f"{words}!"
+
+
 @pytest.mark.parametrize("html", [HOSTILE, f"<p>{{{{ input.name }}}}</p>{HOSTILE}"])
 def test_hostile_html_that_is_stored_never_runs(open_editor, html):
     editor = open_editor(html)

@@ -61,7 +61,7 @@ TLS_OPTIONS = (
 
 _TO = Field(
     key="to", label="Recipient TO Email Addresses", kind="addresses", required=True, templated=True,
-    placeholder="jane@example.org, ...", hint="Separated by commas, or one a line; names and groups too.",
+    placeholder="jane@example.org, ...", hint="Separated by commas, or one per line; with or without names.",
 )  # fmt: skip
 _SUBJECT = Field(key="subject", label="Email Subject", templated=True)
 _CONTENT = Field(key="content", label="Email Content", kind="html", templated=True)

@@ -6,6 +6,7 @@ import { ask } from "./ask";
 import { type InlineImage, readImage } from "./picture";
 import { pickColour } from "./palette";
 import { editExpression, editImage, editLink, insertTable } from "./questions";
+import { withLinesKept } from "./plain";
 import { lossOf } from "./sameness";
 import { writeStored } from "./stored";
 import { openSurface } from "./surface";
@@ -62,13 +63,14 @@ export class RichText {
   /** Open the rich view; without `isAsked` only if nothing gets lost. Tells what would be. */
   private open(isAsked = false): string[] {
     this.close();
-    const html = this.stored.value;
+    const html = withLinesKept(this.stored.value);
     const editor = openSurface(html, {
       place: this.place,
       paths: this.options.paths,
       shown: (address) => this.pictures.get(address) ?? this.options.image?.(address),
       attributes: this.described(),
       takeImages: (files) => void this.takeImages(files),
+      takeDocument: (pasted) => void this.takeDocument(pasted),
       keys: this.keys(),
     });
     const lost = lossOf(html, writeStored(editor.state.doc));
@@ -157,6 +159,20 @@ export class RichText {
         toast(error instanceof Error ? error.message : String(error));
       }
     }
+  }
+
+  /** A whole document takes the place of what stands here; as source, if the rich view would lose some of it. */
+  private async takeDocument(html: string): Promise<void> {
+    const question = {
+      title: "Replace the content?",
+      words: "What you paste is the source of a whole HTML document. It takes the place of what stands here.",
+      confirm: "Replace",
+    };
+    if (this.stored.value && !(await ask(question))) return;
+    this.stored.value = html;
+    this.refresh();
+    this.stored.dispatchEvent(new Event("input", { bubbles: true }));
+    if (!this.editor) this.stored.focus();
   }
 
   private workshop(): Workshop {

@@ -16,12 +16,15 @@ import { BOXED, LOOSE, readStored } from "./stored";
 import { Suggestion } from "./suggestion";
 import { isSafeUrl } from "./url";
 
+const WHOLE_DOCUMENT = /^\s*(?:<[!?](?!doctype)[^>]*>\s*)*<(?:!doctype\s+html|(?:html|head|body)[\s>])/i;
+
 export interface SurfaceOptions extends PictureOptions {
   place: HTMLElement;
   paths: () => string[];
   /** Attributes of the surface: its name and description for screen readers. */
   attributes: Record<string, string>;
   takeImages: (files: File[]) => void;
+  takeDocument: (html: string) => void;
   keys: Record<string, (editor: Editor) => void>;
 }
 
@@ -37,7 +40,7 @@ export function openSurface(html: string, options: SurfaceOptions): Editor {
     editorProps: {
       attributes: { class: "surface", spellcheck: "true", "aria-multiline": "true", ...options.attributes },
       transformPastedHTML: pastedInert,
-      handlePaste: (_, event) => takes(event.clipboardData, options),
+      handlePaste: (_, event) => takesDocument(event.clipboardData, options) || takes(event.clipboardData, options),
       handleDrop: (_, event) => takes(event.dataTransfer, options),
     },
   });
@@ -49,6 +52,14 @@ export function openSurface(html: string, options: SurfaceOptions): Editor {
 
 function settle(editor: Editor, tr: Transaction): void {
   editor.view.dispatch(tr.setMeta(SETTLE, true).setMeta("addToHistory", false).setMeta("preventUpdate", true));
+}
+
+/** The source of a whole HTML document was copied: nobody wants to mail its tags as text. */
+function takesDocument(data: DataTransfer | null, { takeDocument }: SurfaceOptions): boolean {
+  const text = data?.getData("text/plain") ?? "";
+  if (!WHOLE_DOCUMENT.test(text)) return false;
+  takeDocument(text);
+  return true;
 }
 
 function takes(data: DataTransfer | null, { takeImages }: SurfaceOptions): boolean {
