@@ -7,8 +7,8 @@ from mailnode.node.inline import Inlined, inline_before_values
 from mailnode.node.markup import Markup, parse_html, set_marked
 
 # Bounded in number here, and in size by which are remembered at all.
-_REMEMBERED = 64
-_LONGEST_REMEMBERED = 200_000
+_REMEMBERED = 32
+_LONGEST_REMEMBERED = 100_000
 
 
 class HtmlTemplate(NamedTuple):

@@ -5,6 +5,7 @@ moved. A rule moves only if every element looks as before wherever it is read: w
 what is important and what a rule that stays would override all stay where they are.
 """
 
+import re
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ from mailnode.node.inline.tags import SURROGATES, Scan
 if TYPE_CHECKING:
     from mailnode.node.inline.plan import Sheet
 
+_SHEET = re.compile("<style", re.IGNORECASE)
 # More than any mail has, in characters: sheets in all, and what stands in style attributes.
 _LONGEST_CSS = 150_000
 _LONGEST_FILLED = 10_000_000
@@ -43,6 +45,8 @@ def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None
 
     None when a selector asks for one of them, or values are to come into class, id or style.
     """
+    if not _SHEET.search(html):
+        return Inlined(html)
     scan = Scan(html)
     if not any(element.is_for_all for element in scan.style_elements):
         return Inlined(html)
