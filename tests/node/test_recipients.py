@@ -284,11 +284,15 @@ templates = st.sampled_from(
         ("{{ input.v }} {{ input.v }} <{{ input.v }}@x.example>", 1),
         ("G: {{ input.v }}, a@x.example;", 2),
         ("a@x.example ({{ input.v }})", 1),
+        ("a@x.example\n{{ input.v }}\nb@x.example\n", 3),
+        ("{{ input.v }}\n <a@x.example>", 1),
+        ("G:\n{{ input.v }}\na@x.example;", 2),
+        ("\u201c{{ input.v }}\u201d <a@x.example>", 1),
     ]
 )
 
 
-@given(templates, st.text(alphabet='ab@.,;:<>()"\\ =?zq01', max_size=25) | st.text(max_size=10))
+@given(templates, st.text(alphabet='ab@.,;:<>()"\\ =?zq01\r\n\t\u201c\u201d', max_size=25) | st.text(max_size=10))
 @settings(max_examples=300)
 def test_no_string_adds_a_mailbox(template, value):
     text, most = template
