@@ -97,19 +97,10 @@ SHAPES = {
         *("<script><!--", "<style>a{", "<nobr>", "</b>"),
     ],
     "style_sheet": [
-        *("p{a:b}", "p,", ":not(", "[a=", "@media a{", "a:b;", ".a:hover{", "p{a:b}\x1f", "p{a:b}\x1f<p>x"),
-        *("b > p{a:b}\x1f<b><p>", "p{a:b}\x1f<!--[if mso]><p>", "p{a:b}\x1f<p a='"),
+        *("p{a:b}", ":not(", "[a=", "@media a{", ".a:hover{", "p{a:b}\x1f", "p{a:b}\x1f<p>x"),
+        *("p{a:b}\x1f<!--[if mso]><p>", "p{a:b}\x1f<p a='"),
     ],
-    "style_attributes": [
-        "<p>",
-        "<p style='",
-        "<!--[if ",
-        "<svg>",
-        "<p a",
-        "<style></style>",
-        "<p style=a style=b>",
-        "<svg><style>",
-    ],
+    "style_attributes": ["<p style='", "<!--[if ", "<svg>", "<p a", "<style></style>", "<p style=a>", "<svg><style>"],
     "file_name": [
         *(";filename==?utf-8?q?a?=", "filename=", ' filename="', "%41", " ", ";a=", "=", "\n;", "\n,", "\na/", "\n%41"),
         *("a ", "a;", "\u00fc", "=?a?b?", 'filename="a";', "/", "%2f", "\\", ".", 'a; filename="\\'),
