@@ -1,8 +1,8 @@
 """Style sheets moved into style attributes, for the mail readers that drop sheets.
 
 What comes out equals what the author wrote, byte for byte, but for style attributes that were filled and rules that
-moved. A rule moves only if every element looks as before wherever sheets are read: what the sheets say under a condition,
-what is important and what a rule that stays would override all stay where they are.
+moved. A rule moves only if every element looks as before wherever sheets are read: what the sheets say under a
+condition, what is important and what a rule that stays would override all stay where they are.
 """
 
 import re
