@@ -6,6 +6,9 @@ from collections.abc import Set as AbstractSet
 from mailnode.node.inline.plan import PlannedRule
 from mailnode.node.inline.tags import Scan, StartTag, StyleElement, decode
 
+# White space as HTML and CSS have it, which is less than Python's.
+_BLANKS = " \t\n\f\r"
+
 
 def own_style(html: str, tag: StartTag) -> str | None:
     """Give what the author wrote into an element's style attribute, decoded; None without one."""
@@ -14,7 +17,7 @@ def own_style(html: str, tag: StartTag) -> str | None:
 
 def together(css: str, own: str) -> str:
     """Give moved CSS with what stood in the attribute, which comes last and so wins."""
-    return f"{css}; {own}" if own.strip() else css
+    return f"{css}; {own}" if own.strip(_BLANKS) else css
 
 
 def splice(scan: Scan, filled: Mapping[int, str], rules: Sequence[PlannedRule], moved: AbstractSet[int]) -> str:
@@ -61,5 +64,5 @@ def _cut(
     edits = [(element.css_start + start, element.css_start + end, "") for start, end in spans]
     ends = [element.css_start, *(end for _, end, _ in edits)]
     starts = [*(start for start, _, _ in edits), element.css_end]
-    is_left = any(html[end:start].strip() for end, start in zip(ends, starts, strict=True))
+    is_left = any(html[end:start].strip(_BLANKS) for end, start in zip(ends, starts, strict=True))
     return edits if is_left or not may_remove else [(element.start, element.end, "")]
