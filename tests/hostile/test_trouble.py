@@ -164,7 +164,13 @@ async def stopped(stage: Stage) -> None:
 
 
 def _told(stage: Stage, member: Member) -> str:
-    return "\n".join([*stage.watch.history[-12:], b"".join(member.said).decode()])
+    return "\n".join(
+        [
+            *stage.watch.history[-12:],
+            f"status {member.process and member.process.returncode}",
+            *[b"".join(member.said).decode()],
+        ]
+    )
 
 
 def _forget_answers(stage: Stage, member: Member) -> None:
@@ -186,6 +192,8 @@ async def make_trouble(stage: Stage, kind: str, until: float) -> Counter[str]:
     done: Counter[str] = Counter()
     while time.monotonic() < until:
         await asyncio.sleep(stage.chance.uniform(*REST_SECONDS))
+        for member in stage.fleet.members:
+            assert member.is_up, f"{member.name} has ended by itself: {_told(stage, member)}"
         trouble = stage.chance.choice(TROUBLES[kind])
         done[trouble.__name__] += 1
         async with stage.watch.trouble(trouble.__name__, gone=trouble in {killed, stopped}):
