@@ -164,13 +164,8 @@ async def stopped(stage: Stage) -> None:
 
 
 def _told(stage: Stage, member: Member) -> str:
-    return "\n".join(
-        [
-            *stage.watch.history[-12:],
-            f"status {member.process and member.process.returncode}",
-            *[b"".join(member.said).decode()],
-        ]
-    )
+    status = f"status {member.process.returncode}" if member.process else "not begun"
+    return "\n".join([*stage.watch.history[-12:], status, b"".join(member.said).decode()])
 
 
 def _forget_answers(stage: Stage, member: Member) -> None:
