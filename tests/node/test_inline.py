@@ -194,6 +194,11 @@ class TestElementsThatNotEverybodySees:
         assert stays("<style>:not(b){color:red}body{margin:0}</style><body><body style='color: gray'>x")
         assert stays("<style>html{margin:0}</style><html><head></head><html style='color: gray'>x")
 
+    def test_a_body_that_outlook_has_is_no_second_one(self):
+        mso = "<!--[if mso]><body class=m><![endif]--><!--[if !mso]><!-->{}<!--<![endif]-->x"
+        sheet = "<style>.c{margin:0}</style>"
+        assert inlined(sheet + mso.format("<body class=c>")) == mso.format('<body style="margin:0" class=c>')
+
     def test_a_parser_that_doubles_or_drops_an_element(self):
         assert inlined("<style>b{color:red}</style><b><p>x</b>y") == '<b style="color:red"><p>x</b>y'
         assert stays("<style>p b{color:red}</style><b><p>x</b>y")

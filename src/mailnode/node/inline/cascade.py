@@ -58,7 +58,7 @@ class _Cascade:
         filled: dict[int, str] = {}
         kept: set[int] = set()
         elsewhere = set(self._matches.loose)
-        names = Counter(tag.name for tag in self._scan.tags)
+        names = Counter(tag.name for tag in self._scan.tags if not tag.is_apart)
         # Of these a parser makes one element, which takes the attributes that it lacks from the others.
         merged = {name for name in ("html", "body") if names[name] > 1}
         for number, tag in enumerate(self._scan.tags):
