@@ -253,6 +253,7 @@ def test_a_name_with_a_comma_that_is_not_quoted_is_told_how_to():
 
 def test_an_ip_address_without_brackets_is_told_to_have_them():
     assert "[192.0.2.1]" in refused("jane@127.0.0.1").hint
+    assert refused("jane@example.org joe@example.org").hint.startswith("put a comma between")
 
 
 @pytest.mark.parametrize(

@@ -50,20 +50,20 @@ def test_ids_are_read_with_and_without_brackets(given, ids):
 def test_what_is_no_id_is_left_out_with_a_warning_that_shows_it(broken):
     ids, (warning,) = references(f"<first@x.example> {broken}\t<last@x.example>")
     assert ids == ["<first@x.example>", "<last@x.example>"]
-    assert warning == f"references: {broken[:60]!a} is no valid Message-ID and was left out"
+    assert warning == f"references: {broken[:60]!a} is not a valid Message-ID and was left out"
     with pytest.raises(HeaderError, match="no Message-ID"):
         own_message_id(broken)
 
 
 def test_one_warning_tells_of_many():
     (warning,) = references(" ".join(f"x{number}" for number in range(9)))[1]
-    assert warning == "references: 'x0', 'x1', 'x2' and 6 more are no valid Message-IDs and were left out"
+    assert warning == "references: 'x0', 'x1', 'x2' and 6 more are not valid Message-IDs and were left out"
 
 
 def test_what_is_answered_stands_last_and_a_broken_one_in_neither_field():
     assert threading("<c@x>", "<a@x> <c@x> <b@x>") == Thread(b"In-Reply-To: <c@x>\r\nReferences: <a@x> <c@x> <b@x>\r\n")
     assert threading("<c>", "<a@x>") == Thread(
-        b"References: <a@x>\r\n", ("inReplyTo: '<c>' is no valid Message-ID and was left out",)
+        b"References: <a@x>\r\n", ("inReplyTo: '<c>' is not a valid Message-ID and was left out",)
     )
     assert threading("<c>", "").fields == b""
 

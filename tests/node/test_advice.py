@@ -67,6 +67,12 @@ class TestRemarks:
         assert "the image cid:lego has no attachment with this cid" in words
         assert "nothing in the content refers to cid:legs, so it is attached" in words
 
+    async def test_a_cid_in_other_letters(self, inbox, tmp_path):
+        _, words = await said(
+            inbox, tmp_path, content='<p>Hi</p><img src="cid:Logo" alt="x">', attachments=[picture("a.png", "logo")]
+        )
+        assert words == "the image cid:Logo has no attachment with this cid: write cid:logo, capitals count"
+
     async def test_the_scheme_before_a_cid_is_taken_away(self, inbox, tmp_path):
         for cid in ("cid:icon.gif", "<CID:icon.gif>"):
             sent, words = await said(
@@ -98,7 +104,15 @@ class TestRemarks:
     )
     async def test_a_calendar_that_is_only_a_file(self, inbox, tmp_path, file):
         _, words = await said(inbox, tmp_path, attachments=[file])
-        assert words == "in.ics is only a file: mail programs show no invitation that can be accepted"
+        assert words == "in.ics is only an attached file: mail programs may not offer to accept the invitation"
+
+    @pytest.mark.parametrize(
+        "event", [CALENDAR.replace("REQUEST", "PUBLISH"), CALENDAR.replace("METHOD:REQUEST\n", "")]
+    )
+    async def test_a_calendar_that_nobody_is_to_answer_is_a_file(self, inbox, tmp_path, event):
+        assert event != CALENDAR
+        file = {"type": "text", "content": event, "filename": "in.ics"}
+        assert (await said(inbox, tmp_path, attachments=[file]))[1] == ""
 
     async def test_a_calendar_beside_the_text_is_an_invitation(self, inbox, tmp_path):
         event = f"--b\nContent-Type: text/calendar\n\n{CALENDAR}\n--b--\n"
@@ -111,7 +125,7 @@ class TestRemarks:
             _, words = await said(
                 inbox, tmp_path, content="<p>" + "\u00e9" * ((size - 6) // 2) + "x" * (size % 2) + "<p>"
             )
-            assert ("Gmail cuts it off" in words) == is_cut
+            assert ("Gmail shows only its first 102 kB" in words) == is_cut
 
     async def test_what_the_preview_said_before_a_run_says_too(self, inbox, tmp_path):
         content = '<a href="www.x.example">x</a><img src="a.png"><textarea><img></textarea><!-- <img> -->'
@@ -155,15 +169,15 @@ class TestDataImages:
         assert html_of(sent).count(f"cid:{cid}") == 3
         assert html_of(sent).startswith(f'<p>Hi</p><img src="cid:{cid}" alt="x"><img alt="y" SRC = \'cid:{cid}\'>')
         assert f"<img src=cid:{(gif[1] or '').strip('<>')} alt=z>" in html_of(sent)
-        assert "an image stays a data: URL: the Base64 text can't be read" in words
-        assert "1 image is in the HTML itself (data:)" in words
+        why = "the Base64 text can't be read: '!' at character 1 is not Base64"
+        assert words == f"an image stays a data: URL, which Gmail and Outlook do not show: {why}"
 
     async def test_what_is_no_image_or_too_large_stays(self, inbox, tmp_path):
         content = f'<p>Hi</p><img src="data:text/html,hello" alt="x"><img src="data:image/gif,{"x" * 2000}" alt="y">'
         sent, words = await said(inbox, tmp_path, content=content, dataImages="attach", maxAttachmentMB=0.001)
         assert parts(sent) == []
         assert "'text/html' is not an image" in words
-        assert "an image stays a data: URL: 'data URL' has " in words
+        assert "an image stays a data: URL, which Gmail and Outlook do not show: 'data URL' has " in words
         assert html_of(sent).rstrip() == content
 
 

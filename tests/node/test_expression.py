@@ -436,3 +436,19 @@ def test_one_evaluator_serves_one_event_loop_after_another():
 async def test_what_is_thrown_ends_in_an_error_whatever_it_does_when_it_is_printed(thrown):
     with pytest.raises(ExpressionError):
         await Evaluator({}, {}).text(parse_template(f"{{{{ (() => {{ throw {thrown} }})() }}}}"))
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("name", "values are reached by input and context: {{ input.name }}"),
+        ("order.id + 1", "values are reached by input and context: {{ input.order }}"),
+        ("input.name | upper", "there are no filters: call a method, such as {{ input.name.toUpperCase() }}"),
+        ("input.nick || name", "values are reached by input and context: {{ input.name }}"),
+        ("input.name.", "an expression is JavaScript over input and context, without statements"),
+    ],
+)
+async def test_what_is_not_reached_by_input_or_context_says_how(source, hint):
+    with pytest.raises(ExpressionError, match="can't be evaluated") as raised:
+        await Evaluator({"name": "Jane"}, {}).text(parse_template(f"{{{{ {source} }}}}"))
+    assert raised.value.hint == hint

@@ -216,6 +216,17 @@ async def test_a_certificate_of_another_name_is_refused(https: HttpServer) -> No
     assert https.requests == []
 
 
+async def test_https_at_a_port_without_tls_says_so() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad request\r\n\r\n")
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(AttachmentError, match="answers, but without TLS") as raised:
+            await get(f"https://127.0.0.1:{port}/a")
+    assert raised.value.hint == "write http:// if the server offers no https there, or correct the port"
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_refused(https: HttpServer) -> None:
     with pytest.raises(AttachmentError, match="certificate") as caught:
         await fetch(https.url("/a", "localhost"), max_octets=MB, allow=LOOPBACK)

@@ -356,7 +356,7 @@ async def test_a_document_too_deep_or_large_for_a_parser_in_native_code_is_sent_
     for content in (f"<style>p{{color:red}}</style>{deep}", "<style>p{color:red}</style>{{{ input.html }}}"):
         result = await rendered(content, {"html": deep})
         assert result.html == f"<style>p{{color:red}}</style>{deep}"
-        assert result.warnings == (f"the style sheet was not inlined: {why}",)
+        assert result.warnings == (f"the content keeps its style sheets as they are: {why}",)
 
 
 @pytest.mark.parametrize(

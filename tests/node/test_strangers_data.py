@@ -61,8 +61,8 @@ async def test_a_broken_message_id_of_another_mail_is_left_out(inbox, tmp_path):
         assert mail["In-Reply-To"] is None
         assert mail["References"] == good
         assert sent.warnings[broken.index(one)] == [
-            f"inReplyTo: {one!r} is no valid Message-ID and was left out",
-            f"references: {one!r} is no valid Message-ID and was left out",
+            f"inReplyTo: {one!r} is not a valid Message-ID and was left out",
+            f"references: {one!r} is not a valid Message-ID and was left out",
         ]
     for parser in ("postal-mime", "mailparser"):
         assert [(read["inReplyTo"], read["references"]) for read in sent.read_by(parser)] == [("", good)] * 3

@@ -26,6 +26,7 @@ _AS_BLANKS = {**_TAB_AS_BLANK, ord("\r"): " ", ord("\n"): " "}
 _UNFIT_HINT = "write the addresses on one line, without line breaks and invisible characters"
 _COMMA_HINT = 'put a name that holds a comma in double quotes: "Doe, Jane" <jane@example.org>'
 _MAILTO_HINT = "take mailto: away, and ?subject=... behind the address"
+_TWO_HINT = "put a comma between two addresses, and only one @ into each"
 _WRITE_HINT = "write it like jane@example.org or Jane Doe <jane@example.org>"
 
 
@@ -262,7 +263,8 @@ def _located(tokens: list[Token], position: int, display_name: str) -> Mailbox:
     parts = _trimmed(tokens)
     if [part.text == "@" for part in parts] != [False, True, False]:
         what = "it is no address" if any(part.text == "@" for part in parts) else "there is no @ in it"
-        raise MailboxError(f"mailbox {position}, {_shown(tokens)}: {what}", hint=_WRITE_HINT)
+        hint = _TWO_HINT if sum(part.text == "@" for part in parts) > 1 else _WRITE_HINT
+        raise MailboxError(f"mailbox {position}, {_shown(tokens)}: {what}", hint=hint)
     try:
         return Mailbox(display_name, parts[0].text, parts[2].text)
     except MailboxError as error:

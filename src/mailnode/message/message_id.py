@@ -86,6 +86,6 @@ def _warning(key: str, broken: Sequence[str]) -> Sequence[str]:
         return ()
     shown = ", ".join(ascii(one[:_SHOWN]) for one in broken[:_SHOWN_IDS])
     if len(broken) == 1:
-        return (f"{key}: {shown} is no valid Message-ID and was left out",)
+        return (f"{key}: {shown} is not a valid Message-ID and was left out",)
     more = f" and {len(broken) - _SHOWN_IDS} more" if len(broken) > _SHOWN_IDS else ""
-    return (f"{key}: {shown}{more} are no valid Message-IDs and were left out",)
+    return (f"{key}: {shown}{more} are not valid Message-IDs and were left out",)

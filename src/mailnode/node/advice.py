@@ -1,12 +1,13 @@
 """What the author of a mail should think about: nothing here keeps it from being sent."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 from mailnode.connections.place import recipient_key
 from mailnode.errors import MailboxError
-from mailnode.message.email import Attachment, Email
+from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
 from mailnode.message.tree import Part
 from mailnode.node.data_url import is_data_url
@@ -17,19 +18,26 @@ _MANY_RECIPIENTS = 10
 _TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
 _CLIPPED_OCTETS = 102 * 1024
 _MOST_OCTETS_A_CHARACTER = 4
+_LOOKED_AT_OCTETS = 2**16
+_INVITES = re.compile(rb"^METHOD:(?:REQUEST|CANCEL|ADD|COUNTER)\b", re.IGNORECASE | re.MULTILINE)
 
 
-def advise(email: Email, root: Part, login: str) -> tuple[str, ...]:
-    """Give remarks on a mail that `login`, the account's name or "", is to send; `root` is the part of its message."""
-    return tuple(_remarks(email, root, login))
+def advise(email: Email, root: Part, login: str, *, keeps_data_images: bool = True) -> tuple[str, ...]:
+    """Give remarks on a mail that `login`, the account's name or "", is to send; `root` is the part of its message.
+
+    Where it does not keep data: images, each that is left has been told already.
+    """
+    return tuple(_remarks(email, root, login, keeps_data_images=keeps_data_images))
 
 
-def _remarks(email: Email, root: Part, login: str) -> Iterator[str]:
+def _remarks(email: Email, root: Part, login: str, *, keeps_data_images: bool) -> Iterator[str]:
     if not email.subject.strip():
         yield "the subject is empty"
     if not _has_text(email, root):
         yield "there is no text: readers without HTML, and spam filters, see an empty mail"
     looked = _Look(email.html or "")
+    if not keeps_data_images:
+        looked.data_images = 0
     yield from _html(email.html or "", looked)
     if email.attachments or looked.cids:
         yield from _files(email, root, looked.cids)
@@ -56,26 +64,32 @@ def _html(html: str, looked: "_Look") -> Iterator[str]:
         yield f"{what} in the HTML itself (data:), where Gmail and Outlook show none: set dataImages to attach"
     size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_OCTETS // _MOST_OCTETS_A_CHARACTER else 0
     if size > _CLIPPED_OCTETS:
-        yield f"the content has {size // 1024} kB: Gmail cuts it off behind {_CLIPPED_OCTETS // 1024} kB"
+        shown = _CLIPPED_OCTETS // 1024
+        yield f"the content has {size // 1024} kB: Gmail shows only its first {shown} kB, so shorten it"
 
 
 def _files(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     yield from _huge_images(email)
     yield from _cids(email, root, shown)
-    for part in _calendars(root):
-        yield f"{part.filename or 'the calendar'} is only a file: mail programs show no invitation that can be accepted"
+    if (calendars := _calendars(root)) and any(_asks_for_answers(attachment) for attachment in email.attachments):
+        name = calendars[0].filename or "the calendar"
+        yield f"{name} is only an attached file: mail programs may not offer to accept the invitation"
 
 
 def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     """Files and images that do not find each other."""
     given = Counter(attachment.cid for attachment in email.attachments if attachment.cid)
     inline = {part.cid for part, above in _leaves(root) if above == "multipart/related"}
-    for cid in sorted(shown - given.keys() - inline):
-        yield f"the image cid:{cid} has no attachment with this cid"
+    missing = sorted(shown - given.keys() - inline)
+    told = {cid.lower() for cid in missing}
+    for cid in missing:
+        other = next((one for one in given if one.lower() == cid.lower()), "")
+        remedy = f": write cid:{other}, capitals count" if other else ""
+        yield f"the image cid:{cid} has no attachment with this cid{remedy}"
     for cid, count in given.items():
         if count > 1:
             yield f"{count} attachments have the cid {cid}: readers show one of them, so give each its own"
-        if cid not in inline:
+        if cid not in inline and cid.lower() not in told:
             yield f'nothing in the content refers to cid:{cid}, so it is attached: show it by <img src="cid:{cid}">'
 
 
@@ -84,6 +98,15 @@ def _calendars(root: Part) -> list[Part]:
     found = [(part, above) for part, above in _leaves(root) if part.media_type.lower() == "text/calendar"]
     is_invitation = any(above == "multipart/alternative" for _, above in found)
     return [] if is_invitation else [part for part, _ in found]
+
+
+def _asks_for_answers(attachment: Attachment | RawPart) -> bool:
+    content = attachment.content
+    if not isinstance(content, bytes | str):
+        content.seek(0)
+        content = content.read(_LOOKED_AT_OCTETS)
+    octets = content.encode(errors="replace") if isinstance(content, str) else content
+    return bool(_INVITES.search(octets, 0, _LOOKED_AT_OCTETS))
 
 
 def _leaves(part: Part, above: str = "") -> Iterator[tuple[Part, str]]:

@@ -35,7 +35,7 @@ def attach_data_images(html: str, *, limit: int) -> AttachedImages:
         try:
             file = _file(url, limit, len(files) + 1)
         except AttachmentError as error:
-            warnings.append(f"an image stays a data: URL: {error.message}")
+            warnings.append(f"an image stays a data: URL, which Gmail and Outlook do not show: {error.message}")
             continue
         file = files.setdefault(file.cid, file)
         start, end = tag.places["src"]

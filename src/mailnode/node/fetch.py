@@ -232,7 +232,7 @@ def _check_status(url: "httpx2.URL", status: int) -> None:
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
     raise _failed(
         f"the server answered {status} {phrase}".rstrip() + f" for {_shown(url)}",
-        "check that the URL opens without a login, in a browser that has none",
+        "open the URL in a private window of a browser: it must work there without a login",
         transient=status in _WORTH_ANOTHER_TRY,
     )
 
@@ -244,6 +244,9 @@ def _refuse_transport(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         message = f"the certificate of {_host(url)} is not to be trusted: {said:.200}"
         raise _failed(message, "let its server present a valid one") from None
+    if "WRONG_VERSION_NUMBER" in said:
+        message = f"{_shown(url)} can't be fetched: the server answers, but without TLS"
+        raise _failed(message, "write http:// if the server offers no https there, or correct the port") from None
     if isinstance(error, httpx2.TimeoutException):
         raise _too_late(_shown(url), CONNECT_SECONDS) from None
     message = f"{_shown(url)} can't be fetched: {said:.200}"

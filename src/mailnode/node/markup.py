@@ -114,7 +114,7 @@ def _take(content: str, decoded: "_Decoded", start: int, *, raw: bool) -> tuple[
         _refuse_cut(content[start : content.find(closer, start)], raw=raw)
         raise error from None
     _refuse_cut(content[start : decoded.to_content(end)], raw=raw)
-    expression = make_expression(decoded.text[begin:end], raw=raw, in_html=True)
+    expression = make_expression(decoded.text[begin:end], raw=raw)
     return expression, decoded.to_content(end + len(closer))
 
 

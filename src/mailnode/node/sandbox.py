@@ -109,6 +109,7 @@ _TOO_LARGE = re.compile(
     r"|null|\[uninitialized\]"
 )
 # The second is said of regular expressions.
+_UNKNOWN = re.compile(r"ReferenceError: '?([\w$]+)'? is not defined")
 _TYPOGRAPHIC = re.compile("[\u2018-\u201e]")
 _QUOTES_HINT = 'write straight quotes around texts, "like this": a word processor has made others of them'
 _TOO_DEEP = frozenset({"RangeError: Maximum call stack size exceeded", "SyntaxError: stack overflow"})
@@ -129,8 +130,14 @@ def _translated(expression: Expression, message: str) -> ExpressionError:
             code=ErrorCode.NO_VALUE,
             hint='give it a value, or say what stands in for it: {{ input.customer?.name ?? "customer" }}',
         )
-    is_misquoted = message.startswith("SyntaxError") and _TYPOGRAPHIC.search(expression.source)
-    return ExpressionError(
-        f"{expression} can't be evaluated: {message:.120}",
-        hint=_QUOTES_HINT if is_misquoted else "an expression is JavaScript over input and context, without statements",
-    )
+    return ExpressionError(f"{expression} can't be evaluated: {message:.120}", hint=_hint(expression.source, message))
+
+
+def _hint(source: str, message: str) -> str:
+    if message.startswith("SyntaxError") and _TYPOGRAPHIC.search(source):
+        return _QUOTES_HINT
+    if unknown := _UNKNOWN.fullmatch(message):
+        if re.search(rf"(?<!\|)\|\s*{re.escape(unknown[1])}\b", source):
+            return "there are no filters: call a method, such as {{ input.name.toUpperCase() }}"
+        return f"values are reached by input and context: {{{{ input.{unknown[1]} }}}}"
+    return "an expression is JavaScript over input and context, without statements"

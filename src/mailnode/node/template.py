@@ -118,7 +118,7 @@ def parse_template(text: str) -> Template:
     return Template(tuple(parts))
 
 
-def make_expression(source: str, *, raw: bool = False, in_html: bool = False) -> Expression:
+def make_expression(source: str, *, raw: bool = False) -> Expression:
     """Wrap what stands between the braces.
 
     Raises:
@@ -127,7 +127,7 @@ def make_expression(source: str, *, raw: bool = False, in_html: bool = False) ->
     if block := _BLOCK_TAG.match(source):
         raise ExpressionError(
             f"{Expression(source)} is not JavaScript, but a tag of another template language",
-            hint=_block_hint(block["word"], in_html=in_html),
+            hint=_block_hint(block["word"]),
         )
     if not source.strip():
         braces = "{{{ }}}" if raw else "{{ }}"
@@ -138,14 +138,10 @@ def make_expression(source: str, *, raw: bool = False, in_html: bool = False) ->
     return Expression(source, raw)
 
 
-def _block_hint(word: str, *, in_html: bool) -> str:
+def _block_hint(word: str) -> str:
     if word in {"each", "for", "foreach"}:
-        if in_html:
-            return 'repeat an element by an attribute: <li data-each="item of input.items">{{ item }}</li>'
         return "repeat by JavaScript: {{ input.items.map(item => item.name) }}"
     if word in {"if", "unless", "else"}:
-        if in_html:
-            return 'show an element by an attribute: <p data-if="input.vip">'
         return 'choose by JavaScript: {{ input.vip ? "Dear friend" : "Hello" }}'
     return "write JavaScript between the braces, such as {{ input.name }}"
 

@@ -53,7 +53,7 @@ def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None
     try:
         return _inlined(scan, unknown)
     except _LeftAlone as reason:
-        return Inlined(html, (f"the style sheet was not inlined: {reason}",))
+        return Inlined(html, (f"the content keeps its style sheets as they are: {reason}",))
 
 
 class _LeftAlone(Exception):
