@@ -41,6 +41,7 @@ class Member:
     said: list[bytes] = field(default_factory=list)
     process: asyncio.subprocess.Process | None = None
     _hearing: asyncio.Task[None] | None = None
+    _begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def pid(self) -> int:
@@ -52,6 +53,8 @@ class Member:
         return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
+        """Start it, until it is at work: what can't be loaded without descriptors is not what is tested."""
+        self._begun.clear()
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, *IMPATIENT, *self.arguments),
             stdin=asyncio.subprocess.DEVNULL,
@@ -60,11 +63,17 @@ class Member:
             env={**os.environ, **self.environment},
         )
         self._hearing = asyncio.create_task(self._hear(self.process))
+        begun = asyncio.create_task(self._begun.wait())
+        await asyncio.wait({begun, self._hearing}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        assert self._begun.is_set(), f"{self.name} did not begin: {b''.join(self.said).decode()}"
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout
         async for line in process.stdout:
             self.said.append(time.strftime("%H:%M:%S ").encode() + line)
+            if b"Ctrl-C ends it" in line:
+                self._begun.set()
 
     async def stop(self) -> int:
         """End it as an operator does, and give its status."""
