@@ -2,8 +2,10 @@
 
 import html
 import re
+from collections.abc import Sequence
 
 from mailnode.message.markup import decode
+from mailnode.node.aside import aside
 from mailnode.node.expression import Evaluator
 from mailnode.node.markup import MARK, Markup, parse_html
 from mailnode.node.printing import Printed
@@ -36,7 +38,12 @@ async def render_plain_text(markup: Markup, evaluator: Evaluator) -> tuple[str, 
         ExpressionError: as `Evaluator.pieces`.
     """
     pieces = await evaluator.pieces(Template(markup.expressions))
-    values = [html.escape(piece.text.replace("\0", "\ufffd")) for piece in pieces if isinstance(piece, Printed)]
+    values = [piece.text for piece in pieces if isinstance(piece, Printed)]
+    return await aside(lambda: _filled(markup, values), len(markup.marked) + sum(map(len, values)))
+
+
+def _filled(markup: Markup, texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    values = [html.escape(text.replace("\0", "\ufffd")) for text in texts]
     filled = MARK.sub(lambda mark: values[int(mark[1])], markup.marked)
     text = filled.strip("\r\n")
     if not _LINE_BREAK.search(text):

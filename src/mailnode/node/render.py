@@ -10,6 +10,7 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Email
 from mailnode.message.mailbox import Address, Mailbox
 from mailnode.node.address_guard import AddressGuard
+from mailnode.node.aside import aside
 from mailnode.node.attachment import (
     AttachmentSpec,
     Base64Attachment,
@@ -71,7 +72,7 @@ class Renderer:
         settings = self._settings
         html = await self._html()
         attached = await self._attachments()
-        images = self._images(html.html)
+        images = await self._images(html.html)
         email = Email(
             from_=await self._from(sender),
             to=await self._addresses("to", settings.to, required=True),
@@ -138,16 +139,17 @@ class Renderer:
     async def _html(self) -> RenderedHtml:
         try:
             settings = self._settings
-            if (markup := plain_text(settings.content)) is not None:
+            markup = await aside(lambda: plain_text(settings.content), len(settings.content))
+            if markup is not None:
                 return RenderedHtml(*await render_plain_text(markup, self._evaluator))
             return await render_html(settings.content, self._evaluator, inline_styles=settings.inline_styles)
         except MailnodeError as error:
             raise error.locate(key="content") from None
 
-    def _images(self, html: str) -> AttachedImages:
+    async def _images(self, html: str) -> AttachedImages:
         if self._settings.data_images == "keep":
             return AttachedImages(html)
-        return attach_data_images(html, limit=self._most_octets)
+        return await aside(lambda: attach_data_images(html, limit=self._most_octets), len(html))
 
     @property
     def _most_octets(self) -> int:

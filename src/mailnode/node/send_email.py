@@ -136,7 +136,10 @@ class SendSmtpEmail:
         mail = await self._made(rendered.email, connection)
         self._check_size(mail.message)
         login = connection.login.username if connection else ""
-        advice = advise(rendered.email, mail.message.root, login, keeps_data_images=settings.data_images == "keep")
+        look = partial(
+            advise, rendered.email, mail.message.root, login, keeps_data_images=settings.data_images == "keep"
+        )
+        advice = await aside(look, len(rendered.email.html or ""))
         warnings = (*way.warnings, *rendered.warnings, *mail.warnings, *advice)
         # A sender that the connection brings is the route's.
         told = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
