@@ -31,8 +31,8 @@ class TestPreview:
             "Subject: Grüße, Zoë",
             "multipart/mixed",
             "  multipart/alternative",
-            "    text/html  7bit  14 octets",
-            "  text/plain  base64  attachment  a.txt  6 octets",
+            "    text/html  7bit  14 bytes",
+            "  text/plain  base64  attachment  a.txt  6 bytes",
         ):
             assert line in done.stdout.splitlines(), done.stdout
 

@@ -141,6 +141,16 @@ class TestRemarks:
             ),
         ]
 
+    async def test_what_is_sent_as_it_stands_though_it_was_meant_as_something_else(self, inbox, tmp_path):
+        content = "<p>Hi {% if vip %}x{% endif %}, 5 {% off</p>Joe <joe@x.example>"
+        content += "<style>@keyframes a{0%{top:0}50%{top:1}}</style>"
+        _, words = await said(inbox, tmp_path, subject="Dear *|FNAME|*", content=content, textContent="{ % x } **|**")
+        assert words.splitlines() == [
+            "subject holds *|FNAME|*, which mailnode does not fill in: it knows {{ }} only",
+            "content holds {% if vip %}, which mailnode does not fill in: it knows {{ }} only",
+            "<joe@x.example> in content is read as an HTML tag, and not shown: write &lt;joe@x.example&gt;",
+        ]
+
 
 class TestDataImages:
     CONTENT = (

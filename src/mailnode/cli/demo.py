@@ -112,7 +112,7 @@ def _show_mail(inbox: InboxFolder) -> None:
     for part in message.walk():
         if part.get_filename():
             size = len(part.get_payload(decode=True) or b"")
-            click.echo(clean(f"  {part.get_filename()}  {part.get_content_type()}  {size} octets"))
+            click.echo(clean(f"  {part.get_filename()}  {part.get_content_type()}  {size} bytes"))
 
 
 def _free(port: int) -> int:

@@ -30,7 +30,7 @@ def list_(as_json: bool) -> None:
         return
     rows = [(str(one.number), one.sender, ", ".join(one.rcpt_to), one.subject, str(one.size)) for one in caught]
     empty = "nothing was caught yet; `mailnode inbox` listens on port 1025"
-    show_table(("No", "From", "To", "Subject", "Octets"), rows, empty=empty)
+    show_table(("No", "From", "To", "Subject", "Bytes"), rows, empty=empty)
 
 
 @command.command("show")

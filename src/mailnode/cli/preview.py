@@ -67,12 +67,12 @@ def _lines(made: Composition) -> Iterator[str]:
     yield ""
     yield from _tree(message.root, "")
     yield ""
-    yield f"{message.size} octets"
+    yield f"{message.size} bytes"
 
 
 def _tree(part: Part, indent: str) -> Iterator[str]:
     about = [part.media_type, part.encoding, part.disposition, part.filename, f"cid:{part.cid}" if part.cid else ""]
-    size = f"{part.size} octets" if not part.parts else ""
+    size = f"{part.size} bytes" if not part.parts else ""
     yield indent + "  ".join(word for word in (*about, size) if word)
     for inner in part.parts:
         yield from _tree(inner, indent + "  ")

@@ -141,7 +141,7 @@ def _show(report: Report) -> None:
         for told in report["recipients"]
     ]
     show_table(("Recipient", "Status", "Reply"), rows, empty="no recipient")
-    click.echo(f"{report['status']}: {report['host']}, {report['messageSize']} octets, {report['messageId']}")
+    click.echo(f"{report['status']}: {report['host']}, {report['messageSize']} bytes, {report['messageId']}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
     if error := report["error"]:

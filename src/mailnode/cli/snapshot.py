@@ -97,7 +97,7 @@ def list_(as_json: bool) -> None:
         for one in found
     ]
     empty = "there is no snapshot yet; make one with `mailnode snapshot create NAME FLOW...`"
-    show_table(("Snapshot", "Created at", "Octets"), rows, empty=empty)
+    show_table(("Snapshot", "Created at", "Bytes"), rows, empty=empty)
 
 
 @command.command("show")

@@ -18,6 +18,8 @@ _MANY_RECIPIENTS = 10
 _TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
 _CLIPPED_OCTETS = 102 * 1024
 _MOST_OCTETS_A_CHARACTER = 4
+_FOREIGN_TAG = re.compile(r"\{%[^{}%]{1,200}%\}|\*\|[A-Z0-9_:]{1,60}\|\*")
+_ADDRESS_AS_TAG = re.compile(r"<[A-Za-z][\w.+-]*@[\w.-]+>")
 _LOOKED_AT_OCTETS = 2**16
 _INVITES = re.compile(rb"^METHOD:(?:REQUEST|CANCEL|ADD|COUNTER)\b", re.IGNORECASE | re.MULTILINE)
 
@@ -35,6 +37,7 @@ def _remarks(email: Email, root: Part, login: str, *, keeps_data_images: bool) -
         yield "the subject is empty"
     if not _has_text(email, root):
         yield "there is no text: readers without HTML, and spam filters, see an empty mail"
+    yield from _as_text(email)
     looked = _Look(email.html or "")
     if not keeps_data_images:
         looked.data_images = 0
@@ -53,6 +56,16 @@ def _has_text(email: Email, root: Part) -> bool:
     while root.parts:
         root = root.parts[0]
     return root.media_type == "text/plain" and not root.disposition and root.size > len("\r\n")
+
+
+def _as_text(email: Email) -> Iterator[str]:
+    """What its author meant as something else, and readers get as it stands, or not at all."""
+    html = email.html or ""
+    for key, text in (("subject", email.subject), ("content", html), ("textContent", email.text or "")):
+        if ("{%" in text or "*|" in text) and (tag := _FOREIGN_TAG.search(text)):
+            yield f"{key} holds {tag[0]:.60}, which mailnode does not fill in: it knows {{{{ }}}} only"
+    if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):
+        yield f"{address[0]:.80} in content is read as an HTML tag, and not shown: write &lt;{address[0][1:-1]:.80}&gt;"
 
 
 def _html(html: str, looked: "_Look") -> Iterator[str]:

@@ -159,7 +159,7 @@ _SEND = (
             ),
             Field(
                 key="dataImages", label="Images within the HTML (data:)", kind="choice", default="keep",
-                choices=(("keep", "Leave them there"), ("attach", "Send them as inline files")),
+                choices=(("keep", "Leave them in the HTML"), ("attach", "Send them as inline files")),
                 hint="Gmail and Outlook show no images that stand in the HTML itself.",
             ),
             _PRIORITY,
@@ -175,14 +175,14 @@ _SEND = (
             Field(key="inReplyTo", label="In reply to (Message-ID)", templated=True),
             Field(key="references", label="References (Message-IDs)", templated=True),
             Field(
-                key="autoSubmitted", label="Said to be automatic", kind="choice", default=None,
+                key="autoSubmitted", label="Automatic email", kind="choice", default=None,
                 choices=(
-                    ("", "Yes; as a reply where it answers a mail"),
+                    ("", "Yes (a reply, if it answers an email)"),
                     ("auto-generated", "auto-generated"),
                     ("auto-replied", "auto-replied"),
-                    ("no", "No, a person stands behind it"),
+                    ("no", "No, a person wrote it"),
                 ),
-                hint="Keeps holiday notices from answering. Service desks ignore automatic mail: say no to those.",
+                hint="Keeps out-of-office replies away. Service desks ignore automatic email: choose No for those.",
             ),
             Field(
                 key="listUnsubscribe", label="Unsubscribe addresses", templated=True,
@@ -195,7 +195,7 @@ _SEND = (
             Field(key="headers", label="Own header fields", kind="headers", default={}),
             Field(
                 key="inlineStyles", label="Inline style sheets", kind="switch", default=True,
-                hint="Some mail readers drop style sheets: rules that can move into style attributes do.",
+                hint="For mail programs that drop style sheets: rules move into style attributes where that is safe.",
             ),
         ),
     ),

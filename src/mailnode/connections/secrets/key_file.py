@@ -86,7 +86,7 @@ def _decode(text: str, source: str) -> bytes:
         key = b""
     if len(key) != KEY_OCTETS:
         raise StoreError(
-            f"{source} holds no key: it must be Base64 of {KEY_OCTETS} octets",
+            f"{source} holds no key: it must be Base64 of {KEY_OCTETS} bytes",
             code=ErrorCode.WRONG_SECRET_KEY,
             hint="make one with `openssl rand -base64 32`, or give back the one that was there",
         )
