@@ -362,7 +362,9 @@ class TestForwarded:
         assert (part.get_content_type(), part.get_filename()) == ("application/octet-stream", "mail.eml")
         assert part.get_content() == content
         (warning,) = composed.warnings
-        assert warning.startswith("attachments[0]: attached unchanged as application/octet-stream, because")
+        assert warning.startswith(
+            "attachments[0]: attached unchanged as a file (application/octet-stream), not as a message ("
+        )
 
     def test_a_file_that_can_not_be_read_is_an_error(self):
         mail = Attachment(content=7, filename="mail.eml")  # type: ignore[arg-type]  # what no caller may give

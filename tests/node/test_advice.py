@@ -151,6 +151,19 @@ class TestRemarks:
             "<joe@x.example> in content is read as an HTML tag, and not shown: write &lt;joe@x.example&gt;",
         ]
 
+    @pytest.mark.parametrize(
+        ("content", "is_told"),
+        [
+            ("Hello <b>Jane</b>,\n\nit is on its way.", True),
+            ("Hello <b>Jane</b>,\nit is on its way.", False),
+            ("Hello <b>Jane</b>,<BR>\n\nit is on its way.", False),
+            ("<b>Hello</b>\n\n", False),
+        ],
+    )
+    async def test_lines_of_html_that_readers_see_as_one(self, inbox, tmp_path, content, is_told):
+        _, words = await said(inbox, tmp_path, content=content)
+        assert words == ("content has tags, but no <p> and no <br>: readers see its lines as one" if is_told else "")
+
 
 class TestDataImages:
     CONTENT = (

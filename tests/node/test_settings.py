@@ -32,7 +32,7 @@ def refused(model, settings):
         ({"stopOnError": "yes"}, ["stopOnError", "'yes'"]),
         ({"headers": {"Bcc": "x@y.org"}}, ["headers.Bcc", "use bcc instead"]),
         ({"headers": {"Auto-Submitted": "no"}}, ["headers.Auto-Submitted", "use autoSubmitted instead"]),
-        ({"dataImages": True}, ["dataImages", "use keep or attach"]),
+        ({"dataImages": True}, ["dataImages: True: it should be 'keep' or 'attach'", "use keep or attach"]),
         ({"autoSubmitted": "yes"}, ["autoSubmitted", "use auto-generated, auto-replied or no"]),
         ({"headers": {"Content-Type": "text/x"}}, ["headers.Content-Type", "leave it out"]),
         ({"headers": {"X Y": "z"}}, ["headers.X Y"]),

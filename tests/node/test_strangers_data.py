@@ -124,7 +124,7 @@ async def test_a_mail_that_is_not_well_formed_is_attached_as_it_is(inbox, tmp_pa
         assert files_by_munpack(sent.octets[number])[f"{name}.eml"] == text.encode()
         assert files_by_uudeview(sent.octets[number])[f"{name}.eml"] == text.encode()
         (warning,) = sent.warnings[number]
-        assert "attached unchanged as application/octet-stream" in warning
+        assert "attached unchanged as a file (application/octet-stream), not as a message (" in warning
     for parser in ("postal-mime", "mailparser"):
         for read, (name, text) in zip(sent.read_by(parser), texts.items(), strict=True):
             (file,) = read["attachments"]  # whose type mailparser takes from the name

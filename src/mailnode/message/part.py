@@ -93,7 +93,7 @@ def _encoded(media_type: str, parameters: Parameters, content: bytes | BinaryIO)
     try:
         return _Encoded(media_type, parameters, "7bit", clean_message(message))
     except PartError as error:
-        warning = f"attached unchanged as {OCTET_STREAM}, because it can't be embedded as {kind}: {error.message}"
+        warning = f"attached unchanged as a file ({OCTET_STREAM}), not as a message ({kind}), because {error.message}"
         return _Encoded(OCTET_STREAM, [], "base64", _base64(message), (warning,))
 
 

@@ -19,6 +19,10 @@ _TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
 _CLIPPED_OCTETS = 102 * 1024
 _MOST_OCTETS_A_CHARACTER = 4
 _FOREIGN_TAG = re.compile(r"\{%[^{}%]{1,200}%\}|\*\|[A-Z0-9_:]{1,60}\|\*")
+_BLANK_LINE = re.compile(r"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S")
+_BLOCK = re.compile(
+    r"<(?:p|br|div|table|ul|ol|li|h[1-6]|pre|hr|blockquote|section|article|center|body|style)\b", re.IGNORECASE
+)
 _ADDRESS_AS_TAG = re.compile(r"<[A-Za-z][\w.+-]*@[\w.-]+>")
 _LOOKED_AT_OCTETS = 2**16
 _INVITES = re.compile(rb"^METHOD:(?:REQUEST|CANCEL|ADD|COUNTER)\b", re.IGNORECASE | re.MULTILINE)
@@ -64,6 +68,8 @@ def _as_text(email: Email) -> Iterator[str]:
     for key, text in (("subject", email.subject), ("content", html), ("textContent", email.text or "")):
         if ("{%" in text or "*|" in text) and (tag := _FOREIGN_TAG.search(text)):
             yield f"{key} holds {tag[0]:.60}, which mailnode does not fill in: it knows {{{{ }}}} only"
+    if not _BLOCK.search(html) and _BLANK_LINE.search(html):
+        yield "content has tags, but no <p> and no <br>: readers see its lines as one"
     if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):
         yield f"{address[0]:.80} in content is read as an HTML tag, and not shown: write &lt;{address[0][1:-1]:.80}&gt;"
 

@@ -181,7 +181,9 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
     if kind == "missing":
         hint = f"give {key.rpartition('.')[2]}"
         return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
-    said = detail["msg"][0].lower() + detail["msg"][1:]
+    # An input is what a flow gets.
+    said = detail["msg"].removeprefix("Input ")
+    said = said[0].lower() + said[1:] if said == detail["msg"] else f"it {said}"
     given = "" if isinstance(detail["input"], dict | list) else f"{detail['input']!r:.80}: "
     return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING, hint=remedy(detail)).locate(key=key)
 
