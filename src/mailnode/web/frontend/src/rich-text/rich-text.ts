@@ -165,7 +165,7 @@ export class RichText {
   private async takeDocument(html: string): Promise<void> {
     const question = {
       title: "Replace the content?",
-      words: "What you paste is the source of a whole HTML document. It takes the place of what stands here.",
+      words: "You are pasting the source of a whole HTML document. It replaces the current content.",
       confirm: "Replace",
     };
     if (this.stored.value && !(await ask(question))) return;
