@@ -58,11 +58,11 @@ class MailnodeError(Exception):
         transient: bool = False,
     ) -> None:
         # Only the message stands in `args`; the rest travels in __dict__, which is how exceptions pickle.
-        self.message = _harmless(message)
+        self.message = harmless(message)
         super().__init__(self.message)
         self.code = code or type(self).code
         self.phase = phase or type(self).phase
-        self.hint = _harmless(hint)
+        self.hint = harmless(hint)
         self.transient = transient
         self.dialogue = ""
         self.file = ""
@@ -90,14 +90,14 @@ class MailnodeError(Exception):
             f"node {self.node}" if self.node else "",
             self.key if len(self.key) <= _SHOWN else f"{self.key[:_SHOWN]}...",
         ]
-        return ", ".join(_harmless(part) for part in parts if part)
+        return ", ".join(harmless(part) for part in parts if part)
 
     def __str__(self) -> str:
         """Put the place before the message; the hint is left to whoever shows it."""
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
-def _harmless(words: str) -> str:
+def harmless(words: str) -> str:
     """Write words on one line that moves no cursor, whatever a stranger has put into them."""
     if words.isprintable():
         return words

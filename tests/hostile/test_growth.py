@@ -1,11 +1,19 @@
 """Ten times the input takes about ten times the time and memory, whatever its shape: measured at n and at 10 n."""
 
+import asyncio
 import time
 import tracemalloc
 
 import pytest
 
 from fuzz.targets import TARGETS
+from mailnode.message.compose import compose
+from mailnode.message.email import Email
+from mailnode.node.data_images import attach_data_images
+from mailnode.node.expression import Evaluator
+from mailnode.node.html import render_html
+from mailnode.node.recipients import render_addresses
+from mailnode.node.template import parse_template
 
 # A quadratic parser takes a hundred times as long; a busy machine blurs what is measured, so the best of some counts.
 MOST_TIMES = 35
@@ -198,3 +206,29 @@ def test_time_and_memory_grow_as_the_input_does(target, shape):
     assert seconds(target, given, runs=1) < most or seconds(target, given) < most, (count, little)
     small = octets(shape, N)
     assert peak(target, octets(shape, 10 * N)) < MOST_TIMES * max(peak(target, small), 100_000)
+
+
+def images(count):
+    made = attach_data_images("".join(f"<img src='data:image/gif,{one}'>" for one in range(count // 10)), limit=100)
+    compose(Email(from_="a@x.org", to="b@x.org", subject="", html=made.html, attachments=made.files))
+
+
+def blanks_in_a_link(count):
+    asyncio.run(render_html(f"<a href={' ' * count}!>", Evaluator({}, {})))
+
+
+def lines_before_an_address(count):
+    text = "a@x.org," + "\n" * count + "x{{ input }}@x.org"
+    asyncio.run(render_addresses(parse_template(text), Evaluator("a", {})))
+
+
+@pytest.mark.parametrize("work", [images, blanks_in_a_link, lines_before_an_address])
+def test_so_does_what_the_parsers_are_used_for(work):
+    def taken(count):
+        begun = time.thread_time()
+        work(count)
+        return time.thread_time() - begun
+
+    work(10)
+    most = MOST_TIMES * max(taken(N), LEAST_SECONDS)
+    assert min(taken(10 * N) for _ in range(RUNS)) < most

@@ -128,6 +128,7 @@ class TestTree:
             ("logo", '<td style="background: url(&quot;cid:logo&quot;)">'),
             ("logo@x.org", "<img src='cid:logo%40x.org'>"),
             ("a&b", "<img src='cid:a&amp;b'>"),
+            ("logo", f"&#{'9' * 5000};<img src='cid:logo'>"),
         ],
     )
     def test_a_file_that_the_html_refers_to_is_inline(self, cid, html):

@@ -73,6 +73,18 @@ class TestRemarks:
         )
         assert words == "the image cid:Logo has no attachment with this cid: write cid:logo, capitals count"
 
+    async def test_a_stranger_s_words_are_told_on_one_short_line(self, inbox, tmp_path):
+        content = '<p>Hi {%\x1b[1m%}</p><img src="cid:%1b]0;x%07{{ input.x }}" alt="x">'
+        raw = b"Content-Type: text/calendar; name*=utf-8''%1b%0d%0aa.ics\r\n\r\nMETHOD:REQUEST"
+        files = [{"type": "mime", "content": raw.decode()}]
+        state = {"x": "\r\nBcc: \u202e" + "y" * 10_000}
+        _, words = await said(inbox, tmp_path, state, content=content, attachments=files)
+        lines = words.split("\n")
+        assert all(line.isprintable() and len(line) < 200 for line in lines)
+        assert "the image cid:\\x1b]0;x\\x07\\r\\nBcc: \\u202eyyy" in words
+        assert "\\x1b\\r\\na.ics is only an attached file" in words
+        assert "content holds {%\\x1b[1m%}, which" in words
+
     async def test_the_scheme_before_a_cid_is_taken_away(self, inbox, tmp_path):
         for cid in ("cid:icon.gif", "<CID:icon.gif>"):
             sent, words = await said(

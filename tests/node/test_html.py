@@ -315,6 +315,29 @@ async def test_a_value_in_a_style_is_one_value(value, stays):
     assert bool(result.warnings) is not stays
 
 
+@pytest.mark.parametrize("blank", ["\xa0", "\u3000", "\u2028", "\x0b", "\x1c", "\x85"], ids=ascii)
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<a{}href="{{{{ input.v }}}}">',
+        '<p title={}"{{{{ input.v }}}}">',
+        "<p title={}'{{{{ input.v }}}}'>",
+        "<p title{}='{{{{ input.v }}}}'>",
+        '<style>p{{}}</style{}><p title="{{{{ input.v }}}}"></style>',
+    ],
+)
+async def test_no_value_stands_where_only_other_readers_see_an_attribute(tag, blank):
+    """To a browser such a blank is a letter, so that the value is a part of a name, or stands without quotes."""
+    assert await refusal(tag.format(blank))
+    assert (
+        await rendered(f"<p{blank}x title='{{{{ input.v }}}}'>", {"v": blank})
+    ).html == f"<p{blank}x title='{blank}'>"
+
+
+async def test_a_style_ends_only_where_a_browser_ends_it():
+    assert "in <style>" in await refusal("<style>p{}</styles>{{ input.v }}</style>")
+
+
 async def test_values_are_never_read_as_templates_or_marks():
     state = {"x": "{{ input.secret }}", "y": "\x000\x00", "z": "{{{ 1 }}}", "secret": "s"}
     assert (
@@ -369,13 +392,16 @@ async def test_a_document_too_deep_or_large_for_a_parser_in_native_code_is_sent_
         ("#Ann{{color:red}}p{{margin:0}}", "<p id='{}'>x</p>"),
         ("p{{margin:0}}", "<p style='color: {}; top: {}'>x</p>"),
         ("p:empty{{margin:0}}p{{color:red}}", "<p>{}</p>"),
+        ("p{{color:blue}}</style><style type='{}'>p{{color:red}}", "<p>x</p>"),
+        ("b div{{color:blue}}p + div{{color:red}}", "<p><b>1</p>{}<div>x</div>"),
+        ("body > i{{color:red}}", "<table>{}<b><tr><td></table><i>x</i>"),
         ("p{{color:red}}", "<p title=\"{}\" style='top:0'>x</p>"),
     ],
 )
-@pytest.mark.parametrize("value", ["Ann", "", "red", "<p>", "javascript:x"])
+@pytest.mark.parametrize("value", ["Ann", "", "red", "<p>", "javascript:x", "text/css"])
 async def test_a_style_sheet_asks_for_values_where_they_matter(sheet, body, value):
     """Whether it is inlined before the values are in, once for all mails, or after, what leaves is the same."""
-    content = f"<style>{sheet.format()}</style>{body}"
+    content = f"<style>{sheet.replace('{{', '{').replace('}}', '}')}</style>{body}"
     before = await rendered(content.replace("{}", "{{ input.v }}"), {"v": value})
     after = await rendered(content.replace("{}", "{{ input.v }}"), {"v": value}, inline_styles=False)
     assert before.html == inline_style_sheets(after.html).html

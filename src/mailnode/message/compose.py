@@ -24,6 +24,7 @@ from mailnode.message.header import (
     unsubscribe_fields,
 )
 from mailnode.message.mailbox import Address, Addresses, Mailbox, addresses, mailboxes, parse_mailbox
+from mailnode.message.markup import decode
 from mailnode.message.message_id import own_message_id, threading
 from mailnode.message.part import attachment_part, text_part
 from mailnode.message.raw_part import raw_part
@@ -40,6 +41,8 @@ _PRIORITY: dict[Priority, bytes] = {
 _AUTO_SUBMITTED: dict[AutoSubmitted, bytes] = {
     word: f"Auto-Submitted: {word}\r\n".encode("ascii") for word in get_args(AutoSubmitted)
 }
+_CID_URL = re.compile(r"(?<!\w)cid:", re.IGNORECASE)
+_CID_GOES_ON = re.compile(r"[\w.@+-]")
 _SEED = re.compile(r"[A-Za-z0-9]{1,40}")
 
 
@@ -195,10 +198,10 @@ def _seed(email: Email, fresh: str) -> str:
 def _body(email: Email, seed: str) -> Built:
     inline: list[Built] = []
     files: list[Built] = []
-    html = _decoded(email.html) if email.html and email.attachments else ""
+    shown = _Shown(email.html if email.html and email.attachments else "")
     for index, attachment in enumerate(email.attachments):
-        built = _file(f"attachments[{index}]", attachment, html)
-        (inline if _refers(html, built.view.cid) else files).append(built)
+        built = _file(f"attachments[{index}]", attachment, shown)
+        (inline if built.view.cid in shown else files).append(built)
     # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may hold it.
     while any(f"=_{seed}_".encode() in piece for built in (*inline, *files) for piece in built.in_memory()):
         seed += "x"
@@ -220,23 +223,41 @@ def _text(email: Email, inline: Sequence[Built], seed: str) -> Built | None:
     return multipart("alternative", f"=_{seed}_2", [_located("text", text_part, "plain", text), html])
 
 
+class _Shown:
+    """The cids that HTML refers to; looking for each takes no longer the more of them there are."""
+
+    def __init__(self, html: str) -> None:
+        self._html = _decoded(html)
+        self._places: list[int] | None = None
+        self._by_length: dict[int, set[str]] = {}
+
+    def __contains__(self, cid: str) -> bool:
+        """Whether the HTML refers to this cid, and not to one that only begins so."""
+        if not cid or not self._html:
+            return False
+        if len(cid) not in self._by_length:
+            self._by_length[len(cid)] = set(self._of_length(len(cid)))
+        return cid in self._by_length[len(cid)]
+
+    def _of_length(self, length: int) -> Iterator[str]:
+        if self._places is None:
+            self._places = [found.end() for found in _CID_URL.finditer(self._html)]
+        for start in self._places:
+            if not _CID_GOES_ON.match(self._html, start + length):
+                yield self._html[start : start + length]
+
+
 def _decoded(html: str) -> str:
     """Undo what may hide a cid in an attribute: entities, and the percent signs of a URL (RFC 2392 2)."""
-    from html import unescape
     from urllib.parse import unquote
 
-    return unquote(unescape(html))
+    return unquote(decode(html))
 
 
-def _refers(html: str, cid: str) -> bool:
-    """Whether the HTML refers to this cid, and not to one that only begins so."""
-    return bool(cid and re.search(rf"(?<!\w)(?i:cid:){re.escape(cid)}(?![\w.@+-])", html))
-
-
-def _file(key: str, attachment: Attachment | RawPart, html: str) -> Built:
+def _file(key: str, attachment: Attachment | RawPart, shown: _Shown) -> Built:
     try:
         if isinstance(attachment, Attachment):
-            built = attachment_part(attachment, inline=_refers(html, attachment.cid))
+            built = attachment_part(attachment, inline=attachment.cid in shown)
         else:
             built = raw_part(attachment.content, attachment.cid)
     except MailnodeError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 from mailnode.connections.place import recipient_key
-from mailnode.errors import MailboxError
+from mailnode.errors import MailboxError, harmless
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
 from mailnode.message.tree import Part
@@ -15,6 +15,7 @@ from mailnode.node.tag_search import FoundTag, find_tags
 
 HUGE_IMAGE_OCTETS = 2**20
 _MANY_RECIPIENTS = 10
+_SHOWN = 80
 _TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
 _CLIPPED_OCTETS = 102 * 1024
 _MOST_OCTETS_A_CHARACTER = 4
@@ -67,7 +68,7 @@ def _as_text(email: Email) -> Iterator[str]:
     html = email.html or ""
     for key, text in (("subject", email.subject), ("content", html), ("textContent", email.text or "")):
         if ("{%" in text or "*|" in text) and (tag := _FOREIGN_TAG.search(text)):
-            yield f"{key} holds {tag[0]:.60}, which mailnode does not fill in: it knows {{{{ }}}} only"
+            yield f"{key} holds {_told(tag[0])}, which mailnode does not fill in: it knows {{{{ }}}} only"
     if not _BLOCK.search(html) and _BLANK_LINE.search(html):
         yield "content has tags, but no <p> and no <br>: readers see its lines as one"
     if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):
@@ -91,7 +92,7 @@ def _files(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     yield from _huge_images(email)
     yield from _cids(email, root, shown)
     if (calendars := _calendars(root)) and any(_asks_for_answers(attachment) for attachment in email.attachments):
-        name = calendars[0].filename or "the calendar"
+        name = _told(calendars[0].filename) or "the calendar"
         yield f"{name} is only an attached file: mail programs may not offer to accept the invitation"
 
 
@@ -101,10 +102,11 @@ def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     inline = {part.cid for part, above in _leaves(root) if above == "multipart/related"}
     missing = sorted(shown - given.keys() - inline)
     told = {cid.lower() for cid in missing}
+    others = {cid.lower(): cid for cid in given}
     for cid in missing:
-        other = next((one for one in given if one.lower() == cid.lower()), "")
+        other = others.get(cid.lower())
         remedy = f": write cid:{other}, capitals count" if other else ""
-        yield f"the image cid:{cid} has no attachment with this cid{remedy}"
+        yield f"the image cid:{_told(cid)} has no attachment with this cid{remedy}"
     for cid, count in given.items():
         if count > 1:
             yield f"{count} attachments have the cid {cid}: readers show one of them, so give each its own"
@@ -143,7 +145,7 @@ def _huge_images(email: Email) -> Iterator[str]:
             size = _size(attachment)
             if size > HUGE_IMAGE_OCTETS:
                 name = attachment.filename or attachment.cid
-                yield f"the image {name} has {size / 2**20:.1f} MB: make it smaller, phones load it each time"
+                yield f"the image {_told(name)} has {size / 2**20:.1f} MB: make it smaller, phones load it each time"
 
 
 def _size(attachment: Attachment) -> int:
@@ -163,6 +165,10 @@ def _domains(email: Email, login: str) -> Iterator[str]:
     mine, theirs = recipient_key(sender.addr_spec)[1], recipient_key(login)[1]
     if mine != theirs:
         yield f"From is at {mine}, and the login at {theirs}: many servers refuse that, or receivers take it for spam"
+
+
+def _told(words: str) -> str:
+    return harmless(words[:_SHOWN])
 
 
 def _count(number: int, what: str) -> str:

@@ -21,7 +21,7 @@ _CODE_SCHEMES = frozenset({"javascript", "vbscript", "data"})
 # What browsers drop within a URL (URL standard 4.4), and what a reader would not see.
 _UNSEEN = re.compile(r"[\0-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+")
 _SCHEME = re.compile(r"([^/?#:\\]*):")
-_LITERAL_SCHEME = re.compile(r"[\s\"'/](href|src)\s*=\s*[\"']?\s*([a-z][a-z0-9+.-]*):(image/)?", re.IGNORECASE)
+_LITERAL_SCHEME = re.compile(r"[\s\"'/](href|src)\s*=\s*+[\"']?\s*+([a-z][a-z0-9+.-]*):(image/)?", re.IGNORECASE)
 _CSS_BEYOND_A_VALUE = re.compile(
     r"[;{}\\<@\n\r\f]|/\*|(?:url|src|image(?:-set)?|cross-fade|element|paint|expression)\s*\(", re.IGNORECASE
 )

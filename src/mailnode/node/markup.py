@@ -14,20 +14,24 @@ from mailnode.node.template import Expression, expression_end, make_expression
 
 MARK = re.compile(r"\0(\d+)\0")
 
+# What parts attributes (HTML 13.2.5.32): a no-break space, as people paste, is a part of a name or value.
+_SPACE = r"\t\n\f\r\x20"
+_ODD_SPACE = re.compile(rf"[^\S{_SPACE}]")
 # A downlevel-hidden comment, <!--[if mso]>, is markup to the readers it is meant for; what stands in any other is not
 # evaluated.
 _COMMENT = r"<!--(?!\[if\b)(?:>|->|.*?(?:--!?>|\Z))"
 _OPENING = re.compile(rf"(?P<braces>\{{\{{\{{?)|{_COMMENT}", re.DOTALL | re.IGNORECASE)
 _MARKUP = re.compile(
-    rf"<!--\[if\b[^\]>]*\]> | {_COMMENT} | (?P<declaration><[!?][^>]*>?) | </?(?P<tag>[A-Za-z\0][^\s/>]*)",
+    rf"<!--\[if\b[^\]>]*\]> | {_COMMENT} | (?P<declaration><[!?][^>]*>?) | </?(?P<tag>[A-Za-z\0][^{_SPACE}/>]*)",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 ATTRIBUTE = re.compile(
-    r"""[\s/]*+ (?P<name>[^\s/>][^\s/>=]*+)
-        (?:\s*+ = \s*+ (?:"(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<bare>[^\s>"'][^\s>]*)?))?""",
+    rf"""[{_SPACE}/]*+ (?P<name>[^{_SPACE}/>][^{_SPACE}/>=]*+)
+        (?:[{_SPACE}]*+ = [{_SPACE}]*+
+            (?:"(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<bare>[^{_SPACE}>"'][^{_SPACE}>]*)?))?""",
     re.VERBOSE,
 )
-_RAW_TEXT_END = {name: re.compile(rf"</{name}|\Z", re.IGNORECASE) for name in ("script", "style")}
+_RAW_TEXT_END = {name: re.compile(rf"</{name}(?=[{_SPACE}/>])|\Z", re.IGNORECASE) for name in ("script", "style")}
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LEADING_ZEROS = re.compile(r"&#0+(?=[0-9])")
 _MANY_DIGITS = re.compile(r"&#[0-9]{8,}")
@@ -190,6 +194,8 @@ class _Walk:
         if "\0" not in attribute.group():
             return
         name = attribute["name"].lower()
+        if _ODD_SPACE.search(name):  # some readers take it for a blank
+            self._refuse(attribute.group(), f"in the attribute {name!a:.60}")
         self._refuse(name, "in a tag outside of a quoted attribute value")
         self._refuse(attribute["bare"] or "", f"in {name}, which is not quoted", hint=f'write {name}="..."')
         quoted = "double" if attribute["double"] is not None else "single"
@@ -207,6 +213,8 @@ class _Walk:
 
     def _refuse(self, text: str, place: str, hint: str = "set it in text or in a quoted attribute value") -> None:
         if mark := MARK.search(text):
+            if odd := _ODD_SPACE.search(text):
+                hint = f"type the blank before it again: U+{ord(odd[0]):04X} is no blank to browsers"
             raise _misplaced(self._expressions[int(mark[1])], place, hint)
 
 

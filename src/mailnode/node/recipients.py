@@ -15,7 +15,8 @@ from mailnode.node.printing import Printed
 from mailnode.node.template import Template
 
 # An expression is a whole address, not a part of one, between these.
-_BEFORE_ADDRESS = re.compile(r"[,;:<\r\n]\s*\Z")
+_BEFORE_ADDRESS = (",", ";", ":", "<")
+_LINE_END = re.compile(r"[\r\n]")
 _AFTER_ADDRESS = re.compile(r"\s*[,;>]|[^\S\r\n]*[\r\n](?!\s*<)")
 _SPECIAL = re.compile(r"[\s()<>\[\]:;@\\,\"]")
 _SEPARATORS = re.compile(r"[,;]")
@@ -101,7 +102,9 @@ class _Recipients:
             before = f",{before}"
         if index >= len(self._pieces) - 2:
             after = f"{after},"
-        return bool(_BEFORE_ADDRESS.search(before) and _AFTER_ADDRESS.match(after))
+        bare = before.rstrip()
+        is_begun = bare.endswith(_BEFORE_ADDRESS) or bool(_LINE_END.search(before, len(bare)))
+        return is_begun and bool(_AFTER_ADDRESS.match(after))
 
     def _literal(self, index: int) -> str:
         piece = self._pieces[index] if 0 <= index < len(self._pieces) else ""

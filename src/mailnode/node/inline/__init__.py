@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mailnode.message.html_limits import beyond_limits
 from mailnode.node.inline.tags import SURROGATES, Scan
+from mailnode.node.markup import MARK
 
 if TYPE_CHECKING:
     from mailnode.node.inline.plan import Sheet
@@ -43,7 +44,8 @@ def inline_style_sheets(html: str) -> Inlined:
 def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None:
     """Do it for HTML that is not yet whole: `unknown` are the attributes with values to come, and ":empty" for text.
 
-    None when a selector asks for one of them, or values are to come into class, id or style.
+    None when a selector asks for one of them, or values are to come into class, id, style or type, or into text that
+    decides where elements stand, as it may between the rows of a table.
     """
     if not _SHEET.search(html):
         return Inlined(html)
@@ -70,15 +72,21 @@ def _inlined(scan: Scan, unknown: AbstractSet[str]) -> Inlined | None:
 
     sheets = _sheets(scan)
     copy = marked_copy(scan)
-    if reason := beyond_limits(copy):
-        raise _LeftAlone(reason)
+    # As it is where all values are empty.
+    bare = MARK.sub("", copy) if ":empty" in unknown else copy
+    for one in dict.fromkeys((copy, bare)):
+        if reason := beyond_limits(one):
+            raise _LeftAlone(reason)
     plan = make_plan(sheets)
     if not plan.asks_for.isdisjoint(unknown):
         return None
     if plan.work(scan.tags) > _MOST_WORK:
         raise _LeftAlone(f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
     try:
-        decision = decide(plan, scan, plan.matcher.match(copy, scan.tags))
+        matches = plan.matcher.match(copy, scan.tags)
+        if bare != copy and plan.matcher.match(bare, scan.tags) != matches:
+            return None
+        decision = decide(plan, scan, matches)
     except InlineError as error:
         raise _LeftAlone(str(error)) from None
     if (length := sum(map(len, decision.filled.values()))) > _LONGEST_FILLED:

@@ -60,7 +60,8 @@ class Plan:
         self.rules: list[PlannedRule] = []
         self.wants: list[Want] = []
         self.conditions: set[StyleCondition] = set()
-        self.asks_for = {"class", "id", "style"}
+        # Those of parsers too: what a sheet is, or where an element stands, may depend on them.
+        self.asks_for = {"class", "encoding", "id", "style", "type"}
         self._names: set[str] = set()
         self._probes: dict[str, int] = {}
         self._by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
