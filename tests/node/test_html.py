@@ -1,4 +1,5 @@
 import asyncio
+import tracemalloc
 from contextlib import suppress
 from html import escape
 from html.parser import HTMLParser
@@ -380,6 +381,17 @@ async def test_a_document_too_deep_or_large_for_a_parser_in_native_code_is_sent_
         result = await rendered(content, {"html": deep})
         assert result.html == f"<style>p{{color:red}}</style>{deep}"
         assert result.warnings == (f"the content keeps its style sheets as they are: {why}",)
+
+
+def test_a_document_of_very_many_tags_takes_little_memory():
+    """It took 160 times its size, so that a value of 50 MB ended the process."""
+    content = f"<style>p{{color:red}}</style>{'<p>' * 900_000}"
+    tracemalloc.start()
+    try:
+        assert inline_style_sheets(content).html == content
+        assert tracemalloc.get_traced_memory()[1] < 40 * len(content)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

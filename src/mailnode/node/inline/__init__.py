@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailnode.message.html_limits import beyond_limits
+from mailnode.message.html_tree.stack import BeyondLimitError
 from mailnode.node.inline.tags import SURROGATES, Scan
 from mailnode.node.markup import MARK
 
@@ -49,12 +50,12 @@ def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None
     """
     if not _SHEET.search(html):
         return Inlined(html)
-    scan = Scan(html)
-    if not any(element.is_for_all for element in scan.style_elements):
-        return Inlined(html)
     try:
+        scan = Scan(html)
+        if not any(element.is_for_all for element in scan.style_elements):
+            return Inlined(html)
         return _inlined(scan, unknown)
-    except _LeftAlone as reason:
+    except (BeyondLimitError, _LeftAlone) as reason:
         return Inlined(html, (f"the content keeps its style sheets as they are: {reason}",))
 
 

@@ -61,7 +61,7 @@ class Plan:
         self.wants: list[Want] = []
         self.conditions: set[StyleCondition] = set()
         # Those of parsers too: what a sheet is, or where an element stands, may depend on them.
-        self.asks_for = {"class", "encoding", "id", "style", "type"}
+        self.asks_for = {"class", "encoding", "id", "media", "style", "type"}
         self._names: set[str] = set()
         self._probes: dict[str, int] = {}
         self._by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)

@@ -7,6 +7,9 @@ import re
 from html import unescape
 from typing import NamedTuple
 
+from mailnode.message.html_limits import MOST_CHARACTERS, MOST_ELEMENTS, MOST_TAGS
+from mailnode.message.html_tree.stack import BeyondLimitError
+
 # Halves of characters, which JSON can bring and UTF-8 can't hold.
 SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -85,7 +88,13 @@ class Scan:
     """All start tags and style sheets of HTML, in their order, and the comments as pairs of offsets."""
 
     def __init__(self, html: str) -> None:
-        """Go through `html` once."""
+        """Go through `html` once.
+
+        Raises:
+            BeyondLimitError: it is larger than any mail: what is kept of each tag is a hundred times as large as `<p>`.
+        """
+        if len(html) > MOST_CHARACTERS:
+            raise BeyondLimitError(f"it is longer than {MOST_CHARACTERS // 2**20} MB")
         self.html = html
         self.tags: list[StartTag] = []
         self.style_elements: list[StyleElement] = []
@@ -134,6 +143,8 @@ class Scan:
         end, content_end = self._comment(start, stop)
         if not is_apart:
             self.comments.append((start, end))
+            if len(self.comments) > MOST_TAGS:
+                raise BeyondLimitError(f"it has more than {MOST_TAGS:,} tags")
             if _CONDITION.match(self.html, start):
                 self._scan(start + 4, content_end, is_apart=True)
         return end
@@ -180,6 +191,8 @@ class Scan:
         self.tags.append(
             StartTag(tag.name, tag.found.end(), tag.end, classes or (), identity or "", tuple(styles), is_apart)
         )
+        if len(self.tags) > MOST_ELEMENTS:
+            raise BeyondLimitError(f"it has more than {MOST_ELEMENTS:,} elements")
 
     def _style_element(self, tag: "_Tag", stop: int, *, is_for_all: bool, is_foreign: bool) -> int:
         """Note a sheet; the markup goes on behind it, or within it where it is no raw text."""
