@@ -141,6 +141,8 @@ async def test_a_mime_part_stays_as_it_is() -> None:
         (CustomAttachment(content="€", content_type="text/a; charset=latin-1"), "badSetting", "content"),
         (CustomAttachment(content="x", content_type="text/a; charset=none"), "badSetting", "content"),
         (CustomAttachment(content="x", content_type="text/a; charset=base64"), "badSetting", "content"),
+        (CustomAttachment(content="\u4e00", content_type="text/a; charset=Punycode"), "badSetting", "content"),
+        (CustomAttachment(content="x", content_type="text/a; charset=unicode-escape"), "badSetting", "content"),
         (MimeAttachment(content="\udfff"), "badSetting", "content"),
         (MimeAttachment(content="", cid="ö"), "badHeader", "cid"),
     ],

@@ -5,7 +5,15 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from mailnode.errors import PartError
 from mailnode.message.email import Attachment
-from mailnode.message.encoding import Base64Octets, Octets, TransferEncoding, encode_base64, encode_text, read_file
+from mailnode.message.encoding import (
+    Base64Octets,
+    Octets,
+    TransferEncoding,
+    encode_base64,
+    encode_in,
+    encode_text,
+    read_file,
+)
 from mailnode.message.media_type import OCTET_STREAM, Parameters, by_filename, parse_media_type
 from mailnode.message.parameter import content_disposition, content_type, without_turning
 from mailnode.message.raw_part import clean_message
@@ -75,7 +83,7 @@ def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, byte
     if not charset and media_type.lower().startswith("text/"):
         parameters.append(("charset", "utf-8"))
     try:
-        return media_type, parameters, content.encode(charset or "utf-8")
+        return media_type, parameters, encode_in(charset or "utf-8", content)
     except (LookupError, UnicodeError):
         raise PartError(
             f"the text of {filename[:_SHOWN]!r} can't be written in {(charset or 'utf-8')[:_SHOWN]!r}",

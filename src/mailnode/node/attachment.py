@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mailnode.errors import AttachmentError, ErrorCode, MailnodeError
 from mailnode.message.email import Attachment, RawPart
+from mailnode.message.encoding import encode_in
 from mailnode.message.media_type import by_filename
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.base64_text import decode_base64
@@ -222,7 +223,7 @@ def _encoded(text: str, charset: str, name: str, limit: int) -> bytes:
     with _at("content"):
         check_size(name, len(text), limit)
         try:
-            octets = text.encode(charset)
+            octets = encode_in(charset, text)
         except LookupError:
             raise AttachmentError(
                 f"there is no charset {charset!r:.40}", code=ErrorCode.BAD_SETTING, hint="write charset=utf-8"
