@@ -297,6 +297,11 @@ class TestSheets:
         html = f"<style>{siblings}</style>{'<p></p>' * 5000}<b></b>"
         warning = "the content keeps its style sheets as they are: 100 rules for 5,002 elements are too many"
         assert inline_style_sheets(html) == (html, (warning,))
+        # This took 3 s, and the more the longer the attribute is.
+        words = "".join(f"[title~=x{number}]{{a:b}}" for number in range(4000))
+        html = f"<style>{words}</style><p title='{'z ' * 300_000}'>"
+        warning = "the content keeps its style sheets as they are: 4,000 rules for 2 elements are too many"
+        assert inline_style_sheets(html) == (html, (warning,))
         for html in (f"<style>{'p{top:0}' * 100_000}</style><p>", f"<style>p{{a:{'x' * 9000}}}</style>{'<p>' * 5000}"):
             left, (warning,) = inline_style_sheets(html)
             assert left == html

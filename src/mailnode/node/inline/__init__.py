@@ -81,7 +81,7 @@ def _inlined(scan: Scan, unknown: AbstractSet[str]) -> Inlined | None:
     plan = make_plan(sheets)
     if not plan.asks_for.isdisjoint(unknown):
         return None
-    if plan.work(scan.tags) > _MOST_WORK:
+    if plan.work(scan.tags, len(scan.html)) > _MOST_WORK:
         raise _LeftAlone(f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
     try:
         matches = plan.matcher.match(copy, scan.tags)

@@ -16,6 +16,7 @@ _REMEMBERED = 32
 _LONGEST_REMEMBERED = 50_000
 # What an element costs beside what may be matched by it.
 _WORK_AN_ELEMENT = 100
+_CHARACTERS_A_WORK = 10
 
 
 class Sheet(NamedTuple):
@@ -67,7 +68,7 @@ class Plan:
         self._by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
         self._around_by_key: dict[str, list[tuple[int, Subject]]] = defaultdict(list)
         self._wants_by_key: Counter[str] = Counter()
-        self._tildes = 0
+        self._tildes = self._words = 0
         for number, sheet in enumerate(sheets):
             for rule in read_sheet(sheet.css):
                 self._take(number, rule, is_for_all=sheet.is_for_all)
@@ -106,17 +107,21 @@ class Plan:
     def _probe(self, css: str, subject: Subject) -> int:
         if css not in self._probes:
             self._probes[css] = len(self._probes)
-            self._tildes += css.count("~")
+            words = css.count("~=")
+            self._words += words
+            self._tildes += css.count("~") - words
             self._by_key[_key(subject)].append((self._probes[css], subject.folded()))
         return self._probes[css]
 
-    def work(self, tags: Sequence[StartTag]) -> int:
+    def work(self, tags: Sequence[StartTag], characters: int) -> int:
         """Estimate how much there is to match.
 
-        For each rule css-inline looks through all that an element has by then, for each `~` through all its siblings.
+        For each rule css-inline looks through all that an element has by then, for each `~` through all its siblings,
+        and for each `~=` through all words of an attribute.
         """
         counts = (sum(self._wants_by_key[key] for key in _keys(tag)) for tag in tags)
-        return sum(count * (count + _WORK_AN_ELEMENT) for count in counts) + self._tildes * len(tags) ** 2
+        words = self._words * characters // _CHARACTERS_A_WORK
+        return sum(count * (count + _WORK_AN_ELEMENT) for count in counts) + self._tildes * len(tags) ** 2 + words
 
     def may_mean(self, tag: StartTag) -> set[int]:
         """The probes that may mean an element, wherever it stands and however its case is taken."""
