@@ -217,6 +217,7 @@ def test_every_setting_is_of_the_route_the_handling_or_the_content():
             "listUnsubscribe",
             "headers",
             "lenient",
+            "dataImages",
             "inlineStyles",
         ),
     }

@@ -400,7 +400,7 @@ def test_whatever_is_given_is_read_or_refused_and_reads_the_same_again(text):
         "a:;" * LONG,
         "a: " + "b@x.org, " * (LONG // 10),
         " " * LONG + "@",
-        "a@x.org " * LONG,
+        "a@x.org " * (LONG // 8),
         "a@x.org(" * LONG,
     ],
     ids=lambda text: f"{text[:8]!a}...{text[-4:]!a}",

@@ -219,6 +219,7 @@ async def test_a_certificate_of_another_name_is_refused(https: HttpServer) -> No
 async def test_https_at_a_port_without_tls_says_so() -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad request\r\n\r\n")
+        writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from mailnode.flow.document import parse_flow
 from support.damage import CONTENT_DAMAGES, DAMAGES, damage
 from support.flows import to_server, write_flow
-from support.scripted_smtp import DROP, HOLD, ScriptedServer
+from support.scripted_smtp import DROP, HOLD, TAKE, USUAL, ScriptedServer
 from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
 
 NO = {"RCPT TO:<no@": [f"550 5.1.1 no such user {ALL_EVIL}"]}
@@ -246,7 +246,7 @@ class TestListPage:
         assert '<option value="sent" selected>' in answer.text
 
     async def test_what_is_under_way_is_sending_whichever_step_it_is_at(self, api, send, server):
-        for stage, script in (("MAIL", {"MAIL": HOLD}), ("content", {"content": HOLD})):
+        for stage, script in (("MAIL", {"MAIL": [[HOLD, USUAL]]}), ("content", {"content": [[HOLD, TAKE]]})):
             silent = await server(script)
             sending = asyncio.create_task(send(silent.port))
             await silent.reached(stage)
