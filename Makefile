@@ -28,10 +28,10 @@ demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on thi
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
 test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server tests/zoo/node_modules/mailgen  ## all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all lets none be skipped
-	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
+	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
-	MATRIX_CASE=$(CASE) $(BIN)/pytest -q $(if $(CASE),,-n auto --maxprocesses 2 --dist loadgroup) tests/matrix$(if $(CASE),/test_matrix_sqlite.py tests/matrix/test_matrix_postgres.py)
+	MATRIX_CASE=$(CASE) $(BIN)/pytest -q $(if $(CASE),,-n auto --maxprocesses 2 --dist loadfile) tests/matrix$(if $(CASE),/test_matrix_sqlite.py tests/matrix/test_matrix_postgres.py)
 
 zoo: $(VENV)/dev tests/zoo/node_modules/mailgen  ## each real template in Chromium, as its maker wrote it and as it leaves
 	$(BIN)/pytest -q -m zoo tests/zoo

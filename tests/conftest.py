@@ -70,10 +70,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-# What takes longest begins first (and no group is put last for having few tests), so that all processes end together.
+# What takes longest begins first (and no file is put last for having few tests), so that all processes end together.
 _LONGEST = (
     *("integration", "test_editor", "test_worker", "test_matrix_sqlite", "test_matrix_postgres", "test_authorize"),
     *("test_rich_text", "test_snapshot", "test_load", "test_access", "test_killed", "test_deliveries", "test_services"),
+    *("test_injection", "test_appearance", "test_bytes", "test_safe_html", "test_html", "test_inline_documents"),
     *("test_connections_page", "test_schema", "test_stopped", "test_procrastinate", "test_secrets", "test_many"),
 )
 
@@ -85,11 +86,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares servers together where tests run in several processes (`--dist loadgroup`)."""
+    """Begin with what takes longest; a file's tests run in one process (`--dist loadfile`), for they share servers."""
     ranks = {}
     for item in items:
-        shared = "integration" if "integration" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
-        name = Path(shared).stem
+        name = "integration" if "integration" in item.path.parts else item.path.stem
         ranks[item] = _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
     items.sort(key=ranks.__getitem__)

@@ -158,6 +158,12 @@ class TestTokens:
         found = str(read(own_field("X-Note", text)))
         assert found.split() == text.split()
 
+    @pytest.mark.parametrize("form", ["ü <{}> ", " ü <{}>   ", "ü <{}>  <bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb>"])
+    def test_blanks_around_a_token_are_no_line_of_their_own(self, form):
+        for length in range(1, 76):
+            value = form.format("a" * length)
+            assert str(read(own_field("X-Note", value))).split() == value.split()
+
     def test_a_long_one_is_folded_and_encoded(self):
         value = f"{'Größe ' * 40}<news.example.com> {'a' * 2000}"
         field = own_field("List-ID", value)

@@ -140,9 +140,11 @@ def _field_with_tokens(name: str, value: str) -> bytes:
         return text_field(name, value)
     check_characters(name, value)
     tokens: list[str] = []
-    for is_token, words in groupby(value.split(" "), lambda word: bool(_IN_BRACKETS.fullmatch(word))):
+    for is_token, words in groupby(value.strip(" ").split(" "), lambda word: bool(_IN_BRACKETS.fullmatch(word))):
         run = list(words)
         text = " ".join(run)
+        if not any(run):
+            continue  # blanks between two tokens could become a line of their own
         if is_token or (_is_plain(text) and max(map(len, run)) <= LONGEST_TOKEN):
             tokens += run
         else:
