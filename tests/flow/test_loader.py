@@ -12,7 +12,7 @@ import pytest
 
 from mailnode.errors import SettingsError
 from mailnode.flow.builtin import SayType
-from mailnode.flow.document import FlowDocument, load_flow, parse_flow
+from mailnode.flow.document import parse_flow, read_text
 from mailnode.flow.loader import MOST, FlowLoader
 from mailnode.flow.registry import Node, Registry
 
@@ -65,22 +65,43 @@ async def test_a_file_that_nobody_touched_is_not_read_again(tmp_path: Path, monk
     loader = FlowLoader(Registry({"say": SayType()}), lambda: now)
     reads: list[Path] = []
 
-    def counted(path: Path) -> FlowDocument:
+    def counted(path: Path) -> str:
         reads.append(path)
-        return load_flow(path)
+        return read_text(path)
 
-    monkeypatch.setattr("mailnode.flow.loader.load_flow", counted)
+    monkeypatch.setattr("mailnode.flow.loader.read_text", counted)
     first = await loader.load(path)
-    assert await loader.load(path) is not None
+    assert await loader.load(path) is first
     assert len(reads) == 2, "it was written just now, and may be again within one tick"
     now += 60
-    await loader.load(path)
+    assert await loader.load(path) is first
     assert await loader.load(path) is first
     assert len(reads) == 3
     path.write_text(text("b"))
     assert (await loader.load(path)).document.nodes[0].settings == {"text": "b"}
     path.unlink()
     with pytest.raises(SettingsError, match="no such file"):
+        await loader.load(path)
+
+
+async def test_a_file_that_is_written_twice_within_one_tick_is_read_twice(tmp_path: Path) -> None:
+    now = time.time()
+    path = tmp_path / "twice.flow.yaml"
+    path.write_text(text("a"))
+    loader = FlowLoader(Registry({"say": SayType()}), lambda: now)
+    await loader.load(path)
+    times = path.stat()
+    path.write_text(text("b"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (await loader.load(path)).document.nodes[0].settings == {"text": "b"}
+
+
+async def test_an_empty_file_is_not_the_document_of_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "empty.flow.yaml"
+    path.touch()
+    loader = FlowLoader(Registry({"say": SayType()}))
+    await loader.load(parse_flow(text("a"), file=str(path)))
+    with pytest.raises(SettingsError):
         await loader.load(path)
 
 

@@ -95,8 +95,13 @@ def load_flow(path: Path) -> FlowDocument:
     Raises:
         SettingsError: the file can't be read or is no flow; with file, and line where there is one.
     """
+    return flow_of(read_text(path), path)
+
+
+def flow_of(text: str, path: Path) -> FlowDocument:
+    """Read a flow from the text of its file; raises as `parse_flow` does."""
     # Not resolved: a link to the release that is current leads to the next one tomorrow.
-    return kept_flow(read_text(path), str(path), str(path.absolute()), path.suffix.lower() == ".json")
+    return kept_flow(text, str(path), str(path.absolute()), path.suffix.lower() == ".json")
 
 
 @lru_cache(maxsize=32)

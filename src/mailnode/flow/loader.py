@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
-from mailnode.flow.document import FlowDocument, load_flow
+from mailnode.flow.document import FlowDocument, flow_of, read_text
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import Prepared, prepare
 
@@ -16,6 +17,8 @@ from mailnode.flow.run import Prepared, prepare
 MOST = 32
 # A file that was written less than this before it was read may be written again within one tick of its clock.
 _SETTLED_SECONDS = 2
+# What is read where it is wanted: a thread costs more.
+_SMALL_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class FlowLoader:
         """Read nothing yet; `clock` gives what the time is, in seconds, by which files are dated."""
         self._registry = registry
         self._clock = clock
-        self._kept: OrderedDict[str, tuple[_Seen | None, Loaded]] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     async def load(self, flow: str | Path | FlowDocument) -> Loaded:
         """Give a flow, from its file or read already, with the settings of its nodes read.
@@ -42,35 +45,36 @@ class FlowLoader:
             SettingsError: the file can't be read, or the flow or its settings are wrong.
         """
         if isinstance(flow, FlowDocument):
-            seen, name, document = None, flow.file, flow
-        else:
-            path = Path(flow)
-            seen, name = self._seen(path), str(path)
-            kept_as, kept = self._kept.get(name, (None, None))
-            if kept and seen and seen == kept_as:
-                return kept
-            document = await asyncio.to_thread(load_flow, path)
-        return await self._ready(name, seen, document)
+            kept = self._kept.get(flow.file)
+            if kept and kept.loaded.document is flow:
+                return kept.loaded
+            return await self._ready(flow.file, None, None, flow)
+        path = Path(flow)
+        name, seen = str(path), _seen(path)
+        kept = self._kept.get(name)
+        is_small = seen is not None and seen.size <= _SMALL_BYTES
+        if seen and not self._is_settled(seen):
+            seen = None
+        if kept and seen and seen == kept.seen:
+            return kept.loaded
+        text = read_text(path) if is_small else await asyncio.to_thread(read_text, path)
+        if kept and kept.text == text:
+            return self._keep(name, _Kept(seen, text, kept.loaded))
+        return await self._ready(name, seen, text, await asyncio.to_thread(flow_of, text, path))
 
-    async def _ready(self, name: str, seen: "_Seen | None", document: FlowDocument) -> Loaded:
-        _, loaded = self._kept.get(name, (None, None))
-        if loaded is None or loaded.document is not document:
-            loaded = Loaded(document, await asyncio.to_thread(prepare, document, self._registry))
-        self._kept[name] = seen, loaded
+    async def _ready(self, name: str, seen: "_Seen | None", text: str | None, document: FlowDocument) -> Loaded:
+        nodes = await asyncio.to_thread(prepare, document, self._registry)
+        return self._keep(name, _Kept(seen, text, Loaded(document, nodes)))
+
+    def _keep(self, name: str, kept: "_Kept") -> Loaded:
+        self._kept[name] = kept
         self._kept.move_to_end(name)
         if len(self._kept) > MOST:
             self._kept.popitem(last=False)
-        return loaded
+        return kept.loaded
 
-    def _seen(self, path: Path) -> "_Seen | None":
-        """Tell a file's version; None where it can't be told, or may change without another one."""
-        try:
-            found = path.stat()
-        except (OSError, ValueError):
-            return None  # whoever reads it says why
-        if self._clock() - max(found.st_mtime, found.st_ctime) < _SETTLED_SECONDS:
-            return None
-        return _Seen(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    def _is_settled(self, seen: "_Seen") -> bool:
+        return self._clock() - max(seen.modified_ns, seen.changed_ns) / 1e9 >= _SETTLED_SECONDS
 
 
 class _Seen(NamedTuple):
@@ -81,3 +85,22 @@ class _Seen(NamedTuple):
     size: int
     modified_ns: int
     changed_ns: int
+
+
+class _Kept(NamedTuple):
+    """A flow that was loaded; of its file the version (None where another one may look the same) and the text."""
+
+    seen: _Seen | None
+    text: str | None
+    loaded: Loaded
+
+
+def _seen(path: Path) -> _Seen | None:
+    """Tell a file's version; None of what is no plain file, or is not there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None  # whoever reads it says why
+    if not S_ISREG(found.st_mode):
+        return None
+    return _Seen(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
