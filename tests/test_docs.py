@@ -80,3 +80,10 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_reads_the_public_names_without_an_import():
+    import griffe
+
+    source = griffe.load("mailnode", search_paths=[ROOT / "src"], submodules=False, allow_inspection=False)
+    assert source.exports == mailnode.__all__

@@ -1,4 +1,4 @@
-"""What the environment says (design 4.8), and the connections of its home."""
+"""What the environment says, and the connections of its home."""
 
 import logging
 import math
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the environment says (design 4.8)."""
+    """What the environment says."""
 
     home: Path
     secret_key: str | None = field(default=None, repr=False)

@@ -1,4 +1,4 @@
-"""What is asked of which endpoint, by the fields of a connection and the defaults of its service (design 4.4)."""
+"""What is asked of which endpoint, by the fields of a connection and the defaults of its service."""
 
 import base64
 import json

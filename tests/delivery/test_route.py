@@ -1,4 +1,4 @@
-"""Where a mail goes, by its settings and its connection (design 4.4, "TLS mode")."""
+"""Where a mail goes, by its settings and its connection (docs/connections.md)."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The five types of attachment, by what a server received (design 4.3)."""
+"""The five types of attachment, by what a server received."""
 
 import base64
 

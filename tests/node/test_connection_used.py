@@ -1,4 +1,4 @@
-"""A basic connection, from the book to the server's AUTH (design 4.4)."""
+"""A basic connection, from the book to the server's AUTH."""
 
 from email import message_from_bytes
 

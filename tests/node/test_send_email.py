@@ -1,4 +1,4 @@
-"""Every setting of the node, by what a server received (design 4.2)."""
+"""Every setting of the node, by what a server received."""
 
 from email.utils import parsedate_to_datetime
 

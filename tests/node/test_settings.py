@@ -113,7 +113,7 @@ def test_the_notification_has_no_settings_but_its_own():
     assert (error.key, error.code) == ("attachments", "unknownKey")
 
 
-def test_the_defaults_are_those_of_the_design():
+def test_the_defaults_are_those_of_the_contract():
     settings = read_settings(SendSmtpEmailSettings, {"emailService": "Gmail", "to": "a@x.org"})
     assert settings.model_dump(exclude={"email_service", "to"}) == {
         **dict.fromkeys(("cc", "bcc", "reply_to", "subject", "content"), ""),

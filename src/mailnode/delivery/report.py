@@ -1,4 +1,4 @@
-"""What is told of a delivery: the result that a flow stores (design 4.5).
+"""What is told of a delivery: the result that a flow stores.
 
 The first keys have the names that Nodemailer's users know. No secret and no body is ever in it.
 """

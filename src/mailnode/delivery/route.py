@@ -79,7 +79,7 @@ def route(
     proxy: Proxy | None = None,
     redirect_all_to: str | None = None,
 ) -> Route:
-    """Join a target and a connection (design 4.4, "TLS mode"); `proxy` is for connections that name none.
+    """Join a target and a connection (docs/connections.md); `proxy` is for connections that name none.
 
     `redirect_all_to` is the mailbox that gets all mail of this process.
 

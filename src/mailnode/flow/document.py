@@ -1,4 +1,4 @@
-"""The flow file: read whole and checked before anything runs, every error with its file, line and key (design 4.1)."""
+"""The flow file: read whole and checked before anything runs, every error with its file, line and key."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""The attachments of design 4.3: from what the settings say, rendered, to what the composer takes."""
+"""Attachments: from what the settings say, rendered, to what the composer takes."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The settings of each type of attachment (design 4.3)."""
+"""The settings of each type of attachment."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Fetching a URL that a stranger may have chosen (design 5): from public addresses, within a size and a time.
+"""Fetching a URL that a stranger may have chosen: from public addresses, within a size and a time.
 
 The name is resolved once, every address is judged, and the connection goes to a judged address with the name in Host
 and SNI, so a name that changes its address between the look-ups gains nothing. Each redirect is judged anew.

@@ -1,4 +1,4 @@
-"""What the form of the node holds (design 4.2): the one place that knows its keys, their types and their defaults."""
+"""What the form of the node holds: the one place that knows its keys, their types and their defaults."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""The panel of each node type: its sections and fields, in the order and with the labels of the editor (design 4.2)."""
+"""The panel of each node type: its sections and fields, in the order and with the labels of the editor."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,1 +1,1 @@
-"""The HTTP API (design 4.9): a module for each resource."""
+"""The HTTP API: a module for each resource."""

@@ -1,4 +1,4 @@
-// Attachments: any number, each of one of five types, which have parts of their own (design 4.3).
+// Attachments: any number, each of one of five types, which have parts of their own.
 
 import type { Settings, Widget } from "./model";
 

@@ -1,4 +1,4 @@
-// Which addresses a link or image may have: those that the node lets through (design 4.2).
+// Which addresses a link or image may have: those that the node lets through.
 
 const SCHEMES = new Set(["http", "https", "mailto", "tel", "cid"]);
 
