@@ -51,8 +51,8 @@ fmt: $(VENV)/dev  ## format the code
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-bench: $(VENV)/bench benchmarks/node_modules/nodemailer  ## beside Nodemailer and others, in one run (ROUNDS=5)
-	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
+bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## beside Nodemailer and others, in one run (ROUNDS=5), or beside ourselves at another commit (BASE=commit PAIRS=10); ROWS=queue alone
+	@$(BIN)/python -m benchmarks$(if $(BASE),.compare $(BASE) --pairs $(or $(PAIRS),10), --rounds $(or $(ROUNDS),5))$(foreach row,$(ROWS), --row $(row))
 
 fuzz: $(VENV)/fuzz  ## random octets for every parser, for 10 minutes (SECONDS=600)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),600)

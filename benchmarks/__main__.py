@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.figure import Row
+from benchmarks.keeping_rows import KEEPING_ROWS
 from benchmarks.measure import in_turn
 from benchmarks.report import RESULTS, page, surroundings
-from benchmarks.rows import KEEPING_ROWS, ROWS, Row
+from benchmarks.rows import ROWS
 from benchmarks.table import KEEPERS, SENDERS, line, markdown
 
 
@@ -18,10 +20,10 @@ def main() -> None:
     tables = [
         markdown(columns, lines)
         for rows, columns in ((ROWS, SENDERS), (KEEPING_ROWS, KEEPERS))
-        if (lines := _lines([row for row in rows if not options.only or row.name in options.only], columns, options))
+        if (lines := _lines([row for row in rows if not options.row or row.name in options.row], columns, options))
     ]
     print("", *tables, sep="\n\n")
-    if not options.only:
+    if not options.row:
         RESULTS.write_text(page(options.rounds, *tables))
 
 
@@ -38,7 +40,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each client is measured (5)")
     names = [row.name for row in (*ROWS, *KEEPING_ROWS)]
-    parser.add_argument("--only", action="append", choices=names, help="measure this row alone; may be repeated")
+    parser.add_argument("--row", action="append", choices=names, help="measure this row alone; may be repeated")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("there is no median of nothing: --rounds takes 1 or more")

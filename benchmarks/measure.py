@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,10 +89,14 @@ def _smtp_source(job: Job) -> Measure | None:
         ended = run([tool.path, *options.split()], tool.environment)
         return Taken(messages / ended.wall, ended.cpu / messages, ended.wall, ended.peak)
 
-    messages = job.sessions
-    while (pilot := send(messages)).wall < PILOT_SECONDS:
-        messages *= 4
-    return partial(send, max(job.sessions, int(pilot.rate * job.seconds)))
+    @cache
+    def enough() -> int:
+        messages = job.sessions
+        while (pilot := send(messages)).wall < PILOT_SECONDS:
+            messages *= 4
+        return max(job.sessions, int(pilot.rate * job.seconds))
+
+    return lambda: send(enough())
 
 
 def _say(words: str) -> None:

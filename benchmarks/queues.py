@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from benchmarks.servers import Postgres, counting_sink, postgres, redis
 # Celery's are processes: two, as many as this work has cores. It is slow enough to be measured with fewer messages.
 CELERY_PROCESSES = 2
 CELERY_MESSAGES, CELERY_WARM_UP = 600, 100
-# Each is tried once before the rounds, and BullMQ is measured with its best.
+# Each is tried once before its first round, and BullMQ is measured with its best.
 BULLMQ_CONCURRENCIES = (10, 20, 50)
 PILOT_MESSAGES = 1500
 # From the last message of the warm-up until all that comes after it is written down.
@@ -67,8 +67,7 @@ def queues(folder: Path) -> Iterator[Mapping[str, Measure]]:
         if peers.has_postgres():
             clients[POSTGRES] = partial(_ours, job, folders, stack.enter_context(postgres()))
         if peers.redis_server() and peers.node():
-            best = _best_concurrency(replace(job, messages=PILOT_MESSAGES), folders)
-            clients["BullMQ"] = partial(_beside_redis, replace(job, concurrency=best), folders, _bullmq)
+            clients["BullMQ"] = _best_bullmq(job, folders)
         if peers.redis_server() and peers.has("celery"):
             fewer = replace(job, messages=CELERY_MESSAGES, warm_up=CELERY_WARM_UP)
             clients["Celery"] = partial(_beside_redis, fewer, folders, _celery)
@@ -129,12 +128,13 @@ def _celery(job: QueueJob) -> tuple[Process, Process]:
     return (worker, environment), ([sys.executable, "-m", module], environment)
 
 
-def _best_concurrency(job: QueueJob, folders: Folders) -> int:
-    rates = {
-        number: _beside_redis(replace(job, concurrency=number), folders, _bullmq).rate
-        for number in BULLMQ_CONCURRENCIES
-    }
-    return max(rates, key=lambda number: rates[number])
+def _best_bullmq(job: QueueJob, folders: Folders) -> Measure:
+    def rate(concurrency: int) -> float:
+        pilot = replace(job, messages=PILOT_MESSAGES, concurrency=concurrency)
+        return _beside_redis(pilot, folders, _bullmq).rate
+
+    best = cache(lambda: max(BULLMQ_CONCURRENCIES, key=rate))
+    return lambda: _beside_redis(replace(job, concurrency=best()), folders, _bullmq)
 
 
 def _measure(job: QueueJob, folder: Path, queue: Callable[[QueueJob], Queue]) -> Taken:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+from benchmarks.figure import Figure
 from benchmarks.measure import Taken
-from benchmarks.rows import Figure
 
 # The clients, and what stands above their columns: of those who send, and of those who also keep what is to be sent.
 SENDERS = {
@@ -21,22 +21,26 @@ SIGNIFICANT = 100
 
 def line(figure: Figure, taken: Mapping[str, Sequence[Taken]], columns: Iterable[str]) -> tuple[str, ...]:
     """Tell one figure; `columns` are the clients that have one."""
+    taken = {name.removeprefix(figure.of): rounds for name, rounds in taken.items() if name.startswith(figure.of)}
     if figure.ours not in taken:
-        return (f"{figure.work}, {figure.unit}", *("" for _ in columns), "not here", *("" for _ in range(3)))
+        return (figure.name, *("" for _ in columns), "not here", *("" for _ in range(3)))
     medians = {name: median(figure.pick(one) for one in rounds) for name, rounds in taken.items()}
     medians["mailnode"] = medians[figure.ours]
-    cells = [_shown(medians[name]) if name in medians else "" for name in columns]
+    cells = [shown(medians[name]) if name in medians else "" for name in columns]
     bounds = [_bound(figure, bound) for bound in (figure.reach, figure.least)]
     if not figure.beside:
-        value, shown = -medians["mailnode"], f"{_shown(medians['mailnode'])} {figure.unit}"
-        verdict = _verdict(value, *(bound and -bound for bound in (figure.reach, figure.least)))
+        told = f"{shown(medians['mailnode'])} {figure.unit}"
+        sign = -1 if figure.is_cost else 1
+        verdict = _verdict(
+            sign * medians["mailnode"], *(bound and sign * bound for bound in (figure.reach, figure.least))
+        )
     elif figure.beside in taken:
         pairs = zip(taken[figure.ours], taken[figure.beside], strict=True)
         value = median(_better(figure, mine, theirs) for mine, theirs in pairs)
-        shown, verdict = f"{_times(figure, value)} {figure.beside}", _verdict(value, figure.reach, figure.least)
+        told, verdict = f"{_times(figure, value)} {figure.beside}", _verdict(value, figure.reach, figure.least)
     else:
-        shown, verdict = f"{figure.beside} is not here", ""
-    return f"{figure.work}, {figure.unit}", *cells, shown, *bounds, verdict
+        told, verdict = f"{figure.beside} is not here", ""
+    return figure.name, *cells, told, *bounds, verdict
 
 
 def markdown(columns: Mapping[str, str], lines: Sequence[Sequence[str]]) -> str:
@@ -77,5 +81,6 @@ def _verdict(value: float, reach: float | None, least: float | None) -> str:
     return "enough" if least is not None and value >= least else "missed"
 
 
-def _shown(value: float) -> str:
+def shown(value: float) -> str:
+    """Write a value as it is read."""
     return f"{value:,.0f}" if value >= SIGNIFICANT else f"{value:.3g}"
