@@ -3,18 +3,51 @@
 import ast
 import asyncio
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 import mailnode
+from mailnode.cli.main import cli
+from mailnode.connections.fields import COMMON, KINDS
+from mailnode.delivery.report import Report
 from mailnode.errors import ErrorCode
 from mailnode.flow.run import Run
+from mailnode.node.attachment_settings import ATTACHMENT_TYPES
 from mailnode.node.settings import SendSmtpEmailSettings
+from mailnode.web.application import create_app
 from support.flows import run
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# The changelog speaks of what was.
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
+# A media type, and what is made when it is needed.
+NO_PATHS = {"message/rfc822", "tests/zoo/made"}
+
+
+def section(heading):
+    """What stands under a heading of the contract, up to the next one of its level."""
+    page = (ROOT / "docs/contract.md").read_text(encoding="utf-8")
+    level, text = re.split(rf"^(#+) {re.escape(heading)}$", page, maxsplit=1, flags=re.MULTILINE)[1:]
+    return re.split(rf"^#{{1,{len(level)}}} ", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text):
+    """The cells of each row of a table, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+
+
+def words(text, column):
+    """The names in one column of a table."""
+    return {word for row in rows(text) for word in re.findall(r"`(\w+)", row[column])}
+
+
+def anchor_of(heading):
+    return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
 
 
 def blocks(language):
@@ -60,12 +93,39 @@ def test_the_page_of_errors_lists_every_code_and_no_other():
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {str(code) for code in ErrorCode}
 
 
-def test_the_page_of_the_node_names_every_setting_and_no_other():
-    page = (ROOT / "docs/node.md").read_text(encoding="utf-8").split("## Attachments")[0]
-    keys = {
-        key for cell in re.findall(r"^\|[^|]*\|([^|]*)\|", page, re.MULTILINE) for key in re.findall(r"`(\w+)`", cell)
-    }
-    assert keys == {field.alias for field in SendSmtpEmailSettings.model_fields.values()}
+class TestTheContract:
+    """It names all that there is, and no more."""
+
+    def test_settings(self):
+        keys = words(section("Settings of `sendSmtpEmail`").split("### ")[0], column=1)
+        assert keys == {field.alias for field in SendSmtpEmailSettings.model_fields.values()}
+
+    def test_attachments(self):
+        for row in rows(section("Attachments")):
+            known = {field.alias for field in ATTACHMENT_TYPES[row[0].strip("` ")].model_fields.values()}
+            assert set(re.findall(r"`(\w+)\??`", row[2])) == known - {"type"}
+
+    def test_fields_of_connections(self):
+        found = {row[0].strip("` "): re.sub(r"\([^)]*\)", "", row[1]) for row in rows(section("Connections"))}
+        named = {kind: set(re.findall(r"`(\w+)`", fields)) for kind, fields in found.items()}
+        assert named == {kind: set(KINDS[kind].checks) for kind in KINDS} | {"all": set(COMMON)}
+
+    def test_the_result(self):
+        assert words(section("The result").split("### ")[0].split("| status |")[0], column=0) == set(
+            Report.__annotations__
+        )
+
+    def test_the_environment(self):
+        source = "".join(path.read_text("utf-8") for path in (ROOT / "src/mailnode").rglob("*.py"))
+        known = set(re.findall(r"MAILNODE_[A-Z_]*[A-Z]\b", source)) | {
+            f"MAILNODE_NOTIFICATION_{name}" for name in ("SERVICE", "HOST", "PORT", "TLS_OPTION", "CONNECTION", "FROM")
+        }
+        assert words(section("Environment"), column=0) == known
+
+    def test_the_api(self):
+        paths = set(re.findall(r"^\| `([^`]+)` \|", section("HTTP"), re.MULTILINE))
+        nothing: Any = None
+        assert paths == set(create_app(nothing, "0123456789abcdef").openapi()["paths"])
 
 
 def test_the_public_names_are_these():
@@ -78,12 +138,46 @@ def test_the_public_names_are_these():
 
 def test_links_between_pages_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for target, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", page.read_text(encoding="utf-8")):
+            where = page.parent / target if target else page
+            assert where.exists(), f"{page.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", where.read_text(encoding="utf-8"), re.MULTILINE)
+                assert anchor in map(anchor_of, headings), f"{page.name}: {target}#{anchor}"
 
 
-def test_the_reference_reads_the_public_names_without_an_import():
-    import griffe
+def test_paths_of_code_that_pages_name_are_there():
+    houses = (ROOT / "src/mailnode", ROOT)
+    for page in PAGES:
+        for path in re.findall(r"`([a-z_]+/[a-z0-9_./-]*)`", page.read_text(encoding="utf-8")):
+            if path in NO_PATHS or not any((house / path.partition("/")[0]).is_dir() for house in houses):
+                continue
+            places = [house / name for house in houses for name in (path, f"{path}.py")]
+            assert any(place.exists() for place in places), f"{page.name}: {path}"
 
-    source = griffe.load("mailnode", search_paths=[ROOT / "src"], submodules=False, allow_inspection=False)
-    assert source.exports == mailnode.__all__
+
+def commands():
+    """Every command that a page shows, but for those that only say how one is written."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for line in () if language else re.findall(r"^(?:\$ |.*\| )?(mailnode .*)$", block, re.MULTILINE):
+                if "[" not in line and "…" not in line:
+                    yield f"{page.name}: {line}", [word for word in shlex.split(line, comments=True)[1:] if word != "&"]
+
+
+def test_commands_that_pages_show_can_be_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").touch()
+    shown = list(commands())
+    assert len(shown) > 20
+    for where, arguments in shown:
+        command: click.Command = cli
+        while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+            found = command.get_command(click.Context(command), arguments.pop(0))
+            assert found, where
+            command = found
+        try:
+            command.make_context("mailnode", list(arguments))
+        except click.UsageError as error:
+            pytest.fail(f"{where}: {error.format_message()}")
