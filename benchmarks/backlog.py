@@ -13,10 +13,10 @@ from statistics import median
 
 from benchmarks import peers
 from benchmarks.measure import Measure, Taken
-from benchmarks.process import free_port, run, started
+from benchmarks.process import TooLate, free_port, run, started
 from benchmarks.queue_job import QueueJob
 from benchmarks.queues import Folders, environment_of, go_on, producer_of, worker_of
-from benchmarks.servers import TooLate, counting_sink, postgres
+from benchmarks.servers import counting_sink, postgres
 
 MANY, FEW = 100_000, 1_000
 WARM_UP = 200

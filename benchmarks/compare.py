@@ -12,14 +12,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import cycle, islice, permutations
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.process import ROOT
+from benchmarks.process import ROOT, answering
 from benchmarks.table import shown
 
 LEAST = 0.97
@@ -53,29 +53,6 @@ class Side(NamedTuple):
         )
         rows: dict[str, int] = json.loads(told.stdout)
         return rows
-
-
-class Teller:
-    """A process that has prepared a row and measures it whenever it is asked."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def hear(self) -> Figures:
-        """Wait for what it says next."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"ended with {self._process.wait()}: {self._process.args!r}")
-        said: Figures = json.loads(line)
-        return said
-
-    def ask(self) -> Figures:
-        """Have it measure once."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return self.hear()
 
 
 class Compared(NamedTuple):
@@ -138,7 +115,10 @@ def main() -> None:
 
 def _row(name: str, base: Side, here: Side, pairs: int) -> Iterator[Compared]:
     with ExitStack() as stack:
-        tellers = [stack.enter_context(_teller(side, name)) for side in (base, here, base)]
+        tellers = [
+            stack.enter_context(answering(side.command(name), side.environment, side.root))
+            for side in (base, here, base)
+        ]
         for teller in tellers:
             teller.hear()
         turns = []
@@ -150,19 +130,6 @@ def _row(name: str, base: Side, here: Side, pairs: int) -> Iterator[Compared]:
             yield compared(figure, turns)
         else:
             print(f"{figure}: only here")
-
-
-@contextmanager
-def _teller(side: Side, row: str) -> Iterator[Teller]:
-    with subprocess.Popen(
-        side.command(row),
-        cwd=side.root,
-        env=side.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield Teller(process)
 
 
 def _at(commit: str, folder: Path) -> Side:

@@ -69,13 +69,31 @@ def timed(job: Job, work: Callable[[Numbers], None]) -> Tally:
     return Tally(numbers.given, time.perf_counter() - wall, time.process_time() - cpu)
 
 
-async def timed_async(job: Job, work: Callable[[Numbers], Awaitable[None]]) -> Tally:
-    """Do the same in an event loop."""
+async def timed_async(
+    job: Job, work: Callable[[Numbers], Awaitable[None]], used: Callable[[], float] = time.process_time
+) -> Tally:
+    """Do the same in an event loop; `used` tells seconds of CPU."""
     await work(Numbers(job.warm_up))
     numbers = Numbers(job.seconds, job.at_most)
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), used()
     await work(numbers)
-    return Tally(numbers.given, time.perf_counter() - wall, time.process_time() - cpu)
+    return Tally(numbers.given, time.perf_counter() - wall, used() - cpu)
+
+
+async def some_at_once(
+    job: Job, one: Callable[[int], Awaitable[bool]], used: Callable[[], float] = time.process_time
+) -> Tally:
+    """Do it for number after number, as many at once as there are sessions."""
+
+    async def some(numbers: Numbers) -> None:
+        for number in numbers:
+            if not await one(number):
+                raise SystemExit(f"mail {number} was not accepted")
+
+    async def work(numbers: Numbers) -> None:
+        await asyncio.gather(*(some(numbers) for _ in range(job.sessions)))
+
+    return await timed_async(job, work, used)
 
 
 def run(job: Job, work: Callable[[Job], Awaitable[Tally]]) -> Tally:

@@ -3,13 +3,24 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.backlog import backlogs
 from benchmarks.figure import Figure, Row, cpu, mails, wall
 from benchmarks.job import Job
 from benchmarks.measure import Measure, whole_node
-from benchmarks.queues import POSTGRES, queues
+from benchmarks.queues import (
+    ONE_WORKER,
+    POSTGRES,
+    TWO_WORKERS,
+    on_each_database,
+    put_alone,
+    queues,
+    send_alone,
+    workers,
+)
+from benchmarks.runs import over_http, over_rows
 from benchmarks.servers import sink
 
 # Each takes a minute.
@@ -29,6 +40,20 @@ QUEUED = replace(WHOLE, work="asynchronous, SQLite", beside="BullMQ", reach=2, l
 QUEUED_CPU = replace(WHOLE_CPU, work=QUEUED.work, beside="BullMQ")
 SHARED = replace(QUEUED, work="asynchronous, PostgreSQL", ours=POSTGRES, reach=1.3, least=1)
 SHARED_CPU = replace(QUEUED_CPU, work=SHARED.work, ours=POSTGRES)
+ROWS_RUN = replace(WHOLE, work="`mailnode run` over 1,000 rows", unit="runs/s", beside="", reach=None, least=None)
+ROWS_RUN_CPU = replace(WHOLE_CPU, work=ROWS_RUN.work, unit="us CPU a run", beside="")
+HTTP = replace(ROWS_RUN, work="`mailnode serve`, 10 requests at once")
+HTTP_CPU = replace(ROWS_RUN_CPU, work=HTTP.work)
+PUT = replace(WHOLE, work="producer alone, SQLite", beside="", reach=None, least=None)
+PUT_CPU = replace(WHOLE_CPU, work=PUT.work, beside="")
+SENT, SENT_CPU = (replace(one, work="worker alone, SQLite") for one in (PUT, PUT_CPU))
+TWO = replace(SENT, work="two workers, PostgreSQL", ours=TWO_WORKERS, beside=ONE_WORKER)
+TWO_CPU = replace(SENT_CPU, work=TWO.work, ours=TWO_WORKERS, beside=ONE_WORKER, reach=1 / 1.1, least=1 / 1.2)
+
+
+def _on_both(*figures: Figure) -> tuple[Figure, ...]:
+    shared = (replace(one, work=one.work.replace("SQLite", "PostgreSQL"), ours=POSTGRES) for one in figures)
+    return (*figures, *shared)
 
 
 def _backlog(work: str, unit: str, name: str, reach: float) -> tuple[Figure, ...]:
@@ -54,6 +79,11 @@ BACKLOG = (
 
 KEEPING_ROWS = (
     Row("whole-node", _whole_node, (WHOLE, WHOLE_CPU)),
+    Row("rows", over_rows, (ROWS_RUN, ROWS_RUN_CPU)),
+    Row("http", over_http, (HTTP, HTTP_CPU)),
     Row("queue", queues, (QUEUED, QUEUED_CPU, SHARED, SHARED_CPU)),
+    Row("producer", partial(on_each_database, measure=put_alone), _on_both(PUT, PUT_CPU)),
+    Row("worker", partial(on_each_database, measure=send_alone), _on_both(SENT, SENT_CPU)),
+    Row("workers", workers, (TWO, TWO_CPU)),
     Row("backlog", backlogs, BACKLOG, most_rounds=BACKLOG_ROUNDS),
 )

@@ -57,23 +57,24 @@ def client(name: str, job: Job) -> Measure | None:
     if name == "Nodemailer":
         path = peers.node()
         script = "benchmarks/clients/with_nodemailer.mjs"
-        return None if path is None else partial(_worker, [path, script, job.dumps()])
+        return None if path is None else partial(worker, [path, script, job.dumps()])
     module, _, loop = name.partition(" on ")
     if not peers.has(module) and module != "smtplib":
         return None
     if loop == "asyncio":
         job = replace(job, loop="asyncio")
-    return partial(_worker, [sys.executable, "-m", f"benchmarks.clients.{MODULES[module]}", job.dumps()])
+    return partial(worker, [sys.executable, "-m", f"benchmarks.clients.{MODULES[module]}", job.dumps()])
 
 
 def whole_node(job: Job, home: Path | None = None) -> Measure:
     """Give ours that runs a flow, with its database in `home`, or without one the bare client with the same mail."""
     command = [sys.executable, "-m", "benchmarks.clients.whole_node", replace(job, warm_up=WARM_UP).dumps()]
-    return partial(_worker, [*command, str(home)] if home else command)
+    return partial(worker, [*command, str(home)] if home else command)
 
 
-def _worker(command: list[str]) -> Taken:
-    ended = run(command)
+def worker(command: list[str], environment: Mapping[str, str] | None = None) -> Taken:
+    """Run a client that has its job, and take what it tells."""
+    ended = run(command, environment)
     tally = Tally(**json.loads(ended.output))
     return Taken(tally.messages / tally.wall, tally.cpu / tally.messages, ended.wall, ended.peak)
 

@@ -1,5 +1,6 @@
 """Processes: run to the end with what they took, or kept running while something is measured."""
 
+import json
 import math
 import os
 import socket
@@ -7,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 60.0
+LOOK_SECONDS = 0.002
 MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -101,7 +103,61 @@ def wait_for(process: subprocess.Popen[bytes], port: int) -> None:
     raise SystemExit(f"does not listen on port {port}: {process.args!r}")
 
 
-def cpu_seconds(*processes: subprocess.Popen[bytes]) -> float:
+class TooLate(SystemExit):
+    """What was waited for has not come."""
+
+
+def wait_until(counted: Callable[[], int], count: int, *processes: subprocess.Popen[bytes]) -> None:
+    """Wait until so many have been counted, as long as these processes live."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while counted() < count:
+        for process in processes:
+            if process.poll() is not None:
+                raise SystemExit(f"ended with {process.returncode}: {process.args!r}")
+        if time.monotonic() > end:
+            raise TooLate(f"{counted()} of {count} have come")
+        time.sleep(LOOK_SECONDS)
+
+
+class Answering:
+    """A process that answers each line of its input by a line of JSON, and says one by itself when it is ready."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def hear(self) -> Any:
+        """Wait for what it says next."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"ended with {self._process.wait()}: {self._process.args!r}")
+        return json.loads(line)
+
+    def ask(self, line: str = "") -> Any:
+        """Say a line, and wait for the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return self.hear()
+
+
+@contextmanager
+def answering(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, root: Path = ROOT
+) -> Iterator[Answering]:
+    """Keep such a process running; it ends with its input."""
+    with subprocess.Popen(
+        command,
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    ) as process:
+        yield Answering(process)
+
+
+def cpu_seconds(*pids: int) -> float:
     """Give the CPU, user and system, of processes and all that descend from them; NaN where there is no /proc."""
     if not Path("/proc/self/stat").exists():
         return math.nan
@@ -114,7 +170,7 @@ def cpu_seconds(*processes: subprocess.Popen[bytes]) -> float:
             pid = int(path.parent.name)
             ticks[pid] = sum(map(int, fields[11:15]))
             children[int(fields[1])].append(pid)
-    family = [process.pid for process in processes]
-    for pid in family:
-        family += children[pid]
-    return sum(ticks.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")
+    family = [*pids]
+    for one in family:
+        family += children[one]
+    return sum(ticks.get(one, 0) for one in family) / os.sysconf("SC_CLK_TCK")

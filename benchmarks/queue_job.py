@@ -34,7 +34,14 @@ class QueueJob:
         return cls(**json.loads(text))
 
     def turns(self) -> Iterator[tuple[int, int]]:
-        """Give the first number and how many, first of the warm-up, then for each line of the input."""
+        """Give the first number and how many, of the warm-up, then for each line of the input. What is put is said."""
         yield self.first, self.warm_up
+        _say_put()
         for turn, _ in enumerate(sys.stdin):
             yield self.first + self.warm_up + turn * self.messages, self.messages
+            _say_put()
+
+
+def _say_put() -> None:
+    sys.stdout.write("put\n")
+    sys.stdout.flush()

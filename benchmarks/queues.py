@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from benchmarks import peers
 from benchmarks.measure import Measure, Taken
-from benchmarks.process import cpu_seconds, started
+from benchmarks.process import cpu_seconds, free_port, run, started, wait_until
 from benchmarks.queue_job import QueueJob
 from benchmarks.servers import Postgres, counting_sink, postgres, redis
 
@@ -29,6 +29,7 @@ PILOT_MESSAGES = 1500
 SETTLE_SECONDS = 0.3
 
 SQLITE, POSTGRES = "mailnode", "mailnode on PostgreSQL"
+ONE_WORKER, TWO_WORKERS = "one worker", "two workers"
 _SECRET_KEY = base64.b64encode(bytes(32)).decode()
 
 Process = tuple[Sequence[str], Mapping[str, str]]
@@ -47,6 +48,7 @@ class Folders:
 
     def __init__(self, folder: Path) -> None:
         """Make them within a folder."""
+        folder.mkdir(exist_ok=True)
         self._folder = folder
         self._numbers = count()
 
@@ -56,16 +58,43 @@ class Folders:
         fresh.mkdir()
         return fresh
 
+    def home(self, server: Postgres | None) -> tuple[Path, dict[str, str]]:
+        """Make one for a mailnode, and its environment, on SQLite or on a database of its own of a server."""
+        home = self.fresh()
+        return home, environment_of(home, server.fresh(home.name) if server else None)
+
+
+@contextmanager
+def on_each_database(
+    folder: Path, measure: Callable[[QueueJob, Folders, Postgres | None], Taken]
+) -> Iterator[dict[str, Measure]]:
+    """Give ours on SQLite, and on PostgreSQL if it is here."""
+    job, folders = QueueJob(port=0), Folders(folder)
+    clients: dict[str, Measure] = {SQLITE: partial(measure, job, folders, None)}
+    if not peers.has_postgres():
+        yield clients
+        return
+    with postgres() as server:
+        yield {**clients, POSTGRES: partial(measure, job, folders, server)}
+
+
+@contextmanager
+def workers(folder: Path) -> Iterator[Mapping[str, Measure]]:
+    """Give one worker and two on PostgreSQL, if it is here."""
+    if not peers.has_postgres():
+        yield {}
+        return
+    with postgres() as server:
+        measure = partial(send_alone, QueueJob(port=0), Folders(folder), server)
+        yield {ONE_WORKER: partial(measure, 1), TWO_WORKERS: partial(measure, 2)}
+
 
 @contextmanager
 def queues(folder: Path) -> Iterator[Mapping[str, Measure]]:
     """Give each queue that is here, with a measure that begins with an empty one."""
-    folders = Folders(folder)
     job = QueueJob(port=0)
-    with ExitStack() as stack:
-        clients: dict[str, Measure] = {SQLITE: partial(_ours, job, folders, None)}
-        if peers.has_postgres():
-            clients[POSTGRES] = partial(_ours, job, folders, stack.enter_context(postgres()))
+    with on_each_database(folder, _ours) as clients:
+        folders = Folders(folder / "peers")
         if peers.redis_server() and peers.node():
             clients["BullMQ"] = _best_bullmq(job, folders)
         if peers.redis_server() and peers.has("celery"):
@@ -100,13 +129,56 @@ def go_on(producer: subprocess.Popen[bytes]) -> None:
 
 
 def _ours(job: QueueJob, folders: Folders, server: Postgres | None) -> Taken:
-    home = folders.fresh()
-    environment = environment_of(home, server.fresh(home.name) if server else None)
+    return through(job, *folders.home(server), server)
+
+
+def through(job: QueueJob, home: Path, environment: Mapping[str, str], server: Postgres | None) -> Taken:
+    """Measure mails through the queue of a mailnode, from one process to another one."""
 
     def queue(job: QueueJob) -> Queue:
         return Queue(worker_of(environment), producer_of(job, environment), (server.process,) if server else ())
 
     return _measure(job, home, queue)
+
+
+def put_alone(job: QueueJob, folders: Folders, server: Postgres | None) -> Taken:
+    """Measure who puts messages into the queue, which nobody takes out."""
+    home, environment = folders.home(server)
+    said = home / "put"
+    with started(*producer_of(replace(job, port=free_port()), environment), said=said) as producer:
+        pids = [process.pid for process in (producer, *((server.process,) if server else ()))]
+
+        def turns() -> int:
+            return said.read_text().count("\n")
+
+        wait_until(turns, 1, producer)
+        time.sleep(SETTLE_SECONDS)
+        cpu, wall = cpu_seconds(*pids), time.perf_counter()
+        go_on(producer)
+        wait_until(turns, 2, producer)
+        wall = time.perf_counter() - wall
+        cpu = cpu_seconds(*pids) - cpu
+    return Taken(job.messages / wall, cpu / job.messages, wall, math.nan)
+
+
+def send_alone(job: QueueJob, folders: Folders, server: Postgres | None, workers: int = 1) -> Taken:
+    """Measure workers that send what somebody has put before; CPU is that of the sink too."""
+    home, environment = folders.home(server)
+    with counting_sink(home) as sink, ExitStack() as stack:
+        run(*producer_of(replace(job, port=sink.port, warm_up=job.warm_up + job.messages), environment))
+        processes = [
+            stack.enter_context(started(*worker_of(environment), errors=home / f"worker{number}.log"))
+            for number in range(workers)
+        ]
+        pids = [process.pid for process in (sink.process, *processes, *((server.process,) if server else ()))]
+        sink.wait(job.warm_up, *processes)
+        begun = sink.taken()
+        cpu, wall = cpu_seconds(*pids), time.perf_counter()
+        sink.wait(job.warm_up + job.messages, *processes)
+        wall = time.perf_counter() - wall
+        cpu = cpu_seconds(*pids) - cpu
+        sent = sink.taken() - begun
+    return Taken(sent / wall, cpu / sent, wall, math.nan)
 
 
 def _beside_redis(job: QueueJob, folders: Folders, processes: Callable[[QueueJob], tuple[Process, Process]]) -> Taken:
@@ -144,13 +216,14 @@ def _measure(job: QueueJob, folder: Path, queue: Callable[[QueueJob], Queue]) ->
         worker = stack.enter_context(started(*parts.worker, errors=folder / "worker.log"))
         producer = stack.enter_context(started(*parts.producer))
         processes = (worker, producer)
+        pids = [process.pid for process in (*processes, *parts.keepers)]
         sink.wait(job.warm_up, *processes)
         time.sleep(SETTLE_SECONDS)
-        cpu, wall = cpu_seconds(*processes, *parts.keepers), time.perf_counter()
+        cpu, wall = cpu_seconds(*pids), time.perf_counter()
         go_on(producer)
         sink.wait(job.warm_up + job.messages, *processes)
         wall = time.perf_counter() - wall
-        cpu = cpu_seconds(*processes, *parts.keepers) - cpu
+        cpu = cpu_seconds(*pids) - cpu
         time.sleep(SETTLE_SECONDS)
         if sink.taken() != job.warm_up + job.messages:
             raise SystemExit(f"{sink.taken()} messages have come, which is more than were put")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.peers import postfix_tool, postgres_programs, redis_server
-from benchmarks.process import PATIENCE_SECONDS, free_port, serving, started, wait_for
+from benchmarks.process import PATIENCE_SECONDS, free_port, serving, started, wait_for, wait_until
 
 BACKLOG = 1000
 _COUNT = re.compile(rb"mesg=(\d+)\s")
@@ -41,15 +41,12 @@ def sink() -> Iterator[int]:
         yield port
 
 
-class TooLate(SystemExit):
-    """What was waited for has not come."""
-
-
 class CountingSink(NamedTuple):
     """A sink that writes down how many messages it has taken."""
 
     port: int
     said: Path
+    process: subprocess.Popen[bytes]
 
     def taken(self) -> int:
         """Give how many."""
@@ -60,14 +57,7 @@ class CountingSink(NamedTuple):
 
     def wait(self, count: int, *processes: subprocess.Popen[bytes]) -> None:
         """Wait for the message of this number, as long as these processes live."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while self.taken() < count:
-            for process in processes:
-                if process.poll() is not None:
-                    raise SystemExit(f"ended with {process.returncode}: {process.args!r}")
-            if time.monotonic() > end:
-                raise TooLate(f"{self.taken()} of {count} messages have come")
-            time.sleep(_LOOK_SECONDS)
+        wait_until(self.taken, count, *processes)
 
 
 @contextmanager
@@ -80,7 +70,7 @@ def counting_sink(folder: Path, port: int | None = None) -> Iterator[CountingSin
     command = [path, *sink_command(port, "-c")[1:]]
     with started(command, environment, said=said) as process:
         wait_for(process, port)
-        yield CountingSink(port, said)
+        yield CountingSink(port, said, process)
 
 
 @contextmanager
