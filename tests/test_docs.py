@@ -13,7 +13,7 @@ import pytest
 import mailnode
 from mailnode.cli.main import cli
 from mailnode.connections.fields import COMMON, KINDS
-from mailnode.delivery.report import Report
+from mailnode.delivery.result import Result
 from mailnode.errors import ErrorCode
 from mailnode.flow.run import Run
 from mailnode.node.attachment_settings import ATTACHMENT_TYPES
@@ -112,7 +112,7 @@ class TestTheContract:
 
     def test_the_result(self):
         assert words(section("The result").split("### ")[0].split("| status |")[0], column=0) == set(
-            Report.__annotations__
+            Result.__annotations__
         )
 
     def test_the_environment(self):

@@ -13,10 +13,10 @@ from mailnode.errors import MailnodeError, TlsFailed
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.fetch import fetch
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.doctor.visit import examine
+from mailnode.smtp.doctor.diagnose import examine
 from mailnode.smtp.server import ServerSettings, TlsOption
 from support.http_server import reply, serving
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 from support.tls import plain_chain, trusted_by_the_system
 

@@ -7,7 +7,7 @@ from benchmarks.clients.with_mailnode import email
 from benchmarks.queue_job import QueueJob
 from mailnode.app import Mailnode
 from mailnode.delivery.delivery import Draft, Terms
-from mailnode.delivery.mail import make_mail
+from mailnode.delivery.prepare import prepare
 from mailnode.delivery.route import Destination, OtherServer, route
 
 PUT_AT_ONCE = 100
@@ -16,7 +16,7 @@ TERMS = Terms().for_queue(24)
 
 def draft(port: int, number: int) -> Draft:
     """Compose one mail, as the node does."""
-    mail = make_mail(email(number), None)
+    mail = prepare(email(number), None)
     server = OtherServer(host="127.0.0.1", port=port, tls_option="none")
     run_id = f"r-{number}"
     return Draft(
@@ -40,7 +40,7 @@ async def produce(job: QueueJob) -> None:
 
             async def put() -> None:
                 for number in numbers:
-                    await mailnode.courier.queue(draft(job.port, number))
+                    await mailnode.dispatcher.queue(draft(job.port, number))
 
             await asyncio.gather(*(put() for _ in range(PUT_AT_ONCE)))
 

@@ -7,37 +7,37 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from mailnode.connections.book import ConnectionBook
+from mailnode.connections.repository import ConnectionRepository
+from mailnode.delivery.admin import DeliveryAdmin
+from mailnode.delivery.breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
-from mailnode.delivery.courier import POLL_SECONDS, Courier
-from mailnode.delivery.desk import Desk
-from mailnode.delivery.ledger import Ledger
+from mailnode.delivery.dispatcher import POLL_SECONDS, Dispatcher
 from mailnode.delivery.outbox import Outbox
-from mailnode.delivery.postman import Postman
-from mailnode.delivery.report import NOT_STORED, Report
-from mailnode.delivery.route import Clients, Ways
-from mailnode.delivery.traffic import Traffic
+from mailnode.delivery.queries import DeliveryQueries
+from mailnode.delivery.queue_worker import QueueWorker
+from mailnode.delivery.result import NOT_STORED, Result
+from mailnode.delivery.route import Clients, Router
 from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
 from mailnode.flow.bulk import RowEnd, some_at_a_time
 from mailnode.flow.document import FlowDocument, load_flow
-from mailnode.flow.follow import Outcome, follow, pending_of
-from mailnode.flow.journal import Journal, tell
+from mailnode.flow.dry_run import DryRun, Scene
 from mailnode.flow.loader import FlowLoader, Loaded
 from mailnode.flow.present import PresentRoutes
 from mailnode.flow.registry import Registry
-from mailnode.flow.rehearsal import Rehearsal, Scene
 from mailnode.flow.rows import Row, RowsFile
 from mailnode.flow.run import Run, begin, checked_id, digest, run_nodes
-from mailnode.flow.runs import Runs
+from mailnode.flow.run_queries import RunQueries
+from mailnode.flow.run_store import RunStore, tell
+from mailnode.flow.stored_result import Outcome, follow, pending_of
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.content_digest import SEND_SMTP_EMAIL
 from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
 from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
 from mailnode.store.database import Database
-from mailnode.store.insist import insist
+from mailnode.store.retry import insist
 from mailnode.store.worker import Worker
 from mailnode.supervision import Supervised
 
@@ -56,30 +56,30 @@ class Mailnode:
     """
 
     def __init__(
-        self, environment: Environment, database: Database, connections: ConnectionBook, worker: Worker
+        self, environment: Environment, database: Database, connections: ConnectionRepository, worker: Worker
     ) -> None:
         """Wire everything; `open` is the way to get one."""
         self.connections = connections
         self.unstored = database.unstored
         self._clients = Clients()
         self._engine = engine_of(database.url)
-        self._journal = Journal(database, worker)
+        self._run_store = RunStore(database, worker)
         outbox = Outbox(database, worker, self._engine, tell)
-        self.ledger = Ledger(database, worker)
-        self.runs = Runs(database, worker)
+        self.queries = DeliveryQueries(database, worker)
+        self.runs = RunQueries(database, worker)
         self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
-        self.traffic = Traffic(database)
+        self.breaker = CircuitBreaker(database)
         redirect = environment.redirect_all_to
-        ways = Ways(
+        router = Router(
             connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect
         )
-        self.courier = Courier(outbox, self.traffic, self._clients, ways.find)
+        self.dispatcher = Dispatcher(outbox, self.breaker, self._clients, router.find)
         claims = Claims(database, worker, tell)
-        self._postman = Postman(outbox, claims, self.courier, self.traffic, self._clients, ways.find)
-        self.supervised = (self._postman.supervised, self._sweeper)
+        self._queue_worker = QueueWorker(outbox, claims, self.dispatcher, self.breaker, self._clients, router.find)
+        self.supervised = (self._queue_worker.supervised, self._sweeper)
         guard = AddressGuard.from_text(environment.fetch_allow)
-        post = Post(ways=ways, courier=self.courier, guard=guard, redirect_all_to=redirect)
+        post = Post(router=router, dispatcher=self.dispatcher, guard=guard, redirect_all_to=redirect)
         self._registry = Registry(
             {
                 SEND_SMTP_EMAIL: SendSmtpEmailType(post),
@@ -89,8 +89,8 @@ class Mailnode:
             }
         )
         self._loader = FlowLoader(self._registry)
-        self.rehearsal = Rehearsal(self._registry)
-        self.desk = Desk(database, worker, self._engine, tell, PresentRoutes(self._registry, ways).find)
+        self.dry_run = DryRun(self._registry)
+        self.admin = DeliveryAdmin(database, worker, self._engine, tell, PresentRoutes(self._registry, router).find)
 
     @classmethod
     @asynccontextmanager
@@ -108,15 +108,15 @@ class Mailnode:
             try:
                 yield mailnode
             finally:
-                await mailnode._postman.stop()
-                await mailnode.courier.close()
+                await mailnode._queue_worker.stop()
+                await mailnode.dispatcher.close()
                 await opened.database.unstored.close()
                 await mailnode._clients.close()
 
     @property
     def answers_due(self) -> int:
         """How many mails a server may have taken without having said so yet; closing waits for its word."""
-        return self.courier.answers_due
+        return self.dispatcher.answers_due
 
     async def run(
         self,
@@ -178,19 +178,19 @@ class Mailnode:
     ) -> Run:
         document = loaded.document
         run = begin(document, checked_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
-        ended = await self._journal.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
+        ended = await self._run_store.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
         if ended is not None:
             return Run.from_json({**ended, "duplicate": True})
         try:
             await run_nodes(loaded.nodes, run)
         except BaseException:
-            await self._journal.leave(run.id)
+            await self._run_store.leave(run.id)
             raise
         if run.not_stored:
-            await self._journal.leave(run.id)
+            await self._run_store.leave(run.id)
             return run
         try:
-            await self._journal.end(run.id, run.status, run.to_json())
+            await self._run_store.end(run.id, run.status, run.to_json())
         except StoreError as error:
             run.not_stored = error.message
         return run
@@ -203,29 +203,29 @@ class Mailnode:
         """
         sweeping = asyncio.create_task(self._sweeper.keep(self._sweep_hourly))
         try:
-            await self._engine.work(self._postman, drain=drain)
+            await self._engine.work(self._queue_worker, drain=drain)
         finally:
             sweeping.cancel()
             await asyncio.wait({sweeping})
 
     async def _sweep_hourly(self) -> None:
         while True:
-            await self.desk.sweep(self._keep_days, self._keep_keys_days)
+            await self.admin.sweep(self._keep_days, self._keep_keys_days)
             self._sweeper.looked()
             await asyncio.sleep(SWEEP_SECONDS)
 
     @property
-    def tally(self) -> Mapping[str, int]:
+    def outcome_builder(self) -> Mapping[str, int]:
         """How many deliveries of the queue have ended here, by status."""
-        return self._postman.tally
+        return self._queue_worker.outcome_builder
 
     async def stop(self, seconds: float | None = None) -> None:
         """Take up nothing more: return what can be returned, and wait for answers that are due, as long as is given."""
-        await self._postman.stop(seconds)
+        await self._queue_worker.stop(seconds)
 
     async def end(self, seconds: float) -> None:
         """Do as `stop` does, and end the mail of flows as well, whose runs are told."""
-        await asyncio.gather(self._postman.stop(seconds), self.courier.close(seconds))
+        await asyncio.gather(self._queue_worker.stop(seconds), self.dispatcher.close(seconds))
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -239,7 +239,7 @@ class Mailnode:
             if not task.cancelled():
                 task.result()
 
-    async def drained(self, queued: Sequence[str]) -> AsyncIterator[tuple[str, Report | None]]:
+    async def drained(self, queued: Sequence[str]) -> AsyncIterator[tuple[str, Result | None]]:
         """Wait until deliveries have ended, by their ids, and tell of each how; None of one that has been cleared away.
 
         As with `settled` somebody has to carry them.
@@ -247,8 +247,8 @@ class Mailnode:
         left = list(queued)
         while left:
             looked_at, left = left[:_LOOKED_AT], left[_LOOKED_AT:]
-            ended = await insist(lambda: self.ledger.outcomes(looked_at))  # noqa: B023 -- awaited here
-            ended |= {one.id: report for one, report in self.courier.unstored(looked_at) if one.id not in ended}
+            ended = await insist(lambda: self.queries.outcomes(looked_at))  # noqa: B023 -- awaited here
+            ended |= {one.id: report for one, report in self.dispatcher.unstored(looked_at) if one.id not in ended}
             for told in ended.items():
                 yield told
             left += [one for one in looked_at if one not in ended]
@@ -265,13 +265,13 @@ class Mailnode:
         try:
             while pending := pending_of(said):
                 watch(len(pending))
-                if len(self.courier.unstored(pending)) == len(pending):
+                if len(self.dispatcher.unstored(pending)) == len(pending):
                     break
-                await self.courier.ended(pending)
-                said = await self._journal.followed(said)
+                await self.dispatcher.ended(pending)
+                said = await self._run_store.followed(said)
         except StoreError as error:
             said[NOT_STORED] = error.message
-        for delivery, report in self.courier.unstored(pending_of(said)):
+        for delivery, report in self.dispatcher.unstored(pending_of(said)):
             follow(said, Outcome(delivery.node_id, delivery.place, report))
         return Run.from_json(said)
 
@@ -289,4 +289,4 @@ class Mailnode:
             SettingsError: and others of ours: the flow or the mail can't be made, or there is no such node.
         """
         document = await asyncio.to_thread(load_flow, Path(flow))
-        return await self.rehearsal.compose(document, Scene(node_id, input or {}, context or {}))
+        return await self.dry_run.compose(document, Scene(node_id, input or {}, context or {}))

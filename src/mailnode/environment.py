@@ -19,8 +19,8 @@ from mailnode.smtp.server import check_ehlo_name
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
 
-    from mailnode.connections.book import ConnectionBook
     from mailnode.connections.connection import Connection
+    from mailnode.connections.repository import ConnectionRepository
     from mailnode.connections.secrets.cipher import Cipher
     from mailnode.store.database import Database
     from mailnode.store.worker import Worker
@@ -75,7 +75,7 @@ class Opened(NamedTuple):
 
     database: "Database"
     cipher: "Cipher"
-    connections: "ConnectionBook"
+    connections: "ConnectionRepository"
     worker: "Worker"
 
 
@@ -125,10 +125,10 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
     Raises:
         StoreError: the database can't be opened, or the secret key is not the one it was written with.
     """
-    from mailnode.connections.book import ConnectionBook
+    from mailnode.connections.repository import ConnectionRepository
     from mailnode.connections.secrets.cipher import Cipher
     from mailnode.connections.tokens import TokenKeeper
-    from mailnode.store.insist import insist
+    from mailnode.store.retry import insist
 
     said: list[StoreError] = []
 
@@ -147,7 +147,7 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
             cipher = Cipher.open(environment.home, environment.secret_key)
             keeper = TokenKeeper(database, cipher, worker)
             try:
-                yield Opened(database, cipher, ConnectionBook(database, cipher, keeper), worker)
+                yield Opened(database, cipher, ConnectionRepository(database, cipher, keeper), worker)
             finally:
                 await keeper.close()
     finally:

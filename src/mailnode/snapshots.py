@@ -16,7 +16,7 @@ from mailnode.connections.snapshot.sealed_file import read_file, read_file_heade
 from mailnode.environment import Environment, Opened, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
 from mailnode.flow.document import parse_flow
-from mailnode.store.disk import sync_folder
+from mailnode.store.files import sync_folder
 
 SUFFIX = ".mailnode-snapshot"
 
@@ -176,9 +176,9 @@ def _listed(path: Path) -> dict[str, Any]:
 
 
 async def _renew(opened: Opened, names: Collection[str]) -> list[MailnodeError]:
-    book = opened.connections
-    chosen = names or [one["name"] for one in await book.list()]
-    found = await asyncio.gather(*(book.renew(name) for name in chosen), return_exceptions=True)
+    repository = opened.connections
+    chosen = names or [one["name"] for one in await repository.list()]
+    found = await asyncio.gather(*(repository.renew(name) for name in chosen), return_exceptions=True)
     for error in found:
         if isinstance(error, BaseException) and not isinstance(error, TokenError):
             raise error

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from support.command import mailnode
+from support.forked_python import python
 from support.http_server import reply
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint
-from support.warm import python
 
 BROWSER = """
 import sys

@@ -6,8 +6,8 @@ from collections import Counter
 from mailnode.app import Mailnode
 from support.command import mailnode
 from support.flows import to_server, write_flow
+from support.forked_python import python
 from support.scripted_smtp import DROP, ScriptedServer
-from support.warm import python
 
 
 def flow_of(folder, port, **settings):
@@ -57,7 +57,7 @@ async def test_the_same_file_again_sends_nothing_though_all_is_cleared_away(inbo
         command = ("run", flow, "--inputs", rows_of(tmp_path, 3), "--run-id", f"{asynchronous}")
         await mailnode(*command)
         async with Mailnode.open() as opened:
-            assert await opened.desk.sweep(0.0, 400) >= 6  # each mail and each run
+            assert await opened.admin.sweep(0.0, 400) >= 6  # each mail and each run
         again = await mailnode(*command)
         assert (again.status, again.json["done"], again.json["doneBefore"]) == (0, 3, 3)
         assert again.json["mails"] == {"sent": 3}

@@ -7,7 +7,7 @@ import pytest
 from mailnode.inbox.folder import InboxFolder
 from support.command import mailnode
 from support.flows import to_server, write_flow
-from support.warm import python
+from support.forked_python import python
 
 
 class TestPreview:

@@ -7,10 +7,10 @@ import pytest
 
 from mailnode.environment import Environment, open_database
 from support.command import mailnode
-from support.damage import damage
+from support.damaged_rows import damage
 from support.flows import to_server, write_flow
+from support.forked_python import python
 from support.scripted_smtp import STALL, ScriptedServer
-from support.warm import python
 
 
 def flow_of(folder, port, **settings):

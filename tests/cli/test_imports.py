@@ -25,9 +25,9 @@ def loaded(code):
         ("import mailnode", set()),
         ("from mailnode import SmtpClient, Email", set()),
         ("import mailnode.cli.main", set()),
-        ("import mailnode.cli.send, mailnode.once", set()),
+        ("import mailnode.cli.send, mailnode.send_once", set()),
         ("import mailnode.cli.services", set()),
-        ("import mailnode.store.database, mailnode.connections.book", {"sqlalchemy"}),
+        ("import mailnode.store.database, mailnode.connections.repository", {"sqlalchemy"}),
         ("import mailnode.app", {"sqlalchemy", "pydantic"}),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
+from support.forked_python import python
 from support.scripted_smtp import STALL, ScriptedServer
-from support.warm import python
 
 WAITING = b"waiting for the server's answer"
 

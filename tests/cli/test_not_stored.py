@@ -13,14 +13,14 @@ import pytest
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
+from support.forked_python import python
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
-from support.warm import python
 
 # A minute of patience is a second here, and the ten seconds for a lock are a twentieth of one.
 IMPATIENT = """
-from mailnode.store import insist, sqlite
-insist.PATIENCE_SECONDS, sqlite.BUSY_MILLISECONDS = 1.0, 50
+from mailnode.store import retry, sqlite
+retry.PATIENCE_SECONDS, sqlite.BUSY_MILLISECONDS = 1.0, 50
 from mailnode.cli.main import main
 main()
 """

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from support.command import mailnode
+from support.forked_python import python
 from support.scripted_smtp import ScriptedServer
-from support.warm import python
 
 SERVE = ("serve", "--port", "0", "--inbox-port", "0")
 

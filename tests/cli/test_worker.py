@@ -9,8 +9,8 @@ import pytest
 from mailnode.inbox.server import Inbox
 from support.command import mailnode
 from support.flows import to_server, write_flow
+from support.forked_python import python
 from support.scripted_smtp import ScriptedServer
-from support.warm import python
 
 pytestmark = pytest.mark.usefixtures("database_kind")
 

@@ -1,4 +1,4 @@
-"""A book of connections whose clock a test moves, and a token endpoint."""
+"""A repository of connections whose clock a test moves, and a token endpoint."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailnode.connections.book import ConnectionBook
 from mailnode.connections.endpoint import TokenEndpoint as Asker
+from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.store.clock import unix_ms
@@ -42,16 +42,16 @@ class Process:
         self.worker = self.database.worker(home / "workers")
         cipher = Cipher.open(home, KEY)
         self.keeper = TokenKeeper(self.database, cipher, self.worker, Asker(clock=clock), clock)
-        self.book = ConnectionBook(self.database, cipher, self.keeper)
+        self.repository = ConnectionRepository(self.database, cipher, self.keeper)
 
     async def token(self, name: str = "shop") -> str:
         """What a session would log in with."""
-        login = (await self.book.get(name)).login
+        login = (await self.repository.get(name)).login
         return await login.tokens.token()  # type: ignore[union-attr]
 
     async def renewed(self, refused: str, name: str = "shop") -> str:
         """What a session would try after a refusal."""
-        login = (await self.book.get(name)).login
+        login = (await self.repository.get(name)).login
         return await login.tokens.renewed(refused)  # type: ignore[union-attr]
 
     async def close(self) -> None:

@@ -131,6 +131,8 @@ def test_a_cipher_shows_no_key():
 
 
 def test_cryptography_is_not_imported_before_it_is_needed():
-    code = "import sys, mailnode.connections.book; print({'cryptography', 'pydantic', 'alembic'} & set(sys.modules))"
+    code = (
+        "import sys, mailnode.connections.repository; print({'cryptography', 'pydantic', 'alembic'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "set()\n"

@@ -356,55 +356,55 @@ class TestConnections:
             "accessUrl": endpoint.url,
             "authorizeUrl": endpoint.authorize_url,
         }
-        await process.book.create("shop", "oauth2", {**fields, **more})
-        return await process.book.get("shop")
+        await process.repository.create("shop", "oauth2", {**fields, **more})
+        return await process.repository.get("shop")
 
     async def test_another_process_sees_the_token_at_its_next_message(self, one, other, endpoint):
         connection = await self.shop(one, endpoint)
-        seen = await other.book.get("shop")
-        assert (await other.book.show("shop"))["state"] == "needsConsent"
+        seen = await other.repository.get("shop")
+        assert (await other.repository.show("shop"))["state"] == "needsConsent"
         grant = consent_grant(connection)
-        await one.book.consent("shop", await by_browser(grant, USER, Person(consents)), grant)
-        assert (await other.book.get("shop")).revision > seen.revision
+        await one.repository.consent("shop", await by_browser(grant, USER, Person(consents)), grant)
+        assert (await other.repository.get("shop")).revision > seen.revision
         assert endpoint.accepts(await other.token()) == USER
-        assert (await other.book.show("shop"))["state"] == "ready"
+        assert (await other.repository.show("shop"))["state"] == "ready"
 
     async def test_consent_takes_the_place_of_a_refresh_token_that_is_refused(self, one, endpoint):
         connection = await self.shop(one, endpoint, refreshToken="rt-lost")
         assert (await refused(one.token())).code == ErrorCode.CONSENT_NEEDED
         grant = consent_grant(connection)
-        await one.book.consent("shop", await by_browser(grant, USER, Person(consents)), grant)
+        await one.repository.consent("shop", await by_browser(grant, USER, Person(consents)), grant)
         assert endpoint.accepts(await one.token()) == USER
 
     async def test_consent_for_what_the_connection_was_before_is_not_stored(self, one, endpoint):
         grant = consent_grant(await self.shop(one, endpoint))
         answer = await by_browser(grant, USER, Person(consents))
-        await one.book.update("shop", {"clientId": "another"})
-        error = await refused(one.book.consent("shop", answer, grant), ConnectionsError)
+        await one.repository.update("shop", {"clientId": "another"})
+        error = await refused(one.repository.consent("shop", answer, grant), ConnectionsError)
         assert "changed" in error.message
-        assert (await one.book.show("shop"))["state"] == "needsConsent"
+        assert (await one.repository.show("shop"))["state"] == "needsConsent"
 
     async def test_a_password_needs_no_consent(self, one):
-        await one.book.create("old", "basic", {"hosts": ["mail.example"], "username": "a", "password": "b"})
+        await one.repository.create("old", "basic", {"hosts": ["mail.example"], "username": "a", "password": "b"})
         with pytest.raises(ConnectionsError, match="logs in with a password"):
-            consent_grant(await one.book.get("old"))
+            consent_grant(await one.repository.get("old"))
 
     async def test_an_application_needs_no_consent(self, one, endpoint):
         fields = {"hosts": ["m.example"], "user": USER, "clientId": "a", "clientSecret": "b", "accessUrl": endpoint.url}
-        await one.book.create("app", "oauth2ClientCredentials", fields)
+        await one.repository.create("app", "oauth2ClientCredentials", fields)
         with pytest.raises(ConnectionsError, match="of type oauth2ClientCredentials"):
-            consent_grant(await one.book.get("app"))
+            consent_grant(await one.repository.get("app"))
 
     async def test_a_token_alone_has_nobody_to_ask(self, one):
-        await one.book.create("token", "oauth2", {"hosts": ["mail.example"], "user": USER, "accessToken": "at"})
+        await one.repository.create("token", "oauth2", {"hosts": ["mail.example"], "user": USER, "accessToken": "at"})
         with pytest.raises(ConnectionsError, match="no clientId") as caught:
-            consent_grant(await one.book.get("token"))
+            consent_grant(await one.repository.get("token"))
         assert caught.value.key == "clientId"
 
     async def test_providers_compare_redirects_in_their_own_ways(self, one):
         for service, uri in (("Gmail", "http://127.0.0.1:{port}/"), ("Outlook365", "http://localhost:{port}")):
-            await one.book.create(service, "oauth2", {"service": service, "user": USER, "clientId": "a"})
-            assert consent_grant(await one.book.get(service)).redirect_uri == uri
+            await one.repository.create(service, "oauth2", {"service": service, "user": USER, "clientId": "a"})
+            assert consent_grant(await one.repository.get(service)).redirect_uri == uri
 
 
 async def test_connections_that_a_browser_leaves_idle_end_without_a_word():

@@ -7,8 +7,8 @@ import stat
 import pytest
 from sqlalchemy import select, text, update
 
-from mailnode.connections.book import ConnectionBook
 from mailnode.connections.endpoint import TokenAnswer
+from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_file import read_keys, write_keys
 from mailnode.connections.secrets.rekey import rekey, seal_anew
@@ -19,7 +19,7 @@ from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
 from mailnode.store.flock_worker import FlockWorker
 from mailnode.store.tables import connections, secret_check, tokens
-from support.warm import python
+from support.forked_python import python
 
 FIRST, SECOND, THIRD = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2", b"\3"))
 GMAIL = {"service": "gmail", "username": "shop@gmail.com", "password": "canary-password"}
@@ -40,17 +40,19 @@ class Process:
         self.database = Database.open(home / "mailnode.db")
         self.cipher = Cipher.open(home, given)
         self.worker = FlockWorker(home / "workers")
-        self.book = ConnectionBook(self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker))
+        self.repository = ConnectionRepository(
+            self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker)
+        )
 
     async def password(self, name="shop"):
         # Not the one that is remembered by its revision: what is in the database.
-        self.book._opened.clear()
-        login = (await self.book.get(name)).login
+        self.repository._opened.clear()
+        login = (await self.repository.get(name)).login
         assert isinstance(login, Login)
         return login.password
 
     async def tokens(self, name="token"):
-        connection_id = (await self.book.get(name)).id
+        connection_id = (await self.repository.get(name)).id
         return await self.database.read(lambda db: read_tokens(db, self.cipher, connection_id))
 
     def close(self):
@@ -72,8 +74,8 @@ def start(tmp_path):
 
 
 async def filled(process):
-    await process.book.create("shop", "basic", GMAIL)
-    await process.book.create("token", "oauth2", OAUTH2)
+    await process.repository.create("shop", "basic", GMAIL)
+    await process.repository.create("token", "oauth2", OAUTH2)
     return process
 
 
@@ -102,8 +104,8 @@ class TestTheVariable:
         await rekey(old.database, tmp_path / "home", f"{SECOND},{FIRST}")
         for work in (
             old.password,
-            lambda: old.book.update("shop", {"password": "x"}),
-            lambda: old.book.create("b", "basic", GMAIL),
+            lambda: old.repository.update("shop", {"password": "x"}),
+            lambda: old.repository.create("b", "basic", GMAIL),
         ):
             with pytest.raises(StoreError) as caught:
                 await work()
@@ -156,22 +158,22 @@ class TestTheKeyFile:
         for number in range(3):
             await rekey(other.database, tmp_path / "home", None)
             assert await running.password() == "canary-password"
-            await running.book.update("shop", {"from": f"shop{number}@gmail.com"})
+            await running.repository.update("shop", {"from": f"shop{number}@gmail.com"})
             assert await start().password() == "canary-password"
             assert len((await sealing_keys(other.database))[1]) == 1
 
     async def test_revisions_and_generations_stay(self, start, tmp_path):
         one = await filled(start())
-        before = await one.book.list()
+        before = await one.repository.list()
         generation = (await one.tokens()).generation
         await rekey(one.database, tmp_path / "home", None)
-        assert await one.book.list() == before
+        assert await one.repository.list() == before
         assert (await one.tokens()).generation == generation
 
     async def test_a_process_that_writes_first_after_it_writes_with_the_new_key(self, start, tmp_path):
         running, other = await filled(start()), start()
         await rekey(other.database, tmp_path / "home", None)
-        await running.book.create("second", "basic", GMAIL)
+        await running.repository.create("second", "basic", GMAIL)
         assert await start().password("second") == "canary-password"
         assert len((await sealing_keys(other.database))[0]) == 1
 
@@ -193,7 +195,7 @@ class TestTheKeyFile:
             await rekey(one.database, tmp_path / "home", None)
         assert caught.value.hint
         assert await start().password() == "canary-password"
-        await one.book.delete("token")
+        await one.repository.delete("token")
         await rekey(one.database, tmp_path / "home", None)
         assert len(read_keys(tmp_path / "home")) == 1
         assert await start().password() == "canary-password"
@@ -217,8 +219,8 @@ class TestACrash:
         new, old = b"\5" * 32, read_keys(home)[0]
         write_keys(home, [new, old])
         # Somebody who starts now writes with the new key, one who runs since before with the old one.
-        await start().book.create("after", "basic", GMAIL)
-        await one.book.create("before", "basic", GMAIL)
+        await start().repository.create("after", "basic", GMAIL)
+        await one.repository.create("before", "basic", GMAIL)
         for name in ("shop", "after", "before"):
             assert await start().password(name) == "canary-password"
             assert await one.password(name) == "canary-password"
@@ -300,7 +302,7 @@ for _ in range(3): asyncio.run(rekey(database, home, None))
         process.stdin.close()
     while any(process.returncode is None for process in crowd):
         assert await one.password() == "canary-password"
-        await one.book.update("shop", {"password": "canary-password"})
+        await one.repository.update("shop", {"password": "canary-password"})
         await asyncio.sleep(0)
     assert {await process.wait() for process in crowd} == {0}
     assert await start().password() == "canary-password"
@@ -311,7 +313,7 @@ for _ in range(3): asyncio.run(rekey(database, home, None))
 async def test_a_home_without_connections_gets_another_key_too(start, tmp_path):
     one = start()
     assert await rekey(one.database, tmp_path / "home", None) == 0
-    await start().book.create("shop", "basic", GMAIL)
+    await start().repository.create("shop", "basic", GMAIL)
     assert await one.password() == "canary-password"
 
 

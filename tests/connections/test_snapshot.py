@@ -7,7 +7,7 @@ import stat
 import pytest
 from sqlalchemy import update
 
-from mailnode.connections.book import ConnectionBook
+from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.snapshot import sealed_file
 from mailnode.connections.snapshot.contents import FlowText, Snapshot, write_down
@@ -49,11 +49,13 @@ class Home:
         self.database = Database.open(folder / "mailnode.db")
         self.cipher = Cipher.open(folder, None)
         self.worker = FlockWorker(folder / "workers")
-        self.book = ConnectionBook(self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker))
+        self.repository = ConnectionRepository(
+            self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker)
+        )
 
     async def fill(self):
-        await self.book.create("shop", "basic", GMAIL)
-        await self.book.create("token", "oauth2", OAUTH2)
+        await self.repository.create("shop", "basic", GMAIL)
+        await self.repository.create("token", "oauth2", OAUTH2)
         return self
 
     async def keep(self, path, **what):
@@ -71,19 +73,19 @@ class Home:
         return planned
 
     async def password(self, name="shop"):
-        login = (await self.book.get(name)).login
+        login = (await self.repository.get(name)).login
         assert isinstance(login, Login)
         return login.password
 
     async def tokens(self, name="token"):
-        connection_id = (await self.book.get(name)).id
+        connection_id = (await self.repository.get(name)).id
         return await self.database.read(lambda db: read_tokens(db, self.cipher, connection_id))
 
     async def consent(self, refresh_token, name="token"):
-        await self.book.update(name, {"refreshToken": refresh_token})
+        await self.repository.update(name, {"refreshToken": refresh_token})
 
     async def names(self):
-        return [one["name"] for one in await self.book.list()]
+        return [one["name"] for one in await self.repository.list()]
 
     def close(self):
         self.worker.close()
@@ -297,7 +299,7 @@ class TestTheFile:
 
 class TestWhatIsKept:
     async def test_all_connections_with_their_secrets_and_none_readable(self, source, path):
-        await source.book.create("app", "oauth2ClientCredentials", {**APPLICATION, "service": "Outlook365"})
+        await source.repository.create("app", "oauth2ClientCredentials", {**APPLICATION, "service": "Outlook365"})
         await source.keep(path, flows=[FLOW])
         octets = path.read_bytes()
         for word in (b"canary", b"shop", b"order.flow", b"gmail"):
@@ -325,17 +327,17 @@ class TestAnotherHome:
             Step("token", "oauth2", "new", "needsConsent"),
         ]
         assert await target.password() == "canary-password"
-        assert (await target.book.get("shop")).id == (await source.book.get("shop")).id
+        assert (await target.repository.get("shop")).id == (await source.repository.get("shop")).id
         kept = b"".join(file.read_bytes() for file in target.folder.glob("mailnode.db*"))
         assert b"canary" not in kept
 
     async def test_an_oauth2_connection_arrives_without_tokens_and_takes_a_consent(self, source, target, path):
         await source.keep(path)
         await target.restore(path)
-        assert (await target.book.show("token"))["state"] == "needsConsent"
+        assert (await target.repository.show("token"))["state"] == "needsConsent"
         assert (await target.tokens()).fields() == {}
         await target.consent("canary-own")
-        assert (await target.book.show("token"))["state"] == "ready"
+        assert (await target.repository.show("token"))["state"] == "ready"
         assert (await source.tokens()).refresh_token == "canary-refresh"
 
     async def test_tokens_of_its_own_stay_however_often_the_source_renews(self, source, target, path, tmp_path):
@@ -349,13 +351,13 @@ class TestAnotherHome:
         assert (await target.tokens()).refresh_token == "canary-own"
 
     async def test_one_that_gets_its_tokens_by_itself_arrives_ready(self, source, target, path):
-        await source.book.create("app", "oauth2ClientCredentials", {**APPLICATION, "service": "Outlook365"})
+        await source.repository.create("app", "oauth2ClientCredentials", {**APPLICATION, "service": "Outlook365"})
         await source.keep(path, names=["app"])
         assert await target.restore(path) == [Step("app", "oauth2ClientCredentials", "new", "none")]
-        assert (await target.book.show("app"))["state"] == "ready"
+        assert (await target.repository.show("app"))["state"] == "ready"
 
     async def test_one_with_a_token_and_no_application_can_be_kept_again(self, source, target, path, tmp_path):
-        await source.book.create(
+        await source.repository.create(
             "fixed", "oauth2", {"service": "gmail", "user": "u@gmail.com", "accessToken": "canary"}
         )
         await source.keep(path, names=["fixed"])
@@ -364,7 +366,7 @@ class TestAnotherHome:
         assert Snapshot.opened(again.read_bytes(), PASSPHRASE).connections[0].tokens == {}
 
     async def test_a_name_that_another_one_has_is_an_error_and_nothing_is_changed(self, source, target, path):
-        await target.book.create("token", "basic", {**GMAIL, "password": "own"})
+        await target.repository.create("token", "basic", {**GMAIL, "password": "own"})
         await source.keep(path)
         with pytest.raises(SnapshotError, match="another connection 'token'") as caught:
             await target.restore(path)
@@ -408,17 +410,17 @@ class TestAnotherHome:
 class TestTheSameHome:
     async def test_what_is_the_same_stays_at_its_revision(self, source, path):
         await source.keep(path)
-        before = await source.book.list()
+        before = await source.repository.list()
         planned = await source.restore(path)
         assert planned == [Step("shop", "basic", "same", "none"), Step("token", "oauth2", "same", "kept")]
-        assert await source.book.list() == before
+        assert await source.repository.list() == before
 
     async def test_what_was_changed_comes_back_as_a_new_revision(self, source, path):
         await source.keep(path)
-        await source.book.update("shop", {"password": "other", "from": "me@gmail.com"})
+        await source.repository.update("shop", {"password": "other", "from": "me@gmail.com"})
         assert (await source.restore(path))[0] == Step("shop", "basic", "changed", "none")
         assert await source.password() == "canary-password"
-        shown = await source.book.show("shop")
+        shown = await source.repository.show("shop")
         assert shown["revision"] == 3
         assert "from" not in shown
 
@@ -445,15 +447,15 @@ class TestTheSameHome:
     async def test_a_deleted_one_comes_back_and_needs_consent(self, source, path):
         await source.keep(path)
         for name in ("shop", "token"):
-            await source.book.delete(name)
+            await source.repository.delete(name)
         assert [step.tokens for step in await source.restore(path)] == ["none", "needsConsent"]
-        assert (await source.book.show("token"))["state"] == "needsConsent"
+        assert (await source.repository.show("token"))["state"] == "needsConsent"
 
     async def test_living_tokens_are_not_sent_to_servers_that_a_file_names(self, source, path):
-        await source.book.create("moved", "oauth2", {**OAUTH2, "accessUrl": "https://old.example.org/token"})
+        await source.repository.create("moved", "oauth2", {**OAUTH2, "accessUrl": "https://old.example.org/token"})
         await source.keep(path)
         moved = {"accessUrl": "https://new.example.org/token", "refreshToken": "canary-2", "clientSecret": "canary"}
-        await source.book.update("moved", moved)
+        await source.repository.update("moved", moved)
         with pytest.raises(SnapshotError, match="other servers") as caught:
             await source.restore(path)
         assert "delete" in caught.value.hint
@@ -461,7 +463,7 @@ class TestTheSameHome:
 
     async def test_another_application_asks_for_its_own_access_token(self, source, path):
         await source.keep(path)
-        await source.book.update("token", {"clientId": "other", "accessToken": "canary-other"})
+        await source.repository.update("token", {"clientId": "other", "accessToken": "canary-other"})
         assert (await source.restore(path))[1] == Step("token", "oauth2", "changed", "kept")
         assert (await source.tokens()).access_token is None
         assert (await source.tokens()).refresh_token == "canary-refresh"
@@ -472,7 +474,7 @@ class TestHandOver:
         await source.keep(path, hand_over=["token"])
         assert await source.names() == ["shop"]
         assert (await target.restore(path))[1] == Step("token", "oauth2", "new", "restored")
-        assert (await target.book.show("token"))["state"] == "ready"
+        assert (await target.repository.show("token"))["state"] == "ready"
         assert (await target.tokens()).refresh_token == "canary-refresh"
 
     async def test_its_tokens_are_taken_once(self, source, target, path):

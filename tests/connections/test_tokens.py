@@ -22,7 +22,7 @@ async def shop(process, endpoint, **fields):
     """A connection that can renew; its access token is over."""
     over = {"accessToken": "at-old", "expiryDate": in_ms(-1), "refreshToken": endpoint.consent()}
     given = {"hosts": ["mail.example"], "user": USER, "accessUrl": endpoint.url, **APP, **over, **fields}
-    await process.book.create("shop", "oauth2", given)
+    await process.repository.create("shop", "oauth2", given)
 
 
 async def refused(awaitable):
@@ -181,7 +181,7 @@ class TestARotatedRefreshTokenIsKept:
         renewing = asyncio.create_task(one.token())
         await endpoint.asked.wait()
         given = endpoint.consent("joe@mail.example")
-        await other.book.update("shop", {"refreshToken": given, "user": "joe@mail.example"})
+        await other.repository.update("shop", {"refreshToken": given, "user": "joe@mail.example"})
         endpoint.release()
         await renewing
         assert endpoint.accepts(await other.token()) == "joe@mail.example"
@@ -216,7 +216,7 @@ class TestARenewalThatWasCutOff:
         # and nobody goes on showing it
         assert (await refused(other.token())).message == error.message
         assert len(endpoint.requests) == 2
-        assert (await other.book.show("shop"))["state"] == "needsConsent"
+        assert (await other.repository.show("shop"))["state"] == "needsConsent"
 
     async def test_a_live_process_that_takes_too_long_is_not_waited_for_for_ever(self, one, other, endpoint, clock):
         await shop(one, endpoint)
@@ -254,13 +254,13 @@ class TestAFailingEndpointIsLeftAlone:
         endpoint.fail_next(DEAD)
         await shop(one, endpoint)
         await refused(one.token())
-        await one.book.renew("shop")
+        await one.repository.renew("shop")
         assert endpoint.accepts(await one.token()) == USER
 
     async def test_an_edit_forgets_what_went_wrong_before(self, one, endpoint):
         await shop(one, endpoint, clientSecret="wrong-canary")
         assert (await refused(one.token())).code == ErrorCode.TOKEN_REFUSED
-        await one.book.update("shop", {"clientSecret": CLIENT_SECRET})
+        await one.repository.update("shop", {"clientSecret": CLIENT_SECRET})
         assert endpoint.accepts(await one.token()) == USER
 
     async def test_a_storm_of_callers_is_one_request(self, one, endpoint, clock):
@@ -284,7 +284,7 @@ class TestRefusals:
             assert "crash" not in error.message
             assert "mailnode connections authorize shop" in error.hint
         assert len(endpoint.requests) == 1
-        await one.book.update("shop", {"refreshToken": endpoint.consent()})
+        await one.repository.update("shop", {"refreshToken": endpoint.consent()})
         assert endpoint.accepts(await one.token()) == USER
 
     async def test_a_connection_without_consent_says_how_to_get_it(self, one, endpoint):
@@ -295,7 +295,7 @@ class TestRefusals:
 
     async def test_an_access_token_alone_works_until_its_end_and_then_says_so(self, one, clock):
         fields = {"hosts": ["mail.example"], "user": USER, "accessToken": "at-1", "expiryDate": in_ms(30)}
-        await one.book.create("shop", "oauth2", fields)
+        await one.repository.create("shop", "oauth2", fields)
         assert await one.token() == "at-1"
         clock.move(31)
         error = await refused(one.token())
@@ -303,31 +303,31 @@ class TestRefusals:
         assert "has come to its end" in error.message
 
     async def test_an_access_token_alone_that_a_server_refused(self, one):
-        await one.book.create("shop", "oauth2", {"hosts": ["mail.example"], "user": USER, "accessToken": "at-1"})
+        await one.repository.create("shop", "oauth2", {"hosts": ["mail.example"], "user": USER, "accessToken": "at-1"})
         error = await refused(one.renewed("at-1"))
         assert error.code == ErrorCode.TOKEN_EXPIRED
         assert "was refused by the server" in error.message
 
     async def test_a_connection_that_is_gone(self, one, other, endpoint):
         await shop(one, endpoint)
-        login = (await one.book.get("shop")).login
-        await other.book.delete("shop")
+        login = (await one.repository.get("shop")).login
+        await other.repository.delete("shop")
         with pytest.raises(ConnectionsError) as caught:
             await login.tokens.token()
         assert caught.value.code == ErrorCode.UNKNOWN_CONNECTION
 
     async def test_an_edit_makes_other_tokens_of_its_own(self, one, other, endpoint):
         await shop(one, endpoint)
-        before = (await one.book.get("shop")).login
-        assert (await one.book.get("shop")).login == before
-        await other.book.update("shop", {"from": "Shop <shop@mail.example>"})
-        assert (await one.book.get("shop")).login != before
+        before = (await one.repository.get("shop")).login
+        assert (await one.repository.get("shop")).login == before
+        await other.repository.update("shop", {"from": "Shop <shop@mail.example>"})
+        assert (await one.repository.get("shop")).login != before
         assert endpoint.accepts(await one.token()) == USER
 
 
 class TestOtherGrants:
     async def test_client_credentials(self, one, endpoint, clock):
-        await one.book.create(
+        await one.repository.create(
             "shop",
             "oauth2ClientCredentials",
             {"hosts": ["mail.example"], "user": USER, "accessUrl": endpoint.url, "scope": "smtp", **APP},
@@ -340,7 +340,7 @@ class TestOtherGrants:
 
     async def test_a_service_account_is_told_what_may_be_wrong(self, one, endpoint):
         key = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        await one.book.create(
+        await one.repository.create(
             "shop",
             "oauth2ServiceAccount",
             {
@@ -354,7 +354,7 @@ class TestOtherGrants:
         endpoint.fail_next(refusal("invalid_grant", "Invalid JWT Signature."))
         error = await refused(one.token())
         assert "domain-wide delegation" in error.hint
-        assert (await one.book.show("shop"))["state"] == "ready"
+        assert (await one.repository.show("shop"))["state"] == "ready"
 
     @pytest.mark.parametrize(
         ("word", "description", "remedy"),
@@ -378,7 +378,7 @@ class TestOtherGrants:
         assert error.code == ErrorCode.CONSENT_NEEDED
         assert "authorize shop" in error.hint
         assert remedy in error.hint
-        assert (await one.book.show("shop"))["state"] == "needsConsent"
+        assert (await one.repository.show("shop"))["state"] == "needsConsent"
 
 
 class TestWhatIsKept:
@@ -393,22 +393,22 @@ class TestWhatIsKept:
     async def test_show_tells_their_state_and_no_secret(self, one, endpoint):
         await shop(one, endpoint)
         access = await one.token()
-        shown = await one.book.show("shop")
+        shown = await one.repository.show("shop")
         assert shown["state"] == "ready"
         assert shown["secrets"] == ["accessToken", "clientSecret", "refreshToken"]
         assert in_ms(3500) < shown["expiryDate"] < in_ms(3700)
         assert access not in json.dumps(shown)
-        assert access not in repr(await one.book.get("shop"))
+        assert access not in repr(await one.repository.get("shop"))
 
     async def test_show_tells_what_the_last_renewal_came_to(self, one, endpoint):
         endpoint.fail_next(DEAD)
         await shop(one, endpoint)
         error = await refused(one.token())
-        assert (await one.book.show("shop"))["trouble"] == error.message
+        assert (await one.repository.show("shop"))["trouble"] == error.message
 
     async def test_deleting_a_connection_deletes_its_tokens(self, one, endpoint, tmp_path):
         await shop(one, endpoint)
-        await one.book.delete("shop")
+        await one.repository.delete("shop")
         with closing(sqlite3.connect(tmp_path / "mailnode.db")) as file:
             assert file.execute("SELECT count(*) FROM tokens").fetchone() == (0,)
 
@@ -443,12 +443,16 @@ class TestARowThatAnotherHandHasChanged:
     async def test_is_told_with_the_remedy_which_helps(self, one, endpoint, tmp_path, columns):
         await shop(one, endpoint)
         tamper(tmp_path, **columns)
-        for work in (one.token, lambda: one.book.renew("shop"), lambda: one.book.update("shop", {"scope": "x"})):
+        for work in (
+            one.token,
+            lambda: one.repository.renew("shop"),
+            lambda: one.repository.update("shop", {"scope": "x"}),
+        ):
             with pytest.raises(StoreError, match="'shop'") as caught:
                 await work()
             assert "mailnode connections delete shop" in caught.value.hint
         assert endpoint.requests == []
-        await one.book.delete("shop")
+        await one.repository.delete("shop")
         await shop(one, endpoint)
         assert endpoint.accepts(await one.token()) == USER
 
@@ -457,8 +461,8 @@ class TestARowThatAnotherHandHasChanged:
         await shop(one, endpoint)
         tamper(tmp_path, **columns)
         with pytest.raises(StoreError, match="'shop'"):
-            await one.book.show("shop")
-        (listed,) = await one.book.list()
+            await one.repository.show("shop")
+        (listed,) = await one.repository.list()
         assert (listed["name"], listed["state"], listed["secrets"]) == ("shop", "unreadable", [])
         assert "can't be read" in listed["trouble"]
 

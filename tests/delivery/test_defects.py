@@ -8,19 +8,19 @@ from dataclasses import replace
 import pytest
 
 from mailnode import supervision
-from mailnode.delivery import postman as delivery_postman
+from mailnode.delivery import queue_worker as delivery_postman
+from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.broken_off import MOST_IN_A_ROW
 from mailnode.delivery.delivery import Delivery, Terms
-from mailnode.delivery.desk import InDoubt
 from mailnode.engine import embedded
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import SessionLost
 from mailnode.smtp.client import SmtpClient
 from mailnode.store.tables import attempts, deliveries, secret_check
 from support.database import Hold
-from support.letters import letter
-from support.post import drafted, office
-from support.raising import Boom, Raising
+from support.deliveries import drafted, office
+from support.failing_tasks import Boom, Raising
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 
 pytestmark = pytest.mark.usefixtures("database_kind")
@@ -41,21 +41,21 @@ def at_once(monkeypatch):
 
 
 @asynccontextmanager
-async def working(desk):
+async def working(admin):
     """Have the queue carried meanwhile, as `mailnode serve` and `worker` do."""
-    work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+    work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
     try:
         yield
     finally:
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
 
 
-async def all_ended(desk):
+async def all_ended(admin):
     """Wait until no delivery is under way, and give them all."""
     async with asyncio.timeout(30):
         while True:
-            rows = await desk.rows(deliveries)
+            rows = await admin.rows(deliveries)
             if not UNDER_WAY & {row.state for row in rows}:
                 return rows
             await asyncio.sleep(0.002)
@@ -72,16 +72,16 @@ def is_true(server, row, name):
     return row.state
 
 
-async def is_alive(desk):
+async def is_alive(admin):
     """Wait until the worker looks again."""
     async with asyncio.timeout(30):
-        while not desk.postman.supervised.vitals.is_alive:  # noqa: ASYNC110 -- it has no event of its own
+        while not admin.queue_worker.supervised.vitals.is_alive:  # noqa: ASYNC110 -- it has no event of its own
             await asyncio.sleep(0.002)
 
 
-async def ends(desk, server, names):
+async def ends(admin, server, names):
     """Give how the deliveries to these have ended, in their order, each of them in truth."""
-    by_message = {row.message_id: row for row in await all_ended(desk)}
+    by_message = {row.message_id: row for row in await all_ended(admin)}
     return [is_true(server, by_message[f"<{name}>"], name) for name in names]
 
 
@@ -110,18 +110,18 @@ async def test_no_slot_of_a_server_is_lost_to_a_send_that_fails_at_any_wait():
 
 
 @pytest.mark.parametrize("terms", [SOON, HOLD], ids=["resend", "hold"])
-@pytest.mark.parametrize("task", ["Carry._run", "_error_of.<locals>.run"], ids=["carry", "worker"])
+@pytest.mark.parametrize("task", ["AttemptLoop._run", "_error_of.<locals>.run"], ids=["attempts", "worker"])
 async def test_a_worker_whose_tasks_fail_at_any_wait_sends_all_the_same(tmp_path, task, terms):
     seen = set()
-    async with ScriptedServer() as server, office(tmp_path) as desk:
+    async with ScriptedServer() as server, office(tmp_path) as admin:
         for number in range(1, MANY):
             names = [f"{which}{number}@y.example" for which in "ab"]
             for name in names:
-                await desk.courier.queue(drafted(server.port, mail(name), terms=terms))
+                await admin.dispatcher.queue(drafted(server.port, mail(name), terms=terms))
             with Raising(lambda name: name == task, number) as raising:
-                async with working(desk):
-                    seen |= {*await ends(desk, server, names)}
-                    await is_alive(desk)
+                async with working(admin):
+                    seen |= {*await ends(admin, server, names)}
+                    await is_alive(admin)
             if not raising.has_raised:
                 break
         assert number > 5
@@ -132,20 +132,20 @@ async def test_a_worker_whose_tasks_fail_at_any_wait_sends_all_the_same(tmp_path
 
 async def test_a_flow_that_waits_hears_how_it_ended_whatever_fails_at_any_wait(tmp_path):
     seen = set()
-    async with ScriptedServer() as server, office(tmp_path) as desk:
-        for task in ("Carry._run", "Courier.deliver"):
+    async with ScriptedServer() as server, office(tmp_path) as admin:
+        for task in ("AttemptLoop._run", "Dispatcher.deliver"):
             for number in range(1, MANY):
                 name, next_name = (f"{which}{task.lower()}{number}@y.example" for which in "ab")
                 report = None
                 with Raising(lambda name: name == task, number) as raising:  # noqa: B023 -- used here
                     drafts = [drafted(server.port, mail(one), key=one) for one in (name, next_name)]
                     try:
-                        delivered = await asyncio.create_task(desk.courier.deliver(drafts[0]))
+                        delivered = await asyncio.create_task(admin.dispatcher.deliver(drafts[0]))
                         report = await delivered.later if delivered.later else delivered.report
                     except Boom:
                         assert number == 1  # the delivery was not begun
-                    assert (await desk.courier.deliver(drafts[1])).report["status"] in {"sent", "failed", "unknown"}
-                (state,) = await ends(desk, server, [name])
+                    assert (await admin.dispatcher.deliver(drafts[1])).report["status"] in {"sent", "failed", "unknown"}
+                (state,) = await ends(admin, server, [name])
                 assert report is None or report["status"] == state
                 seen.add(state)
                 if not raising.has_raised:
@@ -158,74 +158,74 @@ class TestOneThatAlwaysMeetsADefect:
     """It is left to a person, and nothing else waits for it."""
 
     async def test_is_held_after_three_in_a_row_and_can_be_cancelled_or_tried_again(self, tmp_path, monkeypatch):
-        async with ScriptedServer() as server, office(tmp_path) as desk:
-            find = desk.postman._find
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            find = admin.queue_worker._find
 
             async def found(destination):
                 if destination.connection == "broken":
                     raise Boom("no way")
                 return await find(destination)
 
-            monkeypatch.setattr(desk.postman, "_find", found)
+            monkeypatch.setattr(admin.queue_worker, "_find", found)
             for name in ("a@y.example", "b@y.example", "c@y.example"):
                 draft = drafted(server.port, mail(name), terms=SOON, key=name)
                 broken = replace(draft, destination=replace(draft.destination, connection="broken"))
-                await desk.courier.queue(broken if name == "b@y.example" else draft)
-            async with working(desk):
-                assert await ends(desk, server, ["a@y.example", "b@y.example", "c@y.example"]) == [
+                await admin.dispatcher.queue(broken if name == "b@y.example" else draft)
+            async with working(admin):
+                assert await ends(admin, server, ["a@y.example", "b@y.example", "c@y.example"]) == [
                     "sent",
                     "held",
                     "sent",
                 ]
-                (held,) = [row for row in await desk.rows(deliveries) if row.state == "held"]
-                codes = [(row.number, row.code) for row in await desk.rows(attempts) if row.delivery_id == held.id]
+                (held,) = [row for row in await admin.rows(deliveries) if row.state == "held"]
+                codes = [(row.number, row.code) for row in await admin.rows(attempts) if row.delivery_id == held.id]
                 assert codes == [(number, "internalError") for number in range(1, MOST_IN_A_ROW + 1)]
                 error = json.loads(held.result)["error"]
                 assert (error["code"], "no way" in error["message"]) == ("internalError", True)
                 assert "report it" in error["hint"]
-                await desk.desk.retry(held.id)
-                assert "held" in await ends(desk, server, ["a@y.example", "b@y.example", "c@y.example"])
-                await desk.desk.cancel(held.id)
-                assert "cancelled" in {row.state for row in await all_ended(desk)}
+                await admin.admin.retry(held.id)
+                assert "held" in await ends(admin, server, ["a@y.example", "b@y.example", "c@y.example"])
+                await admin.admin.cancel(held.id)
+                assert "cancelled" in {row.state for row in await all_ended(admin)}
 
     async def test_is_held_though_it_may_have_been_accepted(self, tmp_path, monkeypatch):
-        async with ScriptedServer() as server, office(tmp_path) as desk:
+        async with ScriptedServer() as server, office(tmp_path) as admin:
 
             def judged(_delivery, _verdicts):
                 raise Boom("after the answer")
 
             monkeypatch.setattr(Delivery, "judged", judged)
-            await desk.courier.queue(drafted(server.port, mail("bob@y.example"), terms=SOON))
-            async with working(desk):
-                assert await ends(desk, server, ["bob@y.example"]) == ["held"]
-            (row,) = await desk.rows(deliveries)
+            await admin.dispatcher.queue(drafted(server.port, mail("bob@y.example"), terms=SOON))
+            async with working(admin):
+                assert await ends(admin, server, ["bob@y.example"]) == ["held"]
+            (row,) = await admin.rows(deliveries)
             with pytest.raises(InDoubt):
-                await desk.desk.retry(row.id)
+                await admin.admin.retry(row.id)
         assert "may have accepted the message" in json.loads(row.result)["error"]["message"]
         assert len(server.accepted) == MOST_IN_A_ROW
 
     async def test_is_held_at_once_where_its_row_can_not_be_read(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as desk:
+        async with ScriptedServer() as server, office(tmp_path) as admin:
             for name in ("a@y.example", "b@y.example", "c@y.example", "d@y.example"):
-                await desk.courier.queue(drafted(server.port, mail(name), terms=SOON))
+                await admin.dispatcher.queue(drafted(server.port, mail(name), terms=SOON))
             changes: dict[str, dict[str, object]] = {
                 "a@y.example": {"destination": {"service": "Gone", "connection": "", "ehloName": None}},
                 "b@y.example": {"terms": {"no": "such"}},
             }
             for name, options in changes.items():
                 change = deliveries.update().where(deliveries.c.message_id == f"<{name}>")
-                (row,) = [row for row in await desk.rows(deliveries) if row.message_id == f"<{name}>"]
-                await desk.database.write(
+                (row,) = [row for row in await admin.rows(deliveries) if row.message_id == f"<{name}>"]
+                await admin.database.write(
                     lambda db: db.execute(change.values(options=json.dumps({**json.loads(row.options), **options})))  # noqa: B023
                 )
-            async with working(desk):
-                assert await ends(desk, server, ["a@y.example", "b@y.example", "c@y.example", "d@y.example"]) == [
+            async with working(admin):
+                assert await ends(admin, server, ["a@y.example", "b@y.example", "c@y.example", "d@y.example"]) == [
                     "held",
                     "held",
                     "sent",
                     "sent",
                 ]
-            codes = [row.code for row in await desk.rows(attempts) if row.code]
+            codes = [row.code for row in await admin.rows(attempts) if row.code]
         assert codes == ["unreadableDelivery"] * 2
 
     async def test_does_not_undo_the_outcomes_that_are_written_down_with_it(self, tmp_path):
@@ -235,17 +235,17 @@ class TestOneThatAlwaysMeetsADefect:
             db.execute(secret_check.insert(), [{"key_id": name, "value": "v"} for name in names])
             return names
 
-        async with office(tmp_path) as desk:
+        async with office(tmp_path) as admin:
             hold = Hold()
-            held = asyncio.create_task(desk.database.write(hold))
+            held = asyncio.create_task(admin.database.write(hold))
             await asyncio.to_thread(hold.reached.wait)
             names = ["one", "bad", "two"]
-            writes = [asyncio.create_task(desk.database.write_alike(write, name)) for name in names]
-            other = asyncio.create_task(desk.database.write(lambda db: 7))
+            writes = [asyncio.create_task(admin.database.write_alike(write, name)) for name in names]
+            other = asyncio.create_task(admin.database.write(lambda db: 7))
             await asyncio.sleep(0)
             hold.gate.set()
             await held
             answers = await asyncio.gather(*writes, other, return_exceptions=True)
-            kept = [row.key_id for row in await desk.rows(secret_check)]
+            kept = [row.key_id for row in await admin.rows(secret_check)]
         assert [repr(answer) for answer in answers] == ["'one'", "Boom()", "'two'", "7"]
         assert {"one", "two"} <= {*kept}

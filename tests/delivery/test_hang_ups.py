@@ -8,10 +8,10 @@ import pytest
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries
+from support.deliveries import drafted, office
 from support.impatient_server import ImpatientServer
-from support.letters import letter
 from support.loops import LOOPS, on_loop
-from support.post import drafted, office
+from support.messages import letter
 from support.scripted_smtp import CUT, DROP, RESET, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 
@@ -22,8 +22,8 @@ LARGE = letter(content=(b"Subject: large\r\n\r\n", *[PIECE] * 400))
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
 
-async def drain(desk):
-    await asyncio.wait_for(EmbeddedEngine().work(desk.postman, drain=True), 60)
+async def drain(admin):
+    await asyncio.wait_for(EmbeddedEngine().work(admin.queue_worker, drain=True), 60)
 
 
 @pytest.mark.usefixtures("home")
@@ -34,13 +34,15 @@ def test_a_queue_of_400_to_one_that_closes_tls_behind_each_250_leaves_whole_and_
     async def work():
         async with (
             ScriptedServer({"dot": (USUAL, end)}, tls=server_context(), implicit_tls=True) as server,
-            office(tmp_path) as desk,
+            office(tmp_path) as admin,
         ):
-            queue = [desk.courier.queue(drafted(server.port, letter(name), terms=SOON, ca=ca_pem())) for name in names]
+            queue = [
+                admin.dispatcher.queue(drafted(server.port, letter(name), terms=SOON, ca=ca_pem())) for name in names
+            ]
             await asyncio.gather(*queue)
-            await drain(desk)
-            rows = await desk.rows(deliveries)
-            tried = await desk.rows(attempts)
+            await drain(admin)
+            rows = await admin.rows(deliveries)
+            tried = await admin.rows(attempts)
         assert [row.state for row in rows] == ["sent"] * 400
         assert len(tried) == 400
         taken = sorted(path for message in server.accepted for path in message.forward_paths)
@@ -58,13 +60,13 @@ def test_one_that_reads_300_kb_of_25_mb_and_goes_leaves_no_mail_in_doubt(loop, t
         context = server_context() if tls else None
         async with (
             ImpatientServer(content_bytes=300_000, words=words, tls=context) as server,
-            office(tmp_path) as desk,
+            office(tmp_path) as admin,
         ):
             terms = replace(SOON, tries=2, on_unknown="hold")
-            await desk.courier.queue(drafted(server.port, LARGE, terms=terms, ca=ca_pem() if tls else None))
-            await drain(desk)
-            (row,) = await desk.rows(deliveries)
-            tried = await desk.rows(attempts)
+            await admin.dispatcher.queue(drafted(server.port, LARGE, terms=terms, ca=ca_pem() if tls else None))
+            await drain(admin)
+            (row,) = await admin.rows(deliveries)
+            tried = await admin.rows(attempts)
         assert row.state == "failed"
         assert len(tried) == server.begun == (1 if words else 2)
         assert words in str(tried[-1])

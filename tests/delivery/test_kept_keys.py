@@ -8,7 +8,7 @@ from mailnode.environment import Environment
 from mailnode.errors import DeliveryError, UsageError
 from mailnode.store.clock import unix_ms
 from mailnode.store.tables import deliveries, kept_keys
-from support.post import drafted, office
+from support.deliveries import drafted, office
 from support.scripted_smtp import DROP, ScriptedServer
 
 pytestmark = pytest.mark.usefixtures("database_kind")
@@ -18,58 +18,60 @@ DAY_MS = 86_400_000
 HELD = Terms(on_unknown="hold", first_wait=0.0)
 
 
-async def age(desk, days=31.0):
+async def age(admin, days=31.0):
     """Have all that is over ended so long ago, and clear away."""
     ended = deliveries.update().values(updated_at=unix_ms() - int(days * DAY_MS))
-    await desk.database.write(lambda db: db.execute(ended))
-    await desk.desk.sweep(30, 400)
+    await admin.database.write(lambda db: db.execute(ended))
+    await admin.admin.sweep(30, 400)
 
 
-async def all_sent(desk):
-    await EmbeddedEngine().work(desk.postman, drain=True)
+async def all_sent(admin):
+    await EmbeddedEngine().work(admin.queue_worker, drain=True)
 
 
 class TestAKeyWhoseMailIsCleared:
     @pytest.mark.parametrize("terms", [Terms(), LATER], ids=["a flow waits", "queued"])
     async def test_sends_nothing_again_and_says_what_is_known(self, tmp_path, terms):
-        async with ScriptedServer() as server, office(tmp_path) as desk:
-            first = (await desk.deliver(server.port, key="order-17", digest="x")).report
-            await age(desk)
-            assert await desk.rows(deliveries) == []
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            first = (await admin.deliver(server.port, key="order-17", digest="x")).report
+            await age(admin)
+            assert await admin.rows(deliveries) == []
             draft = drafted(server.port, key="order-17", digest="x", terms=terms)
-            told = await desk.courier.queue(draft) if terms.queued else (await desk.courier.deliver(draft)).report
+            told = (
+                await admin.dispatcher.queue(draft) if terms.queued else (await admin.dispatcher.deliver(draft)).report
+            )
             assert (told["status"], told.get("duplicate")) == ("sent", True)
             assert (told["messageId"], told["deliveryId"]) == (first["messageId"], first["deliveryId"])
             assert (told["recipients"], told["accepted"], told["error"]) == ([], [], None)
             assert "MAILNODE_KEEP_DAYS" in told["warnings"][0]
             with pytest.raises(DeliveryError, match="other content"):
-                await desk.deliver(server.port, key="order-17", digest="y")
-            await desk.deliver(server.port, key="order-18", digest="x")
-            await all_sent(desk)
+                await admin.deliver(server.port, key="order-17", digest="y")
+            await admin.deliver(server.port, key="order-18", digest="x")
+            await all_sent(admin)
         assert len(server.accepted) == 2
 
     async def test_is_kept_as_a_hash(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as desk:
-            await desk.deliver(server.port, key="jane@example.org")
-            await age(desk)
-            (row,) = await desk.rows(kept_keys)
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            await admin.deliver(server.port, key="jane@example.org")
+            await age(admin)
+            (row,) = await admin.rows(kept_keys)
         assert "jane" not in str(row)
         assert len(str(tuple(row))) < 300
 
     async def test_is_known_for_so_many_days(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as desk:
+        async with ScriptedServer() as server, office(tmp_path) as admin:
             for days in (399, 401):
-                await desk.deliver(server.port, key=f"{days}")
-                await age(desk, days)
+                await admin.deliver(server.port, key=f"{days}")
+                await age(admin, days)
             for days in (399, 401):
-                assert (await desk.deliver(server.port, key=f"{days}")).report.get("duplicate", False) == (days == 399)
+                assert (await admin.deliver(server.port, key=f"{days}")).report.get("duplicate", False) == (days == 399)
         assert len(server.accepted) == 3
 
     async def test_is_found_for_each_of_a_group(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as desk:
+        async with ScriptedServer() as server, office(tmp_path) as admin:
             for number in range(3):
-                await desk.deliver(server.port, key=f"k{number}", digest=f"{number}")
-            await age(desk)
+                await admin.deliver(server.port, key=f"k{number}", digest=f"{number}")
+            await age(admin)
             drafts = [
                 drafted(server.port, key=key, digest=digest, terms=LATER)
                 for key, digest in (
@@ -82,18 +84,18 @@ class TestAKeyWhoseMailIsCleared:
                     ("new", ""),
                 )
             ]
-            answers = await desk.database.write(lambda db: desk.outbox._intake.begin(db, drafts))
+            answers = await admin.database.write(lambda db: admin.outbox._intake.begin(db, drafts))
             told = [one.state if hasattr(one, "state") else type(one).__name__ for one in answers]
             assert told == ["sent", "Delivery", "DeliveryError", "Delivery", "sent", "sent", "queued"]
-            assert len(await desk.rows(deliveries)) == 2
+            assert len(await admin.rows(deliveries)) == 2
 
     async def test_of_one_that_failed_is_free_and_nothing_is_kept(self, tmp_path):
-        async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as desk:
-            await desk.deliver(server.port, key="k")
-            await age(desk)
-            assert await desk.rows(kept_keys) == []
-        async with ScriptedServer() as server, office(tmp_path) as desk:
-            report = (await desk.deliver(server.port, key="k", digest="another")).report
+        async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as admin:
+            await admin.deliver(server.port, key="k")
+            await age(admin)
+            assert await admin.rows(kept_keys) == []
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            report = (await admin.deliver(server.port, key="k", digest="another")).report
         assert (report["status"], report["warnings"]) == ("sent", [])
 
 
@@ -102,33 +104,33 @@ class TestADoubt:
 
     @pytest.mark.parametrize("times", [1, 2])
     async def test_marks_the_next_mail_of_the_key(self, tmp_path, times):
-        async with ScriptedServer({"CONTENT": DROP}) as server, office(tmp_path) as desk:
-            held = (await desk.deliver(server.port, key="k", terms=HELD)).report
-            await age(desk)
-            assert [row.state for row in await desk.rows(deliveries)] == ["held"]  # until a person decides
-            await desk.desk.cancel(held["deliveryId"])
-        async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as desk:
+        async with ScriptedServer({"CONTENT": DROP}) as server, office(tmp_path) as admin:
+            held = (await admin.deliver(server.port, key="k", terms=HELD)).report
+            await age(admin)
+            assert [row.state for row in await admin.rows(deliveries)] == ["held"]  # until a person decides
+            await admin.admin.cancel(held["deliveryId"])
+        async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as admin:
             for _ in range(times - 1):
-                await age(desk)
-                report = (await desk.deliver(server.port, key="k")).report
+                await age(admin)
+                report = (await admin.deliver(server.port, key="k")).report
                 assert (report["status"], RESENT_AFTER_UNKNOWN in report["warnings"]) == ("failed", True)
-            await age(desk)
-            assert await desk.rows(deliveries) == []
-        async with ScriptedServer() as server, office(tmp_path) as desk:
-            report = (await desk.deliver(server.port, key="k", digest="another")).report
+            await age(admin)
+            assert await admin.rows(deliveries) == []
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            report = (await admin.deliver(server.port, key="k", digest="another")).report
             assert report["status"] == "sent"
             assert {RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT} <= {*report["warnings"]}
-            await age(desk)
-            again = (await desk.deliver(server.port, key="k", digest="another")).report
+            await age(admin)
+            again = (await admin.deliver(server.port, key="k", digest="another")).report
             assert (again["status"], again["duplicate"]) == ("sent", True)
             assert len(server.accepted) == 1
 
     async def test_is_the_answer_where_it_holds_the_key(self, tmp_path):
-        async with ScriptedServer({"CONTENT": DROP}) as server, office(tmp_path) as desk:
-            await desk.deliver(server.port, key="k", terms=Terms(tries=1))
-            await age(desk)
-        async with ScriptedServer() as server, office(tmp_path) as desk:
-            report = (await desk.deliver(server.port, key="k")).report
+        async with ScriptedServer({"CONTENT": DROP}) as server, office(tmp_path) as admin:
+            await admin.deliver(server.port, key="k", terms=Terms(tries=1))
+            await age(admin)
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            report = (await admin.deliver(server.port, key="k")).report
         assert server.accepted == []
         assert (report["status"], report["duplicate"]) == ("unknown", True)
         assert report["error"]

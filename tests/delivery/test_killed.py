@@ -12,11 +12,11 @@ import pytest
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries, workers
-from support import doomed
-from support.letters import letter
-from support.post import drafted, office
+from support import killed_worker
+from support.deliveries import drafted, office
+from support.forked_python import python
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer
-from support.warm import python
 
 pytestmark = pytest.mark.usefixtures("database_kind")
 
@@ -26,25 +26,25 @@ SEED = 5321
 SOAK_KILLS = int(os.environ.get("SOAK_KILLS", "200"))
 
 
-async def queue(desk, port, names):
+async def queue(admin, port, names):
     for name in names:
-        await desk.courier.queue(drafted(port, letter(f"{name}@y.example"), terms=LATER))
+        await admin.dispatcher.queue(drafted(port, letter(f"{name}@y.example"), terms=LATER))
 
 
 async def worker(*arguments):
     return await python(*arguments, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
 
 
-async def check(desk, server, names, in_doubt):
+async def check(admin, server, names, in_doubt):
     """See that all is well after the last worker has drained the queue; at most `in_doubt` may have been unknown."""
-    others = workers.c.id != desk.worker.id
-    await desk.database.write(lambda db: db.execute(workers.update().where(others).values(lease_until=0)))
-    await EmbeddedEngine().work(desk.postman, drain=True)
-    rows = await desk.rows(deliveries)
+    others = workers.c.id != admin.worker.id
+    await admin.database.write(lambda db: db.execute(workers.update().where(others).values(lease_until=0)))
+    await EmbeddedEngine().work(admin.queue_worker, drain=True)
+    rows = await admin.rows(deliveries)
     assert Counter(row.state for row in rows) == {"sent": len(names)}
     copies = Counter(message.forward_paths[0] for message in server.accepted)
     assert set(copies) == {f"RCPT TO:<{name}@y.example>" for name in names}
-    unknown = [row.delivery_id for row in await desk.rows(attempts) if row.code == "unknownOutcome"]
+    unknown = [row.delivery_id for row in await admin.rows(attempts) if row.code == "unknownOutcome"]
     assert len(unknown) <= in_doubt
     marked = [row for row in rows if "resentAfterUnknown" in row.result]
     assert {row.id for row in marked} == set(unknown)
@@ -56,22 +56,22 @@ async def check(desk, server, names, in_doubt):
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_worker_that_is_killed_at_a_commit_loses_nothing_and_hides_no_copy(home, when, number):
     names = [f"n{one}" for one in range(MAILS)]
-    async with ScriptedServer() as server, office(home) as desk:
-        await queue(desk, server.port, names)
-        dying = await worker(Path(doomed.__file__), when, str(number))
+    async with ScriptedServer() as server, office(home) as admin:
+        await queue(admin, server.port, names)
+        dying = await worker(Path(killed_worker.__file__), when, str(number))
         assert await dying.wait() == -signal.SIGKILL
-        in_doubt = sum(row.state == "handingOver" for row in await desk.rows(deliveries))
-        await check(desk, server, names, in_doubt)
+        in_doubt = sum(row.state == "handingOver" for row in await admin.rows(deliveries))
+        await check(admin, server, names, in_doubt)
 
 
 @pytest.mark.soak
 async def test_workers_that_are_killed_at_random_under_load(home):
     chance = random.Random(SEED)
     names, in_doubt = [], 0
-    async with ScriptedServer() as server, office(home) as desk:
+    async with ScriptedServer() as server, office(home) as admin:
         for kill in range(SOAK_KILLS):
             fresh = [f"k{kill}n{one}" for one in range(chance.randrange(20, 60))]
-            await queue(desk, server.port, fresh)
+            await queue(admin, server.port, fresh)
             names += fresh
             working = await worker("-m", "mailnode", "worker")
             assert working.stderr
@@ -79,5 +79,5 @@ async def test_workers_that_are_killed_at_random_under_load(home):
             await asyncio.sleep(chance.uniform(0.0, 0.15))
             working.kill()
             await working.wait()
-            in_doubt += sum(row.state == "handingOver" for row in await desk.rows(deliveries))
-        await check(desk, server, names, in_doubt)
+            in_doubt += sum(row.state == "handingOver" for row in await admin.rows(deliveries))
+        await check(admin, server, names, in_doubt)

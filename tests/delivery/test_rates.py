@@ -12,7 +12,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import ConnectionsError
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries
-from support.post import drafted, office
+from support.deliveries import drafted, office
 from support.scripted_smtp import ScriptedServer
 
 MINUTE = 60 * MICROSECONDS
@@ -109,21 +109,21 @@ class TestOnTheWire:
         """Send with so many workers; give the times at which the server saw each message begin."""
         async with (
             ScriptedServer(extensions=["AUTH PLAIN", "PIPELINING"]) as server,
-            office(tmp_path) as desk,
+            office(tmp_path) as admin,
             office(tmp_path) as other,
         ):
             fields = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": self.LIMIT}
-            await desk.book.create("shop", "basic", fields)
-            connection = await desk.book.get("shop")
+            await admin.repository.create("shop", "basic", fields)
+            connection = await admin.repository.get("shop")
             terms = Terms(first_wait=0.0) if waiting else LATER
             drafts = [drafted(server.port, terms=terms, connection=connection) for _ in range(count)]
             if waiting:
-                await asyncio.gather(*(desk.courier.deliver(draft) for draft in drafts))
+                await asyncio.gather(*(admin.dispatcher.deliver(draft) for draft in drafts))
             else:
-                await asyncio.gather(*(desk.courier.queue(draft) for draft in drafts))
-                desks = [desk, other][:workers]
-                await asyncio.gather(*(EmbeddedEngine().work(one.postman, drain=True) for one in desks))
-            assert {row.state for row in await desk.rows(deliveries)} == {"sent"}
+                await asyncio.gather(*(admin.dispatcher.queue(draft) for draft in drafts))
+                desks = [admin, other][:workers]
+                await asyncio.gather(*(EmbeddedEngine().work(one.queue_worker, drain=True) for one in desks))
+            assert {row.state for row in await admin.rows(deliveries)} == {"sent"}
         return [int(at * MICROSECONDS) for at in server.times["dot"]]
 
     async def test_the_queue_keeps_to_it_with_two_workers(self, tmp_path):
@@ -137,12 +137,12 @@ class TestOnTheWire:
         assert busiest(at, 1) <= 20
 
     async def test_a_flow_that_could_not_wait_so_long_is_told_at_once(self, tmp_path):
-        async with ScriptedServer(extensions=["AUTH PLAIN"]) as server, office(tmp_path) as desk:
+        async with ScriptedServer(extensions=["AUTH PLAIN"]) as server, office(tmp_path) as admin:
             fields = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": "1/hour"}
-            await desk.book.create("shop", "basic", fields)
-            connection = await desk.book.get("shop")
-            first = await desk.courier.deliver(drafted(server.port, connection=connection))
-            second = await desk.courier.deliver(drafted(server.port, connection=connection, terms=Terms(tries=1)))
+            await admin.repository.create("shop", "basic", fields)
+            connection = await admin.repository.get("shop")
+            first = await admin.dispatcher.deliver(drafted(server.port, connection=connection))
+            second = await admin.dispatcher.deliver(drafted(server.port, connection=connection, terms=Terms(tries=1)))
         assert first.report["status"] == "sent"
         error = second.report["error"]
         assert error

@@ -8,43 +8,43 @@ import pytest
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries
-from support.letters import letter
-from support.post import drafted, office
+from support.deliveries import drafted, office
+from support.forked_python import python
+from support.messages import letter
 from support.scripted_smtp import HOLD, RESET, ScriptedServer
-from support.warm import python
 
 LATER = Terms().for_queue(24)
 # Larger than all buffers between the two, so that the worker is still writing when it is stopped.
 BIG = letter(content=(b"x" * 70 + b"\r\n") * 400_000)
 
 
-async def lease_over(desk):
+async def lease_over(admin):
     """Wait until the database says that the stopped process is dead: no event tells it."""
-    (row,) = await desk.rows(deliveries)
-    while not await desk.database.read(lambda db: desk.worker.dead_among(db, [row.worker])):  # noqa: ASYNC110 -- see above
+    (row,) = await admin.rows(deliveries)
+    while not await admin.database.read(lambda db: admin.worker.dead_among(db, [row.worker])):  # noqa: ASYNC110 -- see above
         await asyncio.sleep(0.5)
 
 
 @pytest.mark.parametrize("end", ["451 4.3.0 later", "421 4.3.0 later", RESET])
 async def test_a_queued_mail_that_fails_for_now_while_its_worker_stops_stays_in_the_queue(tmp_path, end):
-    async with ScriptedServer({"dot": [[HOLD, end], ""]}) as server, office(tmp_path) as desk:
-        await desk.courier.queue(drafted(server.port, terms=LATER))
-        work = asyncio.create_task(EmbeddedEngine().work(desk.postman))
+    async with ScriptedServer({"dot": [[HOLD, end], ""]}) as server, office(tmp_path) as admin:
+        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
         await server.holding()
-        stop = asyncio.create_task(desk.postman.stop())
+        stop = asyncio.create_task(admin.queue_worker.stop())
         await asyncio.sleep(0)  # it is under way
         server.release()
         await stop
         await work
-        (row,) = await desk.rows(deliveries)
-        (attempt,) = await desk.rows(attempts)
+        (row,) = await admin.rows(deliveries)
+        (attempt,) = await admin.rows(attempts)
     assert (row.state, row.result, attempt.phase) == ("queued", None, "content")
     assert row.maybe_accepted == (end is RESET)
 
 
 async def test_a_flow_that_leaves_while_its_mail_is_claimed_leaves_no_claim_that_nobody_carries(tmp_path, monkeypatch):
-    async with ScriptedServer() as server, office(tmp_path) as desk:
-        begin, is_claimed, may_answer = desk.outbox.begin, asyncio.Event(), asyncio.Event()
+    async with ScriptedServer() as server, office(tmp_path) as admin:
+        begin, is_claimed, may_answer = admin.outbox.begin, asyncio.Event(), asyncio.Event()
 
         async def slow_answer(draft):
             begun = await begin(draft)
@@ -52,28 +52,28 @@ async def test_a_flow_that_leaves_while_its_mail_is_claimed_leaves_no_claim_that
             await may_answer.wait()
             return begun
 
-        monkeypatch.setattr(desk.outbox, "begin", slow_answer)
-        flow = asyncio.create_task(desk.deliver(server.port, key="run/node"))
+        monkeypatch.setattr(admin.outbox, "begin", slow_answer)
+        flow = asyncio.create_task(admin.deliver(server.port, key="run/node"))
         await is_claimed.wait()
         flow.cancel()
         may_answer.set()
         with pytest.raises(asyncio.CancelledError):
             await flow
-        again = await desk.deliver(server.port, key="run/node")
+        again = await admin.deliver(server.port, key="run/node")
     assert (again.report["status"], again.report["duplicate"]) == ("sent", True)
     assert len(server.accepted) == 1
 
 
 async def test_one_accepted_copy_whoever_goes_on(tmp_path, home, database_kind):
-    async with ScriptedServer({"content": [HOLD, "", ""]}) as server, office(home) as desk:
-        await desk.courier.queue(drafted(server.port, BIG, terms=LATER))
+    async with ScriptedServer({"content": [HOLD, "", ""]}) as server, office(home) as admin:
+        await admin.dispatcher.queue(drafted(server.port, BIG, terms=LATER))
         worker = await python(*("-m", "mailnode", "worker"), stderr=asyncio.subprocess.DEVNULL)
         await server.holding()
         worker.send_signal(signal.SIGSTOP)
         if database_kind == "postgres":
-            await lease_over(desk)
-        await EmbeddedEngine().work(desk.postman, drain=True)
-        (row,) = await desk.rows(deliveries)
+            await lease_over(admin)
+        await EmbeddedEngine().work(admin.queue_worker, drain=True)
+        (row,) = await admin.rows(deliveries)
         # On SQLite the lock of a process that is only stopped is not let go, and nobody sends beside it.
         assert row.state == ("sent" if database_kind == "postgres" else "handingOver")
         server.release()
@@ -84,6 +84,6 @@ async def test_one_accepted_copy_whoever_goes_on(tmp_path, home, database_kind):
             await server.reached("dot")
         worker.terminate()
         await worker.wait()
-        (row,) = await desk.rows(deliveries)
+        (row,) = await admin.rows(deliveries)
     assert row.state == "sent"
     assert len(server.accepted) == 1

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from mailnode.delivery import lanes as delivery_lanes
+from mailnode.delivery import circuit_breaker as delivery_lanes
 from mailnode.delivery.delivery import Terms
-from mailnode.delivery.ledger import Ledger, Wanted
+from mailnode.delivery.queries import DeliveryQueries, Wanted
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries, lanes
-from support.post import drafted, office
+from support.deliveries import drafted, office
 from support.scripted_smtp import ScriptedServer
 
 pytestmark = pytest.mark.usefixtures("database_kind")
@@ -19,41 +19,41 @@ pytestmark = pytest.mark.usefixtures("database_kind")
 LATER = Terms().for_queue(24)
 
 
-async def drain(desk):
-    await asyncio.wait_for(EmbeddedEngine().work(desk.postman, drain=True), 60)
+async def drain(admin):
+    await asyncio.wait_for(EmbeddedEngine().work(admin.queue_worker, drain=True), 60)
 
 
-async def run_out_of_time(desk):
-    await desk.database.write(lambda db: db.execute(deliveries.update().values(expires_at=1, due_at=1)))
+async def run_out_of_time(admin):
+    await admin.database.write(lambda db: db.execute(deliveries.update().values(expires_at=1, due_at=1)))
 
 
-async def errors(desk):
-    reports = [(row.state, json.loads(row.result or "{}")) for row in await desk.rows(deliveries)]
+async def errors(admin):
+    reports = [(row.state, json.loads(row.result or "{}")) for row in await admin.rows(deliveries)]
     return [(state, (report.get("error") or {}).get("message")) for state, report in reports]
 
 
 async def test_a_worker_that_comes_too_late_sends_it_all_the_same(tmp_path):
     async with ScriptedServer() as server:
-        async with office(tmp_path) as desk:
-            await desk.courier.queue(drafted(server.port, terms=LATER))
-            await run_out_of_time(desk)
-        async with office(tmp_path) as desk:
-            await drain(desk)
-            assert await errors(desk) == [("sent", None)]
+        async with office(tmp_path) as admin:
+            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+            await run_out_of_time(admin)
+        async with office(tmp_path) as admin:
+            await drain(admin)
+            assert await errors(admin) == [("sent", None)]
     assert len(server.accepted) == 1
 
 
 async def test_one_that_was_tried_by_an_earlier_worker_is_tried_once_more_and_tells_what_came_of_that(tmp_path):
     async with ScriptedServer({"MAIL": ["451 4.3.0 busy", "452 4.3.1 no room"]}) as server:
-        async with office(tmp_path) as desk:
-            await desk.courier.queue(drafted(server.port, terms=LATER))
-            await drain(desk)
-            await desk.database.write(lambda db: db.execute(attempts.update().values(started_at=1)))
-            await run_out_of_time(desk)
-        async with office(tmp_path) as desk:
-            await drain(desk)
-            ((state, words),) = await errors(desk)
-            tried = [row.number for row in await desk.rows(attempts)]
+        async with office(tmp_path) as admin:
+            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+            await drain(admin)
+            await admin.database.write(lambda db: db.execute(attempts.update().values(started_at=1)))
+            await run_out_of_time(admin)
+        async with office(tmp_path) as admin:
+            await drain(admin)
+            ((state, words),) = await errors(admin)
+            tried = [row.number for row in await admin.rows(attempts)]
     assert (state, tried) == ("failed", [1, 2])
     assert "not accepted within 24 h; the last try: " in words
     assert "452 4.3.1 no room" in words
@@ -62,18 +62,18 @@ async def test_one_that_was_tried_by_an_earlier_worker_is_tried_once_more_and_te
 async def test_behind_a_dead_server_one_try_is_made_for_all_and_each_tells_its_words(tmp_path):
     async with ScriptedServer() as server:
         port = server.port
-    async with office(tmp_path) as desk:
+    async with office(tmp_path) as admin:
         for _ in range(300):
-            await desk.courier.queue(drafted(port, terms=LATER))
-        await run_out_of_time(desk)
-        await drain(desk)
-        told = Counter(await errors(desk))
+            await admin.dispatcher.queue(drafted(port, terms=LATER))
+        await run_out_of_time(admin)
+        await drain(admin)
+        told = Counter(await errors(admin))
         ((state, words),) = told
-        assert (state, len(await desk.rows(attempts))) == ("failed", 1)
+        assert (state, len(await admin.rows(attempts))) == ("failed", 1)
         assert "not accepted within 24 h; the last try: " in words
         assert "connection refused" in words.lower()
-        (entry, *_) = await Ledger(desk.database, desk.worker).latest(Wanted(states=["failed"]))
-        shown = await Ledger(desk.database, desk.worker).show(entry["deliveryId"])
+        (entry, *_) = await DeliveryQueries(admin.database, admin.worker).latest(Wanted(states=["failed"]))
+        shown = await DeliveryQueries(admin.database, admin.worker).show(entry["deliveryId"])
     assert entry["error"] == words
     assert shown["hint"] == shown["result"]["error"]["hint"]
     assert "slow" not in shown["hint"]
@@ -82,28 +82,28 @@ async def test_behind_a_dead_server_one_try_is_made_for_all_and_each_tells_its_w
 async def test_a_lane_that_another_worker_found_failing_is_tried_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(delivery_lanes, "FIRST_WAIT_MS", delivery_lanes.LONGEST_WAIT_MS)
     async with ScriptedServer({"greeting": ["421 4.3.2 not now", "220 hello"]}) as server:
-        async with office(tmp_path) as desk:
+        async with office(tmp_path) as admin:
             for _ in range(3):
-                await desk.courier.queue(drafted(server.port, terms=LATER))
-            await drain(desk)
-            assert [row.failures for row in await desk.rows(lanes)] == [1]
-            await desk.database.write(lambda db: db.execute(attempts.update().values(started_at=1)))
-            await run_out_of_time(desk)
-        async with office(tmp_path) as desk:
-            await drain(desk)
-            assert {state for state, _ in await errors(desk)} == {"queued"}  # its wait is not over
-            await desk.database.write(lambda db: db.execute(lanes.update().values(retry_at=0)))
-            await drain(desk)
-            assert {state for state, _ in await errors(desk)} == {"sent"}
+                await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+            await drain(admin)
+            assert [row.failures for row in await admin.rows(lanes)] == [1]
+            await admin.database.write(lambda db: db.execute(attempts.update().values(started_at=1)))
+            await run_out_of_time(admin)
+        async with office(tmp_path) as admin:
+            await drain(admin)
+            assert {state for state, _ in await errors(admin)} == {"queued"}  # its wait is not over
+            await admin.database.write(lambda db: db.execute(lanes.update().values(retry_at=0)))
+            await drain(admin)
+            assert {state for state, _ in await errors(admin)} == {"sent"}
 
 
 async def test_mail_that_a_flow_waited_for_is_not_sent_after_its_time(tmp_path):
     async with ScriptedServer() as server:
-        async with office(tmp_path) as desk:
-            await desk.outbox.begin(drafted(server.port))
-            await run_out_of_time(desk)
-        async with office(tmp_path) as desk:
-            await drain(desk)
-            ((state, words),) = await errors(desk)
+        async with office(tmp_path) as admin:
+            await admin.outbox.begin(drafted(server.port))
+            await run_out_of_time(admin)
+        async with office(tmp_path) as admin:
+            await drain(admin)
+            ((state, words),) = await errors(admin)
     assert (state, server.visits) == ("failed", [])
     assert "not accepted within 60 s" in words

@@ -5,10 +5,10 @@ import base64
 import pytest
 
 from mailnode.delivery.delivery import Delivery
-from mailnode.delivery.ledger import Ledger, Wanted
+from mailnode.delivery.queries import DeliveryQueries, Wanted
 from mailnode.store.tables import deliveries
-from support.letters import letter
-from support.post import drafted, office
+from support.deliveries import drafted, office
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 
 
@@ -25,10 +25,10 @@ def one_file(tmp_path, monkeypatch):
     return named
 
 
-async def looked_at(desk):
+async def looked_at(admin):
     """Do what each look of a worker does, and tell what is shown of the one delivery that there is."""
-    assert await desk.postman.recover() == 0
-    (entry,) = await Ledger(desk.database, desk.worker).latest(Wanted())
+    assert await admin.queue_worker.recover() == 0
+    (entry,) = await DeliveryQueries(admin.database, admin.worker).latest(Wanted())
     return entry["state"]
 
 
@@ -51,7 +51,7 @@ async def test_what_one_has_in_hand_no_other_takes_over(tmp_path, one_file, monk
             await one.outbox.handing_over(begun)
             assert await looked_at(other) == "handingOver"
             one.worker.close()  # as the kernel does for a process that has ended
-            assert await other.postman.recover() == 1
+            assert await other.queue_worker.recover() == 1
             (row,) = await other.rows(deliveries)
             assert (row.state, row.maybe_accepted) == ("queued", True)
     assert {path.name for path in tmp_path.iterdir()} <= {"data", "a", "b", "home", "link.db", "elsewhere"}

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.store.database import Database
-from mailnode.store.insist import insist
-from support.post import drafted, office
+from mailnode.store.retry import insist
+from support.deliveries import drafted, office
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
 
@@ -28,13 +28,13 @@ def on_postgres(database_kind):
     """Run on PostgreSQL alone."""
 
 
-async def jobs(desk):
+async def jobs(admin):
     query = text("SELECT queueing_lock, status::text FROM procrastinate_jobs ORDER BY id")
-    return [tuple(row) for row in await desk.database.read(lambda db: db.execute(query).all())]
+    return [tuple(row) for row in await admin.database.read(lambda db: db.execute(query).all())]
 
 
-async def working(desk, engine):
-    return asyncio.create_task(engine.work(desk.postman))
+async def working(admin, engine):
+    return asyncio.create_task(engine.work(admin.queue_worker))
 
 
 @pytest.fixture
@@ -52,72 +52,72 @@ def heard():
     logging.getLogger().removeHandler(handler)
 
 
-def engine_of(desk):
+def engine_of(admin):
     """Have what is queued wake as it does in a process of its own."""
-    engine = ProcrastinateEngine(desk.database.url)
-    desk.outbox._engine = desk.outbox._intake._engine = engine
+    engine = ProcrastinateEngine(admin.database.url)
+    admin.outbox._engine = admin.outbox._intake._engine = engine
     return engine
 
 
 async def test_what_is_queued_has_one_job_a_lane_and_none_if_it_is_rolled_back(home):
-    async with ScriptedServer() as server, ScriptedServer() as other, office(home) as desk:
-        engine_of(desk)
+    async with ScriptedServer() as server, ScriptedServer() as other, office(home) as admin:
+        engine_of(admin)
         for port in (server.port, server.port, other.port):
-            await desk.courier.queue(drafted(port, terms=LATER))
+            await admin.dispatcher.queue(drafted(port, terms=LATER))
         lanes = sorted(f"@127.0.0.1:{port}" for port in (server.port, other.port))
-        assert sorted(await jobs(desk)) == [(lane, "todo") for lane in lanes]
+        assert sorted(await jobs(admin)) == [(lane, "todo") for lane in lanes]
 
         def lost(db):
-            engine_of(desk).due(db, "@lost:25")
+            engine_of(admin).due(db, "@lost:25")
             raise KeyError
 
         with pytest.raises(KeyError):
-            await desk.database.write(lost)
-        assert len(await jobs(desk)) == 2
+            await admin.database.write(lost)
+        assert len(await jobs(admin)) == 2
 
 
 async def test_a_worker_is_woken_and_a_job_that_finds_nothing_is_normal(home):
-    async with ScriptedServer() as server, office(home) as desk:
-        engine = engine_of(desk)
-        work = await working(desk, engine)
-        await desk.database.write(lambda db: engine.due(db, "@nowhere:25"))
-        await desk.courier.queue(drafted(server.port, terms=LATER))
+    async with ScriptedServer() as server, office(home) as admin:
+        engine = engine_of(admin)
+        work = await working(admin, engine)
+        await admin.database.write(lambda db: engine.due(db, "@nowhere:25"))
+        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
         await server.reached("dot")
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
         assert len(server.accepted) == 1
-        assert "doing" not in {status for _, status in await jobs(desk)}
+        assert "doing" not in {status for _, status in await jobs(admin)}
 
 
 async def test_what_is_due_and_has_no_job_is_found_by_the_sweeper(home):
-    async with ScriptedServer() as server, office(home) as desk:
-        engine = engine_of(desk)
-        await desk.courier.queue(drafted(server.port, terms=LATER))
-        await desk.database.write(lambda db: db.execute(text("DELETE FROM procrastinate_jobs")))
-        work = await working(desk, engine)
+    async with ScriptedServer() as server, office(home) as admin:
+        engine = engine_of(admin)
+        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        await admin.database.write(lambda db: db.execute(text("DELETE FROM procrastinate_jobs")))
+        work = await working(admin, engine)
         await server.reached("dot")
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
     assert len(server.accepted) == 1
 
 
 async def test_the_job_of_a_worker_that_fell_silent_is_given_up(home, monkeypatch):
     monkeypatch.setattr("mailnode.engine.procrastinate.STALLED_SECONDS", 1)
-    async with ScriptedServer() as server, office(home) as desk:
-        engine = engine_of(desk)
-        await desk.courier.queue(drafted(server.port, terms=LATER))
+    async with ScriptedServer() as server, office(home) as admin:
+        engine = engine_of(admin)
+        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
         silent = "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
         taken = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker"
 
         def fall_silent(db):
             db.execute(text(taken), {"worker": db.execute(text(silent)).scalar()})
 
-        await desk.database.write(fall_silent)
-        work = await working(desk, engine)
+        await admin.database.write(fall_silent)
+        work = await working(admin, engine)
         await server.reached("dot")
-        while [status for _, status in await jobs(desk)].count("doing"):  # noqa: ASYNC110 -- rows have no event
+        while [status for _, status in await jobs(admin)].count("doing"):  # noqa: ASYNC110 -- rows have no event
             await asyncio.sleep(0.1)
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
     assert len(server.accepted) == 1
 
@@ -126,14 +126,14 @@ async def test_two_workers_send_nothing_twice(home):
     names = 60
     async with ScriptedServer() as server, office(home) as one, office(home) as two:
         engines = [engine_of(one), engine_of(two)]
-        works = [await working(desk, engine) for desk, engine in zip((one, two), engines, strict=True)]
+        works = [await working(admin, engine) for admin, engine in zip((one, two), engines, strict=True)]
         for number in range(names):
-            desk = (one, two)[number % 2]
-            await desk.courier.queue(drafted(server.port, terms=replace(LATER, flow=str(number))))
+            admin = (one, two)[number % 2]
+            await admin.dispatcher.queue(drafted(server.port, terms=replace(LATER, flow=str(number))))
         while len(server.accepted) < names:  # noqa: ASYNC110 -- the server tells of the first only
             await asyncio.sleep(0.05)
-        for desk in (one, two):
-            await desk.postman.stop()
+        for admin in (one, two):
+            await admin.queue_worker.stop()
         await asyncio.gather(*works)
     assert len(server.accepted) == names
 
@@ -141,16 +141,16 @@ async def test_two_workers_send_nothing_twice(home):
 async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatch, heard):
     with own_server() as postgres:
         monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
-        async with ScriptedServer() as server, ScriptedServer() as later, office(home) as desk:
-            engine = engine_of(desk)
-            work = await working(desk, engine)
-            await desk.courier.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer() as server, ScriptedServer() as later, office(home) as admin:
+            engine = engine_of(admin)
+            work = await working(admin, engine)
+            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
             await server.reached("dot")
             await asyncio.to_thread(postgres.stop, "immediate")
             await asyncio.to_thread(postgres.start)
-            await insist(lambda: desk.courier.queue(drafted(later.port, terms=LATER)))
+            await insist(lambda: admin.dispatcher.queue(drafted(later.port, terms=LATER)))
             await later.reached("dot")
-            await desk.postman.stop()
+            await admin.queue_worker.stop()
             await work
     assert len(server.accepted) == len(later.accepted) == 1
     assert heard
@@ -164,8 +164,8 @@ REFUSE = (
 )
 
 
-async def run(desk, *statements):
-    await desk.database.write(lambda db: [db.exec_driver_sql(statement) for statement in statements])
+async def run(admin, *statements):
+    await admin.database.write(lambda db: [db.exec_driver_sql(statement) for statement in statements])
 
 
 async def until_heard(records):
@@ -174,19 +174,19 @@ async def until_heard(records):
 
 
 async def test_a_job_whose_end_cannot_be_written_down_is_told_in_one_line_and_ended_later(home, heard):
-    async with ScriptedServer() as server, ScriptedServer() as later, office(home) as desk:
-        engine = engine_of(desk)
-        await run(desk, *REFUSE)
-        await desk.courier.queue(drafted(server.port, terms=LATER))
-        work = await working(desk, engine)
+    async with ScriptedServer() as server, ScriptedServer() as later, office(home) as admin:
+        engine = engine_of(admin)
+        await run(admin, *REFUSE)
+        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        work = await working(admin, engine)
         await server.reached("dot")
         await until_heard(heard)
-        await run(desk, "DROP TRIGGER refuse ON procrastinate_jobs")
-        while await jobs(desk):  # noqa: ASYNC110 -- nor have rows
+        await run(admin, "DROP TRIGGER refuse ON procrastinate_jobs")
+        while await jobs(admin):  # noqa: ASYNC110 -- nor have rows
             await asyncio.sleep(0.05)
-        await desk.courier.queue(drafted(later.port, terms=LATER))
+        await admin.dispatcher.queue(drafted(later.port, terms=LATER))
         await later.reached("dot")
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
         gc.collect()  # an exception that nobody asked a task for is told when that is thrown away
     assert len(server.accepted) == len(later.accepted) == 1
@@ -197,18 +197,18 @@ async def test_a_job_whose_end_cannot_be_written_down_is_told_in_one_line_and_en
 async def test_a_server_that_keeps_one_lane_waiting_keeps_no_other_from_a_new_beginning(home, heard):
     rename = "ALTER FUNCTION {}(varchar[], bigint) RENAME TO {}"
     names = ("procrastinate_fetch_job_v2", "away")
-    async with ScriptedServer({"dot": ""}) as slow, ScriptedServer() as later, office(home) as desk:
-        engine = engine_of(desk)
-        await desk.courier.queue(drafted(slow.port, terms=LATER))
-        work = await working(desk, engine)
+    async with ScriptedServer({"dot": ""}) as slow, ScriptedServer() as later, office(home) as admin:
+        engine = engine_of(admin)
+        await admin.dispatcher.queue(drafted(slow.port, terms=LATER))
+        work = await working(admin, engine)
         await slow.reached("dot")
-        await run(desk, rename.format(*names))
+        await run(admin, rename.format(*names))
         await until_heard(heard)
-        await run(desk, rename.format(*reversed(names)))
-        await desk.courier.queue(drafted(later.port, terms=LATER))
+        await run(admin, rename.format(*reversed(names)))
+        await admin.dispatcher.queue(drafted(later.port, terms=LATER))
         await later.reached("dot")
         slow.say("250 2.0.0 taken")
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
     assert len(later.accepted) == 1
 
@@ -229,21 +229,21 @@ async def test_heartbeats_and_hearing_go_on_when_a_connection_breaks(home, monke
     rename = "ALTER FUNCTION {}(bigint) RENAME TO {}"
     names = ("procrastinate_update_heartbeat_v1", "away")
     beats = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > :since"
-    async with office(home) as desk:
-        await run(desk, rename.format(*names))
-        work = await working(desk, engine_of(desk))
+    async with office(home) as admin:
+        await run(admin, rename.format(*names))
+        work = await working(admin, engine_of(admin))
         await listening.wait()
         while len(heard) < 2:  # noqa: ASYNC110 -- a log has no event
             await asyncio.sleep(0.02)
-        since = await desk.database.read(lambda db: db.execute(text("SELECT now()")).scalar_one())
-        await run(desk, rename.format(*reversed(names)))
+        since = await admin.database.read(lambda db: db.execute(text("SELECT now()")).scalar_one())
+        await run(admin, rename.format(*reversed(names)))
 
         def beaten(db):
             return db.execute(text(beats), {"since": since}).scalar_one()
 
-        while not await desk.database.read(beaten):  # noqa: ASYNC110 -- nor have rows
+        while not await admin.database.read(beaten):  # noqa: ASYNC110 -- nor have rows
             await asyncio.sleep(0.05)
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
     assert not any(record.exc_info for record in heard)
 
@@ -258,11 +258,11 @@ async def test_a_worker_goes_on_when_procrastinate_gives_up(home, monkeypatch):
             raise error
 
     monkeypatch.setattr(procrastinate.App, "run_worker_async", end_twice)
-    async with ScriptedServer() as server, office(home) as desk:
-        work = await working(desk, engine_of(desk))
-        await desk.courier.queue(drafted(server.port, terms=LATER))
+    async with ScriptedServer() as server, office(home) as admin:
+        work = await working(admin, engine_of(admin))
+        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
         await server.reached("dot")
-        await desk.postman.stop()
+        await admin.queue_worker.stop()
         await work
     assert not endings
     assert len(server.accepted) == 1

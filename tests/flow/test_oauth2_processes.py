@@ -14,8 +14,8 @@ from mailnode.errors import ErrorCode, TokenError
 from mailnode.smtp.bearer import TokenLogin
 from support.aiosmtp import submission
 from support.flows import to_server, write_flow
+from support.forked_python import python
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms, token_endpoint
-from support.warm import python
 
 SEND_MANY = """
 import asyncio, sys

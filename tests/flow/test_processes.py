@@ -7,8 +7,8 @@ import signal
 
 from support.command import mailnode
 from support.flows import to_server, write_flow
+from support.forked_python import python
 from support.scripted_smtp import STALL, ScriptedServer
-from support.warm import python
 
 
 def flow_of(folder, port, **settings):

@@ -8,14 +8,14 @@ from support.command import mailnode
 from support.flows import write_flow
 
 SHOUT = """
-from mailnode.node.step import Step, Write
+from mailnode.node.node_api import NodeReturn, Write
 
 class Shout:
     def __init__(self, text):
         self.text = text
 
     async def execute(self, call):
-        return Step(writes=(Write("context", "shouted", f"{self.text} {call.input['name']}".upper()),))
+        return NodeReturn(writes=(Write("context", "shouted", f"{self.text} {call.input['name']}".upper()),))
 
 class ShoutType:
     def prepare(self, settings):

@@ -8,7 +8,7 @@ from mailnode.flow.builtin import Say, SayType, SetContextType
 from mailnode.flow.document import parse_flow
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import Run, begin, digest, prepare, run_nodes
-from mailnode.node.step import Step, Write
+from mailnode.node.node_api import NodeReturn, Write
 from support.flows import run as run_file
 from support.flows import write_flow
 
@@ -67,7 +67,7 @@ class TestTheOrder:
 
     async def test_a_node_that_halts_keeps_the_rest_from_being_reached(self):
         async def halt(call):
-            return Step(status="failed", halt=True, writes=(Write("context", "why", "so"),))
+            return NodeReturn(status="failed", halt=True, writes=(Write("context", "why", "so"),))
 
         ran = await run("  - {id: a, type: halt}\n  - {id: b, type: say, settings: {text: never}}\n", halt=Does(halt))
         assert ran.status == "halted"
@@ -106,7 +106,9 @@ class TestTheOrder:
         assert "ZeroDivisionError: oh" in caplog.text
         assert "Traceback" in caplog.text
 
-    @pytest.mark.parametrize("step", [None, Step(result=object()), Step(writes=(Write("context", "a", {1, 2}),))])
+    @pytest.mark.parametrize(
+        "step", [None, NodeReturn(result=object()), NodeReturn(writes=(Write("context", "a", {1, 2}),))]
+    )
     async def test_a_node_whose_step_is_none_or_holds_what_is_no_json_halts(self, step):
         async def odd(call):
             return step
@@ -123,7 +125,7 @@ class TestTheOrder:
             raise error
 
         async def early(call):
-            return Step(result={"status": "unknown"}, later=later())
+            return NodeReturn(result={"status": "unknown"}, later=later())
 
         ran = await run("  - {id: a, type: early}\n  - {id: b, type: early}\n", early=Does(early))
         assert (ran.status, {node.status for node in ran.nodes}) == ("halted", {"failed"})
@@ -160,13 +162,13 @@ class TestWhatComesLater:
         answer = asyncio.get_running_loop().create_future()
 
         async def send(call):
-            return Step(
+            return NodeReturn(
                 result={"status": "unknown"}, writes=(Write("context", "mail", {"status": "unknown"}),), later=answer
             )
 
         async def answered(call):
             answer.set_result({"status": "sent"})
-            return Step(writes=(Write("context", "mail", "other"),) if between else ())
+            return NodeReturn(writes=(Write("context", "mail", "other"),) if between else ())
 
         return await run(
             "  - {id: a, type: send}\n  - {id: b, type: answered}\n", send=Does(send), answered=Does(answered)

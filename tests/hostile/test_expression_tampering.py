@@ -7,8 +7,8 @@ import pytest
 
 from mailnode.node.expression import Evaluator
 from mailnode.node.template import Expression, parse_template
-from support.bare_node import all_is_well, made
 from support.flows import run, write_flow
+from support.isolated_node import all_is_well, made
 
 TAMPERS = [
     "Array.prototype.map = () => ['evil']",

@@ -9,8 +9,8 @@ import pytest
 from mailnode.errors import SettingsError
 from mailnode.node.expression import Evaluator
 from mailnode.node.template import Expression, parse_template
-from support.bare_node import is_clear, made
 from support.flows import run, write_flow
+from support.isolated_node import is_clear, made
 
 ODD = [
     *("0/0", "1/0", "-0", "10n ** 30n", "-1e-7", "true", "Symbol('x')", "() => 1", "class A {}", "Math.max"),

@@ -12,8 +12,8 @@ from mailnode.errors import ExpressionError
 from mailnode.node import sandbox
 from mailnode.node.expression import Evaluator
 from mailnode.node.template import parse_template
-from support.bare_node import all_is_well, is_clear, made
-from support.meter import figures_of
+from support.isolated_node import all_is_well, is_clear, made
+from support.resource_usage import figures_of
 
 LOOPS = [
     "(() => { for (;;); })()",

@@ -14,8 +14,8 @@ from mailnode.message.email import Email
 from mailnode.smtp.bearer import Bearer, oauthbearer, xoauth2
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from support.letters import letter
-from support.malice import HOSTILE
+from support.injections import HOSTILE
+from support.messages import letter
 from support.scripted_smtp import PIPELINING, ScriptedServer
 
 LOGINS = (*PIPELINING, "AUTH PLAIN")

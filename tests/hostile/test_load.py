@@ -13,11 +13,11 @@ from sqlalchemy import func, select
 from mailnode.delivery.delivery import FINAL_STATES
 from mailnode.environment import Environment, open_connections
 from mailnode.store.tables import deliveries, lanes, runs
-from support import hasty
+from support import command_with_short_timeouts
 from support.command import mailnode
 from support.flows import to_server, write_flow
-from support.meter import Meter, of_database, of_process
-from support.reckoning import reckon
+from support.reconcile import reckon
+from support.resource_usage import Meter, of_database, of_process
 from support.rough_server import RoughServer
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms, token_endpoint
 
@@ -92,7 +92,7 @@ async def command(folder, name, *arguments, **environment):
     log, tasks = folder / f"{name}.log", folder / f"{name}.tasks"
     with log.open("wb") as said:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, hasty.__file__, tasks),
+            *(sys.executable, command_with_short_timeouts.__file__, tasks),
             *map(str, arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=said,

@@ -6,11 +6,11 @@ from collections import Counter
 from contextlib import closing, suppress
 
 from mailnode.delivery.delivery import Delivery, Terms
-from mailnode.delivery.ledger import Ledger, Wanted
+from mailnode.delivery.queries import DeliveryQueries, Wanted
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import MailnodeError
-from support.letters import letter
-from support.post import drafted, office
+from support.deliveries import drafted, office
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 from support.web import opened_api
 
@@ -67,33 +67,33 @@ async def test_a_value_of_another_kind_stands_in_the_way_of_no_other_mail(tmp_pa
     damages = [(table, column, value) for table in COLUMNS for column in COLUMNS[table] for value in VALUES]
     damages += [("deliveries", column, f"'{DEEP}'") for column in ("options", "result", "warnings")]
     drafts = [letter(f"bad{number}@y.example") for number in range(len(damages))]
-    async with ScriptedServer() as server, office(tmp_path) as desk:
-        ledger = Ledger(desk.database, desk.worker)
-        begun = [desk.outbox.begin(drafted(server.port, one, terms=LATER)) for one in drafts]
+    async with ScriptedServer() as server, office(tmp_path) as admin:
+        queries = DeliveryQueries(admin.database, admin.worker)
+        begun = [admin.outbox.begin(drafted(server.port, one, terms=LATER)) for one in drafts]
         ids = [one.id for one in await asyncio.gather(*begun) if isinstance(one, Delivery)]
-        await desk.courier.queue(drafted(server.port, letter("good@y.example"), terms=LATER))
+        await admin.dispatcher.queue(drafted(server.port, letter("good@y.example"), terms=LATER))
         with closing(sqlite3.connect(tmp_path / "mailnode.db")) as db, db:
             for number, (what, delivery_id) in enumerate(zip(damages, ids, strict=True)):
                 if what[1] == "worker" or (number + number // len(VALUES)) % 2:
                     db.execute(f"{LEFT} WHERE id = ?", (delivery_id,))
                 damage(db, *what, delivery_id)
-        assert len(await ledger.latest(Wanted(limit=10_000))) == len(damages) + 1
-        await desk.outbox.recover()
-        await EmbeddedEngine().work(desk.postman, drain=True)
+        assert len(await queries.latest(Wanted(limit=10_000))) == len(damages) + 1
+        await admin.outbox.recover()
+        await EmbeddedEngine().work(admin.queue_worker, drain=True)
         sent = Counter(path for one in server.accepted for path in one.forward_paths)
         assert sum("good@" in path for path in sent) == 1
         assert set(sent.values()) == {1}
-        assert len(await ledger.latest(Wanted(limit=10_000))) == len(damages) + 1
+        assert len(await queries.latest(Wanted(limit=10_000))) == len(damages) + 1
         for what, one in zip(damages, ids, strict=True):
-            await ledger.show(one)
-            for decision in (desk.desk.retry(one, is_sure=True), desk.desk.cancel(one)):
+            await queries.show(one)
+            for decision in (admin.admin.retry(one, is_sure=True), admin.admin.cancel(one)):
                 with suppress(MailnodeError):
                     await decision
-            ended = (await ledger.show(one))["state"]
+            ended = (await queries.show(one))["state"]
             is_over = ended not in {"queued", "claimed", "handingOver", "held", "interrupted"}
             # A half of a generation is nobody's until the next start.
             assert is_over or what == ("deliveries", "generation", "1.5"), what
-        await desk.desk.sweep(1e-9, 1e-9)
+        await admin.admin.sweep(1e-9, 1e-9)
     assert (tmp_path / "mailnode.db.lock").exists()
 
 

@@ -24,7 +24,7 @@ from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError
 from mailnode.node.expression import Evaluator
 from mailnode.node.template import parse_template
-from mailnode.store import insist
+from mailnode.store import retry
 from mailnode.web import application
 from support.canaries import (
     DATABASE_PASSWORD,
@@ -220,7 +220,7 @@ def bodies():
 )
 async def test_no_error_of_a_database_tells_its_password(url, monkeypatch, heard, variables):
     monkeypatch.setenv("MAILNODE_DATABASE_URL", url.replace("{}", DATABASE_PASSWORD))
-    monkeypatch.setattr(insist, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
     try:
         async with Mailnode.open():
             pass

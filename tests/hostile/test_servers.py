@@ -20,8 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from mailnode.errors import LoginFailed, SmtpError, TlsFailed
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from support.fates import deadlines
-from support.letters import letter
+from support.batch_outcomes import deadlines
+from support.messages import letter
 from support.scripted_smtp import PIPELINING, RESET, STALL, TAKE, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 

@@ -27,16 +27,16 @@ from sqlalchemy import Connection, func, select
 from mailnode.delivery.delivery import FINAL_STATES
 from mailnode.environment import Environment, open_connections
 from mailnode.store.database import Database
-from mailnode.store.insist import insist
+from mailnode.store.retry import insist
 from mailnode.store.tables import deliveries, delivery_recipients, lanes
 from support.command import ended, mailnode
 from support.fleet import IMPATIENT, Fleet, Member
 from support.flows import to_server, write_flow
 from support.health_watch import HealthWatch
 from support.postgres import PostgresServer, own_server
-from support.reckoning import reckon
+from support.reconcile import reckon
 from support.rough_server import RoughServer
-from support.server_book import ServerBook
+from support.server_records import ServerBook
 
 pytestmark = pytest.mark.soak
 

@@ -26,7 +26,7 @@ def served(tmp_path_factory):
         patch.setattr(prompt_protocol, "REQUEST_SECONDS", 1.0)
         patch.setattr(guard, "BODY_SECONDS", 1.0)
         with served_site(home) as serving:
-            serving.site.shelf.create(FLOW)
+            serving.site.flow_files.create(FLOW)
             yield serving
 
 

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from mailnode.flow.document import parse_flow
+from support.hostile_markup import ALL_EVIL, EVIL, assert_only_our_markup
 from support.require import require
-from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
 from support.web import served_site
 
 # What would tell that it ran, by each way that a page may be led astray.
@@ -62,11 +62,13 @@ async def fill(site):
         {"id": "say", "type": "say", "label": ALL, "settings": {"text": "{{ input.name }}"}},
         {"id": "send", "type": "sendSmtpEmail", "label": ALL, "settings": settings},
     ]}  # fmt: skip
-    shelved = site.shelf.create(json.dumps(flow), json_file=True)
+    shelved = site.flow_files.create(json.dumps(flow), json_file=True)
     wrong = json.loads(json.dumps(flow).replace('"tlsOption": "none"', f'"tlsOption": {json.dumps(ALL)}'))
-    site.shelf.create(json.dumps(wrong | {"name": "wrong"}), json_file=True)
-    site.shelf.keep_sample("hello", {"input": {ALL: ALL, "name": ALL}, "context": {ALL: {ALL: [ALL]}}})
-    (site.shelf.folder / "odd.flow.yaml").write_text(f"version: 1\nname: {json.dumps(ALL)}\n{json.dumps(ALL)}: 1\n")
+    site.flow_files.create(json.dumps(wrong | {"name": "wrong"}), json_file=True)
+    site.flow_files.keep_sample("hello", {"input": {ALL: ALL, "name": ALL}, "context": {ALL: {ALL: [ALL]}}})
+    (site.flow_files.folder / "odd.flow.yaml").write_text(
+        f"version: 1\nname: {json.dumps(ALL)}\n{json.dumps(ALL)}: 1\n"
+    )
     document = parse_flow(shelved.text, file="", json=True)
     for number, run_id in enumerate(("plain", *EVIL)):
         await site.mailnode.run(document, input={"name": ALL, ALL: number}, run_id=run_id)

@@ -102,7 +102,7 @@ async def test_no_request_that_a_page_elsewhere_could_send_changes_anything(stra
         for more in ({}, ORIGIN, {"X-CSRF-Token": other}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": cookie}):
             headers = cookie_field(cookie) | {"Content-Type": content_type} | more
             assert (await stranger.request(method, path, content=BODY, headers=headers)).status_code == 403
-    assert site.shelf.flows() == []
+    assert site.flow_files.flows() == []
     assert await site.mailnode.connections.list() == []
 
 

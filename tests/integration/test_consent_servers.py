@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from support.command import mailnode
+from support.forked_python import python
 from support.tls import authority, ca_pem
 from support.token_endpoint import USER
 from support.token_servers import oidc_provider
-from support.warm import python
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.content import Composed
 from support.aiosmtp import submission
 from support.exim import Exim
-from support.letters import letter
+from support.messages import letter
 from support.postfix import Postfix
 from support.scripted_smtp import LOCKSTEP, PIPELINING, ScriptedServer
 

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import httpx2
 
 from mailnode.app import Mailnode
-from mailnode.flow.follow import pending_of
+from mailnode.flow.stored_result import pending_of
 from matrix.scenario import Scenario
 from matrix.stage import PATIENCE, TOKEN, Json, Stage
 from support.command import environment_of
-from support.warm import Process, python
+from support.forked_python import Process, python
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailnode.errors import ErrorCode, ExpressionError, SettingsError
 from mailnode.node import sandbox
 from mailnode.node.expression import Evaluator
-from mailnode.node.printing import number_text
+from mailnode.node.js_string import number_text
 from mailnode.node.template import Expression, parse_template
 
 STATE = {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailnode.inbox.server import Inbox
-from support.bare_node import is_clear, made
 from support.flows import Sent, send
+from support.isolated_node import is_clear, made
 from support.mail_readers import read_by_npm
 
 PDF = b"%PDF-1.7 \xfb\xff\xbf"

@@ -8,7 +8,7 @@ from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines
 from support.aiosmtp import submission
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import DROP, RESET, STALL, ScriptedServer
 from support.tls import ca_pem, server_context
 

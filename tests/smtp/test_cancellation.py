@@ -6,10 +6,10 @@ import itertools
 import pytest
 
 from mailnode.smtp import session as session_module
-from mailnode.smtp.passage import LetOff
 from mailnode.smtp.sasl import Login
-from support.fates import assert_truth, client_of, fate_of, fates_of, is_accepted, numbered
-from support.letters import letter
+from mailnode.smtp.send_request import LetOff
+from support.batch_outcomes import assert_truth, client_of, fate_of, fates_of, is_accepted, numbered
+from support.messages import letter
 from support.scripted_smtp import HOLD, LOCKSTEP, PAUSE, PIPELINING, STALL, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 

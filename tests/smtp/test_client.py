@@ -8,7 +8,7 @@ from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines
-from support.letters import Letter, letter
+from support.messages import Letter, letter
 from support.scripted_smtp import DROP, LOCKSTEP, PAUSE, PIPELINING, RESET, STALL, ScriptedServer
 
 MAIL, RCPT, DATA = "MAIL FROM:<ann@x.example> SIZE=19\r\n", "RCPT TO:<bob@y.example>\r\n", "DATA\r\n"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from mailnode.errors import ErrorCode, Unsendable
 from mailnode.smtp.command import Command, encode, ignore, mail, rcpt
 from mailnode.smtp.extension import Extensions
-from support.letters import letter
+from support.messages import letter
 
 ALL = Extensions(pipelining=True, size=1000, eight_bit_mime=True, smtputf8=True)
 

@@ -7,7 +7,7 @@ from mailnode.errors import ConnectFailed, ErrorCode
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.connect import _interleave, connect
 from mailnode.smtp.server import Deadlines, ServerSettings
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailnode.smtp.content import DotStuffer, is_header_ascii
-from support.letters import letter
+from support.messages import letter
 
 
 def wire(*blocks):

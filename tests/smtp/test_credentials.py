@@ -10,7 +10,7 @@ from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.credentials import HELD_BACK_SECONDS
 from mailnode.smtp.server import Deadlines
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import DROP, RESET, STALL, ScriptedServer
 from support.tokens import Purse
 

@@ -8,7 +8,7 @@ from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.transcript import MOST_CHARACTERS, MOST_LINES
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import DROP, LOCKSTEP, RESET, STALL, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 from support.tokens import Purse

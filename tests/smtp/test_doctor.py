@@ -10,13 +10,13 @@ import trustme
 from mailnode.errors import ErrorCode, TokenError
 from mailnode.smtp import connect
 from mailnode.smtp.bearer import TokenLogin
+from mailnode.smtp.doctor.diagnose import PATIENCE, examine
 from mailnode.smtp.doctor.finding import Finding
-from mailnode.smtp.doctor.visit import PATIENCE, examine
 from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, ServerSettings
 from support.aiosmtp import submission
-from support.plain import served
+from support.banner_server import served
 from support.proxies import proxy
 from support.scripted_smtp import DROP, HOLD, STALL, USUAL, ScriptedServer
 from support.tls import ca_pem, self_signed_context, server_context
@@ -171,7 +171,7 @@ class TestTheWay:
                 raise OSError(errno.ENETUNREACH, "")
             return await connect.attempt(address)
 
-        monkeypatch.setattr("mailnode.smtp.doctor.knock.attempt", attempt)
+        monkeypatch.setattr("mailnode.smtp.doctor.reachability.attempt", attempt)
         async with ScriptedServer() as server:
             names["mail.example.org"] = [
                 (socket.AF_INET6, ("2001:db8::1", server.port, 0, 0)),

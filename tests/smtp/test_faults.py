@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailnode.smtp.sasl import Login
-from support.fates import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
+from support.batch_outcomes import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
 from support.scripted_smtp import DROP, PIPELINING, RESET, STALL, TAKE, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 

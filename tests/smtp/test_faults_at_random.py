@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.fates import assert_truth, client_of, deadlines, fate_of, numbered
+from support.batch_outcomes import assert_truth, client_of, deadlines, fate_of, numbered
 from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
 MOST = 8

@@ -4,7 +4,7 @@ import pytest
 
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from support.fates import assert_truth, client_of, fates_of, is_accepted, numbered
+from support.batch_outcomes import assert_truth, client_of, fates_of, is_accepted, numbered
 from support.loops import LOOPS, on_loop
 from support.scripted_smtp import CUT, DROP, PIPELINING, RESET, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost
-from mailnode.smtp.doctor.visit import examine
+from mailnode.smtp.doctor.diagnose import examine
 from mailnode.smtp.limits import is_recipient_limit, is_session_limit, is_time_limit
 from mailnode.smtp.reply import ReplyParser
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import ServerSettings
-from support.fates import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
-from support.letters import letter
+from support.batch_outcomes import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
 from support.loops import LOOPS, on_loop
+from support.messages import letter
 from support.scripted_smtp import CUT, DROP, LOCKSTEP, PIPELINING, RESET, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 

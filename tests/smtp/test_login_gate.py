@@ -11,8 +11,8 @@ from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.login_gate import FIRST_WAIT, GOOD_SECONDS, LONGEST_WAIT, LoginGate
 from mailnode.smtp.sasl import Login
-from support.fates import client_of, fates_of, is_accepted, numbered
-from support.letters import letter
+from support.batch_outcomes import client_of, fates_of, is_accepted, numbered
+from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, PIPELINING, USUAL, ScriptedServer
 from support.tokens import Purse
 

@@ -8,7 +8,7 @@ import pytest
 from mailnode.errors import ConnectFailed, ErrorCode, MailboxError
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 
 

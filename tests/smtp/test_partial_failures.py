@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from mailnode.smtp.outcome import Outcome
-from support.fates import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
-from support.letters import Letter
+from support.batch_outcomes import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
+from support.messages import Letter
 from support.scripted_smtp import DROP, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
 BATCH = 5

@@ -4,12 +4,12 @@ import pytest
 
 from mailnode.errors import ConnectFailed, ServerRefused
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.manners import Manners
-from mailnode.smtp.passage import Passage
+from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.pool import SessionPool
+from mailnode.smtp.send_request import SendRequest
 from mailnode.smtp.server import Deadlines, ServerSettings
 from mailnode.smtp.session import Session
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import STALL, ScriptedServer
 
 EMPTY = "<SessionPool: 0 leased, 0 idle, 0 waiting>"
@@ -17,7 +17,7 @@ EMPTY = "<SessionPool: 0 leased, 0 idle, 0 waiting>"
 
 def pool_of(server, max_sessions=1, **settings):
     where = ServerSettings(host="127.0.0.1", port=server.port, tls_option="none")
-    return SessionPool(lambda: Session.open(where, Manners(), None), Manners(), max_sessions, **settings)
+    return SessionPool(lambda: Session.open(where, HostProfile(), None), HostProfile(), max_sessions, **settings)
 
 
 def client_of(server, **settings):
@@ -39,7 +39,7 @@ class Holder:
         self.task = asyncio.create_task(self._hold(pool))
 
     async def _hold(self, pool):
-        async with pool.lease(Passage(letter())) as self.session:
+        async with pool.lease(SendRequest(letter())) as self.session:
             self.got.set()
             await self.let_go.wait()
 
@@ -59,7 +59,7 @@ class TestLeases:
             order = []
 
             async def wait_for_turn(number):
-                async with pool.lease(Passage(letter())):
+                async with pool.lease(SendRequest(letter())):
                     order.append(number)
 
             waiters = [asyncio.create_task(wait_for_turn(number)) for number in range(5)]
@@ -75,7 +75,7 @@ class TestLeases:
         async with ScriptedServer() as server:
             pool = pool_of(server, 5)
             for _ in range(3):
-                async with pool.lease(Passage(letter())):
+                async with pool.lease(SendRequest(letter())):
                     pass
             assert repr(pool) == "<SessionPool: 0 leased, 1 idle, 0 waiting>"
             await pool.aclose()
@@ -84,17 +84,17 @@ class TestLeases:
     async def test_a_session_that_ended_is_not_kept(self):
         async with ScriptedServer() as server:
             pool = pool_of(server)
-            async with pool.lease(Passage(letter())) as session:
+            async with pool.lease(SendRequest(letter())) as session:
                 session.abort()
             assert repr(pool) == EMPTY
 
     async def test_a_session_idle_for_too_long_gets_its_quit_and_a_new_one_is_opened(self):
         async with ScriptedServer() as server:
             pool = pool_of(server, idle_seconds=0.0)
-            async with pool.lease(Passage(letter())):
+            async with pool.lease(SendRequest(letter())):
                 pass
             await server.reached("QUIT")
-            async with pool.lease(Passage(letter())):
+            async with pool.lease(SendRequest(letter())):
                 pass
             await pool.aclose()
         assert [visit.commands[-1] for visit in server.visits] == ["QUIT", "QUIT"]
@@ -123,9 +123,9 @@ class TestLeases:
         async with ScriptedServer({"greeting": ["554 no", "220 yes"]}) as server:
             pool = pool_of(server)
             with pytest.raises(ServerRefused):
-                async with pool.lease(Passage(letter())):
+                async with pool.lease(SendRequest(letter())):
                     pytest.fail("there is no session")
-            async with pool.lease(Passage(letter())):
+            async with pool.lease(SendRequest(letter())):
                 pass
             await pool.aclose()
 
@@ -135,7 +135,7 @@ class TestLeases:
         pool = pool_of(server)
         for _ in range(3):
             with pytest.raises(ConnectFailed):
-                async with pool.lease(Passage(letter())):
+                async with pool.lease(SendRequest(letter())):
                     pytest.fail("there is no session")
         assert repr(pool) == EMPTY
 

@@ -7,7 +7,7 @@ from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines
-from support.letters import letter
+from support.messages import letter
 from support.proxies import proxy
 from support.scripted_smtp import ScriptedServer
 from support.tls import ca_pem, server_context

@@ -10,7 +10,7 @@ from mailnode.errors import ErrorCode, SessionLost, Unsendable
 from mailnode.smtp import session
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.server import Deadlines
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, ScriptedServer
 
 RIDDEN = re.compile(rb"\r\n\.\r\nMAIL FROM:.*\r\nDATA\r\n$", re.DOTALL)

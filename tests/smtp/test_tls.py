@@ -16,7 +16,7 @@ from mailnode.smtp.interruption import awaited
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, TlsOption
 from support.aiosmtp import submission
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, RESET, STALL, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 

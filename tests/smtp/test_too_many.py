@@ -6,7 +6,7 @@ import pytest
 
 from mailnode.errors import ServerRefused
 from mailnode.smtp.client import SmtpClient
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import DROP, RESET, ScriptedServer
 
 BUSY = "421 4.7.0 Too many concurrent SMTP connections"

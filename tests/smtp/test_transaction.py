@@ -5,7 +5,7 @@ from mailnode.smtp.extension import Extensions
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transaction import Transaction
-from support.letters import letter
+from support.messages import letter
 
 PATHS = ("a@x.example", "b@x.example", "c@x.example")
 FAREWELL = "421 4.3.2 bye"

@@ -11,7 +11,7 @@ from mailnode.smtp.extension import Extensions
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transaction import Transaction
-from support.letters import letter
+from support.messages import letter
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.smtp"))
 MESSAGE = letter("bob@y.example", "cy@y.example", content=b".hi\r\n" + b"x" * 13 + b"\r\n")

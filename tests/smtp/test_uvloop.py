@@ -11,7 +11,7 @@ from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.probe import speaks_tls
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
-from support.letters import letter
+from support.messages import letter
 from support.scripted_smtp import DROP, PAUSE, RESET, ScriptedServer
 from support.tls import ca_pem, server_context
 

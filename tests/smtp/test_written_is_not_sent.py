@@ -10,8 +10,8 @@ from mailnode.smtp import stream
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.connect import connect
 from support.impatient_server import ImpatientServer
-from support.letters import letter
 from support.loops import LOOPS, on_loop
+from support.messages import letter
 from support.tls import ca_pem, server_context
 
 PIECE = b"".join(b"%063d\r\n" % line for line in range(1000))

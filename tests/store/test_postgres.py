@@ -15,7 +15,7 @@ from mailnode.errors import CommitUnknown, StoreError
 from mailnode.store import postgres as postgres_module
 from mailnode.store import watched
 from mailnode.store.database import Database
-from mailnode.store.insist import insist
+from mailnode.store.retry import insist
 from mailnode.store.tables import SCHEMA_NUMBER, secret_check
 from support.database import OPEN, gather_behind, keys, put
 from support.postgres import own_server

@@ -3,7 +3,7 @@
 import asyncio
 
 from mailnode.errors import StoreError
-from mailnode.store import insist, unstored
+from mailnode.store import retry, unstored
 from mailnode.store.unstored import Unstored
 
 # What `/health` promises after the end of a trouble.
@@ -13,7 +13,7 @@ WELL_WITHIN_SECONDS = 5.0
 async def test_no_wait_between_two_tries_is_longer_than_health_may_take_to_be_well(monkeypatch):
     assert unstored._LONGEST_WAIT_SECONDS < WELL_WITHIN_SECONDS
     monkeypatch.setattr(unstored, "_LONGEST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(insist, "WAITS_SECONDS", (3600.0,))
+    monkeypatch.setattr(retry, "WAITS_SECONDS", (3600.0,))
     kept, counts = Unstored(), []
 
     async def write():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.warm import PIPE, python
+from support.forked_python import PIPE, python
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mailnode.flow.shelf import ShelvedFlow
+from mailnode.flow.flow_files import FlowFile
 from support.web import Served
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -19,11 +19,11 @@ def sample() -> dict[str, Any]:
     }
 
 
-def example(served: Served) -> ShelvedFlow:
-    """Put the example on the shelf; it sends to the inbox, and fetches nothing."""
+def example(served: Served) -> FlowFile:
+    """Put the example on the flow files; it sends to the inbox, and fetches nothing."""
     text = (EXAMPLES / "order-shipped.flow.yaml").read_text().replace("port: 1025", f"port: {served.site.inbox_port}")
-    flow = served.site.shelf.create(text.replace('        - {type: url, url: "{{ input.invoiceUrl }}"}\n', ""))
-    served.site.shelf.keep_sample(flow.name, sample())
+    flow = served.site.flow_files.create(text.replace('        - {type: url, url: "{{ input.invoiceUrl }}"}\n', ""))
+    served.site.flow_files.keep_sample(flow.name, sample())
     return flow
 
 
@@ -33,13 +33,13 @@ def filled(served: Served) -> None:
     broken = flow.text.replace(f"port: {served.site.inbox_port}", "port: 1").replace(
         "name: order-shipped", "name: broken"
     )
-    served.site.shelf.create(broken.replace("name: order-shipped", "name: broken"))
+    served.site.flow_files.create(broken.replace("name: order-shipped", "name: broken"))
 
     async def work() -> None:
         site = served.site
         for number in range(5):
             await site.mailnode.run(flow.document(), input=sample()["input"] | {"order": f"2026-{1047 + number}"})
-        await site.mailnode.run(site.shelf.get("broken").document(), input=sample()["input"])
+        await site.mailnode.run(site.flow_files.get("broken").document(), input=sample()["input"])
         basic = {"service": "Gmail", "username": "shop@gmail.com", "password": "a"}
         await site.mailnode.connections.create("shop", "basic", basic)
         oauth2 = {"service": "Outlook365", "user": "billing@example.com", "clientId": "a-client"}

@@ -16,12 +16,12 @@ import httpx2
 
 from support.daemon import free_ports
 
-# As tests/support/hasty.py, but for the file of that, which a full disk would not take.
+# As tests/support/command_with_short_timeouts.py, but for the file of that, which a full disk would not take.
 _TESTS = Path(__file__).parents[1]
 _HASTY = f"""
 import sys
 sys.path.insert(0, {str(_TESTS)!r})
-from support.hasty import be_hasty
+from support.command_with_short_timeouts import be_hasty
 be_hasty()
 from mailnode.cli.main import main
 main()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.app import Mailnode
-from mailnode.delivery.report import Report
+from mailnode.delivery.result import Result
 from mailnode.environment import Environment
 from mailnode.flow.run import Run
 from mailnode.inbox.folder import Received
@@ -23,9 +23,9 @@ class Sent:
     received: Received
 
     @property
-    def report(self) -> Report:
+    def report(self) -> Result:
         """The node's result."""
-        report: Report = self.run.nodes[0].result
+        report: Result = self.run.nodes[0].result
         return report
 
     @property

@@ -16,7 +16,7 @@ from mailnode.errors import StoreError
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries, delivery_recipients
 from support.fleet import Fleet
-from support.server_book import ServerBook
+from support.server_records import ServerBook
 
 EVERY_SECONDS = 0.2
 # Where a commit of our own, or the answer itself, takes so long the machine is slow, and nobody else's is quick.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from support.server_book import ServerBook
+from support.server_records import ServerBook
 
 SLOW_SECONDS = 1.5
 AWAY_SECONDS = 0.3

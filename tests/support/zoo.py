@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from support.bare_node import made
+from support.isolated_node import made
 from support.require import absent, require
 
 _FOLDER = Path(__file__).parents[1] / "zoo"

@@ -149,11 +149,11 @@ async def test_a_deleted_connection_is_gone(api):
 
 async def test_the_flows_that_use_a_connection_are_named(api, site):
     await create(api)
-    site.shelf.folder.mkdir(parents=True)
+    site.flow_files.folder.mkdir(parents=True)
     for name, connection in (("orders", "shop"), ("news", "other")):
         settings = f"{{connection: {connection}, to: a@b.example, subject: s, text: t}}"
         node = f"- {{id: tell, type: sendSmtpEmail, settings: {settings}}}"
-        (site.shelf.folder / f"{name}.flow.yaml").write_text(f"version: 1\nname: {name}\nnodes:\n{node}\n")
+        (site.flow_files.folder / f"{name}.flow.yaml").write_text(f"version: 1\nname: {name}\nnodes:\n{node}\n")
     assert (await api.get("/api/connections/shop/uses")).json() == {"flows": ["orders"]}
 
 

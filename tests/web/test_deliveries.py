@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import expect
 
 from mailnode.flow.document import parse_flow
-from support.damage import CONTENT_DAMAGES, DAMAGES, damage
+from support.damaged_rows import CONTENT_DAMAGES, DAMAGES, damage
 from support.flows import to_server, write_flow
+from support.hostile_markup import ALL_EVIL, EVIL, assert_only_our_markup
 from support.scripted_smtp import DROP, HOLD, TAKE, USUAL, ScriptedServer
-from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
 
 NO = {"RCPT TO:<no@": [f"550 5.1.1 no such user {ALL_EVIL}"]}
 
@@ -134,7 +134,7 @@ class TestRetry:
 class TestRetryOfAMendedFlow:
     @pytest.fixture
     async def failed(self, api, server):
-        """Give a delivery whose flow on the shelf named a server that refuses, and one that mends it."""
+        """Give a delivery whose flow on the flow files named a server that refuses, and one that mends it."""
         wrong = (await server({"MAIL": "550 5.7.1 not from here"})).port
 
         async def save(port, subject="Hi"):
@@ -345,7 +345,7 @@ async def test_what_can_not_be_read_is_listed_shown_and_cancelled_like_any_other
     ids = {}
     for what in (*DAMAGES, *CONTENT_DAMAGES):
         ids[await queue(run_id=what)] = what
-    words = {one: await damage(site.mailnode.ledger._database, one, what) for one, what in ids.items()}
+    words = {one: await damage(site.mailnode.queries._database, one, what) for one, what in ids.items()}
     assert len((await api.get("/api/deliveries")).json()["deliveries"]) == len(ids)
     assert (await api.get("/deliveries")).status_code == 200
     for one, said in words.items():
@@ -362,7 +362,7 @@ async def test_what_can_not_be_read_is_listed_shown_and_cancelled_like_any_other
 
 async def test_one_whose_service_is_gone_goes_by_the_server_that_its_flow_names_now(site, api, send, tmp_path):
     one = await send(1, asynchronous=True, run_id="r")
-    await damage(site.mailnode.ledger._database, one, "a service that is gone")
+    await damage(site.mailnode.queries._database, one, "a service that is gone")
     node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(site.inbox_port, asynchronous=True)}
     write_flow(tmp_path, node)
     told = await api.post(f"/api/deliveries/{one}/retry")

@@ -61,9 +61,9 @@ NODE = {"id": "tell", "label": "Tell the customer", "when": "{{ input.paid }}"}
 
 
 def made(served):
-    """Put a flow on the shelf that sends to the inbox."""
-    flow = served.site.shelf.create(blank_flow("hello", served.site.inbox_port))
-    served.site.shelf.keep_sample(flow.name, sample())
+    """Put a flow on the flow files that sends to the inbox."""
+    flow = served.site.flow_files.create(blank_flow("hello", served.site.inbox_port))
+    served.site.flow_files.keep_sample(flow.name, sample())
     return flow
 
 
@@ -125,7 +125,7 @@ def put_content(page: Page, html):
 def saved(page: Page, served, name="hello"):
     page.get_by_role("button", name="Save").click()
     expect(page.locator("[data-saved]")).to_have_text("saved")
-    return read_yaml(served.site.shelf.get(name).text).value
+    return read_yaml(served.site.flow_files.get(name).text).value
 
 
 def test_every_setting_of_the_panel_is_in_the_file_and_comes_back(page, served):
@@ -162,7 +162,7 @@ def test_comments_stay_when_the_form_and_the_text_take_turns(page, served):
     page.get_by_role("button", name="Form").click()
     expect(field(page, "subject").locator("input")).to_have_value("From the text  # not a comment")
     assert saved(page, served, flow.name)["nodes"][1]["settings"]["subject"] == "From the text  # not a comment"
-    assert served.site.shelf.get(flow.name).text.startswith("# A shop tells a customer")
+    assert served.site.flow_files.get(flow.name).text.startswith("# A shop tells a customer")
 
 
 def test_what_stands_in_lines_is_shown_in_lines_and_stays_so(page, served):
@@ -174,7 +174,7 @@ def test_what_stands_in_lines_is_shown_in_lines_and_stays_so(page, served):
         "references": "<a@example.org>\n<b@example.org>\n",
     }
     document["nodes"][0]["settings"] |= lines
-    served.site.shelf.save("hello", with_document(flow.text, document), flow.revision)
+    served.site.flow_files.save("hello", with_document(flow.text, document), flow.revision)
     open_editor(page)
     open_sections(page)
     expect(field(page, "to").locator("textarea")).to_have_value(lines["to"])
@@ -399,7 +399,7 @@ def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.locator("tr", has_text="first").get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("tbody tr")).to_have_count(1)
-    assert [flow.name for flow in served.site.shelf.flows()] == ["second"]
+    assert [flow.name for flow in served.site.flow_files.flows()] == ["second"]
 
 
 def test_an_attachment_completes_expressions_and_shows_its_image_in_the_content(page, served):
@@ -433,8 +433,8 @@ def test_script_that_is_stored_in_a_flow_never_runs_in_the_editor(page, served):
         "headers": {"X-Evil": EVIL},
         "attachments": [{"type": "text", "content": EVIL, "filename": EVIL.replace("/", "")}],
     }
-    served.site.shelf.save("hello", with_document(flow.text, document), flow.revision)
-    served.site.shelf.keep_sample("hello", {"input": {EVIL: EVIL}, "context": {}})
+    served.site.flow_files.save("hello", with_document(flow.text, document), flow.revision)
+    served.site.flow_files.keep_sample("hello", {"input": {EVIL: EVIL}, "context": {}})
     ran = []
     page.on("dialog", lambda dialog: ran.append(dialog.message))
     page.goto("/flows")

@@ -44,7 +44,7 @@ class TestKeeping:
         said = {"text": copy["text"], "document": document, "revision": copy["revision"]}
         saved = await api.put("/api/flows/copy", json=said)
         assert saved.json()["name"] == "renamed"
-        assert sorted(path.name for path in site.shelf.folder.iterdir() if path.suffix == ".yaml") == [
+        assert sorted(path.name for path in site.flow_files.folder.iterdir() if path.suffix == ".yaml") == [
             "hello.flow.yaml",
             "renamed.flow.yaml",
         ]
@@ -81,7 +81,7 @@ class TestKeeping:
     async def test_a_name_that_is_none_is_refused_beside_its_field(self, api, site, name):
         told = problem(await api.post("/api/flows", json={"name": name}))
         assert told["key"] == "name"
-        assert not site.shelf.folder.exists() or list(site.shelf.folder.iterdir()) == []
+        assert not site.flow_files.folder.exists() or list(site.flow_files.folder.iterdir()) == []
 
     async def test_what_is_no_flow_is_not_saved_and_its_line_is_named(self, api):
         flow = await made(api)
@@ -111,7 +111,7 @@ class TestKeeping:
         flow["document"]["nodes"][0]["settings"]["text"] = "ü"
         said = {"text": flow["text"], "document": flow["document"], "revision": flow["revision"]}
         saved = await api.put("/api/flows/j", json=said)
-        assert json.loads((site.shelf.folder / "j.flow.json").read_text()) == saved.json()["document"]
+        assert json.loads((site.flow_files.folder / "j.flow.json").read_text()) == saved.json()["document"]
 
     async def test_a_file_leaves_as_it_is(self, api, example):
         await api.post("/api/flows", json={"text": example})
@@ -126,10 +126,10 @@ class TestKeeping:
         assert (await api.get("/api/flows/copy")).json()["sample"] == {"input": {"a": 1}, "context": {}}
 
     async def test_a_folder_that_can_t_be_written_is_told(self, api, site):
-        site.shelf.folder.parent.mkdir(exist_ok=True)
-        site.shelf.folder.write_text("a file")
+        site.flow_files.folder.parent.mkdir(exist_ok=True)
+        site.flow_files.folder.write_text("a file")
         told = problem(await api.post("/api/flows", json={"name": "hello"}))
-        assert str(site.shelf.folder) in told["message"]
+        assert str(site.flow_files.folder) in told["message"]
 
 
 class TestPreview:

@@ -12,7 +12,7 @@ import pytest
 from mailnode.message.compose import compose
 from mailnode.message.email import Attachment, Email
 from mailnode.web.safe_html import MAIL_POLICY
-from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
+from support.hostile_markup import ALL_EVIL, EVIL, assert_only_our_markup
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 

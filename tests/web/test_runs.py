@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from mailnode.web.strange import MOST_CHARACTERS, json_text, whole
+from mailnode.web.json_safe import MOST_CHARACTERS, json_text, whole
 from support.flows import to_server, write_flow
-from support.strangers import ALL_EVIL, EVIL, assert_only_our_markup
+from support.hostile_markup import ALL_EVIL, EVIL, assert_only_our_markup
 
 HALF = "\ud83d"
 
@@ -95,7 +95,7 @@ class TestPages:
         one = renewal((await api.get("/runs/a%2Fb")).text, "run")
         table = renewal((await api.get("/runs")).text, "runs")
         assert {(await api.get(again)).status_code for again in (one, table)} == {204}
-        await site.mailnode.desk.cancel(ran.nodes[0].result["deliveryId"])
+        await site.mailnode.admin.cancel(ran.nodes[0].result["deliveryId"])
         answer = await api.get(one)
         assert "badge cancelled" in answer.text
         assert "hx-get" not in answer.text  # it will not change

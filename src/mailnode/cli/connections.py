@@ -12,7 +12,7 @@ from mailnode.cli.arguments import named, read_text
 from mailnode.cli.authorize import command as authorize
 from mailnode.cli.output import say, show_json, show_table
 from mailnode.cli.rekey import command as rekey
-from mailnode.connections.book import ConnectionBook, Shown
+from mailnode.connections.repository import ConnectionRepository, Shown
 from mailnode.errors import UsageError
 
 T = TypeVar("T")
@@ -77,9 +77,9 @@ def create(
     if source is None and (secret := _SECRET[kind]) and (kind == "basic" or "clientId" in fields):
         fields |= _ask_for(secret, is_optional=kind == "oauth2")
 
-    async def work(book: ConnectionBook) -> Shown:
-        await book.create(name, kind, fields)
-        return await book.show(name)
+    async def work(repository: ConnectionRepository) -> Shown:
+        await repository.create(name, kind, fields)
+        return await repository.show(name)
 
     shown = _with_book(work)
     say(f"connection {name} created")
@@ -91,7 +91,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List the connections."""
-    shown = _with_book(lambda book: book.list())
+    shown = _with_book(lambda repository: repository.list())
     if as_json:
         show_json(shown)
         return
@@ -116,7 +116,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show a connection as JSON; of its secrets only which are set."""
-    show_json(_with_book(lambda book: book.show(name)))
+    show_json(_with_book(lambda repository: repository.show(name)))
 
 
 @command.command("update")
@@ -124,7 +124,7 @@ def show(name: str) -> None:
 @click.option("--from-json", "source", metavar="FILE|-", required=True, help="The fields to change; null removes one.")
 def update(name: str, source: str) -> None:
     """Change fields of a connection; the next mail uses them."""
-    _with_book(lambda book: book.update(name, _fields(source)))
+    _with_book(lambda repository: repository.update(name, _fields(source)))
     say(f"connection {name} updated")
 
 
@@ -135,7 +135,7 @@ def delete(name: str, yes: bool) -> None:
     """Delete a connection and its secrets."""
     if not yes:
         click.confirm(f"Delete the connection {name}?", abort=True, err=True)
-    _with_book(lambda book: book.delete(name))
+    _with_book(lambda repository: repository.delete(name))
     say(f"connection {name} deleted")
 
 
@@ -219,7 +219,7 @@ def _fields(source: str | None) -> dict[str, Any]:
     return fields
 
 
-def _with_book(work: Callable[[ConnectionBook], Awaitable[T]]) -> T:
+def _with_book(work: Callable[[ConnectionRepository], Awaitable[T]]) -> T:
     from mailnode.environment import Environment, open_connections
 
     async def main() -> T:

@@ -13,7 +13,7 @@ from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
-    from mailnode.delivery.ledger import Entry, Ledger
+    from mailnode.delivery.queries import DeliveryQueries, Entry
 
 T = TypeVar("T")
 
@@ -43,10 +43,10 @@ def list_(
     as_json: bool,
 ) -> None:
     """List deliveries, the latest first."""
-    from mailnode.delivery.ledger import Wanted
+    from mailnode.delivery.queries import Wanted
 
     wanted = Wanted(states=states, connection=connection, recipient=recipient, run=run, limit=limit)
-    found = _with_ledger(lambda ledger: ledger.latest(wanted))
+    found = _with_queries(lambda queries: queries.latest(wanted))
     if as_json:
         show_json(found)
         return
@@ -69,7 +69,7 @@ def list_(
 @_json
 def show(delivery: str, as_json: bool) -> None:
     """Show one delivery: its recipients with the server's words, and each attempt."""
-    found = _with_ledger(lambda ledger: ledger.show(delivery))
+    found = _with_queries(lambda queries: queries.show(delivery))
     if as_json:
         show_json(found)
         return
@@ -97,7 +97,7 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
     The mail stays what it was. Server, connection, ehloName and retryHours are those that its flow file says now.
     Whom a server has accepted it for does not get it again. One that may have been accepted is sent only if you say so.
     """
-    from mailnode.delivery.desk import InDoubt
+    from mailnode.delivery.admin import InDoubt
 
     try:
         found = _retried(delivery, as_queued=as_queued, is_sure=yes)
@@ -115,7 +115,7 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
 
 def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "Entry":
     async def work(mailnode: "Mailnode") -> "Entry":
-        return await mailnode.ledger.show(await mailnode.desk.retry(delivery, as_queued=as_queued, is_sure=is_sure))
+        return await mailnode.queries.show(await mailnode.admin.retry(delivery, as_queued=as_queued, is_sure=is_sure))
 
     return _with_mailnode(work)
 
@@ -124,7 +124,7 @@ def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "Entry":
 @click.argument("delivery", metavar="ID|MESSAGE-ID")
 def cancel(delivery: str) -> int:
     """Take a delivery out of the queue, so that it is not sent."""
-    say(f"{_with_mailnode(lambda mailnode: mailnode.desk.cancel(delivery))} is cancelled")
+    say(f"{_with_mailnode(lambda mailnode: mailnode.admin.cancel(delivery))} is cancelled")
     return 0
 
 
@@ -196,12 +196,12 @@ def _with_mailnode(work: "Callable[[Mailnode], Awaitable[T]]") -> T:
     return asyncio.run(main())
 
 
-def _with_ledger(work: "Callable[[Ledger], Awaitable[T]]") -> T:
-    from mailnode.delivery.ledger import Ledger
+def _with_queries(work: "Callable[[DeliveryQueries], Awaitable[T]]") -> T:
+    from mailnode.delivery.queries import DeliveryQueries
     from mailnode.environment import Environment, open_connections
 
     async def main() -> T:
         async with open_connections(Environment.read()) as opened:
-            return await work(Ledger(opened.database, opened.worker))
+            return await work(DeliveryQueries(opened.database, opened.worker))
 
     return asyncio.run(main())

@@ -8,7 +8,7 @@ import click
 
 from mailnode.cli.interrupt import EXIT_SIGNALLED
 from mailnode.cli.output import show_json
-from mailnode.delivery.report import report_of_error
+from mailnode.delivery.result import result_of_error
 from mailnode.errors import ErrorCode, MailnodeError, UsageError
 
 
@@ -35,7 +35,7 @@ def _told(is_wanted: bool, params: dict[str, Any]) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:
         if is_wanted and (told := _as_ours(error)):
             names = {name: params.get(name) or "" for name in ("connection", "host")}
-            show_json(report_of_error(told, **names))
+            show_json(result_of_error(told, **names))
         raise
 
 

@@ -10,7 +10,7 @@ from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.loop import WAITING, run_stoppable
 from mailnode.cli.output import say, show_error, show_json, tell_lane, waiting
 from mailnode.cli.unstored import counted, show_not_stored
-from mailnode.delivery.report import ReportedError
+from mailnode.delivery.result import ResultError
 from mailnode.flow.run import NodeReport, Run
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None
 
     if not run.pending:
         return run
-    mailnode.traffic.hear = tell_lane
+    mailnode.breaker.hear = tell_lane
     try:
         async with mailnode.working():
             return await mailnode.settled(run, watch)
@@ -102,7 +102,7 @@ async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None
         raise
 
 
-def _errors(node: NodeReport) -> list[ReportedError]:
+def _errors(node: NodeReport) -> list[ResultError]:
     """Find what a person should read of a node: its own error, or that of the mail it tried to send."""
     told = (node.result or {}).get("error") if isinstance(node.result, dict) else None
     return [error for error in (node.error, told) if error]

@@ -11,7 +11,7 @@ from mailnode.cli.arguments import read_text, server_options, target_of
 from mailnode.cli.json_outcome import JsonOutcome
 from mailnode.cli.loop import WAITING, run_stoppable
 from mailnode.cli.output import progress, say, show_error, show_json, show_table
-from mailnode.delivery.report import Report
+from mailnode.delivery.result import Result
 from mailnode.errors import UsageError
 from mailnode.message.email import Attachment, Email
 
@@ -60,7 +60,7 @@ def command(
     Exit status: 0 accepted by the server for everybody, 1 not sent, 2 bad usage or settings, 3 partial or unknown.
     """
     from mailnode.environment import Environment
-    from mailnode.once import send_once
+    from mailnode.send_once import send_once
 
     target = target_of(service, host, port, tls_option, ca)
     text, html = _bodies(text, html, markdown)
@@ -135,7 +135,7 @@ async def _fetched(url: str) -> Attachment:
     return fetched.attachment
 
 
-def _show(report: Report) -> None:
+def _show(report: Result) -> None:
     rows = [
         (told["address"], told["status"], f"{told['replyCode'] or ''} {told['replyText']}".strip())
         for told in report["recipients"]

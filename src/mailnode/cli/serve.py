@@ -56,7 +56,7 @@ async def tell(serving: "Serving") -> None:
     token = "what MAILNODE_TOKEN says" if environment.token else f"in {environment.home / FILE_NAME}"
     if serving.token.is_new:
         token = f"{serving.token.text}  (kept {token})"
-    say(f"editor     {serving.url}\ntoken      {token}\nflows      {serving.site.shelf.folder}")
+    say(f"editor     {serving.url}\ntoken      {token}\nflows      {serving.site.flow_files.folder}")
     say(f"inbox      127.0.0.1:{serving.site.inbox_port}\n\nCtrl-C ends it.")
     if not is_built():
         say(

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mailnode.cli.output import say, show_error, show_json
-from mailnode.delivery.report import NOT_STORED, Report, ReportedError, is_unstored
+from mailnode.delivery.result import NOT_STORED, Result, ResultError, is_unstored
 from mailnode.flow.rows import RowsFile
 
 if TYPE_CHECKING:
-    from mailnode.delivery.ledger import Ledger
+    from mailnode.delivery.queries import DeliveryQueries
     from mailnode.flow.bulk import RowEnd
     from mailnode.flow.run import NodeReport, Run
 
@@ -74,7 +74,7 @@ class Summary:
             elif delivery_id:
                 self._mails[status] += 1
 
-    def settle(self, delivery_id: str, report: Report | None) -> None:
+    def settle(self, delivery_id: str, report: Result | None) -> None:
         """Take the outcome of a mail that was queued."""
         row, run_id = self._queued.pop(delivery_id)
         if report is None:
@@ -85,9 +85,9 @@ class Summary:
         if report["status"] in _FAILED:
             self._fail(row, run_id, *_words(report["status"], report["error"]))
 
-    async def catch_up(self, ledger: "Ledger") -> None:
+    async def catch_up(self, queries: "DeliveryQueries") -> None:
         """Take the outcomes that have come by now."""
-        for delivery_id, report in (await ledger.outcomes(self.queued)).items():
+        for delivery_id, report in (await queries.outcomes(self.queued)).items():
             self.settle(delivery_id, report)
 
     def _fail(self, row: int, run_id: str, words: str, hint: str) -> None:
@@ -144,7 +144,7 @@ def _troubles(run: "Run") -> Iterator[tuple[str, str]]:
         yield _words(status or "failed", node.error or told)
 
 
-def _words(status: str, error: ReportedError | None) -> tuple[str, str]:
+def _words(status: str, error: ResultError | None) -> tuple[str, str]:
     if error is None:
         return status, ""
     return error["message"] if status == "failed" else f"{status}: {error['message']}", error["hint"]

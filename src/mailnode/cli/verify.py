@@ -6,11 +6,11 @@ from typing import Literal
 
 import click
 
-from mailnode.checkup import OwnServer, planned
 from mailnode.cli.arguments import read_text, server_options, target_of
 from mailnode.cli.output import clean, show_json, stepwise
 from mailnode.connections.service import Service
 from mailnode.delivery.route import OtherServer
+from mailnode.diagnosis import OwnServer, planned
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
 from mailnode.connections.grant import Grant, grant_of
-from mailnode.connections.place import host_key, recipient_key
+from mailnode.connections.normalize import host_key, recipient_key
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.connections.service import find_service
 from mailnode.errors import ConnectionsError, ErrorCode

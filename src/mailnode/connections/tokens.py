@@ -17,13 +17,13 @@ from mailnode.connections.endpoint import TokenEndpoint
 from mailnode.connections.grant import Form, Grant, RefreshGrant, ServiceAccountGrant
 from mailnode.connections.rows import open_grant
 from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.token_errors import explained, over, put_off, without_consent
 from mailnode.connections.token_rows import LEASE_MS, TokenRow, claim, read_tokens, store_answer, store_trouble
-from mailnode.connections.token_trouble import explained, over, put_off, without_consent
 from mailnode.errors import TokenError
 from mailnode.smtp.proxy import Proxy
 from mailnode.store.clock import Clock, unix_ms
 from mailnode.store.database import Database
-from mailnode.store.insist import insist
+from mailnode.store.retry import insist
 from mailnode.store.worker import Worker
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from mailnode.connections.place import host_key, recipient_key
+from mailnode.connections.normalize import host_key, recipient_key
 from mailnode.connections.service import find_service
 from mailnode.errors import ComposeError, ConnectionsError, ErrorCode, SettingsError
 from mailnode.smtp.proxy import parse_proxy

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.delivery.delivery import Attempt, Delivery
-from mailnode.delivery.report import Report, report_of
+from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.row_reader import read_deliveries, read_roughly
 from mailnode.delivery.rows import UNDER_WAY, insert_attempt, write_attempts
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
@@ -26,7 +26,7 @@ MOST_IN_A_ROW = 3
 _log = logging.getLogger(__name__)
 
 # Told of outcomes in their transaction.
-Tell = Callable[[Connection, Sequence[tuple[Delivery, Report]]], None]
+Tell = Callable[[Connection, Sequence[tuple[Delivery, Result]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def meets_defect(delivery: Delivery, error: BaseException, phase: Phase, started
     return delivery, Attempt(delivery.tries, started_at, unix_ms(), InternalError.of(error, phase))
 
 
-def report_after(db: Connection, defect: Defect) -> Report:
+def report_after(db: Connection, defect: Defect) -> Result:
     """Tell what becomes of a delivery that has met a defect: `queued`, to be tried again, or how it ends.
 
     It ends where somebody waits for it (`is_awaited`), where it may have been accepted and is not to be sent again, and
@@ -64,12 +64,12 @@ def report_after(db: Connection, defect: Defect) -> Report:
     delivery, error = defect.delivery, defect.error
     is_kept = delivery.maybe_accepted and delivery.terms.on_unknown == "hold"
     if defect.is_awaited or is_kept or not delivery.open_addresses:
-        return report_of(delivery, error=error)
+        return result_of(delivery, error=error)
     latest = select(attempts.c.code).where(attempts.c.delivery_id == delivery.id, attempts.c.number < delivery.tries)
     codes = db.execute(latest.order_by(attempts.c.number.desc()).limit(MOST_IN_A_ROW - 1)).scalars().all()
     if len(codes) == MOST_IN_A_ROW - 1 and set(codes) == {ErrorCode.INTERNAL_ERROR}:
-        return report_of(delivery, status="held", error=error)
-    return report_of(delivery, status="queued")
+        return result_of(delivery, status="held", error=error)
+    return result_of(delivery, status="queued")
 
 
 def claims_of(db: Connection, worker_id: str) -> dict[str, int]:
@@ -130,7 +130,7 @@ def read_sound(db: Connection, rows: Sequence[Row[Any]], tell: Tell) -> list[tup
         return []
 
 
-def set_aside(db: Connection, row: Row[Any], error: Exception, tell: Tell) -> tuple[Delivery, Report]:
+def set_aside(db: Connection, row: Row[Any], error: Exception, tell: Tell) -> tuple[Delivery, Result]:
     """Leave a delivery that can't be read to a person; give it as far as it can be, with what is told of it."""
     why = error if isinstance(error, MailnodeError) else InternalError.of(error, "connect")
     _log.error("delivery %s is held: %s", row.id, why.message, exc_info=None if why is error else error)
@@ -138,7 +138,7 @@ def set_aside(db: Connection, row: Row[Any], error: Exception, tell: Tell) -> tu
     (delivery,) = read_roughly(db, [row])
     in_doubt = delivery.maybe_accepted or row.state == "handingOver"
     delivery = replace(delivery, tries=row.tries + 1, maybe_accepted=in_doubt, generation=row.generation + 1)
-    report = report_of(delivery, status="held", error=why)
+    report = result_of(delivery, status="held", error=why)
     values = {"state": "held", "worker": None, "result": json.dumps(report), "tries": delivery.tries, "updated_at": now}
     values |= {"generation": delivery.generation, "maybe_accepted": in_doubt}
     db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from mailnode.delivery.circuit_breaker import is_failing
 from mailnode.delivery.delivery import Delivery
-from mailnode.delivery.lanes import is_failing
 
 # How many deliveries are under way at once to servers that work; to one more than its sessions, so that none waits.
 HANDS = 128

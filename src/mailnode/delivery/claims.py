@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.delivery.broken_off import Tell, read_sound
 from mailnode.delivery.capacity import MOST_OCTETS, Hands, deal
+from mailnode.delivery.circuit_breaker import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
-from mailnode.delivery.lanes import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.rates import next_time, take_time
-from mailnode.delivery.report import Report
+from mailnode.delivery.result import Result
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError
 from mailnode.store.clock import now_ms, unix_ms
@@ -41,7 +41,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Catch:
+class ClaimBatch:
     """What was claimed, and in how many seconds there may be more; None when nothing is in the queue.
 
     `is_paced` tells that something is due which only waits for its rate limit, and `held` how many could not be read
@@ -66,7 +66,7 @@ class Claims:
         self._turn = 0
         self._held = 0
 
-    async def take(self, hands: Hands) -> Catch:
+    async def take(self, hands: Hands) -> ClaimBatch:
         """Claim what is due, as much as the hands hold, dealt out to the lanes; what has run out of time comes first.
 
         That is what has been tried since this worker is up, or whose lane has, and fails; all else is tried once more.
@@ -76,7 +76,7 @@ class Claims:
         """
         return await self._database.write(lambda db: self._take(db, hands))
 
-    def _take(self, db: Connection, hands: Hands) -> Catch:
+    def _take(self, db: Connection, hands: Hands) -> ClaimBatch:
         now, self._held = now_ms(db), 0
         lanes = lanes_with_due(db, hands.only)
         over = self._claim(db, now, self._is_over(now, lanes, hands), hands.free, hands.octets, deliveries.c.expires_at)
@@ -101,7 +101,7 @@ class Claims:
             octets[works] -= sum(one.delivery.size for one in taken)
             claimed += taken
         more_in = 0.0 if claimed else (min(wakes) - now) / 1000 if wakes else None
-        return Catch(claimed, more_in, is_paced, self._held)
+        return ClaimBatch(claimed, more_in, is_paced, self._held)
 
     def _is_over(self, now: int, lanes: list[Row[Any]], hands: Hands) -> ColumnElement[bool]:
         tried = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= self._up_since)
@@ -156,7 +156,7 @@ class Claims:
                 break
         return claimed
 
-    def _tell_of_held(self, db: Connection, ended: Sequence[tuple[Delivery, Report]]) -> None:
+    def _tell_of_held(self, db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> None:
         self._held += len(ended)
         self._tell(db, ended)
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from mailnode.delivery.broken_off import Tell, set_aside, take_over
+from mailnode.delivery.circuit_breaker import ensure_lanes
 from mailnode.delivery.delivery import FINAL_STATES, Delivery, Draft, UnreadableDelivery
 from mailnode.delivery.kept_keys import FREES_KEY, find_kept, standing_of
-from mailnode.delivery.lanes import ensure_lanes
 from mailnode.delivery.row_reader import options_of, read_deliveries, read_roughly
 from mailnode.delivery.rows import insert_deliveries, route_columns
 from mailnode.delivery.stored import Standing, read_report

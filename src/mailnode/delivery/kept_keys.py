@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, Draft
-from mailnode.delivery.report import report_of
+from mailnode.delivery.result import result_of
 from mailnode.delivery.stored import Standing
 from mailnode.store.clock import utc
 from mailnode.store.tables import delivery_recipients, kept_keys
@@ -29,7 +29,7 @@ def standing_of(kept: Row[Any], draft: Draft) -> Standing:
     day = f"{utc(kept.ended_at):%Y-%m-%d}"
     told = f"the details of this mail, which ended on {day}, are deleted (MAILNODE_KEEP_DAYS)"
     begun = replace(begun, host="", warnings=(told,))
-    return Standing(begun, kept.status, report_of(begun, status=kept.status))
+    return Standing(begun, kept.status, result_of(begun, status=kept.status))
 
 
 def keep_keys(db: Connection, ended: Sequence[Row[Any]]) -> None:

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Update, bindparam, delete, select, tuple_, up
 from mailnode.connections.connection import Stamp
 from mailnode.connections.rows import edited_among
 from mailnode.delivery.broken_off import Defect, Tell, claims_of, lost_among, read_sound, report_after, take_over
+from mailnode.delivery.circuit_breaker import is_failing, lanes_with_due
 from mailnode.delivery.delivery import Attempt, Delivery, Draft, State
 from mailnode.delivery.intake import Engine, Intake
-from mailnode.delivery.lanes import is_failing, lanes_with_due
 from mailnode.delivery.policy import connection_edited
-from mailnode.delivery.report import Report, report_of
+from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.rows import (
     UNDER_WAY,
     write_attempts,
@@ -40,7 +40,7 @@ class _Move:
     delivery: Delivery
     state: State
     attempt: Attempt | None = None
-    report: Report | None = None
+    report: Result | None = None
     due_in: float = 0.0
 
 
@@ -103,19 +103,19 @@ class Outbox:
         """Commit what one attempt brought, and leave the next one to any worker, in `due_in` seconds."""
         await self._database.write_alike(self._move, _Move(delivery, "queued", attempt, due_in=due_in))
 
-    async def ended(self, delivery: Delivery, report: Report, attempt: Attempt | None) -> None:
+    async def ended(self, delivery: Delivery, report: Result, attempt: Attempt | None) -> None:
         """Commit the outcome, with the attempt that brought it; content that all accepted is no longer needed."""
         await self._database.write_alike(self._move, _Move(delivery, report["status"], attempt, report))
 
-    async def held(self, delivery: Delivery, error: MailnodeError) -> Report:
+    async def held(self, delivery: Delivery, error: MailnodeError) -> Result:
         """Commit that a delivery is left to a person, because what is stored of it can't be sent."""
         delivery = replace(delivery, tries=delivery.tries + 1)
         attempt = Attempt(delivery.tries, unix_ms(), unix_ms(), error)
-        report = report_of(delivery, status="held", error=error)
+        report = result_of(delivery, status="held", error=error)
         await self.ended(delivery, report, attempt)
         return report
 
-    async def met_defect(self, defect: Defect) -> Report:
+    async def met_defect(self, defect: Defect) -> Result:
         """Commit that a delivery has met a defect of ours: it goes back to the queue, or ends, or is held."""
         return await self._database.write_alike(self._settle_defects, defect)
 
@@ -178,7 +178,7 @@ class Outbox:
             self._intake.say_due(db, (move.delivery for move in kept if move.state == "queued"))
         return [None if move.delivery.id in held else _stale(move.delivery) for move in moves]
 
-    def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Report | Exception]:
+    def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Result | Exception]:
         reports = [report_after(db, one) for one in defects]
         ends = [None if report["status"] == "queued" else report for report in reports]
         moves = [

@@ -10,12 +10,12 @@ from mailnode.connections.rate_limit import RateLimit
 from mailnode.connections.service import Service, find_service
 from mailnode.delivery.policy import Policy
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.manners import Manners
+from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.server import ServerSettings, TlsOption, ascii_host, tls_and_port
 
 if TYPE_CHECKING:  # a mail without a connection needs no database
-    from mailnode.connections.book import ConnectionBook
+    from mailnode.connections.repository import ConnectionRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,19 +114,19 @@ def route(
     return Route(server, connection.name, connection.revision, connection.rate_limit, policy, warnings)
 
 
-class Ways:
+class Router:
     """How this process gets to destinations: with whose login, by which proxy, under what name."""
 
     def __init__(
         self,
-        book: "ConnectionBook",
+        repository: "ConnectionRepository",
         *,
         ehlo_name: str | None = None,
         proxy: Proxy | None = None,
         redirect_all_to: str | None = None,
     ) -> None:
-        """Take logins from `book`; name, proxy and mailbox are for destinations and connections that give none."""
-        self._book = book
+        """Take logins from `repository`; name, proxy and mailbox are for destinations and connections without."""
+        self._repository = repository
         self._ehlo_name = ehlo_name
         self._proxy = proxy
         self._redirect_all_to = redirect_all_to
@@ -138,7 +138,7 @@ class Ways:
             ConnectionsError: there is none of this name.
             StoreError: it can't be read.
         """
-        return await self._book.get(destination.connection) if destination.connection else None
+        return await self._repository.get(destination.connection) if destination.connection else None
 
     def lead(self, destination: Destination, connection: Connection | None) -> Route:
         """Give the route to a destination with its connection; raises what `route` does."""
@@ -165,14 +165,14 @@ class Clients:
     def __init__(self) -> None:
         """Begin without any."""
         self._clients: dict[Route, SmtpClient] = {}
-        self._manners: defaultdict[str, Manners] = defaultdict(Manners)
+        self._host_profiles: defaultdict[str, HostProfile] = defaultdict(HostProfile)
 
     def of(self, route: Route) -> SmtpClient:
         """Give the client of a route, making it at the first call."""
         client = self._clients.get(route)
         if client is None:
             client = self._clients[route] = SmtpClient.to(
-                route.server, max_sessions=10, manners=self._manners[route.server.address]
+                route.server, max_sessions=10, host_profile=self._host_profiles[route.server.address]
             )
         return client
 

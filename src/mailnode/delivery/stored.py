@@ -7,9 +7,9 @@ from typing import Any, Self, cast
 
 from sqlalchemy import Connection, Row, bindparam, select
 
+from mailnode.delivery.circuit_breaker import reported_trouble
 from mailnode.delivery.delivery import Delivery, State, UnreadableDelivery
-from mailnode.delivery.lanes import reported_trouble
-from mailnode.delivery.report import Report, report_of
+from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.row_reader import read_roughly, told_of
 from mailnode.message.envelope import Envelope
 from mailnode.store.tables import attempts, delivery_content
@@ -49,7 +49,7 @@ class Standing:
 
     delivery: Delivery
     state: State
-    report: Report | None
+    report: Result | None
 
 
 def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, StoredMessage]:
@@ -64,15 +64,15 @@ _OF_THESE = delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True))
 _CONTENT = select(delivery_content).where(_OF_THESE).order_by(delivery_content.c.position)
 
 
-def read_report(db: Connection, row: Row[Any]) -> Report | None:
+def read_report(db: Connection, row: Row[Any]) -> Result | None:
     """Give the report of a delivery that has ended; one that can't be read is made anew, of what is known beside it."""
     if row.result is None:
         return None
     told = told_of(row.result)
     if {"status", "error", "recipients", "warnings"} <= set(told):
-        return cast("Report", told)
+        return cast("Result", told)
     (delivery,) = read_roughly(db, [row])
-    return report_of(delivery, status=row.state, error=UnreadableDelivery("the result that was stored can't be read"))
+    return result_of(delivery, status=row.state, error=UnreadableDelivery("the result that was stored can't be read"))
 
 
 def read_last_words(db: Connection, delivery: Delivery) -> tuple[str, str]:

@@ -6,9 +6,9 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from mailnode.delivery.postman import LOOK_SECONDS, PAUSE_SECONDS, Postman
+from mailnode.delivery.queue_worker import LOOK_SECONDS, PAUSE_SECONDS, QueueWorker
 from mailnode.engine.engine import MOST_DEFECTS
-from mailnode.store.insist import insist
+from mailnode.store.retry import insist
 
 
 class EmbeddedEngine:
@@ -24,31 +24,31 @@ class EmbeddedEngine:
         with suppress(RuntimeError):  # the loop is closed: what is queued now is for another process
             self._loop.call_soon_threadsafe(self._wake.set)
 
-    async def work(self, postman: Postman, *, drain: bool = False) -> None:
-        """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
-        postman.start()
-        work = partial(self._drain if drain else self._work, postman)
-        await postman.supervised.keep(work, postman.stopped, most_defects=MOST_DEFECTS if drain else None)
+    async def work(self, queue_worker: QueueWorker, *, drain: bool = False) -> None:
+        """Carry what is due until the queue worker is stopped; with `drain` until nothing is due."""
+        queue_worker.start()
+        work = partial(self._drain if drain else self._work, queue_worker)
+        await queue_worker.supervised.keep(work, queue_worker.stopped, most_defects=MOST_DEFECTS if drain else None)
 
-    async def _drain(self, postman: Postman) -> None:
-        await insist(postman.recover)
-        await postman.drain()
+    async def _drain(self, queue_worker: QueueWorker) -> None:
+        await insist(queue_worker.recover)
+        await queue_worker.drain()
 
-    async def _work(self, postman: Postman) -> None:
+    async def _work(self, queue_worker: QueueWorker) -> None:
         recover_at = 0.0
-        while not postman.is_stopped:
+        while not queue_worker.is_stopped:
             self._wake.clear()
             if self._loop.time() >= recover_at:
-                await postman.recover()
+                await queue_worker.recover()
                 recover_at = self._loop.time() + LOOK_SECONDS
-            round_ = await postman.round()
+            round_ = await queue_worker.round()
             if round_.begun:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                await self._sleep(postman, LOOK_SECONDS if round_.more_in is None else round_.more_in)
+                await self._sleep(queue_worker, LOOK_SECONDS if round_.more_in is None else round_.more_in)
 
-    async def _sleep(self, postman: Postman, seconds: float) -> None:
-        woken = [asyncio.create_task(event.wait()) for event in (self._wake, postman.freed)]
+    async def _sleep(self, queue_worker: QueueWorker, seconds: float) -> None:
+        woken = [asyncio.create_task(event.wait()) for event in (self._wake, queue_worker.freed)]
         try:
             await asyncio.wait(woken, timeout=min(seconds, LOOK_SECONDS), return_when=asyncio.FIRST_COMPLETED)
         finally:

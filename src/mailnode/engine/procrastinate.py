@@ -12,11 +12,11 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import URL, Connection, text
 
 from mailnode.delivery.capacity import HANDS, NEWCOMERS
-from mailnode.delivery.postman import Postman
+from mailnode.delivery.queue_worker import QueueWorker
 from mailnode.engine.engine import MOST_DEFECTS
 from mailnode.engine.jobs import TROUBLES, Jobs, word_what_others_log
-from mailnode.store.insist import insist
 from mailnode.store.postgres import TCP
+from mailnode.store.retry import insist
 
 QUEUE = "mailnode"
 TASK = "drain"
@@ -53,55 +53,57 @@ class ProcrastinateEngine:
         """Defer a wake-up in this very transaction; for what is due later the sweeper defers another one then."""
         db.execute(_DEFER, {"queue": QUEUE, "task": TASK, "lane": lane})
 
-    async def work(self, postman: Postman, *, drain: bool = False) -> None:
-        """Carry what is due until the postman is stopped; with `drain` until nothing is due."""
-        postman.start()
+    async def work(self, queue_worker: QueueWorker, *, drain: bool = False) -> None:
+        """Carry what is due until the queue worker is stopped; with `drain` until nothing is due."""
+        queue_worker.start()
         word_what_others_log()
-        work = partial(self._drain if drain else self._work, postman)
+        work = partial(self._drain if drain else self._work, queue_worker)
         most = MOST_DEFECTS if drain else None
         try:
-            await postman.supervised.keep(work, postman.stopped, passing=TROUBLES, most_defects=most)
+            await queue_worker.supervised.keep(work, queue_worker.stopped, passing=TROUBLES, most_defects=most)
         finally:
             if self._drains:
                 await asyncio.wait(self._drains, timeout=_SILENT_SECONDS)
 
-    async def _drain(self, postman: Postman) -> None:
-        await insist(postman.recover)
-        await postman.drain()
+    async def _drain(self, queue_worker: QueueWorker) -> None:
+        await insist(queue_worker.recover)
+        await queue_worker.drain()
 
-    async def _work(self, postman: Postman) -> None:
-        """Work off jobs until the postman is stopped; raises what says that the database is gone."""
-        await postman.recover()  # a pool is slow to see that the database is back: there is none before it answers us
+    async def _work(self, queue_worker: QueueWorker) -> None:
+        """Work off jobs until the queue worker is stopped; raises what says that the database is gone."""
+        await (
+            queue_worker.recover()
+        )  # a pool is slow to see that the database is back: there is none before it answers us
         connector = procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1)
         app = procrastinate.App(connector=connector)
         app.job_manager = jobs = Jobs(connector, self._over)
 
         @app.task(name=TASK, queue=QUEUE)
         async def wake(lane: str) -> None:
-            await asyncio.wait({self._draining(postman, lane)})
+            await asyncio.wait({self._draining(queue_worker, lane)})
 
         try:
             async with asyncio.timeout(_SILENT_SECONDS):
                 await app.open_async()
-            await self._serve(app, jobs, postman)
+            await self._serve(app, jobs, queue_worker)
         finally:
             await app.close_async()
 
-    def _draining(self, postman: Postman, lane: str) -> asyncio.Task[None]:
+    def _draining(self, queue_worker: QueueWorker, lane: str) -> asyncio.Task[None]:
         """Have a lane drained beside the job: that may be over before, when its worker loses the database."""
 
         async def drain() -> None:
             try:
-                await postman.drain(lane)
+                await queue_worker.drain(lane)
             except Exception as error:  # noqa: BLE001 -- it is logged, and what is due has another job soon
-                postman.supervised.failed(error, TROUBLES)
+                queue_worker.supervised.failed(error, TROUBLES)
 
         task = asyncio.create_task(drain())
         self._drains.add(task)
         task.add_done_callback(self._drains.discard)
         return task
 
-    async def _serve(self, app: procrastinate.App, jobs: Jobs, postman: Postman) -> None:
+    async def _serve(self, app: procrastinate.App, jobs: Jobs, queue_worker: QueueWorker) -> None:
         working = asyncio.create_task(
             app.run_worker_async(
                 queues=[QUEUE],
@@ -116,10 +118,10 @@ class ProcrastinateEngine:
         )
         working.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            while not postman.is_stopped and not working.done():
-                await self._sweep(jobs, postman)
+            while not queue_worker.is_stopped and not working.done():
+                await self._sweep(jobs, queue_worker)
                 await asyncio.wait({working}, timeout=SWEEP_SECONDS)
-            if not postman.is_stopped:
+            if not queue_worker.is_stopped:
                 working.result()
                 raise ConnectorException("procrastinate's worker has ended by itself")
         except TROUBLES:
@@ -129,21 +131,21 @@ class ProcrastinateEngine:
             working.cancel()
             await asyncio.wait({working}, timeout=_SILENT_SECONDS)
 
-    async def _sweep(self, jobs: Jobs, postman: Postman) -> None:
+    async def _sweep(self, jobs: Jobs, queue_worker: QueueWorker) -> None:
         """Wake for what the dead left and for what is due and has no job; end the jobs that are left over.
 
         Those are what a silent worker had, and whose end could not be written down: what they were to do is due, so it
         has another job by now.
         """
-        await postman.recover()
-        await postman.wake()
+        await queue_worker.recover()
+        await queue_worker.wake()
         async with asyncio.timeout(_SILENT_SECONDS):
             stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=STALLED_SECONDS)
             over = {job.id for job in stalled if job.id} | self._over
             if over:
                 await jobs.end(over)
                 self._over -= over
-        postman.supervised.looked()
+        queue_worker.supervised.looked()
 
 
 def make_schema(db: Connection) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.flow.registry import Node
 from mailnode.node.expression import Evaluator
-from mailnode.node.step import Call, Step, Write
+from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.template import parse_template
 
 _KEY = re.compile(r"[A-Za-z_$][\w$-]{0,99}(\.[A-Za-z_$][\w$-]{0,99}){0,15}")
@@ -21,11 +21,11 @@ class Say:
 
     text: str
 
-    async def execute(self, call: Call) -> Step:
+    async def execute(self, call: NodeCall) -> NodeReturn:
         """Say the text with its expressions filled in."""
         evaluator = Evaluator(call.input, call.context)
         with _located("text"):
-            return Step(output=(await evaluator.text(parse_template(self.text)),))
+            return NodeReturn(output=(await evaluator.text(parse_template(self.text)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class SetContext:
     key: str
     value: Any
 
-    async def execute(self, call: Call) -> Step:
+    async def execute(self, call: NodeCall) -> NodeReturn:
         """Store the value; a text that is one expression keeps that expression's type, in lists and objects too."""
         value = await _fill(self.value, "value", Evaluator(call.input, call.context))
-        return Step(writes=(Write("context", self.key, value),))
+        return NodeReturn(writes=(Write("context", self.key, value),))
 
 
 class SayType:

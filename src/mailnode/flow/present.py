@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from mailnode.delivery.origin import Origin, PresentRoute
-from mailnode.delivery.route import Ways
+from mailnode.delivery.route import Router
 from mailnode.errors import MailnodeError, SettingsError
 from mailnode.flow.document import load_flow
 from mailnode.flow.registry import Registry
@@ -15,10 +15,10 @@ from mailnode.node.send_email import RouteSettings, SendSmtpEmail
 class PresentRoutes:
     """Reads flow files anew; one that is another flow by now tells nothing."""
 
-    def __init__(self, registry: Registry, ways: Ways) -> None:
-        """Read settings with the node types of `registry`, and make routes by `ways`."""
+    def __init__(self, registry: Registry, router: Router) -> None:
+        """Read settings with the node types of `registry`, and make routes by `router`."""
         self._registry = registry
-        self._ways = ways
+        self._router = router
 
     async def find(self, origin: Origin) -> PresentRoute:
         """Find the route that the node of a delivery gives its mail by now.
@@ -29,7 +29,7 @@ class PresentRoutes:
         """
         said = await asyncio.to_thread(self._read, origin)
         try:
-            route = await self._ways.find(said.destination)
+            route = await self._router.find(said.destination)
         except MailnodeError as error:
             raise error.locate(file=origin.file, node=origin.node) from None
         return PresentRoute(said.destination, route, said.retry_hours)

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
-from mailnode.node.step import Call, Step
+from mailnode.node.node_api import NodeCall, NodeReturn
 
 ENTRY_POINT_GROUP = "mailnode.nodes"
 
@@ -14,7 +14,7 @@ ENTRY_POINT_GROUP = "mailnode.nodes"
 class Node(Protocol):
     """A node with its settings read, ready to be reached."""
 
-    async def execute(self, call: Call) -> Step:
+    async def execute(self, call: NodeCall) -> NodeReturn:
         """Do the node's work; a MailnodeError that leaves here halts the run."""
         ...
 

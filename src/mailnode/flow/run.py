@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from mailnode.delivery.report import NOT_STORED, ReportedError, describe
+from mailnode.delivery.result import NOT_STORED, ResultError, describe
 from mailnode.errors import (
     ErrorCode,
     ExpressionError,
@@ -18,13 +18,13 @@ from mailnode.errors import (
     UsageError,
 )
 from mailnode.flow.document import FlowDocument, FlowNode
-from mailnode.flow.follow import pending_of, unstored_of
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State
+from mailnode.flow.stored_result import pending_of, unstored_of
 from mailnode.json_text import is_deeper
 from mailnode.node.content_digest import without_route
 from mailnode.node.expression import Evaluator
-from mailnode.node.step import Call, Step, Write
+from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.template import Expression, parse_template
 from mailnode.supervision import is_defect
 
@@ -55,7 +55,7 @@ class NodeReport:
     label: str
     status: Literal["done", "failed", "skipped", "notReached"] = "notReached"
     result: Any = None
-    error: ReportedError | None = None
+    error: ResultError | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give it as the run's JSON shows it; what does not apply is left out."""
@@ -159,7 +159,7 @@ async def run_nodes(nodes: list[Prepared], run: Run) -> None:
 
     A run that halts because the database can't be used for long is `not_stored`: the same again goes on with it.
     """
-    promised: list[tuple[NodeReport, Step]] = []
+    promised: list[tuple[NodeReport, NodeReturn]] = []
     for prepared, report in zip(nodes, run.nodes, strict=True):
         try:
             step = await _reach(prepared, run)
@@ -182,9 +182,9 @@ async def run_nodes(nodes: list[Prepared], run: Run) -> None:
     await asyncio.gather(*(_follow_up(run, report, step) for report, step in promised))
 
 
-async def _reach(prepared: Prepared, run: Run) -> Step | None:
+async def _reach(prepared: Prepared, run: Run) -> NodeReturn | None:
     source = prepared.source
-    call = Call(run.flow, run.id, source.id, run.state.input, run.state.context, run.file)
+    call = NodeCall(run.flow, run.id, source.id, run.state.input, run.state.context, run.file)
     try:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None
@@ -222,7 +222,7 @@ def _defect_of(prepared: Prepared, error: BaseException) -> MailnodeError:
     )
 
 
-async def _follow_up(run: Run, report: NodeReport, step: Step) -> None:
+async def _follow_up(run: Run, report: NodeReport, step: NodeReturn) -> None:
     """Bring the last word of a step where its first one stood, unless another value has taken that place."""
     assert step.later is not None
     try:

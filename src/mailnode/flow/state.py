@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mailnode.node.step import Write, check_place
+from mailnode.node.node_api import Write, check_place
 
 
 class State:

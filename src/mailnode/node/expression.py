@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailnode.errors import ErrorCode, ExpressionError, SettingsError
-from mailnode.node.printing import (
+from mailnode.node.js_string import (
     RESULT_CHARACTERS,
     Printed,
     Printer,

@@ -8,8 +8,8 @@ from mailnode.node.aside import aside
 from mailnode.node.expression import Evaluator
 from mailnode.node.html_template import make_template
 from mailnode.node.inline import Inlined, inline_style_sheets
+from mailnode.node.js_string import Printed
 from mailnode.node.markup import MARK, Attribute, Markup, decode_entities
-from mailnode.node.printing import Printed
 from mailnode.node.template import Template
 
 _URL_ATTRIBUTES = frozenset(

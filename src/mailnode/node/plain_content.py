@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from mailnode.message.markup import decode
 from mailnode.node.aside import aside
 from mailnode.node.expression import Evaluator
+from mailnode.node.js_string import Printed
 from mailnode.node.markup import MARK, Markup, parse_html
-from mailnode.node.printing import Printed
 from mailnode.node.template import Template
 
 WARNING = "content is plain text, so each of its line breaks became a <br>: write HTML, or use textContent"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from mailnode.errors import ErrorCode, ExpressionError, MailboxError
 from mailnode.message.mailbox import Address, Group, Mailbox, parse_addresses, parse_mailbox
 from mailnode.node.expression import Evaluator
-from mailnode.node.printing import Printed
+from mailnode.node.js_string import Printed
 from mailnode.node.template import Template
 
 # An expression is a whole address, not a part of one, between these.

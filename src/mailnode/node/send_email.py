@@ -7,25 +7,25 @@ from typing import Any
 
 from mailnode.connections.connection import Connection
 from mailnode.connections.service import find_service
-from mailnode.delivery.courier import Courier, Delivered
 from mailnode.delivery.delivery import Draft, Terms
-from mailnode.delivery.mail import Mail, fields_of, make_mail, sender_of
+from mailnode.delivery.dispatcher import Delivered, Dispatcher
 from mailnode.delivery.origin import Origin
-from mailnode.delivery.route import Destination, OtherServer, Route, Ways
+from mailnode.delivery.prepare import Mail, fields_of, prepare, sender_of
+from mailnode.delivery.route import Destination, OtherServer, Route, Router
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError, StoreError
 from mailnode.message.compose import Message
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.advice import advise
 from mailnode.node.aside import aside
 from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
 from mailnode.node.expression import Evaluator
+from mailnode.node.lint import advise
+from mailnode.node.node_api import NodeCall, NodeReturn, check_place
 from mailnode.node.render import MEGABYTE, Renderer, digest
-from mailnode.node.result import step_of, step_of_error
+from mailnode.node.result import return_of, return_of_error
 from mailnode.node.settings import SendSmtpEmailSettings, read_settings, settings_errors
-from mailnode.node.step import Call, Step, check_place
-from mailnode.store.insist import PATIENCE_SECONDS, insist
+from mailnode.store.retry import PATIENCE_SECONDS, insist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class Post:
     `redirect_all_to` is the test mode: the only address that gets mail, whatever the settings say.
     """
 
-    ways: Ways
-    courier: Courier
+    router: Router
+    dispatcher: Dispatcher
     guard: AddressGuard
     redirect_all_to: str | None = None
 
@@ -93,17 +93,17 @@ class SendSmtpEmail:
         """What the settings say of the route."""
         return RouteSettings(self._destination(), self._settings.retry_hours)
 
-    async def execute(self, call: Call) -> Step:
+    async def execute(self, call: NodeCall) -> NodeReturn:
         """Make the mail and send it: now, waiting for the outcome as long as the settings say, or later."""
         try:
             delivered = await self._send(call)
         except MailnodeError as error:
             if isinstance(error, StoreError) and error.transient:
                 raise  # no outcome of the mail: nothing was sent, and the same run can be gone on with
-            return step_of_error(self._settings, error.locate(node=call.node_id))
-        return step_of(self._settings, delivered.report, delivered.later)
+            return return_of_error(self._settings, error.locate(node=call.node_id))
+        return return_of(self._settings, delivered.report, delivered.later)
 
-    async def try_out(self, call: Call, address: str) -> Step:
+    async def try_out(self, call: NodeCall, address: str) -> NodeReturn:
         """Send the mail to one address alone, at once, by the server and login that the settings name.
 
         Nothing of the flow is touched: no result is stored, and its idempotency key stays free.
@@ -121,7 +121,7 @@ class SendSmtpEmail:
         # Of no flow: what a test sends is not what the flow would.
         return await SendSmtpEmail(settings, post, self.content_digest).execute(replace(call, file=""))
 
-    async def compose(self, call: Call) -> Composition:
+    async def compose(self, call: NodeCall) -> Composition:
         """Make the mail and send nothing.
 
         Raises:
@@ -146,12 +146,12 @@ class SendSmtpEmail:
         return Composition(rendered.email, mail, destination, way, told, rendered.key, warnings)
 
     async def _made(self, email: Email, connection: Connection | None) -> Mail:
-        make = partial(make_mail, email, connection, self._post.redirect_all_to)
+        make = partial(prepare, email, connection, self._post.redirect_all_to)
         texts = (email.html or "", email.text or "")
         parsed = (one.content for one in email.attachments if _is_parsed(one))
         return await aside(make, sum(len(one) for one in (*texts, *parsed) if isinstance(one, bytes | str)))
 
-    async def _send(self, call: Call) -> Delivered:
+    async def _send(self, call: NodeCall) -> Delivered:
         self._check_storage(call)
         made = await self.compose(call)
         settings = self._settings
@@ -170,10 +170,10 @@ class SendSmtpEmail:
             warnings=made.warnings,
         )
         if settings.asynchronous:
-            return Delivered(await self._post.courier.queue(draft))
-        return await self._post.courier.deliver(draft)
+            return Delivered(await self._post.dispatcher.queue(draft))
+        return await self._post.dispatcher.deliver(draft)
 
-    def _terms(self, call: Call) -> Terms:
+    def _terms(self, call: NodeCall) -> Terms:
         settings = self._settings
         given = Terms(
             partial_delivery=settings.partial_delivery,
@@ -193,7 +193,7 @@ class SendSmtpEmail:
 
     async def _connection(self, destination: Destination) -> Connection | None:
         patience = min(PATIENCE_SECONDS, self._settings.timeout_seconds)
-        return await insist(lambda: self._post.ways.connection(destination), seconds=patience)
+        return await insist(lambda: self._post.router.connection(destination), seconds=patience)
 
     async def _way(self, destination: Destination) -> tuple[Connection | None, Route]:
         try:
@@ -201,13 +201,13 @@ class SendSmtpEmail:
         except MailnodeError as error:
             raise error.locate(key="connection") from None
         try:
-            return connection, self._post.ways.lead(destination, connection)
+            return connection, self._post.router.lead(destination, connection)
         except ConnectionsError as error:
             raise error.locate(key="connection") from None
         except SettingsError as error:
             raise error.locate(key="smtp") from None
 
-    def _check_storage(self, call: Call) -> None:
+    def _check_storage(self, call: NodeCall) -> None:
         """A mail whose result has no place must not be sent: nobody would learn of it."""
         place, key = self._settings.store_result, self._settings.result_key
         if place == "none" or key is None:

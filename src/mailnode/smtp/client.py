@@ -15,13 +15,13 @@ from mailnode.message.email import Email
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.content import Composed
 from mailnode.smtp.credentials import Account
+from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.login_gate import LoginGate
-from mailnode.smtp.manners import Manners
 from mailnode.smtp.outcome import Outcome, PartialDelivery
-from mailnode.smtp.passage import BeforeContent, BeforeDot, Passage
 from mailnode.smtp.pool import IDLE_SECONDS, SessionPool
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.sasl import Login
+from mailnode.smtp.send_request import BeforeContent, BeforeDot, SendRequest
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
 from mailnode.smtp.session import Session, StaleSession
 
@@ -48,7 +48,7 @@ class SmtpClient:
     25, 587 and 2525 starttls; else tls), and the port, left out, follows it (465, 587, 25). `ca` is PEM text and
     replaces the system's certificates. `login` is a Login, or a TokenLogin with a source of access tokens; a secret
     goes over TLS only, or to this very machine, unless `allow_plaintext_auth`. `proxy` is a URL, `socks5://host:port`
-    or `http://host:port`. What can't be a setting raises SettingsError. `manners` is what earlier clients have learned
+    or `http://host:port`. What can't be a setting raises SettingsError. `host_profile` is what earlier clients learned
     about the host. One client belongs to one event loop:
 
         async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
@@ -73,7 +73,7 @@ class SmtpClient:
         max_sessions: int = 5,
         idle_seconds: float = IDLE_SECONDS,
         deadlines: Deadlines | None = None,
-        manners: Manners | None = None,
+        host_profile: HostProfile | None = None,
     ) -> None:
         if max_sessions < 1:
             raise UsageError(f"max_sessions can't be {max_sessions}", hint="give 1 or more")
@@ -89,22 +89,22 @@ class SmtpClient:
             proxy=parse_proxy(proxy) if isinstance(proxy, str) else proxy,
             deadlines=deadlines or Deadlines(),
         )
-        self._manners = manners or Manners()
+        self._host_profiles = host_profile or HostProfile()
         self._width = MESSAGES_A_SESSION * max_sessions
         self._account = Account(login)
         self._pool = SessionPool(
             self._open_session,
-            self._manners,
+            self._host_profiles,
             max_sessions,
             gate=LoginGate() if login else None,
             idle_seconds=idle_seconds,
         )
 
     @classmethod
-    def to(cls, server: ServerSettings, *, manners: Manners | None = None, max_sessions: int = 5) -> Self:
+    def to(cls, server: ServerSettings, *, host_profile: HostProfile | None = None, max_sessions: int = 5) -> Self:
         """Make a client of settings that are whole already."""
         return cls(
-            manners=manners,
+            host_profile=host_profile,
             max_sessions=max_sessions,
             **{one.name: getattr(server, one.name) for one in fields(server)},
         )
@@ -131,14 +131,14 @@ class SmtpClient:
         Email that makes no message. SessionLost has `unknown` true when the server may have taken the message.
         """
         composed = compose(message) if isinstance(message, Email) else message
-        passage = Passage(composed, partial_delivery, before_content, before_dot, lane)
+        request = SendRequest(composed, partial_delivery, before_content, before_dot, lane)
         fresh = False
         while True:
             try:
-                async with self._pool.lease(passage, fresh=fresh) as session:
+                async with self._pool.lease(request, fresh=fresh) as session:
                     if let_in is not None:
                         let_in()
-                    return await session.transact(passage, self._pool.next_passage)
+                    return await session.transact(request, self._pool.next_passage)
             except StaleSession:
                 # Only commands were written, so once more can't make two mails. It comes to an end: each time either
                 # the session was an old one, and a fresh one follows, or the pace is slower than before.
@@ -212,7 +212,7 @@ class SmtpClient:
         await self.aclose()
 
     async def _open_session(self) -> Session:
-        return await self._account.opened(partial(Session.open, self.server, self._manners))
+        return await self._account.opened(partial(Session.open, self.server, self._host_profiles))
 
 
 async def _numbered(

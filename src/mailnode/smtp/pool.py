@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from mailnode.errors import ConnectFailed, ErrorCode, SmtpError, UsageError
+from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.login_gate import LoginGate
-from mailnode.smtp.manners import Manners
-from mailnode.smtp.passage import LetOff, Passage
 from mailnode.smtp.queue import FairQueue
+from mailnode.smtp.send_request import LetOff, SendRequest
 from mailnode.smtp.session import Session
 
 # Servers hang up on the idle after five minutes (RFC 5321 4.5.3.2.7), busy ones much sooner.
@@ -29,14 +29,14 @@ class SessionPool:
 
     A slot is the lease itself: who holds one opens a session or reuses an idle one, and gives the slot back whatever
     happens, so that a cancelled waiter leaves nothing behind. Idle sessions hold no slot, yet there are never more
-    sessions than slots: one is opened only when none is idle. A passage whose commands rode with the last dot of a
+    sessions than slots: one is opened only when none is idle. A request whose commands rode with the last dot of a
     session gets that session, and its slot, as soon as the message before it is judged.
     """
 
     def __init__(
         self,
         open_session: Callable[[], Awaitable[Session]],
-        manners: Manners,
+        host_profile: HostProfile,
         max_sessions: int,
         *,
         gate: LoginGate | None = None,
@@ -44,7 +44,7 @@ class SessionPool:
     ) -> None:
         self._open_session = open_session
         self._gate = gate
-        self._manners = manners
+        self._host_profiles = host_profile
         self._max_sessions = max_sessions
         self._idle_seconds = idle_seconds
         self._leases = 0
@@ -61,13 +61,13 @@ class SessionPool:
         """Tell how busy it is."""
         return f"<SessionPool: {self._leases} leased, {len(self._idle)} idle, {len(self._queue)} waiting>"
 
-    def lease(self, passage: Passage, *, fresh: bool = False) -> "_Lease":
+    def lease(self, request: SendRequest, *, fresh: bool = False) -> "_Lease":
         """Give a session for the time of an `async with`; a `fresh` one when idle ones have proved to be stale."""
         if self._is_closed and not fresh:
             raise UsageError("the client is closed", hint="send within `async with SmtpClient(...) as client:`")
-        return _Lease(self, passage, fresh=fresh)
+        return _Lease(self, request, fresh=fresh)
 
-    def next_passage(self) -> Passage | None:
+    def next_passage(self) -> SendRequest | None:
         """Take who waits longest, to ride on a session that is in use: the pool is full and no session idle."""
         return self._queue.pop() if self._queue else None
 
@@ -81,12 +81,12 @@ class SessionPool:
         while self._partings:
             await asyncio.wait(self._partings)
 
-    async def board(self, passage: Passage, *, fresh: bool) -> Session:
+    async def board(self, request: SendRequest, *, fresh: bool) -> Session:
         """Wait for a session, or for leave to open one."""
         is_first = False
         while True:
             try:
-                session = await self._turn(passage, is_first=is_first)
+                session = await self._turn(request, is_first=is_first)
             except LetOff:
                 is_first = True
                 continue
@@ -100,7 +100,7 @@ class SessionPool:
                 self._give_slot()
                 if not (_may_be_too_many(error) and self._sessions):
                     raise
-            self._manners.limit_sessions(self._sessions)
+            self._host_profiles.limit_sessions(self._sessions)
             fresh, is_first = False, True
 
     async def _open_patiently(self) -> Session:
@@ -113,20 +113,20 @@ class SessionPool:
                 is_counted = asyncio.get_running_loop().time() - self._last_alive < _COUNTED_SECONDS
                 if self._sessions or not (is_counted and _may_be_too_many(error)):
                     raise
-            self._manners.limit_sessions(1)
+            self._host_profiles.limit_sessions(1)
             await asyncio.sleep(pause)
             pause *= 2
 
-    async def _turn(self, passage: Passage, *, is_first: bool) -> Session | None:
-        if not self._queue and self._leases < self._manners.most_sessions(self._max_sessions):
+    async def _turn(self, request: SendRequest, *, is_first: bool) -> Session | None:
+        if not self._queue and self._leases < self._host_profiles.most_sessions(self._max_sessions):
             self._leases += 1
             return None
         turn: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
-        passage.turn = turn
+        request.turn = turn
         if is_first:
-            self._queue.put_first(passage)
+            self._queue.put_first(request)
         else:
-            self._queue.push(passage)
+            self._queue.push(request)
         self._hand_out()
         try:
             return await turn
@@ -142,11 +142,11 @@ class SessionPool:
             raise
 
     def _hand_out(self) -> None:
-        most = self._manners.most_sessions(self._max_sessions)
-        while self._leases < most and (passage := self.next_passage()):
-            assert passage.turn
+        most = self._host_profiles.most_sessions(self._max_sessions)
+        while self._leases < most and (request := self.next_passage()):
+            assert request.turn
             self._leases += 1
-            passage.turn.set_result(None)
+            request.turn.set_result(None)
 
     def _give_slot(self) -> None:
         self._leases -= 1
@@ -242,15 +242,15 @@ def _may_be_too_many(error: BaseException) -> bool:
 class _Lease:
     """A session from boarding to leaving."""
 
-    __slots__ = ("_fresh", "_passage", "_pool", "_session")
+    __slots__ = ("_fresh", "_pool", "_request", "_session")
 
-    def __init__(self, pool: SessionPool, passage: Passage, *, fresh: bool) -> None:
+    def __init__(self, pool: SessionPool, request: SendRequest, *, fresh: bool) -> None:
         self._pool = pool
-        self._passage = passage
+        self._request = request
         self._fresh = fresh
 
     async def __aenter__(self) -> Session:
-        self._session = await self._pool.board(self._passage, fresh=self._fresh)
+        self._session = await self._pool.board(self._request, fresh=self._fresh)
         return self._session
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -3,41 +3,41 @@
 from collections import deque
 from collections.abc import Hashable
 
-from mailnode.smtp.passage import Passage
+from mailnode.smtp.send_request import SendRequest
 
 
 class FairQueue:
     """Passages that wait for their turn; those whose waiter has gone are passed over."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Hashable, deque[Passage]] = {}
+        self._lanes: dict[Hashable, deque[SendRequest]] = {}
 
     def __len__(self) -> int:
         """Count those who still wait."""
-        return sum(passage.is_waiting for lane in self._lanes.values() for passage in lane)
+        return sum(request.is_waiting for lane in self._lanes.values() for request in lane)
 
     def __bool__(self) -> bool:
         """Whether anybody may be in it; who has gone is only seen by `pop`."""
         return bool(self._lanes)
 
-    def push(self, passage: Passage) -> None:
-        """Put a passage at the end of its lane."""
-        self._lanes.setdefault(passage.lane, deque()).append(passage)
+    def push(self, request: SendRequest) -> None:
+        """Put a request at the end of its lane."""
+        self._lanes.setdefault(request.lane, deque()).append(request)
 
-    def put_first(self, passage: Passage) -> None:
-        """Put a passage that had its turn and could not use it before all others."""
-        lane = self._lanes.pop(passage.lane, deque())
-        lane.appendleft(passage)
-        self._lanes = {passage.lane: lane, **self._lanes}
+    def put_first(self, request: SendRequest) -> None:
+        """Put a request that had its turn and could not use it before all others."""
+        lane = self._lanes.pop(request.lane, deque())
+        lane.appendleft(request)
+        self._lanes = {request.lane: lane, **self._lanes}
 
-    def pop(self) -> Passage | None:
+    def pop(self) -> SendRequest | None:
         """Take the next one whose waiter is still there; its lane goes behind the others."""
         while self._lanes:
             name, lane = next(iter(self._lanes.items()))
-            passage = lane.popleft()
+            request = lane.popleft()
             del self._lanes[name]
             if lane:
                 self._lanes[name] = lane
-            if passage.is_waiting:
-                return passage
+            if request.is_waiting:
+                return request
         return None

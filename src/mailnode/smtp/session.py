@@ -9,13 +9,13 @@ from time import monotonic
 from mailnode.errors import ErrorCode, SessionLost
 from mailnode.smtp.authentication import Credentials
 from mailnode.smtp.command import Command
-from mailnode.smtp.entrance import Entrance, enter
-from mailnode.smtp.manners import Manners, Pace
+from mailnode.smtp.handshake import Handshake, enter
+from mailnode.smtp.host_profile import HostProfile, Pace
 from mailnode.smtp.outcome import Outcome
-from mailnode.smtp.passage import LetOff, Passage
+from mailnode.smtp.outcome_builder import OutcomeBuilder
 from mailnode.smtp.send_content import push_content
+from mailnode.smtp.send_request import LetOff, SendRequest
 from mailnode.smtp.server import ServerSettings
-from mailnode.smtp.tally import Tally
 from mailnode.smtp.transaction import Transaction
 
 # Some servers look into a mail for minutes before they answer its dot.
@@ -30,19 +30,19 @@ class StaleSession(SessionLost):
     """No content was handed over, and another session, or a slower pace, may do better."""
 
 
-def nobody() -> Passage | None:
-    """Let no passage ride."""
+def nobody() -> SendRequest | None:
+    """Let no request ride."""
     return None
 
 
 @dataclass(slots=True)
 class _Begun:
-    """A passage in mid-transaction: `groups` are the command groups still to be written, at this pace.
+    """A request in mid-transaction: `groups` are the command groups still to be written, at this pace.
 
     `is_rest` is set when the server has taken the content already, for the recipients of an earlier transaction.
     """
 
-    passage: Passage
+    request: SendRequest
     transaction: Transaction
     groups: Iterator[list[Command]]
     pace: Pace
@@ -58,11 +58,11 @@ class Session:
     command.
     """
 
-    def __init__(self, server: ServerSettings, entrance: Entrance, manners: Manners) -> None:
+    def __init__(self, server: ServerSettings, entrance: Handshake, host_profile: HostProfile) -> None:
         self._server = server
         self._entrance = entrance
         self._dialogue = entrance.dialogue
-        self._manners = manners
+        self._host_profiles = host_profile
         self._needs_reset = False
         self._messages = 0
         self._has_delivered = False
@@ -71,9 +71,11 @@ class Session:
         self.extensions = entrance.extensions
 
     @classmethod
-    async def open(cls, server: ServerSettings, manners: Manners, credentials: Credentials | None) -> "Session":
+    async def open(
+        cls, server: ServerSettings, host_profile: HostProfile, credentials: Credentials | None
+    ) -> "Session":
         """Connect, greet and log in; raises ConnectFailed, TlsFailed, ServerRefused, LoginFailed or SessionLost."""
-        return cls(server, await enter(server, credentials), manners)
+        return cls(server, await enter(server, credentials), host_profile)
 
     @property
     def is_usable(self) -> bool:
@@ -88,12 +90,12 @@ class Session:
     @property
     def is_spent(self) -> bool:
         """Whether it has carried as many messages as the server bears."""
-        return self._messages >= self._manners.most_messages
+        return self._messages >= self._host_profiles.most_messages
 
     @property
-    def rider(self) -> Passage | None:
-        """The passage whose commands went out with the last dot, until it takes its turn."""
-        return self._riding.passage if self._riding else None
+    def rider(self) -> SendRequest | None:
+        """The request whose commands went out with the last dot, until it takes its turn."""
+        return self._riding.request if self._riding else None
 
     def abort(self) -> None:
         """End the session at once."""
@@ -114,22 +116,22 @@ class Session:
         finally:
             self.abort()
 
-    async def transact(self, passage: Passage, following: Callable[[], Passage | None] = nobody) -> Outcome:
+    async def transact(self, request: SendRequest, following: Callable[[], SendRequest | None] = nobody) -> Outcome:
         """Hand a message over and tell what the server said to it; `following` gives who may ride with its dot.
 
         Raises Unsendable (the session is fine), StaleSession and SessionLost, and what the passage's own steps raise.
         """
-        tally = Tally(passage.message, self._server.host, self._entrance, self._messages)
+        outcome_builder = OutcomeBuilder(request.message, self._server.host, self._entrance, self._messages)
         begun, self._riding = self._riding, None
         try:
             if begun is None:
-                begun = self._begin(passage, passage.message.envelope.forward_paths)
-            await self._run(begun, tally, following)
+                begun = self._begin(request, request.message.envelope.forward_paths)
+            await self._run(begun, outcome_builder, following)
             while self.is_usable and (recipients := begun.transaction.overflow):
-                rest = Passage(passage.message, before_dot=passage.before_dot)
+                rest = SendRequest(request.message, before_dot=request.before_dot)
                 begun = self._begin(rest, recipients)
                 begun.is_rest = True
-                await self._run(begun, tally, following)
+                await self._run(begun, outcome_builder, following)
         except SessionLost as lost:
             assert begun
             self.abort()
@@ -137,53 +139,55 @@ class Session:
             if self._dialogue.stream.is_full and not self.rider:
                 begun.transaction.is_dot_sent = False
             if self.rider:
-                self._manners.slow_down("ride")
-            tally.add(begun.transaction.judge())
+                self._host_profiles.slow_down("ride")
+            outcome_builder.add(begun.transaction.judge())
             if not begun.transaction.is_explained:
-                raise self._lost(lost, begun, tally) from None
+                raise self._lost(lost, begun, outcome_builder) from None
         except BaseException as error:
             if begun is not None:
                 self.abort()
-            tally.attach_dialogue(error)
+            outcome_builder.attach_dialogue(error)
             raise
-        self._check_manners(begun, tally)
+        self._check_manners(begun, outcome_builder)
         self._messages += 1
-        outcome = tally.outcome()
+        outcome = outcome_builder.outcome()
         assert outcome is not None
         self._has_delivered = self._has_delivered or bool(outcome.accepted)
         return outcome
 
-    def _begin(self, passage: Passage, recipients: tuple[str, ...], *, rides: bool = False) -> _Begun:
+    def _begin(self, request: SendRequest, recipients: tuple[str, ...], *, rides: bool = False) -> _Begun:
         transaction = Transaction(
-            passage.message, recipients, self.extensions, together=passage.partial_delivery == "refuse"
+            request.message, recipients, self.extensions, together=request.partial_delivery == "refuse"
         )
-        pipelining = self.extensions.pipelining and self._manners.pace != "lockstep"
+        pipelining = self.extensions.pipelining and self._host_profiles.pace != "lockstep"
         groups = transaction.groups(pipelining=pipelining, reset=self._needs_reset and not rides)
-        return _Begun(passage, transaction, groups, "ride" if rides else "group" if pipelining else "lockstep")
+        return _Begun(request, transaction, groups, "ride" if rides else "group" if pipelining else "lockstep")
 
-    async def _run(self, begun: _Begun, tally: Tally, following: Callable[[], Passage | None]) -> None:
+    async def _run(
+        self, begun: _Begun, outcome_builder: OutcomeBuilder, following: Callable[[], SendRequest | None]
+    ) -> None:
         began = monotonic()
         dialogue, transaction = self._dialogue, begun.transaction
-        tally.begin(transaction)
+        outcome_builder.begin(transaction)
         await self._write_groups(begun)
         if transaction.is_reset_refused:
             return
         if dialogue.protocol.farewell is not None:
             transaction.end(dialogue.protocol.farewell)
-            tally.add(transaction.judge())
+            outcome_builder.add(transaction.judge())
             return
         replied = monotonic()
-        tally.envelope_ms += (replied - began) * 1000
+        outcome_builder.envelope_ms += (replied - began) * 1000
         if transaction.may_send_content:
             await self._send_content(begun, following)
-            tally.content_ms += (monotonic() - replied) * 1000
+            outcome_builder.content_ms += (monotonic() - replied) * 1000
         elif transaction.must_send_lone_dot:
             transaction.wrote(dialogue.write(transaction.lone_dot))
             await dialogue.settle()
         elif transaction.must_be_dropped:
             self.abort()
         self._needs_reset = transaction.needs_reset
-        tally.add(transaction.judge())
+        outcome_builder.add(transaction.judge())
 
     async def _write_groups(self, begun: _Begun) -> None:
         dialogue = self._dialogue
@@ -194,17 +198,17 @@ class Session:
             begun.transaction.wrote(dialogue.write(*group))
             await dialogue.settle()
 
-    async def _send_content(self, begun: _Begun, following: Callable[[], Passage | None]) -> None:
-        dialogue, transaction, passage = self._dialogue, begun.transaction, begun.passage
-        if passage.before_content is not None:
-            await passage.before_content()
+    async def _send_content(self, begun: _Begun, following: Callable[[], SendRequest | None]) -> None:
+        dialogue, transaction, request = self._dialogue, begun.transaction, begun.request
+        if request.before_content is not None:
+            await request.before_content()
         dialogue.protocol.expect("content", transaction.hear_content)
-        end = await push_content(dialogue, transaction, passage.message)
+        end = await push_content(dialogue, transaction, request.message)
         if transaction.is_content_judged:
             self.abort()
             return
-        if passage.before_dot is not None:
-            passage.before_dot()
+        if request.before_dot is not None:
+            request.before_dot()
         riding = self._take_along(begun, following)
         transaction.is_dot_sent = dialogue.stream.write(b"".join((end, *riding)))
         if riding:
@@ -229,58 +233,58 @@ class Session:
                 rider.turn.set_exception(LetOff())
             await dialogue.settle(but=but)
 
-    def _take_along(self, begun: _Begun, following: Callable[[], Passage | None]) -> tuple[bytes, ...]:
+    def _take_along(self, begun: _Begun, following: Callable[[], SendRequest | None]) -> tuple[bytes, ...]:
         """Begin who waits, so that its first command group leaves with the dot; nothing when nobody may ride."""
-        manners = self._manners
-        if manners.pace != "ride" or not (self.extensions.pipelining and self.extensions.riding):
+        host_profile = self._host_profiles
+        if host_profile.pace != "ride" or not (self.extensions.pipelining and self.extensions.riding):
             return ()
-        if begun.transaction.is_followed_by_itself or self._messages + 1 >= manners.most_messages:
+        if begun.transaction.is_followed_by_itself or self._messages + 1 >= host_profile.most_messages:
             return ()
-        while passage := following():
+        while request := following():
             try:
-                riding = self._begin(passage, passage.message.envelope.forward_paths, rides=True)
+                riding = self._begin(request, request.message.envelope.forward_paths, rides=True)
                 group = next(riding.groups)
                 if sum(len(command.line) for command in group) > RIDE_BYTES:
-                    assert passage.turn
-                    passage.turn.set_exception(LetOff())
+                    assert request.turn
+                    request.turn.set_exception(LetOff())
                     return ()
                 octets = self._dialogue.protocol.send(*group)
                 riding.transaction.wrote(octets)
             except Exception as error:  # noqa: BLE001 -- it is that message's own, and raised where its turn is awaited
-                assert passage.turn
-                passage.turn.set_exception(error)
+                assert request.turn
+                request.turn.set_exception(error)
                 continue
             self._riding = riding
             return (octets,)
         return ()
 
-    def _check_manners(self, begun: _Begun, tally: Tally) -> None:
+    def _check_manners(self, begun: _Begun, outcome_builder: OutcomeBuilder) -> None:
         """Learn from a server that has had enough of this session, or that can't keep pace."""
         if begun.transaction.is_reset_refused:
             self.abort()  # who knows what is left of the message before
             raise StaleSession("the server refused RSET", phase="mail", transient=True)
         if self.rider and self._dialogue.protocol.farewell:
-            self._manners.heard_farewell(self._messages + 1)
+            self._host_profiles.heard_farewell(self._messages + 1)
         # Said to a session that has delivered nothing, it means another limit: a new session would hear it too.
-        is_too_many = self._has_delivered and tally.is_too_many
-        if is_too_many or (self._messages and tally.needs_new_session):
+        is_too_many = self._has_delivered and outcome_builder.is_too_many
+        if is_too_many or (self._messages and outcome_builder.needs_new_session):
             if is_too_many or self._dialogue.protocol.farewell:
-                self._manners.heard_farewell(self._messages)
+                self._host_profiles.heard_farewell(self._messages)
             self.abort()
             raise StaleSession("the server had enough of this session", phase="mail", transient=True)
         is_harmless = not (begun.is_rest or begun.transaction.may_send_content)
-        if is_harmless and begun.transaction.is_out_of_step and self._manners.slow_down(begun.pace):
+        if is_harmless and begun.transaction.is_out_of_step and self._host_profiles.slow_down(begun.pace):
             self.abort()
             raise StaleSession("the server does not take commands together", phase="mail", transient=True)
 
-    def _lost(self, lost: SessionLost, begun: _Begun, tally: Tally) -> SessionLost:
+    def _lost(self, lost: SessionLost, begun: _Begun, outcome_builder: OutcomeBuilder) -> SessionLost:
         unknown = begun.transaction.is_dot_sent
         kind = StaleSession if self._may_do_better(lost, begun) else SessionLost
-        tally.attach_dialogue(lost)
+        outcome_builder.attach_dialogue(lost)
         error = kind(
             f"{self._server.address}: {lost.message}",
             unknown=unknown,
-            outcome=tally.outcome(),
+            outcome=outcome_builder.outcome(),
             code=lost.code,
             phase=lost.phase,
             hint=_UNKNOWN_HINT if unknown else lost.hint,
@@ -295,5 +299,5 @@ class Session:
         if begun.is_rest or transaction.may_send_content or lost.code == ErrorCode.BAD_REPLY:
             return False
         if begun.pace == "ride" or transaction.is_heard or self._dialogue.protocol.is_amid_reply:
-            return self._manners.slow_down(begun.pace)
+            return self._host_profiles.slow_down(begun.pace)
         return self._messages > 0 and lost.code == ErrorCode.SESSION_LOST

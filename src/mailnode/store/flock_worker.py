@@ -11,7 +11,7 @@ from typing import Self
 from sqlalchemy import Connection
 
 from mailnode.errors import StoreError
-from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, lock_file
+from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, lock_file
 
 # Ids tell by their form where the lock lies. Those of earlier versions, whose locks lay in the homes, have none.
 _FORM = "lock-"

@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
 from mailnode.store.backend import Extend, no_text
-from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, locked
 from mailnode.store.earlier_workers import held_by_earlier, leave, maybe_at_work
+from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, locked
 from mailnode.store.flock_worker import FlockWorker
 from mailnode.store.kinds import readable
 from mailnode.store.schema import migrate, newer

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from mailnode.errors import StoreClosed, StoreError
-from mailnode.store import insist
+from mailnode.store import retry
 
 T = TypeVar("T")
 Write = Callable[[], Awaitable[T]]
@@ -32,7 +32,7 @@ class Unstored:
 
     def __init__(self) -> None:
         """Keep nothing yet."""
-        self.seconds = insist.PATIENCE_SECONDS
+        self.seconds = retry.PATIENCE_SECONDS
         self.lost = 0
         self.count = 0
         self._refused = 0
@@ -102,7 +102,7 @@ class Unstored:
         waiting = _Waiting(self)
         is_refused = False
         try:
-            for wait in insist.waits():
+            for wait in retry.waits():
                 is_last = over.is_set() or not is_tried_last
                 try:
                     stored = await write()

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.inbox.opened import OpenedMail, OpenedPart
+from mailnode.web.json_safe import whole
 from mailnode.web.safe_html import safe_html
-from mailnode.web.strange import whole
 
 MEMORY_OCTETS = 2**30
 # More is of no use on a page; the mail itself, and each part, can be downloaded.

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from mailnode.app import Mailnode
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
-from mailnode.flow.shelf import FlowShelf
+from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.server import Inbox
 from mailnode.store.unstored import Unstored
 from mailnode.web.application import create_app
@@ -106,12 +106,12 @@ async def opened_site(environment: Environment, places: Places) -> AsyncIterator
         Inbox(environment.home / "inbox", port=places.inbox_port) as inbox,
         Mailnode.open(environment) as mailnode,
     ):
-        shelf = FlowShelf(places.flows or environment.home / "flows")
+        flow_files = FlowFiles(places.flows or environment.home / "flows")
         with closing(MailReader()) as reader:
             yield Site(
                 mailnode=mailnode,
                 environment=environment,
-                shelf=shelf,
+                flow_files=flow_files,
                 inbox=inbox,
                 inbox_port=inbox.port,
                 reader=reader,

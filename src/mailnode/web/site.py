@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from mailnode.app import Mailnode
 from mailnode.environment import Environment
-from mailnode.flow.shelf import FlowShelf
+from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.folder import InboxFolder
 from mailnode.web.previews import Previews
 from mailnode.web.reader import MailReader
@@ -18,11 +18,11 @@ VERSION = version("mailnode")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """An open Mailnode whose queue is being worked, the flows on its shelf, and the inbox beside it."""
+    """An open Mailnode whose queue is being worked, the flows on its flow files, and the inbox beside it."""
 
     mailnode: Mailnode
     environment: Environment
-    shelf: FlowShelf
+    flow_files: FlowFiles
     inbox: InboxFolder
     inbox_port: int
     reader: MailReader

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from time import monotonic
 
-from mailnode.connections.book import ConnectionBook
 from mailnode.connections.connection import Connection
 from mailnode.connections.consent.browser import (
     WAIT_SECONDS,
@@ -16,6 +15,7 @@ from mailnode.connections.consent.browser import (
     short_lived,
 )
 from mailnode.connections.endpoint import TokenEndpoint
+from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.service import LOOPBACK
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 from mailnode.smtp.proxy import Proxy
@@ -40,7 +40,7 @@ class PendingConsent:
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     proof: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
-    async def settle(self, code: str, book: ConnectionBook) -> str:
+    async def settle(self, code: str, repository: ConnectionRepository) -> str:
         """Change the code for tokens and store them; give why they will not last, "" where they will.
 
         Raises:
@@ -48,7 +48,7 @@ class PendingConsent:
             ConnectionsError: the connection is gone, or another one by now.
         """
         answer = await self.request.exchange(code, TokenEndpoint(proxy=self.proxy))
-        await book.consent(self.connection, answer, self.request.grant)
+        await repository.consent(self.connection, answer, self.request.grant)
         return short_lived(answer, self.request.grant)
 
 

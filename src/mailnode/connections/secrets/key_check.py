@@ -4,8 +4,8 @@ from sqlalchemy import Connection, delete, exists, insert, select
 
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.errors import ErrorCode, StoreError
+from mailnode.store.advisory_lock import take_turn
 from mailnode.store.tables import connections, secret_check
-from mailnode.store.turn import take_turn
 
 _ABOUT = ("", "check")
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailnode.errors import ErrorCode, StoreError
-from mailnode.store.disk import sync_folder
+from mailnode.store.files import sync_folder
 
 KEY_OCTETS = 32
 FILE_NAME = "secret.key"

@@ -19,7 +19,7 @@ from mailnode.connections.secrets.key_check import check_key, keep_only, take_bo
 from mailnode.connections.secrets.key_file import FILE_NAME, new_key, read_keys, write_keys
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.store.database import Database
-from mailnode.store.disk import NO_LOCKS, NO_LOCKS_HINT, lock_file
+from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, lock_file
 from mailnode.store.tables import connections, tokens
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mailnode.errors import SnapshotError
-from mailnode.store.disk import sync_folder
+from mailnode.store.files import sync_folder
 
 VERSION = 1
 # Many flows with large attachments in them.

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
-from mailnode.checkup import CheckUp, OwnServer, plan
 from mailnode.connections.connection import ConnectionType
 from mailnode.connections.consent.pending import CALLBACK, PendingConsents
+from mailnode.diagnosis import Diagnoser, OwnServer, plan
 from mailnode.errors import MailnodeError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
 from mailnode.smtp.server import TlsOption
@@ -174,10 +174,10 @@ async def connection_uses(site: SiteHere, name: str) -> Uses:
 async def check_connection(site: SiteHere, name: str, where: Where | None = None) -> StreamingResponse:
     """Log in with a connection and look at its server, as `mailnode connections test` does; no mail is sent."""
     where = where or Where()
-    book = site.mailnode.connections
-    await book.forgive(name)
+    repository = site.mailnode.connections
+    await repository.forgive(name)
     target = OwnServer(host=where.host, port=where.port, tls_option=where.tls_option, ca=where.ca)
-    checkup = plan(target, site.environment, await book.get(name))
+    checkup = plan(target, site.environment, await repository.get(name))
     return StreamingResponse(_lines(checkup), media_type=NDJSON)
 
 
@@ -217,11 +217,11 @@ def _users(site: SiteHere, name: str) -> list[str]:
     def is_user(settings: dict[str, Any]) -> bool:
         return settings.get("connection") == name
 
-    flows = site.shelf.flows()
+    flows = site.flow_files.flows()
     return [flow.name for flow in flows if any(is_user(node.settings) for node in flow.document().nodes)]
 
 
-async def _lines(checkup: CheckUp) -> AsyncIterator[str]:
+async def _lines(checkup: Diagnoser) -> AsyncIterator[str]:
     """Give the findings as they come, a line each; whoever goes away ends the look."""
     heard: asyncio.Queue[Finding | None] = asyncio.Queue()
     look = asyncio.create_task(checkup.run(heard.put_nowait))

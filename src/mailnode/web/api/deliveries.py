@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Query
 from pydantic import Field
 
-from mailnode.delivery.desk import InDoubt
+from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.history import MOST_HOURS
-from mailnode.delivery.ledger import Wanted
-from mailnode.store.place import PATTERN, Place
+from mailnode.delivery.queries import Wanted
+from mailnode.store.cursor import PATTERN, Place
 from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
-from mailnode.web.strange import whole
 
 router = APIRouter(prefix="/api/deliveries", tags=["deliveries"], responses=PROBLEMS)
 
@@ -158,7 +158,7 @@ async def list_deliveries(
         after=Place.parse(after) if after else None,
         limit=limit + 1,
     )
-    found = await site.mailnode.ledger.latest(wanted)
+    found = await site.mailnode.queries.latest(wanted)
     last = found[limit - 1] if len(found) > limit else None
     return Deliveries(
         deliveries=[DeliverySummary.model_validate(one) for one in whole(found[:limit])],
@@ -169,13 +169,13 @@ async def list_deliveries(
 @router.get("/history")
 async def show_history(site: SiteHere, hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> HistoryTold:
     """Count how many were accepted, failed, stayed in doubt, and waited, over the hours up to now."""
-    return HistoryTold.model_validate(await site.mailnode.ledger.history(hours))
+    return HistoryTold.model_validate(await site.mailnode.queries.history(hours))
 
 
 @router.get("/{delivery_id}")
 async def show_delivery(site: SiteHere, delivery_id: str) -> Delivery:
     """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID."""
-    return Delivery.model_validate(whole(await site.mailnode.ledger.show(delivery_id)))
+    return Delivery.model_validate(whole(await site.mailnode.queries.show(delivery_id)))
 
 
 @router.post("/{delivery_id}/retry")
@@ -188,7 +188,7 @@ async def retry_delivery(site: SiteHere, delivery_id: str, retry: Annotated[Retr
     One that may have been accepted already (409) is sent only if you say that you are sure.
     """
     try:
-        retried = await site.mailnode.desk.retry(delivery_id, is_sure=retry.is_sure, as_queued=retry.as_queued)
+        retried = await site.mailnode.admin.retry(delivery_id, is_sure=retry.is_sure, as_queued=retry.as_queued)
         return await show_delivery(site, retried)
     except InDoubt as error:
         error.hint = 'ask them, or look for its Message-ID in the server\'s log; then say {"isSure": true}'
@@ -198,4 +198,4 @@ async def retry_delivery(site: SiteHere, delivery_id: str, retry: Annotated[Retr
 @router.post("/{delivery_id}/cancel")
 async def cancel_delivery(site: SiteHere, delivery_id: str) -> Delivery:
     """Take one out of the queue, or end one that is held, so that it is not sent."""
-    return await show_delivery(site, await site.mailnode.desk.cancel(delivery_id))
+    return await show_delivery(site, await site.mailnode.admin.cancel(delivery_id))

@@ -1,4 +1,4 @@
-"""Flows: the files on the shelf, checked as the command line checks them, and run."""
+"""Flows: the files of the folder, checked as the command line checks them, and run."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, model_validator
 from mailnode.errors import MailnodeError, UsageError
 from mailnode.flow.document import FlowDocument, parse_flow
 from mailnode.flow.edit import with_document
-from mailnode.flow.shelf import ShelvedFlow
+from mailnode.flow.flow_files import FlowFile
 from mailnode.flow.source import MAX_DEPTH
 from mailnode.flow.yaml_reader import read_yaml
 from mailnode.json_text import is_deeper
@@ -56,7 +56,7 @@ class Sample(Told):
 
 
 class FlowSummary(Told):
-    """One flow of the shelf; `trouble` says why it can't be run."""
+    """One flow of the folder; `trouble` says why it can't be run."""
 
     name: str
     node_count: int
@@ -134,7 +134,7 @@ class RunRequest(Told):
 @router.get("")
 async def list_flows(site: SiteHere) -> list[FlowSummary]:
     """List the flows of the shelf."""
-    return await asyncio.to_thread(lambda: [_summary(site, flow) for flow in site.shelf.flows()])
+    return await asyncio.to_thread(lambda: [_summary(site, flow) for flow in site.flow_files.flows()])
 
 
 @router.post("", status_code=201)
@@ -142,12 +142,12 @@ async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
     """Make a new flow."""
     if new.text is not None:
         text, json_file = new.text, new.format == "json"
-        return await _told(site, lambda: site.shelf.create(text, json_file=json_file))
+        return await _told(site, lambda: site.flow_files.create(text, json_file=json_file))
     name, copy_of = new.name, new.copy_of
     assert name is not None
     if copy_of is not None:
-        return await _told(site, lambda: site.shelf.duplicate(copy_of, name))
-    return await _told(site, lambda: site.shelf.create(blank_flow(name, site.inbox_port)))
+        return await _told(site, lambda: site.flow_files.duplicate(copy_of, name))
+    return await _told(site, lambda: site.flow_files.create(blank_flow(name, site.inbox_port)))
 
 
 @router.post("/check")
@@ -161,13 +161,13 @@ async def check_flow(site: SiteHere, draft: Draft) -> Checked:
 @router.get("/{name}")
 async def show_flow(site: SiteHere, name: str) -> Flow:
     """Give one flow."""
-    return await _told(site, lambda: site.shelf.get(name))
+    return await _told(site, lambda: site.flow_files.get(name))
 
 
 @router.get("/{name}/file", response_class=PlainTextResponse)
 async def download_flow(site: SiteHere, name: str) -> Response:
     """Give a flow's file as it is."""
-    flow = site.shelf.get(name)
+    flow = site.flow_files.get(name)
     disposition = {"Content-Disposition": f'attachment; filename="{flow.path.name}"'}
     return PlainTextResponse(flow.text.encode(), headers=disposition)
 
@@ -175,21 +175,21 @@ async def download_flow(site: SiteHere, name: str) -> Response:
 @router.put("/{name}")
 async def save_flow(site: SiteHere, name: str, flow: Saved) -> Flow:
     """Save a flow; its settings may be wrong still, but it has to be a flow."""
-    shelved = site.shelf.get(name)
+    shelved = site.flow_files.get(name)
     flow = flow.model_copy(update={"format": _format(shelved)})
-    return await _told(site, lambda: site.shelf.save(name, flow.merged(), flow.revision))
+    return await _told(site, lambda: site.flow_files.save(name, flow.merged(), flow.revision))
 
 
 @router.delete("/{name}", status_code=204)
 async def delete_flow(site: SiteHere, name: str) -> None:
     """Delete a flow; its runs and deliveries stay."""
-    site.shelf.delete(name)
+    site.flow_files.delete(name)
 
 
 @router.put("/{name}/sample")
 async def keep_sample(site: SiteHere, name: str, sample: Sample) -> Sample:
     """Keep the sample that a flow is tried with."""
-    await asyncio.to_thread(lambda: site.shelf.keep_sample(name, sample.model_dump()))
+    await asyncio.to_thread(lambda: site.flow_files.keep_sample(name, sample.model_dump()))
     return sample
 
 
@@ -203,7 +203,7 @@ async def run_flow(
     ] = None,
 ) -> Response:
     """Run a flow to its end, and give the run; mail that it sends asynchronously may still be queued."""
-    document = await asyncio.to_thread(lambda: site.shelf.get(name).document())
+    document = await asyncio.to_thread(lambda: site.flow_files.get(name).document())
     run = await site.mailnode.run(
         document, input=request.input, context=request.context, run_id=_header_text(idempotency_key)
     )
@@ -222,7 +222,7 @@ def check(site: Site, text: str, form: Format) -> tuple[State | None, list[Error
         document = parse_flow(text, file="", json=form == "json")
     except MailnodeError as error:
         return None, [told(error)]
-    return plain(document), [told(error) for error in site.mailnode.rehearsal.errors(document)]
+    return plain(document), [told(error) for error in site.mailnode.dry_run.errors(document)]
 
 
 def plain(document: FlowDocument) -> State:
@@ -235,19 +235,19 @@ def plain(document: FlowDocument) -> State:
     return {"version": document.version, "name": document.name, "nodes": nodes}
 
 
-def _summary(site: Site, flow: ShelvedFlow) -> FlowSummary:
+def _summary(site: Site, flow: FlowFile) -> FlowSummary:
     document, errors = check(site, flow.text, _format(flow))
     trouble = f"{errors[0].message} ({errors[0].hint})" if errors else ""
     count = len(document["nodes"]) if document else 0
     return FlowSummary(name=flow.name, node_count=count, modified_at=flow.modified_at, trouble=trouble)
 
 
-async def _told(site: Site, work: Callable[[], ShelvedFlow]) -> Flow:
+async def _told(site: Site, work: Callable[[], FlowFile]) -> Flow:
     """Do what reads and changes files, in a thread: who carries mail meanwhile must not wait for a large text."""
     return await asyncio.to_thread(lambda: _flow(site, work()))
 
 
-def _flow(site: Site, flow: ShelvedFlow) -> Flow:
+def _flow(site: Site, flow: FlowFile) -> Flow:
     document, errors = check(site, flow.text, _format(flow))
     return Flow(
         name=flow.name,
@@ -256,11 +256,11 @@ def _flow(site: Site, flow: ShelvedFlow) -> Flow:
         text=flow.text,
         document=document,
         errors=errors,
-        sample=Sample(**site.shelf.sample(flow.name)),
+        sample=Sample(**site.flow_files.sample(flow.name)),
     )
 
 
-def _format(flow: ShelvedFlow) -> Format:
+def _format(flow: FlowFile) -> Format:
     return "json" if flow.is_json else "yaml"
 
 

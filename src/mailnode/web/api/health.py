@@ -53,7 +53,7 @@ async def health(site: SiteHere, response: Response) -> Health:
         reason = "outcomes of mail can't be stored in the database"  # why not may name its host
     else:
         try:
-            await site.mailnode.ledger.look()
+            await site.mailnode.queries.look()
         except StoreError:
             reason = "the database can't be read"
     if reason is None:
@@ -66,8 +66,8 @@ async def health(site: SiteHere, response: Response) -> Health:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(site: SiteHere) -> str:
     """Give counts of deliveries by state, of what this process has carried, and of flows."""
-    states = await site.mailnode.ledger.states("")
-    carried = site.mailnode.tally
+    states = await site.mailnode.queries.states("")
+    carried = site.mailnode.outcome_builder
     lines = ["# HELP mailnode_info The version that runs.", "# TYPE mailnode_info gauge"]
     lines.append(f'mailnode_info{{version="{VERSION}"}} 1')
     lines += ["# HELP mailnode_deliveries Deliveries in the database by state.", "# TYPE mailnode_deliveries gauge"]
@@ -84,7 +84,7 @@ async def metrics(site: SiteHere) -> str:
     lines += ["# TYPE mailnode_outcomes_waiting gauge", f"mailnode_outcomes_waiting {site.mailnode.unstored.count}"]
     lines += _tasks([one.vitals for one in site.mailnode.supervised])
     lines += ["# HELP mailnode_flows Flows on the shelf.", "# TYPE mailnode_flows gauge"]
-    lines.append(f"mailnode_flows {len(site.shelf.flows())}")
+    lines.append(f"mailnode_flows {len(site.flow_files.flows())}")
     return "\n".join(lines) + "\n"
 
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.message.part import base_name
 from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
-from mailnode.web.strange import whole
 
 router = APIRouter(prefix="/api/inbox", tags=["inbox"], responses=PROBLEMS)
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from mailnode.flow.runs import WantedRuns
-from mailnode.store.place import PATTERN, Place
+from mailnode.flow.run_queries import RunFilter
+from mailnode.store.cursor import PATTERN, Place
 from mailnode.web.api.problem import PROBLEMS, JsonAnswer, Told
+from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
-from mailnode.web.strange import whole
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], responses=PROBLEMS)
 
@@ -59,7 +59,7 @@ async def list_runs(
 ) -> RunsTold:
     """List runs, the latest first, by pages."""
     place = Place.parse(after) if after else None
-    wanted = WantedRuns(flow=flow, statuses=status, after=place, limit=limit + 1)
+    wanted = RunFilter(flow=flow, statuses=status, after=place, limit=limit + 1)
     found = await site.mailnode.runs.latest(wanted)
     last = found[limit - 1] if len(found) > limit else None
     return RunsTold(

@@ -63,7 +63,7 @@ async def list_snapshots(site: SiteHere) -> list[dict[str, Any]]:
 @router.post("", status_code=201)
 async def create_snapshot(site: SiteHere, new: NewSnapshot) -> MadeSnapshot:
     """Write a snapshot, with tokens that were renewed just before."""
-    flows = [site.shelf.get(name) for name in new.flows] or site.shelf.flows()
+    flows = [site.flow_files.get(name) for name in new.flows] or site.flow_files.flows()
     path = snapshots.named_path(site.environment.home, new.name)
     snapshot, troubles = await snapshots.create(
         site.environment, path, new.passphrase, [flow.path for flow in flows], new.connections, ()
@@ -98,7 +98,7 @@ async def _opened(site: Site, name: str, passphrase: str) -> Snapshot:
 
 
 async def _planned(site: Site, snapshot: Snapshot, rename: dict[str, str]) -> snapshots.Plan:
-    return await snapshots.plan_restore(site.environment, snapshot, site.shelf.folder, rename)
+    return await snapshots.plan_restore(site.environment, snapshot, site.flow_files.folder, rename)
 
 
 def _shown(planned: snapshots.Plan) -> RestorePlan:

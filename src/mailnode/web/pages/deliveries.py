@@ -7,8 +7,8 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.delivery import FINAL_STATES, SHOWN_STATES
-from mailnode.delivery.desk import InDoubt
 from mailnode.delivery.history import MOST_HOURS
 from mailnode.errors import MailnodeError
 from mailnode.web.api.deliveries import (
@@ -23,11 +23,11 @@ from mailnode.web.api.deliveries import (
 )
 from mailnode.web.api.problem import told
 from mailnode.web.chart import HEIGHT, WIDTH, draw
+from mailnode.web.json_safe import json_text
 from mailnode.web.live import Live, Part, live
 from mailnode.web.live import Query as Pairs
 from mailnode.web.page import render
 from mailnode.web.site import Site, SiteHere
-from mailnode.web.strange import json_text
 
 router = APIRouter(prefix="/deliveries", include_in_schema=False)
 

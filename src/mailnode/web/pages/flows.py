@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/flows")
 async def show_flows(request: Request, site: SiteHere) -> Response:
     """List the flows."""
-    return render(request, "flows.html", flows=await list_flows(site), folder=site.shelf.folder)
+    return render(request, "flows.html", flows=await list_flows(site), folder=site.flow_files.folder)
 
 
 @router.get("/flows/{name}")

@@ -5,12 +5,12 @@ from fastapi.responses import HTMLResponse, Response
 
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.web.api.inbox import Caught, Mail, Number, clear_inbox, list_mails, show_mail
+from mailnode.web.json_safe import MOST_CHARACTERS, whole
 from mailnode.web.live import Live, Part, live
 from mailnode.web.page import render
 from mailnode.web.previews import frame
 from mailnode.web.safe_html import MAIL_POLICY
 from mailnode.web.site import Site, SiteHere
-from mailnode.web.strange import MOST_CHARACTERS, whole
 
 router = APIRouter(prefix="/inbox", include_in_schema=False)
 

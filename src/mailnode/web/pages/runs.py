@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from mailnode.flow.runs import RUN_STATES, error_of
+from mailnode.flow.run_queries import RUN_STATES, error_of
 from mailnode.web.api.runs import Status, list_runs
+from mailnode.web.json_safe import json_text, whole
 from mailnode.web.live import Live, Part, live
 from mailnode.web.live import Query as Pairs
 from mailnode.web.page import render
 from mailnode.web.site import Site, SiteHere
-from mailnode.web.strange import json_text, whole
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 
@@ -46,7 +46,7 @@ Chosen = Annotated[Choice, Query()]
 @router.get("")
 async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Response:
     """List runs."""
-    flows = [flow.name for flow in site.shelf.flows()]
+    flows = [flow.name for flow in site.flow_files.flows()]
     table = await _table(request, site, choice)
     page = render(request, "ledger/runs.html", choice=choice, statuses=RUN_STATES, flows=flows, table=table.html)
     page.headers["HX-Push-Url"] = choice.address()

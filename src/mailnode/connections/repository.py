@@ -1,0 +1,240 @@
+"""The repository of connections: kept by name in the database, secrets encrypted, each change a new revision."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, delete, insert, select, update
+
+from mailnode.connections.connection import Connection
+from mailnode.connections.edit import edited, outdates_token
+from mailnode.connections.endpoint import TokenAnswer
+from mailnode.connections.fields import check_fields
+from mailnode.connections.grant import Grant, grant_of
+from mailnode.connections.rows import (
+    check_name,
+    find_row,
+    open_fields,
+    public_fields,
+    row_of,
+    sealed_columns,
+    sealed_secrets,
+    sound,
+)
+from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.key_check import check_key, take_book, take_key
+from mailnode.connections.token_rows import (
+    TOKEN_FIELDS,
+    forget_access_token,
+    forgive,
+    read_tokens,
+    shown_tokens,
+    write_tokens,
+)
+from mailnode.connections.tokens import ConnectionTokens, TokenKeeper
+from mailnode.errors import ConnectionsError, ErrorCode, StoreError
+from mailnode.store.clock import unix_ms
+from mailnode.store.database import Database
+from mailnode.store.tables import connections
+
+# What may be shown of a connection: JSON, without secrets.
+Shown = dict[str, Any]
+Listing = list[Shown]
+
+
+class ConnectionRepository:
+    """The connections of a database."""
+
+    def __init__(self, database: Database, cipher: Cipher, keeper: TokenKeeper) -> None:
+        """Keep connections in `database`, with secrets that `cipher` opens; `keeper` has their tokens."""
+        self._database = database
+        self._cipher = cipher
+        self._keeper = keeper
+        self._opened: dict[str, Connection] = {}
+
+    async def create(self, name: str, kind: str, fields: Mapping[str, Any]) -> None:
+        """Write a new connection down.
+
+        Raises:
+            ConnectionsError: the name is taken or none, or a field is wrong (`key` says which).
+            StoreError: the secret key is not the one that this database was written with.
+        """
+        name = check_name(name)
+        checked = check_fields(kind, fields)
+
+        def work(db: Transaction) -> None:
+            take_book(db)
+            if row_of(db, name) is not None:
+                raise ConnectionsError(
+                    f"there is a connection {name!r} already",
+                    code=ErrorCode.CONNECTION_CONFLICT,
+                    hint="choose another name, or change that one with `mailnode connections update`",
+                ).locate(key="name")
+            take_key(db, self._cipher)
+            new = {"name": name, "type": kind, "revision": 1, "created_at": unix_ms()}
+            connection_id = uuid.uuid4().hex
+            db.execute(
+                insert(connections).values(
+                    id=connection_id, **new, **sealed_columns(self._cipher, connection_id, checked)
+                )
+            )
+            if kind != "basic":
+                write_tokens(db, self._cipher, connection_id, checked, unix_ms())
+
+        await self._database.write(work)
+
+    async def get(self, name: str) -> Connection:
+        """Give a connection as it is now, with its secrets.
+
+        Raises:
+            ConnectionsError: there is none of this name; the hint names near ones.
+            StoreError: the secret key is not the one that it was written with.
+        """
+
+        def work(db: Transaction) -> Connection:
+            row = find_row(db, name)
+            opened = self._opened.get(row.id)
+            if opened is None or opened.revision != row.revision:
+                check_key(db, self._cipher)
+                fields = open_fields(row, self._cipher)
+                tokens = None if row.type == "basic" else ConnectionTokens(row.id, row.revision, self._keeper)
+                with sound(row.name):
+                    opened = Connection.from_fields(row.id, row.name, row.type, row.revision, fields, tokens)
+                self._opened[row.id] = opened
+            return opened
+
+        return await self._database.read(work)
+
+    async def show(self, name: str) -> Shown:
+        """Give what may be shown of a connection: its public fields, and under `secrets` which of them are set.
+
+        One with tokens has a `state` too, `ready` or `needsConsent`, `expiryDate` (Unix ms) of its access token, and
+        under `trouble` what the last renewal came to if it failed.
+
+        Raises:
+            ConnectionsError: there is none of this name.
+        """
+        return await self._database.read(lambda db: _show(db, find_row(db, name)))
+
+    async def update(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Change some fields of a connection; null takes one away, and the rest stays as it is.
+
+        `hosts` in place of `service`, or the reverse, takes the other one away. Whoever changes where the secrets may
+        go must give them again: else who may only edit a connection could have its password sent to a server of his.
+
+        Raises:
+            ConnectionsError: there is none of this name, a field is wrong, or a secret is wanted again.
+            StoreError: the secret key is not the one that it was written with.
+        """
+
+        def work(db: Transaction) -> None:
+            take_book(db)
+            row = find_row(db, name)
+            take_key(db, self._cipher)
+            tokens = read_tokens(db, self._cipher, row.id)
+            given = tokens.fields() if tokens and row.type == "oauth2" else {}  # the others' are never given
+            old = {**open_fields(row, self._cipher), **given}
+            new = edited(row.type, old, fields)
+            self._rewrite(db, row, new)
+            if tokens and any(fields[key] != old.get(key) for key in TOKEN_FIELDS if key in fields):
+                write_tokens(db, self._cipher, row.id, new, unix_ms())
+            elif tokens and not fields.get("accessToken") and outdates_token(old, new):
+                forget_access_token(db, self._cipher, tokens)
+
+        await self._database.write(work)
+
+    async def consent(self, name: str, answer: TokenAnswer, asked: Grant | None = None) -> None:
+        """Take the tokens that somebody's consent has brought, in place of those that were there.
+
+        `asked` is the grant that consent was asked for with: tokens of another application or endpoint than the
+        connection has by now would be of no use to it.
+
+        Raises:
+            ConnectionsError: there is no such connection, it is of a type that takes no consent, or it has changed.
+        """
+
+        def work(db: Transaction) -> None:
+            take_book(db)
+            row = find_row(db, name)
+            if row.type != "oauth2":
+                raise ConnectionsError(
+                    f"the connection {name!r} is of type {row.type}, which needs nobody's consent",
+                    hint="use a connection of type oauth2",
+                )
+            take_key(db, self._cipher)
+            fields = open_fields(row, self._cipher)
+            if asked is not None and asked != grant_of(row.type, fields):
+                raise ConnectionsError(
+                    f"the connection {name!r} was changed while consent was asked for, so it was not stored",
+                    hint="give consent once more",
+                )
+            self._rewrite(db, row, fields)
+            write_tokens(db, self._cipher, row.id, answer.fields(), unix_ms())
+
+        await self._database.write(work)
+
+    async def renew(self, name: str) -> None:
+        """Get a new access token now, whether the old one is over or not; a connection with a password has none.
+
+        Raises:
+            TokenError: the endpoint gives none.
+            ConnectionsError: there is no such connection.
+        """
+        connection = await self.get(name)
+        if connection.type != "basic":
+            await self._keeper.token(connection.id, anew=True)
+
+    async def forgive(self, name: str) -> None:
+        """Forget that the last renewal failed, so that the next one is not put off.
+
+        Raises:
+            ConnectionsError: there is no such connection.
+        """
+        await self._database.write(lambda db: forgive(db, find_row(db, name).id))
+
+    async def delete(self, name: str) -> None:
+        """Delete a connection and its secrets.
+
+        Raises:
+            ConnectionsError: there is none of this name.
+        """
+
+        def work(db: Transaction) -> str:
+            take_book(db)
+            row = find_row(db, name)
+            db.execute(delete(connections).where(connections.c.id == row.id))
+            return str(row.id)
+
+        self._opened.pop(await self._database.write(work), None)
+
+    async def list(self) -> Listing:
+        """Give what may be shown of every connection, by name; one that can't be read has the state `unreadable`."""
+        query = select(connections).order_by(connections.c.name)
+        return await self._database.read(lambda db: [_listed(db, row) for row in db.execute(query).all()])
+
+    def _rewrite(self, db: Transaction, row: Row[Any], fields: Mapping[str, Any]) -> None:
+        changed = update(connections).where(connections.c.id == row.id)
+        db.execute(changed.values(revision=row.revision + 1, **sealed_columns(self._cipher, row.id, fields)))
+
+
+def _listed(db: Transaction, row: Row[Any]) -> Shown:
+    try:
+        return _show(db, row)
+    except StoreError as error:  # it can be deleted by its name
+        told = {"state": "unreadable", "trouble": error.message, "secrets": []}
+        return {"name": row.name, "type": row.type, "revision": row.revision, "hosts": [], **told}
+
+
+def _show(db: Transaction, row: Row[Any]) -> Shown:
+    living = shown_tokens(db, row.id)
+    if row.type == "oauth2" and not living.get("secrets"):
+        living["state"] = "needsConsent"
+    return {
+        "name": row.name,
+        "type": row.type,
+        "revision": row.revision,
+        **public_fields(row),
+        **living,
+        "secrets": sorted([*sealed_secrets(row), *living.get("secrets", ())]),
+    }

@@ -1,0 +1,204 @@
+"""What a person may do about deliveries: have one sent again, or not at all; and what time does: clear them away."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from mailnode.delivery.broken_off import Tell
+from mailnode.delivery.circuit_breaker import ensure_lanes, try_now
+from mailnode.delivery.delivery import FINAL_STATES, Delivery
+from mailnode.delivery.intake import Engine
+from mailnode.delivery.kept_keys import forget_keys, keep_keys
+from mailnode.delivery.origin import FindPresentRoute, PresentRoute
+from mailnode.delivery.queries import find_delivery
+from mailnode.delivery.reroute import AsQueued, Change, Unchanged, no_flow, rerouted
+from mailnode.delivery.result import result_of
+from mailnode.delivery.row_reader import origin_of, read_deliveries, read_roughly
+from mailnode.delivery.rows import write_recipients
+from mailnode.delivery.stored import read_messages
+from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
+from mailnode.store.clock import now_ms
+from mailnode.store.database import Database
+from mailnode.store.tables import deliveries, delivery_content, delivery_recipients, runs
+from mailnode.store.worker import Worker
+
+_DAY_MS = 86_400_000
+# How many rows one transaction clears away, so that nobody waits long for it.
+_SWEPT_AT_ONCE = 500
+_SWEPT_STATES = sorted(FINAL_STATES - {"held"})
+
+
+class InDoubt(DeliveryError):
+    """Somebody may have got the mail already: sending it again needs a person's word."""
+
+
+class DeliveryAdmin:
+    """The deliveries of a database, for whoever decides about them."""
+
+    def __init__(
+        self,
+        database: Database,
+        worker: Worker,
+        engine: Engine,
+        tell: Tell,
+        find_present: FindPresentRoute = no_flow,
+    ) -> None:
+        """Work on `database` as `worker`; `engine` hears what is due, `tell` of outcomes.
+
+        `find_present` tells what the flow of a delivery says of its route by now.
+        """
+        self._database = database
+        self._worker = worker
+        self._engine = engine
+        self._tell = tell
+        self._find_present = find_present
+
+    async def retry(self, which: str, *, is_sure: bool = False, as_queued: bool = False) -> str:
+        """Put a delivery into the queue, to be tried at once and for as long as its flow says, or a day; tell its id.
+
+        Whom a server has accepted it for does not get it again; who was refused is tried once more. The mail stays what
+        it was. Its route (server, connection, EHLO name) and `retryHours` are what its node in the flow file says by
+        now; where that can't be known, it keeps what it has, and the delivery says why. With `as_queued` it goes by the
+        route that it was queued with.
+
+        Raises:
+            InDoubt: it may have been accepted, and `is_sure` is not given.
+            DeliveryError: there is none, or it is sent, or under way, or its content is gone.
+            UnreadableDelivery: it could not be sent by that route either: it is of another version, or damaged.
+        """
+        change = AsQueued() if as_queued else await self._present(which)
+        return await self._database.write(lambda db: self._retry(db, which, change, is_sure=is_sure))
+
+    async def cancel(self, which: str) -> str:
+        """Take a delivery out of the queue, or end one that is held; tell its id.
+
+        Raises:
+            DeliveryError: there is none, or it is under way, or over.
+        """
+        return await self._database.write(lambda db: self._cancel(db, which))
+
+    async def sweep(self, days: float, key_days: float) -> int:
+        """Delete deliveries and runs that ended, or were interrupted, longer ago than this; tell how many.
+
+        What is held stays until a person has decided. A key, and how its mail ended, is known for `key_days` from the
+        end on.
+        """
+        swept = 0
+        dead = await self._database.read(self._dead_runners)
+        while count := await self._database.write(lambda db: _sweep(db, _ago(db, days), dead)):
+            swept += count
+        while await self._database.write(lambda db: forget_keys(db, _ago(db, key_days), _SWEPT_AT_ONCE)):
+            pass
+        return swept
+
+    def _dead_runners(self, db: Connection) -> list[str]:
+        runners = select(runs.c.worker).where(runs.c.status == "running", runs.c.worker.is_not(None)).distinct()
+        return sorted(one for one in self._worker.dead_among(db, set(db.execute(runners).scalars())) if one)[
+            :_SWEPT_AT_ONCE
+        ]
+
+    async def _present(self, which: str) -> PresentRoute | Unchanged:
+        origin = await self._database.read(lambda db: origin_of(find_delivery(db, which)))
+        if origin is None:
+            return Unchanged("it comes from no flow file")
+        try:
+            return await self._find_present(origin)
+        except MailnodeError as error:
+            return Unchanged(f"{error} ({error.hint})" if error.hint else str(error))
+
+    def _retry(self, db: Connection, which: str, change: Change, *, is_sure: bool) -> str:
+        row = find_delivery(db, which, lock=True)
+        self._check_rest(db, row)
+        (delivery,) = read_roughly(db, [row])
+        in_doubt = delivery.maybe_accepted or row.state == "handingOver"
+        if row.state == "sent":
+            raise _not_now(row, "was sent: all of its recipients are accepted", "run the flow again for another mail")
+        if in_doubt and not is_sure:
+            raise InDoubt(
+                f"delivery {row.id} may have reached its recipients: {', '.join(delivery.open_addresses)}",
+                code=ErrorCode.UNKNOWN_OUTCOME,
+                phase="content",
+                hint="ask them, or look for its Message-ID in the server's log; then say so with --yes",
+            )
+        if not db.execute(select(delivery_content.c.position).where(delivery_content.c.delivery_id == row.id)).first():
+            raise _not_now(row, "has no content any more", "run the flow again")
+        read_messages(db, [delivery])[delivery.id].whole()
+        own = delivery.not_redirected()  # whom it goes to is for the policy by then to say
+        if own.is_regrouped:
+            write_recipients(db, [own])
+            row = find_delivery(db, row.id)
+        self._queue(db, row, own.marked_as_resent() if in_doubt else own, rerouted(row, own, change))
+        read_deliveries(db, [find_delivery(db, row.id)])  # another route may be all that it needed, or not
+        return str(row.id)
+
+    def _queue(self, db: Connection, row: Row[Any], delivery: Delivery, route: dict[str, Any]) -> None:
+        now = now_ms(db)
+        seconds = json.loads(route["options"])["terms"]["seconds"]
+        values = {
+            **route,
+            "state": "queued",
+            "generation": row.generation + 1,
+            "worker": None,
+            "maybe_accepted": False,
+            "warnings": json.dumps(delivery.warnings),
+            "result": None,
+            "due_at": now,
+            "expires_at": now + int(seconds * 1000),
+            "updated_at": now,
+        }
+        db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
+        refused = (delivery_recipients.c.delivery_id == row.id) & (delivery_recipients.c.status == "refused")
+        db.execute(update(delivery_recipients).where(refused).values(status="pending"))
+        ensure_lanes(db, {route["lane"]: route["connection"]})
+        try_now(db, route["lane"])
+        self._engine.due(db, route["lane"])
+
+    def _cancel(self, db: Connection, which: str) -> str:
+        row = find_delivery(db, which, lock=True)
+        self._check_rest(db, row)
+        if row.state not in {"queued", "held", "claimed", "handingOver"}:
+            raise _not_now(row, f"is over: {row.state}", "only what is still to be sent can be cancelled")
+        (delivery,) = read_roughly(db, [row])
+        if row.state == "handingOver":  # whoever was sending it is gone, and so is the server's answer
+            delivery = replace(delivery, maybe_accepted=True)
+        doubt = " It may have been accepted before." if delivery.is_in_doubt else ""
+        cancelled = DeliveryError(f"a person cancelled it.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
+        report = result_of(delivery, status="cancelled", error=cancelled)
+        values = {
+            "state": "cancelled",
+            "generation": row.generation + 1,
+            "worker": None,
+            "maybe_accepted": delivery.maybe_accepted,
+            "result": json.dumps(report),
+            "updated_at": now_ms(db),
+        }
+        db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
+        self._tell(db, [(delivery, report)])
+        return str(row.id)
+
+    def _check_rest(self, db: Connection, row: Row[Any]) -> None:
+        if row.state in {"claimed", "handingOver"} and self._worker.alive(db, row.worker):
+            raise _not_now(row, "is being sent at this moment", "wait a little, and look at it again")
+
+
+def _not_now(row: Row[Any], why: str, hint: str) -> DeliveryError:
+    return DeliveryError(f"delivery {row.id} {why}", code=ErrorCode.BAD_USAGE, phase="settings", hint=hint)
+
+
+def _ago(db: Connection, days: float) -> int:
+    return now_ms(db) - int(days * _DAY_MS)
+
+
+def _sweep(db: Connection, before: int, dead: Sequence[str]) -> int:
+    over = select(deliveries).where(deliveries.c.state.in_(_SWEPT_STATES), deliveries.c.updated_at < before)
+    ended = db.execute(over.limit(_SWEPT_AT_ONCE).with_for_update(skip_locked=True)).all()
+    keep_keys(db, ended)
+    db.execute(delete(deliveries).where(deliveries.c.id.in_([row.id for row in ended])))
+    is_left = runs.c.worker.is_(None) | runs.c.worker.in_(dead)
+    past = [(runs.c.status != "running") | is_left, runs.c.updated_at < before]
+    ran: Sequence[str] = db.execute(select(runs.c.id).where(*past).limit(_SWEPT_AT_ONCE)).scalars().all()
+    db.execute(delete(runs).where(runs.c.id.in_(ran)))
+    return len(ended) + len(ran)

@@ -1,0 +1,290 @@
+"""One delivery on its way: attempts, the waits between them, and the commit that goes with each step."""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+from mailnode.delivery.breaker import CircuitBreaker
+from mailnode.delivery.broken_off import Defect, meets_defect
+from mailnode.delivery.circuit_breaker import is_lanes_trouble
+from mailnode.delivery.delivery import Attempt, Delivery
+from mailnode.delivery.job import DeliveryJob, outbound_of
+from mailnode.delivery.outbox import Outbox, StaleClaim
+from mailnode.delivery.patience import OutOfPatience, may_try_again, rate_used_up, too_late
+from mailnode.delivery.policy import ConnectionEdited
+from mailnode.delivery.result import Result, refusal, result_of, unstored
+from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
+from mailnode.smtp.interruption import awaited
+from mailnode.smtp.outcome import Outcome
+from mailnode.store.clock import unix_ms
+from mailnode.store.retry import insist
+from mailnode.supervision import is_defect
+
+# How long a server is kept waiting between DATA and content for a rate limit, or for a database that is away.
+LONGEST_PAUSE = 30.0
+_log = logging.getLogger(__name__)
+_LONGEST_MARGIN = 1.0
+
+
+class AttemptLoop:
+    """One delivery in the hands of this process, from its claim to its outcome, or back to the queue.
+
+    `task` ends with the report. The flow's patience never ends an attempt whose final dot is out: the mail may be
+    accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
+    `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
+    Where the outcome can't be stored for long, `not_stored` brings the report, and the task goes on until it is.
+    `is_answer_due` tells that the dot is out and its answer awaited, `is_lane_well` what the last attempt showed,
+    `waits_since` (the loop's time) when it began to wait to be let in by the server, math.inf where it does not.
+    """
+
+    def __init__(self, outbox: Outbox, breaker: CircuitBreaker, job: DeliveryJob) -> None:
+        """Begin at once; the delivery is claimed by this process."""
+        self._loop = asyncio.get_running_loop()
+        self._outbox, self._breaker, self._job = outbox, breaker, job
+        self._route, self._client, self._is_route_fresh = job.route, job.client, True
+        self._delivery = job.delivery
+        self._time_until = job.time_until
+        # A flow has its answer, written down too, within the time that it gives.
+        margin = min(job.seconds / 10, _LONGEST_MARGIN) if job.keep else 0.0
+        self._ends_at = self._deadline = self._loop.time() + job.seconds - margin
+        self.is_called_back = False
+        self.waits_since = math.inf
+        self._is_given_up = False
+        self.is_answer_due = False
+        self.is_lane_well = True
+        self._patience: asyncio.Timeout | None = None
+        self._phase: Phase = "connect"
+        self._outcome: Outcome | None = None
+        self._is_leaving = False  # content has begun to leave, and nobody knows yet what came of it
+        self._noted = job.delivery.tries  # the attempts that are written down
+        self._began_at = unix_ms()
+        self._storing: tuple[Callable[[], Awaitable[Result | None]], Result] | None = None
+        self._error: MailnodeError | None = None
+        self._noting: asyncio.Task[None] | None = None
+        self._is_over = asyncio.Event()
+        self.overdue: asyncio.Future[None] = self._loop.create_future()
+        self.not_stored: asyncio.Future[Result] = self._loop.create_future()
+        self.task = asyncio.create_task(self._run())
+
+    @property
+    def delivery(self) -> Delivery:
+        """The delivery as it is known here."""
+        return self._delivery
+
+    def give_up(self) -> None:
+        """Run out of patience now: whoever waits is told so, and what nobody waits for goes back to the queue."""
+        self._is_given_up = True
+        if self.not_stored.done():
+            self._is_over.set()
+        self.is_called_back = not self._job.keep
+        self._deadline = self._loop.time()
+        if self._patience and self._patience.when() is not None:
+            self._patience.reschedule(self._deadline)
+
+    def report_overdue(self) -> Result:
+        """Tell the flow what is known while the server's answer is awaited, or a server's answer is not stored."""
+        if self._storing:
+            return unstored(self._storing[1], StoreError(self._outbox.unstored.reason))
+        return result_of(replace(self._delivery, maybe_accepted=True), status="unknown")
+
+    async def _run(self) -> Result:
+        try:
+            return await self._carried()
+        except BaseException as error:
+            if not is_defect(error):
+                raise
+            return await self._met_defect(error)
+        finally:
+            if self._noting:
+                await asyncio.wait({self._noting})
+
+    async def _met_defect(self, error: BaseException) -> Result:
+        """End, or put back, what met a defect; once its content has begun to leave it may have been accepted."""
+        _log.error("delivery %s met a defect", self._delivery.id, exc_info=error)
+        if self._storing:  # what came of it is known, and only has to be written down
+            return await self._store(*self._storing)
+        delivery = self._delivery
+        if self._is_leaving:
+            delivery = replace(delivery, maybe_accepted=True)
+        if delivery.tries > self._noted:  # it is told by the attempt that met it
+            delivery = replace(delivery, tries=delivery.tries - 1)
+        self._delivery, attempt = meets_defect(delivery, error, self._phase, self._began_at)
+        defect = Defect(self._delivery, attempt, is_awaited=self._job.keep)
+        known = result_of(self._delivery, status=None if self._job.keep else "queued", error=attempt.error)
+        return await self._store(lambda: self._outbox.met_defect(defect), known)
+
+    async def _carried(self) -> Result:
+        if self._delivery.maybe_accepted and self._delivery.terms.on_unknown == "hold":
+            return await self._end(None)
+        if self._job.seconds <= 0 or (self._job.is_last and not self._delivery.terms.queued):
+            words, hint = await self._last_words()
+            self._error = too_late(self._delivery.terms, self._phase, words, hint=hint)
+            return await self._end(None)
+        while True:
+            before = self._delivery
+            attempt = await self._attempt()
+            if self.is_called_back and isinstance(self._error, OutOfPatience):
+                return await self._put_back(before, None, 0.0)
+            # A stop ends the attempt, not the delivery.
+            is_over = self._loop.time() >= (self._deadline if self._job.keep else self._ends_at)
+            if is_over or not may_try_again(self._delivery, self._error, is_awaited=self._job.keep):
+                return await self._end(attempt)
+            if self._job.is_last and (why := attempt.error) and not isinstance(why, ConnectionEdited):
+                self._error = too_late(self._delivery.terms, why.phase, why.message, hint=why.hint)
+                return await self._end(attempt)
+            wait = self._wait_seconds()
+            if not self._job.keep:
+                return await self._put_back(self._delivery, attempt, wait)
+            try:
+                await self._outbox.unstored.try_for_a_while(lambda: self._outbox.attempted(self._delivery, attempt))  # noqa: B023 -- awaited here
+            except StoreError:
+                return await self._end(attempt)
+            self._noted = self._delivery.tries
+            try:
+                async with self._patiently():
+                    await asyncio.sleep(wait)
+            except SmtpError as error:
+                self._error = error
+                return await self._end(None)
+
+    async def _end(self, attempt: Attempt | None) -> Result:
+        report = result_of(self._delivery, outcome=self._outcome, error=self._error)
+        return await self._store(lambda: self._outbox.ended(self._delivery, report, attempt), report)
+
+    async def _put_back(self, delivery: Delivery, attempt: Attempt | None, wait: float) -> Result:
+        report = result_of(delivery, status="queued")
+        return await self._store(lambda: self._outbox.put_back(delivery, attempt, wait), report)
+
+    async def _store(self, write: Callable[[], Awaitable[Result | None]], report: Result) -> Result:
+        """Store what came of it; what a server said stays true though it can't be written down."""
+        self._storing = write, report
+
+        def late(error: StoreError) -> None:
+            if not self.not_stored.done():
+                self.not_stored.set_result(unstored(report, error))
+            if self._is_given_up:
+                self._is_over.set()
+
+        try:
+            return await self._outbox.unstored.keep(write, late, self._is_over) or report
+        except StoreError as error:
+            return unstored(report, error)
+
+    async def _last_words(self) -> tuple[str, str]:
+        try:
+            return await self._outbox.last_words(self._delivery)
+        except StoreError:
+            return "", ""
+
+    async def _attempt(self) -> Attempt:
+        self._began_at = unix_ms()
+        self._delivery = self._delivery.tried_again()
+        self._phase, self._outcome, self._error = "connect", None, None
+        try:
+            await self._renew_route()
+            self._delivery = self._delivery.under(self._route.policy)
+            self._outcome = await self._send()
+            self._delivery = self._delivery.judged(self._outcome.recipients)
+        except StaleClaim:
+            raise
+        except SessionLost as lost:
+            self._error = lost
+            self._delivery = self._delivery.after_loss(lost)
+        except MailnodeError as error:
+            self._error = error
+        self._is_leaving = False
+        why = self._error or refusal(self._delivery, self._outcome)
+        await self._tell_lane(why)
+        dialogue = (self._error and self._error.dialogue) or (self._outcome.dialogue if self._outcome else "")
+        return Attempt(self._delivery.tries, self._began_at, unix_ms(), why, dialogue)
+
+    async def _tell_lane(self, why: MailnodeError | None) -> None:
+        if isinstance(why, OutOfPatience | ConnectionsError):  # neither tells anything of the server
+            return
+        self.is_lane_well = not is_lanes_trouble(why)
+        probe = self._job.is_probe
+        if not self.is_lane_well:
+            await self._breaker.note(self._route, why, probe=probe)
+        elif self._breaker.is_news(self._route, probe=probe):  # what came of the mail does not wait for that
+            self._noting = asyncio.create_task(self._breaker.note(self._route, None, probe=probe))
+
+    async def _renew_route(self) -> None:
+        """Go by the connection as it is now: it may have been changed since the attempt before."""
+        if self._job.renew and not self._is_route_fresh:
+            self._route, self._client = await self._job.renew(self._delivery.destination)
+        self._is_route_fresh = False
+
+    async def _send(self) -> Outcome:
+        due = None
+
+        async def before_content() -> None:
+            self._phase = "content"
+            await self._await_time(LONGEST_PAUSE)
+            stamp = self._route.policy.stamp
+            await insist(lambda: self._outbox.handing_over(self._delivery, stamp), seconds=LONGEST_PAUSE)
+            await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
+            self._is_leaving = True
+
+        def before_dot() -> None:
+            nonlocal due
+            self._outbox.check_claim(self._delivery)
+            if self._patience:
+                self._patience.reschedule(None)
+            due = self._loop.call_at(self._deadline, self._set_overdue)
+            self.is_answer_due = True
+
+        try:
+            async with self._patiently():
+                await self._await_time(self._deadline - self._loop.time())
+                self.waits_since = self._loop.time()
+                return await self._client.send(
+                    outbound_of(self._delivery, self._job.message),
+                    partial_delivery=self._delivery.terms.partial_delivery,
+                    let_in=partial(setattr, self, "waits_since", math.inf),
+                    before_content=before_content,
+                    before_dot=before_dot,
+                    lane=self._delivery.terms.flow,
+                )
+        finally:
+            self._time_until = -math.inf
+            self.waits_since = math.inf
+            self.is_answer_due = False
+            if due:
+                due.cancel()
+
+    async def _await_time(self, within_seconds: float) -> None:
+        """Wait for the time that the connection's rate limit gives; it is good for a little while."""
+        limit = self._route.rate_limit
+        if limit is None or self._loop.time() <= self._time_until:
+            return
+        asked_at = self._loop.time()
+        wait = await insist(lambda: self._breaker.time_for(self._route, within_seconds), seconds=LONGEST_PAUSE)
+        if wait is None:
+            raise rate_used_up(self._route, self._phase)
+        self._time_until = asked_at + wait + limit.slack_us / 1_000_000
+        await asyncio.sleep(wait)
+
+    def _set_overdue(self) -> None:
+        if not self.overdue.done():
+            self.overdue.set_result(None)
+
+    @asynccontextmanager
+    async def _patiently(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout_at(self._deadline) as self._patience:
+                yield
+        except TimeoutError as over:
+            last_words = self._error.message if self._error else ""
+            raise too_late(self._delivery.terms, self._phase, last_words, awaited(over)) from None
+        finally:
+            self._patience = None
+
+    def _wait_seconds(self) -> float:
+        """The lane says when it may be tried again, where it is the lane that failed."""
+        if isinstance(self._error, ConnectionEdited) or (not self._job.keep and not self.is_lane_well):
+            return 0.0
+        return self._delivery.terms.wait_seconds(self._delivery.tries)

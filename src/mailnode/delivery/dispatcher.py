@@ -1,0 +1,247 @@
+"""Begins deliveries, hands each to a carry, and tells the waiting flow how it ended."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mailnode.delivery.attempt_loop import AttemptLoop
+from mailnode.delivery.breaker import CircuitBreaker
+from mailnode.delivery.broken_off import Defect, meets_defect
+from mailnode.delivery.delivery import Delivery, Draft, UnreadableDelivery
+from mailnode.delivery.job import DeliveryJob
+from mailnode.delivery.outbox import Outbox, StaleClaim
+from mailnode.delivery.result import Result, result_of, unstored
+from mailnode.delivery.route import Clients, Destination, FindRoute, Route
+from mailnode.delivery.stored import Standing, StoredMessage
+from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeError
+from mailnode.smtp.client import SmtpClient
+from mailnode.store.clock import unix_ms
+from mailnode.store.retry import PATIENCE_SECONDS, begin_patiently, insist
+from mailnode.supervision import is_defect
+
+POLL_SECONDS = 0.2
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the waiting flow learns; `later` brings the last word when the server's answer outlasts the wait."""
+
+    report: Result
+    later: Awaitable[Result] | None = None
+
+
+class Dispatcher:
+    """Carries deliveries to their servers, each in a task that outlives the flow's patience."""
+
+    def __init__(self, outbox: Outbox, breaker: CircuitBreaker, clients: Clients, find: FindRoute) -> None:
+        """Write every step to `outbox`, mind the `breaker`, and send with `clients`; `find` finds routes anew."""
+        self._outbox = outbox
+        self._breaker = breaker
+        self._clients = clients
+        self._find = find
+        self._carries: dict[str, AttemptLoop] = {}
+        self._held: list[frozenset[str]] = []
+
+    async def deliver(self, draft: Draft) -> Delivered:
+        """Write a delivery down, carry it to its server, and wait for its end as long as its terms say.
+
+        Raises:
+            DeliveryError: the idempotency key belongs to a mail with other content.
+            StoreError: the delivery can't be written down; nothing was sent.
+        """
+        deadline = asyncio.get_running_loop().time() + draft.terms.seconds
+        while True:
+            begun = await self._begun(draft, deadline)
+            if isinstance(begun, Standing):
+                return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
+            if isinstance(begun, Delivered):
+                return begun
+            try:
+                return await self._outcome(begun)
+            except StaleClaim:
+                if draft.key is None:
+                    raise
+                # Whoever took it over will know how it ends.
+
+    async def _begun(self, draft: Draft, deadline: float) -> AttemptLoop | Delivered | Standing:
+        try:
+            return await self._begin(draft, deadline)
+        except BaseException as error:
+            if is_defect(error):  # it may have been claimed all the same
+                await self.settle_lost()
+            raise
+
+    async def _taken_up(self, draft: Draft) -> AttemptLoop | Delivered | Standing:
+        """Claim the delivery and begin to carry it; it goes on when whoever waits for it leaves meanwhile."""
+        taking_up = asyncio.create_task(self._take_up(draft))
+        try:
+            await asyncio.wait({taking_up})
+        except asyncio.CancelledError:
+            await asyncio.gather(taking_up, return_exceptions=True)
+            raise
+        return taking_up.result()
+
+    async def _take_up(self, draft: Draft) -> AttemptLoop | Delivered | Standing:
+        begun = await self._outbox.begin(draft)
+        if isinstance(begun, Standing):
+            return begun
+        began_at = unix_ms()
+        with self.holding([begun.id]):
+            try:
+                message = draft.message if begun.generation == 1 else await self._stored(begun)
+                client = self._clients.of(draft.route)
+                return self.carry(
+                    DeliveryJob(begun, message, client, draft.route, draft.terms.seconds, renew=self._renew)
+                )
+            except UnreadableDelivery as error:
+                held = error
+                return Delivered(await insist(lambda: self._outbox.held(begun, held)))
+            except BaseException as error:
+                if not is_defect(error):
+                    raise
+                _log.error("delivery %s met a defect", begun.id, exc_info=error)
+                defect = Defect(*meets_defect(begun, error, "connect", began_at), is_awaited=True)
+                return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
+
+    async def _stored(self, delivery: Delivery) -> StoredMessage:
+        return (await insist(lambda: self._outbox.messages([delivery])))[delivery.id].whole()
+
+    async def queue(self, draft: Draft) -> Result:
+        """Write a delivery down for any worker to carry; tell what is known of it.
+
+        Raises:
+            DeliveryError: the idempotency key belongs to a mail with other content.
+            StoreError: the delivery can't be written down.
+        """
+        begun = await begin_patiently(lambda: self._outbox.begin(draft))
+        if isinstance(begun, Standing):
+            return {**(begun.report or result_of(begun.delivery, status="queued")), "duplicate": True}
+        return result_of(begun, status="queued")
+
+    async def ended(self, delivery_ids: Collection[str]) -> None:
+        """Wait until one of these may have ended, in this process or another one."""
+        carries = [self._carries[one] for one in delivery_ids if one in self._carries]
+        ends = {end for carry in carries if not carry.not_stored.done() for end in (carry.task, carry.not_stored)}
+        if ends:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(POLL_SECONDS)
+
+    def unstored(self, delivery_ids: Collection[str]) -> list[tuple[Delivery, Result]]:
+        """Give those of these, with what came of them, whose outcome this process could not store for long."""
+        carries = [self._carries[one] for one in delivery_ids if one in self._carries]
+        return [(carry.delivery, carry.not_stored.result()) for carry in carries if carry.not_stored.done()]
+
+    @contextmanager
+    def holding(self, delivery_ids: Iterable[str]) -> Iterator[None]:
+        """Have deliveries in hand that are claimed and have no carry yet, or never get one."""
+        held = frozenset(delivery_ids)
+        self._held.append(held)
+        try:
+            yield
+        finally:
+            self._held.remove(held)
+
+    async def settle_lost(self) -> int:
+        """Settle what this process has claimed and nothing in it has in hand, as after a defect; tell how many.
+
+        Raises:
+            StoreError: the database can't be asked now.
+        """
+        claims = await self._outbox.own_claims()
+        held = {*self._carries}.union(*self._held)
+        lost = {one: generation for one, generation in claims.items() if one not in held}
+        return await self._outbox.lose(lost) if lost else 0
+
+    def carry(self, job: DeliveryJob) -> AttemptLoop:
+        """Begin to carry a delivery that this process has claimed."""
+        carry = AttemptLoop(self._outbox, self._breaker, job)
+        delivery_id = job.delivery.id
+        self._carries[delivery_id] = carry
+        carry.task.add_done_callback(lambda _: self._carries.pop(delivery_id, None))
+        return carry
+
+    async def _outcome(self, carry: AttemptLoop) -> Delivered:
+        ends: set[asyncio.Future[Any]] = {carry.task, carry.overdue, carry.not_stored}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException as error:
+            if not is_defect(error):
+                raise
+            _log.error("a delivery goes on behind a defect", exc_info=error)
+        if carry.task.cancelled():  # by a stop that has waited as long as it may
+            return Delivered(carry.report_overdue())
+        if carry.task.done():
+            try:
+                return Delivered(carry.task.result())
+            except MailnodeError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- it is logged, and what is known is told
+                why = InternalError.of(error)
+                return Delivered(unstored(result_of(carry.delivery, error=why), why))
+        if carry.not_stored.done():
+            return Delivered(carry.not_stored.result())
+        return Delivered(carry.report_overdue(), later=_last_word(carry))
+
+    async def _renew(self, destination: Destination) -> tuple[Route, SmtpClient]:
+        route = await self._find(destination)
+        return route, self._clients.of(route)
+
+    @property
+    def answers_due(self) -> int:
+        """How many mails have their final dot out and no answer to it."""
+        return sum(carry.is_answer_due for carry in self._carries.values())
+
+    async def close(self, seconds: float | None = None) -> None:
+        """Wait for every answer that is due to a final dot; give up all else, which is safe to send again.
+
+        What has no answer after `seconds` is in doubt, and is told so by whoever takes it over.
+        """
+        carries = list(self._carries.values())
+        for carry in carries:
+            carry.give_up()
+        await end_tasks({carry.task for carry in carries}, seconds)
+
+    async def _begin(self, draft: Draft, deadline: float) -> AttemptLoop | Delivered | Standing:
+        """Take the delivery up, or wait for the end of the one that somebody else sends under the same key."""
+        loop = asyncio.get_running_loop()
+        while True:
+            # No timeout may cut this off: a claim that is committed must find its carry.
+            patience = min(PATIENCE_SECONDS, max(deadline - loop.time(), 0.0))
+            begun = await begin_patiently(lambda: self._taken_up(draft), seconds=patience)
+            if not isinstance(begun, Standing) or begun.report or loop.time() >= deadline:
+                return begun
+            if carry := self._carries.get(begun.delivery.id):
+                await asyncio.wait({carry.task}, timeout=deadline - loop.time())
+            else:
+                await asyncio.sleep(POLL_SECONDS)
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[Any]], seconds: float | None) -> None:
+    """Wait for the end of tasks, and cancel those that take longer."""
+    if tasks:
+        _, left = await asyncio.wait(tasks, timeout=seconds)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _last_word(carry: AttemptLoop) -> Result:
+    await asyncio.wait({carry.task, carry.not_stored}, return_when=asyncio.FIRST_COMPLETED)
+    if carry.task.cancelled():
+        return carry.report_overdue()
+    return carry.task.result() if carry.task.done() else carry.not_stored.result()
+
+
+def _still_sending(standing: Standing) -> Result:
+    error = DeliveryError(
+        "another run is still sending the mail of this idempotency key",
+        code=ErrorCode.UNKNOWN_OUTCOME,
+        phase="content",
+        hint="run it again with the same run id to learn how it ended",
+    )
+    return result_of(replace(standing.delivery, maybe_accepted=True), status="unknown", error=error)

@@ -1,0 +1,292 @@
+"""What has become of deliveries, for whoever looks: everything is read, and nothing changed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
+from sqlalchemy import Connection as Transaction
+
+from mailnode.delivery.circuit_breaker import reported_trouble, trouble_of, waits_until
+from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
+from mailnode.delivery.history import History, read_history
+from mailnode.delivery.reroute import RETRY_ROUTES
+from mailnode.delivery.result import Result, ResultError
+from mailnode.delivery.row_reader import origin_of, told_of
+from mailnode.delivery.stored import read_report
+from mailnode.errors import DeliveryError, ErrorCode
+from mailnode.smtp.remedy import explain
+from mailnode.smtp.reply import Reply
+from mailnode.store.cursor import Place
+from mailnode.store.database import Database
+from mailnode.store.tables import attempts, deliveries, delivery_recipients
+from mailnode.store.worker import Worker
+
+_UNDER_WAY = ("claimed", "handingOver")
+_SHORTEST_ID = 4
+_SHOWN = 80
+_AUTH = re.compile(r"^C: AUTH (\S+)", re.MULTILINE)
+# A statement bears only so many parameters.
+_ASKED_AT_ONCE = 500
+
+# JSON, for people and programs; times are Unix ms.
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which deliveries are looked for; `recipient` is an address, or a part of one, and no `states` means any.
+
+    `after` is the last one that has been seen of them.
+    """
+
+    states: Sequence[str] = ()
+    connection: str | None = None
+    recipient: str | None = None
+    run: str | None = None
+    after: Place | None = None
+    limit: int = 50
+
+
+class DeliveryQueries:
+    """The deliveries of a database, the latest first."""
+
+    def __init__(self, database: Database, worker: Worker) -> None:
+        """Read `database`; `worker` knows which processes are alive."""
+        self._database = database
+        self._worker = worker
+
+    async def latest(self, wanted: Wanted) -> list[Entry]:
+        """Give the latest deliveries of those that are wanted.
+
+        Each has `deliveryId`, `state` (one of SHOWN_STATES), `createdAt`, `updatedAt`, `messageId`, `from`, `to`,
+        `connection`, `host`, `run`, `node`, `attempts` (how many), `error`, the last one's words, or null, and `dueAt`,
+        when one in the queue is tried next at the soonest (its server may have to be left alone until then), null for
+        others.
+        """
+        return await self._database.read(lambda db: self._latest(db, wanted))
+
+    async def show(self, which: str) -> Entry:
+        """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID.
+
+        Beside what `latest` gives there are `expiresAt`, until when it is tried, `port`, `messageSize`, `key`,
+        `recipients`, the `attempts` one by one, each with a `hint`, and `result`, which the flow got. `hint` is the
+        remedy for `error`, `origin` the `file` and `flow` that it comes from, null for none, and `retry` the `route`
+        (`flow`, `asQueued` or `unchanged`) by which a person had it sent again, and `why`, null while nobody had.
+
+        Raises:
+            DeliveryError: there is none, or there are several.
+        """
+        return await self._database.read(lambda db: self._show(db, which))
+
+    async def history(self, hours: int) -> History:
+        """Count how many were accepted, failed and waited in the hours up to now."""
+        return await self._database.read(lambda db: read_history(db, hours))
+
+    async def pending(self, prefix: str) -> int:
+        """Count what is still to be sent of runs whose ids begin so."""
+        under_way = deliveries.c.state.in_(("queued", *_UNDER_WAY))
+        query = select(func.count()).select_from(deliveries).where(under_way, _of_runs(prefix))
+        return await self._database.read(lambda db: int(db.execute(query).scalar_one()))
+
+    async def look(self) -> None:
+        """See that the database can be read.
+
+        Raises:
+            StoreError: it can't.
+        """
+        await self._database.glance(lambda db: db.execute(select(deliveries.c.id).limit(1)).first())
+
+    async def outcomes(self, delivery_ids: Sequence[str]) -> dict[str, Result | None]:
+        """Give the reports of those of these that have ended; None of one that has been cleared away since."""
+
+        def work(db: Transaction) -> dict[str, Result | None]:
+            query = select(deliveries)
+            parts = [delivery_ids[at : at + _ASKED_AT_ONCE] for at in range(0, len(delivery_ids), _ASKED_AT_ONCE)]
+            there = {row.id: row for part in parts for row in db.execute(query.where(deliveries.c.id.in_(part)))}
+            gone: dict[str, Result | None] = {one: None for one in delivery_ids if one not in there}
+            return gone | {one: read_report(db, row) for one, row in there.items() if row.state in FINAL_STATES}
+
+        return await self._database.read(work)
+
+    async def states(self, prefix: str) -> dict[str, int]:
+        """Count the deliveries of runs whose ids begin so, by state."""
+        query = select(deliveries.c.state, func.count()).where(_of_runs(prefix)).group_by(deliveries.c.state)
+        return await self._database.read(lambda db: {row[0]: row[1] for row in db.execute(query)})
+
+    def _latest(self, db: Transaction, wanted: Wanted) -> list[Entry]:
+        entries: list[Entry] = []
+        for row in db.execute(_query(wanted)):
+            state = self._state(db, row)
+            if not wanted.states or state in wanted.states:
+                entries.append(_entry(db, row, state))
+            if len(entries) == wanted.limit:
+                break
+        return entries
+
+    def _show(self, db: Transaction, which: str) -> Entry:
+        row = find_delivery(db, which)
+        result = read_report(db, row)
+        entry = _entry(db, row, self._state(db, row))
+        known = _hints(reported_trouble(db, row.lane), result and result["error"])
+        tried = _attempts(db, row, known)
+        return {
+            **entry,
+            "hint": known.get(entry["error"] or "", tried[-1]["hint"] if tried and entry["error"] else ""),
+            "expiresAt": row.expires_at,
+            "port": row.port,
+            "messageSize": row.size,
+            "key": row.key,
+            "recipients": result["recipients"] if result else _recipients(db, row.id),
+            "attempts": tried,
+            "result": result,
+            "origin": _told_origin(row),
+            "retry": _told_retry(row),
+        }
+
+    def _state(self, db: Transaction, row: Row[Any]) -> str:
+        is_left = row.state in _UNDER_WAY and not self._worker.alive(db, row.worker)
+        return INTERRUPTED if is_left else str(row.state)
+
+
+_LATEST = select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id)
+
+
+def _of_runs(prefix: str) -> ColumnElement[bool]:
+    return deliveries.c.run_id.startswith(prefix, autoescape=True)
+
+
+def _query(wanted: Wanted) -> Select[Any]:
+    query = _LATEST
+    if wanted.states:
+        kept = {*wanted.states, *(_UNDER_WAY if INTERRUPTED in wanted.states else ())}
+        query = query.where(deliveries.c.state.in_(kept))
+    if wanted.connection is not None:
+        query = query.where(deliveries.c.connection == wanted.connection)
+    if wanted.after is not None:
+        query = query.where(wanted.after.older(deliveries))
+    if wanted.run is not None:
+        query = query.where(deliveries.c.run_id == wanted.run)
+    if wanted.recipient is not None:
+        to = delivery_recipients.c.delivery_id == deliveries.c.id
+        has = func.lower(delivery_recipients.c.address).contains(wanted.recipient.lower(), autoescape=True)
+        query = query.where(exists().where(to, has))
+    return query
+
+
+def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any]:
+    """Find a delivery by its id, the beginning of that, or its Message-ID; with `lock` nobody else may change it.
+
+    Raises:
+        DeliveryError: there is none, or there are several.
+    """
+    is_it = [deliveries.c.id == which, deliveries.c.message_id == f"<{which.strip('<>')}>"]
+    if len(which) >= _SHORTEST_ID:
+        is_it.append(deliveries.c.id.startswith(which, autoescape=True))
+    query = _LATEST.where(or_(*is_it)).limit(3)
+    found = db.execute(query.with_for_update() if lock else query).all()
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DeliveryError(
+            f"there is no delivery {which[:_SHOWN]!r}",
+            code=ErrorCode.UNKNOWN_DELIVERY,
+            phase="settings",
+            hint=f"`mailnode deliveries list` shows them; give an id, {_SHORTEST_ID} of its letters or more,"
+            " or a Message-ID",
+        )
+    raise DeliveryError(
+        f"{which[:_SHOWN]!r} stands for several deliveries: {', '.join(row.id for row in found[:2])}, ...",
+        code=ErrorCode.BAD_USAGE,
+        phase="settings",
+        hint="give more letters of the id",
+    )
+
+
+def _told_origin(row: Row[Any]) -> Entry | None:
+    origin = origin_of(row)
+    return {"file": origin.file, "flow": origin.flow} if origin else None
+
+
+def _told_retry(row: Row[Any]) -> Entry | None:
+    retry = told_of(row.options).get("retry")
+    is_told = isinstance(retry, dict) and set(retry) == {"route", "why"} and retry["route"] in RETRY_ROUTES
+    return retry if is_told else None
+
+
+def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
+    of_it = delivery_recipients.c.delivery_id == row.id
+    to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
+    tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
+    messages = db.execute(tried).scalars().all()
+    if state in FINAL_STATES and (report := read_report(db, row)):
+        # It tells more than the last attempt, and may have had none.
+        words = report["error"]["message"] if report["error"] else None
+    else:  # what it waits for now may have begun after its last attempt, as a connection that was deleted
+        waits_for = trouble_of(db, row.lane) if state == "queued" or not messages else None
+        words = waits_for or (messages[-1] if messages else None)
+    return {
+        "deliveryId": row.id,
+        "state": state,
+        "createdAt": row.created_at,
+        "updatedAt": row.updated_at,
+        "messageId": row.message_id,
+        "from": row.reverse_path,
+        "to": db.execute(to).scalars().all(),
+        "connection": row.connection,
+        "host": row.host,
+        "run": row.run_id,
+        "node": row.node_id,
+        "attempts": len(messages),
+        "error": None if state == "sent" else words,
+        "dueAt": max(row.due_at or 0, waits_until(db, row.lane)) if state == "queued" else None,
+    }
+
+
+def _recipients(db: Transaction, delivery_id: str) -> list[Entry]:
+    of_it = delivery_recipients.c.delivery_id == delivery_id
+    return [
+        {
+            "address": one.address,
+            "field": one.field,
+            "status": one.status,
+            "replyCode": one.reply_code,
+            "enhancedStatusCode": one.enhanced_status_code,
+            "replyText": one.reply_text or "",
+        }
+        for one in db.execute(select(delivery_recipients).where(of_it).order_by(delivery_recipients.c.position))
+    ]
+
+
+def _hints(*errors: ResultError | None) -> dict[str, str]:
+    return {error["message"]: error["hint"] for error in errors if error}
+
+
+def _attempts(db: Transaction, row: Row[Any], known: Mapping[str, str]) -> list[Entry]:
+    of_it = attempts.c.delivery_id == row.id
+    return [
+        {
+            "number": one.number,
+            "startedAt": one.started_at,
+            "endedAt": one.ended_at,
+            "phase": one.phase,
+            "code": one.code,
+            "replyCode": one.reply_code,
+            "message": one.message,
+            "hint": known.get(one.message or "", "") or _remedy(one, row),
+            "dialogue": one.dialogue or "",
+        }
+        for one in db.execute(select(attempts).where(of_it).order_by(attempts.c.number))
+    ]
+
+
+def _remedy(attempt: Row[Any], delivery: Row[Any]) -> str:
+    """Find what a server's words mean; of what failed without any only the last is remembered."""
+    if not attempt.reply_code:
+        return ""
+    logins = _AUTH.findall(attempt.dialogue or "")
+    # Of a session that was open already the dialogue tells no login; who has a connection has logged in.
+    mechanism = logins[-1] if logins else delivery.connection
+    reply = Reply(attempt.reply_code, (attempt.message or "",))
+    return explain(reply, attempt.phase, delivery.host, mechanism=mechanism)

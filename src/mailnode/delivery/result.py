@@ -1,0 +1,227 @@
+"""What is told of a delivery: the result that a flow stores.
+
+The first keys have the names that Nodemailer's users know. No secret and no body is ever in it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+from mailnode.delivery.delivery import Delivery, Recipient, UnreadableDelivery
+from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
+from mailnode.smtp.outcome import Outcome, Timings
+from mailnode.smtp.remedy import explain
+
+NOT_STORED = "outcomeNotStored"
+
+Status = Literal["sent", "partial", "failed", "unknown", "queued", "held", "cancelled"]
+
+
+class ResultRecipient(TypedDict):
+    """One recipient's fate; `notTried` when no server was asked, `unknown` when its answer never came."""
+
+    address: str
+    field: str
+    status: Literal["accepted", "refused", "deferred", "unknown", "notTried"]
+    replyCode: int | None
+    enhancedStatusCode: str | None
+    replyText: str
+
+
+class ResultError(TypedDict):
+    """Why not: a documented code, where it happened, what to do."""
+
+    code: str
+    phase: Phase
+    message: str
+    hint: str
+    transient: bool
+    replyCode: int | None
+    enhancedStatusCode: str | None
+
+
+class Result(TypedDict):
+    """The result of a send."""
+
+    status: Status
+    duplicate: NotRequired[bool]
+    messageId: str
+    envelope: dict[str, object]
+    accepted: list[str]
+    rejected: list[str]
+    response: str
+    messageSize: int
+    recipients: list[ResultRecipient]
+    error: ResultError | None
+    deliveryId: str
+    attempts: int
+    connection: str
+    host: str
+    tlsVersion: str
+    authMechanism: str
+    timings: dict[str, float]
+    warnings: list[str]
+
+
+def result_of(
+    delivery: Delivery,
+    *,
+    status: Status | None = None,
+    outcome: Outcome | None = None,
+    error: MailnodeError | None = None,
+) -> Result:
+    """Tell how a delivery ended; `outcome` is its last transaction's, `error` what ended its last attempt.
+
+    `status` is given for one that has not ended by itself.
+    """
+    status = status or _status(delivery)
+    accepted = [recipient.address for recipient in delivery.recipients if recipient.status == "accepted"]
+    ended_by = error or refusal(delivery, outcome)
+    why = None if status in {"sent", "queued"} else _unknown_or(ended_by, status, in_doubt=delivery.is_in_doubt)
+    return Result(
+        status=status,
+        messageId=delivery.message_id,
+        envelope={"from": delivery.reverse_path, "to": [recipient.address for recipient in delivery.recipients]},
+        accepted=accepted,
+        rejected=[r.address for r in delivery.recipients if r.status in {"refused", "deferred"}],
+        response=str(outcome.reply) if outcome else "",
+        messageSize=delivery.size,
+        recipients=[_reported(recipient, unknown=delivery.is_in_doubt) for recipient in delivery.recipients],
+        error=describe(why) if why else None,
+        deliveryId=delivery.id,
+        attempts=delivery.tries,
+        connection=delivery.destination.connection,
+        host=delivery.host,
+        tlsVersion=outcome.tls_version if outcome else "",
+        authMechanism=outcome.auth_mechanism if outcome else "",
+        timings=_timings(outcome.timings) if outcome else {},
+        warnings=list(delivery.warnings),
+    )
+
+
+def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "") -> Result:
+    """Tell of a mail that never became a delivery."""
+    return Result(
+        status="failed",
+        messageId="",
+        envelope={"from": None, "to": []},
+        accepted=[],
+        rejected=[],
+        response="",
+        messageSize=0,
+        recipients=[],
+        error=describe(error),
+        deliveryId="",
+        attempts=0,
+        connection=connection,
+        host=host,
+        tlsVersion="",
+        authMechanism="",
+        timings={},
+        warnings=[],
+    )
+
+
+def unstored(report: Result, error: MailnodeError) -> Result:
+    """Say that a report stands in no database."""
+    return {**report, "warnings": [*report["warnings"], f"{NOT_STORED}: {error.message}"]}
+
+
+def is_unstored(report: Mapping[str, Any]) -> bool:
+    """Tell whether a report says so."""
+    return any(str(warning).startswith(NOT_STORED) for warning in report.get("warnings") or ())
+
+
+def describe(error: MailnodeError) -> ResultError:
+    """Say an error as JSON; the place stands in the message, the remedy in `hint`."""
+    return ResultError(
+        code=str(error.code),
+        phase=error.phase,
+        message=str(error),
+        hint=error.hint,
+        transient=error.transient,
+        replyCode=error.reply_code if isinstance(error, SmtpError) else None,
+        enhancedStatusCode=error.enhanced_status_code if isinstance(error, SmtpError) else None,
+    )
+
+
+_REFUSED_AT: dict[Phase, tuple[ErrorCode, str]] = {
+    "mail": (ErrorCode.SENDER_REFUSED, "the server refuses the sender"),
+    "rcpt": (ErrorCode.RECIPIENTS_REFUSED, "the server refuses"),
+    "data": (ErrorCode.CONTENT_REFUSED, "the server refuses to take the message"),
+    "content": (ErrorCode.CONTENT_REFUSED, "the server refuses the message"),
+}
+
+
+def refusal(delivery: Delivery, outcome: Outcome | None) -> SmtpError | None:
+    """Make the error that says which recipients a server did not accept, in its own words; None when it took all."""
+    missing = [r for r in delivery.recipients if r.status in {"refused", "deferred"}]
+    reply = next((r.reply for r in missing if r.reply), outcome.reply if outcome else None)
+    if not missing or reply is None:
+        return None
+    phase = outcome.phase if outcome and reply == outcome.reply else "rcpt"
+    code, words = _REFUSED_AT.get(phase, _REFUSED_AT["content"])
+    if phase == "rcpt":
+        words += f" {len(missing)} of {len(delivery.recipients)} recipients ({missing[0].address})"
+    return SmtpError(
+        f"{words}: {reply}",
+        code=code,
+        phase=phase,
+        hint=explain(reply, phase, mechanism=outcome.auth_mechanism if outcome else ""),
+        transient=all(r.status == "deferred" for r in missing),
+        reply_code=reply.code,
+        enhanced_status_code=reply.enhanced_status_code,
+        reply_text=reply.text,
+    )
+
+
+def _timings(timings: Timings) -> dict[str, float]:
+    return {
+        "connectMs": round(timings.connect_ms, 3),
+        "authMs": round(timings.auth_ms, 3),
+        "envelopeMs": round(timings.envelope_ms, 3),
+        "contentMs": round(timings.content_ms, 3),
+        "totalMs": round(timings.total_ms, 3),
+    }
+
+
+def _status(delivery: Delivery) -> Status:
+    accepted = sum(recipient.status == "accepted" for recipient in delivery.recipients)
+    if accepted == len(delivery.recipients):
+        return "sent"
+    if delivery.is_in_doubt:
+        return "held" if delivery.terms.on_unknown == "hold" else "unknown"
+    return "partial" if accepted else "failed"
+
+
+def _held_after(error: MailnodeError, *, in_doubt: bool) -> MailnodeError:
+    doubt = "; the server may have accepted the message before" if in_doubt else ""
+    again = "; `mailnode deliveries retry` tries it once more" if isinstance(error, InternalError) else ""
+    return MailnodeError(f"{error.message}{doubt}", code=error.code, phase=error.phase, hint=f"{error.hint}{again}")
+
+
+def _unknown_or(error: MailnodeError | None, status: Status, *, in_doubt: bool) -> MailnodeError | None:
+    if status not in {"unknown", "held"} or (error and error.code is ErrorCode.UNKNOWN_OUTCOME):
+        return error
+    if status == "held" and isinstance(error, InternalError | UnreadableDelivery):
+        return _held_after(error, in_doubt=in_doubt)
+    detail = f"; the last try failed too: {error.message}" if error else ""
+    return SmtpError(
+        f"the server may have accepted the message: the session ended before its answer{detail}",
+        code=ErrorCode.UNKNOWN_OUTCOME,
+        phase="content",
+        hint="ask the recipient, or look for the Message-ID in the server's log; `mailnode deliveries retry` sends it"
+        " again",
+    )
+
+
+def _reported(recipient: Recipient, *, unknown: bool) -> ResultRecipient:
+    untold: Literal["unknown", "notTried"] = "unknown" if unknown else "notTried"
+    reply = recipient.reply
+    return ResultRecipient(
+        address=recipient.address,
+        field=recipient.field,
+        status=untold if recipient.status == "pending" else recipient.status,
+        replyCode=reply.code if reply else None,
+        enhancedStatusCode=reply.enhanced_status_code if reply else None,
+        replyText=reply.text if reply else "",
+    )

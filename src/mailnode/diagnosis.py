@@ -1,0 +1,121 @@
+"""The doctor with a connection: what `mailnode verify` and `mailnode connections test` do. No mail is ever sent."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from mailnode.connections.connection import Connection
+from mailnode.connections.service import Service, find_service
+from mailnode.delivery.prepare import sender_of
+from mailnode.delivery.route import OtherServer, Route, route
+from mailnode.environment import Environment, in_use
+from mailnode.errors import UsageError
+from mailnode.message.mailbox import parse_mailbox
+from mailnode.smtp.doctor.diagnose import PATIENCE, examine
+from mailnode.smtp.doctor.finding import Diagnosis, Finding, Hear
+from mailnode.smtp.server import ServerSettings, TlsOption
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnServer:
+    """The server that a connection is for: its service's, or one of its hosts, which need not be named if it is one."""
+
+    host: str | None = None
+    port: int | None = None
+    tls_option: TlsOption | None = None
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnoser:
+    """What is to be looked at; `notes` are findings that need no look."""
+
+    server: ServerSettings
+    connection: str
+    sender: str | None
+    recipients: tuple[str, ...]
+    notes: tuple[Finding, ...] = ()
+
+    async def run(self, hear: Hear) -> Diagnosis:
+        """Look, and tell each finding as it comes."""
+        for note in self.notes:
+            hear(note)
+        diagnosis = await examine(self.server, sender=self.sender, recipients=self.recipients, hear=hear)
+        return replace(diagnosis, findings=(*self.notes, *diagnosis.findings))
+
+
+@asynccontextmanager
+async def planned(
+    target: Service | OtherServer | OwnServer,
+    environment: Environment,
+    *,
+    connection_name: str | None = None,
+    sender: str | None = None,
+    recipients: Sequence[str] = (),
+) -> AsyncIterator[Diagnoser]:
+    """See what is to be looked at, and keep the connection open for it.
+
+    Raises:
+        MailnodeError: the connection is unknown, or as `plan` does.
+    """
+    async with in_use(environment, connection_name, afresh=True) as connection:
+        yield plan(target, environment, connection, sender=sender, recipients=recipients)
+
+
+def plan(
+    target: Service | OtherServer | OwnServer,
+    environment: Environment,
+    connection: Connection | None,
+    *,
+    sender: str | None = None,
+    recipients: Sequence[str] = (),
+) -> Diagnoser:
+    """See what is to be looked at with a connection that is open; its sender serves where none is given.
+
+    Raises:
+        MailnodeError: the connection is not for this server or these recipients; an address is none.
+    """
+    if isinstance(target, OwnServer):
+        assert connection
+        target = _own(target, connection)
+    way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
+    sender = sender or sender_of(connection)
+    if recipients and sender is None:
+        raise UsageError("recipients are tried with a sender, and there is none", hint="give --from")
+    paths = tuple(parse_mailbox(recipient).addr_spec for recipient in recipients)
+    redirected = (connection.redirect_all_to if connection else None) or environment.redirect_all_to
+    if connection and not redirected:
+        connection.check_recipients(paths)
+    return Diagnoser(
+        server=replace(way.server, deadlines=PATIENCE),
+        connection=way.connection,
+        sender=parse_mailbox(sender).addr_spec if sender else None,
+        recipients=(redirected,) if redirected and paths else paths,
+        notes=tuple(_notes(way, redirected)),
+    )
+
+
+def _own(given: OwnServer, connection: Connection) -> Service | OtherServer:
+    if connection.service:
+        if given != OwnServer():
+            raise UsageError(
+                f"the connection {connection.name!r} is for {connection.service}, which knows its host, port and TLS",
+                hint="leave --host, --port, --tls-option and --ca out",
+            )
+        return find_service(connection.service)
+    host = given.host
+    if host is None:
+        if len(connection.hosts) > 1:
+            raise UsageError(
+                f"the connection {connection.name!r} has several hosts: {', '.join(connection.hosts)}",
+                hint="say which one with --host",
+            )
+        host = connection.hosts[0]
+    return OtherServer(host=host, port=given.port, tls_option=given.tls_option, ca=given.ca)
+
+
+def _notes(way: Route, redirected: str | None) -> Iterator[Finding]:
+    for warning in way.warnings:
+        yield Finding("settings", "warning", warning)
+    if redirected:
+        yield Finding("settings", "warning", f"test mode: every mail goes to {redirected}, and so does this look")

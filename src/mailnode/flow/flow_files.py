@@ -1,0 +1,231 @@
+"""The flow files of a folder, by name; each may have a sample of `input` and `context` beside it."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mailnode.errors import ErrorCode, SettingsError, UsageError
+from mailnode.flow.document import MAX_OCTETS, NAME, FlowDocument, kept_flow, parse_flow, read_text
+from mailnode.flow.edit import renamed
+from mailnode.flow.json_reader import read_json
+from mailnode.json_text import json_of
+from mailnode.store.files import NO_LOCKS, locked, sync_folder
+
+_YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
+_LOCK = ".flows.lock"
+_NO_SAMPLE: dict[str, Any] = {"input": {}, "context": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFile:
+    """A flow file as it is now; `revision` tells one text from another."""
+
+    name: str
+    path: Path
+    text: str
+    modified_at: int
+
+    @property
+    def revision(self) -> str:
+        """Tell this text from every other one."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the file is JSON and not YAML."""
+        return self.path.name.endswith(_JSON)
+
+    def document(self) -> FlowDocument:
+        """Read the flow; SettingsError where it is none."""
+        return kept_flow(self.text, self.path.name, str(self.path.absolute()), self.is_json)
+
+
+class FlowFiles:
+    """A folder of flow files, `NAME.flow.yaml` or `NAME.flow.json`, where NAME is the flow's own name.
+
+    Files are written whole or not at all, by one process at a time. A link that leads out of it is not followed.
+    Each call raises UsageError where the folder can't be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Keep flows in `folder`, which is made when the first one is written."""
+        self.folder = folder
+
+    def flows(self) -> list[FlowFile]:
+        """Give all flows that can be read, by name."""
+        try:
+            found = sorted(
+                {path.name.removesuffix(end) for end in (_YAML, _JSON) for path in self.folder.glob(f"*{end}")}
+            )
+        except OSError as error:
+            raise _unusable(self.folder, error) from None
+        flows: list[FlowFile] = []
+        for name in found:
+            with suppress(SettingsError):
+                flows.append(self.get(name))
+        return flows
+
+    def get(self, name: str) -> FlowFile:
+        """Give one flow.
+
+        Raises:
+            SettingsError: there is none of this name, or its file can't be read.
+        """
+        path = self._path(name)
+        if path is None:
+            raise SettingsError(
+                f"there is no flow {name!r:.80}",
+                code=ErrorCode.UNKNOWN_FLOW,
+                hint=f"look at the names of the files in {self.folder}",
+            )
+        if self._leads_out(path):
+            raise SettingsError(
+                f"{path.name} is a link that leads out of the flows' folder",
+                code=ErrorCode.UNKNOWN_FLOW,
+                hint="put the file itself into the folder",
+            )
+        text = read_text(path)
+        return FlowFile(name, path, text, path.stat().st_mtime_ns // 10**6)
+
+    def create(self, text: str, *, json_file: bool = False) -> FlowFile:
+        """Write a new flow file, under the name that it has.
+
+        Raises:
+            SettingsError: the text is no flow, or there is one of this name (flowConflict).
+        """
+        name = parse_flow(text, file="", json=json_file).name
+        with self._alone():
+            self._check_free(name)
+            self._write(self.folder / f"{name}{_JSON if json_file else _YAML}", text)
+        return self.get(name)
+
+    def save(self, name: str, text: str, revision: str) -> FlowFile:
+        """Write a flow anew; one that has another name now has its file renamed.
+
+        Raises:
+            SettingsError: the text is no flow; or (flowConflict) `revision` is not what the file holds, or the new
+                name belongs to another flow.
+        """
+        with self._alone():
+            there = self.get(name)
+            if there.revision != revision:
+                raise SettingsError(
+                    f"the flow {name!r} was changed meanwhile by somebody else",
+                    code=ErrorCode.FLOW_CONFLICT,
+                    hint="reload the flow and apply your change again, or save it under another name",
+                )
+            return self._replace(there, text)
+
+    def _replace(self, there: FlowFile, text: str) -> FlowFile:
+        new_name = parse_flow(text, file=there.path.name, json=there.is_json).name
+        if new_name != there.name:
+            self._check_free(new_name)
+        target = there.path.with_name(f"{new_name}{_JSON if there.is_json else _YAML}")
+        self._write(target, text)
+        if target != there.path:
+            if self._sample_path(there.name).exists():
+                self._sample_path(there.name).replace(self._sample_path(new_name))
+            there.path.unlink()
+        return self.get(new_name)
+
+    def duplicate(self, name: str, new_name: str) -> FlowFile:
+        """Write a copy of a flow; raises as `get` and `create` do."""
+        there = self.get(name)
+        copy = self.create(renamed(there.text, new_name, json_file=there.is_json), json_file=there.is_json)
+        self.keep_sample(new_name, self.sample(name))
+        return copy
+
+    def delete(self, name: str) -> None:
+        """Remove a flow and its sample; SettingsError where there is none."""
+        with self._alone():
+            there = self.get(name)
+            try:
+                there.path.unlink()
+                self._sample_path(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise _unusable(there.path, error) from None
+
+    def sample(self, name: str) -> dict[str, Any]:
+        """Give the sample of a flow: `input` and `context`, objects that are empty where nobody has kept any."""
+        path = self._sample_path(name)
+        if not path.exists() or self._leads_out(path):
+            return dict(_NO_SAMPLE)
+        try:
+            kept = read_json(read_text(path)).value
+        except SettingsError:
+            return dict(_NO_SAMPLE)  # the editor's own file: what is no JSON any more is of no use to anybody
+        is_whole = isinstance(kept, dict) and all(isinstance(kept.get(key), dict) for key in _NO_SAMPLE)
+        return {key: kept[key] for key in _NO_SAMPLE} if is_whole else dict(_NO_SAMPLE)
+
+    def keep_sample(self, name: str, sample: dict[str, Any]) -> None:
+        """Keep the sample of a flow that is there.
+
+        Raises:
+            SettingsError: it holds what could not be read again.
+        """
+        self.get(name)
+        text = json_of(sample, indent=2) + "\n"
+        read_json(text)
+        with self._alone():
+            self._write(self._sample_path(name), text)
+
+    def _path(self, name: str) -> Path | None:
+        if not NAME.fullmatch(name):  # no name leads out of the folder
+            return None
+        paths = (self.folder / f"{name}{end}" for end in (_YAML, _JSON))
+        return next((path for path in paths if path.is_file()), None)
+
+    def _leads_out(self, path: Path) -> bool:
+        """Tell whether a file of the folder is a link to one elsewhere: to what only this process may read, perhaps."""
+        return path.is_symlink() and not path.resolve().is_relative_to(self.folder.resolve())
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes, too, from changing the folder between our look at it and our change of it."""
+        lock = self.folder / _LOCK
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                held.enter_context(locked(lock))
+            except OSError as error:
+                raise _unusable(lock, error) from None
+            yield
+
+    def _sample_path(self, name: str) -> Path:
+        return self.folder / f"{name}{_SAMPLE}"
+
+    def _check_free(self, name: str) -> None:
+        if self._path(name) is not None:
+            raise SettingsError(
+                f"there is a flow {name!r} already", code=ErrorCode.FLOW_CONFLICT, hint="choose another name"
+            ).locate(key="name")
+
+    def _write(self, path: Path, text: str) -> None:
+        octets = text.encode("utf-8", "surrogatepass")
+        if len(octets) > MAX_OCTETS:
+            raise SettingsError(f"{path.name} is larger than {MAX_OCTETS // 2**20} MB", hint="fetch attachments by URL")
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            number, beside = tempfile.mkstemp(dir=self.folder, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(number, "wb") as file:
+                    file.write(octets)
+                    file.flush()
+                    os.fsync(number)
+                Path(beside).replace(path)
+            except OSError:
+                Path(beside).unlink(missing_ok=True)
+                raise
+            sync_folder(self.folder)
+        except OSError as error:
+            raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: OSError) -> UsageError:
+    hint = "some network file systems have none" if error.errno in NO_LOCKS else "make it a place that you may write to"
+    return UsageError(f"{path} can't be used: {error.strerror}", hint=hint)

@@ -1,0 +1,140 @@
+"""What runs have done, for whoever looks: everything is read, and nothing changed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from mailnode.delivery.row_reader import told_of
+from mailnode.errors import ErrorCode, UsageError
+from mailnode.store.cursor import Place
+from mailnode.store.database import Database
+from mailnode.store.tables import runs
+from mailnode.store.worker import Worker
+
+# `running` and `interrupted` are one to the database: what tells them apart is whether their process is alive.
+RUN_STATES = ("running", "interrupted", "done", "halted")
+_UNDER_WAY = "running"
+_SHOWN = 80
+
+# JSON, for people and programs; times are Unix ms.
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs are looked for; no `statuses` means any, and `after` is the last one that has been seen of them."""
+
+    flow: str | None = None
+    statuses: Sequence[str] = ()
+    after: Place | None = None
+    limit: int = 50
+
+
+class RunQueries:
+    """The runs of a database, the latest first."""
+
+    def __init__(self, database: Database, worker: Worker) -> None:
+        """Read `database`; `worker` knows which processes are alive."""
+        self._database = database
+        self._worker = worker
+
+    async def latest(self, wanted: RunFilter) -> list[Entry]:
+        """Give the latest runs of those that are wanted.
+
+        Each has `run`, `flow`, `status` (one of RUN_STATES), `createdAt`, `updatedAt`, `mails`, the status of each mail
+        that it made, and `error`, the first one's words, or null.
+        """
+        return await self._database.read(lambda db: self._latest(db, wanted))
+
+    async def show(self, run_id: str) -> Entry:
+        """Give all that is known of one run: beside that its `input`, `context`, `output` and `nodes`.
+
+        These are null while it is under way, and of one that was interrupted.
+
+        Raises:
+            UsageError: there is none of this id.
+        """
+        return await self._database.read(lambda db: self._show(db, run_id))
+
+    def _latest(self, db: Connection, wanted: RunFilter) -> list[Entry]:
+        # States are long, and a database that sorts rows carries them along: they are read for the page alone.
+        query = select(runs.c.id, runs.c.status, runs.c.worker).order_by(runs.c.created_at.desc(), runs.c.id)
+        if wanted.flow is not None:
+            query = query.where(runs.c.flow == wanted.flow)
+        if wanted.statuses:
+            query = query.where(runs.c.status.in_({_UNDER_WAY if s == "interrupted" else s for s in wanted.statuses}))
+        if wanted.after is not None:
+            query = query.where(wanted.after.older(runs))
+        found: Iterable[Any] = db.execute(query)
+        fitting = (row.id for row in found if not wanted.statuses or self._status(db, row) in wanted.statuses)
+        ids = list(islice(fitting, wanted.limit))
+        rows = {row.id: row for row in db.execute(select(runs).where(runs.c.id.in_(ids)))}
+        return [self._entry(db, rows[run_id]) for run_id in ids]
+
+    def _status(self, db: Connection, row: Row[Any]) -> str:
+        is_left = row.status == _UNDER_WAY and not (row.worker and self._worker.alive(db, row.worker))
+        return "interrupted" if is_left else str(row.status)
+
+    def _show(self, db: Connection, run_id: str) -> Entry:
+        row = db.execute(select(runs).where(runs.c.id == run_id)).first()
+        if row is None:
+            raise UsageError(
+                f"there is no run {run_id[:_SHOWN]!r}",
+                code=ErrorCode.UNKNOWN_RUN,
+                hint="look at the list of runs; those that ended long ago are deleted (MAILNODE_KEEP_DAYS)",
+            )
+        said = _said(row)
+        return {**self._entry(db, row), **{key: said.get(key) for key in ("input", "context", "output", "nodes")}}
+
+    def _entry(self, db: Connection, row: Row[Any]) -> Entry:
+        nodes = _said(row).get("nodes", [])
+        results = [node["result"] for node in nodes if isinstance(node.get("result"), dict)]
+        errors = [error for node in nodes if (error := error_of(node))]
+        return {
+            "run": row.id,
+            "flow": row.flow,
+            "status": self._status(db, row),
+            "createdAt": row.created_at,
+            "updatedAt": row.updated_at,
+            "mails": [str(result["status"]) for result in results if "deliveryId" in result],
+            "error": errors[0]["message"] if errors else None,
+        }
+
+
+def error_of(node: Entry) -> Entry | None:
+    """Find what a person should read of a node: its own error, or that of the mail that it tried to send."""
+    result = node.get("result")
+    return node.get("error") or (_error_in(result) if isinstance(result, dict) else None)
+
+
+def _error_in(result: Entry) -> Entry | None:
+    error: Entry | None = result.get("error")
+    return error if error and _is_error(error) else None
+
+
+def _said(row: Row[Any]) -> Entry:
+    """Read the state of a run; one that can't be read, as of a newer version, tells nothing."""
+    said: Entry = told_of(row.state)
+    nodes = said.get("nodes", [])
+    states = (said.get("input"), said.get("context"))
+    is_ours = isinstance(nodes, list) and all(map(_is_node, nodes)) and _are_texts(said.get("output") or [])
+    return said if is_ours and all(isinstance(state, dict | None) for state in states) else {}
+
+
+def _is_node(node: Any) -> bool:
+    if not isinstance(node, dict) or not _are_texts([node.get(key) for key in ("id", "type", "label", "status")]):
+        return False
+    result = node.get("result")
+    mail = result if isinstance(result, dict) and "deliveryId" in result else {"deliveryId": "", "status": ""}
+    return _are_texts([mail["deliveryId"], mail.get("status")]) and ("error" not in node or _is_error(node["error"]))
+
+
+def _is_error(error: Any) -> bool:
+    return isinstance(error, dict) and _are_texts([error.get(key, "") for key in ("message", "hint", "code")])
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)

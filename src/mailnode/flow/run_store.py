@@ -1,0 +1,198 @@
+"""The runs in the database: a run id is good for one run, and tells for ever what came of it."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from mailnode.delivery.delivery import Delivery
+from mailnode.delivery.result import Result
+from mailnode.delivery.row_reader import told_of
+from mailnode.errors import DeliveryError, StoreError
+from mailnode.flow.stored_result import Outcome, follow, outcomes_of, pending_of, unstored_of
+from mailnode.store.clock import unix_ms
+from mailnode.store.database import Database
+from mailnode.store.retry import begin_patiently, insist
+from mailnode.store.savepoint import savepoint
+from mailnode.store.tables import runs
+from mailnode.store.worker import Worker
+
+POLL_SECONDS = 0.2
+_log = logging.getLogger(__name__)
+_UNDER_WAY: dict[str, Any] = {}
+
+
+class RunStore:
+    """Runs, written down by this worker."""
+
+    def __init__(self, database: Database, worker: Worker) -> None:
+        """Work on `database` as `worker`."""
+        self._database = database
+        self._worker = worker
+
+    async def begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
+        """Write down that a run begins; give what came of it when it was run to its end before.
+
+        One that is under way elsewhere is waited for. A run whose process died is begun anew: its mails have keys of
+        their own, so none is sent twice.
+
+        Raises:
+            DeliveryError: the id belongs to a run of another flow or input.
+        """
+        begun = _Begun(run_id, flow, digest)
+        while (found := await begin_patiently(lambda: self._begun(begun))) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
+            await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
+        return found
+
+    async def _begun(self, begun: "_Begun") -> dict[str, Any] | None:
+        beginning = asyncio.create_task(self._database.write_alike(self._begin, begun))
+        try:
+            await asyncio.wait({beginning})
+        except asyncio.CancelledError:
+            await asyncio.wait({beginning})
+            if not (beginning.cancelled() or beginning.exception() or beginning.result()):
+                await self.leave(begun.run_id)
+            raise
+        return beginning.result()
+
+    async def leave(self, run_id: str) -> None:
+        """Write down that a run of this process is not gone on with, as if its process had died."""
+        is_ours = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._worker.id)
+        left = update(runs).where(is_ours).values(worker=None, updated_at=unix_ms())
+        try:
+            await self._database.write(lambda db: db.execute(left))
+        except StoreError as error:
+            _log.warning("run %s is not gone on with, which can't be written down: %s", run_id, error)
+
+    async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
+        """Write down how a run ended, as JSON that `begin` gives back.
+
+        Outcomes that came meanwhile take the place of `queued` in it.
+
+        Raises:
+            StoreError: it can't be stored for long; it is tried on.
+        """
+        ended = _Ended(run_id, status, state)
+        await self._database.unstored.keep_beside(lambda: self._database.write_alike(_end, ended))
+
+    def _begin(self, db: Connection, begun: list["_Begun"]) -> list[dict[str, Any] | Exception | None]:
+        there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in begun]})}
+        fresh = {one.run_id: one for one in reversed(begun) if one.run_id not in there}
+        try:
+            with savepoint(db):
+                self._insert(db, list(fresh.values()))
+        except IntegrityError:  # another process has just begun one of them
+            return [_UNDER_WAY for _ in begun]
+        answers: list[dict[str, Any] | Exception | None] = []
+        for one in begun:
+            if one.run_id in there:
+                answers.append(self._look(db, there[one.run_id], one))
+            else:  # of several with one id the first is the one that runs
+                answers.append(None if fresh[one.run_id] is one else _UNDER_WAY)
+        return answers
+
+    def _insert(self, db: Connection, fresh: list["_Begun"]) -> None:
+        now = unix_ms()
+        written = {"status": "running", "worker": self._worker.id, "created_at": now, "updated_at": now}
+        rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in fresh]
+        if rows:
+            db.execute(_INSERT, rows)
+
+    def _look(self, db: Connection, row: Row[Any], begun: "_Begun") -> dict[str, Any] | Exception | None:
+        if row.digest != begun.digest:
+            return DeliveryError(
+                f"the run id {begun.run_id!r} was used for another flow or input",
+                hint="give each run an id of its own, or leave it out; for another flow over the same rows give"
+                " --run-id",
+            )
+        if row.status != "running":
+            return _ended(row)
+        if row.worker and self._worker.alive(db, row.worker):
+            return _UNDER_WAY
+        db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._worker.id, updated_at=unix_ms()))
+        return None
+
+    async def followed(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Give a run, as JSON, with what has come of its mails since."""
+        pending = pending_of(said)
+        outcomes = await insist(lambda: self._database.read(lambda db: list(outcomes_of(db, pending))))
+        for outcome in outcomes:
+            follow(said, outcome)
+        return said
+
+
+class _Begun(NamedTuple):
+    """A run that begins."""
+
+    run_id: str
+    flow: str
+    digest: str
+
+
+class _Ended(NamedTuple):
+    """A run that has ended."""
+
+    run_id: str
+    status: str
+    state: dict[str, Any]
+
+
+_INSERT = insert(runs)
+_END = update(runs).where(runs.c.id == bindparam("of"))
+# In one order everywhere, so that nobody waits for who waits for him.
+_LOCKED = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
+
+
+def _end(db: Connection, ended: list[_Ended]) -> list[None]:
+    lacking = ((one, pending_of(one.state) + unstored_of(one.state)) for one in ended)
+    waiting = {one.run_id: (one, lacks) for one, lacks in lacking if lacks}
+    if waiting:
+        # First, because no outcome may come between reading the outcomes and writing the state.
+        db.execute(_LOCKED, {"ids": list(waiting)}).all()
+        for one, lacks in waiting.values():
+            for outcome in outcomes_of(db, lacks):
+                follow(one.state, outcome)
+    now = unix_ms()
+    rows = [
+        {"of": one.run_id, "status": one.status, "state": json.dumps(one.state), "updated_at": now} for one in ended
+    ]
+    db.execute(_END, sorted(rows, key=lambda row: str(row["of"])))
+    return [None for _ in ended]
+
+
+def tell(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> None:
+    """Bring outcomes where runs that have ended still hold the first word of them."""
+    by_run: dict[str, list[Outcome]] = {}
+    for delivery, report in ended:
+        if delivery.run_id is not None:
+            by_run.setdefault(delivery.run_id, []).append(Outcome(delivery.node_id, delivery.place, report))
+    # Locked though it has no state yet: who is writing that now must see these outcomes, or be seen here.
+    for row in db.execute(_LOCKED, {"ids": list(by_run)}).all() if by_run else ():
+        if row.state is None:
+            continue
+        if (state := _followed(row, by_run[row.id])) is not None:
+            db.execute(update(runs).where(runs.c.id == row.id).values(state=state))
+
+
+def _ended(row: Row[Any]) -> dict[str, Any] | Exception:
+    said = told_of(row.state)
+    if "nodes" in said:
+        return said
+    return StoreError(
+        f"what was stored of the run {row.id!r} can't be read",
+        hint="its mail is in `mailnode deliveries list`; give another run id to run it once more",
+    )
+
+
+def _followed(row: Row[Any], outcomes: list[Outcome]) -> str | None:
+    """Give the state with these outcomes, None where they have no place; one that can't be read undoes no outcome."""
+    try:
+        said = json.loads(row.state)
+        return json.dumps(said) if [outcome for outcome in outcomes if follow(said, outcome)] else None
+    except Exception:  # noqa: BLE001 -- whatever another hand has made of it
+        _log.exception("the stored state of run %s can't be read: outcomes of its mail are not in it", row.id)
+        return None

@@ -1,0 +1,215 @@
+"""What the author of a mail should think about: nothing here keeps it from being sent."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+from mailnode.connections.normalize import recipient_key
+from mailnode.errors import MailboxError, harmless
+from mailnode.message.email import Attachment, Email, RawPart
+from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
+from mailnode.message.tree import Part
+from mailnode.node.data_url import is_data_url
+from mailnode.node.tag_search import FoundTag, find_tags
+
+HUGE_IMAGE_OCTETS = 2**20
+_MANY_RECIPIENTS = 10
+_SHOWN = 80
+_TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
+_CLIPPED_OCTETS = 102 * 1024
+_MOST_OCTETS_A_CHARACTER = 4
+_FOREIGN_TAG = re.compile(r"\{%[^{}%]{1,200}%\}|\*\|[A-Z0-9_:]{1,60}\|\*")
+_BLANK_LINE = re.compile(r"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S")
+_BLOCK = re.compile(
+    r"<(?:p|br|div|table|ul|ol|li|h[1-6]|pre|hr|blockquote|section|article|center|body|style)\b", re.IGNORECASE
+)
+_ADDRESS_AS_TAG = re.compile(r"<[A-Za-z][\w.+-]*@[\w.-]+>")
+_LOOKED_AT_OCTETS = 2**16
+_INVITES = re.compile(rb"^METHOD:(?:REQUEST|CANCEL|ADD|COUNTER)\b", re.IGNORECASE | re.MULTILINE)
+
+
+def advise(email: Email, root: Part, login: str, *, keeps_data_images: bool = True) -> tuple[str, ...]:
+    """Give remarks on a mail that `login`, the account's name or "", is to send; `root` is the part of its message.
+
+    Where it does not keep data: images, each that is left has been told already.
+    """
+    return tuple(_remarks(email, root, login, keeps_data_images=keeps_data_images))
+
+
+def _remarks(email: Email, root: Part, login: str, *, keeps_data_images: bool) -> Iterator[str]:
+    if not email.subject.strip():
+        yield "the subject is empty"
+    if not _has_text(email, root):
+        yield "there is no text: readers without HTML, and spam filters, see an empty mail"
+    yield from _as_text(email)
+    looked = _Look(email.html or "")
+    if not keeps_data_images:
+        looked.data_images = 0
+    yield from _html(email.html or "", looked)
+    if email.attachments or looked.cids:
+        yield from _files(email, root, looked.cids)
+    count = len([*mailboxes(email.to), *mailboxes(email.cc), *mailboxes(email.bcc)])
+    if count > _MANY_RECIPIENTS and not email.list_unsubscribe:
+        yield "many recipients and no way to unsubscribe: large providers want List-Unsubscribe (listUnsubscribe)"
+    yield from _domains(email, login)
+
+
+def _has_text(email: Email, root: Part) -> bool:
+    if email.text is not None:
+        return bool(email.text.strip())
+    while root.parts:
+        root = root.parts[0]
+    return root.media_type == "text/plain" and not root.disposition and root.size > len("\r\n")
+
+
+def _as_text(email: Email) -> Iterator[str]:
+    """What its author meant as something else, and readers get as it stands, or not at all."""
+    html = email.html or ""
+    for key, text in (("subject", email.subject), ("content", html), ("textContent", email.text or "")):
+        if ("{%" in text or "*|" in text) and (tag := _FOREIGN_TAG.search(text)):
+            yield f"{key} holds {_told(tag[0])}, which mailnode does not fill in: it knows {{{{ }}}} only"
+    if not _BLOCK.search(html) and _BLANK_LINE.search(html):
+        yield "content has tags, but no <p> and no <br>: readers see its lines as one"
+    if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):
+        yield f"{address[0]:.80} in content is read as an HTML tag, and not shown: write &lt;{address[0][1:-1]:.80}&gt;"
+
+
+def _html(html: str, looked: "_Look") -> Iterator[str]:
+    if looked.without_alt:
+        yield f"{_count(looked.without_alt, 'image')} without alt: readers who see no images miss what it says"
+    yield from looked.broken
+    if looked.data_images:
+        what = _count(looked.data_images, "image")
+        yield f"{what} in the HTML itself (data:), where Gmail and Outlook show none: set dataImages to attach"
+    size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_OCTETS // _MOST_OCTETS_A_CHARACTER else 0
+    if size > _CLIPPED_OCTETS:
+        shown = _CLIPPED_OCTETS // 1024
+        yield f"the content has {size // 1024} kB: Gmail shows only its first {shown} kB, so shorten it"
+
+
+def _files(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
+    yield from _huge_images(email)
+    yield from _cids(email, root, shown)
+    if (calendars := _calendars(root)) and any(_asks_for_answers(attachment) for attachment in email.attachments):
+        name = _told(calendars[0].filename) or "the calendar"
+        yield f"{name} is only an attached file: mail programs may not offer to accept the invitation"
+
+
+def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
+    """Files and images that do not find each other."""
+    given = Counter(attachment.cid for attachment in email.attachments if attachment.cid)
+    inline = {part.cid for part, above in _leaves(root) if above == "multipart/related"}
+    missing = sorted(shown - given.keys() - inline)
+    told = {cid.lower() for cid in missing}
+    others = {cid.lower(): cid for cid in given}
+    for cid in missing:
+        other = others.get(cid.lower())
+        remedy = f": write cid:{other}, capitals count" if other else ""
+        yield f"the image cid:{_told(cid)} has no attachment with this cid{remedy}"
+    for cid, count in given.items():
+        if count > 1:
+            yield f"{count} attachments have the cid {cid}: readers show one of them, so give each its own"
+        if cid not in inline and cid.lower() not in told:
+            yield f'nothing in the content refers to cid:{cid}, so it is attached: show it by <img src="cid:{cid}">'
+
+
+def _calendars(root: Part) -> list[Part]:
+    """The events that are files, where none stands beside the text, as an invitation does (RFC 6047)."""
+    found = [(part, above) for part, above in _leaves(root) if part.media_type.lower() == "text/calendar"]
+    is_invitation = any(above == "multipart/alternative" for _, above in found)
+    return [] if is_invitation else [part for part, _ in found]
+
+
+def _asks_for_answers(attachment: Attachment | RawPart) -> bool:
+    content = attachment.content
+    if not isinstance(content, bytes | str):
+        content.seek(0)
+        content = content.read(_LOOKED_AT_OCTETS)
+    octets = content.encode(errors="replace") if isinstance(content, str) else content
+    return bool(_INVITES.search(octets, 0, _LOOKED_AT_OCTETS))
+
+
+def _leaves(part: Part, above: str = "") -> Iterator[tuple[Part, str]]:
+    """The parts that hold no others, each with the type of the one that it stands in; an attached mail is a file."""
+    if not part.parts or part.media_type.startswith("message/"):
+        yield part, above
+        return
+    for inner in part.parts:
+        yield from _leaves(inner, part.media_type)
+
+
+def _huge_images(email: Email) -> Iterator[str]:
+    for attachment in email.attachments:
+        if isinstance(attachment, Attachment) and attachment.cid and not isinstance(attachment.content, str):
+            size = _size(attachment)
+            if size > HUGE_IMAGE_OCTETS:
+                name = attachment.filename or attachment.cid
+                yield f"the image {_told(name)} has {size / 2**20:.1f} MB: make it smaller, phones load it each time"
+
+
+def _size(attachment: Attachment) -> int:
+    content = attachment.content
+    if isinstance(content, bytes | str):
+        return len(content)
+    return content.seek(0, 2)
+
+
+def _domains(email: Email, login: str) -> Iterator[str]:
+    if "@" not in login:
+        return
+    try:
+        sender = email.from_ if isinstance(email.from_, Mailbox) else parse_mailbox(email.from_)
+    except MailboxError:
+        return
+    mine, theirs = recipient_key(sender.addr_spec)[1], recipient_key(login)[1]
+    if mine != theirs:
+        yield f"From is at {mine}, and the login at {theirs}: many servers refuse that, or receivers take it for spam"
+
+
+def _told(words: str) -> str:
+    return harmless(words[:_SHOWN])
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what} is" if number == 1 else f"{number} {what}s are"
+
+
+class _Look:
+    """What stands in the HTML that a reader may stumble over."""
+
+    def __init__(self, html: str) -> None:
+        self.without_alt = self.data_images = 0
+        self.cids: set[str] = set()
+        self.broken: list[str] = []
+        for tag in find_tags(html, "img", "a"):
+            if tag.name == "img":
+                self._image(tag)
+            elif "href" in tag and (why := _broken(href := tag.value("href"))):
+                self.broken.append(f"the link {href!r:.80} {why}")
+
+    def _image(self, tag: FoundTag) -> None:
+        self.without_alt += "alt" not in tag
+        source = tag.value("src").strip()
+        if source[:4].lower() == "cid:":
+            self.cids.add(unquote(source[4:]))
+        elif is_data_url(source):
+            self.data_images += 1
+        elif not source:
+            self.broken.append("an image has no source")
+
+
+def _broken(href: str) -> str:
+    try:
+        url = urlsplit(href.strip())
+    except ValueError:
+        return "is no address"
+    if href.strip()[:1] in _TYPOGRAPHIC:
+        return 'stands in typographic quotes, which are a part of it: write straight ones, "like this"'
+    if not href.strip() or href.strip() == "#":
+        return "leads nowhere"
+    if url.scheme in {"http", "https"}:
+        return "" if url.hostname and " " not in href.strip() else "is no address"
+    if url.scheme in {"mailto", "tel"}:
+        return "" if url.path else "leads nowhere"
+    return "" if url.scheme or href.startswith("#") else "needs its whole address, with https://"

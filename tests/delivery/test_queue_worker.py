@@ -1,0 +1,349 @@
+import asyncio
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from mailnode.connections.service import find_service
+from mailnode.delivery import capacity, claims
+from mailnode.delivery import circuit_breaker as delivery_lanes
+from mailnode.delivery import queue_worker as delivery_postman
+from mailnode.delivery.delivery import Delivery, Terms
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.engine.procrastinate import ProcrastinateEngine
+from mailnode.smtp.proxy import parse_proxy
+from mailnode.store.tables import attempts, deliveries, delivery_content, lanes
+from support.deliveries import drafted, office
+from support.messages import letter
+from support.proxies import proxy
+from support.scripted_smtp import DROP, STALL, ScriptedServer
+from support.tls import server_context, trusted_by_the_system
+
+pytestmark = pytest.mark.usefixtures("database_kind")
+
+LATER = Terms().for_queue(24)
+HOLD = replace(LATER, on_unknown="hold")
+SOON = replace(LATER, first_wait=0.0)
+
+
+async def drain(admin):
+    """Carry all that is due, as `mailnode worker --drain` does."""
+    await asyncio.wait_for(EmbeddedEngine().work(admin.queue_worker, drain=True), 30)
+
+
+async def queue(admin, port, message=None, *, terms=SOON, **draft):
+    return await admin.dispatcher.queue(drafted(port, message, terms=terms, **draft))
+
+
+async def states(admin):
+    return [row.state for row in await admin.rows(deliveries)]
+
+
+@asynccontextmanager
+async def closed_port():
+    async with ScriptedServer() as server:
+        port = server.port
+    yield port
+
+
+class TestTheQueue:
+    async def test_what_is_queued_is_told_so_and_no_server_has_heard_of_it(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            report = await queue(admin, server.port)
+            (row,) = await admin.rows(deliveries)
+        assert (report["status"], report["error"], report["deliveryId"]) == ("queued", None, row.id)
+        assert (row.state, row.worker, server.visits) == ("queued", None, [])
+
+    async def test_another_process_sends_it_with_the_same_octets(self, tmp_path):
+        big = letter(content=(b"x" * 70 + b"\r\n") * 10_000)
+        async with ScriptedServer() as server:
+            async with office(tmp_path) as admin:
+                await queue(admin, server.port, big)
+            async with office(tmp_path) as admin:
+                await drain(admin)
+                assert await states(admin) == ["sent"]
+                assert await admin.rows(delivery_content) == []
+        assert [message.content for message in server.accepted] == [b"".join(big.blocks())]
+
+    async def test_what_goes_to_a_service_by_its_name_is_sent_and_so_is_what_comes_behind_it(self, tmp_path):
+        names = ("Gmail", "Yahoo", "Gmail")
+        hosts = [find_service(name).host for name in names]
+        tls = server_context(*hosts)
+        async with (
+            ScriptedServer(tls=tls, implicit_tls=True) as server,
+            proxy("socks5", leads_to=server.port) as way,
+            office(tmp_path, proxy=parse_proxy(way.url)) as admin,
+        ):
+            with trusted_by_the_system():
+                for name in names:
+                    await queue(admin, 0, letter(f"{name}@y.example"), service=name)
+                await drain(admin)
+            assert await states(admin) == ["sent"] * 3
+        assert {host for host, _ in way.asked} == set(hosts)
+        assert len(server.accepted) == 3
+
+    async def test_all_that_is_queued_is_sent_once(self, tmp_path):
+        names = [f"n{number}@y.example" for number in range(300)]
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            await asyncio.gather(*(queue(admin, server.port, letter(name)) for name in names))
+            await drain(admin)
+            assert set(await states(admin)) == {"sent"}
+        assert sorted(path for message in server.accepted for path in message.forward_paths) == sorted(
+            f"RCPT TO:<{name}>" for name in names
+        )
+
+    async def test_a_refused_one_waits_longer_each_time_and_keeps_what_was_accepted(self, tmp_path):
+        script = {"RCPT TO:<later@": ["451 4.2.0 busy", "250 ok"]}
+        async with ScriptedServer(script) as server, office(tmp_path) as admin:
+            await queue(admin, server.port, letter("now@y.example", "later@y.example"), terms=LATER)
+            await drain(admin)
+            (row,) = await admin.rows(deliveries)
+            assert row.state == "queued"
+            assert 5_000 <= row.due_at - row.updated_at <= 10_000
+            await admin.database.write(lambda db: db.execute(deliveries.update().values(due_at=0)))
+            await drain(admin)
+            assert await states(admin) == ["sent"]
+            assert [row.number for row in await admin.rows(attempts)] == [1, 2]
+        assert [message.forward_paths for message in server.accepted] == [
+            ("RCPT TO:<now@y.example>",),
+            ("RCPT TO:<later@y.example>",),
+        ]
+
+    async def test_a_permanent_refusal_ends_it_and_keeps_what_was_said(self, tmp_path):
+        async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server, office(tmp_path) as admin:
+            await queue(admin, server.port)
+            await drain(admin)
+            assert await states(admin) == ["failed"]
+            (attempt,) = await admin.rows(attempts)
+        said = attempt.dialogue.splitlines()
+        assert "C: RCPT TO:<bob@y.example>" in said
+        assert said[-1] == "S: 554 5.7.1 spam"
+
+    async def test_a_lost_answer_is_sent_again_and_marked(self, tmp_path):
+        async with ScriptedServer({"dot": [DROP, "250 taken"]}) as server, office(tmp_path) as admin:
+            await queue(admin, server.port)
+            await drain(admin)
+            (row,) = await admin.rows(deliveries)
+        assert (row.state, "resentAfterUnknown" in row.result) == ("sent", True)
+
+    async def test_or_held(self, tmp_path):
+        async with ScriptedServer({"dot": DROP}) as server, office(tmp_path) as admin:
+            await queue(admin, server.port, terms=HOLD)
+            await drain(admin)
+            assert await states(admin) == ["held"]
+            assert len(server.visits) == 1
+
+    async def test_what_has_run_out_of_time_fails_with_the_last_words_and_asks_no_server(self, tmp_path):
+        async with ScriptedServer({"MAIL": "451 4.3.0 busy"}) as server, office(tmp_path) as admin:
+            await queue(admin, server.port, terms=LATER)
+            await drain(admin)
+            await admin.database.write(lambda db: db.execute(deliveries.update().values(expires_at=1)))
+            visits = len(server.visits)
+            await drain(admin)
+            (row,) = await admin.rows(deliveries)
+        assert row.state == "failed"
+        assert "not accepted within 24 h" in row.result
+        assert "451 4.3.0 busy" in row.result
+        assert len(server.visits) == visits
+
+    async def test_the_same_key_again_is_a_duplicate_whatever_state_it_is_in(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as admin:
+            first = await queue(admin, server.port, key="k")
+            again = await queue(admin, server.port, key="k")
+            await drain(admin)
+            last = await queue(admin, server.port, key="k")
+        assert again == {**first, "duplicate": True}
+        assert (last["status"], last["duplicate"]) == ("sent", True)
+        assert len(server.accepted) == 1
+
+
+class TestTheDead:
+    async def test_what_they_had_claimed_is_sent_without_a_doubt(self, tmp_path):
+        async with ScriptedServer() as server:
+            async with office(tmp_path) as admin:
+                await admin.outbox.begin(drafted(server.port))
+            async with office(tmp_path) as admin:
+                await drain(admin)
+                (row,) = await admin.rows(deliveries)
+        assert (row.state, row.maybe_accepted) == ("sent", False)
+
+    async def test_what_they_were_handing_over_is_sent_again_and_marked(self, tmp_path):
+        async with ScriptedServer() as server:
+            async with office(tmp_path) as admin:
+                delivery = await admin.outbox.begin(drafted(server.port))
+                assert isinstance(delivery, Delivery)
+                await admin.outbox.handing_over(delivery)
+            async with office(tmp_path) as admin:
+                await drain(admin)
+                (row,) = await admin.rows(deliveries)
+        assert (row.state, "resentAfterUnknown" in row.result) == ("sent", True)
+
+    async def test_the_living_keep_what_they_have(self, tmp_path):
+        async with ScriptedServer() as server, office(tmp_path) as other, office(tmp_path) as admin:
+            await other.outbox.begin(drafted(server.port))
+            await drain(admin)
+            assert await states(admin) == ["claimed"]
+
+
+class TestALane:
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch):
+        """Leave a failing lane alone for so long that no slow machine sees the end of it."""
+        monkeypatch.setattr(delivery_lanes, "FIRST_WAIT_MS", delivery_lanes.LONGEST_WAIT_MS)
+
+    async def test_that_is_dead_is_tried_by_one_delivery_while_the_others_wait(self, tmp_path):
+        async with closed_port() as port, office(tmp_path) as admin:
+            for _ in range(20):
+                await queue(admin, port)
+            await drain(admin)
+            assert len(await admin.rows(attempts)) == 1
+            assert await states(admin) == ["queued"] * 20
+            (lane,) = await admin.rows(lanes)
+        assert lane.failures == 1
+        assert "connect" in lane.trouble
+
+    async def test_whose_name_is_not_known_waits_for_it_as_for_a_port(self, tmp_path, monkeypatch):
+        """As where the network is gone: no queued mail to a service by its name is given up for that."""
+
+        async def nowhere(*_args, **_more):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        async with office(tmp_path) as admin:
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nowhere, raising=False)
+            for _ in range(3):
+                await admin.dispatcher.queue(drafted(0, terms=SOON, service="Yahoo"))
+            await drain(admin)
+            (lane,) = await admin.rows(lanes)
+            assert await states(admin) == ["queued"] * 3
+        assert "is not known" in lane.trouble
+
+    async def test_that_swallows_connections_does_not_keep_another_one_waiting(self, tmp_path):
+        async with (
+            ScriptedServer({"greeting": STALL}) as dead,
+            ScriptedServer() as well,
+            office(tmp_path) as admin,
+        ):
+            await asyncio.gather(*(queue(admin, dead.port) for _ in range(200)))
+            await queue(admin, well.port)
+            work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
+            await well.reached("dot")
+            await admin.queue_worker.stop()
+            await work
+        assert len(well.accepted) == 1
+
+    async def test_that_is_silent_holds_no_hand_however_many_there_are(self, tmp_path):
+        async with AsyncExitStack() as stack:
+            silent = [await stack.enter_async_context(ScriptedServer({"greeting": STALL})) for _ in range(120)]
+            well = await stack.enter_async_context(ScriptedServer())
+            admin = await stack.enter_async_context(office(tmp_path))
+            engine = ProcrastinateEngine(admin.database.url) if admin.database.url else EmbeddedEngine()
+            admin.outbox._engine = admin.outbox._intake._engine = engine
+            await asyncio.gather(*(queue(admin, server.port) for server in silent))
+            work = asyncio.create_task(engine.work(admin.queue_worker))
+            # One that nobody knows comes last, when all of them hold what they can.
+            await asyncio.gather(*(server.reached("greeting") for server in silent[:90]))
+            await queue(admin, well.port)
+            await well.reached("dot")
+            assert not any(visit.ended.is_set() for server in silent for visit in server.visits)
+            await admin.queue_worker.stop()
+            await work
+        assert len(well.accepted) == 1
+
+    async def test_that_is_silent_holds_no_memory_either(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(delivery_postman, "MOST_OCTETS", 100_000, raising=False)
+        for module in (claims, capacity):
+            monkeypatch.setattr(module, "MOST_OCTETS", 100_000)
+        big = letter(content=(b"x" * 70 + b"\r\n") * 500)
+        async with (
+            ScriptedServer({"greeting": STALL}) as one,
+            ScriptedServer({"greeting": STALL}) as two,
+            ScriptedServer() as well,
+            office(tmp_path) as admin,
+        ):
+            await queue(admin, well.port)
+            await drain(admin)
+            work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
+            for server in (one, two):
+                await queue(admin, server.port, big)
+                await server.reached("greeting")
+            await queue(admin, well.port, big)
+            while len(well.accepted) < 2:  # noqa: ASYNC110 -- a count has no event
+                await asyncio.sleep(0.01)
+            await admin.queue_worker.stop()
+            await work
+
+    async def test_that_has_worked_and_turns_silent_gives_its_hands_back(self, tmp_path, monkeypatch):
+        async with (
+            ScriptedServer() as one,
+            ScriptedServer() as two,
+            ScriptedServer() as well,
+            office(tmp_path) as admin,
+        ):
+            for server in (one, two):
+                await asyncio.gather(*(queue(admin, server.port) for _ in range(100)))
+            await drain(admin)
+            for server in (one, two):
+                await server.turn({"greeting": STALL})
+                await asyncio.gather(*(queue(admin, server.port) for _ in range(100)))
+            work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
+            while admin.queue_worker.busy < 100:  # noqa: ASYNC110 -- a count has no event
+                await asyncio.sleep(0.01)
+            monkeypatch.setattr(delivery_postman, "DOOR_SECONDS", 0.0, raising=False)
+            await queue(admin, well.port)
+            await well.reached("dot")
+            await admin.queue_worker.stop()
+            await work
+            assert {lane.failures for lane in await admin.rows(lanes)} == {0}
+
+    async def test_that_nobody_knows_gets_one_delivery_and_no_more_until_that_has_ended(self, tmp_path):
+        async with ScriptedServer({"MAIL": ["", "250 ok"]}) as server, office(tmp_path) as admin:
+            for _ in range(5):
+                await queue(admin, server.port)
+            work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
+            await server.reached("MAIL")
+            assert (await admin.queue_worker.round()).begun == 0
+            assert sorted(await states(admin)) == ["claimed", *["queued"] * 4]
+            server.say("250 ok")
+            await admin.queue_worker.stop()
+            await work
+
+    async def test_that_is_well_again_gets_all_that_waited(self, tmp_path):
+        async with (
+            ScriptedServer({"greeting": ["421 4.3.2 not now", "220 hello"]}) as server,
+            office(tmp_path) as admin,
+        ):
+            for _ in range(10):
+                await queue(admin, server.port)
+            await drain(admin)
+            assert server.accepted == []
+            await admin.database.write(lambda db: db.execute(lanes.update().values(retry_at=0)))
+            await drain(admin)
+            assert await states(admin) == ["sent"] * 10
+            (lane,) = await admin.rows(lanes)
+        assert (lane.failures, lane.trouble) == (0, None)
+
+
+class TestStopping:
+    async def test_what_has_not_been_handed_over_goes_back_untouched(self, tmp_path):
+        async with ScriptedServer({"greeting": STALL}) as server, office(tmp_path) as admin:
+            await queue(admin, server.port)
+            work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
+            await server.reached("greeting")
+            await admin.queue_worker.stop()
+            await work
+            (row,) = await admin.rows(deliveries)
+            assert await admin.rows(attempts) == []
+        assert (row.state, row.worker, row.tries) == ("queued", None, 0)
+
+    async def test_an_answer_that_is_due_is_waited_for(self, tmp_path):
+        async with ScriptedServer({"dot": ""}) as server, office(tmp_path) as admin:
+            await queue(admin, server.port)
+            work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
+            await server.reached("dot")
+            stop = asyncio.create_task(admin.queue_worker.stop())
+            await asyncio.sleep(0)
+            server.say("250 2.0.0 at last")
+            await stop
+            await work
+            assert await states(admin) == ["sent"]

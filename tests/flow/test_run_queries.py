@@ -1,0 +1,84 @@
+import pytest
+from sqlalchemy import update
+
+from mailnode.app import Mailnode
+from mailnode.errors import ErrorCode, UsageError
+from mailnode.flow.run_queries import RunFilter
+from mailnode.store.cursor import Place
+from mailnode.store.tables import runs
+from support.flows import to_server, write_flow
+
+
+@pytest.fixture(autouse=True)
+def on_both_databases(database_kind):
+    """Run each test on both databases."""
+
+
+@pytest.fixture
+async def mailnode():
+    async with Mailnode.open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def greeting(tmp_path):
+    return write_flow(tmp_path, {"id": "greet", "type": "say", "settings": {"text": "Hello {{ input.name }}"}})
+
+
+async def change(mailnode, run_id, **values):
+    database = mailnode.runs._database
+    await database.write(lambda db: db.execute(update(runs).where(runs.c.id == run_id).values(**values)))
+
+
+class TestLatest:
+    async def test_gives_the_latest_first_and_by_pages(self, mailnode, greeting):
+        for number in range(4):
+            await mailnode.run(greeting, input={"name": str(number)}, run_id=f"run{number}")
+            await change(mailnode, f"run{number}", created_at=number // 2)
+        first = await mailnode.runs.latest(RunFilter(limit=3))
+        assert [one["run"] for one in first] == ["run2", "run3", "run0"]
+        rest = await mailnode.runs.latest(RunFilter(after=Place(first[-1]["createdAt"], first[-1]["run"])))
+        assert [one["run"] for one in rest] == ["run1"]
+
+    async def test_looks_for_a_flow_and_a_status(self, mailnode, greeting, inbox, tmp_path):
+        await mailnode.run(greeting, input={"name": "Jane"}, run_id="good")
+        await mailnode.run(greeting, input={}, run_id="bad")  # there is no name
+        mail = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(inbox.port)}
+        await mailnode.run(write_flow(tmp_path, mail, name="mail.json"), run_id="mail")
+        assert {one["run"]: (one["status"], one["mails"]) for one in await mailnode.runs.latest(RunFilter())} == {
+            "good": ("done", []),
+            "bad": ("halted", []),
+            "mail": ("done", ["sent"]),
+        }
+        (halted,) = await mailnode.runs.latest(RunFilter(statuses=["halted"]))
+        assert halted["run"] == "bad"
+        assert "greet" in halted["error"]
+        assert await mailnode.runs.latest(RunFilter(flow="another")) == []
+
+    async def test_tells_a_run_that_goes_on_from_one_whose_process_is_gone(self, mailnode, greeting):
+        for run_id in ("alive", "dead"):
+            await mailnode.run(greeting, input={"name": "Jane"}, run_id=run_id)
+        await change(mailnode, "alive", status="running", state=None)
+        await change(mailnode, "dead", status="running", state=None, worker="somebody-else")
+        for status, run_id in (("running", "alive"), ("interrupted", "dead")):
+            (found,) = await mailnode.runs.latest(RunFilter(statuses=[status]))
+            assert (found["run"], found["status"]) == (run_id, status)
+
+
+class TestShow:
+    async def test_gives_what_each_node_did(self, mailnode, greeting):
+        await mailnode.run(greeting, input={"name": "Jane"}, context={"a": 1}, run_id="one")
+        shown = await mailnode.runs.show("one")
+        assert (shown["input"], shown["context"], shown["output"]) == ({"name": "Jane"}, {"a": 1}, ["Hello Jane"])
+        assert [(node["id"], node["status"]) for node in shown["nodes"]] == [("greet", "done")]
+
+    async def test_gives_what_is_known_of_one_under_way(self, mailnode, greeting):
+        await mailnode.run(greeting, input={"name": "Jane"}, run_id="one")
+        await change(mailnode, "one", status="running", state=None)
+        shown = await mailnode.runs.show("one")
+        assert (shown["status"], shown["nodes"], shown["input"]) == ("running", None, None)
+
+    async def test_of_one_that_is_not_there_says_so(self, mailnode):
+        with pytest.raises(UsageError) as raised:
+            await mailnode.runs.show("nowhere")
+        assert raised.value.code is ErrorCode.UNKNOWN_RUN

@@ -1,0 +1,85 @@
+import asyncio
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from mailnode.app import Mailnode
+from mailnode.errors import StoreError
+from mailnode.flow.run_queries import RunFilter, RunQueries
+from mailnode.flow.run_store import RunStore
+from mailnode.store.database import Database
+from mailnode.store.tables import runs
+from support.flows import to_server, write_flow
+from support.scripted_smtp import HOLD, USUAL, ScriptedServer
+
+
+async def test_of_two_machines_that_begin_one_run_at_once_one_does_it_and_the_other_waits(postgres_url, tmp_path):
+    with ExitStack() as stack:
+        databases = [stack.enter_context(closing(Database.open(postgres_url))) for _ in range(2)]
+        one, other = (RunStore(db, stack.enter_context(db.worker(tmp_path))) for db in databases)
+        state: dict[str, Any] = {"nodes": [], "input": {}, "context": {}}
+        for number in range(20):
+            tasks = {
+                asyncio.create_task(run_store.begin(f"run{number}", "flow", "x")): run_store
+                for run_store in (one, other)
+            }
+            done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            (first,) = done
+            assert first.result() is None
+            await tasks[first].end(f"run{number}", "done", state)
+            assert await waiting.pop() == state
+
+
+@pytest.mark.usefixtures("database_kind")
+async def test_a_run_that_is_cancelled_is_taken_up_under_its_id_by_the_same_process(tmp_path):
+    async with ScriptedServer({"dot": [[HOLD, USUAL], ""]}) as server, Mailnode.open() as mailnode:
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": to_server(server.port)})
+        run = asyncio.create_task(mailnode.run(flow, run_id="order-17"))
+        await server.holding()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        left = await mailnode.runs.show("order-17")
+        server.release()
+        again = await mailnode.run(flow, run_id="order-17")
+    assert (left["status"], again.status, again.is_repeat) == ("interrupted", "done", False)
+    assert again.nodes[0].result["status"] == "sent"
+    assert len(server.accepted) == 1
+
+
+async def test_a_run_that_is_cancelled_as_it_begins_is_left_to_whoever_begins_it_next(tmp_path, monkeypatch):
+    with closing(Database.open(tmp_path / "runs.db")) as database, database.worker(tmp_path) as worker:
+        write, is_written, may_answer = database.write_alike, asyncio.Event(), asyncio.Event()
+
+        async def slow_answer(work: Any, item: Any) -> Any:
+            answer = await write(work, item)
+            is_written.set()
+            await may_answer.wait()
+            return answer
+
+        monkeypatch.setattr(database, "write_alike", slow_answer)
+        run_store = RunStore(database, worker)
+        begins = asyncio.create_task(run_store.begin("order-17", "flow", "x"))
+        await is_written.wait()
+        begins.cancel()
+        may_answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await begins
+        assert await run_store.begin("order-17", "flow", "x") is None
+
+
+async def test_a_state_that_can_not_be_read_fails_its_own_run_alone(tmp_path):
+    with closing(Database.open(tmp_path / "mailnode.db")) as database, database.worker(tmp_path / "workers") as worker:
+        run_store = RunStore(database, worker)
+        for number in range(2):
+            await run_store.begin(f"run{number}", "flow", "x")
+            await run_store.end(f"run{number}", "done", {"nodes": [], "input": {}, "context": {}})
+        damaged = runs.update().where(runs.c.id == "run0").values(state="{")
+        await database.write(lambda db: db.execute(damaged))
+        answers = await asyncio.gather(
+            *(run_store.begin(f"run{number}", "flow", "x") for number in range(2)), return_exceptions=True
+        )
+        assert (type(answers[0]), answers[1]) == (StoreError, {"nodes": [], "input": {}, "context": {}})
+        assert {one["run"] for one in await RunQueries(database, worker).latest(RunFilter())} == {"run0", "run1"}
+        assert (await RunQueries(database, worker).show("run0"))["nodes"] is None

@@ -1,0 +1,102 @@
+"""Deliveries on a real database to a real server, for tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from mailnode.connections.connection import Connection
+from mailnode.connections.repository import ConnectionRepository
+from mailnode.connections.service import find_service
+from mailnode.delivery.admin import DeliveryAdmin
+from mailnode.delivery.breaker import CircuitBreaker
+from mailnode.delivery.claims import Claims
+from mailnode.delivery.delivery import Draft, Field, Terms
+from mailnode.delivery.dispatcher import Delivered, Dispatcher
+from mailnode.delivery.outbox import Outbox
+from mailnode.delivery.queue_worker import QueueWorker
+from mailnode.delivery.route import Clients, Destination, OtherServer, Router, route
+from mailnode.engine.embedded import EmbeddedEngine
+from mailnode.environment import Environment, open_connections
+from mailnode.flow.run_store import tell
+from mailnode.smtp.content import Composed
+from mailnode.smtp.proxy import Proxy
+from mailnode.store.database import Database
+from mailnode.store.worker import Worker
+from support.messages import letter
+
+# Retries at once: what is tested is that there are some, not how long they wait.
+AT_ONCE = Terms(first_wait=0.0)
+
+
+def drafted(
+    port: int,
+    message: Composed | None = None,
+    *,
+    terms: Terms = AT_ONCE,
+    connection: Connection | None = None,
+    service: str = "",
+    ca: str | None = None,
+    **draft: Any,
+) -> Draft:
+    """Make a letter to a server on this port, over TLS with `ca`, or to a service, that is ready to be written down."""
+    message = message or letter()
+    fields: dict[str, Field] = dict.fromkeys(message.envelope.forward_paths, "to")
+    server = OtherServer(host="127.0.0.1", port=port, tls_option="tls" if ca else "none", ca=ca)
+    target = find_service(service) if service else server
+    destination = Destination(target, connection.name if connection else "", "client.example")
+    to = route(target, connection, ehlo_name="client.example")
+    return Draft(message=message, fields=fields, destination=destination, route=to, terms=terms, **draft)
+
+
+@dataclass
+class Office:
+    """One process's half of `delivery/`."""
+
+    database: Database
+    repository: ConnectionRepository
+    worker: Worker
+    outbox: Outbox
+    dispatcher: Dispatcher
+    queue_worker: QueueWorker
+    admin: DeliveryAdmin
+
+    async def deliver(
+        self, port: int, message: Composed | None = None, *, terms: Terms = AT_ONCE, **draft: Any
+    ) -> Delivered:
+        """Send a letter to a server on this port."""
+        return await self.dispatcher.deliver(drafted(port, message, terms=terms, **draft))
+
+    async def rows(self, table: Table) -> list[Any]:
+        """Read a table."""
+        return list(await self.database.read(lambda db: db.execute(select(table)).all()))
+
+
+@asynccontextmanager
+async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Office]:
+    """Open one; it is closed as `Mailnode` closes it."""
+    clients = Clients()
+    async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, worker):
+        engine = EmbeddedEngine()
+        outbox = Outbox(database, worker, engine, tell)
+        breaker = CircuitBreaker(database)
+        find = Router(repository, proxy=proxy).find
+        dispatcher = Dispatcher(outbox, breaker, clients, find)
+        queue_worker = QueueWorker(outbox, Claims(database, worker, tell), dispatcher, breaker, clients, find)
+        try:
+            yield Office(
+                database,
+                repository,
+                worker,
+                outbox,
+                dispatcher,
+                queue_worker,
+                DeliveryAdmin(database, worker, engine, tell),
+            )
+        finally:
+            await queue_worker.stop()
+            await dispatcher.close()
+            await clients.close()
