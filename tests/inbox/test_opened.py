@@ -125,3 +125,33 @@ def test_no_octets_are_an_error(octets, head):
     mail = OpenedMail(head + octets)
     assert mail.fields is not None
     assert [part.text() for part in mail.root.walk()]
+
+
+@pytest.mark.parametrize(("count", "name"), [(98, "a.txt"), (99, "")])
+def test_of_a_field_with_too_many_parameters_only_those_are_not_read(count, name):
+    field = "attachment;" + " a=b;" * count + " filename=a.txt; c=d"
+    mail = opened(f"Content-Type: text/plain\nContent-Disposition: {field}\n\nHi")
+    assert (mail.root.disposition, mail.root.filename, mail.root.octets) == ("attachment", name, b"Hi")
+    assert dict(mail.fields)["Content-Disposition"] == field
+
+
+@pytest.mark.parametrize(("blanks", "parts"), [(7_000, 1), (8_000, 0)])
+def test_nor_are_they_in_one_that_is_too_long(blanks, parts):
+    mail = opened(f"Content-Type: multipart/mixed;{' ' * blanks}boundary=b\n\n--b\n\nHi\n--b--\n")
+    assert (mail.root.media_type, len(mail.root.parts)) == ("multipart/mixed", parts)
+    assert b"Hi" in (mail.root.parts[0] if parts else mail.root).octets
+
+
+@pytest.mark.parametrize(
+    "boundary", ["*=idna''%ff", "*=undefined''b", "*=punycode''b", "*=u\0''b", f"*{'9' * 5000}=b"], ids=range(5)
+)
+def test_a_boundary_that_is_no_text_is_none(boundary):
+    mail = opened(f"Content-Type: multipart/mixed; boundary{boundary}\n\n--b\n\nHi\n--b--\n")
+    assert not mail.root.parts
+    assert b"Hi" in mail.root.octets
+
+
+@pytest.mark.parametrize("codec", ["punycode", "idna", "unicode_escape"])
+def test_no_codec_that_is_no_charset_reads_a_text(codec):
+    mail = opened(f"Subject: =?{codec}?q?b-a?=\nContent-Type: text/plain; charset={codec}\n\nb-a")
+    assert (dict(mail.fields)["Subject"], mail.text) == (f"=?{codec}?q?b-a?=", "b-a")

@@ -374,3 +374,27 @@ class TestForwarded:
     @pytest.mark.parametrize("content", [b"", b"\r\n\r\n", b"no header", b"From x Mon\r\nSubject: x\r\n\r\n", b"\x00"])
     def test_what_is_no_mail_is_refused(self, content):
         refused(content, clean_message)
+
+
+@pytest.mark.parametrize(
+    "charset", ["=idna", "=undefined", "=punycode", "*=utf-8''utf-8", "*=idna''%ff", f"*{'9' * 5000}=a"], ids=range(6)
+)
+def test_octets_of_a_charset_that_nobody_decodes_go_out_as_they_came(charset):
+    fold = "\r\n ".join(f" charset{charset}"[at : at + 900] for at in range(0, 5100, 900)).rstrip()
+    content = f"Content-Type: text/plain;{fold}\r\n\r\n".encode() + b"a\xfcb"
+    assert b"YfxiDQo=" in octets(content)
+
+
+def test_parameters_that_are_too_many_to_be_read_go_out_as_they_came():
+    content = b"Content-Type: a/b;\r\n" + b" a=b;\r\n" * 101 + b" name=c\r\n\r\nx\r\n"
+    assert octets(content) == content
+    assert (raw_part(content).view.media_type, raw_part(content).view.filename) == ("a/b", "")
+    many = (
+        content.replace(b"a/b", b"multipart/mixed").replace(b"name=c", b"boundary=c").replace(b"x\r\n", b"--c\r\n\r\n")
+    )
+    assert "more parameters" in refused(many).message
+    assert "more parameters" in refused(many, clean_message).message
+
+
+def test_a_control_character_behind_them_is_still_seen():
+    refused(b"Content-Type: a/b;\r\n" + b" a=b;\r\n" * 101 + b" name=\x01\r\n\r\nx\r\n")

@@ -98,21 +98,20 @@ def _show(run: Run, inbox: InboxFolder, flow: Path) -> int:
 
 
 def _show_mail(inbox: InboxFolder) -> None:
-    from email import message_from_bytes, policy
+    from mailnode.inbox.opened import OpenedMail
 
     received = inbox.messages()[-1]
-    message = message_from_bytes(received.octets(), policy=policy.default)
+    mail = OpenedMail(received.octets())
+    fields = dict(mail.fields)
     say("the mail, as it arrived")
     say(f"  envelope from <{received.mail_from}> to {', '.join(received.rcpt_to)}")
     for name in ("From", "To", "Cc", "Reply-To", "Subject", "Importance"):
-        click.echo(clean(f"  {name}: {message[name]}"))
-    text = message.get_body(("plain",))
-    if text is not None:
-        click.echo("\n" + clean("\n".join(f"  | {line}" for line in text.get_content().splitlines())) + "\n")
-    for part in message.walk():
-        if part.get_filename():
-            size = len(part.get_payload(decode=True) or b"")
-            click.echo(clean(f"  {part.get_filename()}  {part.get_content_type()}  {size} bytes"))
+        click.echo(clean(f"  {name}: {fields.get(name)}"))
+    if mail.text is not None:
+        click.echo("\n" + clean("\n".join(f"  | {line}" for line in mail.text.splitlines())) + "\n")
+    for part in mail.root.walk():
+        if part.filename:
+            click.echo(clean(f"  {part.filename}  {part.media_type}  {part.size} bytes"))
 
 
 def _free(port: int) -> int:

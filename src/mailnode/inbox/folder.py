@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, UsageError
+from mailnode.message.encoding import is_other_codec
 
 _MAX_HEADER_OCTETS = 256 * 2**10
 # What a listing shows of a field, before it is decoded.
@@ -181,7 +182,9 @@ def readable(value: str) -> str:
     """Give the value of a header field as a person reads it: unfolded, and decoded as far as it can be (RFC 2047)."""
     value = " ".join(value.split())
     with suppress(HeaderParseError, LookupError, ValueError):
-        return str(make_header(decode_header(value)))
+        words = decode_header(value)
+        if not any(is_other_codec(charset) for _, charset in words if charset):
+            return str(make_header(words))
     return value
 
 

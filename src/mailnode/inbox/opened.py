@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import BytesParser
-from email.policy import compat32
 from functools import cached_property
 
 from mailnode.inbox.folder import readable
 from mailnode.message.media_type import OCTET_STREAM
+from mailnode.message.parsed import parse
 
 # RFC 6838 4.2, which allows less than RFC 2045 5.1: no quote, bracket or backslash of any kind.
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
@@ -68,9 +67,9 @@ class OpenedMail:
     def __init__(self, octets: bytes) -> None:
         """Read it."""
         try:
-            self._message = BytesParser(policy=compat32).parsebytes(octets)
+            self._message = parse(octets)
         except RecursionError:
-            self._message = BytesParser(policy=compat32).parsebytes(octets, headersonly=True)
+            self._message = parse(octets, header_only=True)
         self.fields = [(name, readable(_text(str(value)))) for name, value in self._message.raw_items()]
 
     @cached_property

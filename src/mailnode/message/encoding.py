@@ -101,14 +101,24 @@ def _quoted(lines: Iterable[bytes]) -> list[bytes]:
     return pieces
 
 
+def is_other_codec(name: str) -> bool:
+    """Say whether Python has something by this name that is no charset of mail; of an unknown name, say no."""
+    # Some of them take a minute for twenty kilobytes, and raise whatever they are told to do with an error.
+    try:
+        return codecs.lookup(name).name.replace("-", "_") in _NO_CHARSETS
+    except LookupError:
+        return False
+    except ValueError:  # no name at all: a NUL, half of a surrogate pair
+        return True
+
+
 def encode_in(charset: str, text: str) -> bytes:
     """Encode a text by the charset that its media type names.
 
     Raises:
         LookupError: there is no such charset; UnicodeError: it has not all the characters.
     """
-    # Of Python's own some take a minute for twenty kilobytes.
-    if codecs.lookup(charset).name.replace("-", "_") in _NO_CHARSETS:
+    if is_other_codec(charset):
         raise LookupError(charset)
     return text.encode(charset)
 

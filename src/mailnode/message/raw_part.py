@@ -39,7 +39,7 @@ _DEFECTS = {
     "MisplacedEnvelopeHeaderDefect": "a line that begins with From stands in its head",
     "MissingHeaderBodySeparatorDefect": "a line of its head is no header field",
     "MultipartInvariantViolationDefect": "a multipart has no parts",
-    "NoBoundaryInMultipartDefect": "a multipart names no boundary",
+    "NoBoundaryInMultipartDefect": "a multipart names no boundary, or has more parameters than anybody reads",
     "StartBoundaryNotFoundDefect": "the boundary that it names never comes",
 }
 _ENCODE_HINT = "encode it (RFC 2047, RFC 2231)"
@@ -151,15 +151,14 @@ def _parse_with_fields(octets: bytes) -> "Parsed":
 
 
 def _parse(octets: bytes) -> "Parsed":
-    from email.parser import BytesParser
-    from email.policy import compat32
+    from mailnode.message.parsed import parse
 
     if octets.startswith(b"From "):
         raise PartError("the first line is the From line of a mailbox file", hint="remove that line")
     if b"\x00" in octets:
         raise PartError("a NUL stands in the body part", hint="encode binary content as Base64 in it")
     try:
-        part = BytesParser(policy=compat32).parsebytes(octets)
+        part = parse(octets)
     except RecursionError:
         raise _too_deep() from None
     _check(part, 0)
