@@ -51,7 +51,7 @@ fmt: $(VENV)/dev  ## format the code
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## beside Nodemailer and others, in one run (ROUNDS=5), or beside ourselves at another commit (BASE=commit PAIRS=10); ROWS=queue alone
+bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## beside Nodemailer and others, in one run (ROUNDS=5), or beside ourselves at another commit (BASE=commit PAIRS=10); ROWS="queue worker" alone, GROWTH=1000000 deliveries
 	@$(BIN)/python -m benchmarks$(if $(BASE),.compare $(BASE) --pairs $(or $(PAIRS),10), --rounds $(or $(ROUNDS),5))$(foreach row,$(ROWS), --row $(row))
 
 fuzz: $(VENV)/fuzz  ## random octets for every parser, for 10 minutes (SECONDS=600)

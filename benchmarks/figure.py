@@ -18,7 +18,7 @@ class Figure:
 
     `reach` and `least` are how many times better than `beside`; where that is nobody they are bounds of our own value.
     A cost is the better the smaller it is. `ours` is the client of ours whose figure it is. The names of the clients
-    that it is about begin with `of`, which the names here leave out.
+    that it is about begin with `of`, which the names here leave out. What is not `in_table` is for comparisons alone.
     """
 
     work: str
@@ -28,6 +28,7 @@ class Figure:
     beside: str = "Nodemailer"
     ours: str = "mailnode"
     of: str = ""
+    in_table: bool = True
     reach: float | None = None
     least: float | None = None
 

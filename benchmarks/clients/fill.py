@@ -1,0 +1,125 @@
+"""A database filled with many deliveries that have ended: copies of one that was really sent, made by the database.
+
+python -m benchmarks.clients.fill COUNT PORT    of the home and database of the environment; PORT takes the one mail
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    case,
+    cast,
+    create_engine,
+    func,
+    insert,
+    literal,
+    select,
+)
+
+from benchmarks.clients.flow import flow_file
+from mailnode.app import Mailnode
+from mailnode.environment import Environment
+from mailnode.store import tables
+
+# Over so many days they ended, one after another: less than are kept.
+DAYS = 20
+DAY_MS = 86_400_000
+# So many have a state that is rare.
+RARE, RARE_STATE = 20, "unknown"
+_SPREAD, _RANGE = 2_654_435_761, 2**32
+
+
+def id_of(number: int) -> str:
+    """Give the id of a copy: as of ids drawn by lot, the beginnings tell nothing of when it was made."""
+    return f"{number * _SPREAD % _RANGE:08x}{number:024x}"
+
+
+def run_of(number: int) -> str:
+    """Give the run of a copy."""
+    return f"fill-{number}"
+
+
+def address_of(number: int) -> str:
+    """Give the recipient of a copy."""
+    return f"jane{number}@example.org"
+
+
+async def fill(count: int, port: int) -> None:
+    """Send one, and copy it."""
+    environment = Environment.read()
+    async with Mailnode.open(environment) as mailnode:
+        run = await mailnode.run(flow_file(environment.home, port), input={"order": 1, "cents": 1}, run_id="sample")
+    if run.status != "done":
+        raise SystemExit(f"the sample was not sent: {run.to_json()}")
+    url = environment.database_url or f"sqlite:///{environment.home / 'mailnode.db'}"
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as db:
+        _copy(db, count)
+    if environment.database_url:  # as its own daemon would do in a while
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+            db.exec_driver_sql("VACUUM ANALYZE")
+    engine.dispose()
+
+
+def _copy(db: Connection, count: int) -> None:
+    numbers = _numbers(count)
+    at = numbers.c.number
+    (newest,) = db.execute(select(func.max(tables.deliveries.c.created_at))).one()
+    ended = cast(newest - (count - at) * (DAYS * DAY_MS // count), BigInteger)
+    times: dict[str, ColumnElement[Any]] = {"created_at": ended, "updated_at": ended}
+    text = cast(at, Text)
+    id_ = _id(db, at)
+    run = literal("fill-") + text
+    state = case((at % max(1, count // RARE) == 0, RARE_STATE), else_="sent")
+    for table, filled in {
+        tables.deliveries: {
+            "id": id_,
+            "key": run + "/tell",
+            "message_id": literal("<") + id_ + "@example.com>",
+            "run_id": run,
+            "state": state,
+            **times,
+        },
+        tables.delivery_recipients: {"delivery_id": id_, "address": literal("jane") + text + "@example.org"},
+        tables.delivery_content: {"delivery_id": id_},
+        tables.attempts: {"delivery_id": id_},
+        tables.runs: {"id": run, **times},
+    }.items():
+        _copies(db, table, numbers, filled)
+
+
+def _numbers(count: int) -> CTE:
+    first = select(cast(1, BigInteger).label("number")).cte("numbers", recursive=True)
+    return first.union_all(select(first.c.number + 1).where(first.c.number < count))
+
+
+def _id(db: Connection, at: ColumnElement[int]) -> ColumnElement[str]:
+    """Write `id_of` in SQL."""
+    spread = at * cast(_SPREAD, BigInteger) % cast(_RANGE, BigInteger)
+    if db.dialect.name == "sqlite":
+        return func.printf("%08x%024x", spread, at, type_=Text)
+    return func.lpad(func.to_hex(spread), 8, "0", type_=Text) + func.lpad(func.to_hex(at), 24, "0", type_=Text)
+
+
+def _copies(db: Connection, table: Table, numbers: CTE, filled: Mapping[str, ColumnElement[Any]]) -> None:
+    """Copy each row that a table has of the sample, with some columns filled anew."""
+
+    def value(column: Column[Any], sample: Mapping[Any, Any]) -> ColumnElement[Any]:
+        return cast(filled.get(column.name, literal(sample[column.name], column.type)), column.type)
+
+    for sample in map(dict, db.execute(select(table)).mappings().all()):
+        columns = [value(column, sample).label(column.name) for column in table.columns]
+        db.execute(insert(table).from_select([*table.columns.keys()], select(*columns).select_from(numbers)))
+
+
+if __name__ == "__main__":
+    asyncio.run(fill(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,73 @@
+"""What is looked at in a database that was filled (see fill): for each line of input, the name of a view, its tally.
+
+python -m benchmarks.clients.views COUNT PID    of the environment's database; PID, if not 0, is PostgreSQL's
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+from benchmarks.clients.fill import DAYS, RARE_STATE, address_of, id_of, run_of
+from benchmarks.job import Tally
+from benchmarks.process import cpu_seconds
+from mailnode.app import Mailnode
+from mailnode.delivery.ledger import Wanted
+from mailnode.flow.runs import WantedRuns
+
+SECONDS = 0.2
+KEPT_DAYS, KEPT_KEYS_DAYS = 30, 400
+
+View = Callable[[], Awaitable[object]]
+
+
+def views(mailnode: Mailnode, count: int) -> dict[str, View]:
+    """Give each view by its name."""
+    ledger, runs, one = mailnode.ledger, mailnode.runs, count // 2 + 1
+    return {
+        "list": lambda: ledger.latest(Wanted()),
+        "list by recipient": lambda: ledger.latest(Wanted(recipient=address_of(one))),
+        "list by state": lambda: ledger.latest(Wanted(states=(RARE_STATE,))),
+        "list by run": lambda: ledger.latest(Wanted(run=run_of(one))),
+        "show by id": lambda: ledger.show(id_of(one)),
+        "show by the beginning of an id": lambda: ledger.show(id_of(one)[:8]),
+        "show by Message-ID": lambda: ledger.show(f"<{id_of(one)}@example.com>"),
+        "history of a day": lambda: ledger.history(24),
+        f"history of {DAYS} days": lambda: ledger.history(24 * DAYS),
+        "list of runs": lambda: runs.latest(WantedRuns()),
+        "list of runs by status": lambda: runs.latest(WantedRuns(statuses=("halted",))),
+        "sweep": lambda: mailnode.desk.sweep(KEPT_DAYS, KEPT_KEYS_DAYS),
+    }
+
+
+async def measured(view: View, keeper: int) -> Tally:
+    """Look once for nothing, then again and again; CPU is that of this process, its threads and PostgreSQL."""
+
+    def used() -> float:
+        return time.process_time() + (cpu_seconds(keeper) if keeper else 0)
+
+    await view()
+    wall, cpu, looks = time.perf_counter(), used(), 0
+    while looks == 0 or time.perf_counter() - wall < SECONDS:
+        await view()
+        looks += 1
+    return Tally(looks, time.perf_counter() - wall, used() - cpu)
+
+
+async def main(count: int, keeper: int) -> None:
+    """Look at what is asked for until the input ends."""
+    async with Mailnode.open() as mailnode:
+        known = views(mailnode, count)
+        _say(list(known))
+        while name := (await asyncio.to_thread(sys.stdin.readline)).strip():
+            _say(await measured(known[name], keeper))
+
+
+def _say(said: object) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
