@@ -62,8 +62,13 @@ async def fill(count: int, port: int) -> None:
         raise SystemExit(f"the sample was not sent: {run.to_json()}")
     url = environment.database_url or f"sqlite:///{environment.home / 'mailnode.db'}"
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as db:
+    with engine.connect() as db:
+        if not environment.database_url:
+            for pragma in ("synchronous = off", "cache_size = -1000000"):
+                db.exec_driver_sql(f"PRAGMA {pragma}")
+            db.commit()
         _copy(db, count)
+        db.commit()
     if environment.database_url:  # as its own daemon would do in a while
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
             db.exec_driver_sql("VACUUM ANALYZE")

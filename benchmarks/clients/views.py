@@ -13,8 +13,8 @@ from benchmarks.clients.fill import DAYS, RARE_STATE, address_of, id_of, run_of
 from benchmarks.job import Tally
 from benchmarks.process import cpu_seconds
 from mailnode.app import Mailnode
-from mailnode.delivery.ledger import Wanted
-from mailnode.flow.runs import WantedRuns
+from mailnode.delivery.queries import Wanted
+from mailnode.flow.run_queries import RunFilter
 
 SECONDS = 0.2
 KEPT_DAYS, KEPT_KEYS_DAYS = 30, 400
@@ -24,20 +24,20 @@ View = Callable[[], Awaitable[object]]
 
 def views(mailnode: Mailnode, count: int) -> dict[str, View]:
     """Give each view by its name."""
-    ledger, runs, one = mailnode.ledger, mailnode.runs, count // 2 + 1
+    deliveries, runs, one = mailnode.queries, mailnode.runs, count // 2 + 1
     return {
-        "list": lambda: ledger.latest(Wanted()),
-        "list by recipient": lambda: ledger.latest(Wanted(recipient=address_of(one))),
-        "list by state": lambda: ledger.latest(Wanted(states=(RARE_STATE,))),
-        "list by run": lambda: ledger.latest(Wanted(run=run_of(one))),
-        "show by id": lambda: ledger.show(id_of(one)),
-        "show by the beginning of an id": lambda: ledger.show(id_of(one)[:8]),
-        "show by Message-ID": lambda: ledger.show(f"<{id_of(one)}@example.com>"),
-        "history of a day": lambda: ledger.history(24),
-        f"history of {DAYS} days": lambda: ledger.history(24 * DAYS),
-        "list of runs": lambda: runs.latest(WantedRuns()),
-        "list of runs by status": lambda: runs.latest(WantedRuns(statuses=("halted",))),
-        "sweep": lambda: mailnode.desk.sweep(KEPT_DAYS, KEPT_KEYS_DAYS),
+        "list": lambda: deliveries.latest(Wanted()),
+        "list by recipient": lambda: deliveries.latest(Wanted(recipient=address_of(one))),
+        "list by state": lambda: deliveries.latest(Wanted(states=(RARE_STATE,))),
+        "list by run": lambda: deliveries.latest(Wanted(run=run_of(one))),
+        "show by id": lambda: deliveries.show(id_of(one)),
+        "show by the beginning of an id": lambda: deliveries.show(id_of(one)[:8]),
+        "show by Message-ID": lambda: deliveries.show(f"<{id_of(one)}@example.com>"),
+        "history of a day": lambda: deliveries.history(24),
+        f"history of {DAYS} days": lambda: deliveries.history(24 * DAYS),
+        "list of runs": lambda: runs.latest(RunFilter()),
+        "list of runs by status": lambda: runs.latest(RunFilter(statuses=("halted",))),
+        "sweep": lambda: mailnode.admin.sweep(KEPT_DAYS, KEPT_KEYS_DAYS),
     }
 
 
