@@ -2,13 +2,13 @@
 
 import sys
 
-from mailnode.cli.interrupt import Interrupt
+from mailnode.cli.signals import Interrupt
 
 
 def main() -> None:
     """Hear signals from here on, load the command line, which takes a while, and run it."""
     interrupt = Interrupt(sys.argv[1:])
-    with interrupt.heard():
+    with interrupt.handled():
         from mailnode.cli.main import run
 
         sys.exit(run(interrupt))

@@ -26,7 +26,7 @@ def loaded(code):
         ("from mailnode import SmtpClient, Email", set()),
         ("import mailnode.cli.main", set()),
         ("import mailnode.cli.send, mailnode.send_once", set()),
-        ("import mailnode.cli.services", set()),
+        ("import mailnode.cli.servers", set()),
         ("import mailnode.store.database, mailnode.connections.repository", {"sqlalchemy"}),
         ("import mailnode.app", {"sqlalchemy", "pydantic"}),
     ],

@@ -112,7 +112,7 @@ class TestExitStatus:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (("--text", "x", "--to", "a@x.org"), "give --service or --host"),
+            (("--text", "x", "--to", "a@x.org"), "give either --service or --host"),
             (("--service", "gmial", "--to", "a@x.org"), "gmial"),
             (("--host", "x", "--to", "jane"), "there is no @ in it"),
             (("--host", "x", "--to", "a@x.org"), "the mail has no sender"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from mailnode.cli.samples import EXAMPLES, invoice, serve_invoice
+from mailnode.cli.demo import EXAMPLES, invoice, serve_invoice
 from support.flows import run
 
 FLOW = YAML(typ="safe").load((EXAMPLES / "order-shipped.flow.yaml").read_text(encoding="utf-8"))

@@ -1,10 +1,12 @@
 """Arguments that several commands take: JSON given in place or in a file, and a server."""
 
+import functools
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 import click
 
@@ -78,37 +80,80 @@ def state_options(command: Command) -> Command:
     return command
 
 
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The options that name a server; `ca` is the path of a PEM file."""
+
+    service: str | None = None
+    host: str | None = None
+    port: int | None = None
+    tls_option: TlsOption | None = None
+    ca: str | None = None
+
+    @property
+    def ca_text(self) -> str | None:
+        """The certificates to trust, as PEM text.
+
+        Raises:
+            UsageError: the file can't be read.
+        """
+        return read_text(self.ca) if self.ca else None
+
+    def target(self) -> Service | OtherServer:
+        """Find the server.
+
+        Raises:
+            UsageError: not exactly one of --service and --host is given, or options that go with the other one.
+            ConnectionsError: there is no such service.
+        """
+        if (self.service is None) == (self.host is None):
+            raise UsageError("give either --service or --host", hint="`mailnode services` lists the services")
+        if self.host is not None:
+            return OtherServer(host=self.host, port=self.port, tls_option=self.tls_option, ca=self.ca_text)
+        if self.port or self.tls_option or self.ca:
+            raise UsageError("--port, --tls-option and --ca go with --host", hint="leave them out with --service")
+        assert self.service
+        return find_service(self.service)
+
+
 def server_options(command: Command) -> Command:
-    """Add --service, --host, --port, --tls-option and --connection."""
-    options = (
-        click.option("--service", help="An email service by name (see `mailnode services`)."),
-        click.option("--host", help="A server that is no listed service."),
-        click.option("--port", type=click.IntRange(1, 65535), help="Its port; by default that of the TLS option."),
-        click.option("--tls-option", type=click.Choice(["tls", "starttls", "none"]), help="How it is made private."),
-        click.option(
-            "--ca", type=click.Path(exists=True, dir_okay=False), help="PEM file to trust instead of the system's."
-        ),
-        click.option("--connection", metavar="NAME", help="The stored connection to log in with."),
+    """Add --service, --host, --port, --tls-option and --ca, given to the command as `server`; and --connection."""
+    service = click.option("--service", help="An email service by name (see `mailnode services`).")
+    host = click.option("--host", help="A server that is not a listed service.")
+    connection = click.option("--connection", metavar="NAME", help="The stored connection to log in with.")
+    return service(host(_address_options(connection(_with_server(command)))))
+
+
+def own_server_options(command: Command) -> Command:
+    """Add the options that choose a server of a connection, given to the command as `server`."""
+    host = click.option("--host", help="Which of the connection's hosts, if it has several.")
+    return host(_address_options(_with_server(command)))
+
+
+def _address_options(command: Command) -> Command:
+    port = click.option(
+        "--port", type=click.IntRange(1, 65535), help="The port; by default the usual one for the TLS mode."
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    tls_option = click.option(
+        "--tls-option",
+        type=click.Choice(get_args(TlsOption)),
+        help="How the connection is encrypted: from the start (tls), by STARTTLS, or not at all.",
+    )
+    ca = click.option(
+        "--ca",
+        type=click.Path(exists=True, dir_okay=False),
+        help="PEM file of certificates to trust instead of the system's.",
+    )
+    return port(tls_option(ca(command)))
 
 
-def target_of(
-    service: str | None, host: str | None, port: int | None, tls_option: TlsOption | None, ca: str | None
-) -> Service | OtherServer:
-    """Make a target of the server options.
+def _with_server(command: Command) -> Command:
+    @functools.wraps(command)
+    def called(**options: Any) -> Any:
+        server = {name: options.pop(name) for name in _SERVER if name in options}
+        return command(server=ServerOptions(**server), **options)
 
-    Raises:
-        UsageError: neither a service nor a host is given, or both, or what goes with the other one.
-        ConnectionsError: there is no such service.
-    """
-    if (service is None) == (host is None):
-        raise UsageError("give --service or --host, one of them", hint="`mailnode services` lists the services")
-    if host is not None:
-        return OtherServer(host=host, port=port, tls_option=tls_option, ca=read_text(ca) if ca else None)
-    if port or tls_option or ca:
-        raise UsageError("--port, --tls-option and --ca go with --host", hint="a service knows its own port and TLS")
-    assert service
-    return find_service(service)
+    return cast("Command", called)
+
+
+_SERVER = tuple(field.name for field in fields(ServerOptions))

@@ -1,21 +1,27 @@
 """`mailnode run --inputs`: one run for each row of a file."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailnode.cli.loop import WAITING
-from mailnode.cli.output import counting, say, tell_lane
-from mailnode.cli.summary import Summary
-from mailnode.cli.unstored import counted, show_not_stored
+from mailnode.cli.output import FAILED, counted, counting, say, show_error, show_json, show_not_stored, tell_lane
+from mailnode.cli.signals import WAITING
+from mailnode.delivery.result import NOT_STORED, Result, ResultError, is_unstored
 from mailnode.flow.rows import RowsFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from mailnode.app import Mailnode
+    from mailnode.delivery.queries import DeliveryQueries
     from mailnode.flow.bulk import RowEnd
+    from mailnode.flow.run import NodeReport, Run
+
+# More of them would hide what they have in common.
+_TOLD = 10
 
 
 async def run_rows(
@@ -53,7 +59,7 @@ async def run_rows(
 
 async def _collect(
     mailnode: "Mailnode",
-    summary: Summary,
+    summary: "Summary",
     ends: "AsyncGenerator[RowEnd, None]",
     watch: "Callable[[int], None]",
     *,
@@ -72,3 +78,134 @@ async def _collect(
         if mailnode.answers_due:
             say(WAITING)
         raise
+
+
+class Summary:
+    """What has become of the rows so far, and of the mail that they made, by its status."""
+
+    def __init__(self, rows: RowsFile) -> None:
+        """Begin before the first row."""
+        self._rows = rows
+        self._repeated = 0
+        self._halted: set[int] = set()
+        self._failed: set[int] = set()
+        self._told: list[dict[str, Any]] = []
+        self._queued: dict[str, tuple[int, str]] = {}
+        self._mails: Counter[str] = Counter()
+        self._not_stored: set[int] = set()
+        self.ended = 0
+
+    @property
+    def not_stored(self) -> int:
+        """How many rows have an outcome, or an end, that stands in no database."""
+        return len(self._not_stored)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether every row's run came to its end, and nothing in it failed."""
+        return self.ended == self._rows.count and not self._halted and not self._failed
+
+    @property
+    def queued(self) -> list[str]:
+        """The ids of deliveries that have no outcome yet."""
+        return list(self._queued)
+
+    def add(self, end: "RowEnd") -> None:
+        """Count one row."""
+        self.ended += 1
+        if end.run is None or end.run.status != "done":
+            self._halted.add(end.number)
+        if end.run is None:
+            self._tell(end.number, end.run_id, str(end.error), end.error.hint if end.error else "")
+            return
+        self._repeated += end.run.is_repeat or _was_all_sent_before(end.run)
+        if not end.run.is_stored:
+            self._not_stored.add(end.number)
+        self._count_mails(end.number, end.run)
+        if troubles := list(_troubles(end.run)):
+            self._fail(end.number, end.run_id, *troubles[0])
+        elif end.number in self._halted:
+            self._tell(end.number, end.run_id, "the run halted", "")
+
+    def _count_mails(self, row: int, run: "Run") -> None:
+        for node in run.nodes:
+            delivery_id, status = _mail_of(node)
+            if delivery_id and status == "queued":
+                self._queued[delivery_id] = (row, run.id)
+            elif delivery_id:
+                self._mails[status] += 1
+
+    def settle(self, delivery_id: str, report: Result | None) -> None:
+        """Take the outcome of a mail that was queued."""
+        row, run_id = self._queued.pop(delivery_id)
+        if report is None:
+            return
+        self._mails[report["status"]] += 1
+        if is_unstored(report):
+            self._not_stored.add(row)
+        if report["status"] in FAILED:
+            self._fail(row, run_id, *_words(report["status"], report["error"]))
+
+    async def catch_up(self, queries: "DeliveryQueries") -> None:
+        """Take the outcomes that have come by now."""
+        for delivery_id, report in (await queries.outcomes(self.queued)).items():
+            self.settle(delivery_id, report)
+
+    def _fail(self, row: int, run_id: str, words: str, hint: str) -> None:
+        if row not in self._failed:
+            self._failed.add(row)
+            self._tell(row, run_id, words, hint)
+
+    def _tell(self, row: int, run_id: str, words: str, hint: str) -> None:
+        if len(self._told) < _TOLD:
+            self._told.append({"row": row, "run": run_id, "error": words})
+            show_error(f"row {row}: {words}", hint)
+
+    def show(self) -> None:
+        """Print it as JSON; only the first of those that failed are in it."""
+        failed = self._failed - self._halted
+        if (more := len(self._halted | failed) - len(self._told)) > 0:
+            say(f"and {more} more rows failed")
+        mails = self._mails + Counter({"queued": len(self._queued)})
+        show_json(
+            {
+                "file": str(self._rows.path),
+                "rows": self._rows.count,
+                "done": self.ended - len(self._halted | failed),
+                "doneBefore": self._repeated,
+                "doneWithFailures": len(failed),
+                "halted": len(self._halted),
+                "left": self._rows.count - self.ended,
+                "failed": self._told,
+                **({NOT_STORED: self.not_stored} if self.not_stored else {}),
+                "mails": dict(mails),
+            }
+        )
+
+
+def _was_all_sent_before(run: "Run") -> bool:
+    """Tell whether a run whose first time is forgotten has found all of its mail sent by then."""
+    results = [node.result for node in run.nodes if _mail_of(node)[0]]
+    return bool(results) and all(result.get("duplicate") for result in results)
+
+
+def _mail_of(node: "NodeReport") -> tuple[str, str]:
+    result = node.result if isinstance(node.result, dict) else {}
+    return result.get("deliveryId", ""), result.get("status", "")
+
+
+def _troubles(run: "Run") -> Iterator[tuple[str, str]]:
+    """Tell in words, each with its remedy, what failed in a run so far."""
+    for node in run.nodes:
+        delivery_id, status = _mail_of(node)
+        # What a node said when it ran may be past: its mail has an outcome of its own.
+        if not (status in FAILED if delivery_id else node.status == "failed"):
+            continue
+        told = node.result.get("error") if isinstance(node.result, dict) else None
+        yield _words(status or "failed", node.error or told)
+
+
+def _words(status: str, error: ResultError | None) -> tuple[str, str]:
+    if error is None:
+        return status, ""
+    return error["message"] if status == "failed" else f"{status}: {error['message']}", error["hint"]

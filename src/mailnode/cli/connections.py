@@ -4,14 +4,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from mailnode.cli.arguments import named, read_text
+from mailnode.cli.arguments import ServerOptions, named, own_server_options, read_text
 from mailnode.cli.authorize import command as authorize
 from mailnode.cli.output import say, show_json, show_table
-from mailnode.cli.rekey import command as rekey
 from mailnode.connections.repository import ConnectionRepository, Shown
 from mailnode.errors import UsageError
 
@@ -45,9 +44,6 @@ _STATES = {"ready": "ready", "needsConsent": "needs consent", "unreadable": "can
 @click.group("connections")
 def command() -> None:
     """Create, show and change the connections that mail is sent with."""
-
-
-command.add_command(rekey)
 
 
 @command.command("create")
@@ -141,23 +137,32 @@ def delete(name: str, yes: bool) -> None:
 
 @command.command("test")
 @click.argument("name")
-@click.option("--host", help="Which of its hosts, if it has several.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The port; by default that of the TLS option.")
-@click.option("--tls-option", type=click.Choice(["tls", "starttls", "none"]), help="How it is made private.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="PEM file to trust instead of the system's.")
+@own_server_options
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def test(
-    name: str,
-    host: str | None,
-    port: int | None,
-    tls_option: Literal["tls", "starttls", "none"] | None,
-    ca: str | None,
-    as_json: bool,
-) -> int:
+def test(name: str, server: ServerOptions, as_json: bool) -> int:
     """Log in with a connection and look at its server, as `mailnode verify` does; no mail is sent."""
-    from mailnode.cli.verify import check, own_server
+    from mailnode.cli.servers import check, own_server
 
-    return check(own_server(host, port, tls_option, ca), name, None, (), as_json=as_json)
+    return check(own_server(server), name, None, (), as_json=as_json)
+
+
+@command.command("rekey")
+def rekey() -> None:
+    """Seal all secrets with a new key, after which the old one is needed no more.
+
+    With MAILNODE_SECRET_KEY=new,old the first key is the new one; the key file of the home gets one by itself.
+    """
+    from mailnode.connections.secrets.rekey import rekey as change_key
+    from mailnode.environment import Environment, open_database
+
+    environment = Environment.read()
+    database = open_database(environment)
+    try:
+        count = asyncio.run(change_key(database, environment.home, environment.secret_key))
+    finally:
+        database.close()
+    left = "MAILNODE_SECRET_KEY needs its first key only from now on" if environment.secret_key else "secret.key has it"
+    say(f"the secrets of {count} connection{'s' * (count != 1)} are sealed with the new key; {left}")
 
 
 command.add_command(authorize)

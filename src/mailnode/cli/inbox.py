@@ -4,8 +4,8 @@ import itertools
 
 import click
 
-from mailnode.cli.loop import run_long
 from mailnode.cli.output import say, show_json, show_table
+from mailnode.cli.signals import run_long
 from mailnode.environment import Environment
 from mailnode.inbox.folder import InboxFolder
 from mailnode.inbox.server import Inbox

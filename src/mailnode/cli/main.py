@@ -1,28 +1,28 @@
 """The command `mailnode`: its groups, loaded when asked for, and the one place that turns errors into exits."""
 
+import pkgutil
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
-from mailnode.cli.interrupt import Interrupt
 from mailnode.cli.output import say, show_error
+from mailnode.cli.signals import Interrupt
 from mailnode.errors import MailnodeError, SmtpError, TokenError
 
 COMMANDS = {
-    "run": "mailnode.cli.run",
-    "send": "mailnode.cli.send",
-    "preview": "mailnode.cli.preview",
-    "verify": "mailnode.cli.verify",
-    "connections": "mailnode.cli.connections",
-    "worker": "mailnode.cli.worker",
-    "services": "mailnode.cli.services",
-    "deliveries": "mailnode.cli.deliveries",
-    "snapshot": "mailnode.cli.snapshot",
-    "inbox": "mailnode.cli.inbox",
-    "serve": "mailnode.cli.serve",
-    "demo": "mailnode.cli.demo",
+    "run": "mailnode.cli.run:command",
+    "send": "mailnode.cli.send:command",
+    "preview": "mailnode.cli.preview:command",
+    "verify": "mailnode.cli.servers:verify",
+    "connections": "mailnode.cli.connections:command",
+    "worker": "mailnode.cli.worker:command",
+    "services": "mailnode.cli.servers:services",
+    "deliveries": "mailnode.cli.deliveries:command",
+    "snapshot": "mailnode.cli.snapshot:command",
+    "inbox": "mailnode.cli.inbox:command",
+    "serve": "mailnode.cli.serve:command",
+    "demo": "mailnode.cli.demo:command",
 }
 
 EXIT_FAILED = 1
@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
         """Load a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        command: click.Command = pkgutil.resolve_name(COMMANDS[cmd_name])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -59,7 +59,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status: 0 done, 1 failed, 2 misused, 3 partial or unknown (send)."""
     interrupt = Interrupt(sys.argv[1:] if arguments is None else arguments)
-    with interrupt.heard():
+    with interrupt.handled():
         sys.exit(run(interrupt))
 
 

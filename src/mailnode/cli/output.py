@@ -11,6 +11,9 @@ import click
 from mailnode.errors import MailnodeError, SmtpError
 from mailnode.json_text import json_of
 
+EXIT_NOT_STORED = 4
+# An email that a person cancelled has not failed; a partial delivery has, for some recipients.
+FAILED = frozenset({"failed", "unknown", "held", "partial"})
 # Less is gone before a person would look.
 WATCHED_OCTETS = 2**20
 UNFOLDED = 10_000
@@ -38,6 +41,22 @@ def show_error(message: str, hint: str) -> None:
     say(f"mailnode: {message}")
     if hint:
         say(f"  hint: {hint}")
+
+
+def show_not_stored(what: str, reason: str) -> int:
+    """Say on stderr what could not be stored, and why; give the exit status."""
+    show_error(
+        f"{what} could not be stored: {reason}",
+        "what a server has accepted must not be sent again under a new run id; `mailnode deliveries list --state"
+        " interrupted` shows what is in doubt now, the next worker or the same run id sends it once more, marked as a"
+        " second copy, and `mailnode deliveries cancel ID` hinders that",
+    )
+    return EXIT_NOT_STORED
+
+
+def counted(lost: int) -> str:
+    """Say how many outcomes."""
+    return "1 outcome" if lost == 1 else f"{lost} outcomes"
 
 
 def tell_lane(lane: str, error: MailnodeError | None) -> None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mailnode.cli.arguments import json_object, state_options
-from mailnode.cli.loop import WAITING, run_stoppable
-from mailnode.cli.output import say, show_error, show_json, tell_lane, waiting
-from mailnode.cli.unstored import counted, show_not_stored
+from mailnode.cli.output import counted, say, show_error, show_json, show_not_stored, tell_lane, waiting
+from mailnode.cli.signals import WAITING, run_stoppable
 from mailnode.delivery.result import ResultError
 from mailnode.flow.run import NodeReport, Run
 

@@ -1,25 +1,41 @@
 """`mailnode send`: one mail from the command line."""
 
 import asyncio
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import click
 
-from mailnode.cli.arguments import read_text, server_options, target_of
-from mailnode.cli.json_outcome import JsonOutcome
-from mailnode.cli.loop import WAITING, run_stoppable
+from mailnode.cli.arguments import ServerOptions, read_text, server_options
 from mailnode.cli.output import progress, say, show_error, show_json, show_table
-from mailnode.delivery.result import Result
-from mailnode.errors import UsageError
+from mailnode.cli.signals import EXIT_SIGNALLED, WAITING, run_stoppable
+from mailnode.delivery.result import Result, result_of_error
+from mailnode.errors import ErrorCode, MailnodeError, UsageError
 from mailnode.message.email import Attachment, Email
 
 MOST_FETCHED = 25 * 2**20
 EXIT_STATUS = {"sent": 0, "failed": 1, "partial": 3, "unknown": 3}
 
 
-@click.command("send", cls=JsonOutcome)
+class _WithJsonResult(click.Command):
+    """Prints a result on stdout with --json even where no server was asked; stderr and exit status stay the same."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments."""
+        with _json_result("--json" in args, {}):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _json_result(ctx.params["as_json"], ctx.params):
+            return super().invoke(ctx)
+
+
+@click.command("send", cls=_WithJsonResult)
 @server_options
 @click.option("--from", "sender", help="The sender; by default the connection's.")
 @click.option("--to", multiple=True, required=True, help="Recipients, separated by commas; may be repeated.")
@@ -35,11 +51,7 @@ EXIT_STATUS = {"sent": 0, "failed": 1, "partial": 3, "unknown": 3}
 @click.option("--all-or-nothing", is_flag=True, help="Send to nobody unless the server accepts every recipient.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, whatever it is.")
 def command(
-    service: str | None,
-    host: str | None,
-    port: int | None,
-    tls_option: Literal["tls", "starttls", "none"] | None,
-    ca: str | None,
+    server: ServerOptions,
     connection: str | None,
     sender: str | None,
     to: tuple[str, ...],
@@ -62,7 +74,7 @@ def command(
     from mailnode.environment import Environment
     from mailnode.send_once import send_once
 
-    target = target_of(service, host, port, tls_option, ca)
+    target = server.target()
     text, html = _bodies(text, html, markdown)
     with ExitStack() as files:
         email = Email(
@@ -146,3 +158,28 @@ def _show(report: Result) -> None:
         say(f"warning: {warning}")
     if error := report["error"]:
         show_error(error["message"], error["hint"])
+
+
+@contextmanager
+def _json_result(is_wanted: bool, params: dict[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if is_wanted and (told := _as_ours(error)):
+            names = {name: params.get(name) or "" for name in ("connection", "host")}
+            show_json(result_of_error(told, **names))
+        raise
+
+
+def _as_ours(error: BaseException) -> MailnodeError | None:
+    """Give an error as one of ours; nothing for the end of what has no result, such as a help text."""
+    if isinstance(error, MailnodeError):
+        return error
+    if isinstance(error, click.UsageError):
+        return UsageError(error.format_message(), hint="`mailnode send --help` lists the options")
+    if isinstance(error, KeyboardInterrupt | click.Abort) or getattr(error, "exit_code", 0) > EXIT_SIGNALLED:
+        return MailnodeError("it was stopped before the mail was handed over", code=ErrorCode.CANCELLED)
+    if isinstance(error, OSError):
+        words = f"the system refuses: {error.strerror or error}"
+        return UsageError(words, hint="see that disk and files can be read and written")
+    return None

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailnode.cli.loop import run_long
-from mailnode.cli.output import say
-from mailnode.cli.unstored import counted, show_not_stored
+from mailnode.cli.output import counted, say, show_not_stored
+from mailnode.cli.signals import run_long
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.extras import install_hint

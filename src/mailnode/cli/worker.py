@@ -8,15 +8,12 @@ from dataclasses import dataclass
 
 import click
 
-from mailnode.cli.interrupt import EXIT_SIGNALLED
-from mailnode.cli.loop import run_long
-from mailnode.cli.output import say, show_error, tell_lane
-from mailnode.cli.unstored import counted, show_not_stored
+from mailnode.cli.output import FAILED, counted, say, show_error, show_not_stored, tell_lane
+from mailnode.cli.signals import EXIT_SIGNALLED, run_long
 from mailnode.errors import StoreError
 
 # How long a stop waits for answers that servers owe; whoever stops services kills what takes much longer.
 STOP_SECONDS = 8.0
-_FAILED = ("failed", "unknown", "held", "partial")
 
 
 @dataclass
@@ -44,7 +41,7 @@ def command(drain: bool) -> int:
     ended = run_long(_work(drain))
     told = ", ".join(f"{count} {status}" for status, count in sorted(ended.outcome_builder.items())) or "nothing"
     say(f"done: {told}")
-    failed = any(ended.outcome_builder.get(status) for status in _FAILED)
+    failed = any(ended.outcome_builder.get(status) for status in FAILED)
     if failed:
         say("`mailnode deliveries list` shows what went wrong")
     if ended.lost:

@@ -1,14 +1,14 @@
-"""`mailnode verify`, and `mailnode connections test`: the doctor at a server, with what it finds step by step."""
+"""`mailnode services` and `mailnode verify`: the email services known by name, and a check of one server."""
 
 import asyncio
 from collections.abc import Iterator
-from typing import Literal
 
 import click
 
-from mailnode.cli.arguments import read_text, server_options, target_of
-from mailnode.cli.output import clean, show_json, stepwise
-from mailnode.connections.service import Service
+from mailnode.cli.arguments import ServerOptions, server_options
+from mailnode.cli.output import clean, say, show_json, show_table, stepwise
+from mailnode.connections.service import Service, find_service
+from mailnode.connections.service import services as known_services
 from mailnode.delivery.route import OtherServer
 from mailnode.diagnosis import OwnServer, planned
 from mailnode.environment import Environment
@@ -21,12 +21,8 @@ from mailnode.smtp.doctor.finding import Diagnosis, Finding
 @click.option("--from", "sender", metavar="ADDRESS", help="The sender to try; by default the connection's.")
 @click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="A recipient to try; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(
-    service: str | None,
-    host: str | None,
-    port: int | None,
-    tls_option: Literal["tls", "starttls", "none"] | None,
-    ca: str | None,
+def verify(
+    server: ServerOptions,
     connection: str | None,
     sender: str | None,
     recipients: tuple[str, ...],
@@ -38,23 +34,19 @@ def command(
     settings.
     """
     target: Service | OtherServer | OwnServer
-    if not (connection or service or host):
-        raise UsageError(
-            "give --service, --host or --connection, to say what to look at",
-            hint="`mailnode services` lists the services",
-        )
-    if not service and not host:
-        target = own_server(None, port, tls_option, ca)
+    if server.service or server.host:
+        target = server.target()
+    elif connection:
+        target = own_server(server)
     else:
-        target = target_of(service, host, port, tls_option, ca)
+        hint = "`mailnode services` lists the services"
+        raise UsageError("give --service, --host or --connection", hint=hint)
     return check(target, connection, sender, recipients, as_json=as_json)
 
 
-def own_server(
-    host: str | None, port: int | None, tls_option: Literal["tls", "starttls", "none"] | None, ca: str | None
-) -> OwnServer:
-    """Make a target of the options that say which of a connection's servers is meant."""
-    return OwnServer(host=host, port=port, tls_option=tls_option, ca=read_text(ca) if ca else None)
+def own_server(server: ServerOptions) -> OwnServer:
+    """Name one of a connection's own servers."""
+    return OwnServer(host=server.host, port=server.port, tls_option=server.tls_option, ca=server.ca_text)
 
 
 def check(
@@ -101,3 +93,37 @@ def _summary(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"failed: {failed}; no mail was sent"
     if found:
         yield f"settings that would work: {found}"
+
+
+@click.command("services")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def services(name: str | None, as_json: bool) -> None:
+    """List the email services, or show one with what it wants of its users."""
+    chosen = [find_service(name)] if name else list(known_services())
+    if as_json:
+        show_json([_service_json(service) for service in chosen])
+        return
+    show_table(
+        ("Service", "Host", "Ports", "Also known as"), [_service_row(service) for service in chosen], empty="none"
+    )
+    for word in (chosen[0].note, chosen[0].dead) if name else ():
+        if word:
+            say(word)
+
+
+def _service_row(service: Service) -> tuple[str, str, str, str]:
+    ports = ", ".join(f"{mode} {port}" for mode, port in service.ports.items())
+    return service.name, service.host, ports, ", ".join((*service.aliases, *service.domains))
+
+
+def _service_json(service: Service) -> dict[str, object]:
+    return {
+        "name": service.name,
+        "aliases": list(service.aliases),
+        "domains": list(service.domains),
+        "host": service.host,
+        "ports": dict(service.ports),
+        "note": service.note,
+        "dead": service.dead,
+    }
