@@ -8,7 +8,7 @@ from functools import wraps
 from css_inline import CSSInliner
 
 from fuzz.written import tree
-from mailnode.connections.fields import KINDS, check_fields
+from mailnode.connections.fields import TYPE_FIELDS, check_fields
 from mailnode.connections.snapshot.sealed_file import read_header
 from mailnode.errors import MailnodeError
 from mailnode.flow.document import parse_flow
@@ -249,7 +249,7 @@ def connection(octets: bytes) -> None:
     except (ValueError, RecursionError):
         return
     if isinstance(given, dict):
-        for kind in KINDS:
+        for kind in TYPE_FIELDS:
             check_fields(kind, given)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import mailnode
 from mailnode.cli.main import cli
-from mailnode.connections.fields import COMMON, KINDS
+from mailnode.connections.fields import COMMON, TYPE_FIELDS
 from mailnode.delivery.result import Result
 from mailnode.errors import ErrorCode
 from mailnode.flow.run import Run
@@ -108,7 +108,7 @@ class TestTheContract:
     def test_fields_of_connections(self):
         found = {row[0].strip("` "): re.sub(r"\([^)]*\)", "", row[1]) for row in rows(section("Connections"))}
         named = {kind: set(re.findall(r"`(\w+)`", fields)) for kind, fields in found.items()}
-        assert named == {kind: set(KINDS[kind].checks) for kind in KINDS} | {"all": set(COMMON)}
+        assert named == {kind: set(TYPE_FIELDS[kind].checks) for kind in TYPE_FIELDS} | {"all": set(COMMON)}
 
     def test_the_result(self):
         assert words(section("The result").split("### ")[0].split("| status |")[0], column=0) == set(

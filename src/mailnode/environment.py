@@ -171,7 +171,7 @@ async def in_use(
     else:
         async with open_connections(environment) as opened:
             if afresh:
-                await opened.connections.forgive(name)
+                await opened.connections.forget_failure(name)
             yield await opened.connections.get(name)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mailnode.connections.snapshot.contents import FlowText, Snapshot, check_flow_name, write_down
-from mailnode.connections.snapshot.restore import Step, plan, restore
+from mailnode.connections.snapshot.contents import Snapshot, SnapshotFlow, check_flow_name, write_snapshot
+from mailnode.connections.snapshot.restore import ConnectionChange, plan, restore
 from mailnode.connections.snapshot.sealed_file import read_file, read_file_header
 from mailnode.environment import Environment, Opened, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class FlowStep:
+class FlowChange:
     """What a restore does with one flow file."""
 
     path: Path
@@ -32,11 +32,11 @@ class FlowStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RestorePlan:
     """What a restore would do."""
 
-    flows: tuple[FlowStep, ...]
-    connections: tuple[Step, ...]
+    flows: tuple[FlowChange, ...]
+    connections: tuple[ConnectionChange, ...]
 
 
 def named_path(home: Path, name: str) -> Path:
@@ -63,7 +63,7 @@ def listed(home: Path) -> list[dict[str, Any]]:
     return [_listed(path) for path in sorted((home / "snapshots").glob(f"*{SUFFIX}"))]
 
 
-def read_flow(path: Path) -> FlowText:
+def read_flow(path: Path) -> SnapshotFlow:
     """Read a flow file as it is.
 
     Raises:
@@ -78,7 +78,7 @@ def read_flow(path: Path) -> FlowText:
             f"the flow {str(path)!r} can't be read: {why}", hint="give the path of a flow file"
         ) from None
     parse_flow(text.removeprefix("\ufeff"), file=str(path), json=path.suffix.lower() == ".json")
-    return FlowText(name, text)
+    return SnapshotFlow(name, text)
 
 
 async def create(
@@ -100,7 +100,7 @@ async def create(
     _make_room(path, environment.home)
     async with open_connections(environment) as opened:
         troubles = await _renew(opened, names)
-        snapshot = await write_down(opened.database, opened.cipher, path, passphrase, texts, names, hand_over)
+        snapshot = await write_snapshot(opened.database, opened.cipher, path, passphrase, texts, names, hand_over)
     return snapshot, troubles
 
 
@@ -109,20 +109,22 @@ def open_snapshot(path: Path, passphrase: str) -> Snapshot:
     return Snapshot.opened(read_file(path), passphrase)
 
 
-async def plan_restore(environment: Environment, snapshot: Snapshot, folder: Path, rename: Mapping[str, str]) -> Plan:
+async def plan_restore(
+    environment: Environment, snapshot: Snapshot, folder: Path, rename: Mapping[str, str]
+) -> RestorePlan:
     """Say what a restore would do, with the flow files in `folder`.
 
     Raises:
         MailnodeError: it can't be done as a whole.
     """
-    flows = tuple(FlowStep(folder / flow.name, _change(folder / flow.name, flow)) for flow in snapshot.flows)
+    flows = tuple(FlowChange(folder / flow.name, _change(folder / flow.name, flow)) for flow in snapshot.flows)
     async with open_connections(environment) as opened:
         steps = await opened.database.read(lambda db: plan(db, opened.cipher, snapshot.connections, rename))
-    return Plan(flows, tuple(steps))
+    return RestorePlan(flows, tuple(steps))
 
 
-async def carry_out(
-    environment: Environment, snapshot: Snapshot, planned: Plan, rename: Mapping[str, str], *, overwrite: bool
+async def restore_snapshot(
+    environment: Environment, snapshot: Snapshot, planned: RestorePlan, rename: Mapping[str, str], *, overwrite: bool
 ) -> None:
     """Do what was planned, all of it or nothing; `overwrite` lets flow files be replaced.
 
@@ -147,7 +149,7 @@ async def carry_out(
         _put_in_place(written_beside)
 
 
-def check_overwrite(planned: Plan, *, overwrite: bool) -> None:
+def check_overwrite(planned: RestorePlan, *, overwrite: bool) -> None:
     """See to it that no flow file is replaced whose owner did not say so; SnapshotError names them."""
     changed = [str(step.path) for step in planned.flows if step.change == "changed"]
     if changed and not overwrite:
@@ -185,7 +187,7 @@ async def _renew(opened: Opened, names: Collection[str]) -> list[MailnodeError]:
     return [error for error in found if isinstance(error, TokenError)]
 
 
-def _change(path: Path, flow: FlowText) -> Literal["new", "changed", "same"]:
+def _change(path: Path, flow: SnapshotFlow) -> Literal["new", "changed", "same"]:
     try:
         return "same" if path.read_bytes() == flow.text.encode() else "changed"
     except FileNotFoundError:

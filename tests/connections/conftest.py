@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailnode.connections.endpoint import TokenEndpoint as Asker
+from mailnode.connections.endpoint import TokenEndpoint as ConsentPrompt
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.tokens import TokenKeeper
@@ -41,7 +41,7 @@ class Process:
         self.database = Database.open(where or home / "mailnode.db")
         self.worker = self.database.worker(home / "workers")
         cipher = Cipher.open(home, KEY)
-        self.keeper = TokenKeeper(self.database, cipher, self.worker, Asker(clock=clock), clock)
+        self.keeper = TokenKeeper(self.database, cipher, self.worker, ConsentPrompt(clock=clock), clock)
         self.repository = ConnectionRepository(self.database, cipher, self.keeper)
 
     async def token(self, name: str = "shop") -> str:

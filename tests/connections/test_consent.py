@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from mailnode.connections.consent.browser import CodeRequest, by_browser, consent_grant, short_lived
-from mailnode.connections.consent.loopback import listening, open_place
+from mailnode.connections.consent.loopback import listening, open_callback_port
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError, UsageError
@@ -410,7 +410,7 @@ class TestConnections:
 async def test_connections_that_a_browser_leaves_idle_end_without_a_word():
     said = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: said.append(context))
-    place = open_place("http://127.0.0.1:{port}/")
+    place = open_callback_port("http://127.0.0.1:{port}/")
     async with listening(place, lambda _query: None):
         streams = [await asyncio.open_connection(*place.sockets[0].getsockname()) for _ in range(3)]
         await asyncio.sleep(0)

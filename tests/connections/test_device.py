@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from mailnode.connections.consent.device import by_device
-from mailnode.connections.endpoint import TokenEndpoint as Asker
+from mailnode.connections.endpoint import TokenEndpoint as ConsentPrompt
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 from support.http_server import reply, serving
@@ -68,7 +68,7 @@ class Provider:
     async def ask(self, **said):
         clock = lambda: self.now  # noqa: E731 -- a clock in a line
         return await by_device(
-            self.grant(**said), self.codes.append, endpoint=Asker(clock=clock), clock=clock, wait=self.wait
+            self.grant(**said), self.codes.append, endpoint=ConsentPrompt(clock=clock), clock=clock, wait=self.wait
         )
 
     async def refused(self, **said):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mailnode.connections.edit import BARES, MOVES
-from mailnode.connections.fields import COMMON, KINDS
+from mailnode.connections.edit import DESTINATION_FIELDS, PLAINTEXT_SETTINGS
+from mailnode.connections.fields import COMMON, TYPE_FIELDS
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms
 
@@ -60,9 +60,9 @@ class TestWhereSecretsGo:
 
     def test_each_field_is_known_to_move_a_secret_to_bare_it_to_be_one_or_to_do_nothing_of_it(self):
         """A new field must say here what it does, before it can lead a stored secret away."""
-        proofs = {proof for kind in KINDS.values() for proof in kind.proofs}
-        kinds = [set(MOVES), set(BARES), proofs, HARMLESS]
-        fields = [key for kind in KINDS.values() for key in kind.checks] + list(COMMON)
+        credentials = {proof for kind in TYPE_FIELDS.values() for proof in kind.credentials}
+        kinds = [set(DESTINATION_FIELDS), set(PLAINTEXT_SETTINGS), credentials, HARMLESS]
+        fields = [key for kind in TYPE_FIELDS.values() for key in kind.checks] + list(COMMON)
         assert {key: sum(key in one for one in kinds) for key in fields} == dict.fromkeys(fields, 1)
         assert set().union(*kinds) == set(fields)
 

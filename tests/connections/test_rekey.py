@@ -10,8 +10,8 @@ from sqlalchemy import select, text, update
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.secrets.cipher import Cipher
+from mailnode.connections.secrets.database_key import reencrypt, rekey
 from mailnode.connections.secrets.key_file import read_keys, write_keys
-from mailnode.connections.secrets.rekey import rekey, seal_anew
 from mailnode.connections.token_rows import claim, read_tokens, store_answer
 from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ErrorCode, StoreError
@@ -234,7 +234,7 @@ class TestACrash:
         home = tmp_path / "home"
         keys = [b"\5" * 32, *read_keys(home)]
         write_keys(home, keys)
-        await seal_anew(one.database, Cipher(keys))
+        await reencrypt(one.database, Cipher(keys))
         assert await start().password() == "canary-password"
         await rekey(one.database, home, None)
         assert read_keys(home) == keys[:1]
@@ -289,7 +289,7 @@ async def test_two_processes_that_change_the_key_at_once_end_well(start, tmp_pat
     code = """
 import asyncio, sys
 from pathlib import Path
-from mailnode.connections.secrets.rekey import rekey
+from mailnode.connections.secrets.database_key import rekey
 from mailnode.store.database import Database
 home = Path(sys.argv[1])
 database = Database.open(home / "mailnode.db")

@@ -10,8 +10,8 @@ from sqlalchemy import update
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.snapshot import sealed_file
-from mailnode.connections.snapshot.contents import FlowText, Snapshot, write_down
-from mailnode.connections.snapshot.restore import Step, plan, restore
+from mailnode.connections.snapshot.contents import Snapshot, SnapshotFlow, write_snapshot
+from mailnode.connections.snapshot.restore import ConnectionChange, plan, restore
 from mailnode.connections.snapshot.sealed_file import Kdf, read_file, read_header, seal, write_file
 from mailnode.connections.token_rows import claim, read_tokens
 from mailnode.connections.tokens import TokenKeeper
@@ -32,7 +32,7 @@ OAUTH2 = {
     "accessToken": "canary-access",
 }
 APPLICATION = {**{key: OAUTH2[key] for key in ("service", "user", "clientId", "clientSecret")}, "tenantId": "contoso"}
-FLOW = FlowText("order.flow.yaml", "# Grüße\r\nversion: 1\n")
+FLOW = SnapshotFlow("order.flow.yaml", "# Grüße\r\nversion: 1\n")
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ class Home:
         return self
 
     async def keep(self, path, **what):
-        await write_down(self.database, self.cipher, path, PASSPHRASE, **what)
+        await write_snapshot(self.database, self.cipher, path, PASSPHRASE, **what)
         return path
 
     async def plan(self, path, **rename):
@@ -323,8 +323,8 @@ class TestAnotherHome:
     async def test_connections_arrive_with_their_secrets_and_ids(self, source, target, path):
         await source.keep(path)
         assert await target.restore(path) == [
-            Step("shop", "basic", "new", "none"),
-            Step("token", "oauth2", "new", "needsConsent"),
+            ConnectionChange("shop", "basic", "new", "none"),
+            ConnectionChange("token", "oauth2", "new", "needsConsent"),
         ]
         assert await target.password() == "canary-password"
         assert (await target.repository.get("shop")).id == (await source.repository.get("shop")).id
@@ -347,13 +347,13 @@ class TestAnotherHome:
         for number in range(5):
             await source.consent(f"canary-{number}")
         again = await source.keep(tmp_path / "again")
-        assert (await target.restore(again))[1] == Step("token", "oauth2", "same", "kept")
+        assert (await target.restore(again))[1] == ConnectionChange("token", "oauth2", "same", "kept")
         assert (await target.tokens()).refresh_token == "canary-own"
 
     async def test_one_that_gets_its_tokens_by_itself_arrives_ready(self, source, target, path):
         await source.repository.create("app", "oauth2ClientCredentials", {**APPLICATION, "service": "Outlook365"})
         await source.keep(path, names=["app"])
-        assert await target.restore(path) == [Step("app", "oauth2ClientCredentials", "new", "none")]
+        assert await target.restore(path) == [ConnectionChange("app", "oauth2ClientCredentials", "new", "none")]
         assert (await target.repository.show("app"))["state"] == "ready"
 
     async def test_one_with_a_token_and_no_application_can_be_kept_again(self, source, target, path, tmp_path):
@@ -412,13 +412,16 @@ class TestTheSameHome:
         await source.keep(path)
         before = await source.repository.list()
         planned = await source.restore(path)
-        assert planned == [Step("shop", "basic", "same", "none"), Step("token", "oauth2", "same", "kept")]
+        assert planned == [
+            ConnectionChange("shop", "basic", "same", "none"),
+            ConnectionChange("token", "oauth2", "same", "kept"),
+        ]
         assert await source.repository.list() == before
 
     async def test_what_was_changed_comes_back_as_a_new_revision(self, source, path):
         await source.keep(path)
         await source.repository.update("shop", {"password": "other", "from": "me@gmail.com"})
-        assert (await source.restore(path))[0] == Step("shop", "basic", "changed", "none")
+        assert (await source.restore(path))[0] == ConnectionChange("shop", "basic", "changed", "none")
         assert await source.password() == "canary-password"
         shown = await source.repository.show("shop")
         assert shown["revision"] == 3
@@ -427,7 +430,7 @@ class TestTheSameHome:
     async def test_newer_tokens_are_kept(self, source, path):
         await source.keep(path)
         await source.consent("canary-newer")
-        assert (await source.restore(path))[1] == Step("token", "oauth2", "same", "kept")
+        assert (await source.restore(path))[1] == ConnectionChange("token", "oauth2", "same", "kept")
         assert (await source.tokens()).refresh_token == "canary-newer"
 
     async def test_a_database_of_an_older_day_gets_the_tokens_of_the_snapshot_once(self, source, path):
@@ -464,7 +467,7 @@ class TestTheSameHome:
     async def test_another_application_asks_for_its_own_access_token(self, source, path):
         await source.keep(path)
         await source.repository.update("token", {"clientId": "other", "accessToken": "canary-other"})
-        assert (await source.restore(path))[1] == Step("token", "oauth2", "changed", "kept")
+        assert (await source.restore(path))[1] == ConnectionChange("token", "oauth2", "changed", "kept")
         assert (await source.tokens()).access_token is None
         assert (await source.tokens()).refresh_token == "canary-refresh"
 
@@ -473,7 +476,7 @@ class TestHandOver:
     async def test_it_is_removed_here_and_ready_there(self, source, target, path):
         await source.keep(path, hand_over=["token"])
         assert await source.names() == ["shop"]
-        assert (await target.restore(path))[1] == Step("token", "oauth2", "new", "restored")
+        assert (await target.restore(path))[1] == ConnectionChange("token", "oauth2", "new", "restored")
         assert (await target.repository.show("token"))["state"] == "ready"
         assert (await target.tokens()).refresh_token == "canary-refresh"
 
@@ -481,13 +484,13 @@ class TestHandOver:
         await source.keep(path, hand_over=["token"])
         await target.restore(path)
         await target.consent("canary-newer")
-        assert (await target.restore(path))[1] == Step("token", "oauth2", "same", "kept")
+        assert (await target.restore(path))[1] == ConnectionChange("token", "oauth2", "same", "kept")
         assert (await target.tokens()).refresh_token == "canary-newer"
 
     async def test_one_that_waits_for_consent_there_takes_them(self, source, target, path, tmp_path):
         await target.restore(await source.keep(tmp_path / "before"))
         await source.keep(path, hand_over=["token"])
-        assert (await target.restore(path))[1] == Step("token", "oauth2", "same", "restored")
+        assert (await target.restore(path))[1] == ConnectionChange("token", "oauth2", "same", "restored")
         assert (await target.tokens()).refresh_token == "canary-refresh"
 
     async def test_nothing_is_removed_when_the_file_can_not_be_written(self, source, path):

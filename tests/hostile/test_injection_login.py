@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailnode.connections.fields import COMMON, DKIM, KINDS, check_fields
+from mailnode.connections.fields import COMMON, DKIM, TYPE_FIELDS, check_fields
 from mailnode.errors import MailnodeError
 from mailnode.message.compose import compose
 from mailnode.message.dkim import DkimSigner
@@ -48,7 +48,7 @@ GIVEN = {
     },
 }
 SECRET = {"password", "clientSecret", "accessToken", "refreshToken", "privateKey", "proxy"}
-FIELDS = [("basic", key) for key in COMMON] + [(kind, key) for kind in KINDS for key in KINDS[kind].checks]
+FIELDS = [("basic", key) for key in COMMON] + [(kind, key) for kind in TYPE_FIELDS for key in TYPE_FIELDS[kind].checks]
 
 
 def attempted(make, *arguments, **fields):

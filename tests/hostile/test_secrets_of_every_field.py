@@ -16,8 +16,7 @@ from sqlalchemy import text
 from mailnode.app import Mailnode
 from mailnode.cli.main import cli, main
 from mailnode.connections import values
-from mailnode.connections.fields import COMMON, DKIM, KINDS
-from mailnode.connections.secrets.secret_fields import PATHS
+from mailnode.connections.fields import COMMON, DKIM, SECRET_PATHS, TYPE_FIELDS
 from mailnode.connections.token_rows import TOKEN_FIELDS
 from mailnode.delivery.route import OtherServer, route
 from mailnode.environment import Environment, open_connections
@@ -51,7 +50,7 @@ MIME = "https://jane:{}@files.example/a.pdf"
 
 
 def checks():
-    return [*COMMON.items(), *DKIM.items(), *(item for kind in KINDS.values() for item in kind.checks.items())]
+    return [*COMMON.items(), *DKIM.items(), *(item for kind in TYPE_FIELDS.values() for item in kind.checks.items())]
 
 
 def test_every_check_of_a_field_is_one_of_secrets_or_one_of_what_may_be_shown():
@@ -60,9 +59,9 @@ def test_every_check_of_a_field_is_one_of_secrets_or_one_of_what_may_be_shown():
     assert {check.__name__ for _, check in checks()} == known
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TYPE_FIELDS)
 def test_every_secret_field_is_kept_sealed(kind):
-    assert secret_fields(kind) <= {*PATHS, *TOKEN_FIELDS}
+    assert secret_fields(kind) <= {*SECRET_PATHS, *TOKEN_FIELDS}
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def flow_of(folder, port, kind):
 
 async def used(mailnode, folder, port):
     """Have a connection of each type, and use it; what was told by it."""
-    for kind in KINDS:
+    for kind in TYPE_FIELDS:
         await mailnode.connections.create(kind, kind, connection_fields(kind))
         await mailnode.connections.create(f"{kind}-proxy", kind, connection_fields(kind, proxy=True))
         yield await mailnode.run(flow_of(folder, port, kind), run_id=kind)
@@ -109,7 +108,7 @@ async def test_no_database_file_result_or_object_tells_one(home, tmp_path, varia
         async for ran in used(mailnode, tmp_path, server.port):
             scan(without_own(json.dumps(ran.to_json())), "a run")
             scan(pickle.dumps(ran.nodes[0].result), "a pickle")
-        for kind in KINDS:
+        for kind in TYPE_FIELDS:
             connection = await mailnode.connections.get(kind)
             way = route(OtherServer(host="127.0.0.1", port=server.port, tls_option="none"), connection)
             scan(
@@ -143,7 +142,7 @@ def scan_files(home):
 
 async def test_deleted_and_changed_secrets_leave_nothing(home, variables):
     async with Mailnode.open() as mailnode:
-        for kind in KINDS:
+        for kind in TYPE_FIELDS:
             await mailnode.connections.create(kind, kind, connection_fields(kind))
             with suppress(MailnodeError):
                 await mailnode.connections.update(kind, {"proxy": connection_fields(kind, proxy=True)["proxy"]})
@@ -198,7 +197,7 @@ def bodies():
     """What is refused, or changes nothing that matters, with secrets in every place."""
     yield {}
     yield {"name": "x" * 300, "type": "basic", "fields": connection_fields("basic", password=["no"])}
-    for kind in KINDS:
+    for kind in TYPE_FIELDS:
         fields = connection_fields(kind, proxy=True, strange=connection_fields("basic")["password"])
         yield {"name": "new", "type": kind, "fields": fields}
         yield {"name": "new", "type": kind, **fields}
@@ -235,7 +234,7 @@ def test_no_command_tells_one(home, tmp_path, variables, capsys):
     phrase.write_text(PASSPHRASE)
     by = ("--passphrase-file", phrase)
     commands = [("services",), ("worker", "--drain")]
-    for kind in KINDS:
+    for kind in TYPE_FIELDS:
         right, wrong = tmp_path / f"{kind}.fields", tmp_path / f"{kind}.wrong"
         right.write_text(json.dumps(connection_fields(kind)))
         wrong.write_text(json.dumps(connection_fields(kind, strange=1, proxy=True)))
@@ -252,7 +251,7 @@ def test_no_command_tells_one(home, tmp_path, variables, capsys):
         said = capsys.readouterr()
         statuses.append(ended.value.code)
         scan(said.out + said.err, " ".join(map(str, arguments)))
-    assert statuses.count(0) >= 2 + 3 * len(KINDS), statuses
+    assert statuses.count(0) >= 2 + 3 * len(TYPE_FIELDS), statuses
     scan_files(home)
 
 

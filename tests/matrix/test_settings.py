@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mailnode.connections.fields import COMMON, KINDS
+from mailnode.connections.fields import COMMON, TYPE_FIELDS
 from mailnode.environment import Environment
 from mailnode.node.attachment_settings import AttachmentSettings
 from mailnode.node.settings import (
@@ -71,7 +71,7 @@ def test_each_field_of_a_connection_is_in_some_case(scenarios: list[Scenario]) -
         if connection := scenario.connection():
             kind, given = connection
             used |= {f"{kind}.{name}" for name in given if name not in COMMON} | (given.keys() & COMMON.keys())
-    there = {f"{kind}.{name}" for kind, one in KINDS.items() for name in one.checks} | COMMON.keys()
+    there = {f"{kind}.{name}" for kind, one in TYPE_FIELDS.items() for name in one.checks} | COMMON.keys()
     assert not _missing(there, used), _NEXT
 
 
@@ -99,7 +99,7 @@ def test_what_is_exempt_is_still_there() -> None:
     settings = [(name, field) for group, model in _groups() for name, field in _fields(group, model)]
     there = {name for name, _ in settings}
     there |= {f"{name} = {value}" for name, field in settings for value in _values(field.annotation)}
-    there |= {f"{kind}.{name}" for kind, one in KINDS.items() for name in one.checks}
+    there |= {f"{kind}.{name}" for kind, one in TYPE_FIELDS.items() for name in one.checks}
     there |= {f"environment.{field.name}" for field in fields(Environment)}
     assert EXEMPT.keys() <= there
 

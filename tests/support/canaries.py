@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mailnode.connections import values
-from mailnode.connections.fields import COMMON, DKIM, KINDS
+from mailnode.connections.fields import COMMON, DKIM, TYPE_FIELDS
 
 # Whose values nobody may see.
 SECRET_CHECKS = {values.to_secret, values.to_token, values.to_rsa_key, values.to_proxy}
@@ -40,7 +40,7 @@ def _value(name: str) -> str:
 
 def secret_fields(kind: str) -> set[str]:
     """Name the secret fields of a type of connections, as its table has them."""
-    own = {name for name, check in {**KINDS[kind].checks, **COMMON}.items() if check in SECRET_CHECKS}
+    own = {name for name, check in {**TYPE_FIELDS[kind].checks, **COMMON}.items() if check in SECRET_CHECKS}
     return own | {f"dkim.{name}" for name, check in DKIM.items() if check in SECRET_CHECKS}
 
 
@@ -53,7 +53,7 @@ def connection_fields(kind: str, *, proxy: bool = False, **more: Any) -> dict[st
         "serviceClient": "robot@mail.example",
         "accessUrl": "http://127.0.0.1:9/token",
     }
-    fields = {name: text for name, text in public.items() if name in KINDS[kind].checks}
+    fields = {name: text for name, text in public.items() if name in TYPE_FIELDS[kind].checks}
     fields |= {name: _value(name) for name in secret_fields(kind) if "." not in name and (proxy or name != "proxy")}
     dkim = {"domain": "mail.example", "selector": "s", "privateKey": _value("dkim.privateKey")}
     return {**fields, "hosts": ["127.0.0.1"], "dkim": dkim, **more}
@@ -70,7 +70,7 @@ DATABASE_PASSWORD, PASSPHRASE, URL_PASSWORD = map(_canary, ("database", "passphr
 
 
 def _words() -> dict[str, str]:
-    fields = {name for kind in KINDS for name in secret_fields(kind)}
+    fields = {name for kind in TYPE_FIELDS for name in secret_fields(kind)}
     told = {name: _canary(name) for name in fields if not name.endswith("privateKey")}
     told |= {f"{name} {n}": line for name in ("privateKey", "dkim.privateKey") for n, line in _lines(_value(name))}
     told |= {name: _canary(name) for name in ("site token", "environment proxy", "notification", "database")}

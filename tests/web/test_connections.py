@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from mailnode.connections.consent.pending import PendingConsents
-from mailnode.connections.fields import COMMON, DKIM, KINDS
+from mailnode.connections.fields import COMMON, DKIM, TYPE_FIELDS
 from mailnode.web.connection_form import form_fields
 from support.aiosmtp import submission
 from support.tls import ca_pem, server_context
@@ -356,7 +356,7 @@ async def test_the_page_lists_connections_escaped_and_says_what_to_do_where_ther
 async def test_the_dialog_has_each_field_once_with_a_word_of_help(api):
     open_, more = form_fields()
     keys = [field.key for field in (*open_, *more)]
-    known = {*(key for kind in KINDS.values() for key in kind.checks), *COMMON, *(f"dkim.{key}" for key in DKIM)}
+    known = {*(key for kind in TYPE_FIELDS.values() for key in kind.checks), *COMMON, *(f"dkim.{key}" for key in DKIM)}
     assert len(keys) == len(set(keys))
     assert set(keys) == known - {"service", "hosts", "dkim"}
     assert all(field.hint for field in (*open_, *more))

@@ -152,7 +152,7 @@ def rekey() -> None:
 
     With MAILNODE_SECRET_KEY=new,old the first key is the new one; the key file of the home gets one by itself.
     """
-    from mailnode.connections.secrets.rekey import rekey as change_key
+    from mailnode.connections.secrets.database_key import rekey as change_key
     from mailnode.environment import Environment, open_database
 
     environment = Environment.read()

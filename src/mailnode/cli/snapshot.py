@@ -15,7 +15,7 @@ from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
     from mailnode.connections.snapshot.contents import Snapshot
-    from mailnode.snapshots import Plan
+    from mailnode.snapshots import RestorePlan
 
 _TOKENS = {
     "none": "",
@@ -152,7 +152,7 @@ def restore(
         return
     if not yes:
         click.confirm("Do so?", abort=True, err=True)
-    asyncio.run(snapshots.carry_out(environment, snapshot, planned, rename, overwrite=overwrite_flows))
+    asyncio.run(snapshots.restore_snapshot(environment, snapshot, planned, rename, overwrite=overwrite_flows))
     say("restored")
     for step in planned.connections:
         if step.tokens == "needsConsent":
@@ -188,7 +188,7 @@ def _renames(given: tuple[str, ...]) -> dict[str, str]:
     return {old: new for old, _, new in pairs}
 
 
-def _show_plan(planned: "Plan", *, as_json: bool) -> None:
+def _show_plan(planned: "RestorePlan", *, as_json: bool) -> None:
     if as_json:
         show_json(
             {

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
 from mailnode.connections.grant import Grant, grant_of
-from mailnode.connections.normalize import host_key, recipient_key
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.connections.service import find_service
+from mailnode.connections.values import host_key, recipient_key
 from mailnode.errors import ConnectionsError, ErrorCode
 from mailnode.smtp.bearer import TokenLogin, Tokens
 from mailnode.smtp.proxy import Proxy, parse_proxy
@@ -17,7 +17,7 @@ from mailnode.smtp.server import TlsOption
 ConnectionType = Literal["basic", "oauth2", "oauth2ClientCredentials", "oauth2ServiceAccount"]
 
 
-class Stamp(NamedTuple):
+class ConnectionRevision(NamedTuple):
     """Which revision of which connection: another one of the same name is another connection."""
 
     name: str
@@ -67,9 +67,9 @@ class Connection:
     dkim: DkimSettings | None = None
 
     @property
-    def stamp(self) -> Stamp:
+    def identity(self) -> ConnectionRevision:
         """Tell this revision of this connection from all others."""
-        return Stamp(self.name, self.id, self.revision)
+        return ConnectionRevision(self.name, self.id, self.revision)
 
     @classmethod
     def from_fields(

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mailnode.connections.fields import KINDS, check_fields
+from mailnode.connections.fields import TYPE_FIELDS, check_fields
 from mailnode.errors import ConnectionsError, ErrorCode
 
 Fields = Mapping[str, Any]
 
 # Where secrets go, and by which way: whoever changes one of these could have them sent to a server of his own.
-MOVES = ("service", "hosts", "accessUrl", "tenantId", "authorizeUrl", "deviceUrl", "proxy")
+DESTINATION_FIELDS = ("service", "hosts", "accessUrl", "tenantId", "authorizeUrl", "deviceUrl", "proxy")
 # What lets them go in clear text when it has this value: turning it on would show them to everybody on the way.
-BARES: Fields = {"tlsOption": "none", "allowPlaintextAuth": True}
+PLAINTEXT_SETTINGS: Fields = {"tlsOption": "none", "allowPlaintextAuth": True}
 # Who asks for access tokens, and for what: one that was given for something else is not the right one.
 _ACCOUNT = (
     "service",
@@ -46,11 +46,11 @@ def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
         ConnectionsError: a field is wrong, or a secret is wanted again.
     """
     new = check_fields(kind, _merged(old, given))
-    if not goes_elsewhere(old, new):
+    if not exposes_secrets(old, new):
         return new
     is_static = "clientId" not in new
-    proofs = [key for key in KINDS[kind].proofs if key in old and (key != "accessToken" or is_static)]
-    if missing := [key for key in proofs if key not in given]:
+    credentials = [key for key in TYPE_FIELDS[kind].credentials if key in old and (key != "accessToken" or is_static)]
+    if missing := [key for key in credentials if key not in given]:
         wanted = " and ".join(missing)
         changed = " and ".join(_exposing(old, new))
         raise ConnectionsError(
@@ -61,15 +61,15 @@ def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
     return new if "accessToken" in given else {key: new[key] for key in new if key not in {"accessToken", "expiryDate"}}
 
 
-def goes_elsewhere(old: Fields, new: Fields) -> bool:
+def exposes_secrets(old: Fields, new: Fields) -> bool:
     """Whether secrets go to other servers than before, by another way, or newly in clear text."""
     return bool(_exposing(old, new))
 
 
-def outdates_token(old: Fields, new: Fields) -> bool:
+def invalidates_token(old: Fields, new: Fields) -> bool:
     """Whether an access token of before is none for now: it is asked for otherwise, or would go elsewhere."""
     can_ask = "clientId" in new or "serviceClient" in new
-    return can_ask and (goes_elsewhere(old, new) or any(old.get(key) != new.get(key) for key in _ACCOUNT))
+    return can_ask and (exposes_secrets(old, new) or any(old.get(key) != new.get(key) for key in _ACCOUNT))
 
 
 def _merged(old: Fields, given: Fields) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def _merged(old: Fields, given: Fields) -> dict[str, Any]:
 
 def _exposing(old: Fields, new: Fields) -> list[str]:
     """Name the fields whose change moves secrets or bares them."""
-    moves = [key for key in MOVES if _place(old, key) != _place(new, key)]
-    return moves + [key for key, bare in BARES.items() if new.get(key) == bare != old.get(key)]
+    moves = [key for key in DESTINATION_FIELDS if _place(old, key) != _place(new, key)]
+    return moves + [key for key, bare in PLAINTEXT_SETTINGS.items() if new.get(key) == bare != old.get(key)]
 
 
 def _place(fields: Fields, key: str) -> Any:

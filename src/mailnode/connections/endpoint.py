@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-from mailnode.connections.token_remedies import CLIENT_REFUSED, CONSENT, IN_DOUBT, TRANSIENT, remedy_of
+from mailnode.connections.token_errors import CLIENT_REFUSED, CONSENT, IN_DOUBT, TRANSIENT, remedy_of
 from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 from mailnode.extras import install_hint

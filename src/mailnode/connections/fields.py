@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,9 @@ def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         ConnectionsError: the type or a key is unknown, a field is missing, wrong, or does not go with another; `key`
             names it, and no secret is in the message.
     """
-    if kind not in KINDS:
-        raise bad(f"there is no connection type {shown(kind)}", "type", f"use {' or '.join(KINDS)}")
-    fields = _check_keys(given, {**KINDS[kind].checks, **COMMON}, KINDS[kind].required)
+    if kind not in TYPE_FIELDS:
+        raise bad(f"there is no connection type {shown(kind)}", "type", f"use {' or '.join(TYPE_FIELDS)}")
+    fields = _check_keys(given, {**TYPE_FIELDS[kind].checks, **COMMON}, TYPE_FIELDS[kind].required)
     if ("service" in fields) == ("hosts" in fields):
         which = "both service and hosts are given" if "hosts" in fields else "neither service nor hosts is given"
         raise bad(
@@ -128,20 +129,20 @@ COMMON: Checks = {
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TypeFields:
     """A type of connections: its own fields, those that it can't do without, and which of its secrets prove who asks.
 
-    A secret of `proofs` belongs to the server that it was made for.
+    A secret of `credentials` belongs to the server that it was made for.
     """
 
     checks: Checks
     required: tuple[str, ...]
-    proofs: tuple[str, ...]
+    credentials: tuple[str, ...]
 
 
-KINDS: Mapping[str, Kind] = {
-    "basic": Kind({"username": to_text, "password": to_secret}, ("username", "password"), ("password",)),
-    "oauth2": Kind(
+TYPE_FIELDS: Mapping[str, TypeFields] = {
+    "basic": TypeFields({"username": to_text, "password": to_secret}, ("username", "password"), ("password",)),
+    "oauth2": TypeFields(
         {
             "user": to_text,
             "clientId": to_text,
@@ -158,7 +159,7 @@ KINDS: Mapping[str, Kind] = {
         ("user",),
         ("clientSecret", "refreshToken", "accessToken"),
     ),
-    "oauth2ClientCredentials": Kind(
+    "oauth2ClientCredentials": TypeFields(
         {
             "user": to_text,
             "clientId": to_text,
@@ -170,7 +171,7 @@ KINDS: Mapping[str, Kind] = {
         ("user", "clientId", "clientSecret"),
         ("clientSecret",),
     ),
-    "oauth2ServiceAccount": Kind(
+    "oauth2ServiceAccount": TypeFields(
         {
             "user": to_text,
             "serviceClient": to_text,
@@ -182,3 +183,33 @@ KINDS: Mapping[str, Kind] = {
         ("privateKey",),
     ),
 }
+
+# The fields that are kept encrypted; a path with a dot leads into an object.
+SECRET_PATHS = ("password", "clientSecret", "privateKey", "proxy", "dkim.privateKey")
+
+
+def split_secrets(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Part fields into those that may be shown, and the secrets by their path."""
+    public = deepcopy(dict(fields))
+    secrets = {}
+    for path in SECRET_PATHS:
+        holder, key = _containing(public, path)
+        if key in holder:
+            secrets[path] = holder.pop(key)
+    return public, secrets
+
+
+def join_secrets(public: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Put the secrets back into their places."""
+    fields = deepcopy(dict(public))
+    for path, secret in secrets.items():
+        holder, key = _containing(fields, path)
+        holder[key] = secret
+    return fields
+
+
+def _containing(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    *outer, key = path.split(".")
+    for name in outer:
+        fields = fields.get(name, {})
+    return fields, key

@@ -8,7 +8,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, delete, insert, select, update
 
 from mailnode.connections.connection import Connection
-from mailnode.connections.edit import edited, outdates_token
+from mailnode.connections.edit import edited, invalidates_token
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
@@ -23,11 +23,11 @@ from mailnode.connections.rows import (
     sound,
 )
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key, take_book, take_key
+from mailnode.connections.secrets.database_key import adopt_key, check_key, lock_connections
 from mailnode.connections.token_rows import (
     TOKEN_FIELDS,
     forget_access_token,
-    forgive,
+    forget_failure,
     read_tokens,
     shown_tokens,
     write_tokens,
@@ -64,14 +64,14 @@ class ConnectionRepository:
         checked = check_fields(kind, fields)
 
         def work(db: Transaction) -> None:
-            take_book(db)
+            lock_connections(db)
             if row_of(db, name) is not None:
                 raise ConnectionsError(
                     f"there is a connection {name!r} already",
                     code=ErrorCode.CONNECTION_CONFLICT,
                     hint="choose another name, or change that one with `mailnode connections update`",
                 ).locate(key="name")
-            take_key(db, self._cipher)
+            adopt_key(db, self._cipher)
             new = {"name": name, "type": kind, "revision": 1, "created_at": unix_ms()}
             connection_id = uuid.uuid4().hex
             db.execute(
@@ -129,9 +129,9 @@ class ConnectionRepository:
         """
 
         def work(db: Transaction) -> None:
-            take_book(db)
+            lock_connections(db)
             row = find_row(db, name)
-            take_key(db, self._cipher)
+            adopt_key(db, self._cipher)
             tokens = read_tokens(db, self._cipher, row.id)
             given = tokens.fields() if tokens and row.type == "oauth2" else {}  # the others' are never given
             old = {**open_fields(row, self._cipher), **given}
@@ -139,7 +139,7 @@ class ConnectionRepository:
             self._rewrite(db, row, new)
             if tokens and any(fields[key] != old.get(key) for key in TOKEN_FIELDS if key in fields):
                 write_tokens(db, self._cipher, row.id, new, unix_ms())
-            elif tokens and not fields.get("accessToken") and outdates_token(old, new):
+            elif tokens and not fields.get("accessToken") and invalidates_token(old, new):
                 forget_access_token(db, self._cipher, tokens)
 
         await self._database.write(work)
@@ -155,14 +155,14 @@ class ConnectionRepository:
         """
 
         def work(db: Transaction) -> None:
-            take_book(db)
+            lock_connections(db)
             row = find_row(db, name)
             if row.type != "oauth2":
                 raise ConnectionsError(
                     f"the connection {name!r} is of type {row.type}, which needs nobody's consent",
                     hint="use a connection of type oauth2",
                 )
-            take_key(db, self._cipher)
+            adopt_key(db, self._cipher)
             fields = open_fields(row, self._cipher)
             if asked is not None and asked != grant_of(row.type, fields):
                 raise ConnectionsError(
@@ -185,13 +185,13 @@ class ConnectionRepository:
         if connection.type != "basic":
             await self._keeper.token(connection.id, anew=True)
 
-    async def forgive(self, name: str) -> None:
+    async def forget_failure(self, name: str) -> None:
         """Forget that the last renewal failed, so that the next one is not put off.
 
         Raises:
             ConnectionsError: there is no such connection.
         """
-        await self._database.write(lambda db: forgive(db, find_row(db, name).id))
+        await self._database.write(lambda db: forget_failure(db, find_row(db, name).id))
 
     async def delete(self, name: str) -> None:
         """Delete a connection and its secrets.
@@ -201,7 +201,7 @@ class ConnectionRepository:
         """
 
         def work(db: Transaction) -> str:
-            take_book(db)
+            lock_connections(db)
             row = find_row(db, name)
             db.execute(delete(connections).where(connections.c.id == row.id))
             return str(row.id)

@@ -11,12 +11,11 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, select
 
-from mailnode.connections.connection import Stamp
-from mailnode.connections.fields import COMMON, KINDS
+from mailnode.connections.connection import ConnectionRevision
+from mailnode.connections.fields import COMMON, TYPE_FIELDS, join_secrets, split_secrets
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key
-from mailnode.connections.secrets.secret_fields import join, split
+from mailnode.connections.secrets.database_key import check_key
 from mailnode.connections.token_rows import TOKEN_FIELDS
 from mailnode.connections.values import to_texts
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError
@@ -41,13 +40,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def edited_among(db: Transaction, stamps: Collection[Stamp]) -> set[Stamp]:
+def outdated(db: Transaction, revisions: Collection[ConnectionRevision]) -> set[ConnectionRevision]:
     """Give those that are no more what is kept under their name."""
-    if not stamps:
+    if not revisions:
         return set()
     kept = select(connections.c.name, connections.c.id, connections.c.revision)
-    rows = db.execute(kept.where(connections.c.name.in_({stamp.name for stamp in stamps})))
-    return set(stamps) - {Stamp(*row) for row in rows}
+    rows = db.execute(kept.where(connections.c.name.in_({revision.name for revision in revisions})))
+    return set(revisions) - {ConnectionRevision(*row) for row in rows}
 
 
 def row_of(db: Transaction, name: str) -> Row[Any] | None:
@@ -76,7 +75,7 @@ def public_fields(row: Row[Any]) -> dict[str, Any]:
     with sound(row.name):
         target = {"service": row.service} if row.service else {"hosts": json.loads(row.hosts)}
         fields = {**target, **json.loads(row.settings)}
-        if fields.keys() - KINDS[row.type].checks.keys() - COMMON.keys():
+        if fields.keys() - TYPE_FIELDS[row.type].checks.keys() - COMMON.keys():
             raise ValueError
         to_texts([*fields.get("hosts", ()), *(fields[key] for key in _LISTED if key in fields)])
         return fields
@@ -94,7 +93,9 @@ def open_fields(row: Row[Any], cipher: Cipher) -> dict[str, Any]:
     """Give the fields with their secrets, but for living tokens."""
     sealed = sealed_secrets(row)
     with sound(row.name):
-        return join(public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()})
+        return join_secrets(
+            public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()}
+        )
 
 
 @contextmanager
@@ -111,7 +112,7 @@ def sound(name: str) -> Iterator[None]:
 
 def sealed_columns(cipher: Cipher, connection_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Give the columns in which fields are kept, their secrets sealed; living tokens have rows of their own."""
-    public, secrets = split({key: value for key, value in fields.items() if key not in TOKEN_FIELDS})
+    public, secrets = split_secrets({key: value for key, value in fields.items() if key not in TOKEN_FIELDS})
     hosts = public.pop("hosts", None)
     return {
         "service": public.pop("service", None),

@@ -11,7 +11,7 @@ from sqlalchemy import Row, Update, insert, select, update
 
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import note_key, take_book
+from mailnode.connections.secrets.database_key import lock_connections, record_key
 from mailnode.errors import ErrorCode, StoreError, TokenError
 from mailnode.store.tables import connections, tokens
 
@@ -142,8 +142,8 @@ def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAn
     Who holds the claim by now is not asked: the latest refresh token must not get lost because it came late. What a
     person has given meanwhile is newer. Nor must it get lost because the key was changed while it was on its way.
     """
-    take_book(db)
-    note_key(db, cipher)
+    lock_connections(db)
+    record_key(db, cipher)
     secrets = {"accessToken": answer.access_token, "refreshToken": answer.refresh_token or row.refresh_token}
     values = {
         **_AT_REST,
@@ -177,7 +177,7 @@ def forget_access_token(db: Transaction, cipher: Cipher, row: TokenRow) -> None:
     db.execute(_at(row).values(**over))
 
 
-def forgive(db: Transaction, connection_id: str) -> None:
+def forget_failure(db: Transaction, connection_id: str) -> None:
     """Forget the last trouble; whether a renewal is under way, or in doubt, is another matter."""
     forgiven = {"failures": 0, "retry_at": None, "trouble": None}
     db.execute(update(tokens).where(tokens.c.connection_id == connection_id).values(**forgiven))

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from mailnode.connections.normalize import host_key, recipient_key
 from mailnode.connections.service import find_service
 from mailnode.errors import ComposeError, ConnectionsError, ErrorCode, SettingsError
 from mailnode.smtp.proxy import parse_proxy
-from mailnode.smtp.server import TlsOption
+from mailnode.smtp.server import TlsOption, ascii_host
 
 _SHOWN = 60
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -24,6 +23,24 @@ _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 # 1973 as milliseconds, and the year 5138 as seconds: who gives less means seconds.
 _LEAST_MS = 100_000_000_000
+
+
+def host_key(host: str) -> str:
+    """Give what is equal for two spellings of one host: case, A-labels, a final dot, an address's zeros."""
+    try:
+        name = ascii_host(host).lower().removesuffix(".")
+    except SettingsError:  # no host at all, so equal only to itself
+        return host
+    try:
+        return ipaddress.ip_address(name).compressed
+    except ValueError:
+        return name
+
+
+def recipient_key(text: str) -> tuple[str, str]:
+    """Give local part and domain in the form that is compared; a domain alone has no local part."""
+    local_part, _, domain = text.rpartition("@")
+    return local_part.casefold(), host_key(domain)
 
 
 def to_service(value: Any) -> str:

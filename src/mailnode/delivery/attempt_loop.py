@@ -224,8 +224,8 @@ class AttemptLoop:
         async def before_content() -> None:
             self._phase = "content"
             await self._await_time(LONGEST_PAUSE)
-            stamp = self._route.policy.stamp
-            await insist(lambda: self._outbox.handing_over(self._delivery, stamp), seconds=LONGEST_PAUSE)
+            revision = self._route.policy.connection_revision
+            await insist(lambda: self._outbox.handing_over(self._delivery, revision), seconds=LONGEST_PAUSE)
             await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
             self._is_leaving = True
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Update, bindparam, delete, select, tuple_, update
 
-from mailnode.connections.connection import Stamp
-from mailnode.connections.rows import edited_among
+from mailnode.connections.connection import ConnectionRevision
+from mailnode.connections.rows import outdated
 from mailnode.delivery.broken_off import Defect, Tell, claims_of, lost_among, read_sound, report_after, take_over
 from mailnode.delivery.circuit_breaker import is_failing, lanes_with_due
 from mailnode.delivery.delivery import Attempt, Delivery, Draft, State
@@ -76,15 +76,15 @@ class Outbox:
         """Read why a delivery has not been accepted so far, and what to do about it."""
         return await self._database.read(lambda db: read_last_words(db, delivery))
 
-    async def handing_over(self, delivery: Delivery, stamp: Stamp | None = None) -> None:
+    async def handing_over(self, delivery: Delivery, revision: ConnectionRevision | None = None) -> None:
         """Commit that content is about to leave: from here on a crash makes this delivery `unknown`.
 
         Raises:
             StaleClaim: somebody may have taken it over.
-            ConnectionEdited: the connection of `stamp` is no more what it was then.
+            ConnectionEdited: the connection of `revision` is no more what it was then.
         """
         self.check_claim(delivery)
-        await self._database.write_alike(self._hand_over, (delivery, stamp))
+        await self._database.write_alike(self._hand_over, (delivery, revision))
 
     def check_claim(self, delivery: Delivery) -> None:
         """See that nobody can have taken a delivery over by now.
@@ -153,14 +153,16 @@ class Outbox:
             if lane.due <= now and not (is_failing(lane) and lane.retry_at > now):
                 self._engine.due(db, lane.name)
 
-    def _hand_over(self, db: Connection, batch: list[tuple[Delivery, Stamp | None]]) -> list[Exception | None]:
+    def _hand_over(
+        self, db: Connection, batch: list[tuple[Delivery, ConnectionRevision | None]]
+    ) -> list[Exception | None]:
         now = now_ms(db)
-        edited = edited_among(db, {stamp for _, stamp in batch if stamp})
-        going = [delivery for delivery, stamp in batch if stamp not in edited]
+        edited = outdated(db, {revision for _, revision in batch if revision})
+        going = [delivery for delivery, revision in batch if revision not in edited]
         rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in going]
         held = _fenced(db, _HAND_OVER, rows) if rows else set()
         write_recipients(db, (delivery for delivery in going if delivery.id in held and delivery.is_regrouped))
-        changed = [connection_edited(stamp) if stamp and stamp in edited else None for _, stamp in batch]
+        changed = [connection_edited(revision) if revision and revision in edited else None for _, revision in batch]
         return [
             error or (None if delivery.id in held else _stale(delivery))
             for error, (delivery, _) in zip(changed, batch, strict=True)

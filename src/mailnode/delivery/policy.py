@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mailnode.connections.connection import Connection, Stamp
+from mailnode.connections.connection import Connection, ConnectionRevision
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.message.header import text_field
 
@@ -23,9 +23,9 @@ class Policy:
         return (self.connection.redirect_all_to if self.connection else None) or self.redirect_all_to
 
     @property
-    def stamp(self) -> Stamp | None:
+    def connection_revision(self) -> ConnectionRevision | None:
         """Which revision of the connection this is."""
-        return self.connection.stamp if self.connection else None
+        return self.connection.identity if self.connection else None
 
     def check(self, addr_specs: Iterable[str]) -> None:
         """See to it that mail may go to all of these.
@@ -41,10 +41,10 @@ class ConnectionEdited(DeliveryError):
     """The connection that a route was found with is another one by now: nothing was handed over by it."""
 
 
-def connection_edited(stamp: Stamp) -> ConnectionEdited:
+def connection_edited(revision: ConnectionRevision) -> ConnectionEdited:
     """Make the error of a mail that was on its way when its connection was changed."""
     return ConnectionEdited(
-        f"the connection {stamp.name!r} was changed while the mail was on its way; nothing was sent",
+        f"the connection {revision.name!r} was changed while the mail was on its way; nothing was sent",
         code=ErrorCode.CONNECTION_CONFLICT,
         phase="content",
         hint="send it again with the connection as it is now",

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-from mailnode.connections.normalize import recipient_key
+from mailnode.connections.values import recipient_key
 from mailnode.errors import MailboxError, harmless
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mailnode.connections.fields import COMMON, DKIM, KINDS
-from mailnode.connections.secrets.secret_fields import PATHS
+from mailnode.connections.fields import COMMON, DKIM, SECRET_PATHS, TYPE_FIELDS
 from mailnode.connections.service import services
 from mailnode.connections.token_rows import TOKEN_SECRETS
 from mailnode.connections.values import to_expiry, to_flag, to_hosts, to_recipients, to_texts, to_tls_option, to_url
@@ -13,7 +12,7 @@ from mailnode.web.api.services import auth_of
 
 Control = Literal["text", "secret", "pem", "url", "number", "flag", "tls", "lines"]
 
-SECRETS = frozenset({*PATHS, *TOKEN_SECRETS})
+SECRETS = frozenset({*SECRET_PATHS, *TOKEN_SECRETS})
 
 TYPE_LABELS: Mapping[str, str] = {
     "oauth2": "OAuth2",
@@ -96,10 +95,12 @@ class FormField:
 
 def form_fields() -> tuple[list[FormField], list[FormField]]:
     """Give the fields that stand open, and those that are folded away; `service` and `hosts` stand elsewhere."""
-    checks = {key: check for kind in KINDS.values() for key, check in kind.checks.items()}
+    checks = {key: check for kind in TYPE_FIELDS.values() for key, check in kind.checks.items()}
     own = [_field(key, check, _types(key), _required(key)) for key, check in checks.items()]
     common = [
-        _field(key, check, tuple(KINDS)) for key, check in _flat(COMMON).items() if key not in {"service", "hosts"}
+        _field(key, check, tuple(TYPE_FIELDS))
+        for key, check in _flat(COMMON).items()
+        if key not in {"service", "hosts"}
     ]
     more = [field for field in own if field.key in _FOLDED]
     return [field for field in own if field.key not in _FOLDED], more + common
@@ -124,11 +125,11 @@ def _field(key: str, check: object, types: tuple[str, ...], required: tuple[str,
 
 
 def _types(key: str) -> tuple[str, ...]:
-    return tuple(name for name, kind in KINDS.items() if key in kind.checks)
+    return tuple(name for name, kind in TYPE_FIELDS.items() if key in kind.checks)
 
 
 def _required(key: str) -> tuple[str, ...]:
-    return tuple(name for name, kind in KINDS.items() if key in kind.required)
+    return tuple(name for name, kind in TYPE_FIELDS.items() if key in kind.required)
 
 
 def _flat(checks: Mapping[str, Any]) -> dict[str, Any]:

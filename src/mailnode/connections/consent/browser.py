@@ -1,6 +1,6 @@
 """Consent: a person allows, in a browser, that mail is sent in their name (RFC 6749 4.1, RFC 7636, RFC 8252).
 
-Nothing is printed here: whoever asks brings an `Asker`, which shows what a person must see.
+Nothing is printed here: whoever asks brings an `ConsentPrompt`, which shows what a person must see.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from mailnode.connections.connection import Connection
-from mailnode.connections.consent.loopback import listening, open_place
+from mailnode.connections.consent.loopback import listening, open_callback_port
 from mailnode.connections.endpoint import TokenAnswer, TokenEndpoint
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
@@ -28,7 +28,7 @@ _SHOWN = 200
 _AGAIN = "begin again, and allow mailnode to send mail for this account"
 
 
-class Asker(Protocol):
+class ConsentPrompt(Protocol):
     """Who stands between us and the person that is asked."""
 
     def show(self, url: str) -> None:
@@ -163,7 +163,7 @@ def check_authorize_url(grant: RefreshGrant) -> None:
 async def by_browser(
     grant: RefreshGrant,
     user: str,
-    asker: Asker,
+    prompt: ConsentPrompt,
     *,
     port: int = 0,
     seconds: float = WAIT_SECONDS,
@@ -179,12 +179,12 @@ async def by_browser(
         TokenError: consent is refused, nobody answers in time, or the endpoint gives no token.
     """
     check_authorize_url(grant)
-    place = open_place(grant.redirect_uri, port)
+    place = open_callback_port(grant.redirect_uri, port)
     try:
         request = CodeRequest(grant, user, place.redirect_uri)
         async with listening(place, request.code_in) as answer, asyncio.timeout(seconds):
-            asker.show(request.url)
-            code = await _first(answer, asyncio.create_task(_pasted(request, asker)))
+            prompt.show(request.url)
+            code = await _first(answer, asyncio.create_task(_pasted(request, prompt)))
     except TimeoutError:
         raise TokenError(
             f"nobody gave consent within {seconds:g} s",
@@ -218,13 +218,13 @@ async def _first(*answers: "asyncio.Future[str]") -> str:
         await asyncio.gather(*answers, return_exceptions=True)
 
 
-async def _pasted(request: CodeRequest, asker: Asker) -> str:
+async def _pasted(request: CodeRequest, prompt: ConsentPrompt) -> str:
     while True:
-        text = await asker.pasted()
+        text = await prompt.pasted()
         try:
             return request.code_pasted(text)
         except ConnectionsError as error:
-            asker.decline(error.message)
+            prompt.decline(error.message)
 
 
 def _parameters(query: str) -> dict[str, str]:

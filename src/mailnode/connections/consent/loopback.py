@@ -79,7 +79,7 @@ class Place:
             each.close()
 
 
-def open_place(template: str, port: int = 0) -> Place:
+def open_callback_port(template: str, port: int = 0) -> Place:
     """Listen on this machine only, at a port or at any that is free; `{port}` in the template becomes it.
 
     Raises:

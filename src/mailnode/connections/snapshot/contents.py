@@ -14,7 +14,7 @@ from sqlalchemy import Row, delete, select
 from mailnode.connections.fields import check_fields
 from mailnode.connections.rows import check_name, find_row, open_fields
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key, take_book
+from mailnode.connections.secrets.database_key import check_key, lock_connections
 from mailnode.connections.snapshot.sealed_file import seal, unseal, write_file
 from mailnode.connections.token_rows import TOKEN_FIELDS, TokenRow, read_tokens
 from mailnode.errors import CommitUnknown, MailnodeError, SnapshotError
@@ -27,7 +27,7 @@ _CONNECTION_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
-class FlowText:
+class SnapshotFlow:
     """A flow file: its name without a folder, and its text as it is."""
 
     name: str
@@ -42,7 +42,7 @@ class FlowText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptConnection:
+class SnapshotConnection:
     """A connection as it was; `created_at` (Unix ms) tells the row it was kept from, from its copies elsewhere.
 
     `tokens` are as fields, of `generation`. One `handed_over` was removed where it was: nobody else has its tokens.
@@ -121,8 +121,8 @@ class Snapshot:
     """Flows and connections as they were at `created_at` (Unix ms)."""
 
     created_at: int
-    flows: tuple[FlowText, ...]
-    connections: tuple[KeptConnection, ...]
+    flows: tuple[SnapshotFlow, ...]
+    connections: tuple[SnapshotConnection, ...]
 
     @classmethod
     def opened(cls, octets: bytes, passphrase: str) -> Self:
@@ -134,8 +134,8 @@ class Snapshot:
         header, body = unseal(octets, passphrase)
         try:
             said = json.loads(body)
-            flows = tuple(FlowText.from_json(one) for one in said["flows"])
-            kept = tuple(KeptConnection.from_json(one) for one in said["connections"])
+            flows = tuple(SnapshotFlow.from_json(one) for one in said["flows"])
+            kept = tuple(SnapshotConnection.from_json(one) for one in said["connections"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _unusable("it has another form than a snapshot") from None
         except MailnodeError as error:
@@ -169,7 +169,7 @@ def check_flow_name(name: str) -> str:
 
 def keep(
     db: Transaction, cipher: Cipher, names: Iterable[str], hand_over: Collection[str], now: int
-) -> tuple[KeptConnection, ...]:
+) -> tuple[SnapshotConnection, ...]:
     """Take the connections of these names, all when there are none, as they are within this transaction.
 
     Raises:
@@ -187,7 +187,7 @@ def keep(
         tokens = read_tokens(db, cipher, row.id, lock=row.id in given)
         if row.id in given:
             _check_hand_over(row, tokens, now)
-        kept.append(KeptConnection.from_row(row, cipher, tokens, handed_over=row.id in given))
+        kept.append(SnapshotConnection.from_row(row, cipher, tokens, handed_over=row.id in given))
     if missing := given - rows.keys():
         raise SnapshotError(
             f"{len(missing)} of the connections to hand over are not in the snapshot",
@@ -196,12 +196,12 @@ def keep(
     return tuple(kept)
 
 
-async def write_down(
+async def write_snapshot(
     database: Database,
     cipher: Cipher,
     path: Path,
     passphrase: str,
-    flows: Iterable[FlowText] = (),
+    flows: Iterable[SnapshotFlow] = (),
     names: Collection[str] = (),
     hand_over: Collection[str] = (),
 ) -> Snapshot:
@@ -218,7 +218,7 @@ async def write_down(
     def work(db: Transaction) -> Snapshot:
         nonlocal is_written
         if hand_over:
-            take_book(db)
+            lock_connections(db)
         if is_written:  # by a transaction that lost against another
             path.unlink()
             is_written = False

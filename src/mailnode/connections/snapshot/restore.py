@@ -7,11 +7,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, insert, select, update
 
-from mailnode.connections.edit import goes_elsewhere, outdates_token
+from mailnode.connections.edit import exposes_secrets, invalidates_token
 from mailnode.connections.rows import check_name, open_fields, row_of, sealed_columns
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key, take_book, take_key
-from mailnode.connections.snapshot.contents import KeptConnection
+from mailnode.connections.secrets.database_key import adopt_key, check_key, lock_connections
+from mailnode.connections.snapshot.contents import SnapshotConnection
 from mailnode.connections.token_rows import TokenRow, forget_access_token, read_tokens, write_tokens
 from mailnode.errors import SnapshotError
 from mailnode.store.clock import unix_ms
@@ -23,7 +23,7 @@ TokensChange = Literal["none", "kept", "restored", "needsConsent"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ConnectionChange:
     """What a restore does with one connection, under which name."""
 
     name: str
@@ -33,18 +33,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Target:
     """Where a connection of a snapshot goes, and what is there."""
 
-    kept: KeptConnection
+    kept: SnapshotConnection
     name: str
     row: Row[Any] | None
     fields: Mapping[str, Any]
     tokens: TokenRow | None
 
     @property
-    def step(self) -> Step:
-        return Step(self.name, self.kept.type, self._change, self.tokens_change)
+    def planned_change(self) -> ConnectionChange:
+        return ConnectionChange(self.name, self.kept.type, self._change, self.tokens_change)
 
     @property
     def _change(self) -> Change:
@@ -66,7 +66,9 @@ class _Place:
         return "restored" if is_older else "kept"
 
 
-def plan(db: Transaction, cipher: Cipher, kept: Iterable[KeptConnection], rename: Mapping[str, str]) -> list[Step]:
+def plan(
+    db: Transaction, cipher: Cipher, kept: Iterable[SnapshotConnection], rename: Mapping[str, str]
+) -> list[ConnectionChange]:
     """Say what a restore would do; `rename` gives other names to connections.
 
     Raises:
@@ -74,57 +76,63 @@ def plan(db: Transaction, cipher: Cipher, kept: Iterable[KeptConnection], rename
         StoreError: the secret key is not the one that was written with.
     """
     check_key(db, cipher)
-    return [place.step for place in _places(db, cipher, kept, rename)]
+    return [target.planned_change for target in _targets(db, cipher, kept, rename)]
 
 
 def restore(
-    db: Transaction, cipher: Cipher, kept: Iterable[KeptConnection], rename: Mapping[str, str], planned: list[Step]
+    db: Transaction,
+    cipher: Cipher,
+    kept: Iterable[SnapshotConnection],
+    rename: Mapping[str, str],
+    planned: list[ConnectionChange],
 ) -> None:
     """Do what was planned.
 
     Raises:
         SnapshotError: as `plan` does, or something else would be done by now.
     """
-    take_book(db)
-    take_key(db, cipher)
-    places = _places(db, cipher, kept, rename)
-    if [place.step for place in places] != planned:
+    lock_connections(db)
+    adopt_key(db, cipher)
+    targets = _targets(db, cipher, kept, rename)
+    if [target.planned_change for target in targets] != planned:
         raise SnapshotError("the connections here have changed meanwhile", hint="look again at what would be done")
-    for place in places:
-        _restore(db, cipher, place)
+    for target in targets:
+        _restore(db, cipher, target)
 
 
-def _restore(db: Transaction, cipher: Cipher, place: _Place) -> None:
-    kept, now = place.kept, unix_ms()
-    columns = {"name": place.name, **sealed_columns(cipher, kept.id, kept.fields)}
-    if place.row is None:
+def _restore(db: Transaction, cipher: Cipher, target: _Target) -> None:
+    kept, now = target.kept, unix_ms()
+    columns = {"name": target.name, **sealed_columns(cipher, kept.id, kept.fields)}
+    if target.row is None:
         new = {"id": kept.id, "type": kept.type, "revision": 1, "created_at": now}
         db.execute(insert(connections).values(**new, **columns))
-    elif place.step.change == "changed":
+    elif target.planned_change.change == "changed":
         changed = update(connections).where(connections.c.id == kept.id)
-        db.execute(changed.values(revision=place.row.revision + 1, **columns))
-    if place.tokens_change == "restored":
+        db.execute(changed.values(revision=target.row.revision + 1, **columns))
+    if target.tokens_change == "restored":
         write_tokens(db, cipher, kept.id, kept.tokens, now, at_least=kept.generation)
-    elif place.row is None and kept.type != "basic":
+    elif target.row is None and kept.type != "basic":
         write_tokens(db, cipher, kept.id, {}, now)
-    elif place.tokens and outdates_token(place.fields, kept.fields):
-        forget_access_token(db, cipher, place.tokens)
+    elif target.tokens and invalidates_token(target.fields, kept.fields):
+        forget_access_token(db, cipher, target.tokens)
 
 
-def _places(db: Transaction, cipher: Cipher, kept: Iterable[KeptConnection], rename: Mapping[str, str]) -> list[_Place]:
+def _targets(
+    db: Transaction, cipher: Cipher, kept: Iterable[SnapshotConnection], rename: Mapping[str, str]
+) -> list[_Target]:
     kept = list(kept)
     if unknown := rename.keys() - {one.name for one in kept}:
         raise SnapshotError(
             f"there is no connection {min(unknown)!r:.80} in the snapshot", hint="`mailnode snapshot show` lists them"
         )
-    places = [_place(db, cipher, one, check_name(rename.get(one.name, one.name))) for one in kept]
-    names = [place.name for place in places]
+    targets = [_target(db, cipher, one, check_name(rename.get(one.name, one.name))) for one in kept]
+    names = [target.name for target in targets]
     if twice := [name for name in names if names.count(name) > 1]:
         raise SnapshotError(f"two connections would be named {twice[0]!r}", hint="give each another name with --rename")
-    return places
+    return targets
 
 
-def _place(db: Transaction, cipher: Cipher, kept: KeptConnection, name: str) -> _Place:
+def _target(db: Transaction, cipher: Cipher, kept: SnapshotConnection, name: str) -> _Target:
     taken = row_of(db, name)
     if taken is not None and taken.id != kept.id:
         raise SnapshotError(
@@ -132,13 +140,13 @@ def _place(db: Transaction, cipher: Cipher, kept: KeptConnection, name: str) -> 
         )
     row = db.execute(select(connections).where(connections.c.id == kept.id)).first()
     if row is None:
-        return _Place(kept, name, None, {}, None)
+        return _Target(kept, name, None, {}, None)
     fields, tokens = open_fields(row, cipher), read_tokens(db, cipher, row.id)
     # Tokens of somebody's consent, living here, must not be sent to servers that a file names.
     is_living = row.type == "oauth2" and tokens is not None and bool(tokens.fields())
-    if row.type != kept.type or (is_living and goes_elsewhere(fields, kept.fields)):
+    if row.type != kept.type or (is_living and exposes_secrets(fields, kept.fields)):
         raise SnapshotError(
             f"the connection {row.name!r} here is for other servers, or of another type, than the one in the snapshot",
             hint="delete the one here first, and give consent again after the restore",
         )
-    return _Place(kept, name, row, fields, tokens)
+    return _Target(kept, name, row, fields, tokens)

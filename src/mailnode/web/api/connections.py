@@ -175,7 +175,7 @@ async def check_connection(site: SiteHere, name: str, where: Where | None = None
     """Log in with a connection and look at its server, as `mailnode connections test` does; no mail is sent."""
     where = where or Where()
     repository = site.mailnode.connections
-    await repository.forgive(name)
+    await repository.forget_failure(name)
     target = OwnServer(host=where.host, port=where.port, tls_option=where.tls_option, ca=where.ca)
     checkup = plan(target, site.environment, await repository.get(name))
     return StreamingResponse(_lines(checkup), media_type=NDJSON)

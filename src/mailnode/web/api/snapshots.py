@@ -88,7 +88,7 @@ async def restore_snapshot(site: SiteHere, name: str, request: RestoreRequest) -
     snapshot = await _opened(site, name, request.passphrase)
     planned = await _planned(site, snapshot, request.rename)
     overwrite = request.overwrite_flows
-    await snapshots.carry_out(site.environment, snapshot, planned, request.rename, overwrite=overwrite)
+    await snapshots.restore_snapshot(site.environment, snapshot, planned, request.rename, overwrite=overwrite)
     return _shown(planned)
 
 
@@ -97,11 +97,11 @@ async def _opened(site: Site, name: str, passphrase: str) -> Snapshot:
     return await asyncio.to_thread(snapshots.open_snapshot, path, passphrase)
 
 
-async def _planned(site: Site, snapshot: Snapshot, rename: dict[str, str]) -> snapshots.Plan:
+async def _planned(site: Site, snapshot: Snapshot, rename: dict[str, str]) -> snapshots.RestorePlan:
     return await snapshots.plan_restore(site.environment, snapshot, site.flow_files.folder, rename)
 
 
-def _shown(planned: snapshots.Plan) -> RestorePlan:
+def _shown(planned: snapshots.RestorePlan) -> RestorePlan:
     return RestorePlan(
         flows={step.path.name: step.change for step in planned.flows},
         connections={step.name: step.change for step in planned.connections},

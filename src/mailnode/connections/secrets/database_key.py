@@ -1,7 +1,7 @@
-"""A change of the key: every secret is sealed anew, at once, and the old key is needed no more.
+"""The secret key of a database: a wrong one is refused before anything is read or written with it; `rekey` changes it.
 
-With a key file the order is: new key before the old ones in the file, then the database, then the new key alone. At
-each moment, and after a crash in any, the file has every key that something is sealed with.
+With a key file, a change writes the new key before the old ones into the file, then re-encrypts the database, then
+leaves the new key alone in the file. After a crash at any moment the file has every key that is still in use.
 """
 
 import asyncio
@@ -12,15 +12,77 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.secrets.key_check import check_key, keep_only, take_book
 from mailnode.connections.secrets.key_file import FILE_NAME, new_key, read_keys, write_keys
 from mailnode.errors import ErrorCode, StoreError
+from mailnode.store.advisory_lock import take_turn
 from mailnode.store.database import Database
 from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, lock_file
-from mailnode.store.tables import connections, tokens
+from mailnode.store.tables import connections, secret_check, tokens
+
+_ABOUT = ("", "check")
+
+
+def lock_connections(db: Transaction) -> None:
+    """Be the only one who changes connections, tokens or keys until the end of the transaction; taken first.
+
+    A change of the key rewrites every secret, and must overwrite none that comes meanwhile.
+    """
+    take_turn(db, "book")
+
+
+def check_key(db: Transaction, cipher: Cipher) -> None:
+    """See to it that the cipher has a key that wrote here before; any key is right where none did.
+
+    Raises:
+        StoreError: none of its keys did.
+    """
+    values = _values(db)
+    if values and not values.keys() & cipher.key_ids:
+        cipher.reread()
+    ours = values.keys() & cipher.key_ids
+    if values and not ours:
+        raise StoreError(
+            "the secrets in this database were encrypted with another key",
+            code=ErrorCode.WRONG_SECRET_KEY,
+            hint="give the key that it was written with (MAILNODE_SECRET_KEY, or secret.key in MAILNODE_HOME);"
+            " after a change of the key restart with both: MAILNODE_SECRET_KEY=new,old;"
+            " if the key is lost, delete the connections and make them anew",
+        )
+    for key_id in ours:
+        cipher.unseal(values[key_id], *_ABOUT)
+
+
+def adopt_key(db: Transaction, cipher: Cipher) -> None:
+    """Check the key as `check_key` does, and note the one that is going to write.
+
+    When no connection is left there is nothing that an earlier key could be needed for, so it is forgotten.
+    """
+    if not db.execute(select(exists().select_from(connections))).scalar():
+        db.execute(delete(secret_check))
+    check_key(db, cipher)
+    record_key(db, cipher)
+
+
+def record_key(db: Transaction, cipher: Cipher) -> None:
+    """Note the key that is going to write what must not get lost, though others may have changed the key meanwhile."""
+    known = _values(db).keys()
+    if cipher.key_id not in known:
+        cipher.reread()
+    if cipher.key_id not in known:
+        db.execute(insert(secret_check).values(key_id=cipher.key_id, value=cipher.seal("mailnode", *_ABOUT)))
+
+
+def forget_other_keys(db: Transaction, cipher: Cipher) -> None:
+    """Forget every key that ever wrote here but the one that writes now."""
+    record_key(db, cipher)
+    db.execute(delete(secret_check).where(secret_check.c.key_id != cipher.key_id))
+
+
+def _values(db: Transaction) -> dict[str, str]:
+    return {row.key_id: row.value for row in db.execute(select(secret_check))}
 
 
 async def rekey(database: Database, home: Path, given: str | None) -> int:
@@ -39,18 +101,18 @@ async def rekey(database: Database, home: Path, given: str | None) -> int:
                 code=ErrorCode.WRONG_SECRET_KEY,
                 hint="put a new one (`openssl rand -base64 32`) before it: MAILNODE_SECRET_KEY=new,old",
             )
-        return await seal_anew(database, Cipher.open(home, given))
+        return await reencrypt(database, Cipher.open(home, given))
     async with _alone(home):
         keys = read_keys(home)
         if len(keys) == 1:
             keys = [new_key(), *keys]
             write_keys(home, keys)
-        count = await seal_anew(database, Cipher(keys))
+        count = await reencrypt(database, Cipher(keys))
         write_keys(home, keys[:1])
         return count
 
 
-async def seal_anew(database: Database, cipher: Cipher) -> int:
+async def reencrypt(database: Database, cipher: Cipher) -> int:
     """Seal every secret with the key that writes, all or none, and give how many connections there are.
 
     Raises:
@@ -58,7 +120,7 @@ async def seal_anew(database: Database, cipher: Cipher) -> int:
     """
 
     def work(db: Transaction) -> int:
-        take_book(db)
+        lock_connections(db)
         check_key(db, cipher)
         rows = db.execute(select(connections.c.id, connections.c.name, connections.c.secrets)).all()
         for row in rows:
@@ -72,7 +134,7 @@ async def seal_anew(database: Database, cipher: Cipher) -> int:
                     code=error.code,
                     hint="give the key it was sealed with too, or delete this connection; nothing is changed yet",
                 ) from None
-        keep_only(db, cipher)
+        forget_other_keys(db, cipher)
         return len(rows)
 
     return await database.write(work)
