@@ -16,7 +16,7 @@ import pytest
 
 from fuzz.targets import TARGETS
 from mailnode.message.compose import compose
-from mailnode.message.email import Email
+from mailnode.message.email import Email, RawPart
 from mailnode.node.data_images import attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import render_html
@@ -246,6 +246,11 @@ def images(count):
     compose(Email(from_="a@x.org", to="b@x.org", subject="", html=made.html, attachments=made.files))
 
 
+def parameters_in_a_preview(count):
+    part = b"Content-Type: a/b;\r\n" + b" a;\r\n" * (10 * count) + b"\r\nx"
+    assert compose(Email(from_="a@x.org", to="b@x.org", subject="", attachments=[RawPart(content=part)])).header_fields
+
+
 def blanks_in_a_link(count):
     asyncio.run(render_html(f"<a href={' ' * count}!>", Evaluator({}, {})))
 
@@ -255,7 +260,7 @@ def lines_before_an_address(count):
     asyncio.run(render_addresses(parse_template(text), Evaluator("a", {})))
 
 
-@pytest.mark.parametrize("work", [images, blanks_in_a_link, lines_before_an_address])
+@pytest.mark.parametrize("work", [images, parameters_in_a_preview, blanks_in_a_link, lines_before_an_address])
 def test_so_does_what_the_parsers_are_used_for(work):
     assert not is_quadratic(work, int)
 

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from email.parser import HeaderParser
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, UsageError
-from mailnode.message.encoding import is_other_codec
+from mailnode.message.parsed import readable
 
 _MAX_HEADER_OCTETS = 256 * 2**10
 # What a listing shows of a field, before it is decoded.
@@ -176,16 +174,6 @@ def _shown(value: str) -> str:
     if len(value) <= _MAX_FIELD_CHARACTERS:
         return readable(value)
     return f"{readable(value[:_MAX_FIELD_CHARACTERS].rsplit(maxsplit=1)[0])} …"
-
-
-def readable(value: str) -> str:
-    """Give the value of a header field as a person reads it: unfolded, and decoded as far as it can be (RFC 2047)."""
-    value = " ".join(value.split())
-    with suppress(HeaderParseError, LookupError, ValueError):
-        words = decode_header(value)
-        if not any(is_other_codec(charset) for _, charset in words if charset):
-            return str(make_header(words))
-    return value
 
 
 def missing(number: int) -> UsageError:

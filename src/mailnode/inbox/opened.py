@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from email.message import Message
 from functools import cached_property
 
-from mailnode.inbox.folder import readable
 from mailnode.message.media_type import OCTET_STREAM
-from mailnode.message.parsed import parse
+from mailnode.message.parsed import parse, readable
 
 # RFC 6838 4.2, which allows less than RFC 2045 5.1: no quote, bracket or backslash of any kind.
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")

@@ -4,6 +4,9 @@ Its reader of parameters (RFC 2045 5.1) copies what is left of a field for each 
 It is asked while a message is still being read, so the bound stands in what it is given.
 """
 
+from contextlib import suppress
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
@@ -57,3 +60,13 @@ def parse(octets: bytes, *, header_only: bool = False) -> "Message[str, str]":
         RecursionError: it is nested too deeply, and more than its header is read.
     """
     return BytesParser(ParsedMessage, policy=compat32).parsebytes(octets, headersonly=header_only)
+
+
+def readable(value: str) -> str:
+    """Give the value of a header field as a person reads it: unfolded, and decoded as far as it can be (RFC 2047)."""
+    value = " ".join(value.split())
+    with suppress(HeaderParseError, LookupError, ValueError):
+        words = decode_header(value)
+        if not any(is_other_codec(charset) for _, charset in words if charset):
+            return str(make_header(words))
+    return value
