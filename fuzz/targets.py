@@ -36,13 +36,14 @@ from mailnode.node.markup import parse_html
 from mailnode.node.media_type import check_media_type, is_media_type, served_media_type
 from mailnode.node.plain_content import plain_text
 from mailnode.node.template import Expression, parse_template
+from mailnode.printable import without_controls
 from mailnode.smtp.bearer import Complaint
 from mailnode.smtp.content import DotStuffer
 from mailnode.smtp.doctor.certificate import read as read_certificate
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.proxy import parse_proxy
-from mailnode.smtp.reply import ReplyParser, harmless
+from mailnode.smtp.reply import ReplyParser
 from mailnode.smtp.sasl import MECHANISMS, Exchange, Login
 from mailnode.smtp.transaction import Transaction
 from mailnode.web.safe_html import MOST_REPEATED_CHARACTERS, safe_html
@@ -258,7 +259,7 @@ def reply(octets: bytes) -> None:
     whole = list(ReplyParser().feed(octets))
     parser = ReplyParser()
     assert [one for octet in octets for one in parser.feed(bytes([octet]))] == whole
-    assert all(harmless(line) == line.strip() for one in whole for line in one.lines)
+    assert all(without_controls(line) == line.strip() for one in whole for line in one.lines)
 
 
 def ehlo(octets: bytes) -> None:

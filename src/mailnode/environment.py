@@ -13,6 +13,7 @@ import platformdirs
 
 from mailnode.errors import ErrorCode, MailboxError, SettingsError, StoreError, UsageError
 from mailnode.message.mailbox import parse_mailbox
+from mailnode.printable import quoted
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.server import check_ehlo_name
 
@@ -177,7 +178,7 @@ async def in_use(
 
 def _to_stopped(text: str) -> bool:
     if text != "stopped":
-        raise SettingsError(f"{text!r:.40} is not `stopped`", hint="leave it out, or say stopped once they are")
+        raise SettingsError(f"{quoted(text)} is not `stopped`", hint="leave it out, or say stopped once they are")
     return True
 
 
@@ -187,7 +188,7 @@ def _to_days(text: str) -> float:
     except ValueError:
         days = math.nan
     if not 0 < days <= _MOST_DAYS:
-        raise SettingsError(f"{text!r:.40} is not a number of days", hint="give a number such as 30")
+        raise SettingsError(f"{quoted(text)} is not a number of days", hint="give a number such as 30")
     return days
 
 

@@ -37,9 +37,7 @@ from typing import Any, Self
 # Whoever raises an error finds its words beside it: the aliases hand them on.
 from mailnode.error_code import ErrorCode as ErrorCode  # noqa: PLC0414 -- PEP 484's way to do so
 from mailnode.error_code import Phase as Phase  # noqa: PLC0414
-
-# How much of a key is shown, in characters: a stranger may have chosen it.
-_SHOWN = 200
+from mailnode.printable import MOST_SHOWN_LONG, escaped, shortened
 
 
 class MailnodeError(Exception):
@@ -58,11 +56,11 @@ class MailnodeError(Exception):
         transient: bool = False,
     ) -> None:
         # Only the message stands in `args`; the rest travels in __dict__, which is how exceptions pickle.
-        self.message = harmless(message)
+        self.message = escaped(message)
         super().__init__(self.message)
         self.code = code or type(self).code
         self.phase = phase or type(self).phase
-        self.hint = harmless(hint)
+        self.hint = escaped(hint)
         self.transient = transient
         self.dialogue = ""
         self.file = ""
@@ -88,20 +86,13 @@ class MailnodeError(Exception):
             self.file,
             f"line {self.line}" if self.line else "",
             f"node {self.node}" if self.node else "",
-            self.key if len(self.key) <= _SHOWN else f"{self.key[:_SHOWN]}...",
+            shortened(self.key, MOST_SHOWN_LONG),
         ]
-        return ", ".join(harmless(part) for part in parts if part)
+        return ", ".join(escaped(part) for part in parts if part)
 
     def __str__(self) -> str:
         """Put the place before the message; the hint is left to whoever shows it."""
         return f"{self.where}: {self.message}" if self.where else self.message
-
-
-def harmless(words: str) -> str:
-    """Write words on one line that moves no cursor, whatever a stranger has put into them."""
-    if words.isprintable():
-        return words
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
 
 
 def _join_key(outer: str, inner: str) -> str:
@@ -209,7 +200,7 @@ class InternalError(MailnodeError):
         """Say in one line what was raised; the traceback is for a log."""
         if isinstance(error, cls):
             return error
-        words = str(error)[:_SHOWN]
+        words = shortened(str(error), MOST_SHOWN_LONG)
         return cls(
             f"mailnode failed with {type(error).__name__}{f': {words}' if words else ''}",
             phase=phase,

@@ -1,10 +1,9 @@
 """JSON as text that every file, column and answer can hold."""
 
 import json
-import re
 from typing import Any
 
-_HALF = re.compile("[\ud800-\udfff]")
+from mailnode.printable import LONE_SURROGATE
 
 
 def json_of(value: Any, *, indent: int | None = None) -> str:
@@ -18,7 +17,7 @@ def json_of(value: Any, *, indent: int | None = None) -> str:
         text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
     except RecursionError:  # with an indent it needs a frame for each level
         text = json.dumps(value, ensure_ascii=False)
-    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    return LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def is_deeper(value: Any, levels: int) -> bool:

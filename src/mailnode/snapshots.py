@@ -16,6 +16,7 @@ from mailnode.connections.snapshot.sealed_file import read_file, read_file_heade
 from mailnode.environment import Environment, Opened, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
 from mailnode.flow.document import parse_flow
+from mailnode.printable import quoted
 from mailnode.store.files import sync_folder
 
 SUFFIX = ".mailnode-snapshot"
@@ -43,7 +44,7 @@ def named_path(home: Path, name: str) -> Path:
     """Give the file of a new snapshot of this name; SnapshotError for one that is no name."""
     if not _NAME.fullmatch(name):
         raise SnapshotError(
-            f"{name[:80]!r} can't be the name of a snapshot",
+            f"{quoted(name)} can't be the name of a snapshot",
             hint="use up to 64 letters, digits, dots, hyphens and underscores; for another place give --to FILE",
         )
     return home / "snapshots" / f"{name}{SUFFIX}"
@@ -55,7 +56,9 @@ def find_path(home: Path, name: str) -> Path:
         return path
     if (path := Path(name)).exists():
         return path
-    raise SnapshotError(f"there is no snapshot {name[:80]!r}", hint="`mailnode snapshot list` shows those of this home")
+    raise SnapshotError(
+        f"there is no snapshot {quoted(name)}", hint="`mailnode snapshot list` shows those of this home"
+    )
 
 
 def listed(home: Path) -> list[dict[str, Any]]:

@@ -192,7 +192,7 @@ def test_a_key_is_text_whatever_it_looks_like() -> None:
     [
         ("x: .inf", ".inf is no number"),
         ("x: .NaN", ".NaN is no number"),
-        ("x: 1e999", "1e999… is too large a number"),
+        ("x: 1e999", "1e999 is too large a number"),
         (f"x: {'9' * 5000}", "is too large a number"),
         ("x: !!binary aGk=", "tags are not allowed"),
         ("x: !!set {a, b}", "tags are not allowed"),

@@ -50,7 +50,8 @@ def test_ids_are_read_with_and_without_brackets(given, ids):
 def test_what_is_no_id_is_left_out_with_a_warning_that_shows_it(broken):
     ids, (warning,) = references(f"<first@x.example> {broken}\t<last@x.example>")
     assert ids == ["<first@x.example>", "<last@x.example>"]
-    assert warning == f"references: {broken[:60]!a} is not a valid Message-ID and was left out"
+    shown = broken if len(broken) <= 60 else f"{broken[:57]}..."
+    assert warning == f"references: {shown!a} is not a valid Message-ID and was left out"
     with pytest.raises(HeaderError, match="no Message-ID"):
         own_message_id(broken)
 

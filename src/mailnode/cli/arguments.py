@@ -13,6 +13,7 @@ import click
 from mailnode.connections.service import Service, find_service
 from mailnode.delivery.route import OtherServer
 from mailnode.errors import UsageError
+from mailnode.printable import quoted, shortened
 from mailnode.smtp.server import TlsOption
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -55,7 +56,7 @@ def json_object(text: str | None, name: str) -> dict[str, Any]:
             f"{name} is no JSON: {error}", hint=f'quote it for the shell: {name} \'{{"email": "jane@example.org"}}\''
         ) from None
     if not isinstance(value, dict):
-        raise UsageError(f"{name} must be a JSON object, not {text:.40}", hint='write {"name": value, ...}')
+        raise UsageError(f"{name} must be a JSON object, not {shortened(text)}", hint='write {"name": value, ...}')
     return value
 
 
@@ -63,7 +64,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key[:60]!r} stands in it twice")
+            raise ValueError(f"the key {quoted(key)} stands in it twice")
         found[key] = value
     return found
 

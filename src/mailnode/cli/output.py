@@ -10,6 +10,7 @@ import click
 
 from mailnode.errors import MailnodeError, SmtpError
 from mailnode.json_text import json_of
+from mailnode.printable import CONTROL_BUT_TAB_AND_LF, DIRECTION, SURROGATE
 
 EXIT_NOT_STORED = 4
 # An email that a person cancelled has not failed; a partial delivery has, for some recipients.
@@ -21,14 +22,13 @@ NAME_WIDTH = 8
 TIME_WIDTH = 8
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # Also those that turn the direction of what follows, and so show another text than there is.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_UNSHOWABLE = re.compile(f"[{CONTROL_BUT_TAB_AND_LF}{DIRECTION}{SURROGATE}]")
 
 
 def clean(text: str) -> str:
     """Make text that came from elsewhere harmless to a terminal: control characters are shown as `?`."""
-    return _SURROGATE.sub("?", _CONTROL.sub("?", text))
+    return _UNSHOWABLE.sub("?", text)
 
 
 def show_json(value: Any) -> None:

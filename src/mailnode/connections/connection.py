@@ -9,6 +9,7 @@ from mailnode.connections.rate_limit import RateLimit
 from mailnode.connections.service import find_service
 from mailnode.connections.values import host_key, recipient_key
 from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.printable import quoted
 from mailnode.smtp.bearer import TokenLogin, Tokens
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.sasl import Login
@@ -111,7 +112,7 @@ class Connection:
         own = (find_service(self.service).host,) if self.service else self.hosts
         if host_key(host) not in {host_key(name) for name in own}:
             raise ConnectionsError(
-                f"the connection {self.name!r} is for {self.service or ', '.join(own)}, not for {host!r:.80}",
+                f"the connection {self.name!r} is for {self.service or ', '.join(own)}, not for {quoted(host)}",
                 code=ErrorCode.CONNECTION_NOT_FOR_HOST,
                 hint="use a connection of that server, or change this one's service or hosts, with its secrets",
             )
@@ -132,7 +133,7 @@ class Connection:
             key = recipient_key(addr_spec)
             if key not in allowed and ("", key[1]) not in allowed:
                 raise ConnectionsError(
-                    f"the connection {self.name!r} may not write to {addr_spec!r:.80}",
+                    f"the connection {self.name!r} may not write to {quoted(addr_spec)}",
                     code=ErrorCode.RECIPIENT_NOT_ALLOWED,
                     hint="add the address or its domain to the connection's allowedRecipients, or use another one",
                 )

@@ -13,6 +13,7 @@ from mailnode.connections.token_errors import CLIENT_REFUSED, CONSENT, IN_DOUBT,
 from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
 from mailnode.extras import install_hint
+from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.trust import client_context
 from mailnode.smtp.veil import veiled
@@ -32,7 +33,6 @@ _UNAUTHORIZED = 401
 _NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAY_HAVE_ACTED = frozenset({500, 502, 504})
 _LONGEST_LIFE_SECONDS = 10 * 366 * 24 * 3600
-_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class TokenEndpoint:
             raise _silent(url, "no answer came in time") from None
         except httpx2.InvalidURL:
             raise TokenError(
-                f"{url[:_SHOWN]!r} is no URL that could be asked",
+                f"{quoted(url)} is no URL that could be asked",
                 hint="set accessUrl to the provider's token URL",
             ) from None
         except httpx2.HTTPError:
@@ -205,8 +205,7 @@ def _refused(url: str, answer: Mapping[str, Any], secrets: Collection[str], kind
 
 def _clean(text: object, secrets: Collection[str]) -> str:
     """Take the words of an endpoint: in one line, bounded, and without the secrets that it may say back."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
-    return veiled(line, secrets)[:_SHOWN]
+    return shortened(veiled(one_line(text), secrets), MOST_SHOWN_LONG)
 
 
 def _secrets(form: Mapping[str, str]) -> set[str]:

@@ -30,10 +30,9 @@ from mailnode.connections.values import (
     to_url,
 )
 from mailnode.errors import ConnectionsError, DkimError, ErrorCode
+from mailnode.printable import MOST_SHOWN
 
 Checks = Mapping[str, Callable[[Any], Any]]
-
-_SHOWN = 60
 
 
 def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,9 +65,9 @@ def _check_keys(given: Mapping[str, Any], checks: Checks, required: tuple[str, .
     fields: dict[str, Any] = {}
     for key, value in given.items():
         if key not in checks:
-            near = difflib.get_close_matches(str(key)[:_SHOWN], checks, n=1)
+            near = difflib.get_close_matches(str(key)[:MOST_SHOWN], checks, n=1)
             hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(checks)}"
-            raise bad(f"there is no field {shown(key)}", str(key)[:_SHOWN], hint, ErrorCode.UNKNOWN_KEY)
+            raise bad(f"there is no field {shown(key)}", str(key)[:MOST_SHOWN], hint, ErrorCode.UNKNOWN_KEY)
         if value is None:
             continue
         try:

@@ -19,12 +19,12 @@ from mailnode.connections.secrets.database_key import check_key
 from mailnode.connections.token_rows import TOKEN_FIELDS
 from mailnode.connections.values import to_texts
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError
+from mailnode.printable import MOST_SHOWN, quoted
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.store.clock import unix_ms
 from mailnode.store.tables import connections
 
 _NAME = re.compile(r"[^\W_](?:[\w. -]{0,62}[\w.-])?")
-_SHOWN = 64
 # What a list shows beside the hosts.
 _LISTED = ("service", "username", "user")
 
@@ -34,7 +34,7 @@ def check_name(name: str) -> str:
     name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
         raise ConnectionsError(
-            f"{name[:_SHOWN]!r} can't be the name of a connection",
+            f"{quoted(name)} can't be the name of a connection",
             hint="use up to 64 letters, digits, spaces, dots, hyphens and underscores; a letter or digit comes first",
         ).locate(key="name")
     return name
@@ -62,9 +62,9 @@ def find_row(db: Transaction, name: str) -> Row[Any]:
         return row
     names = db.execute(select(connections.c.name).order_by(connections.c.name)).scalars().all()
     folded = {name.casefold(): name for name in names}
-    near = [folded[match] for match in difflib.get_close_matches(name[:_SHOWN].casefold(), folded)]
+    near = [folded[match] for match in difflib.get_close_matches(name[:MOST_SHOWN].casefold(), folded)]
     raise ConnectionsError(
-        f"there is no connection {name[:_SHOWN]!r}",
+        f"there is no connection {quoted(name)}",
         code=ErrorCode.UNKNOWN_CONNECTION,
         hint=f"did you mean {' or '.join(near)}?" if near else "`mailnode connections list` shows those there are",
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.printable import MOST_SHOWN, quoted
 from mailnode.smtp.server import TlsOption
 
 # Where a browser brings the answer of a provider that compares all but the port (RFC 8252 7.3).
 LOOPBACK = "http://127.0.0.1:{port}/"
 
-_SHOWN = 60
 _IGNORED = str.maketrans("", "", " -_")
 
 
@@ -65,7 +65,7 @@ class Service:
         if tls_option not in modes:
             has = " and ".join(f"{mode} (port {self.ports[mode]})" for mode in modes)
             raise ConnectionsError(
-                f"{self.name} has no tlsOption {str(tls_option)[:_SHOWN]!r}; it has {has}",
+                f"{self.name} has no tlsOption {quoted(tls_option)}; it has {has}",
                 hint=f"set tlsOption to {' or '.join(modes)}, or leave it out",
             ).locate(key="tlsOption")
         return tls_option, self.ports[tls_option]
@@ -81,9 +81,9 @@ def find_service(name: str) -> Service:
     key = _key(name.rpartition("@")[2])
     if key in index:
         return index[key]
-    near = {index[match].name: None for match in difflib.get_close_matches(key[:_SHOWN], index, n=5, cutoff=0.7)}
+    near = {index[match].name: None for match in difflib.get_close_matches(key[:MOST_SHOWN], index, n=5, cutoff=0.7)}
     raise ConnectionsError(
-        f"there is no email service {name[:_SHOWN]!r}",
+        f"there is no email service {quoted(name)}",
         code=ErrorCode.UNKNOWN_SERVICE,
         hint=(f"did you mean {' or '.join(list(near)[:3])}? " if near else "")
         + "`mailnode services` lists them; any other server is given by its host",

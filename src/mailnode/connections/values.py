@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from mailnode.connections.service import find_service
 from mailnode.errors import ComposeError, ConnectionsError, ErrorCode, SettingsError
+from mailnode.printable import CONTROL, MOST_SHOWN, SURROGATE, quoted, shortened
 from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.server import TlsOption, ascii_host
 
-_SHOWN = 60
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_NOT_IN_SECRET = re.compile(r"[\0\ud800-\udfff]")  # NUL would end the password (RFC 4616 2); UTF-8 has no surrogates
+_CONTROL = re.compile(f"[{CONTROL}{SURROGATE}]")
+_NOT_IN_SECRET = re.compile(rf"[\0{SURROGATE}]")  # NUL would end the password (RFC 4616 2); UTF-8 has no surrogates
 # What fits into any server's line; tenants and paths take some hundred.
 _MAX_URL = 2000
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
@@ -180,14 +180,14 @@ def to_token(value: Any) -> str:
 def to_expiry(value: Any) -> int:
     """A time in Unix milliseconds."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value.strip()[:_SHOWN])  # Python refuses to read thousands of digits
+        value = int(value.strip()[:MOST_SHOWN])  # Python refuses to read thousands of digits
     if isinstance(value, bool) or not isinstance(value, int):
         raise bad(f"{shown(value)} is no time", hint="give Unix milliseconds, such as 1893456000000")
     if 0 < value < _LEAST_MS:
         said = datetime.fromtimestamp(value, UTC).date()
         raise bad(f"{value} looks like seconds ({said}), and Unix milliseconds are wanted", hint=f"give {value * 1000}")
     if not 0 < value < _LEAST_MS * 1000:
-        raise bad(f"{str(value)[:_SHOWN]} is out of range", hint="give Unix milliseconds, such as 1893456000000")
+        raise bad(f"{shortened(str(value))} is out of range", hint="give Unix milliseconds, such as 1893456000000")
     return value
 
 
@@ -253,7 +253,7 @@ def shown(value: Any) -> str:
     """Say a value in a message: short, and not what is in a list or an object."""
     if not isinstance(value, str):
         return f"a {type(value).__name__}" if value is not None else "null"
-    return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+    return quoted(value)
 
 
 def bad(message: str, key: str = "", hint: str = "", code: ErrorCode | None = None) -> ConnectionsError:

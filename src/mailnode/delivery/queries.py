@@ -16,6 +16,7 @@ from mailnode.delivery.result import Result, ResultError
 from mailnode.delivery.row_reader import origin_of, told_of
 from mailnode.delivery.stored import read_report
 from mailnode.errors import DeliveryError, ErrorCode
+from mailnode.printable import quoted
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
 from mailnode.store.cursor import Place
@@ -25,7 +26,6 @@ from mailnode.store.worker import Worker
 
 _UNDER_WAY = ("claimed", "handingOver")
 _SHORTEST_ID = 4
-_SHOWN = 80
 _AUTH = re.compile(r"^C: AUTH (\S+)", re.MULTILINE)
 # A statement bears only so many parameters.
 _ASKED_AT_ONCE = 500
@@ -190,14 +190,14 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
         return found[0]
     if not found:
         raise DeliveryError(
-            f"there is no delivery {which[:_SHOWN]!r}",
+            f"there is no delivery {quoted(which)}",
             code=ErrorCode.UNKNOWN_DELIVERY,
             phase="settings",
             hint=f"`mailnode deliveries list` shows them; give an id, {_SHORTEST_ID} of its letters or more,"
             " or a Message-ID",
         )
     raise DeliveryError(
-        f"{which[:_SHOWN]!r} stands for several deliveries: {', '.join(row.id for row in found[:2])}, ...",
+        f"{quoted(which)} stands for several deliveries: {', '.join(row.id for row in found[:2])}, ...",
         code=ErrorCode.BAD_USAGE,
         phase="settings",
         hint="give more letters of the id",

@@ -21,12 +21,12 @@ from mailnode.delivery.delivery import (
 from mailnode.delivery.origin import Origin
 from mailnode.delivery.route import Destination, OtherServer
 from mailnode.errors import MailnodeError
+from mailnode.printable import shortened
 from mailnode.smtp.reply import Reply
 from mailnode.store.tables import delivery_recipients
 
 _OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom"}
 _OTHER_SERVER = "name a server that there is in its flow, and have it tried again; or cancel it"
-_SHOWN = 80
 
 
 def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
@@ -135,7 +135,7 @@ def _soundly(what: str, read: Callable[[], Any], _: Any) -> Any:
         raise UnreadableDelivery(f"the delivery can't be sent: {error.message}", hint=_OTHER_SERVER) from error
     except Exception as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise UnreadableDelivery(f"the delivery can't be read: {what}: {said[:_SHOWN]}") from error
+        raise UnreadableDelivery(f"the delivery can't be read: {what}: {shortened(said)}") from error
 
 
 def _roughly(_: str, read: Callable[[], Any], otherwise: Any) -> Any:
@@ -157,7 +157,7 @@ def _json_object(what: str, text: str) -> dict[str, Any]:
 
 def _check_keys(what: str, said: Mapping[str, Any], known: set[str]) -> None:
     if unknown := ", ".join(sorted(set(said) - known)):
-        raise UnreadableDelivery(f"the delivery can't be read: {what}: unknown keys: {unknown[:_SHOWN]}")
+        raise UnreadableDelivery(f"the delivery can't be read: {what}: unknown keys: {shortened(unknown)}")
 
 
 def _destination(said: Mapping[str, Any]) -> Destination:

@@ -11,6 +11,7 @@ from mailnode.flow.registry import Node
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.template import parse_template
+from mailnode.printable import quoted
 
 _KEY = re.compile(r"[A-Za-z_$][\w$-]{0,99}(\.[A-Za-z_$][\w$-]{0,99}){0,15}")
 
@@ -50,7 +51,7 @@ class SayType:
         text = settings["text"]
         if not isinstance(text, str):
             hint = 'write it in quotes: "text"'
-            raise SettingsError(f"a text is wanted, not {text!r:.80}", hint=hint).locate(key="text")
+            raise SettingsError(f"a text is wanted, not {quoted(text)}", hint=hint).locate(key="text")
         return Say(_parsed(text, "text"))
 
 
@@ -62,7 +63,7 @@ class SetContextType:
         _check_keys(settings, "key", "value")
         key = settings["key"]
         if not isinstance(key, str) or not _KEY.fullmatch(key):
-            raise SettingsError(f"{key!r:.80} is no key", hint="write a dotted path like order.id").locate(key="key")
+            raise SettingsError(f"{quoted(key)} is no key", hint="write a dotted path like order.id").locate(key="key")
         _check_templates(settings["value"], "value")
         return SetContext(key, settings["value"])
 

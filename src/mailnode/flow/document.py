@@ -13,6 +13,7 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.flow.json_reader import read_json
 from mailnode.flow.source import Source, bad_file, join_path
 from mailnode.flow.yaml_reader import read_yaml
+from mailnode.printable import quoted
 
 VERSION = 1
 # Holds an attachment of 10 MB in Base64.
@@ -223,7 +224,7 @@ class _Reader:
         if not NAME.fullmatch(name):
             near = near_name(name)
             hint = "use 1 to 64 letters (a-z, A-Z), digits, hyphens and underscores" + (f": {near}" if near else "")
-            raise self._bad(path, f"{name!r:.80} can't be a name", hint=hint)
+            raise self._bad(path, f"{quoted(name)} can't be a name", hint=hint)
         return name
 
     def _typed(self, value: object, path: str, kind: type[T]) -> T:
@@ -252,4 +253,4 @@ def _shown(value: object) -> str:
     """Show a value in few words; a text as it stands, a mapping or list by what it is."""
     if isinstance(value, dict | list) or value is None:
         return _TYPE_NAMES[type(value)]
-    return f"{value!r:.80}"
+    return quoted(value)

@@ -14,6 +14,7 @@ from mailnode.flow.document import MAX_OCTETS, NAME, FlowDocument, kept_flow, pa
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
 from mailnode.json_text import json_of
+from mailnode.printable import quoted
 from mailnode.store.files import NO_LOCKS, locked, sync_folder
 
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
@@ -79,7 +80,7 @@ class FlowFiles:
         path = self._path(name)
         if path is None:
             raise SettingsError(
-                f"there is no flow {name!r:.80}",
+                f"there is no flow {quoted(name)}",
                 code=ErrorCode.UNKNOWN_FLOW,
                 hint=f"look at the names of the files in {self.folder}",
             )

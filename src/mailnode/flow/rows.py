@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mailnode.errors import SettingsError
 from mailnode.flow.json_reader import read_json
+from mailnode.printable import quoted
 
 _SUFFIXES = (".jsonl", ".csv")
 _DIGEST_CHARACTERS = 16
@@ -47,7 +48,9 @@ class RowsFile:
             SettingsError: it can't be read, or is of another kind, or a row is none; file and line are named.
         """
         if path.suffix.lower() not in _SUFFIXES:
-            raise _bad(path, f"{path.name[:80]!r} is neither .jsonl nor .csv", hint="convert it, or give it its suffix")
+            raise _bad(
+                path, f"{quoted(path.name)} is neither .jsonl nor .csv", hint="convert it, or give it its suffix"
+            )
         digest = hashlib.sha256()
         try:
             with path.open("rb") as file:
@@ -131,7 +134,7 @@ def _check_header(names: list[str]) -> None:
         if not name.strip():
             raise _wrong(1, "a column has no name")
         if names.count(name) > 1:
-            raise _wrong(1, f"the column {name[:80]!r} is there twice")
+            raise _wrong(1, f"the column {quoted(name)} is there twice")
 
 
 def _named(path: Path, line: int, fields: Any) -> dict[str, Any]:

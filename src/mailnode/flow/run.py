@@ -26,6 +26,7 @@ from mailnode.node.content_digest import without_route
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.template import Expression, parse_template
+from mailnode.printable import quoted
 from mailnode.supervision import is_defect
 
 MAX_ID_CHARACTERS = 200
@@ -146,7 +147,7 @@ def _read_when(text: str) -> Expression:
         template = parse_template(text)
         if template.single is None:
             raise ExpressionError(
-                f"a condition is one expression and nothing else, not {text!r:.80}",
+                f"a condition is one expression and nothing else, not {quoted(text)}",
                 hint="write when: \"{{ context.mail.status == 'failed' }}\"",
             )
     except MailnodeError as error:
@@ -257,10 +258,10 @@ def checked_id(run_id: str) -> str:
         SettingsError: it is empty, longer than 200 characters, or holds a character that can't be printed.
     """
     if not isinstance(run_id, str):
-        raise UsageError(f"a run id is a text, not {run_id!r:.80}", hint="give a text, such as order-17")
+        raise UsageError(f"a run id is a text, not {quoted(run_id)}", hint="give a text, such as order-17")
     if not 0 < len(run_id) <= MAX_ID_CHARACTERS or not run_id.isprintable():
         raise SettingsError(
-            f"{run_id[:80]!r} can't be a run id", hint=f"use 1 to {MAX_ID_CHARACTERS} printable characters"
+            f"{quoted(run_id)} can't be a run id", hint=f"use 1 to {MAX_ID_CHARACTERS} printable characters"
         ).locate(key="run id")
     return run_id
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from mailnode.delivery.row_reader import told_of
 from mailnode.errors import ErrorCode, UsageError
+from mailnode.printable import quoted
 from mailnode.store.cursor import Place
 from mailnode.store.database import Database
 from mailnode.store.tables import runs
@@ -17,7 +18,6 @@ from mailnode.store.worker import Worker
 # `running` and `interrupted` are one to the database: what tells them apart is whether their process is alive.
 RUN_STATES = ("running", "interrupted", "done", "halted")
 _UNDER_WAY = "running"
-_SHOWN = 80
 
 # JSON, for people and programs; times are Unix ms.
 Entry = dict[str, Any]
@@ -82,7 +82,7 @@ class RunQueries:
         row = db.execute(select(runs).where(runs.c.id == run_id)).first()
         if row is None:
             raise UsageError(
-                f"there is no run {run_id[:_SHOWN]!r}",
+                f"there is no run {quoted(run_id)}",
                 code=ErrorCode.UNKNOWN_RUN,
                 hint="look at the list of runs; those that ended long ago are deleted (MAILNODE_KEEP_DAYS)",
             )

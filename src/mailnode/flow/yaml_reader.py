@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mailnode.flow.source import Source, bad_file, check_depth, join_path, repeated_key, whole_text
+from mailnode.printable import quoted, shortened
 
 _QUOTE_HINT = 'put a text with {{ }} in quotes: "{{ input.email }}"'
 _SYNTAX_HINT = "check indentation, colons and quotes on this line and the one before"
@@ -122,7 +123,7 @@ def _check_event(event: Any) -> None:
         raise bad_file(f"anchors are not allowed: &{event.anchor}", _line(event), hint="remove the anchor")
     if event.tag is not None:
         raise bad_file(
-            f"tags are not allowed: {event.tag!r:.80}", _line(event), hint="remove the tag; a text stands in quotes"
+            f"tags are not allowed: {quoted(event.tag)}", _line(event), hint="remove the tag; a text stands in quotes"
         )
 
 
@@ -143,7 +144,7 @@ def _plain_scalar(text: str, line: int) -> Any:
     try:
         return _number(text)
     except ValueError:
-        raise bad_file(f"{text:.40}… is too large a number", line, hint="put it in quotes") from None
+        raise bad_file(f"{shortened(text)} is too large a number", line, hint="put it in quotes") from None
 
 
 def _number(text: str) -> int | float | str:

@@ -5,6 +5,7 @@ import re
 from functools import lru_cache
 
 from mailnode.errors import MailboxError
+from mailnode.printable import quoted, quoted_ascii
 
 # RFC 5321 4.5.3.1.1 says 64; reply addresses of GitHub and Asana are longer, and are taken. A whole path has 256.
 MAX_LOCAL_PART_BYTES = 254
@@ -22,7 +23,6 @@ _LITERAL = re.compile(r"\[\s*(ipv6:)?([0-9a-f:.]{1,64})\s*\]", re.IGNORECASE | r
 # a local part with one is another mailbox than the one it looks like.
 _UNSEEN = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _DOMAIN_HINT = "write a domain like example.org after the @"
-_SHOWN = 60
 
 
 def local_part(text: str) -> str:
@@ -32,21 +32,21 @@ def local_part(text: str) -> str:
         MailboxError: it is neither a dot-atom nor a quoted string, is too long, or holds what can't be seen.
     """
     _check_seen(text, "before the @")
-    if quoted := _QUOTED_STRING.fullmatch(text):
-        bare = re.sub(r"\\(.)", r"\1", quoted[1])
+    if quoted_string := _QUOTED_STRING.fullmatch(text):
+        bare = re.sub(r"\\(.)", r"\1", quoted_string[1])
         text = bare if _DOT_ATOM.fullmatch(bare) else '"' + re.sub(r'(["\\])', r"\\\1", bare) + '"'
     elif not _DOT_ATOM.fullmatch(text):
         raise MailboxError(
-            f"{shown(text)} can't stand before the @", hint='put an unusual one in double quotes: "a..b"@example.org'
+            f"{quoted(text)} can't stand before the @", hint='put an unusual one in double quotes: "a..b"@example.org'
         )
     if len(text.encode()) > MAX_LOCAL_PART_BYTES:
         raise MailboxError(
-            f"{shown(text)} before the @ is longer than {MAX_LOCAL_PART_BYTES} bytes",
+            f"{quoted(text)} before the @ is longer than {MAX_LOCAL_PART_BYTES} bytes",
             hint="check the address: no server takes a longer one",
         )
     # Some readers decode encoded-words even here, where RFC 2047 5 forbids them, and find another address.
     if "=?" in text:
-        raise MailboxError(f"an encoded-word stands before the @ in {shown(text)}", hint="write the address decoded")
+        raise MailboxError(f"an encoded-word stands before the @ in {quoted(text)}", hint="write the address decoded")
     return text
 
 
@@ -63,7 +63,7 @@ def domain(text: str, *, is_ascii: bool) -> str:
         return _literal(text)
     name = a_labels(text)
     if _NUMBERED.fullmatch(name):
-        raise MailboxError(f"{shown(text)} is no domain", hint="write an IP address in brackets: jane@[192.0.2.1]")
+        raise MailboxError(f"{quoted(text)} is no domain", hint="write an IP address in brackets: jane@[192.0.2.1]")
     return name if is_ascii or "xn--" not in name else _u_labels(name)
 
 
@@ -79,7 +79,7 @@ def a_labels(text: str) -> str:
     if len(text) <= MAX_DOMAIN_OCTETS and (not text.isascii() or "xn--" in name):
         name = _uts46(text)
     if len(name) > MAX_DOMAIN_OCTETS or not _LDH.fullmatch(name):
-        raise MailboxError(f"{shown(text)} is no domain", hint=_DOMAIN_HINT)
+        raise MailboxError(f"{quoted(text)} is no domain", hint=_DOMAIN_HINT)
     return name
 
 
@@ -90,7 +90,7 @@ def _uts46(text: str) -> str:
     try:
         return idna.encode(text, uts46=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
-        raise MailboxError(f"{shown(text)} is no domain", hint=_DOMAIN_HINT) from None
+        raise MailboxError(f"{quoted(text)} is no domain", hint=_DOMAIN_HINT) from None
 
 
 def _u_labels(text: str) -> str:
@@ -101,7 +101,9 @@ def _u_labels(text: str) -> str:
 
 def _check_seen(text: str, place: str) -> None:
     if not text.isprintable() or (not text.isascii() and _UNSEEN.search(text)):
-        raise MailboxError(f"an invisible character stands {place} in {escaped(text)}", hint="type the address again")
+        raise MailboxError(
+            f"an invisible character stands {place} in {quoted_ascii(text)}", hint="type the address again"
+        )
 
 
 def _literal(text: str) -> str:
@@ -112,19 +114,5 @@ def _literal(text: str) -> str:
         return f"[{ipaddress.IPv4Address(found[2] if found else '')}]"
     except ValueError:
         raise MailboxError(
-            f"{shown(text)} is no address literal", hint="write [192.0.2.1] or [IPv6:2001:db8::1]"
+            f"{quoted(text)} is no address literal", hint="write [192.0.2.1] or [IPv6:2001:db8::1]"
         ) from None
-
-
-def shown(text: str) -> str:
-    """Quote the beginning of a text for an error message; what can't be printed is escaped."""
-    return repr(_shortened(text))
-
-
-def escaped(text: str) -> str:
-    """Quote the beginning of a text for an error message in ASCII, so that what can't be seen is seen."""
-    return ascii(_shortened(text))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mailnode.errors import MailboxError
-from mailnode.message.addr_spec import shown
+from mailnode.printable import quoted
 
 MAX_COMMENT_DEPTH = 10
 QUOTE_HINT = 'put a name with special characters in double quotes: "Foo [Bar]" <foo@example.org>'
@@ -47,7 +47,7 @@ def tokenize(text: str) -> Iterator[Token]:
         assert found.lastgroup
         if found.lastgroup == "special" and found[0] in '"[]\\)':
             raise MailboxError(
-                f"a {found[0]} stands alone at character {position + 1} of {shown(text)}", hint=QUOTE_HINT
+                f"a {found[0]} stands alone at character {position + 1} of {quoted(text)}", hint=QUOTE_HINT
             )
         position = found.end()
         yield Token(found.lastgroup, found[0])
@@ -85,8 +85,8 @@ def _comment_end(text: str, start: int) -> int:
         if depth == 0:
             return position
         if depth > MAX_COMMENT_DEPTH:
-            raise MailboxError(f"comments are nested too deeply in {shown(text)}", hint="leave the comments out")
+            raise MailboxError(f"comments are nested too deeply in {quoted(text)}", hint="leave the comments out")
     raise MailboxError(
-        f"the ( at character {start + 1} of {shown(text)} is not closed",
+        f"the ( at character {start + 1} of {quoted(text)} is not closed",
         hint="close it with ), or put the name in double quotes",
     )

@@ -30,6 +30,7 @@ from mailnode.message.part import attachment_part, text_part
 from mailnode.message.raw_part import raw_part
 from mailnode.message.text import html_to_text
 from mailnode.message.tree import Built, Part, joined, multipart
+from mailnode.printable import quoted
 
 T = TypeVar("T")
 
@@ -167,13 +168,13 @@ def _auto_submitted(email: Email) -> bytes:
     said = email.auto_submitted or ("auto-replied" if email.in_reply_to.strip() else "auto-generated")
     if said not in _AUTO_SUBMITTED:
         hint = f"use {', '.join(_AUTO_SUBMITTED)}"
-        raise ComposeError(f"{said!r:.60} is no word of Auto-Submitted", hint=hint).locate(key="autoSubmitted")
+        raise ComposeError(f"{quoted(said)} is no word of Auto-Submitted", hint=hint).locate(key="autoSubmitted")
     return _AUTO_SUBMITTED[said]
 
 
 def _priority(priority: Priority) -> bytes:
     if priority not in _PRIORITY:
-        raise ComposeError(f"{priority!r:.60} is no priority", hint="use high, normal or low").locate(key="priority")
+        raise ComposeError(f"{quoted(priority)} is no priority", hint="use high, normal or low").locate(key="priority")
     return _PRIORITY[priority]
 
 

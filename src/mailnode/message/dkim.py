@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from mailnode.errors import DkimError
+from mailnode.printable import quoted
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -36,7 +37,6 @@ _OVERSIGNED_FIELDS = frozenset({b"from", b"to", b"cc", b"reply-to", b"subject", 
 
 _MIN_RSA_BITS = 1024  # verifiers take a shorter key for no signature (RFC 8301 3.2)
 _MAX_DOMAIN_OCTETS = 253
-_MAX_SHOWN = 60
 _LINE_OCTETS = 76
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _WSP_RUN = re.compile(rb"\t[ \t]*| [ \t]+")
@@ -65,7 +65,7 @@ class DkimSigner:
         self.domain = _dns_name(domain, "domain")
         if "." not in self.domain:
             raise DkimError(
-                f"the DKIM domain {_shorten(domain)} has no dot",
+                f"the DKIM domain {quoted(domain)} has no dot",
                 hint="give the whole domain whose DNS holds the key, such as example.com",
             ).locate(key="domain")
         self.selector = _dns_name(selector, "selector")
@@ -112,7 +112,7 @@ def _without(skipped: Iterable[str]) -> tuple[bytes, ...]:
             )
         if lower not in _SIGNED_FIELDS:
             signed = ", ".join(field.decode("ascii") for field in _SIGNED_FIELDS[1:])
-            raise DkimError(f"{_shorten(name)} is not signed anyway", hint=f"name one of {signed}").locate(
+            raise DkimError(f"{quoted(name)} is not signed anyway", hint=f"name one of {signed}").locate(
                 key="skipFields"
             )
     return tuple(field for field in _SIGNED_FIELDS if field not in names)
@@ -122,7 +122,7 @@ def _dns_name(name: str, what: str) -> str:
     ascii_name = name if name.isascii() else _to_a_labels(name, what)
     if len(ascii_name) > _MAX_DOMAIN_OCTETS or not _NAME.fullmatch(ascii_name):
         raise DkimError(
-            f"{_shorten(name)} is no DKIM {what}",
+            f"{quoted(name)} is no DKIM {what}",
             hint=f"write the {what} as it stands in DNS: letters, digits and hyphens, joined by dots",
         ).locate(key=what)
     return ascii_name.lower()
@@ -135,7 +135,7 @@ def _to_a_labels(name: str, what: str) -> str:
         return idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError:
         raise DkimError(
-            f"{_shorten(name)} is no DKIM {what}", hint="check its spelling; give it in its xn-- form if need be"
+            f"{quoted(name)} is no DKIM {what}", hint="check its spelling; give it in its xn-- form if need be"
         ).locate(key=what) from None
 
 
@@ -266,7 +266,3 @@ def _fold_names(names: list[str]) -> list[str]:
 def _fold(signature: str) -> bytes:
     lines = [signature[i : i + _LINE_OCTETS - 2] for i in range(0, len(signature), _LINE_OCTETS - 2)]
     return "\r\n  ".join(["", *lines]).encode("ascii")
-
-
-def _shorten(text: str) -> str:
-    return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…")

@@ -5,6 +5,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from mailnode.message.markup import Tag
+from mailnode.printable import ASCII_CONTROL
 
 Kind = Literal["quote", "list", "item", "table", "cell", "pre"]
 
@@ -44,7 +45,7 @@ _HIDING_STYLE = re.compile(
 )
 _NOT_A_PLACE = re.compile(r"#|(?:about|blob|cid|data|file|javascript|vbscript):", re.IGNORECASE)
 _ADDRESS_URL = re.compile(r"(?:mailto|tel|sms):([^?]*)", re.IGNORECASE)
-_URL_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_URL_CONTROLS = re.compile(f"[{ASCII_CONTROL}]")
 _SCHEME = re.compile(r"(?:https?:)?//(?:www\.)?")
 _NUMBER = re.compile(r"\s*(-?\d{1,6})(?!\d)")
 

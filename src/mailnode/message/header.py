@@ -8,6 +8,7 @@ import pybase64
 
 from mailnode.errors import HeaderError
 from mailnode.message.mailbox import Address, Mailbox, parse_addresses
+from mailnode.printable import CONTROL_BUT_TAB_AND_LF, LINE_SEPARATOR, LONE_SURROGATE, quoted
 
 MAX_LINE = 76  # RFC 2047 2, where an encoded-word stands in it; 78 elsewhere (RFC 5322 2.1.1)
 _ENCODED_WORD = 75  # RFC 2047 2
@@ -15,8 +16,7 @@ LONGEST_TOKEN = 900  # well under the 998 of RFC 5322 2.1.1, whatever stands aro
 _QUOTED_CHARACTERS = 60
 
 # A line break would end the field.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_CONTROL = re.compile(rf"[\n{CONTROL_BUT_TAB_AND_LF}{LINE_SEPARATOR}]")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/?^_`{|}~-]+)*")
 _URL = re.compile(
@@ -26,7 +26,6 @@ _URL = re.compile(
 _IN_BRACKETS = re.compile(rf"<(?!=\?)[!-;=?-~]{{1,{LONGEST_TOKEN}}}>[,;]?")
 _NEXT_URL = re.compile(r",(?=<?(?:https?|mailto):)", re.IGNORECASE)
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-_SHOWN = 60
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 _Q = ["_" if octet == ord(" ") else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
 
@@ -84,7 +83,7 @@ def check_own_field_name(name: str) -> None:
     """
     if not _FIELD_NAME.fullmatch(name):
         raise HeaderError(
-            f"{name!r:.80} is not a valid header field name", hint="use letters, digits and hyphens: X-Order"
+            f"{quoted(name)} is not a valid header field name", hint="use letters, digits and hyphens: X-Order"
         )
     lower = name.lower()
     if lower in _OWN or (lower.startswith(("mime-", "content-")) and lower != _LANGUAGE):
@@ -101,9 +100,7 @@ def own_field(name: str, value: str) -> bytes:
         MailboxError: an address in it is none.
     """
     if name.lower() == _LANGUAGE and not _LANGUAGES.fullmatch(value):
-        raise HeaderError(
-            f"{value[:_SHOWN]!r} names no language", hint="write tags like de or en-GB, with commas between"
-        )
+        raise HeaderError(f"{quoted(value)} names no language", hint="write tags like de or en-GB, with commas between")
     if name.lower() not in _OF_ADDRESSES:
         return _field_with_tokens(name, value)
     if listed := parse_addresses(value):
@@ -174,7 +171,7 @@ def unsubscribe_fields(given: str | Sequence[str]) -> bytes:
     for url in urls:
         if not _URL.fullmatch(url) or len(url) > LONGEST_TOKEN:
             raise HeaderError(
-                f"{url[:_SHOWN]!r} can't stand in List-Unsubscribe",
+                f"{quoted(url)} can't stand in List-Unsubscribe",
                 hint="give https and mailto URLs: https://example.com/leave?id=7, mailto:leave@example.com",
             )
     if not urls:
@@ -259,8 +256,8 @@ def check_characters(name: str, value: str) -> None:
     """
     if found := _CONTROL.search(value):
         raise HeaderError(
-            f"a control character (U+{ord(found[0]):04X}) stands in {name}: {value[:_SHOWN]!r}",
+            f"a control character (U+{ord(found[0]):04X}) stands in {name}: {quoted(value)}",
             hint="remove line breaks and other control characters: a header field is one line",
         )
-    if _SURROGATE.search(value):
-        raise HeaderError(f"{name} holds half a character: {value[:_SHOWN]!r}", hint="cut texts at whole characters")
+    if LONE_SURROGATE.search(value):
+        raise HeaderError(f"{name} holds half a character: {quoted(value)}", hint="cut texts at whole characters")

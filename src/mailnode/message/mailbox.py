@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailnode.errors import MailboxError
-from mailnode.message.addr_spec import domain, local_part, shown
+from mailnode.message.addr_spec import domain, local_part
 from mailnode.message.address_token import QUOTE_HINT, Token, comment_text, cut_at_line_ends, tokenize
+from mailnode.printable import CONTROL, DIRECTION, LINE_SEPARATOR, SURROGATE, quoted
 
 _CACHED_CHARACTERS = 200
 
@@ -20,7 +21,7 @@ _PLAIN = re.compile(
     r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)(>)?"
 )
 # Line breaks would end a header field; what turns the direction of writing makes a name look like another.
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNFIT = re.compile(f"[{CONTROL}{LINE_SEPARATOR}{DIRECTION}{SURROGATE}]")
 _TAB_AS_BLANK = {ord("\t"): " "}
 _AS_BLANKS = {**_TAB_AS_BLANK, ord("\r"): " ", ord("\n"): " "}
 _UNFIT_HINT = "write the addresses on one line, without line breaks and invisible characters"
@@ -103,7 +104,7 @@ def parse_mailbox(text: str, *, by_line: bool = False) -> Mailbox:
     if len(found) == 1 and isinstance(found[0], Mailbox):
         return found[0]
     what = f"{len(found)} of them" if len(found) > 1 else "a group" if found else "none"
-    raise MailboxError(f"one mailbox is wanted, and {shown(text)} is {what}", hint="give a single address")
+    raise MailboxError(f"one mailbox is wanted, and {quoted(text)} is {what}", hint="give a single address")
 
 
 def parse_addresses(text: str, *, by_line: bool = False) -> tuple[Address, ...]:
@@ -172,7 +173,7 @@ def _parse_slowly(text: str, *, by_line: bool) -> tuple[Address, ...]:
 
 def _check(text: str) -> None:
     if unfit := _UNFIT.search(text):
-        place = f"at character {unfit.start() + 1} of {shown(text)}"
+        place = f"at character {unfit.start() + 1} of {quoted(text)}"
         raise MailboxError(f"a control character (U+{ord(unfit[0]):04X}) stands {place}", hint=_UNFIT_HINT)
 
 
@@ -196,7 +197,7 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
             if group is not None and token.text != ",":
                 if token.kind == "end":
                     raise MailboxError(
-                        f"the group {shown(group)} is not closed",
+                        f"the group {quoted(group)} is not closed",
                         hint="end a group with a semicolon, or put a name that holds a colon in double quotes",
                     )
                 yield Group(group, tuple(members))
@@ -215,7 +216,7 @@ def _group_name(item: list[Token], position: int, outer: str | None) -> str:
         )
     if outer is not None:
         raise MailboxError(
-            f"mailbox {position}: a group stands in the group {shown(outer)}", hint="make it one group, or two"
+            f"mailbox {position}: a group stands in the group {quoted(outer)}", hint="make it one group, or two"
         )
     name = _phrase(item, position)
     if not name:
@@ -295,4 +296,4 @@ def _unquoted(word: Token, *, is_all: bool) -> str:
 
 
 def _shown(tokens: list[Token]) -> str:
-    return shown("".join(token.text for token in tokens).strip())
+    return quoted("".join(token.text for token in tokens).strip())

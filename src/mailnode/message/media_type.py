@@ -5,15 +5,15 @@ from functools import cache
 from mimetypes import MimeTypes
 
 from mailnode.errors import ErrorCode, PartError
+from mailnode.printable import ASCII_CONTROL, quoted
 
 OCTET_STREAM = "application/octet-stream"
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"  # noqa: S105 -- RFC 2045's word, no secret
-_PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\\x00-\x1f\x7f]|\\[ -~])*)")')
+_PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\{ASCII_CONTROL}]|\\[ -~])*)")')
 _MEDIA_TYPE = re.compile(rf"({_TOKEN}/{_TOKEN})((?:{_PARAMETER.pattern})*)[ \t]*;?[ \t]*")
 _MAX_CHARACTERS = 4000
 _MAX_NAME = 255  # RFC 6838 4.2: 127 on either side of the slash
-_SHOWN = 60
 
 Parameters = list[tuple[str, str]]
 
@@ -73,7 +73,7 @@ def parse_media_type(text: str) -> tuple[str, Parameters]:
     found = _MEDIA_TYPE.fullmatch(text) if text.isascii() and len(text) <= _MAX_CHARACTERS else None
     if not found or len(found[1]) > _MAX_NAME or found[1].lower().startswith("multipart/"):
         raise PartError(
-            f"{text[:_SHOWN]!r} is not a file's media type",
+            f"{quoted(text)} is not a file's media type",
             code=ErrorCode.BAD_SETTING,
             hint="write one like application/pdf or text/csv; charset=utf-8",
         )

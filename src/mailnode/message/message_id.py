@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from mailnode.errors import HeaderError
 from mailnode.message.header import LONGEST_TOKEN, check_characters, folded
+from mailnode.printable import quoted, quoted_ascii
 
 # Whatever stands in angle brackets is one ID, blanks and all; what has none ends at a blank or a comma.
 _ONE = re.compile(r"<++[^<>]*+>++|<*+[^\s,<]++|<++")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _ID = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")
-_SHOWN = 60
-_SHOWN_IDS = 3
+_MOST_IDS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def own_message_id(text: str) -> str:
     ids, broken = _read("Message-ID", text)
     if broken or len(ids) != 1:
         raise HeaderError(
-            f"{text[:_SHOWN]!r} is no Message-ID" if broken else "a mail has one Message-ID",
+            f"{quoted(text)} is no Message-ID" if broken else "a mail has one Message-ID",
             hint="write one like <left@right>, or leave it out",
         )
     return ids[0]
@@ -84,8 +84,8 @@ def _read(name: str, given: str | Sequence[str]) -> tuple[list[str], list[str]]:
 def _warning(key: str, broken: Sequence[str]) -> Sequence[str]:
     if not broken:
         return ()
-    shown = ", ".join(ascii(one[:_SHOWN]) for one in broken[:_SHOWN_IDS])
+    shown = ", ".join(quoted_ascii(one) for one in broken[:_MOST_IDS_SHOWN])
     if len(broken) == 1:
         return (f"{key}: {shown} is not a valid Message-ID and was left out",)
-    more = f" and {len(broken) - _SHOWN_IDS} more" if len(broken) > _SHOWN_IDS else ""
+    more = f" and {len(broken) - _MOST_IDS_SHOWN} more" if len(broken) > _MOST_IDS_SHOWN else ""
     return (f"{key}: {shown}{more} are not valid Message-IDs and were left out",)

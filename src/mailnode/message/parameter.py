@@ -8,16 +8,16 @@ import pybase64
 
 from mailnode.errors import HeaderError, PartError
 from mailnode.message.header import LONGEST_TOKEN, check_characters, folded, text_field
+from mailnode.printable import DIRECTION, quoted
 
 # What turns the direction of writing makes a file name look like another.
-_TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+_TURNING = re.compile(f"[{DIRECTION}]")
 _PARAMETER = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;"]*+))')
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`{|}~-]+")  # less * ' %, which mean something in RFC 2231
 _EXTENDED = re.compile(rf"[A-Za-z0-9!#$%&'+.^_`{{|}}~-]{{1,{LONGEST_TOKEN}}}")
 _UNESCAPED = "!#$&+-.^_`|~"
 _PIECE_CHARACTERS = 60
 _WORD_BYTES = 39  # in Base64, with ` name="` before and `";` behind, a line of 76 (RFC 2047 2)
-_SHOWN = 60
 
 
 def content_type(media_type: str, parameters: Iterable[tuple[str, str]], filename: str = "") -> bytes:
@@ -53,7 +53,7 @@ def repaired(name: str, value: str) -> bytes:
     main, mark, _ = value.partition(";")
     found = list(_PARAMETER.finditer(value, len(main))) if mark else []
     if not main.isascii() or "".join(one[0] for one in found).rstrip() != value[len(main) :].rstrip("; \t"):
-        raise PartError(f"{name} is not well formed: {value[:_SHOWN]!r}", hint="put file names in double quotes")
+        raise PartError(f"{name} is not well formed: {quoted(value)}", hint="put file names in double quotes")
     said = [(one[1], re.sub(r"\\(.)", r"\1", one[2]) if one[2] is not None else one[3].strip()) for one in found]
     return _field(name, main.strip(), said)
 
@@ -118,7 +118,7 @@ def _check(name: str, value: str) -> None:
     check_characters(name, value)
     if turning := _TURNING.search(value):
         raise HeaderError(
-            f"{name} turns the direction of writing (U+{ord(turning[0]):04X}): {value[:_SHOWN]!r}",
+            f"{name} turns the direction of writing (U+{ord(turning[0]):04X}): {quoted(value)}",
             hint="remove the invisible character",
         )
 

@@ -18,11 +18,10 @@ from mailnode.message.media_type import OCTET_STREAM, Parameters, by_filename, p
 from mailnode.message.parameter import content_disposition, content_type, without_turning
 from mailnode.message.raw_part import clean_message
 from mailnode.message.tree import Built, Part, checked_cid
+from mailnode.printable import quoted
 
 # Larger contents are encoded while they are sent.
 STREAMED_OCTETS = 64 * 1024
-
-_SHOWN = 60
 
 
 class _Encoded(NamedTuple):
@@ -86,7 +85,7 @@ def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, byte
         return media_type, parameters, encode_in(charset or "utf-8", content)
     except (LookupError, UnicodeError):
         raise PartError(
-            f"the text of {filename[:_SHOWN]!r} can't be written in {(charset or 'utf-8')[:_SHOWN]!r}",
+            f"the text of {quoted(filename)} can't be written in {quoted(charset or 'utf-8')}",
             hint="use the charset utf-8, and cut texts at whole characters",
         ) from None
 

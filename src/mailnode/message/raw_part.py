@@ -13,6 +13,7 @@ from mailnode.errors import PartError
 from mailnode.message.encoding import crlf, encode_base64, longest_line
 from mailnode.message.parameter import repaired
 from mailnode.message.tree import Built, Part, checked_cid
+from mailnode.printable import quoted, shortened
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -30,7 +31,7 @@ _ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
 _CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
 _HINT = "give a whole body part: Content- header fields, an empty line, then the body"
-_SHOWN_NAMES = 10
+_MOST_NAMES = 10
 # What the standard library calls them is no word of a person's.
 _DEFECTS = {
     "CloseBoundaryNotFoundDefect": "the boundary that ends it is missing",
@@ -61,7 +62,7 @@ def raw_part(content: bytes, cid: str = "") -> Built:
     own = _cid(part)
     if cid and own and cid != own:
         raise PartError(
-            f"the body part has the Content-ID {own[:60]!r} and the cid {cid[:60]!r}", hint="leave the cid out"
+            f"the body part has the Content-ID {quoted(own)} and the cid {quoted(cid)}", hint="leave the cid out"
         )
     if cid and not own:
         head += f"Content-ID: <{checked_cid(cid)}>\r\n".encode()
@@ -116,14 +117,14 @@ def _in_ascii(name: str, field: bytes) -> bytes:
     try:
         return repaired(name, _FOLD.sub("", field.decode().partition(":")[2]).strip())
     except UnicodeDecodeError:
-        raise PartError(f"{name[:60]} is neither ASCII nor UTF-8", hint=_ENCODE_HINT) from None
+        raise PartError(f"{shortened(name)} is neither ASCII nor UTF-8", hint=_ENCODE_HINT) from None
 
 
 def _warnings(left_out: Sequence[str]) -> tuple[str, ...]:
     if not left_out:
         return ()
-    shown = ", ".join(name[:60] for name in left_out[:_SHOWN_NAMES])
-    more = f" and {len(left_out) - _SHOWN_NAMES} more" if len(left_out) > _SHOWN_NAMES else ""
+    shown = ", ".join(shortened(name) for name in left_out[:_MOST_NAMES])
+    more = f" and {len(left_out) - _MOST_NAMES} more" if len(left_out) > _MOST_NAMES else ""
     return (f"left out {shown}{more}: only Content- header fields belong to a body part",)
 
 
@@ -175,7 +176,7 @@ def _check(part: "Parsed", depth: int) -> None:
     encoding = _encoding(part)
     if encoding not in _ENCODINGS:
         raise PartError(
-            f"there is no transfer encoding {encoding[:60]!r}", hint="use 7bit, 8bit, base64 or quoted-printable"
+            f"there is no transfer encoding {quoted(encoding)}", hint="use 7bit, 8bit, base64 or quoted-printable"
         )
     if part.get_content_maintype() == "multipart" and not part.is_multipart():
         raise PartError("the multipart has no boundary, or no part between its boundaries", hint=_HINT)
@@ -194,7 +195,7 @@ def _check_fields(part: "Parsed") -> None:
     for name, value in part.items():
         if found := _CONTROL.search(f"{name}{value}"):
             code = f"U+{ord(found[0]):04X}"
-            raise PartError(f"a control character ({code}) stands in the field {name[:60]!r}", hint="remove it")
+            raise PartError(f"a control character ({code}) stands in the field {quoted(name)}", hint="remove it")
     names = [name.lower() for name in part if _PART_FIELD.fullmatch(name)]
     if len(names) != len(set(names)):
         raise PartError("a Content- field stands twice in the body part", hint="leave only one of them")

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from mailnode.errors import ErrorCode, PartError
 from mailnode.message.encoding import Octets
+from mailnode.printable import quoted
 
 _CID = re.compile(r"[!-;=?-~]{1,200}")
-_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,6 @@ def checked_cid(cid: str) -> str:
     """
     if not _CID.fullmatch(cid):
         raise PartError(
-            f"{cid[:_SHOWN]!r} can't be a cid", code=ErrorCode.BAD_HEADER, hint="use letters, digits, dots and hyphens"
+            f"{quoted(cid)} can't be a cid", code=ErrorCode.BAD_HEADER, hint="use letters, digits, dots and hyphens"
         )
     return cid

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from mailnode.errors import UsageError
+from mailnode.printable import quoted
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -87,7 +88,7 @@ def _host(entry: str) -> str:
         host = ""
     if not _HOST.fullmatch(host := host.rstrip(".")):
         raise UsageError(
-            f"{entry!r:.80} in {VARIABLE} is no host, address or network",
+            f"{quoted(entry)} in {VARIABLE} is no host, address or network",
             hint="write names, addresses and networks, with commas between: files.internal, 10.1.2.3, 10.2.0.0/16",
         )
     return host

@@ -19,6 +19,7 @@ from mailnode.node.fetch import fetch
 from mailnode.node.filename import check_filename, default_filename, slash_warnings
 from mailnode.node.media_type import charset_of, check_media_type, served_media_type
 from mailnode.node.spool import check_size
+from mailnode.printable import MOST_SHOWN_LONG, quoted
 
 # RFC 2045 7 wants a msg-id; what counts is that `cid:` URLs and angle brackets can hold it.
 _CID = re.compile(r"[!-;=?-~]{1,200}")
@@ -226,11 +227,11 @@ def _encoded(text: str, charset: str, name: str, limit: int) -> bytes:
             octets = encode_in(charset, text)
         except LookupError:
             raise AttachmentError(
-                f"there is no charset {charset!r:.40}", code=ErrorCode.BAD_SETTING, hint="write charset=utf-8"
+                f"there is no charset {quoted(charset)}", code=ErrorCode.BAD_SETTING, hint="write charset=utf-8"
             ) from None
         except UnicodeError:
             raise AttachmentError(
-                f"the text of {name!r:.200} holds characters that the charset {charset} has not",
+                f"the text of {quoted(name, MOST_SHOWN_LONG)} holds characters that the charset {charset} has not",
                 code=ErrorCode.BAD_SETTING,
                 hint="remove halves of surrogate pairs; UTF-8, the default, holds every character",
             ) from None
@@ -259,7 +260,7 @@ def _cid(cid: str) -> str:
     bare = bare[4:] if bare[:4].lower() == "cid:" else bare
     if bare and not _CID.fullmatch(bare):
         raise AttachmentError(
-            f"{cid!r:.80} can't be a cid",
+            f"{quoted(cid)} can't be a cid",
             code=ErrorCode.BAD_HEADER,
             hint='use letters, digits, dots and hyphens, as in <img src="cid:logo">',
         ).locate(key="cid")

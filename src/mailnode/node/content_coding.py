@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from mailnode.errors import AttachmentError
+from mailnode.printable import quoted
 
 STEP_OCTETS = 64 * 1024
 
@@ -41,7 +42,7 @@ def decoder_of(codings: Sequence[str], name: str) -> Decoder:
     if len(codings) == 1 and codings[0] in _INFLATED:
         return _Inflate(name)
     raise AttachmentError(
-        f"the server sends {name} in the coding {', '.join(codings)!r:.40}, which was not asked for",
+        f"the server sends {name} in the coding {quoted(', '.join(codings))}, which was not asked for",
         hint="let the server send it as it is",
     )
 

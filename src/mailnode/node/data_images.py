@@ -8,6 +8,7 @@ from mailnode.message.email import Attachment
 from mailnode.message.media_type import extension_of
 from mailnode.node.data_url import is_data_url, read_data_url
 from mailnode.node.tag_search import find_tags
+from mailnode.printable import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def attach_data_images(html: str, *, limit: int) -> AttachedImages:
 def _file(url: str, limit: int, number: int) -> Attachment:
     read = read_data_url(url, limit=limit)
     if not read.media_type.lower().startswith("image/"):
-        raise AttachmentError(f"{read.media_type!r:.80} is not an image", hint="give the URL the type of an image")
+        raise AttachmentError(f"{quoted(read.media_type)} is not an image", hint="give the URL the type of an image")
     told = hashlib.sha256(f"{read.media_type}\0".encode() + read.content).hexdigest()
     name = f"image{number}{extension_of(read.media_type)}"
     return Attachment(content=read.content, filename=name, content_type=read.media_type, cid=f"image-{told[:24]}")

@@ -9,6 +9,7 @@ from mailnode.message.media_type import OCTET_STREAM
 from mailnode.node.base64_text import decode_base64
 from mailnode.node.media_type import is_media_type, served_media_type
 from mailnode.node.spool import check_size
+from mailnode.printable import quoted
 
 NAME = "data URL"
 
@@ -63,7 +64,7 @@ def _read_head(head: str) -> tuple[str, bool]:
     if media_type and not is_media_type(media_type):
         if "base64" in media_type.lower() and not is_base64:
             raise _bad(
-                f"{media_type!r:.80} is no media type", "write data:TYPE;base64,DATA, such as data:image/png;base64,"
+                f"{quoted(media_type)} is no media type", "write data:TYPE;base64,DATA, such as data:image/png;base64,"
             )
         media_type = served_media_type(media_type) or OCTET_STREAM
     return media_type, is_base64

@@ -19,6 +19,7 @@ from mailnode.node.content_coding import codings_of, decoder_of
 from mailnode.node.filename import fetched_filename
 from mailnode.node.media_type import served_media_type
 from mailnode.node.spool import Spool, check_size
+from mailnode.printable import MOST_SHOWN_LONG, quoted, shortened
 from mailnode.smtp.trust import client_context
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # 2xx without the whole content: no content, reset, part of it.
 _INCOMPLETE = frozenset({204, 205, 206})
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_SHOWN_CHARACTERS = 200
 
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
@@ -114,7 +114,9 @@ class _Fetch:
             addresses = await self._resolve(host, _port(url))
         except (OSError, UnicodeError):
             raise _failed(
-                f"the host {host!r:.200} is not known", "check the spelling of the URL's host", transient=True
+                f"the host {quoted(host, MOST_SHOWN_LONG)} is not known",
+                "check the spelling of the URL's host",
+                transient=True,
             ) from None
         for address in addresses:
             if not self._guard.allows(host, address):
@@ -164,7 +166,9 @@ async def _ask(
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             if address == addresses[-1]:
                 raise
-    raise _failed(f"the host {_host(url)!r:.200} has no address", "check the spelling of the URL's host")
+    raise _failed(
+        f"the host {quoted(_host(url), MOST_SHOWN_LONG)} has no address", "check the spelling of the URL's host"
+    )
 
 
 async def _resolve(host: str, port: int) -> list[Address]:
@@ -210,13 +214,13 @@ def _port(url: "httpx2.URL") -> int:
 
 def _shown(url: "httpx2.URL") -> str:
     """Show a URL without what may be secret in it: credentials and query."""
-    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"[:_SHOWN_CHARACTERS]
+    return shortened(f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}", MOST_SHOWN_LONG)
 
 
 def _shown_text(text: str) -> str:
     """Show what may be no URL at all: nothing before an @, nothing from a query on."""
     bare = text.strip().partition("?")[0].partition("#")[0]
-    return repr(bare.rpartition("@")[2][:_SHOWN_CHARACTERS])
+    return quoted(bare.rpartition("@")[2], MOST_SHOWN_LONG)
 
 
 def _stated_length(response: "httpx2.Response") -> int:
@@ -242,14 +246,14 @@ def _refuse_transport(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
 
     said = str(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in said:
-        message = f"the certificate of {_host(url)} is not to be trusted: {said:.200}"
+        message = f"the certificate of {_host(url)} is not to be trusted: {shortened(said, MOST_SHOWN_LONG)}"
         raise _failed(message, "let its server present a valid one") from None
     if "WRONG_VERSION_NUMBER" in said:
         message = f"{_shown(url)} can't be fetched: the server answers, but without TLS"
         raise _failed(message, "write http:// if the server offers no https there, or correct the port") from None
     if isinstance(error, httpx2.TimeoutException):
         raise _too_late(_shown(url), CONNECT_SECONDS) from None
-    message = f"{_shown(url)} can't be fetched: {said:.200}"
+    message = f"{_shown(url)} can't be fetched: {shortened(said, MOST_SHOWN_LONG)}"
     raise _failed(message, "check that the server answers", transient=True) from None
 
 

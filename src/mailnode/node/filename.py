@@ -8,10 +8,11 @@ from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.message.media_type import by_filename, extension_of
 from mailnode.message.parameter import without_turning
 from mailnode.message.part import base_name
+from mailnode.printable import CONTROL, LINE_SEPARATOR, MOST_SHOWN_LONG, SURROGATE, quoted
 
 _LONGEST = 200  # bytes: file systems take 255
 _READ_CHARACTERS = 4000  # of a header field; some charsets are decoded in quadratic time
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(f"[{CONTROL}{LINE_SEPARATOR}{SURROGATE}]")
 # RFC 6266 4.1, and what servers make of it: the `;` may be missing, and a name with blanks or quotes in it unquoted.
 _PARAMETER = re.compile(r'(?<![^;,\s])([\w*.-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"(?=\s*+(?:;|\Z))|([^;]*+))')
 _PATH = re.compile(r"[/\\~.]|[A-Za-z]:")
@@ -27,7 +28,7 @@ def check_filename(filename: str) -> str:
     """Give a setting's file name without the folders before it; a control character in it is an error."""
     if _CONTROL.search(filename):
         raise AttachmentError(
-            f"the file name {filename!r:.80} holds a control character",
+            f"the file name {quoted(filename)} holds a control character",
             code=ErrorCode.BAD_HEADER,
             hint="remove line breaks and other control characters from it",
         )
@@ -39,9 +40,8 @@ def slash_warnings(filename: str) -> tuple[str, ...]:
     name = base_name(filename)
     if name == filename.strip() or _PATH.match(filename.strip()):
         return ()
-    return (
-        f"filename: {filename!r:.200} became {name!r:.200}, because a slash separates folders; write it without one",
-    )
+    given, taken = quoted(filename, MOST_SHOWN_LONG), quoted(name, MOST_SHOWN_LONG)
+    return (f"filename: {given} became {taken}, because a slash separates folders; write it without one",)
 
 
 def default_filename(media_type: str) -> str:
@@ -78,8 +78,8 @@ def _shortened(text: str, size: int) -> str:
 
 def _disposed(disposition: str) -> str:
     said: dict[str, str] = {}
-    for name, quoted, token in _PARAMETER.findall(disposition[:_READ_CHARACTERS]):
-        value = re.sub(r'\\(["\\])', r"\1", quoted) or token.strip().removeprefix('"').removesuffix('"')
+    for name, in_quotes, token in _PARAMETER.findall(disposition[:_READ_CHARACTERS]):
+        value = re.sub(r'\\(["\\])', r"\1", in_quotes) or token.strip().removeprefix('"').removesuffix('"')
         said.setdefault(name.lower(), value)
     extended = said.get("filename*", "")
     return _extended(extended) or _decoded(said.get("filename") or said.get("name") or extended)

@@ -11,6 +11,7 @@ from mailnode.node.inline import Inlined, inline_style_sheets
 from mailnode.node.js_string import Printed
 from mailnode.node.markup import MARK, Attribute, Markup, decode_entities
 from mailnode.node.template import Template
+from mailnode.printable import quoted_ascii
 
 _URL_ATTRIBUTES = frozenset(
     {"href", "src", "xlink:href", "action", "formaction", "background", "poster", "srcset", "cite", "data", "longdesc"}
@@ -155,7 +156,7 @@ def _unsafe_scheme(attribute: Attribute, url: str) -> str:
         # Of what is framed or embedded an image is a document, which can be code.
         is_image = (attribute.tag, attribute.name) == ("img", "src")
         if not (is_image and _UNSEEN.sub("", seen).lower().startswith("data:image/")):
-            return f"the scheme {scheme!a:.30}"
+            return f"the scheme {quoted_ascii(scheme)}"
     return ""
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.template import Expression
+from mailnode.printable import CONTROL, quoted_ascii
 
 RESULT_CHARACTERS = 2**20
 
 _BLANKS = " \t\r\n"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(f"[{CONTROL}]")
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def too_long(expression: Expression, length: int, limit: int) -> ExpressionError
 
 def half_character(expression: Expression, text: str) -> ExpressionError:
     return ExpressionError(
-        f"{expression} holds half of a surrogate pair: {text!a:.60}",
+        f"{expression} holds half of a surrogate pair: {quoted_ascii(text)}",
         hint="cut text between characters: Array.from(text).slice(0, 10).join('')",
     )
 

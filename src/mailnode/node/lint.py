@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 from mailnode.connections.values import recipient_key
-from mailnode.errors import MailboxError, harmless
+from mailnode.errors import MailboxError
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
 from mailnode.message.tree import Part
 from mailnode.node.data_url import is_data_url
 from mailnode.node.tag_search import FoundTag, find_tags
+from mailnode.printable import escaped, quoted, shortened
 
 HUGE_IMAGE_OCTETS = 2**20
 _MANY_RECIPIENTS = 10
-_SHOWN = 80
 _TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
 _CLIPPED_OCTETS = 102 * 1024
 _MOST_OCTETS_A_CHARACTER = 4
@@ -72,7 +72,8 @@ def _as_text(email: Email) -> Iterator[str]:
     if not _BLOCK.search(html) and _BLANK_LINE.search(html):
         yield "content has tags, but no <p> and no <br>: readers see its lines as one"
     if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):
-        yield f"{address[0]:.80} in content is read as an HTML tag, and not shown: write &lt;{address[0][1:-1]:.80}&gt;"
+        wrong, text = shortened(address[0]), shortened(address[0][1:-1])
+        yield f"{wrong} in content is read as an HTML tag, and not shown: write &lt;{text}&gt;"
 
 
 def _html(html: str, looked: "_Look") -> Iterator[str]:
@@ -168,7 +169,7 @@ def _domains(email: Email, login: str) -> Iterator[str]:
 
 
 def _told(words: str) -> str:
-    return harmless(words[:_SHOWN])
+    return escaped(shortened(words))
 
 
 def _count(number: int, what: str) -> str:
@@ -186,7 +187,7 @@ class _Look:
             if tag.name == "img":
                 self._image(tag)
             elif "href" in tag and (why := _broken(href := tag.value("href"))):
-                self.broken.append(f"the link {href!r:.80} {why}")
+                self.broken.append(f"the link {quoted(href)} {why}")
 
     def _image(self, tag: FoundTag) -> None:
         self.without_alt += "alt" not in tag

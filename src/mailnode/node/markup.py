@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mailnode.errors import ExpressionError
 from mailnode.node.template import Expression, expression_end, make_expression
+from mailnode.printable import quoted_ascii, shortened
 
 MARK = re.compile(r"\0(\d+)\0")
 
@@ -71,7 +72,7 @@ def parse_html(content: str) -> Markup:
     """
     content = content.replace("\0", "\ufffd")
     if cut := _CUT_BRACES.search(content):
-        raise ExpressionError(f"a tag cuts braces: {cut[0]:.60}", hint=_CUT_HINT)
+        raise ExpressionError(f"a tag cuts braces: {shortened(cut[0])}", hint=_CUT_HINT)
     if "{{" not in content:
         return Markup(content, (), ())
     marked, expressions = _mark(content)
@@ -127,7 +128,7 @@ def _refuse_cut(written: str, *, raw: bool) -> None:
     code = _STRING.sub("", written) if raw else written
     if tag := _TAG.search(code):
         raise ExpressionError(
-            f"the tag {tag[0]:.30} cuts an expression: {Expression(written)}",
+            f"the tag {shortened(tag[0])} cuts an expression: {Expression(written)}",
             hint=_CUT_HINT,
         )
 
@@ -195,7 +196,7 @@ class _Walk:
             return
         name = attribute["name"].lower()
         if _ODD_SPACE.search(name):  # some readers take it for a blank
-            self._refuse(attribute.group(), f"in the attribute {name!a:.60}")
+            self._refuse(attribute.group(), f"in the attribute {quoted_ascii(name)}")
         self._refuse(name, "in a tag outside of a quoted attribute value")
         self._refuse(attribute["bare"] or "", f"in {name}, which is not quoted", hint=f'write {name}="..."')
         quoted = "double" if attribute["double"] is not None else "single"

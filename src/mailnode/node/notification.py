@@ -14,6 +14,7 @@ from mailnode.node.settings import (
     read_settings,
     settings_errors,
 )
+from mailnode.printable import quoted
 
 EMAIL_NOTIFICATION = "emailNotification"
 PREFIX = "MAILNODE_NOTIFICATION_"
@@ -49,7 +50,7 @@ class NotificationServer:
                 hint=f"set {PREFIX}SERVICE=Gmail, or {PREFIX}HOST, {PREFIX}PORT and {PREFIX}TLS_OPTION",
             )
         if self.port is not None and not self.port.isdecimal():
-            raise SettingsError(f"{PREFIX}PORT is no number: {self.port!r:.40}", hint="set it to 465 or 587")
+            raise SettingsError(f"{PREFIX}PORT is no number: {quoted(self.port)}", hint="set it to 465 or 587")
         smtp = {"host": self.host, "port": self.port and int(self.port), "tlsOption": self.tls_option}
         server = {"emailService": self.service} if self.service else {"emailService": OTHER, "smtp": _given(smtp)}
         return server | _given({"connection": self.connection, "from": self.sender})

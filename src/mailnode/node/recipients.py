@@ -13,6 +13,7 @@ from mailnode.message.mailbox import Address, Group, Mailbox, parse_addresses, p
 from mailnode.node.expression import Evaluator
 from mailnode.node.js_string import Printed
 from mailnode.node.template import Template
+from mailnode.printable import quoted_ascii
 
 # An expression is a whole address, not a part of one, between these.
 _BEFORE_ADDRESS = (",", ";", ":", "<")
@@ -141,7 +142,7 @@ class _Recipients:
 
     def _named(self, mailbox: Mailbox, display_name: str, value: Printed) -> Mailbox:
         if display_name and mailbox.display_name:
-            what = f"has a name of its own, {mailbox.display_name!a:.60}, within < >"
+            what = f"has a name of its own, {quoted_ascii(mailbox.display_name)}, within < >"
             raise _no_mailbox(value, what, _NAME_HINT)
         return replace(mailbox, display_name=display_name or mailbox.display_name)
 

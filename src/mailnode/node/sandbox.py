@@ -15,6 +15,7 @@ from typing import Any, Literal
 from mailnode.confined import ConfinedPool, ConfinedProcess
 from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.template import Expression
+from mailnode.printable import MOST_SHOWN_LONG, shortened
 
 Door = Literal["text", "value", "truth"]
 
@@ -126,11 +127,14 @@ def _translated(expression: Expression, message: str) -> ExpressionError:
         return _limit(expression, "takes too much memory")
     if _NO_VALUE.match(message):
         return ExpressionError(
-            f"{expression} has no value: {message:.120}",
+            f"{expression} has no value: {shortened(message, MOST_SHOWN_LONG)}",
             code=ErrorCode.NO_VALUE,
             hint='give it a value, or say what stands in for it: {{ input.customer?.name ?? "customer" }}',
         )
-    return ExpressionError(f"{expression} can't be evaluated: {message:.120}", hint=_hint(expression.source, message))
+    return ExpressionError(
+        f"{expression} can't be evaluated: {shortened(message, MOST_SHOWN_LONG)}",
+        hint=_hint(expression.source, message),
+    )
 
 
 def _hint(source: str, message: str) -> str:

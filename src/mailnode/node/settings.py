@@ -17,6 +17,8 @@ from mailnode.node.markup import parse_html
 from mailnode.node.setting_remedy import remedy
 from mailnode.node.setting_types import Plain, Settings, Templated, check_plain, checked
 from mailnode.node.template import has_braces, parse_template
+from mailnode.printable import quoted
+from mailnode.smtp.server import TlsOption
 
 OTHER = "other"
 RESULT_KEY = r"^[A-Za-z_$][\w$-]*(\.[A-Za-z_$][\w$-]*)*$"
@@ -52,7 +54,6 @@ def _check_service(value: str) -> None:
 
 FieldName = Annotated[str, checked(check_plain), checked(check_own_field_name)]
 Priority = Literal["high", "normal", "low"]
-TlsOption = Literal["tls", "starttls", "none"]
 
 
 class SmtpSettings(Settings):
@@ -184,7 +185,7 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
     # An input is what a flow gets.
     said = detail["msg"].removeprefix("Input ")
     said = said[0].lower() + said[1:] if said == detail["msg"] else f"it {said}"
-    given = "" if isinstance(detail["input"], dict | list) else f"{detail['input']!r:.80}: "
+    given = "" if isinstance(detail["input"], dict | list) else f"{quoted(detail['input'])}: "
     return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING, hint=remedy(detail)).locate(key=key)
 
 

@@ -6,6 +6,7 @@ import tempfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from mailnode.errors import AttachmentError, ErrorCode
+from mailnode.printable import MOST_SHOWN_LONG, quoted
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -19,7 +20,8 @@ def check_size(name: str, size: int, limit: int) -> None:
     """Refuse an attachment of more octets than the limit; `name` is what a person knows it by."""
     if size > limit:
         raise AttachmentError(
-            f"{name!r:.200} has {size:,} bytes or more; the limit is {limit / MEGABYTE:g} MB ({limit:,} bytes)",
+            f"{quoted(name, MOST_SHOWN_LONG)} has {size:,} bytes or more;"
+            f" the limit is {limit / MEGABYTE:g} MB ({limit:,} bytes)",
             code=ErrorCode.ATTACHMENT_TOO_LARGE,
             hint="raise maxAttachmentMB, or put a link to the file into the content",
         )
@@ -48,7 +50,7 @@ class Spool:
             self._keep(octets)
         except OSError as error:
             raise AttachmentError(
-                f"{self._name!r:.200} can't be kept in the temporary folder: {error.strerror}",
+                f"{quoted(self._name, MOST_SHOWN_LONG)} can't be kept in the temporary folder: {error.strerror}",
                 hint="make room there, or let TMPDIR name another folder",
                 transient=True,
             ) from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mailnode.errors import ExpressionError
+from mailnode.printable import MOST_SHOWN, shortened
 
 _TOKEN = re.compile(
     r"""
@@ -42,7 +43,6 @@ _PATH = re.compile(r"[ \t\r\n\u00a0]*((?:input|context)(?:\.[A-Za-z_$][\w$]*)*)[
 # Nothing of JavaScript begins so.
 _BLOCK_TAG = re.compile(r"\s*(?:[#^>]\s*|(?=else\b))(?P<word>\w*)")
 _UNCLOSED_HINT = 'close it with }}; braces that are meant as text are written {{ "{{" }}'
-_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ class Expression:
 
     def __str__(self) -> str:
         """Show it as the author wrote it, on one line and shortened."""
-        source = " ".join(self.source.split())
-        if len(source) > _SHOWN_CHARACTERS:
-            source = source[: _SHOWN_CHARACTERS - 3] + "..."
+        source = shortened(" ".join(self.source.split()))
         return f"{{{{{{ {source} }}}}}}" if self.raw else f"{{{{ {source} }}}}"
 
 
@@ -241,5 +239,4 @@ class _Scanner:
 
 
 def _excerpt(text: str, start: int) -> str:
-    line = " ".join(text[max(0, start - 2) : start + _SHOWN_CHARACTERS].split())
-    return line + "..." if start + _SHOWN_CHARACTERS < len(text) else line
+    return shortened(" ".join(text[max(0, start - 2) : start + 2 * MOST_SHOWN].split()))

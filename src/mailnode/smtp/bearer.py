@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from mailnode.errors import ErrorCode, SettingsError, TokenError
-from mailnode.smtp.reply import harmless
+from mailnode.printable import ASCII_CONTROL, MOST_SHOWN_LONG, SURROGATE, shortened, without_controls
 from mailnode.smtp.sasl import Mechanism
 
 # What would end a key of both mechanisms, or a line, and lone surrogates, which have no octets.
-_UNSAYABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNSAYABLE = re.compile(f"[{ASCII_CONTROL}{SURROGATE}]")
 # RFC 6749 A.12; what else may stand in a token is left to whoever gave it.
 _TOKEN = re.compile(r"[\x20-\x7e]+")
 # An honest server's JSON has three or four short members.
 _MOST_OCTETS = 4096
-_SHOWN = 100
 
 
 class Tokens(Protocol):
@@ -114,5 +113,4 @@ def _check_username(username: str) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""
-    text = harmless(str(value))
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return shortened(without_controls(str(value)), MOST_SHOWN_LONG)

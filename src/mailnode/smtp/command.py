@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, Unsendable
+from mailnode.printable import ASCII_CONTROL, SURROGATE, quoted
 from mailnode.smtp.content import Composed, is_header_ascii
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.reply import Reply
 
 # A path may hold spaces and angle brackets in a quoted local part only, lest it add parameters to its command.
-_PATH = re.compile(r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"@\x00-\x1f\x7f]+)@[^\s<>"@\x00-\x1f\x7f]+')
-_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # and lone surrogates, which have no octets
-_SHOWN = 60
+_QUOTED = rf'"(?:[^"\\{ASCII_CONTROL}]|\\[^{ASCII_CONTROL}])*"'
+_ATOM = rf'[^\s<>"@{ASCII_CONTROL}]+'
+_PATH = re.compile(f"(?:{_QUOTED}|{_ATOM})@{_ATOM}")
+_UNSAYABLE = re.compile(f"[{ASCII_CONTROL}{SURROGATE}]")
 
 
 class Command(NamedTuple):
@@ -26,8 +28,8 @@ class Command(NamedTuple):
 def encode(commands: Sequence[Command]) -> bytes:
     """Give the octets of a command group; a line that would be two is refused."""
     lines = [command.line for command in commands]
-    if _CONTROL.search("".join(lines)):
-        phase, line = next((one.phase, one.line) for one in commands if _CONTROL.search(one.line))
+    if _UNSAYABLE.search("".join(lines)):
+        phase, line = next((one.phase, one.line) for one in commands if _UNSAYABLE.search(one.line))
         raise _unsendable("a control character can't stand in an SMTP command", line, phase)
     return "\r\n".join([*lines, ""]).encode()
 
@@ -70,7 +72,7 @@ def _path(path: str, phase: Phase) -> str:
 
 def _unsendable(what: str, text: str, phase: Phase) -> Unsendable:
     return Unsendable(
-        f"{what}: {text[:_SHOWN]!r}",
+        f"{what}: {quoted(text)}",
         code=ErrorCode.BAD_MAILBOX,
         phase=phase,
         hint="give bare addresses, like jane@example.org, without line breaks",

@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Callable
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
+from mailnode.printable import quoted
 from mailnode.smtp.command import Command, encode
 from mailnode.smtp.reply import Reply, ReplyParser
 from mailnode.smtp.transcript import Transcript
-
-_SHOWN = 60
 
 
 class SmtpProtocol:
@@ -86,7 +85,7 @@ class SmtpProtocol:
         """Raise SessionLost when the server has said something that it was not asked; the phase is that of before."""
         if self.unasked is not None:
             raise SessionLost(
-                f"the server said something that it was not asked: {str(self.unasked)[:_SHOWN]!r}",
+                f"the server said something that it was not asked: {quoted(str(self.unasked))}",
                 code=ErrorCode.BAD_REPLY,
                 phase=self._answered,
                 hint="the server breaks the rules of SMTP: check that host and port are the right ones",

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from mailnode.errors import ConnectFailed, ErrorCode, SettingsError
 from mailnode.extras import install_hint
+from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 
 ProxyScheme = Literal["socks5", "http"]
 
@@ -21,8 +22,6 @@ _SCHEMES: dict[str, ProxyScheme] = {"socks5": "socks5", "socks5h": "socks5", "ht
 _MAX_HEADER_OCTETS = 16 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*")
 _NEVER = 86_400.0  # the deadline is the caller's
-_SHOWN = 120
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LOGIN_WANTED = 407
 _FORBIDDEN = 403
 _HINT = "check the proxy's address, and that it runs and may reach the mail server"
@@ -141,7 +140,7 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
         raise _failed(f"could not connect to the proxy {proxy.address}: {why}", _HINT, transient=True) from None
     except ValueError:  # a label of more than 63 octets, or a name of more than 255
         raise ConnectFailed(
-            f"{host[:_SHOWN]!r} is no host name that the proxy {proxy.address} could be asked for",
+            f"{quoted(host)} is no host name that the proxy {proxy.address} could be asked for",
             code=ErrorCode.UNKNOWN_HOST,
             hint="check the spelling of the host",
         ) from None
@@ -181,7 +180,7 @@ async def _http_connect(sock: socket.socket, proxy: Proxy, host: str, port: int)
 
 
 def _refused(proxy: Proxy, host: str, port: int, why: str, hint: str, *, transient: bool) -> ConnectFailed:
-    what = f"the proxy {proxy.address} gives no way to {host}:{port}: {_UNFIT.sub(' ', why)[:_SHOWN]}"
+    what = f"the proxy {proxy.address} gives no way to {host}:{port}: {shortened(one_line(why), MOST_SHOWN_LONG)}"
     return _failed(what, hint, transient=transient)
 
 

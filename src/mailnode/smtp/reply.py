@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailnode.errors import ErrorCode, SessionLost
+from mailnode.printable import quoted, without_controls
 
 # A SASL challenge may be 12288 octets long (RFC 4954 4); no honest line is longer.
 MAX_LINE_OCTETS = 16 * 1024
@@ -15,9 +16,6 @@ MAX_REPLY_LINES = 256
 MAX_REPLY_OCTETS = 64 * 1024
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
-# C0, DEL and C1 would move a terminal's cursor, the others turn the direction of what follows.
-_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
-_SHOWN = 60
 # An alert and a handshake (RFC 8446 5.1): what a port of TLS says to clear text, or to silence at last.
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 # The replies to a message that goes well; none of them answers a login.
@@ -151,12 +149,7 @@ def _decode(line: bytes) -> str:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
         text = line.decode("latin-1")
-    return harmless(text)
-
-
-def harmless(text: str) -> str:
-    """Take from a server's words what would move a terminal's cursor or turn the direction of writing."""
-    return _HARMFUL.sub(" ", text).strip()
+    return without_controls(text)
 
 
 def _bad_reply(what: str, line: bytes) -> SessionLost:
@@ -166,9 +159,8 @@ def _bad_reply(what: str, line: bytes) -> SessionLost:
             code=ErrorCode.PLAIN_ON_TLS_PORT,
             hint="set tlsOption to tls, if this is a port that wants TLS from the first byte on",
         )
-    shown = _decode(line[:_SHOWN]) + ("..." if len(line) > _SHOWN else "")
     return SessionLost(
-        f"the server's reply can't be understood, {what}: {shown!r}",
+        f"the server's reply can't be understood, {what}: {quoted(_decode(line))}",
         code=ErrorCode.BAD_REPLY,
         hint="check that host and port belong to an SMTP server",
         transient=True,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 
 from mailnode.errors import ErrorCode, LoginFailed, SettingsError
+from mailnode.printable import SURROGATE, quoted
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.veil import veiled
 
@@ -27,7 +28,7 @@ MIN_ITERATIONS = 4096
 MAX_ITERATIONS = 150_000
 _NONCE_OCTETS = 24
 # NUL parts what PLAIN says (RFC 4616 2); a lone surrogate has no octets.
-_UNSAYABLE = re.compile("[\0\ud800-\udfff]")
+_UNSAYABLE = re.compile(rf"[\0{SURROGATE}]")
 # RFC 5321 4.5.3.1.4, without CRLF. AUTH is no exception (RFC 4954 4): Postfix reads 2048 octets of it, and tokens of
 # Microsoft's are longer. A response on a line of its own may have 12288.
 MAX_COMMAND_OCTETS = 510
@@ -158,7 +159,7 @@ def _server_first(message: bytes, ours: str) -> tuple[str, bytes, int]:
     if "m" in attributes or not combined.startswith(ours) or combined == ours:  # RFC 5802 5.1
         raise _not_trusted("the server's SCRAM message is not an answer to ours")
     if not (iterations.isascii() and iterations.isdigit() and len(iterations) <= len(str(MAX_ITERATIONS))):
-        raise _not_trusted(f"the server's SCRAM iteration count is no fair number: {iterations[:20]!r}")
+        raise _not_trusted(f"the server's SCRAM iteration count is no fair number: {quoted(iterations)}")
     if not MIN_ITERATIONS <= int(iterations) <= MAX_ITERATIONS:
         raise _not_trusted(f"the server wants {iterations} SCRAM iterations, not {MIN_ITERATIONS} to {MAX_ITERATIONS}")
     try:

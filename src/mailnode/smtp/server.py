@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mailnode.errors import ErrorCode, Phase, SettingsError
+from mailnode.printable import quoted
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.sasl import Login
@@ -17,7 +18,6 @@ _HIGHEST_PORT = 65535
 # A name or an address; one colon alone is a port that should stand elsewhere.
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?")
 _EHLO_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:-]{1,80}\]")
-_SHOWN = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,5 +111,4 @@ def ascii_host(host: str) -> str:
 
 
 def _bad(key: str, value: object, hint: str) -> SettingsError:
-    shown = repr(str(value)[:_SHOWN])
-    return SettingsError(f"{key} can't be {shown}", code=ErrorCode.BAD_SETTING, hint=hint).locate(key=key)
+    return SettingsError(f"{key} can't be {quoted(value)}", code=ErrorCode.BAD_SETTING, hint=hint).locate(key=key)

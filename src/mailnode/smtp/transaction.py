@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
+from mailnode.printable import quoted
 from mailnode.smtp.command import Command, mail, rcpt
 from mailnode.smtp.content import Composed
 from mailnode.smtp.extension import Extensions
@@ -13,7 +14,6 @@ from mailnode.smtp.outcome import RecipientOutcome, Status
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transcript import Said, octets_of_content
 
-_SHOWN = 60
 _BAD_SEQUENCE = 503
 _TRANSACTION_FAILED = 554
 _OUT_OF_SYNC = re.compile(r"5\.5\.0|synchroni[sz]ation|pipelin", re.IGNORECASE)
@@ -280,7 +280,7 @@ def _status(reply: Reply) -> Status:
 
 def _out_of_order(reply: Reply) -> SessionLost:
     return SessionLost(
-        f"the server's reply does not fit the command: {str(reply)[:_SHOWN]!r}",
+        f"the server's reply does not fit the command: {quoted(str(reply))}",
         code=ErrorCode.BAD_REPLY,
         hint="the server breaks the rules of SMTP: check that host and port are the right ones",
         transient=True,

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from mailnode.errors import MailnodeError, SessionLost, SmtpError
+from mailnode.printable import shortened, without_controls
 from mailnode.smtp.command import Command
-from mailnode.smtp.reply import Reply, harmless
+from mailnode.smtp.reply import Reply
 from mailnode.smtp.veil import veiled
 
 MOST_LINES = 64
@@ -95,8 +96,7 @@ class Transcript:
     def _shown(self, line: str) -> str:
         if not line.startswith("C: "):
             line = veiled(line, self._secrets)
-        line = harmless(line)
-        return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 3]}..."
+        return shortened(without_controls(line), MOST_CHARACTERS)
 
 
 def octets_of_content(number: int, *, ended: bool) -> bytes:

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 from sqlalchemy import ColumnElement, Table
 
 from mailnode.errors import UsageError
+from mailnode.printable import quoted
 
 # A NUL is no text to PostgreSQL.
 PATTERN = r"^[0-9]{1,15}-[^\x00]{1,200}$"
@@ -31,7 +32,9 @@ class Place(NamedTuple):
         """
         found = _FORM.fullmatch(text)
         if found is None:
-            raise UsageError(f"{text!r:.80} is no place in the list", hint="give what the page before said, or nothing")
+            raise UsageError(
+                f"{quoted(text)} is no place in the list", hint="give what the page before said, or nothing"
+            )
         return cls(int(found[1]), found[2])
 
     def older(self, table: Table) -> ColumnElement[bool]:

@@ -19,12 +19,12 @@ from mailnode.connections.consent.loopback import listening, open_callback_port
 from mailnode.connections.endpoint import TokenAnswer, TokenEndpoint
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.printable import MOST_SHOWN_LONG, one_line, shortened
 from mailnode.store.clock import utc
 
 WAIT_SECONDS = 300.0
 
 _MAX_PARAMETERS = 50
-_SHOWN = 200
 _AGAIN = "begin again, and allow mailnode to send mail for this account"
 
 
@@ -256,7 +256,7 @@ _REMEDIES = {
 
 
 def _line(text: str) -> str:
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())[:_SHOWN]
+    return shortened(one_line(text), MOST_SHOWN_LONG)
 
 
 def _utc(milliseconds: int) -> str:

@@ -18,6 +18,7 @@ from mailnode.connections.endpoint import TokenEndpoint
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.service import LOOPBACK
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.printable import quoted
 from mailnode.smtp.proxy import Proxy
 
 # Where the web server takes the answer.
@@ -109,7 +110,7 @@ class PendingConsents:
         pending = next((one for one in self._living() if one.connection == connection), None)
         if pending is None:
             raise ConnectionsError(
-                f"nobody has asked for consent to {connection!r:.80} in the last minutes",
+                f"nobody has asked for consent to {quoted(connection)} in the last minutes",
                 code=ErrorCode.CONSENT_NEEDED,
                 hint="begin again with Authorize, at the connection",
             ).locate(key="address")

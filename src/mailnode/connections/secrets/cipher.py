@@ -10,6 +10,7 @@ from typing import Self
 
 from mailnode.connections.secrets.key_file import decode_keys, read_keys
 from mailnode.errors import ErrorCode, StoreError
+from mailnode.printable import quoted
 
 _NONCE_OCTETS = 12
 _VERSION = "v1"
@@ -78,7 +79,7 @@ class Cipher:
         key_id, _, text = rest.partition(".")
         key = self._key(key_id) if version == _VERSION else None
         if key is None:
-            raise _wrong_key(f"the secret was sealed with key {key_id!r:.20}, which is not here")
+            raise _wrong_key(f"the secret was sealed with key {quoted(key_id)}, which is not here")
         try:
             octets = base64.urlsafe_b64decode(text)
             nonce, ciphertext = octets[:_NONCE_OCTETS], octets[_NONCE_OCTETS:]

@@ -18,6 +18,7 @@ from mailnode.connections.secrets.database_key import check_key, lock_connection
 from mailnode.connections.snapshot.sealed_file import seal, unseal, write_file
 from mailnode.connections.token_rows import TOKEN_FIELDS, TokenRow, read_tokens
 from mailnode.errors import CommitUnknown, MailnodeError, SnapshotError
+from mailnode.printable import quoted
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections
@@ -161,7 +162,7 @@ def check_flow_name(name: str) -> str:
     """
     if not _FLOW_NAME.fullmatch(name):
         raise SnapshotError(
-            f"{name[:80]!r} can't be the name of a flow in a snapshot",
+            f"{quoted(name)} can't be the name of a flow in a snapshot",
             hint="use a plain file name that ends in .yaml, .yml or .json",
         )
     return name

@@ -14,6 +14,7 @@ from mailnode.connections.secrets.database_key import adopt_key, check_key, lock
 from mailnode.connections.snapshot.contents import SnapshotConnection
 from mailnode.connections.token_rows import TokenRow, forget_access_token, read_tokens, write_tokens
 from mailnode.errors import SnapshotError
+from mailnode.printable import quoted
 from mailnode.store.clock import unix_ms
 from mailnode.store.tables import connections
 
@@ -123,7 +124,7 @@ def _targets(
     kept = list(kept)
     if unknown := rename.keys() - {one.name for one in kept}:
         raise SnapshotError(
-            f"there is no connection {min(unknown)!r:.80} in the snapshot", hint="`mailnode snapshot show` lists them"
+            f"there is no connection {quoted(min(unknown))} in the snapshot", hint="`mailnode snapshot show` lists them"
         )
     targets = [_target(db, cipher, one, check_name(rename.get(one.name, one.name))) for one in kept]
     names = [target.name for target in targets]

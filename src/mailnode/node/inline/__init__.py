@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mailnode.message.html_limits import beyond_limits
 from mailnode.message.html_tree.stack import BeyondLimitError
-from mailnode.node.inline.tags import SURROGATES, Scan
+from mailnode.node.inline.tags import Scan
 from mailnode.node.markup import MARK
+from mailnode.printable import LONE_SURROGATE
 
 if TYPE_CHECKING:
     from mailnode.node.inline.plan import Sheet
@@ -101,6 +102,6 @@ def _sheets(scan: Scan) -> "tuple[Sheet, ...]":
     sheets = tuple(Sheet(scan.html[one.css_start : one.css_end], one.is_for_all) for one in scan.style_elements)
     if (length := sum(len(sheet.css) for sheet in sheets)) > _LONGEST_CSS:
         raise _LeftAlone(f"it is {length:,} characters long, and {_LONGEST_CSS:,} is the most")
-    if any(SURROGATES.search(sheet.css) for sheet in sheets):
+    if any(LONE_SURROGATE.search(sheet.css) for sheet in sheets):
         raise _LeftAlone("it holds half of a character, an unpaired surrogate")
     return sheets

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mailnode.node.inline.tags import SURROGATES, Scan, StartTag
+from mailnode.node.inline.tags import Scan, StartTag
+from mailnode.printable import LONE_SURROGATE
 
 # The attribute that numbers a start tag: nobody can have written it.
 _MARK = f"n{secrets.token_hex(8)}"
@@ -79,4 +80,4 @@ def marked_copy(scan: Scan) -> str:
     for start, end, text in sorted(edits):
         pieces += scan.html[position:start], text
         position = end
-    return SURROGATES.sub("\ufffd", "".join([*pieces, scan.html[position:]]))
+    return LONE_SURROGATE.sub("\ufffd", "".join([*pieces, scan.html[position:]]))

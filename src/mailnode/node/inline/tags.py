@@ -11,7 +11,6 @@ from mailnode.message.html_limits import MOST_CHARACTERS, MOST_ELEMENTS, MOST_TA
 from mailnode.message.html_tree.stack import BeyondLimitError
 
 # Halves of characters, which JSON can bring and UTF-8 can't hold.
-SURROGATES = re.compile("[\ud800-\udfff]")
 
 _SPACE = r"[ \t\n\r\f]"
 _MARKUP = re.compile(r"<(?:(?P<comment>!--)|(?P<close>/?)(?P<name>[A-Za-z][^ \t\n\r\f/>]*)|[!?/])")

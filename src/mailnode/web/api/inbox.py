@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.message.part import base_name
+from mailnode.printable import quoted
 from mailnode.web.api.problem import PROBLEMS, Told
 from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
@@ -97,7 +98,7 @@ async def download_part(site: SiteHere, number: Number, part: str) -> Response:
     found = await site.reader.part(site.inbox.get(number), part)
     if found is None:
         raise UsageError(
-            f"mail {number} has no file {part[:40]!r}",
+            f"mail {number} has no file {quoted(part)}",
             code=ErrorCode.UNKNOWN_MAIL,
             hint="the mail's `root` tells of its parts by their numbers",
         )

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mailnode.printable import quoted
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.sessions import COOKIE, Sessions
 
@@ -126,10 +127,10 @@ def session_cookie(headers: Headers) -> str:
 def _stranger(headers: Headers) -> _Refusal | None:
     host = headers.get("host", "")
     if not _HERE.fullmatch(host):
-        return _Refusal(421, f"this server is not {host!r:.80}", "open it as http://127.0.0.1 or http://localhost")
+        return _Refusal(421, f"this server is not {quoted(host)}", "open it as http://127.0.0.1 or http://localhost")
     origin = headers.get("origin")
     if origin is not None and origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
-        return _Refusal(403, f"a page of {origin!r:.80} may not ask here", "open the editor itself")
+        return _Refusal(403, f"a page of {quoted(origin)} may not ask here", "open the editor itself")
     # Ports are no part of a site, so that what else is served on this machine is a page of the same one.
     is_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
     if origin is None and is_elsewhere and headers.get("sec-fetch-mode") != "navigate":
