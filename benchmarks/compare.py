@@ -125,6 +125,8 @@ def _row(name: str, base: Side, here: Side, pairs: int) -> Iterator[Compared]:
         for order in islice(cycle(permutations(range(3))), pairs):
             told = {number: tellers[number].ask() for number in order}
             turns.append([told[number] for number in range(3)])
+    if not turns[0][1]:
+        print(f"{name}: what it needs is not installed here")
     for figure in turns[0][1]:
         if figure in turns[0][0]:
             yield compared(figure, turns)

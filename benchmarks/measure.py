@@ -1,6 +1,7 @@
 """One client measured once, and all clients of a row in turn, round by round."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,12 +23,16 @@ MODULES = {"mailnode": "with_mailnode", "aiosmtplib": "with_aiosmtplib", "smtpli
 
 
 class Taken(NamedTuple):
-    """What a client took: messages a second, seconds of CPU a message; of its process: seconds, octets of memory."""
+    """What a client took: messages a second, seconds of CPU a message; of its process: seconds, octets of memory.
+
+    Where that was counted, also instructions a message.
+    """
 
     rate: float
     cpu: float
     wall: float
     peak: float
+    instructions: float = math.nan
 
 
 Measure = Callable[[], Taken]
