@@ -19,6 +19,7 @@ from mailnode.flow.run import Run
 from mailnode.node.attachment_settings import ATTACHMENT_TYPES
 from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.web.application import create_app
+from mailnode.web.panel import PANELS
 from support.flows import run
 
 ROOT = Path(__file__).parents[1]
@@ -41,9 +42,13 @@ def rows(text):
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
 
 
+def words_of(cell):
+    return re.findall(r"`(\w+)", cell)
+
+
 def words(text, column):
     """The names in one column of a table."""
-    return {word for row in rows(text) for word in re.findall(r"`(\w+)", row[column])}
+    return {word for row in rows(text) for word in words_of(row[column])}
 
 
 def anchor_of(heading):
@@ -99,6 +104,12 @@ class TestTheContract:
     def test_settings(self):
         keys = words(section("Settings of `sendSmtpEmail`").split("### ")[0], column=1)
         assert keys == {field.alias for field in SendSmtpEmailSettings.model_fields.values()}
+
+    def test_labels(self):
+        labels = {word: row[0] for row in rows(section("Settings of `sendSmtpEmail`")) for word in words_of(row[1])}
+        fields = [field for part in PANELS["sendSmtpEmail"] for field in part.fields if field.key in labels]
+        assert len(fields) > 30
+        assert {field.key: field.label for field in fields} == {field.key: labels[field.key] for field in fields}
 
     def test_attachments(self):
         for row in rows(section("Attachments")):
