@@ -36,9 +36,9 @@ from mailnode.node.address_guard import AddressGuard
 from mailnode.node.content_digest import SEND_SMTP_EMAIL
 from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
 from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
+from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
 from mailnode.store.retry import insist
-from mailnode.store.worker import Worker
 from mailnode.supervision import Supervised
 
 SWEEP_SECONDS = 3600.0
@@ -56,17 +56,17 @@ class Mailnode:
     """
 
     def __init__(
-        self, environment: Environment, database: Database, connections: ConnectionRepository, worker: Worker
+        self, environment: Environment, database: Database, connections: ConnectionRepository, process: ThisProcess
     ) -> None:
         """Wire everything; `open` is the way to get one."""
         self.connections = connections
         self.unstored = database.unstored
         self._clients = Clients()
         self._engine = engine_of(database.url)
-        self._run_store = RunStore(database, worker)
-        outbox = Outbox(database, worker, self._engine, tell)
-        self.queries = DeliveryQueries(database, worker)
-        self.runs = RunQueries(database, worker)
+        self._run_store = RunStore(database, process)
+        outbox = Outbox(database, process, self._engine, tell)
+        self.queries = DeliveryQueries(database, process)
+        self.runs = RunQueries(database, process)
         self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
         self.breaker = CircuitBreaker(database)
@@ -75,7 +75,7 @@ class Mailnode:
             connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect
         )
         self.dispatcher = Dispatcher(outbox, self.breaker, self._clients, router.find)
-        claims = Claims(database, worker, tell)
+        claims = Claims(database, process, tell)
         self._queue_worker = QueueWorker(outbox, claims, self.dispatcher, self.breaker, self._clients, router.find)
         self.supervised = (self._queue_worker.supervised, self._sweeper)
         guard = AddressGuard.from_text(environment.fetch_allow)
@@ -90,7 +90,7 @@ class Mailnode:
         )
         self._loader = FlowLoader(self._registry)
         self.dry_run = DryRun(self._registry)
-        self.admin = DeliveryAdmin(database, worker, self._engine, tell, PresentRoutes(self._registry, router).find)
+        self.admin = DeliveryAdmin(database, process, self._engine, tell, PresentRoutes(self._registry, router).find)
 
     @classmethod
     @asynccontextmanager
@@ -104,7 +104,7 @@ class Mailnode:
         """
         environment = environment or Environment.read()
         async with open_connections(environment, seconds=None) as opened:
-            mailnode = cls(environment, opened.database, opened.connections, opened.worker)
+            mailnode = cls(environment, opened.database, opened.connections, opened.process)
             try:
                 yield mailnode
             finally:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mailnode.connections.connection import Connection
     from mailnode.connections.repository import ConnectionRepository
     from mailnode.connections.secrets.cipher import Cipher
+    from mailnode.store.backend import ThisProcess
     from mailnode.store.database import Database
-    from mailnode.store.worker import Worker
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Opened(NamedTuple):
     database: "Database"
     cipher: "Cipher"
     connections: "ConnectionRepository"
-    worker: "Worker"
+    process: "ThisProcess"
 
 
 def open_database(environment: Environment) -> "Database":
@@ -106,12 +106,12 @@ def _add_engine(db: "Transaction") -> None:
     make_schema(db)
 
 
-def _at_work(environment: Environment) -> "tuple[Database, Worker]":
+def _at_work(environment: Environment) -> "tuple[Database, ThisProcess]":
     """Open the database, and have this process known as one that works on it."""
     database = open_database(environment)
     try:
         earlier, are_stopped = environment.home / "workers", environment.earlier_workers_stopped
-        return database, database.worker(earlier, earlier_are_stopped=are_stopped)
+        return database, database.register(earlier, earlier_are_stopped=are_stopped)
     except BaseException:
         database.close()
         raise
@@ -133,7 +133,7 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
 
     said: list[StoreError] = []
 
-    async def opened() -> "tuple[Database, Worker]":
+    async def opened() -> "tuple[Database, ThisProcess]":
         try:
             return _at_work(environment)
         except StoreError as error:
@@ -142,13 +142,13 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
                 _log.warning("%s; it is tried again", error)
             raise
 
-    database, worker = await insist(opened, seconds=seconds)
+    database, process = await insist(opened, seconds=seconds)
     try:
-        with worker:
+        with process:
             cipher = Cipher.open(environment.home, environment.secret_key)
-            keeper = TokenKeeper(database, cipher, worker)
+            keeper = TokenKeeper(database, cipher, process)
             try:
-                yield Opened(database, cipher, ConnectionRepository(database, cipher, keeper), worker)
+                yield Opened(database, cipher, ConnectionRepository(database, cipher, keeper), process)
             finally:
                 await keeper.close()
     finally:

@@ -1,9 +1,7 @@
 """Snapshots of an installation: flow files and connections in one encrypted file, and back."""
 
 import asyncio
-import os
 import re
-import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from mailnode.environment import Environment, Opened, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
 from mailnode.flow.document import parse_flow
 from mailnode.printable import quoted
-from mailnode.store.files import sync_folder
+from mailnode.store.files import put_in_place, written_beside
 
 SUFFIX = ".mailnode-snapshot"
 
@@ -140,7 +138,7 @@ async def restore_snapshot(
         if _change(steps[flow.name].path, flow) != steps[flow.name].change:
             raise SnapshotError("the flow files here have changed meanwhile", hint="look again at what would be done")
     with ExitStack() as written:
-        written_beside = [
+        besides = [
             (_write_beside(steps[flow.name].path, flow.text, written), steps[flow.name].path)
             for flow in snapshot.flows
             if steps[flow.name].change != "same"
@@ -149,7 +147,7 @@ async def restore_snapshot(
             await opened.database.write(
                 lambda db: restore(db, opened.cipher, snapshot.connections, rename, list(planned.connections))
             )
-        _put_in_place(written_beside)
+        _put_in_place(besides)
 
 
 def check_overwrite(planned: RestorePlan, *, overwrite: bool) -> None:
@@ -203,14 +201,8 @@ def _write_beside(path: Path, text: str, written: ExitStack) -> Path:
     """Write a file's text beside it, to the disk; it is gone when `written` ends, unless it was put in place."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        written.callback(Path(name).unlink, missing_ok=True)
-        with os.fdopen(number, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fchmod(number, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            os.fsync(number)
-        return Path(name)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        return written.enter_context(written_beside(path, text.encode(), mode=mode))
     except OSError as error:
         raise _unwritable(path, error) from None
 
@@ -218,8 +210,7 @@ def _write_beside(path: Path, text: str, written: ExitStack) -> Path:
 def _put_in_place(files: Iterable[tuple[Path, Path]]) -> None:
     for beside, path in files:
         try:
-            beside.replace(path)
-            sync_folder(path.parent)
+            put_in_place(beside, path)
         except OSError as error:
             raise SnapshotError(
                 f"the connections are restored, and the flow {str(path)!r} can't be put in its place: {error.strerror}",

@@ -39,9 +39,9 @@ class Process:
 
     def __init__(self, home: Path, clock: Clock, where: Path | str | None = None) -> None:
         self.database = Database.open(where or home / "mailnode.db")
-        self.worker = self.database.worker(home / "workers")
+        self.process = self.database.register(home / "workers")
         cipher = Cipher.open(home, KEY)
-        self.keeper = TokenKeeper(self.database, cipher, self.worker, ConsentPrompt(clock=clock), clock)
+        self.keeper = TokenKeeper(self.database, cipher, self.process, ConsentPrompt(clock=clock), clock)
         self.repository = ConnectionRepository(self.database, cipher, self.keeper)
 
     async def token(self, name: str = "shop") -> str:
@@ -56,7 +56,7 @@ class Process:
 
     async def close(self) -> None:
         await self.keeper.close()
-        self.worker.close()
+        self.process.close()
         self.database.close()
 
 

@@ -17,7 +17,7 @@ from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
-from mailnode.store.flock_worker import FlockWorker
+from mailnode.store.process_lock import ProcessLock
 from mailnode.store.tables import connections, secret_check, tokens
 from support.forked_python import python
 
@@ -39,9 +39,9 @@ class Process:
     def __init__(self, home, given=None):
         self.database = Database.open(home / "mailnode.db")
         self.cipher = Cipher.open(home, given)
-        self.worker = FlockWorker(home / "workers")
+        self.process = ProcessLock(home / "workers")
         self.repository = ConnectionRepository(
-            self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker)
+            self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.process)
         )
 
     async def password(self, name="shop"):
@@ -56,7 +56,7 @@ class Process:
         return await self.database.read(lambda db: read_tokens(db, self.cipher, connection_id))
 
     def close(self):
-        self.worker.close()
+        self.process.close()
         self.database.close()
 
 
@@ -180,7 +180,7 @@ class TestTheKeyFile:
     async def test_the_answer_to_a_renewal_that_was_under_way_is_not_lost(self, start, tmp_path):
         running, other = await filled(start()), start()
         row = await running.tokens()
-        held = await running.database.write(lambda db: claim(db, row, running.worker.id, 1))
+        held = await running.database.write(lambda db: claim(db, row, running.process.id, 1))
         await rekey(other.database, tmp_path / "home", None)
         answer = TokenAnswer("canary-new", None, "canary-rotated")
         await running.database.write(lambda db: store_answer(db, running.cipher, held, answer, 2))

@@ -16,7 +16,7 @@ from mailnode.connections.tokens import TokenKeeper
 from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.smtp.sasl import Login
 from mailnode.store.database import Database
-from mailnode.store.flock_worker import FlockWorker
+from mailnode.store.process_lock import ProcessLock
 from support.database import both
 
 FIRST, SECOND = (base64.b64encode(octet * 32).decode() for octet in (b"\1", b"\2"))
@@ -42,7 +42,7 @@ def repository(database, tmp_path):
 
 def with_key(database, tmp_path, key):
     cipher = Cipher.open(tmp_path, key)
-    return ConnectionRepository(database, cipher, TokenKeeper(database, cipher, FlockWorker(tmp_path / "workers")))
+    return ConnectionRepository(database, cipher, TokenKeeper(database, cipher, ProcessLock(tmp_path / "workers")))
 
 
 @both

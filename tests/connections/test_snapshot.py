@@ -19,7 +19,7 @@ from mailnode.errors import ConnectionsError, SnapshotError, StoreError
 from mailnode.smtp.sasl import Login
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
-from mailnode.store.flock_worker import FlockWorker
+from mailnode.store.process_lock import ProcessLock
 
 PASSPHRASE = "canary phrase"
 GMAIL = {"service": "gmail", "username": "shop@gmail.com", "password": "canary-password"}
@@ -48,9 +48,9 @@ class Home:
         self.folder = folder
         self.database = Database.open(folder / "mailnode.db")
         self.cipher = Cipher.open(folder, None)
-        self.worker = FlockWorker(folder / "workers")
+        self.process = ProcessLock(folder / "workers")
         self.repository = ConnectionRepository(
-            self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.worker)
+            self.database, self.cipher, TokenKeeper(self.database, self.cipher, self.process)
         )
 
     async def fill(self):
@@ -88,7 +88,7 @@ class Home:
         return [one["name"] for one in await self.repository.list()]
 
     def close(self):
-        self.worker.close()
+        self.process.close()
         self.database.close()
 
 
@@ -513,7 +513,7 @@ class TestHandOver:
 
     async def test_not_while_its_tokens_are_being_renewed(self, source, path):
         row = await source.tokens()
-        await source.database.write(lambda db: claim(db, row, source.worker.id, unix_ms()))
+        await source.database.write(lambda db: claim(db, row, source.process.id, unix_ms()))
         with pytest.raises(SnapshotError, match="being renewed") as caught:
             await source.keep(path, hand_over=["token"])
         assert caught.value.transient

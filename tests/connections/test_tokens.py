@@ -198,7 +198,7 @@ class TestARenewalThatWasCutOff:
         endpoint.fail_next(stalling(), acts=acts)
         dying = asyncio.create_task(one.token())
         await endpoint.asked.wait()
-        one.worker.close()  # all that others can see of a death
+        one.process.close()  # all that others can see of a death
         dying.cancel()
 
     async def test_the_old_refresh_token_is_tried_once(self, one, other, endpoint):
@@ -469,7 +469,7 @@ class TestARowThatAnotherHandHasChanged:
 
 async def test_a_claim_made_by_a_clock_that_was_set_back_since_ends_all_the_same(one, endpoint, tmp_path):
     await shop(one, endpoint)
-    tamper(tmp_path, refreshing_by=one.worker.id, refreshing_until=in_ms(86_400))
+    tamper(tmp_path, refreshing_by=one.process.id, refreshing_until=in_ms(86_400))
     elapsed = iter([0.0, 1.0, 59.0, 61.0])
     one.keeper._ticks = lambda: next(elapsed)
     assert endpoint.accepts(await one.token()) == USER

@@ -208,7 +208,7 @@ class TestSweep:
     async def test_a_run_whose_process_died_long_ago_is_gone_and_one_that_is_under_way_stays(self, tmp_path):
         async with office(tmp_path) as admin:
             run = {"flow": "f", "digest": "", "status": "running", "created_at": 1, "updated_at": 1}
-            workers = {"left": "gone", "given up": None, "going": admin.worker.id}
+            workers = {"left": "gone", "given up": None, "going": admin.process.id}
             old = [{**run, "id": run_id, "worker": worker} for run_id, worker in workers.items()]
             await admin.database.write(lambda db: db.execute(runs.insert(), old))
             assert await admin.admin.sweep(30, 400) == 2

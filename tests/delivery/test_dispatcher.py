@@ -269,7 +269,7 @@ class TestTakingOver:
         async with ScriptedServer() as server, office(tmp_path) as slow:
             delivery = await slow.outbox.begin(await self.draft(slow, server))
             assert isinstance(delivery, Delivery)
-            slow.worker.close()
+            slow.process.close()
             async with office(tmp_path) as admin:
                 await admin.deliver(server.port, key="k")
             with pytest.raises(DeliveryError):

@@ -37,7 +37,7 @@ async def worker(*arguments):
 
 async def check(admin, server, names, in_doubt):
     """See that all is well after the last worker has drained the queue; at most `in_doubt` may have been unknown."""
-    others = workers.c.id != admin.worker.id
+    others = workers.c.id != admin.process.id
     await admin.database.write(lambda db: db.execute(workers.update().where(others).values(lease_until=0)))
     await EmbeddedEngine().work(admin.queue_worker, drain=True)
     rows = await admin.rows(deliveries)

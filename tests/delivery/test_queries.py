@@ -9,7 +9,7 @@ from mailnode.delivery.history import read_history
 from mailnode.delivery.queries import DeliveryQueries, Wanted
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError, ErrorCode, UsageError
-from mailnode.store.cursor import Place
+from mailnode.store.sql import Cursor
 from mailnode.store.tables import attempts, deliveries, lanes
 from support.deliveries import drafted, office
 from support.messages import letter
@@ -30,7 +30,7 @@ async def drain(admin):
 
 
 def ledger_of(admin):
-    return DeliveryQueries(admin.database, admin.worker)
+    return DeliveryQueries(admin.database, admin.process)
 
 
 async def change(admin, delivery_id, **values):
@@ -48,7 +48,7 @@ class TestPages:
             seen, after = [], None
             while page := await ledger_of(admin).latest(Wanted(limit=2, after=after)):
                 seen += [one["deliveryId"] for one in page]
-                after = Place.parse(str(Place(page[-1]["createdAt"], page[-1]["deliveryId"])))
+                after = Cursor.parse(str(Cursor(page[-1]["createdAt"], page[-1]["deliveryId"])))
             assert seen == [ids[0], ids[4], *sorted(ids[1:4])]
 
     async def test_go_on_where_they_were_when_something_new_has_come(self, tmp_path):
@@ -57,13 +57,13 @@ class TestPages:
             await change(admin, old, created_at=1)
             await change(admin, new, created_at=2)
             await queue(admin, 9)
-            (entry,) = await ledger_of(admin).latest(Wanted(limit=1, after=Place(2, new)))
+            (entry,) = await ledger_of(admin).latest(Wanted(limit=1, after=Cursor(2, new)))
             assert entry["deliveryId"] == old
 
     @pytest.mark.parametrize("text", ["", "x", "12", "-1-a", "1" * 16 + "-a", "1-", "1-a\x00b"])
     def test_begin_at_a_place_and_nowhere_else(self, text):
-        with pytest.raises(UsageError, match="no place in the list"):
-            Place.parse(text)
+        with pytest.raises(UsageError, match="not a page cursor"):
+            Cursor.parse(text)
 
 
 class TestShow:

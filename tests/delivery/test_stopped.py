@@ -21,7 +21,7 @@ BIG = letter(content=(b"x" * 70 + b"\r\n") * 400_000)
 async def lease_over(admin):
     """Wait until the database says that the stopped process is dead: no event tells it."""
     (row,) = await admin.rows(deliveries)
-    while not await admin.database.read(lambda db: admin.worker.dead_among(db, [row.worker])):  # noqa: ASYNC110 -- see above
+    while not await admin.database.read(lambda db: admin.process.dead_among(db, [row.worker])):  # noqa: ASYNC110 -- see above
         await asyncio.sleep(0.5)
 
 

@@ -72,8 +72,8 @@ async def test_behind_a_dead_server_one_try_is_made_for_all_and_each_tells_its_w
         assert (state, len(await admin.rows(attempts))) == ("failed", 1)
         assert "not accepted within 24 h; the last try: " in words
         assert "connection refused" in words.lower()
-        (entry, *_) = await DeliveryQueries(admin.database, admin.worker).latest(Wanted(states=["failed"]))
-        shown = await DeliveryQueries(admin.database, admin.worker).show(entry["deliveryId"])
+        (entry, *_) = await DeliveryQueries(admin.database, admin.process).latest(Wanted(states=["failed"]))
+        shown = await DeliveryQueries(admin.database, admin.process).show(entry["deliveryId"])
     assert entry["error"] == words
     assert shown["hint"] == shown["result"]["error"]["hint"]
     assert "slow" not in shown["hint"]

@@ -28,7 +28,7 @@ def one_file(tmp_path, monkeypatch):
 async def looked_at(admin):
     """Do what each look of a worker does, and tell what is shown of the one delivery that there is."""
     assert await admin.queue_worker.recover() == 0
-    (entry,) = await DeliveryQueries(admin.database, admin.worker).latest(Wanted())
+    (entry,) = await DeliveryQueries(admin.database, admin.process).latest(Wanted())
     return entry["state"]
 
 
@@ -50,7 +50,7 @@ async def test_what_one_has_in_hand_no_other_takes_over(tmp_path, one_file, monk
             assert await looked_at(other) == "claimed"
             await one.outbox.handing_over(begun)
             assert await looked_at(other) == "handingOver"
-            one.worker.close()  # as the kernel does for a process that has ended
+            one.process.close()  # as the kernel does for a process that has ended
             assert await other.queue_worker.recover() == 1
             (row,) = await other.rows(deliveries)
             assert (row.state, row.maybe_accepted) == ("queued", True)

@@ -43,7 +43,7 @@ async def set_state(admin, ids, **values):
 
 async def is_held(admin, delivery_id, words):
     """See that a delivery is left to a person, who can read why and what to do."""
-    shown = await DeliveryQueries(admin.database, admin.worker).show(delivery_id)
+    shown = await DeliveryQueries(admin.database, admin.process).show(delivery_id)
     assert (shown["state"], shown["result"]["status"]) == ("held", "held"), words
     assert words in shown["error"]
     assert shown["result"]["error"]["code"] == "unreadableDelivery"
@@ -64,7 +64,7 @@ async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, stat
         for delivery_id, said in words.items():
             shown = await is_held(admin, delivery_id, said)
             assert ("may have accepted" in shown["error"]) == (state == "handingOver"), said
-        assert len(await DeliveryQueries(admin.database, admin.worker).latest(Wanted())) == len(ALL) + 2
+        assert len(await DeliveryQueries(admin.database, admin.process).latest(Wanted())) == len(ALL) + 2
         codes = {row.code for row in await admin.rows(attempts) if row.delivery_id in words}
         assert {"unreadableDelivery"} <= codes <= {"unreadableDelivery", "unknownOutcome"}
 
@@ -72,7 +72,7 @@ async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, stat
 @pytest.mark.parametrize("when", ["before a worker has looked", "when it is held"])
 async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tmp_path, when):
     async with ScriptedServer() as server, office(tmp_path) as admin:
-        queries = DeliveryQueries(admin.database, admin.worker)
+        queries = DeliveryQueries(admin.database, admin.process)
         words = await queue_damaged(admin, server.port, ALL)
         if when == "when it is held":
             await drain(admin)
@@ -136,7 +136,7 @@ async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_p
             await set_state(admin, [report["deliveryId"]], result=result)
             again = (await admin.deliver(server.port, key="k")).report
             assert (again["status"], again["accepted"], again["duplicate"]) == ("sent", ["bob@y.example"], True)
-            queries = DeliveryQueries(admin.database, admin.worker)
+            queries = DeliveryQueries(admin.database, admin.process)
             assert (await queries.show(report["deliveryId"]))["result"]["status"] == "sent"
             (told,) = (await queries.outcomes([report["deliveryId"]])).values()
             assert told
@@ -158,6 +158,6 @@ async def test_a_connection_that_can_not_be_read_keeps_its_own_mail_waiting_and_
         await drain(admin)
         assert [one.forward_paths for one in server.accepted] == [("RCPT TO:<good@y.example>",)]
         for damaged in (False, True):
-            (entry,) = await DeliveryQueries(admin.database, admin.worker).latest(Wanted(states=["queued"]))
+            (entry,) = await DeliveryQueries(admin.database, admin.process).latest(Wanted(states=["queued"]))
             assert bool(entry["error"]) is not damaged
             await admin.database.write(lambda db: db.execute(lanes.update().values(trouble="{")))

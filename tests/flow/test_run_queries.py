@@ -4,7 +4,7 @@ from sqlalchemy import update
 from mailnode.app import Mailnode
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.flow.run_queries import RunFilter
-from mailnode.store.cursor import Place
+from mailnode.store.sql import Cursor
 from mailnode.store.tables import runs
 from support.flows import to_server, write_flow
 
@@ -37,7 +37,7 @@ class TestLatest:
             await change(mailnode, f"run{number}", created_at=number // 2)
         first = await mailnode.runs.latest(RunFilter(limit=3))
         assert [one["run"] for one in first] == ["run2", "run3", "run0"]
-        rest = await mailnode.runs.latest(RunFilter(after=Place(first[-1]["createdAt"], first[-1]["run"])))
+        rest = await mailnode.runs.latest(RunFilter(after=Cursor(first[-1]["createdAt"], first[-1]["run"])))
         assert [one["run"] for one in rest] == ["run1"]
 
     async def test_looks_for_a_flow_and_a_status(self, mailnode, greeting, inbox, tmp_path):

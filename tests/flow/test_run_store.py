@@ -17,7 +17,7 @@ from support.scripted_smtp import HOLD, USUAL, ScriptedServer
 async def test_of_two_machines_that_begin_one_run_at_once_one_does_it_and_the_other_waits(postgres_url, tmp_path):
     with ExitStack() as stack:
         databases = [stack.enter_context(closing(Database.open(postgres_url))) for _ in range(2)]
-        one, other = (RunStore(db, stack.enter_context(db.worker(tmp_path))) for db in databases)
+        one, other = (RunStore(db, stack.enter_context(db.register(tmp_path))) for db in databases)
         state: dict[str, Any] = {"nodes": [], "input": {}, "context": {}}
         for number in range(20):
             tasks = {
@@ -49,7 +49,7 @@ async def test_a_run_that_is_cancelled_is_taken_up_under_its_id_by_the_same_proc
 
 
 async def test_a_run_that_is_cancelled_as_it_begins_is_left_to_whoever_begins_it_next(tmp_path, monkeypatch):
-    with closing(Database.open(tmp_path / "runs.db")) as database, database.worker(tmp_path) as worker:
+    with closing(Database.open(tmp_path / "runs.db")) as database, database.register(tmp_path) as worker:
         write, is_written, may_answer = database.write_alike, asyncio.Event(), asyncio.Event()
 
         async def slow_answer(work: Any, item: Any) -> Any:
@@ -70,7 +70,10 @@ async def test_a_run_that_is_cancelled_as_it_begins_is_left_to_whoever_begins_it
 
 
 async def test_a_state_that_can_not_be_read_fails_its_own_run_alone(tmp_path):
-    with closing(Database.open(tmp_path / "mailnode.db")) as database, database.worker(tmp_path / "workers") as worker:
+    with (
+        closing(Database.open(tmp_path / "mailnode.db")) as database,
+        database.register(tmp_path / "workers") as worker,
+    ):
         run_store = RunStore(database, worker)
         for number in range(2):
             await run_store.begin(f"run{number}", "flow", "x")

@@ -68,7 +68,7 @@ async def test_a_value_of_another_kind_stands_in_the_way_of_no_other_mail(tmp_pa
     damages += [("deliveries", column, f"'{DEEP}'") for column in ("options", "result", "warnings")]
     drafts = [letter(f"bad{number}@y.example") for number in range(len(damages))]
     async with ScriptedServer() as server, office(tmp_path) as admin:
-        queries = DeliveryQueries(admin.database, admin.worker)
+        queries = DeliveryQueries(admin.database, admin.process)
         begun = [admin.outbox.begin(drafted(server.port, one, terms=LATER)) for one in drafts]
         ids = [one.id for one in await asyncio.gather(*begun) if isinstance(one, Delivery)]
         await admin.dispatcher.queue(drafted(server.port, letter("good@y.example"), terms=LATER))

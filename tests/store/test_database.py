@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from mailnode.errors import StoreError
 from mailnode.store import writer
 from mailnode.store.database import READERS, Database
-from mailnode.store.savepoint import savepoint
+from mailnode.store.sql import savepoint
 from support.database import OPEN, Hold, gather_behind, keys, put, run
 
 

@@ -98,19 +98,19 @@ def locked(folder):
 async def test_opening_refuses_while_it_may_be_at_work_until_somebody_says_that_it_is_not(database, earlier, what):
     await write(database, [*HELD[what], *FREE])
     for _ in range(2):
-        with pytest.raises(StoreError, match=rf"earlier version \({what}\)") as caught:
-            database.worker(earlier)
+        with pytest.raises(StoreError, match=rf"an earlier version .*\({what}\)") as caught:
+            database.register(earlier)
         assert "stop every worker" in caught.value.hint
         assert "MAILNODE_EARLIER_WORKERS=stopped" in caught.value.hint
-    database.worker(earlier, earlier_are_stopped=True).close()
-    with database.worker(earlier) as worker:  # it has to be said once only
+    database.register(earlier, earlier_are_stopped=True).close()
+    with database.register(earlier) as worker:  # it has to be said once only
         held = await database.read(lambda db: [*db.execute(select(deliveries.c.worker)).scalars()])
-        assert not [one for one in held if one and await database.read(lambda db: worker.alive(db, one))]  # noqa: B023
+        assert not [one for one in held if one and await database.read(lambda db: worker.is_alive(db, one))]  # noqa: B023
 
 
 async def test_what_it_does_not_hold_is_in_nobodys_way(database, earlier):
     await write(database, FREE)
-    database.worker(earlier).close()
+    database.register(earlier).close()
 
 
 @pytest.mark.parametrize("place", ["the home", "beside the file"])
@@ -121,14 +121,14 @@ async def test_one_whose_lock_is_seen_to_be_free_is_dead(database, path, earlier
     with locked(folder):
         for stopped in (False, True):  # whoever says so is wrong
             with pytest.raises(StoreError, match="1 email"):
-                database.worker(earlier, earlier_are_stopped=stopped)
+                database.register(earlier, earlier_are_stopped=stopped)
     for _ in range(2):
-        with database.worker(earlier) as worker:
-            assert not await database.read(lambda db: worker.alive(db, EARLIER))
+        with database.register(earlier) as worker:
+            assert not await database.read(lambda db: worker.is_alive(db, EARLIER))
 
 
 async def test_one_that_comes_to_work_later_is_not_taken_for_dead(database, earlier):
-    with database.worker(earlier) as worker:
+    with database.register(earlier) as worker:
         assert await database.read(lambda db: worker.dead_among(db, {EARLIER, "lock-gone"})) == {"lock-gone"}
 
 

@@ -24,8 +24,8 @@ from mailnode.environment import Environment, open_connections
 from mailnode.flow.run_store import tell
 from mailnode.smtp.content import Composed
 from mailnode.smtp.proxy import Proxy
+from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
-from mailnode.store.worker import Worker
 from support.messages import letter
 
 # Retries at once: what is tested is that there are some, not how long they wait.
@@ -58,7 +58,7 @@ class Office:
 
     database: Database
     repository: ConnectionRepository
-    worker: Worker
+    process: ThisProcess
     outbox: Outbox
     dispatcher: Dispatcher
     queue_worker: QueueWorker
@@ -79,22 +79,22 @@ class Office:
 async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Office]:
     """Open one; it is closed as `Mailnode` closes it."""
     clients = Clients()
-    async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, worker):
+    async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, process):
         engine = EmbeddedEngine()
-        outbox = Outbox(database, worker, engine, tell)
+        outbox = Outbox(database, process, engine, tell)
         breaker = CircuitBreaker(database)
         find = Router(repository, proxy=proxy).find
         dispatcher = Dispatcher(outbox, breaker, clients, find)
-        queue_worker = QueueWorker(outbox, Claims(database, worker, tell), dispatcher, breaker, clients, find)
+        queue_worker = QueueWorker(outbox, Claims(database, process, tell), dispatcher, breaker, clients, find)
         try:
             yield Office(
                 database,
                 repository,
-                worker,
+                process,
                 outbox,
                 dispatcher,
                 queue_worker,
-                DeliveryAdmin(database, worker, engine, tell),
+                DeliveryAdmin(database, process, engine, tell),
             )
         finally:
             await queue_worker.stop()

@@ -202,6 +202,6 @@ def _with_queries(work: "Callable[[DeliveryQueries], Awaitable[T]]") -> T:
 
     async def main() -> T:
         async with open_connections(Environment.read()) as opened:
-            return await work(DeliveryQueries(opened.database, opened.worker))
+            return await work(DeliveryQueries(opened.database, opened.process))
 
     return asyncio.run(main())

@@ -21,10 +21,10 @@ from mailnode.connections.token_errors import explained, over, put_off, without_
 from mailnode.connections.token_rows import LEASE_MS, TokenRow, claim, read_tokens, store_answer, store_trouble
 from mailnode.errors import TokenError
 from mailnode.smtp.proxy import Proxy
+from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import Clock, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.retry import insist
-from mailnode.store.worker import Worker
 
 T = TypeVar("T")
 
@@ -78,15 +78,15 @@ class TokenKeeper:
         self,
         database: Database,
         cipher: Cipher,
-        worker: Worker,
+        process: ThisProcess,
         endpoint: TokenEndpoint | None = None,
         clock: Clock = unix_ms,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep tokens in `database`, claim renewals as `worker`, tell the time by `clock` and its length by `ticks`."""
+        """Keep tokens in `database`, claim renewals as `process`; `clock` gives the time, `ticks` measures it."""
         self._database = database
         self._cipher = cipher
-        self._worker = worker
+        self._process = process
         self._endpoint = endpoint or TokenEndpoint(clock=clock)
         self._clock = clock
         self._ticks = ticks
@@ -154,13 +154,13 @@ class TokenKeeper:
                 raise trouble
             return spare
         assert grant
-        claimed = claim(db, row, self._worker.id, now)
+        claimed = claim(db, row, self._process.id, now)
         return _Renewal(name, grant, proxy, claimed) if claimed else None
 
     def _is_claimed(self, db: Transaction, row: TokenRow, now: int) -> bool:
         """Whether somebody is at it; a clock that was set back makes no claim longer than it may be."""
         by, until = row.refreshing_by, row.refreshing_until or 0
-        if by is None or now >= until or not self._worker.alive(db, by):
+        if by is None or now >= until or not self._process.is_alive(db, by):
             return False
         seen, since = self._seen.get(row.connection_id, (None, 0.0))
         if seen != (by, until):

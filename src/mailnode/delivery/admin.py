@@ -20,10 +20,10 @@ from mailnode.delivery.row_reader import origin_of, read_deliveries, read_roughl
 from mailnode.delivery.rows import write_recipients
 from mailnode.delivery.stored import read_messages
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
+from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries, delivery_content, delivery_recipients, runs
-from mailnode.store.worker import Worker
 
 _DAY_MS = 86_400_000
 # How many rows one transaction clears away, so that nobody waits long for it.
@@ -41,17 +41,17 @@ class DeliveryAdmin:
     def __init__(
         self,
         database: Database,
-        worker: Worker,
+        process: ThisProcess,
         engine: Engine,
         tell: Tell,
         find_present: FindPresentRoute = no_flow,
     ) -> None:
-        """Work on `database` as `worker`; `engine` hears what is due, `tell` of outcomes.
+        """Work on `database` as `process`; `engine` hears what is due, `tell` of outcomes.
 
         `find_present` tells what the flow of a delivery says of its route by now.
         """
         self._database = database
-        self._worker = worker
+        self._process = process
         self._engine = engine
         self._tell = tell
         self._find_present = find_present
@@ -96,7 +96,7 @@ class DeliveryAdmin:
 
     def _dead_runners(self, db: Connection) -> list[str]:
         runners = select(runs.c.worker).where(runs.c.status == "running", runs.c.worker.is_not(None)).distinct()
-        return sorted(one for one in self._worker.dead_among(db, set(db.execute(runners).scalars())) if one)[
+        return sorted(one for one in self._process.dead_among(db, set(db.execute(runners).scalars())) if one)[
             :_SWEPT_AT_ONCE
         ]
 
@@ -180,7 +180,7 @@ class DeliveryAdmin:
         return str(row.id)
 
     def _check_rest(self, db: Connection, row: Row[Any]) -> None:
-        if row.state in {"claimed", "handingOver"} and self._worker.alive(db, row.worker):
+        if row.state in {"claimed", "handingOver"} and self._process.is_alive(db, row.worker):
             raise _not_now(row, "is being sent at this moment", "wait a little, and look at it again")
 
 

@@ -12,7 +12,7 @@ from mailnode.delivery.row_reader import told_of
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError, SmtpError
 from mailnode.store.clock import now_ms
-from mailnode.store.insert_new import insert_new
+from mailnode.store.sql import insert_new
 from mailnode.store.tables import connections, deliveries, lanes
 
 # How long a failing lane is left alone: at first, and at last.

@@ -16,10 +16,10 @@ from mailnode.delivery.rates import next_time, take_time
 from mailnode.delivery.result import Result
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError
+from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import attempts, deliveries
-from mailnode.store.worker import Worker
 
 # How long the last try of a delivery may take whose time is over: as long as a server may think about its content.
 LAST_TRY_SECONDS = 600.0
@@ -57,10 +57,10 @@ class ClaimBatch:
 class Claims:
     """The queue, as one worker takes from it."""
 
-    def __init__(self, database: Database, worker: Worker, tell: Tell) -> None:
-        """Claim from `database` for `worker`; `tell` hears of what can't be read, and is held."""
+    def __init__(self, database: Database, process: ThisProcess, tell: Tell) -> None:
+        """Claim from `database` for `process`; `tell` hears of what can't be read, and is held."""
         self._database = database
-        self._worker = worker
+        self._process = process
         self._tell = tell
         self._up_since = unix_ms()
         self._turn = 0
@@ -163,12 +163,12 @@ class Claims:
     def _take_up(self, db: Connection, now: int, sound: list[tuple[Delivery, Row[Any]]]) -> list[tuple[Delivery, int]]:
         if not sound:
             return []
-        worker_id = self._worker.id  # it may change at any time, and what is claimed is claimed under one
-        ours = {"state": "claimed", "worker": worker_id, "updated_at": now}
+        process_id = self._process.id  # it may change at any time, and what is claimed is claimed under one
+        ours = {"state": "claimed", "worker": process_id, "updated_at": now}
         of_these = deliveries.c.id.in_([delivery.id for delivery, _ in sound])
         db.execute(update(deliveries).where(of_these).values(generation=deliveries.c.generation + 1, **ours))
         return [
-            (replace(delivery, generation=delivery.generation + 1, claimed_by=worker_id), row.expires_at)
+            (replace(delivery, generation=delivery.generation + 1, claimed_by=process_id), row.expires_at)
             for delivery, row in sound
         ]
 

@@ -16,9 +16,9 @@ from mailnode.delivery.row_reader import options_of, read_deliveries, read_rough
 from mailnode.delivery.rows import insert_deliveries, route_columns
 from mailnode.delivery.stored import Standing, read_report
 from mailnode.errors import DeliveryError
+from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms
 from mailnode.store.tables import deliveries as table
-from mailnode.store.worker import Worker
 
 Answer = Delivery | Standing | Exception
 
@@ -33,9 +33,9 @@ class Engine(Protocol):
 class Intake:
     """The way in: new deliveries of this worker, and what stands under their keys already."""
 
-    def __init__(self, worker: Worker, engine: Engine, tell: Tell) -> None:
-        """Claim for `worker`; `engine` hears what is due, `tell` of what can't be read, and is held."""
-        self._worker = worker
+    def __init__(self, process: ThisProcess, engine: Engine, tell: Tell) -> None:
+        """Claim for `process`; `engine` hears what is due, `tell` of what can't be read, and is held."""
+        self._process = process
         self._engine = engine
         self._tell = tell
 
@@ -68,7 +68,7 @@ class Intake:
             self._engine.due(db, lane)
 
     def _begun(self, draft: Draft, in_doubt: Collection[str | None]) -> Delivery:
-        begun = draft.begun(uuid.uuid4().hex, "" if draft.terms.queued else self._worker.id)
+        begun = draft.begun(uuid.uuid4().hex, "" if draft.terms.queued else self._process.id)
         return begun.marked_after_earlier() if draft.key in in_doubt else begun
 
     def _not_to_be_sent(
@@ -94,7 +94,7 @@ class Intake:
     def _stand_or_take_over(self, db: Connection, row: Row[Any], draft: Draft) -> Answer:
         if row.digest != draft.digest:
             return _other_content(draft)
-        if row.state in FINAL_STATES or draft.terms.queued or (row.worker and self._worker.alive(db, row.worker)):
+        if row.state in FINAL_STATES or draft.terms.queued or (row.worker and self._process.is_alive(db, row.worker)):
             (delivery,) = read_roughly(db, [row])
             return Standing(delivery, row.state, read_report(db, row))
         try:
@@ -105,7 +105,7 @@ class Intake:
 
     def _taken_over(self, db: Connection, row: Row[Any], draft: Draft) -> Delivery:
         (delivery,) = read_deliveries(db, [row])
-        take_over(db, delivery, row, self._worker.id)
+        take_over(db, delivery, row, self._process.id)
         # Whoever runs it again waits for it, and has it go where the flow sends its mail by now.
         columns = route_columns(draft.destination, draft.route)
         columns["options"] = json.dumps({**options_of(row), "destination": columns.pop("destination")})

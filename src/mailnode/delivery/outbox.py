@@ -22,11 +22,11 @@ from mailnode.delivery.rows import (
 )
 from mailnode.delivery.stored import Standing, StoredMessage, read_last_words, read_messages
 from mailnode.errors import DeliveryError, MailnodeError
+from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
-from mailnode.store.worker import Worker
 
 
 class StaleClaim(DeliveryError):
@@ -45,15 +45,15 @@ class _Move:
 
 
 class Outbox:
-    """Deliveries, written down by this worker; works that wait together share statements and a commit."""
+    """Deliveries, stored by this process; works that wait together share statements and a commit."""
 
-    def __init__(self, database: Database, worker: Worker, engine: Engine, tell: Tell) -> None:
-        """Work on `database` as `worker`; `engine` hears what is due, `tell` of outcomes."""
+    def __init__(self, database: Database, process: ThisProcess, engine: Engine, tell: Tell) -> None:
+        """Work on `database` as `process`; `engine` hears what is due, `tell` of outcomes."""
         self._database = database
-        self._worker = worker
+        self._process = process
         self._engine = engine
         self._tell = tell
-        self._intake = Intake(worker, engine, tell)
+        self._intake = Intake(process, engine, tell)
         self.unstored = database.unstored
 
     async def begin(self, draft: Draft) -> Delivery | Standing:
@@ -92,7 +92,7 @@ class Outbox:
         Raises:
             StaleClaim: somebody may have.
         """
-        if not self._worker.holds(delivery.claimed_by):
+        if not self._process.still_holds(delivery.claimed_by):
             raise _stale(delivery)
 
     async def attempted(self, delivery: Delivery, attempt: Attempt) -> None:
@@ -121,7 +121,7 @@ class Outbox:
 
     async def own_claims(self) -> Mapping[str, int]:
         """Give the ids of what this worker has claimed, with the generations; whoever has claimed knows it by then."""
-        return await self._database.write(lambda db: claims_of(db, self._worker.id))
+        return await self._database.write(lambda db: claims_of(db, self._process.id))
 
     async def lose(self, claims: Mapping[str, int]) -> int:
         """Settle, as after a defect, what this worker has claimed and nobody in it has in hand; tell how many."""
@@ -137,7 +137,7 @@ class Outbox:
 
     def _recover(self, db: Connection) -> int:
         workers = set(db.execute(select(table.c.worker).where(UNDER_WAY).distinct()).scalars())
-        dead = self._worker.dead_among(db, workers)
+        dead = self._process.dead_among(db, workers)
         if not dead:
             return 0
         of_dead = table.c.worker.in_(dead - {None}) | table.c.worker.is_(None)
@@ -190,7 +190,7 @@ class Outbox:
         return [stale or report for stale, report in zip(self._move(db, moves), reports, strict=True)]
 
     def _lose(self, db: Connection, claims: Mapping[str, int]) -> int:
-        defects = lost_among(db, self._worker.id, claims, self._tell)
+        defects = lost_among(db, self._process.id, claims, self._tell)
         return len(self._settle_defects(db, defects)) if defects else 0
 
     def _settled(self, move: _Move, now: int) -> dict[str, Any]:

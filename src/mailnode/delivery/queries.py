@@ -19,10 +19,10 @@ from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.printable import quoted
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply
-from mailnode.store.cursor import Place
+from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
+from mailnode.store.sql import Cursor
 from mailnode.store.tables import attempts, deliveries, delivery_recipients
-from mailnode.store.worker import Worker
 
 _UNDER_WAY = ("claimed", "handingOver")
 _SHORTEST_ID = 4
@@ -45,17 +45,17 @@ class Wanted:
     connection: str | None = None
     recipient: str | None = None
     run: str | None = None
-    after: Place | None = None
+    after: Cursor | None = None
     limit: int = 50
 
 
 class DeliveryQueries:
     """The deliveries of a database, the latest first."""
 
-    def __init__(self, database: Database, worker: Worker) -> None:
-        """Read `database`; `worker` knows which processes are alive."""
+    def __init__(self, database: Database, process: ThisProcess) -> None:
+        """Read `database`; `process` knows which processes are alive."""
         self._database = database
-        self._worker = worker
+        self._process = process
 
     async def latest(self, wanted: Wanted) -> list[Entry]:
         """Give the latest deliveries of those that are wanted.
@@ -146,7 +146,7 @@ class DeliveryQueries:
         }
 
     def _state(self, db: Transaction, row: Row[Any]) -> str:
-        is_left = row.state in _UNDER_WAY and not self._worker.alive(db, row.worker)
+        is_left = row.state in _UNDER_WAY and not self._process.is_alive(db, row.worker)
         return INTERRUPTED if is_left else str(row.state)
 
 
@@ -165,7 +165,7 @@ def _query(wanted: Wanted) -> Select[Any]:
     if wanted.connection is not None:
         query = query.where(deliveries.c.connection == wanted.connection)
     if wanted.after is not None:
-        query = query.where(wanted.after.older(deliveries))
+        query = query.where(wanted.after.condition(deliveries))
     if wanted.run is not None:
         query = query.where(deliveries.c.run_id == wanted.run)
     if wanted.recipient is not None:

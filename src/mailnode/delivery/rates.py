@@ -8,7 +8,7 @@ more than `count`, wherever it begins.
 from sqlalchemy import Connection, select, update
 
 from mailnode.connections.rate_limit import RateLimit
-from mailnode.store.insert_new import insert_new
+from mailnode.store.sql import insert_new
 from mailnode.store.tables import rates
 
 _INSERT = insert_new(rates)

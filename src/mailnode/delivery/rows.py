@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, literal_column, se
 from mailnode.delivery.delivery import Attempt, Delivery, Draft
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
-from mailnode.store.insert_new import insert_new
+from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
 CONTENT_ROW_OCTETS = 256 * 1024

@@ -1,8 +1,6 @@
 """The flow files of a folder, by name; each may have a sample of `input` and `context` beside it."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
 from mailnode.json_text import json_of
 from mailnode.printable import quoted
-from mailnode.store.files import NO_LOCKS, locked, sync_folder
+from mailnode.store.files import NO_LOCKS, locked, write_atomically
 
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
 _LOCK = ".flows.lock"
@@ -212,17 +210,7 @@ class FlowFiles:
             raise SettingsError(f"{path.name} is larger than {MAX_OCTETS // 2**20} MB", hint="fetch attachments by URL")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            number, beside = tempfile.mkstemp(dir=self.folder, prefix=f".{path.name}.")
-            try:
-                with os.fdopen(number, "wb") as file:
-                    file.write(octets)
-                    file.flush()
-                    os.fsync(number)
-                Path(beside).replace(path)
-            except OSError:
-                Path(beside).unlink(missing_ok=True)
-                raise
-            sync_folder(self.folder)
+            write_atomically(path, octets)
         except OSError as error:
             raise _unusable(path, error) from None
 

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, select
 from mailnode.delivery.row_reader import told_of
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.printable import quoted
-from mailnode.store.cursor import Place
+from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
+from mailnode.store.sql import Cursor
 from mailnode.store.tables import runs
-from mailnode.store.worker import Worker
 
 # `running` and `interrupted` are one to the database: what tells them apart is whether their process is alive.
 RUN_STATES = ("running", "interrupted", "done", "halted")
@@ -29,17 +29,17 @@ class RunFilter:
 
     flow: str | None = None
     statuses: Sequence[str] = ()
-    after: Place | None = None
+    after: Cursor | None = None
     limit: int = 50
 
 
 class RunQueries:
     """The runs of a database, the latest first."""
 
-    def __init__(self, database: Database, worker: Worker) -> None:
-        """Read `database`; `worker` knows which processes are alive."""
+    def __init__(self, database: Database, process: ThisProcess) -> None:
+        """Read `database`; `process` knows which processes are alive."""
         self._database = database
-        self._worker = worker
+        self._process = process
 
     async def latest(self, wanted: RunFilter) -> list[Entry]:
         """Give the latest runs of those that are wanted.
@@ -67,7 +67,7 @@ class RunQueries:
         if wanted.statuses:
             query = query.where(runs.c.status.in_({_UNDER_WAY if s == "interrupted" else s for s in wanted.statuses}))
         if wanted.after is not None:
-            query = query.where(wanted.after.older(runs))
+            query = query.where(wanted.after.condition(runs))
         found: Iterable[Any] = db.execute(query)
         fitting = (row.id for row in found if not wanted.statuses or self._status(db, row) in wanted.statuses)
         ids = list(islice(fitting, wanted.limit))
@@ -75,7 +75,7 @@ class RunQueries:
         return [self._entry(db, rows[run_id]) for run_id in ids]
 
     def _status(self, db: Connection, row: Row[Any]) -> str:
-        is_left = row.status == _UNDER_WAY and not (row.worker and self._worker.alive(db, row.worker))
+        is_left = row.status == _UNDER_WAY and not (row.worker and self._process.is_alive(db, row.worker))
         return "interrupted" if is_left else str(row.status)
 
     def _show(self, db: Connection, run_id: str) -> Entry:

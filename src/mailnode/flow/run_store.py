@@ -14,12 +14,12 @@ from mailnode.delivery.result import Result
 from mailnode.delivery.row_reader import told_of
 from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.stored_result import Outcome, follow, outcomes_of, pending_of, unstored_of
+from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.retry import begin_patiently, insist
-from mailnode.store.savepoint import savepoint
+from mailnode.store.sql import savepoint
 from mailnode.store.tables import runs
-from mailnode.store.worker import Worker
 
 POLL_SECONDS = 0.2
 _log = logging.getLogger(__name__)
@@ -27,12 +27,12 @@ _UNDER_WAY: dict[str, Any] = {}
 
 
 class RunStore:
-    """Runs, written down by this worker."""
+    """Runs, stored by this process."""
 
-    def __init__(self, database: Database, worker: Worker) -> None:
-        """Work on `database` as `worker`."""
+    def __init__(self, database: Database, process: ThisProcess) -> None:
+        """Work on `database` as `process`."""
         self._database = database
-        self._worker = worker
+        self._process = process
 
     async def begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
         """Write down that a run begins; give what came of it when it was run to its end before.
@@ -61,7 +61,7 @@ class RunStore:
 
     async def leave(self, run_id: str) -> None:
         """Write down that a run of this process is not gone on with, as if its process had died."""
-        is_ours = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._worker.id)
+        is_ours = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._process.id)
         left = update(runs).where(is_ours).values(worker=None, updated_at=unix_ms())
         try:
             await self._database.write(lambda db: db.execute(left))
@@ -97,7 +97,7 @@ class RunStore:
 
     def _insert(self, db: Connection, fresh: list["_Begun"]) -> None:
         now = unix_ms()
-        written = {"status": "running", "worker": self._worker.id, "created_at": now, "updated_at": now}
+        written = {"status": "running", "worker": self._process.id, "created_at": now, "updated_at": now}
         rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in fresh]
         if rows:
             db.execute(_INSERT, rows)
@@ -111,9 +111,9 @@ class RunStore:
             )
         if row.status != "running":
             return _ended(row)
-        if row.worker and self._worker.alive(db, row.worker):
+        if row.worker and self._process.is_alive(db, row.worker):
             return _UNDER_WAY
-        db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._worker.id, updated_at=unix_ms()))
+        db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._process.id, updated_at=unix_ms()))
         return None
 
     async def followed(self, said: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreClosed
-from mailnode.store.backend import Backend, Extend
+from mailnode.store.backend import Backend, Extend, ThisProcess
 from mailnode.store.location import locate
 from mailnode.store.sqlite import SqliteFile
 from mailnode.store.unstored import Unstored
-from mailnode.store.worker import Worker
 from mailnode.store.writer import GroupWriter, Item, WorkOnAll
 
 T = TypeVar("T")
@@ -73,7 +72,7 @@ class Database:
         """Whether processes of other machines may work on it too."""
         return self.url is not None
 
-    def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> Worker:
+    def register(self, earlier: Path, *, earlier_are_stopped: bool = False) -> ThisProcess:
         """Give this process an id that the others on this database see alive.
 
         Earlier versions kept their locks in the home, in the folder `earlier`: where the database holds what one of
@@ -83,7 +82,7 @@ class Database:
         Raises:
             StoreError: no lock or lease can be had, or a process of an earlier version may be at work.
         """
-        return self._backend.worker(earlier, earlier_are_stopped=earlier_are_stopped)
+        return self._backend.register(earlier, earlier_are_stopped=earlier_are_stopped)
 
     async def write(self, work: Work[T]) -> T:
         """Run a function in a transaction and give what it returns once that is on the disk.

@@ -11,9 +11,8 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyEr
 
 from mailnode.errors import CommitUnknown, StoreError
 from mailnode.extras import install_hint
-from mailnode.store.backend import Extend, no_text
-from mailnode.store.leased_worker import LeasedWorker
-from mailnode.store.schema import migrate, newer
+from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
+from mailnode.store.process_lease import ProcessLease
 from mailnode.store.tables import SCHEMA_NUMBER
 
 # A process that was stopped in the middle of a transaction must not hold up the others for ever.
@@ -96,7 +95,7 @@ class PostgresDatabase:
                 migrate(connection)
                 extend(connection)
             elif number > SCHEMA_NUMBER:
-                raise newer(self.name, number, "use the newer mailnode that wrote it, or another database")
+                raise newer_schema(self.name, number, "use the newer mailnode that wrote it, or another database")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -132,11 +131,11 @@ class PostgresDatabase:
     def translate(self, error: BaseException) -> BaseException:
         """Give an error of SQLAlchemy's as one of ours; any other as it is."""
         if isinstance(error, UnicodeEncodeError):
-            return no_text(error)
+            return unstorable_value(error)
         if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
         if isinstance(error, DataError):
-            return no_text(error)
+            return unstorable_value(error)
         state = _state_of(error)
         passes = state.startswith(_TRANSIENT) if state else isinstance(error, MemoryError) or _is_lost(error)
         failure = StoreError(
@@ -157,9 +156,9 @@ class PostgresDatabase:
             transient=state.startswith(_TRANSIENT) if state else any(words in said for words in _ABSENT),
         )
 
-    def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> LeasedWorker:  # noqa: ARG002 -- for files
+    def register(self, earlier: Path, *, earlier_are_stopped: bool = False) -> ProcessLease:  # noqa: ARG002 -- for files
         """Give this process an id with a lease."""
-        return LeasedWorker(_engine(self._url, statement_timeout="4s", lock_timeout="4s"))
+        return ProcessLease(_engine(self._url, statement_timeout="4s", lock_timeout="4s"))
 
     def close(self) -> None:
         """Close every connection."""

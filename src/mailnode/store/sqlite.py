@@ -11,12 +11,10 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
-from mailnode.store.backend import Extend, no_text
-from mailnode.store.earlier_workers import held_by_earlier, leave, maybe_at_work
+from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
 from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, locked
-from mailnode.store.flock_worker import FlockWorker
 from mailnode.store.kinds import readable
-from mailnode.store.schema import migrate, newer
+from mailnode.store.process_lock import ProcessLock, held_by_earlier, maybe_running, release
 from mailnode.store.tables import SCHEMA_NUMBER
 
 # How long another process may hold the file before it counts as locked.
@@ -74,7 +72,7 @@ class SqliteFile:
                 self._migrate(number)
             elif number > SCHEMA_NUMBER:
                 hint = "use the newer mailnode that wrote it, or set MAILNODE_HOME to another folder"
-                raise newer(f"the database {str(self._path)!r}", number, hint)
+                raise newer_schema(f"the database {str(self._path)!r}", number, hint)
             os.pwrite(lock, _MADE, 0)
 
     def writing(self) -> AbstractContextManager[Connection]:
@@ -100,7 +98,7 @@ class SqliteFile:
     def translate(self, error: BaseException) -> BaseException:
         """Give an error of SQLAlchemy's as one of ours; any other as it is."""
         if isinstance(error, UnicodeEncodeError):
-            return no_text(error)
+            return unstorable_value(error)
         if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
         # The driver says SQLITE_NOMEM by Python's own error, which has no words.
@@ -121,28 +119,28 @@ class SqliteFile:
         is_held = _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
         return StoreError(f"the database {str(self._path)!r} can't be opened: {reason}", hint=hint, transient=is_held)
 
-    def worker(self, earlier: Path, *, earlier_are_stopped: bool = False) -> FlockWorker:
+    def register(self, earlier: Path, *, earlier_are_stopped: bool = False) -> ProcessLock:
         """Give this process an id with a lock beside the file; see that no process of an earlier version is at work."""
-        worker = FlockWorker(self._path.with_name(_LOCKS), earlier)
+        process = ProcessLock(self._path.with_name(_LOCKS), earlier)
         try:
-            self._settle_earlier(worker, are_stopped=earlier_are_stopped)
+            self._settle_earlier(process, are_stopped=earlier_are_stopped)
         except SQLAlchemyError as error:
-            worker.close()
+            process.close()
             raise self.translate(error) from error
         except BaseException:
-            worker.close()
+            process.close()
             raise
-        return worker
+        return process
 
-    def _settle_earlier(self, worker: FlockWorker, *, are_stopped: bool) -> None:
+    def _settle_earlier(self, process: ProcessLock, *, are_stopped: bool) -> None:
         with self.reading() as db:
-            held = {one: what for one, what in held_by_earlier(db).items() if worker.is_proven(one) is not False}
+            held = {one: what for one, what in held_by_earlier(db).items() if process.is_proven(one) is not False}
         if not held:
             return
-        if not are_stopped or any(worker.is_proven(one) for one in held):
-            raise maybe_at_work(f"the database {str(self._path)!r}", held)
+        if not are_stopped or any(process.is_proven(one) for one in held):
+            raise maybe_running(f"the database {str(self._path)!r}", held)
         with self.writing() as db:
-            leave(db, list(held))
+            release(db, list(held))
 
     def close(self) -> None:
         """Close the file."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from mailnode.errors import StoreClosed, StoreError
 from mailnode.store.backend import Backend
-from mailnode.store.savepoint import savepoint
+from mailnode.store.sql import savepoint
 
 T = TypeVar("T")
 Item = TypeVar("Item")

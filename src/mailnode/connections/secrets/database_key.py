@@ -17,9 +17,9 @@ from sqlalchemy import delete, exists, insert, select, update
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_file import FILE_NAME, new_key, read_keys, write_keys
 from mailnode.errors import ErrorCode, StoreError
-from mailnode.store.advisory_lock import take_turn
 from mailnode.store.database import Database
 from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, lock_file
+from mailnode.store.sql import take_advisory_lock
 from mailnode.store.tables import connections, secret_check, tokens
 
 _ABOUT = ("", "check")
@@ -30,7 +30,7 @@ def lock_connections(db: Transaction) -> None:
 
     A change of the key rewrites every secret, and must overwrite none that comes meanwhile.
     """
-    take_turn(db, "book")
+    take_advisory_lock(db, "book")
 
 
 def check_key(db: Transaction, cipher: Cipher) -> None:

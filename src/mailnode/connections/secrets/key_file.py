@@ -2,12 +2,11 @@
 
 import base64
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from mailnode.errors import ErrorCode, StoreError
-from mailnode.store.files import sync_folder
+from mailnode.store.files import put_in_place, write_atomically, written_beside
 
 KEY_OCTETS = 32
 FILE_NAME = "secret.key"
@@ -49,30 +48,21 @@ def write_keys(home: Path, keys: list[bytes]) -> None:
     Raises:
         StoreError: it can't be written.
     """
-    new = home / f"{FILE_NAME}.new"
+    path = home / FILE_NAME
     try:
-        new.unlink(missing_ok=True)  # what a crash has left
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(_encode(keys))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(home / FILE_NAME)
-        sync_folder(home)
+        with written_beside(path, _encode(keys), name=f"{FILE_NAME}.new") as beside:
+            put_in_place(beside, path)
     except OSError as error:
         raise StoreError(
-            f"the key file {home / FILE_NAME} can't be written: {error.strerror}",
+            f"the key file {path} can't be written: {error.strerror}",
             hint="see that the disk has room and that this user may write there; then run the command again",
         ) from None
 
 
 def _make(path: Path) -> None:
     """Write a new key; of several processes that try, the first one's key stays, whole and on the disk."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as ours:  # 0600
-        ours.write(_encode([new_key()]))
-        ours.flush()
-        os.fsync(ours.fileno())
-        with suppress(FileExistsError):
-            os.link(ours.name, path)
+    with suppress(FileExistsError):
+        write_atomically(path, _encode([new_key()]), overwrite=False)
 
 
 def _encode(keys: list[bytes]) -> bytes:

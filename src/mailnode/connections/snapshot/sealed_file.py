@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mailnode.errors import SnapshotError
-from mailnode.store.files import sync_folder
+from mailnode.store.files import write_atomically
 
 VERSION = 1
 # Many flows with large attachments in them.
@@ -186,13 +185,7 @@ def write_file(path: Path, octets: bytes) -> None:
         SnapshotError: there is one of this name already, or it can't be written.
     """
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}.") as file:
-            file.write(octets)
-            file.flush()
-            os.fchmod(file.fileno(), 0o400)
-            os.fsync(file.fileno())
-            os.link(file.name, path)
-        sync_folder(path.parent)
+        write_atomically(path, octets, mode=0o400, overwrite=False)
     except FileExistsError:
         raise SnapshotError(
             f"there is a file {str(path)!r} already", hint="choose another name: a snapshot is never overwritten"

@@ -9,7 +9,7 @@ from pydantic import Field
 from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.history import MOST_HOURS
 from mailnode.delivery.queries import Wanted
-from mailnode.store.cursor import PATTERN, Place
+from mailnode.store.sql import CURSOR_PATTERN, Cursor
 from mailnode.web.api.problem import PROBLEMS, Told
 from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
@@ -146,7 +146,7 @@ async def list_deliveries(
     connection: Annotated[str | None, Query(max_length=200)] = None,
     recipient: Annotated[str | None, Query(max_length=320, description="An address, or a part of one.")] = None,
     run: Annotated[str | None, Query(max_length=200)] = None,
-    after: Annotated[str | None, Query(pattern=PATTERN, description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
 ) -> Deliveries:
     """List deliveries, the latest first, by pages."""
@@ -155,14 +155,14 @@ async def list_deliveries(
         connection=connection,
         recipient=recipient,
         run=run,
-        after=Place.parse(after) if after else None,
+        after=Cursor.parse(after) if after else None,
         limit=limit + 1,
     )
     found = await site.mailnode.queries.latest(wanted)
     last = found[limit - 1] if len(found) > limit else None
     return Deliveries(
         deliveries=[DeliverySummary.model_validate(one) for one in whole(found[:limit])],
-        next=str(Place(last["createdAt"], last["deliveryId"])) if last else None,
+        next=str(Cursor(last["createdAt"], last["deliveryId"])) if last else None,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 
 from mailnode.flow.run_queries import RunFilter
-from mailnode.store.cursor import PATTERN, Place
+from mailnode.store.sql import CURSOR_PATTERN, Cursor
 from mailnode.web.api.problem import PROBLEMS, JsonAnswer, Told
 from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
@@ -54,17 +54,17 @@ async def list_runs(
     site: SiteHere,
     flow: Annotated[str | None, Query(max_length=64)] = None,
     status: Annotated[Sequence[Status], Query(description="Only these; may be repeated.")] = (),
-    after: Annotated[str | None, Query(pattern=PATTERN, description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
 ) -> RunsTold:
     """List runs, the latest first, by pages."""
-    place = Place.parse(after) if after else None
-    wanted = RunFilter(flow=flow, statuses=status, after=place, limit=limit + 1)
+    cursor = Cursor.parse(after) if after else None
+    wanted = RunFilter(flow=flow, statuses=status, after=cursor, limit=limit + 1)
     found = await site.mailnode.runs.latest(wanted)
     last = found[limit - 1] if len(found) > limit else None
     return RunsTold(
         runs=[RunSummary.model_validate(one) for one in whole(found[:limit])],
-        next=str(Place(last["createdAt"], last["run"])) if last else None,
+        next=str(Cursor(last["createdAt"], last["run"])) if last else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""A worker on one of many machines: it holds a lease by the database's clock."""
+"""A process on one of many machines: it holds a lease by the database's clock."""
 
 import threading
 import time
@@ -60,16 +60,16 @@ class _Lease:
     held_until: float
 
 
-class LeasedWorker:
-    """One process at work, known by an id whose lease a thread of its own renews.
+class ProcessLease:
+    """This process, known by an id whose lease a thread of its own renews.
 
-    A lease that was let run out is over for ever, because others may have taken its claims: the worker goes on under
+    A lease that was let run out is over for ever, because others may have taken its claims: the process goes on under
     another id. So the thread that wakes first after a pause, this one or the one with mail in its hands, makes no
-    difference to what `holds` says.
+    difference to what `still_holds` says.
     """
 
     def __init__(self, engine: Engine) -> None:
-        """Take a lease in the database of an engine that is this worker's alone.
+        """Take a lease in the database of an engine that nothing else uses.
 
         Raises:
             StoreError: the database can't be written to.
@@ -92,23 +92,23 @@ class LeasedWorker:
         """What is written into a claim now."""
         return self._lease.id
 
-    def alive(self, db: Connection, worker_id: str | None) -> bool:
+    def is_alive(self, db: Connection, process_id: str | None) -> bool:
         """Tell whether this id has a lease by the database's clock."""
-        return not self.dead_among(db, [worker_id])
+        return not self.dead_among(db, [process_id])
 
-    def dead_among(self, db: Connection, worker_ids: Collection[str | None]) -> set[str | None]:
+    def dead_among(self, db: Connection, process_ids: Collection[str | None]) -> set[str | None]:
         """Give those of these ids that have no lease any more."""
-        if not worker_ids:
+        if not process_ids:
             return set()
         # The time that the statement came, not one later: what it finds ended had ended before it looked.
         has_lease = workers.c.lease_until > _ms(func.statement_timestamp())
-        living = select(workers.c.id).where(workers.c.id.in_(worker_ids), has_lease)
-        return {*worker_ids} - {*db.execute(living).scalars()}
+        living = select(workers.c.id).where(workers.c.id.in_(process_ids), has_lease)
+        return {*process_ids} - {*db.execute(living).scalars()}
 
-    def holds(self, worker_id: str) -> bool:
+    def still_holds(self, process_id: str) -> bool:
         """Tell that the lease of this id has had no gap and goes on, by this machine's clock."""
         lease = self._lease
-        return worker_id == lease.id and not self._ends.is_set() and _now() < lease.held_until
+        return process_id == lease.id and not self._ends.is_set() and _now() < lease.held_until
 
     def close(self) -> None:
         """Leave, once or again: from here on others may take over what this process had claimed."""
@@ -152,9 +152,9 @@ class LeasedWorker:
             connection.execute(_TAKE, {"of": lease.id, "lease": _lease_ms()})
         return lease
 
-    def _write(self, statement: Update | Delete, worker_id: str, **values: int) -> bool:
+    def _write(self, statement: Update | Delete, process_id: str, **values: int) -> bool:
         with self._engine.begin() as connection:
-            return bool(connection.execute(statement, {"of": worker_id, **values}).rowcount)
+            return bool(connection.execute(statement, {"of": process_id, **values}).rowcount)
 
 
 def _now() -> float:

@@ -9,24 +9,24 @@ from contextlib import closing
 import pytest
 from sqlalchemy import text
 
-from mailnode.store import leased_worker
+from mailnode.store import process_lease
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
 
 WORK = """
 import sys, time
 from pathlib import Path
-from mailnode.store import leased_worker
-leased_worker.LEASE_SECONDS, leased_worker.RENEW_SECONDS, leased_worker.MARGIN_SECONDS = 2.0, 0.5, 0.5
+from mailnode.store import process_lease
+process_lease.LEASE_SECONDS, process_lease.RENEW_SECONDS, process_lease.MARGIN_SECONDS = 2.0, 0.5, 0.5
 from mailnode.store.database import Database
-worker = Database.open(sys.argv[1]).worker(Path())
+worker = Database.open(sys.argv[1]).register(Path())
 claimed = worker.id
 print(claimed, flush=True)
 for line in sys.stdin:
     until = time.monotonic() + float(line)
     while time.monotonic() < until:  # as busy as can be
         pass
-    print(worker.holds(claimed), worker.id == claimed, worker.holds(worker.id), flush=True)
+    print(worker.still_holds(claimed), worker.id == claimed, worker.still_holds(worker.id), flush=True)
 """
 
 
@@ -38,7 +38,7 @@ def database(postgres_url):
 
 @pytest.fixture
 def worker(database, tmp_path):
-    with database.worker(tmp_path) as worker:
+    with database.register(tmp_path) as worker:
         yield worker
 
 
@@ -57,18 +57,18 @@ def held_after(process, seconds):
 
 
 async def until_dead(database, worker, worker_id):
-    while await database.read(lambda db: worker.alive(db, worker_id)):
+    while await database.read(lambda db: worker.is_alive(db, worker_id)):
         time.sleep(0.05)  # noqa: ASYNC251 -- nothing else runs here
 
 
 async def test_a_worker_lives_as_long_as_it_has_not_left(database, worker, tmp_path):
-    with database.worker(tmp_path) as other:
+    with database.register(tmp_path) as other:
         ids = [worker.id, other.id, "nobody"]
         assert await database.read(lambda db: worker.dead_among(db, ids)) == {"nobody"}
-        assert other.holds(other.id)
-        assert not other.holds(worker.id)
+        assert other.still_holds(other.id)
+        assert not other.still_holds(worker.id)
         left = other.id
-    assert not other.holds(left)
+    assert not other.still_holds(left)
     assert await database.read(lambda db: worker.dead_among(db, ids)) == {"nobody", left}
     assert await database.read(lambda db: worker.dead_among(db, [])) == set()
 
@@ -76,13 +76,13 @@ async def test_a_worker_lives_as_long_as_it_has_not_left(database, worker, tmp_p
 async def test_a_busy_process_keeps_its_lease(database, worker, process):
     theirs = process.stdout.readline().strip()
     assert held_after(process, 3) == ["True", "True", "True"]
-    assert await database.read(lambda db: worker.alive(db, theirs))
+    assert await database.read(lambda db: worker.is_alive(db, theirs))
 
 
 async def test_a_process_that_was_killed_is_dead_when_its_lease_ends(database, worker, process):
     theirs = process.stdout.readline().strip()
     process.kill()
-    assert await database.read(lambda db: worker.alive(db, theirs))
+    assert await database.read(lambda db: worker.is_alive(db, theirs))
     await until_dead(database, worker, theirs)
 
 
@@ -93,20 +93,20 @@ async def test_a_process_that_was_stopped_beyond_its_lease_goes_on_under_another
     process.send_signal(signal.SIGCONT)
     assert held_after(process, 0)[0] == "False"
     assert held_after(process, 1) == ["False", "False", "True"]
-    assert not await database.read(lambda db: worker.alive(db, theirs))
+    assert not await database.read(lambda db: worker.is_alive(db, theirs))
 
 
 async def test_a_lease_that_was_renewed_too_late_is_over(database, tmp_path, monkeypatch):
-    monkeypatch.setattr(leased_worker, "MARGIN_SECONDS", leased_worker.LEASE_SECONDS)
-    with database.worker(tmp_path) as worker:
+    monkeypatch.setattr(process_lease, "MARGIN_SECONDS", process_lease.LEASE_SECONDS)
+    with database.register(tmp_path) as worker:
         lease = worker._lease
-        assert not worker.holds(lease.id)
+        assert not worker.still_holds(lease.id)
         assert worker._renewed(lease).id != lease.id
 
 
 async def test_old_leases_are_swept(database, tmp_path):
     await database.write(lambda db: db.execute(text("INSERT INTO workers VALUES ('long gone', 1)")))
-    with database.worker(tmp_path):
+    with database.register(tmp_path):
         names = await database.read(lambda db: db.execute(text("SELECT id FROM workers")).scalars().all())
     assert "long gone" not in names
 
@@ -116,8 +116,8 @@ async def test_the_time_is_the_databases(database):
 
 
 async def test_a_defect_ends_no_renewing(database, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(leased_worker, "RENEW_SECONDS", 0.01)
-    renewed, again = leased_worker.LeasedWorker._renewed, threading.Event()
+    monkeypatch.setattr(process_lease, "RENEW_SECONDS", 0.01)
+    renewed, again = process_lease.ProcessLease._renewed, threading.Event()
     calls = []
 
     def fails_once(worker, lease):
@@ -127,8 +127,8 @@ async def test_a_defect_ends_no_renewing(database, tmp_path, monkeypatch, caplog
         again.set()
         return renewed(worker, lease)
 
-    monkeypatch.setattr(leased_worker.LeasedWorker, "_renewed", fails_once)
-    with database.worker(tmp_path) as worker:
+    monkeypatch.setattr(process_lease.ProcessLease, "_renewed", fails_once)
+    with database.register(tmp_path) as worker:
         assert await asyncio.to_thread(again.wait, 30)
-        assert worker.holds(worker.id)
+        assert worker.still_holds(worker.id)
     assert "nobody foresaw this" in caplog.text

@@ -1,26 +1,31 @@
-"""A worker on one machine: it holds a lock that dies with its process."""
+"""The processes of one machine on a SQLite file, each with a lock that dies with it; and those of earlier versions."""
 
 import fcntl
 import os
 import re
 import uuid
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import Connection
+from sqlalchemy import Column, ColumnElement, Connection, TextClause, func, select, text, update
 
 from mailnode.errors import StoreError
+from mailnode.store.clock import now_ms
 from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, lock_file
+from mailnode.store.tables import deliveries, runs, tokens
 
 # Ids tell by their form where the lock lies. Those of earlier versions, whose locks lay in the homes, have none.
 _FORM = "lock-"
 _OURS = re.compile(rf"{_FORM}[0-9a-f]{{32}}")
 _EARLIER = re.compile(r"[0-9a-f]{32}")
+# An id that nobody has, so that its process counts as dead.
+_NOBODY = "nobody"
 
 
-class FlockWorker:
-    """One process at work, known by an id whose lock file it holds (flock).
+class ProcessLock:
+    """This process, known by an id whose lock file it holds (flock).
 
     The kernel lets the lock go when the process ends, however it ends, so nobody needs a clock or a heartbeat. The
     folder of the locks stands beside the database, so whoever has the one sees the other.
@@ -50,7 +55,7 @@ class FlockWorker:
             self.close()
             raise _no_lock(folder, "its file system keeps nobody out (flock)", NO_LOCKS_HINT)
 
-    def alive(self, _db: Connection, worker_id: str | None) -> bool:
+    def is_alive(self, _db: Connection, process_id: str | None) -> bool:
         """Tell whether the process that took this id still runs, or may: an earlier version's, whose lock is nowhere.
 
         What is no id is nobody's.
@@ -58,11 +63,11 @@ class FlockWorker:
         Raises:
             StoreError: it can't be told now.
         """
-        if worker_id == self.id:
+        if process_id == self.id:
             return self._file is not None
-        if worker_id is None or not _OURS.fullmatch(worker_id):
-            return worker_id is not None and is_earlier(worker_id) and self.is_proven(worker_id) is not False
-        path = self._path(worker_id)
+        if process_id is None or not _OURS.fullmatch(process_id):
+            return process_id is not None and is_earlier(process_id) and self.is_proven(process_id) is not False
+        path = self._path(process_id)
         if (is_dead := _is_free_now(path)) is None:
             return False
         if is_dead:
@@ -70,23 +75,23 @@ class FlockWorker:
             path.unlink(missing_ok=True)
         return not is_dead
 
-    def is_proven(self, worker_id: str) -> bool | None:
+    def is_proven(self, process_id: str) -> bool | None:
         """Tell whether a worker of an earlier version lives (True) or is dead (False); None where its lock is not here.
 
         Raises:
             StoreError: it can't be told now.
         """
-        found = [_is_free_now(folder / f"{worker_id}.lock") for folder in self._earlier]
+        found = [_is_free_now(folder / f"{process_id}.lock") for folder in self._earlier]
         told = [is_free for is_free in found if is_free is not None]
         return not all(told) if told else None
 
-    def dead_among(self, db: Connection, worker_ids: Collection[str | None]) -> set[str | None]:
+    def dead_among(self, db: Connection, process_ids: Collection[str | None]) -> set[str | None]:
         """Give those of these ids whose processes have ended."""
-        return {one for one in worker_ids if not self.alive(db, one)}
+        return {one for one in process_ids if not self.is_alive(db, one)}
 
-    def holds(self, worker_id: str) -> bool:
+    def still_holds(self, process_id: str) -> bool:
         """Tell that nobody can have taken over what this process has claimed."""
-        return worker_id == self.id and self._file is not None
+        return process_id == self.id and self._file is not None
 
     def close(self) -> None:
         """Leave, once or again: from here on others may take over what this process had claimed."""
@@ -101,13 +106,13 @@ class FlockWorker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _path(self, worker_id: str) -> Path:
-        return self._folder / f"{worker_id}.lock"
+    def _path(self, process_id: str) -> Path:
+        return self._folder / f"{process_id}.lock"
 
 
-def is_earlier(worker_id: str) -> bool:
+def is_earlier(process_id: str) -> bool:
     """Tell whether an id was taken by an earlier version."""
-    return _EARLIER.fullmatch(worker_id) is not None
+    return _EARLIER.fullmatch(process_id) is not None
 
 
 def _is_free(path: Path) -> bool:
@@ -138,3 +143,42 @@ def _is_free_now(path: Path) -> bool | None:
 
 def _no_lock(folder: Path, why: str | None, hint: str) -> StoreError:
     return StoreError(f"no lock can be kept in {str(folder)!r}: {why}", hint=hint)
+
+
+def held_by_earlier(db: Connection) -> dict[str, Counter[str]]:
+    """Count what each process of an earlier version holds, by its id and by kind.
+
+    Their locks lay in their homes, where not every process of this version sees them.
+    """
+    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for what, column, is_held in _held(db):
+        for row in db.execute(select(column, func.count().label("number")).where(is_held).group_by(column)):
+            if row[0] and is_earlier(row[0]):
+                held[row[0]][what] += row.number
+    return dict(held)
+
+
+def release(db: Connection, process_ids: Sequence[str]) -> None:
+    """Store that nobody holds what these processes held, so that it is taken over as after the end of any process."""
+    for _, column, is_held in _held(db):
+        db.execute(update(column.table).where(is_held, column.in_(process_ids)).values({column.name: _NOBODY}))
+
+
+def maybe_running(database: str, held: Mapping[str, Counter[str]]) -> StoreError:
+    """Make the error of work that may still be in the hands of processes that can't be seen from here."""
+    counts = sum(held.values(), Counter[str]())
+    told = ", ".join(f"{count} {what if count > 1 else what[:-1]}" for what, count in sorted(counts.items()))
+    return StoreError(
+        f"a process of an earlier version may still be working on {database} ({told})",
+        hint="stop every worker, serve and run of the earlier version that uses it. If one was killed and this error"
+        " remains, start once with MAILNODE_EARLIER_WORKERS=stopped; what it was sending is then in doubt, as after any"
+        " crash",
+    )
+
+
+def _held(db: Connection) -> list[tuple[str, Column[Any], ColumnElement[bool] | TextClause]]:
+    return [
+        ("emails", deliveries.c.worker, text("state IN ('claimed', 'handingOver')")),
+        ("runs", runs.c.worker, text("status = 'running'")),
+        ("token renewals", tokens.c.refreshing_by, tokens.c.refreshing_until > now_ms(db)),
+    ]

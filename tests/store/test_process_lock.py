@@ -8,26 +8,26 @@ import pytest
 
 from mailnode.errors import StoreError
 from mailnode.store.database import Database
-from mailnode.store.flock_worker import FlockWorker
+from mailnode.store.process_lock import ProcessLock
 
 NO_DATABASE: Any = None
 
 
 def test_a_worker_lives_as_long_as_it_holds_its_lock(tmp_path):
-    with FlockWorker(tmp_path / "workers") as one, FlockWorker(tmp_path / "workers") as other:
+    with ProcessLock(tmp_path / "workers") as one, ProcessLock(tmp_path / "workers") as other:
         other_id = other.id
-        assert one.alive(NO_DATABASE, one.id)
-        assert one.alive(NO_DATABASE, other_id)
+        assert one.is_alive(NO_DATABASE, one.id)
+        assert one.is_alive(NO_DATABASE, other_id)
         other.close()
-        assert not one.alive(NO_DATABASE, other_id)
-        assert not one.alive(NO_DATABASE, "nobody")
+        assert not one.is_alive(NO_DATABASE, other_id)
+        assert not one.is_alive(NO_DATABASE, "nobody")
 
 
 def test_a_place_that_is_no_folder_is_named_with_the_remedy(tmp_path):
     place = tmp_path / "workers"
     place.write_text("in the way")
     with pytest.raises(StoreError) as caught:
-        FlockWorker(place)
+        ProcessLock(place)
     assert str(place) in str(caught.value)
     assert caught.value.hint
 
@@ -42,7 +42,7 @@ def test_a_file_system_without_locks_is_told_with_the_remedy(tmp_path, monkeypat
 
         monkeypatch.setattr(fcntl, "flock", refuse)
         with pytest.raises(StoreError, match="no locks") as one:
-            database.worker(tmp_path / "workers")
+            database.register(tmp_path / "workers")
         with pytest.raises(StoreError, match="no locks") as other:
             Database.open(tmp_path / "fresh.db")
     for caught in (one, other):
@@ -54,12 +54,12 @@ def test_a_file_system_without_locks_is_told_with_the_remedy(tmp_path, monkeypat
 def test_a_file_system_whose_locks_keep_nobody_out_is_told_too(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", lambda _file, _how: None)
     with pytest.raises(StoreError, match="keeps nobody out"):
-        FlockWorker(tmp_path)
+        ProcessLock(tmp_path)
     assert not [*tmp_path.iterdir()]
 
 
 def test_what_can_not_be_told_now_is_no_death(tmp_path, monkeypatch):
-    with FlockWorker(tmp_path) as one, FlockWorker(tmp_path) as other:
+    with ProcessLock(tmp_path) as one, ProcessLock(tmp_path) as other:
 
         def none_left(*_):
             raise OSError(errno.EMFILE, "Too many open files")
@@ -67,6 +67,6 @@ def test_what_can_not_be_told_now_is_no_death(tmp_path, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(os, "open", none_left)
             with pytest.raises(StoreError, match="Too many open files") as caught:
-                one.alive(NO_DATABASE, other.id)
+                one.is_alive(NO_DATABASE, other.id)
         assert caught.value.transient
-        assert one.alive(NO_DATABASE, other.id)
+        assert one.is_alive(NO_DATABASE, other.id)
