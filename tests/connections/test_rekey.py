@@ -247,7 +247,7 @@ class TestACrash:
         code = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from mailnode.connections.secrets import rekey as module
+from mailnode.connections.secrets import database_key as module
 from mailnode.store.database import Database
 steps = iter(range(99))
 def fatal(function):
