@@ -1,4 +1,6 @@
+import copy
 import pickle
+import traceback
 
 import pytest
 
@@ -20,6 +22,17 @@ def test_an_error_survives_pickling_with_all_it_says(kind):
 @pytest.mark.parametrize("kind", CLASSES)
 def test_the_tree_in_the_docstring_names_it(kind):
     assert kind.__name__ in (errors.__doc__ or "")
+
+
+def test_a_traceback_shows_the_hint_once_and_the_message_does_not():
+    error = MailnodeError("no", hint="first")
+    error.add_note("from elsewhere")
+    error.hint = "do this"
+    for one in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):
+        shown = "".join(traceback.format_exception(one))
+        assert shown.splitlines() == ["mailnode.errors.MailnodeError: no", "hint: do this", "from elsewhere"]
+        assert str(one) == "no"
+    assert traceback.format_exception(MailnodeError("no")) == ["mailnode.errors.MailnodeError: no\n"]
 
 
 def test_keys_are_joined_from_the_outside_in():

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailnode.cli import serve
-from mailnode.errors import StoreError, UsageError
-from mailnode.extras import install_hint
+from mailnode.errors import StoreError, UsageError, install_hint
 from mailnode.store.database import Database
 
 ROOT = Path(__file__).parents[1]

@@ -21,17 +21,15 @@ from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, StoreError
 from mailnode.flow.builtin import SayType, SetContextType
-from mailnode.flow.bulk import RowEnd, some_at_a_time
 from mailnode.flow.document import FlowDocument, load_flow
-from mailnode.flow.dry_run import DryRun, Scene
-from mailnode.flow.loader import FlowLoader, Loaded
-from mailnode.flow.present import PresentRoutes
+from mailnode.flow.dry_run import CurrentRoutes, DryRun, NodeInput
+from mailnode.flow.loader import FlowLoader, LoadedFlow
 from mailnode.flow.registry import Registry
-from mailnode.flow.rows import Row, RowsFile
-from mailnode.flow.run import Run, begin, checked_id, digest, run_nodes
+from mailnode.flow.rows import Row, RowResult, RowsFile, run_concurrently
+from mailnode.flow.run import Run, begin, checked_run_id, digest, run_nodes
 from mailnode.flow.run_queries import RunQueries
-from mailnode.flow.run_store import RunStore, tell
-from mailnode.flow.stored_result import Outcome, follow, pending_of
+from mailnode.flow.run_store import RunStore, store_outcomes
+from mailnode.flow.state import MailOutcome, apply_outcome, queued_in, results_in
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.content_digest import SEND_SMTP_EMAIL
 from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
@@ -64,7 +62,7 @@ class Mailnode:
         self._clients = Clients()
         self._engine = engine_of(database.url)
         self._run_store = RunStore(database, process)
-        outbox = Outbox(database, process, self._engine, tell)
+        outbox = Outbox(database, process, self._engine, store_outcomes)
         self.queries = DeliveryQueries(database, process)
         self.runs = RunQueries(database, process)
         self._sweeper = Supervised("the hourly clearing of what has ended")
@@ -75,7 +73,7 @@ class Mailnode:
             connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect
         )
         self.dispatcher = Dispatcher(outbox, self.breaker, self._clients, router.find)
-        claims = Claims(database, process, tell)
+        claims = Claims(database, process, store_outcomes)
         self._queue_worker = QueueWorker(outbox, claims, self.dispatcher, self.breaker, self._clients, router.find)
         self.supervised = (self._queue_worker.supervised, self._sweeper)
         guard = AddressGuard.from_text(environment.fetch_allow)
@@ -90,7 +88,9 @@ class Mailnode:
         )
         self._loader = FlowLoader(self._registry)
         self.dry_run = DryRun(self._registry)
-        self.admin = DeliveryAdmin(database, process, self._engine, tell, PresentRoutes(self._registry, router).find)
+        self.admin = DeliveryAdmin(
+            database, process, self._engine, store_outcomes, CurrentRoutes(self._registry, router).find
+        )
 
     @classmethod
     @asynccontextmanager
@@ -146,7 +146,7 @@ class Mailnode:
         input: Mapping[str, Any] | None = None,  # noqa: A002 -- the editor's word
         context: dict[str, Any] | None = None,
         prefix: str | None = None,
-    ) -> AsyncGenerator[RowEnd, None]:
+    ) -> AsyncGenerator[RowResult, None]:
         """Run a flow once for each row of a file, some at a time, and tell of each how it ended, in the order of ends.
 
         A row's fields are put over `input`. Its run id is the prefix, by default the file's digest, and its number: the
@@ -156,28 +156,28 @@ class Mailnode:
             SettingsError: the flow is wrong, or the file is no more what it was; what was begun is finished.
         """
         loaded = await self._loader.load(flow)
-        prefix = checked_id(rows.digest if prefix is None else prefix)
+        prefix = checked_run_id(rows.digest if prefix is None else prefix)
 
-        async def one(row: Row) -> RowEnd:
+        async def one(row: Row) -> RowResult:
             fields = {**(input or {}), **row.fields}
             run_id = f"{prefix}-{row.number}"
             try:
-                return RowEnd(row.number, run_id, await self._run(loaded, fields, context or {}, run_id), None)
+                return RowResult(row.number, run_id, await self._run(loaded, fields, context or {}, run_id), None)
             except MailnodeError as error:
-                return RowEnd(row.number, run_id, None, error)
+                return RowResult(row.number, run_id, None, error)
 
-        async for end in some_at_a_time(one, rows.read(), RUNS_AT_ONCE):
+        async for end in run_concurrently(one, rows.read(), RUNS_AT_ONCE):
             yield end
 
     async def _run(
         self,
-        loaded: Loaded,
+        loaded: LoadedFlow,
         input: dict[str, Any],  # noqa: A002 -- the editor's word
         context: dict[str, Any],
         run_id: str | None,
     ) -> Run:
         document = loaded.document
-        run = begin(document, checked_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
+        run = begin(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
         ended = await self._run_store.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
         if ended is not None:
             return Run.from_json({**ended, "duplicate": True})
@@ -263,16 +263,16 @@ class Mailnode:
         """
         said = run.to_json()
         try:
-            while pending := pending_of(said):
+            while pending := queued_in(results_in(said)):
                 watch(len(pending))
                 if len(self.dispatcher.unstored(pending)) == len(pending):
                     break
                 await self.dispatcher.ended(pending)
-                said = await self._run_store.followed(said)
+                said = await self._run_store.with_outcomes(said)
         except StoreError as error:
             said[NOT_STORED] = error.message
-        for delivery, report in self.dispatcher.unstored(pending_of(said)):
-            follow(said, Outcome(delivery.node_id, delivery.place, report))
+        for delivery, report in self.dispatcher.unstored(queued_in(results_in(said))):
+            apply_outcome(said, MailOutcome(delivery.node_id, delivery.place, report))
         return Run.from_json(said)
 
     async def preview(
@@ -289,4 +289,4 @@ class Mailnode:
             SettingsError: and others of ours: the flow or the mail can't be made, or there is no such node.
         """
         document = await asyncio.to_thread(load_flow, Path(flow))
-        return await self.dry_run.compose(document, Scene(node_id, input or {}, context or {}))
+        return await self.dry_run.compose(document, NodeInput(node_id, input or {}, context or {}))

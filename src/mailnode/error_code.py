@@ -1,4 +1,4 @@
-"""The words by which a flow can tell errors apart: what went wrong, and where."""
+"""The codes and phases by which a flow can tell errors apart: what went wrong, and where."""
 
 from enum import StrEnum
 from typing import Literal
@@ -21,7 +21,7 @@ Phase = Literal[
 
 
 class ErrorCode(StrEnum):
-    """What went wrong, in one word that a flow can compare; the documented list of `error.code`."""
+    """What went wrong, as a word that a flow can compare; the documented values of `error.code`."""
 
     BAD_USAGE = "badUsage"
     BAD_FLOW_FILE = "badFlowFile"

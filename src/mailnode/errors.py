@@ -1,47 +1,55 @@
 """Every exception that mailnode raises on purpose, in one tree.
 
 MailnodeError
-├── UsageError             the command line or the environment was misused
-├── SettingsError          a node's setting, a flow file or a run's arguments can't be used
-│   ├── ExpressionError    an expression has no value that could stand in the mail
-│   └── AttachmentError    an attachment can't be made: its text, its URL, its size
-├── ComposeError           what was said does not make a message
-│   ├── MailboxError       an address is none, or not one that mail can be sent to
+├── UsageError             wrong use of the command line, the environment or the API
+├── SettingsError          an invalid setting of a node, flow file or argument of a run
+│   ├── ExpressionError    an expression is invalid, or has no value that can be put into a message
+│   └── AttachmentError    an attachment can't be made: its text, URL or size is invalid
+├── ComposeError           no message can be made of an email
+│   ├── MailboxError       an invalid address, or one that no email can be sent to
 │   ├── HeaderError        a header field can't hold this value
-│   ├── PartError          a body part is not well formed
-│   └── DkimError          the key can't sign
+│   ├── PartError          a malformed body part
+│   └── DkimError          an invalid DKIM key
 ├── StoreError             the database can't be read or written
-│   ├── CommitUnknown      the database was lost while it committed, and nobody can say what came of it
+│   ├── CommitUnknown      the database was lost during a commit, which may have succeeded
 │   └── StoreClosed        this process has closed the database
-├── ConnectionsError       no such connection or service, or not for this use
-├── TokenError             no access token can be had from an OAuth2 endpoint
-├── SnapshotError          a snapshot can't be read, made or restored
-├── DeliveryError          a delivery can't be begun (its key belongs to another mail)
-├── InternalError          a defect of mailnode, which nobody foresaw
-└── SmtpError              the server, or the way to it
-    ├── ConnectFailed      no address of the host took the connection
-    ├── TlsFailed          the session can't be made private
+├── ConnectionsError       an unknown or invalid connection or service, or one that is not for this use
+├── TokenError             no access token from an OAuth2 endpoint
+├── SnapshotError          a snapshot can't be read, created or restored
+├── DeliveryError          a delivery can't begin (its key belongs to another email)
+├── InternalError          a defect of mailnode
+└── SmtpError              an error of the server, or of the connection to it
+    ├── ConnectFailed      no address of the host accepted a connection
+    ├── TlsFailed          no TLS session
     ├── LoginFailed        no login: not offered, not safe, or refused
-    ├── ServerRefused      the greeting, EHLO or a 421: this server does not serve us now
+    ├── ServerRefused      the server refused its service: greeting, EHLO or a 421
     ├── Unsendable         the server can't take this message; nothing was sent
-    └── SessionLost        the session ended in mid-transaction
+    └── SessionLost        the connection was lost during a transaction
 
-Each carries what the result of a node shows: `code` (one of ErrorCode), `phase`, `message`, `hint` (the remedy) and
-`transient` (the same again later may work); `dialogue` is what was said to a server and by it until then, redacted, ""
-where nothing was. Where it happened (`file`, `line`, `node`, `key`) is filled in by the
-layers on its way up, with `locate`.
+Each has what the result of a node shows: `code` (one of ErrorCode), `phase`, `message`, `hint` (the remedy) and
+`transient` (whether the same may succeed later); a traceback shows the hint too, as a note (PEP 678). `dialogue` is the
+redacted SMTP transcript so far, "" without one. The layers on its way up add where it happened (`file`, `line`, `node`,
+`key`), with `locate`.
 """
 
 from typing import Any, Self
 
-# Whoever raises an error finds its words beside it: the aliases hand them on.
-from mailnode.error_code import ErrorCode as ErrorCode  # noqa: PLC0414 -- PEP 484's way to do so
+# Exported from here too, for whoever raises or catches an error: the aliases do so (PEP 484).
+from mailnode.error_code import ErrorCode as ErrorCode  # noqa: PLC0414
 from mailnode.error_code import Phase as Phase  # noqa: PLC0414
 from mailnode.printable import MOST_SHOWN_LONG, escaped, shortened
 
+# What the note that shows a hint begins with.
+_HINT = "hint: "
+
+
+def install_hint(extra: str) -> str:
+    """Say how an extra is installed: mailnode is installed from its checkout, and no index has it."""
+    return f"install mailnode from its checkout with the extra `{extra}`: pip install 'path/to/checkout[{extra}]'"
+
 
 class MailnodeError(Exception):
-    """Something that a person can understand and mend."""
+    """An error that a person can understand and correct."""
 
     code: ErrorCode = ErrorCode.BAD_SETTING
     phase: Phase = "settings"
@@ -55,12 +63,12 @@ class MailnodeError(Exception):
         hint: str = "",
         transient: bool = False,
     ) -> None:
-        # Only the message stands in `args`; the rest travels in __dict__, which is how exceptions pickle.
+        # `args` has the message alone; the rest is in __dict__, which is how exceptions are pickled.
         self.message = escaped(message)
         super().__init__(self.message)
         self.code = code or type(self).code
         self.phase = phase or type(self).phase
-        self.hint = escaped(hint)
+        self.hint = hint
         self.transient = transient
         self.dialogue = ""
         self.file = ""
@@ -68,8 +76,19 @@ class MailnodeError(Exception):
         self.node = ""
         self.key = ""
 
+    @property
+    def hint(self) -> str:
+        """What to do about it, in one line; "" when nothing is known to help."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, text: str) -> None:
+        self._hint = escaped(text)
+        others = [note for note in getattr(self, "__notes__", ()) if not note.startswith(_HINT)]
+        self.__notes__ = [_HINT + self._hint, *others] if text else others
+
     def locate(self, *, file: str = "", line: int = 0, node: str = "", key: str = "") -> Self:
-        """Say where it happened; what a lower layer has said already stays.
+        """Say where it happened; what a lower layer has said already is kept.
 
         `key` is put before a key that is there (`attachments[1]` before `url`).
         """
@@ -81,7 +100,7 @@ class MailnodeError(Exception):
 
     @property
     def where(self) -> str:
-        """The place in words: `orders.flow.yaml, line 12, node tell-customer, to`; empty when there is none."""
+        """Where it happened, as text: `orders.flow.yaml, line 12, node tell-customer, to`; "" when it is not known."""
         parts = [
             self.file,
             f"line {self.line}" if self.line else "",
@@ -91,7 +110,7 @@ class MailnodeError(Exception):
         return ", ".join(escaped(part) for part in parts if part)
 
     def __str__(self) -> str:
-        """Put the place before the message; the hint is left to whoever shows it."""
+        """Give the message, with where it happened before it; the hint is not in it."""
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
@@ -106,7 +125,7 @@ class UsageError(MailnodeError):
 
 
 class SettingsError(MailnodeError):
-    """A node's setting, a flow file or a run's arguments can't be used."""
+    """An invalid setting of a node, flow file or argument of a run."""
 
 
 class ExpressionError(SettingsError):
@@ -120,7 +139,7 @@ class AttachmentError(SettingsError):
 
 
 class ComposeError(MailnodeError):
-    """What was said does not make a message."""
+    """No message can be made of an email."""
 
 
 class MailboxError(ComposeError):
@@ -157,11 +176,10 @@ class ConnectionsError(MailnodeError):
 
 
 class TokenError(MailnodeError):
-    """No access token can be had: the endpoint does not answer, or refuses.
+    """No access token: the token endpoint does not answer, or refuses.
 
-    `oauth_error` is the endpoint's own word (RFC 6749 5.2), "" where it said none. `in_doubt` is true when it may have
-    done what was asked of it although no answer came, and `retry_after` says in how many seconds it wants to be asked
-    again, where it says so.
+    `oauth_error` is the endpoint's error code (RFC 6749 5.2), "" where it gave none. `in_doubt` is true when it may
+    have acted on the request although no answer came; `retry_after` is its Retry-After in seconds, None without one.
     """
 
     code = ErrorCode.TOKEN_FAILED
@@ -191,27 +209,27 @@ class DeliveryError(MailnodeError):
 
 
 class InternalError(MailnodeError):
-    """A defect of mailnode, which nobody foresaw."""
+    """A defect of mailnode."""
 
     code = ErrorCode.INTERNAL_ERROR
 
     @classmethod
     def of(cls, error: BaseException, phase: Phase | None = None) -> Self:
-        """Say in one line what was raised; the traceback is for a log."""
+        """Describe in one line an exception that was not expected; its traceback belongs in the log."""
         if isinstance(error, cls):
             return error
         words = shortened(str(error), MOST_SHOWN_LONG)
         return cls(
             f"mailnode failed with {type(error).__name__}{f': {words}' if words else ''}",
             phase=phase,
-            hint="this is a defect of mailnode: report it, with the traceback in the log",
+            hint="this is a bug in mailnode: please report it, with the traceback in the log",
         )
 
 
 class SmtpError(MailnodeError):
-    """The server, or the way to it.
+    """An error of the server, or of the connection to it.
 
-    `reply_code`, `enhanced_status_code` and `reply_text` are what the server said, where it said anything.
+    `reply_code` (RFC 5321 4.2), `enhanced_status_code` (RFC 3463) and `reply_text` are the server's reply, if any.
     """
 
     code = ErrorCode.SESSION_LOST
@@ -242,7 +260,7 @@ class TlsFailed(SmtpError):
 
 
 class LoginFailed(SmtpError):
-    """The login is refused; not `was_tried` when it was only the last refusal that still stands."""
+    """The login failed; `was_tried` is false when an earlier refusal is only repeated."""
 
     code = ErrorCode.AUTH_REFUSED
     phase: Phase = "auth"
@@ -260,10 +278,10 @@ class Unsendable(SmtpError):
 
 
 class SessionLost(SmtpError):
-    """The session ended in mid-transaction.
+    """The connection was lost during a transaction.
 
-    `unknown` is true when the final dot was handed to the network and no valid reply came: then the server may have
-    accepted the message. `outcome` (mailnode.smtp.outcome.Outcome) holds the replies to recipients known so far.
+    `unknown` is true when the final dot was sent and no valid reply came: the server may have accepted the message.
+    `outcome` (mailnode.smtp.outcome.Outcome) has the replies to recipients so far.
     """
 
     phase: Phase = "content"

@@ -12,7 +12,7 @@ from mailnode.app import Mailnode
 from mailnode.delivery.queries import Wanted
 from mailnode.environment import Environment
 from mailnode.flow.document import load_flow
-from mailnode.flow.dry_run import Scene
+from mailnode.flow.dry_run import NodeInput
 from support.flows import to_server, write_flow
 from support.scripted_smtp import DROP, HOLD, ScriptedServer
 
@@ -167,7 +167,7 @@ class TestRedirected:
         async with ScriptedServer(extensions=OFFERS) as server, Mailnode.open(staging()) as mailnode:
             await shop(mailnode)
             flow = load_flow(flow_of(tmp_path, server.port))
-            step = await mailnode.dry_run.try_out(flow, Scene(None, {}, {}), "me@example.org")
+            step = await mailnode.dry_run.try_out(flow, NodeInput(None, {}, {}), "me@example.org")
         assert (step.result["status"], step.result["warnings"][-1]) == ("sent", f"redirected to {QA}")
         assert rcpts(server) == [f"RCPT TO:<{QA}>"]
 

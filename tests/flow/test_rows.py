@@ -1,8 +1,7 @@
 import pytest
 
 from mailnode.errors import SettingsError
-from mailnode.flow.bulk import some_at_a_time
-from mailnode.flow.rows import RowsFile
+from mailnode.flow.rows import RowsFile, run_concurrently
 
 
 def file_of(folder, text, name="rows.csv"):
@@ -111,4 +110,4 @@ async def test_no_more_are_taken_than_are_worked_on():
         ended += 1
         return number
 
-    assert sorted([number async for number in some_at_a_time(work, given(), 10)]) == list(range(1000))
+    assert sorted([number async for number in run_concurrently(work, given(), 10)]) == list(range(1000))

@@ -7,7 +7,7 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError, StoreError,
 from mailnode.flow.builtin import Say, SayType, SetContextType
 from mailnode.flow.document import parse_flow
 from mailnode.flow.registry import Registry
-from mailnode.flow.run import Run, begin, digest, prepare, run_nodes
+from mailnode.flow.run import Run, begin, digest, prepare_nodes, run_nodes
 from mailnode.node.node_api import NodeReturn, Write
 from support.flows import run as run_file
 from support.flows import write_flow
@@ -30,14 +30,14 @@ def registry(**types):
 async def run(text, *, input=None, context=None, **types):  # noqa: A002 -- the flow's word
     document = parse_flow("version: 1\nname: f\nnodes:\n" + text, file="f.yaml")
     running = begin(document, "r1", input or {}, context or {})
-    await run_nodes(prepare(document, registry(**types)), running)
+    await run_nodes(prepare_nodes(document, registry(**types)), running)
     return running
 
 
 def refused(text, **types):
     document = parse_flow("version: 1\nname: f\nnodes:\n" + text, file="f.yaml")
     with pytest.raises(MailnodeError) as caught:
-        prepare(document, registry(**types))
+        prepare_nodes(document, registry(**types))
     return caught.value
 
 

@@ -14,8 +14,7 @@ import pytest
 
 from mailnode.errors import UsageError
 from mailnode.inbox.folder import InboxFolder
-from mailnode.inbox.server import Inbox
-from mailnode.inbox.session import read_content
+from mailnode.inbox.server import Inbox, read_content
 
 MAIL = b"From: =?utf-8?q?J=C3=BCrg?= <jurg@x.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n.dot\r\n"
 

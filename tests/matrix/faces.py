@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from mailnode.app import Mailnode
-from mailnode.flow.stored_result import pending_of
+from mailnode.flow.state import queued_in, results_in
 from matrix.scenario import Scenario
 from matrix.stage import PATIENCE, TOKEN, Json, Stage
 from support.command import environment_of
@@ -126,7 +126,7 @@ async def _serve(stage: Stage) -> None:
                     path = f"/api/flows/{scenario.name}/runs"
                     answer = await client.post(path, json=body, headers={"Idempotency-Key": run_id})
                     run = answer.raise_for_status().json()
-                    while pending_of(run):
+                    while queued_in(results_in(run)):
                         await asyncio.sleep(_POLL_SECONDS)
                         run |= (await client.get(f"/api/runs/{run_id}")).raise_for_status().json()
                     said[tag] = run

@@ -21,7 +21,7 @@ from mailnode.delivery.queue_worker import QueueWorker
 from mailnode.delivery.route import Clients, Destination, OtherServer, Router, route
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.environment import Environment, open_connections
-from mailnode.flow.run_store import tell
+from mailnode.flow.run_store import store_outcomes
 from mailnode.smtp.content import Composed
 from mailnode.smtp.proxy import Proxy
 from mailnode.store.backend import ThisProcess
@@ -81,11 +81,13 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
     clients = Clients()
     async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, process):
         engine = EmbeddedEngine()
-        outbox = Outbox(database, process, engine, tell)
+        outbox = Outbox(database, process, engine, store_outcomes)
         breaker = CircuitBreaker(database)
         find = Router(repository, proxy=proxy).find
         dispatcher = Dispatcher(outbox, breaker, clients, find)
-        queue_worker = QueueWorker(outbox, Claims(database, process, tell), dispatcher, breaker, clients, find)
+        queue_worker = QueueWorker(
+            outbox, Claims(database, process, store_outcomes), dispatcher, breaker, clients, find
+        )
         try:
             yield Office(
                 database,
@@ -94,7 +96,7 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
                 outbox,
                 dispatcher,
                 queue_worker,
-                DeliveryAdmin(database, process, engine, tell),
+                DeliveryAdmin(database, process, engine, store_outcomes),
             )
         finally:
             await queue_worker.stop()

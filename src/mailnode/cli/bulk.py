@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from mailnode.app import Mailnode
     from mailnode.delivery.queries import DeliveryQueries
-    from mailnode.flow.bulk import RowEnd
-    from mailnode.flow.run import NodeReport, Run
+    from mailnode.flow.rows import RowResult
+    from mailnode.flow.run import NodeResult, Run
 
 # More of them would hide what they have in common.
 _TOLD = 10
@@ -60,7 +60,7 @@ async def run_rows(
 async def _collect(
     mailnode: "Mailnode",
     summary: "Summary",
-    ends: "AsyncGenerator[RowEnd, None]",
+    ends: "AsyncGenerator[RowResult, None]",
     watch: "Callable[[int], None]",
     *,
     no_wait: bool,
@@ -110,7 +110,7 @@ class Summary:
         """The ids of deliveries that have no outcome yet."""
         return list(self._queued)
 
-    def add(self, end: "RowEnd") -> None:
+    def add(self, end: "RowResult") -> None:
         """Count one row."""
         self.ended += 1
         if end.run is None or end.run.status != "done":
@@ -189,7 +189,7 @@ def _was_all_sent_before(run: "Run") -> bool:
     return bool(results) and all(result.get("duplicate") for result in results)
 
 
-def _mail_of(node: "NodeReport") -> tuple[str, str]:
+def _mail_of(node: "NodeResult") -> tuple[str, str]:
     result = node.result if isinstance(node.result, dict) else {}
     return result.get("deliveryId", ""), result.get("status", "")
 

@@ -10,7 +10,7 @@ from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.output import counted, say, show_error, show_json, show_not_stored, tell_lane, waiting
 from mailnode.cli.signals import WAITING, run_stoppable
 from mailnode.delivery.result import ResultError
-from mailnode.flow.run import NodeReport, Run
+from mailnode.flow.run import NodeResult, Run
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
@@ -101,7 +101,7 @@ async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None
         raise
 
 
-def _errors(node: NodeReport) -> list[ResultError]:
+def _errors(node: NodeResult) -> list[ResultError]:
     """Find what a person should read of a node: its own error, or that of the mail it tried to send."""
     told = (node.result or {}).get("error") if isinstance(node.result, dict) else None
     return [error for error in (node.error, told) if error]

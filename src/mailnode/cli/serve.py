@@ -9,8 +9,7 @@ import click
 from mailnode.cli.output import counted, say, show_not_stored
 from mailnode.cli.signals import run_long
 from mailnode.environment import Environment
-from mailnode.errors import UsageError
-from mailnode.extras import install_hint
+from mailnode.errors import UsageError, install_hint
 
 if TYPE_CHECKING:
     from mailnode.web.serving import Serving

@@ -11,8 +11,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from mailnode.connections.token_errors import CLIENT_REFUSED, CONSENT, IN_DOUBT, TRANSIENT, remedy_of
 from mailnode.connections.values import is_loopback, to_token
-from mailnode.errors import ConnectionsError, ErrorCode, TokenError
-from mailnode.extras import install_hint
+from mailnode.errors import ConnectionsError, ErrorCode, TokenError, install_hint
 from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.trust import client_context

@@ -96,17 +96,17 @@ def load_flow(path: Path) -> FlowDocument:
     Raises:
         SettingsError: the file can't be read or is no flow; with file, and line where there is one.
     """
-    return flow_of(read_text(path), path)
+    return parse_flow_file(read_text(path), path)
 
 
-def flow_of(text: str, path: Path) -> FlowDocument:
+def parse_flow_file(text: str, path: Path) -> FlowDocument:
     """Read a flow from the text of its file; raises as `parse_flow` does."""
     # Not resolved: a link to the release that is current leads to the next one tomorrow.
-    return kept_flow(text, str(path), str(path.absolute()), path.suffix.lower() == ".json")
+    return cached_flow(text, str(path), str(path.absolute()), path.suffix.lower() == ".json")
 
 
 @lru_cache(maxsize=32)
-def kept_flow(text: str, file: str, path: str, json: bool) -> FlowDocument:
+def cached_flow(text: str, file: str, path: str, json: bool) -> FlowDocument:
     """Read a flow that was read from `path`; the same text again is the same document. Raises as `parse_flow` does.
 
     A flow is read for each of its runs, and seldom changes between two of them.
@@ -135,7 +135,7 @@ def read_text(path: Path) -> str:
         raise bad_file("the file is not UTF-8", line, hint="save it as UTF-8").locate(file=str(path)) from None
 
 
-def near_name(text: str) -> str:
+def suggested_name(text: str) -> str:
     """Give the name that is most like a text, "" where it has no letter and no digit of ASCII."""
     plain = unicodedata.normalize("NFKD", text[:_LONGEST_NAME]).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-").lower()[:_LONGEST_NAME].rstrip("-")
@@ -222,7 +222,7 @@ class _Reader:
     def _name(self, value: object, path: str) -> str:
         name = self._typed(value, path, str)
         if not NAME.fullmatch(name):
-            near = near_name(name)
+            near = suggested_name(name)
             hint = "use 1 to 64 letters (a-z, A-Z), digits, hyphens and underscores" + (f": {near}" if near else "")
             raise self._bad(path, f"{quoted(name)} can't be a name", hint=hint)
         return name

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, SettingsError, UsageError
-from mailnode.flow.document import MAX_OCTETS, NAME, FlowDocument, kept_flow, parse_flow, read_text
+from mailnode.flow.document import MAX_OCTETS, NAME, FlowDocument, cached_flow, parse_flow, read_text
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
 from mailnode.json_text import json_of
@@ -41,7 +41,7 @@ class FlowFile:
 
     def document(self) -> FlowDocument:
         """Read the flow; SettingsError where it is none."""
-        return kept_flow(self.text, self.path.name, str(self.path.absolute()), self.is_json)
+        return cached_flow(self.text, self.path.name, str(self.path.absolute()), self.is_json)
 
 
 class FlowFiles:

@@ -9,9 +9,9 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from mailnode.flow.document import FlowDocument, flow_of, read_text
+from mailnode.flow.document import FlowDocument, parse_flow_file, read_text
 from mailnode.flow.registry import Registry
-from mailnode.flow.run import Prepared, prepare
+from mailnode.flow.run import PreparedNode, prepare_nodes
 
 # How many flows are kept.
 MOST = 32
@@ -22,11 +22,11 @@ _SMALL_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedFlow:
     """A flow that has been read, and may be run by many at once."""
 
     document: FlowDocument
-    nodes: list[Prepared]
+    nodes: list[PreparedNode]
 
 
 class FlowLoader:
@@ -36,9 +36,9 @@ class FlowLoader:
         """Read nothing yet; `clock` gives what the time is, in seconds, by which files are dated."""
         self._registry = registry
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _CachedFlow] = OrderedDict()
 
-    async def load(self, flow: str | Path | FlowDocument) -> Loaded:
+    async def load(self, flow: str | Path | FlowDocument) -> LoadedFlow:
         """Give a flow, from its file or read already, with the settings of its nodes read.
 
         Raises:
@@ -50,7 +50,7 @@ class FlowLoader:
                 return kept.loaded
             return await self._ready(flow.file, None, None, flow)
         path = Path(flow)
-        name, seen = str(path), _seen(path)
+        name, seen = str(path), _file_version(path)
         kept = self._kept.get(name)
         is_small = seen is not None and seen.size <= _SMALL_BYTES
         if seen and not self._is_settled(seen):
@@ -59,25 +59,27 @@ class FlowLoader:
             return kept.loaded
         text = read_text(path) if is_small else await asyncio.to_thread(read_text, path)
         if kept and kept.text == text:
-            return self._keep(name, _Kept(seen, text, kept.loaded))
-        return await self._ready(name, seen, text, await asyncio.to_thread(flow_of, text, path))
+            return self._keep(name, _CachedFlow(seen, text, kept.loaded))
+        return await self._ready(name, seen, text, await asyncio.to_thread(parse_flow_file, text, path))
 
-    async def _ready(self, name: str, seen: "_Seen | None", text: str | None, document: FlowDocument) -> Loaded:
-        nodes = await asyncio.to_thread(prepare, document, self._registry)
-        return self._keep(name, _Kept(seen, text, Loaded(document, nodes)))
+    async def _ready(
+        self, name: str, seen: "_FileVersion | None", text: str | None, document: FlowDocument
+    ) -> LoadedFlow:
+        nodes = await asyncio.to_thread(prepare_nodes, document, self._registry)
+        return self._keep(name, _CachedFlow(seen, text, LoadedFlow(document, nodes)))
 
-    def _keep(self, name: str, kept: "_Kept") -> Loaded:
+    def _keep(self, name: str, kept: "_CachedFlow") -> LoadedFlow:
         self._kept[name] = kept
         self._kept.move_to_end(name)
         if len(self._kept) > MOST:
             self._kept.popitem(last=False)
         return kept.loaded
 
-    def _is_settled(self, seen: "_Seen") -> bool:
+    def _is_settled(self, seen: "_FileVersion") -> bool:
         return self._clock() - max(seen.modified_ns, seen.changed_ns) / 1e9 >= _SETTLED_SECONDS
 
 
-class _Seen(NamedTuple):
+class _FileVersion(NamedTuple):
     """Which version of a file it is."""
 
     device: int
@@ -87,15 +89,15 @@ class _Seen(NamedTuple):
     changed_ns: int
 
 
-class _Kept(NamedTuple):
+class _CachedFlow(NamedTuple):
     """A flow that was loaded; of its file the version (None where another one may look the same) and the text."""
 
-    seen: _Seen | None
+    seen: _FileVersion | None
     text: str | None
-    loaded: Loaded
+    loaded: LoadedFlow
 
 
-def _seen(path: Path) -> _Seen | None:
+def _file_version(path: Path) -> _FileVersion | None:
     """Tell a file's version; None of what is no plain file, or is not there."""
     try:
         found = path.stat()
@@ -103,4 +105,4 @@ def _seen(path: Path) -> _Seen | None:
         return None  # whoever reads it says why
     if not S_ISREG(found.st_mode):
         return None
-    return _Seen(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _FileVersion(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -28,7 +28,7 @@ class NodeType(Protocol):
 
 
 @runtime_checkable
-class ThoroughNodeType(NodeType, Protocol):
+class ValidatingNodeType(NodeType, Protocol):
     """A type of node that can name all wrong settings at once, for who fills in a form."""
 
     def errors(self, settings: Mapping[str, Any]) -> list[MailnodeError]:

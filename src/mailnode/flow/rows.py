@@ -1,17 +1,25 @@
-"""The rows of a bulk run: a file of JSON lines or of comma-separated values, read twice and never held."""
+"""A bulk run: its rows, from a file of JSON lines or comma-separated values, and many runs at a time.
 
+The file is read twice, and never held in memory.
+"""
+
+import asyncio
 import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from mailnode.errors import SettingsError
+from mailnode.errors import MailnodeError, SettingsError
 from mailnode.flow.json_reader import read_json
+from mailnode.flow.run import Run
 from mailnode.printable import quoted
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 _SUFFIXES = (".jsonl", ".csv")
 _DIGEST_CHARACTERS = 16
@@ -26,6 +34,15 @@ class Row(NamedTuple):
 
     number: int
     fields: dict[str, Any]
+
+
+class RowResult(NamedTuple):
+    """How the run of one row ended: either `run` or `error` is given."""
+
+    number: int
+    run_id: str
+    run: Run | None
+    error: MailnodeError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +168,32 @@ def _wrong(line: int, words: str) -> SettingsError:
 
 def _bad(path: Path, words: str, *, hint: str) -> SettingsError:
     return SettingsError(words, hint=hint).locate(file=str(path))
+
+
+async def run_concurrently(
+    work: Callable[[Given], Awaitable[Result]], given: Iterable[Given], most: int
+) -> AsyncIterator[Result]:
+    """Do a work on each, `most` of them at once, and give what it makes of them as it comes.
+
+    No more are taken from `given` than are worked on. Whoever leaves before the end gets what is under way finished;
+    who is cancelled ends it.
+    """
+    under_way: set[asyncio.Future[Result]] = set()
+    try:
+        for one in given:
+            under_way.add(asyncio.ensure_future(work(one)))
+            if len(under_way) == most:
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        while under_way:
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    except asyncio.CancelledError:
+        for task in under_way:
+            task.cancel()
+        raise
+    finally:
+        if under_way:
+            await asyncio.wait(under_way)

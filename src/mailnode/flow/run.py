@@ -19,8 +19,7 @@ from mailnode.errors import (
 )
 from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.registry import Node, Registry
-from mailnode.flow.state import State
-from mailnode.flow.stored_result import pending_of, unstored_of
+from mailnode.flow.state import State, queued_in, unstored_in
 from mailnode.json_text import is_deeper
 from mailnode.node.content_digest import without_route
 from mailnode.node.expression import Evaluator
@@ -39,7 +38,7 @@ RunStatus = Literal["done", "halted", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedNode:
     """A node of the document whose settings and condition have been read."""
 
     source: FlowNode
@@ -48,7 +47,7 @@ class Prepared:
 
 
 @dataclass(slots=True)
-class NodeReport:
+class NodeResult:
     """What became of one node in a run."""
 
     id: str
@@ -75,7 +74,7 @@ class Run:
     id: str
     flow: str
     state: State
-    nodes: list[NodeReport]
+    nodes: list[NodeResult]
     status: RunStatus = "done"
     output: list[str] = field(default_factory=list)
     is_repeat: bool = False
@@ -99,17 +98,17 @@ class Run:
     @property
     def pending(self) -> list[str]:
         """The ids of deliveries that it has queued and whose outcome it does not hold."""
-        return pending_of(self.to_json())
+        return queued_in(node.result for node in self.nodes)
 
     @property
     def is_stored(self) -> bool:
         """Whether the database tells all that the run does."""
-        return not self.not_stored and not unstored_of(self.to_json())
+        return not self.not_stored and not unstored_in(node.result for node in self.nodes)
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Self:
         """Read a run that `to_json` gave."""
-        nodes = [NodeReport(**node) for node in said["nodes"]]
+        nodes = [NodeResult(**node) for node in said["nodes"]]
         return cls(
             said["run"],
             said["flow"],
@@ -122,7 +121,7 @@ class Run:
         )
 
 
-def prepare(document: FlowDocument, registry: Registry) -> list[Prepared]:
+def prepare_nodes(document: FlowDocument, registry: Registry) -> list[PreparedNode]:
     """Read the settings of every node, so that a wrong one is found before the first mail is sent.
 
     Raises:
@@ -131,15 +130,15 @@ def prepare(document: FlowDocument, registry: Registry) -> list[Prepared]:
     return [prepare_node(document, node, registry) for node in document.nodes]
 
 
-def prepare_node(document: FlowDocument, source: FlowNode, registry: Registry) -> Prepared:
-    """Read the settings of one node; raises as `prepare` does."""
+def prepare_node(document: FlowDocument, source: FlowNode, registry: Registry) -> PreparedNode:
+    """Read the settings of one node; raises as `prepare_nodes` does."""
     try:
         node_type = registry.find(source.type)
         when = _read_when(source.when) if source.when is not None else None
         node = node_type.prepare(source.settings)
     except MailnodeError as error:
         raise document.locate(error, source.id) from None
-    return Prepared(source, node, when)
+    return PreparedNode(source, node, when)
 
 
 def _read_when(text: str) -> Expression:
@@ -155,12 +154,12 @@ def _read_when(text: str) -> Expression:
     return template.single
 
 
-async def run_nodes(nodes: list[Prepared], run: Run) -> None:
+async def run_nodes(nodes: list[PreparedNode], run: Run) -> None:
     """Execute the nodes in their order until one halts the run, then wait for what was promised for later.
 
     A run that halts because the database can't be used for long is `not_stored`: the same again goes on with it.
     """
-    promised: list[tuple[NodeReport, NodeReturn]] = []
+    promised: list[tuple[NodeResult, NodeReturn]] = []
     for prepared, report in zip(nodes, run.nodes, strict=True):
         try:
             step = await _reach(prepared, run)
@@ -183,7 +182,7 @@ async def run_nodes(nodes: list[Prepared], run: Run) -> None:
     await asyncio.gather(*(_follow_up(run, report, step) for report, step in promised))
 
 
-async def _reach(prepared: Prepared, run: Run) -> NodeReturn | None:
+async def _reach(prepared: PreparedNode, run: Run) -> NodeReturn | None:
     source = prepared.source
     call = NodeCall(run.flow, run.id, source.id, run.state.input, run.state.context, run.file)
     try:
@@ -213,7 +212,7 @@ def _check_storable(made: list[Any]) -> None:
         raise ExpressionError(f"a value is nested deeper than {MAX_LEVELS} levels", hint="make it flatter")
 
 
-def _defect_of(prepared: Prepared, error: BaseException) -> MailnodeError:
+def _defect_of(prepared: PreparedNode, error: BaseException) -> MailnodeError:
     if type(prepared.node).__module__.startswith(_OURS):
         return InternalError.of(error)
     return SettingsError(
@@ -223,7 +222,7 @@ def _defect_of(prepared: Prepared, error: BaseException) -> MailnodeError:
     )
 
 
-async def _follow_up(run: Run, report: NodeReport, step: NodeReturn) -> None:
+async def _follow_up(run: Run, report: NodeResult, step: NodeReturn) -> None:
     """Bring the last word of a step where its first one stood, unless another value has taken that place."""
     assert step.later is not None
     try:
@@ -235,8 +234,7 @@ async def _follow_up(run: Run, report: NodeReport, step: NodeReturn) -> None:
         return
     report.result = result
     for write in step.writes:
-        if run.state.read(write) == write.value:
-            run.state.write(Write(write.place, write.key, result))
+        run.state.replace(Write(write.place, write.key, result), write.value)
 
 
 def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: dict[str, Any]) -> Run:  # noqa: A002
@@ -245,12 +243,12 @@ def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: d
     Raises:
         SettingsError: `input` or `context` is no JSON object.
     """
-    nodes = [NodeReport(node.id, node.type, node.label) for node in document.nodes]
+    nodes = [NodeResult(node.id, node.type, node.label) for node in document.nodes]
     state = State(_copied("input", input), _copied("context", context))
     return Run(run_id, document.name, state, nodes, file=document.path)
 
 
-def checked_id(run_id: str) -> str:
+def checked_run_id(run_id: str) -> str:
     """Refuse a run id that could not be shown, or typed again.
 
     Raises:

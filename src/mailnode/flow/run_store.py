@@ -13,7 +13,7 @@ from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.result import Result
 from mailnode.delivery.row_reader import told_of
 from mailnode.errors import DeliveryError, StoreError
-from mailnode.flow.stored_result import Outcome, follow, outcomes_of, pending_of, unstored_of
+from mailnode.flow.state import MailOutcome, apply_outcome, outcomes_of, queued_in, results_in, unstored_in
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
@@ -43,12 +43,12 @@ class RunStore:
         Raises:
             DeliveryError: the id belongs to a run of another flow or input.
         """
-        begun = _Begun(run_id, flow, digest)
+        begun = _NewRun(run_id, flow, digest)
         while (found := await begin_patiently(lambda: self._begun(begun))) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
         return found
 
-    async def _begun(self, begun: "_Begun") -> dict[str, Any] | None:
+    async def _begun(self, begun: "_NewRun") -> dict[str, Any] | None:
         beginning = asyncio.create_task(self._database.write_alike(self._begin, begun))
         try:
             await asyncio.wait({beginning})
@@ -76,10 +76,10 @@ class RunStore:
         Raises:
             StoreError: it can't be stored for long; it is tried on.
         """
-        ended = _Ended(run_id, status, state)
+        ended = _EndedRun(run_id, status, state)
         await self._database.unstored.keep_beside(lambda: self._database.write_alike(_end, ended))
 
-    def _begin(self, db: Connection, begun: list["_Begun"]) -> list[dict[str, Any] | Exception | None]:
+    def _begin(self, db: Connection, begun: list["_NewRun"]) -> list[dict[str, Any] | Exception | None]:
         there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in begun]})}
         fresh = {one.run_id: one for one in reversed(begun) if one.run_id not in there}
         try:
@@ -95,14 +95,14 @@ class RunStore:
                 answers.append(None if fresh[one.run_id] is one else _UNDER_WAY)
         return answers
 
-    def _insert(self, db: Connection, fresh: list["_Begun"]) -> None:
+    def _insert(self, db: Connection, fresh: list["_NewRun"]) -> None:
         now = unix_ms()
         written = {"status": "running", "worker": self._process.id, "created_at": now, "updated_at": now}
         rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in fresh]
         if rows:
             db.execute(_INSERT, rows)
 
-    def _look(self, db: Connection, row: Row[Any], begun: "_Begun") -> dict[str, Any] | Exception | None:
+    def _look(self, db: Connection, row: Row[Any], begun: "_NewRun") -> dict[str, Any] | Exception | None:
         if row.digest != begun.digest:
             return DeliveryError(
                 f"the run id {begun.run_id!r} was used for another flow or input",
@@ -116,16 +116,16 @@ class RunStore:
         db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._process.id, updated_at=unix_ms()))
         return None
 
-    async def followed(self, said: dict[str, Any]) -> dict[str, Any]:
+    async def with_outcomes(self, said: dict[str, Any]) -> dict[str, Any]:
         """Give a run, as JSON, with what has come of its mails since."""
-        pending = pending_of(said)
+        pending = queued_in(results_in(said))
         outcomes = await insist(lambda: self._database.read(lambda db: list(outcomes_of(db, pending))))
         for outcome in outcomes:
-            follow(said, outcome)
+            apply_outcome(said, outcome)
         return said
 
 
-class _Begun(NamedTuple):
+class _NewRun(NamedTuple):
     """A run that begins."""
 
     run_id: str
@@ -133,7 +133,7 @@ class _Begun(NamedTuple):
     digest: str
 
 
-class _Ended(NamedTuple):
+class _EndedRun(NamedTuple):
     """A run that has ended."""
 
     run_id: str
@@ -147,15 +147,15 @@ _END = update(runs).where(runs.c.id == bindparam("of"))
 _LOCKED = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
 
 
-def _end(db: Connection, ended: list[_Ended]) -> list[None]:
-    lacking = ((one, pending_of(one.state) + unstored_of(one.state)) for one in ended)
+def _end(db: Connection, ended: list[_EndedRun]) -> list[None]:
+    lacking = ((one, queued_in(results_in(one.state)) + unstored_in(results_in(one.state))) for one in ended)
     waiting = {one.run_id: (one, lacks) for one, lacks in lacking if lacks}
     if waiting:
         # First, because no outcome may come between reading the outcomes and writing the state.
         db.execute(_LOCKED, {"ids": list(waiting)}).all()
         for one, lacks in waiting.values():
             for outcome in outcomes_of(db, lacks):
-                follow(one.state, outcome)
+                apply_outcome(one.state, outcome)
     now = unix_ms()
     rows = [
         {"of": one.run_id, "status": one.status, "state": json.dumps(one.state), "updated_at": now} for one in ended
@@ -164,12 +164,12 @@ def _end(db: Connection, ended: list[_Ended]) -> list[None]:
     return [None for _ in ended]
 
 
-def tell(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> None:
+def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> None:
     """Bring outcomes where runs that have ended still hold the first word of them."""
-    by_run: dict[str, list[Outcome]] = {}
-    for delivery, report in ended:
+    by_run: dict[str, list[MailOutcome]] = {}
+    for delivery, result in ended:
         if delivery.run_id is not None:
-            by_run.setdefault(delivery.run_id, []).append(Outcome(delivery.node_id, delivery.place, report))
+            by_run.setdefault(delivery.run_id, []).append(MailOutcome(delivery.node_id, delivery.place, result))
     # Locked though it has no state yet: who is writing that now must see these outcomes, or be seen here.
     for row in db.execute(_LOCKED, {"ids": list(by_run)}).all() if by_run else ():
         if row.state is None:
@@ -188,11 +188,11 @@ def _ended(row: Row[Any]) -> dict[str, Any] | Exception:
     )
 
 
-def _followed(row: Row[Any], outcomes: list[Outcome]) -> str | None:
+def _followed(row: Row[Any], outcomes: list[MailOutcome]) -> str | None:
     """Give the state with these outcomes, None where they have no place; one that can't be read undoes no outcome."""
     try:
         said = json.loads(row.state)
-        return json.dumps(said) if [outcome for outcome in outcomes if follow(said, outcome)] else None
+        return json.dumps(said) if [outcome for outcome in outcomes if apply_outcome(said, outcome)] else None
     except Exception:  # noqa: BLE001 -- whatever another hand has made of it
         _log.exception("the stored state of run %s can't be read: outcomes of its mail are not in it", row.id)
         return None

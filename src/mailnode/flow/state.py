@@ -1,8 +1,16 @@
-"""What a run carries from node to node: `input` and `context`, two JSON objects."""
+"""The state of a run, `input` and `context`, and how the outcome of an email replaces its first result there."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection, select
+
+from mailnode.delivery.result import Result, is_unstored
+from mailnode.delivery.row_reader import place_of
+from mailnode.delivery.stored import read_report
 from mailnode.node.node_api import Write, check_place
+from mailnode.store.tables import deliveries
 
 
 class State:
@@ -14,10 +22,10 @@ class State:
         self.context = context
 
     def write(self, write: Write) -> None:
-        """Put a value at its dotted path; objects on the way are made.
+        """Put a value at its dotted path; missing objects on the path are created.
 
         Raises:
-            SettingsError: something on the way is there and is no object.
+            SettingsError: a value on the path is not an object.
         """
         check_place(self._root(write), write.place, write.key)
         *way, last = write.key.split(".")
@@ -26,8 +34,15 @@ class State:
             place = place.setdefault(part, {})
         place[last] = write.value
 
+    def replace(self, write: Write, first: Any) -> bool:
+        """Write a later result where the `first` one, or one of the same delivery, still is; tell whether it was."""
+        is_there = is_same_result(self.read(write), first)
+        if is_there:
+            self.write(write)
+        return is_there
+
     def read(self, write: Write) -> Any:
-        """Give what stands where this write would go; None when nothing does."""
+        """Give the value where this write would go; None when there is none."""
         value: Any = self._root(write)
         for part in write.key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -35,3 +50,61 @@ class State:
 
     def _root(self, write: Write) -> dict[str, Any]:
         return self.input if write.place == "input" else self.context
+
+
+@dataclass(frozen=True, slots=True)
+class MailOutcome:
+    """How the mail of a node ended; `place` (`{place, key}`) is where its result was stored, None for nowhere."""
+
+    node_id: str | None
+    place: Mapping[str, Any] | None
+    result: Result
+
+
+def results_in(run: Mapping[str, Any]) -> Iterator[Any]:
+    """Give the results of the nodes of a run, as JSON."""
+    return (node.get("result") for node in run["nodes"])
+
+
+def queued_in(results: Iterable[Any]) -> list[str]:
+    """Give the ids of the deliveries that are still queued by these results of nodes."""
+    return [
+        result["deliveryId"]
+        for result in results
+        if isinstance(result, dict) and result.get("status") == "queued" and "deliveryId" in result
+    ]
+
+
+def unstored_in(results: Iterable[Any]) -> list[str]:
+    """Give the ids of the deliveries whose outcome is not stored by these results of nodes."""
+    return [str(result["deliveryId"]) for result in results if isinstance(result, dict) and is_unstored(result)]
+
+
+def is_same_result(value: Any, first: Any) -> bool:
+    """Whether a stored value is still the result that was put there first: of the same delivery, or equal."""
+    if isinstance(first, dict) and "deliveryId" in first:
+        return isinstance(value, dict) and value.get("deliveryId") == first["deliveryId"]
+    return bool(value == first)
+
+
+def outcomes_of(db: Connection, delivery_ids: Sequence[str]) -> Iterator[MailOutcome]:
+    """Read the outcomes that have come by now."""
+    if not delivery_ids:
+        return
+    ended = select(deliveries).where(deliveries.c.id.in_(delivery_ids), deliveries.c.result.is_not(None))
+    for row in db.execute(ended).all():
+        if result := read_report(db, row):
+            yield MailOutcome(row.node_id, place_of(row), result)
+
+
+def apply_outcome(run: dict[str, Any], outcome: MailOutcome) -> bool:
+    """Put an outcome into a run, as JSON, wherever it still has a result of the same delivery; tell whether it had."""
+    changed = False
+    for node in run["nodes"]:
+        if node["id"] == outcome.node_id and is_same_result(node.get("result"), outcome.result):
+            node["result"] = outcome.result
+            changed = True
+    if outcome.place:
+        write = Write(outcome.place["place"], outcome.place["key"], outcome.result)
+        changed |= State(run["input"], run["context"]).replace(write, outcome.result)
+    return changed

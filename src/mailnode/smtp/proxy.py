@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from mailnode.errors import ConnectFailed, ErrorCode, SettingsError
-from mailnode.extras import install_hint
+from mailnode.errors import ConnectFailed, ErrorCode, SettingsError, install_hint
 from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 
 ProxyScheme = Literal["socks5", "http"]

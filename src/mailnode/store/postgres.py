@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
-from mailnode.errors import CommitUnknown, StoreError
-from mailnode.extras import install_hint
+from mailnode.errors import CommitUnknown, StoreError, install_hint
 from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
 from mailnode.store.process_lease import ProcessLease
 from mailnode.store.tables import SCHEMA_NUMBER

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from mailnode.errors import MailnodeError
-from mailnode.flow.dry_run import Scene
+from mailnode.flow.dry_run import NodeInput
 from mailnode.message.text import html_to_text
 from mailnode.node.send_email import Composition
 from mailnode.web.api.flows import Draft, State
@@ -30,9 +30,9 @@ class PreviewRequest(Draft):
     context: State = {}
 
     @property
-    def scene(self) -> Scene:
+    def node_input(self) -> NodeInput:
         """Give what the node is reached with."""
-        return Scene(self.node, self.input, self.context)
+        return NodeInput(self.node, self.input, self.context)
 
 
 class TestRequest(PreviewRequest):
@@ -86,7 +86,7 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
         _, document = await asyncio.to_thread(request.read)
         errors = await asyncio.to_thread(site.mailnode.dry_run.errors, document)
         blocking = [error for error in errors if request.node in {None, error.node}]
-        made = None if blocking else await site.mailnode.dry_run.compose(document, request.scene)
+        made = None if blocking else await site.mailnode.dry_run.compose(document, request.node_input)
     except MailnodeError as error:
         return Previewed(errors=[told(error)], preview=None)
     shown = await _shown_beside(site, made) if made else None
@@ -98,9 +98,9 @@ async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
     """Send the mail of a node as a test, and give the result; nothing is stored in the flow."""
     _, document = await asyncio.to_thread(request.read)
     if request.to == "inbox":
-        outcome = await site.mailnode.dry_run.hand_to(document, request.scene, site.inbox_port)
+        outcome = await site.mailnode.dry_run.hand_to(document, request.node_input, site.inbox_port)
         return {"status": "sent", "messageId": outcome.message_id, "accepted": list(outcome.accepted), "inbox": True}
-    step = await site.mailnode.dry_run.try_out(document, request.scene, request.to)
+    step = await site.mailnode.dry_run.try_out(document, request.node_input, request.to)
     result: dict[str, Any] = step.result
     return result
 
