@@ -34,7 +34,10 @@ class Field {
       return this.control.checked || undefined;
     }
     if (this.control instanceof HTMLTextAreaElement && !this.isSecret) {
-      const lines = this.control.value.split(/[\n,;]/).map((line) => line.trim()).filter(Boolean);
+      const lines = this.control.value
+        .split(/[\n,;]/)
+        .map((line) => line.trim())
+        .filter(Boolean);
       return lines.length ? lines : undefined;
     }
     return (this.isSecret ? this.control.value : this.control.value.trim()) || undefined;
@@ -65,8 +68,7 @@ class Field {
     kept.hidden = !isSet;
     const remove = part<HTMLInputElement>(kept, "[data-remove]");
     remove.checked = false;
-    part(kept, ".connection-remove").hidden =
-      this.control.getAttribute("aria-required") === "true";
+    part(kept, ".connection-remove").hidden = this.control.getAttribute("aria-required") === "true";
   }
 }
 

@@ -68,7 +68,12 @@ class Editor {
     for (const view of this.main.querySelectorAll<HTMLElement>("[data-view]")) {
       view.addEventListener("click", () => void this.view(view.dataset.view === "text"));
     }
-    mountSample(this.main, this.sample, () => `${this.path}/sample`, () => this.later());
+    mountSample(
+      this.main,
+      this.sample,
+      () => `${this.path}/sample`,
+      () => this.later(),
+    );
     addEventListener("beforeunload", (event) => this.isDirty && event.preventDefault());
     addEventListener("keydown", (event) => {
       if ((event.ctrlKey || event.metaKey) && event.key === "s") {
@@ -169,7 +174,9 @@ class Editor {
   private showErrors(): void {
     if (this.isText) {
       const place = this.find("#flow-text-error");
-      place.textContent = this.errors.map((error) => `${error.line ? `line ${error.line}: ` : ""}${wordsOf(error)}`).join("\n");
+      place.textContent = this.errors
+        .map((error) => `${error.line ? `line ${error.line}: ` : ""}${wordsOf(error)}`)
+        .join("\n");
       place.hidden = !this.errors.length;
       return;
     }

@@ -26,7 +26,9 @@ export function showNodes(
   troubles: Map<string, number>,
   said: NodesSaid,
 ): void {
-  list.replaceChildren(...nodes.map((node, index) => item(node, index, nodes, current, troubles.get(node.id) ?? 0, said)));
+  list.replaceChildren(
+    ...nodes.map((node, index) => item(node, index, nodes, current, troubles.get(node.id) ?? 0, said)),
+  );
 }
 
 /** Make a node of a type with an id that no other one has; its mail goes to the inbox, which listens on `port`. */

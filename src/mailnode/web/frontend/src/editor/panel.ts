@@ -61,13 +61,19 @@ export class Panel {
     const left: Told[] = [];
     for (const error of errors) {
       const key = error.key === "id" || error.key === "when" ? `@${error.key}` : error.key;
-      const field = key ? (fieldOf(this.place, key) ?? this.place.querySelector<HTMLElement>('.field[data-key="*"]')) : null;
+      const field = key
+        ? (fieldOf(this.place, key) ?? this.place.querySelector<HTMLElement>('.field[data-key="*"]'))
+        : null;
       if (field && !field.closest("[data-out]")) markField(field, wordsOf(error));
       else left.push(error);
     }
     for (const section of this.place.querySelectorAll<HTMLElement>("details")) {
       const count = section.querySelectorAll(".error:not([hidden])").length;
-      section.querySelector("[data-count]")!.textContent = count ? count === 1 ? "1 problem" : `${count} problems` : "";
+      section.querySelector("[data-count]")!.textContent = count
+        ? count === 1
+          ? "1 problem"
+          : `${count} problems`
+        : "";
     }
     return left;
   }
@@ -88,7 +94,8 @@ export class Panel {
     const { mountCompletion, mountRichText } = await import("../rich-text/index");
     const rich = this.place.querySelector<HTMLElement>("[data-rich]");
     if (rich) mountRichText(rich, { paths, image: (address) => attachedImage(this.shown.settings, address) });
-    const texts = "[data-templated] :is(input:not([type=checkbox]), textarea):not([data-rich] *), input[data-templated]";
+    const texts =
+      "[data-templated] :is(input:not([type=checkbox]), textarea):not([data-rich] *), input[data-templated]";
     for (const input of this.place.querySelectorAll<HTMLInputElement>(texts)) mountCompletion(input, paths);
     // Attachments and header fields are added later; they get it when they are used.
     for (const list of this.place.querySelectorAll("[data-attachments], [data-headers]")) {
@@ -104,7 +111,9 @@ function attachedImage(settings: Settings, address: string): string | undefined 
   const attachments = Array.isArray(settings.attachments) ? (settings.attachments as Settings[]) : [];
   const found = attachments.find(({ type, cid }) => type === "base64" && `cid:${String(cid)}` === address);
   const { contentType, content } = found ?? {};
-  return /^image\/[\w.+-]+$/.test(String(contentType)) ? `data:${String(contentType)};base64,${String(content)}` : undefined;
+  return /^image\/[\w.+-]+$/.test(String(contentType))
+    ? `data:${String(contentType)};base64,${String(content)}`
+    : undefined;
 }
 
 function templateOf(type: string): HTMLTemplateElement {

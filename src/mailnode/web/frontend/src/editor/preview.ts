@@ -72,7 +72,13 @@ export class PreviewPane {
     download.hidden = false;
   }
 
-  showResult(title: string, status: string, lines: { words: string; hint?: string }[], details: unknown, link = ""): void {
+  showResult(
+    title: string,
+    status: string,
+    lines: { words: string; hint?: string }[],
+    details: unknown,
+    link = "",
+  ): void {
     const place = this.find("[data-result]");
     const head = document.createElement("h2");
     head.textContent = `${title} `;

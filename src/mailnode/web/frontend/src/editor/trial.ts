@@ -15,7 +15,12 @@ interface RunTold {
 export type Tried = Draft & Sample & { node: string | null };
 
 export async function runFlow(pane: PreviewPane, name: string, sample: Sample): Promise<void> {
-  pane.showResult("Run", "running", [{ words: "A server that does not answer is tried for as long as the node says." }], {});
+  pane.showResult(
+    "Run",
+    "running",
+    [{ words: "A server that does not answer is tried for as long as the node says." }],
+    {},
+  );
   try {
     const run = await call<RunTold>("POST", `/api/flows/${encodeURIComponent(name)}/runs`, sample);
     const troubles = run.nodes.flatMap(troublesOf);

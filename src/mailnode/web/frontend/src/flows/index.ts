@@ -28,7 +28,13 @@ export function mountFlows(main: HTMLElement): void {
 function nameOf(typed: string): string {
   const plain = typed.normalize("NFKD").replace(/\p{Mn}/gu, "");
   if (/^[\w-]*$/.test(typed)) return typed;
-  return plain.replace(/\W+/g, "-").replace(/^-+|-+$/g, "").toLowerCase().slice(0, 64) || typed;
+  return (
+    plain
+      .replace(/\W+/g, "-")
+      .replace(/^-+|-+$/g, "")
+      .toLowerCase()
+      .slice(0, 64) || typed
+  );
 }
 
 function showName(main: HTMLElement): void {

@@ -5,9 +5,22 @@ export function mountLedger(): void {
   // On the document, because a step back in the browser's history brings another main.
   // A button that is taken away between press and release is never clicked: what is under a finger is renewed later.
   let pressed: Node | null = null;
-  document.addEventListener("pointerdown", (event) => { pressed = event.target as Node; }, true);
+  document.addEventListener(
+    "pointerdown",
+    (event) => {
+      pressed = event.target as Node;
+    },
+    true,
+  );
   for (const end of ["pointerup", "pointercancel"]) {
-    document.addEventListener(end, () => setTimeout(() => { pressed = null; }), true);
+    document.addEventListener(
+      end,
+      () =>
+        setTimeout(() => {
+          pressed = null;
+        }),
+      true,
+    );
   }
   document.addEventListener("htmx:beforeSwap", (event) => {
     const part = event.target as Element;

@@ -102,7 +102,10 @@ function buttons(question: Question, dialog: HTMLDialogElement, answered: (answe
 
 function answerOf(form: HTMLFormElement): Answer {
   const inputs = [...form.querySelectorAll("input")];
-  const values = inputs.map((input) => [input.name, input.type === "checkbox" && !input.checked ? "" : input.value.trim()]);
+  const values = inputs.map((input) => [
+    input.name,
+    input.type === "checkbox" && !input.checked ? "" : input.value.trim(),
+  ]);
   return {
     values: Object.fromEntries(values) as Record<string, string>,
     files: inputs.flatMap((input) => [...(input.files ?? [])]),

@@ -42,7 +42,8 @@ export function mountCompletion(
   input.addEventListener("keydown", (event) => {
     const { key } = event as KeyboardEvent;
     if (list.takes(event as KeyboardEvent)) return;
-    if (isBare && key === "ArrowDown") list.offer(paths(), open.exec(around(input).before)?.[1] ?? "", input.getBoundingClientRect());
+    if (isBare && key === "ArrowDown")
+      list.offer(paths(), open.exec(around(input).before)?.[1] ?? "", input.getBoundingClientRect());
   });
   input.addEventListener("blur", () => list.hide());
 }

@@ -22,7 +22,7 @@ const CLOSER_OF: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
 
 // After these words a slash begins a regular expression; after any other it divides.
 const OPERATOR_WORDS = new Set(
-  ("await case delete do else in instanceof new of return throw typeof void yield").split(" "),
+  "await case delete do else in instanceof new of return throw typeof void yield".split(" "),
 );
 
 /** An expression in a plain text: from its first brace to its last. */
@@ -34,7 +34,7 @@ export interface Found {
 /** Find the whole expressions of a plain text; what is empty or has no end is text. */
 export function expressionsIn(text: string): Found[] {
   const found: Found[] = [];
-  for (let start = text.indexOf("{{"); start >= 0; ) {
+  for (let start = text.indexOf("{{"); start >= 0;) {
     const braces = text.startsWith("{{{", start) ? 3 : 2;
     const close = expressionEnd(text, start + braces, "}".repeat(braces));
     const isWhole = close !== null && text.slice(start + braces, close).trim() !== "";

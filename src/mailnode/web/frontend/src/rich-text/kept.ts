@@ -4,7 +4,9 @@ import { Extension } from "@tiptap/core";
 import { styleWithout } from "./style";
 
 const NAMES = new Set(
-  ("align aria-hidden aria-label bgcolor border cellpadding cellspacing class dir height id lang role scope style summary title valign width").split(" "),
+  "align aria-hidden aria-label bgcolor border cellpadding cellspacing class dir height id lang role scope style summary title valign width".split(
+    " ",
+  ),
 );
 const CARRIER = "data-kept";
 
@@ -53,7 +55,9 @@ export const KeptAttributes = Extension.create({
 
 function keptOf(element: HTMLElement, attributes: string[], properties: string[]): Kept | null {
   const kept: Kept = {};
-  for (const [name, value] of [...element.attributes].map(({ name, value }): [string, unknown] => [name, value]).concat(carriedBy(element))) {
+  for (const [name, value] of [...element.attributes]
+    .map(({ name, value }): [string, unknown] => [name, value])
+    .concat(carriedBy(element))) {
     if (!NAMES.has(name) || attributes.includes(name) || typeof value !== "string") continue;
     const left = name === "style" ? styleWithout(value, properties) : value;
     if (left) kept[name] = left;

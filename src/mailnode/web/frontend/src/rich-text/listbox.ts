@@ -39,7 +39,9 @@ export class Listbox {
   offer(paths: string[], typed: string, at: { left: number; bottom: number }): void {
     const wanted = typed.toLowerCase();
     const fitting = paths.filter((path) => path.toLowerCase().includes(wanted) && path !== typed);
-    fitting.sort((one, other) => Number(other.toLowerCase().startsWith(wanted)) - Number(one.toLowerCase().startsWith(wanted)));
+    fitting.sort(
+      (one, other) => Number(other.toLowerCase().startsWith(wanted)) - Number(one.toLowerCase().startsWith(wanted)),
+    );
     this.items = fitting.slice(0, SHOWN);
     if (this.items.length === 0) {
       this.hide();

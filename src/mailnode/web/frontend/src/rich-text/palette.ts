@@ -1,8 +1,18 @@
 // Colours to pick from, with names that a screen reader can say.
 
 const COLOURS: Record<string, string> = {
-  Black: "#000000", Grey: "#6b6b6b", White: "#ffffff", Red: "#b3261e", Orange: "#b45309", Yellow: "#fde68a",
-  Green: "#1d6b34", Teal: "#0b5c57", Blue: "#1f4fbf", Purple: "#6d28d9", Pink: "#f9a8d4", Sky: "#bae6fd",
+  Black: "#000000",
+  Grey: "#6b6b6b",
+  White: "#ffffff",
+  Red: "#b3261e",
+  Orange: "#b45309",
+  Yellow: "#fde68a",
+  Green: "#1d6b34",
+  Teal: "#0b5c57",
+  Blue: "#1f4fbf",
+  Purple: "#6d28d9",
+  Pink: "#f9a8d4",
+  Sky: "#bae6fd",
 };
 
 /** Open the palette at a button; the answer is a colour, or an empty text for none. */

@@ -21,7 +21,9 @@ export interface PictureOptions {
 
 export function pictureExtension(options: PictureOptions): Node<ImageOptions> {
   return Image.extend({
-    parseHTML: () => [{ tag: "img[src]", getAttrs: (element) => (isSafeUrl(element.getAttribute("src") ?? "", true) ? null : false) }],
+    parseHTML: () => [
+      { tag: "img[src]", getAttrs: (element) => (isSafeUrl(element.getAttribute("src") ?? "", true) ? null : false) },
+    ],
     addNodeView() {
       return ({ node }) => {
         const { src, alt, width, height } = node.attrs as Record<string, string | null>;
@@ -62,7 +64,11 @@ export async function readImage(file: File): Promise<InlineImage> {
 
 /** A name of its own, so that two images never stand for one another. */
 function freshCid(filename: string): string {
-  const stem = filename.replace(/\.\w+$/, "").replace(/[^\w-]+/g, "-").toLowerCase() || "image";
+  const stem =
+    filename
+      .replace(/\.\w+$/, "")
+      .replace(/[^\w-]+/g, "-")
+      .toLowerCase() || "image";
   const random = [...crypto.getRandomValues(new Uint8Array(4))].map((octet) => octet.toString(16).padStart(2, "0"));
   return `${stem}-${random.join("")}`;
 }

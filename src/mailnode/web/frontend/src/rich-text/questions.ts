@@ -55,7 +55,11 @@ export async function editLink(editor: Editor, paths: Paths): Promise<void> {
   const isNew = editor.state.selection.empty && !isLink;
   const before = String(editor.getAttributes("link").href ?? "");
   const href = {
-    name: "href", label: "Address", value: before, hint: "https://…, mailto:… or {{ input.url }}", completes: "braces",
+    name: "href",
+    label: "Address",
+    value: before,
+    hint: "https://…, mailto:… or {{ input.url }}",
+    completes: "braces",
   } as const;
   const answer = await ask(
     {
@@ -74,7 +78,11 @@ export async function editLink(editor: Editor, paths: Paths): Promise<void> {
   if (!answer) chain.run();
   else if (answer.isRemoved) chain.extendMarkRange("link").unsetLink().run();
   else if (isNew) putLink(editor, answer);
-  else chain.extendMarkRange("link").setLink({ href: answer.values.href ?? "" }).run();
+  else
+    chain
+      .extendMarkRange("link")
+      .setLink({ href: answer.values.href ?? "" })
+      .run();
 }
 
 function putLink(editor: Editor, { values: { href = "", text = "" } }: Answer): void {
@@ -83,18 +91,30 @@ function putLink(editor: Editor, { values: { href = "", text = "" } }: Answer): 
 }
 
 /** Ask for an image: an address or a file. */
-export async function editImage(editor: Editor, paths: Paths, takeImages: (files: File[], alt: string) => void): Promise<void> {
+export async function editImage(
+  editor: Editor,
+  paths: Paths,
+  takeImages: (files: File[], alt: string) => void,
+): Promise<void> {
   const before = selectedImage(editor);
   const answer = await ask(
     {
       title: before ? "Edit the image" : "Image",
       fields: [
         {
-          name: "src", label: "Address", value: before?.src ?? "", hint: "https://…, cid:… of an attachment, or {{ input.picture }}",
+          name: "src",
+          label: "Address",
+          value: before?.src ?? "",
+          hint: "https://…, cid:… of an attachment, or {{ input.picture }}",
           completes: "braces",
         },
         { name: "file", label: "Or a file, which goes along with the mail", type: "file" },
-        { name: "alt", label: "What it shows (for those who don't see it)", value: before?.alt ?? "", completes: "braces" },
+        {
+          name: "alt",
+          label: "What it shows (for those who don't see it)",
+          value: before?.alt ?? "",
+          completes: "braces",
+        },
         { name: "width", label: "Width in pixels", value: before?.width ?? "", hint: "Its own, if left empty." },
       ],
       confirm: before ? "Change" : "Insert",
@@ -135,5 +155,8 @@ export async function insertTable(editor: Editor): Promise<void> {
   if (!answer) return void chain.run();
   const { rows, columns, heading } = answer.values;
   const kept = { border: "1", cellpadding: "6", cellspacing: "0", style: "border-collapse: collapse" };
-  chain.insertTable({ rows: count(rows), cols: count(columns), withHeaderRow: heading === "on" }).updateAttributes("table", { kept }).run();
+  chain
+    .insertTable({ rows: count(rows), cols: count(columns), withHeaderRow: heading === "on" })
+    .updateAttributes("table", { kept })
+    .run();
 }

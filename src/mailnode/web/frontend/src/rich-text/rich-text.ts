@@ -153,7 +153,9 @@ export class RichText {
         const image = await readImage(file);
         const src = `cid:${image.cid}`;
         this.pictures.set(src, `data:${image.contentType};base64,${image.base64}`);
-        this.host.dispatchEvent(new CustomEvent<InlineImage>("mailnode:inline-image", { bubbles: true, detail: image }));
+        this.host.dispatchEvent(
+          new CustomEvent<InlineImage>("mailnode:inline-image", { bubbles: true, detail: image }),
+        );
         this.editor?.chain().focus().insertContent({ type: "image", attrs: { src, alt } }).run();
       } catch (error) {
         toast(error instanceof Error ? error.message : String(error));
@@ -186,7 +188,12 @@ export class RichText {
         const name = kind === "color" ? "color" : "backgroundColor";
         const before = String(editor.getAttributes("textStyle")[name] ?? "");
         pickColour(opener, kind === "color" ? "Text colour" : "Highlight", before, (colour) => {
-          editor.chain().focus().setMark("textStyle", { [name]: colour || null }).removeEmptyTextStyle().run();
+          editor
+            .chain()
+            .focus()
+            .setMark("textStyle", { [name]: colour || null })
+            .removeEmptyTextStyle()
+            .run();
         });
       },
     };
@@ -194,9 +201,13 @@ export class RichText {
 
   private keys(): Record<string, (editor: Editor) => void> {
     const workshop = this.workshop();
-    const ours = TOOLS.flat().filter((tool): tool is Tool & { keys: string } => tool.ours === true && tool.keys !== undefined);
+    const ours = TOOLS.flat().filter(
+      (tool): tool is Tool & { keys: string } => tool.ours === true && tool.keys !== undefined,
+    );
     return {
-      ...Object.fromEntries(ours.map((tool) => [tool.keys, (editor: Editor) => void tool.run(editor, workshop, this.host)])),
+      ...Object.fromEntries(
+        ours.map((tool) => [tool.keys, (editor: Editor) => void tool.run(editor, workshop, this.host)]),
+      ),
       "Alt-F10": () => this.toolbar.focus(),
       Escape: () => this.toolbar.focus(),
     };
@@ -211,10 +222,12 @@ export class RichText {
 
   private described(): Record<string, string> {
     const names = ["aria-labelledby", "aria-label", "aria-describedby"];
-    return Object.fromEntries(names.flatMap((name) => {
-      const value = this.stored.getAttribute(name);
-      return value ? [[name, value]] : [];
-    }));
+    return Object.fromEntries(
+      names.flatMap((name) => {
+        const value = this.stored.getAttribute(name);
+        return value ? [[name, value]] : [];
+      }),
+    );
   }
 
   private showValidity(): void {

@@ -6,7 +6,9 @@ import { parseInert, plainName } from "./inert";
 import { declarationsOf } from "./style";
 
 const INLINE = new Set(
-  ("a abbr b big cite code del dfn em font i ins kbd label mark q s samp small span strike strong sub sup tt u var").split(" "),
+  "a abbr b big cite code del dfn em font i ins kbd label mark q s samp small span strike strong sub sup tt u var".split(
+    " ",
+  ),
 );
 const SAME_LOOK: Record<string, string> = { b: "strong", i: "em", strike: "s" };
 const LEAVES = new Set(["img", "br", "hr", "input", "wbr"]);
@@ -72,7 +74,8 @@ class Walk {
       if (name !== "img") this.trimEnd();
       this.pieces.push({ kind: "leaf", token: tokens.join(" "), marks: said(marks) });
     } else if (INLINE.has(name)) {
-      for (const child of element.childNodes) this.node(child, [...marks, ...(name === "span" ? tokens.slice(1) : tokens)]);
+      for (const child of element.childNodes)
+        this.node(child, [...marks, ...(name === "span" ? tokens.slice(1) : tokens)]);
     } else {
       const isImplied = name === "tbody" && tokens.length === 1;
       if (!isImplied) this.edge(tokens.join(" "));
@@ -89,14 +92,20 @@ class Walk {
   private text(data: string, marks: string[]): void {
     data.split(MARK).forEach((part, index) => {
       if (index % 2 === 0) this.plain(part, marks);
-      else this.pieces.push({ kind: "leaf", token: `{{${meantBy(this.lifted.written[Number(part)] ?? "")}`, marks: said(marks) });
+      else
+        this.pieces.push({
+          kind: "leaf",
+          token: `{{${meantBy(this.lifted.written[Number(part)] ?? "")}`,
+          marks: said(marks),
+        });
     });
   }
 
   private plain(data: string, marks: string[]): void {
     let token = data.replace(/[ \t\r\n\f]+/g, " ");
     const last = this.pieces.at(-1);
-    const isAtStart = !last || last.kind === "edge" || last.token === "br" || (last.kind === "text" && last.token.endsWith(" "));
+    const isAtStart =
+      !last || last.kind === "edge" || last.token === "br" || (last.kind === "text" && last.token.endsWith(" "));
     if (isAtStart) token = token.replace(/^ /, "");
     if (!token) return;
     if (last?.kind === "text" && last.marks === said(marks)) last.token += token;
@@ -125,7 +134,9 @@ function said(marks: string[]): string {
 function tokensOf(element: Element, lifted: Lifted): string[] {
   const attributes = [...element.attributes].flatMap(({ name, value }) => {
     const meant = value.replace(MARK, (_, number: string) => `{{${meantBy(lifted.written[Number(number)] ?? "")}}}`);
-    return name === "style" ? declarationsOf(meant).map((one) => `{${one.join(": ")}}`) : [`${plainName(name)}=${JSON.stringify(meant)}`];
+    return name === "style"
+      ? declarationsOf(meant).map((one) => `{${one.join(": ")}}`)
+      : [`${plainName(name)}=${JSON.stringify(meant)}`];
   });
   return [nameOf(element), ...attributes.sort()];
 }

@@ -31,7 +31,9 @@ export function readStored(schema: Schema, html: string): DocumentNode {
 export function writeStored(doc: DocumentNode): string {
   const inert = document.implementation.createHTMLDocument();
   const root = inert.createElement("div");
-  root.append(DOMSerializer.fromSchema(doc.type.schema).serializeFragment(doc.content, { document: keepingStyles(inert) }));
+  root.append(
+    DOMSerializer.fromSchema(doc.type.schema).serializeFragment(doc.content, { document: keepingStyles(inert) }),
+  );
   const written: string[] = [];
   for (const chip of root.querySelectorAll(`[${EXPRESSION}]`)) {
     chip.replaceWith(markOf(written.length));
@@ -56,7 +58,8 @@ function markLoose(body: HTMLElement): void {
 
 /** Elements of this document take a style as it is written; a browser would write it anew, and drop what only mail readers know. */
 function keepingStyles(inert: Document): Document {
-  const createElement = (name: string): HTMLElement => Object.defineProperty(inert.createElement(name), "style", { value: undefined });
+  const createElement = (name: string): HTMLElement =>
+    Object.defineProperty(inert.createElement(name), "style", { value: undefined });
   return new Proxy(inert, {
     get(target, key) {
       if (key === "createElement") return createElement;
@@ -69,7 +72,8 @@ function keepingStyles(inert: Document): Document {
 function showChips(parsed: Document, written: string[]): void {
   const texts = parsed.createTreeWalker(parsed.body, NodeFilter.SHOW_TEXT);
   const marked: Text[] = [];
-  while (texts.nextNode()) if ((texts.currentNode as Text).data.search(MARK) >= 0) marked.push(texts.currentNode as Text);
+  while (texts.nextNode())
+    if ((texts.currentNode as Text).data.search(MARK) >= 0) marked.push(texts.currentNode as Text);
   for (const text of marked) {
     const parts = text.data.split(MARK).map((part, index) => {
       if (index % 2 === 0) return part;
@@ -84,7 +88,9 @@ function showChips(parsed: Document, written: string[]): void {
 /** A list item or cell holds its first paragraph's text itself, unless it was written otherwise. */
 function unbox(root: HTMLElement): void {
   for (const paragraph of root.querySelectorAll("li > p:first-child, td > p:first-child, th > p:first-child")) {
-    const isAlone = [...(paragraph.parentElement?.children ?? [])].every((one) => one === paragraph || one.localName !== "p");
+    const isAlone = [...(paragraph.parentElement?.children ?? [])].every(
+      (one) => one === paragraph || one.localName !== "p",
+    );
     if (isAlone && paragraph.attributes.length === 0) paragraph.replaceWith(...paragraph.childNodes);
   }
   for (const paragraph of root.querySelectorAll(`[${BOXED}]`)) paragraph.removeAttribute(BOXED);
@@ -93,7 +99,8 @@ function unbox(root: HTMLElement): void {
 function unwrapLoose(root: HTMLElement): void {
   for (const paragraph of root.querySelectorAll(`[${LOOSE}]`)) {
     paragraph.removeAttribute(LOOSE);
-    if (root.childElementCount === 1 && paragraph.attributes.length === 0) paragraph.replaceWith(...paragraph.childNodes);
+    if (root.childElementCount === 1 && paragraph.attributes.length === 0)
+      paragraph.replaceWith(...paragraph.childNodes);
   }
 }
 

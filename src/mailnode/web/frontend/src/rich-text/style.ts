@@ -5,7 +5,10 @@ export function declarationsOf(style: string): [string, string][] {
   const declarations = split(style).flatMap((declaration): [string, string][] => {
     const colon = declaration.indexOf(":");
     const property = declaration.slice(0, colon).trim().toLowerCase();
-    const value = declaration.slice(colon + 1).trim().replace(/\s+/g, " ");
+    const value = declaration
+      .slice(colon + 1)
+      .trim()
+      .replace(/\s+/g, " ");
     return colon > 0 && property && value ? [[property, value]] : [];
   });
   return declarations.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0));

@@ -126,7 +126,8 @@ const paragraphsPlace = Extension.create({
         isBoxed: {
           default: false,
           keepOnSplit: false,
-          parseHTML: (element) => element.hasAttribute(BOXED) || /^(?:li|td|th)$/.test(element.parentElement?.localName ?? ""),
+          parseHTML: (element) =>
+            element.hasAttribute(BOXED) || /^(?:li|td|th)$/.test(element.parentElement?.localName ?? ""),
           renderHTML: ({ isBoxed }) => (isBoxed ? { [BOXED]: "" } : {}),
         },
         isLoose: {

@@ -28,7 +28,10 @@ export interface Tool {
 }
 
 const mark = (name: string, label: string, sign: string, keys: string): Tool => ({
-  name, label, sign, keys,
+  name,
+  label,
+  sign,
+  keys,
   isOn: (editor) => editor.isActive(name),
   run: (editor) => editor.chain().focus().toggleMark(name).run(),
 });
@@ -50,13 +53,30 @@ const alignment = (to: string, keys: string): Tool => ({
   run: (editor) => editor.chain().focus().toggleTextAlign(to).run(),
 });
 
-const table = (name: string, label: string, run: (editor: Editor) => boolean): Tool => ({ name, label, inTable: true, run });
+const table = (name: string, label: string, run: (editor: Editor) => boolean): Tool => ({
+  name,
+  label,
+  inTable: true,
+  run,
+});
 
 /** Groups of tools; a line stands between two. */
 export const TOOLS: Tool[][] = [
   [
-    { name: "undo", label: "Undo", keys: "Mod-z", can: (editor) => editor.can().undo(), run: (editor) => editor.chain().focus().undo().run() },
-    { name: "redo", label: "Redo", keys: "Mod-y", can: (editor) => editor.can().redo(), run: (editor) => editor.chain().focus().redo().run() },
+    {
+      name: "undo",
+      label: "Undo",
+      keys: "Mod-z",
+      can: (editor) => editor.can().undo(),
+      run: (editor) => editor.chain().focus().undo().run(),
+    },
+    {
+      name: "redo",
+      label: "Redo",
+      keys: "Mod-y",
+      can: (editor) => editor.can().redo(),
+      run: (editor) => editor.chain().focus().redo().run(),
+    },
   ],
   [heading(1), heading(2), heading(3)],
   [
@@ -64,32 +84,59 @@ export const TOOLS: Tool[][] = [
     mark("italic", "Italic", "I", "Mod-i"),
     mark("underline", "Underline", "U", "Mod-u"),
     mark("strike", "Strike through", "S", "Mod-Shift-s"),
-    { name: "color", label: "Text colour", sign: "A", run: (editor, { pickColour }, opener) => pickColour(editor, "color", opener) },
-    { name: "background", label: "Highlight", sign: "A", run: (editor, { pickColour }, opener) => pickColour(editor, "background", opener) },
+    {
+      name: "color",
+      label: "Text colour",
+      sign: "A",
+      run: (editor, { pickColour }, opener) => pickColour(editor, "color", opener),
+    },
+    {
+      name: "background",
+      label: "Highlight",
+      sign: "A",
+      run: (editor, { pickColour }, opener) => pickColour(editor, "background", opener),
+    },
     { name: "clear", label: "Clear formatting", keys: "Mod-\\", ours: true, run: clearFormatting },
   ],
   [
     {
-      name: "bullets", label: "Bullet list", keys: "Mod-Shift-8", isOn: (editor) => editor.isActive("bulletList"),
+      name: "bullets",
+      label: "Bullet list",
+      keys: "Mod-Shift-8",
+      isOn: (editor) => editor.isActive("bulletList"),
       run: (editor) => editor.chain().focus().toggleBulletList().run(),
     },
     {
-      name: "numbers", label: "Numbered list", keys: "Mod-Shift-7", isOn: (editor) => editor.isActive("orderedList"),
+      name: "numbers",
+      label: "Numbered list",
+      keys: "Mod-Shift-7",
+      isOn: (editor) => editor.isActive("orderedList"),
       run: (editor) => editor.chain().focus().toggleOrderedList().run(),
     },
   ],
   [alignment("left", "Mod-Shift-l"), alignment("center", "Mod-Shift-e"), alignment("right", "Mod-Shift-r")],
   [
     {
-      name: "link", label: "Link", keys: "Mod-k", ours: true, isOn: (editor) => editor.isActive("link"),
+      name: "link",
+      label: "Link",
+      keys: "Mod-k",
+      ours: true,
+      isOn: (editor) => editor.isActive("link"),
       run: (editor, { editLink }) => editLink(editor),
     },
     { name: "image", label: "Image", run: (editor, { editImage }) => editImage(editor) },
     {
-      name: "table", label: "Table", can: (editor) => !editor.isActive("table"),
+      name: "table",
+      label: "Table",
+      can: (editor) => !editor.isActive("table"),
       run: (editor, { insertTable }) => insertTable(editor),
     },
-    { name: "expression", label: "Expression", sign: "{{ }}", run: (editor, { insertExpression }) => insertExpression(editor) },
+    {
+      name: "expression",
+      label: "Expression",
+      sign: "{{ }}",
+      run: (editor, { insertExpression }) => insertExpression(editor),
+    },
   ],
   [
     table("rowAbove", "Add a row above", (editor) => editor.chain().focus().addRowBefore().run()),
@@ -110,5 +157,8 @@ function clearFormatting(editor: Editor): boolean {
 /** Name keys as the reader's keyboard does. */
 export function keysFor(keys: string): string {
   const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
-  return keys.replace("Mod", isMac ? "⌘" : "Ctrl").replaceAll("-", "+").replace(/\+(.)$/, (_, key: string) => `+${key.toUpperCase()}`);
+  return keys
+    .replace("Mod", isMac ? "⌘" : "Ctrl")
+    .replaceAll("-", "+")
+    .replace(/\+(.)$/, (_, key: string) => `+${key.toUpperCase()}`);
 }
