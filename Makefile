@@ -27,7 +27,7 @@ help:  ## this list
 demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server tests/zoo/node_modules/mailgen  ## all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev $(WEB)/frontend/node_modules/typescript bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server tests/zoo/node_modules/mailgen  ## all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all lets none be skipped
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
@@ -44,12 +44,15 @@ check: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## style, types, lay
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python $(WEB)/frontend/api_types.py --check
 	@if command -v npm >/dev/null; then npm run --silent --prefix $(WEB)/frontend check; fi
 	$(BIN)/mkdocs build --quiet --strict
 
-fmt: $(VENV)/dev  ## format the code
+fmt: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## format the code, and write the editor's types of the API
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
+	$(BIN)/python $(WEB)/frontend/api_types.py
+	@if command -v npm >/dev/null; then npm run --silent --prefix $(WEB)/frontend format; fi
 
 bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## beside Nodemailer and others, in one run (ROUNDS=5), or beside ourselves at another commit (BASE=commit PAIRS=10); ROWS="queue worker" alone, GROWTH=1000000 deliveries
 	@$(BIN)/python -m benchmarks$(if $(BASE),.compare $(BASE) --pairs $(or $(PAIRS),10), --rounds $(or $(ROUNDS),5))$(foreach row,$(ROWS), --row $(row))

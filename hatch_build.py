@@ -1,6 +1,7 @@
 """The build's own step: what the browser loads is bundled by npm and esbuild, where they are installed."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -43,13 +44,26 @@ def bundle(root: Path) -> str:
     folder = root / FRONTEND
     # On Windows npm is a script, which only a whole path starts.
     npm = [str(shutil.which("npm"))]
+    install = ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     try:
-        subprocess.run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)  # noqa: S603
+        if not _has_packages(folder):
+            subprocess.run([*npm, *install], cwd=folder, check=True)  # noqa: S603
         subprocess.run([*npm, "run", "--silent", "build"], cwd=folder, check=True)  # noqa: S603
     except subprocess.CalledProcessError:  # npm has said why: no registry, no network, no room
         return f"npm could not make the bundle: {_WITHOUT}"
     stamp.write_text(sources)
     return ""
+
+
+def _has_packages(folder: Path) -> bool:
+    """Tell whether all that the bundle is made of is installed; what only checks it may be there or not."""
+    try:
+        there = json.loads((folder / "node_modules" / ".package-lock.json").read_text())["packages"]
+    except (OSError, ValueError):
+        return False
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    needed = {path: of for path, of in locked.items() if path and not of.get("dev") and not of.get("optional")}
+    return all(there.get(path, {}).get("version") == of["version"] for path, of in needed.items())
 
 
 def _digest(folder: Path) -> str:

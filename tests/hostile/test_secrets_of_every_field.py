@@ -178,7 +178,7 @@ async def test_no_answer_of_the_web_tells_one(home, tmp_path, variables, heard):
 
 def walked():
     """Every route, but those that delete, and the streams, whose first event is what the page beside them has."""
-    for module in (*application._API, *application._PAGES):
+    for module in (*application.API, *application._PAGES):
         for found in module.router.routes:
             for method in found.methods - {"HEAD", "DELETE"}:
                 if "/live" not in found.path and found.path not in {"/logout", "/login"}:

@@ -82,7 +82,7 @@ async def test_a_planted_cookie_beside_the_true_one_gives_no_more_than_either(st
 UNSAFE = sorted(
     {
         (method, re.sub(r"\{[^}]*\}", "1", route.path))
-        for module in (*application._API, *application._PAGES)
+        for module in (*application.API, *application._PAGES)
         for route in module.router.routes
         for method in route.methods - {"GET", "HEAD", "OPTIONS"}
         if route.path != "/login"

@@ -34,7 +34,7 @@ def take(page: Page, served: Served, folder: Path, scheme: str) -> None:
     page.screenshot(path=folder / f"connection-{scheme}.png")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("[data-saved]")).to_have_text("saved")
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
     page.goto("/deliveries")
     expect(page.get_by_role("row").nth(2)).to_be_visible()
     page.screenshot(path=folder / f"deliveries-{scheme}.png")

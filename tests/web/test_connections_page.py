@@ -61,7 +61,7 @@ def test_a_basic_connection_is_made_by_keyboard_alone(page, api):
     expect(field(dialog, "password")).to_be_focused()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    expect(dialog.get_by_text("shop is created")).to_be_visible()
+    expect(dialog.get_by_text("shop was created")).to_be_visible()
     page.keyboard.press("Escape")
     row = page.get_by_role("row", name="shop")
     expect(row).to_contain_text("Gmail")
@@ -88,12 +88,12 @@ def test_an_oauth2_connection_is_made_and_authorized_in_the_browser(page, api):
         dialog.get_by_text("More options").click()
         field(dialog, "authorizeUrl").fill(endpoint.authorize_url)
         dialog.get_by_role("button", name="Create").click()
-        expect(dialog.get_by_text("jane is created. Now authorize it.")).to_be_visible()
+        expect(dialog.get_by_text("jane was created. Now authorize it.")).to_be_visible()
         dialog.get_by_role("button", name="Authorize").click()
         with page.context.expect_page() as opened:
             dialog.get_by_role("link", name="Open the provider's page").click()
         expect(opened.value.get_by_text("The connection jane is authorized")).to_be_visible()
-        expect(dialog.get_by_text("jane is authorized; the next mail uses it.")).to_be_visible()
+        expect(dialog.get_by_text("jane is authorized; the next email uses it.")).to_be_visible()
         dialog.get_by_role("button", name="Done").click()
     expect(page.get_by_role("row", name="jane")).to_contain_text("ready")
     assert api.get("/api/connections/jane").json()["state"] == "ready"
@@ -131,8 +131,8 @@ def test_a_test_shows_each_finding_with_its_remedy(page, api):
     page.reload(wait_until="networkidle")
     page.get_by_role("button", name="Test shop").click()
     dialog = dialog_of(page)
-    expect(dialog.get_by_role("listitem").first).to_contain_text("resolve")
-    expect(dialog.get_by_text(re.compile("^Failed: .*No mail was sent"))).to_be_visible(timeout=20_000)
+    expect(dialog.get_by_role("listitem").first).to_contain_text("DNS lookup")
+    expect(dialog.get_by_text(re.compile("^Failed: .*No email was sent"))).to_be_visible(timeout=20_000)
     expect(dialog.locator(".finding.failed .finding-hint").first).not_to_be_empty()
 
 
@@ -186,11 +186,11 @@ def test_no_state_of_the_page_has_a_fault_of_accessibility(page, api, scheme, wi
     assert not faults(page)
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Test shop").click()
-    expect(dialog.get_by_text("No mail was sent")).to_be_visible(timeout=20_000)
+    expect(dialog.get_by_text("No email was sent")).to_be_visible(timeout=20_000)
     assert not faults(page)
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Authorize work").click()
-    expect(dialog.get_by_text("It ends at http://localhost")).to_be_visible()
+    expect(dialog.get_by_text("You are sent to http://localhost")).to_be_visible()
     assert not faults(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

@@ -124,7 +124,7 @@ def put_content(page: Page, html):
 
 def saved(page: Page, served, name="hello"):
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("[data-saved]")).to_have_text("saved")
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
     return read_yaml(served.site.flow_files.get(name).text).value
 
 
@@ -190,7 +190,7 @@ def test_a_text_that_is_no_flow_says_its_line_and_keeps_the_form_shut(page, serv
     open_editor(page)
     page.get_by_role("button", name="YAML").click()
     page.locator("#flow-text").fill("version: 1\nname: hello\nnodes: [")
-    expect(page.locator("#flow-text-error")).to_contain_text("line 3")
+    expect(page.locator("#flow-text-error")).to_contain_text("Line 3")
     page.get_by_role("button", name="Form").click()
     expect(page.locator("#flow-text")).to_be_visible()
 
@@ -311,7 +311,7 @@ def make_connection(page: Page, kind, name, **fields):
     for key, text in fields.items():
         dialog.locator(f"[name='{key}']").fill(text)
     dialog.get_by_role("button", name="Create").click()
-    expect(dialog.get_by_text(f"{name} is created")).to_be_visible()
+    expect(dialog.get_by_text(f"{name} was created")).to_be_visible()
     page.keyboard.press("Escape")
     expect(field(page, "connection").locator("select")).to_have_value(name)
 
@@ -324,10 +324,10 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     expect(head).to_contain_text("Order 2026-1047 has shipped")
 
     make_connection(page, "Basic Auth", "shop", username="shop", password="a secret")
-    expect(head).to_contain_text("as shop")
+    expect(head).to_contain_text("connection shop")
     account = {"user": "billing@example.com", "clientId": "a-client", "clientSecret": "s", "refreshToken": "r"}
     make_connection(page, "OAuth2", "billing", **account, accessUrl="http://127.0.0.1:1/token")
-    expect(head).to_contain_text("as billing")
+    expect(head).to_contain_text("connection billing")
     page.get_by_role("button", name="Run").click()
     result = page.get_by_role("tabpanel", name="Result")
     expect(result).to_contain_text("the token endpoint 127.0.0.1:1 can't be reached")
@@ -335,10 +335,10 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     put(page, "connection", "")
     saved(page, served, flow.name)
     page.get_by_role("tab", name="Mail").click()
-    expect(head).not_to_contain_text("as billing")
+    expect(head).not_to_contain_text("connection billing")
 
     page.get_by_role("button", name="Send test to the inbox").click()
-    expect(result).to_contain_text("The inbox on this machine has it")
+    expect(result).to_contain_text("in the inbox on this machine")
     (received,) = served.site.inbox.messages()
     message = message_from_bytes(received.octets(), policy=policy.default)
     assert message["Subject"] == "Order 2026-1047 has shipped"
@@ -380,7 +380,7 @@ def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.get_by_role("button", name="Create").click()
     expect(page.locator("#new-flow-name-error")).to_contain_text("can't be a name")
     page.get_by_label("Name").fill("Für alle")
-    expect(page.locator("#new-flow-name-hint")).to_have_text("Its name will be fur-alle.")
+    expect(page.locator("#new-flow-name-hint")).to_have_text("It will be named fur-alle.")
     page.get_by_role("button", name="Create").click()
     page.wait_for_url("**/flows/fur-alle")
     page.goto("/flows")

@@ -260,7 +260,7 @@ def test_a_token_that_keeps_nobody_out_is_refused(home, given):
 
 def addresses():
     """Give each method and path that the application has, filled in with something."""
-    for module in (*application._API, *application._PAGES):
+    for module in (*application.API, *application._PAGES):
         for route in module.router.routes:
             for method in route.methods:
                 yield method, re.sub(r"\{[^}]*\}", "1", route.path)

@@ -19,7 +19,7 @@ from mailnode.web.security.guard import Guard
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
-_API = (flows, preview, runs, deliveries, connections, services, inbox, snapshots, health)
+API = (flows, preview, runs, deliveries, connections, services, inbox, snapshots, health)
 _PAGES = (login, flows_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
 
 
@@ -38,7 +38,7 @@ def create_app(site: Site, token: str) -> FastAPI:
     app.state.sessions = Sessions(token)
     app.state.attempts = Attempts()
     answer_errors(app)
-    for module in (*_API, *_PAGES):
+    for module in (*API, *_PAGES):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(Guard, sessions=app.state.sessions, attempts=app.state.attempts)

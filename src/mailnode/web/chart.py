@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mailnode.web.api.deliveries import BucketTold, HistoryTold
+from mailnode.web.api.deliveries import History, HistoryBucket
 
 WIDTH = 720
 HEIGHT = 150
@@ -27,8 +27,8 @@ class Chart(NamedTuple):
     top: int
     bars: list[Bar]
     line: str
-    history: HistoryTold
-    rows: list[BucketTold]
+    history: History
+    rows: list[HistoryBucket]
 
     @property
     def accepted(self) -> int:
@@ -51,7 +51,7 @@ class Chart(NamedTuple):
         return self.history.buckets[-1].waiting
 
 
-def draw(history: HistoryTold) -> Chart:
+def draw(history: History) -> Chart:
     """Draw it; `rows` are the buckets in which anything was."""
     buckets = history.buckets
     top = _round_up(max(max(one.accepted + one.in_doubt + one.failed, one.waiting) for one in buckets))
@@ -66,7 +66,7 @@ def draw(history: HistoryTold) -> Chart:
     return Chart(top, bars, " ".join(points), history, rows[::-1])
 
 
-def _bars(bucket: BucketTold, x: float, step: float, unit: float) -> Iterator[Bar]:
+def _bars(bucket: HistoryBucket, x: float, step: float, unit: float) -> Iterator[Bar]:
     y = float(HEIGHT)
     for kind, count in (("accepted", bucket.accepted), ("in-doubt", bucket.in_doubt), ("failed", bucket.failed)):
         if count:

@@ -20,11 +20,11 @@ from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.server import Inbox
 from mailnode.store.unstored import Unstored
 from mailnode.web.application import create_app
-from mailnode.web.parting import Parting
 from mailnode.web.reader import MailReader
 from mailnode.web.security.prompt_protocol import PromptProtocol
 from mailnode.web.security.token import Token, access_token
 from mailnode.web.site import Site
+from mailnode.web.stop_notice import StopNotice
 
 # How long a stop waits for answers that servers owe, and for requests under way.
 STOP_SECONDS = 8
@@ -88,7 +88,7 @@ async def _end_when(stopped: asyncio.Event, mailnode: Mailnode) -> None:
 def configured(app: ASGIApp) -> uvicorn.Config:
     """Say how the application is served: by h11, which is strict, whatever else is there, and without WebSockets."""
     return uvicorn.Config(
-        Parting(app),
+        StopNotice(app),
         http=PromptProtocol,
         ws="none",
         log_level="warning",

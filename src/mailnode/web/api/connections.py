@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Depends, Request, Response
@@ -15,17 +15,16 @@ from mailnode.diagnosis import Diagnoser, OwnServer, plan
 from mailnode.errors import MailnodeError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
 from mailnode.smtp.server import TlsOption
-from mailnode.web.api.problem import PROBLEMS, Problem, Told, told
+from mailnode.web.api.problem import PROBLEMS, ApiModel, Problem, error_detail
 from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/connections", tags=["connections"])
 
-NDJSON = "application/x-ndjson"
 # The cookie by which the browser that began to ask for consent is known again; one for each request.
 CONSENT_COOKIE = "mailnode-consent-"
 
 
-class ConnectionOut(Told):
+class Connection(ApiModel):
     """What may be shown of a connection: beside these its public fields, by the names that they are given with.
 
     `secrets` are the names of those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its
@@ -39,11 +38,13 @@ class ConnectionOut(Told):
     type: ConnectionType | str
     revision: int
     secrets: list[str]
-    state: str | None = None
+    service: str | None = None
+    hosts: list[str] | None = None
+    state: Literal["ready", "needsConsent", "unreadable"] | None = None
     trouble: str | None = None
 
 
-class NewConnection(Told):
+class NewConnection(ApiModel):
     """A name, a type, and the fields of that type."""
 
     model_config = ConfigDict(extra="allow")
@@ -52,13 +53,13 @@ class NewConnection(Told):
     type: str = "basic"
 
 
-class Uses(Told):
+class ConnectionUses(ApiModel):
     """The flows that name a connection."""
 
     flows: list[str]
 
 
-class Where(Told):
+class TestedServer(ApiModel):
     """Which of a connection's servers is looked at; a connection for a service, or for one host, needs none of it."""
 
     host: str | None = None
@@ -67,7 +68,7 @@ class Where(Told):
     ca: str | None = None
 
 
-class FindingLine(Told):
+class FindingLine(ApiModel):
     """One step of the doctor; `ms` is how long it took."""
 
     step: Step
@@ -78,14 +79,22 @@ class FindingLine(Told):
     code: str | None
 
 
-class SummaryLine(Told):
+class WorkingServer(ApiModel):
+    """Settings with which a server can be reached."""
+
+    host: str
+    port: int
+    tls_option: TlsOption
+
+
+class SummaryLine(ApiModel):
     """The last line: whether all is well, and in `settings` those that work, if others do."""
 
     ok: bool
-    settings: dict[str, Any] | None
+    settings: WorkingServer | None
 
 
-class Consent(Told):
+class ConsentRequest(ApiModel):
     """What a person opens; where the answer does not `comeBack` by itself, the address it ends at is pasted."""
 
     url: str
@@ -93,17 +102,23 @@ class Consent(Told):
     comes_back: bool
 
 
-class Pasted(Told):
+class PastedAddress(ApiModel):
     """The address that the browser ended at."""
 
     address: str
 
 
-class Authorized(Told):
+class Authorization(ApiModel):
     """What came of it; `warning` says why the tokens will not last, "" where they will."""
 
-    connection: ConnectionOut
+    connection: Connection
     warning: str
+
+
+class JsonLines(StreamingResponse):
+    """An answer of one JSON object a line."""
+
+    media_type = "application/x-ndjson"
 
 
 def pending_consents(request: Request) -> PendingConsents:
@@ -120,13 +135,13 @@ _SHOWN: dict[str, Any] = {"response_model_exclude_unset": True, "responses": PRO
 
 
 @router.get("", **_SHOWN)
-async def list_connections(site: SiteHere) -> list[ConnectionOut]:
+async def list_connections(site: SiteHere) -> list[Connection]:
     """List the connections, without their secrets."""
-    return [ConnectionOut(**shown) for shown in await site.mailnode.connections.list()]
+    return [Connection(**shown) for shown in await site.mailnode.connections.list()]
 
 
 @router.post("", status_code=201, **_SHOWN)
-async def create_connection(site: SiteHere, new: NewConnection, response: Response) -> ConnectionOut:
+async def create_connection(site: SiteHere, new: NewConnection, response: Response) -> Connection:
     """Create a connection; its secrets are encrypted and never shown again."""
     await site.mailnode.connections.create(new.name, new.type, new.model_extra or {})
     shown = await _show(site, new.name)
@@ -135,13 +150,13 @@ async def create_connection(site: SiteHere, new: NewConnection, response: Respon
 
 
 @router.get("/{name}", **_SHOWN)
-async def show_connection(site: SiteHere, name: str) -> ConnectionOut:
+async def show_connection(site: SiteHere, name: str) -> Connection:
     """Show a connection; of its secrets only which are set."""
     return await _show(site, name)
 
 
 @router.patch("/{name}", **_SHOWN)
-async def change_connection(site: SiteHere, name: str, fields: Annotated[dict[str, Any], Body()]) -> ConnectionOut:
+async def change_connection(site: SiteHere, name: str, fields: Annotated[dict[str, Any], Body()]) -> Connection:
     """Change some fields of a connection; null takes one away, and the rest stays, secrets too."""
     await site.mailnode.connections.update(name, fields)
     return await _show(site, name)
@@ -154,37 +169,37 @@ async def delete_connection(site: SiteHere, name: str) -> None:
 
 
 @router.get("/{name}/uses", responses=PROBLEMS)
-async def connection_uses(site: SiteHere, name: str) -> Uses:
+async def connection_uses(site: SiteHere, name: str) -> ConnectionUses:
     """Name the flows that use a connection."""
     proper = (await _show(site, name)).name
-    return Uses(flows=await asyncio.to_thread(_users, site, proper))
+    return ConnectionUses(flows=await asyncio.to_thread(_users, site, proper))
 
 
 @router.post(
     "/{name}/test",
-    response_class=StreamingResponse,
+    response_class=JsonLines,
     responses={
         **PROBLEMS,
         200: {
             "description": "one JSON object a line: each finding as it comes, and whether all is well at the end",
-            "content": {NDJSON: {}},
+            "model": FindingLine | SummaryLine | Problem,
         },
     },
 )
-async def check_connection(site: SiteHere, name: str, where: Where | None = None) -> StreamingResponse:
+async def check_connection(site: SiteHere, name: str, where: TestedServer | None = None) -> JsonLines:
     """Log in with a connection and look at its server, as `mailnode connections test` does; no mail is sent."""
-    where = where or Where()
+    where = where or TestedServer()
     repository = site.mailnode.connections
     await repository.forget_failure(name)
     target = OwnServer(host=where.host, port=where.port, tls_option=where.tls_option, ca=where.ca)
     checkup = plan(target, site.environment, await repository.get(name))
-    return StreamingResponse(_lines(checkup), media_type=NDJSON)
+    return JsonLines(_lines(checkup))
 
 
 @router.post("/{name}/authorize", responses=PROBLEMS)
 async def authorize_connection(
     site: SiteHere, name: str, request: Request, response: Response, consents: ConsentsHere
-) -> Consent:
+) -> ConsentRequest:
     """Begin to ask for consent: give the address that a person opens, in the browser that asks here."""
     connection = await site.mailnode.connections.get(name)
     pending = consents.begin(connection, str(request.base_url).rstrip("/"))
@@ -197,20 +212,24 @@ async def authorize_connection(
         # The provider's page is another site's, and a strict cookie would not come along from there.
         samesite="lax",
     )
-    return Consent(url=pending.request.url, redirect_uri=pending.request.redirect_uri, comes_back=pending.comes_back)
+    return ConsentRequest(
+        url=pending.request.url, redirect_uri=pending.request.redirect_uri, comes_back=pending.comes_back
+    )
 
 
 @router.post("/{name}/authorize/finish", **_SHOWN)
-async def finish_authorization(site: SiteHere, name: str, pasted: Pasted, consents: ConsentsHere) -> Authorized:
+async def finish_authorization(
+    site: SiteHere, name: str, pasted: PastedAddress, consents: ConsentsHere
+) -> Authorization:
     """Take the address that the browser ended at, where it does not come back here by itself."""
     proper = (await _show(site, name)).name
     pending, code = consents.pasted(proper, pasted.address)
     warning = await pending.settle(code, site.mailnode.connections)
-    return Authorized(connection=await _show(site, proper), warning=warning)
+    return Authorization(connection=await _show(site, proper), warning=warning)
 
 
-async def _show(site: SiteHere, name: str) -> ConnectionOut:
-    return ConnectionOut(**await site.mailnode.connections.show(name))
+async def _show(site: SiteHere, name: str) -> Connection:
+    return Connection(**await site.mailnode.connections.show(name))
 
 
 def _users(site: SiteHere, name: str) -> list[str]:
@@ -239,5 +258,5 @@ def _last_line(look: "asyncio.Task[Diagnosis]") -> str:
     try:
         said = look.result().to_json()
     except MailnodeError as error:
-        return Problem(error=told(error)).model_dump_json(by_alias=True) + "\n"
-    return SummaryLine(ok=said["ok"], settings=said["settings"]).model_dump_json() + "\n"
+        return Problem(error=error_detail(error)).model_dump_json(by_alias=True) + "\n"
+    return SummaryLine(ok=said["ok"], settings=said["settings"]).model_dump_json(by_alias=True) + "\n"

@@ -10,7 +10,7 @@ from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.history import MOST_HOURS
 from mailnode.delivery.queries import Wanted
 from mailnode.store.sql import CURSOR_PATTERN, Cursor
-from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.api.problem import PROBLEMS, ApiModel
 from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
 
@@ -23,7 +23,7 @@ State = Literal[
 MOST_AT_ONCE = 500
 
 
-class _Facts(Told):
+class _Facts(ApiModel):
     """What every look at a delivery tells; times are Unix ms, and `error` is the last one's words."""
 
     delivery_id: str
@@ -47,14 +47,14 @@ class DeliverySummary(_Facts):
     attempts: int
 
 
-class Deliveries(Told):
+class DeliveryPage(ApiModel):
     """A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end."""
 
     deliveries: list[DeliverySummary]
     next: str | None
 
 
-class RecipientTold(Told):
+class Recipient(ApiModel):
     """What a server said of one recipient."""
 
     address: str
@@ -65,7 +65,7 @@ class RecipientTold(Told):
     reply_text: str
 
 
-class AttemptTold(Told):
+class Attempt(ApiModel):
     """One try: what ended it, what to do about that, and what was said, without secrets."""
 
     number: int
@@ -79,14 +79,14 @@ class AttemptTold(Told):
     dialogue: str
 
 
-class OriginTold(Told):
+class Origin(ApiModel):
     """The flow that a delivery comes from."""
 
     file: str
     flow: str
 
 
-class RetryTold(Told):
+class RetryRoute(ApiModel):
     """By which route a person had it sent again: as its flow said by then, as it was queued, or unchanged, and why."""
 
     route: Literal["flow", "asQueued", "unchanged"]
@@ -104,14 +104,14 @@ class Delivery(_Facts):
     port: int
     message_size: int
     key: str | None
-    recipients: list[RecipientTold]
-    attempts: list[AttemptTold]
+    recipients: list[Recipient]
+    attempts: list[Attempt]
     result: dict[str, Any] | None
-    origin: OriginTold | None
-    retry: RetryTold | None
+    origin: Origin | None
+    retry: RetryRoute | None
 
 
-class BucketTold(Told):
+class HistoryBucket(ApiModel):
     """What happened from `at` (Unix ms) on; `waiting` is how many did at its end."""
 
     at: int
@@ -121,15 +121,15 @@ class BucketTold(Told):
     waiting: int
 
 
-class HistoryTold(Told):
+class History(ApiModel):
     """Counts over time, the oldest first; the last bucket is not over."""
 
     hours: int
     bucket_ms: int
-    buckets: list[BucketTold]
+    buckets: list[HistoryBucket]
 
 
-class Retry(Told):
+class RetryRequest(ApiModel):
     """How sure a person is that a mail whose answer never came may be sent once more, and by which route it goes.
 
     `asQueued` has it go by the route that it was queued with, whatever its flow says by now.
@@ -148,7 +148,7 @@ async def list_deliveries(
     run: Annotated[str | None, Query(max_length=200)] = None,
     after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
-) -> Deliveries:
+) -> DeliveryPage:
     """List deliveries, the latest first, by pages."""
     wanted = Wanted(
         states=state,
@@ -160,16 +160,16 @@ async def list_deliveries(
     )
     found = await site.mailnode.queries.latest(wanted)
     last = found[limit - 1] if len(found) > limit else None
-    return Deliveries(
+    return DeliveryPage(
         deliveries=[DeliverySummary.model_validate(one) for one in whole(found[:limit])],
         next=str(Cursor(last["createdAt"], last["deliveryId"])) if last else None,
     )
 
 
 @router.get("/history")
-async def show_history(site: SiteHere, hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> HistoryTold:
+async def show_history(site: SiteHere, hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> History:
     """Count how many were accepted, failed, stayed in doubt, and waited, over the hours up to now."""
-    return HistoryTold.model_validate(await site.mailnode.queries.history(hours))
+    return History.model_validate(await site.mailnode.queries.history(hours))
 
 
 @router.get("/{delivery_id}")
@@ -179,7 +179,11 @@ async def show_delivery(site: SiteHere, delivery_id: str) -> Delivery:
 
 
 @router.post("/{delivery_id}/retry")
-async def retry_delivery(site: SiteHere, delivery_id: str, retry: Annotated[Retry, Body()] = Retry()) -> Delivery:  # noqa: B008 -- a value
+async def retry_delivery(
+    site: SiteHere,
+    delivery_id: str,
+    retry: Annotated[RetryRequest, Body()] = RetryRequest(),  # noqa: B008 -- a value
+) -> Delivery:
     """Put one into the queue once more; whom a server has accepted it for does not get it again.
 
     The mail stays what it was, and goes by the route (server, connection, EHLO name) that its flow says by now; `retry`

@@ -15,10 +15,12 @@ from mailnode.flow.flow_files import FlowFile
 from mailnode.flow.source import MAX_DEPTH
 from mailnode.flow.yaml_reader import read_yaml
 from mailnode.json_text import is_deeper
-from mailnode.web.api.problem import PROBLEMS, ErrorTold, JsonAnswer, Told, told
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, JsonAnswer, error_detail
+from mailnode.web.api.runs import FinishedRun
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
+_SHORT: dict[str, Any] = {"response_model_exclude_unset": True}
 
 
 def _not_too_deep(value: dict[str, Any]) -> dict[str, Any]:
@@ -48,35 +50,60 @@ nodes:
 """
 
 
-class Sample(Told):
-    """The `input` and `context` that a flow is tried with."""
+class RunRequest(ApiModel):
+    """The `input` and `context` that a flow is run with."""
 
     input: State = {}
     context: State = {}
 
 
-class FlowSummary(Told):
+class Sample(ApiModel):
+    """The `input` and `context` that a flow is tried with in the editor."""
+
+    input: State
+    context: State
+
+
+class FlowNodeContent(ApiModel):
+    """A node as its flow says it; without a `label` it is called by its id, and without `when` it always runs."""
+
+    id: str
+    type: str
+    label: str | None = None
+    when: str | None = None
+    settings: State
+
+
+class FlowContent(ApiModel):
+    """What a flow says."""
+
+    version: int
+    name: str
+    nodes: list[FlowNodeContent]
+
+
+class FlowSummary(ApiModel):
     """One flow of the folder; `trouble` says why it can't be run."""
 
     name: str
     node_count: int
     modified_at: int
-    trouble: str = ""
+    trouble: str
 
 
-class Flow(Told):
+class Flow(ApiModel):
     """A flow: its text, what it says (null where it is no flow), and all that is wrong with it."""
 
     name: str
     format: Format
     revision: str
     text: str
-    document: State | None
-    errors: list[ErrorTold]
+    document: FlowContent | None
+    errors: list[ErrorDetail]
     sample: Sample
 
 
-class Draft(Told):
+class Draft(ApiModel):
     """A flow that is being edited: a text, and over it, where a form was filled in, what it is to say."""
 
     text: str
@@ -95,15 +122,15 @@ class Draft(Told):
         return text, parse_flow(text, file=name, json=self.format == "json")
 
 
-class Checked(Told):
+class CheckedDraft(ApiModel):
     """A draft as text and as document (null where it is no flow), and all that is wrong with it."""
 
     text: str
-    document: State | None
-    errors: list[ErrorTold]
+    document: FlowContent | None
+    errors: list[ErrorDetail]
 
 
-class NewFlow(Told):
+class NewFlow(ApiModel):
     """A new flow: from a text, as a copy of another one, or from nothing but a name."""
 
     name: str | None = None
@@ -118,17 +145,10 @@ class NewFlow(Told):
         return self
 
 
-class Saved(Draft):
+class SavedDraft(Draft):
     """A flow to be saved over the one of this revision."""
 
     revision: str
-
-
-class RunRequest(Told):
-    """What a flow is run with."""
-
-    input: State = {}
-    context: State = {}
 
 
 @router.get("")
@@ -137,7 +157,7 @@ async def list_flows(site: SiteHere) -> list[FlowSummary]:
     return await asyncio.to_thread(lambda: [_summary(site, flow) for flow in site.flow_files.flows()])
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, **_SHORT)
 async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
     """Make a new flow."""
     if new.text is not None:
@@ -150,15 +170,15 @@ async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
     return await _told(site, lambda: site.flow_files.create(blank_flow(name, site.inbox_port)))
 
 
-@router.post("/check")
-async def check_flow(site: SiteHere, draft: Draft) -> Checked:
+@router.post("/check", **_SHORT)
+async def check_flow(site: SiteHere, draft: Draft) -> CheckedDraft:
     """Bring a draft's form and text together, and say all that is wrong with it; nothing is saved."""
     text = await asyncio.to_thread(draft.merged)
     document, errors = await asyncio.to_thread(check, site, text, draft.format)
-    return Checked(text=text, document=document, errors=errors)
+    return CheckedDraft(text=text, document=document, errors=errors)
 
 
-@router.get("/{name}")
+@router.get("/{name}", **_SHORT)
 async def show_flow(site: SiteHere, name: str) -> Flow:
     """Give one flow."""
     return await _told(site, lambda: site.flow_files.get(name))
@@ -172,8 +192,8 @@ async def download_flow(site: SiteHere, name: str) -> Response:
     return PlainTextResponse(flow.text.encode(), headers=disposition)
 
 
-@router.put("/{name}")
-async def save_flow(site: SiteHere, name: str, flow: Saved) -> Flow:
+@router.put("/{name}", **_SHORT)
+async def save_flow(site: SiteHere, name: str, flow: SavedDraft) -> Flow:
     """Save a flow; its settings may be wrong still, but it has to be a flow."""
     shelved = site.flow_files.get(name)
     flow = flow.model_copy(update={"format": _format(shelved)})
@@ -187,13 +207,14 @@ async def delete_flow(site: SiteHere, name: str) -> None:
 
 
 @router.put("/{name}/sample")
-async def keep_sample(site: SiteHere, name: str, sample: Sample) -> Sample:
+async def keep_sample(site: SiteHere, name: str, sample: RunRequest) -> Sample:
     """Keep the sample that a flow is tried with."""
-    await asyncio.to_thread(lambda: site.flow_files.keep_sample(name, sample.model_dump()))
-    return sample
+    kept = Sample(input=sample.input, context=sample.context)
+    await asyncio.to_thread(lambda: site.flow_files.keep_sample(name, kept.model_dump()))
+    return kept
 
 
-@router.post("/{name}/runs", response_model=dict[str, Any])
+@router.post("/{name}/runs", response_model=FinishedRun)
 async def run_flow(
     site: SiteHere,
     name: str,
@@ -216,29 +237,29 @@ def blank_flow(name: str, port: int) -> str:
     return with_document(text, {**read_yaml(text).value, "name": name})
 
 
-def check(site: Site, text: str, form: Format) -> tuple[State | None, list[ErrorTold]]:
+def check(site: Site, text: str, form: Format) -> tuple[FlowContent | None, list[ErrorDetail]]:
     """Read a flow's text: what it says, and all that is wrong with it."""
     try:
         document = parse_flow(text, file="", json=form == "json")
     except MailnodeError as error:
-        return None, [told(error)]
-    return plain(document), [told(error) for error in site.mailnode.dry_run.errors(document)]
+        return None, [error_detail(error)]
+    return plain(document), [error_detail(error) for error in site.mailnode.dry_run.errors(document)]
 
 
-def plain(document: FlowDocument) -> State:
-    """Give what a flow says as JSON, as short as it was written."""
-    nodes: list[State] = []
+def plain(document: FlowDocument) -> FlowContent:
+    """Give what a flow says, as short as it was written."""
+    nodes: list[FlowNodeContent] = []
     for node in document.nodes:
         label = {} if node.label == node.id else {"label": node.label}
         when = {} if node.when is None else {"when": node.when}
-        nodes.append({"id": node.id, "type": node.type, **label, **when, "settings": node.settings})
-    return {"version": document.version, "name": document.name, "nodes": nodes}
+        nodes.append(FlowNodeContent(id=node.id, type=node.type, **label, **when, settings=node.settings))
+    return FlowContent(version=document.version, name=document.name, nodes=nodes)
 
 
 def _summary(site: Site, flow: FlowFile) -> FlowSummary:
     document, errors = check(site, flow.text, _format(flow))
     trouble = f"{errors[0].message} ({errors[0].hint})" if errors else ""
-    count = len(document["nodes"]) if document else 0
+    count = len(document.nodes) if document else 0
     return FlowSummary(name=flow.name, node_count=count, modified_at=flow.modified_at, trouble=trouble)
 
 

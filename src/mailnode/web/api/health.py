@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from mailnode.delivery.delivery import State
 from mailnode.errors import StoreError
 from mailnode.supervision import Vitals
-from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.api.problem import PROBLEMS, ApiModel
 from mailnode.web.site import VERSION, SiteHere
 
 _STATES: tuple[str, ...] = get_args(State)
@@ -16,7 +16,7 @@ _STATES: tuple[str, ...] = get_args(State)
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
-class WorkerHealth(Told):
+class WorkerHealth(ApiModel):
     """The queue's worker in this process; `lastLook` is Unix ms, null for never, `reason` says why it is not alive."""
 
     alive: bool
@@ -24,7 +24,7 @@ class WorkerHealth(Told):
     reason: str = ""
 
 
-class Health(Told):
+class Health(ApiModel):
     """The server answers (`live`); `ready` is that its database does too, and that mail is sent.
 
     `outcomesWaiting` counts mails and runs of which the database can't be told what came; `reason` says why not.

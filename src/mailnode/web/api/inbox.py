@@ -9,7 +9,7 @@ from pydantic import Field
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.message.part import base_name
 from mailnode.printable import quoted
-from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.api.problem import PROBLEMS, ApiModel
 from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/inbox", tags=["inbox"], responses=PROBLEMS)
 Number = Annotated[int, Path(ge=0, le=10**17)]
 
 
-class Caught(Told):
+class CaughtMail(ApiModel):
     """One mail and its envelope; `receivedAt` is Unix ms, `size` in bytes, `mailFrom` "" for <>."""
 
     number: int
@@ -30,15 +30,15 @@ class Caught(Told):
     subject: str
 
 
-class HeaderField(Told):
+class HeaderField(ApiModel):
     """One header field, decoded."""
 
     name: str
     value: str
 
 
-class PartTold(Told):
-    """A body part; `number` is its place, `size` in bytes, decoded."""
+class BodyPart(ApiModel):
+    """A body part; `number` is its place, `size` in bytes: decoded, and in a preview as they are sent."""
 
     number: str
     media_type: str
@@ -47,34 +47,34 @@ class PartTold(Told):
     filename: str
     cid: str
     disposition: str
-    parts: list["PartTold"]
+    parts: list["BodyPart"]
 
 
-class Mail(Caught):
+class Mail(CaughtMail):
     """A mail, opened: `text` and `html` are its first ones that are no files."""
 
     header_fields: list[HeaderField]
-    root: PartTold
+    root: BodyPart
     text: str | None
     html: str | None
 
 
-class Thrown(Told):
+class ClearedInbox(ApiModel):
     """How many mails were thrown away."""
 
     thrown_away: int
 
 
 @router.get("")
-def list_mails(site: SiteHere) -> list[Caught]:
+def list_mails(site: SiteHere) -> list[CaughtMail]:
     """List what was caught, the latest first."""
-    return [Caught.model_validate(whole(one.to_json())) for one in reversed(site.inbox.messages())]
+    return [CaughtMail.model_validate(whole(one.to_json())) for one in reversed(site.inbox.messages())]
 
 
 @router.delete("")
-def clear_inbox(site: SiteHere) -> Thrown:
+def clear_inbox(site: SiteHere) -> ClearedInbox:
     """Throw all mails away."""
-    return Thrown(thrown_away=site.inbox.clear())
+    return ClearedInbox(thrown_away=site.inbox.clear())
 
 
 @router.get("/{number}")

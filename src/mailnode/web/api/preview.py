@@ -10,9 +10,13 @@ from pydantic import Field
 from mailnode.errors import MailnodeError
 from mailnode.flow.dry_run import NodeInput
 from mailnode.message.text import html_to_text
+from mailnode.message.tree import Part
 from mailnode.node.send_email import Composition
+from mailnode.smtp.server import TlsOption
 from mailnode.web.api.flows import Draft, State
-from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
+from mailnode.web.api.inbox import BodyPart
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
+from mailnode.web.api.runs import MailResult
 from mailnode.web.previews import KeptPreview, images_of
 from mailnode.web.safe_html import MAIL_POLICY
 from mailnode.web.site import Site, SiteHere
@@ -41,24 +45,12 @@ class TestRequest(PreviewRequest):
     to: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class PartTold(Told):
-    """A body part; `size` in encoded bytes."""
-
-    media_type: str
-    encoding: str
-    size: int
-    filename: str
-    cid: str
-    disposition: str
-    parts: list["PartTold"]
-
-
-class Preview(Told):
+class Preview(ApiModel):
     """A mail: `html` and `message` are addresses to get it at for a while; `source` is the beginning of its source."""
 
     host: str
     port: int
-    tls_option: str
+    tls_option: TlsOption
     connection: str
     envelope_from: str
     recipients: list[str]
@@ -68,14 +60,14 @@ class Preview(Told):
     message: str
     source: str
     size: int
-    root: PartTold
+    root: BodyPart
     warnings: list[str]
 
 
-class Previewed(Told):
+class Previewed(ApiModel):
     """All that is wrong with the draft, and the mail of its node, null where that can't be made."""
 
-    errors: list[ErrorTold]
+    errors: list[ErrorDetail]
     preview: Preview | None
 
 
@@ -88,12 +80,12 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
         blocking = [error for error in errors if request.node in {None, error.node}]
         made = None if blocking else await site.mailnode.dry_run.compose(document, request.node_input)
     except MailnodeError as error:
-        return Previewed(errors=[told(error)], preview=None)
+        return Previewed(errors=[error_detail(error)], preview=None)
     shown = await _shown_beside(site, made) if made else None
-    return Previewed(errors=[told(error) for error in errors], preview=shown)
+    return Previewed(errors=[error_detail(error) for error in errors], preview=shown)
 
 
-@router.post("/test")
+@router.post("/test", response_model=MailResult, response_model_exclude_unset=True)
 async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
     """Send the mail of a node as a test, and give the result; nothing is stored in the flow."""
     _, document = await asyncio.to_thread(request.read)
@@ -129,6 +121,12 @@ async def _shown_beside(site: Site, made: Composition) -> Preview:
     return await asyncio.to_thread(_shown, made, kept)
 
 
+def _numbered(part: Part, number: str) -> BodyPart:
+    """Give a part with its place, as the inbox counts them."""
+    inner = [_numbered(one, f"{number}.{place}") for place, one in enumerate(part.parts, 1)]
+    return BodyPart.model_validate({**part.to_json(), "number": number, "parts": inner})
+
+
 def _shown(made: Composition, kept: KeptPreview) -> Preview:
     message, server = made.mail.message, made.route.server
     return Preview(
@@ -144,6 +142,6 @@ def _shown(made: Composition, kept: KeptPreview) -> Preview:
         message=f"/api/preview/{kept.number}/message",
         source=kept.octets[:_SOURCE_OCTETS].decode("utf-8", "replace"),
         size=message.size,
-        root=PartTold.model_validate(message.root.to_json()),
+        root=_numbered(message.root, "1"),
         warnings=list(made.warnings),
     )

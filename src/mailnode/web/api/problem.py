@@ -31,7 +31,7 @@ _CONFLICTS = frozenset(
 )
 
 
-class Told(BaseModel):
+class ApiModel(BaseModel):
     """JSON of the API: camelCase keys, nothing unknown."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
@@ -45,22 +45,22 @@ class JsonAnswer(JSONResponse):
         return json_of(content).encode()
 
 
-class ErrorTold(Told):
+class ErrorDetail(ApiModel):
     """An error: what is wrong, where, and the remedy."""
 
     code: str
     phase: str
     message: str
-    hint: str = ""
-    node: str = ""
-    key: str = ""
-    line: int = 0
+    hint: str
+    node: str
+    key: str
+    line: int
 
 
-class Problem(Told):
+class Problem(ApiModel):
     """The answer to a request that could not be done."""
 
-    error: ErrorTold
+    error: ErrorDetail
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -81,9 +81,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def told(error: MailnodeError) -> ErrorTold:
+def error_detail(error: MailnodeError) -> ErrorDetail:
     """Give an error of ours as the API shows it."""
-    return ErrorTold(
+    return ErrorDetail(
         code=str(error.code),
         phase=error.phase,
         message=_sound(error.message),
@@ -115,19 +115,19 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(MailnodeError)
     async def _ours(request: Request, error: MailnodeError) -> Response:
-        return _answer(request, status_of(error), told(error))
+        return _answer(request, status_of(error), error_detail(error))
 
     @app.exception_handler(RequestValidationError)
     async def _misread(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = [str(part) for part in first["loc"][1:]]
         wrong = UsageError(f"{first['msg'][0].lower()}{first['msg'][1:]}", hint="see /api/openapi.json")
-        return _answer(request, 422, told(wrong.locate(key=".".join(place))))
+        return _answer(request, 422, error_detail(wrong.locate(key=".".join(place))))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         hint = "see /api/openapi.json for what there is" if request.url.path.startswith("/api/") else "begin at /flows"
-        answer = _answer(request, error.status_code, told(UsageError(str(error.detail).lower(), hint=hint)))
+        answer = _answer(request, error.status_code, error_detail(UsageError(str(error.detail).lower(), hint=hint)))
         answer.headers.update(error.headers or {})
         return answer
 
@@ -135,10 +135,10 @@ def answer_errors(app: FastAPI) -> None:
     async def _defect(request: Request, error: Exception) -> Response:
         _log.exception("a defect of mailnode, at %s", request.url.path, exc_info=error)
         defect = UsageError("mailnode failed here", hint="this is a defect; the server's log has the details")
-        return _answer(request, 500, told(defect))
+        return _answer(request, 500, error_detail(defect))
 
 
-def _answer(request: Request, status: int, error: ErrorTold) -> Response:
+def _answer(request: Request, status: int, error: ErrorDetail) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse(Problem(error=error).model_dump(by_alias=True), status)
     return render(request, "problem.html", status, error=error)

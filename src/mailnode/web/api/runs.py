@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
+from pydantic import ConfigDict
 
 from mailnode.flow.run_queries import RunFilter
 from mailnode.store.sql import CURSOR_PATTERN, Cursor
-from mailnode.web.api.problem import PROBLEMS, JsonAnswer, Told
+from mailnode.web.api.problem import PROBLEMS, ApiModel, JsonAnswer
 from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
 
@@ -18,7 +19,7 @@ Status = Literal["running", "interrupted", "done", "halted"]
 MOST_AT_ONCE = 500
 
 
-class RunSummary(Told):
+class RunSummary(ApiModel):
     """One line of the list; `mails` has the status of each mail that it made, `error` the first one's words.
 
     A run of a newer version may have a status that this one does not know.
@@ -33,20 +34,68 @@ class RunSummary(Told):
     error: str | None
 
 
-class RunsTold(Told):
+class RunPage(ApiModel):
     """A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end."""
 
     runs: list[RunSummary]
     next: str | None
 
 
-class RunTold(RunSummary):
+class NodeError(ApiModel):
+    """What a person should read of an error of a node, or of the mail that it sent; there is more to it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+class RunNode(ApiModel):
+    """What a node did in a run; `result` is what its type gives, and is left out where there is none, as `error` is."""
+
+    id: str
+    type: str
+    label: str
+    status: str
+    result: Any = None
+    error: NodeError | None = None
+
+
+class Run(RunSummary):
     """One run: the state that it left, what it said, and what each node did; null while there is none."""
 
     input: dict[str, Any] | None
     context: dict[str, Any] | None
     output: list[str] | None
-    nodes: list[dict[str, Any]] | None
+    nodes: list[RunNode] | None
+
+
+class FinishedRun(ApiModel):
+    """A run that has just ended.
+
+    `duplicate` says that it is told again, and was not run again; `outcomeNotStored` why the database does not know how
+    it ended.
+    """
+
+    run: str
+    flow: str
+    status: Literal["done", "halted", "interrupted"]
+    input: dict[str, Any]
+    context: dict[str, Any]
+    output: list[str]
+    nodes: list[RunNode]
+    duplicate: bool = False
+    outcome_not_stored: str = ""
+
+
+class MailResult(ApiModel):
+    """The result of a mail, as a node stores it: beside these all that the contract says of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: str
+    error: NodeError | None = None
 
 
 @router.get("")
@@ -56,20 +105,20 @@ async def list_runs(
     status: Annotated[Sequence[Status], Query(description="Only these; may be repeated.")] = (),
     after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
-) -> RunsTold:
+) -> RunPage:
     """List runs, the latest first, by pages."""
     cursor = Cursor.parse(after) if after else None
     wanted = RunFilter(flow=flow, statuses=status, after=cursor, limit=limit + 1)
     found = await site.mailnode.runs.latest(wanted)
     last = found[limit - 1] if len(found) > limit else None
-    return RunsTold(
+    return RunPage(
         runs=[RunSummary.model_validate(one) for one in whole(found[:limit])],
         next=str(Cursor(last["createdAt"], last["run"])) if last else None,
     )
 
 
 # An id may hold any character that can be printed.
-@router.get("/{run_id:path}", response_model=RunTold)
+@router.get("/{run_id:path}", response_model=Run)
 async def show_run(site: SiteHere, run_id: str) -> Response:
     """Give one run, with the state that it left and what each node did."""
     # As it was written: a state may be deeper than a model bears.

@@ -7,12 +7,12 @@ from fastapi import APIRouter
 from mailnode.connections.connection import ConnectionType
 from mailnode.connections.service import Service, find_service, services
 from mailnode.smtp.server import TlsOption
-from mailnode.web.api.problem import PROBLEMS, Told
+from mailnode.web.api.problem import PROBLEMS, ApiModel
 
 router = APIRouter(prefix="/api/services", tags=["services"])
 
 
-class ServiceOut(Told):
+class EmailService(ApiModel):
     """An email service.
 
     `ports` has one for each TLS mode that it speaks, `auth` the types of connections that it takes. `note` says what an
@@ -30,13 +30,13 @@ class ServiceOut(Told):
 
 
 @router.get("", responses=PROBLEMS)
-async def list_services() -> list[ServiceOut]:
+async def list_services() -> list[EmailService]:
     """List the email services that are known by name."""
     return [_out(service) for service in services()]
 
 
 @router.get("/{name}", responses=PROBLEMS)
-async def show_service(name: str) -> ServiceOut:
+async def show_service(name: str) -> EmailService:
     """Show one service, found by its name, an alias, a domain of its mailboxes, or an address there."""
     return _out(find_service(name))
 
@@ -52,8 +52,8 @@ def auth_of(service: Service) -> list[ConnectionType]:
     return ["basic", *(kind for kind, is_there in has.items() if is_there)]
 
 
-def _out(service: Service) -> ServiceOut:
-    return ServiceOut(
+def _out(service: Service) -> EmailService:
+    return EmailService(
         name=service.name,
         aliases=list(service.aliases),
         domains=list(service.domains),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mailnode import snapshots
 from mailnode.connections.snapshot.contents import Snapshot
-from mailnode.web.api.problem import PROBLEMS, ErrorTold, Told, told
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/snapshots", tags=["snapshots"], responses=PROBLEMS)
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/snapshots", tags=["snapshots"], responses=PROBLE
 Passphrase = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class NewSnapshot(Told):
+class NewSnapshot(ApiModel):
     """What goes into a snapshot: flows and connections by name, all of them where none is named."""
 
     name: str
@@ -25,16 +25,16 @@ class NewSnapshot(Told):
     connections: list[str] = []
 
 
-class MadeSnapshot(Told):
+class MadeSnapshot(ApiModel):
     """A snapshot that was made; `troubles` say which tokens could not be renewed for it."""
 
     name: str
     flows: list[str]
     connections: list[str]
-    troubles: list[ErrorTold]
+    troubles: list[ErrorDetail]
 
 
-class OpenRequest(Told):
+class OpenRequest(ApiModel):
     """A snapshot's passphrase, and other names for its connections."""
 
     passphrase: Passphrase
@@ -47,7 +47,7 @@ class RestoreRequest(OpenRequest):
     overwrite_flows: bool = False
 
 
-class RestorePlan(Told):
+class RestorePlan(ApiModel):
     """What a restore does: with each flow and each connection."""
 
     flows: dict[str, str]
@@ -72,7 +72,7 @@ async def create_snapshot(site: SiteHere, new: NewSnapshot) -> MadeSnapshot:
         name=new.name,
         flows=[flow.name for flow in snapshot.flows],
         connections=[connection.name for connection in snapshot.connections],
-        troubles=[told(trouble) for trouble in troubles],
+        troubles=[error_detail(trouble) for trouble in troubles],
     )
 
 

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from mailnode.connections.consent.pending import CALLBACK
 from mailnode.errors import MailnodeError
 from mailnode.web.api.connections import CONSENT_COOKIE, ConsentsHere
-from mailnode.web.api.problem import status_of, told
+from mailnode.web.api.problem import error_detail, status_of
 from mailnode.web.connection_form import TYPE_LABELS, form_values
 from mailnode.web.page import render
 from mailnode.web.site import Site, SiteHere
@@ -36,7 +36,9 @@ async def consent_page(site: SiteHere, request: Request, consents: ConsentsHere)
         pending, code = consents.answered(request.url.query, proofs)
         warning = await pending.settle(code, site.mailnode.connections)
     except MailnodeError as error:
-        page = render(request, "connections/consent.html", status_of(error), error=told(error), name="", warning="")
+        page = render(
+            request, "connections/consent.html", status_of(error), error=error_detail(error), name="", warning=""
+        )
     else:
         page = render(request, "connections/consent.html", error=None, name=pending.connection, warning=warning)
         page.delete_cookie(f"{CONSENT_COOKIE}{pending.id}", path=CALLBACK, httponly=True, samesite="lax")

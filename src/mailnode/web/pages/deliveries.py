@@ -13,7 +13,7 @@ from mailnode.delivery.history import MOST_HOURS
 from mailnode.errors import MailnodeError
 from mailnode.web.api.deliveries import (
     Delivery,
-    Retry,
+    RetryRequest,
     State,
     cancel_delivery,
     list_deliveries,
@@ -21,7 +21,7 @@ from mailnode.web.api.deliveries import (
     show_delivery,
     show_history,
 )
-from mailnode.web.api.problem import told
+from mailnode.web.api.problem import error_detail
 from mailnode.web.chart import HEIGHT, WIDTH, draw
 from mailnode.web.json_safe import json_text
 from mailnode.web.live import Live, Part, live
@@ -123,7 +123,7 @@ async def retry(
 ) -> Response:
     """Put one into the queue; where it may have been accepted already, ask first and say why."""
     try:
-        delivery = await retry_delivery(site, delivery_id, Retry(is_sure=is_sure, as_queued=as_queued))
+        delivery = await retry_delivery(site, delivery_id, RetryRequest(is_sure=is_sure, as_queued=as_queued))
     except InDoubt:
         delivery = await show_delivery(site, delivery_id)
         open_ = [one.address for one in delivery.recipients if one.status not in {"accepted", "refused"}]
@@ -175,5 +175,5 @@ def _part(request: Request, delivery: Delivery, error: MailnodeError | None = No
         is_live=delivery.state not in FINAL_STATES,
         delivery=delivery,
         result=json_text(delivery.result) if delivery.result else "",
-        problem=told(error) if error else None,
+        problem=error_detail(error) if error else None,
     )

@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from mailnode.connections.service import Service, services
+from mailnode.web.api.connections import list_connections
 from mailnode.web.api.flows import list_flows, show_flow
+from mailnode.web.api.services import list_services
 from mailnode.web.connection_form import form_values
 from mailnode.web.page import render
 from mailnode.web.panel import NODE_TYPES, PANELS
@@ -28,18 +29,12 @@ async def edit_flow(request: Request, site: SiteHere, name: str) -> Response:
         "editor/editor.html",
         flow=flow,
         said={
-            "flow": flow.model_dump(by_alias=True),
-            "services": [_service(service) for service in services()],
-            "connections": await site.mailnode.connections.list(),
+            "flow": flow.model_dump(by_alias=True, exclude_unset=True),
+            "services": [service.model_dump(by_alias=True) for service in await list_services()],
+            "connections": [one.model_dump(by_alias=True, exclude_unset=True) for one in await list_connections(site)],
             "inboxPort": site.inbox_port,
         },
         panels=PANELS,
         node_types=NODE_TYPES,
         **form_values(),
     )
-
-
-def _service(service: Service) -> dict[str, object]:
-    """Give what the panel shows of a service."""
-    names = [service.name, *service.aliases]
-    return {"name": service.name, "names": names, "host": service.host, "note": service.dead or service.note}

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from mailnode.errors import ErrorCode, UsageError
-from mailnode.web.api.inbox import Caught, Mail, Number, clear_inbox, list_mails, show_mail
+from mailnode.web.api.inbox import CaughtMail, Mail, Number, clear_inbox, list_mails, show_mail
 from mailnode.web.json_safe import MOST_CHARACTERS, whole
 from mailnode.web.live import Live, Part, live
 from mailnode.web.page import render
@@ -39,11 +39,11 @@ async def show_one(request: Request, site: SiteHere, number: Number) -> Response
     """Open a mail; of one that is too much for that show the source alone."""
     received = site.inbox.get(number)
     try:
-        mail: Mail | Caught = await show_mail(site, number)
+        mail: Mail | CaughtMail = await show_mail(site, number)
     except UsageError as error:
         if error.code != ErrorCode.MAIL_NOT_SHOWN:
             raise
-        mail = Caught.model_validate(whole(received.to_json()))
+        mail = CaughtMail.model_validate(whole(received.to_json()))
     source = received.octets()
     shown = source[:MOST_CHARACTERS].decode("utf-8", "replace").replace("\r\n", "\n")
     left = max(len(source) - MOST_CHARACTERS, 0)

@@ -1,87 +1,106 @@
-// The one way to the HTTP API: JSON out and in, errors as Problems, and those beside the fields that they name.
+// The one way to the HTTP API: routes and JSON are those of its OpenAPI document, errors are Problems.
 
-export interface Told {
-  code: string;
-  phase: string;
-  message: string;
-  hint: string;
-  node: string;
-  key: string;
-  line: number;
+import type { ErrorDetail, Routes } from "./api-types";
+import { element } from "./dom";
+
+type Route = keyof Routes;
+type ParameterOf<R> = R extends `${string}{${infer Name}}${infer Rest}` ? Name | ParameterOf<Rest> : never;
+type PathOf<R extends Route> = [ParameterOf<R>] extends [never] ? unknown : { path: Record<ParameterOf<R>, string> };
+type BodyOf<R extends Route> = Pick<Routes[R], keyof Routes[R] & "body">;
+type RequestOf<R extends Route> = PathOf<R> & BodyOf<R> & { signal?: AbortSignal };
+type ArgumentsOf<R extends Route> = Partial<RequestOf<R>> extends RequestOf<R> ? [RequestOf<R>?] : [RequestOf<R>];
+type AnswerOf<R extends Route> = Routes[R] extends { answer: infer Answer } ? Answer : never;
+type LineOf<R extends Route> = Routes[R] extends { line: infer Line } ? Line : never;
+
+interface AnyRequest {
+  path?: Record<string, string>;
+  body?: unknown;
+  signal?: AbortSignal;
 }
 
 export class Problem extends Error {
-  readonly code: string;
   readonly hint: string;
   readonly key: string;
 
   constructor(
-    readonly told: Partial<Told>,
-    readonly status: number,
+    readonly detail: Partial<ErrorDetail>,
+    readonly status = 0,
   ) {
-    super(told.message ?? "the server did not say why");
-    this.code = told.code ?? "";
-    this.hint = told.hint ?? "";
-    this.key = told.key ?? "";
+    super(detail.message ?? "The server gave no reason.");
+    this.hint = detail.hint ?? "";
+    this.key = detail.key ?? "";
   }
 }
 
-export function csrf(): string {
-  return document.querySelector<HTMLMetaElement>('meta[name="csrf-token"]')?.content ?? "";
+/** Send a request, and give the JSON that answers it. */
+export async function call<R extends Route>(route: R, ...[request]: ArgumentsOf<R>): Promise<AnswerOf<R>> {
+  const response = await send(route, request);
+  return (response.status === 204 ? undefined : await response.json()) as AnswerOf<R>;
 }
 
-/** Send a request; a body is sent as JSON. The answer's own reader is the caller's (streams, downloads). */
-export async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = { "X-CSRF-Token": csrf(), Accept: "application/json" };
-  const said: RequestInit = { method, headers };
+/** Send a request, and give each line of JSON that answers it as soon as it is there. */
+export async function* linesOf<R extends Route>(route: R, ...[request]: ArgumentsOf<R>): AsyncGenerator<LineOf<R>> {
+  const { body } = await send(route, request);
+  if (!body) return;
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield JSON.parse(line) as LineOf<R>;
+  }
+}
+
+async function send(route: Route, { path = {}, body, signal }: AnyRequest = {}): Promise<Response> {
+  const [method = "", template = ""] = route.split(" ");
+  const csrf = document.querySelector<HTMLMetaElement>('meta[name="csrf-token"]')?.content ?? "";
+  const headers: Record<string, string> = { "X-CSRF-Token": csrf, Accept: "application/json" };
+  const options: RequestInit = { method, headers };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";
-    said.body = JSON.stringify(body);
+    options.body = JSON.stringify(body);
   }
-  if (signal) said.signal = signal;
+  if (signal) options.signal = signal;
+  const address = template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(path[name] ?? ""));
   let response: Response;
   try {
-    response = await fetch(path, said);
+    response = await fetch(address, options);
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem({ message: "the server does not answer", hint: "see that mailnode serve is running" }, 0);
+    throw new Problem({ message: "The server does not answer.", hint: "Check that mailnode serve is running." });
   }
   if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
-  if (!response.ok) throw new Problem(await problemIn(response), response.status);
+  if (!response.ok) throw new Problem(await detailIn(response), response.status);
   return response;
 }
 
-/** Send a request and give the JSON that answers it. */
-export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const response = await request(method, path, body, signal);
-  return (response.status === 204 ? undefined : await response.json()) as T;
-}
-
-async function problemIn(response: Response): Promise<Partial<Told>> {
+async function detailIn(response: Response): Promise<Partial<ErrorDetail>> {
   try {
-    return ((await response.json()) as { error: Partial<Told> }).error;
+    return ((await response.json()) as { error: ErrorDetail }).error;
   } catch {
-    return { message: `the server answered ${response.status}` };
+    return { message: `The server answered with status ${response.status}.` };
   }
 }
 
-/** Give what an error tells, whatever it is. */
-export function toldBy(problem: unknown): Told {
-  const told = problem instanceof Problem ? problem.told : { message: String(problem) };
-  return { code: "", phase: "settings", message: "", hint: "", node: "", key: "", line: 0, ...told };
+/** Give what an error says, whatever it is. */
+export function detailOf(error: unknown): ErrorDetail {
+  const detail = error instanceof Problem ? error.detail : { message: String(error) };
+  return { code: "", phase: "settings", message: "", hint: "", node: "", key: "", line: 0, ...detail };
 }
 
 /** Say what is wrong, and under it what to do. */
-export function wordsOf(told: { message: string; hint: string }): string {
-  return told.hint ? `${told.message}\n${told.hint}` : told.message;
+export function wordsOf({ message, hint }: { message: string; hint: string }): string {
+  return hint ? `${message}\n${hint}` : message;
 }
 
 /** Put an error beside the field that it is about, or at the form's end, and lead the reader there. */
-export function showProblem(form: HTMLElement, problem: unknown): void {
+export function showProblem(form: HTMLElement, error: unknown): void {
   clearProblems(form);
-  const told = problem instanceof Problem ? problem : new Problem({ message: String(problem) }, 0);
-  const field = told.key ? fieldOf(form, told.key) : null;
-  const words = wordsOf(told);
+  const detail = detailOf(error);
+  const words = wordsOf(detail);
+  const field = detail.key ? fieldOf(form, detail.key) : null;
   if (field) {
     markField(field, words);
     field.querySelector<HTMLElement>("input, select, textarea")?.focus();
@@ -128,9 +147,7 @@ export function clearProblems(form: ParentNode): void {
 
 /** Say something for a moment, to eyes and to screen readers. */
 export function toast(words: string): void {
-  const said = document.createElement("div");
-  said.className = "toast";
-  said.textContent = words;
+  const said = element("div", { className: "toast", textContent: words });
   document.querySelector("#toasts")?.append(said);
   setTimeout(() => said.remove(), 6000);
 }

@@ -58,7 +58,7 @@ applyTheme();
 document.addEventListener("click", openDialogs);
 document.querySelector('[data-action="theme"]')?.addEventListener("click", switchTheme);
 document.addEventListener("htmx:load", (event) => localTimes(event.target as ParentNode));
-document.addEventListener("htmx:responseError", () => toast("the server could not do that"));
+document.addEventListener("htmx:responseError", () => toast("The server could not do that."));
 localTimes(document);
 
 const main = document.querySelector<HTMLElement>("main[data-page]");

@@ -1,27 +1,28 @@
 /** The dialog that makes, changes, tests and authorizes a connection. */
 
 import { Problem, call, clearProblems, showProblem } from "../api";
+import type { Connection } from "../api-types";
+import { find } from "../dom";
 import { check, chosen, offer } from "./check";
 import { authorize } from "./consent";
 import { ConnectionForm } from "./form";
-import type { DialogOptions, Shown } from "./types";
-import { addressOf, part } from "./types";
+import type { DialogOptions } from "./types";
 
 type Work = "test" | "authorize";
 
 /** One showing of the dialog, from its opening to its end. */
 class Showing {
-  private readonly dialog = part<HTMLDialogElement>(document, "#connection-dialog");
-  private readonly formView = part<HTMLFormElement>(this.dialog, "[data-view=form]");
-  private readonly workView = part(this.dialog, "[data-view=work]");
-  private readonly serverForm = part<HTMLFormElement>(this.workView, "[data-part=server]");
+  private readonly dialog = find<HTMLDialogElement>(document, "#connection-dialog");
+  private readonly formView = find<HTMLFormElement>(this.dialog, "[data-view=form]");
+  private readonly workView = find(this.dialog, "[data-view=work]");
+  private readonly serverForm = find<HTMLFormElement>(this.workView, "[data-part=server]");
   private readonly form = formOf(this.formView);
   private readonly over = new AbortController();
   private work = new AbortController();
   private name: string | undefined;
 
   constructor(
-    private readonly shown: Shown | undefined,
+    private readonly shown: Connection | undefined,
     private readonly options: DialogOptions,
   ) {}
 
@@ -38,12 +39,12 @@ class Showing {
     if (this.shown && work) {
       this.atWork(this.shown, "");
       this.dialog.showModal();
-      part(this.workView, "[data-action=close]").focus();
+      find(this.workView, "[data-action=close]").focus();
       void this.start(work);
     } else {
       this.atForm();
       this.dialog.showModal();
-      part(this.formView, this.shown ? "#connection-service, #connection-hosts" : "#connection-name").focus();
+      find(this.formView, this.shown ? "#connection-service, #connection-hosts" : "#connection-name").focus();
     }
     await closed;
     this.work.abort();
@@ -56,21 +57,21 @@ class Showing {
   private atForm(): void {
     this.formView.hidden = false;
     this.workView.hidden = true;
-    part(this.dialog, "h2").textContent = this.shown ? `Connection ${this.shown.name}` : "New connection";
-    part(this.formView, "[type=submit]").textContent = this.shown ? "Save" : "Create";
+    find(this.dialog, "h2").textContent = this.shown ? `Connection ${this.shown.name}` : "New connection";
+    find(this.formView, "[type=submit]").textContent = this.shown ? "Save" : "Create";
     if (this.shown) this.form.open(this.shown);
     else this.form.begin(this.options.service ?? "", this.options.hosts ?? []);
   }
 
-  private atWork(shown: Shown, said: string): void {
+  private atWork(shown: Connection, said: string): void {
     this.name = shown.name;
     this.formView.hidden = true;
     this.workView.hidden = false;
-    part(this.dialog, "h2").textContent = `Connection ${shown.name}`;
-    part(this.workView, "[data-part=said]").textContent = said;
+    find(this.dialog, "h2").textContent = `Connection ${shown.name}`;
+    find(this.workView, "[data-part=said]").textContent = said;
     offer(this.serverForm, shown, this.options.server ?? {});
-    part(this.workView, "[data-action=authorize]").hidden = shown.type !== "oauth2";
-    for (const name of ["consent", "check"]) part(this.workView, `[data-part=${name}]`).hidden = true;
+    find(this.workView, "[data-action=authorize]").hidden = shown.type !== "oauth2";
+    for (const name of ["consent", "check"]) find(this.workView, `[data-part=${name}]`).hidden = true;
   }
 
   private async clicked(event: Event): Promise<void> {
@@ -87,7 +88,7 @@ class Showing {
 
   private async submitted(event: Event): Promise<void> {
     event.preventDefault();
-    const submit = part<HTMLButtonElement>(this.formView, "[type=submit]");
+    const submit = find<HTMLButtonElement>(this.formView, "[type=submit]");
     submit.disabled = true;
     try {
       const shown = await this.save();
@@ -97,9 +98,9 @@ class Showing {
         this.dialog.close();
         return;
       }
-      const next = shown.state === "needsConsent" ? "Now authorize it." : "Test it, or go on.";
-      this.atWork(shown, `${shown.name} is created. ${next}`);
-      part(this.workView, shown.state === "needsConsent" ? "[data-action=authorize]" : "[data-action=test]").focus();
+      const next = shown.state === "needsConsent" ? "Now authorize it." : "You can test it now.";
+      this.atWork(shown, `${shown.name} was created. ${next}`);
+      find(this.workView, shown.state === "needsConsent" ? "[data-action=authorize]" : "[data-action=test]").focus();
       this.options.onCreated?.(shown.name);
     } catch (error) {
       this.tell(error);
@@ -108,10 +109,10 @@ class Showing {
     }
   }
 
-  private async save(): Promise<Shown> {
+  private async save(): Promise<Connection> {
     return this.shown
-      ? call<Shown>("PATCH", addressOf(this.shown.name), this.form.changed(this.shown))
-      : call<Shown>("POST", "/api/connections", this.form.created());
+      ? call("PATCH /api/connections/{name}", { path: this.shown, body: this.form.changed(this.shown) })
+      : call("POST /api/connections", { body: this.form.created() });
   }
 
   /** Show an error beside its field, which may have been folded away. */
@@ -125,9 +126,9 @@ class Showing {
     this.work.abort();
     const controller = new AbortController();
     this.work = controller;
-    const said = part(this.workView, "[data-part=said]");
+    const said = find(this.workView, "[data-part=said]");
     const name = this.name ?? "";
-    part(this.workView, work === "test" ? "[data-part=consent]" : "[data-part=check]").hidden = true;
+    find(this.workView, work === "test" ? "[data-part=consent]" : "[data-part=check]").hidden = true;
     said.textContent = "";
     clearProblems(this.workView);
     try {
@@ -161,11 +162,11 @@ export async function openConnectionDialog(options: DialogOptions = {}): Promise
 }
 
 /** Have a person change a connection. */
-export async function openEditDialog(shown: Shown): Promise<string | undefined> {
+export async function openEditDialog(shown: Connection): Promise<string | undefined> {
   return new Showing(shown, {}).run();
 }
 
 /** Test or authorize a connection. */
-export async function openWorkDialog(shown: Shown, work: Work): Promise<string | undefined> {
+export async function openWorkDialog(shown: Connection, work: Work): Promise<string | undefined> {
   return new Showing(shown, {}).run(work);
 }

@@ -1,7 +1,9 @@
 /** The fields of the dialog: which belong to a type, what stands in them, and what of it was changed. */
 
-import type { Fields, Shown } from "./types";
-import { part } from "./types";
+import type { Connection, NewConnection } from "../api-types";
+import { find } from "../dom";
+import { textOf } from "../editor/settings";
+import type { Fields } from "./types";
 
 type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
@@ -14,7 +16,7 @@ class Field {
 
   constructor(readonly box: HTMLElement) {
     this.key = box.dataset.key ?? "";
-    this.control = part<Control>(box, "[name]");
+    this.control = find<Control>(box, "[name]");
   }
 
   get isSecret(): boolean {
@@ -47,7 +49,7 @@ class Field {
     if (this.control instanceof HTMLInputElement && this.control.type === "checkbox") {
       this.control.checked = value === true;
     } else {
-      this.control.value = Array.isArray(value) ? value.join("\n") : value == null ? "" : String(value);
+      this.control.value = Array.isArray(value) ? value.join("\n") : textOf(value);
     }
   }
 
@@ -66,9 +68,9 @@ class Field {
     const kept = this.box.querySelector<HTMLElement>(".connection-kept");
     if (!kept) return;
     kept.hidden = !isSet;
-    const remove = part<HTMLInputElement>(kept, "[data-remove]");
+    const remove = find<HTMLInputElement>(kept, "[data-remove]");
     remove.checked = false;
-    part(kept, ".connection-remove").hidden = this.control.getAttribute("aria-required") === "true";
+    find(kept, ".connection-remove").hidden = this.control.getAttribute("aria-required") === "true";
   }
 }
 
@@ -80,8 +82,8 @@ export class ConnectionForm {
 
   constructor(readonly form: HTMLFormElement) {
     this.fields = [...form.querySelectorAll<HTMLElement>(".field")].map((box) => new Field(box));
-    this.type = part<HTMLSelectElement>(form, "#connection-type");
-    this.service = part<HTMLInputElement>(form, "#connection-service");
+    this.type = find<HTMLSelectElement>(form, "#connection-type");
+    this.service = find<HTMLInputElement>(form, "#connection-service");
     this.type.addEventListener("change", () => this.choose(this.type.value));
     this.service.addEventListener("input", () => this.tellNote());
     for (const radio of form.querySelectorAll<HTMLInputElement>("[name=connection-where]")) {
@@ -94,7 +96,7 @@ export class ConnectionForm {
   }
 
   private get where(): "service" | "hosts" {
-    return part<HTMLInputElement>(this.form, "[name=connection-where]:checked").value === "hosts" ? "hosts" : "service";
+    return find<HTMLInputElement>(this.form, "[name=connection-where]:checked").value === "hosts" ? "hosts" : "service";
   }
 
   /** Empty the form for a new connection to a place, if one is known. */
@@ -106,7 +108,7 @@ export class ConnectionForm {
   }
 
   /** Show a connection that is to be changed. */
-  open(shown: Shown): void {
+  open(shown: Connection): void {
     this.fill(shown, shown.secrets);
     this.type.disabled = this.field("name").control.disabled = true;
     this.choose(shown.type);
@@ -114,12 +116,12 @@ export class ConnectionForm {
   }
 
   /** Everything that was filled in. */
-  created(): Fields {
+  created(): NewConnection {
     return { ...nested(this.entries()), type: this.type.value, name: this.name };
   }
 
   /** What differs from what was shown; null is what was taken away. */
-  changed(shown: Shown): Fields {
+  changed(shown: Connection): Fields {
     const changed: [string, unknown][] = [];
     for (const field of this.mutable()) {
       const value = field.value;
@@ -169,18 +171,18 @@ export class ConnectionForm {
 
   private choose(type: string): void {
     this.type.value = type;
-    part(this.form, "#connection-type-hint").textContent = this.type.selectedOptions[0]?.dataset.hint ?? "";
+    find(this.form, "#connection-type-hint").textContent = this.type.selectedOptions[0]?.dataset.hint ?? "";
     for (const field of this.fields) field.belongTo(type);
   }
 
   private aim(where: "service" | "hosts"): void {
-    part<HTMLInputElement>(this.form, `[name=connection-where][value=${where}]`).checked = true;
+    find<HTMLInputElement>(this.form, `[name=connection-where][value=${where}]`).checked = true;
     this.field("service").box.hidden = where !== "service";
     this.field("hosts").box.hidden = where !== "hosts";
   }
 
   private tellNote(): void {
-    part(this.form, "#connection-service-hint").textContent =
+    find(this.form, "#connection-service-hint").textContent =
       this.known(this.service.value)?.dataset.note || "Type to search; a domain such as gmail.com is found too.";
   }
 

@@ -1,9 +1,9 @@
 /** The page of connections. */
 
 import { Problem, call, toast } from "../api";
+import type { Connection } from "../api-types";
+import { find } from "../dom";
 import { openConnectionDialog, openEditDialog, openWorkDialog } from "./dialog";
-import type { Shown } from "./types";
-import { addressOf, part } from "./types";
 
 /** Make the buttons of the page do what they say. */
 export function mountConnectionsPage(main: HTMLElement): void {
@@ -23,19 +23,19 @@ async function act(main: HTMLElement, action: string, name: string): Promise<voi
   if (action === "test" || action === "authorize") await openWorkDialog(await shown(name), action);
 }
 
-async function shown(name: string): Promise<Shown> {
-  return call<Shown>("GET", addressOf(name));
+async function shown(name: string): Promise<Connection> {
+  return call("GET /api/connections/{name}", { path: { name } });
 }
 
 async function remove(main: HTMLElement, name: string): Promise<void> {
-  const dialog = part<HTMLDialogElement>(main, "#connection-delete");
-  const confirm = part<HTMLButtonElement>(dialog, "[data-action=confirm]");
-  const error = part(dialog, ".form-error");
-  part(dialog, "h2").textContent = `Delete ${name}?`;
+  const dialog = find<HTMLDialogElement>(main, "#connection-delete");
+  const confirm = find<HTMLButtonElement>(dialog, "[data-action=confirm]");
+  const error = find(dialog, ".form-error");
+  find(dialog, "h2").textContent = `Delete ${name}?`;
   error.hidden = true;
-  confirm.onclick = async () => {
+  const removed = async (): Promise<void> => {
     try {
-      await call("DELETE", addressOf(name));
+      await call("DELETE /api/connections/{name}", { path: { name } });
       dialog.close();
       document.body.dispatchEvent(new CustomEvent("connections-changed"));
     } catch (problem) {
@@ -43,17 +43,18 @@ async function remove(main: HTMLElement, name: string): Promise<void> {
       error.hidden = false;
     }
   };
-  await tellUses(part(dialog, ".connection-uses"), name);
+  confirm.onclick = () => void removed();
+  await tellUses(find(dialog, ".connection-uses"), name);
   dialog.showModal();
 }
 
 function words(error: unknown): string {
   if (!(error instanceof Problem)) throw error;
-  return [error.message, error.hint].filter(Boolean).join(": ");
+  return [error.message, error.hint].filter(Boolean).join(" ");
 }
 
 async function tellUses(place: HTMLElement, name: string): Promise<void> {
-  const { flows } = await call<{ flows: string[] }>("GET", addressOf(name, "/uses"));
+  const { flows } = await call("GET /api/connections/{name}/uses", { path: { name } });
   place.hidden = flows.length === 0;
   place.textContent = `Flows that use it: ${flows.join(", ")}.`;
 }

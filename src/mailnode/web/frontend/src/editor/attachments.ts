@@ -1,6 +1,8 @@
 // Attachments: any number, each of one of five types, which have parts of their own.
 
-import type { Settings, Widget } from "./model";
+import { copyOf, find, on } from "../dom";
+import { type Settings, textOf } from "./settings";
+import type { Widget } from "./widget";
 
 const PARTS: Record<string, string[]> = {
   url: ["url", "filename", "contentType", "cid"],
@@ -18,24 +20,25 @@ export interface InlineImage {
 }
 
 export function mountAttachments(field: HTMLElement): Widget {
-  const place = field.querySelector<HTMLElement>("[data-attachments]")!;
+  const place = find<HTMLElement>(field, "[data-attachments]");
   const changed = (): boolean => place.dispatchEvent(new Event("input", { bubbles: true }));
 
-  const add = (value: Settings): HTMLElement => {
+  let items: Item[] = [];
+  const add = (value: Settings): Item => {
     const item = new Item(value, () => {
       item.element.remove();
+      items = items.filter((one) => one !== item);
       renumber(place);
       changed();
     });
     place.append(item.element);
-    items.set(item.element, item);
+    items.push(item);
     renumber(place);
-    return item.element;
+    return item;
   };
-  const items = new WeakMap<Element, Item>();
 
-  field.querySelector("[data-action=add-attachment]")!.addEventListener("click", () => {
-    add({ type: "url" }).querySelector("select")!.focus();
+  find(field, "[data-action=add-attachment]").addEventListener("click", () => {
+    find(add({ type: "url" }).element, "select").focus();
     changed();
   });
   field.ownerDocument.addEventListener("mailnode:inline-image", (event) => {
@@ -48,19 +51,20 @@ export function mountAttachments(field: HTMLElement): Widget {
   return {
     show(value) {
       place.replaceChildren();
+      items = [];
       for (const one of Array.isArray(value) ? (value as Settings[]) : []) add(one);
     },
-    value: () => [...place.children].map((element) => items.get(element)!.value()),
+    value: () => items.map((item) => item.value()),
   };
 }
 
 function renumber(place: HTMLElement): void {
-  [...place.children].forEach((element, index) => {
-    element.querySelector("[data-number]")!.textContent = String(index + 1);
-    for (const part of element.querySelectorAll<HTMLElement>("[data-part]")) {
-      part.dataset.key = `attachments[${index}].${part.dataset.part}`;
+  place.querySelectorAll<HTMLElement>(":scope > .attachment").forEach((attachment, index) => {
+    attachment.dataset.key = `attachments[${index}]`;
+    find(attachment, "[data-number]").textContent = String(index + 1);
+    for (const part of attachment.querySelectorAll<HTMLElement>("[data-part]")) {
+      part.dataset.key = `attachments[${index}].${part.dataset.part ?? ""}`;
     }
-    (element as HTMLElement).dataset.key = `attachments[${index}]`;
   });
 }
 
@@ -70,19 +74,17 @@ class Item {
   private readonly unknown: Settings;
 
   constructor(value: Settings, remove: () => void) {
-    const template = document.querySelector<HTMLTemplateElement>("template[data-attachment]")!;
-    this.element = (template.content.cloneNode(true) as DocumentFragment).querySelector<HTMLElement>(".attachment")!;
+    this.element = copyOf("template[data-attachment]");
     this.element.classList.add("field");
-    this.kind = this.element.querySelector("select")!;
+    this.kind = find(this.element, "select");
     this.kind.value = typeof value.type === "string" && value.type in PARTS ? value.type : "url";
     const known = new Set(["type", ...Object.values(PARTS).flat()]);
     this.unknown = Object.fromEntries(Object.entries(value).filter(([key]) => !known.has(key)));
-    for (const name of new Set(Object.values(PARTS).flat())) this.input(name).value = String(value[name] ?? "");
+    for (const name of new Set(Object.values(PARTS).flat())) this.input(name).value = textOf(value[name]);
     this.kind.addEventListener("change", () => this.showParts());
-    this.element.querySelector("[data-action=remove]")!.addEventListener("click", remove);
-    this.element
-      .querySelector<HTMLInputElement>("[data-upload] input")!
-      .addEventListener("change", (event) => void this.take(event.target as HTMLInputElement));
+    find(this.element, "[data-action=remove]").addEventListener("click", remove);
+    const upload = find<HTMLInputElement>(this.element, "[data-upload] input");
+    on(upload, "change", () => this.take(upload));
     this.showParts();
   }
 
@@ -96,7 +98,7 @@ class Item {
   }
 
   private input(name: string): HTMLInputElement {
-    return this.element.querySelector<HTMLInputElement>(`[data-part="${name}"] :is(input, textarea)`)!;
+    return find<HTMLInputElement>(this.element, `[data-part="${name}"] :is(input, textarea)`);
   }
 
   private showParts(): void {
@@ -121,8 +123,8 @@ class Item {
 function base64Of(file: File): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result).replace(/^[^,]*,/, ""));
-    reader.onerror = () => reject(reader.error ?? new Error("the file can't be read"));
+    reader.onload = () => resolve((reader.result as string).replace(/^[^,]*,/, ""));
+    reader.onerror = () => reject(reader.error ?? new Error("The file can't be read."));
     reader.readAsDataURL(file);
   });
 }

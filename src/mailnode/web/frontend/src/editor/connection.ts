@@ -1,8 +1,11 @@
 // The connection: one that is for this service or host, or a new one by the + beside it.
 
 import { call } from "../api";
-import type { DialogOptions, Server } from "../connections/types";
-import { type Connection, read, type Surroundings, type Widget } from "./model";
+import type { TestedServer } from "../api-types";
+import type { DialogOptions } from "../connections/types";
+import { find, on } from "../dom";
+import { read, textOf } from "./settings";
+import type { Surroundings, Widget } from "./widget";
 
 const TYPES: Record<string, string> = {
   basic: "Basic Auth",
@@ -12,20 +15,20 @@ const TYPES: Record<string, string> = {
 };
 
 export function mountConnection(field: HTMLElement, around: Surroundings): Widget {
-  const select = field.querySelector("select")!;
-  const note = field.querySelector<HTMLElement>("[data-note]")!;
+  const select = find<HTMLSelectElement>(field, "select");
+  const note = find<HTMLElement>(field, "[data-note]");
 
   const target = (): DialogOptions => {
     const settings = around.settings();
-    const service = String(settings.emailService ?? "");
+    const service = textOf(settings.emailService);
     if (service && service.toLowerCase() !== "other") return { service };
     const said = ["host", "port", "tlsOption"].map((key) => [key, read(settings, `smtp.${key}`)] as const);
-    const server = Object.fromEntries(said.filter(([, value]) => value !== undefined && value !== "")) as Server;
-    return server.host ? { hosts: [String(server.host)], server } : {};
+    const server = Object.fromEntries(said.filter(([, value]) => value !== undefined && value !== "")) as TestedServer;
+    return server.host ? { hosts: [server.host], server } : {};
   };
   const fill = (chosen: string): void => {
     const known = around.connections.some((one) => one.name === chosen);
-    const missing = chosen && !known ? [option(chosen, `${chosen} (not there)`)] : [];
+    const missing = chosen && !known ? [option(chosen, `${chosen} (not found)`)] : [];
     select.replaceChildren(
       option("", "No login"),
       ...missing,
@@ -42,16 +45,16 @@ export function mountConnection(field: HTMLElement, around: Surroundings): Widge
   };
 
   select.addEventListener("change", tell);
-  field.querySelector("[data-action=add-connection]")!.addEventListener("click", async () => {
+  on(find(field, "[data-action=add-connection]"), "click", async () => {
     const { openConnectionDialog } = await import("../connections/index");
     const name = await openConnectionDialog(target());
     if (!name) return;
-    around.connections = await call<Connection[]>("GET", "/api/connections");
+    around.connections = await call("GET /api/connections");
     fill(name);
     select.dispatchEvent(new Event("input", { bubbles: true }));
   });
   return {
-    show: (value) => fill(value === undefined ? "" : String(value)),
+    show: (value) => fill(textOf(value)),
     value: () => select.value || undefined,
   };
 }

@@ -1,23 +1,24 @@
 // Own header fields: rows of name and value.
 
-import { isObject, type Settings, type Widget } from "./model";
+import { copyOf, find } from "../dom";
+import { isObject, type Settings, textOf } from "./settings";
+import type { Widget } from "./widget";
 
 export function mountHeaders(field: HTMLElement): Widget {
-  const place = field.querySelector<HTMLElement>("[data-headers]")!;
-  const template = document.querySelector<HTMLTemplateElement>("template[data-header]")!;
+  const place = find<HTMLElement>(field, "[data-headers]");
 
   function add(name: string, value: string): HTMLElement {
-    const row = (template.content.cloneNode(true) as DocumentFragment).querySelector<HTMLElement>(".header-row")!;
-    const nameInput = row.querySelector<HTMLInputElement>("[data-name]")!;
+    const row = copyOf("template[data-header]");
+    const nameInput = find<HTMLInputElement>(row, "[data-name]");
     nameInput.value = name;
-    row.querySelector<HTMLInputElement>("[data-value]")!.value = value;
+    find<HTMLInputElement>(row, "[data-value]").value = value;
     const rename = (): void => {
       row.dataset.key = `headers.${nameInput.value}`;
     };
     row.classList.add("field");
     rename();
     nameInput.addEventListener("input", rename);
-    row.querySelector("[data-action=remove]")!.addEventListener("click", () => {
+    find(row, "[data-action=remove]").addEventListener("click", () => {
       row.remove();
       place.dispatchEvent(new Event("input", { bubbles: true }));
     });
@@ -25,19 +26,19 @@ export function mountHeaders(field: HTMLElement): Widget {
     return row;
   }
 
-  field.querySelector("[data-action=add-header]")!.addEventListener("click", () => {
-    add("", "").querySelector<HTMLInputElement>("[data-name]")!.focus();
+  find(field, "[data-action=add-header]").addEventListener("click", () => {
+    find(add("", ""), "[data-name]").focus();
   });
   return {
     show(value) {
       place.replaceChildren();
-      for (const [name, one] of Object.entries(isObject(value) ? value : {})) add(name, String(one));
+      for (const [name, one] of Object.entries(isObject(value) ? value : {})) add(name, textOf(one));
     },
     value() {
       const headers: Settings = {};
       for (const row of place.children) {
-        const name = row.querySelector<HTMLInputElement>("[data-name]")!.value;
-        const value = row.querySelector<HTMLInputElement>("[data-value]")!.value;
+        const name = find<HTMLInputElement>(row, "[data-name]").value;
+        const value = find<HTMLInputElement>(row, "[data-value]").value;
         if (name || value) headers[name] = value;
       }
       return headers;

@@ -1,23 +1,24 @@
 // The editor of one flow: the form or the text on one side, the mail that comes of it on the other.
 
-import { call, toast, toldBy, type Told, wordsOf } from "../api";
-import {
-  type Checked,
-  type Connection,
-  type Draft,
-  type Flow,
-  type FlowDocument,
-  type FlowNode,
-  type Sample,
-  same,
-  type Service,
-  type Surroundings,
-} from "./model";
+import { call, detailOf, toast, wordsOf } from "../api";
+import type {
+  Connection,
+  Draft,
+  EmailService,
+  ErrorDetail,
+  Flow,
+  FlowContent,
+  FlowNodeContent,
+  Sample,
+} from "../api-types";
+import { find, on } from "../dom";
 import { freshNode, showNodes } from "./nodes";
 import { Panel } from "./panel";
-import { type Previewed, PreviewPane } from "./preview";
+import { PreviewPane } from "./preview";
+import { mountTestDialog, runFlow, testToInbox, type Tried } from "./results";
 import { mountSample } from "./sample";
-import { mountTestDialog, runFlow, testToInbox, type Tried } from "./trial";
+import { isSame } from "./settings";
+import type { Surroundings } from "./widget";
 
 const PREVIEW_AFTER_MS = 250;
 
@@ -26,14 +27,14 @@ export function mountEditor(main: HTMLElement): void {
 }
 
 function said<T>(id: string): T {
-  return JSON.parse(document.getElementById(id)?.textContent ?? "null") as T;
+  return JSON.parse(find(document, `#${id}`).textContent) as T;
 }
 
 class Editor {
   private flow = said<Flow>("flow");
-  private document: FlowDocument | null = this.flow.document;
+  private document: FlowContent | null = this.flow.document;
   private readonly sample: Sample = this.flow.sample;
-  private errors: Told[] = this.flow.errors;
+  private errors: ErrorDetail[] = this.flow.errors;
   private current = "";
   private panel: Panel | null = null;
   private isText = false;
@@ -42,14 +43,14 @@ class Editor {
   private asked: AbortController | null = null;
   private readonly pane: PreviewPane;
   private readonly around: Surroundings = {
-    services: said<Service[]>("services"),
+    services: said<EmailService[]>("services"),
     connections: said<Connection[]>("connections"),
     sample: () => this.sample,
     settings: () => ({}),
   };
 
   constructor(private readonly main: HTMLElement) {
-    this.pane = new PreviewPane(main.querySelector<HTMLElement>(".preview")!);
+    this.pane = new PreviewPane(find(main, ".preview"));
   }
 
   start(): void {
@@ -71,7 +72,7 @@ class Editor {
     mountSample(
       this.main,
       this.sample,
-      () => `${this.path}/sample`,
+      () => this.flow.name,
       () => this.later(),
     );
     addEventListener("beforeunload", (event) => this.isDirty && event.preventDefault());
@@ -90,12 +91,8 @@ class Editor {
     return this.find<HTMLTextAreaElement>("#flow-text");
   }
 
-  private get node(): FlowNode | undefined {
+  private get node(): FlowNodeContent | undefined {
     return this.document?.nodes.find((node) => node.id === this.current);
-  }
-
-  private get path(): string {
-    return `/api/flows/${encodeURIComponent(this.flow.name)}`;
   }
 
   /** What is being edited, as the API takes it. */
@@ -115,8 +112,8 @@ class Editor {
     this.later();
   }
 
-  private edited(node: FlowNode): void {
-    if (!this.document || same(node, this.node)) return;
+  private edited(node: FlowNodeContent): void {
+    if (!this.document || isSame(node, this.node)) return;
     this.document.nodes = this.document.nodes.map((one) => (one.id === this.current ? node : one));
     this.current = node.id;
     this.list();
@@ -125,12 +122,15 @@ class Editor {
 
   private list(): void {
     const nodes = this.document?.nodes ?? [];
-    const troubles = new Map<string, number>();
-    for (const error of this.errors) troubles.set(error.node, (troubles.get(error.node) ?? 0) + 1);
-    showNodes(this.find("[data-nodes]"), nodes, this.current, troubles, {
+    const problems = new Map<string, number>();
+    for (const error of this.errors) problems.set(error.node, (problems.get(error.node) ?? 0) + 1);
+    showNodes(this.find("[data-nodes]"), {
+      nodes,
+      current: this.current,
+      problems,
       pick: (id) => this.open(id),
       change: (changed, pick) => {
-        this.document!.nodes = changed;
+        if (this.document) this.document.nodes = changed;
         this.touched();
         if (pick === this.current) this.list();
         else this.open(pick);
@@ -149,7 +149,7 @@ class Editor {
 
   private touched(): void {
     this.isDirty = true;
-    this.find("[data-saved]").textContent = "not saved";
+    this.find("[data-saved]").textContent = "Unsaved changes";
     this.later();
   }
 
@@ -162,12 +162,12 @@ class Editor {
     this.asked?.abort();
     const asked = (this.asked = new AbortController());
     try {
-      const made = await call<Previewed>("POST", "/api/preview", this.tried, asked.signal);
+      const made = await call("POST /api/preview", { body: this.tried, signal: asked.signal });
       this.errors = made.errors;
       this.pane.show(made);
       this.showErrors();
     } catch (problem) {
-      if (!asked.signal.aborted) this.pane.show({ errors: [toldBy(problem)], preview: null });
+      if (!asked.signal.aborted) this.pane.show({ errors: [detailOf(problem)], preview: null });
     }
   }
 
@@ -175,7 +175,7 @@ class Editor {
     if (this.isText) {
       const place = this.find("#flow-text-error");
       place.textContent = this.errors
-        .map((error) => `${error.line ? `line ${error.line}: ` : ""}${wordsOf(error)}`)
+        .map((error) => `${error.line ? `Line ${error.line}: ` : ""}${wordsOf(error)}`)
         .join("\n");
       place.hidden = !this.errors.length;
       return;
@@ -197,11 +197,11 @@ class Editor {
   private async view(asText: boolean): Promise<void> {
     if (asText === this.isText) return;
     try {
-      const checked = await call<Checked>("POST", "/api/flows/check", this.draft);
+      const checked = await call("POST /api/flows/check", { body: this.draft });
       this.errors = checked.errors;
       if (!asText && !checked.document) {
         this.showErrors();
-        toast("The form opens when the text is a flow again.");
+        toast("Correct the errors in the text to open the form.");
         return;
       }
       this.isText = asText;
@@ -209,7 +209,7 @@ class Editor {
       this.flow.text = checked.text;
       this.document = checked.document;
     } catch (problem) {
-      toast(wordsOf(toldBy(problem)));
+      toast(wordsOf(detailOf(problem)));
       return;
     }
     for (const pane of this.main.querySelectorAll<HTMLElement>("[data-pane]")) {
@@ -224,20 +224,23 @@ class Editor {
 
   private async save(): Promise<boolean> {
     try {
-      const saved = await call<Flow>("PUT", this.path, { ...this.draft, revision: this.flow.revision });
+      const saved = await call("PUT /api/flows/{name}", {
+        path: this.flow,
+        body: { ...this.draft, revision: this.flow.revision },
+      });
       if (saved.name !== this.flow.name) history.replaceState(null, "", `/flows/${saved.name}`);
-      this.main.querySelector("h1")!.textContent = saved.name;
+      this.find("h1").textContent = saved.name;
       this.flow = saved;
       this.errors = saved.errors;
       this.isDirty = false;
-      this.find("[data-saved]").textContent = "saved";
+      this.find("[data-saved]").textContent = "Saved";
       if (this.isText) this.text.value = saved.text;
       this.showErrors();
       return true;
     } catch (problem) {
-      this.errors = [toldBy(problem)];
+      this.errors = [detailOf(problem)];
       this.showErrors();
-      toast(wordsOf(toldBy(problem)));
+      toast(wordsOf(detailOf(problem)));
       return false;
     }
   }
@@ -253,8 +256,8 @@ class Editor {
   }
 
   private on(action: string, work: () => unknown): void {
-    this.find(`[data-action="${action}"]`).addEventListener("click", async (event) => {
-      const button = event.currentTarget as HTMLButtonElement;
+    const button = this.find<HTMLButtonElement>(`[data-action="${action}"]`);
+    on(button, "click", async () => {
       button.ariaBusy = "true";
       try {
         await work();
@@ -265,14 +268,14 @@ class Editor {
   }
 
   private find<T extends HTMLElement>(selector: string): T {
-    return this.main.querySelector<T>(selector)!;
+    return find<T>(this.main, selector);
   }
 }
 
-function isMail(node: FlowNode): boolean {
+function isMail(node: FlowNodeContent): boolean {
   return node.type === "sendSmtpEmail" || node.type === "emailNotification";
 }
 
-function firstMail(flow: FlowDocument | null): FlowNode | undefined {
+function firstMail(flow: FlowContent | null): FlowNodeContent | undefined {
   return flow?.nodes.find(isMail) ?? flow?.nodes[0];
 }

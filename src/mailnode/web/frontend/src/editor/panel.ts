@@ -1,8 +1,11 @@
 // The panel of one node: fields from the template of its type, filled from the node and read back into it.
 
-import { clearProblems, fieldOf, markField, type Told, wordsOf } from "../api";
-import { type FlowNode, pathsOf, read, same, type Settings, type Surroundings, type Widget, write } from "./model";
-import { mountWidget } from "./widget";
+import { clearProblems, fieldOf, markField, wordsOf } from "../api";
+import type { ErrorDetail, FlowNodeContent } from "../api-types";
+import { find } from "../dom";
+import { problemCount } from "./nodes";
+import { isSame, pathsOf, read, type Settings, textOf, write } from "./settings";
+import { mountWidget, type Surroundings, type Widget } from "./widget";
 
 interface Bound {
   field: HTMLElement;
@@ -13,13 +16,13 @@ interface Bound {
 
 export class Panel {
   private readonly bound: Bound[];
-  private shown: FlowNode;
+  private shown: FlowNodeContent;
 
   constructor(
     private readonly place: HTMLElement,
-    node: FlowNode,
+    node: FlowNodeContent,
     around: Surroundings,
-    private readonly changed: (node: FlowNode) => void,
+    private readonly changed: (node: FlowNodeContent) => void,
   ) {
     this.shown = structuredClone(node);
     const within = { ...around, settings: () => this.shown.settings };
@@ -36,13 +39,13 @@ export class Panel {
   }
 
   /** The node as the fields say it; settings that no field knows stay as they are. */
-  private readNode(): FlowNode {
+  private readNode(): FlowNodeContent {
     const node = structuredClone(this.shown);
     for (const { field, key, fallback, widget } of this.bound) {
       const before = valueOf(node, key);
       let value = field.closest("[data-out]") ? undefined : widget.value();
       // What was written down stays so, also where it is the default; nothing else is.
-      if (same(value, fallback ?? undefined) && !(before !== undefined && same(before, value))) value = undefined;
+      if (isSame(value, fallback ?? undefined) && !(before !== undefined && isSame(before, value))) value = undefined;
       assign(node, key, value);
     }
     return node;
@@ -56,9 +59,9 @@ export class Panel {
   }
 
   /** Put errors beside their fields, and give those that have none. */
-  showErrors(errors: Told[]): Told[] {
+  showErrors(errors: ErrorDetail[]): ErrorDetail[] {
     clearProblems(this.place);
-    const left: Told[] = [];
+    const left: ErrorDetail[] = [];
     for (const error of errors) {
       const key = error.key === "id" || error.key === "when" ? `@${error.key}` : error.key;
       const field = key
@@ -69,11 +72,7 @@ export class Panel {
     }
     for (const section of this.place.querySelectorAll<HTMLElement>("details")) {
       const count = section.querySelectorAll(".error:not([hidden])").length;
-      section.querySelector("[data-count]")!.textContent = count
-        ? count === 1
-          ? "1 problem"
-          : `${count} problems`
-        : "";
+      find(section, "[data-count]").textContent = count ? problemCount(count) : "";
     }
     return left;
   }
@@ -109,34 +108,31 @@ export class Panel {
 /** Give an attached image that its `cid:` address stands for, as a data: URL. */
 function attachedImage(settings: Settings, address: string): string | undefined {
   const attachments = Array.isArray(settings.attachments) ? (settings.attachments as Settings[]) : [];
-  const found = attachments.find(({ type, cid }) => type === "base64" && `cid:${String(cid)}` === address);
-  const { contentType, content } = found ?? {};
-  return /^image\/[\w.+-]+$/.test(String(contentType))
-    ? `data:${String(contentType)};base64,${String(content)}`
-    : undefined;
+  const found = attachments.find(({ type, cid }) => type === "base64" && `cid:${textOf(cid)}` === address);
+  const [contentType, content] = [textOf(found?.contentType), textOf(found?.content)];
+  return /^image\/[\w.+-]+$/.test(contentType) ? `data:${contentType};base64,${content}` : undefined;
 }
 
 function templateOf(type: string): HTMLTemplateElement {
-  const find = (name: string): HTMLTemplateElement | null =>
-    document.querySelector<HTMLTemplateElement>(`template[data-panel="${CSS.escape(name)}"]`);
-  return find(type) ?? find("")!;
+  const own = document.querySelector<HTMLTemplateElement>(`template[data-panel="${CSS.escape(type)}"]`);
+  return own ?? find<HTMLTemplateElement>(document, 'template[data-panel=""]');
 }
 
-function valueOf(node: FlowNode, key: string): unknown {
+function valueOf(node: FlowNodeContent, key: string): unknown {
   if (key === "*") return node.settings;
   if (key.startsWith("@")) return node[key.slice(1) as "id" | "label" | "when"];
   return read(node.settings, key);
 }
 
-function assign(node: FlowNode, key: string, value: unknown): void {
+function assign(node: FlowNodeContent, key: string, value: unknown): void {
   if (key === "*") {
     node.settings = (value ?? {}) as Settings;
   } else if (key === "@id") {
-    node.id = String(value ?? "");
+    node.id = textOf(value);
   } else if (key.startsWith("@")) {
     const name = key.slice(1) as "label" | "when";
-    if (value === undefined) delete node[name];
-    else node[name] = String(value);
+    if (value === undefined) Reflect.deleteProperty(node, name);
+    else node[name] = textOf(value);
   } else {
     write(node.settings, key, value);
   }

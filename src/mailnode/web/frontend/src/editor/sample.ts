@@ -1,13 +1,15 @@
 // The sample `input` and `context`, edited as JSON; what is a JSON object is kept on the server.
 
-import { call, clearProblems, toast } from "../api";
-import { isObject, type Sample, type Settings } from "./model";
+import { call, clearProblems, toast, wordsOf, detailOf } from "../api";
+import type { Sample } from "../api-types";
+import { find } from "../dom";
+import { isObject, type Settings } from "./settings";
 
-/** Edit a sample in place; `changed` hears of each state that can be used, and `path` is where it is kept. */
-export function mountSample(within: ParentNode, sample: Sample, path: () => string, changed: () => void): void {
+/** Edit the sample of a flow in place; `changed` hears of each state that can be used. */
+export function mountSample(within: ParentNode, sample: Sample, flow: () => string, changed: () => void): void {
   for (const key of ["input", "context"] as const) {
-    const area = within.querySelector<HTMLTextAreaElement>(`#sample-${key}`)!;
-    const field = area.closest<HTMLElement>(".field")!;
+    const area = find<HTMLTextAreaElement>(within, `#sample-${key}`);
+    const field = find(within, `.field[data-key="sample.${key}"]`);
     area.value = JSON.stringify(sample[key], null, 2);
     area.addEventListener("input", () => {
       clearProblems(field);
@@ -17,13 +19,16 @@ export function mountSample(within: ParentNode, sample: Sample, path: () => stri
         changed();
         return;
       }
-      const error = field.querySelector<HTMLElement>(".error")!;
-      error.textContent = 'a JSON object is wanted, such as {"email": "jane@example.org"}';
+      const error = find<HTMLElement>(field, ".error");
+      error.textContent = 'Enter a JSON object, such as {"email": "jane@example.org"}.';
       error.hidden = false;
       area.ariaInvalid = "true";
     });
     area.addEventListener("change", () => {
-      if (objectIn(area.value)) call("PUT", path(), sample).catch((problem: unknown) => toast(String(problem)));
+      if (!objectIn(area.value)) return;
+      call("PUT /api/flows/{name}/sample", { path: { name: flow() }, body: sample }).catch((problem: unknown) =>
+        toast(wordsOf(detailOf(problem))),
+      );
     });
   }
 }

@@ -1,13 +1,16 @@
 // Email Service: a search among the services that are known by name, or "other".
 
-import type { Service, Surroundings, Widget } from "./model";
+import type { EmailService } from "../api-types";
+import { element, find } from "../dom";
+import { textOf } from "./settings";
+import type { Surroundings, Widget } from "./widget";
 
 const OTHER = "Other SMTP Service";
 
 export function mountService(field: HTMLElement, around: Surroundings): Widget {
-  const input = field.querySelector<HTMLInputElement>("input")!;
-  const list = field.querySelector<HTMLElement>("[role=listbox]")!;
-  const note = field.querySelector<HTMLElement>("[data-note]")!;
+  const input = find<HTMLInputElement>(field, "input");
+  const list = find<HTMLElement>(field, "[role=listbox]");
+  const note = find<HTMLElement>(field, "[data-note]");
   let active = -1;
 
   const choices = (): string[] => {
@@ -15,8 +18,8 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
     const isWhole = sought === OTHER.toLowerCase() || around.services.some((one) => one.name.toLowerCase() === sought);
     const names = around.services.map((service) => service.name);
     if (isWhole || !sought) return [OTHER, ...names];
-    const rank = (service: Service): number => {
-      const words = [...service.names, service.host].map((word) => word.toLowerCase());
+    const rank = (service: EmailService): number => {
+      const words = [...namesOf(service), service.host].map((word) => word.toLowerCase());
       return words.some((word) => word.startsWith(sought)) ? 0 : words.some((word) => word.includes(sought)) ? 1 : 2;
     };
     const fitting = around.services.filter((service) => rank(service) < 2).sort((one, two) => rank(one) - rank(two));
@@ -26,10 +29,7 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
   const open = (): void => {
     list.replaceChildren(
       ...choices().map((name, index) => {
-        const option = document.createElement("li");
-        option.role = "option";
-        option.id = `${list.id}-${index}`;
-        option.textContent = name;
+        const option = element("li", { role: "option", id: `${list.id}-${index}`, textContent: name });
         option.ariaSelected = String(index === active);
         option.addEventListener("mousedown", (event) => {
           event.preventDefault();
@@ -60,8 +60,8 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
   };
   const tell = (): void => {
     const found = around.services.find((service) => service.name === input.value);
-    note.textContent = found?.note ?? "";
-    note.hidden = !found?.note;
+    note.textContent = found?.dead || (found?.note ?? "");
+    note.hidden = !note.textContent;
   };
 
   input.addEventListener("input", (event) => {
@@ -90,8 +90,8 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
   });
   return {
     show(value) {
-      const said = value === undefined ? "" : String(value);
-      const known = around.services.find((service) => service.names.some((name) => fold(name) === fold(said)));
+      const said = textOf(value);
+      const known = around.services.find((service) => namesOf(service).some((name) => fold(name) === fold(said)));
       input.value = fold(said) === "other" ? OTHER : (known?.name ?? said);
       input.dataset.said = said;
       input.dataset.shown = input.value;
@@ -103,6 +103,10 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
       return input.value.trim() === OTHER ? "other" : input.value.trim() || undefined;
     },
   };
+}
+
+function namesOf(service: EmailService): string[] {
+  return [service.name, ...service.aliases];
 }
 
 function fold(name: string): string {

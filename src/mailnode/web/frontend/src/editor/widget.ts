@@ -1,20 +1,36 @@
 // The widget of each kind of field.
 
+import type { Connection, EmailService, Sample } from "../api-types";
+import { find } from "../dom";
 import { mountAttachments } from "./attachments";
 import { mountConnection } from "./connection";
 import { mountHeaders } from "./headers";
-import type { Surroundings, Widget } from "./model";
 import { mountService } from "./service";
+import { type Settings, textOf } from "./settings";
+
+/** A field of the panel: it shows a setting, and gives what the reader made of it (undefined: left out). */
+export interface Widget {
+  show(value: unknown): void;
+  value(): unknown;
+}
+
+/** What a field may need beside its own value. */
+export interface Surroundings {
+  services: EmailService[];
+  connections: Connection[];
+  sample: () => Sample;
+  settings: () => Settings;
+}
 
 export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
   switch (field.dataset.kind) {
     case "switch":
-      return switched(field.querySelector<HTMLInputElement>("input")!);
+      return switched(find<HTMLInputElement>(field, "input"));
     case "number":
-      return numeric(field.querySelector<HTMLInputElement>("input")!);
+      return numeric(find<HTMLInputElement>(field, "input"));
     case "value":
     case "settings":
-      return json(field.querySelector<HTMLTextAreaElement>("textarea")!);
+      return json(find<HTMLTextAreaElement>(field, "textarea"));
     case "service":
       return mountService(field, around);
     case "connection":
@@ -24,7 +40,7 @@ export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
     case "headers":
       return mountHeaders(field);
     default:
-      return text(field.querySelector<HTMLInputElement>("input, select, textarea")!);
+      return text(find<HTMLInputElement>(field, "input, select, textarea"));
   }
 }
 
@@ -35,7 +51,7 @@ function text(input: HTMLInputElement): Widget {
   return {
     show(value) {
       given = value;
-      input.value = value === undefined || value === null ? "" : String(value);
+      input.value = textOf(value);
       shown = input.value;
     },
     value: () => (input.value === shown ? given : input.value) || undefined,
@@ -55,7 +71,7 @@ function switched(input: HTMLInputElement): Widget {
 function numeric(input: HTMLInputElement): Widget {
   return {
     show(value) {
-      input.value = value === undefined || value === null ? "" : String(value);
+      input.value = textOf(value);
     },
     value() {
       const given = input.value.trim();

@@ -1,42 +1,30 @@
 // The list of flows: its dialogs make, import and delete them.
 
 import { call, clearProblems, showProblem } from "../api";
-
-interface Flow {
-  name: string;
-}
+import type { Flow } from "../api-types";
+import { nameOf } from "./name";
 
 export function mountFlows(main: HTMLElement): void {
   showName(main);
   onSubmit(main, "new-flow", async (form) => {
-    const name = nameOf(String(form.get("name")));
-    const copyOf = form.get("copyOf") || null;
-    open(await call<Flow>("POST", "/api/flows", { name, copyOf }));
+    open(
+      await call("POST /api/flows", {
+        body: { name: nameOf(text(form, "name")), copyOf: text(form, "copyOf") || null },
+      }),
+    );
   });
   onSubmit(main, "import-flow", async (form) => {
     const file = form.get("file") as File;
     const format = file.name.endsWith(".json") ? "json" : "yaml";
-    open(await call<Flow>("POST", "/api/flows", { text: await file.text(), format }));
+    open(await call("POST /api/flows", { body: { text: await file.text(), format } }));
   });
   onSubmit(main, "delete-flow", async (form) => {
-    await call("DELETE", `/api/flows/${encodeURIComponent(String(form.get("name")))}`);
+    await call("DELETE /api/flows/{name}", { path: { name: text(form, "name") } });
     location.reload();
   });
 }
 
-// The server refuses other names; here what is typed becomes the one most like it, which is shown before it counts.
-function nameOf(typed: string): string {
-  const plain = typed.normalize("NFKD").replace(/\p{Mn}/gu, "");
-  if (/^[\w-]*$/.test(typed)) return typed;
-  return (
-    plain
-      .replace(/\W+/g, "-")
-      .replace(/^-+|-+$/g, "")
-      .toLowerCase()
-      .slice(0, 64) || typed
-  );
-}
-
+/** Say which name a flow will have before it counts. */
 function showName(main: HTMLElement): void {
   const field = main.querySelector<HTMLInputElement>("#new-flow-name");
   const hint = main.querySelector<HTMLElement>("#new-flow-name-hint");
@@ -44,23 +32,24 @@ function showName(main: HTMLElement): void {
   const usual = hint.textContent;
   field.addEventListener("input", () => {
     const name = nameOf(field.value);
-    hint.textContent = name === field.value ? usual : `Its name will be ${name}.`;
+    hint.textContent = name === field.value ? usual : `It will be named ${name}.`;
   });
 }
 
-function open(flow: Flow): void {
-  location.assign(`/flows/${encodeURIComponent(flow.name)}`);
+function open({ name }: Flow): void {
+  location.assign(`/flows/${encodeURIComponent(name)}`);
+}
+
+function text(form: FormData, name: string): string {
+  const value = form.get(name);
+  return typeof value === "string" ? value : "";
 }
 
 function onSubmit(main: HTMLElement, name: string, work: (form: FormData) => Promise<void>): void {
   const form = main.querySelector<HTMLFormElement>(`form[data-form="${name}"]`);
-  form?.addEventListener("submit", async (event) => {
+  form?.addEventListener("submit", (event) => {
     event.preventDefault();
     clearProblems(form);
-    try {
-      await work(new FormData(form));
-    } catch (problem) {
-      showProblem(form, problem);
-    }
+    work(new FormData(form)).catch((problem: unknown) => showProblem(form, problem));
   });
 }

@@ -4,8 +4,8 @@ import { type Editor, Node } from "@tiptap/core";
 import type { Node as DocumentNode } from "@tiptap/pm/model";
 import { type EditorState, NodeSelection, Plugin, type Transaction } from "@tiptap/pm/state";
 import { expressionsIn, innerOf } from "./expression";
-import { decodeEntities, encodeEntities, lift, markOf } from "./lifted";
-import { EXPRESSION } from "./stored";
+import { decodeEntities, encodeEntities, lift, markOf } from "./expression-marks";
+import { EXPRESSION } from "./stored-html";
 
 /** Set on a transaction that wants chips made although it changes nothing. */
 export const SETTLE = "settle";

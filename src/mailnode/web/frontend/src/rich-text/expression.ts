@@ -88,7 +88,8 @@ class Scanner {
     const token = this.match(TOKEN, this.position);
     if (!token) return;
     const [lexeme] = token;
-    const kind = Object.entries(token.groups ?? {}).find(([, text]) => text !== undefined)?.[0];
+    const groups = Object.entries<string | undefined>(token.groups ?? {});
+    const kind = groups.find(([, text]) => text !== undefined)?.[0];
     if (kind === "blank") return;
     if (kind === "string" || kind === "number") this.isAfterValue = true;
     else if (kind === "word") this.isAfterValue = this.isAfterDot || !OPERATOR_WORDS.has(lexeme);

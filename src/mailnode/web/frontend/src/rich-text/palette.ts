@@ -39,7 +39,7 @@ export function pickColour(opener: HTMLElement, title: string, before: string, p
   none.textContent = "None";
   palette.append(none);
   palette.addEventListener("keydown", (event) => step(palette, event));
-  palette.addEventListener("toggle", (event) => (event as ToggleEvent).newState === "closed" && palette.remove());
+  palette.addEventListener("toggle", (event) => event.newState === "closed" && palette.remove());
   // In the field, not in the toolbar: its arrows are its own.
   (opener.closest("[data-rich]") ?? document.body).append(palette);
   palette.showPopover();

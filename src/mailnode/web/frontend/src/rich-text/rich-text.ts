@@ -2,13 +2,14 @@
 
 import type { Editor } from "@tiptap/core";
 import { toast } from "../api";
-import { ask } from "./ask";
+import { find } from "../dom";
+import { ask } from "./question-dialog";
 import { type InlineImage, readImage } from "./picture";
 import { pickColour } from "./palette";
-import { editExpression, editImage, editLink, insertTable } from "./questions";
-import { withLinesKept } from "./plain";
-import { lossOf } from "./sameness";
-import { writeStored } from "./stored";
+import { editExpression, editImage, editLink, insertTable } from "./tool-dialogs";
+import { withLinesKept } from "./plain-text";
+import { lossOf } from "./html-loss";
+import { writeStored } from "./stored-html";
 import { openSurface } from "./surface";
 import { Toolbar } from "./toolbar";
 import { type Tool, TOOLS, type Workshop } from "./tools";
@@ -35,7 +36,7 @@ export class RichText {
     private readonly host: HTMLElement,
     private readonly options: RichTextOptions,
   ) {
-    this.stored = host.querySelector("textarea")!;
+    this.stored = find(host, "textarea");
     this.place.className = "rich-view";
     this.notice.className = "note rich-notice";
     this.notice.role = "status";

@@ -1,6 +1,6 @@
 // The editing surface: TipTap with the extensions that mail needs, and nothing that puts style elements into the page.
 
-import { Editor, Extension } from "@tiptap/core";
+import { Editor, Extension, type Extensions } from "@tiptap/core";
 import { Table, TableCell, TableHeader, TableRow } from "@tiptap/extension-table";
 import TextAlign from "@tiptap/extension-text-align";
 import { BackgroundColor, Color, TextStyle } from "@tiptap/extension-text-style";
@@ -8,11 +8,11 @@ import type { Transaction } from "@tiptap/pm/state";
 import { fixTables } from "@tiptap/pm/tables";
 import StarterKit from "@tiptap/starter-kit";
 import { Chip, SETTLE } from "./chip";
-import { pastedInert } from "./inert";
-import { KeptAttributes } from "./kept";
+import { pastedInert } from "./inert-html";
+import { KeptAttributes } from "./kept-attributes";
 import { imageFilesOf, type PictureOptions, pictureExtension } from "./picture";
-import { editExpression } from "./questions";
-import { BOXED, LOOSE, readStored } from "./stored";
+import { editExpression } from "./tool-dialogs";
+import { BOXED, LOOSE, readStored } from "./stored-html";
 import { Suggestion } from "./suggestion";
 import { isSafeUrl } from "./url";
 
@@ -33,7 +33,7 @@ export function openSurface(html: string, options: SurfaceOptions): Editor {
   const editor = new Editor({
     element: options.place,
     injectCSS: false,
-    extensions: extensions(options),
+    extensions: extensionsOf(options),
     // Stars, dollars and slashes are arithmetic here; only a line's beginning is a shortcut.
     enableInputRules: ["bulletList", "orderedList", "heading"],
     enablePasteRules: false,
@@ -70,7 +70,7 @@ function takes(data: DataTransfer | null, { takeImages }: SurfaceOptions): boole
   return true;
 }
 
-function extensions(options: SurfaceOptions): Extension[] {
+export function extensionsOf(options: SurfaceOptions): Extensions {
   return [
     StarterKit.configure({
       blockquote: false,
@@ -100,7 +100,7 @@ function extensions(options: SurfaceOptions): Extension[] {
     KeptAttributes,
     paragraphsPlace,
     shortcuts(options),
-  ] as Extension[];
+  ];
 }
 
 /** A table as it was written: no column group, no width of ours. */
@@ -110,8 +110,8 @@ const plainTable = Table.extend({ renderHTML: ({ HTMLAttributes }) => ["table", 
 function withoutAlign<T extends typeof TableCell | typeof TableHeader>(cell: T): T {
   return cell.extend({
     addAttributes() {
-      const { align: _, ...attributes } = this.parent?.() as Record<string, object>;
-      return attributes;
+      const attributes = Object.entries(this.parent?.() as Record<string, object>);
+      return Object.fromEntries(attributes.filter(([name]) => name !== "align"));
     },
   }) as T;
 }

@@ -1,8 +1,8 @@
 // Whether two pieces of HTML say the same: attribute order, the nesting of inline marks and blanks that no reader sees apart.
 
-import { decodeEntities, lift, type Lifted, MARK } from "./lifted";
+import { decodeEntities, lift, type Lifted, MARK } from "./expression-marks";
 import { innerOf } from "./expression";
-import { parseInert, plainName } from "./inert";
+import { parseInert, plainName } from "./inert-html";
 import { declarationsOf } from "./style";
 
 const INLINE = new Set(

@@ -29,7 +29,7 @@ export function lift(html: string): Lifted {
     const braces = opening[1]?.length ?? 0;
     const end = braces ? endOf(html, decoded, opening.index, braces) : null;
     if (end === null) continue;
-    marked += html.slice(position, opening.index) + BEFORE + written.length + AFTER;
+    marked += html.slice(position, opening.index) + markOf(written.length);
     written.push(html.slice(opening.index, end));
     position = OPENING.lastIndex = end;
   }
@@ -54,7 +54,7 @@ export function lower(marked: string, written: string[]): string {
 
 /** The mark of the expression with this number. */
 export function markOf(number: number): string {
-  return BEFORE + number + AFTER;
+  return `${BEFORE}${number}${AFTER}`;
 }
 
 /** Decode the character references of a text that holds no tag, or only such as are text here. */

@@ -1,85 +1,22 @@
-// What the server and the editor say to each other about a flow.
+// Settings of a node and values of a state, as JSON has them.
 
-import type { Told } from "../api";
+import type { Sample } from "../api-types";
 
 export type Settings = Record<string, unknown>;
-
-export interface FlowNode {
-  id: string;
-  type: string;
-  label?: string;
-  when?: string;
-  settings: Settings;
-}
-
-export interface FlowDocument {
-  version: number;
-  name: string;
-  nodes: FlowNode[];
-}
-
-export interface Sample {
-  input: Settings;
-  context: Settings;
-}
-
-export interface Flow {
-  name: string;
-  format: "yaml" | "json";
-  revision: string;
-  text: string;
-  document: FlowDocument | null;
-  errors: Told[];
-  sample: Sample;
-}
-
-/** A flow that is being edited: its text, and over it what the form makes of it. */
-export interface Draft {
-  text: string;
-  document: FlowDocument | null;
-  format: "yaml" | "json";
-}
-
-export interface Checked {
-  text: string;
-  document: FlowDocument | null;
-  errors: Told[];
-}
-
-export interface Service {
-  name: string;
-  names: string[];
-  host: string;
-  note: string;
-}
-
-export interface Connection {
-  name: string;
-  type: string;
-  service?: string;
-  hosts?: string[];
-}
-
-/** A node that is edited, and what its fields may need beside their own value. */
-export interface Surroundings {
-  services: Service[];
-  connections: Connection[];
-  sample: () => Sample;
-  settings: () => Settings;
-}
-
-/** A field of the panel: it shows a setting, and gives what the reader made of it (undefined: left out). */
-export interface Widget {
-  show(value: unknown): void;
-  value(): unknown;
-}
 
 export function isObject(value: unknown): value is Settings {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function same(one: unknown, other: unknown): boolean {
+export function isSame(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Give a value as a field shows it: a list by commas, and what is no text as JSON. */
+export function textOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (Array.isArray(value)) return value.map(textOf).join(", ");
+  return value === undefined || value === null ? "" : JSON.stringify(value);
 }
 
 /** Read what stands at a dotted key (`smtp.host`). */
@@ -93,14 +30,14 @@ export function read(settings: Settings, key: string): unknown {
 export function write(settings: Settings, key: string, value: unknown): void {
   const [first = "", ...rest] = key.split(".");
   if (rest.length === 0) {
-    if (value === undefined) delete settings[first];
+    if (value === undefined) Reflect.deleteProperty(settings, first);
     else settings[first] = value;
     return;
   }
   const group = isObject(settings[first]) ? settings[first] : {};
   write(group, rest.join("."), value);
   if (Object.keys(group).length > 0) settings[first] = group;
-  else delete settings[first];
+  else Reflect.deleteProperty(settings, first);
 }
 
 /** Give the paths that lead to a value in a state (input.items[0].name); an object has no text of its own. */

@@ -1,7 +1,7 @@
 // What the tools ask: a link's address, an image's, the size of a table, an expression.
 
 import type { Editor } from "@tiptap/core";
-import { type Answer, ask } from "./ask";
+import { type Answer, ask } from "./question-dialog";
 import { expressionIn, putExpression } from "./chip";
 import { expressionEnd, innerOf } from "./expression";
 import { selectedImage } from "./picture";

@@ -1,10 +1,10 @@
 // The stored HTML and the editor's document: one into the other, without a loss that can be avoided.
 
 import { DOMParser as DocumentParser, DOMSerializer, type Node as DocumentNode, type Schema } from "@tiptap/pm/model";
-import { dropSheets, parseInert } from "./inert";
-import { unpackKept } from "./kept";
-import { decodeEntities, lift, lower, MARK, markOf } from "./lifted";
-import { isInline } from "./sameness";
+import { dropSheets, parseInert } from "./inert-html";
+import { unpackKept } from "./kept-attributes";
+import { decodeEntities, lift, lower, MARK, markOf } from "./expression-marks";
+import { isInline } from "./html-loss";
 
 export const EXPRESSION = "data-expression";
 export const BOXED = "data-boxed";
@@ -49,7 +49,7 @@ export function writeStored(doc: DocumentNode): string {
 /** Text that stands in no paragraph gets one, and loses it again unless it has become more than that. */
 function markLoose(body: HTMLElement): void {
   const isLoose = [...body.childNodes].every((node) => !(node instanceof Element) || isInline(node.localName));
-  if (!isLoose || !body.textContent?.trim()) return;
+  if (!isLoose || !body.textContent.trim()) return;
   const paragraph = body.ownerDocument.createElement("p");
   paragraph.setAttribute(LOOSE, "");
   paragraph.append(...body.childNodes);

@@ -1,6 +1,6 @@
 // Content that is plain text, though it is HTML: its lines are kept here as a run keeps them.
 
-import { decodeEntities, lift, lower } from "./lifted";
+import { decodeEntities, lift, lower } from "./expression-marks";
 
 /** Plain text with a `<br>` for each line break; what holds a tag, a comment, an entity or `{{{ }}}` stays as it is. */
 export function withLinesKept(content: string): string {

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _WORDS = "mailnode is stopping, and has broken this off; look at what has come of it when it runs again\n"
 
 
-class Parting:
+class StopNotice:
     """An application whose requests may be cancelled: who has heard nothing yet is told so, and no traceback is."""
 
     def __init__(self, app: ASGIApp) -> None:

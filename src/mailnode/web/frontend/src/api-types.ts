@@ -1,0 +1,576 @@
+// Written by api_types.py from the API's OpenAPI document; `make fmt` writes it anew.
+
+/** One try: what ended it, what to do about that, and what was said, without secrets. */
+export type Attempt = {
+  number: number;
+  startedAt: number;
+  endedAt: number | null;
+  phase: string | null;
+  code: string | null;
+  replyCode: number | null;
+  message: string | null;
+  hint: string;
+  dialogue: string;
+};
+
+/** What came of it; `warning` says why the tokens will not last, "" where they will. */
+export type Authorization = {
+  connection: Connection;
+  warning: string;
+};
+
+/** A body part; `number` is its place, `size` in bytes: decoded, and in a preview as they are sent. */
+export type BodyPart = {
+  number: string;
+  mediaType: string;
+  encoding: string;
+  size: number;
+  filename: string;
+  cid: string;
+  disposition: string;
+  parts: BodyPart[];
+};
+
+/** One mail and its envelope; `receivedAt` is Unix ms, `size` in bytes, `mailFrom` "" for <>. */
+export type CaughtMail = {
+  number: number;
+  mailFrom: string;
+  rcptTo: string[];
+  receivedAt: number;
+  size: number;
+  from: string;
+  subject: string;
+};
+
+/** A draft as text and as document (null where it is no flow), and all that is wrong with it. */
+export type CheckedDraft = {
+  text: string;
+  document: FlowContent | null;
+  errors: ErrorDetail[];
+};
+
+/** How many mails were thrown away. */
+export type ClearedInbox = {
+  thrownAway: number;
+};
+
+/**
+ * What may be shown of a connection: beside these its public fields, by the names that they are given with.
+ *
+ * `secrets` are the names of those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its
+ * access token ends, and `trouble` what the last renewal came to if it failed. In a list one that can't be read has
+ * the state `unreadable`, and `trouble` says why.
+ */
+export type Connection = {
+  name: string;
+  type: "basic" | "oauth2" | "oauth2ClientCredentials" | "oauth2ServiceAccount" | string;
+  revision: number;
+  secrets: string[];
+  service?: string | null;
+  hosts?: string[] | null;
+  state?: "ready" | "needsConsent" | "unreadable" | null;
+  trouble?: string | null;
+  [key: string]: unknown;
+};
+
+/** The flows that name a connection. */
+export type ConnectionUses = {
+  flows: string[];
+};
+
+/** What a person opens; where the answer does not `comeBack` by itself, the address it ends at is pasted. */
+export type ConsentRequest = {
+  url: string;
+  redirectUri: string;
+  comesBack: boolean;
+};
+
+/**
+ * All that is known of one; `result` is what the flow got, and null while there is none.
+ *
+ * `origin` is null for one that comes from no flow file, and `retry` while nobody had it sent again.
+ */
+export type Delivery = {
+  deliveryId: string;
+  state: "queued" | "claimed" | "handingOver" | "interrupted" | "sent" | "partial" | "failed" | "unknown" | "held" | "cancelled";
+  createdAt: number;
+  updatedAt: number;
+  messageId: string;
+  from: string | null;
+  to: string[];
+  connection: string;
+  host: string;
+  run: string | null;
+  node: string | null;
+  error: string | null;
+  dueAt: number | null;
+  hint: string;
+  expiresAt: number;
+  port: number;
+  messageSize: number;
+  key: string | null;
+  recipients: Recipient[];
+  attempts: Attempt[];
+  result: Record<string, unknown> | null;
+  origin: Origin | null;
+  retry: RetryRoute | null;
+};
+
+/** A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end. */
+export type DeliveryPage = {
+  deliveries: DeliverySummary[];
+  next: string | null;
+};
+
+/** One line of the list; `attempts` is how many there were. */
+export type DeliverySummary = {
+  deliveryId: string;
+  state: "queued" | "claimed" | "handingOver" | "interrupted" | "sent" | "partial" | "failed" | "unknown" | "held" | "cancelled";
+  createdAt: number;
+  updatedAt: number;
+  messageId: string;
+  from: string | null;
+  to: string[];
+  connection: string;
+  host: string;
+  run: string | null;
+  node: string | null;
+  error: string | null;
+  dueAt: number | null;
+  attempts: number;
+};
+
+/** A flow that is being edited: a text, and over it, where a form was filled in, what it is to say. */
+export type Draft = {
+  text: string;
+  document?: Record<string, unknown> | null;
+  format?: "yaml" | "json";
+};
+
+/**
+ * An email service.
+ *
+ * `ports` has one for each TLS mode that it speaks, `auth` the types of connections that it takes. `note` says what an
+ * account needs before it can send, `dead` why mail will hardly go this way; each is "" where there is nothing to say.
+ */
+export type EmailService = {
+  name: string;
+  aliases: string[];
+  domains: string[];
+  host: string;
+  ports: Record<string, number>;
+  auth: ("basic" | "oauth2" | "oauth2ClientCredentials" | "oauth2ServiceAccount")[];
+  note: string;
+  dead: string;
+};
+
+/** An error: what is wrong, where, and the remedy. */
+export type ErrorDetail = {
+  code: string;
+  phase: string;
+  message: string;
+  hint: string;
+  node: string;
+  key: string;
+  line: number;
+};
+
+/** One step of the doctor; `ms` is how long it took. */
+export type FindingLine = {
+  step: "settings" | "resolve" | "connect" | "port" | "tls" | "greeting" | "ehlo" | "token" | "auth" | "mail" | "rcpt" | "quit";
+  status: "ok" | "warning" | "failed" | "skipped";
+  found: string;
+  ms: number;
+  hint: string;
+  code: string | null;
+};
+
+/**
+ * A run that has just ended.
+ *
+ * `duplicate` says that it is told again, and was not run again; `outcomeNotStored` why the database does not know how
+ * it ended.
+ */
+export type FinishedRun = {
+  run: string;
+  flow: string;
+  status: "done" | "halted" | "interrupted";
+  input: Record<string, unknown>;
+  context: Record<string, unknown>;
+  output: string[];
+  nodes: RunNode[];
+  duplicate?: boolean;
+  outcomeNotStored?: string;
+};
+
+/** A flow: its text, what it says (null where it is no flow), and all that is wrong with it. */
+export type Flow = {
+  name: string;
+  format: "yaml" | "json";
+  revision: string;
+  text: string;
+  document: FlowContent | null;
+  errors: ErrorDetail[];
+  sample: Sample;
+};
+
+/** What a flow says. */
+export type FlowContent = {
+  version: number;
+  name: string;
+  nodes: FlowNodeContent[];
+};
+
+/** A node as its flow says it; without a `label` it is called by its id, and without `when` it always runs. */
+export type FlowNodeContent = {
+  id: string;
+  type: string;
+  label?: string | null;
+  when?: string | null;
+  settings: Record<string, unknown>;
+};
+
+/** One flow of the folder; `trouble` says why it can't be run. */
+export type FlowSummary = {
+  name: string;
+  nodeCount: number;
+  modifiedAt: number;
+  trouble: string;
+};
+
+/** One header field, decoded. */
+export type HeaderField = {
+  name: string;
+  value: string;
+};
+
+/**
+ * The server answers (`live`); `ready` is that its database does too, and that mail is sent.
+ *
+ * `outcomesWaiting` counts mails and runs of which the database can't be told what came; `reason` says why not.
+ */
+export type Health = {
+  status?: "ok" | "waiting" | "failing";
+  version?: string;
+  live?: boolean;
+  ready?: boolean;
+  outcomesWaiting?: number;
+  reason?: string | null;
+  worker: WorkerHealth;
+};
+
+/** Counts over time, the oldest first; the last bucket is not over. */
+export type History = {
+  hours: number;
+  bucketMs: number;
+  buckets: HistoryBucket[];
+};
+
+/** What happened from `at` (Unix ms) on; `waiting` is how many did at its end. */
+export type HistoryBucket = {
+  at: number;
+  accepted: number;
+  failed: number;
+  inDoubt: number;
+  waiting: number;
+};
+
+/** A snapshot that was made; `troubles` say which tokens could not be renewed for it. */
+export type MadeSnapshot = {
+  name: string;
+  flows: string[];
+  connections: string[];
+  troubles: ErrorDetail[];
+};
+
+/** A mail, opened: `text` and `html` are its first ones that are no files. */
+export type Mail = {
+  number: number;
+  mailFrom: string;
+  rcptTo: string[];
+  receivedAt: number;
+  size: number;
+  from: string;
+  subject: string;
+  headerFields: HeaderField[];
+  root: BodyPart;
+  text: string | null;
+  html: string | null;
+};
+
+/** The result of a mail, as a node stores it: beside these all that the contract says of it. */
+export type MailResult = {
+  status: string;
+  error?: NodeError | null;
+  [key: string]: unknown;
+};
+
+/** A name, a type, and the fields of that type. */
+export type NewConnection = {
+  name: string;
+  type?: string;
+  [key: string]: unknown;
+};
+
+/** A new flow: from a text, as a copy of another one, or from nothing but a name. */
+export type NewFlow = {
+  name?: string | null;
+  copyOf?: string | null;
+  text?: string | null;
+  format?: "yaml" | "json";
+};
+
+/** What goes into a snapshot: flows and connections by name, all of them where none is named. */
+export type NewSnapshot = {
+  name: string;
+  passphrase: string;
+  flows?: string[];
+  connections?: string[];
+};
+
+/** What a person should read of an error of a node, or of the mail that it sent; there is more to it. */
+export type NodeError = {
+  code?: string;
+  message?: string;
+  hint?: string;
+  [key: string]: unknown;
+};
+
+/** A snapshot's passphrase, and other names for its connections. */
+export type OpenRequest = {
+  passphrase: string;
+  rename?: Record<string, string>;
+};
+
+/** The flow that a delivery comes from. */
+export type Origin = {
+  file: string;
+  flow: string;
+};
+
+/** The address that the browser ended at. */
+export type PastedAddress = {
+  address: string;
+};
+
+/** A mail: `html` and `message` are addresses to get it at for a while; `source` is the beginning of its source. */
+export type Preview = {
+  host: string;
+  port: number;
+  tlsOption: "tls" | "starttls" | "none";
+  connection: string;
+  envelopeFrom: string;
+  recipients: string[];
+  headerFields: [string, string][];
+  text: string;
+  html: string;
+  message: string;
+  source: string;
+  size: number;
+  root: BodyPart;
+  warnings: string[];
+};
+
+/** A draft, the node to be looked at (the first that sends mail if none is named), and a state to fill it with. */
+export type PreviewRequest = {
+  text: string;
+  document?: Record<string, unknown> | null;
+  format?: "yaml" | "json";
+  node?: string | null;
+  input?: Record<string, unknown>;
+  context?: Record<string, unknown>;
+};
+
+/** All that is wrong with the draft, and the mail of its node, null where that can't be made. */
+export type Previewed = {
+  errors: ErrorDetail[];
+  preview: Preview | null;
+};
+
+/** The answer to a request that could not be done. */
+export type Problem = {
+  error: ErrorDetail;
+};
+
+/** What a server said of one recipient. */
+export type Recipient = {
+  address: string;
+  field: string;
+  status: string;
+  replyCode: number | null;
+  enhancedStatusCode: string | null;
+  replyText: string;
+};
+
+/** What a restore does: with each flow and each connection. */
+export type RestorePlan = {
+  flows: Record<string, string>;
+  connections: Record<string, string>;
+};
+
+/** The same, and whether flows that are here may be replaced. */
+export type RestoreRequest = {
+  passphrase: string;
+  rename?: Record<string, string>;
+  overwriteFlows?: boolean;
+};
+
+/**
+ * How sure a person is that a mail whose answer never came may be sent once more, and by which route it goes.
+ *
+ * `asQueued` has it go by the route that it was queued with, whatever its flow says by now.
+ */
+export type RetryRequest = {
+  isSure?: boolean;
+  asQueued?: boolean;
+};
+
+/** By which route a person had it sent again: as its flow said by then, as it was queued, or unchanged, and why. */
+export type RetryRoute = {
+  route: "flow" | "asQueued" | "unchanged";
+  why: string;
+};
+
+/** One run: the state that it left, what it said, and what each node did; null while there is none. */
+export type Run = {
+  run: string;
+  flow: string;
+  status: "running" | "interrupted" | "done" | "halted" | string;
+  createdAt: number;
+  updatedAt: number;
+  mails: string[];
+  error: string | null;
+  input: Record<string, unknown> | null;
+  context: Record<string, unknown> | null;
+  output: string[] | null;
+  nodes: RunNode[] | null;
+};
+
+/** What a node did in a run; `result` is what its type gives, and is left out where there is none, as `error` is. */
+export type RunNode = {
+  id: string;
+  type: string;
+  label: string;
+  status: string;
+  result?: unknown;
+  error?: NodeError | null;
+};
+
+/** A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end. */
+export type RunPage = {
+  runs: RunSummary[];
+  next: string | null;
+};
+
+/** The `input` and `context` that a flow is run with. */
+export type RunRequest = {
+  input?: Record<string, unknown>;
+  context?: Record<string, unknown>;
+};
+
+/**
+ * One line of the list; `mails` has the status of each mail that it made, `error` the first one's words.
+ *
+ * A run of a newer version may have a status that this one does not know.
+ */
+export type RunSummary = {
+  run: string;
+  flow: string;
+  status: "running" | "interrupted" | "done" | "halted" | string;
+  createdAt: number;
+  updatedAt: number;
+  mails: string[];
+  error: string | null;
+};
+
+/** The `input` and `context` that a flow is tried with in the editor. */
+export type Sample = {
+  input: Record<string, unknown>;
+  context: Record<string, unknown>;
+};
+
+/** A flow to be saved over the one of this revision. */
+export type SavedDraft = {
+  text: string;
+  document?: Record<string, unknown> | null;
+  format?: "yaml" | "json";
+  revision: string;
+};
+
+/** The last line: whether all is well, and in `settings` those that work, if others do. */
+export type SummaryLine = {
+  ok: boolean;
+  settings: WorkingServer | null;
+};
+
+/** The same, and where the test goes: "inbox", the embedded one, or an address, by the node's own server. */
+export type TestRequest = {
+  text: string;
+  document?: Record<string, unknown> | null;
+  format?: "yaml" | "json";
+  node?: string | null;
+  input?: Record<string, unknown>;
+  context?: Record<string, unknown>;
+  to: string;
+};
+
+/** Which of a connection's servers is looked at; a connection for a service, or for one host, needs none of it. */
+export type TestedServer = {
+  host?: string | null;
+  port?: number | null;
+  tlsOption?: "tls" | "starttls" | "none" | null;
+  ca?: string | null;
+};
+
+/** The queue's worker in this process; `lastLook` is Unix ms, null for never, `reason` says why it is not alive. */
+export type WorkerHealth = {
+  alive: boolean;
+  lastLook: number | null;
+  reason?: string;
+};
+
+/** Settings with which a server can be reached. */
+export type WorkingServer = {
+  host: string;
+  port: number;
+  tlsOption: "tls" | "starttls" | "none";
+};
+
+export interface Routes {
+  "GET /api/flows": { answer: FlowSummary[] };
+  "POST /api/flows": { body: NewFlow; answer: Flow };
+  "POST /api/flows/check": { body: Draft; answer: CheckedDraft };
+  "GET /api/flows/{name}": { answer: Flow };
+  "PUT /api/flows/{name}": { body: SavedDraft; answer: Flow };
+  "DELETE /api/flows/{name}": { answer: undefined };
+  "PUT /api/flows/{name}/sample": { body: RunRequest; answer: Sample };
+  "POST /api/flows/{name}/runs": { body: RunRequest; answer: FinishedRun };
+  "POST /api/preview": { body: PreviewRequest; answer: Previewed };
+  "POST /api/preview/test": { body: TestRequest; answer: MailResult };
+  "GET /api/runs": { answer: RunPage };
+  "GET /api/runs/{run_id}": { answer: Run };
+  "GET /api/deliveries": { answer: DeliveryPage };
+  "GET /api/deliveries/history": { answer: History };
+  "GET /api/deliveries/{delivery_id}": { answer: Delivery };
+  "POST /api/deliveries/{delivery_id}/retry": { body?: RetryRequest; answer: Delivery };
+  "POST /api/deliveries/{delivery_id}/cancel": { answer: Delivery };
+  "GET /api/connections": { answer: Connection[] };
+  "POST /api/connections": { body: NewConnection; answer: Connection };
+  "GET /api/connections/{name}": { answer: Connection };
+  "PATCH /api/connections/{name}": { body: Record<string, unknown>; answer: Connection };
+  "DELETE /api/connections/{name}": { answer: undefined };
+  "GET /api/connections/{name}/uses": { answer: ConnectionUses };
+  "POST /api/connections/{name}/test": { body?: TestedServer | null; line: FindingLine | SummaryLine | Problem };
+  "POST /api/connections/{name}/authorize": { answer: ConsentRequest };
+  "POST /api/connections/{name}/authorize/finish": { body: PastedAddress; answer: Authorization };
+  "GET /api/services": { answer: EmailService[] };
+  "GET /api/services/{name}": { answer: EmailService };
+  "GET /api/inbox": { answer: CaughtMail[] };
+  "DELETE /api/inbox": { answer: ClearedInbox };
+  "GET /api/inbox/{number}": { answer: Mail };
+  "GET /api/snapshots": { answer: Record<string, unknown>[] };
+  "POST /api/snapshots": { body: NewSnapshot; answer: MadeSnapshot };
+  "POST /api/snapshots/{name}/plan": { body: OpenRequest; answer: RestorePlan };
+  "POST /api/snapshots/{name}/restore": { body: RestoreRequest; answer: RestorePlan };
+  "GET /health": { answer: Health };
+}
