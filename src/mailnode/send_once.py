@@ -15,6 +15,7 @@ from mailnode.errors import SessionLost
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.outcome import Outcome, PartialDelivery
+from mailnode.smtp.send_request import SendRequest
 
 
 def _nobody() -> None:
@@ -57,8 +58,9 @@ async def _send(draft: Draft, partial_delivery: PartialDelivery, watch: Watch, o
     delivery = draft.begun("").tried_again()
     outbound = Outbound(draft.message.envelope, draft.message, watch)
     dot = asyncio.Event()
-    async with SmtpClient.to(draft.route.server) as client:
-        sending = asyncio.create_task(client.send(outbound, partial_delivery=partial_delivery, before_dot=dot.set))
+    async with SmtpClient.from_settings(draft.route.server) as client:
+        request = SendRequest(outbound, partial_delivery=partial_delivery, before_dot=dot.set)
+        sending = asyncio.create_task(client.hand_over(request))
         try:
             outcome = await _answered(sending, dot, overstays)
         except SessionLost as lost:

@@ -156,7 +156,7 @@ async def look(folder, kind, endpoint, server, name):
         scan(json.dumps(await mailnode.connections.show(name)))
         way = route(OtherServer(host="127.0.0.1", port=server.port, tls_option="none"), connection)
         scan(f"{connection!r}{connection}{way!r}{vars(way.server)}{mailnode!r}")
-        async with SmtpClient.to(way.server) as client:
+        async with SmtpClient.from_settings(way.server) as client:
             scan(f"{client!r}")
             try:
                 await client.send(Email(from_=USER, to="joe@example.org", text="Hi"))

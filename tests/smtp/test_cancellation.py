@@ -7,7 +7,7 @@ import pytest
 
 from mailnode.smtp import session as session_module
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.send_request import LetOff
+from mailnode.smtp.send_request import LetOff, SendRequest
 from support.batch_outcomes import assert_truth, client_of, fate_of, fates_of, is_accepted, numbered
 from support.messages import letter
 from support.scripted_smtp import HOLD, LOCKSTEP, PAUSE, PIPELINING, STALL, USUAL, ScriptedServer
@@ -26,7 +26,7 @@ class Batch:
         self.client = client
         self.letters = letters
         self.sends = [
-            asyncio.create_task(client.send(one, **(settings or {}).get(number, {})))
+            asyncio.create_task(client.hand_over(SendRequest(one, **(settings or {}).get(number, {}))))
             for number, one in enumerate(letters)
         ]
         self.cancelled: set[int] = set()

@@ -3,13 +3,16 @@ import asyncio
 import pytest
 
 import mailnode
-from mailnode.errors import ErrorCode, SessionLost, SettingsError, Unsendable, UsageError
+from mailnode.errors import ErrorCode, LoginFailed, SessionLost, SettingsError, Unsendable, UsageError
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.server import Deadlines
+from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption
+from support.aiosmtp import submission
 from support.messages import Letter, letter
 from support.scripted_smtp import DROP, LOCKSTEP, PAUSE, PIPELINING, RESET, STALL, ScriptedServer
+from support.tls import ca_pem, server_context
 
 MAIL, RCPT, DATA = "MAIL FROM:<ann@x.example> SIZE=19\r\n", "RCPT TO:<bob@y.example>\r\n", "DATA\r\n"
 CONTENT = b"Subject: hi\r\n\r\nhi\r\n"
@@ -245,6 +248,55 @@ class TestTheOutcome:
         assert server.visit.count("MAIL") == 1
 
 
+class TestVerify:
+    @pytest.mark.parametrize("implicit", [True, False])
+    async def test_it_tells_what_the_server_showed_over_tls_and_quits_without_a_mail(self, implicit):
+        async with submission(tls=server_context(), implicit=implicit) as server:
+            option: TlsOption = "tls" if implicit else "starttls"
+            login = Login("user", "pencil")
+            async with SmtpClient("127.0.0.1", server.port, tls_option=option, ca=ca_pem(), login=login) as client:
+                info = await client.verify()
+        assert (info.host, info.port) == ("127.0.0.1", server.port)
+        assert (info.tls_version, info.auth_mechanism) == ("TLSv1.3", "SCRAM-SHA-256")
+        assert "PLAIN" in info.extensions.auth
+        assert (server.mechanisms, server.envelopes) == (["SCRAM-SHA-256"], [])
+
+    async def test_without_tls_and_login_it_greets_and_quits(self):
+        async with ScriptedServer() as server, client_of(server) as client:
+            info = await client.verify()
+        assert (info.tls_version, info.auth_mechanism, info.extensions.pipelining) == ("", "", True)
+        assert server.visit.commands == ["EHLO client.example", "QUIT"]
+
+    async def test_a_refused_login_is_the_error_of_send_and_is_not_tried_again_at_once(self):
+        server = ScriptedServer({"AUTH": "535 5.7.8 no"}, extensions=WITH_LOGIN)
+        async with server, client_of(server, login=Login("user", "pencil")) as client:
+            for was_tried in (True, False):
+                with pytest.raises(LoginFailed) as caught:
+                    await client.verify()
+                assert caught.value.was_tried == was_tried
+        assert len(server.visits) == 1
+
+    async def test_of_a_client_that_is_closed_it_is_a_misuse(self):
+        async with ScriptedServer() as server:
+            async with client_of(server) as client:
+                pass
+            with pytest.raises(UsageError, match="closed"):
+                await client.verify()
+
+
+class TestAClient:
+    async def test_shows_its_server_and_user_and_no_secret(self):
+        client = SmtpClient("mail.example.org", 587, login=Login("jane", "pencil"), proxy="socks5://me:key@127.0.0.1:1")
+        shown = "<SmtpClient mail.example.org:587, starttls, user 'jane': 0 leased, 0 idle, 0 waiting>"
+        assert repr(client) == shown
+
+    async def test_of_settings_has_just_these(self):
+        settings = ServerSettings(host="mail.example.org", port=465, tls_option="tls", login=Login("jane", "pencil"))
+        assert SmtpClient.from_settings(settings).server is settings
+        with pytest.raises(UsageError, match="max_sessions"):
+            SmtpClient.from_settings(settings, max_sessions=0)
+
+
 class TestBeforeContent:
     async def test_it_is_awaited_between_the_354_and_the_content(self):
         async with ScriptedServer() as server, client_of(server) as client:
@@ -255,7 +307,7 @@ class TestBeforeContent:
                 seen.append(True)
 
             seen: list[bool] = []
-            await client.send(letter(), before_content=look)
+            await client.hand_over(SendRequest(letter(), before_content=look))
         assert seen == [True]
 
     async def test_it_is_not_called_where_nobody_was_accepted(self):
@@ -263,7 +315,7 @@ class TestBeforeContent:
             pytest.fail("nothing is handed over")
 
         async with ScriptedServer({"RCPT": "550 no"}) as server, client_of(server) as client:
-            await client.send(letter(), before_content=fail)
+            await client.hand_over(SendRequest(letter(), before_content=fail))
 
     async def test_what_it_raises_drops_the_session_without_content(self):
         async def fail():
@@ -271,7 +323,7 @@ class TestBeforeContent:
 
         async with ScriptedServer() as server, client_of(server) as client:
             with pytest.raises(RuntimeError, match="claimed by another"):
-                await client.send(letter(), before_content=fail)
+                await client.hand_over(SendRequest(letter(), before_content=fail))
             assert repr(client._pool) == "<SessionPool: 0 leased, 0 idle, 0 waiting>"
         assert server.visit.octets.endswith(b"DATA\r\n")
 

@@ -7,6 +7,7 @@ from mailnode.errors import ConnectFailed, LoginFailed, MailnodeError, SessionLo
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
+from mailnode.smtp.send_request import SendRequest
 from mailnode.smtp.transcript import MOST_CHARACTERS, MOST_LINES
 from support.messages import letter
 from support.scripted_smtp import DROP, LOCKSTEP, RESET, STALL, USUAL, ScriptedServer
@@ -153,7 +154,7 @@ async def test_what_the_caller_raises_before_content_has_the_dialogue_too():
 
     async with ScriptedServer() as server, client_of(server) as client:
         with pytest.raises(StoreError) as caught:
-            await client.send(letter(), before_content=fail)
+            await client.hand_over(SendRequest(letter(), before_content=fail))
     assert of_the_message(caught.value.dialogue)[-2:] == ["S: 354 go on", "(the disk is full)"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from mailnode.errors import ErrorCode, SessionLost, Unsendable
 from mailnode.smtp import session
 from mailnode.smtp.client import SmtpClient
+from mailnode.smtp.send_request import SendRequest
 from mailnode.smtp.server import Deadlines
 from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, ScriptedServer
@@ -211,8 +212,8 @@ class TestSessionLimits:
 
 async def test_lanes_take_turns():
     async with ScriptedServer() as server, client_of(server) as client:
-        bulk = [client.send(numbered(n), lane="bulk") for n in range(20)]
-        await asyncio.gather(*bulk, client.send(numbered(99), lane="alert"))
+        bulk = [client.hand_over(SendRequest(numbered(n), queue_group="bulk")) for n in range(20)]
+        await asyncio.gather(*bulk, client.hand_over(SendRequest(numbered(99), queue_group="alert")))
     order = [accepted.content.split()[1] for accepted in server.accepted]
     assert order.index(b"99") <= 2
 

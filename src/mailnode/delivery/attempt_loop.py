@@ -20,6 +20,7 @@ from mailnode.delivery.result import Result, refusal, result_of, unstored
 from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.smtp.interruption import awaited
 from mailnode.smtp.outcome import Outcome
+from mailnode.smtp.send_request import SendRequest
 from mailnode.store.clock import unix_ms
 from mailnode.store.retry import insist
 from mailnode.supervision import is_defect
@@ -241,14 +242,15 @@ class AttemptLoop:
             async with self._patiently():
                 await self._await_time(self._deadline - self._loop.time())
                 self.waits_since = self._loop.time()
-                return await self._client.send(
+                request = SendRequest(
                     outbound_of(self._delivery, self._job.message),
                     partial_delivery=self._delivery.terms.partial_delivery,
-                    let_in=partial(setattr, self, "waits_since", math.inf),
+                    on_session=partial(setattr, self, "waits_since", math.inf),
                     before_content=before_content,
                     before_dot=before_dot,
-                    lane=self._delivery.terms.flow,
+                    queue_group=self._delivery.terms.flow,
                 )
+                return await self._client.hand_over(request)
         finally:
             self._time_until = -math.inf
             self.waits_since = math.inf

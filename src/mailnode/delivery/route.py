@@ -171,7 +171,7 @@ class Clients:
         """Give the client of a route, making it at the first call."""
         client = self._clients.get(route)
         if client is None:
-            client = self._clients[route] = SmtpClient.to(
+            client = self._clients[route] = SmtpClient.from_settings(
                 route.server, max_sessions=10, host_profile=self._host_profiles[route.server.address]
             )
         return client

@@ -2,12 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import fields
 from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from mailnode.errors import UsageError
 from mailnode.message.compose import compose
@@ -15,13 +14,14 @@ from mailnode.message.email import Email
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.content import Composed
 from mailnode.smtp.credentials import Account
+from mailnode.smtp.extension import Extensions
 from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.login_gate import LoginGate
 from mailnode.smtp.outcome import Outcome, PartialDelivery
 from mailnode.smtp.pool import IDLE_SECONDS, SessionPool
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.send_request import BeforeContent, BeforeDot, SendRequest
+from mailnode.smtp.send_request import SendRequest
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
 from mailnode.smtp.session import Session, StaleSession
 
@@ -41,6 +41,16 @@ class Handover(NamedTuple):
     error: Exception | None
 
 
+class ServerInfo(NamedTuple):
+    """What a server showed of itself: `tls_version` and `auth_mechanism` are "" where there is no TLS or no login."""
+
+    host: str
+    port: int
+    tls_version: str
+    extensions: Extensions
+    auth_mechanism: str
+
+
 class SmtpClient:
     """Sends messages to a server; sessions are opened when needed, reused, and closed with the client.
 
@@ -48,8 +58,8 @@ class SmtpClient:
     25, 587 and 2525 starttls; else tls), and the port, left out, follows it (465, 587, 25). `ca` is PEM text and
     replaces the system's certificates. `login` is a Login, or a TokenLogin with a source of access tokens; a secret
     goes over TLS only, or to this very machine, unless `allow_plaintext_auth`. `proxy` is a URL, `socks5://host:port`
-    or `http://host:port`. What can't be a setting raises SettingsError. `host_profile` is what earlier clients learned
-    about the host. One client belongs to one event loop:
+    or `http://host:port`. At most `max_sessions` are open at once, each is kept for `idle_seconds` without work. A
+    value that can't be used raises SettingsError. One client belongs to one event loop:
 
         async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
             outcome = await client.send(Email(from_="jane@example.org", to="joe@example.com", text="Hi"))
@@ -73,12 +83,9 @@ class SmtpClient:
         max_sessions: int = 5,
         idle_seconds: float = IDLE_SECONDS,
         deadlines: Deadlines | None = None,
-        host_profile: HostProfile | None = None,
     ) -> None:
-        if max_sessions < 1:
-            raise UsageError(f"max_sessions can't be {max_sessions}", hint="give 1 or more")
         mode, number = tls_and_port(tls_option, port)
-        self.server = ServerSettings(
+        server = ServerSettings(
             host=ascii_host(host),
             port=number,
             tls_option=mode,
@@ -89,55 +96,82 @@ class SmtpClient:
             proxy=parse_proxy(proxy) if isinstance(proxy, str) else proxy,
             deadlines=deadlines or Deadlines(),
         )
-        self._host_profiles = host_profile or HostProfile()
-        self._width = MESSAGES_A_SESSION * max_sessions
-        self._account = Account(login)
-        self._pool = SessionPool(
-            self._open_session,
-            self._host_profiles,
-            max_sessions,
-            gate=LoginGate() if login else None,
-            idle_seconds=idle_seconds,
-        )
+        self._set_up(server, HostProfile(), max_sessions, idle_seconds)
 
     @classmethod
-    def to(cls, server: ServerSettings, *, host_profile: HostProfile | None = None, max_sessions: int = 5) -> Self:
-        """Make a client of settings that are whole already."""
-        return cls(
-            host_profile=host_profile,
-            max_sessions=max_sessions,
-            **{one.name: getattr(server, one.name) for one in fields(server)},
+    def from_settings(
+        cls,
+        server: ServerSettings,
+        *,
+        host_profile: HostProfile | None = None,
+        max_sessions: int = 5,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> Self:
+        """Make a client from a server's settings; `host_profile` is what earlier clients have learned about the host.
+
+        Raises:
+            UsageError: `max_sessions` is less than 1.
+        """
+        client = cls.__new__(cls)
+        cls._set_up(client, server, host_profile or HostProfile(), max_sessions, idle_seconds)
+        return client
+
+    def _set_up(
+        self, server: ServerSettings, host_profile: HostProfile, max_sessions: int, idle_seconds: float
+    ) -> None:
+        if max_sessions < 1:
+            raise UsageError(f"max_sessions can't be {max_sessions}", hint="give 1 or more")
+        self.server = server
+        self._host_profile = host_profile
+        self._width = MESSAGES_A_SESSION * max_sessions
+        self._account = Account(server.login)
+        self._gate = LoginGate() if server.login else None
+        self._pool = SessionPool(
+            self._open_session, host_profile, max_sessions, gate=self._gate, idle_seconds=idle_seconds
         )
 
-    async def send(
-        self,
-        message: Email | Composed,
-        *,
-        partial_delivery: PartialDelivery = "allow",
-        let_in: Callable[[], None] | None = None,
-        before_content: BeforeContent | None = None,
-        before_dot: BeforeDot | None = None,
-        lane: Hashable = None,
-    ) -> Outcome:
-        """Hand a message over and tell what the server said, be it a refusal of everything.
+    def __repr__(self) -> str:
+        """Tell the server, the user name and how busy the client is; no secret is shown."""
+        server = self.server
+        user = f", user {server.login.username!r}" if server.login else ""
+        return f"<SmtpClient {server.address}, {server.tls_option}{user}: {self._pool.usage}>"
 
-        With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted. `let_in` is called when it
-        has a session, logged in where that is wanted. `before_content` is awaited once, just before the first octet of
-        content leaves; `before_dot` is called just before the final dot does. What they raise comes out here, and the
-        server has accepted nothing. While more messages wait than sessions bear, those of one `lane` stand in line, and
-        lanes take turns.
+    async def verify(self) -> ServerInfo:
+        """Connect, greet, log in and quit on a session of its own, and tell what the server showed; no mail is sent.
+
+        Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused or SessionLost, and what a source of access tokens
+        raises.
+        """
+        self._pool.check_open()
+        session = await (self._gate.through(self._open_session) if self._gate else self._open_session())
+        await session.quit()
+        server, handshake = self.server, session.handshake
+        return ServerInfo(
+            server.host, server.port, handshake.tls_version, handshake.extensions, handshake.auth_mechanism
+        )
+
+    async def send(self, message: Email | Composed, *, partial_delivery: PartialDelivery = "allow") -> Outcome:
+        """Hand a message over and tell what the server said, even if it refused everything.
+
+        With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted.
 
         Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for an
         Email that makes no message. SessionLost has `unknown` true when the server may have taken the message.
         """
         composed = compose(message) if isinstance(message, Email) else message
-        request = SendRequest(composed, partial_delivery, before_content, before_dot, lane)
+        return await self.hand_over(SendRequest(composed, partial_delivery=partial_delivery))
+
+    async def hand_over(self, request: SendRequest) -> Outcome:
+        """Do what `send` does for a request with hooks: for callers within mailnode, whose delivery must be durable.
+
+        Raises what `send` does, and what the hooks of the request raise: then the server has accepted nothing.
+        """
         fresh = False
         while True:
             try:
                 async with self._pool.lease(request, fresh=fresh) as session:
-                    if let_in is not None:
-                        let_in()
+                    if request.on_session is not None:
+                        request.on_session()
                     return await session.transact(request, self._pool.next_passage)
             except StaleSession:
                 # Only commands were written, so once more can't make two mails. It comes to an end: each time either
@@ -150,20 +184,24 @@ class SmtpClient:
         *,
         partial_delivery: PartialDelivery = "allow",
     ) -> AsyncIterator[Handover]:
-        """Hand many messages over and tell of each how it went, in the order in which they end.
+        """Hand many messages over and give a Handover for each, in the order in which they end.
 
         No more of them are taken from `messages` than keep the sessions busy, and the next one when a handover is taken
-        from here. What a message raises stands in its handover; what `messages` raises comes out here. Whoever leaves
-        before the end gets what is under way finished (`contextlib.aclosing` waits for it); who is cancelled ends it.
+        from here. An error of a message is in its handover; an error of `messages` itself is raised here. If the loop
+        over the handovers is left early, what is under way is finished (`contextlib.aclosing` waits for it); if it is
+        cancelled, what is under way is cancelled too.
         """
-        lane = object()
+        queue_group = object()
         room = asyncio.Semaphore(self._width)
         ended: asyncio.Queue[asyncio.Task[Handover] | None] = asyncio.Queue()
         under_way: set[asyncio.Task[Handover]] = set()
 
         async def one(number: int, message: Email | Composed) -> Handover:
             try:
-                outcome = await self.send(message, partial_delivery=partial_delivery, lane=lane)
+                composed = compose(message) if isinstance(message, Email) else message
+                outcome = await self.hand_over(
+                    SendRequest(composed, partial_delivery=partial_delivery, queue_group=queue_group)
+                )
             except Exception as error:  # noqa: BLE001 -- one message's trouble is no other's
                 return Handover(number, message, None, error)
             return Handover(number, message, outcome, None)
@@ -212,7 +250,7 @@ class SmtpClient:
         await self.aclose()
 
     async def _open_session(self) -> Session:
-        return await self._account.opened(partial(Session.open, self.server, self._host_profiles))
+        return await self._account.opened(partial(Session.open, self.server, self._host_profile))
 
 
 async def _numbered(
@@ -227,8 +265,21 @@ async def _numbered(
             yield next(count), message
 
 
-def send(email: Email, host: str, port: int | None = None, **settings: Any) -> Outcome:
-    """Send one email without a running event loop; the settings are those of SmtpClient, and so are the errors.
+def send(
+    email: Email,
+    host: str,
+    port: int | None = None,
+    *,
+    tls_option: TlsOption | None = None,
+    ca: str | None = None,
+    ehlo_name: str | None = None,
+    login: Login | TokenLogin | None = None,
+    allow_plaintext_auth: bool = False,
+    proxy: str | Proxy | None = None,
+    deadlines: Deadlines | None = None,
+    partial_delivery: PartialDelivery = "allow",
+) -> Outcome:
+    """Send one email where no event loop runs; settings and errors are those of SmtpClient and its `send`.
 
     Raises:
         UsageError: an event loop runs in this thread.
@@ -236,12 +287,22 @@ def send(email: Email, host: str, port: int | None = None, **settings: Any) -> O
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         raise UsageError(
-            "mailnode.send waits for the server, and would hold up the event loop that runs here",
+            "mailnode.send waits for the server and would block the event loop that is running here",
             hint="await SmtpClient(host, port).send(email), or a Mailnode's run, instead",
         )
 
-    async def once() -> Outcome:
-        async with SmtpClient(host, port, **settings) as client:
-            return await client.send(email)
+    async def send_it() -> Outcome:
+        async with SmtpClient(
+            host,
+            port,
+            tls_option=tls_option,
+            ca=ca,
+            ehlo_name=ehlo_name,
+            login=login,
+            allow_plaintext_auth=allow_plaintext_auth,
+            proxy=proxy,
+            deadlines=deadlines,
+        ) as client:
+            return await client.send(email, partial_delivery=partial_delivery)
 
-    return asyncio.run(once())
+    return asyncio.run(send_it())

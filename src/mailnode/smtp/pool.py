@@ -57,14 +57,24 @@ class SessionPool:
         self._is_closed = False
         self._all_back = asyncio.Event()
 
+    @property
+    def usage(self) -> str:
+        """How busy it is, in words."""
+        return f"{self._leases} leased, {len(self._idle)} idle, {len(self._queue)} waiting"
+
     def __repr__(self) -> str:
         """Tell how busy it is."""
-        return f"<SessionPool: {self._leases} leased, {len(self._idle)} idle, {len(self._queue)} waiting>"
+        return f"<SessionPool: {self.usage}>"
+
+    def check_open(self) -> None:
+        """Raise UsageError when the client is closed."""
+        if self._is_closed:
+            raise UsageError("the client is closed", hint="send within `async with SmtpClient(...) as client:`")
 
     def lease(self, request: SendRequest, *, fresh: bool = False) -> "_Lease":
         """Give a session for the time of an `async with`; a `fresh` one when idle ones have proved to be stale."""
-        if self._is_closed and not fresh:
-            raise UsageError("the client is closed", hint="send within `async with SmtpClient(...) as client:`")
+        if not fresh:
+            self.check_open()
         return _Lease(self, request, fresh=fresh)
 
     def next_passage(self) -> SendRequest | None:

@@ -22,13 +22,13 @@ class FairQueue:
 
     def push(self, request: SendRequest) -> None:
         """Put a request at the end of its lane."""
-        self._lanes.setdefault(request.lane, deque()).append(request)
+        self._lanes.setdefault(request.queue_group, deque()).append(request)
 
     def put_first(self, request: SendRequest) -> None:
         """Put a request that had its turn and could not use it before all others."""
-        lane = self._lanes.pop(request.lane, deque())
+        lane = self._lanes.pop(request.queue_group, deque())
         lane.appendleft(request)
-        self._lanes = {request.lane: lane, **self._lanes}
+        self._lanes = {request.queue_group: lane, **self._lanes}
 
     def pop(self) -> SendRequest | None:
         """Take the next one whose waiter is still there; its lane goes behind the others."""

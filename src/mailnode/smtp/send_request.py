@@ -20,9 +20,10 @@ class LetOff(Exception):
 class SendRequest:
     """A message that wants to be handed over.
 
-    `before_content` is awaited once, when a recipient is accepted and no octet of content has left; `before_dot` is
-    called when all but the final dot has left, or is about to leave with it. What either raises ends the session, and
-    the server has accepted nothing. Passages of one `lane` stand in line; lanes take turns.
+    `on_session` is called when it has a session that is logged in. `before_content` is awaited once, when a recipient
+    is accepted and no octet of content has left; `before_dot` is called when all but the final dot has left, or is
+    about to leave with it. What either raises ends the session, and the server has accepted nothing. While more
+    requests wait than there are sessions, those of one `queue_group` wait in line, and the groups take turns.
 
     `turn` is set while the request waits for a session: it brings the session whose last message took this one's
     commands along, or None for leave to use an idle one or to open one.
@@ -30,9 +31,10 @@ class SendRequest:
 
     message: Composed
     partial_delivery: PartialDelivery = "allow"
+    on_session: Callable[[], None] | None = None
     before_content: BeforeContent | None = None
     before_dot: BeforeDot | None = None
-    lane: Hashable = None
+    queue_group: Hashable = None
     turn: asyncio.Future[Any] | None = field(default=None, init=False)
 
     @property

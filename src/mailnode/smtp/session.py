@@ -78,6 +78,11 @@ class Session:
         return cls(server, await enter(server, credentials), host_profile)
 
     @property
+    def handshake(self) -> Handshake:
+        """How it was opened."""
+        return self._entrance
+
+    @property
     def is_usable(self) -> bool:
         """Whether another message may follow."""
         return not (self._is_aborted or self._dialogue.is_over)
