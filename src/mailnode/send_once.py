@@ -15,7 +15,7 @@ from mailnode.errors import SessionLost
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.outcome import Outcome, PartialDelivery
-from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.send_queue import SendRequest
 
 
 def _nobody() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mailnode.smtp import session as session_module
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.send_request import LetOff, SendRequest
+from mailnode.smtp.send_queue import LetOff, SendRequest
 from support.batch_outcomes import assert_truth, client_of, fate_of, fates_of, is_accepted, numbered
 from support.messages import letter
 from support.scripted_smtp import HOLD, LOCKSTEP, PAUSE, PIPELINING, STALL, USUAL, ScriptedServer

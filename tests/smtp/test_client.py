@@ -7,7 +7,7 @@ from mailnode.errors import ErrorCode, LoginFailed, SessionLost, SettingsError, 
 from mailnode.message.email import Email
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.send_queue import SendRequest
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption
 from support.aiosmtp import submission
 from support.messages import Letter, letter

@@ -6,9 +6,9 @@ import base64
 import pytest
 
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost, TokenError
+from mailnode.smtp.account import HELD_BACK_SECONDS
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.credentials import HELD_BACK_SECONDS
 from mailnode.smtp.server import Deadlines
 from support.messages import letter
 from support.scripted_smtp import DROP, RESET, STALL, ScriptedServer

@@ -7,7 +7,7 @@ from mailnode.errors import ConnectFailed, LoginFailed, MailnodeError, SessionLo
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.send_queue import SendRequest
 from mailnode.smtp.transcript import MOST_CHARACTERS, MOST_LINES
 from support.messages import letter
 from support.scripted_smtp import DROP, LOCKSTEP, RESET, STALL, USUAL, ScriptedServer

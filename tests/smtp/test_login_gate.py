@@ -7,9 +7,9 @@ import time
 import pytest
 
 from mailnode.errors import ConnectFailed, ErrorCode, LoginFailed, SmtpError, TokenError
+from mailnode.smtp.account import FIRST_WAIT, GOOD_SECONDS, LONGEST_WAIT, LoginGate
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.login_gate import FIRST_WAIT, GOOD_SECONDS, LONGEST_WAIT, LoginGate
 from mailnode.smtp.sasl import Login
 from support.batch_outcomes import client_of, fates_of, is_accepted, numbered
 from support.messages import letter

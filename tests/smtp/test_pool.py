@@ -6,7 +6,7 @@ from mailnode.errors import ConnectFailed, ServerRefused
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.pool import SessionPool
-from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.send_queue import SendRequest
 from mailnode.smtp.server import Deadlines, ServerSettings
 from mailnode.smtp.session import Session
 from support.messages import letter

@@ -9,7 +9,7 @@ import pytest
 from mailnode.errors import ErrorCode, SessionLost, Unsendable
 from mailnode.smtp import session
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.send_queue import SendRequest
 from mailnode.smtp.server import Deadlines
 from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, ScriptedServer

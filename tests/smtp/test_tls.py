@@ -12,7 +12,7 @@ import trustme
 
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost, SettingsError, TlsFailed
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.interruption import awaited
+from mailnode.smtp.dialogue import awaited
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, TlsOption
 from support.aiosmtp import submission

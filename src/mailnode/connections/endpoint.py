@@ -14,8 +14,8 @@ from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError, install_hint
 from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 from mailnode.smtp.proxy import Proxy
+from mailnode.smtp.transcript import veiled
 from mailnode.smtp.trust import client_context
-from mailnode.smtp.veil import veiled
 from mailnode.store.clock import Clock, unix_ms
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from mailnode.delivery.patience import OutOfPatience, may_try_again, rate_used_u
 from mailnode.delivery.policy import ConnectionEdited
 from mailnode.delivery.result import Result, refusal, result_of, unstored
 from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
-from mailnode.smtp.interruption import awaited
+from mailnode.smtp.dialogue import awaited
 from mailnode.smtp.outcome import Outcome
-from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.send_queue import SendRequest
 from mailnode.store.clock import unix_ms
 from mailnode.store.retry import insist
 from mailnode.supervision import is_defect

@@ -10,8 +10,7 @@ from mailnode.smtp import sasl as passwords
 from mailnode.smtp.bearer import Bearer, Complaint, TokenLogin
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
-from mailnode.smtp.limits import is_session_limit
-from mailnode.smtp.refusal import refused
+from mailnode.smtp.refusal import is_session_limit, refused
 from mailnode.smtp.remedy import explain, explain_token
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.sasl import Exchange, Login, Mechanism

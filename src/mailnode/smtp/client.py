@@ -11,19 +11,18 @@ from typing import NamedTuple, Self
 from mailnode.errors import UsageError
 from mailnode.message.compose import compose
 from mailnode.message.email import Email
+from mailnode.smtp.account import Account, LoginGate
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.content import Composed
-from mailnode.smtp.credentials import Account
-from mailnode.smtp.extension import Extensions
+from mailnode.smtp.handshake import ServerInfo
 from mailnode.smtp.host_profile import HostProfile
-from mailnode.smtp.login_gate import LoginGate
 from mailnode.smtp.outcome import Outcome, PartialDelivery
 from mailnode.smtp.pool import IDLE_SECONDS, SessionPool
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.send_request import SendRequest
+from mailnode.smtp.send_queue import SendRequest, StaleSession
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
-from mailnode.smtp.session import Session, StaleSession
+from mailnode.smtp.session import Session
 
 # For each session one message under way, one that rides with it, one that waits.
 MESSAGES_A_SESSION = 3
@@ -39,16 +38,6 @@ class Handover(NamedTuple):
     message: Email | Composed
     outcome: Outcome | None
     error: Exception | None
-
-
-class ServerInfo(NamedTuple):
-    """What a server showed of itself: `tls_version` and `auth_mechanism` are "" where there is no TLS or no login."""
-
-    host: str
-    port: int
-    tls_version: str
-    extensions: Extensions
-    auth_mechanism: str
 
 
 class SmtpClient:

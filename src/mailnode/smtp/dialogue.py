@@ -1,13 +1,15 @@
-"""Commands and replies over one stream, each wait under the deadline of its phase."""
+"""Commands, replies and content over one stream, each wait under the deadline of its phase."""
 
 import asyncio
 
-from mailnode.errors import Phase, SessionLost
+from mailnode.errors import Phase, SessionLost, SmtpError
 from mailnode.smtp.command import Command, ignore
+from mailnode.smtp.content import Composed, DotStuffer, in_blocks
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines
 from mailnode.smtp.stream import Stream, unanswered
+from mailnode.smtp.transaction import Transaction
 
 # The loop's, until it has read what a socket holds.
 _TURNS = 2
@@ -86,3 +88,43 @@ class Dialogue:
         if politely and not self.is_over:
             self.write(Command("mail", "QUIT", ignore))
         self.stream.abort()
+
+
+# What the network takes in one write, or nearly always: a dot is not to wait behind the rest of it.
+_MOST_WITH_DOT = 32 * 1024
+
+
+async def push_content(dialogue: Dialogue, transaction: Transaction, message: Composed) -> bytes:
+    """Send a message's content; give the end of it, with the final dot, which is still to be written.
+
+    A small message is its own end, so that it leaves in one write. Whatever was pushed has left this process by then.
+    When the server has judged the content meanwhile the end must not follow: who knows whether the server would take it
+    for content, or for commands.
+    """
+    stuffer = DotStuffer()
+    held = b""
+    for block in in_blocks(message):
+        if held:
+            await _push(dialogue, transaction, held)
+            if transaction.is_content_judged:
+                return b""
+        held = stuffer.stuff(block)
+    if len(held) > _MOST_WITH_DOT:
+        await _push(dialogue, transaction, held)
+        held = b""
+    elif dialogue.stream.is_readable:
+        await dialogue.listen()
+    return held + stuffer.dot
+
+
+async def _push(dialogue: Dialogue, transaction: Transaction, octets: bytes) -> None:
+    transaction.pushed += len(octets)
+    await dialogue.push(octets)
+
+
+def awaited(error: BaseException) -> SmtpError | None:
+    """Give what the wait was for that a timeout, or a cancellation, has ended; None where it was for no server."""
+    seen: BaseException | None = error
+    while isinstance(seen, TimeoutError | asyncio.CancelledError):
+        seen = seen.__cause__ or seen.__context__
+    return seen if isinstance(seen, SmtpError) else None

@@ -1,17 +1,185 @@
-"""The way into a session: connect, greet, log in; and what was said on it, should it lead nowhere."""
+"""The way to a session that is logged in: connect, TLS, greeting, EHLO, STARTTLS, AUTH. All of it fails closed."""
 
+import asyncio
+import re
+import socket
+import ssl
+from dataclasses import replace
 from time import monotonic
 from typing import NamedTuple
 
-from mailnode.errors import SessionLost, SmtpError
+from mailnode.errors import ErrorCode, SessionLost, SmtpError, TlsFailed
 from mailnode.smtp.authentication import Credentials, authenticate
 from mailnode.smtp.bearer import Bearer
 from mailnode.smtp.dialogue import Dialogue
 from mailnode.smtp.extension import Extensions
-from mailnode.smtp.opening import greet
+from mailnode.smtp.probe import speaks_tls
+from mailnode.smtp.refusal import refused
+from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
+from mailnode.smtp.tls import SILENCE_HINT, certificate_wanted, no_tls_hint, plain_on_tls_port, start_tls
 from mailnode.smtp.transcript import Transcript
+
+# Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
+# ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): nobody would know whether the mail was taken.
+_PANICS = re.compile(r"\bDovecot\b")
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+
+async def greet(dialogue: Dialogue, server: ServerSettings, context: ssl.SSLContext | None = None) -> Extensions:
+    """Come as far as EHLO in the TLS mode that is set, and tell what the server offers; `context` as of `start_tls`."""
+    if server.tls_option == "tls":
+        await start_tls(dialogue.stream, server, context)
+    greeting = await hear_greeting(dialogue, server)
+    extensions = await say_ehlo(dialogue, server)
+    if server.tls_option == "starttls":
+        await say_starttls(dialogue, server, extensions, context)
+        extensions = await say_ehlo(dialogue, server)
+    return replace(extensions, riding=not _PANICS.search(greeting.text))
+
+
+async def hear_greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
+    """Wait for the server's first words; TlsFailed where a port of TLS keeps silent because we speak in clear text."""
+    heard: list[Reply] = []
+    dialogue.protocol.expect("greeting", heard.append)
+    silence = _Silence(server)
+    try:
+        await _await_greeting(dialogue, silence)
+    except SessionLost as lost:
+        if lost.code == ErrorCode.PLAIN_ON_TLS_PORT and server.tls_option != "tls":
+            raise plain_on_tls_port(server) from None
+        if (wanted := certificate_wanted(lost.__cause__, server)) is not None:
+            raise wanted from None
+        if dialogue.protocol.is_amid_reply or lost.code not in {ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST}:
+            raise
+        raise (silence.told() if lost.code == ErrorCode.TIMEOUT else _hung_up(lost, server)) from lost.__cause__
+    except asyncio.CancelledError as cancelled:
+        raise cancelled from silence.told()
+    greeting = heard[0]
+    if not greeting.is_positive:
+        raise refused(greeting, "greeting", server)
+    return greeting
+
+
+async def _await_greeting(dialogue: Dialogue, silence: "_Silence") -> None:
+    server = silence.server
+    if server.tls_option != "tls" and server.deadlines.silence < server.deadlines.greeting:
+        try:
+            await dialogue.settle(server.deadlines.silence)
+        except SessionLost as lost:
+            if lost.code != ErrorCode.TIMEOUT:
+                raise
+            if not dialogue.protocol.is_amid_reply:
+                # A port that wants TLS at once waits for our hello.
+                if await speaks_tls(server):
+                    raise plain_on_tls_port(server) from None
+                silence.is_probed = True
+    await dialogue.settle(max(0.0, server.deadlines.greeting - silence.seconds))
+
+
+class _Silence:
+    """How long a port has said nothing so far, and whether a TLS hello has made it speak."""
+
+    def __init__(self, server: ServerSettings) -> None:
+        self.server = server
+        self.is_probed = False
+        self._since = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self._since
+
+    def told(self) -> SessionLost:
+        address, hint, where = self.server.address, SILENCE_HINT, ""
+        if self.is_probed:
+            where = ", neither in clear text nor to a TLS hello,"
+        elif self.server.tls_option == "tls":
+            where = " over TLS"
+        else:
+            hint = (
+                "a port that wants TLS from the first byte on (465 is one) keeps silent like this: set tlsOption to tls"
+                f" if it is one; else {SILENCE_HINT}"
+            )
+        what = f"{address} takes the connection and says nothing{where} for {round(self.seconds, 1):g} s"
+        return SessionLost(what, code=ErrorCode.TIMEOUT, phase="greeting", hint=hint, transient=True)
+
+
+async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
+    """Introduce ourselves and learn what the server offers."""
+    name = ehlo_name(server, dialogue.stream)
+    try:
+        reply = await dialogue.ask("ehlo", f"EHLO {name}")
+    except SessionLost as lost:
+        raise (certificate_wanted(lost.__cause__, server) or lost) from lost.__cause__
+    if reply.is_positive:
+        return Extensions.parse(reply.lines)
+    told = f"EHLO {name}: {reply}"
+    # HELO brings no extensions: it will do only where neither TLS nor a login is wanted of them.
+    if reply.is_permanent and server.tls_option != "starttls" and server.login is None:
+        try:
+            second = await dialogue.ask("ehlo", f"HELO {name}")
+        except SessionLost as lost:
+            told += f"; to HELO: {lost.message}"
+        else:
+            if second.is_positive:
+                return Extensions()
+            told += f"; to HELO: {second}"
+    raise refused(reply, "ehlo", server, told=f"to {told}")
+
+
+async def say_starttls(
+    dialogue: Dialogue, server: ServerSettings, extensions: Extensions, context: ssl.SSLContext | None = None
+) -> None:
+    """Turn the session private, or raise TlsFailed; `context` as of `start_tls`."""
+    if not extensions.starttls:
+        raise TlsFailed(
+            f"{server.address} does not offer STARTTLS",
+            code=ErrorCode.STARTTLS_NOT_OFFERED,
+            hint=no_tls_hint(server),
+        )
+    reply = await dialogue.ask("tls", "STARTTLS")
+    if not reply.is_positive:
+        raise TlsFailed(
+            f"{server.address} refused STARTTLS: {reply}",
+            hint="try again later, or ask its operator",
+            transient=reply.is_transient,
+            reply_code=reply.code,
+            enhanced_status_code=reply.enhanced_status_code,
+            reply_text=reply.text,
+        )
+    # Whoever sits between could have put replies behind this one, to be taken for the server's own (RFC 3207 6).
+    dialogue.protocol.drop_received()
+    await start_tls(dialogue.stream, server, context)
+
+
+def ehlo_name(server: ServerSettings, stream: Stream) -> str:
+    """Give the name that we greet with: the given one, else this host's if it has a dot, else our address (4.1.3)."""
+    if server.ehlo_name is not None:
+        return server.ehlo_name
+    name = socket.gethostname()
+    if _DOMAIN.fullmatch(name):
+        return name
+    address = stream.local_address
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"  # noqa: PLR2004 -- IP version 6
+
+
+def _hung_up(lost: SessionLost, server: ServerSettings) -> SessionLost:
+    hint = "try again later: the server may have too many connections, or take none from this machine"
+    if server.tls_option != "tls":
+        hint += "; if its port wants TLS from the first byte on (465 does), set tlsOption to tls"
+    what = f"{server.address} said nothing: {lost.message}"
+    return SessionLost(what, code=lost.code, phase="greeting", hint=hint, transient=True)
+
+
+class ServerInfo(NamedTuple):
+    """What a server showed of itself: `tls_version` and `auth_mechanism` are "" where there is no TLS or no login."""
+
+    host: str
+    port: int
+    tls_version: str
+    extensions: Extensions
+    auth_mechanism: str
 
 
 class Handshake(NamedTuple):

@@ -1,11 +1,21 @@
-"""What a server said to one message, and to each of its recipients."""
+"""What a server said to one message and to each of its recipients, put together from its transactions' verdicts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from itertools import chain
+from time import monotonic
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mailnode.errors import Phase
 from mailnode.message.envelope import Envelope
+from mailnode.smtp.content import Composed
+from mailnode.smtp.refusal import is_time_limit, is_too_many
 from mailnode.smtp.reply import Reply
+from mailnode.smtp.transcript import Said
+
+if TYPE_CHECKING:  # what is put together here they hand over; they know of it, not it of them
+    from mailnode.smtp.handshake import Handshake
+    from mailnode.smtp.transaction import Transaction
 
 PartialDelivery = Literal["allow", "refuse"]
 Status = Literal["accepted", "refused", "deferred"]
@@ -17,6 +27,14 @@ class RecipientOutcome(NamedTuple):
     address: str
     status: Status
     reply: Reply | None
+
+
+class Judgement(NamedTuple):
+    """The verdict of one transaction; `reply` is the one that decided, or the last one while nothing is decided."""
+
+    recipients: tuple[RecipientOutcome, ...]
+    reply: Reply | None
+    phase: Phase
 
 
 class Timings(NamedTuple):
@@ -60,3 +78,100 @@ class Outcome:
     def refused(self) -> tuple[RecipientOutcome, ...]:
         """The recipients for whom it did not, for good or for now."""
         return tuple(recipient for recipient in self.recipients if recipient.status != "accepted")
+
+
+# RFC 4954 6. To whom has logged in it says that the login is over, as tokens can be.
+_LOGIN_WANTED = 530
+
+
+class OutcomeBuilder:
+    """Adds the judgements of one message up: several, when a server takes few recipients at a time.
+
+    It is the session's message after `messages` others; only to the first one belongs how the session was opened.
+    """
+
+    def __init__(self, message: Composed, host: str, entrance: "Handshake", messages: int) -> None:
+        self._message = message
+        self._host = host
+        self._entrance = entrance
+        self._messages = messages
+        self._began = monotonic()
+        self._decisive: Judgement | None = None
+        self._recipients: tuple[RecipientOutcome, ...] = ()
+        self._transactions: list[Transaction] = []
+        self.envelope_ms = 0.0
+        self.content_ms = 0.0
+
+    @property
+    def needs_new_session(self) -> bool:
+        """Whether the server did not look at the sender: it has had enough, or wants a login that it has had."""
+        judgement = self._decisive
+        if judgement is None or judgement.reply is None or judgement.phase != "mail":
+            return False
+        reply = judgement.reply
+        if reply.is_farewell or is_time_limit(reply):
+            return True
+        return reply.code == _LOGIN_WANTED and self._entrance.auth_mechanism != ""
+
+    @property
+    def is_too_many(self) -> bool:
+        """Whether the server wants none of it because of how many came before, though it keeps the session."""
+        judgement = self._decisive
+        return (
+            judgement is not None
+            and judgement.phase in {"mail", "rcpt"}
+            and all(one.reply and is_too_many(one.reply) for one in self._recipients)
+        )
+
+    def begin(self, transaction: "Transaction") -> None:
+        """Take note of a transaction that begins, for what will be said in it."""
+        self._transactions.append(transaction)
+
+    def add(self, judgement: Judgement) -> None:
+        """Let a later transaction have the last word on its recipients."""
+        if self._recipients:
+            later = {verdict.address: verdict for verdict in judgement.recipients}
+            self._recipients = tuple(later.get(verdict.address, verdict) for verdict in self._recipients)
+        else:
+            self._recipients = judgement.recipients
+        if self._decisive is None or self._decisive.reply is None:
+            self._decisive = judgement
+
+    def outcome(self) -> Outcome | None:
+        """Give the outcome; None when the server has not said a word to the message."""
+        if self._decisive is None or self._decisive.reply is None:
+            return None
+        message = self._message
+        return Outcome(
+            message.message_id,
+            message.envelope,
+            message.size,
+            self._recipients,
+            self._decisive.reply,
+            self._decisive.phase,
+            self._host,
+            self._entrance.tls_version,
+            self._entrance.auth_mechanism,
+            self._timings(),
+            self._dialogue(),
+        )
+
+    def attach_dialogue(self, error: BaseException) -> None:
+        """Let an error tell what had been said."""
+        self._entrance.transcript.attach(error, self._said(), messages=self._messages)
+
+    def _dialogue(self) -> str:
+        for recipient in self._recipients:
+            if recipient.status != "accepted":
+                return self._entrance.transcript.text(self._said(), messages=self._messages)
+        return ""
+
+    def _said(self) -> Iterator[Said]:
+        return chain.from_iterable(transaction.said for transaction in self._transactions)
+
+    def _timings(self) -> Timings:
+        total_ms = (monotonic() - self._began) * 1000
+        if self._messages:
+            return Timings(0.0, 0.0, self.envelope_ms, self.content_ms, total_ms)
+        connect_ms, auth_ms = self._entrance.connect_ms, self._entrance.auth_ms
+        return Timings(connect_ms, auth_ms, self.envelope_ms, self.content_ms, connect_ms + auth_ms + total_ms)

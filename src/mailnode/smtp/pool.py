@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from mailnode.errors import ConnectFailed, ErrorCode, SmtpError, UsageError
+from mailnode.smtp.account import LoginGate
 from mailnode.smtp.host_profile import HostProfile
-from mailnode.smtp.login_gate import LoginGate
-from mailnode.smtp.queue import FairQueue
-from mailnode.smtp.send_request import LetOff, SendRequest
+from mailnode.smtp.send_queue import FairQueue, LetOff, SendRequest
 from mailnode.smtp.session import Session
 
 # Servers hang up on the idle after five minutes (RFC 5321 4.5.3.2.7), busy ones much sooner.

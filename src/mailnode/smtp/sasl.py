@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from mailnode.errors import ErrorCode, LoginFailed, SettingsError
 from mailnode.printable import SURROGATE, quoted
 from mailnode.smtp.reply import Reply
-from mailnode.smtp.veil import veiled
+from mailnode.smtp.transcript import veiled
 
 Mechanism = Generator[bytes | None, bytes, None]
 

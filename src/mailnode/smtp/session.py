@@ -9,12 +9,11 @@ from time import monotonic
 from mailnode.errors import ErrorCode, SessionLost
 from mailnode.smtp.authentication import Credentials
 from mailnode.smtp.command import Command
+from mailnode.smtp.dialogue import push_content
 from mailnode.smtp.handshake import Handshake, enter
 from mailnode.smtp.host_profile import HostProfile, Pace
-from mailnode.smtp.outcome import Outcome
-from mailnode.smtp.outcome_builder import OutcomeBuilder
-from mailnode.smtp.send_content import push_content
-from mailnode.smtp.send_request import LetOff, SendRequest
+from mailnode.smtp.outcome import Outcome, OutcomeBuilder
+from mailnode.smtp.send_queue import LetOff, SendRequest, StaleSession
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.transaction import Transaction
 
@@ -24,10 +23,6 @@ RIDE_SECONDS = 5.0
 RIDE_BYTES = 4096
 
 _UNKNOWN_HINT = "the server may have taken the mail: look for its Message-ID there before sending it again"
-
-
-class StaleSession(SessionLost):
-    """No content was handed over, and another session, or a slower pace, may do better."""
 
 
 def nobody() -> SendRequest | None:
@@ -60,7 +55,7 @@ class Session:
 
     def __init__(self, server: ServerSettings, entrance: Handshake, host_profile: HostProfile) -> None:
         self._server = server
-        self._entrance = entrance
+        self.handshake = entrance
         self._dialogue = entrance.dialogue
         self._host_profiles = host_profile
         self._needs_reset = False
@@ -76,11 +71,6 @@ class Session:
     ) -> "Session":
         """Connect, greet and log in; raises ConnectFailed, TlsFailed, ServerRefused, LoginFailed or SessionLost."""
         return cls(server, await enter(server, credentials), host_profile)
-
-    @property
-    def handshake(self) -> Handshake:
-        """How it was opened."""
-        return self._entrance
 
     @property
     def is_usable(self) -> bool:
@@ -126,7 +116,7 @@ class Session:
 
         Raises Unsendable (the session is fine), StaleSession and SessionLost, and what the passage's own steps raise.
         """
-        outcome_builder = OutcomeBuilder(request.message, self._server.host, self._entrance, self._messages)
+        outcome_builder = OutcomeBuilder(request.message, self._server.host, self.handshake, self._messages)
         begun, self._riding = self._riding, None
         try:
             if begun is None:

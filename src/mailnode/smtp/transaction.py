@@ -2,29 +2,20 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
 from mailnode.printable import quoted
 from mailnode.smtp.command import Command, mail, rcpt
 from mailnode.smtp.content import Composed
 from mailnode.smtp.extension import Extensions
-from mailnode.smtp.limits import is_recipient_limit
-from mailnode.smtp.outcome import RecipientOutcome, Status
+from mailnode.smtp.outcome import Judgement, RecipientOutcome, Status
+from mailnode.smtp.refusal import is_recipient_limit
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transcript import Said, octets_of_content
 
 _BAD_SEQUENCE = 503
 _TRANSACTION_FAILED = 554
 _OUT_OF_SYNC = re.compile(r"5\.5\.0|synchroni[sz]ation|pipelin", re.IGNORECASE)
-
-
-class Judgement(NamedTuple):
-    """The verdict of one transaction; `reply` is the one that decided, or the last one while nothing is decided."""
-
-    recipients: tuple[RecipientOutcome, ...]
-    reply: Reply | None
-    phase: Phase
 
 
 class Transaction:

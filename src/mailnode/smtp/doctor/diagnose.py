@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 
 from mailnode.errors import ErrorCode, Phase, SessionLost, SmtpError, TokenError
 from mailnode.message.envelope import Envelope
+from mailnode.smtp.account import Account
 from mailnode.smtp.authentication import Credentials, TokenRefused, authenticate, is_private
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.command import mail, rcpt
-from mailnode.smtp.credentials import Account
 from mailnode.smtp.dialogue import Dialogue
-from mailnode.smtp.doctor.alternative import USUAL_WAYS, Way, alternative
 from mailnode.smtp.doctor.certificate import TOLD_BY_CERTIFICATE, Certificate, now, read, trouble_of
-from mailnode.smtp.doctor.finding import Diagnosis, Finding, Hear, Record, Step, WorkingSettings
-from mailnode.smtp.doctor.reachability import knock
-from mailnode.smtp.doctor.token_check import TokenCheck
+from mailnode.smtp.doctor.finding import Diagnosis, Finding, Hear, Record, Step, TokenCheck, WorkingSettings
+from mailnode.smtp.doctor.reachability import USUAL_WAYS, Way, alternative, knock
 from mailnode.smtp.extension import Extensions
-from mailnode.smtp.opening import greet, hear_greeting, say_ehlo, say_starttls
+from mailnode.smtp.handshake import greet, hear_greeting, say_ehlo, say_starttls
 from mailnode.smtp.probe import language_of
 from mailnode.smtp.remedy import explain
 from mailnode.smtp.reply import Reply

@@ -1,11 +1,12 @@
 """What the doctor found at a server, step by step, and the settings that would work there."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Literal
 
-from mailnode.errors import ErrorCode
+from mailnode.errors import ErrorCode, TokenError
+from mailnode.smtp.bearer import Tokens
 from mailnode.smtp.server import ServerSettings, TlsOption
 
 Step = Literal[
@@ -102,3 +103,28 @@ class Record:
         self.findings.append(finding)
         self._hear(finding)
         self._since = monotonic()
+
+
+class TokenCheck:
+    """Gives the tokens of another source and tells of each."""
+
+    def __init__(self, tokens: Tokens, record: Record) -> None:
+        self._tokens = tokens
+        self._record = record
+
+    async def token(self) -> str:
+        """Give a token that should be good."""
+        return await self._told(self._tokens.token(), "an access token is at hand")
+
+    async def renewed(self, refused: str) -> str:
+        """Give another one than was refused."""
+        return await self._told(self._tokens.renewed(refused), "the access token was renewed")
+
+    async def _told(self, coming: Awaitable[str], found: str) -> str:
+        try:
+            token = await coming
+        except TokenError as error:
+            self._record.note("token", "failed", error.message, hint=error.hint, code=error.code)
+            raise
+        self._record.note("token", "ok", found)
+        return token

@@ -7,7 +7,7 @@ import pytest
 
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost
 from mailnode.smtp.doctor.diagnose import examine
-from mailnode.smtp.limits import is_recipient_limit, is_session_limit, is_time_limit
+from mailnode.smtp.refusal import is_recipient_limit, is_session_limit, is_time_limit
 from mailnode.smtp.reply import ReplyParser
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import ServerSettings

@@ -1,4 +1,4 @@
-"""One wrong password is tried once: who may log in, while nobody knows whether the login is good."""
+"""A login in use: one wrong password is tried once, and a refused token is renewed once."""
 
 import asyncio
 import copy
@@ -7,14 +7,54 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from mailnode.errors import LoginFailed, MailnodeError
+from mailnode.smtp.authentication import Credentials, TokenRefused
+from mailnode.smtp.bearer import Bearer, TokenLogin
+from mailnode.smtp.sasl import Login
 
+Opened = TypeVar("Opened")
+Open = Callable[[Credentials | None], Awaitable[Opened]]
+
+# A refused token that can't be renewed is held back for so long: what keeps it out may be mended at the server.
+HELD_BACK_SECONDS = 60.0
 # A login that was good so lately will be so again, for several sessions at once.
 GOOD_SECONDS = 300.0
 # How long a refused login is not tried again: at first, and at last.
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
 
-Opened = TypeVar("Opened")
+
+class Account:
+    """A login in use. It remembers a refused token that can't be renewed, so that no storm of logins comes of it."""
+
+    def __init__(self, login: Login | TokenLogin | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._login = login
+        self._clock = clock
+        self._refused: str | None = None
+        self._refused_until = 0.0
+
+    async def opened(self, open_one: Open[Opened]) -> Opened:
+        """Open something that logs in; after a refused token once more, from its beginning, with a renewed one.
+
+        Raises what `open_one` and the source of the tokens raise; the second refusal of a token is final.
+        """
+        login = self._login
+        if not isinstance(login, TokenLogin):
+            return await open_one(login)
+        token = await login.tokens.token()
+        if token != self._refused or self._clock() >= self._refused_until:
+            try:
+                return await open_one(Bearer(login.username, token))
+            except TokenRefused:
+                pass
+            self._refused, self._refused_until = token, self._clock() + HELD_BACK_SECONDS
+        renewed = await login.tokens.renewed(token)
+        self._refused = None
+        try:
+            return await open_one(Bearer(login.username, renewed))
+        except TokenRefused as error:
+            error.message += "; the token was fresh from its endpoint"
+            error.args = (error.message,)
+            raise
 
 
 class _Probe:
