@@ -10,7 +10,6 @@ from typing import Any
 import click
 import pytest
 
-import mailnode
 from mailnode.cli.main import cli
 from mailnode.connections.fields import COMMON, TYPE_FIELDS
 from mailnode.delivery.result import Result
@@ -137,14 +136,6 @@ class TestTheContract:
         paths = set(re.findall(r"^\| `([^`]+)` \|", section("HTTP"), re.MULTILINE))
         nothing: Any = None
         assert paths == set(create_app(nothing, "0123456789abcdef").openapi()["paths"])
-
-
-def test_the_public_names_are_these():
-    assert mailnode.__all__ == sorted(mailnode.__all__)
-    for name in mailnode.__all__:
-        assert getattr(mailnode, name) is not None
-    with pytest.raises(AttributeError):
-        _ = mailnode.nobody
 
 
 def test_links_between_pages_lead_somewhere():

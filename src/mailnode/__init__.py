@@ -1,60 +1,45 @@
 """The Send SMTP Email node of a flow builder: compose, send, and tell the truth about it."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as type checkers know it; `typing` itself would be most of the time that this import takes
 
 if TYPE_CHECKING:
-    from mailnode.app import Mailnode
-    from mailnode.errors import MailnodeError
-    from mailnode.message.compose import Message, compose
-    from mailnode.message.dkim import DkimSigner
-    from mailnode.message.email import Attachment, Email, RawPart
-    from mailnode.message.envelope import Envelope
-    from mailnode.message.mailbox import Mailbox
-    from mailnode.smtp.bearer import TokenLogin
-    from mailnode.smtp.client import SmtpClient, send
-    from mailnode.smtp.outcome import Outcome
-    from mailnode.smtp.sasl import Login
+    from mailnode.public import *
 
-# Where each public name stands; it is loaded when it is asked for, since a send must not wait for the whole house.
-_PUBLIC = {
-    "Attachment": "message.email",
-    "DkimSigner": "message.dkim",
-    "Email": "message.email",
-    "Envelope": "message.envelope",
-    "Login": "smtp.sasl",
-    "Mailbox": "message.mailbox",
-    "Mailnode": "app",
-    "MailnodeError": "errors",
-    "Message": "message.compose",
-    "Outcome": "smtp.outcome",
-    "RawPart": "message.email",
-    "SmtpClient": "smtp.client",
-    "TokenLogin": "smtp.bearer",
-    "compose": "message.compose",
-    "send": "smtp.client",
-}
+    __version__: str
+else:
+    _modules: dict[str, str] = {}
 
-__all__ = [
-    "Attachment",
-    "DkimSigner",
-    "Email",
-    "Envelope",
-    "Login",
-    "Mailbox",
-    "Mailnode",
-    "MailnodeError",
-    "Message",
-    "Outcome",
-    "RawPart",
-    "SmtpClient",
-    "TokenLogin",
-    "compose",
-    "send",
-]
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first asked for: a program that sends one email needs no database."""
+        if name == "__all__":
+            value = sorted(_public())
+        elif name == "__version__":
+            from importlib.metadata import version
 
+            value = version(__name__)
+        elif name in _public():
+            from importlib import import_module
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+            value = getattr(import_module(_public()[name]), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_public(), "__all__", "__version__"})
+
+    def _public() -> dict[str, str]:
+        """Give the module of each public name, by what `mailnode.public` imports, without importing any of it."""
+        if not _modules:
+            from importlib.machinery import PathFinder
+            from types import SimpleNamespace
+
+            def note(module: str, _globals: object, _locals: object, names: tuple[str, ...], _level: int) -> object:
+                _modules.update(dict.fromkeys(names, module))
+                return SimpleNamespace(**dict.fromkeys(names))
+
+            public = f"{__name__}.public"
+            code = PathFinder.find_spec(public, __spec__.submodule_search_locations).loader.get_code(public)
+            exec(code, {"__builtins__": {"__import__": note}})  # noqa: S102 -- it holds import statements and no more
+        return _modules

@@ -121,6 +121,8 @@ def _join_key(outer: str, inner: str) -> str:
 
 
 class UsageError(MailnodeError):
+    """The command line, the environment or a call of the library was misused."""
+
     code = ErrorCode.BAD_USAGE
 
 
@@ -129,11 +131,15 @@ class SettingsError(MailnodeError):
 
 
 class ExpressionError(SettingsError):
+    """An expression has no value that could stand in the mail."""
+
     code = ErrorCode.BAD_EXPRESSION
     phase: Phase = "expression"
 
 
 class AttachmentError(SettingsError):
+    """An attachment can't be made: its text, its file, its URL, its size."""
+
     code = ErrorCode.FETCH_FAILED
     phase: Phase = "attachment"
 
@@ -143,35 +149,47 @@ class ComposeError(MailnodeError):
 
 
 class MailboxError(ComposeError):
+    """A text is not an address that mail can be sent to (RFC 5322 3.4, RFC 6532)."""
+
     code = ErrorCode.BAD_MAILBOX
 
 
 class HeaderError(ComposeError):
+    """A header field can't hold this value (RFC 5322 2.2)."""
+
     code = ErrorCode.BAD_HEADER
 
 
 class PartError(ComposeError):
+    """A body part is not well formed (RFC 2045, RFC 2046)."""
+
     code = ErrorCode.BAD_MIME
     phase: Phase = "attachment"
 
 
 class DkimError(ComposeError):
+    """The key can't sign (RFC 6376)."""
+
     code = ErrorCode.BAD_DKIM_KEY
 
 
 class StoreError(MailnodeError):
+    """The database can't be read or written."""
+
     code = ErrorCode.STORE_FAILED
 
 
 class CommitUnknown(StoreError):
-    pass
+    """The database was lost while it committed, so that nobody knows whether it did."""
 
 
 class StoreClosed(StoreError):
-    pass
+    """This process has closed the database."""
 
 
 class ConnectionsError(MailnodeError):
+    """There is no such connection or service, or it is not for this use."""
+
     code = ErrorCode.BAD_CONNECTION
 
 
@@ -201,10 +219,14 @@ class TokenError(MailnodeError):
 
 
 class SnapshotError(MailnodeError):
+    """A snapshot can't be read, made or restored."""
+
     code = ErrorCode.BAD_SNAPSHOT
 
 
 class DeliveryError(MailnodeError):
+    """What is asked of a delivery can't be done: its key belongs to another mail, or it is not in that state."""
+
     code = ErrorCode.KEY_IN_USE
 
 
@@ -251,10 +273,14 @@ class SmtpError(MailnodeError):
 
 
 class ConnectFailed(SmtpError):
+    """No address of the host accepted a connection."""
+
     code = ErrorCode.CONNECT_FAILED
 
 
 class TlsFailed(SmtpError):
+    """The session can't be encrypted, or the certificate is not the server's (RFC 8446, RFC 3207)."""
+
     code = ErrorCode.TLS_FAILED
     phase: Phase = "tls"
 
@@ -268,11 +294,15 @@ class LoginFailed(SmtpError):
 
 
 class ServerRefused(SmtpError):
+    """The server does not serve this client now: its greeting, its answer to EHLO, or a 421 (RFC 5321 3.8)."""
+
     code = ErrorCode.SERVER_REFUSED
     phase: Phase = "greeting"
 
 
 class Unsendable(SmtpError):
+    """The server can't take this message, as one of its size, and nothing was sent."""
+
     code = ErrorCode.OVER_SERVER_SIZE
     phase: Phase = "mail"
 

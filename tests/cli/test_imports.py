@@ -22,7 +22,7 @@ def loaded(code):
 @pytest.mark.parametrize(
     ("code", "allowed"),
     [
-        ("import mailnode", set()),
+        ("import mailnode; dir(mailnode)", set()),
         ("from mailnode import SmtpClient, Email", set()),
         ("import mailnode.cli.main", set()),
         ("import mailnode.cli.send, mailnode.send_once", set()),
