@@ -28,14 +28,13 @@ from mailnode.node.base64_text import decode_base64
 from mailnode.node.data_images import attach_data_images
 from mailnode.node.data_url import read_data_url
 from mailnode.node.filename import check_filename, fetched_filename
+from mailnode.node.html import HtmlTemplate
 from mailnode.node.inline import inline_style_sheets
 from mailnode.node.inline.plan import remembered_plan
 from mailnode.node.inline.splice import own_style, splice, together
 from mailnode.node.inline.tags import Scan
-from mailnode.node.markup import parse_html
 from mailnode.node.media_type import check_media_type, is_media_type, served_media_type
-from mailnode.node.plain_content import plain_text
-from mailnode.node.template import Expression, parse_template
+from mailnode.node.template import parse_template
 from mailnode.printable import without_controls
 from mailnode.smtp.bearer import Complaint
 from mailnode.smtp.content import DotStuffer
@@ -163,8 +162,7 @@ def base64_text(octets: bytes) -> None:
 def template(octets: bytes) -> None:
     """A text with expressions is made of its parts again."""
     text = _text(octets)
-    parts = parse_template(text).parts
-    assert "".join(f"{{{{{one.source}}}}}" if isinstance(one, Expression) else one for one in parts) == text
+    assert parse_template(text).source == text
 
 
 def html(octets: bytes) -> None:
@@ -174,8 +172,7 @@ def html(octets: bytes) -> None:
     assert made.files or made.html == text
     assert all(f"cid:{file.cid}" in made.html for file in made.files)
     html_to_text(text)
-    plain_text(text)
-    parse_html(text)
+    HtmlTemplate(text)
 
 
 def native_html(octets: bytes) -> None:

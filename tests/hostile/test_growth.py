@@ -19,9 +19,8 @@ from mailnode.message.compose import compose
 from mailnode.message.email import Email, RawPart
 from mailnode.node.data_images import attach_data_images
 from mailnode.node.expression import Evaluator
-from mailnode.node.html import render_html
-from mailnode.node.recipients import render_addresses
-from mailnode.node.template import parse_template
+from mailnode.node.html import HtmlTemplate, render_html
+from mailnode.node.recipients import parse_address_template, render_addresses
 
 # A quadratic parser takes a hundred times as long, a linear one ten times.
 MOST_TIMES = 35
@@ -252,12 +251,12 @@ def parameters_in_a_preview(count):
 
 
 def blanks_in_a_link(count):
-    asyncio.run(render_html(f"<a href={' ' * count}!>", Evaluator({}, {})))
+    asyncio.run(render_html(HtmlTemplate(f"<a href={' ' * count}!>"), Evaluator({}, {})))
 
 
 def lines_before_an_address(count):
     text = "a@x.org," + "\n" * count + "x{{ input }}@x.org"
-    asyncio.run(render_addresses(parse_template(text), Evaluator("a", {})))
+    asyncio.run(render_addresses(parse_address_template(text), Evaluator("a", {})))
 
 
 @pytest.mark.parametrize("work", [images, parameters_in_a_preview, blanks_in_a_link, lines_before_an_address])

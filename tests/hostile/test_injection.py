@@ -18,7 +18,7 @@ from mailnode.flow.document import parse_flow
 from mailnode.flow.dry_run import NodeInput
 from mailnode.message.compose import Message
 from mailnode.node import settings as forms
-from mailnode.node.attachment_settings import ATTACHMENT_TYPES
+from mailnode.node.settings import ATTACHMENT_TYPES
 from mailnode.smtp.client import SmtpClient
 from support.flows import to_server
 from support.injections import HOSTILE, shown

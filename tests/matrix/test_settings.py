@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 
 from mailnode.connections.fields import COMMON, TYPE_FIELDS
 from mailnode.environment import Environment
-from mailnode.node.attachment_settings import AttachmentSettings
 from mailnode.node.settings import (
+    AttachmentSettings,
     EmailNotificationSettings,
     SendSmtpEmailSettings,
     SmtpSettings,

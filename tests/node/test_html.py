@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.expression import Evaluator
-from mailnode.node.html import markdown_to_html, render_html
+from mailnode.node.html import HtmlTemplate, markdown_to_html, render_html
 from mailnode.node.inline import inline_style_sheets
 
 STATE = {
@@ -24,7 +24,7 @@ STATE = {
 
 
 async def rendered(content, state=STATE, *, inline_styles=True, **options):
-    return await render_html(content, Evaluator(state, {}, **options), inline_styles=inline_styles)
+    return await render_html(HtmlTemplate(content), Evaluator(state, {}, **options), inline_styles=inline_styles)
 
 
 async def html(content, state=STATE):

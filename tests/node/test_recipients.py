@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from mailnode.errors import ErrorCode, ExpressionError, MailboxError, MailnodeError
 from mailnode.message.mailbox import Group, Mailbox, mailboxes
 from mailnode.node.expression import Evaluator
-from mailnode.node.recipients import render_addresses, render_mailbox
-from mailnode.node.template import parse_template
+from mailnode.node.recipients import (
+    parse_address_template,
+    parse_mailbox_template,
+    render_addresses,
+    render_mailbox,
+)
 
 ANN = Mailbox("", "ann", "x.example")
 BOB = Mailbox("", "bob", "y.example")
@@ -17,7 +21,7 @@ BOB = Mailbox("", "bob", "y.example")
 
 async def addresses(template, state, *, required=True, lenient=False):
     evaluator = Evaluator(state, {}, lenient=lenient)
-    return await render_addresses(parse_template(template), evaluator, required=required)
+    return await render_addresses(parse_address_template(template), evaluator, required=required)
 
 
 async def refusal(template, state, **options):
@@ -217,7 +221,7 @@ async def test_an_error_of_the_literal_text_shows_the_expression_and_no_token():
 
 async def test_exactly_one_mailbox_where_one_is_wanted():
     async def mailbox(template, state):
-        return await render_mailbox(parse_template(template), Evaluator(state, {}))
+        return await render_mailbox(parse_mailbox_template(template), Evaluator(state, {}))
 
     assert await mailbox("{{ input.a }}", {"a": "ann@x.example"}) == ANN
     for template, a in (

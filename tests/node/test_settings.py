@@ -1,7 +1,8 @@
 import pytest
 
 from mailnode.errors import MailnodeError
-from mailnode.node.settings import EmailNotificationSettings, SendSmtpEmailSettings, SmtpSettings, read_settings
+from mailnode.node.settings import EmailNotificationSettings, SendSmtpEmailSettings, SmtpSettings
+from mailnode.node.settings_reader import read_settings
 from support.flows import to_server
 
 

@@ -13,14 +13,14 @@ def sources(text):
 def test_text_without_braces_is_one_literal():
     template = parse_template("Order } { }} shipped")
     assert template.parts == ("Order } { }} shipped",)
-    assert template.is_literal
+    assert not template.expressions
     assert parse_template("").parts == ()
 
 
 def test_text_is_cut_at_its_expressions():
     template = parse_template("Order {{ input.order }} for {{input.name}}!")
     assert template.parts == ("Order ", Expression(" input.order "), " for ", Expression("input.name"), "!")
-    assert not template.is_literal
+    assert template.expressions
     assert template.single is None
 
 

@@ -137,10 +137,10 @@ def _attachment(source: str, files: ExitStack) -> Attachment:
 async def _fetched(url: str) -> Attachment:
     from mailnode.environment import Environment
     from mailnode.node.address_guard import AddressGuard
-    from mailnode.node.attachment import UrlAttachment, resolve
+    from mailnode.node.attachment import FilledAttachment, resolve
 
     guard = AddressGuard.from_text(Environment.read().fetch_allow)
-    fetched = await resolve(UrlAttachment(url=url), limit=MOST_FETCHED, guard=guard)
+    fetched = await resolve(FilledAttachment("url", url=url), limit=MOST_FETCHED, guard=guard)
     for warning in fetched.warnings:
         say(f"warning: --attach {url.partition('?')[0]}: {warning.removeprefix('url: ')}")
     assert isinstance(fetched.attachment, Attachment)

@@ -10,7 +10,7 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.flow.registry import Node
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
-from mailnode.node.template import parse_template
+from mailnode.node.template import Template, parse_template
 from mailnode.printable import quoted
 
 _KEY = re.compile(r"[A-Za-z_$][\w$-]{0,99}(\.[A-Za-z_$][\w$-]{0,99}){0,15}")
@@ -20,18 +20,18 @@ _KEY = re.compile(r"[A-Za-z_$][\w$-]{0,99}(\.[A-Za-z_$][\w$-]{0,99}){0,15}")
 class Say:
     """Adds a text to the run's output."""
 
-    text: str
+    text: Template
 
     async def execute(self, call: NodeCall) -> NodeReturn:
         """Say the text with its expressions filled in."""
         evaluator = Evaluator(call.input, call.context)
         with _located("text"):
-            return NodeReturn(output=(await evaluator.text(parse_template(self.text)),))
+            return NodeReturn(output=(await evaluator.text(self.text),))
 
 
 @dataclass(frozen=True, slots=True)
 class SetContext:
-    """Puts a value into the context."""
+    """Puts a value into the context: JSON, with a template for each text in it."""
 
     key: str
     value: Any
@@ -64,8 +64,7 @@ class SetContextType:
         key = settings["key"]
         if not isinstance(key, str) or not _KEY.fullmatch(key):
             raise SettingsError(f"{quoted(key)} is no key", hint="write a dotted path like order.id").locate(key="key")
-        _check_templates(settings["value"], "value")
-        return SetContext(key, settings["value"])
+        return SetContext(key, _parsed(settings["value"], "value"))
 
 
 def _check_keys(settings: Mapping[str, Any], *keys: str) -> None:
@@ -79,28 +78,22 @@ def _check_keys(settings: Mapping[str, Any], *keys: str) -> None:
             raise SettingsError(said, code=ErrorCode.MISSING_SETTING, hint=f"give {key}").locate(key=key)
 
 
-def _parsed(text: str, key: str) -> str:
-    with _located(key):
-        parse_template(text)
-    return text
-
-
-def _check_templates(value: Any, key: str) -> None:
+def _parsed(value: Any, key: str) -> Any:
+    """Give a JSON value with each text in it parsed."""
     if isinstance(value, str):
-        _parsed(value, key)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _check_templates(inner, f"{key}.{name}")
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            _check_templates(inner, f"{key}[{index}]")
+        with _located(key):
+            return parse_template(value)
+    if isinstance(value, dict):
+        return {name: _parsed(inner, f"{key}.{name}") for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_parsed(inner, f"{key}[{index}]") for index, inner in enumerate(value)]
+    return value
 
 
 async def _fill(value: Any, key: str, evaluator: Evaluator) -> Any:
-    if isinstance(value, str):
-        template = parse_template(value)
+    if isinstance(value, Template):
         with _located(key):
-            return await (evaluator.value(template.single) if template.single else evaluator.text(template))
+            return await (evaluator.value(value.single) if value.single else evaluator.text(value))
     if isinstance(value, dict):
         return {name: await _fill(inner, f"{key}.{name}", evaluator) for name, inner in value.items()}
     if isinstance(value, list):

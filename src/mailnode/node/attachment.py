@@ -5,7 +5,8 @@ import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Literal
 from urllib.parse import urlsplit
 
 from mailnode.errors import AttachmentError, ErrorCode, MailnodeError
@@ -21,58 +22,23 @@ from mailnode.node.media_type import charset_of, check_media_type, served_media_
 from mailnode.node.spool import check_size
 from mailnode.printable import MOST_SHOWN_LONG, quoted
 
+AttachmentType = Literal["url", "text", "base64", "custom", "mime"]
+
 # RFC 2045 7 wants a msg-id; what counts is that `cid:` URLs and angle brackets can hold it.
 _CID = re.compile(r"[!-;=?-~]{1,200}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UrlAttachment:
-    """A file from the web, or from a data URL; name and media type default to what its server says."""
+@dataclass(frozen=True, slots=True)
+class FilledAttachment:
+    """The settings of an attachment with their expressions filled in; "" stands where its type has no such setting."""
 
-    url: str
+    type: AttachmentType
+    _: KW_ONLY
+    url: str = ""
+    content: str = field(default="", repr=False)
     filename: str = ""
     content_type: str = ""
     cid: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TextAttachment:
-    """A text as a file."""
-
-    content: str = field(repr=False)
-    filename: str = ""
-    cid: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Base64Attachment:
-    """A file as Base64."""
-
-    content: str = field(repr=False)
-    filename: str = ""
-    content_type: str = ""
-    cid: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CustomAttachment:
-    """A text as a file of a media type of its own."""
-
-    content: str = field(repr=False)
-    content_type: str
-    filename: str = ""
-    cid: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MimeAttachment:
-    """A whole body part, header fields and all; whether it is one is judged while composing."""
-
-    content: str = field(repr=False)
-    cid: str = ""
-
-
-AttachmentSpec = UrlAttachment | TextAttachment | Base64Attachment | CustomAttachment | MimeAttachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +50,7 @@ class Resolved:
 
 
 async def resolve_all(
-    specs: Sequence[AttachmentSpec], *, limit_each: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
+    attachments: Sequence[FilledAttachment], *, limit_each: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
 ) -> tuple[Resolved, ...]:
     """Resolve every attachment, those from the web at the same time; `limit_each` is in decoded octets.
 
@@ -94,15 +60,15 @@ async def resolve_all(
         AttachmentError: one that can't be had, with `key` located (`attachments[1].url`).
     """
 
-    async def located(index: int, spec: AttachmentSpec) -> Resolved:
+    async def located(index: int, attachment: FilledAttachment) -> Resolved:
         key = f"attachments[{index}]"
         with _at(key):
-            resolved = await resolve(spec, limit=limit_each, guard=guard, tls=tls)
+            resolved = await resolve(attachment, limit=limit_each, guard=guard, tls=tls)
         return replace(resolved, warnings=tuple(f"{key}.{warning}" for warning in resolved.warnings))
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(located(index, spec)) for index, spec in enumerate(specs)]
+            tasks = [group.create_task(located(index, attachment)) for index, attachment in enumerate(attachments)]
     except ExceptionGroup as failed:
         # The first to fail called the others off.
         raise failed.exceptions[0] from None
@@ -110,42 +76,49 @@ async def resolve_all(
 
 
 async def resolve(
-    spec: AttachmentSpec, *, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
+    filled: FilledAttachment, *, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
 ) -> Resolved:
-    """Resolve one attachment of at most `limit` decoded octets; `tls` verifies web servers (default: system's store).
+    """Resolve one attachment of at most `limit` decoded bytes; `tls` verifies web servers (default: system's store).
 
     Raises:
         AttachmentError: with the setting in `key` (`url`, `content`, `contentType`, `filename`, `cid`).
     """
-    if isinstance(spec, UrlAttachment) and not is_data_url(spec.url):
-        resolved = await _from_web(spec, limit, guard, tls)
+    given = _checked(filled)
+    if given.type == "url" and not is_data_url(given.url):
+        resolved = await _from_web(given, limit, guard, tls)
     else:
-        resolved = Resolved(_from_settings(spec, limit))
-    return replace(resolved, warnings=(*slash_warnings(getattr(spec, "filename", "")), *resolved.warnings))
+        resolved = Resolved(_from_settings(given, limit))
+    return replace(resolved, warnings=(*slash_warnings(filled.filename), *resolved.warnings))
 
 
-def _from_settings(spec: AttachmentSpec, limit: int) -> Attachment | RawPart:
-    match spec:
-        case UrlAttachment():
-            return _from_data_url(spec, "url", spec.url, limit)
-        case Base64Attachment() if is_data_url(spec.content):
-            return _from_data_url(spec, "content", spec.content, limit)
-        case TextAttachment():
-            return _from_text(spec, by_filename(spec.filename) or "text/plain", limit)
-        case CustomAttachment():
-            with _at("contentType"):
-                content_type = check_media_type(spec.content_type)
-            return _from_text(spec, content_type, limit)
-        case Base64Attachment():
-            return _from_base64(spec, limit)
-        case MimeAttachment():
-            return RawPart(content=_encoded(spec.content, "utf-8", "MIME part", limit), cid=_cid(spec.cid))
+def _checked(filled: FilledAttachment) -> FilledAttachment:
+    """Bring file name, media type and Content-ID into their one form, or refuse them."""
+    with _at("filename"):
+        filename = check_filename(filled.filename)
+    with _at("contentType"):
+        content_type = check_media_type(filled.content_type)
+    return replace(filled, filename=filename, content_type=content_type, cid=_cid(filled.cid))
 
 
-async def _from_web(spec: UrlAttachment, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None) -> Resolved:
-    given = _names(spec)
+def _from_settings(given: FilledAttachment, limit: int) -> Attachment | RawPart:
+    match given.type:
+        case "url":
+            return _from_data_url(given, "url", given.url, limit)
+        case "base64" if is_data_url(given.content):
+            return _from_data_url(given, "content", given.content, limit)
+        case "base64":
+            return _from_base64(given, limit)
+        case "text":
+            return _from_text(given, by_filename(given.filename) or "text/plain", limit)
+        case "custom":
+            return _from_text(given, given.content_type, limit)
+        case "mime":
+            return RawPart(content=_encoded(given.content, "utf-8", "MIME part", limit), cid=given.cid)
+
+
+async def _from_web(given: FilledAttachment, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None) -> Resolved:
     with _at("url"):
-        fetched = await fetch(spec.url, max_octets=limit, allow=guard, tls=tls)
+        fetched = await fetch(given.url, max_octets=limit, allow=guard, tls=tls)
     attachment = Attachment(
         content=fetched.content,
         filename=given.filename or fetched.filename,
@@ -155,7 +128,7 @@ async def _from_web(spec: UrlAttachment, limit: int, guard: AddressGuard, tls: s
     asked = (
         given.content_type
         or by_filename(given.filename)
-        or by_filename(_path(spec.url))
+        or by_filename(_path(given.url))
         or by_filename(fetched.filename)
     )
     return Resolved(attachment, _unexpected(asked, fetched.content_type))
@@ -184,39 +157,31 @@ def _bare(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
 
 
-def _from_data_url(spec: UrlAttachment | Base64Attachment, key: str, url: str, limit: int) -> Attachment:
-    given = _names(spec)
+def _from_data_url(given: FilledAttachment, key: str, url: str, limit: int) -> Attachment:
     with _at(key):
         read = read_data_url(url, limit=limit)
     said = served_media_type(read.media_type) if names_media_type(url) else ""
     content_type = given.content_type or said or by_filename(given.filename) or read.media_type
-    return Attachment(
-        content=read.content,
-        filename=given.filename or default_filename(content_type),
-        content_type=content_type,
-        cid=given.cid,
-    )
+    return _attachment(given, read.content, content_type)
 
 
-def _from_base64(spec: Base64Attachment, limit: int) -> Attachment:
-    given = _names(spec)
+def _from_base64(given: FilledAttachment, limit: int) -> Attachment:
     with _at("content"):
-        content = decode_base64(spec.content, name=given.filename or "attachment", limit=limit)
-    return Attachment(
-        content=content,
-        filename=given.filename or default_filename(given.content_type),
-        content_type=given.content_type,
-        cid=given.cid,
-    )
+        content = decode_base64(given.content, name=given.filename or "attachment", limit=limit)
+    return _attachment(given, content, given.content_type)
 
 
-def _from_text(spec: TextAttachment | CustomAttachment, content_type: str, limit: int) -> Attachment:
-    given = _names(spec)
-    filename = given.filename or default_filename(content_type)
+def _from_text(given: FilledAttachment, content_type: str, limit: int) -> Attachment:
     charset = charset_of(content_type)
-    content = _encoded(spec.content, charset or "utf-8", filename, limit)
+    name = given.filename or default_filename(content_type)
+    content = _encoded(given.content, charset or "utf-8", name, limit)
     if content_type.lower().startswith("text/") and not charset:
         content_type += "; charset=utf-8"
+    return _attachment(given, content, content_type)
+
+
+def _attachment(given: FilledAttachment, content: bytes, content_type: str) -> Attachment:
+    filename = given.filename or default_filename(content_type)
     return Attachment(content=content, filename=filename, content_type=content_type, cid=given.cid)
 
 
@@ -237,21 +202,6 @@ def _encoded(text: str, charset: str, name: str, limit: int) -> bytes:
             ) from None
         check_size(name, len(octets), limit)
     return octets
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    filename: str
-    content_type: str
-    cid: str
-
-
-def _names(spec: UrlAttachment | TextAttachment | Base64Attachment | CustomAttachment) -> _Names:
-    with _at("filename"):
-        filename = check_filename(spec.filename)
-    with _at("contentType"):
-        content_type = check_media_type(getattr(spec, "content_type", ""))
-    return _Names(filename, content_type, _cid(spec.cid))
 
 
 def _cid(cid: str) -> str:

@@ -5,7 +5,7 @@ give the same text: that of ECMAScript's ToString.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailnode.errors import ErrorCode, ExpressionError, SettingsError
@@ -48,12 +48,16 @@ class Evaluator:
         control_ok: bool = True,
         max_characters: int = RESULT_CHARACTERS,
     ) -> str:
-        """Fill in a template; arguments and errors as for `pieces`.
+        """Fill in a template; arguments and errors as for `printed`.
 
         Where no control character may stand, line ends at the text's ends are taken away, and so are blanks where one
         value is all of the text.
         """
-        pieces = await self.pieces(template, required=required, control_ok=control_ok, max_characters=max_characters)
+        values = await self.printed(
+            template.expressions, required=required, control_ok=control_ok, max_characters=max_characters
+        )
+        printed = iter(values)
+        pieces = [part if isinstance(part, str) else next(printed) for part in template.parts]
         text = "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
         if control_ok:
             return text
@@ -62,18 +66,18 @@ class Evaluator:
                 return text.strip()
         return without_line_ends(text)
 
-    async def pieces(
+    async def printed(
         self,
-        template: Template,
+        expressions: Sequence[Expression],
         *,
         required: bool = False,
         control_ok: bool = True,
         max_characters: int = RESULT_CHARACTERS,
-    ) -> list[str | Printed]:
-        """Print each expression of a template, its literal text between them.
+    ) -> list[Printed]:
+        """Print the values of expressions.
 
         Args:
-            template: a parsed setting.
+            expressions: those of one parsed setting.
             required: null and undefined are an error even when lenient.
             control_ok: a value may hold control characters; a header field's or an address's may not, and loses the
                 line ends at its ends.
@@ -83,10 +87,9 @@ class Evaluator:
             ExpressionError: `noValue` for null and undefined, `expressionLimit`, `badHeader` for a control character,
                 `badExpression` for any other value that has no text, or none that UTF-8 can hold.
         """
-        expressions = [part for part in template.parts if isinstance(part, Expression)]
-        values = iter(await self._values(expressions))
         printer = Printer(self._lenient and not required, control_ok, max_characters)
-        return [part if isinstance(part, str) else printer.printed(part, next(values)) for part in template.parts]
+        values = await self._values(expressions)
+        return [printer.printed(expression, value) for expression, value in zip(expressions, values, strict=True)]
 
     async def value(self, expression: Expression) -> Any:
         """The JSON value of an expression, of its own type; a copy, never a part of the state.
@@ -111,7 +114,7 @@ class Evaluator:
         _, truth = await self._one(expression, "truth")
         return bool(truth)
 
-    async def _values(self, expressions: list[Expression]) -> list[tuple[str, Any]]:
+    async def _values(self, expressions: Sequence[Expression]) -> list[tuple[str, Any]]:
         """The printed values, `(kind, text or items)`; those that need the engine in one go."""
         found = [printed_here(self._own(expression)) for expression in expressions]
         wanting = [expression for expression, value in zip(expressions, found, strict=True) if value is None]

@@ -1,16 +1,18 @@
 """HTML content with values in it: escaped, with safe links, and its style sheets inlined for mail readers."""
 
+import asyncio
 import html
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeVar
 
-from mailnode.node.aside import aside
+from mailnode.message.markup import decode
 from mailnode.node.expression import Evaluator
-from mailnode.node.html_template import make_template
-from mailnode.node.inline import Inlined, inline_style_sheets
+from mailnode.node.inline import Inlined, inline_before_values, inline_style_sheets
 from mailnode.node.js_string import Printed
-from mailnode.node.markup import MARK, Attribute, Markup, decode_entities
-from mailnode.node.template import Template
+from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, parse_html, set_marked
 from mailnode.printable import quoted_ascii
 
 _URL_ATTRIBUTES = frozenset(
@@ -34,6 +36,78 @@ _AT_TIMES_URLS = frozenset(
 )
 _CODE_IN_PLACE = re.compile(r"(?:^|[;,=])(javascript|vbscript|data):", re.IGNORECASE)
 
+_TAG = re.compile(r"<[A-Za-z/!?]")
+_LINE_BREAK = re.compile(r"\r\n?|\n")
+_PLAIN_TEXT_WARNING = "content is plain text, so each of its line breaks became a <br>: write HTML, or use textContent"
+
+
+T = TypeVar("T")
+
+_LONG_CHARACTERS = 50_000
+
+
+async def in_thread_if_long(work: Callable[[], T], characters: int) -> T:
+    """Do some work on so many characters: in a thread if they are many, else at once; what it raises comes out here."""
+    return await asyncio.to_thread(work) if characters > _LONG_CHARACTERS else work()
+
+
+class _Ready(NamedTuple):
+    """Markup that values can be put into; when `is_inlined` is false its sheets are still to be inlined after that."""
+
+    markup: Markup
+    is_inlined: bool = True
+    warnings: tuple[str, ...] = ()
+
+
+class HtmlTemplate:
+    """HTML content, parsed once for all its mails, and inlined once where values have no say in that."""
+
+    def __init__(self, source: str) -> None:
+        """Parse content.
+
+        Raises:
+            ExpressionError: as `parse_html`.
+        """
+        self.source = source
+        self.markup = parse_html(source)
+        self.is_plain_text = _is_plain_text(self.markup)
+        self._ready: dict[bool, _Ready] = {}
+
+    @cached_property
+    def scheme_warnings(self) -> tuple[str, ...]:
+        """A warning for each scheme of the author's own that mail readers are unlikely to follow."""
+        return tuple(
+            f"{name.lower()} has the scheme {scheme.lower()}, which mail readers may not follow"
+            for name, scheme, image in _LITERAL_SCHEME.findall(self.markup.marked)
+            if scheme.lower() not in _SCHEMES and not (image and (name.lower(), scheme.lower()) == ("src", "data"))
+        )
+
+    async def ready(self, *, inline_styles: bool) -> _Ready:
+        """Give the markup for values, its style sheets inlined if `inline_styles` and if that can be done before."""
+        if inline_styles not in self._ready:
+            make = self._inlined if inline_styles else lambda: _Ready(self.markup)
+            self._ready[inline_styles] = await in_thread_if_long(make, len(self.source))
+        return self._ready[inline_styles]
+
+    def _inlined(self) -> _Ready:
+        markup = self.markup
+        # What stands in three braces may bring elements.
+        if any(expression.raw for expression in markup.expressions):
+            return _Ready(markup, is_inlined=False)
+        unknown = {attribute.name for attribute in markup.attributes}
+        inlined = inline_before_values(markup.marked, unknown | {":empty"} if markup.expressions else unknown)
+        if not inlined:
+            return _Ready(markup, is_inlined=False)
+        return _Ready(set_marked(markup, inlined.html), warnings=inlined.warnings)
+
+
+def _is_plain_text(markup: Markup) -> bool:
+    """Tell whether the author's own words hold no tag, comment or entity, nor {{{ }}}, which brings HTML."""
+    if _TAG.search(markup.marked) or any(expression.raw for expression in markup.expressions):
+        return False
+    own = MARK.sub(" ", markup.marked)
+    return decode(own) == own
+
 
 @dataclass(frozen=True)
 class RenderedHtml:
@@ -43,23 +117,49 @@ class RenderedHtml:
     warnings: tuple[str, ...]
 
 
-async def render_html(content: str, evaluator: Evaluator, *, inline_styles: bool = True) -> RenderedHtml:
+async def render_content(template: HtmlTemplate, evaluator: Evaluator, *, inline_styles: bool = True) -> RenderedHtml:
+    """Render content as HTML, or as plain text whose lines are kept where its author wrote no HTML.
+
+    Raises:
+        ExpressionError: as `Evaluator.printed`.
+    """
+    if template.is_plain_text:
+        return await _render_plain_text(template, evaluator)
+    return await render_html(template, evaluator, inline_styles=inline_styles)
+
+
+async def render_html(template: HtmlTemplate, evaluator: Evaluator, *, inline_styles: bool = True) -> RenderedHtml:
     """Fill in the expressions of HTML content and, if `inline_styles`, inline its style sheets.
 
     `{{ }}` is escaped, `{{{ }}}` is not. A link whose scheme comes from an expression and is not http, https, mailto,
     tel or cid (or `data:image/` in src) is emptied, with a warning; so is a style with more than a value in it.
 
     Raises:
-        ExpressionError: as `make_template` and `Evaluator.pieces`.
+        ExpressionError: as `Evaluator.printed`.
     """
-    template = await aside(lambda: make_template(content, inline_styles=inline_styles), len(content))
-    markup = template.markup
-    filled, warnings = _Filling(markup, await evaluator.pieces(Template(markup.expressions))).filled()
-    if template.is_inlined:
-        inlined = Inlined(filled, template.warnings)
+    ready = await template.ready(inline_styles=inline_styles)
+    filled, warnings = _Filler(ready.markup, await evaluator.printed(ready.markup.expressions)).filled()
+    if ready.is_inlined:
+        inlined = Inlined(filled, ready.warnings)
     else:
-        inlined = await aside(lambda: inline_style_sheets(filled), len(filled))
-    return RenderedHtml(inlined.html, (*_literal_schemes(markup), *warnings, *inlined.warnings))
+        inlined = await in_thread_if_long(lambda: inline_style_sheets(filled), len(filled))
+    return RenderedHtml(inlined.html, (*template.scheme_warnings, *warnings, *inlined.warnings))
+
+
+async def _render_plain_text(template: HtmlTemplate, evaluator: Evaluator) -> RenderedHtml:
+    """Fill in the expressions, escaped, and make each line break a `<br>`; without one nothing else is changed."""
+    values = [value.text for value in await evaluator.printed(template.markup.expressions)]
+    characters = len(template.source) + sum(map(len, values))
+    return await in_thread_if_long(lambda: _plain_text_with(template.markup, values), characters)
+
+
+def _plain_text_with(markup: Markup, texts: Sequence[str]) -> RenderedHtml:
+    values = [html.escape(text.replace("\0", "\ufffd")) for text in texts]
+    filled = MARK.sub(lambda mark: values[int(mark[1])], markup.marked)
+    text = filled.strip("\r\n")
+    if not _LINE_BREAK.search(text):
+        return RenderedHtml(filled, ())
+    return RenderedHtml(_LINE_BREAK.sub("<br>\n", text) + "\n", (_PLAIN_TEXT_WARNING,))
 
 
 def markdown_to_html(text: str) -> str:
@@ -70,12 +170,12 @@ def markdown_to_html(text: str) -> str:
     return rendered
 
 
-class _Filling:
+class _Filler:
     """Puts values in the places of their marks."""
 
-    def __init__(self, markup: Markup, values: list[str | Printed]) -> None:
+    def __init__(self, markup: Markup, values: list[Printed]) -> None:
         self._markup = markup
-        self._values = [value for value in values if isinstance(value, Printed)]
+        self._values = values
         self._warnings: list[str] = []
 
     def filled(self) -> tuple[str, list[str]]:
@@ -163,12 +263,3 @@ def _unsafe_scheme(attribute: Attribute, url: str) -> str:
 def _scheme(url: str) -> str | None:
     found = _SCHEME.match(_UNSEEN.sub("", url))
     return found[1].lower() if found else None
-
-
-def _literal_schemes(markup: Markup) -> list[str]:
-    """A warning for each scheme of the author's own that mail readers are unlikely to follow."""
-    return [
-        f"{name.lower()} has the scheme {scheme.lower()}, which mail readers may not follow"
-        for name, scheme, image in _LITERAL_SCHEME.findall(markup.marked)
-        if scheme.lower() not in _SCHEMES and not (image and (name.lower(), scheme.lower()) == ("src", "data"))
-    ]

@@ -7,13 +7,8 @@ from typing import Any, Self
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.node.content_digest import content_digest
 from mailnode.node.send_email import Post, SendSmtpEmail
-from mailnode.node.settings import (
-    OTHER,
-    EmailNotificationSettings,
-    SendSmtpEmailSettings,
-    read_settings,
-    settings_errors,
-)
+from mailnode.node.settings import OTHER, EmailNotificationSettings, SendSmtpEmailSettings
+from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.printable import quoted
 
 EMAIL_NOTIFICATION = "emailNotification"
@@ -66,10 +61,9 @@ class EmailNotificationType:
 
     def prepare(self, settings: Mapping[str, Any]) -> SendSmtpEmail:
         """Read the settings, and the environment's; a SettingsError names the first wrong one."""
-        read_settings(EmailNotificationSettings, settings)
+        mail = read_settings(EmailNotificationSettings, settings)
         try:
-            server = self._server.settings()
-            read = read_settings(SendSmtpEmailSettings, {**settings, **server})
+            read = read_settings(SendSmtpEmailSettings, {**mail.by_key(), **self._server.settings()})
             return SendSmtpEmail(read, self._post, content_digest(EMAIL_NOTIFICATION, settings))
         except SettingsError as error:
             error.message = f"the environment of emailNotification: {error.message}"

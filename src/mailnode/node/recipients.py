@@ -6,13 +6,13 @@ is never parsed together with what stands around it, so no comma, quote or brack
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mailnode.errors import ErrorCode, ExpressionError, MailboxError
 from mailnode.message.mailbox import Address, Group, Mailbox, parse_addresses, parse_mailbox
 from mailnode.node.expression import Evaluator
 from mailnode.node.js_string import Printed
-from mailnode.node.template import Template
+from mailnode.node.template import Expression, has_braces, parse_template
 from mailnode.printable import quoted_ascii
 
 # An expression is a whole address, not a part of one, between these.
@@ -30,7 +30,51 @@ _NAME_HINT = "leave out the name before < >, or bring the address alone"
 _PART_HINT = "give that part alone, or the whole address in one expression"
 
 
-async def render_addresses(template: Template, evaluator: Evaluator, *, required: bool = False) -> tuple[Address, ...]:
+@dataclass(frozen=True, slots=True)
+class AddressTemplate:
+    """An address setting, parsed: its mailboxes, in which a token stands for each expression."""
+
+    source: str
+    expressions: tuple[Expression, ...]
+    addresses: tuple[Address, ...]
+    token: re.Pattern[str]
+
+
+def parse_address_template(text: str) -> AddressTemplate:
+    """Parse a list of mailboxes and groups, separated by commas, semicolons or line ends, with expressions in it.
+
+    Raises:
+        ExpressionError: as `parse_template`.
+        MailboxError: the text around the expressions is not a list of mailboxes.
+    """
+    template = parse_template(text)
+    expressions = template.expressions
+    prefix = _unused_prefix(template.parts)
+    token = re.compile(rf"{prefix}([0-9]+)z(?:@{prefix}\1z)?")
+    try:
+        # The line ends are the author's: a value stands here as one token.
+        addresses = parse_addresses("".join(_with_tokens(template.parts, prefix)), by_line=True)
+    except MailboxError as error:
+        named = token.sub(lambda found: str(expressions[int(found[1])]), error.message)
+        raise MailboxError(named, hint=error.hint) from None
+    return AddressTemplate(text, expressions, addresses, token)
+
+
+def parse_mailbox_template(text: str) -> AddressTemplate:
+    """Parse a setting of exactly one mailbox; how many the expressions bring shows when they are evaluated.
+
+    Raises:
+        ExpressionError: as `parse_template`.
+        MailboxError: as `parse_address_template`, or a text without expressions is not one mailbox.
+    """
+    if not has_braces(text):
+        parse_mailbox(text, by_line=True)
+    return parse_address_template(text)
+
+
+async def render_addresses(
+    parsed: AddressTemplate, evaluator: Evaluator, *, required: bool = False
+) -> tuple[Address, ...]:
     """Fill in an address setting.
 
     A string is one mailbox, an array one an item; both may stand among others, in a group, or in < > behind a name. As
@@ -39,20 +83,21 @@ async def render_addresses(template: Template, evaluator: Evaluator, *, required
 
     Raises:
         ExpressionError: `badMailbox` for a value that is not one mailbox, `badHeader` for a control character in one.
-        MailboxError: the literal text around the expressions is not a list of mailboxes.
     """
+    if not parsed.expressions:
+        return parsed.addresses
     try:
-        pieces = await evaluator.pieces(template, required=required, control_ok=False)
+        values = await evaluator.printed(parsed.expressions, required=required, control_ok=False)
     except ExpressionError as error:
         if error.code is ErrorCode.BAD_HEADER:
             error.hint = _LINES_HINT
         raise
-    return _Recipients(pieces, required).addresses()
+    return _Filler(parsed, values, required=required).addresses()
 
 
-async def render_mailbox(template: Template, evaluator: Evaluator) -> Mailbox:
+async def render_mailbox(parsed: AddressTemplate, evaluator: Evaluator) -> Mailbox:
     """Fill in the setting of exactly one mailbox, as `render_addresses` with `required`."""
-    addresses = await render_addresses(template, evaluator, required=True)
+    addresses = await render_addresses(parsed, evaluator, required=True)
     match addresses:
         case (Mailbox() as mailbox,):
             return mailbox
@@ -60,56 +105,58 @@ async def render_mailbox(template: Template, evaluator: Evaluator) -> Mailbox:
     raise MailboxError(f"one mailbox is wanted here, not {what}", hint="give a single address")
 
 
-class _Recipients:
-    """A setting with its values, each behind a token that can stand in any part of a mailbox."""
+def _unused_prefix(parts: tuple[str | Expression, ...]) -> str:
+    """Begin a token as no literal text of the setting does."""
+    literal = "".join(part for part in parts if isinstance(part, str)).casefold()
+    prefix = "zq"
+    while prefix in literal:
+        prefix += "q"
+    return prefix
 
-    def __init__(self, pieces: list[str | Printed], required: bool) -> None:
-        self._pieces = pieces
+
+def _with_tokens(parts: tuple[str | Expression, ...], prefix: str) -> Iterator[str]:
+    number = 0
+    for index, part in enumerate(parts):
+        if isinstance(part, str):
+            yield part
+            continue
+        token = f"{prefix}{number}z"
+        yield f"{token}@{token}" if _is_address(parts, index) else token
+        number += 1
+
+
+def _is_address(parts: tuple[str | Expression, ...], index: int) -> bool:
+    """Tell whether an expression is a whole address, by what stands before and behind it."""
+    # The list's ends separate as its commas do.
+    before, after = _literal(parts, index - 1), _literal(parts, index + 1)
+    if index <= 1:
+        before = f",{before}"
+    if index >= len(parts) - 2:
+        after = f"{after},"
+    bare = before.rstrip()
+    is_begun = bare.endswith(_BEFORE_ADDRESS) or bool(_LINE_END.search(before, len(bare)))
+    return is_begun and bool(_AFTER_ADDRESS.match(after))
+
+
+def _literal(parts: tuple[str | Expression, ...], index: int) -> str:
+    part = parts[index] if 0 <= index < len(parts) else ""
+    return part if isinstance(part, str) else "{}"
+
+
+class _Filler:
+    """Puts values in the places of their tokens, in whatever part of a mailbox those stand."""
+
+    def __init__(self, parsed: AddressTemplate, values: list[Printed], *, required: bool) -> None:
+        self._addresses = parsed.addresses
+        self._token = parsed.token
+        self._values = values
         self._required = required
-        self._values = [piece for piece in pieces if isinstance(piece, Printed)]
-        for value in self._values:
+        for value in values:
             if (longest := max(map(len, value.texts), default=0)) > _MOST_CHARACTERS:
                 raise _no_mailbox(value, f"is {longest} characters long, which no mailbox is", _LIST_HINT)
-        literal = "".join(piece for piece in pieces if isinstance(piece, str)).casefold()
-        prefix = "zq"
-        while prefix in literal:
-            prefix += "q"
-        self._prefix = prefix
-        self._token = re.compile(rf"{prefix}([0-9]+)z(?:@{prefix}\1z)?")
 
     def addresses(self) -> tuple[Address, ...]:
-        try:
-            # The line ends are the author's: a value stands here as one token.
-            parsed = parse_addresses("".join(self._marked()), by_line=True)
-        except MailboxError as error:
-            named = self._token.sub(lambda token: str(self._value(token).expression), error.message)
-            raise MailboxError(named, hint=error.hint) from None
-        return tuple(self._restored(parsed))
-
-    def _marked(self) -> Iterator[str]:
-        number = 0
-        for index, piece in enumerate(self._pieces):
-            if isinstance(piece, str):
-                yield piece
-                continue
-            token = f"{self._prefix}{number}z"
-            yield f"{token}@{token}" if self._is_address(index) else token
-            number += 1
-
-    def _is_address(self, index: int) -> bool:
-        # The list's ends separate as its commas do.
-        before, after = self._literal(index - 1), self._literal(index + 1)
-        if index <= 1:
-            before = f",{before}"
-        if index >= len(self._pieces) - 2:
-            after = f"{after},"
-        bare = before.rstrip()
-        is_begun = bare.endswith(_BEFORE_ADDRESS) or bool(_LINE_END.search(before, len(bare)))
-        return is_begun and bool(_AFTER_ADDRESS.match(after))
-
-    def _literal(self, index: int) -> str:
-        piece = self._pieces[index] if 0 <= index < len(self._pieces) else ""
-        return piece if isinstance(piece, str) else "{}"
+        return tuple(self._filled_in())
 
     def _value(self, token: re.Match[str]) -> Printed:
         return self._values[int(token[1])]
@@ -117,8 +164,8 @@ class _Recipients:
     def _text(self, marked: str) -> str:
         return self._token.sub(lambda token: self._value(token).text, marked)
 
-    def _restored(self, addresses: tuple[Address, ...]) -> Iterator[Address]:
-        for address in addresses:
+    def _filled_in(self) -> Iterator[Address]:
+        for address in self._addresses:
             if isinstance(address, Group):
                 members = tuple(mailbox for member in address.mailboxes for mailbox in self._mailboxes(member))
                 yield Group(self._text(address.display_name), members)

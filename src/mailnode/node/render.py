@@ -10,39 +10,19 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Email
 from mailnode.message.mailbox import Address, Mailbox
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.aside import aside
-from mailnode.node.attachment import (
-    AttachmentSpec,
-    Base64Attachment,
-    CustomAttachment,
-    MimeAttachment,
-    Resolved,
-    TextAttachment,
-    UrlAttachment,
-    resolve_all,
-)
-from mailnode.node.attachment_settings import AttachmentSettings
+from mailnode.node.attachment import FilledAttachment, Resolved, resolve_all
 from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
-from mailnode.node.html import RenderedHtml, render_html
-from mailnode.node.plain_content import plain_text, render_plain_text
-from mailnode.node.recipients import render_addresses, render_mailbox
-from mailnode.node.settings import SendSmtpEmailSettings
-from mailnode.node.template import Template, parse_template
+from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
+from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
+from mailnode.node.settings import AttachmentSettings, SendSmtpEmailSettings
+from mailnode.node.template import Template
 
 MEGABYTE = 2**20
 
 # Base64 with its line ends takes 1.37 characters an octet; a data URL may be percent-encoded.
 _CHARACTERS_AN_OCTET = 3
 _LINE_ENDS = str.maketrans("\r\n", "  ")
-
-_SPECS: dict[str, type[AttachmentSpec]] = {
-    "url": UrlAttachment,
-    "text": TextAttachment,
-    "base64": Base64Attachment,
-    "custom": CustomAttachment,
-    "mime": MimeAttachment,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +78,7 @@ class Renderer:
     async def _from(self, sender: str | None) -> str | Mailbox:
         if self._settings.from_ is not None:
             try:
-                return await render_mailbox(parse_template(self._settings.from_), self._evaluator)
+                return await render_mailbox(self._settings.from_, self._evaluator)
             except MailnodeError as error:
                 raise error.locate(key="from") from None
         if sender is None:
@@ -113,43 +93,37 @@ class Renderer:
         given = self._settings.envelope_from
         return None if given is None else await self._line("envelopeFrom", given, required=True)
 
-    async def _addresses(self, key: str, text: str, *, required: bool = False) -> tuple[Address, ...]:
+    async def _addresses(self, key: str, parsed: AddressTemplate, *, required: bool = False) -> tuple[Address, ...]:
         try:
-            return await render_addresses(parse_template(text), self._evaluator, required=required)
+            return await render_addresses(parsed, self._evaluator, required=required)
         except MailnodeError as error:
             raise error.locate(key=key) from None
 
-    async def _line(self, key: str, text: str, *, required: bool = False) -> str:
-        return await self._text(key, text, required=required, control_ok=False)
+    async def _line(self, key: str, template: Template, *, required: bool = False) -> str:
+        return await self._text(key, template, required=required, control_ok=False)
 
-    async def _message_ids(self, key: str, text: str) -> str:
+    async def _message_ids(self, key: str, template: Template) -> str:
         # The author may write one a line. A value may be folded as in the header that it comes from, and no more.
-        parts = [part.translate(_LINE_ENDS) if isinstance(part, str) else part for part in parse_template(text).parts]
-        return await self._filled(key, Template(tuple(parts)))
+        parts = [part.translate(_LINE_ENDS) if isinstance(part, str) else part for part in template.parts]
+        return await self._text(key, Template(tuple(parts)))
 
-    async def _text(self, key: str, text: str, **wishes: Any) -> str:
-        return await self._filled(key, parse_template(text), **wishes)
-
-    async def _filled(self, key: str, template: Template, **wishes: Any) -> str:
+    async def _text(self, key: str, template: Template, **rules: Any) -> str:
         try:
-            return await self._evaluator.text(template, **wishes)
+            return await self._evaluator.text(template, **rules)
         except MailnodeError as error:
             raise error.locate(key=key) from None
 
     async def _html(self) -> RenderedHtml:
+        settings = self._settings
         try:
-            settings = self._settings
-            markup = await aside(lambda: plain_text(settings.content), len(settings.content))
-            if markup is not None:
-                return RenderedHtml(*await render_plain_text(markup, self._evaluator))
-            return await render_html(settings.content, self._evaluator, inline_styles=settings.inline_styles)
+            return await render_content(settings.content, self._evaluator, inline_styles=settings.inline_styles)
         except MailnodeError as error:
             raise error.locate(key="content") from None
 
     async def _images(self, html: str) -> AttachedImages:
         if self._settings.data_images == "keep":
             return AttachedImages(html)
-        return await aside(lambda: attach_data_images(html, limit=self._most_octets), len(html))
+        return await in_thread_if_long(lambda: attach_data_images(html, limit=self._most_octets), len(html))
 
     @property
     def _most_octets(self) -> int:
@@ -158,20 +132,20 @@ class Renderer:
 
     async def _attachments(self) -> tuple[Resolved, ...]:
         limit = self._most_octets
-        specs = [
-            await self._spec(f"attachments[{index}]", attachment, limit)
+        filled = [
+            await self._attachment(f"attachments[{index}]", attachment, limit)
             for index, attachment in enumerate(self._settings.attachments)
         ]
-        return await resolve_all(specs, limit_each=limit, guard=self._guard)
+        return await resolve_all(filled, limit_each=limit, guard=self._guard)
 
-    async def _spec(self, key: str, attachment: AttachmentSettings, limit: int) -> AttachmentSpec:
+    async def _attachment(self, key: str, settings: AttachmentSettings, limit: int) -> FilledAttachment:
         most = _CHARACTERS_AN_OCTET * limit
-        said = attachment.model_dump(exclude={"type"})
-        filled = {
-            name: await self._text(f"{key}.{name}", text, max_characters=most, control_ok=name in {"content", "url"})
-            for name, text in said.items()
+        texts = {
+            name: await self._text(f"{key}.{name}", value, max_characters=most, control_ok=name in {"content", "url"})
+            for name, value in settings
+            if isinstance(value, Template)
         }
-        return _SPECS[attachment.type](**filled)
+        return FilledAttachment(settings.type, content_type=getattr(settings, "content_type", ""), **texts)
 
 
 def digest(email: Email) -> str:

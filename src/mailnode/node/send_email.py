@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from mailnode.connections.connection import Connection
-from mailnode.connections.service import find_service
 from mailnode.delivery.delivery import Draft, Terms
 from mailnode.delivery.dispatcher import Delivered, Dispatcher
 from mailnode.delivery.origin import Origin
@@ -17,14 +16,15 @@ from mailnode.message.compose import Message
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.aside import aside
 from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
 from mailnode.node.expression import Evaluator
+from mailnode.node.html import in_thread_if_long
 from mailnode.node.lint import advise
 from mailnode.node.node_api import NodeCall, NodeReturn, check_place
 from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.result import return_of, return_of_error
-from mailnode.node.settings import SendSmtpEmailSettings, read_settings, settings_errors
+from mailnode.node.settings import OTHER, SendSmtpEmailSettings
+from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.store.retry import PATIENCE_SECONDS, insist
 
 
@@ -139,7 +139,7 @@ class SendSmtpEmail:
         look = partial(
             advise, rendered.email, mail.message.root, login, keeps_data_images=settings.data_images == "keep"
         )
-        advice = await aside(look, len(rendered.email.html or ""))
+        advice = await in_thread_if_long(look, len(rendered.email.html or ""))
         warnings = (*way.warnings, *rendered.warnings, *mail.warnings, *advice)
         # A sender that the connection brings is the route's.
         told = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
@@ -149,7 +149,7 @@ class SendSmtpEmail:
         make = partial(prepare, email, connection, self._post.redirect_all_to)
         texts = (email.html or "", email.text or "")
         parsed = (one.content for one in email.attachments if _is_parsed(one))
-        return await aside(make, sum(len(one) for one in (*texts, *parsed) if isinstance(one, bytes | str)))
+        return await in_thread_if_long(make, sum(len(one) for one in (*texts, *parsed) if isinstance(one, bytes | str)))
 
     async def _send(self, call: NodeCall) -> Delivered:
         self._check_storage(call)
@@ -185,9 +185,10 @@ class SendSmtpEmail:
 
     def _destination(self) -> Destination:
         settings = self._settings
-        connection, smtp = settings.connection or "", settings.smtp
-        if smtp is None:
-            return Destination(find_service(settings.email_service), connection)
+        connection, service, smtp = settings.connection or "", settings.email_service, settings.smtp
+        if service != OTHER:
+            return Destination(service, connection)
+        assert smtp, "other services have smtp settings"
         server = OtherServer(host=smtp.host, port=smtp.port, tls_option=smtp.tls_option, ca=smtp.ca)
         return Destination(server, connection, smtp.ehlo_name)
 

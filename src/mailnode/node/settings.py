@@ -1,59 +1,191 @@
-"""What the form of the node holds: the one place that knows its keys, their types and their defaults."""
+"""What the form of the node holds: the one place that knows its keys, their types and their defaults.
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+Each setting is parsed here, once: what a model holds is a parsed template, mailbox list, HTML content or service.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mailnode.connections.service import find_service
-from mailnode.errors import ErrorCode, MailnodeError, SettingsError
-from mailnode.message.email import AutoSubmitted
+from mailnode.connections.service import Service, find_service
+from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsError
+from mailnode.message.email import AutoSubmitted, Priority
 from mailnode.message.header import check_own_field_name
-from mailnode.message.mailbox import parse_addresses, parse_mailbox
-from mailnode.node.attachment_settings import ATTACHMENT_TYPES, AttachmentSettings
-from mailnode.node.markup import parse_html
-from mailnode.node.setting_remedy import remedy
-from mailnode.node.setting_types import Plain, Settings, Templated, check_plain, checked
-from mailnode.node.template import has_braces, parse_template
-from mailnode.printable import quoted
+from mailnode.message.mailbox import parse_mailbox
+from mailnode.node.html import HtmlTemplate
+from mailnode.node.recipients import AddressTemplate, parse_address_template, parse_mailbox_template
+from mailnode.node.template import Template, has_braces, parse_template
 from mailnode.smtp.server import TlsOption
 
-OTHER = "other"
+OTHER: Literal["other"] = "other"
 RESULT_KEY = r"^[A-Za-z_$][\w$-]*(\.[A-Za-z_$][\w$-]*)*$"
 RESULT_KEY_CHARACTERS = 200
 
-Model = TypeVar("Model", bound="Settings")
+T = TypeVar("T")
 
 
-def _check_addresses(value: str) -> None:
-    parse_template(value) if has_braces(value) else parse_addresses(value, by_line=True)
+class Settings(BaseModel):
+    """A group of settings: camelCase keys, nothing unknown, nothing coerced."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, str_max_length=50 * 2**20
+    )
+
+    def by_key(self) -> dict[str, Any]:
+        """Give the parsed settings by their keys, as another model takes them."""
+        return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
 
 
-def _check_mailbox(value: str) -> None:
-    parse_template(value) if has_braces(value) else parse_mailbox(value, by_line=True)
+class Parsed:
+    """Has text parsed to an object of ours, which serialises as the text that its author wrote; one passes as it is."""
+
+    def __init__(self, kind: type[T], parse: Callable[[str], object], source: Callable[[T], str]) -> None:
+        """Parse with `parse`; `source` gives the text of what that makes."""
+        self._kind = kind
+        self._parse = _with_ours(parse)
+        self._source = source
+
+    def __get_pydantic_core_schema__(self, _: object, __: GetCoreSchemaHandler) -> CoreSchema:
+        """Build the schema."""
+
+        def validate(value: object, to_text: Callable[[object], str]) -> object:
+            return value if isinstance(value, self._kind) else self._parse(to_text(value))
+
+        serialization = core_schema.plain_serializer_function_ser_schema(self._source)
+        return core_schema.no_info_wrap_validator_function(
+            validate, core_schema.str_schema(), serialization=serialization
+        )
 
 
-def _check_reverse_path(value: str) -> None:
-    if value.strip() != "<>":
-        _check_mailbox(value)
+def _with_ours(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Let our own errors through pydantic, which adds the key."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except MailnodeError as error:
+            raise PydanticCustomError("mailnode", "{error}", {"error": error}) from None
+
+    return parsed
 
 
-def _check_recipients(value: str) -> None:
-    _check_addresses(value)
-    if not value.strip():
+def _plain(text: str) -> str:
+    # A stranger's input must never choose the server or the account.
+    if has_braces(text):
+        raise ExpressionError(
+            f"expressions are not allowed here: {text!r}",
+            hint="write the value itself; expressions may stand in addresses, subject, content and attachments",
+        )
+    return text.strip()
+
+
+def _field_name(text: str) -> str:
+    _plain(text)
+    check_own_field_name(text)
+    return text
+
+
+def _service(text: str) -> Service | Literal["other"]:
+    name = _plain(text)
+    return OTHER if name.lower() == OTHER else find_service(name)
+
+
+def _recipients(text: str) -> AddressTemplate:
+    if not text.strip():
         raise SettingsError("no recipient", code=ErrorCode.MISSING_SETTING, hint="give at least one address")
+    return parse_address_template(text)
 
 
-def _check_service(value: str) -> None:
-    check_plain(value)
-    if value.strip().lower() != OTHER:
-        find_service(value)
+def _reverse_path(text: str) -> Template:
+    if text.strip() != "<>" and not has_braces(text):
+        parse_mailbox(text, by_line=True)
+    return parse_template(text)
 
 
-FieldName = Annotated[str, checked(check_plain), checked(check_own_field_name)]
-Priority = Literal["high", "normal", "low"]
+def _source_of(parsed: Template | AddressTemplate | HtmlTemplate) -> str:
+    return parsed.source
+
+
+EMPTY = Template(())
+NO_ADDRESSES = parse_address_template("")
+NO_CONTENT = HtmlTemplate("")
+
+# Names of servers, connections and types: blanks and line ends around them are never meant.
+Plain = Annotated[str, AfterValidator(_with_ours(_plain))]
+Templated = Annotated[Template, Parsed(Template, parse_template, _source_of)]
+ReversePath = Annotated[Template, Parsed(Template, _reverse_path, _source_of)]
+Addresses = Annotated[AddressTemplate, Parsed(AddressTemplate, parse_address_template, _source_of)]
+Recipients = Annotated[AddressTemplate, Parsed(AddressTemplate, _recipients, _source_of)]
+OneMailbox = Annotated[AddressTemplate, Parsed(AddressTemplate, parse_mailbox_template, _source_of)]
+Content = Annotated[HtmlTemplate, Parsed(HtmlTemplate, HtmlTemplate, _source_of)]
+EmailService = Annotated[
+    Service | Literal["other"],
+    Parsed(Service, _service, lambda service: service if isinstance(service, str) else service.name),
+]
+FieldName = Annotated[str, AfterValidator(_with_ours(_field_name))]
+
+
+class UrlAttachment(Settings):
+    """Attachment "From URL": http, https or data."""
+
+    type: Literal["url"]
+    url: Templated
+    filename: Templated = EMPTY
+    content_type: Plain = ""
+    cid: Templated = EMPTY
+
+
+class TextAttachment(Settings):
+    """Attachment "From Text Content"."""
+
+    type: Literal["text"]
+    content: Templated
+    filename: Templated
+    cid: Templated = EMPTY
+
+
+class Base64Attachment(Settings):
+    """Attachment "From Base64 String"."""
+
+    type: Literal["base64"]
+    content: Templated
+    filename: Templated
+    content_type: Plain = ""
+    cid: Templated = EMPTY
+
+
+class CustomAttachment(Settings):
+    """Attachment "Custom Content Attachment"."""
+
+    type: Literal["custom"]
+    content: Templated
+    content_type: Plain
+    filename: Templated
+    cid: Templated = EMPTY
+
+
+class MimeAttachment(Settings):
+    """Attachment "From Pregenerated MIME Node"."""
+
+    type: Literal["mime"]
+    content: Templated
+    cid: Templated = EMPTY
+
+
+AttachmentSettings = Annotated[
+    UrlAttachment | TextAttachment | Base64Attachment | CustomAttachment | MimeAttachment, Field(discriminator="type")
+]
+
+ATTACHMENT_TYPES: Mapping[str, type[Settings]] = {
+    "url": UrlAttachment,
+    "text": TextAttachment,
+    "base64": Base64Attachment,
+    "custom": CustomAttachment,
+    "mime": MimeAttachment,
+}
 
 
 class SmtpSettings(Settings):
@@ -69,11 +201,11 @@ class SmtpSettings(Settings):
 class MailSettings(Settings):
     """What both nodes that send mail ask for."""
 
-    to: Annotated[str, checked(_check_recipients)]
-    cc: Annotated[str, checked(_check_addresses)] = ""
-    bcc: Annotated[str, checked(_check_addresses)] = ""
-    subject: Templated = ""
-    content: Annotated[str, checked(parse_html)] = ""
+    to: Recipients
+    cc: Addresses = NO_ADDRESSES
+    bcc: Addresses = NO_ADDRESSES
+    subject: Templated = EMPTY
+    content: Content = NO_CONTENT
     priority: Priority = "normal"
     store_result: Literal["none", "input", "context"] = "none"
     result_key: Annotated[Plain, Field(pattern=RESULT_KEY, max_length=RESULT_KEY_CHARACTERS)] | None = None
@@ -105,18 +237,18 @@ class EmailNotificationSettings(MailSettings):
 class SendSmtpEmailSettings(MailSettings):
     """Settings of `sendSmtpEmail`."""
 
-    email_service: Annotated[str, checked(_check_service)]
+    email_service: EmailService
     smtp: SmtpSettings | None = None
     connection: Plain | None = None
     attachments: tuple[AttachmentSettings, ...] = Field(default=(), strict=False)
-    from_: Annotated[str, checked(_check_mailbox)] | None = Field(default=None, alias="from")
-    reply_to: Annotated[str, checked(_check_addresses)] = ""
+    from_: OneMailbox | None = Field(default=None, alias="from")
+    reply_to: Addresses = NO_ADDRESSES
     text_content: Templated | None = None
     data_images: Literal["keep", "attach"] = "keep"
-    envelope_from: Annotated[str, checked(_check_reverse_path)] | None = None
-    in_reply_to: Templated = ""
-    references: Templated = ""
-    list_unsubscribe: Templated = ""
+    envelope_from: ReversePath | None = None
+    in_reply_to: Templated = EMPTY
+    references: Templated = EMPTY
+    list_unsubscribe: Templated = EMPTY
     auto_submitted: AutoSubmitted | None = None
     idempotency_key: Templated | None = None
     headers: dict[FieldName, Templated] = Field(default_factory=dict)
@@ -132,7 +264,7 @@ class SendSmtpEmailSettings(MailSettings):
 
     @model_validator(mode="after")
     def _check_server(self) -> Self:
-        is_other = self.email_service.strip().lower() == OTHER
+        is_other = self.email_service == OTHER
         if is_other != (self.smtp is not None):
             words = "emailService other needs smtp settings" if is_other else "smtp goes with emailService other only"
             error = SettingsError(
@@ -142,72 +274,3 @@ class SendSmtpEmailSettings(MailSettings):
             ).locate(key="smtp")
             raise PydanticCustomError("mailnode", "{error}", {"error": error})
         return self
-
-
-def read_settings(model: type[Model], settings: Mapping[str, Any]) -> Model:
-    """Read a node's settings as they stand in a flow file.
-
-    Raises:
-        SettingsError: or another of ours, with `key` located; the first in the order of the form.
-    """
-    try:
-        return model.model_validate(settings)
-    except ValidationError as failed:
-        raise _errors(failed, model)[0] from None
-
-
-def settings_errors(model: type[Settings], settings: Mapping[str, Any]) -> list[MailnodeError]:
-    """Give everything that is wrong with settings, the first as `read_settings` raises it."""
-    try:
-        model.model_validate(settings)
-    except ValidationError as failed:
-        return _errors(failed, model)
-    return []
-
-
-def _errors(failed: ValidationError, model: type[BaseModel]) -> list[MailnodeError]:
-    # A key that is not known explains the one that is missing.
-    details = sorted(failed.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
-    return [_as_ours(detail, model) for detail in details]
-
-
-def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
-    key = _key(detail["loc"])
-    kind = detail["type"]
-    if kind == "mailnode":
-        error: MailnodeError = detail["ctx"]["error"]
-        return error.locate(key=key)
-    if kind == "extra_forbidden":
-        return _unknown_key(key, _known_keys(detail["loc"], model))
-    if kind == "missing":
-        hint = f"give {key.rpartition('.')[2]}"
-        return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
-    # An input is what a flow gets.
-    said = detail["msg"].removeprefix("Input ")
-    said = said[0].lower() + said[1:] if said == detail["msg"] else f"it {said}"
-    given = "" if isinstance(detail["input"], dict | list) else f"{quoted(detail['input'])}: "
-    return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING, hint=remedy(detail)).locate(key=key)
-
-
-def _unknown_key(key: str, known: list[str]) -> SettingsError:
-    near = get_close_matches(key.rpartition(".")[2], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known settings: {', '.join(known)}"
-    return SettingsError("there is no such setting", code=ErrorCode.UNKNOWN_KEY, hint=hint).locate(key=key)
-
-
-def _known_keys(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    group: type[BaseModel] = model
-    if loc[0] == "smtp" and len(loc) > 1:
-        group = SmtpSettings
-    elif loc[0] == "attachments" and len(loc) > 2:  # noqa: PLR2004 -- attachments, index, kind
-        group = ATTACHMENT_TYPES[str(loc[2])]
-    return [field.alias or name for name, field in group.model_fields.items()]
-
-
-def _key(loc: tuple[int | str, ...]) -> str:
-    """Write a place as people do: `attachments[1].url`; pydantic puts the kind of attachment behind the index."""
-    if loc and loc[0] == "attachments":
-        loc = (*loc[:2], *loc[3:])
-    if loc and loc[-1] == "[key]":
-        loc = loc[:-1]
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")

@@ -71,9 +71,14 @@ class Template:
     parts: tuple[str | Expression, ...]
 
     @property
-    def is_literal(self) -> bool:
-        """Whether there is no expression in it."""
-        return not any(isinstance(part, Expression) for part in self.parts)
+    def source(self) -> str:
+        """The text as its author wrote it."""
+        return "".join(part if isinstance(part, str) else f"{{{{{part.source}}}}}" for part in self.parts)
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """The expressions alone."""
+        return tuple(part for part in self.parts if isinstance(part, Expression))
 
     @property
     def single(self) -> Expression | None:
