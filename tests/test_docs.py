@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
 # A media type, and what is made when it is needed.
 NO_PATHS = {"message/rfc822", "tests/zoo/made"}
+PRIVATE = re.compile(r"\b(?:octets?(?!-)|lanes?|errands?|courier|postman|ledger|desk)\b", re.IGNORECASE)
 
 
 def section(heading):
@@ -182,3 +183,8 @@ def test_commands_that_pages_show_can_be_typed(tmp_path, monkeypatch):
             command.make_context("mailnode", list(arguments))
         except click.UsageError as error:
             pytest.fail(f"{where}: {error.format_message()}")
+
+
+def test_pages_use_the_terms_of_mail():
+    found = {(page.name, word) for page in PAGES for word in PRIVATE.findall(page.read_text(encoding="utf-8"))}
+    assert not found
