@@ -12,6 +12,7 @@ endif
 endif
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+COVERED := $(patsubst %,tests/%,message smtp store connections delivery engine node flow inbox cli web/test_flows.py web/test_guard.py web/test_panel.py web/test_runs.py web/test_services.py test_confined.py test_trust.py)
 CODE := src tests fuzz hatch_build.py $(wildcard benchmarks)
 WEB := src/mailnode/web
 
@@ -19,7 +20,7 @@ WEB := src/mailnode/web
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix zoo soak check fmt bench fuzz audit screenshots lock clean
+.PHONY: help demo test matrix zoo soak coverage check fmt bench fuzz audit screenshots lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -38,6 +39,12 @@ zoo: $(VENV)/dev tests/zoo/node_modules/mailgen  ## each real template in Chromi
 
 soak: $(VENV)/dev  ## full load, and one trouble after another (MINUTES=30 each database), workers killed at random (KILLS=200)
 	SOAK_MINUTES=$(or $(MINUTES),30) SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
+
+coverage: $(VENV)/dev bundle  ## lines and branches that a part of the tests reaches, which must not become fewer (TESTS=tests/smtp)
+	@rm -rf .coverage && mkdir .coverage
+	$(BIN)/coverage run -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(or $(TESTS),$(COVERED))
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report $(if $(TESTS),--fail-under 0)
 
 check: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## style, types, layers, documentation
 	$(BIN)/ruff check $(CODE)
@@ -81,7 +88,7 @@ lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile -q $(PINNED) --group fuzz -o fuzz/requirements.lock
 
 clean:  ## remove all that is made here
-	rm -rf .venv .venv-* .demo .fuzz $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules tests/zoo/node_modules tests/zoo/made dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .demo .fuzz .coverage $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules tests/zoo/node_modules tests/zoo/made dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
