@@ -19,6 +19,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from benchmarks.measure import progress
+from benchmarks.peers import UNPACKED, postfix_tool
 from benchmarks.process import ROOT, answering
 from benchmarks.table import shown
 
@@ -31,7 +33,7 @@ Figures = Mapping[str, tuple[float, bool]]
 
 
 class Side(NamedTuple):
-    """A commit's files, and the Python that has what they need."""
+    """The files of a commit or of this checkout, and the Python that has what they need."""
 
     root: Path
     python: str
@@ -90,7 +92,7 @@ def main() -> None:
     """Compare what is asked for; end with 1 if something is worse."""
     options = _options()
     with TemporaryDirectory(prefix="mailnode-bench") as folder:
-        base, here = _at(options.base, Path(folder)), Side(ROOT, sys.executable)
+        base, here = _sides(options.base, Path(folder))
         rows, known = here.rows(), base.rows()
         if unknown := set(options.row) - rows.keys():
             raise SystemExit(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
@@ -122,9 +124,11 @@ def _row(name: str, base: Side, here: Side, pairs: int) -> Iterator[Compared]:
         for teller in tellers:
             teller.hear()
         turns = []
-        for order in islice(cycle(permutations(range(3))), pairs):
+        for turn, order in enumerate(islice(cycle(permutations(range(3))), pairs), 1):
+            progress(f"{name}, {turn} of {pairs}")
             told = {number: tellers[number].ask() for number in order}
             turns.append([told[number] for number in range(3)])
+        progress("")
     if not turns[0][1]:
         print(f"{name}: what it needs is not installed here")
     for figure in turns[0][1]:
@@ -134,9 +138,23 @@ def _row(name: str, base: Side, here: Side, pairs: int) -> Iterator[Compared]:
             print(f"{figure}: only here")
 
 
-def _at(commit: str, folder: Path) -> Side:
-    """Unpack a commit; it has a virtual environment of its own if its lock files say something else."""
-    root = folder / "base"
+def _sides(commit: str, folder: Path) -> tuple[Side, Side]:
+    """Unpack the commit, and copy this checkout, which may be worked on meanwhile."""
+    base, here = _unpacked(commit, folder / "base"), _copied(folder / "here")
+    postfix_tool("smtp-sink")
+    for root in (base, here):
+        if (ROOT / STATIC).exists() and not (root / STATIC).exists():
+            shutil.copytree(ROOT / STATIC, root / STATIC)
+        if UNPACKED.exists():
+            (root / UNPACKED.relative_to(ROOT)).symlink_to(UNPACKED)
+    is_same = all((base / lock).read_bytes() == (here / lock).read_bytes() for lock in LOCKS)
+    sides = Side(base, sys.executable if is_same else _environment(base)), Side(here, sys.executable)
+    for side in sides:  # what is compiled while the first turn is measured would count in it
+        subprocess.run([side.python, "-m", "compileall", "-qq", "src", "benchmarks/clients"], cwd=side.root, check=True)
+    return sides
+
+
+def _unpacked(commit: str, root: Path) -> Path:
     root.mkdir()
     with subprocess.Popen(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE) as archive:
         unpacked = subprocess.run(["tar", "-x", "-C", str(root)], stdin=archive.stdout, check=False)
@@ -144,14 +162,22 @@ def _at(commit: str, folder: Path) -> Side:
         raise SystemExit(f"{commit} is no commit that git knows here")
     if not (root / "benchmarks/figures.py").exists():
         raise SystemExit(f"{commit} is too old: its benchmarks do not tell their figures one by one")
-    if (ROOT / STATIC).exists():
-        shutil.copytree(ROOT / STATIC, root / STATIC)
-    is_same = all((root / lock).read_bytes() == (ROOT / lock).read_bytes() for lock in LOCKS)
-    side = Side(root, sys.executable if is_same else _environment(root))
-    # What is compiled while the first turn is measured would count in it.
-    for one in (side, Side(ROOT, sys.executable)):
-        subprocess.run([one.python, "-m", "compileall", "-qq", "src", "benchmarks/clients"], cwd=one.root, check=True)
-    return side
+    return root
+
+
+def _copied(root: Path) -> Path:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():  # it may be deleted, and that not committed yet
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    return root
 
 
 def _environment(root: Path) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import peers
-from benchmarks.clients.fill import DAYS
 from benchmarks.figure import Figure, Row, cpu, each
 from benchmarks.job import Tally
 from benchmarks.measure import Measure, Taken
@@ -25,6 +24,8 @@ from benchmarks.queues import Folders, through
 from benchmarks.servers import Postgres, postgres, sink
 
 FEW, MANY = 1_000, 100_000
+# Over so many the deliveries ended, one after another: fewer than are kept.
+DAYS = 20
 # The columns of the table.
 COUNTS = tuple(sorted({FEW, MANY, *map(int, os.environ.get("GROWTH", "").split())}))
 VIEWS = (

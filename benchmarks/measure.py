@@ -43,9 +43,9 @@ def in_turn(row: str, clients: Mapping[str, Measure], rounds: int) -> dict[str, 
     taken: dict[str, list[Taken]] = {name: [] for name in clients}
     for number in range(rounds):
         for name, measure in clients.items():
-            _say(f"{row}, round {number + 1} of {rounds}: {name}")
+            progress(f"{row}, round {number + 1} of {rounds}: {name}")
             taken[name].append(measure())
-    _say("")
+    progress("")
     return taken
 
 
@@ -105,7 +105,8 @@ def _smtp_source(job: Job) -> Measure | None:
     return lambda: send(enough())
 
 
-def _say(words: str) -> None:
+def progress(words: str) -> None:
+    """Say on a terminal what is under way."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{words}")
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.compare import Compared, Figures, compared
+from benchmarks.figures import BY_NAME
 
 RATE, COST = "queue, mails/s", "queue, us CPU a mail"
 
@@ -35,3 +36,12 @@ def test_worse_is_what_falls_by_more_than_noise_explains(
 
 def test_one_bad_turn_out_of_many_changes_nothing() -> None:
     assert compared(RATE, [*[turn(1, 1, 1)] * 9, turn(1, 0.1, 3)]) == Compared(RATE, 1000, 1000, 1, 0)
+
+
+def test_figures_of_one_name_are_of_the_same_work() -> None:
+    told = {
+        (figure.name, row.name, figure.of + figure.ours, figure.pick, figure.is_cost)
+        for row in BY_NAME.values()
+        for figure in row.figures
+    }
+    assert len(told) == len({name for name, *_ in told})

@@ -26,12 +26,11 @@ from sqlalchemy import (
 )
 
 from benchmarks.clients.flow import flow_file
+from benchmarks.growth import DAYS
 from mailnode.app import Mailnode
 from mailnode.environment import Environment
 from mailnode.store import tables
 
-# Over so many days they ended, one after another: less than are kept.
-DAYS = 20
 DAY_MS = 86_400_000
 # So many have a state that is rare.
 RARE, RARE_STATE = 20, "unknown"
