@@ -6,22 +6,20 @@ import sys
 from benchmarks.clients.with_mailnode import email
 from benchmarks.queue_job import QueueJob
 from mailnode.app import Mailnode
-from mailnode.delivery.delivery import Draft, Terms
-from mailnode.delivery.prepare import prepare
+from mailnode.delivery.delivery import Terms
+from mailnode.delivery.prepare import PreparedMail, prepare
 from mailnode.delivery.route import Destination, OtherServer, route
 
 PUT_AT_ONCE = 100
 TERMS = Terms().for_queue(24)
 
 
-def draft(port: int, number: int) -> Draft:
+def mail_of(port: int, number: int) -> PreparedMail:
     """Compose one mail, as the node does."""
-    mail = prepare(email(number), None)
     server = OtherServer(host="127.0.0.1", port=port, tls_option="none")
     run_id = f"r-{number}"
-    return Draft(
-        message=mail.message,
-        fields=mail.fields,
+    return PreparedMail(
+        message=prepare(email(number), None),
         destination=Destination(server),
         route=route(server, None),
         terms=TERMS,
@@ -40,7 +38,7 @@ async def produce(job: QueueJob) -> None:
 
             async def put() -> None:
                 for number in numbers:
-                    await mailnode.dispatcher.queue(draft(job.port, number))
+                    await mailnode.dispatcher.queue(mail_of(job.port, number))
 
             await asyncio.gather(*(put() for _ in range(PUT_AT_ONCE)))
 

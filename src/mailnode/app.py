@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.delivery.admin import DeliveryAdmin
-from mailnode.delivery.breaker import CircuitBreaker
+from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.dispatcher import POLL_SECONDS, Dispatcher
 from mailnode.delivery.outbox import Outbox

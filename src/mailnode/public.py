@@ -33,13 +33,13 @@ from mailnode.errors import Unsendable as Unsendable
 from mailnode.errors import UsageError as UsageError
 from mailnode.flow.run import Run as Run
 from mailnode.inbox.server import Inbox as Inbox
-from mailnode.message.compose import Message as Message
 from mailnode.message.compose import compose as compose
 from mailnode.message.dkim import DkimSigner as DkimSigner
 from mailnode.message.email import Attachment as Attachment
 from mailnode.message.email import Email as Email
 from mailnode.message.email import RawPart as RawPart
 from mailnode.message.envelope import Envelope as Envelope
+from mailnode.message.envelope import Message as Message
 from mailnode.message.mailbox import Mailbox as Mailbox
 from mailnode.smtp.bearer import TokenLogin as TokenLogin
 from mailnode.smtp.bearer import Tokens as Tokens

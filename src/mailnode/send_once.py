@@ -1,21 +1,40 @@
 """One mail, now, without a flow: what `mailnode send` does. No delivery is written, nothing is tried twice."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from mailnode.connections.service import Service
-from mailnode.delivery.delivery import Draft
-from mailnode.delivery.outbound import Outbound, Watch, unwatched
-from mailnode.delivery.prepare import prepare, sender_of
+from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.route import Destination, OtherServer, route
 from mailnode.environment import Environment, in_use
 from mailnode.errors import SessionLost
 from mailnode.message.email import Email
+from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.outcome import Outcome, PartialDelivery
 from mailnode.smtp.send_queue import SendRequest
+
+Watch = Callable[[int, int], None]
+
+
+def unwatched(_sent: int, _size: int) -> None:
+    """Tell nobody how far a message is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched(Message):
+    """A message; `watch` hears how many of its bytes have left."""
+
+    watch: Watch = unwatched
+
+    def blocks(self) -> Iterator[bytes]:
+        sent = 0
+        for block in Message.blocks(self):
+            yield block
+            sent += len(block)
+            self.watch(sent, self.size)
 
 
 def _nobody() -> None:
@@ -43,23 +62,25 @@ async def send_once(
     async with in_use(environment, connection_name) as connection:
         way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
         email = replace(email, from_=email.from_ or sender_of(connection) or "")
-        mail = prepare(email, connection, environment.redirect_all_to)
-        draft = Draft(
-            message=mail.message,
-            fields=mail.fields,
+        message = prepare(email, connection, environment.redirect_all_to)
+        mail = PreparedMail(
+            message=message,
             destination=Destination(target, way.connection),
             route=way,
-            warnings=(*way.warnings, *mail.warnings),
+            warnings=(*way.warnings, *message.warnings),
         )
-        return await _send(draft, partial_delivery, watch, overstays)
+        return await _send(mail, partial_delivery, watch, overstays)
 
 
-async def _send(draft: Draft, partial_delivery: PartialDelivery, watch: Watch, overstays: Callable[[], None]) -> Result:
-    delivery = draft.begun("").tried_again()
-    outbound = Outbound(draft.message.envelope, draft.message, watch)
+async def _send(
+    mail: PreparedMail, partial_delivery: PartialDelivery, watch: Watch, overstays: Callable[[], None]
+) -> Result:
+    delivery = mail.delivery("").tried_again()
+    it = mail.message
+    message = _Watched(it.envelope, it.fields, it.message_id, it.size, it.pieces, watch=watch)
     dot = asyncio.Event()
-    async with SmtpClient.from_settings(draft.route.server) as client:
-        request = SendRequest(outbound, partial_delivery=partial_delivery, before_dot=dot.set)
+    async with SmtpClient.from_settings(mail.route.server) as client:
+        request = SendRequest(message, partial_delivery=partial_delivery, before_dot=dot.set)
         sending = asyncio.create_task(client.hand_over(request))
         try:
             outcome = await _answered(sending, dot, overstays)

@@ -10,8 +10,8 @@ import pytest
 from mailnode import supervision
 from mailnode.delivery import queue_worker as delivery_postman
 from mailnode.delivery.admin import InDoubt
-from mailnode.delivery.broken_off import MOST_IN_A_ROW
 from mailnode.delivery.delivery import Delivery, Terms
+from mailnode.delivery.recovery import MOST_IN_A_ROW
 from mailnode.engine import embedded
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import SessionLost

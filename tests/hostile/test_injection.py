@@ -16,7 +16,7 @@ from mailnode.app import Mailnode
 from mailnode.errors import MailnodeError
 from mailnode.flow.document import parse_flow
 from mailnode.flow.dry_run import NodeInput
-from mailnode.message.compose import Message
+from mailnode.message.envelope import Message
 from mailnode.node import settings as forms
 from mailnode.node.settings import ATTACHMENT_TYPES
 from mailnode.smtp.client import SmtpClient

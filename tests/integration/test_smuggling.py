@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mailnode.message.compose import Message, compose
+from mailnode.message.compose import compose
 from mailnode.message.email import Attachment, Email, RawPart
+from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.content import Composed
 from support.aiosmtp import submission
 from support.exim import Exim
 from support.messages import letter
@@ -70,7 +70,7 @@ def composed() -> list[Message]:
     return [mail for number, text in enumerate(TEXTS) for mail in mails(number, text)]
 
 
-async def send(port: int, letters: Sequence[Composed]) -> None:
+async def send(port: int, letters: Sequence[Message]) -> None:
     """Send all over few sessions, so that one runs into the next where it can."""
     async with SmtpClient("127.0.0.1", port, tls_option="none", max_sessions=2) as client:
         ends = [one async for one in client.send_many(letters)]
@@ -124,7 +124,7 @@ async def test_what_stands_between_data_and_the_dot_is_clean_and_stuffed(extensi
     assert not any(b"evil" in command.encode() for visit in server.visits for command in visit.commands)
 
 
-def whole(one: Composed) -> bytes:
+def whole(one: Message) -> bytes:
     """What is to arrive: every line ends with CRLF, the last one too."""
     lines = re.sub(rb"\r\n|\r|\n", b"\r\n", b"".join(one.blocks()))
     return lines if lines.endswith(b"\r\n") or not lines else lines + b"\r\n"

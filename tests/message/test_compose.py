@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import ComposeError, ErrorCode, HeaderError, MailboxError, MailnodeError, PartError
-from mailnode.message.compose import Message, compose
+from mailnode.message.compose import compose
 from mailnode.message.email import Attachment, Email, RawPart
+from mailnode.message.envelope import Message
 from mailnode.message.mailbox import Group, Mailbox
 from mailnode.message.tree import Part
 

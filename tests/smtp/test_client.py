@@ -5,12 +5,13 @@ import pytest
 import mailnode
 from mailnode.errors import ErrorCode, LoginFailed, SessionLost, SettingsError, Unsendable, UsageError
 from mailnode.message.email import Email
+from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.send_queue import SendRequest
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption
 from support.aiosmtp import submission
-from support.messages import Letter, letter
+from support.messages import letter
 from support.scripted_smtp import DROP, LOCKSTEP, PAUSE, PIPELINING, RESET, STALL, ScriptedServer
 from support.tls import ca_pem, server_context
 
@@ -403,7 +404,7 @@ class TestLostSessions:
         assert caught.value.outcome is None
 
     async def test_an_unread_source_leaves_no_half_mail(self):
-        class Broken(Letter):
+        class Broken(Message):
             def blocks(self):
                 yield b"x" * 100 + b"\r\n"
                 yield b"y" * 100 + b"\r\n"
@@ -412,7 +413,7 @@ class TestLostSessions:
         message = letter()
         async with ScriptedServer() as server:
             with pytest.raises(RuntimeError, match="disk gone"):
-                await send(server, Broken(message.envelope, ()))
+                await send(server, Broken(message.envelope, message.fields, message.message_id, message.size, ()))
         assert b"\r\n.\r\n" not in server.visit.octets
         assert server.accepted == []
 

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mailnode.errors import SessionLost, SmtpError
+from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.server import Deadlines
-from support.messages import Letter, letter
+from support.messages import letter
 from support.scripted_smtp import ScriptedServer, Visit
 
 HANG_SECONDS = 10
@@ -21,7 +22,7 @@ _PATH = re.compile(r"<([^>]*)>")
 _LARGE = b"".join(b"%063d\r\n" % line for line in range(1000))
 
 
-def numbered(numbers: Sequence[int], *, recipients: int = 2, is_large: bool = False) -> list[Letter]:
+def numbered(numbers: Sequence[int], *, recipients: int = 2, is_large: bool = False) -> list[Message]:
     """Letters that can be told apart by every octet of theirs: m3@x.example writes to r0.m3@y.example and so on."""
     blocks = [_LARGE] * 4 if is_large else []
     return [
@@ -52,7 +53,7 @@ async def client_of(server: ScriptedServer, **settings: Any) -> AsyncIterator[Sm
             await client.aclose()
 
 
-async def fates_of(client: SmtpClient, letters: Sequence[Letter]) -> list[Fate]:
+async def fates_of(client: SmtpClient, letters: Sequence[Message]) -> list[Fate]:
     """Send all at once, and tell how each ended; an error that is not one of SMTP is a defect."""
     return [fate_of(end) for end in await asyncio.gather(*map(client.send, letters), return_exceptions=True)]
 
@@ -64,7 +65,7 @@ def fate_of(result: Outcome | BaseException) -> Fate:
     return result
 
 
-def assert_truth(server: ScriptedServer, letters: Sequence[Letter], fates: Sequence[Fate]) -> None:
+def assert_truth(server: ScriptedServer, letters: Sequence[Message], fates: Sequence[Fate]) -> None:
     """Hold what the client says against what the server took, when both are done."""
     taken = _taken(server, letters)
     assert max(taken.values(), default=1) == 1, "a recipient has the message twice"
@@ -91,8 +92,8 @@ def is_accepted(fate: object) -> bool:
     return isinstance(fate, Outcome) and not fate.refused
 
 
-def _taken(server: ScriptedServer, letters: Sequence[Letter]) -> Counter[tuple[str, ...]]:
-    contents = {one.envelope.reverse_path: b"".join(one.content) for one in letters}
+def _taken(server: ScriptedServer, letters: Sequence[Message]) -> Counter[tuple[str, ...]]:
+    contents = {one.envelope.reverse_path: one.octets() for one in letters}
     taken: Counter[tuple[str, ...]] = Counter()
     for one in server.accepted:
         for forward_path in one.forward_paths:

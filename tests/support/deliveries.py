@@ -12,17 +12,18 @@ from mailnode.connections.connection import Connection
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.service import find_service
 from mailnode.delivery.admin import DeliveryAdmin
-from mailnode.delivery.breaker import CircuitBreaker
+from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
-from mailnode.delivery.delivery import Draft, Field, Terms
+from mailnode.delivery.delivery import Terms
 from mailnode.delivery.dispatcher import Delivered, Dispatcher
 from mailnode.delivery.outbox import Outbox
+from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.queue_worker import QueueWorker
 from mailnode.delivery.route import Clients, Destination, OtherServer, Router, route
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.environment import Environment, open_connections
 from mailnode.flow.run_store import store_outcomes
-from mailnode.smtp.content import Composed
+from mailnode.message.envelope import Message
 from mailnode.smtp.proxy import Proxy
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
@@ -34,22 +35,21 @@ AT_ONCE = Terms(first_wait=0.0)
 
 def drafted(
     port: int,
-    message: Composed | None = None,
+    message: Message | None = None,
     *,
     terms: Terms = AT_ONCE,
     connection: Connection | None = None,
     service: str = "",
     ca: str | None = None,
-    **draft: Any,
-) -> Draft:
+    **mail: Any,
+) -> PreparedMail:
     """Make a letter to a server on this port, over TLS with `ca`, or to a service, that is ready to be written down."""
     message = message or letter()
-    fields: dict[str, Field] = dict.fromkeys(message.envelope.forward_paths, "to")
     server = OtherServer(host="127.0.0.1", port=port, tls_option="tls" if ca else "none", ca=ca)
     target = find_service(service) if service else server
     destination = Destination(target, connection.name if connection else "", "client.example")
     to = route(target, connection, ehlo_name="client.example")
-    return Draft(message=message, fields=fields, destination=destination, route=to, terms=terms, **draft)
+    return PreparedMail(message=message, destination=destination, route=to, terms=terms, **mail)
 
 
 @dataclass
@@ -65,10 +65,10 @@ class Office:
     admin: DeliveryAdmin
 
     async def deliver(
-        self, port: int, message: Composed | None = None, *, terms: Terms = AT_ONCE, **draft: Any
+        self, port: int, message: Message | None = None, *, terms: Terms = AT_ONCE, **mail: Any
     ) -> Delivered:
         """Send a letter to a server on this port."""
-        return await self.dispatcher.deliver(drafted(port, message, terms=terms, **draft))
+        return await self.dispatcher.deliver(drafted(port, message, terms=terms, **mail))
 
     async def rows(self, table: Table) -> list[Any]:
         """Read a table."""

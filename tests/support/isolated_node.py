@@ -4,7 +4,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from mailnode.delivery.delivery import Draft
+from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.result import ResultError
 from mailnode.delivery.route import Router
 from mailnode.node.address_guard import AddressGuard
@@ -18,8 +18,8 @@ class _Made(Exception):
 
 
 class _Courier:
-    async def deliver(self, draft: Draft) -> None:
-        raise _Made(b"".join(draft.message.blocks()))
+    async def deliver(self, mail: PreparedMail) -> None:
+        raise _Made(b"".join(mail.message.blocks()))
 
 
 _NOBODY: Any = None

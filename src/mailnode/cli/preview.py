@@ -49,19 +49,19 @@ def command(
 def _write(made: Composition, path: Path) -> None:
     try:
         with path.open("wb") as file:
-            file.writelines(made.mail.message.blocks())
+            file.writelines(made.message.blocks())
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}", hint="give another path") from None
 
 
 def _lines(made: Composition) -> Iterator[str]:
-    message, server = made.mail.message, made.route.server
+    message, server = made.message, made.route.server
     yield f"server      {server.address} ({server.tls_option})" + (
         f" as {made.route.connection}" if made.route.connection else ""
     )
     yield f"envelope    from <{message.envelope.reverse_path or ''}>"
     for path in message.envelope.forward_paths:
-        yield f"            to <{path}> ({made.mail.fields[path]})"
+        yield f"            to <{path}> ({message.fields[path]})"
     yield ""
     yield from (f"{name}: {value}" for name, value in message.header_fields)
     yield ""
@@ -79,7 +79,7 @@ def _tree(part: Part, indent: str) -> Iterator[str]:
 
 
 def _to_json(made: Composition) -> dict[str, object]:
-    message = made.mail.message
+    message = made.message
     return {
         "host": made.route.server.host,
         "port": made.route.server.port,

@@ -7,18 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from mailnode.delivery.broken_off import Tell
 from mailnode.delivery.circuit_breaker import ensure_lanes, try_now
 from mailnode.delivery.delivery import FINAL_STATES, Delivery
-from mailnode.delivery.intake import Engine
-from mailnode.delivery.kept_keys import forget_keys, keep_keys
-from mailnode.delivery.origin import FindPresentRoute, PresentRoute
+from mailnode.delivery.intake import Engine, forget_keys, keep_keys
 from mailnode.delivery.queries import find_delivery
-from mailnode.delivery.reroute import AsQueued, Change, Unchanged, no_flow, rerouted
+from mailnode.delivery.recovery import Tell
+from mailnode.delivery.reroute import AsQueued, Change, FindPresentRoute, PresentRoute, Unchanged, no_flow, rerouted
 from mailnode.delivery.result import result_of
 from mailnode.delivery.row_reader import origin_of, read_deliveries, read_roughly
-from mailnode.delivery.rows import write_recipients
-from mailnode.delivery.stored import read_messages
+from mailnode.delivery.rows import read_messages, whole, write_recipients
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms
@@ -125,7 +122,7 @@ class DeliveryAdmin:
             )
         if not db.execute(select(delivery_content.c.position).where(delivery_content.c.delivery_id == row.id)).first():
             raise _not_now(row, "has no content any more", "run the flow again")
-        read_messages(db, [delivery])[delivery.id].whole()
+        whole(read_messages(db, [delivery])[delivery.id])
         own = delivery.not_redirected()  # whom it goes to is for the policy by then to say
         if own.is_regrouped:
             write_recipients(db, [own])

@@ -8,14 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
-from mailnode.delivery.breaker import CircuitBreaker
-from mailnode.delivery.broken_off import Defect, meets_defect
-from mailnode.delivery.circuit_breaker import is_lanes_trouble
+from mailnode.delivery.circuit_breaker import CircuitBreaker, is_lanes_trouble
 from mailnode.delivery.delivery import Attempt, Delivery
-from mailnode.delivery.job import DeliveryJob, outbound_of
+from mailnode.delivery.job import DeliveryJob, OutOfTime, may_try_again, message_now, rate_used_up, too_late
 from mailnode.delivery.outbox import Outbox, StaleClaim
-from mailnode.delivery.patience import OutOfPatience, may_try_again, rate_used_up, too_late
 from mailnode.delivery.policy import ConnectionEdited
+from mailnode.delivery.recovery import Defect, meets_defect
 from mailnode.delivery.result import Result, refusal, result_of, unstored
 from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.smtp.dialogue import awaited
@@ -128,7 +126,7 @@ class AttemptLoop:
         while True:
             before = self._delivery
             attempt = await self._attempt()
-            if self.is_called_back and isinstance(self._error, OutOfPatience):
+            if self.is_called_back and isinstance(self._error, OutOfTime):
                 return await self._put_back(before, None, 0.0)
             # A stop ends the attempt, not the delivery.
             is_over = self._loop.time() >= (self._deadline if self._job.keep else self._ends_at)
@@ -204,7 +202,7 @@ class AttemptLoop:
         return Attempt(self._delivery.tries, self._began_at, unix_ms(), why, dialogue)
 
     async def _tell_lane(self, why: MailnodeError | None) -> None:
-        if isinstance(why, OutOfPatience | ConnectionsError):  # neither tells anything of the server
+        if isinstance(why, OutOfTime | ConnectionsError):  # neither tells anything of the server
             return
         self.is_lane_well = not is_lanes_trouble(why)
         probe = self._job.is_probe
@@ -243,7 +241,7 @@ class AttemptLoop:
                 await self._await_time(self._deadline - self._loop.time())
                 self.waits_since = self._loop.time()
                 request = SendRequest(
-                    outbound_of(self._delivery, self._job.message),
+                    message_now(self._delivery, self._job.message),
                     partial_delivery=self._delivery.terms.partial_delivery,
                     on_session=partial(setattr, self, "waits_since", math.inf),
                     before_content=before_content,

@@ -1,19 +1,25 @@
 """What deliveries of one login at one server share: a failing one is probed by one of them, while the others wait."""
 
 import json
+import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, ScalarSelect, func, select, update
 
+from mailnode.connections.rate_limit import MICROSECONDS
+from mailnode.delivery.delivery import Delivery
+from mailnode.delivery.rates import take_time
 from mailnode.delivery.result import ResultError, describe
+from mailnode.delivery.route import Route
 from mailnode.delivery.row_reader import told_of
 from mailnode.delivery.rows import QUEUED
-from mailnode.errors import MailnodeError, SmtpError
-from mailnode.store.clock import now_ms
+from mailnode.errors import MailnodeError, SmtpError, StoreError
+from mailnode.store.clock import now_ms, now_us
+from mailnode.store.database import Database
 from mailnode.store.sql import insert_new
-from mailnode.store.tables import connections, deliveries, lanes
+from mailnode.store.tables import attempts, connections, deliveries, lanes
 
 # How long a failing lane is left alone: at first, and at last.
 FIRST_WAIT_MS = 1_000
@@ -24,6 +30,80 @@ PROBE_MS = 60_000
 _WAY_PHASES = {"connect", "tls", "greeting", "ehlo", "auth", "token"}
 _LAST_DOUBLING = 20
 _SLOW_DOWN = 421
+_log = logging.getLogger(__name__)
+
+# A lane fails, or, with None, works again.
+Hear = Callable[[str, MailnodeError | None], None]
+
+
+class CircuitBreaker:
+    """The lanes and rates of a database; `hear` is told once when a lane begins to fail, and when it works again."""
+
+    def __init__(self, database: Database) -> None:
+        """Begin without knowing of any trouble."""
+        self._database = database
+        self._troubled: set[str] = set()
+        self.hear: Hear = lambda _lane, _error: None
+
+    @property
+    def troubled(self) -> frozenset[str]:
+        """The lanes that this process has found failing."""
+        return frozenset(self._troubled)
+
+    def is_news(self, route: Route, *, probe: bool) -> bool:
+        """Tell whether it has to be written down that the lane of a route works."""
+        return probe or route.lane in self._troubled
+
+    async def note(self, route: Route, why: MailnodeError | None, *, probe: bool) -> None:
+        """Say of the lane of a route that it fails, and why, or works; it helps the others, and raises nothing."""
+        try:
+            if why:
+                await self.fails(route.lane, route.connection, route.revision, why, probe=probe)
+            else:
+                await self.works(route.lane, probe=probe)
+        except StoreError:
+            pass
+        except Exception:  # noqa: BLE001 -- it is logged; what came of the mail is more than that
+            _log.exception("the trouble of %s could not be recorded", route.lane)
+
+    async def fails(
+        self, lane: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
+    ) -> None:
+        """Say that a lane fails."""
+        if lane not in self._troubled:
+            self._troubled.add(lane)
+            self.hear(lane, error)
+
+        def work(db: Connection) -> None:
+            ensure_lanes(db, {lane: connection})
+            note_trouble(db, lane, revision, error, probe=probe)
+
+        await self._database.write(work)
+
+    async def works(self, lane: str, *, probe: bool) -> None:
+        """Say that a lane works; written down only where it is news."""
+        if lane in self._troubled:
+            self._troubled.discard(lane)
+            self.hear(lane, None)
+            probe = True
+        if probe:
+            await self._database.write(lambda db: note_recovery(db, lane))
+
+    async def time_for(self, route: Route, within_seconds: float) -> float | None:
+        """Take the next time that the rate limit of a route gives; tell in how many seconds it comes.
+
+        None when that would be later than `within_seconds`.
+        """
+        limit = route.rate_limit
+        if limit is None:
+            return 0.0
+
+        def work(db: Connection) -> float | None:
+            now = now_us(db)
+            at = take_time(db, route.connection, limit, now, ahead_us=int(within_seconds * MICROSECONDS))
+            return None if at is None else (at - now) / MICROSECONDS
+
+        return await self._database.write(work)
 
 
 def is_lanes_trouble(error: MailnodeError | None) -> bool:
@@ -111,6 +191,14 @@ def reported_trouble(db: Connection, name: str) -> ResultError | None:
     trouble = db.execute(select(lanes.c.trouble).where(lanes.c.name == name)).scalar()
     told = told_of(trouble)
     return cast("ResultError", told) if {"message", "hint"} <= set(told) else None
+
+
+def read_last_words(db: Connection, delivery: Delivery) -> tuple[str, str]:
+    """Read why nobody can try a delivery now, or why its last attempt failed; and the remedy, where there is one."""
+    if trouble := reported_trouble(db, delivery.lane):
+        return trouble["message"], trouble["hint"]
+    tried = select(attempts.c.message).where(attempts.c.delivery_id == delivery.id)
+    return db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar() or "", ""
 
 
 def note_recovery(db: Connection, name: str) -> None:

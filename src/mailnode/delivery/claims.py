@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 
 from mailnode.connections.rate_limit import RateLimit
-from mailnode.delivery.broken_off import Tell, read_sound
 from mailnode.delivery.capacity import MOST_OCTETS, Hands, deal
 from mailnode.delivery.circuit_breaker import is_failing, lanes_with_due, retry_at, take_probe
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
 from mailnode.delivery.rates import next_time, take_time
+from mailnode.delivery.recovery import Tell, read_sound
 from mailnode.delivery.result import Result
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError

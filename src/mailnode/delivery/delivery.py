@@ -2,20 +2,15 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from mailnode.delivery.origin import Origin
 from mailnode.delivery.policy import Policy, redirection_warning
-from mailnode.delivery.route import Destination, Route
+from mailnode.delivery.route import Destination
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError, SessionLost
-from mailnode.smtp.content import Composed
-from mailnode.smtp.outcome import RecipientOutcome
-from mailnode.smtp.reply import Reply
+from mailnode.smtp.outcome import Recipient
 
 State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown", "held", "cancelled"]
-Field = Literal["to", "cc", "bcc"]
-RecipientStatus = Literal["pending", "accepted", "refused", "deferred"]
 
 # What the database says of one whose process is gone is no more true.
 INTERRUPTED = "interrupted"
@@ -104,68 +99,27 @@ class Terms:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 -- spreads load, guards nothing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A delivery before it is written down.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The node that a delivery was made by.
 
-    `fields` says in which header field each forward-path of the envelope stands. `route` is where `destination` leads
-    just now. `digest` tells one content from another for the same idempotency `key`. `place` is for whoever is told of
-    the outcome (JSON), `origin` for a person who sends it again.
+    `file` is the absolute path of the flow file. `content` is a digest of what the node's settings said of the mail: it
+    stays the same while the route to the server is mended, and tells the node from another one in its place.
     """
 
-    message: Composed
-    fields: Mapping[str, Field]
-    destination: Destination
-    route: Route
-    terms: Terms = field(default_factory=Terms)
-    key: str | None = None
-    digest: str = ""
-    run_id: str | None = None
-    node_id: str | None = None
-    origin: Origin | None = None
-    place: Mapping[str, Any] | None = None
-    warnings: tuple[str, ...] = ()
+    file: str
+    flow: str
+    node: str
+    content: str
 
-    def begun(self, delivery_id: str, claimed_by: str = "") -> "Delivery":
-        """Make the delivery that nobody has tried yet."""
-        message, server = self.message, self.route.server
-        return Delivery(
-            id=delivery_id,
-            generation=1,
-            claimed_by=claimed_by,
-            destination=self.destination,
-            host=server.host,
-            port=server.port,
-            lane=self.route.lane,
-            reverse_path=message.envelope.reverse_path,
-            message_id=message.message_id,
-            size=message.size,
-            recipients=tuple(Recipient(path, self.fields[path]) for path in message.envelope.forward_paths),
-            terms=self.terms,
-            run_id=self.run_id,
-            node_id=self.node_id,
-            place=self.place,
-            warnings=self.warnings,
-        )
+    def to_json(self) -> dict[str, str]:
+        """Give it as it is stored with a delivery."""
+        return asdict(self)
 
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """One forward-path and the last that a server said of it."""
-
-    address: str
-    field: Field
-    status: RecipientStatus = "pending"
-    reply: Reply | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether this recipient may be named to a server (again)."""
-        return self.status in {"pending", "deferred"}
-
-    def judged(self, verdict: RecipientOutcome) -> "Recipient":
-        """Take a server's verdict."""
-        return replace(self, status=verdict.status, reply=verdict.reply)
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any] | None) -> Self | None:
+        """Read what `to_json` gave; None for a delivery that comes from no flow file."""
+        return cls(**stored) if stored else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,13 +225,11 @@ class Delivery:
         """Say that another delivery under its key may have reached somebody."""
         return replace(self, warnings=(*self.warnings, RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT))
 
-    def judged(self, verdicts: Iterable[RecipientOutcome]) -> "Delivery":
+    def judged(self, verdicts: Iterable[Recipient]) -> "Delivery":
         """Take the verdicts of one transaction."""
         by_address = {verdict.address: verdict for verdict in verdicts}
         recipients = tuple(
-            recipient.judged(by_address[recipient.address])
-            if recipient.is_open and recipient.address in by_address
-            else recipient
+            by_address.get(recipient.address, recipient) if recipient.is_open else recipient
             for recipient in self.recipients
         )
         return replace(self, recipients=recipients)

@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailnode.delivery.attempt_loop import AttemptLoop
-from mailnode.delivery.breaker import CircuitBreaker
-from mailnode.delivery.broken_off import Defect, meets_defect
-from mailnode.delivery.delivery import Delivery, Draft, UnreadableDelivery
+from mailnode.delivery.circuit_breaker import CircuitBreaker
+from mailnode.delivery.delivery import Delivery, UnreadableDelivery
+from mailnode.delivery.intake import Standing
 from mailnode.delivery.job import DeliveryJob
 from mailnode.delivery.outbox import Outbox, StaleClaim
+from mailnode.delivery.prepare import PreparedMail
+from mailnode.delivery.recovery import Defect, meets_defect
 from mailnode.delivery.result import Result, result_of, unstored
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
-from mailnode.delivery.stored import Standing, StoredMessage
+from mailnode.delivery.rows import whole
 from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeError
+from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
 from mailnode.store.clock import unix_ms
 from mailnode.store.retry import PATIENCE_SECONDS, begin_patiently, insist
@@ -46,16 +49,16 @@ class Dispatcher:
         self._carries: dict[str, AttemptLoop] = {}
         self._held: list[frozenset[str]] = []
 
-    async def deliver(self, draft: Draft) -> Delivered:
+    async def deliver(self, mail: PreparedMail) -> Delivered:
         """Write a delivery down, carry it to its server, and wait for its end as long as its terms say.
 
         Raises:
             DeliveryError: the idempotency key belongs to a mail with other content.
             StoreError: the delivery can't be written down; nothing was sent.
         """
-        deadline = asyncio.get_running_loop().time() + draft.terms.seconds
+        deadline = asyncio.get_running_loop().time() + mail.terms.seconds
         while True:
-            begun = await self._begun(draft, deadline)
+            begun = await self._begun(mail, deadline)
             if isinstance(begun, Standing):
                 return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
             if isinstance(begun, Delivered):
@@ -63,21 +66,21 @@ class Dispatcher:
             try:
                 return await self._outcome(begun)
             except StaleClaim:
-                if draft.key is None:
+                if mail.key is None:
                     raise
                 # Whoever took it over will know how it ends.
 
-    async def _begun(self, draft: Draft, deadline: float) -> AttemptLoop | Delivered | Standing:
+    async def _begun(self, mail: PreparedMail, deadline: float) -> AttemptLoop | Delivered | Standing:
         try:
-            return await self._begin(draft, deadline)
+            return await self._begin(mail, deadline)
         except BaseException as error:
             if is_defect(error):  # it may have been claimed all the same
                 await self.settle_lost()
             raise
 
-    async def _taken_up(self, draft: Draft) -> AttemptLoop | Delivered | Standing:
+    async def _taken_up(self, mail: PreparedMail) -> AttemptLoop | Delivered | Standing:
         """Claim the delivery and begin to carry it; it goes on when whoever waits for it leaves meanwhile."""
-        taking_up = asyncio.create_task(self._take_up(draft))
+        taking_up = asyncio.create_task(self._take_up(mail))
         try:
             await asyncio.wait({taking_up})
         except asyncio.CancelledError:
@@ -85,17 +88,17 @@ class Dispatcher:
             raise
         return taking_up.result()
 
-    async def _take_up(self, draft: Draft) -> AttemptLoop | Delivered | Standing:
-        begun = await self._outbox.begin(draft)
+    async def _take_up(self, mail: PreparedMail) -> AttemptLoop | Delivered | Standing:
+        begun = await self._outbox.begin(mail)
         if isinstance(begun, Standing):
             return begun
         began_at = unix_ms()
         with self.holding([begun.id]):
             try:
-                message = draft.message if begun.generation == 1 else await self._stored(begun)
-                client = self._clients.of(draft.route)
+                message = mail.message if begun.generation == 1 else await self._stored(begun)
+                client = self._clients.of(mail.route)
                 return self.carry(
-                    DeliveryJob(begun, message, client, draft.route, draft.terms.seconds, renew=self._renew)
+                    DeliveryJob(begun, message, client, mail.route, mail.terms.seconds, renew=self._renew)
                 )
             except UnreadableDelivery as error:
                 held = error
@@ -107,17 +110,17 @@ class Dispatcher:
                 defect = Defect(*meets_defect(begun, error, "connect", began_at), is_awaited=True)
                 return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
 
-    async def _stored(self, delivery: Delivery) -> StoredMessage:
-        return (await insist(lambda: self._outbox.messages([delivery])))[delivery.id].whole()
+    async def _stored(self, delivery: Delivery) -> Message:
+        return whole((await insist(lambda: self._outbox.messages([delivery])))[delivery.id])
 
-    async def queue(self, draft: Draft) -> Result:
+    async def queue(self, mail: PreparedMail) -> Result:
         """Write a delivery down for any worker to carry; tell what is known of it.
 
         Raises:
             DeliveryError: the idempotency key belongs to a mail with other content.
             StoreError: the delivery can't be written down.
         """
-        begun = await begin_patiently(lambda: self._outbox.begin(draft))
+        begun = await begin_patiently(lambda: self._outbox.begin(mail))
         if isinstance(begun, Standing):
             return {**(begun.report or result_of(begun.delivery, status="queued")), "duplicate": True}
         return result_of(begun, status="queued")
@@ -206,13 +209,13 @@ class Dispatcher:
             carry.give_up()
         await end_tasks({carry.task for carry in carries}, seconds)
 
-    async def _begin(self, draft: Draft, deadline: float) -> AttemptLoop | Delivered | Standing:
+    async def _begin(self, mail: PreparedMail, deadline: float) -> AttemptLoop | Delivered | Standing:
         """Take the delivery up, or wait for the end of the one that somebody else sends under the same key."""
         loop = asyncio.get_running_loop()
         while True:
             # No timeout may cut this off: a claim that is committed must find its carry.
             patience = min(PATIENCE_SECONDS, max(deadline - loop.time(), 0.0))
-            begun = await begin_patiently(lambda: self._taken_up(draft), seconds=patience)
+            begun = await begin_patiently(lambda: self._taken_up(mail), seconds=patience)
             if not isinstance(begun, Standing) or begun.report or loop.time() >= deadline:
                 return begun
             if carry := self._carries.get(begun.delivery.id):

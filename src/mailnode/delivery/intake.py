@@ -1,24 +1,39 @@
 """Deliveries as they come into the database: each idempotency key once."""
 
+import hashlib
 import json
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from mailnode.delivery.broken_off import Tell, set_aside, take_over
 from mailnode.delivery.circuit_breaker import ensure_lanes
-from mailnode.delivery.delivery import FINAL_STATES, Delivery, Draft, UnreadableDelivery
-from mailnode.delivery.kept_keys import FREES_KEY, find_kept, standing_of
-from mailnode.delivery.row_reader import options_of, read_deliveries, read_roughly
+from mailnode.delivery.delivery import FINAL_STATES, RESENT_AFTER_UNKNOWN, Delivery, State, UnreadableDelivery
+from mailnode.delivery.prepare import PreparedMail
+from mailnode.delivery.recovery import Tell, set_aside, take_over
+from mailnode.delivery.result import Result, result_of
+from mailnode.delivery.row_reader import options_of, read_deliveries, read_report, read_roughly
 from mailnode.delivery.rows import insert_deliveries, route_columns
-from mailnode.delivery.stored import Standing, read_report
 from mailnode.errors import DeliveryError
 from mailnode.store.backend import ThisProcess
-from mailnode.store.clock import now_ms
+from mailnode.store.clock import now_ms, utc
 from mailnode.store.tables import deliveries as table
+from mailnode.store.tables import delivery_recipients, kept_keys
+
+# What ended so has given its key back; only a doubt is kept of it.
+FREES_KEY = frozenset({"failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A delivery that was there under the same key: its report once it has one, None while it is on its way."""
+
+    delivery: Delivery
+    state: State
+    report: Result | None
+
 
 Answer = Delivery | Standing | Exception
 
@@ -39,25 +54,25 @@ class Intake:
         self._engine = engine
         self._tell = tell
 
-    def begin(self, db: Connection, drafts: list[Draft]) -> list[Answer]:
+    def begin(self, db: Connection, mails: list[PreparedMail]) -> list[Answer]:
         """Write deliveries down, or find those that their keys have already."""
         answers: dict[int, Answer] = {}
         in_doubt: set[str | None] = set()  # keys that were freed by what may have reached somebody
-        while left := [number for number in range(len(drafts)) if number not in answers]:
-            begun = {number: self._begun(drafts[number], in_doubt) for number in left}
-            new = insert_deliveries(db, [(begun[number], drafts[number]) for number in left], now_ms(db))
-            came = {number: drafts[number] for number in left if begun[number].id in new}
+        while left := [number for number in range(len(mails)) if number not in answers]:
+            begun = {number: self._begun(mails[number], in_doubt) for number in left}
+            new = insert_deliveries(db, [(begun[number], mails[number]) for number in left], now_ms(db))
+            came = {number: mails[number] for number in left if begun[number].id in new}
             kept = self._not_to_be_sent(db, came, in_doubt)
             db.execute(delete(table).where(table.c.id.in_([begun[one].id for one in kept]))) if kept else None
             answers |= {number: answer for number, answer in kept.items() if answer is not None}
             answers |= {number: begun[number] for number in came if number not in kept}
             self.say_due(db, [begun[one] for one in came if one not in kept and not begun[one].claimed_by])
-            refused = {drafts[one].key: one for one in reversed(left) if one not in answers and one not in kept}
+            refused = {mails[one].key: one for one in reversed(left) if one not in answers and one not in kept}
             known = _by_key(db, list(refused), in_doubt) if refused else {}
             # Of several with one key the second must find what the first has made of it.
             for key, row in known.items():
-                answers[refused[key]] = self._stand_or_take_over(db, row, drafts[refused[key]])
-        return [answers[number] for number in range(len(drafts))]
+                answers[refused[key]] = self._stand_or_take_over(db, row, mails[refused[key]])
+        return [answers[number] for number in range(len(mails))]
 
     def say_due(self, db: Connection, queued: Iterable[Delivery]) -> None:
         """Wake for each lane, in one order everywhere: who defers the same job twice waits for the other's commit."""
@@ -67,51 +82,51 @@ class Intake:
         for lane in sorted(by_lane):
             self._engine.due(db, lane)
 
-    def _begun(self, draft: Draft, in_doubt: Collection[str | None]) -> Delivery:
-        begun = draft.begun(uuid.uuid4().hex, "" if draft.terms.queued else self._process.id)
-        return begun.marked_after_earlier() if draft.key in in_doubt else begun
+    def _begun(self, mail: PreparedMail, in_doubt: Collection[str | None]) -> Delivery:
+        begun = mail.delivery(uuid.uuid4().hex, "" if mail.terms.queued else self._process.id)
+        return begun.marked_after_earlier() if mail.key in in_doubt else begun
 
     def _not_to_be_sent(
-        self, db: Connection, came: Mapping[int, Draft], in_doubt: set[str | None]
+        self, db: Connection, came: Mapping[int, PreparedMail], in_doubt: set[str | None]
     ) -> dict[int, Answer | None]:
         """Answer for those whose keys outlived their deliveries; with None, and `in_doubt`, for whom to begin marked.
 
         It is asked after they were written, because a delivery is cleared away and its key kept in one transaction.
         """
-        kept = find_kept(db, {draft.key for draft in came.values() if draft.key is not None})
+        kept = find_kept(db, {mail.key for mail in came.values() if mail.key is not None})
         answers: dict[int, Answer | None] = {}
-        for number, draft in came.items():
-            found = kept.get(draft.key) if draft.key is not None else None
-            if found is None or (found.status in FREES_KEY and draft.key in in_doubt):
+        for number, mail in came.items():
+            found = kept.get(mail.key) if mail.key is not None else None
+            if found is None or (found.status in FREES_KEY and mail.key in in_doubt):
                 continue
             if found.status in FREES_KEY:
-                in_doubt.add(draft.key)
+                in_doubt.add(mail.key)
                 answers[number] = None
             else:
-                answers[number] = _other_content(draft) if found.digest != draft.digest else standing_of(found, draft)
+                answers[number] = _other_content(mail) if found.digest != mail.digest else standing_of(found, mail)
         return answers
 
-    def _stand_or_take_over(self, db: Connection, row: Row[Any], draft: Draft) -> Answer:
-        if row.digest != draft.digest:
-            return _other_content(draft)
-        if row.state in FINAL_STATES or draft.terms.queued or (row.worker and self._process.is_alive(db, row.worker)):
+    def _stand_or_take_over(self, db: Connection, row: Row[Any], mail: PreparedMail) -> Answer:
+        if row.digest != mail.digest:
+            return _other_content(mail)
+        if row.state in FINAL_STATES or mail.terms.queued or (row.worker and self._process.is_alive(db, row.worker)):
             (delivery,) = read_roughly(db, [row])
             return Standing(delivery, row.state, read_report(db, row))
         try:
-            return self._taken_over(db, row, draft)
+            return self._taken_over(db, row, mail)
         except UnreadableDelivery as error:
             delivery, report = set_aside(db, row, error, self._tell)
             return Standing(delivery, "held", report)
 
-    def _taken_over(self, db: Connection, row: Row[Any], draft: Draft) -> Delivery:
+    def _taken_over(self, db: Connection, row: Row[Any], mail: PreparedMail) -> Delivery:
         (delivery,) = read_deliveries(db, [row])
         take_over(db, delivery, row, self._process.id)
         # Whoever runs it again waits for it, and has it go where the flow sends its mail by now.
-        columns = route_columns(draft.destination, draft.route)
+        columns = route_columns(mail.destination, mail.route)
         columns["options"] = json.dumps({**options_of(row), "destination": columns.pop("destination")})
         db.execute(update(table).where(table.c.id == row.id).values(**columns))
         (taken,) = read_deliveries(db, db.execute(select(table).where(table.c.id == row.id)).all())
-        return replace(taken, terms=draft.terms)
+        return replace(taken, terms=mail.terms)
 
 
 _OF_KEYS = select(table).where(table.c.key.in_(bindparam("keys", expanding=True))).with_for_update()
@@ -131,8 +146,67 @@ def _by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None
     return {row.key: row for row in found if row.id not in over}
 
 
-def _other_content(draft: Draft) -> DeliveryError:
+def _other_content(mail: PreparedMail) -> DeliveryError:
     return DeliveryError(
-        f"the idempotency key {draft.key!r} was used for a mail with other content",
+        f"the idempotency key {mail.key!r} was used for a mail with other content",
         hint="give each mail a key of its own, or leave idempotencyKey out and give each run its own id",
     )
+
+
+def find_kept(db: Connection, keys: Collection[str]) -> Mapping[str, Row[Any]]:
+    """Find what is kept of these keys, by the key."""
+    by_hash = {_key_hash(key): key for key in keys}
+    return {by_hash[row.hash]: row for row in db.execute(_FIND_KEPT, {"hashes": [*by_hash]})} if by_hash else {}
+
+
+def standing_of(kept: Row[Any], mail: PreparedMail) -> Standing:
+    """Tell how the delivery of a mail's key ended: no more than its row says."""
+    begun = replace(
+        mail.delivery(kept.delivery_id), message_id=kept.message_id, reverse_path=None, recipients=(), size=0
+    )
+    day = f"{utc(kept.ended_at):%Y-%m-%d}"
+    told = f"the details of this mail, which ended on {day}, are deleted (MAILNODE_KEEP_DAYS)"
+    begun = replace(begun, host="", warnings=(told,))
+    return Standing(begun, kept.status, result_of(begun, status=kept.status))
+
+
+def keep_keys(db: Connection, ended: Sequence[Row[Any]]) -> None:
+    """Keep the keys of deliveries that have ended and are about to be deleted."""
+    freed = [row.id for row in ended if row.key is not None and row.state in FREES_KEY]
+    accepted = set(db.execute(_ACCEPTED, {"ids": freed}).scalars()) if freed else set()
+    rows = [
+        {
+            "hash": _key_hash(row.key),
+            "digest": row.digest,
+            "status": row.state,
+            "message_id": row.message_id,
+            "delivery_id": row.id,
+            "ended_at": row.updated_at,
+        }
+        for row in ended
+        if row.key is not None and (row.state not in FREES_KEY or row.id in accepted or _is_in_doubt(row))
+    ]
+    if rows:
+        # One that was freed in doubt may stand there of an earlier delivery.
+        db.execute(delete(kept_keys).where(kept_keys.c.hash.in_([row["hash"] for row in rows])))
+        db.execute(insert(kept_keys), rows)
+
+
+def forget_keys(db: Connection, before: int, most: int) -> int:
+    """Delete what is kept of keys whose deliveries ended before a time (Unix ms); tell how many."""
+    old = select(kept_keys.c.hash).where(kept_keys.c.ended_at < before).limit(most)
+    return db.execute(delete(kept_keys).where(kept_keys.c.hash.in_(old.scalar_subquery()))).rowcount
+
+
+def _is_in_doubt(row: Row[Any]) -> bool:
+    return row.maybe_accepted or RESENT_AFTER_UNKNOWN in row.warnings
+
+
+def _key_hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_FIND_KEPT = select(kept_keys).where(kept_keys.c.hash.in_(bindparam("hashes", expanding=True)))
+_ACCEPTED = select(delivery_recipients.c.delivery_id).where(
+    delivery_recipients.c.delivery_id.in_(bindparam("ids", expanding=True)), delivery_recipients.c.status == "accepted"
+)

@@ -9,19 +9,16 @@ from sqlalchemy import Connection, Update, bindparam, delete, select, tuple_, up
 
 from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
-from mailnode.delivery.broken_off import Defect, Tell, claims_of, lost_among, read_sound, report_after, take_over
-from mailnode.delivery.circuit_breaker import is_failing, lanes_with_due
-from mailnode.delivery.delivery import Attempt, Delivery, Draft, State
-from mailnode.delivery.intake import Engine, Intake
+from mailnode.delivery.circuit_breaker import is_failing, lanes_with_due, read_last_words
+from mailnode.delivery.delivery import Attempt, Delivery, State
+from mailnode.delivery.intake import Engine, Intake, Standing
 from mailnode.delivery.policy import connection_edited
+from mailnode.delivery.prepare import PreparedMail
+from mailnode.delivery.recovery import Defect, Tell, claims_of, lost_among, read_sound, report_after, take_over
 from mailnode.delivery.result import Result, result_of
-from mailnode.delivery.rows import (
-    UNDER_WAY,
-    write_attempts,
-    write_recipients,
-)
-from mailnode.delivery.stored import Standing, StoredMessage, read_last_words, read_messages
+from mailnode.delivery.rows import UNDER_WAY, read_messages, write_attempts, write_recipients
 from mailnode.errors import DeliveryError, MailnodeError
+from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
@@ -56,7 +53,7 @@ class Outbox:
         self._intake = Intake(process, engine, tell)
         self.unstored = database.unstored
 
-    async def begin(self, draft: Draft) -> Delivery | Standing:
+    async def begin(self, mail: PreparedMail) -> Delivery | Standing:
         """Write a delivery and its content down, or find the one that its key has already.
 
         It is claimed by this worker, or queued if its terms say so. A failed or cancelled delivery frees its key. One
@@ -66,9 +63,9 @@ class Outbox:
         Raises:
             DeliveryError: the key belongs to a mail with other content.
         """
-        return await self._database.write_alike(self._intake.begin, draft)
+        return await self._database.write_alike(self._intake.begin, mail)
 
-    async def messages(self, deliveries: Sequence[Delivery]) -> Mapping[str, StoredMessage]:
+    async def messages(self, deliveries: Sequence[Delivery]) -> Mapping[str, Message]:
         """Read the content of deliveries, by their ids."""
         return await self._database.read(lambda db: read_messages(db, deliveries))
 

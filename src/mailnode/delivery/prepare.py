@@ -1,51 +1,90 @@
-"""An email made ready under a connection: its recipients allowed or redirected, its message composed and signed."""
+"""A mail made ready to be stored and sent: composed, signed, its recipients allowed or redirected, its route known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from mailnode.connections.connection import Connection, DkimSettings
-from mailnode.delivery.delivery import Field
+from mailnode.delivery.delivery import Delivery, Origin, Terms
 from mailnode.delivery.policy import ORIGINAL_RECIPIENTS, Policy, redirection_warning
-from mailnode.message.compose import Message, compose
+from mailnode.delivery.route import Destination, Route
+from mailnode.message.compose import compose, recipients_of
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Email
-from mailnode.message.envelope import Envelope
-from mailnode.message.mailbox import mailboxes
+from mailnode.message.envelope import Envelope, Message
+from mailnode.smtp.outcome import Recipient
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A message that may go out; `fields` says in which header field each forward-path stands."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedMail:
+    """A mail that can be stored as a delivery.
+
+    `route` is where `destination` leads at the moment. `digest` tells one content from another for the same idempotency
+    `key`. `place` is where the flow stores the result (JSON), `origin` what a person's retry needs to find the flow.
+    """
 
     message: Message
-    fields: Mapping[str, Field]
+    destination: Destination
+    route: Route
+    terms: Terms = field(default_factory=Terms)
+    key: str | None = None
+    digest: str = ""
+    run_id: str | None = None
+    node_id: str | None = None
+    origin: Origin | None = None
+    place: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 
+    def delivery(self, delivery_id: str, claimed_by: str = "") -> Delivery:
+        """Make the delivery that nobody has tried yet."""
+        message, server = self.message, self.route.server
+        return Delivery(
+            id=delivery_id,
+            generation=1,
+            claimed_by=claimed_by,
+            destination=self.destination,
+            host=server.host,
+            port=server.port,
+            lane=self.route.lane,
+            reverse_path=message.envelope.reverse_path,
+            message_id=message.message_id,
+            size=message.size,
+            recipients=tuple([Recipient(path, message.fields[path]) for path in message.envelope.forward_paths]),
+            terms=self.terms,
+            run_id=self.run_id,
+            node_id=self.node_id,
+            place=self.place,
+            warnings=self.warnings,
+        )
 
-def prepare(email: Email, connection: Connection | None, redirect_all_to: str | None = None) -> Mail:
+
+def prepare(email: Email, connection: Connection | None, redirect_all_to: str | None = None) -> Message:
     """Compose an email for sending with a connection.
 
     `redirect_all_to`, or the connection's own, is the test mode: that mailbox alone gets the mail, and the true
-    recipients stand in a header field.
+    recipients stand in a header field; a warning of the message says so.
 
     Raises:
         ConnectionsError: the connection may not send to one of the recipients.
         ComposeError: the email makes no message, or the connection's key can't sign it.
     """
-    fields = fields_of(email)
     policy = Policy(connection, redirect_all_to)
     target = policy.target
     signer = _signer(connection.dkim) if connection and connection.dkim else None
     if target is None:
-        policy.check(fields)
         message = compose(email, signer=signer)
-        return Mail(message, fields, message.warnings)
+        policy.check(message.fields)
+        return message
     own = {name: value for name, value in email.headers.items() if name.lower() != ORIGINAL_RECIPIENTS.lower()}
-    email = replace(email, headers={**own, ORIGINAL_RECIPIENTS: ", ".join(fields)})
+    email = replace(email, headers={**own, ORIGINAL_RECIPIENTS: ", ".join(recipients_of(email))})
     message = compose(email, signer=signer)
-    redirected = replace(message, envelope=Envelope(message.envelope.reverse_path, (target,)))
-    return Mail(redirected, {target: "to"}, (*message.warnings, redirection_warning(target)))
+    return replace(
+        message,
+        envelope=Envelope(message.envelope.reverse_path, (target,)),
+        fields={target: "to"},
+        warnings=(*message.warnings, redirection_warning(target)),
+    )
 
 
 def sender_of(connection: Connection | None) -> str | None:
@@ -54,15 +93,6 @@ def sender_of(connection: Connection | None) -> str | None:
         return None
     username = connection.login.username
     return connection.from_ or (username if "@" in username else None)
-
-
-def fields_of(email: Email) -> dict[str, Field]:
-    """Give each recipient's addr-spec and the first field that names it, in the order of the envelope."""
-    named: dict[str, Field] = {}
-    for field in ("to", "cc", "bcc"):
-        for mailbox in mailboxes(getattr(email, field)):
-            named.setdefault(mailbox.addr_spec, field)
-    return named
 
 
 @lru_cache(maxsize=64)

@@ -13,8 +13,7 @@ from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
 from mailnode.delivery.history import History, read_history
 from mailnode.delivery.reroute import RETRY_ROUTES
 from mailnode.delivery.result import Result, ResultError
-from mailnode.delivery.row_reader import origin_of, told_of
-from mailnode.delivery.stored import read_report
+from mailnode.delivery.row_reader import origin_of, read_report, told_of
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.printable import quoted
 from mailnode.smtp.remedy import explain

@@ -11,18 +11,19 @@ from functools import partial
 from typing import TypeVar
 
 from mailnode.delivery.attempt_loop import AttemptLoop
-from mailnode.delivery.breaker import CircuitBreaker
-from mailnode.delivery.broken_off import Defect, meets_defect
 from mailnode.delivery.capacity import BATCH, Capacity
+from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claimed, Claims
 from mailnode.delivery.delivery import UnreadableDelivery
 from mailnode.delivery.dispatcher import Dispatcher, end_tasks
 from mailnode.delivery.job import DeliveryJob
 from mailnode.delivery.outbox import Outbox, StaleClaim
+from mailnode.delivery.recovery import Defect, meets_defect
 from mailnode.delivery.result import Result
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
-from mailnode.delivery.stored import StoredMessage
+from mailnode.delivery.rows import whole
 from mailnode.errors import MailnodeError, StoreError
+from mailnode.message.envelope import Message
 from mailnode.store.clock import unix_ms
 from mailnode.store.retry import insist
 from mailnode.supervision import Supervised
@@ -217,7 +218,7 @@ class QueueWorker:
                     lost = Defect(*meets_defect(one.delivery, error, "connect", began_at))
                     await self._until_stopped(partial(self._outbox.met_defect, lost))
 
-    async def _messages(self, claimed: Sequence[Claimed]) -> Mapping[str, StoredMessage]:
+    async def _messages(self, claimed: Sequence[Claimed]) -> Mapping[str, Message]:
         try:
             return await self._until_stopped(lambda: self._outbox.messages([one.delivery for one in claimed]))
         except Exception:  # noqa: BLE001 -- it is met again by those deliveries that it is of
@@ -226,7 +227,7 @@ class QueueWorker:
     async def _send_one(
         self,
         one: Claimed,
-        messages: Mapping[str, StoredMessage],
+        messages: Mapping[str, Message],
         routes: dict[Destination, Route | Exception],
         began: float,
     ) -> None:
@@ -245,7 +246,7 @@ class QueueWorker:
         self._begin(
             DeliveryJob(
                 one.delivery,
-                messages[one.delivery.id].whole(),
+                whole(messages[one.delivery.id]),
                 self._clients.of(route),
                 route,
                 one.seconds_left,

@@ -1,13 +1,14 @@
 """By which route a mail goes that a person sends again: as its flow says by now, as it was queued, or unchanged."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Row
 
-from mailnode.delivery.delivery import Delivery, Terms, UnreadableDelivery
-from mailnode.delivery.origin import Origin, PresentRoute
+from mailnode.delivery.delivery import Delivery, Origin, Terms, UnreadableDelivery
+from mailnode.delivery.route import Destination, Route
 from mailnode.delivery.row_reader import options_of
 from mailnode.delivery.rows import route_columns
 from mailnode.errors import DeliveryError
@@ -15,6 +16,19 @@ from mailnode.errors import DeliveryError
 RETRY_HOURS = 24.0
 RETRY_ROUTES = ("flow", "asQueued", "unchanged")
 _COLUMNS = ("connection", "host", "port", "lane")
+
+
+@dataclass(frozen=True, slots=True)
+class PresentRoute:
+    """Where a node sends its mail by now, the route that this makes, and for how many hours mail is tried."""
+
+    destination: Destination
+    route: Route
+    retry_hours: float
+
+
+# Raises a MailnodeError that says why nothing can be learned there.
+FindPresentRoute = Callable[[Origin], Awaitable[PresentRoute]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ The first keys have the names that Nodemailer's users know. No secret and no bod
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
-from mailnode.delivery.delivery import Delivery, Recipient, UnreadableDelivery
+from mailnode.delivery.delivery import Delivery, UnreadableDelivery
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
-from mailnode.smtp.outcome import Outcome, Timings
+from mailnode.smtp.outcome import Outcome, Recipient, Timings
 from mailnode.smtp.remedy import explain
 
 NOT_STORED = "outcomeNotStored"

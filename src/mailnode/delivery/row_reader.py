@@ -5,23 +5,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from mailnode.delivery.delivery import (
-    RESENT_AFTER_UNKNOWN,
-    Delivery,
-    Field,
-    Recipient,
-    RecipientStatus,
-    Terms,
-    UnreadableDelivery,
-)
-from mailnode.delivery.origin import Origin
+from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, Delivery, Origin, Terms, UnreadableDelivery
+from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.route import Destination, OtherServer
 from mailnode.errors import MailnodeError
+from mailnode.message.envelope import Field
 from mailnode.printable import shortened
+from mailnode.smtp.outcome import Recipient, RecipientStatus
 from mailnode.smtp.reply import Reply
 from mailnode.store.tables import delivery_recipients
 
@@ -78,6 +72,17 @@ def origin_of(row: Row[Any]) -> Origin | None:
         return Origin.from_json(told_of(row.options).get("origin"))
     except TypeError:
         return None
+
+
+def read_report(db: Connection, row: Row[Any]) -> Result | None:
+    """Give the result of a delivery that has ended; one that can't be read is made again, of what else is known."""
+    if row.result is None:
+        return None
+    told = told_of(row.result)
+    if {"status", "error", "recipients", "warnings"} <= set(told):
+        return cast("Result", told)
+    (delivery,) = read_roughly(db, [row])
+    return result_of(delivery, status=row.state, error=UnreadableDelivery("the result that was stored can't be read"))
 
 
 def _recipients_of(db: Connection, rows: Sequence[Row[Any]]) -> Mapping[str, Sequence[Row[Any]]]:

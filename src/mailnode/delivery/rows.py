@@ -1,15 +1,18 @@
-"""Deliveries as rows of the database: how they are written down."""
+"""Deliveries as rows of the database: how they are written, and their content read back."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
-from mailnode.delivery.delivery import Attempt, Delivery, Draft
+from mailnode.delivery.delivery import Attempt, Delivery, UnreadableDelivery
+from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
+from mailnode.message.envelope import Envelope, Message
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
@@ -19,13 +22,13 @@ QUEUED = deliveries.c.state == literal_column("'queued'")
 UNDER_WAY = deliveries.c.state.in_((literal_column("'claimed'"), literal_column("'handingOver'")))
 
 
-def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, Draft]], now: int) -> set[str]:
+def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]], now: int) -> set[str]:
     """Write new deliveries down, with their recipients and their content, but for those whose key is taken.
 
     Gives the ids of those that were written.
     """
     ids = {delivery.id for delivery, _ in begun}
-    if db.execute(_INSERT_DELIVERY, [_row(delivery, draft, now) for delivery, draft in begun]).rowcount < len(begun):
+    if db.execute(_INSERT_DELIVERY, [_row(delivery, mail, now) for delivery, mail in begun]).rowcount < len(begun):
         ids = set(db.execute(_THERE, {"ids": list(ids)}).scalars())
         begun = [one for one in begun if one[0].id in ids]
     if begun:
@@ -33,15 +36,44 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, Draft]], n
     return ids
 
 
-def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, Draft]]) -> None:
+def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]]) -> None:
     db.execute(_INSERT_RECIPIENT, [row for delivery, _ in begun for row in _recipient_rows(delivery)])
     short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
     long = [one for one in begun if one[1].message.size > CONTENT_ROW_OCTETS]
     if short:
-        db.execute(_INSERT_CONTENT, [row for delivery, draft in short for row in _content_rows(delivery, draft)])
-    for delivery, draft in long:  # row by row, so that no more than one lies in memory
-        for row in _content_rows(delivery, draft):
+        db.execute(_INSERT_CONTENT, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
+    for delivery, mail in long:  # row by row, so that no more than one lies in memory
+        for row in _content_rows(delivery, mail):
             db.execute(_INSERT_CONTENT, row)
+
+
+def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, Message]:
+    """Read the content of deliveries, by their ids: the same bytes for every attempt."""
+    pieces: dict[str, list[bytes]] = defaultdict(list)
+    for row in db.execute(_CONTENT, {"ids": [delivery.id for delivery in of]}):
+        pieces[row.delivery_id].append(row.octets)
+    return {delivery.id: _message(delivery, pieces[delivery.id]) for delivery in of}
+
+
+def _message(delivery: Delivery, pieces: Sequence[bytes]) -> Message:
+    fields = {recipient.address: recipient.field for recipient in delivery.recipients}
+    envelope = Envelope(delivery.reverse_path, tuple(fields))
+    return Message(envelope, fields, delivery.message_id, delivery.size, tuple(pieces))
+
+
+def whole(message: Message) -> Message:
+    """Give a message that was read back, if all of it is there.
+
+    Raises:
+        UnreadableDelivery: some of it is missing, or it is longer than it was.
+    """
+    if (found := sum(map(len, message.blocks()))) == message.size:
+        return message
+    raise UnreadableDelivery(
+        f"its content is damaged: of {message.size} bytes {found} are there",
+        phase="content",
+        hint="cancel it, and run the flow again",
+    )
 
 
 def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
@@ -79,6 +111,8 @@ def insert_attempt(db: Connection, delivery_id: str, attempt: Attempt) -> None:
     db.execute(_INSERT_ATTEMPT, [_attempt_row(delivery_id, attempt)])
 
 
+_OF_THESE = delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True))
+_CONTENT = select(delivery_content).where(_OF_THESE).order_by(delivery_content.c.position)
 _INSERT_DELIVERY, _INSERT_ATTEMPT = insert_new(deliveries), insert_new(attempts)
 _INSERT_RECIPIENT, _INSERT_CONTENT = insert(delivery_recipients), insert(delivery_content)
 _THERE = select(deliveries.c.id).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
@@ -98,17 +132,17 @@ def route_columns(destination: Destination, route: Route) -> dict[str, Any]:
     }
 
 
-def _row(delivery: Delivery, draft: Draft, now: int) -> dict[str, Any]:
+def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
     options = {
         "destination": delivery.destination.to_json(),
         "terms": asdict(delivery.terms),
         "place": delivery.place,
-        "origin": draft.origin.to_json() if draft.origin else None,
+        "origin": mail.origin.to_json() if mail.origin else None,
     }
     return {
         "id": delivery.id,
-        "key": draft.key,
-        "digest": draft.digest,
+        "key": mail.key,
+        "digest": mail.digest,
         "connection": delivery.destination.connection,
         "host": delivery.host,
         "port": delivery.port,
@@ -132,8 +166,8 @@ def _row(delivery: Delivery, draft: Draft, now: int) -> dict[str, Any]:
     }
 
 
-def _content_rows(delivery: Delivery, draft: Draft) -> Iterator[dict[str, Any]]:
-    for position, octets in enumerate(_pieces(draft.message.blocks())):
+def _content_rows(delivery: Delivery, mail: PreparedMail) -> Iterator[dict[str, Any]]:
+    for position, octets in enumerate(_pieces(mail.message.blocks())):
         yield {"delivery_id": delivery.id, "position": position, "octets": octets}
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mailnode.delivery.origin import Origin, PresentRoute
-from mailnode.delivery.outbound import Outbound
+from mailnode.delivery.delivery import Origin
+from mailnode.delivery.reroute import PresentRoute
 from mailnode.delivery.route import Router
 from mailnode.errors import MailnodeError, SettingsError
 from mailnode.flow.document import FlowDocument, FlowNode, load_flow
@@ -58,9 +58,9 @@ class DryRun:
         Raises:
             MailnodeError: as `compose` does, or that server does not take it.
         """
-        message = (await self.compose(document, node_input)).mail.message
+        message = (await self.compose(document, node_input)).message
         async with SmtpClient("127.0.0.1", port, tls_option="none") as client:
-            return await client.send(Outbound(message.envelope, message))
+            return await client.send(message)
 
     async def try_out(self, document: FlowDocument, node_input: NodeInput, address: str) -> NodeReturn:
         """Send the mail of a node to one address alone, by the server that the settings name.

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from mailnode.delivery.result import Result, is_unstored
-from mailnode.delivery.row_reader import place_of
-from mailnode.delivery.stored import read_report
+from mailnode.delivery.row_reader import place_of, read_report
 from mailnode.node.node_api import Write, check_place
 from mailnode.store.tables import deliveries
 

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -14,8 +14,7 @@ from mailnode.errors import ComposeError, ErrorCode, MailnodeError
 from mailnode.message.addr_spec import a_labels
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Attachment, AutoSubmitted, Email, Priority, RawPart
-from mailnode.message.encoding import Octets
-from mailnode.message.envelope import Envelope
+from mailnode.message.envelope import Envelope, Field, Message, blocks_of
 from mailnode.message.header import (
     address_field,
     check_own_field_name,
@@ -29,7 +28,7 @@ from mailnode.message.message_id import own_message_id, threading
 from mailnode.message.part import attachment_part, text_part
 from mailnode.message.raw_part import raw_part
 from mailnode.message.text import html_to_text
-from mailnode.message.tree import Built, Part, joined, multipart
+from mailnode.message.tree import Built, joined, multipart
 from mailnode.printable import quoted
 
 T = TypeVar("T")
@@ -47,45 +46,6 @@ _CID_GOES_ON = re.compile(r"[\w.@+-]")
 _SEED = re.compile(r"[A-Za-z0-9]{1,40}")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A composed message.
-
-    `size` is the number of octets that `blocks` gives: the same ones whenever it is called, every line of them ended by
-    CRLF and at most 998 long. A small message is one block. `warnings` say what of other people's data was left out.
-    """
-
-    envelope: Envelope
-    message_id: str
-    size: int
-    root: Part
-    pieces: tuple[bytes | Octets, ...]
-    warnings: tuple[str, ...] = ()
-
-    def blocks(self) -> Iterator[bytes]:
-        """Give the octets, before dots are doubled."""
-        return _blocks(self.pieces)
-
-    def octets(self) -> bytes:
-        """Give the whole message."""
-        return b"".join(self.blocks())
-
-    @property
-    def header_fields(self) -> tuple[tuple[str, str], ...]:
-        """The header fields as a person reads them: unfolded, encoded-words decoded."""
-        from email.policy import default
-
-        from mailnode.message.parsed import parse, readable
-
-        def shown(name: str, value: str) -> str:
-            # A ready-made part's own are of any length, and that policy takes quadratic time for parameters.
-            is_of_part = name.lower().startswith("content-")
-            return readable(value) if is_of_part else str(default.header_fetch_parse(name, value))
-
-        head = next(self.blocks()).partition(b"\r\n\r\n")[0]
-        return tuple((name, shown(name, value)) for name, value in parse(head, header_only=True).items())
-
-
 def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     """Compose an email; with a signer its DKIM-Signature stands on top.
 
@@ -94,7 +54,10 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     """
     sender = _sender(email)
     to, cc = _addresses("to", email.to), _addresses("cc", email.cc)
-    envelope = _envelope(email, sender, (*to, *cc, *_addresses("bcc", email.bcc)))
+    fields = _fields(to=to, cc=cc, bcc=_addresses("bcc", email.bcc))
+    if not fields:
+        raise ComposeError("the mail has no recipient", code=ErrorCode.MISSING_SETTING, hint="give an address in to")
+    envelope = Envelope(_reverse_path(email, sender), tuple(fields))
     fresh = os.urandom(24).hex()
     message_id = _message_id(email, sender, fresh[:24])
     body = _body(email, _seed(email, fresh[24:]))
@@ -108,10 +71,15 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
         ).locate(key="replyTo" if sender.is_ascii else "from")
     head += b"MIME-Version: 1.0\r\n" + body.head
     if signer:
-        head = signer.sign(head, _blocks(body.body)) + head
+        head = signer.sign(head, blocks_of(body.body)) + head
     pieces = tuple(joined((head, b"\r\n", *body.body)))
     size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
-    return Message(envelope, message_id, size, body.view, pieces, (*thread.warnings, *body.warnings))
+    return Message(envelope, fields, message_id, size, pieces, body.view, (*thread.warnings, *body.warnings))
+
+
+def recipients_of(email: Email) -> dict[str, Field]:
+    """Give each recipient's addr-spec and the first header field that names it, in the order of the envelope."""
+    return _fields(to=addresses(email.to), cc=addresses(email.cc), bcc=addresses(email.bcc))
 
 
 def _sender(email: Email) -> Mailbox:
@@ -122,12 +90,13 @@ def _sender(email: Email) -> Mailbox:
     return _located("from", parse_mailbox, email.from_)
 
 
-def _envelope(email: Email, sender: Mailbox, recipients: tuple[Address, ...]) -> Envelope:
+def _fields(**named: tuple[Address, ...]) -> dict[str, Field]:
     # The domain is lower case already; before the @ case counts (RFC 5321 2.4).
-    paths = tuple(dict.fromkeys(mailbox.addr_spec for mailbox in mailboxes(recipients)))
-    if not paths:
-        raise ComposeError("the mail has no recipient", code=ErrorCode.MISSING_SETTING, hint="give an address in to")
-    return Envelope(_reverse_path(email, sender), paths)
+    fields: dict[str, Field] = {}
+    for field in ("to", "cc", "bcc"):
+        for mailbox in mailboxes(named[field]):
+            fields.setdefault(mailbox.addr_spec, field)
+    return fields
 
 
 def _reverse_path(email: Email, sender: Mailbox) -> str | None:
@@ -277,14 +246,6 @@ def _file(key: str, attachment: Attachment | RawPart, shown: _Shown) -> Built:
 def _repeats(names: Iterable[str], head: bytes) -> bool:
     """Whether a part has a field that the mail has too, as Content-Language may be."""
     return any(re.search(rf"(?im)^{re.escape(name)}:".encode(), head) for name in names)
-
-
-def _blocks(pieces: Iterable[bytes | Octets]) -> Iterator[bytes]:
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            yield piece
-        else:
-            yield from piece.blocks()
 
 
 def _addresses(key: str, given: Addresses) -> tuple[Address, ...]:

@@ -1,6 +1,14 @@
-"""Who a message is from and to as far as servers are concerned (RFC 5321 2.3.1)."""
+"""A composed message, and who it is from and to as far as servers are concerned (RFC 5321 2.3.1)."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+from mailnode.message.encoding import Octets
+from mailnode.message.tree import Part
+
+Field = Literal["to", "cc", "bcc"]
+_UNKNOWN = Part("message/rfc822")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +22,48 @@ class Envelope:
     def needs_smtputf8(self) -> bool:
         """Whether an address is beyond ASCII, so that the server must offer SMTPUTF8 (RFC 6531)."""
         return not ((self.reverse_path or "").isascii() and all(path.isascii() for path in self.forward_paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A composed message that can be sent.
+
+    `fields` says in which header field each forward-path of the envelope stands. `size` is the number of bytes that
+    `blocks` gives: the same ones whenever it is called, every line of them ended by CRLF and at most 998 long. A small
+    message is one block. `root` is its outermost body part as previews show it; of a message read back from the
+    database no more is known than that it is one. `warnings` say what of other people's data was left out.
+    """
+
+    envelope: Envelope
+    fields: Mapping[str, Field]
+    message_id: str
+    size: int
+    pieces: tuple[bytes | Octets, ...]
+    root: Part = _UNKNOWN
+    warnings: tuple[str, ...] = ()
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the bytes, before dots are doubled."""
+        return blocks_of(self.pieces)
+
+    def octets(self) -> bytes:
+        """Give the whole message."""
+        return b"".join(self.blocks())
+
+    @property
+    def header_fields(self) -> tuple[tuple[str, str], ...]:
+        """The header fields as a person reads them: unfolded, encoded-words decoded."""
+        from email.parser import BytesHeaderParser
+        from email.policy import default
+
+        head = next(self.blocks()).partition(b"\r\n\r\n")[0]
+        return tuple((name, str(value)) for name, value in BytesHeaderParser(policy=default).parsebytes(head).items())
+
+
+def blocks_of(pieces: Iterable[bytes | Octets]) -> Iterator[bytes]:
+    """Give the bytes of pieces, some of which make theirs only now."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            yield from piece.blocks()

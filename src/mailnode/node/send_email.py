@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any
 
 from mailnode.connections.connection import Connection
-from mailnode.delivery.delivery import Draft, Terms
+from mailnode.delivery.delivery import Origin, Terms
 from mailnode.delivery.dispatcher import Delivered, Dispatcher
-from mailnode.delivery.origin import Origin
-from mailnode.delivery.prepare import Mail, fields_of, prepare, sender_of
+from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
 from mailnode.delivery.route import Destination, OtherServer, Route, Router
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError, StoreError
-from mailnode.message.compose import Message
+from mailnode.message.compose import recipients_of
 from mailnode.message.email import Attachment, Email, RawPart
+from mailnode.message.envelope import Message
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
@@ -54,7 +54,7 @@ class Composition:
     """A mail that is ready to be sent, and what its author should think about, though it can be sent."""
 
     email: Email
-    mail: Mail
+    message: Message
     destination: Destination
     route: Route
     digest: str
@@ -133,19 +133,17 @@ class SendSmtpEmail:
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
         rendered = await Renderer(settings, evaluator, self._post.guard).render(sender_of(connection))
         self._check_count(rendered.email)
-        mail = await self._made(rendered.email, connection)
-        self._check_size(mail.message)
+        message = await self._made(rendered.email, connection)
+        self._check_size(message)
         login = connection.login.username if connection else ""
-        look = partial(
-            advise, rendered.email, mail.message.root, login, keeps_data_images=settings.data_images == "keep"
-        )
+        look = partial(advise, rendered.email, message.root, login, keeps_data_images=settings.data_images == "keep")
         advice = await in_thread_if_long(look, len(rendered.email.html or ""))
-        warnings = (*way.warnings, *rendered.warnings, *mail.warnings, *advice)
+        warnings = (*way.warnings, *rendered.warnings, *message.warnings, *advice)
         # A sender that the connection brings is the route's.
         told = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
-        return Composition(rendered.email, mail, destination, way, told, rendered.key, warnings)
+        return Composition(rendered.email, message, destination, way, told, rendered.key, warnings)
 
-    async def _made(self, email: Email, connection: Connection | None) -> Mail:
+    async def _made(self, email: Email, connection: Connection | None) -> Message:
         make = partial(prepare, email, connection, self._post.redirect_all_to)
         texts = (email.html or "", email.text or "")
         parsed = (one.content for one in email.attachments if _is_parsed(one))
@@ -155,9 +153,8 @@ class SendSmtpEmail:
         self._check_storage(call)
         made = await self.compose(call)
         settings = self._settings
-        draft = Draft(
-            message=made.mail.message,
-            fields=made.mail.fields,
+        mail = PreparedMail(
+            message=made.message,
             destination=made.destination,
             route=made.route,
             terms=self._terms(call),
@@ -170,8 +167,8 @@ class SendSmtpEmail:
             warnings=made.warnings,
         )
         if settings.asynchronous:
-            return Delivered(await self._post.dispatcher.queue(draft))
-        return await self._post.dispatcher.deliver(draft)
+            return Delivered(await self._post.dispatcher.queue(mail))
+        return await self._post.dispatcher.deliver(mail)
 
     def _terms(self, call: NodeCall) -> Terms:
         settings = self._settings
@@ -228,7 +225,7 @@ class SendSmtpEmail:
             ).locate(key="maxMessageMB")
 
     def _check_count(self, email: Email) -> None:
-        count, most = len(fields_of(email)), self._settings.max_recipients
+        count, most = len(recipients_of(email)), self._settings.max_recipients
         if count > most:
             raise SettingsError(
                 f"{count} recipients are more than maxRecipients {most}",

@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 from mailnode.errors import UsageError
 from mailnode.message.compose import compose
 from mailnode.message.email import Email
+from mailnode.message.envelope import Message
 from mailnode.smtp.account import Account, LoginGate
 from mailnode.smtp.bearer import TokenLogin
-from mailnode.smtp.content import Composed
 from mailnode.smtp.handshake import ServerInfo
 from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.outcome import Outcome, PartialDelivery
@@ -35,7 +35,7 @@ class Handover(NamedTuple):
     """
 
     number: int
-    message: Email | Composed
+    message: Email | Message
     outcome: Outcome | None
     error: Exception | None
 
@@ -139,7 +139,7 @@ class SmtpClient:
             server.host, server.port, handshake.tls_version, handshake.extensions, handshake.auth_mechanism
         )
 
-    async def send(self, message: Email | Composed, *, partial_delivery: PartialDelivery = "allow") -> Outcome:
+    async def send(self, message: Email | Message, *, partial_delivery: PartialDelivery = "allow") -> Outcome:
         """Hand a message over and tell what the server said, even if it refused everything.
 
         With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted.
@@ -169,7 +169,7 @@ class SmtpClient:
 
     async def send_many(
         self,
-        messages: Iterable[Email | Composed] | AsyncIterable[Email | Composed],
+        messages: Iterable[Email | Message] | AsyncIterable[Email | Message],
         *,
         partial_delivery: PartialDelivery = "allow",
     ) -> AsyncIterator[Handover]:
@@ -185,7 +185,7 @@ class SmtpClient:
         ended: asyncio.Queue[asyncio.Task[Handover] | None] = asyncio.Queue()
         under_way: set[asyncio.Task[Handover]] = set()
 
-        async def one(number: int, message: Email | Composed) -> Handover:
+        async def one(number: int, message: Email | Message) -> Handover:
             try:
                 composed = compose(message) if isinstance(message, Email) else message
                 outcome = await self.hand_over(
@@ -243,8 +243,8 @@ class SmtpClient:
 
 
 async def _numbered(
-    messages: Iterable[Email | Composed] | AsyncIterable[Email | Composed],
-) -> AsyncIterator[tuple[int, Email | Composed]]:
+    messages: Iterable[Email | Message] | AsyncIterable[Email | Message],
+) -> AsyncIterator[tuple[int, Email | Message]]:
     count = itertools.count()
     if isinstance(messages, AsyncIterable):
         async for message in messages:

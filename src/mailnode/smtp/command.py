@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mailnode.errors import ErrorCode, Phase, Unsendable
+from mailnode.message.envelope import Message
 from mailnode.printable import ASCII_CONTROL, SURROGATE, quoted
-from mailnode.smtp.content import Composed, is_header_ascii
+from mailnode.smtp.content import is_header_ascii
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.reply import Reply
 
@@ -34,7 +35,7 @@ def encode(commands: Sequence[Command]) -> bytes:
     return "\r\n".join([*lines, ""]).encode()
 
 
-def mail(message: Composed, extensions: Extensions) -> str:
+def mail(message: Message, extensions: Extensions) -> str:
     """Give the MAIL command with its parameters (RFC 1870, RFC 6531); what the server can't take raises Unsendable."""
     path = message.envelope.reverse_path
     return f"MAIL FROM:<{_path(path, 'mail') if path else ''}>{_parameters(message, extensions)}"
@@ -45,7 +46,7 @@ def rcpt(path: str) -> str:
     return f"RCPT TO:<{_path(path, 'rcpt')}>"
 
 
-def _parameters(message: Composed, extensions: Extensions) -> str:
+def _parameters(message: Message, extensions: Extensions) -> str:
     if extensions.size and message.size > extensions.size:
         raise Unsendable(
             f"the message has {message.size} bytes, and the server takes at most {extensions.size}",

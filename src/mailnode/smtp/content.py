@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from typing import Protocol
 
-from mailnode.message.envelope import Envelope
+from mailnode.message.envelope import Message
 
 _BLOCK_OCTETS = 128 * 1024
 _BASE64_LINE = 78
@@ -12,22 +11,7 @@ _ALL_BUT_BREAKS = bytes(octet for octet in range(256) if octet not in b"\r\n")
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 
 
-class Composed(Protocol):
-    """A message that can be handed over; `mailnode.message.compose.Message` is one.
-
-    `blocks()` gives its octets with CRLF line ends, the same ones whenever it is called; `size` is their number.
-    """
-
-    @property
-    def envelope(self) -> Envelope: ...
-    @property
-    def message_id(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    def blocks(self) -> Iterator[bytes]: ...
-
-
-def is_header_ascii(message: Composed) -> bool:
+def is_header_ascii(message: Message) -> bool:
     """Whether its header is ASCII alone; one that is not needs SMTPUTF8, whatever the envelope says (RFC 6531 3.4).
 
     The envelope may hold none of the header's addresses: of a redirected mail, or one to those who are left.
@@ -45,7 +29,7 @@ def is_header_ascii(message: Composed) -> bool:
     return True
 
 
-def in_blocks(message: Composed) -> Iterator[bytes]:
+def in_blocks(message: Message) -> Iterator[bytes]:
     """Give the octets of a message in blocks of 128 KiB at most: its dot never waits far behind them."""
     for block in message.blocks():
         if len(block) <= _BLOCK_OCTETS:

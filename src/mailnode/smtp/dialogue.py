@@ -3,8 +3,9 @@
 import asyncio
 
 from mailnode.errors import Phase, SessionLost, SmtpError
+from mailnode.message.envelope import Message
 from mailnode.smtp.command import Command, ignore
-from mailnode.smtp.content import Composed, DotStuffer, in_blocks
+from mailnode.smtp.content import DotStuffer, in_blocks
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import Deadlines
@@ -94,7 +95,7 @@ class Dialogue:
 _MOST_WITH_DOT = 32 * 1024
 
 
-async def push_content(dialogue: Dialogue, transaction: Transaction, message: Composed) -> bytes:
+async def push_content(dialogue: Dialogue, transaction: Transaction, message: Message) -> bytes:
     """Send a message's content; give the end of it, with the final dot, which is still to be written.
 
     A small message is its own end, so that it leaves in one write. Whatever was pushed has left this process by then.

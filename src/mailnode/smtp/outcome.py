@@ -7,8 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mailnode.errors import Phase
-from mailnode.message.envelope import Envelope
-from mailnode.smtp.content import Composed
+from mailnode.message.envelope import Envelope, Field, Message
 from mailnode.smtp.refusal import is_time_limit, is_too_many
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transcript import Said
@@ -18,21 +17,31 @@ if TYPE_CHECKING:  # what is put together here they hand over; they know of it, 
     from mailnode.smtp.transaction import Transaction
 
 PartialDelivery = Literal["allow", "refuse"]
-Status = Literal["accepted", "refused", "deferred"]
+RecipientStatus = Literal["pending", "accepted", "refused", "deferred"]
 
 
-class RecipientOutcome(NamedTuple):
-    """What became of one recipient; `reply` is None where the server did not say why, or nothing at all."""
+class Recipient(NamedTuple):
+    """A recipient of a message, and what the server said last about it.
+
+    `address` is the forward-path, `field` the header field that names it. `status` is `pending` until a server was
+    asked; `reply` is None until then, and where the server gave no reason, or no reply at all.
+    """
 
     address: str
-    status: Status
-    reply: Reply | None
+    field: Field
+    status: RecipientStatus = "pending"
+    reply: Reply | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a server may be asked (again) to accept this recipient."""
+        return self.status in {"pending", "deferred"}
 
 
 class Judgement(NamedTuple):
     """The verdict of one transaction; `reply` is the one that decided, or the last one while nothing is decided."""
 
-    recipients: tuple[RecipientOutcome, ...]
+    recipients: tuple[Recipient, ...]
     reply: Reply | None
     phase: Phase
 
@@ -60,7 +69,7 @@ class Outcome:
     message_id: str
     envelope: Envelope
     message_size: int
-    recipients: tuple[RecipientOutcome, ...]
+    recipients: tuple[Recipient, ...]
     reply: Reply
     phase: Phase
     host: str
@@ -75,7 +84,7 @@ class Outcome:
         return tuple(recipient.address for recipient in self.recipients if recipient.status == "accepted")
 
     @property
-    def refused(self) -> tuple[RecipientOutcome, ...]:
+    def refused(self) -> tuple[Recipient, ...]:
         """The recipients for whom it did not, for good or for now."""
         return tuple(recipient for recipient in self.recipients if recipient.status != "accepted")
 
@@ -90,14 +99,14 @@ class OutcomeBuilder:
     It is the session's message after `messages` others; only to the first one belongs how the session was opened.
     """
 
-    def __init__(self, message: Composed, host: str, entrance: "Handshake", messages: int) -> None:
+    def __init__(self, message: Message, host: str, entrance: "Handshake", messages: int) -> None:
         self._message = message
         self._host = host
         self._entrance = entrance
         self._messages = messages
         self._began = monotonic()
         self._decisive: Judgement | None = None
-        self._recipients: tuple[RecipientOutcome, ...] = ()
+        self._recipients: tuple[Recipient, ...] = ()
         self._transactions: list[Transaction] = []
         self.envelope_ms = 0.0
         self.content_ms = 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailnode.errors import SessionLost
-from mailnode.smtp.content import Composed
+from mailnode.message.envelope import Message
 from mailnode.smtp.outcome import PartialDelivery
 
 BeforeContent = Callable[[], Awaitable[None]]
@@ -35,7 +35,7 @@ class SendRequest:
     commands along, or None for leave to use an idle one or to open one.
     """
 
-    message: Composed
+    message: Message
     partial_delivery: PartialDelivery = "allow"
     on_session: Callable[[], None] | None = None
     before_content: BeforeContent | None = None

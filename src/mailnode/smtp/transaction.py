@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from mailnode.errors import ErrorCode, Phase, SessionLost
+from mailnode.message.envelope import Message
 from mailnode.printable import quoted
 from mailnode.smtp.command import Command, mail, rcpt
-from mailnode.smtp.content import Composed
 from mailnode.smtp.extension import Extensions
-from mailnode.smtp.outcome import Judgement, RecipientOutcome, Status
+from mailnode.smtp.outcome import Judgement, Recipient, RecipientStatus
 from mailnode.smtp.refusal import is_recipient_limit
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transcript import Said, octets_of_content
@@ -26,7 +26,7 @@ class Transaction:
     """
 
     def __init__(
-        self, message: Composed, recipients: Sequence[str], extensions: Extensions, *, together: bool = False
+        self, message: Message, recipients: Sequence[str], extensions: Extensions, *, together: bool = False
     ) -> None:
         self._message = message
         self._recipients = recipients
@@ -174,10 +174,11 @@ class Transaction:
     def judge(self) -> Judgement:
         """Give the verdict on each recipient as far as the replies go; who has none is deferred, without a reply."""
         if self.is_complete and self._accepted == len(self._recipients):  # which nearly all are
-            verdicts = tuple([RecipientOutcome(path, "accepted", self._content) for path in self._recipients])
+            fields, reply = self._message.fields, self._content
+            verdicts = tuple([Recipient(path, fields[path], "accepted", reply) for path in self._recipients])
             return Judgement(verdicts, self._content, "content")
         if self._mail is not None and self._mail.is_refusal:
-            return Judgement(tuple(_verdict(path, self._mail) for path in self._recipients), self._mail, "mail")
+            return Judgement(tuple(self._verdict(path, self._mail) for path in self._recipients), self._mail, "mail")
         first = next((reply for reply in self._rcpt if reply.is_refusal), None)
         if self._together and first is not None:
             return self._refuse_together(first)
@@ -231,19 +232,22 @@ class Transaction:
             raise _out_of_order(reply)
         self._data = reply
 
-    def _verdicts(self, decisive: Reply | None) -> tuple[RecipientOutcome, ...]:
+    def _verdicts(self, decisive: Reply | None) -> tuple[Recipient, ...]:
         replies: list[Reply | None] = [*self._rcpt, *[None] * (len(self._recipients) - len(self._rcpt))]
         return tuple(
-            _verdict(path, reply if reply is not None and reply.is_refusal else decisive)
+            self._verdict(path, reply if reply is not None and reply.is_refusal else decisive)
             for path, reply in zip(self._recipients, replies, strict=True)
         )
 
+    def _verdict(self, path: str, reply: Reply | None) -> Recipient:
+        return Recipient(path, self._message.fields[path], _status(reply), reply)
+
     def _refuse_together(self, first: Reply) -> Judgement:
         decisive = next((reply for reply in self._rcpt if reply.is_permanent), first)
-        status: Status = "refused" if decisive.is_permanent else "deferred"
+        status: RecipientStatus = "refused" if decisive.is_permanent else "deferred"
         return Judgement(
             tuple(
-                RecipientOutcome(verdict.address, status, None) if verdict.reply is None else verdict
+                verdict._replace(status=status) if verdict.reply is None else verdict
                 for verdict in self._verdicts(None)
             ),
             decisive,
@@ -257,13 +261,9 @@ def _is_sequence_error(reply: Reply) -> bool:
     return reply.code == _TRANSACTION_FAILED and bool(_OUT_OF_SYNC.search(str(reply)))
 
 
-def _verdict(path: str, reply: Reply | None) -> RecipientOutcome:
+def _status(reply: Reply | None) -> RecipientStatus:
     if reply is None:
-        return RecipientOutcome(path, "deferred", None)
-    return RecipientOutcome(path, _status(reply), reply)
-
-
-def _status(reply: Reply) -> Status:
+        return "deferred"
     if reply.is_positive:
         return "accepted"
     return "refused" if reply.is_permanent else "deferred"

@@ -40,7 +40,7 @@ class Previews:
 
     def keep(self, made: Composition, body: str) -> KeptPreview:
         """Keep a mail, and its HTML made harmless."""
-        kept = KeptPreview(secrets.token_urlsafe(16), b"".join(made.mail.message.blocks()), body)
+        kept = KeptPreview(secrets.token_urlsafe(16), b"".join(made.message.blocks()), body)
         self._kept[kept.number] = kept
         while len(self._kept) > 1 and (len(self._kept) > _MOST or self._size() > _MOST_OCTETS):
             self._kept.popitem(last=False)

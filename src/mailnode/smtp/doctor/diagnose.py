@@ -1,12 +1,12 @@
 """The doctor: goes the way that a mail would go, says at each step what it finds, and hands nothing over."""
 
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailnode.errors import ErrorCode, Phase, SessionLost, SmtpError, TokenError
-from mailnode.message.envelope import Envelope
+from mailnode.message.envelope import Envelope, Message
 from mailnode.smtp.account import Account
 from mailnode.smtp.authentication import Credentials, TokenRefused, authenticate, is_private
 from mailnode.smtp.bearer import TokenLogin
@@ -49,18 +49,6 @@ _OTHER_LANGUAGES = {
     "POP3": "mail is fetched there, not sent: use the port for sending, 465 or 587",
     "HTTP": "that is a web server: use the mail server's host, and port 465 or 587",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _UnsentMail:
-    """What MAIL is asked about: a small mail that never follows."""
-
-    envelope: Envelope
-    message_id: str = ""
-    size: int = _SMALL_MAIL_OCTETS
-
-    def blocks(self) -> Iterator[bytes]:
-        return iter(())
 
 
 def _nobody(_finding: Finding) -> None:
@@ -186,8 +174,8 @@ class _Visit:
         if sender is None:
             self._note("mail", "skipped", "no sender was given")
             return
-        envelope = Envelope(sender, tuple(recipients))
-        reply = await dialogue.ask("mail", mail(_UnsentMail(envelope), extensions))
+        unsent = Message(Envelope(sender, tuple(recipients)), {}, "", _SMALL_MAIL_OCTETS, ())
+        reply = await dialogue.ask("mail", mail(unsent, extensions))
         self._note_reply("mail", sender, reply, ErrorCode.SENDER_REFUSED)
         if not reply.is_positive:
             return

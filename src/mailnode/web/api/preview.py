@@ -128,7 +128,7 @@ def _numbered(part: Part, number: str) -> BodyPart:
 
 
 def _shown(made: Composition, kept: KeptPreview) -> Preview:
-    message, server = made.mail.message, made.route.server
+    message, server = made.message, made.route.server
     return Preview(
         host=server.host,
         port=server.port,

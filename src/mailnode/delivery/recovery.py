@@ -1,6 +1,6 @@
-"""Deliveries whose carrying broke off, by the end of a process or by a defect of ours.
+"""Deliveries whose sending was interrupted, by the end of a process or by a defect of mailnode.
 
-A defect is told as a delivery's last error, and the third in a row leaves it to a person.
+A defect becomes the delivery's last error, and with the third in a row the delivery is held for a person.
 """
 
 import json
