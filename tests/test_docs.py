@@ -189,3 +189,7 @@ def test_commands_that_pages_show_can_be_typed(tmp_path, monkeypatch):
 def test_pages_use_the_terms_of_mail():
     found = {(page.name, word) for page in PAGES for word in PRIVATE.findall(page.read_text(encoding="utf-8"))}
     assert not found
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
