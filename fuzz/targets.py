@@ -17,23 +17,21 @@ from mailnode.inbox.opened import MAX_PARTS, OpenedMail
 from mailnode.message.compose import compose
 from mailnode.message.email import Email, RawPart
 from mailnode.message.header import check_own_field_name, own_field, text_field
-from mailnode.message.html_limits import beyond_limits, measure
+from mailnode.message.html_tree import beyond_limits, measure
 from mailnode.message.mailbox import addresses, parse_addresses
 from mailnode.message.message_id import threading
 from mailnode.message.parameter import content_disposition, content_type
 from mailnode.message.raw_part import clean_message
 from mailnode.message.text import html_to_text
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.base64_text import decode_base64
 from mailnode.node.data_images import attach_data_images
-from mailnode.node.data_url import read_data_url
-from mailnode.node.filename import check_filename, fetched_filename
+from mailnode.node.decoding import decode_base64, read_data_url
+from mailnode.node.filename import check_filename, check_media_type, fetched_filename, is_media_type, served_media_type
 from mailnode.node.html import HtmlTemplate
 from mailnode.node.inline import inline_style_sheets
 from mailnode.node.inline.plan import remembered_plan
 from mailnode.node.inline.splice import own_style, splice, together
 from mailnode.node.inline.tags import Scan
-from mailnode.node.media_type import check_media_type, is_media_type, served_media_type
 from mailnode.node.template import parse_template
 from mailnode.printable import without_controls
 from mailnode.smtp.bearer import Complaint

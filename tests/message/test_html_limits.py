@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuzz.written import tree
-from mailnode.message import html_limits
-from mailnode.message.html_limits import MOST_ATTRIBUTES, MOST_LEVELS, beyond_limits, measure
+from mailnode.message import html_tree
+from mailnode.message.html_tree import MOST_ATTRIBUTES, MOST_LEVELS, beyond_limits, measure
 
 INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_link_tags=True, load_remote_stylesheets=False)
 
@@ -138,8 +138,8 @@ def test_what_is_beyond_a_limit_is_told(html, why):
 
 
 def test_so_is_what_has_too_many_elements_or_tags(monkeypatch):
-    monkeypatch.setattr(html_limits, "MOST_ELEMENTS", 1000)
-    monkeypatch.setattr(html_limits, "MOST_TAGS", 2000)
+    monkeypatch.setattr(html_tree, "MOST_ELEMENTS", 1000)
+    monkeypatch.setattr(html_tree, "MOST_TAGS", 2000)
     assert beyond_limits("<p>x</p>" * 990) == beyond_limits("</i>" * 2000) == ""
     assert beyond_limits("<p>x" * 1000) == "it has more than 1,000 elements"
     assert beyond_limits("</i>" * 1001 + "<!---->" * 1000) == "it has more than 2,000 tags"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import AttachmentError, ErrorCode
-from mailnode.node.base64_text import decode_base64
+from mailnode.node.decoding import decode_base64
 
 
 def decode(text: str, limit: int = 100) -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import AttachmentError, ErrorCode
-from mailnode.node.data_url import DataUrl, is_data_url, read_data_url
+from mailnode.node.decoding import DataUrl, is_data_url, read_data_url
 
 LIMIT = 1000
 

@@ -2,7 +2,7 @@ import pytest
 
 from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.message.media_type import by_filename, extension_of
-from mailnode.node.media_type import charset_of, check_media_type, is_media_type, served_media_type
+from mailnode.node.filename import charset_of, check_media_type, is_media_type, served_media_type
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailnode.errors import MailboxError
-from mailnode.message.addr_spec import domain, local_part
-from mailnode.message.address_token import QUOTE_HINT, Token, comment_text, cut_at_line_ends, tokenize
+from mailnode.message.addr_spec import QUOTE_HINT, Token, comment_text, cut_at_line_ends, domain, local_part, tokenize
 from mailnode.printable import CONTROL, DIRECTION, LINE_SEPARATOR, SURROGATE, quoted
 
 _CACHED_CHARACTERS = 200

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mailnode.message.elements import (
+from mailnode.message.lines import LINE, PARAGRAPH, Lines, Table
+from mailnode.message.markup import (
     BARRIERS,
     BLOCKS,
     CELLS,
@@ -16,13 +17,13 @@ from mailnode.message.elements import (
     PARAGRAPHS,
     VOID,
     Kind,
+    Tag,
     bare,
     integer,
     is_hidden,
     place,
+    tokens,
 )
-from mailnode.message.lines import LINE, PARAGRAPH, Lines, Table
-from mailnode.message.markup import Tag, tokens
 
 # Deeper nesting is shown flat: each level is put before each line, so that depth would cost time and room.
 _MAX_DEPTH = 12

@@ -14,11 +14,16 @@ from mailnode.message.email import Attachment, RawPart
 from mailnode.message.encoding import encode_in
 from mailnode.message.media_type import by_filename
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.base64_text import decode_base64
-from mailnode.node.data_url import is_data_url, names_media_type, read_data_url
+from mailnode.node.decoding import decode_base64, is_data_url, names_media_type, read_data_url
 from mailnode.node.fetch import fetch
-from mailnode.node.filename import check_filename, default_filename, slash_warnings
-from mailnode.node.media_type import charset_of, check_media_type, served_media_type
+from mailnode.node.filename import (
+    charset_of,
+    check_filename,
+    check_media_type,
+    default_filename,
+    served_media_type,
+    slash_warnings,
+)
 from mailnode.node.spool import check_size
 from mailnode.printable import MOST_SHOWN_LONG, quoted
 

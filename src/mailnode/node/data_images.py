@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from mailnode.errors import AttachmentError
 from mailnode.message.email import Attachment
 from mailnode.message.media_type import extension_of
-from mailnode.node.data_url import is_data_url, read_data_url
-from mailnode.node.tag_search import find_tags
+from mailnode.node.decoding import is_data_url, read_data_url
+from mailnode.node.markup import find_tags
 from mailnode.printable import quoted
 
 

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.node.address_guard import VARIABLE, Address, AddressGuard
-from mailnode.node.content_coding import codings_of, decoder_of
-from mailnode.node.filename import fetched_filename
-from mailnode.node.media_type import served_media_type
+from mailnode.node.decoding import codings_of, decoder_of
+from mailnode.node.filename import fetched_filename, served_media_type
 from mailnode.node.spool import Spool, check_size
 from mailnode.printable import MOST_SHOWN_LONG, quoted, shortened
 from mailnode.smtp.trust import client_context

@@ -1,11 +1,11 @@
-"""The name of an attachment: what was given, what a web server says, or what the URL ends in; base names only."""
+"""The name and the media type of an attachment: as settings give them, as a web server says, or as the URL ends."""
 
 import binascii
 import re
 from urllib.parse import unquote, unquote_to_bytes
 
-from mailnode.errors import AttachmentError, ErrorCode
-from mailnode.message.media_type import by_filename, extension_of
+from mailnode.errors import AttachmentError, ErrorCode, PartError
+from mailnode.message.media_type import by_filename, extension_of, parse_media_type
 from mailnode.message.parameter import without_turning
 from mailnode.message.part import base_name
 from mailnode.printable import CONTROL, LINE_SEPARATOR, MOST_SHOWN_LONG, SURROGATE, quoted
@@ -22,6 +22,17 @@ _WORDS = re.compile(rf"(?:{_WORD.pattern}\s*)+", re.ASCII)
 _ESCAPES = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 # Of a text that has no better type, such a name is kept: a server knows few of the kinds of text there are.
 _TEXT_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}\Z")
+
+
+# Servers that store files call them so, whatever they are; then the name's extension knows better.
+_ANY = frozenset({"*", "attachment", "binary", "content", "download", "file", "unknown", "www"})
+_ANYTHING = frozenset(
+    {
+        *("binary", "data", "download", "file", "force-download", "octet", "octet-stream", "octetstream", "save"),
+        *("stream", "unknown", "x-binary", "x-download", "x-force-download", "x-msdownload", "x-octet-stream"),
+        *("x-octetstream", "x-unknown"),
+    }
+)
 
 
 def check_filename(filename: str) -> str:
@@ -118,3 +129,45 @@ def _words(name: str) -> str:
         else:
             pieces.append((charset, octets))
     return "".join(octets.decode(charset) for charset, octets in pieces)
+
+
+def is_media_type(text: str) -> bool:
+    """Say whether this is a media type, with or without parameters, that a single body part may have."""
+    try:
+        parse_media_type(text)
+    except PartError:
+        return False
+    return True
+
+
+def check_media_type(text: str) -> str:
+    """Give a setting's media type back, without blanks around it; "" stays "" and means "by the file name".
+
+    Raises:
+        AttachmentError: it is none.
+    """
+    text = text.strip()
+    try:
+        if text:
+            parse_media_type(text)
+    except PartError as error:
+        raise AttachmentError(error.message, code=error.code, hint=error.hint) from None
+    return text
+
+
+def charset_of(media_type: str) -> str:
+    """Give the charset that a media type names, else ""."""
+    return dict(parse_media_type(media_type)[1]).get("charset", "") if media_type else ""
+
+
+def served_media_type(said: str) -> str:
+    """Give the media type that a web server or data URL says; "" where it says none, or nothing by it.
+
+    Parameters that are not well formed are left out.
+    """
+    said = said.strip()
+    bare = re.split("[;,]", said, maxsplit=1)[0].strip()
+    main, _, sub = bare.lower().partition("/")
+    if main in _ANY or (main == "application" and sub in _ANYTHING):
+        return ""
+    return next((one for one in (said, bare) if is_media_type(one)), "")

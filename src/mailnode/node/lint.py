@@ -10,8 +10,8 @@ from mailnode.errors import MailboxError
 from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
 from mailnode.message.tree import Part
-from mailnode.node.data_url import is_data_url
-from mailnode.node.tag_search import FoundTag, find_tags
+from mailnode.node.decoding import is_data_url
+from mailnode.node.markup import FoundTag, find_tags
 from mailnode.printable import escaped, quoted, shortened
 
 HUGE_IMAGE_OCTETS = 2**20

@@ -1,6 +1,6 @@
 """The Send SMTP Email node: settings and state become a message, a delivery, a result."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -9,6 +9,7 @@ from mailnode.connections.connection import Connection
 from mailnode.delivery.delivery import Origin, Terms
 from mailnode.delivery.dispatcher import Delivered, Dispatcher
 from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
+from mailnode.delivery.result import Result, result_of_error
 from mailnode.delivery.route import Destination, OtherServer, Route, Router
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError, StoreError
 from mailnode.message.compose import recipients_of
@@ -20,10 +21,9 @@ from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import in_thread_if_long
 from mailnode.node.lint import advise
-from mailnode.node.node_api import NodeCall, NodeReturn, check_place
+from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_place
 from mailnode.node.render import MEGABYTE, Renderer, digest
-from mailnode.node.result import return_of, return_of_error
-from mailnode.node.settings import OTHER, SendSmtpEmailSettings
+from mailnode.node.settings import OTHER, MailSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.store.retry import PATIENCE_SECONDS, insist
 
@@ -236,3 +236,31 @@ class SendSmtpEmail:
 
 def _is_parsed(attachment: Attachment | RawPart) -> bool:
     return isinstance(attachment, RawPart) or attachment.content_type.lower().startswith("message/")
+
+
+def return_of(settings: MailSettings, report: Result, later: Awaitable[Result] | None = None) -> NodeReturn:
+    """Make the step of a mail that was tried: stored as its settings say, halting when they say so.
+
+    A run halts on what nobody may have got, never on `partial` or `queued`: such mail is on its way to somebody.
+    """
+    failed = report["status"] in {"failed", "unknown", "held", "cancelled"}
+    return NodeReturn(
+        status="failed" if failed else "done",
+        result=report,
+        writes=_writes(settings, report),
+        halt=failed and settings.stop_on_error,
+        later=later,
+    )
+
+
+def return_of_error(settings: MailSettings, error: MailnodeError) -> NodeReturn:
+    """Make the step of a mail that could not even be tried."""
+    step = return_of(settings, result_of_error(error, connection=getattr(settings, "connection", None) or ""))
+    # What stands in the result's way stays there.
+    return replace(step, writes=()) if error.key == "resultKey" else step
+
+
+def _writes(settings: MailSettings, report: Result) -> tuple[Write, ...]:
+    if settings.store_result == "none" or settings.result_key is None:
+        return ()
+    return (Write(settings.store_result, settings.result_key, report),)

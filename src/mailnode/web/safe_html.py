@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import nh3
 
-from mailnode.message.html_limits import beyond_limits
+from mailnode.message.html_tree import beyond_limits
 
 # For a document of its own. `sandbox` holds too where somebody opens it outside of its frame.
 MAIL_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"

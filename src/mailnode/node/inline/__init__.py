@@ -9,7 +9,7 @@ import re
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailnode.message.html_limits import beyond_limits
+from mailnode.message.html_tree import beyond_limits
 from mailnode.message.html_tree.stack import BeyondLimitError
 from mailnode.node.inline.tags import Scan
 from mailnode.node.markup import MARK

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mailnode.node.inline.matching import Matches
 from mailnode.node.inline.plan import Plan, Want
-from mailnode.node.inline.properties import EVERYTHING
+from mailnode.node.inline.sheet import EVERYTHING
 from mailnode.node.inline.splice import own_style, together
 from mailnode.node.inline.tags import Scan, StartTag
 

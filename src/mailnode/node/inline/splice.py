@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from mailnode.message.markup import decode
 from mailnode.node.inline.plan import PlannedRule
-from mailnode.node.inline.tags import Scan, StartTag, StyleElement, decode
+from mailnode.node.inline.tags import Scan, StartTag, StyleElement
 
 # White space as HTML and CSS have it, which is less than Python's.
 _BLANKS = " \t\n\f\r"

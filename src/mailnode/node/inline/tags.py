@@ -4,13 +4,11 @@ What a conditional comment holds is looked at too: it is markup to the readers t
 """
 
 import re
-from html import unescape
 from typing import NamedTuple
 
-from mailnode.message.html_limits import MOST_CHARACTERS, MOST_ELEMENTS, MOST_TAGS
+from mailnode.message.html_tree import MOST_CHARACTERS, MOST_ELEMENTS, MOST_TAGS
 from mailnode.message.html_tree.stack import BeyondLimitError
-
-# Halves of characters, which JSON can bring and UTF-8 can't hold.
+from mailnode.message.markup import decode
 
 _SPACE = r"[ \t\n\r\f]"
 _MARKUP = re.compile(r"<(?:(?P<comment>!--)|(?P<close>/?)(?P<name>[A-Za-z][^ \t\n\r\f/>]*)|[!?/])")
@@ -224,16 +222,6 @@ class _Tag(NamedTuple):
 
 def _value(attribute: re.Match[str]) -> str:
     return decode(attribute["double"] or attribute["single"] or attribute["bare"] or "")
-
-
-def decode(value: str) -> str:
-    """Decode the entities of an attribute's value; numbers too long for Python to read stay."""
-    if "&" not in value:
-        return value
-    try:
-        return unescape(value)
-    except ValueError:
-        return value
 
 
 def _style(attribute: re.Match[str]) -> Style:
