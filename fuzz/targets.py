@@ -34,9 +34,9 @@ from mailnode.node.inline.splice import own_style, splice, together
 from mailnode.node.inline.tags import Scan
 from mailnode.node.template import parse_template
 from mailnode.printable import without_controls
-from mailnode.smtp.bearer import Complaint
+from mailnode.smtp.bearer import TokenStatus
 from mailnode.smtp.content import DotStuffer
-from mailnode.smtp.doctor.certificate import read as read_certificate
+from mailnode.smtp.doctor.certificate import read_certificate
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.protocol import SmtpProtocol
 from mailnode.smtp.proxy import parse_proxy
@@ -271,7 +271,7 @@ def sasl(octets: bytes) -> None:
     exchange = Exchange(name, MECHANISMS[name](_LOGIN))
     exchange.command()
     for challenge in _text(octets[1:]).split("\n"):
-        Complaint.parse(challenge.encode(errors="replace"))
+        TokenStatus.parse(challenge.encode(errors="replace"))
         exchange.respond(challenge)
     exchange.finish()
 
@@ -292,12 +292,12 @@ def protocol(octets: bytes) -> None:
             spoken.send(*group)
         elif transaction.may_send_content:
             transaction.is_dot_sent = True
-            spoken.expect("content", transaction.hear_content)
+            spoken.expect("content", transaction.on_content_reply)
             break
         else:
             break
     if not spoken.pending:
-        judged = transaction.judge()
+        judged = transaction.verdict()
         assert {one.address for one in judged.recipients} <= set(_MAIL.envelope.forward_paths)
 
 

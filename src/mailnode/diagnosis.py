@@ -11,8 +11,8 @@ from mailnode.delivery.route import OtherServer, Route, route
 from mailnode.environment import Environment, in_use
 from mailnode.errors import UsageError
 from mailnode.message.mailbox import parse_mailbox
-from mailnode.smtp.doctor.diagnose import PATIENCE, examine
-from mailnode.smtp.doctor.finding import Diagnosis, Finding, Hear
+from mailnode.smtp.doctor.diagnose import DOCTOR_DEADLINES, examine
+from mailnode.smtp.doctor.finding import Diagnosis, Finding, OnFinding
 from mailnode.smtp.server import ServerSettings, TlsOption
 
 
@@ -36,11 +36,11 @@ class Diagnoser:
     recipients: tuple[str, ...]
     notes: tuple[Finding, ...] = ()
 
-    async def run(self, hear: Hear) -> Diagnosis:
+    async def run(self, on_finding: OnFinding) -> Diagnosis:
         """Look, and tell each finding as it comes."""
         for note in self.notes:
-            hear(note)
-        diagnosis = await examine(self.server, sender=self.sender, recipients=self.recipients, hear=hear)
+            on_finding(note)
+        diagnosis = await examine(self.server, sender=self.sender, recipients=self.recipients, on_finding=on_finding)
         return replace(diagnosis, findings=(*self.notes, *diagnosis.findings))
 
 
@@ -87,7 +87,7 @@ def plan(
     if connection and not redirected:
         connection.check_recipients(paths)
     return Diagnoser(
-        server=replace(way.server, deadlines=PATIENCE),
+        server=replace(way.server, deadlines=DOCTOR_DEADLINES),
         connection=way.connection,
         sender=parse_mailbox(sender).addr_spec if sender else None,
         recipients=(redirected,) if redirected and paths else paths,

@@ -116,7 +116,7 @@ async def check(client: SmtpClient, server: Server, scripts: Iterable[Script], c
     async with client:
         outcomes = await send_all(client, list(scripts))
         outcomes += await send_to_all_or_none(client)
-        assert client._host_profile.pace == "ride"
+        assert client._host_profile.pace == "across messages"
     accepted = Counter(address for outcome in outcomes for address in outcome.accepted)
     assert set(accepted.values()) == {1}
     assert await server.received(start, accepted.total()) == accepted

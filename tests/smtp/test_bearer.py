@@ -1,7 +1,7 @@
 import pytest
 
 from mailnode.errors import ErrorCode, SettingsError, TokenError
-from mailnode.smtp.bearer import Bearer, Complaint, TokenLogin, oauthbearer, xoauth2
+from mailnode.smtp.bearer import Bearer, TokenLogin, TokenStatus, oauthbearer, xoauth2
 from mailnode.smtp.sasl import MAX_COMMAND_OCTETS, Exchange
 from support.tokens import Purse
 
@@ -85,11 +85,11 @@ class TestWhatNoMechanismCanCarry:
 
 class TestComplaint:
     def test_what_the_server_says_is_told(self):
-        assert str(Complaint.parse(GOOGLE)) == "status 400, schemes Bearer, scope https://mail.google.com/"
+        assert str(TokenStatus.parse(GOOGLE)) == "status 400, schemes Bearer, scope https://mail.google.com/"
 
     def test_an_rfc_7628_error_is_told(self):
         said = b'{"status":"invalid_token","scope":"example_scope","openid-configuration":"https://example.com/x"}'
-        assert str(Complaint.parse(said)) == "status invalid_token, scope example_scope"
+        assert str(TokenStatus.parse(said)) == "status invalid_token, scope example_scope"
 
     @pytest.mark.parametrize(
         "challenge",
@@ -99,12 +99,12 @@ class TestComplaint:
         ],
     )
     def test_what_is_no_such_json_says_nothing(self, challenge):
-        assert str(Complaint.parse(challenge)) == ""
+        assert str(TokenStatus.parse(challenge)) == ""
 
     def test_a_number_is_a_status_too(self):
-        assert Complaint.parse(b'{"status":401,"scope":null}') == Complaint("401")
+        assert TokenStatus.parse(b'{"status":401,"scope":null}') == TokenStatus("401")
 
     def test_what_it_says_is_shortened_and_harmless(self):
-        complaint = Complaint.parse(b'{"status":"a\\u001b[2Jb\\u202ec","scope":"' + b"x" * 500 + b'"}')
+        complaint = TokenStatus.parse(b'{"status":"a\\u001b[2Jb\\u202ec","scope":"' + b"x" * 500 + b'"}')
         assert complaint.status == "a [2Jb c"
         assert complaint.scope == "x" * 197 + "..."

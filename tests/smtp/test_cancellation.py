@@ -7,7 +7,7 @@ import pytest
 
 from mailnode.smtp import session as session_module
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.send_queue import LetOff, SendRequest
+from mailnode.smtp.send_queue import SendRequest, SlotWithdrawn
 from support.batch_outcomes import assert_truth, client_of, fate_of, fates_of, is_accepted, numbered
 from support.messages import letter
 from support.scripted_smtp import HOLD, LOCKSTEP, PAUSE, PIPELINING, STALL, USUAL, ScriptedServer
@@ -127,10 +127,10 @@ class TestAtAStage:
     async def test_the_very_tick_in_which_one_who_rides_is_let_off(self, monkeypatch):
         def let_off():
             asyncio.get_running_loop().call_soon(batch.sends[RIDING].cancel)
-            return LetOff()
+            return SlotWithdrawn()
 
-        monkeypatch.setattr(session_module, "RIDE_SECONDS", 0.05)
-        monkeypatch.setattr(session_module, "LetOff", let_off)
+        monkeypatch.setattr(session_module, "PIPELINE_SECONDS", 0.05)
+        monkeypatch.setattr(session_module, "SlotWithdrawn", let_off)
         async with ScriptedServer({"dot": [(HOLD, USUAL), USUAL]}) as server, client_of(server) as client:
             batch = Batch(server, client, numbered(range(BATCH)))
             with pytest.raises(asyncio.CancelledError):

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailnode.smtp.doctor.certificate import Certificate, read
+from mailnode.smtp.doctor.certificate import Certificate, read_certificate
 
 PUBLIC = trustme.CA()
 
@@ -55,13 +55,13 @@ def test_many_names_are_counted():
 
 def test_a_wildcard_is_no_name_to_use():
     now = dt.datetime.now(dt.UTC)
-    (trouble,) = certificate("*.example.org").troubles("example.net", 62, "", now)
-    assert trouble.hint == "use a host name that fits *.example.org"
+    (trouble,) = certificate("*.example.org").faults("example.net", 62, "", now)
+    assert trouble.hint == "use a host name that matches *.example.org"
 
 
 def test_all_troubles_are_told_though_openssl_names_but_one():
     old = certificate("mail.example.org", not_after=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
-    troubles = list(old.troubles("127.0.0.1", 20, "unable to get local issuer certificate", dt.datetime.now(dt.UTC)))
+    troubles = list(old.faults("127.0.0.1", 20, "unable to get local issuer certificate", dt.datetime.now(dt.UTC)))
     assert [trouble.what for trouble in troubles] == [
         "it has expired on 2020-01-01",
         "it is not for 127.0.0.1",
@@ -70,15 +70,15 @@ def test_all_troubles_are_told_though_openssl_names_but_one():
 
 
 def test_an_end_above_it_is_not_said_to_be_its_own():
-    (trouble,) = certificate("mail.example.org").troubles("mail.example.org", 10, "", dt.datetime.now(dt.UTC))
+    (trouble,) = certificate("mail.example.org").faults("mail.example.org", 10, "", dt.datetime.now(dt.UTC))
     assert trouble.what == "a certificate above it has expired"
 
 
 def test_a_verdict_that_we_have_no_words_for_is_told_in_openssls():
-    verdict = certificate("a.example").troubles("a.example", 23, "certificate revoked", dt.datetime.now(dt.UTC))
+    verdict = certificate("a.example").faults("a.example", 23, "certificate revoked", dt.datetime.now(dt.UTC))
     assert [trouble.what for trouble in verdict] == ["certificate revoked"]
 
 
 @pytest.mark.parametrize("octets", [None, b"", b"\x30\x03no"])
 def test_what_can_not_be_read_is_none(octets):
-    assert read(octets) is None
+    assert read_certificate(octets) is None

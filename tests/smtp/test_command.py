@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import ErrorCode, Unsendable
-from mailnode.smtp.command import Command, encode, ignore, mail, rcpt
+from mailnode.smtp.command import Command, encode, ignore_reply, mail, rcpt
 from mailnode.smtp.extension import Extensions
 from support.messages import letter
 
@@ -81,14 +81,14 @@ def test_what_could_end_the_path_or_the_line_is_refused(path):
 @pytest.mark.parametrize("line", ["EHLO a\r\nMAIL FROM:<x@y>", "EHLO a\nb", "NOOP \x00", "NOOP \udc80"])
 def test_a_line_that_would_be_two_is_never_encoded(line):
     with pytest.raises(Unsendable):
-        encode([Command("ehlo", "NOOP", ignore), Command("ehlo", line, ignore)])
+        encode([Command("ehlo", "NOOP", ignore_reply), Command("ehlo", line, ignore_reply)])
 
 
 @settings(max_examples=100)
 @given(st.text(max_size=30))
 def test_any_text_as_a_path_makes_one_line_or_an_error(path):
     try:
-        octets = encode([Command("rcpt", rcpt(path), ignore)])
+        octets = encode([Command("rcpt", rcpt(path), ignore_reply)])
     except Unsendable:
         return
     assert octets.startswith(b"RCPT TO:<")

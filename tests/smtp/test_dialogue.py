@@ -135,7 +135,7 @@ async def test_whoever_gives_up_waiting_is_told_in_a_note():
         sending.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await sending
-    assert of_the_message(caught.value.__notes__[0])[-2:] == ["C: RCPT TO:<bob@y.example>", "(given up)"]
+    assert of_the_message(caught.value.__notes__[0])[-2:] == ["C: RCPT TO:<bob@y.example>", "(cancelled)"]
 
 
 async def test_a_deadline_of_the_callers_leads_to_the_note():
@@ -145,7 +145,7 @@ async def test_a_deadline_of_the_callers_leads_to_the_note():
                 await client.send(letter())
     cancelled = caught.value.__cause__
     notes = getattr(cancelled, "__notes__", [])
-    assert notes == [f"(connecting to 127.0.0.1 port {server.port})\n(given up)"]
+    assert notes == [f"(connecting to 127.0.0.1 port {server.port})\n(cancelled)"]
 
 
 async def test_what_the_caller_raises_before_content_has_the_dialogue_too():

@@ -10,7 +10,7 @@ import trustme
 from mailnode.errors import ErrorCode, TokenError
 from mailnode.smtp import connect
 from mailnode.smtp.bearer import TokenLogin
-from mailnode.smtp.doctor.diagnose import PATIENCE, examine
+from mailnode.smtp.doctor.diagnose import DOCTOR_DEADLINES, examine
 from mailnode.smtp.doctor.finding import Finding
 from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.sasl import Login
@@ -92,7 +92,7 @@ class TestAllIsWell:
         heard: list[Finding] = []
         async with submission(tls=server_context(), implicit=True) as server:
             diagnosis = await look(
-                server, "tls", login=Login("user", "pencil"), sender="ann@x.example", hear=heard.append
+                server, "tls", login=Login("user", "pencil"), sender="ann@x.example", on_finding=heard.append
             )
         assert diagnosis.ok
         assert heard == list(diagnosis.findings)
@@ -297,7 +297,7 @@ class TestTls:
             finding = failed(await look(server, "tls", host=host))
         assert f"it is not for {host}" in finding.found
         assert "certificate for mail.example.org, *.example.net, 192.0.2.1" in finding.found
-        assert finding.hint == "use a host name that stands in the certificate: mail.example.org, 192.0.2.1"
+        assert finding.hint == "use a host name in the certificate: mail.example.org, 192.0.2.1"
 
     async def test_a_self_signed_certificate(self):
         async with ScriptedServer(tls=self_signed_context(), implicit_tls=True) as server:
@@ -552,14 +552,14 @@ async def test_cancelling_leaves_nothing_open():
 
 
 def test_a_person_waits_no_minutes_and_yet_as_long_for_a_greeting_as_mail_does_before_it_asks():
-    assert PATIENCE.silence == Deadlines().silence < PATIENCE.greeting <= 40
-    assert max(seconds for name, seconds in vars(PATIENCE).items() if name not in {"silence", "greeting"}) <= 15
+    assert DOCTOR_DEADLINES.silence == Deadlines().silence < DOCTOR_DEADLINES.greeting <= 40
+    assert max(seconds for name, seconds in vars(DOCTOR_DEADLINES).items() if name not in {"silence", "greeting"}) <= 15
 
 
 @pytest.mark.parametrize("tls_option", ["none", "starttls"])
 async def test_a_greeting_that_is_held_back_is_waited_for_without_a_word(tls_option):
     async with ScriptedServer({"greeting": [[HOLD, USUAL]]}, tls=server_context()) as server:
-        looking = asyncio.create_task(look(server, tls_option, deadlines=PATIENCE))
+        looking = asyncio.create_task(look(server, tls_option, deadlines=DOCTOR_DEADLINES))
         await server.holding()
         assert not any(visit.octets for visit in server.visits)
         server.release()

@@ -45,7 +45,7 @@ DOT_FAULTS = st.one_of(
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """Let those who ride be off as soon as a server is as slow as HOLD makes it here."""
-    monkeypatch.setattr("mailnode.smtp.session.RIDE_SECONDS", SLOW_SECONDS / 3)
+    monkeypatch.setattr("mailnode.smtp.session.PIPELINE_SECONDS", SLOW_SECONDS / 3)
 
 
 @st.composite

@@ -165,7 +165,7 @@ class TestCancelling:
             await holder.got.wait()
             waiter, next_one = Holder(pool), Holder(pool)
             await settled()
-            pool._give_slot()  # what the holder's leaving does; before the waiter runs it is cancelled
+            pool._free_slot()  # what the holder's leaving does; before the waiter runs it is cancelled
             waiter.task.cancel()
             await asyncio.wait([waiter.task])
             await next_one.got.wait()

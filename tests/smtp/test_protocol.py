@@ -10,4 +10,4 @@ def test_a_421_answers_every_command_that_is_open():
     protocol.receive(b"250 ok\r\n421 4.3.2 bye\r\n")
     assert [reply.code for reply in heard] == [250, 421, 421]
     assert protocol.pending == 0
-    assert protocol.farewell is heard[-1]
+    assert protocol.closing_reply is heard[-1]

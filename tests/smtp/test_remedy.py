@@ -1,9 +1,9 @@
 import pytest
 
-from mailnode.smtp.bearer import Complaint
+from mailnode.smtp.bearer import TokenStatus
 from mailnode.smtp.login_remedies import LOGIN_REMEDIES, TOKEN_REMEDIES
 from mailnode.smtp.mail_remedies import EHLO_REMEDIES, MAIL_REMEDIES, REPUTATION_REMEDIES, SESSION_REMEDIES
-from mailnode.smtp.remedy import explain, explain_token
+from mailnode.smtp.remedy import explain, explain_token_refusal
 from mailnode.smtp.reply import ReplyParser
 
 
@@ -164,7 +164,7 @@ def test_the_host_helps_where_the_text_does_not_tell_the_provider(host, word):
 )
 def test_a_refused_token_is_explained_without_a_word_of_passwords(said, host, word):
     reply = next(ReplyParser().feed(f"{said}\r\n".encode()))
-    explained = explain_token(reply, Complaint("400"), host)
+    explained = explain_token_refusal(reply, TokenStatus("400"), host)
     assert word in explained
     assert "password" not in explained
 
@@ -188,9 +188,9 @@ def test_whoever_gives_microsoft_a_password_hears_of_oauth2(words):
 
 
 def test_a_complaint_alone_is_explained_by_its_host_or_its_scope():
-    assert "https://mail.google.com/" in explain_token(None, Complaint("400"), "smtp.gmail.com")
-    assert "https://mail.google.com/" in explain_token(None, Complaint("400", "", "https://mail.google.com/"))
-    assert "`user`" in explain_token(None, Complaint())
+    assert "https://mail.google.com/" in explain_token_refusal(None, TokenStatus("400"), "smtp.gmail.com")
+    assert "https://mail.google.com/" in explain_token_refusal(None, TokenStatus("400", "", "https://mail.google.com/"))
+    assert "`user`" in explain_token_refusal(None, TokenStatus())
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost, SettingsError, TlsFailed
+from mailnode.smtp.channel import interrupted_wait
 from mailnode.smtp.client import SmtpClient
-from mailnode.smtp.dialogue import awaited
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import Deadlines, TlsOption
 from support.aiosmtp import submission
@@ -297,7 +297,7 @@ class TestSilence:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.2):
                     await send(server, tls_option)
-        waited_for = awaited(caught.value)
+        waited_for = interrupted_wait(caught.value)
         assert waited_for is not None
         assert word in waited_for.message
         assert waited_for.phase == ("greeting" if tls_option == "none" else "tls")
@@ -309,7 +309,7 @@ class TestSilence:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.3):
                     await send(server, "none", login=Login("user", "pencil"))
-        waited_for = awaited(caught.value)
+        waited_for = interrupted_wait(caught.value)
         assert waited_for is not None
         assert waited_for.phase == {"dot": "content"}.get(stage, stage.lower())
 

@@ -11,10 +11,10 @@ PATHS = ("a@x.example", "b@x.example", "c@x.example")
 FAREWELL = "421 4.3.2 bye"
 
 
-def hold(*replies, together=False, pipelining=True, paths=PATHS):
+def hold(*replies, all_or_nothing=False, pipelining=True, paths=PATHS):
     """Play a transaction as far as these replies go; give it and the lines that it wrote."""
     message = letter(*paths)
-    transaction = Transaction(message, paths, Extensions(pipelining=pipelining), together=together)
+    transaction = Transaction(message, paths, Extensions(pipelining=pipelining), all_or_nothing=all_or_nothing)
     protocol = SmtpProtocol()
     said = list(replies)
     lines = []
@@ -23,20 +23,20 @@ def hold(*replies, together=False, pipelining=True, paths=PATHS):
         protocol.send(*group)
         while protocol.pending and said:
             protocol.receive(said.pop(0).encode() + b"\r\n")
-        if protocol.farewell:
-            transaction.end(protocol.farewell)
-        if protocol.pending or protocol.farewell:
+        if protocol.closing_reply:
+            transaction.on_session_closed(protocol.closing_reply)
+        if protocol.pending or protocol.closing_reply:
             break
     return transaction, lines
 
 
 def statuses(transaction):
-    return [recipient.status for recipient in transaction.judge().recipients]
+    return [recipient.status for recipient in transaction.verdict().recipients]
 
 
 def answer_content(transaction, code):
     transaction.is_dot_sent = True
-    transaction.hear_content(Reply(code, ("",)))
+    transaction.on_content_reply(Reply(code, ("",)))
 
 
 OK = ("250 ok",) * 4
@@ -62,24 +62,24 @@ def test_without_pipelining_a_refused_sender_ends_it():
 def test_without_pipelining_data_is_not_said_to_refused_recipients():
     transaction, lines = hold("250 ok", "550 1", "550 2", "450 3", pipelining=False)
     assert lines[-1] == ["RCPT TO"]
-    assert transaction.judge().reply.text == "1"
+    assert transaction.verdict().reply.text == "1"
 
 
 def test_all_or_none_lets_data_wait_for_the_judgement():
-    transaction, lines = hold(*OK, "354 go", together=True)
+    transaction, lines = hold(*OK, "354 go", all_or_nothing=True)
     assert lines == [["MAIL FROM", "RCPT TO", "RCPT TO", "RCPT TO"], ["DATA"]]
     assert transaction.may_send_content
 
 
 def test_all_or_none_with_one_recipient_is_one_group():
-    _, lines = hold("250 ok", "250 ok", "354 go", together=True, paths=PATHS[:1])
+    _, lines = hold("250 ok", "250 ok", "354 go", all_or_nothing=True, paths=PATHS[:1])
     assert lines == [["MAIL FROM", "RCPT TO", "DATA"]]
 
 
 def test_all_or_none_says_no_data_when_one_is_refused():
-    transaction, lines = hold("250 ok", "250 ok", "450 later", "550 never", together=True)
+    transaction, lines = hold("250 ok", "250 ok", "450 later", "550 never", all_or_nothing=True)
     assert len(lines) == 1
-    judgement = transaction.judge()
+    judgement = transaction.verdict()
     assert judgement.reply.text == "never"
     assert [(one.status, one.reply and one.reply.code) for one in judgement.recipients] == [
         ("refused", None),
@@ -89,7 +89,7 @@ def test_all_or_none_says_no_data_when_one_is_refused():
 
 
 def test_all_or_none_is_deferred_when_every_refusal_is_transient():
-    transaction, _ = hold("250 ok", "250 ok", "450 later", "250 ok", together=True)
+    transaction, _ = hold("250 ok", "250 ok", "450 later", "250 ok", all_or_nothing=True)
     assert statuses(transaction) == ["deferred"] * 3
 
 
@@ -111,12 +111,12 @@ def test_354_to_accepted_recipients_of_a_refused_sender_drops_the_session():
     assert transaction.must_be_dropped
     assert not transaction.may_send_content
     assert not transaction.must_send_lone_dot
-    assert transaction.judge().phase == "mail"
+    assert transaction.verdict().phase == "mail"
 
 
 def test_refused_data_refuses_all_who_were_accepted_and_keeps_the_other_words():
     transaction, _ = hold("250 ok", "250 ok", "550 no", "250 ok", "451 disk full")
-    judgement = transaction.judge()
+    judgement = transaction.verdict()
     assert (judgement.phase, judgement.reply.code) == ("data", 451)
     assert [one.reply.code for one in judgement.recipients] == [451, 550, 451]
 
@@ -124,13 +124,13 @@ def test_refused_data_refuses_all_who_were_accepted_and_keeps_the_other_words():
 def test_a_421_answers_all_that_is_still_open():
     transaction, _ = hold("250 ok", "250 ok", FAREWELL)
     assert statuses(transaction) == ["deferred"] * 3
-    assert transaction.judge().reply.code == 421
+    assert transaction.verdict().reply.code == 421
 
 
 def test_a_421_without_pipelining_answers_what_was_not_asked_yet():
     transaction, lines = hold("250 ok", "250 ok", FAREWELL, pipelining=False)
     assert len(lines) == 3
-    assert {one.reply.code for one in transaction.judge().recipients} == {421}
+    assert {one.reply.code for one in transaction.verdict().recipients} == {421}
 
 
 @pytest.mark.parametrize("refusal", ["452 4.5.3 too many", "452 too many", "552 5.5.3 too many", "552 too many"])
@@ -179,7 +179,7 @@ def test_after_a_reply_that_was_not_asked_for_nothing_is_said_any_more():
     protocol = SmtpProtocol()
     protocol.receive(b"250 hello\r\n")
     transaction = Transaction(letter(*PATHS), PATHS, Extensions())
-    with pytest.raises(SessionLost, match="not asked"):
+    with pytest.raises(SessionLost, match="a reply to no command"):
         protocol.send(*next(transaction.groups(pipelining=True)))
 
 
@@ -189,7 +189,7 @@ def test_the_phase_is_that_of_the_oldest_open_command():
     protocol.send(*next(transaction.groups(pipelining=True)))
     assert protocol.phase == "mail"
     protocol.receive(b"250 ok\r\n250 ok\r\n2")
-    assert (protocol.phase, protocol.pending, protocol.is_amid_reply) == ("rcpt", 3, True)
+    assert (protocol.phase, protocol.pending, protocol.has_partial_reply) == ("rcpt", 3, True)
 
 
 @pytest.mark.parametrize(
@@ -205,12 +205,12 @@ def test_the_phase_is_that_of_the_oldest_open_command():
     ],
 )
 def test_a_lost_session_is_explained_when_everybody_has_an_answer(replies, explained):
-    assert hold(*replies)[0].is_explained is explained
+    assert hold(*replies)[0].is_settled is explained
 
 
 def test_who_has_no_answer_is_deferred_without_a_reply():
     transaction, _ = hold("250 ok", "550 no")
-    assert [(one.status, one.reply is None) for one in transaction.judge().recipients] == [
+    assert [(one.status, one.reply is None) for one in transaction.verdict().recipients] == [
         ("refused", False),
         ("deferred", True),
         ("deferred", True),

@@ -57,18 +57,18 @@ def replay(path, split):
     for group in transaction.groups(pipelining=extensions.pipelining):
         play.write(play.protocol.send(*group))
         play.hear()
-        if play.protocol.farewell:
-            transaction.end(play.protocol.farewell)
+        if play.protocol.closing_reply:
+            transaction.on_session_closed(play.protocol.closing_reply)
             break
     if transaction.may_send_content:
         assert play.turns.pop(0) == ("C", [CONTENT])
         stuffer = DotStuffer()
         assert b"".join(map(stuffer.stuff, MESSAGE.blocks())) + stuffer.dot == b"..hi\r\n" + b"x" * 13 + b"\r\n.\r\n"
-        play.protocol.expect("content", transaction.hear_content)
+        play.protocol.expect("content", transaction.on_content_reply)
         transaction.is_dot_sent = True
         play.hear()
     assert not play.turns
-    return play.outcome, transaction.judge()
+    return play.outcome, transaction.verdict()
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -14,7 +14,7 @@ from mailnode.connections.values import is_loopback, to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError, install_hint
 from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 from mailnode.smtp.proxy import Proxy
-from mailnode.smtp.transcript import veiled
+from mailnode.smtp.transcript import redact
 from mailnode.smtp.trust import client_context
 from mailnode.store.clock import Clock, unix_ms
 
@@ -204,7 +204,7 @@ def _refused(url: str, answer: Mapping[str, Any], secrets: Collection[str], kind
 
 def _clean(text: object, secrets: Collection[str]) -> str:
     """Take the words of an endpoint: in one line, bounded, and without the secrets that it may say back."""
-    return shortened(veiled(one_line(text), secrets), MOST_SHOWN_LONG)
+    return shortened(redact(one_line(text), secrets), MOST_SHOWN_LONG)
 
 
 def _secrets(form: Mapping[str, str]) -> set[str]:

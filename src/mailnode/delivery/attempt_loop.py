@@ -16,7 +16,7 @@ from mailnode.delivery.policy import ConnectionEdited
 from mailnode.delivery.recovery import Defect, meets_defect
 from mailnode.delivery.result import Result, refusal, result_of, unstored
 from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
-from mailnode.smtp.dialogue import awaited
+from mailnode.smtp.channel import interrupted_wait
 from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.send_queue import SendRequest
 from mailnode.store.clock import unix_ms
@@ -279,7 +279,7 @@ class AttemptLoop:
                 yield
         except TimeoutError as over:
             last_words = self._error.message if self._error else ""
-            raise too_late(self._delivery.terms, self._phase, last_words, awaited(over)) from None
+            raise too_late(self._delivery.terms, self._phase, last_words, interrupted_wait(over)) from None
         finally:
             self._patience = None
 

@@ -180,7 +180,7 @@ def note_trouble(db: Connection, name: str, revision: int | None, error: Mailnod
     )
 
 
-def trouble_of(db: Connection, name: str) -> str | None:
+def fault_of(db: Connection, name: str) -> str | None:
     """Tell in words why a lane fails, if it does."""
     trouble = reported_trouble(db, name)
     return trouble["message"] if trouble else None

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
 from sqlalchemy import Connection as Transaction
 
-from mailnode.delivery.circuit_breaker import reported_trouble, trouble_of, waits_until
+from mailnode.delivery.circuit_breaker import fault_of, reported_trouble, waits_until
 from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
 from mailnode.delivery.history import History, read_history
 from mailnode.delivery.reroute import RETRY_ROUTES
@@ -223,7 +223,7 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
         # It tells more than the last attempt, and may have had none.
         words = report["error"]["message"] if report["error"] else None
     else:  # what it waits for now may have begun after its last attempt, as a connection that was deleted
-        waits_for = trouble_of(db, row.lane) if state == "queued" or not messages else None
+        waits_for = fault_of(db, row.lane) if state == "queued" or not messages else None
         words = waits_for or (messages[-1] if messages else None)
     return {
         "deliveryId": row.id,

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost
 from mailnode.smtp import bearer as tokens
 from mailnode.smtp import sasl as passwords
-from mailnode.smtp.bearer import Bearer, Complaint, TokenLogin
-from mailnode.smtp.dialogue import Dialogue
+from mailnode.smtp.bearer import Bearer, TokenLogin, TokenStatus
+from mailnode.smtp.channel import Channel
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.refusal import is_session_limit, refused
-from mailnode.smtp.remedy import explain, explain_token
+from mailnode.smtp.remedy import explain, explain_token_refusal
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.sasl import Exchange, Login, Mechanism
 from mailnode.smtp.server import ServerSettings
@@ -44,14 +44,14 @@ _PORTS_OF_TLS = "use one that does (465 with tls, 587 with starttls)"
 
 
 async def authenticate(
-    dialogue: Dialogue, server: ServerSettings, extensions: Extensions, credentials: Credentials | None
+    channel: Channel, server: ServerSettings, extensions: Extensions, credentials: Credentials | None
 ) -> str:
     """Log in with the strongest mechanism that both sides know and give its name; "" without credentials."""
     if credentials is None:
         return ""
-    if not keeps_secrets(dialogue.stream, server):
+    if not may_send_secrets(channel.stream, server):
         raise _in_clear_text(server, extensions, credentials)
-    names = choose(extensions.auth, credentials)
+    names = usable_mechanisms(extensions.auth, credentials)
     if not names:
         raise _not_offered(server, extensions, credentials)
     secret = credentials.token if isinstance(credentials, Bearer) else credentials.password
@@ -61,14 +61,14 @@ async def authenticate(
         name, waits = tries.popleft()
         exchange = Exchange(name, _mechanism(name, credentials, server), waits=waits)
         try:
-            reply = await _converse(dialogue, server, exchange, credentials)
+            reply = await _converse(channel, server, exchange, credentials)
         except SessionLost as lost:
             if refusal is None or lost.code != ErrorCode.SESSION_LOST:
                 raise
             break  # what was said before the server hung up is why it did
         if reply.is_positive:
             return name
-        reply = exchange.veil(reply, secret)
+        reply = exchange.redact(reply, secret)
         refusal = _login_refused(reply, exchange, server, credentials)
         if reply.code == _SYNTAX_ERROR and exchange.has_initial_response:
             tries.appendleft((name, True))
@@ -87,13 +87,13 @@ def _is_about_mechanism(reply: Reply) -> bool:
     return reply.code in _MECHANISM_REFUSED
 
 
-def choose(offered: Iterable[str], login: Login | TokenLogin | Bearer) -> list[str]:
+def usable_mechanisms(offered: Iterable[str], login: Login | TokenLogin | Bearer) -> list[str]:
     """Give the names of the mechanisms that both sides know and this login can use, strongest first."""
     offers = set(offered)
     return [name for name in _known(login) if name in offers]
 
 
-def keeps_secrets(stream: Stream, server: ServerSettings) -> bool:
+def may_send_secrets(stream: Stream, server: ServerSettings) -> bool:
     """Whether a secret may be said: where nobody reads along, or where somebody allows it in clear text."""
     return is_private(stream, server) or server.allow_plaintext_auth
 
@@ -113,11 +113,11 @@ def _mechanism(name: str, credentials: Credentials, server: ServerSettings) -> M
     return tokens.MECHANISMS[name](credentials, server.host, server.port)
 
 
-async def _converse(dialogue: Dialogue, server: ServerSettings, exchange: Exchange, credentials: Credentials) -> Reply:
-    reply = await dialogue.ask("auth", exchange.command())
+async def _converse(channel: Channel, server: ServerSettings, exchange: Exchange, credentials: Credentials) -> Reply:
+    reply = await channel.ask("auth", exchange.command())
     while reply.code == _CHALLENGE:
         try:
-            reply = await dialogue.ask("auth", exchange.respond(reply.text))
+            reply = await channel.ask("auth", exchange.respond(reply.text))
         except SessionLost as lost:
             # A challenge to a token is its refusal, said already; some servers then close without the reply.
             if lost.code == ErrorCode.SESSION_LOST and isinstance(credentials, Bearer) and exchange.challenge:
@@ -135,8 +135,8 @@ def _is_complaint(exchange: Exchange, credentials: Credentials) -> bool:
 def _login_refused(
     reply: Reply, exchange: Exchange, server: ServerSettings, credentials: Credentials
 ) -> LoginFailed | ServerRefused:
-    if reply.is_farewell:
-        hint = explain_token(reply, Complaint(), server.host) if isinstance(credentials, Bearer) else ""
+    if reply.is_closing:
+        hint = explain_token_refusal(reply, TokenStatus(), server.host) if isinstance(credentials, Bearer) else ""
         return refused(reply, "auth", server, hint=hint)
     if isinstance(credentials, Bearer):
         return _token_refused(f": {reply}", reply, exchange, server)
@@ -151,7 +151,7 @@ def _login_refused(
 
 
 def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: ServerSettings) -> LoginFailed:
-    complaint = Complaint.parse(exchange.challenge)
+    complaint = TokenStatus.parse(exchange.challenge)
     why = f"; it says: {complaint}" if complaint.status else ""
     is_transient = reply is not None and reply.is_transient
     is_about_command = (
@@ -162,7 +162,7 @@ def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: S
     kind = LoginFailed if is_transient or is_about_command else TokenRefused
     return kind(
         f"{server.address} refused the access token{said}{why}",
-        hint=explain_token(reply, complaint, server.host),
+        hint=explain_token_refusal(reply, complaint, server.host),
         transient=is_transient,
         reply_code=reply.code if reply else None,
         enhanced_status_code=reply.enhanced_status_code if reply else None,

@@ -61,7 +61,7 @@ class Bearer:
             )
 
 
-class Complaint(NamedTuple):
+class TokenStatus(NamedTuple):
     """What a server says of a token that it refuses (RFC 7628 3.2.2), shortened and harmless; "" where it says none."""
 
     status: str = ""
@@ -69,7 +69,7 @@ class Complaint(NamedTuple):
     scope: str = ""
 
     @classmethod
-    def parse(cls, challenge: bytes) -> "Complaint":
+    def parse(cls, challenge: bytes) -> "TokenStatus":
         """Read the JSON of a challenge; what is no such JSON says nothing."""
         try:
             said = json.loads(challenge) if len(challenge) <= _MOST_OCTETS else None

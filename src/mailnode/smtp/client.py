@@ -25,7 +25,7 @@ from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_hos
 from mailnode.smtp.session import Session
 
 # For each session one message under way, one that rides with it, one that waits.
-MESSAGES_A_SESSION = 3
+MESSAGES_PER_SESSION = 3
 
 
 class Handover(NamedTuple):
@@ -112,7 +112,7 @@ class SmtpClient:
             raise UsageError(f"max_sessions can't be {max_sessions}", hint="give 1 or more")
         self.server = server
         self._host_profile = host_profile
-        self._width = MESSAGES_A_SESSION * max_sessions
+        self._width = MESSAGES_PER_SESSION * max_sessions
         self._account = Account(server.login)
         self._gate = LoginGate() if server.login else None
         self._pool = SessionPool(
@@ -161,7 +161,7 @@ class SmtpClient:
                 async with self._pool.lease(request, fresh=fresh) as session:
                     if request.on_session is not None:
                         request.on_session()
-                    return await session.transact(request, self._pool.next_passage)
+                    return await session.transact(request, self._pool.next_request)
             except StaleSession:
                 # Only commands were written, so once more can't make two mails. It comes to an end: each time either
                 # the session was an old one, and a fresh one follows, or the pace is slower than before.

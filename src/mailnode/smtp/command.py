@@ -19,11 +19,11 @@ _UNSAYABLE = re.compile(f"[{ASCII_CONTROL}{SURROGATE}]")
 
 
 class Command(NamedTuple):
-    """A command line without its CRLF, the phase it belongs to, and who hears its reply."""
+    """A command line without its CRLF, the phase it belongs to, and what is called with its reply."""
 
     phase: Phase
     line: str
-    hear: Callable[[Reply], None]
+    on_reply: Callable[[Reply], None]
 
 
 def encode(commands: Sequence[Command]) -> bytes:
@@ -80,5 +80,5 @@ def _unsendable(what: str, text: str, phase: Phase) -> Unsendable:
     )
 
 
-def ignore(_reply: Reply) -> None:
-    """Hear a reply that changes nothing."""
+def ignore_reply(_reply: Reply) -> None:
+    """Do nothing with a reply that changes nothing."""

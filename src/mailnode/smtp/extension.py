@@ -9,8 +9,8 @@ class Extensions:
     """The service extensions that concern us; those of a server that only knows HELO are all absent.
 
     `size` is the largest message in octets, 0 when the server names none, None when it does not offer SIZE (RFC 1870).
-    `auth` holds SASL mechanisms in upper case, in the server's order (RFC 4954). `riding` is False for a server that
-    bears command groups but not one behind the final dot.
+    `auth` holds SASL mechanisms in upper case, in the server's order (RFC 4954). `pipelines_messages` is False for a
+    server that takes command groups, but none behind a final dot.
     """
 
     pipelining: bool = False
@@ -19,7 +19,7 @@ class Extensions:
     smtputf8: bool = False
     starttls: bool = False
     auth: tuple[str, ...] = ()
-    riding: bool = True
+    pipelines_messages: bool = True
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> "Extensions":

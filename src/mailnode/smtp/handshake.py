@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mailnode.errors import ErrorCode, SessionLost, SmtpError, TlsFailed
 from mailnode.smtp.authentication import Credentials, authenticate
 from mailnode.smtp.bearer import Bearer
-from mailnode.smtp.dialogue import Dialogue
+from mailnode.smtp.channel import Channel
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.probe import speaks_tls
 from mailnode.smtp.refusal import refused
@@ -27,55 +27,55 @@ _PANICS = re.compile(r"\bDovecot\b")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
-async def greet(dialogue: Dialogue, server: ServerSettings, context: ssl.SSLContext | None = None) -> Extensions:
+async def greet(channel: Channel, server: ServerSettings, context: ssl.SSLContext | None = None) -> Extensions:
     """Come as far as EHLO in the TLS mode that is set, and tell what the server offers; `context` as of `start_tls`."""
     if server.tls_option == "tls":
-        await start_tls(dialogue.stream, server, context)
-    greeting = await hear_greeting(dialogue, server)
-    extensions = await say_ehlo(dialogue, server)
+        await start_tls(channel.stream, server, context)
+    greeting = await read_greeting(channel, server)
+    extensions = await send_ehlo(channel, server)
     if server.tls_option == "starttls":
-        await say_starttls(dialogue, server, extensions, context)
-        extensions = await say_ehlo(dialogue, server)
-    return replace(extensions, riding=not _PANICS.search(greeting.text))
+        await send_starttls(channel, server, extensions, context)
+        extensions = await send_ehlo(channel, server)
+    return replace(extensions, pipelines_messages=not _PANICS.search(greeting.text))
 
 
-async def hear_greeting(dialogue: Dialogue, server: ServerSettings) -> Reply:
+async def read_greeting(channel: Channel, server: ServerSettings) -> Reply:
     """Wait for the server's first words; TlsFailed where a port of TLS keeps silent because we speak in clear text."""
-    heard: list[Reply] = []
-    dialogue.protocol.expect("greeting", heard.append)
+    replies: list[Reply] = []
+    channel.protocol.expect("greeting", replies.append)
     silence = _Silence(server)
     try:
-        await _await_greeting(dialogue, silence)
+        await _await_greeting(channel, silence)
     except SessionLost as lost:
         if lost.code == ErrorCode.PLAIN_ON_TLS_PORT and server.tls_option != "tls":
             raise plain_on_tls_port(server) from None
         if (wanted := certificate_wanted(lost.__cause__, server)) is not None:
             raise wanted from None
-        if dialogue.protocol.is_amid_reply or lost.code not in {ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST}:
+        if channel.protocol.has_partial_reply or lost.code not in {ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST}:
             raise
         raise (silence.told() if lost.code == ErrorCode.TIMEOUT else _hung_up(lost, server)) from lost.__cause__
     except asyncio.CancelledError as cancelled:
         raise cancelled from silence.told()
-    greeting = heard[0]
+    greeting = replies[0]
     if not greeting.is_positive:
         raise refused(greeting, "greeting", server)
     return greeting
 
 
-async def _await_greeting(dialogue: Dialogue, silence: "_Silence") -> None:
+async def _await_greeting(channel: Channel, silence: "_Silence") -> None:
     server = silence.server
     if server.tls_option != "tls" and server.deadlines.silence < server.deadlines.greeting:
         try:
-            await dialogue.settle(server.deadlines.silence)
+            await channel.settle(server.deadlines.silence)
         except SessionLost as lost:
             if lost.code != ErrorCode.TIMEOUT:
                 raise
-            if not dialogue.protocol.is_amid_reply:
+            if not channel.protocol.has_partial_reply:
                 # A port that wants TLS at once waits for our hello.
                 if await speaks_tls(server):
                     raise plain_on_tls_port(server) from None
                 silence.is_probed = True
-    await dialogue.settle(max(0.0, server.deadlines.greeting - silence.seconds))
+    await channel.settle(max(0.0, server.deadlines.greeting - silence.seconds))
 
 
 class _Silence:
@@ -105,11 +105,11 @@ class _Silence:
         return SessionLost(what, code=ErrorCode.TIMEOUT, phase="greeting", hint=hint, transient=True)
 
 
-async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
+async def send_ehlo(channel: Channel, server: ServerSettings) -> Extensions:
     """Introduce ourselves and learn what the server offers."""
-    name = ehlo_name(server, dialogue.stream)
+    name = ehlo_name(server, channel.stream)
     try:
-        reply = await dialogue.ask("ehlo", f"EHLO {name}")
+        reply = await channel.ask("ehlo", f"EHLO {name}")
     except SessionLost as lost:
         raise (certificate_wanted(lost.__cause__, server) or lost) from lost.__cause__
     if reply.is_positive:
@@ -118,7 +118,7 @@ async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
     # HELO brings no extensions: it will do only where neither TLS nor a login is wanted of them.
     if reply.is_permanent and server.tls_option != "starttls" and server.login is None:
         try:
-            second = await dialogue.ask("ehlo", f"HELO {name}")
+            second = await channel.ask("ehlo", f"HELO {name}")
         except SessionLost as lost:
             told += f"; to HELO: {lost.message}"
         else:
@@ -128,8 +128,8 @@ async def say_ehlo(dialogue: Dialogue, server: ServerSettings) -> Extensions:
     raise refused(reply, "ehlo", server, told=f"to {told}")
 
 
-async def say_starttls(
-    dialogue: Dialogue, server: ServerSettings, extensions: Extensions, context: ssl.SSLContext | None = None
+async def send_starttls(
+    channel: Channel, server: ServerSettings, extensions: Extensions, context: ssl.SSLContext | None = None
 ) -> None:
     """Turn the session private, or raise TlsFailed; `context` as of `start_tls`."""
     if not extensions.starttls:
@@ -138,7 +138,7 @@ async def say_starttls(
             code=ErrorCode.STARTTLS_NOT_OFFERED,
             hint=no_tls_hint(server),
         )
-    reply = await dialogue.ask("tls", "STARTTLS")
+    reply = await channel.ask("tls", "STARTTLS")
     if not reply.is_positive:
         raise TlsFailed(
             f"{server.address} refused STARTTLS: {reply}",
@@ -149,8 +149,8 @@ async def say_starttls(
             reply_text=reply.text,
         )
     # Whoever sits between could have put replies behind this one, to be taken for the server's own (RFC 3207 6).
-    dialogue.protocol.drop_received()
-    await start_tls(dialogue.stream, server, context)
+    channel.protocol.drop_received()
+    await start_tls(channel.stream, server, context)
 
 
 def ehlo_name(server: ServerSettings, stream: Stream) -> str:
@@ -185,7 +185,7 @@ class ServerInfo(NamedTuple):
 class Handshake(NamedTuple):
     """A session that was opened, and how; `auth_mechanism` and `tls_version` are "" where there is none."""
 
-    dialogue: Dialogue
+    channel: Channel
     extensions: Extensions
     transcript: Transcript
     tls_version: str
@@ -194,48 +194,48 @@ class Handshake(NamedTuple):
     auth_ms: float
 
 
-async def enter(server: ServerSettings, credentials: Credentials | None) -> Handshake:
+async def perform_handshake(server: ServerSettings, credentials: Credentials | None) -> Handshake:
     """Connect, greet and log in; raises ConnectFailed, TlsFailed, ServerRefused, LoginFailed or SessionLost."""
-    transcript = _begun(server, credentials)
+    transcript = _new_transcript(server, credentials)
     try:
-        return await _enter(server, credentials, transcript)
+        return await _perform(server, credentials, transcript)
     except BaseException as error:
         if isinstance(error, SessionLost) and server.address not in error.message:
             error.message = f"{server.address}: {error.message}"
             error.args = (error.message,)
-        transcript.attach(error)
+        transcript.attach_to(error)
         raise
 
 
-async def _enter(server: ServerSettings, credentials: Credentials | None, transcript: Transcript) -> Handshake:
+async def _perform(server: ServerSettings, credentials: Credentials | None, transcript: Transcript) -> Handshake:
     began = monotonic()
-    dialogue = Dialogue(await Stream.open(server), server.deadlines)
-    dialogue.protocol.transcript = transcript
+    channel = Channel(await Stream.open(server), server.deadlines)
+    channel.protocol.transcript = transcript
     try:
-        extensions = await greet(dialogue, server)
+        extensions = await greet(channel, server)
         connected = monotonic()
-        mechanism = await authenticate(dialogue, server, extensions, credentials)
+        mechanism = await authenticate(channel, server, extensions, credentials)
     except BaseException as error:
-        dialogue.protocol.transcript = None  # the error is the last word
-        dialogue.leave(politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
+        channel.protocol.transcript = None  # the error is the last word
+        channel.hang_up(politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
         raise
-    dialogue.protocol.transcript = None
+    channel.protocol.transcript = None
     return Handshake(
-        dialogue,
+        channel,
         extensions,
         transcript,
-        dialogue.stream.tls_version,
+        channel.stream.tls_version,
         mechanism,
         (connected - began) * 1000,
         (monotonic() - connected) * 1000 if mechanism else 0.0,
     )
 
 
-def _begun(server: ServerSettings, credentials: Credentials | None) -> Transcript:
+def _new_transcript(server: ServerSettings, credentials: Credentials | None) -> Transcript:
     transcript = Transcript()
     if credentials is not None:
-        transcript.conceal(credentials.token if isinstance(credentials, Bearer) else credentials.password)
+        transcript.hide(credentials.token if isinstance(credentials, Bearer) else credentials.password)
     through = f" through {server.proxy.address}" if server.proxy else ""
     private = ", TLS from the start" if server.tls_option == "tls" else ""
-    transcript.note(f"connecting to {server.host} port {server.port}{through}{private}")
+    transcript.add_note(f"connecting to {server.host} port {server.port}{through}{private}")
     return transcript

@@ -1,4 +1,4 @@
-"""What a server said to one message and to each of its recipients, put together from its transactions' verdicts."""
+"""What a server entries to one message and to each of its recipients, put together from its transactions' verdicts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from mailnode.errors import Phase
 from mailnode.message.envelope import Envelope, Field, Message
 from mailnode.smtp.refusal import is_time_limit, is_too_many
 from mailnode.smtp.reply import Reply
-from mailnode.smtp.transcript import Said
+from mailnode.smtp.transcript import Entry
 
 if TYPE_CHECKING:  # what is put together here they hand over; they know of it, not it of them
     from mailnode.smtp.handshake import Handshake
@@ -38,7 +38,7 @@ class Recipient(NamedTuple):
         return self.status in {"pending", "deferred"}
 
 
-class Judgement(NamedTuple):
+class Verdict(NamedTuple):
     """The verdict of one transaction; `reply` is the one that decided, or the last one while nothing is decided."""
 
     recipients: tuple[Recipient, ...]
@@ -58,12 +58,12 @@ class Timings(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the server said to one message.
+    """What the server entries to one message.
 
     `recipients` holds the final verdict on each, in the order of the envelope: where the content was refused all are,
     with that reply. `reply` is the reply that decided, and `phase` the command that it answered: the reply to the final
     dot, else the first refusal of MAIL, RCPT or DATA. `tls_version` and `auth_mechanism` are "" where there was none.
-    Where somebody is refused `dialogue` tells what was said, line by line and redacted; else it is "".
+    Where somebody is refused `dialogue` tells what was entries, line by line and redacted; else it is "".
     """
 
     message_id: str
@@ -99,13 +99,13 @@ class OutcomeBuilder:
     It is the session's message after `messages` others; only to the first one belongs how the session was opened.
     """
 
-    def __init__(self, message: Message, host: str, entrance: "Handshake", messages: int) -> None:
+    def __init__(self, message: Message, host: str, handshake: "Handshake", messages: int) -> None:
         self._message = message
         self._host = host
-        self._entrance = entrance
+        self._handshake = handshake
         self._messages = messages
         self._began = monotonic()
-        self._decisive: Judgement | None = None
+        self._decisive: Verdict | None = None
         self._recipients: tuple[Recipient, ...] = ()
         self._transactions: list[Transaction] = []
         self.envelope_ms = 0.0
@@ -118,9 +118,9 @@ class OutcomeBuilder:
         if judgement is None or judgement.reply is None or judgement.phase != "mail":
             return False
         reply = judgement.reply
-        if reply.is_farewell or is_time_limit(reply):
+        if reply.is_closing or is_time_limit(reply):
             return True
-        return reply.code == _LOGIN_WANTED and self._entrance.auth_mechanism != ""
+        return reply.code == _LOGIN_WANTED and self._handshake.auth_mechanism != ""
 
     @property
     def is_too_many(self) -> bool:
@@ -133,10 +133,10 @@ class OutcomeBuilder:
         )
 
     def begin(self, transaction: "Transaction") -> None:
-        """Take note of a transaction that begins, for what will be said in it."""
+        """Take note of a transaction that begins, for what will be entries in it."""
         self._transactions.append(transaction)
 
-    def add(self, judgement: Judgement) -> None:
+    def add(self, judgement: Verdict) -> None:
         """Let a later transaction have the last word on its recipients."""
         if self._recipients:
             later = {verdict.address: verdict for verdict in judgement.recipients}
@@ -147,7 +147,7 @@ class OutcomeBuilder:
             self._decisive = judgement
 
     def outcome(self) -> Outcome | None:
-        """Give the outcome; None when the server has not said a word to the message."""
+        """Give the outcome; None when the server has not entries a word to the message."""
         if self._decisive is None or self._decisive.reply is None:
             return None
         message = self._message
@@ -159,28 +159,28 @@ class OutcomeBuilder:
             self._decisive.reply,
             self._decisive.phase,
             self._host,
-            self._entrance.tls_version,
-            self._entrance.auth_mechanism,
+            self._handshake.tls_version,
+            self._handshake.auth_mechanism,
             self._timings(),
             self._dialogue(),
         )
 
     def attach_dialogue(self, error: BaseException) -> None:
-        """Let an error tell what had been said."""
-        self._entrance.transcript.attach(error, self._said(), messages=self._messages)
+        """Let an error tell what had been entries."""
+        self._handshake.transcript.attach_to(error, self._entries(), messages=self._messages)
 
     def _dialogue(self) -> str:
         for recipient in self._recipients:
             if recipient.status != "accepted":
-                return self._entrance.transcript.text(self._said(), messages=self._messages)
+                return self._handshake.transcript.text(self._entries(), messages=self._messages)
         return ""
 
-    def _said(self) -> Iterator[Said]:
-        return chain.from_iterable(transaction.said for transaction in self._transactions)
+    def _entries(self) -> Iterator[Entry]:
+        return chain.from_iterable(transaction.entries for transaction in self._transactions)
 
     def _timings(self) -> Timings:
         total_ms = (monotonic() - self._began) * 1000
         if self._messages:
             return Timings(0.0, 0.0, self.envelope_ms, self.content_ms, total_ms)
-        connect_ms, auth_ms = self._entrance.connect_ms, self._entrance.auth_ms
+        connect_ms, auth_ms = self._handshake.connect_ms, self._handshake.auth_ms
         return Timings(connect_ms, auth_ms, self.envelope_ms, self.content_ms, connect_ms + auth_ms + total_ms)

@@ -1,4 +1,4 @@
-"""A few sessions for many messages: who gets one, when one is opened, and what becomes of it afterwards."""
+"""A few sessions for many messages: which request gets one, when one is opened, kept and closed."""
 
 import asyncio
 from collections import deque
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from mailnode.errors import ConnectFailed, ErrorCode, SmtpError, UsageError
 from mailnode.smtp.account import LoginGate
 from mailnode.smtp.host_profile import HostProfile
-from mailnode.smtp.send_queue import FairQueue, LetOff, SendRequest
+from mailnode.smtp.send_queue import FairQueue, SendRequest, SlotWithdrawn
 from mailnode.smtp.session import Session
 
-# Servers hang up on the idle after five minutes (RFC 5321 4.5.3.2.7), busy ones much sooner.
+# Servers close idle sessions after five minutes (RFC 5321 4.5.3.2.7), busy ones much sooner.
 IDLE_SECONDS = 30.0
-# For so long a server may count a session that is over, and refuse the next one.
+# How long a server may still count a session that has ended, and refuse the next one.
 _COUNTED_SECONDS = 5.0
 _FIRST_PAUSE = 0.05
 
@@ -28,8 +28,8 @@ class SessionPool:
 
     A slot is the lease itself: who holds one opens a session or reuses an idle one, and gives the slot back whatever
     happens, so that a cancelled waiter leaves nothing behind. Idle sessions hold no slot, yet there are never more
-    sessions than slots: one is opened only when none is idle. A request whose commands rode with the last dot of a
-    session gets that session, and its slot, as soon as the message before it is judged.
+    sessions than slots: one is opened only when none is idle. A request whose first commands were pipelined
+    behind a session's last dot gets that session, and its slot, as soon as that message has its reply.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SessionPool:
     ) -> None:
         self._open_session = open_session
         self._gate = gate
-        self._host_profiles = host_profile
+        self._host_profile = host_profile
         self._max_sessions = max_sessions
         self._idle_seconds = idle_seconds
         self._leases = 0
@@ -52,7 +52,7 @@ class SessionPool:
         self._queue = FairQueue()
         self._idle: deque[_Idle] = deque()
         self._sweep: asyncio.TimerHandle | None = None
-        self._partings: set[asyncio.Task[None]] = set()
+        self._quitting: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._all_back = asyncio.Event()
 
@@ -76,44 +76,44 @@ class SessionPool:
             self.check_open()
         return _Lease(self, request, fresh=fresh)
 
-    def next_passage(self) -> SendRequest | None:
-        """Take who waits longest, to ride on a session that is in use: the pool is full and no session idle."""
+    def next_request(self) -> SendRequest | None:
+        """Take the request that is next in the queue, to pipeline it on a session in use: all are in use."""
         return self._queue.pop() if self._queue else None
 
     async def aclose(self) -> None:
-        """Wait for those who wait and those under way, then take leave of every session."""
+        """Wait for all requests, waiting and under way, then quit every session."""
         self._is_closed = True
         while self._leases:
             self._all_back.clear()
             await self._all_back.wait()
-        self._dismiss_idle()
-        while self._partings:
-            await asyncio.wait(self._partings)
+        self._close_idle()
+        while self._quitting:
+            await asyncio.wait(self._quitting)
 
-    async def board(self, request: SendRequest, *, fresh: bool) -> Session:
-        """Wait for a session, or for leave to open one."""
+    async def acquire(self, request: SendRequest, *, fresh: bool) -> Session:
+        """Wait for a slot, then give the session that comes with it, an idle one, or a new one."""
         is_first = False
         while True:
             try:
-                session = await self._turn(request, is_first=is_first)
-            except LetOff:
+                session = await self._wait_for_slot(request, is_first=is_first)
+            except SlotWithdrawn:
                 is_first = True
                 continue
             if session is not None:
                 return session
             try:
                 if fresh:
-                    self._dismiss_idle()
+                    self._close_idle()
                 return self._reuse() or await self._open_patiently()
             except BaseException as error:
-                self._give_slot()
+                self._free_slot()
                 if not (_may_be_too_many(error) and self._sessions):
                     raise
-            self._host_profiles.limit_sessions(self._sessions)
+            self._host_profile.limit_sessions(self._sessions)
             fresh, is_first = False, True
 
     async def _open_patiently(self) -> Session:
-        """Open a session; alone it waits while the server may still count those that are over."""
+        """Open a session; if there is no other, retry while the server may still count sessions that have ended."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -122,45 +122,45 @@ class SessionPool:
                 is_counted = asyncio.get_running_loop().time() - self._last_alive < _COUNTED_SECONDS
                 if self._sessions or not (is_counted and _may_be_too_many(error)):
                     raise
-            self._host_profiles.limit_sessions(1)
+            self._host_profile.limit_sessions(1)
             await asyncio.sleep(pause)
             pause *= 2
 
-    async def _turn(self, request: SendRequest, *, is_first: bool) -> Session | None:
-        if not self._queue and self._leases < self._host_profiles.most_sessions(self._max_sessions):
+    async def _wait_for_slot(self, request: SendRequest, *, is_first: bool) -> Session | None:
+        if not self._queue and self._leases < self._host_profile.most_sessions(self._max_sessions):
             self._leases += 1
             return None
-        turn: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
-        request.turn = turn
+        slot: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
+        request.slot = slot
         if is_first:
             self._queue.put_first(request)
         else:
             self._queue.push(request)
-        self._hand_out()
+        self._assign_slots()
         try:
-            return await turn
+            return await slot
         except BaseException:
-            if not turn.done():
-                turn.cancel()
-            elif not turn.cancelled() and turn.exception() is None:  # it came in the very tick of the cancellation
-                session = turn.result()
+            if not slot.done():
+                slot.cancel()
+            elif not slot.cancelled() and slot.exception() is None:  # it came in the same iteration of the loop
+                session = slot.result()
                 if session is None:
-                    self._give_slot()
+                    self._free_slot()
                 else:
-                    self.leave(session)
+                    self.release(session)
             raise
 
-    def _hand_out(self) -> None:
-        most = self._host_profiles.most_sessions(self._max_sessions)
-        while self._leases < most and (request := self.next_passage()):
-            assert request.turn
+    def _assign_slots(self) -> None:
+        most = self._host_profile.most_sessions(self._max_sessions)
+        while self._leases < most and (request := self.next_request()):
+            assert request.slot
             self._leases += 1
-            request.turn.set_result(None)
+            request.slot.set_result(None)
 
-    def _give_slot(self) -> None:
+    def _free_slot(self) -> None:
         self._leases -= 1
         if self._queue:
-            self._hand_out()
+            self._assign_slots()
         if not self._leases:
             self._all_back.set()
 
@@ -177,71 +177,71 @@ class SessionPool:
         self._last_alive = asyncio.get_running_loop().time()
         return session
 
-    def leave(self, session: Session) -> None:
-        """Take a session back, or hand it to who rides on it."""
-        rider = session.rider
-        if rider is not None:
-            if session.is_usable and rider.is_waiting:
-                assert rider.turn
-                rider.turn.set_result(session)
+    def release(self, session: Session) -> None:
+        """Take a session back, or give it to the request that is pipelined on it."""
+        pipelined = session.pipelined_request
+        if pipelined is not None:
+            if session.is_usable and pipelined.is_waiting:
+                assert pipelined.slot
+                pipelined.slot.set_result(session)
                 return
-            # Its commands can't be taken back: without it the session is of no use, and it is of none to it.
+            # Its commands are sent already: the session serves this request or none.
             session.abort()
-            if rider.is_waiting:
-                self._queue.put_first(rider)
-        self._return(session)
-        self._give_slot()
+            if pipelined.is_waiting:
+                self._queue.put_first(pipelined)
+        self._keep_or_close(session)
+        self._free_slot()
 
     def _reuse(self) -> Session | None:
         while self._idle:
-            session, since = self._idle.pop()  # the last one used is the least likely to be over
+            session, since = self._idle.pop()  # the one used last is the least likely to have been closed
             if not session.is_stale and asyncio.get_running_loop().time() - since < self._idle_seconds:
                 return session
-            self._part(session)
+            self._close(session)
         return None
 
-    def _return(self, session: Session) -> None:
+    def _keep_or_close(self, session: Session) -> None:
         self._last_alive = asyncio.get_running_loop().time()
         if not session.is_usable:
             self._sessions -= 1
             session.abort()
         elif session.is_spent or (self._is_closed and not self._queue):
-            self._part(session)
+            self._close(session)
         else:
             loop = asyncio.get_running_loop()
             self._idle.append(_Idle(session, loop.time()))
             if self._sweep is None:
-                self._sweep = loop.call_later(self._idle_seconds, self._sweep_idle)
+                self._sweep = loop.call_later(self._idle_seconds, self._close_expired)
 
-    def _sweep_idle(self) -> None:
+    def _close_expired(self) -> None:
         loop = asyncio.get_running_loop()
         while self._idle and loop.time() - self._idle[0].since >= self._idle_seconds:
-            self._part(self._idle.popleft().session)
+            self._close(self._idle.popleft().session)
         self._sweep = None
         if self._idle:
-            self._sweep = loop.call_at(self._idle[0].since + self._idle_seconds, self._sweep_idle)
+            self._sweep = loop.call_at(self._idle[0].since + self._idle_seconds, self._close_expired)
 
-    def _dismiss_idle(self) -> None:
+    def _close_idle(self) -> None:
         while self._idle:
-            self._part(self._idle.popleft().session)
+            self._close(self._idle.popleft().session)
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
 
-    def _part(self, session: Session) -> None:
+    def _close(self, session: Session) -> None:
         self._sessions -= 1
         if session.is_stale:
             session.abort()
             return
-        parting = asyncio.create_task(session.quit())
-        self._partings.add(parting)
-        parting.add_done_callback(self._partings.discard)
+        quitting = asyncio.create_task(session.quit())
+        self._quitting.add(quitting)
+        quitting.add_done_callback(self._quitting.discard)
 
 
 def _may_be_too_many(error: BaseException) -> bool:
-    """Whether this may be the server's way to say that it bears no more sessions.
+    """Whether this may mean that the server allows no more sessions.
 
-    Some say so, others close the connection, before TLS or in the midst of it, or answer its hello in clear text.
+    Some servers say so, others close the connection, before or during the TLS handshake, or answer it in clear text.
     """
     if isinstance(error, ConnectFailed) or not isinstance(error, SmtpError):
         return False
@@ -249,7 +249,7 @@ def _may_be_too_many(error: BaseException) -> bool:
 
 
 class _Lease:
-    """A session from boarding to leaving."""
+    """A session for the time of an `async with`."""
 
     __slots__ = ("_fresh", "_pool", "_request", "_session")
 
@@ -259,12 +259,12 @@ class _Lease:
         self._fresh = fresh
 
     async def __aenter__(self) -> Session:
-        self._session = await self._pool.board(self._request, fresh=self._fresh)
+        self._session = await self._pool.acquire(self._request, fresh=self._fresh)
         return self._session
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        rider = self._session.rider
-        self._pool.leave(self._session)
-        if rider and kind is None:
-            # Its content goes out before our caller goes on, perhaps to compose: meanwhile the server has work.
+        pipelined = self._session.pipelined_request
+        self._pool.release(self._session)
+        if pipelined and kind is None:
+            # The pipelined request writes its content before our caller goes on, so that the server has work meanwhile.
             await asyncio.sleep(0)

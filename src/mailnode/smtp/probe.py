@@ -58,7 +58,7 @@ class Offer(NamedTuple):
         return self.greeting[:_CODE_OCTETS].isdigit()
 
 
-async def offer_in_clear(server: ServerSettings, seconds: float) -> Offer:
+async def ask_in_clear(server: ServerSettings, seconds: float) -> Offer:
     """Ask in clear text what the port offers, and listen for so many seconds."""
     deadline = asyncio.get_running_loop().time() + seconds
     greeting = answer = b""
@@ -77,7 +77,7 @@ async def offer_in_clear(server: ServerSettings, seconds: float) -> Offer:
     return Offer(greeting, answer)
 
 
-async def language_of(server: ServerSettings, *, speaks: bool) -> str | None:
+async def detect_protocol(server: ServerSettings, *, speaks: bool) -> str | None:
     """Name the protocol of a port that did not greet as SMTP does: `IMAP`, `HTTP`...
 
     It is "" when the port says nothing, None when it hangs up. What it says is heard over TLS where `tls_option` is

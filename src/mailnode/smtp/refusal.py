@@ -46,7 +46,7 @@ def is_recipient_limit(reply: Reply) -> bool:
     A full mailbox is a 452 or 552 too, but says x.2.2 (RFC 3463 3.3) where this says x.5.3 or nothing; other codes,
     which are also said of users that nobody knows, must say so by status or in words.
     """
-    if not reply.is_refusal or reply.is_farewell:
+    if not reply.is_refusal or reply.is_closing:
         return False
     status = reply.enhanced_status_code
     if status is not None and _ABOUT_THE_ADDRESS.match(status):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mailnode.errors import Phase
 from mailnode.smtp import bearer
-from mailnode.smtp.bearer import Complaint
+from mailnode.smtp.bearer import TokenStatus
 from mailnode.smtp.login_remedies import LOGIN_REMEDIES, TOKEN_REMEDIES
 from mailnode.smtp.mail_remedies import (
     EHLO_NAME,
@@ -85,7 +85,7 @@ def explain(reply: Reply, phase: Phase, host: str = "", *, mechanism: str = "") 
     )
 
 
-def explain_token(reply: Reply | None, complaint: Complaint, host: str = "") -> str:
+def explain_token_refusal(reply: Reply | None, complaint: TokenStatus, host: str = "") -> str:
     """Give a sentence that says what to do about the refusal of an access token.
 
     `reply` is None where the server hung up behind its complaint.

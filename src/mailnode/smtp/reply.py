@@ -62,7 +62,7 @@ class Reply:
         return self.code >= 400  # noqa: PLR2004 -- RFC 5321 4.2.1
 
     @property
-    def is_farewell(self) -> bool:
+    def is_closing(self) -> bool:
         """The server closes the session, whatever it was asked (RFC 5321 3.8)."""
         return self.code == 421  # noqa: PLR2004 -- RFC 5321 4.2.3
 
@@ -85,8 +85,8 @@ class ReplyParser:
         self._octets = 0
 
     @property
-    def is_amid_reply(self) -> bool:
-        """Whether a part of a reply has come, and not its end."""
+    def has_partial_reply(self) -> bool:
+        """Whether part of a reply has arrived, without its end."""
         return bool(self._rest or self._lines)
 
     def feed(self, octets: bytes) -> Iterator[Reply]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from mailnode.errors import ErrorCode, LoginFailed, SettingsError
 from mailnode.printable import SURROGATE, quoted
 from mailnode.smtp.reply import Reply
-from mailnode.smtp.transcript import veiled
+from mailnode.smtp.transcript import redact
 
 Mechanism = Generator[bytes | None, bytes, None]
 
@@ -134,10 +134,10 @@ class Exchange:
             return
         raise _not_trusted("the server ended the login before its time")
 
-    def veil(self, reply: Reply, secret: str) -> Reply:
-        """Take a secret and what we have said from a reply, whole or cut short: some servers quote what they refuse."""
+    def redact(self, reply: Reply, secret: str) -> Reply:
+        """Redact a secret and our own responses in a reply: some servers quote what they refuse."""
         secrets = (secret, *self._said)
-        return replace(reply, lines=tuple(veiled(line, secrets) for line in reply.lines))
+        return replace(reply, lines=tuple(redact(line, secrets) for line in reply.lines))
 
     def _say(self, response: bytes) -> str:
         said = base64.b64encode(response).decode()

@@ -18,21 +18,21 @@ class StaleSession(SessionLost):
     """No content was handed over, and another session, or a slower pace, may do better."""
 
 
-class LetOff(Exception):
-    """The message before this one takes its time; its session is no good to ride on."""
+class SlotWithdrawn(Exception):
+    """The session whose last message this request was pipelined behind is not free in time; it needs another."""
 
 
 @dataclass(slots=True, eq=False)
 class SendRequest:
-    """A message that wants to be handed over.
+    """A message to hand over, with the hooks that a durable delivery needs.
 
     `on_session` is called when it has a session that is logged in. `before_content` is awaited once, when a recipient
     is accepted and no octet of content has left; `before_dot` is called when all but the final dot has left, or is
     about to leave with it. What either raises ends the session, and the server has accepted nothing. While more
     requests wait than there are sessions, those of one `queue_group` wait in line, and the groups take turns.
 
-    `turn` is set while the request waits for a session: it brings the session whose last message took this one's
-    commands along, or None for leave to use an idle one or to open one.
+    `slot` is set while the request waits: its result is the session that already has this request's first commands,
+    pipelined behind another message's final dot, or None for permission to use an idle session or to open one.
     """
 
     message: Message
@@ -41,46 +41,49 @@ class SendRequest:
     before_content: BeforeContent | None = None
     before_dot: BeforeDot | None = None
     queue_group: Hashable = None
-    turn: asyncio.Future[Any] | None = field(default=None, init=False)
+    slot: asyncio.Future[Any] | None = field(default=None, init=False)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether somebody still waits for the turn."""
-        return self.turn is not None and not self.turn.done()
+        """Whether its sender still waits for a slot."""
+        return self.slot is not None and not self.slot.done()
 
 
 class FairQueue:
-    """Passages that wait for their turn; those whose waiter has gone are passed over."""
+    """Requests in the order in which they get slots: first come, first served within a queue group, groups in turn.
+
+    Requests whose sender no longer waits are skipped.
+    """
 
     def __init__(self) -> None:
-        self._lanes: dict[Hashable, deque[SendRequest]] = {}
+        self._groups: dict[Hashable, deque[SendRequest]] = {}
 
     def __len__(self) -> int:
-        """Count those who still wait."""
-        return sum(request.is_waiting for lane in self._lanes.values() for request in lane)
+        """Count the requests that still wait."""
+        return sum(request.is_waiting for group in self._groups.values() for request in group)
 
     def __bool__(self) -> bool:
-        """Whether anybody may be in it; who has gone is only seen by `pop`."""
-        return bool(self._lanes)
+        """Whether any request may be in it; only `pop` sees whether its sender still waits."""
+        return bool(self._groups)
 
     def push(self, request: SendRequest) -> None:
-        """Put a request at the end of its lane."""
-        self._lanes.setdefault(request.queue_group, deque()).append(request)
+        """Put a request at the end of its queue group."""
+        self._groups.setdefault(request.queue_group, deque()).append(request)
 
     def put_first(self, request: SendRequest) -> None:
-        """Put a request that had its turn and could not use it before all others."""
-        lane = self._lanes.pop(request.queue_group, deque())
-        lane.appendleft(request)
-        self._lanes = {request.queue_group: lane, **self._lanes}
+        """Put a request that could not use its slot before all others."""
+        group = self._groups.pop(request.queue_group, deque())
+        group.appendleft(request)
+        self._groups = {request.queue_group: group, **self._groups}
 
     def pop(self) -> SendRequest | None:
-        """Take the next one whose waiter is still there; its lane goes behind the others."""
-        while self._lanes:
-            name, lane = next(iter(self._lanes.items()))
-            request = lane.popleft()
-            del self._lanes[name]
-            if lane:
-                self._lanes[name] = lane
+        """Take the next request whose sender still waits; its group goes behind the others."""
+        while self._groups:
+            name, group = next(iter(self._groups.items()))
+            request = group.popleft()
+            del self._groups[name]
+            if group:
+                self._groups[name] = group
             if request.is_waiting:
                 return request
         return None

@@ -8,33 +8,33 @@ from time import monotonic
 
 from mailnode.errors import ErrorCode, SessionLost
 from mailnode.smtp.authentication import Credentials
+from mailnode.smtp.channel import push_content
 from mailnode.smtp.command import Command
-from mailnode.smtp.dialogue import push_content
-from mailnode.smtp.handshake import Handshake, enter
+from mailnode.smtp.handshake import Handshake, perform_handshake
 from mailnode.smtp.host_profile import HostProfile, Pace
 from mailnode.smtp.outcome import Outcome, OutcomeBuilder
-from mailnode.smtp.send_queue import LetOff, SendRequest, StaleSession
+from mailnode.smtp.send_queue import SendRequest, SlotWithdrawn, StaleSession
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.transaction import Transaction
 
-# Some servers look into a mail for minutes before they answer its dot.
-RIDE_SECONDS = 5.0
-# Haraka bears 8192 bytes behind a dot that it has not answered yet; with more it hangs up, and the mail is taken.
-RIDE_BYTES = 4096
+# Some servers examine a mail for minutes before they answer its dot.
+PIPELINE_SECONDS = 5.0
+# Haraka takes 8192 bytes behind a dot that it has not answered yet; with more it closes, and the mail is accepted.
+PIPELINE_BYTES = 4096
 
 _UNKNOWN_HINT = "the server may have taken the mail: look for its Message-ID there before sending it again"
 
 
-def nobody() -> SendRequest | None:
-    """Let no request ride."""
+def no_request() -> SendRequest | None:
+    """Give no request."""
     return None
 
 
 @dataclass(slots=True)
-class _Begun:
-    """A request in mid-transaction: `groups` are the command groups still to be written, at this pace.
+class _Transfer:
+    """A request with its transaction: `groups` are the command groups still to be written, at this pace.
 
-    `is_rest` is set when the server has taken the content already, for the recipients of an earlier transaction.
+    `is_rest` is set when the server has accepted the content already, for recipients of an earlier transaction.
     """
 
     request: SendRequest
@@ -45,241 +45,242 @@ class _Begun:
 
 
 class Session:
-    """A server that has greeted us and let us in.
+    """A connection to a server that has accepted our EHLO and login.
 
-    One message after the other, each in one round trip while others wait: the next one's command group rides in the
-    write of this one's final dot (RFC 2920 3.1), and is that one's when its turn comes. Any failure but a refusal ends
-    the session, and so does cancelling: a reply that nobody waited for would be taken for the answer to the next
-    command.
+    Messages go one after the other, each in one round trip while others wait: the next one's first command group is
+    written together with this one's final dot (RFC 2920 3.1), and that request gets the session next. Any failure but a
+    refusal ends the session, and so does a cancellation: a reply that nobody waits for would be taken for the reply to
+    the next command.
     """
 
-    def __init__(self, server: ServerSettings, entrance: Handshake, host_profile: HostProfile) -> None:
+    def __init__(self, server: ServerSettings, handshake: Handshake, host_profile: HostProfile) -> None:
         self._server = server
-        self.handshake = entrance
-        self._dialogue = entrance.dialogue
-        self._host_profiles = host_profile
+        self.handshake = handshake
+        self._channel = handshake.channel
+        self._host_profile = host_profile
         self._needs_reset = False
         self._messages = 0
         self._has_delivered = False
         self._is_aborted = False
-        self._riding: _Begun | None = None
-        self.extensions = entrance.extensions
+        self._pipelined: _Transfer | None = None
+        self.extensions = handshake.extensions
 
     @classmethod
     async def open(
         cls, server: ServerSettings, host_profile: HostProfile, credentials: Credentials | None
     ) -> "Session":
         """Connect, greet and log in; raises ConnectFailed, TlsFailed, ServerRefused, LoginFailed or SessionLost."""
-        return cls(server, await enter(server, credentials), host_profile)
+        return cls(server, await perform_handshake(server, credentials), host_profile)
 
     @property
     def is_usable(self) -> bool:
         """Whether another message may follow."""
-        return not (self._is_aborted or self._dialogue.is_over)
+        return not (self._is_aborted or self._channel.is_over)
 
     @property
     def is_stale(self) -> bool:
-        """Whether the server hung up or said goodbye while the session was idle."""
-        return not self.is_usable or self._dialogue.stream.is_readable
+        """Whether the server closed the session while it was idle."""
+        return not self.is_usable or self._channel.stream.is_readable
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has carried as many messages as the server bears."""
-        return self._messages >= self._host_profiles.most_messages
+        """Whether it has sent as many messages as the server allows."""
+        return self._messages >= self._host_profile.most_messages
 
     @property
-    def rider(self) -> SendRequest | None:
-        """The request whose commands went out with the last dot, until it takes its turn."""
-        return self._riding.request if self._riding else None
+    def pipelined_request(self) -> SendRequest | None:
+        """The request whose first commands were pipelined behind the last dot, until it gets the session."""
+        return self._pipelined.request if self._pipelined else None
 
     def abort(self) -> None:
         """End the session at once."""
         self._is_aborted = True
-        self._dialogue.stream.abort()
+        self._channel.stream.abort()
 
     async def quit(self) -> None:
-        """End the session as one should; whatever the server makes of it."""
-        dialogue = self._dialogue
+        """Send QUIT and close, whatever the server replies."""
+        channel = self._channel
         try:
             with suppress(SessionLost, TimeoutError):
-                async with asyncio.timeout(dialogue.deadlines.quit):
+                async with asyncio.timeout(channel.deadlines.quit):
                     if self.is_usable:
                         self._is_aborted = True
-                        await dialogue.ask("mail", "QUIT")
-                        dialogue.stream.close()
-                        await dialogue.stream.closed()
+                        await channel.ask("mail", "QUIT")
+                        channel.stream.close()
+                        await channel.stream.closed()
         finally:
             self.abort()
 
-    async def transact(self, request: SendRequest, following: Callable[[], SendRequest | None] = nobody) -> Outcome:
-        """Hand a message over and tell what the server said to it; `following` gives who may ride with its dot.
+    async def transact(self, request: SendRequest, take_next: Callable[[], SendRequest | None] = no_request) -> Outcome:
+        """Hand a message over and tell what the server said; `take_next` gives the request to pipeline behind its dot.
 
-        Raises Unsendable (the session is fine), StaleSession and SessionLost, and what the passage's own steps raise.
+        Raises Unsendable (the session stays usable), StaleSession and SessionLost, and what the request's hooks raise.
         """
-        outcome_builder = OutcomeBuilder(request.message, self._server.host, self.handshake, self._messages)
-        begun, self._riding = self._riding, None
+        builder = OutcomeBuilder(request.message, self._server.host, self.handshake, self._messages)
+        transfer, self._pipelined = self._pipelined, None
         try:
-            if begun is None:
-                begun = self._begin(request, request.message.envelope.forward_paths)
-            await self._run(begun, outcome_builder, following)
-            while self.is_usable and (recipients := begun.transaction.overflow):
+            if transfer is None:
+                transfer = self._begin(request, request.message.envelope.forward_paths)
+            await self._run(transfer, builder, take_next)
+            while self.is_usable and (recipients := transfer.transaction.overflow):
                 rest = SendRequest(request.message, before_dot=request.before_dot)
-                begun = self._begin(rest, recipients)
-                begun.is_rest = True
-                await self._run(begun, outcome_builder, following)
+                transfer = self._begin(rest, recipients)
+                transfer.is_rest = True
+                await self._run(transfer, builder, take_next)
         except SessionLost as lost:
-            assert begun
+            assert transfer
             self.abort()
-            # What is still here can't leave any more. A rider's commands stand behind the dot: it may have left.
-            if self._dialogue.stream.is_full and not self.rider:
-                begun.transaction.is_dot_sent = False
-            if self.rider:
-                self._host_profiles.slow_down("ride")
-            outcome_builder.add(begun.transaction.judge())
-            if not begun.transaction.is_explained:
-                raise self._lost(lost, begun, outcome_builder) from None
+            # What is still here can't leave any more; a dot with commands pipelined behind it may have left.
+            if self._channel.stream.is_full and not self.pipelined_request:
+                transfer.transaction.is_dot_sent = False
+            if self.pipelined_request:
+                self._host_profile.slow_down("across messages")
+            builder.add(transfer.transaction.verdict())
+            if not transfer.transaction.is_settled:
+                raise self._lost(lost, transfer, builder) from None
         except BaseException as error:
-            if begun is not None:
+            if transfer is not None:
                 self.abort()
-            outcome_builder.attach_dialogue(error)
+            builder.attach_dialogue(error)
             raise
-        self._check_manners(begun, outcome_builder)
+        self._learn_limits(transfer, builder)
         self._messages += 1
-        outcome = outcome_builder.outcome()
+        outcome = builder.outcome()
         assert outcome is not None
         self._has_delivered = self._has_delivered or bool(outcome.accepted)
         return outcome
 
-    def _begin(self, request: SendRequest, recipients: tuple[str, ...], *, rides: bool = False) -> _Begun:
+    def _begin(self, request: SendRequest, recipients: tuple[str, ...], *, is_pipelined: bool = False) -> _Transfer:
         transaction = Transaction(
-            request.message, recipients, self.extensions, together=request.partial_delivery == "refuse"
+            request.message, recipients, self.extensions, all_or_nothing=request.partial_delivery == "refuse"
         )
-        pipelining = self.extensions.pipelining and self._host_profiles.pace != "lockstep"
-        groups = transaction.groups(pipelining=pipelining, reset=self._needs_reset and not rides)
-        return _Begun(request, transaction, groups, "ride" if rides else "group" if pipelining else "lockstep")
+        pipelining = self.extensions.pipelining and self._host_profile.pace != "lockstep"
+        groups = transaction.groups(pipelining=pipelining, reset=self._needs_reset and not is_pipelined)
+        pace: Pace = "across messages" if is_pipelined else "group" if pipelining else "lockstep"
+        return _Transfer(request, transaction, groups, pace)
 
     async def _run(
-        self, begun: _Begun, outcome_builder: OutcomeBuilder, following: Callable[[], SendRequest | None]
+        self, transfer: _Transfer, builder: OutcomeBuilder, take_next: Callable[[], SendRequest | None]
     ) -> None:
         began = monotonic()
-        dialogue, transaction = self._dialogue, begun.transaction
-        outcome_builder.begin(transaction)
-        await self._write_groups(begun)
+        channel, transaction = self._channel, transfer.transaction
+        builder.begin(transaction)
+        await self._write_groups(transfer)
         if transaction.is_reset_refused:
             return
-        if dialogue.protocol.farewell is not None:
-            transaction.end(dialogue.protocol.farewell)
-            outcome_builder.add(transaction.judge())
+        if channel.protocol.closing_reply is not None:
+            transaction.on_session_closed(channel.protocol.closing_reply)
+            builder.add(transaction.verdict())
             return
         replied = monotonic()
-        outcome_builder.envelope_ms += (replied - began) * 1000
+        builder.envelope_ms += (replied - began) * 1000
         if transaction.may_send_content:
-            await self._send_content(begun, following)
-            outcome_builder.content_ms += (monotonic() - replied) * 1000
+            await self._send_content(transfer, take_next)
+            builder.content_ms += (monotonic() - replied) * 1000
         elif transaction.must_send_lone_dot:
-            transaction.wrote(dialogue.write(transaction.lone_dot))
-            await dialogue.settle()
+            transaction.record(channel.write(transaction.lone_dot))
+            await channel.settle()
         elif transaction.must_be_dropped:
             self.abort()
         self._needs_reset = transaction.needs_reset
-        outcome_builder.add(transaction.judge())
+        builder.add(transaction.verdict())
 
-    async def _write_groups(self, begun: _Begun) -> None:
-        dialogue = self._dialogue
-        await dialogue.settle()  # a riding message's first group is out already
-        for group in begun.groups:
-            if dialogue.protocol.farewell is not None or begun.transaction.is_reset_refused:
+    async def _write_groups(self, transfer: _Transfer) -> None:
+        channel = self._channel
+        await channel.settle()  # a pipelined message's first group is out already
+        for group in transfer.groups:
+            if channel.protocol.closing_reply is not None or transfer.transaction.is_reset_refused:
                 return
-            begun.transaction.wrote(dialogue.write(*group))
-            await dialogue.settle()
+            transfer.transaction.record(channel.write(*group))
+            await channel.settle()
 
-    async def _send_content(self, begun: _Begun, following: Callable[[], SendRequest | None]) -> None:
-        dialogue, transaction, request = self._dialogue, begun.transaction, begun.request
+    async def _send_content(self, transfer: _Transfer, take_next: Callable[[], SendRequest | None]) -> None:
+        channel, transaction, request = self._channel, transfer.transaction, transfer.request
         if request.before_content is not None:
             await request.before_content()
-        dialogue.protocol.expect("content", transaction.hear_content)
-        end = await push_content(dialogue, transaction, request.message)
-        if transaction.is_content_judged:
+        channel.protocol.expect("content", transaction.on_content_reply)
+        end = await push_content(channel, transaction, request.message)
+        if transaction.has_content_reply:
             self.abort()
             return
         if request.before_dot is not None:
             request.before_dot()
-        riding = self._take_along(begun, following)
-        transaction.is_dot_sent = dialogue.stream.write(b"".join((end, *riding)))
-        if riding:
-            await self._settle_with_rider()
+        next_group = self._pipeline_next(transfer, take_next)
+        transaction.is_dot_sent = channel.stream.write(b"".join((end, *next_group)))
+        if next_group:
+            await self._settle_with_next()
         else:
-            await dialogue.settle()
-        if dialogue.stream.is_full:
-            self.abort()  # judged before the dot was out
+            await channel.settle()
+        if channel.stream.is_full:
+            self.abort()  # the reply came before the dot was out
 
-    async def _settle_with_rider(self) -> None:
-        """Wait for the reply to the dot; who rides waits for it no longer than a new session would take."""
-        dialogue = self._dialogue
-        but = dialogue.protocol.pending - 1
+    async def _settle_with_next(self) -> None:
+        """Wait for the reply to the dot; the pipelined request waits no longer than a new session would take."""
+        channel = self._channel
+        but = channel.protocol.pending - 1
         try:
-            await dialogue.settle(min(RIDE_SECONDS, dialogue.deadlines.content), but=but)
+            await channel.settle(min(PIPELINE_SECONDS, channel.deadlines.content), but=but)
         except SessionLost as lost:
             if lost.code != ErrorCode.TIMEOUT:
                 raise
-            rider = self.rider
-            if rider and rider.is_waiting:
-                assert rider.turn
-                rider.turn.set_exception(LetOff())
-            await dialogue.settle(but=but)
+            request = self.pipelined_request
+            if request and request.is_waiting:
+                assert request.slot
+                request.slot.set_exception(SlotWithdrawn())
+            await channel.settle(but=but)
 
-    def _take_along(self, begun: _Begun, following: Callable[[], SendRequest | None]) -> tuple[bytes, ...]:
-        """Begin who waits, so that its first command group leaves with the dot; nothing when nobody may ride."""
-        host_profile = self._host_profiles
-        if host_profile.pace != "ride" or not (self.extensions.pipelining and self.extensions.riding):
+    def _pipeline_next(self, transfer: _Transfer, take_next: Callable[[], SendRequest | None]) -> tuple[bytes, ...]:
+        """Give the first command group of the request to pipeline behind the dot; nothing when there is none."""
+        profile, extensions = self._host_profile, self.extensions
+        if profile.pace != "across messages" or not (extensions.pipelining and extensions.pipelines_messages):
             return ()
-        if begun.transaction.is_followed_by_itself or self._messages + 1 >= host_profile.most_messages:
+        if transfer.transaction.has_overflow or self._messages + 1 >= profile.most_messages:
             return ()
-        while request := following():
+        while request := take_next():
             try:
-                riding = self._begin(request, request.message.envelope.forward_paths, rides=True)
-                group = next(riding.groups)
-                if sum(len(command.line) for command in group) > RIDE_BYTES:
-                    assert request.turn
-                    request.turn.set_exception(LetOff())
+                pipelined = self._begin(request, request.message.envelope.forward_paths, is_pipelined=True)
+                group = next(pipelined.groups)
+                if sum(len(command.line) for command in group) > PIPELINE_BYTES:
+                    assert request.slot
+                    request.slot.set_exception(SlotWithdrawn())
                     return ()
-                octets = self._dialogue.protocol.send(*group)
-                riding.transaction.wrote(octets)
-            except Exception as error:  # noqa: BLE001 -- it is that message's own, and raised where its turn is awaited
-                assert request.turn
-                request.turn.set_exception(error)
+                octets = self._channel.protocol.send(*group)
+                pipelined.transaction.record(octets)
+            except Exception as error:  # noqa: BLE001 -- it belongs to that request, and is raised where its slot is awaited
+                assert request.slot
+                request.slot.set_exception(error)
                 continue
-            self._riding = riding
+            self._pipelined = pipelined
             return (octets,)
         return ()
 
-    def _check_manners(self, begun: _Begun, outcome_builder: OutcomeBuilder) -> None:
-        """Learn from a server that has had enough of this session, or that can't keep pace."""
-        if begun.transaction.is_reset_refused:
-            self.abort()  # who knows what is left of the message before
+    def _learn_limits(self, transfer: _Transfer, builder: OutcomeBuilder) -> None:
+        """Learn from a server that ends this session, or that can't take commands at this pace."""
+        if transfer.transaction.is_reset_refused:
+            self.abort()  # something of the message before may be left
             raise StaleSession("the server refused RSET", phase="mail", transient=True)
-        if self.rider and self._dialogue.protocol.farewell:
-            self._host_profiles.heard_farewell(self._messages + 1)
-        # Said to a session that has delivered nothing, it means another limit: a new session would hear it too.
-        is_too_many = self._has_delivered and outcome_builder.is_too_many
-        if is_too_many or (self._messages and outcome_builder.needs_new_session):
-            if is_too_many or self._dialogue.protocol.farewell:
-                self._host_profiles.heard_farewell(self._messages)
+        if self.pipelined_request and self._channel.protocol.closing_reply:
+            self._host_profile.note_closing_after(self._messages + 1)
+        # On a session that has delivered nothing it means another limit, which a new session would meet too.
+        is_too_many = self._has_delivered and builder.is_too_many
+        if is_too_many or (self._messages and builder.needs_new_session):
+            if is_too_many or self._channel.protocol.closing_reply:
+                self._host_profile.note_closing_after(self._messages)
             self.abort()
-            raise StaleSession("the server had enough of this session", phase="mail", transient=True)
-        is_harmless = not (begun.is_rest or begun.transaction.may_send_content)
-        if is_harmless and begun.transaction.is_out_of_step and self._host_profiles.slow_down(begun.pace):
+            raise StaleSession("the server has ended this session", phase="mail", transient=True)
+        is_harmless = not (transfer.is_rest or transfer.transaction.may_send_content)
+        if is_harmless and transfer.transaction.is_out_of_sync and self._host_profile.slow_down(transfer.pace):
             self.abort()
             raise StaleSession("the server does not take commands together", phase="mail", transient=True)
 
-    def _lost(self, lost: SessionLost, begun: _Begun, outcome_builder: OutcomeBuilder) -> SessionLost:
-        unknown = begun.transaction.is_dot_sent
-        kind = StaleSession if self._may_do_better(lost, begun) else SessionLost
-        outcome_builder.attach_dialogue(lost)
+    def _lost(self, lost: SessionLost, transfer: _Transfer, builder: OutcomeBuilder) -> SessionLost:
+        unknown = transfer.transaction.is_dot_sent
+        kind = StaleSession if self._is_worth_retrying(lost, transfer) else SessionLost
+        builder.attach_dialogue(lost)
         error = kind(
             f"{self._server.address}: {lost.message}",
             unknown=unknown,
-            outcome=outcome_builder.outcome(),
+            outcome=builder.outcome(),
             code=lost.code,
             phase=lost.phase,
             hint=_UNKNOWN_HINT if unknown else lost.hint,
@@ -288,11 +289,11 @@ class Session:
         error.dialogue = lost.dialogue
         return error
 
-    def _may_do_better(self, lost: SessionLost, begun: _Begun) -> bool:
-        """Whether the loss may be that of a reused session, or of a pace that the server can't keep."""
-        transaction = begun.transaction
-        if begun.is_rest or transaction.may_send_content or lost.code == ErrorCode.BAD_REPLY:
+    def _is_worth_retrying(self, lost: SessionLost, transfer: _Transfer) -> bool:
+        """Whether the loss may come from a reused session, or from a pace that the server can't take."""
+        transaction = transfer.transaction
+        if transfer.is_rest or transaction.may_send_content or lost.code == ErrorCode.BAD_REPLY:
             return False
-        if begun.pace == "ride" or transaction.is_heard or self._dialogue.protocol.is_amid_reply:
-            return self._host_profiles.slow_down(begun.pace)
+        if transfer.pace == "across messages" or transaction.has_reply or self._channel.protocol.has_partial_reply:
+            return self._host_profile.slow_down(transfer.pace)
         return self._messages > 0 and lost.code == ErrorCode.SESSION_LOST

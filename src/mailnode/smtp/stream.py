@@ -239,10 +239,10 @@ class Stream(asyncio.Protocol):
 
 def _expire(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
-        waiter.set_exception(unanswered("content"))
+        waiter.set_exception(no_answer("content"))
 
 
-def unanswered(phase: Phase) -> SessionLost:
+def no_answer(phase: Phase) -> SessionLost:
     """Say that a server was waited for in vain."""
     return SessionLost(
         "the server did not answer in time",

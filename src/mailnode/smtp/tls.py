@@ -5,8 +5,8 @@ import re
 import ssl
 
 from mailnode.errors import ErrorCode, ServerRefused, SessionLost, TlsFailed
-from mailnode.smtp.doctor.certificate import trouble_of
-from mailnode.smtp.probe import Offer, offer_in_clear
+from mailnode.smtp.doctor.certificate import fault_of
+from mailnode.smtp.probe import Offer, ask_in_clear
 from mailnode.smtp.refusal import refused
 from mailnode.smtp.reply import ReplyParser
 from mailnode.smtp.server import ServerSettings
@@ -44,7 +44,7 @@ async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLCont
         has_changed = False
         if server.tls_option == "tls" and not _is_alert(error):
             seconds = _PATIENCE * (asyncio.get_running_loop().time() - began) + _PATIENCE_SECONDS
-            offer = await offer_in_clear(server, min(seconds, server.deadlines.probe))
+            offer = await ask_in_clear(server, min(seconds, server.deadlines.probe))
             if offer.is_reply:
                 raise _not_private(server, offer) from None
             if isinstance(error, ConnectionAbortedError):  # so both loops say that the handshake took too long
@@ -116,7 +116,7 @@ def certificate_wanted(error: BaseException | None, server: ServerSettings) -> T
 
 
 def _bad_certificate(error: ssl.SSLCertVerificationError, server: ServerSettings) -> TlsFailed:
-    trouble = trouble_of(error.verify_code, error.verify_message)
+    trouble = fault_of(error.verify_code, error.verify_message)
     return TlsFailed(
         f"the certificate of {server.address} can't be trusted: {trouble.what}",
         code=ErrorCode.BAD_CERTIFICATE,

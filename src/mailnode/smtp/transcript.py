@@ -1,4 +1,4 @@
-"""What was said in a session, for a person who wants to know why a mail did not go: redacted and bounded."""
+"""What client and server sent in a session, redacted and bounded, for a person who wants to know why a mail failed."""
 
 import re
 from collections import deque
@@ -10,80 +10,80 @@ from mailnode.printable import shortened, without_controls
 from mailnode.smtp.command import Command
 from mailnode.smtp.reply import Reply
 
-# A shorter secret, or a shorter part of one, may be a word of the speaker's own.
+# A shorter secret, or part of one, may be an ordinary word of the server's.
 _SHORTEST_SECRET = 5
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/_~-]{8,}(?:\.[A-Za-z0-9+/_~-]+)*=*")
-_VEIL = "***"
+_REDACTED = "***"
 
 
-def veiled(text: str, secrets: Collection[str]) -> str:
-    """Take secrets out of a text, whole or cut short."""
+def redact(text: str, secrets: Collection[str]) -> str:
+    """Replace secrets in a text, whole or cut short, by `***`."""
 
     def judge(word: re.Match[str]) -> str:
-        return _VEIL if any(word[0] in secret for secret in secrets) else word[0]
+        return _REDACTED if any(word[0] in secret for secret in secrets) else word[0]
 
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, _VEIL)
+            text = text.replace(secret, _REDACTED)
     return _LONG_WORD.sub(judge, text)
 
 
 MOST_LINES = 64
 MOST_CHARACTERS = 200
-# How a session begins tells who speaks to whom; the end tells what went wrong.
+# The beginning of a session tells who talks to whom, the end what went wrong.
 _FIRST_LINES = 24
 _LAST_LINES = MOST_LINES - _FIRST_LINES
 _CHALLENGE = 334
 _HIDDEN = "***"
 
-# Octets are what the client wrote, a reply is what the server said, and a text is a note of ours.
-Said = bytes | Reply | str
+# Octets are what the client wrote, a reply is what the server sent, and a text is a note of ours.
+Entry = bytes | Reply | str
 
 
 class Transcript:
-    """Keeps how a session was opened, without the secrets, and makes text of it and of what was said afterwards.
+    """Records how a session was opened, without secrets, and makes text of it and of what was sent afterwards.
 
     Each line begins with `C:` or `S:`, or is a note in brackets.
     """
 
     def __init__(self) -> None:
-        self._opening: list[Said] = []
+        self._opening: list[Entry] = []
         self._secrets: list[str] = []
 
-    def conceal(self, secret: str) -> None:
-        """Take a secret out of whatever the server says, should it repeat it."""
+    def hide(self, secret: str) -> None:
+        """Redact a secret wherever the server repeats it."""
         self._secrets.append(secret)
 
-    def write(self, command: Command) -> None:
-        """Keep a command of the opening; of a login no more than its mechanism."""
+    def add_command(self, command: Command) -> None:
+        """Record a command of the opening; of a login only its mechanism."""
         line = command.line
         if command.phase == "auth":
-            verb, _, said = line.rpartition(" ")
+            verb, _, response = line.rpartition(" ")
             if line.startswith("AUTH ") and verb == "AUTH":
-                said = ""  # the mechanism alone
-            if said:
-                self._secrets.append(said)
+                response = ""  # the mechanism alone
+            if response:
+                self._secrets.append(response)
                 line = f"{verb} {_HIDDEN}".lstrip()
             elif not line:
                 line = _HIDDEN
         self._opening.append(f"{line}\r\n".encode())
 
-    def hear(self, reply: Reply) -> None:
-        """Keep a reply of the opening."""
+    def add_reply(self, reply: Reply) -> None:
+        """Record a reply of the opening."""
         self._opening.append(reply)
 
-    def note(self, text: str) -> None:
-        """Keep what happened in the opening that nobody said."""
+    def add_note(self, text: str) -> None:
+        """Record something else that happened in the opening."""
         self._opening.append(text)
 
-    def text(self, said: Iterable[Said] = (), *, messages: int = 0) -> str:
-        """Tell of one message; what was said before it is left out when it was about so many other messages."""
+    def text(self, entries: Iterable[Entry] = (), *, messages: int = 0) -> str:
+        """Give the text for one message; with `messages` sent before it on this session, the opening is left out."""
         if messages:
             count = f"{messages:,} message{'s' if messages > 1 else ''}"
-            opening: list[Said] = [f"session open already; {count} before"]
+            opening: list[Entry] = [f"session open already; {count} before"]
         else:
             opening = self._opening
-        lines = _lines(chain(opening, said))
+        lines = _lines(chain(opening, entries))
         first = list(islice(lines, _FIRST_LINES))
         last = list(islice(lines, _LAST_LINES))
         further = deque(lines, _LAST_LINES - 1)
@@ -91,46 +91,45 @@ class Transcript:
             last = ["...", *[*last, *further][1 - _LAST_LINES :]]
         return "\n".join(self._shown(line) for line in chain(first, last))
 
-    def attach(self, error: BaseException, said: Iterable[Said] = (), *, messages: int = 0) -> None:
-        """Let an error tell what had been said: one of ours in `dialogue`, any other (cancelling too) in a note.
+    def attach_to(self, error: BaseException, entries: Iterable[Entry] = (), *, messages: int = 0) -> None:
+        """Give an error the text: one of ours in `dialogue`, any other (a cancellation too) as a note.
 
-        What a cancelled wait was for gets it too.
-
-        One that quotes a server which makes no sense loses the secrets that are in its quotation.
+        The cause of a cancellation that was waiting for a server gets it too. A SessionLost may quote the server:
+        secrets in it are redacted.
         """
         if isinstance(error, SessionLost):
-            error.message = veiled(error.message, self._secrets)
+            error.message = redact(error.message, self._secrets)
             error.args = (error.message,)
         if isinstance(error, MailnodeError):
             is_servers_word = isinstance(error, SmtpError) and error.reply_code is not None
             last = () if is_servers_word else (error.message,)
-            error.dialogue = self.text(chain(said, last), messages=messages)
+            error.dialogue = self.text(chain(entries, last), messages=messages)
         else:
-            text = self.text(chain(said, ("given up",)), messages=messages)
+            text = self.text(chain(entries, ("cancelled",)), messages=messages)
             error.add_note(text)
             if isinstance(error.__cause__, SmtpError):
                 error.__cause__.dialogue = text
 
     def _shown(self, line: str) -> str:
         if not line.startswith("C: "):
-            line = veiled(line, self._secrets)
+            line = redact(line, self._secrets)
         return shortened(without_controls(line), MOST_CHARACTERS)
 
 
-def octets_of_content(number: int, *, ended: bool) -> bytes:
-    """Stand for content, of which nothing but its size is told."""
+def content_entry(number: int, *, ended: bool) -> bytes:
+    """Give the entry for content, of which only the size is told."""
     return f"({number:,} bytes of content{'' if ended else ', not ended'})".encode()
 
 
-def _lines(said: Iterable[Said]) -> Iterator[str]:
-    farewell = None
-    for one in said:
+def _lines(entries: Iterable[Entry]) -> Iterator[str]:
+    closing_reply = None
+    for one in entries:
         if isinstance(one, str):
             yield f"({one})"
         elif isinstance(one, bytes):
             yield from (f"C: {line}" for line in one.decode().splitlines())
-        elif one is not farewell:  # one 421 answers all that was asked
-            farewell = one if one.is_farewell else None
+        elif one is not closing_reply:  # one 421 answers all that was asked
+            closing_reply = one if one.is_closing else None
             yield from _lines_of(one)
 
 

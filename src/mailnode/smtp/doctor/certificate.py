@@ -1,4 +1,4 @@
-"""Certificates in a person's words: what one says, why it is not trusted, and what to do about it (RFC 5280)."""
+"""Certificates in plain words: what one says, why it is not trusted, and what to do about it (RFC 5280)."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -13,50 +13,50 @@ if TYPE_CHECKING:
 # Whoever renews by hand needs some days for it; whoever has it done renews a month ahead.
 SOON = timedelta(days=14)
 
-_SHOWN_NAMES = 8
+_MOST_NAMES = 8
 
 
-class Trouble(NamedTuple):
+class CertificateFault(NamedTuple):
     """Why a certificate is not trusted, and the remedy."""
 
     what: str
     hint: str
 
 
-_NOT_YET_VALID = Trouble("it is not valid yet", "check this machine's clock")
-_EXPIRED = Trouble("it has expired", "ask the server's operator to renew the certificate")
-_OTHER_NAME = Trouble("it is for another name", "use a host name that stands in the certificate")
+_NOT_YET_VALID = CertificateFault("it is not valid yet", "check this machine's clock")
+_EXPIRED = CertificateFault("it has expired", "ask the server's operator to renew the certificate")
+_OTHER_NAME = CertificateFault("it is for another name", "use a host name in the certificate")
 
 # The verify codes of OpenSSL (x509_vfy.h). 19 and 20 are often a chain that the server sends without its middle.
-_TROUBLES = {
-    2: Trouble(
-        "the authority that is known stands below another, which is not",
-        "give that other one's certificate, the root, as `ca`",
+_FAULTS = {
+    2: CertificateFault(
+        "its authority is known, but not the root above that",
+        "give the root's certificate as `ca`",
     ),
     9: _NOT_YET_VALID,
     10: _EXPIRED,
-    18: Trouble("the server signed it itself", "give that certificate as `ca` (PEM text) if you trust it"),
-    19: Trouble("it comes from a private authority", "give that authority's certificate as `ca` (PEM text)"),
-    20: Trouble(
+    18: CertificateFault("the server signed it itself", "give that certificate as `ca` (PEM text) if you trust it"),
+    19: CertificateFault("it comes from a private authority", "give that authority's certificate as `ca` (PEM text)"),
+    20: CertificateFault(
         "it comes from an unknown authority",
-        "give that authority's certificate as `ca` (PEM text) if you trust it; if it is a public one, have whoever "
-        "runs the server send the intermediate certificate too",
+        "give that authority's certificate as `ca` (PEM text) if you trust it; if it is a public one, ask the server's "
+        "operator to send the intermediate certificate too",
     ),
-    21: Trouble(
+    21: CertificateFault(
         "it comes from an unknown authority",
         "ask the server's operator to send the intermediate certificate too, or give its authority's as `ca`",
     ),
     62: _OTHER_NAME,
-    64: Trouble("it is for another address", "use the host name that stands in the certificate"),
+    64: CertificateFault("it is for another address", "use the host name in the certificate"),
 }
 _OTHER_HINT = "give the certificate of the server's authority as `ca` (PEM text), if you trust it"
-# What a certificate tells by itself, more exactly than OpenSSL does.
-TOLD_BY_CERTIFICATE = frozenset({9, 10, 62, 64})
+# What the certificate itself shows more exactly than OpenSSL's message.
+SEEN_IN_CERTIFICATE = frozenset({9, 10, 62, 64})
 
 
-def trouble_of(verify_code: int, verify_message: str) -> Trouble:
+def fault_of(verify_code: int, verify_message: str) -> CertificateFault:
     """Say what a verify code of OpenSSL means; its own words where we have none."""
-    return _TROUBLES.get(verify_code) or Trouble(verify_message.strip() or "no reason given", _OTHER_HINT)
+    return _FAULTS.get(verify_code) or CertificateFault(verify_message.strip() or "no reason given", _OTHER_HINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Certificate:
 
     @classmethod
     def from_der(cls, octets: bytes) -> Self:
-        """Read a certificate; ValueError where it can't be read."""
+        """Read a certificate; ValueError where it can't be read_certificate."""
         from cryptography import x509
         from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -88,8 +88,8 @@ class Certificate:
 
     def __str__(self) -> str:
         """Say all but the fingerprint in a line."""
-        names = ", ".join(self.names[:_SHOWN_NAMES]) or "no name"
-        more = f" and {len(self.names) - _SHOWN_NAMES} more" if len(self.names) > _SHOWN_NAMES else ""
+        names = ", ".join(self.names[:_MOST_NAMES]) or "no name"
+        more = f" and {len(self.names) - _MOST_NAMES} more" if len(self.names) > _MOST_NAMES else ""
         subject = f" ({self.subject})" if self.subject and self.subject not in self.names else ""
         return f"certificate for {names}{more}{subject}, from {self.issuer}, valid until {self.not_after:%Y-%m-%d}"
 
@@ -105,34 +105,34 @@ class Certificate:
         parent = host.partition(".")[2]
         return any(name.lower() in {host, f"*.{parent}"} for name in self.names)
 
-    def troubles(self, host: str, verify_code: int, verify_message: str, now: datetime) -> Iterator[Trouble]:
-        """Give all that keeps it from being trusted; OpenSSL names but the first that it meets."""
+    def faults(self, host: str, verify_code: int, verify_message: str, now: datetime) -> Iterator[CertificateFault]:
+        """Give every reason why it is not trusted; OpenSSL names only the first."""
         if now < self.not_before:
-            yield Trouble(f"it is not valid before {self.not_before:%Y-%m-%d %H:%M} UTC", _NOT_YET_VALID.hint)
+            yield CertificateFault(f"it is not valid before {self.not_before:%Y-%m-%d %H:%M} UTC", _NOT_YET_VALID.hint)
         elif now > self.not_after:
-            yield Trouble(f"it has expired on {self.not_after:%Y-%m-%d}", _EXPIRED.hint)
+            yield CertificateFault(f"it has expired on {self.not_after:%Y-%m-%d}", _EXPIRED.hint)
         elif verify_code in {9, 10}:
             when = "is not valid yet" if verify_code == 9 else "has expired"  # noqa: PLR2004 -- the table above
-            yield Trouble(f"a certificate above it {when}", trouble_of(verify_code, verify_message).hint)
+            yield CertificateFault(f"a certificate above it {when}", fault_of(verify_code, verify_message).hint)
         if not self.covers(host):
-            yield Trouble(f"it is not for {host}", self._name_hint(host))
+            yield CertificateFault(f"it is not for {host}", self._name_hint(host))
         elif verify_code in {62, 64}:
-            yield trouble_of(verify_code, verify_message)
-        if verify_code not in TOLD_BY_CERTIFICATE:
-            yield trouble_of(verify_code, verify_message)
+            yield fault_of(verify_code, verify_message)
+        if verify_code not in SEEN_IN_CERTIFICATE:
+            yield fault_of(verify_code, verify_message)
 
     def _name_hint(self, host: str) -> str:
         # Its own name is what a person types by mistake without `smtp.`; a wildcard is no name to use.
         usable = [name for name in self.names if not name.startswith("*.")]
         if usable:
-            return f"use a host name that stands in the certificate: {', '.join(usable[:_SHOWN_NAMES])}"
+            return f"use a host name in the certificate: {', '.join(usable[:_MOST_NAMES])}"
         if self.names:
-            return f"use a host name that fits {', '.join(self.names[:_SHOWN_NAMES])}"
-        return f"have whoever runs {host} give the certificate a name"
+            return f"use a host name that matches {', '.join(self.names[:_MOST_NAMES])}"
+        return f"ask the operator of {host} for a certificate with a name"
 
 
-def read(der: bytes | None) -> Certificate | None:
-    """Read the certificate of a connection; None where there is none, or where it can't be read."""
+def read_certificate(der: bytes | None) -> Certificate | None:
+    """Read the certificate of a connection; None where there is none, or where it can't be read_certificate."""
     try:
         return Certificate.from_der(der) if der else None
     except ValueError:
@@ -140,7 +140,7 @@ def read(der: bytes | None) -> Certificate | None:
 
 
 def now() -> datetime:
-    """Give the time that certificates are held against."""
+    """Give the time that certificates are compared with."""
     return datetime.now(UTC)
 
 

@@ -19,8 +19,8 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 class Finding:
     """One step: what was found, in plain words, how long it took, and what to do about it.
 
-    `step` is the phase of an error where there is one of that name. `port` stands only where a port speaks something
-    else than its settings say, and `settings` where they themselves are worth a word.
+    `step` is the phase of an error where there is one of that name. `port` is used where a port speaks another
+    protocol than the settings say, and `settings` where these themselves need a remark.
     """
 
     step: Step
@@ -31,7 +31,7 @@ class Finding:
     code: ErrorCode | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as JSON has it."""
+        """Give it as JSON."""
         return {
             "step": self.step,
             "status": self.status,
@@ -44,7 +44,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class WorkingSettings:
-    """A way to a server that was really gone, as far as EHLO."""
+    """Settings that were tried, and worked as far as EHLO."""
 
     host: str
     port: int
@@ -62,7 +62,7 @@ class WorkingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All findings, in order; `settings` are those that work: the ones asked about, else others, else None."""
+    """All findings, in order; `settings` are those that work: the given ones, else others, else None."""
 
     findings: tuple[Finding, ...]
     settings: WorkingSettings | None
@@ -74,11 +74,11 @@ class Diagnosis:
 
     @property
     def failed(self) -> tuple[Finding, ...]:
-        """The findings that stand in the way of mail."""
+        """The findings that keep mail from being sent."""
         return tuple(finding for finding in self.findings if finding.status == "failed")
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as JSON has it."""
+        """Give it as JSON."""
         return {
             "ok": self.ok,
             "findings": [finding.to_json() for finding in self.findings],
@@ -86,45 +86,45 @@ class Diagnosis:
         }
 
 
-Hear = Callable[[Finding], None]
+OnFinding = Callable[[Finding], None]
 
 
-class Record:
-    """The findings so far; whoever listens hears each at once. A step's time begins where the one before it ended."""
+class FindingLog:
+    """Collects findings and passes each on at once; the time of a step begins where the one before it ended."""
 
-    def __init__(self, hear: Hear) -> None:
+    def __init__(self, on_finding: OnFinding) -> None:
         self.findings: list[Finding] = []
-        self._hear = hear
+        self._on_finding = on_finding
         self._since = monotonic()
 
     def note(self, step: Step, status: Status, found: str, *, hint: str = "", code: ErrorCode | None = None) -> None:
         """Add a finding."""
         finding = Finding(step, status, found, (monotonic() - self._since) * 1000, hint, code)
         self.findings.append(finding)
-        self._hear(finding)
+        self._on_finding(finding)
         self._since = monotonic()
 
 
 class TokenCheck:
-    """Gives the tokens of another source and tells of each."""
+    """Gives the access tokens of another source, each with a finding."""
 
-    def __init__(self, tokens: Tokens, record: Record) -> None:
+    def __init__(self, tokens: Tokens, log: FindingLog) -> None:
         self._tokens = tokens
-        self._record = record
+        self._log = log
 
     async def token(self) -> str:
         """Give a token that should be good."""
-        return await self._told(self._tokens.token(), "an access token is at hand")
+        return await self._noted(self._tokens.token(), "an access token is at hand")
 
     async def renewed(self, refused: str) -> str:
         """Give another one than was refused."""
-        return await self._told(self._tokens.renewed(refused), "the access token was renewed")
+        return await self._noted(self._tokens.renewed(refused), "the access token was renewed")
 
-    async def _told(self, coming: Awaitable[str], found: str) -> str:
+    async def _noted(self, coming: Awaitable[str], found: str) -> str:
         try:
             token = await coming
         except TokenError as error:
-            self._record.note("token", "failed", error.message, hint=error.hint, code=error.code)
+            self._log.note("token", "failed", error.message, hint=error.hint, code=error.code)
             raise
-        self._record.note("token", "ok", found)
+        self._log.note("token", "ok", found)
         return token

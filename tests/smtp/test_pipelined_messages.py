@@ -107,7 +107,7 @@ async def test_a_long_group_does_not_ride_and_waits_first_in_line():
     async with ScriptedServer() as server:
         outcomes = await send_all(server, [numbered(1), many, numbered(2)])
     assert all(outcome.accepted for outcome in outcomes)
-    assert max(len(group) for group in ridden(server.visit)) < session.RIDE_BYTES
+    assert max(len(group) for group in ridden(server.visit)) < session.PIPELINE_BYTES
     assert [accepted.content.split(b"\r\n")[0] for accepted in server.accepted] == [
         b"Subject: 1",
         b"Subject: many",
@@ -231,7 +231,7 @@ async def test_a_message_is_told_of_its_dot_while_its_rider_still_waits():
 
 
 async def test_a_server_that_thinks_long_about_a_dot_loses_who_rides_with_it_to_another_session(monkeypatch):
-    monkeypatch.setattr(session, "RIDE_SECONDS", 0.05)
+    monkeypatch.setattr(session, "PIPELINE_SECONDS", 0.05)
     script = {"dot": [[HOLD, "250 ok"], "250 ok"]}
     async with ScriptedServer(script) as server, client_of(server, max_sessions=2) as client:
         sends = [asyncio.create_task(client.send(numbered(n))) for n in range(6)]
