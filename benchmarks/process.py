@@ -108,14 +108,16 @@ class TooLate(SystemExit):
 
 
 def wait_until(counted: Callable[[], int], count: int, *processes: subprocess.Popen[bytes]) -> None:
-    """Wait until so many have been counted, as long as these processes live."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while counted() < count:
+    """Wait until so many have been counted, as long as these processes live and the count grows."""
+    end, last = time.monotonic() + PATIENCE_SECONDS, 0
+    while (now := counted()) < count:
         for process in processes:
             if process.poll() is not None:
                 raise SystemExit(f"ended with {process.returncode}: {process.args!r}")
+        if now > last:
+            end, last = time.monotonic() + PATIENCE_SECONDS, now
         if time.monotonic() > end:
-            raise TooLate(f"{counted()} of {count} have come")
+            raise TooLate(f"{now} of {count} have come")
         time.sleep(LOOK_SECONDS)
 
 
