@@ -28,7 +28,7 @@ async def by_preview(mails: int, home: Path) -> None:
     flow = flow_file(home, 25)
     async with Mailnode.open(Environment(home=home)) as mailnode:
         for number in range(mails):
-            await mailnode.preview(flow, input={"order": number, "cents": number})
+            await mailnode.dry_run(flow, input={"order": number, "cents": number}).compose()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ python -m benchmarks.clients.fill COUNT PORT    of the home and database of the 
 import asyncio
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     CTE,
@@ -33,7 +33,8 @@ from mailnode.store import tables
 
 DAY_MS = 86_400_000
 # So many have a state that is rare.
-RARE, RARE_STATE = 20, "unknown"
+RARE = 20
+RARE_STATE: Literal["unknown"] = "unknown"
 _SPREAD, _RANGE = 2_654_435_761, 2**32
 
 

@@ -14,8 +14,6 @@ from benchmarks.growth import DAYS
 from benchmarks.job import Tally
 from benchmarks.process import cpu_seconds
 from mailnode.app import Mailnode
-from mailnode.delivery.queries import Wanted
-from mailnode.flow.run_queries import RunFilter
 
 SECONDS = 0.2
 KEPT_DAYS, KEPT_KEYS_DAYS = 30, 400
@@ -25,20 +23,20 @@ View = Callable[[], Awaitable[object]]
 
 def views(mailnode: Mailnode, count: int) -> dict[str, View]:
     """Give each view by its name."""
-    deliveries, runs, one = mailnode.queries, mailnode.runs, count // 2 + 1
+    deliveries, runs, one = mailnode.deliveries, mailnode.runs, count // 2 + 1
     return {
-        "list": lambda: deliveries.latest(Wanted()),
-        "list by recipient": lambda: deliveries.latest(Wanted(recipient=address_of(one))),
-        "list by state": lambda: deliveries.latest(Wanted(states=(RARE_STATE,))),
-        "list by run": lambda: deliveries.latest(Wanted(run=run_of(one))),
+        "list": deliveries.list,
+        "list by recipient": lambda: deliveries.list(recipient=address_of(one)),
+        "list by state": lambda: deliveries.list(states=(RARE_STATE,)),
+        "list by run": lambda: deliveries.list(run=run_of(one)),
         "show by id": lambda: deliveries.show(id_of(one)),
         "show by the beginning of an id": lambda: deliveries.show(id_of(one)[:8]),
         "show by Message-ID": lambda: deliveries.show(f"<{id_of(one)}@example.com>"),
         "history of a day": lambda: deliveries.history(24),
         f"history of {DAYS} days": lambda: deliveries.history(24 * DAYS),
-        "list of runs": lambda: runs.latest(RunFilter()),
-        "list of runs by status": lambda: runs.latest(RunFilter(statuses=("halted",))),
-        "sweep": lambda: mailnode.admin.sweep(KEPT_DAYS, KEPT_KEYS_DAYS),
+        "list of runs": runs.list,
+        "list of runs by status": lambda: runs.list(statuses=("halted",)),
+        "sweep": lambda: mailnode.deliveries.sweep(KEPT_DAYS, KEPT_KEYS_DAYS),
     }
 
 

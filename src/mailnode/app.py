@@ -4,40 +4,37 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from mailnode.connections.repository import ConnectionRepository
-from mailnode.delivery.admin import DeliveryAdmin
+from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.dispatcher import POLL_SECONDS, Dispatcher
 from mailnode.delivery.outbox import Outbox
-from mailnode.delivery.queries import DeliveryQueries
 from mailnode.delivery.queue_worker import QueueWorker
 from mailnode.delivery.result import NOT_STORED, Result
 from mailnode.delivery.route import Clients, Router
 from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, StoreError
-from mailnode.flow.builtin import SayType, SetContextType
-from mailnode.flow.document import FlowDocument, load_flow
-from mailnode.flow.dry_run import CurrentRoutes, DryRun, NodeInput
+from mailnode.flow.builtin import own_registry
+from mailnode.flow.document import FlowDocument
+from mailnode.flow.dry_run import CurrentRoutes, DryRun
 from mailnode.flow.loader import FlowLoader, LoadedFlow
-from mailnode.flow.registry import Registry
 from mailnode.flow.rows import Row, RowResult, RowsFile, run_concurrently
 from mailnode.flow.run import Run, begin, checked_run_id, digest, run_nodes
-from mailnode.flow.run_queries import RunQueries
+from mailnode.flow.run_queries import Runs
 from mailnode.flow.run_store import RunStore, store_outcomes
 from mailnode.flow.state import MailOutcome, apply_outcome, queued_in, results_in
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.content_digest import SEND_SMTP_EMAIL
-from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
-from mailnode.node.send_email import Composition, Post, SendSmtpEmailType
+from mailnode.node.send_email import Post
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
 from mailnode.store.retry import insist
-from mailnode.supervision import Supervised
+from mailnode.supervision import Supervised, Vitals
 
 SWEEP_SECONDS = 3600.0
 # More in flight would only wait for sessions.
@@ -49,8 +46,14 @@ _LOOKED_AT = 500
 class Mailnode:
     """Flows, connections and deliveries over one database.
 
-    async with Mailnode.open() as mailnode:
-        run = await mailnode.run("order-shipped.flow.yaml", input={"email": "jane@example.org"})
+    `open` gives one, for as long as it is entered:
+
+        async with Mailnode.open() as mailnode:
+            run = await mailnode.run("order-shipped.flow.yaml", input={"email": "jane@example.org"})
+
+    `deliveries` shows what has become of each email and has one sent again or cancelled, `runs` shows what flows have
+    done, and `connections` holds the stored logins. `unstored` counts the outcomes that the database does not accept
+    just now (`count`), and those that were lost for that (`lost`).
     """
 
     def __init__(
@@ -63,60 +66,56 @@ class Mailnode:
         self._engine = engine_of(database.url)
         self._run_store = RunStore(database, process)
         outbox = Outbox(database, process, self._engine, store_outcomes)
-        self.queries = DeliveryQueries(database, process)
-        self.runs = RunQueries(database, process)
+        self.runs = Runs(database, process)
         self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
-        self.breaker = CircuitBreaker(database)
+        self._breaker = CircuitBreaker(database)
         redirect = environment.redirect_all_to
         router = Router(
             connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect
         )
-        self.dispatcher = Dispatcher(outbox, self.breaker, self._clients, router.find)
+        self._dispatcher = Dispatcher(outbox, self._breaker, self._clients, router.find)
         claims = Claims(database, process, store_outcomes)
-        self._queue_worker = QueueWorker(outbox, claims, self.dispatcher, self.breaker, self._clients, router.find)
-        self.supervised = (self._queue_worker.supervised, self._sweeper)
+        self._queue_worker = QueueWorker(outbox, claims, self._dispatcher, self._breaker, self._clients, router.find)
         guard = AddressGuard.from_text(environment.fetch_allow)
-        post = Post(router=router, dispatcher=self.dispatcher, guard=guard, redirect_all_to=redirect)
-        self._registry = Registry(
-            {
-                SEND_SMTP_EMAIL: SendSmtpEmailType(post),
-                EMAIL_NOTIFICATION: EmailNotificationType(post, NotificationServer.read(environment.notification)),
-                "say": SayType(),
-                "setContext": SetContextType(),
-            }
-        )
+        post = Post(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
+        self._registry = own_registry(post, environment.notification)
         self._loader = FlowLoader(self._registry)
-        self.dry_run = DryRun(self._registry)
-        self.admin = DeliveryAdmin(
+        self.deliveries = Deliveries(
             database, process, self._engine, store_outcomes, CurrentRoutes(self._registry, router).find
         )
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, environment: Environment | None = None) -> AsyncIterator[Self]:
-        """Open the database of the home and close everything again, waiting for answers that are due.
+    async def open(
+        cls, environment: Environment | None = None, *, home: str | Path | None = None
+    ) -> AsyncIterator[Self]:
+        """Open the database of the home, and close everything at the end, after waiting for answers that are due.
 
-        A database that is away just now is waited for, a minute at the most.
+        `home` is the folder with database, key and flows; left out it is that of `environment`, which, left out, is
+        read from the MAILNODE_ variables. A database that can't be reached is tried for a minute at most.
 
         Raises:
-            StoreError: the database can't be opened, or the secret key is not the one it was written with.
+            StoreError: the database can't be opened, or the secret key is not the one that it was written with.
+            UsageError: a variable can't be used.
         """
         environment = environment or Environment.read()
+        if home is not None:
+            environment = replace(environment, home=Path(home))
         async with open_connections(environment, seconds=None) as opened:
             mailnode = cls(environment, opened.database, opened.connections, opened.process)
             try:
                 yield mailnode
             finally:
                 await mailnode._queue_worker.stop()
-                await mailnode.dispatcher.close()
+                await mailnode._dispatcher.close()
                 await opened.database.unstored.close()
                 await mailnode._clients.close()
 
     @property
     def answers_due(self) -> int:
         """How many mails a server may have taken without having said so yet; closing waits for its word."""
-        return self.dispatcher.answers_due
+        return self._dispatcher.answers_due
 
     async def run(
         self,
@@ -195,6 +194,21 @@ class Mailnode:
             run.not_stored = error.message
         return run
 
+    def dry_run(
+        self,
+        flow: str | Path | FlowDocument,
+        node_id: str | None = None,
+        *,
+        input: Mapping[str, Any] | None = None,  # noqa: A002 -- the editor's word
+        context: Mapping[str, Any] | None = None,
+    ) -> DryRun:
+        """Try out a flow, from its file or read already, as if one node were reached with this state.
+
+        Without `node_id` it is the first node that sends email. Nothing is read, composed or sent yet: that is for the
+        methods of what is given.
+        """
+        return DryRun(self._registry, flow, node_id, input or {}, context or {})
+
     async def work(self, *, drain: bool = False) -> None:
         """Carry what is due in the queue, whoever put it there, until `stop` or, with `drain`, until nothing is due.
 
@@ -210,14 +224,26 @@ class Mailnode:
 
     async def _sweep_hourly(self) -> None:
         while True:
-            await self.admin.sweep(self._keep_days, self._keep_keys_days)
+            await self.deliveries.sweep(self._keep_days, self._keep_keys_days)
             self._sweeper.looked()
             await asyncio.sleep(SWEEP_SECONDS)
 
     @property
-    def outcome_builder(self) -> Mapping[str, int]:
-        """How many deliveries of the queue have ended here, by status."""
-        return self._queue_worker.outcome_builder
+    def outcomes(self) -> Mapping[str, int]:
+        """How many deliveries of the queue have ended in this process, by status."""
+        return self._queue_worker.outcomes
+
+    @property
+    def tasks(self) -> tuple[Vitals, ...]:
+        """How the long-lived tasks are: first the one that works the queue, then the one that deletes what is old."""
+        return self._queue_worker.supervised.vitals, self._sweeper.vitals
+
+    def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:
+        """Call `tell` when the email of a route (a login at a server) begins to wait, and when it is sent again.
+
+        It is given the route's name, and the error that it waits for, or None when it is sent again.
+        """
+        self._breaker.hear = tell
 
     async def stop(self, seconds: float | None = None) -> None:
         """Take up nothing more: return what can be returned, and wait for answers that are due, as long as is given."""
@@ -225,7 +251,7 @@ class Mailnode:
 
     async def end(self, seconds: float) -> None:
         """Do as `stop` does, and end the mail of flows as well, whose runs are told."""
-        await asyncio.gather(self._queue_worker.stop(seconds), self.dispatcher.close(seconds))
+        await asyncio.gather(self._queue_worker.stop(seconds), self._dispatcher.close(seconds))
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -240,15 +266,12 @@ class Mailnode:
                 task.result()
 
     async def drained(self, queued: Sequence[str]) -> AsyncIterator[tuple[str, Result | None]]:
-        """Wait until deliveries have ended, by their ids, and tell of each how; None of one that has been cleared away.
-
-        As with `settled` somebody has to carry them.
-        """
+        """Wait until deliveries have ended, which somebody works on; give each id and its result, None if deleted."""
         left = list(queued)
         while left:
             looked_at, left = left[:_LOOKED_AT], left[_LOOKED_AT:]
-            ended = await insist(lambda: self.queries.outcomes(looked_at))  # noqa: B023 -- awaited here
-            ended |= {one.id: report for one, report in self.dispatcher.unstored(looked_at) if one.id not in ended}
+            ended = await insist(lambda: self.deliveries.outcomes(looked_at))  # noqa: B023 -- awaited here
+            ended |= {one.id: report for one, report in self._dispatcher.unstored(looked_at) if one.id not in ended}
             for told in ended.items():
                 yield told
             left += [one for one in looked_at if one not in ended]
@@ -265,28 +288,12 @@ class Mailnode:
         try:
             while pending := queued_in(results_in(said)):
                 watch(len(pending))
-                if len(self.dispatcher.unstored(pending)) == len(pending):
+                if len(self._dispatcher.unstored(pending)) == len(pending):
                     break
-                await self.dispatcher.ended(pending)
+                await self._dispatcher.ended(pending)
                 said = await self._run_store.with_outcomes(said)
         except StoreError as error:
             said[NOT_STORED] = error.message
-        for delivery, report in self.dispatcher.unstored(queued_in(results_in(said))):
+        for delivery, report in self._dispatcher.unstored(queued_in(results_in(said))):
             apply_outcome(said, MailOutcome(delivery.node_id, delivery.place, report))
         return Run.from_json(said)
-
-    async def preview(
-        self,
-        flow: str | Path,
-        node_id: str | None = None,
-        *,
-        input: dict[str, Any] | None = None,  # noqa: A002 -- the editor's word
-        context: dict[str, Any] | None = None,
-    ) -> Composition:
-        """Compose the mail of one node, the first that sends one if none is named, and send nothing.
-
-        Raises:
-            SettingsError: and others of ours: the flow or the mail can't be made, or there is no such node.
-        """
-        document = await asyncio.to_thread(load_flow, Path(flow))
-        return await self.dry_run.compose(document, NodeInput(node_id, input or {}, context or {}))

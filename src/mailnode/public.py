@@ -46,6 +46,7 @@ from mailnode.smtp.bearer import Tokens as Tokens
 from mailnode.smtp.client import Handover as Handover
 from mailnode.smtp.client import SmtpClient as SmtpClient
 from mailnode.smtp.client import send as send
+from mailnode.smtp.handshake import ServerInfo as ServerInfo
 from mailnode.smtp.outcome import Outcome as Outcome
 from mailnode.smtp.sasl import Login as Login
 from mailnode.smtp.server import Deadlines as Deadlines

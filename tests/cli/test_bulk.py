@@ -57,7 +57,7 @@ async def test_the_same_file_again_sends_nothing_though_all_is_cleared_away(inbo
         command = ("run", flow, "--inputs", rows_of(tmp_path, 3), "--run-id", f"{asynchronous}")
         await mailnode(*command)
         async with Mailnode.open() as opened:
-            assert await opened.admin.sweep(0.0, 400) >= 6  # each mail and each run
+            assert await opened.deliveries.sweep(0.0, 400) >= 6  # each mail and each run
         again = await mailnode(*command)
         assert (again.status, again.json["done"], again.json["doneBefore"]) == (0, 3, 3)
         assert again.json["mails"] == {"sent": 3}

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from mailnode.delivery.circuit_breaker import note_trouble
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.history import read_history
-from mailnode.delivery.queries import DeliveryQueries, Wanted
+from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError, ErrorCode, UsageError
 from mailnode.store.sql import Cursor
@@ -46,7 +46,7 @@ class TestPages:
             for id_, at in zip(ids, (3, 1, 1, 1, 2), strict=True):  # three are of the same millisecond
                 await change(admin, id_, created_at=at)
             seen, after = [], None
-            while page := await ledger_of(admin).latest(Wanted(limit=2, after=after)):
+            while page := await ledger_of(admin).list(limit=2, after=after):
                 seen += [one["deliveryId"] for one in page]
                 after = Cursor.parse(str(Cursor(page[-1]["createdAt"], page[-1]["deliveryId"])))
             assert seen == [ids[0], ids[4], *sorted(ids[1:4])]
@@ -57,7 +57,7 @@ class TestPages:
             await change(admin, old, created_at=1)
             await change(admin, new, created_at=2)
             await queue(admin, 9)
-            (entry,) = await ledger_of(admin).latest(Wanted(limit=1, after=Cursor(2, new)))
+            (entry,) = await ledger_of(admin).list(limit=1, after=Cursor(2, new))
             assert entry["deliveryId"] == old
 
     @pytest.mark.parametrize("text", ["", "x", "12", "-1-a", "1" * 16 + "-a", "1-", "1-a\x00b"])
@@ -100,7 +100,7 @@ class TestShow:
             await drain(admin)
             (row,) = await admin.rows(lanes)
             told = [(await ledger_of(admin).show(id_))["dueAt"] for id_ in (one, other)]
-            listed = [entry["dueAt"] for entry in await ledger_of(admin).latest(Wanted())]
+            listed = [entry["dueAt"] for entry in await ledger_of(admin).list()]
             await admin.admin.retry(one)
             due = (await ledger_of(admin).show(one))["dueAt"]
         assert told == listed == [row.retry_at] * 2

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from mailnode.delivery import circuit_breaker as delivery_lanes
 from mailnode.delivery.delivery import Terms
-from mailnode.delivery.queries import DeliveryQueries, Wanted
+from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries, lanes
 from support.deliveries import drafted, office
@@ -72,8 +73,8 @@ async def test_behind_a_dead_server_one_try_is_made_for_all_and_each_tells_its_w
         assert (state, len(await admin.rows(attempts))) == ("failed", 1)
         assert "not accepted within 24 h; the last try: " in words
         assert "connection refused" in words.lower()
-        (entry, *_) = await DeliveryQueries(admin.database, admin.process).latest(Wanted(states=["failed"]))
-        shown = await DeliveryQueries(admin.database, admin.process).show(entry["deliveryId"])
+        (entry, *_) = await DeliveryQueries(admin.database, admin.process).list(states=["failed"])
+        shown: Any = await DeliveryQueries(admin.database, admin.process).show(entry["deliveryId"])
     assert entry["error"] == words
     assert shown["hint"] == shown["result"]["error"]["hint"]
     assert "slow" not in shown["hint"]

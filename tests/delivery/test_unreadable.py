@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mailnode.delivery.delivery import Terms, UnreadableDelivery
 from mailnode.delivery.dispatcher import Delivered
-from mailnode.delivery.queries import DeliveryQueries, Wanted
+from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
 from mailnode.store.tables import attempts, connections, deliveries, lanes, runs
@@ -43,7 +44,7 @@ async def set_state(admin, ids, **values):
 
 async def is_held(admin, delivery_id, words):
     """See that a delivery is left to a person, who can read why and what to do."""
-    shown = await DeliveryQueries(admin.database, admin.process).show(delivery_id)
+    shown: Any = await DeliveryQueries(admin.database, admin.process).show(delivery_id)
     assert (shown["state"], shown["result"]["status"]) == ("held", "held"), words
     assert words in shown["error"]
     assert shown["result"]["error"]["code"] == "unreadableDelivery"
@@ -64,7 +65,7 @@ async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, stat
         for delivery_id, said in words.items():
             shown = await is_held(admin, delivery_id, said)
             assert ("may have accepted" in shown["error"]) == (state == "handingOver"), said
-        assert len(await DeliveryQueries(admin.database, admin.process).latest(Wanted())) == len(ALL) + 2
+        assert len(await DeliveryQueries(admin.database, admin.process).list()) == len(ALL) + 2
         codes = {row.code for row in await admin.rows(attempts) if row.delivery_id in words}
         assert {"unreadableDelivery"} <= codes <= {"unreadableDelivery", "unknownOutcome"}
 
@@ -76,7 +77,7 @@ async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tm
         words = await queue_damaged(admin, server.port, ALL)
         if when == "when it is held":
             await drain(admin)
-        assert len(await queries.latest(Wanted(recipient="bad"))) >= len(ALL) - 1
+        assert len(await queries.list(recipient="bad")) >= len(ALL) - 1
         for delivery_id, said in words.items():
             before = (await queries.show(delivery_id))["state"]
             for as_queued in (False, True):
@@ -90,7 +91,7 @@ async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tm
                 assert said in caught.value.message
             assert (await queries.show(delivery_id))["state"] == before
             await admin.admin.cancel(delivery_id)
-            shown = await queries.show(delivery_id)
+            shown: Any = await queries.show(delivery_id)
             assert (shown["state"], shown["result"]["status"]) == ("cancelled", "cancelled")
         await drain(admin)
     assert server.accepted == []
@@ -137,7 +138,8 @@ async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_p
             again = (await admin.deliver(server.port, key="k")).report
             assert (again["status"], again["accepted"], again["duplicate"]) == ("sent", ["bob@y.example"], True)
             queries = DeliveryQueries(admin.database, admin.process)
-            assert (await queries.show(report["deliveryId"]))["result"]["status"] == "sent"
+            shown: Any = await queries.show(report["deliveryId"])
+            assert shown["result"]["status"] == "sent"
             (told,) = (await queries.outcomes([report["deliveryId"]])).values()
             assert told
             assert told["status"] == "sent"
@@ -158,6 +160,6 @@ async def test_a_connection_that_can_not_be_read_keeps_its_own_mail_waiting_and_
         await drain(admin)
         assert [one.forward_paths for one in server.accepted] == [("RCPT TO:<good@y.example>",)]
         for damaged in (False, True):
-            (entry,) = await DeliveryQueries(admin.database, admin.process).latest(Wanted(states=["queued"]))
+            (entry,) = await DeliveryQueries(admin.database, admin.process).list(states=["queued"])
             assert bool(entry["error"]) is not damaged
             await admin.database.write(lambda db: db.execute(lanes.update().values(trouble="{")))

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import dkim
 import pytest
@@ -9,10 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from mailnode.app import Mailnode
-from mailnode.delivery.queries import Wanted
 from mailnode.environment import Environment
 from mailnode.flow.document import load_flow
-from mailnode.flow.dry_run import NodeInput
 from support.flows import to_server, write_flow
 from support.scripted_smtp import DROP, HOLD, ScriptedServer
 
@@ -43,7 +42,7 @@ async def queued(mailnode, flow):
 
 async def drained(mailnode, one):
     await mailnode.work(drain=True)
-    return await mailnode.queries.show(one)
+    return await mailnode.deliveries.show(one)
 
 
 def rcpts(server):
@@ -63,7 +62,7 @@ class TestRedirected:
                 one = await queued(mailnode, flow)
             async with Mailnode.open(staging()) as mailnode:
                 shown = await drained(mailnode, one)
-                (listed,) = await mailnode.queries.latest(Wanted())
+                (listed,) = await mailnode.deliveries.list()
         (accepted,) = server.accepted
         field, _, message = accepted.content.partition(b"\r\n")
         assert field == b"X-Original-Recipients: jane@example.org, bob@example.org"
@@ -97,7 +96,7 @@ class TestRedirected:
             one = await queued(mailnode, flow)
             await mailnode.work(drain=True)
             await mailnode.connections.update("shop", {"redirectAllTo": QA})
-            await mailnode.admin.retry(one)
+            await mailnode.deliveries.retry(one)
             redirected = await drained(mailnode, one)
             assert redirected["state"] == "partial"
             assert [(r["address"], r["status"]) for r in redirected["recipients"]] == [
@@ -105,7 +104,7 @@ class TestRedirected:
                 (QA, "refused"),
             ]
             await mailnode.connections.update("shop", {"redirectAllTo": None})
-            await mailnode.admin.retry(one)
+            await mailnode.deliveries.retry(one)
             shown = await drained(mailnode, one)
         assert [recipient["address"] for recipient in shown["recipients"]] == ["jane@example.org", "bob@example.org"]
         assert (shown["state"], shown["result"]["warnings"]) == ("sent", [])
@@ -134,7 +133,7 @@ class TestRedirected:
                     result = await ended(mailnode, one)
             else:
                 result = await edited_while_held(mailnode, server, flow, redirectAllTo=QA)
-            shown = await mailnode.queries.show(result["deliveryId"])
+            shown: Any = await mailnode.deliveries.show(result["deliveryId"])
         assert "was changed while the mail was on its way; nothing was sent" in shown["attempts"][0]["message"]
         assert (result["status"], result["attempts"], result["accepted"]) == ("sent", 2, [QA])
         assert [accepted.forward_paths for accepted in server.accepted] == [(f"RCPT TO:<{QA}>",)]
@@ -147,9 +146,9 @@ class TestRedirected:
                 one = await queued(mailnode, flow_of(tmp_path, old.port))
             flow_of(tmp_path, new.port)
             async with Mailnode.open(staging()) as mailnode:
-                await mailnode.admin.retry(one)
+                await mailnode.deliveries.retry(one)
                 await mailnode.work(drain=True)
-                await mailnode.admin.retry(one, as_queued=True)
+                await mailnode.deliveries.retry(one, as_queued=True)
                 assert (await drained(mailnode, one))["state"] == "failed"
         assert rcpts(new) == [f"RCPT TO:<{QA}>"]
         assert rcpts(old) == ["RCPT TO:<jane@example.org>", f"RCPT TO:<{QA}>"]
@@ -167,8 +166,8 @@ class TestRedirected:
         async with ScriptedServer(extensions=OFFERS) as server, Mailnode.open(staging()) as mailnode:
             await shop(mailnode)
             flow = load_flow(flow_of(tmp_path, server.port))
-            step = await mailnode.dry_run.try_out(flow, NodeInput(None, {}, {}), "me@example.org")
-        assert (step.result["status"], step.result["warnings"][-1]) == ("sent", f"redirected to {QA}")
+            result = await mailnode.dry_run(flow).send_to("me@example.org")
+        assert (result["status"], result["warnings"][-1]) == ("sent", f"redirected to {QA}")
         assert rcpts(server) == [f"RCPT TO:<{QA}>"]
 
     async def test_and_one_that_was_made_so_is_not_redirected_twice(self, tmp_path):
@@ -194,7 +193,7 @@ class TestRefused:
                 result = (await drained(mailnode, one))["result"]
             else:
                 result = await edited_while_held(mailnode, server, flow, **allowed)
-            shown = await mailnode.queries.show(result["deliveryId"])
+            shown = await mailnode.deliveries.show(result["deliveryId"])
         error = result["error"]
         assert (result["status"], error["code"]) == ("failed", "recipientNotAllowed")
         assert "may not write to 'jane@example.org'" in error["message"]

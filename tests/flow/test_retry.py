@@ -28,13 +28,13 @@ async def begun(mailnode, flow, run_id="r1", **state):
     """Run a flow whose server is the wrong one; its delivery is queued or has failed then."""
     run = await mailnode.run(flow, run_id=run_id, **state)
     await mailnode.work(drain=True)
-    return await mailnode.queries.show(run.nodes[0].result["deliveryId"])
+    return await mailnode.deliveries.show(run.nodes[0].result["deliveryId"])
 
 
 async def retried(mailnode, one, **options):
-    assert await mailnode.admin.retry(one["deliveryId"], **options) == one["deliveryId"]
+    assert await mailnode.deliveries.retry(one["deliveryId"], **options) == one["deliveryId"]
     await mailnode.work(drain=True)
-    return await mailnode.queries.show(one["deliveryId"])
+    return await mailnode.deliveries.show(one["deliveryId"])
 
 
 @pytest.mark.usefixtures("database_kind")
@@ -157,7 +157,7 @@ class TestTheOldRoute:
             assert (mended["state"], mended["port"]) == ("failed", new.port)
             after = await retried(mailnode, before, as_queued=True)
             with pytest.raises(DeliveryError, match="was sent"):
-                await mailnode.admin.retry(before["deliveryId"])
+                await mailnode.deliveries.retry(before["deliveryId"])
         assert (after["state"], after["port"], after["retry"]) == ("sent", old.port, {"route": "asQueued", "why": ""})
 
     async def test_is_kept_by_the_worker_whatever_the_flow_says(self, tmp_path):
@@ -166,7 +166,7 @@ class TestTheOldRoute:
             before = await begun(mailnode, flow_of(tmp_path, old.port, asynchronous=True))
             flow_of(tmp_path, new.port, asynchronous=True)
             await mailnode.work(drain=True)
-            shown = await mailnode.queries.show(before["deliveryId"])
+            shown = await mailnode.deliveries.show(before["deliveryId"])
         assert (shown["port"], new.visits) == (old.port, [])
 
 
@@ -180,7 +180,7 @@ async def test_an_interrupted_run_that_is_run_again_goes_where_its_flow_says_by_
         flow_of(tmp_path, right.port)
         async with Mailnode.open() as mailnode:
             run = await mailnode.run(flow, run_id="r1")
-            shown = await mailnode.queries.show(run.nodes[0].result["deliveryId"])
+            shown = await mailnode.deliveries.show(run.nodes[0].result["deliveryId"])
     assert (run.nodes[0].result["status"], shown["port"], len(right.accepted)) == ("sent", right.port, 1)
 
 

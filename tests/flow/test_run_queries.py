@@ -3,7 +3,6 @@ from sqlalchemy import update
 
 from mailnode.app import Mailnode
 from mailnode.errors import ErrorCode, UsageError
-from mailnode.flow.run_queries import RunFilter
 from mailnode.store.sql import Cursor
 from mailnode.store.tables import runs
 from support.flows import to_server, write_flow
@@ -35,9 +34,9 @@ class TestLatest:
         for number in range(4):
             await mailnode.run(greeting, input={"name": str(number)}, run_id=f"run{number}")
             await change(mailnode, f"run{number}", created_at=number // 2)
-        first = await mailnode.runs.latest(RunFilter(limit=3))
+        first = await mailnode.runs.list(limit=3)
         assert [one["run"] for one in first] == ["run2", "run3", "run0"]
-        rest = await mailnode.runs.latest(RunFilter(after=Cursor(first[-1]["createdAt"], first[-1]["run"])))
+        rest = await mailnode.runs.list(after=Cursor(first[-1]["createdAt"], first[-1]["run"]))
         assert [one["run"] for one in rest] == ["run1"]
 
     async def test_looks_for_a_flow_and_a_status(self, mailnode, greeting, inbox, tmp_path):
@@ -45,15 +44,15 @@ class TestLatest:
         await mailnode.run(greeting, input={}, run_id="bad")  # there is no name
         mail = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(inbox.port)}
         await mailnode.run(write_flow(tmp_path, mail, name="mail.json"), run_id="mail")
-        assert {one["run"]: (one["status"], one["mails"]) for one in await mailnode.runs.latest(RunFilter())} == {
+        assert {one["run"]: (one["status"], one["mails"]) for one in await mailnode.runs.list()} == {
             "good": ("done", []),
             "bad": ("halted", []),
             "mail": ("done", ["sent"]),
         }
-        (halted,) = await mailnode.runs.latest(RunFilter(statuses=["halted"]))
+        (halted,) = await mailnode.runs.list(statuses=["halted"])
         assert halted["run"] == "bad"
         assert "greet" in halted["error"]
-        assert await mailnode.runs.latest(RunFilter(flow="another")) == []
+        assert await mailnode.runs.list(flow="another") == []
 
     async def test_tells_a_run_that_goes_on_from_one_whose_process_is_gone(self, mailnode, greeting):
         for run_id in ("alive", "dead"):
@@ -61,7 +60,7 @@ class TestLatest:
         await change(mailnode, "alive", status="running", state=None)
         await change(mailnode, "dead", status="running", state=None, worker="somebody-else")
         for status, run_id in (("running", "alive"), ("interrupted", "dead")):
-            (found,) = await mailnode.runs.latest(RunFilter(statuses=[status]))
+            (found,) = await mailnode.runs.list(statuses=[status])
             assert (found["run"], found["status"]) == (run_id, status)
 
 

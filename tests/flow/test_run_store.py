@@ -6,7 +6,7 @@ import pytest
 
 from mailnode.app import Mailnode
 from mailnode.errors import StoreError
-from mailnode.flow.run_queries import RunFilter, RunQueries
+from mailnode.flow.run_queries import Runs
 from mailnode.flow.run_store import RunStore
 from mailnode.store.database import Database
 from mailnode.store.tables import runs
@@ -84,5 +84,5 @@ async def test_a_state_that_can_not_be_read_fails_its_own_run_alone(tmp_path):
             *(run_store.begin(f"run{number}", "flow", "x") for number in range(2)), return_exceptions=True
         )
         assert (type(answers[0]), answers[1]) == (StoreError, {"nodes": [], "input": {}, "context": {}})
-        assert {one["run"] for one in await RunQueries(database, worker).latest(RunFilter())} == {"run0", "run1"}
-        assert (await RunQueries(database, worker).show("run0"))["nodes"] is None
+        assert {one["run"] for one in await Runs(database, worker).list()} == {"run0", "run1"}
+        assert (await Runs(database, worker).show("run0"))["nodes"] is None

@@ -15,7 +15,6 @@ import pytest
 from mailnode.app import Mailnode
 from mailnode.errors import MailnodeError
 from mailnode.flow.document import parse_flow
-from mailnode.flow.dry_run import NodeInput
 from mailnode.message.envelope import Message
 from mailnode.node import settings as forms
 from mailnode.node.settings import ATTACHMENT_TYPES
@@ -137,7 +136,7 @@ async def compose(mailnode, case):
     written = {"literal": case.value, "alone": "{{ input.v }}", "within": within}[case.way]
     node = {"id": "tell", "type": "sendSmtpEmail", "settings": settings_of(case.place, written)}
     flow = parse_flow(json.dumps({"version": 1, "name": "t", "nodes": [node]}), file="t.json", json=True)
-    return (await mailnode.dry_run.compose(flow, NodeInput("tell", {"v": case.value}, {}))).mail.message
+    return (await mailnode.dry_run(flow, "tell", input={"v": case.value}).compose()).mail.message
 
 
 @pytest.fixture(scope="module")

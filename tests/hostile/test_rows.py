@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import closing, suppress
 
 from mailnode.delivery.delivery import Delivery, Terms
-from mailnode.delivery.queries import DeliveryQueries, Wanted
+from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import MailnodeError
 from support.deliveries import drafted, office
@@ -77,13 +77,13 @@ async def test_a_value_of_another_kind_stands_in_the_way_of_no_other_mail(tmp_pa
                 if what[1] == "worker" or (number + number // len(VALUES)) % 2:
                     db.execute(f"{LEFT} WHERE id = ?", (delivery_id,))
                 damage(db, *what, delivery_id)
-        assert len(await queries.latest(Wanted(limit=10_000))) == len(damages) + 1
+        assert len(await queries.list(limit=10_000)) == len(damages) + 1
         await admin.outbox.recover()
         await EmbeddedEngine().work(admin.queue_worker, drain=True)
         sent = Counter(path for one in server.accepted for path in one.forward_paths)
         assert sum("good@" in path for path in sent) == 1
         assert set(sent.values()) == {1}
-        assert len(await queries.latest(Wanted(limit=10_000))) == len(damages) + 1
+        assert len(await queries.list(limit=10_000)) == len(damages) + 1
         for what, one in zip(damages, ids, strict=True):
             await queries.show(one)
             for decision in (admin.admin.retry(one, is_sure=True), admin.admin.cancel(one)):

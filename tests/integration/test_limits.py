@@ -89,6 +89,6 @@ async def test_through_the_queue(peer: Peer, tmp_path: Any) -> None:
     async with asyncio.timeout(60), Mailnode.open(Environment.read()) as mailnode:
         await asyncio.gather(*(mailnode.run(flow, input={"to": one}) for one in addresses()))
         await mailnode.work(drain=True)
-        outcome_builder = dict(mailnode.outcome_builder)
-    assert outcome_builder == {"sent": MAILS}
+        outcomes = dict(mailnode.outcomes)
+    assert outcomes == {"sent": MAILS}
     assert await peer.server.received(start, MAILS) == Counter(addresses())

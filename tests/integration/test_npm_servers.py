@@ -51,7 +51,7 @@ class TestClosingTlsBehindEachReply:
         async with asyncio.timeout(60), Mailnode.open(Environment.read()) as mailnode:
             await asyncio.gather(*(mailnode.run(flow, input={"to": one}) for one in to))
             await mailnode.work(drain=True)
-            assert dict(mailnode.outcome_builder) == {"sent": MAILS}
+            assert dict(mailnode.outcomes) == {"sent": MAILS}
         assert await smtp_server.received(start, MAILS) == Counter(to)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import update
 
 from mailnode.app import Mailnode
-from mailnode.delivery.queries import Wanted
 from mailnode.environment import Environment, open_connections, open_database
 from mailnode.errors import UsageError
 from mailnode.store.tables import deliveries
@@ -129,8 +128,8 @@ class Stage:
                 ran = self.of(scenario)
                 for tag, run_id in self.run_ids(scenario).items():
                     with suppress(UsageError):  # it did not come to that
-                        ran.stored[tag] = await mailnode.runs.show(run_id)
-                    ran.deliveries[tag] = await mailnode.queries.latest(Wanted(run=run_id))
+                        ran.stored[tag] = dict(await mailnode.runs.show(run_id))
+                    ran.deliveries[tag] = [dict(one) for one in await mailnode.deliveries.list(run=run_id)]
 
     async def send_again(self) -> None:
         """Have the same mails sent under other run ids: those that have an idempotency key of their own."""

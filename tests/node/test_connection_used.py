@@ -69,7 +69,7 @@ class TestTheLogin:
             flow = flow_of(tmp_path, server.port, smtp=smtp)
             report = await run(flow, fields={"allowPlaintextAuth": True})
             async with Mailnode.open() as mailnode:
-                shown = await mailnode.queries.show(report["deliveryId"])
+                shown = await mailnode.deliveries.show(report["deliveryId"])
         assert report["authMechanism"] == "PLAIN"
         assert "the login worked" in report["error"]["hint"] == shown["attempts"][0]["hint"]
 

@@ -27,7 +27,7 @@ async def said(inbox: Inbox, folder: Any, state: dict[str, Any] | None = None, *
     sent = await send(inbox, folder, state, **settings)
     node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(inbox.port, **settings)}
     async with Mailnode.open() as mailnode:
-        made = await mailnode.preview(write_flow(folder, node), input=state or {})
+        made = await mailnode.dry_run(write_flow(folder, node), input=state or {}).compose()
     assert list(made.warnings) == sent.report["warnings"]
     return sent, "\n".join(made.warnings)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Table, select
 from mailnode.connections.connection import Connection
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.service import find_service
-from mailnode.delivery.admin import DeliveryAdmin
+from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.delivery import Terms
@@ -62,7 +62,7 @@ class Office:
     outbox: Outbox
     dispatcher: Dispatcher
     queue_worker: QueueWorker
-    admin: DeliveryAdmin
+    admin: Deliveries
 
     async def deliver(
         self, port: int, message: Message | None = None, *, terms: Terms = AT_ONCE, **mail: Any
@@ -96,7 +96,7 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
                 outbox,
                 dispatcher,
                 queue_worker,
-                DeliveryAdmin(database, process, engine, store_outcomes),
+                Deliveries(database, process, engine, store_outcomes),
             )
         finally:
             await queue_worker.stop()

@@ -345,7 +345,7 @@ async def test_what_can_not_be_read_is_listed_shown_and_cancelled_like_any_other
     ids = {}
     for what in (*DAMAGES, *CONTENT_DAMAGES):
         ids[await queue(run_id=what)] = what
-    words = {one: await damage(site.mailnode.queries._database, one, what) for one, what in ids.items()}
+    words = {one: await damage(site.mailnode.deliveries._database, one, what) for one, what in ids.items()}
     assert len((await api.get("/api/deliveries")).json()["deliveries"]) == len(ids)
     assert (await api.get("/deliveries")).status_code == 200
     for one, said in words.items():
@@ -362,7 +362,7 @@ async def test_what_can_not_be_read_is_listed_shown_and_cancelled_like_any_other
 
 async def test_one_whose_service_is_gone_goes_by_the_server_that_its_flow_names_now(site, api, send, tmp_path):
     one = await send(1, asynchronous=True, run_id="r")
-    await damage(site.mailnode.queries._database, one, "a service that is gone")
+    await damage(site.mailnode.deliveries._database, one, "a service that is gone")
     node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(site.inbox_port, asynchronous=True)}
     write_flow(tmp_path, node)
     told = await api.post(f"/api/deliveries/{one}/retry")

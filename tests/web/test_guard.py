@@ -89,7 +89,7 @@ async def test_a_worker_that_is_cancelled_from_inside_begins_again(stranger, sit
                 task.cancel()
             await asyncio.wait(tasks)
         await ready(stranger)
-    assert site.mailnode.supervised[0].vitals.defects == 3
+    assert site.mailnode.tasks[0].defects == 3
 
 
 @pytest.mark.parametrize("said", ["Bearer wrong", "Basic " + TOKEN, "Bearer", TOKEN, "Bearer " + TOKEN[:-1]])

@@ -95,7 +95,7 @@ class TestPages:
         one = renewal((await api.get("/runs/a%2Fb")).text, "run")
         table = renewal((await api.get("/runs")).text, "runs")
         assert {(await api.get(again)).status_code for again in (one, table)} == {204}
-        await site.mailnode.admin.cancel(ran.nodes[0].result["deliveryId"])
+        await site.mailnode.deliveries.cancel(ran.nodes[0].result["deliveryId"])
         answer = await api.get(one)
         assert "badge cancelled" in answer.text
         assert "hx-get" not in answer.text  # it will not change

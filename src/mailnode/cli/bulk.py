@@ -37,13 +37,13 @@ async def run_rows(
     try:
         with counting(f"running {flow}", rows.count) as watch:
             async with Mailnode.open() as mailnode:
-                mailnode.breaker.hear = tell_lane
+                mailnode.on_route_trouble(tell_lane)
                 ends = mailnode.run_rows(flow, rows, input=input_, context=context, prefix=prefix)
                 try:
                     async with nullcontext() if no_wait else mailnode.working():
                         await _collect(mailnode, summary, ends, watch, no_wait=no_wait)
                 except asyncio.CancelledError:
-                    await summary.catch_up(mailnode.queries)
+                    await summary.catch_up(mailnode.deliveries)
                     raise
     except asyncio.CancelledError:
         say(f"{summary.ended} of {rows.count} rows have ended; the same command does what is left")

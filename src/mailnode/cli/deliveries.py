@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -13,7 +13,9 @@ from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
-    from mailnode.delivery.queries import DeliveryQueries, Entry
+    from mailnode.delivery.delivery import ShownState
+    from mailnode.delivery.details import DeliveryDetails, DeliveryRecipient
+    from mailnode.delivery.queries import DeliveryQueries
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ def command() -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, at the most.")
 @_json
 def list_(
-    states: tuple[str, ...],
+    states: "tuple[ShownState, ...]",
     connection: str | None,
     recipient: str | None,
     run: str | None,
@@ -43,10 +45,9 @@ def list_(
     as_json: bool,
 ) -> None:
     """List deliveries, the latest first."""
-    from mailnode.delivery.queries import Wanted
-
-    wanted = Wanted(states=states, connection=connection, recipient=recipient, run=run, limit=limit)
-    found = _with_queries(lambda queries: queries.latest(wanted))
+    found = _with_queries(
+        lambda queries: queries.list(states=states, connection=connection, recipient=recipient, run=run, limit=limit)
+    )
     if as_json:
         show_json(found)
         return
@@ -106,6 +107,7 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
             raise
         click.confirm(f"{error}. Send it again?", abort=True, err=True)
         found = _retried(delivery, as_queued=as_queued, is_sure=True)
+    assert found["retry"]
     if found["retry"]["why"]:
         say(f"it uses the server and connection it had: {found['retry']['why']}")
     way = _WAYS.get(found["retry"]["route"], "")
@@ -113,9 +115,11 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
     return 0
 
 
-def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "Entry":
-    async def work(mailnode: "Mailnode") -> "Entry":
-        return await mailnode.queries.show(await mailnode.admin.retry(delivery, as_queued=as_queued, is_sure=is_sure))
+def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "DeliveryDetails":
+    async def work(mailnode: "Mailnode") -> "DeliveryDetails":
+        return await mailnode.deliveries.show(
+            await mailnode.deliveries.retry(delivery, as_queued=as_queued, is_sure=is_sure)
+        )
 
     return _with_mailnode(work)
 
@@ -124,11 +128,11 @@ def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "Entry":
 @click.argument("delivery", metavar="ID|MESSAGE-ID")
 def cancel(delivery: str) -> int:
     """Take a delivery out of the queue, so that it is not sent."""
-    say(f"{_with_mailnode(lambda mailnode: mailnode.admin.cancel(delivery))} is cancelled")
+    say(f"{_with_mailnode(lambda mailnode: mailnode.deliveries.cancel(delivery))} is cancelled")
     return 0
 
 
-def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
+def _facts(found: "DeliveryDetails") -> Iterator[tuple[str, str]]:
     yield "delivery", found["deliveryId"]
     yield "state", label(found["state"]) + _what_next(found)
     if found["state"] != "sent" and found["hint"]:
@@ -152,28 +156,29 @@ def _facts(found: "Entry") -> Iterator[tuple[str, str]]:
         yield "key", found["key"]
 
 
-def _server(found: "Entry") -> str:
+def _server(found: "DeliveryDetails") -> str:
     return f"{found['host']}:{found['port']}" + (f", {found['connection']}" if found["connection"] else "")
 
 
-def _what_next(found: "Entry") -> str:
+def _what_next(found: "DeliveryDetails") -> str:
     if found["state"] == "interrupted":
         return ": run its run again to have it sent, or start `mailnode worker`"
     if found["state"] == "held":
         return ": `mailnode deliveries retry` sends it again, `cancel` does not"
     if found["state"] != "queued":
         return ""
+    assert found["dueAt"] is not None
     why = f"; {found['error']}" if found["error"] else ""
     return f": tried from {_time(found['dueAt'])} to {_time(found['expiresAt'])}{why}"
 
 
-def _tries(found: "Entry") -> Iterator[tuple[str, ...]]:
+def _tries(found: "DeliveryDetails") -> Iterator[tuple[str, ...]]:
     for one in found["attempts"]:
         took = f"{one['endedAt'] - one['startedAt']} ms" if one["endedAt"] else ""
         yield str(one["number"]), _time(one["startedAt"]), took, one["phase"] or "", one["message"] or "accepted"
 
 
-def _reply(one: dict[str, Any]) -> str:
+def _reply(one: "DeliveryRecipient") -> str:
     return " ".join(str(word) for word in (one["replyCode"], one["enhancedStatusCode"], one["replyText"]) if word)
 
 

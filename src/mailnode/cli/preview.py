@@ -32,7 +32,7 @@ def command(
 
     async def work() -> Composition:
         async with Mailnode.open() as mailnode:
-            return await mailnode.preview(flow, node, input=input_, context=context)
+            return await mailnode.dry_run(flow, node, input=input_, context=context).compose()
 
     made = asyncio.run(work())
     if eml:

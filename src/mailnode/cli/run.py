@@ -89,7 +89,7 @@ async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None
 
     if not run.pending:
         return run
-    mailnode.breaker.hear = tell_lane
+    mailnode.on_route_trouble(tell_lane)
     try:
         async with mailnode.working():
             return await mailnode.settled(run, watch)

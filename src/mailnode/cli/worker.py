@@ -20,7 +20,7 @@ STOP_SECONDS = 8.0
 class _Ended:
     """How the work has ended: what was carried, by status, and what is left."""
 
-    outcome_builder: Mapping[str, int]
+    outcomes: Mapping[str, int]
     left: int = 0
     signal: int = 0
     trouble: StoreError | None = None
@@ -39,9 +39,9 @@ def command(drain: bool) -> int:
     told what came of a mail.
     """
     ended = run_long(_work(drain))
-    told = ", ".join(f"{count} {status}" for status, count in sorted(ended.outcome_builder.items())) or "nothing"
+    told = ", ".join(f"{count} {status}" for status, count in sorted(ended.outcomes.items())) or "nothing"
     say(f"done: {told}")
-    failed = any(ended.outcome_builder.get(status) for status in FAILED)
+    failed = any(ended.outcomes.get(status) for status in FAILED)
     if failed:
         say("`mailnode deliveries list` shows what went wrong")
     if ended.lost:
@@ -71,7 +71,7 @@ async def _work(drain: bool) -> _Ended:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop, number)
         say("sending what is due" if drain else "sending what is due, as it comes; Ctrl-C ends it")
-        mailnode.breaker.hear = tell_lane
+        mailnode.on_route_trouble(tell_lane)
         work = asyncio.create_task(mailnode.work(drain=drain))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,11 +82,11 @@ async def _work(drain: bool) -> _Ended:
         ended = _Ended({}, signal=heard[0] if heard else 0)
         try:
             await work
-            if left := await mailnode.queries.pending(""):
+            if left := await mailnode.deliveries.waiting():
                 ended.left = left
                 say(f"{left} in the queue, for a later try: `mailnode deliveries list --state queued`")
         except StoreError as error:
             ended.trouble = error if drain else None
-    ended.outcome_builder = {status: count for status, count in mailnode.outcome_builder.items() if status != "queued"}
+    ended.outcomes = {status: count for status, count in mailnode.outcomes.items() if status != "queued"}
     ended.lost, ended.reason = mailnode.unstored.lost, mailnode.unstored.reason
     return ended

@@ -1,4 +1,4 @@
-"""What a person may do about deliveries: have one sent again, or not at all; and what time does: clear them away."""
+"""Deliveries, and what may be done about them: send one again, cancel one, delete those that ended long ago."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from mailnode.delivery.circuit_breaker import ensure_lanes, try_now
 from mailnode.delivery.delivery import FINAL_STATES, Delivery
 from mailnode.delivery.intake import Engine, forget_keys, keep_keys
-from mailnode.delivery.queries import find_delivery
+from mailnode.delivery.queries import DeliveryQueries, find_delivery
 from mailnode.delivery.recovery import Tell
 from mailnode.delivery.reroute import AsQueued, Change, FindPresentRoute, PresentRoute, Unchanged, no_flow, rerouted
 from mailnode.delivery.result import result_of
@@ -29,11 +29,11 @@ _SWEPT_STATES = sorted(FINAL_STATES - {"held"})
 
 
 class InDoubt(DeliveryError):
-    """Somebody may have got the mail already: sending it again needs a person's word."""
+    """The recipients may have the email already, so that sending it again takes a person's decision."""
 
 
-class DeliveryAdmin:
-    """The deliveries of a database, for whoever decides about them."""
+class Deliveries(DeliveryQueries):
+    """The deliveries of a database: what has become of each, and what a person may do about it."""
 
     def __init__(
         self,
@@ -47,41 +47,40 @@ class DeliveryAdmin:
 
         `find_present` tells what the flow of a delivery says of its route by now.
         """
-        self._database = database
-        self._process = process
+        super().__init__(database, process)
         self._engine = engine
         self._tell = tell
         self._find_present = find_present
 
     async def retry(self, which: str, *, is_sure: bool = False, as_queued: bool = False) -> str:
-        """Put a delivery into the queue, to be tried at once and for as long as its flow says, or a day; tell its id.
+        """Put a delivery into the queue again, due at once, and give its id.
 
-        Whom a server has accepted it for does not get it again; who was refused is tried once more. The mail stays what
-        it was. Its route (server, connection, EHLO name) and `retryHours` are what its node in the flow file says by
-        now; where that can't be known, it keeps what it has, and the delivery says why. With `as_queued` it goes by the
-        route that it was queued with.
+        It is tried for `retryHours` of its node, or for a day. Recipients for whom a server has accepted it do not get
+        it again; those that were refused are tried once more. The message stays as it was composed. Its server,
+        connection and EHLO name are those that its node in the flow file names now; where they can't be known, they
+        stay as they are, and `show` tells why under `retry`. With `as_queued` they stay as they are in any case.
 
         Raises:
             InDoubt: it may have been accepted, and `is_sure` is not given.
-            DeliveryError: there is none, or it is sent, or under way, or its content is gone.
-            UnreadableDelivery: it could not be sent by that route either: it is of another version, or damaged.
+            DeliveryError: there is none, it is sent or being sent, or its content is deleted.
+            UnreadableDelivery: it is damaged, or another version's, so that no route could send it.
         """
         change = AsQueued() if as_queued else await self._present(which)
         return await self._database.write(lambda db: self._retry(db, which, change, is_sure=is_sure))
 
     async def cancel(self, which: str) -> str:
-        """Take a delivery out of the queue, or end one that is held; tell its id.
+        """Take a delivery out of the queue, or end one that is held, and give its id.
 
         Raises:
-            DeliveryError: there is none, or it is under way, or over.
+            DeliveryError: there is none, it is being sent, or it has ended.
         """
         return await self._database.write(lambda db: self._cancel(db, which))
 
     async def sweep(self, days: float, key_days: float) -> int:
-        """Delete deliveries and runs that ended, or were interrupted, longer ago than this; tell how many.
+        """Delete deliveries and runs that ended, or were interrupted, more than `days` ago, and give their number.
 
-        What is held stays until a person has decided. A key, and how its mail ended, is known for `key_days` from the
-        end on.
+        One that is held stays until a person has decided. Idempotency keys, and how their deliveries ended, are kept
+        for `key_days` from that end on.
         """
         swept = 0
         dead = await self._database.read(self._dead_runners)

@@ -12,11 +12,11 @@ from mailnode.smtp.outcome import Recipient
 
 State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown", "held", "cancelled"]
 
-# What the database says of one whose process is gone is no more true.
-INTERRUPTED = "interrupted"
+# What a person may be shown of one: what the database says of one whose process is gone is no more true.
+ShownState = Literal[State, "interrupted"]
+INTERRUPTED: Literal["interrupted"] = "interrupted"
 FINAL_STATES: frozenset[State] = frozenset({"sent", "partial", "failed", "unknown", "held", "cancelled"})
-# What a person may be shown of a delivery.
-SHOWN_STATES = (
+SHOWN_STATES: tuple[ShownState, ...] = (
     *("queued", "claimed", "handingOver", INTERRUPTED),
     *("sent", "partial", "failed", "unknown", "held", "cancelled"),
 )

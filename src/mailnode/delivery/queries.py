@@ -3,13 +3,21 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
 from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, Select, exists, func, or_, select
 
 from mailnode.delivery.circuit_breaker import fault_of, reported_trouble, waits_until
-from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED
+from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED, ShownState
+from mailnode.delivery.details import (
+    DeliveryAttempt,
+    DeliveryDetails,
+    DeliveryOrigin,
+    DeliveryRecipient,
+    DeliveryRetry,
+    DeliverySummary,
+)
 from mailnode.delivery.history import History, read_history
 from mailnode.delivery.reroute import RETRY_ROUTES
 from mailnode.delivery.result import Result, ResultError
@@ -29,23 +37,21 @@ _AUTH = re.compile(r"^C: AUTH (\S+)", re.MULTILINE)
 # A statement bears only so many parameters.
 _ASKED_AT_ONCE = 500
 
-# JSON, for people and programs; times are Unix ms.
-Entry = dict[str, Any]
+# In a class with a method `list` that word is no type.
+Summaries = list[DeliverySummary]
+_Recipients = list[DeliveryRecipient]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which deliveries are looked for; `recipient` is an address, or a part of one, and no `states` means any.
+class _Filter:
+    """What `list` is asked for."""
 
-    `after` is the last one that has been seen of them.
-    """
-
-    states: Sequence[str] = ()
-    connection: str | None = None
-    recipient: str | None = None
-    run: str | None = None
-    after: Cursor | None = None
-    limit: int = 50
+    states: Sequence[ShownState]
+    connection: str | None
+    recipient: str | None
+    run: str | None
+    after: Cursor | None
+    limit: int
 
 
 class DeliveryQueries:
@@ -56,23 +62,27 @@ class DeliveryQueries:
         self._database = database
         self._process = process
 
-    async def latest(self, wanted: Wanted) -> list[Entry]:
-        """Give the latest deliveries of those that are wanted.
+    async def list(
+        self,
+        *,
+        states: Sequence[ShownState] = (),
+        connection: str | None = None,
+        recipient: str | None = None,
+        run: str | None = None,
+        after: Cursor | None = None,
+        limit: int = 50,
+    ) -> Summaries:
+        """Give the latest deliveries, the newest first, `limit` at the most.
 
-        Each has `deliveryId`, `state` (one of SHOWN_STATES), `createdAt`, `updatedAt`, `messageId`, `from`, `to`,
-        `connection`, `host`, `run`, `node`, `attempts` (how many), `error`, the last one's words, or null, and `dueAt`,
-        when one in the queue is tried next at the soonest (its server may have to be left alone until then), null for
-        others.
+        Those that are in one of `states`, if any are given, that were sent by `connection`, to `recipient` (an address,
+        or a part of one), and by the run with the id `run`. `after` is a place in the list, as `Cursor(createdAt,
+        deliveryId)` of the last one that has been seen.
         """
-        return await self._database.read(lambda db: self._latest(db, wanted))
+        wanted = _Filter(states=states, connection=connection, recipient=recipient, run=run, after=after, limit=limit)
+        return await self._database.read(lambda db: self._list(db, wanted))
 
-    async def show(self, which: str) -> Entry:
+    async def show(self, which: str) -> DeliveryDetails:
         """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID.
-
-        Beside what `latest` gives there are `expiresAt`, until when it is tried, `port`, `messageSize`, `key`,
-        `recipients`, the `attempts` one by one, each with a `hint`, and `result`, which the flow got. `hint` is the
-        remedy for `error`, `origin` the `file` and `flow` that it comes from, null for none, and `retry` the `route`
-        (`flow`, `asQueued` or `unchanged`) by which a person had it sent again, and `why`, null while nobody had.
 
         Raises:
             DeliveryError: there is none, or there are several.
@@ -80,16 +90,20 @@ class DeliveryQueries:
         return await self._database.read(lambda db: self._show(db, which))
 
     async def history(self, hours: int) -> History:
-        """Count how many were accepted, failed and waited in the hours up to now."""
+        """Count how many were accepted, failed and waited, over as many hours up to now (see History)."""
         return await self._database.read(lambda db: read_history(db, hours))
 
-    async def pending(self, prefix: str) -> int:
-        """Count what is still to be sent of runs whose ids begin so."""
-        under_way = deliveries.c.state.in_(("queued", *_UNDER_WAY))
-        query = select(func.count()).select_from(deliveries).where(under_way, _of_runs(prefix))
+    async def counts(self) -> dict[str, int]:
+        """Count the deliveries by what the database says of their state; a state without any is left out."""
+        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        return await self._database.read(lambda db: {row[0]: row[1] for row in db.execute(query)})
+
+    async def waiting(self) -> int:
+        """Count the deliveries that are still to be sent, or being sent."""
+        query = select(func.count()).select_from(deliveries).where(deliveries.c.state.in_(("queued", *_UNDER_WAY)))
         return await self._database.read(lambda db: int(db.execute(query).scalar_one()))
 
-    async def look(self) -> None:
+    async def check_database(self) -> None:
         """See that the database can be read.
 
         Raises:
@@ -98,7 +112,7 @@ class DeliveryQueries:
         await self._database.glance(lambda db: db.execute(select(deliveries.c.id).limit(1)).first())
 
     async def outcomes(self, delivery_ids: Sequence[str]) -> dict[str, Result | None]:
-        """Give the reports of those of these that have ended; None of one that has been cleared away since."""
+        """Give the results of those of these that have ended, by id; None of one that has been deleted since."""
 
         def work(db: Transaction) -> dict[str, Result | None]:
             query = select(deliveries)
@@ -109,13 +123,8 @@ class DeliveryQueries:
 
         return await self._database.read(work)
 
-    async def states(self, prefix: str) -> dict[str, int]:
-        """Count the deliveries of runs whose ids begin so, by state."""
-        query = select(deliveries.c.state, func.count()).where(_of_runs(prefix)).group_by(deliveries.c.state)
-        return await self._database.read(lambda db: {row[0]: row[1] for row in db.execute(query)})
-
-    def _latest(self, db: Transaction, wanted: Wanted) -> list[Entry]:
-        entries: list[Entry] = []
+    def _list(self, db: Transaction, wanted: _Filter) -> Summaries:
+        entries: Summaries = []
         for row in db.execute(_query(wanted)):
             state = self._state(db, row)
             if not wanted.states or state in wanted.states:
@@ -124,7 +133,7 @@ class DeliveryQueries:
                 break
         return entries
 
-    def _show(self, db: Transaction, which: str) -> Entry:
+    def _show(self, db: Transaction, which: str) -> DeliveryDetails:
         row = find_delivery(db, which)
         result = read_report(db, row)
         entry = _entry(db, row, self._state(db, row))
@@ -137,26 +146,23 @@ class DeliveryQueries:
             "port": row.port,
             "messageSize": row.size,
             "key": row.key,
-            "recipients": result["recipients"] if result else _recipients(db, row.id),
+            "recipients": cast("_Recipients", result["recipients"]) if result else _recipients(db, row.id),
             "attempts": tried,
             "result": result,
             "origin": _told_origin(row),
             "retry": _told_retry(row),
         }
 
-    def _state(self, db: Transaction, row: Row[Any]) -> str:
+    def _state(self, db: Transaction, row: Row[Any]) -> ShownState:
         is_left = row.state in _UNDER_WAY and not self._process.is_alive(db, row.worker)
-        return INTERRUPTED if is_left else str(row.state)
+        state: ShownState = row.state
+        return INTERRUPTED if is_left else state
 
 
 _LATEST = select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id)
 
 
-def _of_runs(prefix: str) -> ColumnElement[bool]:
-    return deliveries.c.run_id.startswith(prefix, autoescape=True)
-
-
-def _query(wanted: Wanted) -> Select[Any]:
+def _query(wanted: _Filter) -> Select[Any]:
     query = _LATEST
     if wanted.states:
         kept = {*wanted.states, *(_UNDER_WAY if INTERRUPTED in wanted.states else ())}
@@ -203,18 +209,18 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
     )
 
 
-def _told_origin(row: Row[Any]) -> Entry | None:
+def _told_origin(row: Row[Any]) -> DeliveryOrigin | None:
     origin = origin_of(row)
     return {"file": origin.file, "flow": origin.flow} if origin else None
 
 
-def _told_retry(row: Row[Any]) -> Entry | None:
+def _told_retry(row: Row[Any]) -> DeliveryRetry | None:
     retry = told_of(row.options).get("retry")
     is_told = isinstance(retry, dict) and set(retry) == {"route", "why"} and retry["route"] in RETRY_ROUTES
     return retry if is_told else None
 
 
-def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
+def _entry(db: Transaction, row: Row[Any], state: ShownState) -> DeliverySummary:
     of_it = delivery_recipients.c.delivery_id == row.id
     to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
     tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
@@ -232,7 +238,7 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
         "updatedAt": row.updated_at,
         "messageId": row.message_id,
         "from": row.reverse_path,
-        "to": db.execute(to).scalars().all(),
+        "to": list(db.execute(to).scalars()),
         "connection": row.connection,
         "host": row.host,
         "run": row.run_id,
@@ -243,7 +249,7 @@ def _entry(db: Transaction, row: Row[Any], state: str) -> Entry:
     }
 
 
-def _recipients(db: Transaction, delivery_id: str) -> list[Entry]:
+def _recipients(db: Transaction, delivery_id: str) -> _Recipients:
     of_it = delivery_recipients.c.delivery_id == delivery_id
     return [
         {
@@ -262,7 +268,7 @@ def _hints(*errors: ResultError | None) -> dict[str, str]:
     return {error["message"]: error["hint"] for error in errors if error}
 
 
-def _attempts(db: Transaction, row: Row[Any], known: Mapping[str, str]) -> list[Entry]:
+def _attempts(db: Transaction, row: Row[Any], known: Mapping[str, str]) -> list[DeliveryAttempt]:
     of_it = attempts.c.delivery_id == row.id
     return [
         {

@@ -54,7 +54,7 @@ class Round:
 
 
 class QueueWorker:
-    """Claims and carries deliveries for one process; `outcome_builder` counts how they have ended."""
+    """Claims and carries deliveries for one process; `outcomes` counts how they have ended."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class QueueWorker:
         self._draining: set[str | None] = set()
         self.stopped = asyncio.Event()
         self.supervised = Supervised("the queue's worker", silent_after=SILENT_SECONDS)
-        self.outcome_builder: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.freed = asyncio.Event()
 
     @property
@@ -108,7 +108,7 @@ class QueueWorker:
             return Round(0, None, False)
         catch = await self._claims.take(hands)
         self._claimed_at = began
-        self.outcome_builder += Counter(held=catch.held)
+        self.outcomes += Counter(held=catch.held)
         if catch.claimed:
             with self._dispatcher.holding(one.delivery.id for one in catch.claimed):
                 await self._send_out(catch.claimed, began)
@@ -210,7 +210,7 @@ class QueueWorker:
                     await self._send_one(one, messages, routes, began)
                 except UnreadableDelivery as error:
                     await self._until_stopped(partial(self._outbox.held, one.delivery, error))
-                    self.outcome_builder["held"] += 1
+                    self.outcomes["held"] += 1
                 except Exception as error:  # one delivery's trouble is no other's
                     if isinstance(error, StaleClaim) or (isinstance(error, StoreError) and self.is_stopped):
                         raise
@@ -299,7 +299,7 @@ class QueueWorker:
         if task.cancelled():
             pass
         elif not (error := task.exception()):
-            self.outcome_builder[task.result()["status"]] += 1
+            self.outcomes[task.result()["status"]] += 1
         else:
             _log.error("delivery %s is left to the next worker: %s", job.delivery.id, error)
         if self._capacity.room(lane):

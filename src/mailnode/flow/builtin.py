@@ -1,4 +1,4 @@
-"""The two small nodes that a flow needs beside the mail: `say` and `setContext`."""
+"""The node types that every flow has: those that send email, and `say` and `setContext`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
-from mailnode.flow.registry import Node
+from mailnode.flow.registry import Node, Registry
+from mailnode.node.content_digest import SEND_SMTP_EMAIL
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
+from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
+from mailnode.node.send_email import Post, SendSmtpEmailType
 from mailnode.node.template import Template, parse_template
 from mailnode.printable import quoted
 
@@ -107,3 +110,15 @@ def _located(key: str) -> Iterator[None]:
         yield
     except MailnodeError as error:
         raise error.locate(key=key) from None
+
+
+def own_registry(post: Post, notification: Mapping[str, str]) -> Registry:
+    """Make the registry of these types; emails are sent with `post`, notifications as their variables say."""
+    return Registry(
+        {
+            SEND_SMTP_EMAIL: SendSmtpEmailType(post),
+            EMAIL_NOTIFICATION: EmailNotificationType(post, NotificationServer.read(notification)),
+            "say": SayType(),
+            "setContext": SetContextType(),
+        }
+    )

@@ -3,74 +3,89 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mailnode.delivery.delivery import Origin
 from mailnode.delivery.reroute import PresentRoute
+from mailnode.delivery.result import Result
 from mailnode.delivery.route import Router
 from mailnode.errors import MailnodeError, SettingsError
 from mailnode.flow.document import FlowDocument, FlowNode, load_flow
 from mailnode.flow.registry import Registry, ValidatingNodeType
 from mailnode.flow.run import PreparedNode, prepare_node
-from mailnode.node.node_api import NodeCall, NodeReturn
+from mailnode.node.node_api import NodeCall
 from mailnode.node.send_email import Composition, RouteSettings, SendSmtpEmail
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class NodeInput:
-    """Which node is reached, the first that sends mail if none is named, and with what state."""
-
-    node_id: str | None
-    input: Mapping[str, Any]
-    context: Mapping[str, Any]
-
-
 class DryRun:
-    """Flows that are tried out; nothing is journalled, and nothing is stored but the deliveries of tests."""
+    """A flow that is tried out: what is wrong with it, the email of one of its nodes, and that email as a test.
 
-    def __init__(self, registry: Registry) -> None:
-        """Know the node types of `registry`."""
+    No run is stored. The node is the first one that sends email, unless another one is named.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        flow: str | Path | FlowDocument,
+        node_id: str | None,
+        input: Mapping[str, Any],  # noqa: A002 -- the editor's word
+        context: Mapping[str, Any],
+    ) -> None:
+        """Try out a flow, from its file or read already, with the node types of `registry`."""
         self._registry = registry
+        self._flow = flow
+        self._node_id = node_id
+        self._input = input
+        self._context = context
 
-    def errors(self, document: FlowDocument) -> list[MailnodeError]:
-        """Give everything that is wrong with the nodes of a flow, each with node, key and line."""
-        return [error for node in document.nodes for error in self._errors(document, node)]
-
-    async def compose(self, document: FlowDocument, node_input: NodeInput) -> Composition:
-        """Compose the mail of a node, and send nothing.
+    def errors(self) -> list[MailnodeError]:
+        """Give everything that is wrong with the nodes of the flow, each with node, key and line.
 
         Raises:
-            SettingsError: and others of ours: the mail can't be made, or there is no such node.
+            SettingsError: the file can't be read, or holds no flow.
         """
-        prepared, node = self._find(document, node_input.node_id)
+        document = self._document()
+        return [error for node in document.nodes for error in self._errors(document, node)]
+
+    async def compose(self) -> Composition:
+        """Compose the email of the node, fetching its attachments, and send nothing.
+
+        Raises:
+            SettingsError: the flow can't be read, there is no such node, or its settings make no email.
+            MailnodeError: another one of the tree says what else is wrong, as a connection that is not there.
+        """
+        document, prepared, node = await asyncio.to_thread(self._find)
         try:
-            return await node.compose(_call(document, prepared, node_input))
+            return await node.compose(self._call(document, prepared))
         except MailnodeError as error:
             raise document.locate(error, prepared.source.id) from None
 
-    async def hand_to(self, document: FlowDocument, node_input: NodeInput, port: int) -> Outcome:
-        """Compose the mail of a node and hand it to a server on this machine, whatever server the settings name.
+    async def send_to_port(self, port: int) -> Outcome:
+        """Compose the email of the node and send it to a server on this machine, as an Inbox, and to no other.
 
         Raises:
-            MailnodeError: as `compose` does, or that server does not take it.
+            MailnodeError: as `compose` does, or that server does not accept it.
         """
-        message = (await self.compose(document, node_input)).message
+        message = (await self.compose()).message
         async with SmtpClient("127.0.0.1", port, tls_option="none") as client:
             return await client.send(message)
 
-    async def try_out(self, document: FlowDocument, node_input: NodeInput, address: str) -> NodeReturn:
-        """Send the mail of a node to one address alone, by the server that the settings name.
+    async def send_to(self, address: str) -> Result:
+        """Send the email of the node to one address alone, by the server and login that its settings name.
 
         Raises:
-            MailnodeError: there is no such node, or that address can't be used; what came of the sending is the
-                step's result.
+            MailnodeError: as `compose` does, or the connection may not send to that address; what the server said is
+                in the result.
         """
-        prepared, node = self._find(document, node_input.node_id)
-        return await node.try_out(_call(document, prepared, node_input), address)
+        document, prepared, node = await asyncio.to_thread(self._find)
+        result: Result = (await node.try_out(self._call(document, prepared), address)).result
+        return result
+
+    def _document(self) -> FlowDocument:
+        return self._flow if isinstance(self._flow, FlowDocument) else load_flow(Path(self._flow))
 
     def _errors(self, document: FlowDocument, node: FlowNode) -> list[MailnodeError]:
         try:
@@ -85,21 +100,22 @@ class DryRun:
         found = [document.locate(error, node.id) for error in node_type.errors(node.settings)]
         return found or [first]
 
-    def _find(self, document: FlowDocument, node_id: str | None) -> tuple[PreparedNode, SendSmtpEmail]:
+    def _find(self) -> tuple[FlowDocument, PreparedNode, SendSmtpEmail]:
+        document, node_id = self._document(), self._node_id
         for source in document.nodes:
             if node_id not in {None, source.id}:
                 continue
             prepared = prepare_node(document, source, self._registry)
             if isinstance(prepared.node, SendSmtpEmail):
-                return prepared, prepared.node
+                return document, prepared, prepared.node
         raise SettingsError(
             f"there is no node {node_id!r} that sends mail" if node_id else "the flow has no node that sends mail",
             hint=f"nodes: {', '.join(f'{node.id} ({node.type})' for node in document.nodes)}",
         ).locate(file=document.file)
 
-
-def _call(document: FlowDocument, prepared: PreparedNode, node_input: NodeInput) -> NodeCall:
-    return NodeCall(document.name, f"test-{uuid.uuid4().hex}", prepared.source.id, node_input.input, node_input.context)
+    def _call(self, document: FlowDocument, prepared: PreparedNode) -> NodeCall:
+        run_id = f"test-{uuid.uuid4().hex}"
+        return NodeCall(document.name, run_id, prepared.source.id, self._input, self._context)
 
 
 class CurrentRoutes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, TypedDict, get_args
 
 from sqlalchemy import Connection, Row, select
 
@@ -16,50 +16,87 @@ from mailnode.store.sql import Cursor
 from mailnode.store.tables import runs
 
 # `running` and `interrupted` are one to the database: what tells them apart is whether their process is alive.
-RUN_STATES = ("running", "interrupted", "done", "halted")
+ShownRunStatus = Literal["running", "interrupted", "done", "halted"]
+RUN_STATES: tuple[ShownRunStatus, ...] = get_args(ShownRunStatus)
 _UNDER_WAY = "running"
 
-# JSON, for people and programs; times are Unix ms.
 Entry = dict[str, Any]
 
 
+class RunSummary(TypedDict):
+    """One run in a list; times are Unix ms.
+
+    `mails` is the status of each email that it made, as in a Result; `error` is its first error, in words, or None.
+    """
+
+    run: str
+    flow: str
+    status: ShownRunStatus
+    createdAt: int
+    updatedAt: int
+    mails: list[str]
+    error: str | None
+
+
+class RunDetails(RunSummary):
+    """All that is known of one run: the facts of a RunSummary, and what `Run.to_json` gave when it ended.
+
+    The latter are None while it runs, and of one that was interrupted.
+    """
+
+    input: dict[str, Any] | None
+    context: dict[str, Any] | None
+    output: list[str] | None
+    nodes: list[dict[str, Any]] | None
+
+
+# In a class with a method `list` that word is no type.
+Summaries = list[RunSummary]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
-    """Which runs are looked for; no `statuses` means any, and `after` is the last one that has been seen of them."""
+class _Filter:
+    """What `list` is asked for."""
 
-    flow: str | None = None
-    statuses: Sequence[str] = ()
-    after: Cursor | None = None
-    limit: int = 50
+    flow: str | None
+    statuses: Sequence[ShownRunStatus]
+    after: Cursor | None
+    limit: int
 
 
-class RunQueries:
-    """The runs of a database, the latest first."""
+class Runs:
+    """The runs of a database: what each execution of a flow has done."""
 
     def __init__(self, database: Database, process: ThisProcess) -> None:
         """Read `database`; `process` knows which processes are alive."""
         self._database = database
         self._process = process
 
-    async def latest(self, wanted: RunFilter) -> list[Entry]:
-        """Give the latest runs of those that are wanted.
+    async def list(
+        self,
+        *,
+        flow: str | None = None,
+        statuses: Sequence[ShownRunStatus] = (),
+        after: Cursor | None = None,
+        limit: int = 50,
+    ) -> Summaries:
+        """Give the latest runs, the newest first, `limit` at the most.
 
-        Each has `run`, `flow`, `status` (one of RUN_STATES), `createdAt`, `updatedAt`, `mails`, the status of each mail
-        that it made, and `error`, the first one's words, or null.
+        Those of the flow with the name `flow`, and with one of `statuses`, if any are given. `after` is a place in the
+        list, as `Cursor(createdAt, run)` of the last one that has been seen.
         """
-        return await self._database.read(lambda db: self._latest(db, wanted))
+        wanted = _Filter(flow=flow, statuses=statuses, after=after, limit=limit)
+        return await self._database.read(lambda db: self._list(db, wanted))
 
-    async def show(self, run_id: str) -> Entry:
-        """Give all that is known of one run: beside that its `input`, `context`, `output` and `nodes`.
-
-        These are null while it is under way, and of one that was interrupted.
+    async def show(self, run_id: str) -> RunDetails:
+        """Give all that is known of one run.
 
         Raises:
-            UsageError: there is none of this id.
+            UsageError: there is none with this id.
         """
         return await self._database.read(lambda db: self._show(db, run_id))
 
-    def _latest(self, db: Connection, wanted: RunFilter) -> list[Entry]:
+    def _list(self, db: Connection, wanted: _Filter) -> Summaries:
         # States are long, and a database that sorts rows carries them along: they are read for the page alone.
         query = select(runs.c.id, runs.c.status, runs.c.worker).order_by(runs.c.created_at.desc(), runs.c.id)
         if wanted.flow is not None:
@@ -74,11 +111,12 @@ class RunQueries:
         rows = {row.id: row for row in db.execute(select(runs).where(runs.c.id.in_(ids)))}
         return [self._entry(db, rows[run_id]) for run_id in ids]
 
-    def _status(self, db: Connection, row: Row[Any]) -> str:
+    def _status(self, db: Connection, row: Row[Any]) -> ShownRunStatus:
         is_left = row.status == _UNDER_WAY and not (row.worker and self._process.is_alive(db, row.worker))
-        return "interrupted" if is_left else str(row.status)
+        status: ShownRunStatus = row.status
+        return "interrupted" if is_left else status
 
-    def _show(self, db: Connection, run_id: str) -> Entry:
+    def _show(self, db: Connection, run_id: str) -> RunDetails:
         row = db.execute(select(runs).where(runs.c.id == run_id)).first()
         if row is None:
             raise UsageError(
@@ -87,9 +125,15 @@ class RunQueries:
                 hint="look at the list of runs; those that ended long ago are deleted (MAILNODE_KEEP_DAYS)",
             )
         said = _said(row)
-        return {**self._entry(db, row), **{key: said.get(key) for key in ("input", "context", "output", "nodes")}}
+        return {
+            **self._entry(db, row),
+            "input": said.get("input"),
+            "context": said.get("context"),
+            "output": said.get("output"),
+            "nodes": said.get("nodes"),
+        }
 
-    def _entry(self, db: Connection, row: Row[Any]) -> Entry:
+    def _entry(self, db: Connection, row: Row[Any]) -> RunSummary:
         nodes = _said(row).get("nodes", [])
         results = [node["result"] for node in nodes if isinstance(node.get("result"), dict)]
         errors = [error for node in nodes if (error := error_of(node))]

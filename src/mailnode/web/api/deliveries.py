@@ -7,8 +7,8 @@ from fastapi import APIRouter, Body, Query
 from pydantic import Field
 
 from mailnode.delivery.admin import InDoubt
+from mailnode.delivery.delivery import ShownState
 from mailnode.delivery.history import MOST_HOURS
-from mailnode.delivery.queries import Wanted
 from mailnode.store.sql import CURSOR_PATTERN, Cursor
 from mailnode.web.api.problem import PROBLEMS, ApiModel
 from mailnode.web.json_safe import whole
@@ -16,10 +16,6 @@ from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/deliveries", tags=["deliveries"], responses=PROBLEMS)
 
-# As SHOWN_STATES, which a type can't be made of.
-State = Literal[
-    "queued", "claimed", "handingOver", "interrupted", "sent", "partial", "failed", "unknown", "held", "cancelled"
-]
 MOST_AT_ONCE = 500
 
 
@@ -27,7 +23,7 @@ class _Facts(ApiModel):
     """What every look at a delivery tells; times are Unix ms, and `error` is the last one's words."""
 
     delivery_id: str
-    state: State
+    state: ShownState
     created_at: int
     updated_at: int
     message_id: str
@@ -142,7 +138,7 @@ class RetryRequest(ApiModel):
 @router.get("")
 async def list_deliveries(
     site: SiteHere,
-    state: Annotated[Sequence[State], Query(description="Only these; may be repeated.")] = (),
+    state: Annotated[Sequence[ShownState], Query(description="Only these; may be repeated.")] = (),
     connection: Annotated[str | None, Query(max_length=200)] = None,
     recipient: Annotated[str | None, Query(max_length=320, description="An address, or a part of one.")] = None,
     run: Annotated[str | None, Query(max_length=200)] = None,
@@ -150,7 +146,7 @@ async def list_deliveries(
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
 ) -> DeliveryPage:
     """List deliveries, the latest first, by pages."""
-    wanted = Wanted(
+    found = await site.mailnode.deliveries.list(
         states=state,
         connection=connection,
         recipient=recipient,
@@ -158,7 +154,6 @@ async def list_deliveries(
         after=Cursor.parse(after) if after else None,
         limit=limit + 1,
     )
-    found = await site.mailnode.queries.latest(wanted)
     last = found[limit - 1] if len(found) > limit else None
     return DeliveryPage(
         deliveries=[DeliverySummary.model_validate(one) for one in whole(found[:limit])],
@@ -169,13 +164,13 @@ async def list_deliveries(
 @router.get("/history")
 async def show_history(site: SiteHere, hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> History:
     """Count how many were accepted, failed, stayed in doubt, and waited, over the hours up to now."""
-    return History.model_validate(await site.mailnode.queries.history(hours))
+    return History.model_validate(await site.mailnode.deliveries.history(hours))
 
 
 @router.get("/{delivery_id}")
 async def show_delivery(site: SiteHere, delivery_id: str) -> Delivery:
     """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID."""
-    return Delivery.model_validate(whole(await site.mailnode.queries.show(delivery_id)))
+    return Delivery.model_validate(whole(await site.mailnode.deliveries.show(delivery_id)))
 
 
 @router.post("/{delivery_id}/retry")
@@ -192,7 +187,7 @@ async def retry_delivery(
     One that may have been accepted already (409) is sent only if you say that you are sure.
     """
     try:
-        retried = await site.mailnode.admin.retry(delivery_id, is_sure=retry.is_sure, as_queued=retry.as_queued)
+        retried = await site.mailnode.deliveries.retry(delivery_id, is_sure=retry.is_sure, as_queued=retry.as_queued)
         return await show_delivery(site, retried)
     except InDoubt as error:
         error.hint = 'ask them, or look for its Message-ID in the server\'s log; then say {"isSure": true}'
@@ -202,4 +197,4 @@ async def retry_delivery(
 @router.post("/{delivery_id}/cancel")
 async def cancel_delivery(site: SiteHere, delivery_id: str) -> Delivery:
     """Take one out of the queue, or end one that is held, so that it is not sent."""
-    return await show_delivery(site, await site.mailnode.admin.cancel(delivery_id))
+    return await show_delivery(site, await site.mailnode.deliveries.cancel(delivery_id))

@@ -243,7 +243,7 @@ def check(site: Site, text: str, form: Format) -> tuple[FlowContent | None, list
         document = parse_flow(text, file="", json=form == "json")
     except MailnodeError as error:
         return None, [error_detail(error)]
-    return plain(document), [error_detail(error) for error in site.mailnode.dry_run.errors(document)]
+    return plain(document), [error_detail(error) for error in site.mailnode.dry_run(document).errors()]
 
 
 def plain(document: FlowDocument) -> FlowContent:

@@ -1,5 +1,6 @@
 """Whether the server is well, for machines that watch it, and its figures (Prometheus' text format)."""
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 from fastapi import APIRouter, Response
@@ -45,7 +46,7 @@ async def health(site: SiteHere, response: Response) -> Health:
 
     Nothing is told about what is in it. The status is 503 where one of them is not so.
     """
-    vitals = site.mailnode.supervised[0].vitals
+    vitals = site.mailnode.tasks[0]
     worker = WorkerHealth(alive=vitals.is_alive, last_look=vitals.looked_at, reason=vitals.reason)
     waiting = site.mailnode.unstored.count
     reason = None if worker.alive else f"queued mail is not being sent: {worker.reason}"
@@ -53,7 +54,7 @@ async def health(site: SiteHere, response: Response) -> Health:
         reason = "outcomes of mail can't be stored in the database"  # why not may name its host
     else:
         try:
-            await site.mailnode.queries.look()
+            await site.mailnode.deliveries.check_database()
         except StoreError:
             reason = "the database can't be read"
     if reason is None:
@@ -66,8 +67,8 @@ async def health(site: SiteHere, response: Response) -> Health:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(site: SiteHere) -> str:
     """Give counts of deliveries by state, of what this process has carried, and of flows."""
-    states = await site.mailnode.queries.states("")
-    carried = site.mailnode.outcome_builder
+    states = await site.mailnode.deliveries.counts()
+    carried = site.mailnode.outcomes
     lines = ["# HELP mailnode_info The version that runs.", "# TYPE mailnode_info gauge"]
     lines.append(f'mailnode_info{{version="{VERSION}"}} 1')
     lines += ["# HELP mailnode_deliveries Deliveries in the database by state.", "# TYPE mailnode_deliveries gauge"]
@@ -82,13 +83,13 @@ async def metrics(site: SiteHere) -> str:
     lines.append(f"mailnode_answers_due {site.mailnode.answers_due}")
     lines += ["# HELP mailnode_outcomes_waiting Outcomes that the database does not take now."]
     lines += ["# TYPE mailnode_outcomes_waiting gauge", f"mailnode_outcomes_waiting {site.mailnode.unstored.count}"]
-    lines += _tasks([one.vitals for one in site.mailnode.supervised])
+    lines += _tasks(site.mailnode.tasks)
     lines += ["# HELP mailnode_flows Flows on the shelf.", "# TYPE mailnode_flows gauge"]
     lines.append(f"mailnode_flows {len(site.flow_files.flows())}")
     return "\n".join(lines) + "\n"
 
 
-def _tasks(tasks: list[Vitals]) -> list[str]:
+def _tasks(tasks: Iterable[Vitals]) -> list[str]:
     alive = [(one.name, int(one.is_alive)) for one in tasks]
     looked = [(one.name, one.looked_at // 1000) for one in tasks if one.looked_at is not None]
     defects = [(one.name, one.defects) for one in tasks]

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from mailnode.errors import MailnodeError
-from mailnode.flow.dry_run import NodeInput
+from mailnode.flow.dry_run import DryRun
 from mailnode.message.text import html_to_text
 from mailnode.message.tree import Part
 from mailnode.node.send_email import Composition
@@ -33,10 +33,14 @@ class PreviewRequest(Draft):
     input: State = {}
     context: State = {}
 
-    @property
-    def node_input(self) -> NodeInput:
-        """Give what the node is reached with."""
-        return NodeInput(self.node, self.input, self.context)
+    def dry_run(self, site: Site) -> DryRun:
+        """Read the draft.
+
+        Raises:
+            MailnodeError: it is not a flow.
+        """
+        _, document = self.read()
+        return site.mailnode.dry_run(document, self.node, input=self.input, context=self.context)
 
 
 class TestRequest(PreviewRequest):
@@ -75,10 +79,10 @@ class Previewed(ApiModel):
 async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
     """Compose the mail of a node, and say all that is wrong with the flow; nothing is sent or saved."""
     try:
-        _, document = await asyncio.to_thread(request.read)
-        errors = await asyncio.to_thread(site.mailnode.dry_run.errors, document)
+        dry_run = await asyncio.to_thread(request.dry_run, site)
+        errors = await asyncio.to_thread(dry_run.errors)
         blocking = [error for error in errors if request.node in {None, error.node}]
-        made = None if blocking else await site.mailnode.dry_run.compose(document, request.node_input)
+        made = None if blocking else await dry_run.compose()
     except MailnodeError as error:
         return Previewed(errors=[error_detail(error)], preview=None)
     shown = await _shown_beside(site, made) if made else None
@@ -88,13 +92,11 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
 @router.post("/test", response_model=MailResult, response_model_exclude_unset=True)
 async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
     """Send the mail of a node as a test, and give the result; nothing is stored in the flow."""
-    _, document = await asyncio.to_thread(request.read)
+    dry_run = await asyncio.to_thread(request.dry_run, site)
     if request.to == "inbox":
-        outcome = await site.mailnode.dry_run.hand_to(document, request.node_input, site.inbox_port)
+        outcome = await dry_run.send_to_port(site.inbox_port)
         return {"status": "sent", "messageId": outcome.message_id, "accepted": list(outcome.accepted), "inbox": True}
-    step = await site.mailnode.dry_run.try_out(document, request.node_input, request.to)
-    result: dict[str, Any] = step.result
-    return result
+    return dict(await dry_run.send_to(request.to))
 
 
 @router.get("/{number}/html", response_class=Response)

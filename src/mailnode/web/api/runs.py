@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict
 
-from mailnode.flow.run_queries import RunFilter
+from mailnode.flow.run_queries import ShownRunStatus
 from mailnode.store.sql import CURSOR_PATTERN, Cursor
 from mailnode.web.api.problem import PROBLEMS, ApiModel, JsonAnswer
 from mailnode.web.json_safe import whole
@@ -14,8 +14,6 @@ from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], responses=PROBLEMS)
 
-# As RUN_STATES, which a type can't be made of.
-Status = Literal["running", "interrupted", "done", "halted"]
 MOST_AT_ONCE = 500
 
 
@@ -27,7 +25,7 @@ class RunSummary(ApiModel):
 
     run: str
     flow: str
-    status: Status | str
+    status: ShownRunStatus | str
     created_at: int
     updated_at: int
     mails: list[str]
@@ -102,14 +100,13 @@ class MailResult(ApiModel):
 async def list_runs(
     site: SiteHere,
     flow: Annotated[str | None, Query(max_length=64)] = None,
-    status: Annotated[Sequence[Status], Query(description="Only these; may be repeated.")] = (),
+    status: Annotated[Sequence[ShownRunStatus], Query(description="Only these; may be repeated.")] = (),
     after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
 ) -> RunPage:
     """List runs, the latest first, by pages."""
     cursor = Cursor.parse(after) if after else None
-    wanted = RunFilter(flow=flow, statuses=status, after=cursor, limit=limit + 1)
-    found = await site.mailnode.runs.latest(wanted)
+    found = await site.mailnode.runs.list(flow=flow, statuses=status, after=cursor, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     return RunPage(
         runs=[RunSummary.model_validate(one) for one in whole(found[:limit])],

@@ -8,13 +8,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from mailnode.delivery.admin import InDoubt
-from mailnode.delivery.delivery import FINAL_STATES, SHOWN_STATES
+from mailnode.delivery.delivery import FINAL_STATES, SHOWN_STATES, ShownState
 from mailnode.delivery.history import MOST_HOURS
 from mailnode.errors import MailnodeError
 from mailnode.web.api.deliveries import (
     Delivery,
     RetryRequest,
-    State,
     cancel_delivery,
     list_deliveries,
     retry_delivery,
@@ -33,14 +32,14 @@ router = APIRouter(prefix="/deliveries", include_in_schema=False)
 
 SPANS = ((1, "1 hour"), (24, "24 hours"), (168, "7 days"), (720, "30 days"))
 _CHART_SECONDS = 5
-_SENDING: tuple[State, ...] = ("claimed", "handingOver")
+_SENDING: tuple[ShownState, ...] = ("claimed", "handingOver")
 _FILTERED = ("queued", "sending", *(state for state in SHOWN_STATES if state not in {"queued", *_SENDING}))
 
 
 class Choice(BaseModel):
     """What a reader has chosen to see."""
 
-    state: State | Literal["", "sending"] = ""
+    state: ShownState | Literal["", "sending"] = ""
     connection: str = Field("", max_length=200)
     recipient: str = Field("", max_length=320)
     run: str = Field("", max_length=200)
@@ -57,7 +56,7 @@ class Choice(BaseModel):
         return f"/deliveries?{urlencode(self.pairs(**changed))}".removesuffix("?")
 
     @property
-    def states(self) -> tuple[State, ...]:
+    def states(self) -> tuple[ShownState, ...]:
         """The states of those that are shown; none where all are."""
         if self.state == "sending":
             return _SENDING

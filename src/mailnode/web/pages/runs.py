@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from mailnode.flow.run_queries import RUN_STATES, error_of
-from mailnode.web.api.runs import Status, list_runs
+from mailnode.flow.run_queries import RUN_STATES, RunDetails, RunSummary, ShownRunStatus, error_of
+from mailnode.web.api.runs import list_runs
 from mailnode.web.json_safe import json_text, whole
 from mailnode.web.live import Live, Part, live
 from mailnode.web.live import Query as Pairs
@@ -22,7 +22,7 @@ class Choice(BaseModel):
     """What a reader has chosen to see."""
 
     flow: str = Field("", max_length=64)
-    status: Status | Literal[""] = ""
+    status: ShownRunStatus | Literal[""] = ""
     after: str = Field("", max_length=220)
 
     def pairs(self, **changed: str) -> Pairs:
@@ -80,11 +80,12 @@ async def _table(request: Request, site: Site, choice: Choice) -> Live:
     return live(request, part, choice=choice, page=page)
 
 
-def _part(request: Request, run: dict[str, Any]) -> Live:
+def _part(request: Request, run: RunDetails) -> Live:
     part = Part("run", "ledger/run_part.html", f"/runs/live/run/{quote(run['run'], safe='')}")
     nodes = whole([_node(node) for node in run["nodes"] or ()])
-    states = {name: json_text(run[name]) for name in ("input", "context", "output") if run[name] is not None}
-    facts = whole({name: run[name] for name in ("run", "flow", "status", "createdAt", "updatedAt", "error")})
+    facts = whole({name: value for name, value in run.items() if name in RunSummary.__annotations__})
+    said = {"input": run["input"], "context": run["context"], "output": run["output"]}
+    states = {name: json_text(value) for name, value in said.items() if value is not None}
     is_live = run["status"] == "running" or "queued" in run["mails"]
     return live(request, part, is_live=is_live, run=facts, nodes=nodes, states=states)
 
