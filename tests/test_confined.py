@@ -30,10 +30,10 @@ class Jobs:
         self.over = asyncio.Event()
 
     async def run(self, job: str) -> bytes:
-        return await self.pool.run(lambda process: self._work(process, job), "lane")
+        return await self.pool.run(lambda process: self._work(process, job), "group")
 
     def _work(self, process: ConfinedProcess, job: str) -> bytes:
-        heard = process.tell(job.encode() + b"\n")
+        heard = process.send(job.encode() + b"\n")
         heard.readline()
         self._loop.call_soon_threadsafe(self.taken.set)
         answer = heard.readline()

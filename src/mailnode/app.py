@@ -34,7 +34,7 @@ from mailnode.node.send_email import Post
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
 from mailnode.store.retry import insist
-from mailnode.supervision import Supervised, Vitals
+from mailnode.supervision import Supervised, TaskStatus
 
 SWEEP_SECONDS = 3600.0
 # More in flight would only wait for sessions.
@@ -215,7 +215,7 @@ class Mailnode:
         What ended more days ago than MAILNODE_KEEP_DAYS says is deleted meanwhile, but for idempotency keys, which are
         known for MAILNODE_KEEP_KEYS_DAYS.
         """
-        sweeping = asyncio.create_task(self._sweeper.keep(self._sweep_hourly))
+        sweeping = asyncio.create_task(self._sweeper.run(self._sweep_hourly))
         try:
             await self._engine.work(self._queue_worker, drain=drain)
         finally:
@@ -225,7 +225,7 @@ class Mailnode:
     async def _sweep_hourly(self) -> None:
         while True:
             await self.deliveries.sweep(self._keep_days, self._keep_keys_days)
-            self._sweeper.looked()
+            self._sweeper.report_success()
             await asyncio.sleep(SWEEP_SECONDS)
 
     @property
@@ -234,9 +234,9 @@ class Mailnode:
         return self._queue_worker.outcomes
 
     @property
-    def tasks(self) -> tuple[Vitals, ...]:
+    def tasks(self) -> tuple[TaskStatus, ...]:
         """How the long-lived tasks are: first the one that works the queue, then the one that deletes what is old."""
-        return self._queue_worker.supervised.vitals, self._sweeper.vitals
+        return self._queue_worker.supervised.status, self._sweeper.status
 
     def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:
         """Call `tell` when the email of a route (a login at a server) begins to wait, and when it is sent again.

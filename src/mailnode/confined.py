@@ -1,7 +1,7 @@
-"""Programs of ours that run in processes of their own, because what they are given may hang them or take all memory.
+"""Programs of ours in processes of their own, because their input may make them hang or take all memory.
 
-A program reads a line of JSON, a job, from its standard input, and answers with lines. It knows nothing of our
-environment, and may die alone.
+A program reads jobs, lines of JSON, from its standard input, and answers with lines. It gets no environment variables
+but PYTHONPATH, and may crash alone.
 """
 
 import asyncio
@@ -22,37 +22,37 @@ T = TypeVar("T")
 
 
 class ConfinedProcess:
-    """One process of a program, started with its first job; after each that had to be ended another one."""
+    """A process of a program, started with its first job, and again after it had to be ended."""
 
     def __init__(self, program: Path) -> None:
-        """Start nothing yet."""
+        """Start no process yet."""
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_given_up = False
+        self._is_abandoned = False
 
-    def tell(self, job: bytes) -> IO[bytes]:
-        """Give it a job, a line, and tell where its answers are read: one without its line end means that it died."""
+    def send(self, job: bytes) -> IO[bytes]:
+        """Send a job, a line, and give the stream of its answers: a missing line end means that the process died."""
         process = self._alive()
-        if self._is_given_up:
+        if self._is_abandoned:
             process.kill()
-        told, heard = process.stdin, process.stdout
-        assert told, "it was asked for"
-        assert heard, "it was asked for"
-        with suppress(BrokenPipeError):  # its silence tells
-            told.write(job)
-            told.flush()
-        return heard
+        requests, answers = process.stdin, process.stdout
+        assert requests, "it was asked for"
+        assert answers, "it was asked for"
+        with suppress(BrokenPipeError):  # the missing answer tells
+            requests.write(job)
+            requests.flush()
+        return answers
 
-    def give_up(self) -> None:
-        """Have it die, from another thread than that which hears its answers; that one has to `end` it then."""
-        self._is_given_up = True
+    def abandon(self) -> None:
+        """Kill it, from another thread than the one that reads its answers, which has to `end` it then."""
+        self._is_abandoned = True
         if process := self._process:
             process.kill()
 
     def end(self) -> int | None:
-        """End it, and tell its exit status if there was one to end."""
+        """End it, and give its exit status; None if there was no process."""
         process, self._process = self._process, None
-        self._is_given_up = False
+        self._is_abandoned = False
         if not process:
             return None
         atexit.unregister(self.end)
@@ -76,17 +76,16 @@ class ConfinedProcess:
 
 
 class ConfinedPool:
-    """A few processes of one program, of which each has one job at a time; a thread waits for each.
+    """A few processes of one program with one job at a time each; a thread waits for each.
 
-    Another process is started only while all that are there are busy. Jobs of one lane never have all of them, and
-    lanes take turns, so that those of one that hang keep no other one waiting. A job that nobody waits for any more is
-    ended with its process.
+    A process is started only while all others are busy. Jobs of one group never occupy all of them, and groups take
+    turns, so that hanging jobs of one group block no other. A job whose caller was cancelled ends with its process.
     """
 
     def __init__(self, program: Path, most: int) -> None:
-        """Start nothing yet; `most` is 2 or more."""
+        """Start no process yet; `most` is at least 2."""
         self._program = program
-        self._most_of_lane = most - 1
+        self._most_of_group = most - 1
         self._threads = ThreadPoolExecutor(most, thread_name_prefix=f"mailnode-{program.stem}")
         self._guard = threading.Lock()
         self._waiting: dict[Hashable, deque[_Job[Any]]] = {}
@@ -100,28 +99,28 @@ class ConfinedPool:
         """Whether a job has been done, so that there is a process."""
         return bool(self._idle)
 
-    async def run(self, work: Callable[[ConfinedProcess], T], lane: Hashable) -> T:
-        """Do some work with one of the processes, in a thread; what it raises comes out here."""
+    async def run(self, work: Callable[[ConfinedProcess], T], group: Hashable) -> T:
+        """Run `work` with one of the processes, in a thread, and give its result; jobs of one `group` share a limit."""
         job = _Job(work)
         with self._guard:
-            self._waiting.setdefault(lane, deque()).append(job)
+            self._waiting.setdefault(group, deque()).append(job)
         self._threads.submit(self._work)
         try:
             return await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:
             with self._guard:
-                job.give_up()
+                job.abandon()
             raise
 
     def close(self) -> None:
-        """End every process, whatever it does."""
+        """End all processes, also busy ones."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._guard:
             for job in chain.from_iterable(self._waiting.values()):
                 job.future.cancel()
             self._waiting.clear()
             for job in self._working:
-                job.give_up()
+                job.abandon()
             self._is_closed = True
             idle, self._idle = self._idle, []
         for process in idle:
@@ -129,41 +128,41 @@ class ConfinedPool:
 
     def _work(self) -> None:
         while found := self._next():
-            lane, job = found
+            group, job = found
             if job.future.set_running_or_notify_cancel():
                 try:
-                    job.future.set_result(self._with_one(job))
+                    job.future.set_result(self._run_job(job))
                 except BaseException as error:  # noqa: BLE001 -- it is raised where the job is awaited
                     job.future.set_exception(error)
             with self._guard:
-                self._busy -= Counter([lane])
+                self._busy -= Counter([group])
 
     def _next(self) -> "tuple[Hashable, _Job[Any]] | None":
-        """Take the job that is next, if one may be done now; its lane goes behind the others."""
+        """Take the next job that may run now; its group goes behind the others."""
         with self._guard:
-            for lane in (one for one in self._waiting if self._busy[one] < self._most_of_lane):
-                jobs = self._waiting.pop(lane)
+            for group in (one for one in self._waiting if self._busy[one] < self._most_of_group):
+                jobs = self._waiting.pop(group)
                 job = jobs.popleft()
                 if jobs:
-                    self._waiting[lane] = jobs
-                self._busy[lane] += 1
-                return lane, job
-        return None  # those who are busy with what waits look again
+                    self._waiting[group] = jobs
+                self._busy[group] += 1
+                return group, job
+        return None  # the busy threads look for the waiting jobs again
 
-    def _with_one(self, job: "_Job[T]") -> T:
+    def _run_job(self, job: "_Job[T]") -> T:
         with self._guard:
-            process = self._idle.pop() if self._idle else ConfinedProcess(self._program)  # the last one is the warmest
+            process = self._idle.pop() if self._idle else ConfinedProcess(self._program)  # the last used one
             job.process = process
             self._working.add(job)
-            if job.is_given_up:
-                process.give_up()
+            if job.is_abandoned:
+                process.abandon()
         try:
             return job.work(process)
         finally:
             with self._guard:
                 self._working.discard(job)
                 job.process = None
-                is_wanted = not (job.is_given_up or self._is_closed)
+                is_wanted = not (job.is_abandoned or self._is_closed)
                 if is_wanted:
                     self._idle.append(process)
             if not is_wanted:
@@ -171,15 +170,15 @@ class ConfinedPool:
 
 
 class _Job(Generic[T]):
-    """Some work that waits for a process, and its end."""
+    """Work that waits for a process, and its result."""
 
     def __init__(self, work: Callable[[ConfinedProcess], T]) -> None:
         self.work = work
         self.future: Future[T] = Future()
         self.process: ConfinedProcess | None = None
-        self.is_given_up = False
+        self.is_abandoned = False
 
-    def give_up(self) -> None:
-        self.is_given_up = True
+    def abandon(self) -> None:
+        self.is_abandoned = True
         if self.process:
-            self.process.give_up()
+            self.process.abandon()

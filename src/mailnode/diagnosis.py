@@ -1,4 +1,4 @@
-"""The doctor with a connection: what `mailnode verify` and `mailnode connections test` do. No mail is ever sent."""
+"""Checks of a server with a connection: `mailnode verify` and `mailnode connections test`. No email is sent."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from mailnode.connections.connection import Connection
 from mailnode.connections.service import Service, find_service
 from mailnode.delivery.prepare import sender_of
 from mailnode.delivery.route import OtherServer, Route, route
-from mailnode.environment import Environment, in_use
+from mailnode.environment import Environment, open_connection
 from mailnode.errors import UsageError
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.smtp.doctor.diagnose import DOCTOR_DEADLINES, examine
@@ -18,7 +18,7 @@ from mailnode.smtp.server import ServerSettings, TlsOption
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnServer:
-    """The server that a connection is for: its service's, or one of its hosts, which need not be named if it is one."""
+    """The server of a connection: its service's, or one of its hosts, which may be left out if there is only one."""
 
     host: str | None = None
     port: int | None = None
@@ -28,7 +28,7 @@ class OwnServer:
 
 @dataclass(frozen=True, slots=True)
 class Diagnoser:
-    """What is to be looked at; `notes` are findings that need no look."""
+    """A planned check; `notes` are findings that are known before it."""
 
     server: ServerSettings
     connection: str
@@ -37,7 +37,7 @@ class Diagnoser:
     notes: tuple[Finding, ...] = ()
 
     async def run(self, on_finding: OnFinding) -> Diagnosis:
-        """Look, and tell each finding as it comes."""
+        """Check the server, and report each finding as it comes."""
         for note in self.notes:
             on_finding(note)
         diagnosis = await examine(self.server, sender=self.sender, recipients=self.recipients, on_finding=on_finding)
@@ -53,12 +53,12 @@ async def planned(
     sender: str | None = None,
     recipients: Sequence[str] = (),
 ) -> AsyncIterator[Diagnoser]:
-    """See what is to be looked at, and keep the connection open for it.
+    """Plan a check, and keep its connection open.
 
     Raises:
         MailnodeError: the connection is unknown, or as `plan` does.
     """
-    async with in_use(environment, connection_name, afresh=True) as connection:
+    async with open_connection(environment, connection_name, afresh=True) as connection:
         yield plan(target, environment, connection, sender=sender, recipients=recipients)
 
 
@@ -70,28 +70,28 @@ def plan(
     sender: str | None = None,
     recipients: Sequence[str] = (),
 ) -> Diagnoser:
-    """See what is to be looked at with a connection that is open; its sender serves where none is given.
+    """Plan a check with an open connection; its sender is used where none is given.
 
     Raises:
-        MailnodeError: the connection is not for this server or these recipients; an address is none.
+        MailnodeError: the connection is not for this server or these recipients; an address is invalid.
     """
     if isinstance(target, OwnServer):
         assert connection
         target = _own(target, connection)
-    way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
+    chosen = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
     sender = sender or sender_of(connection)
     if recipients and sender is None:
-        raise UsageError("recipients are tried with a sender, and there is none", hint="give --from")
+        raise UsageError("recipients can be tried only with a sender, and none is known", hint="give a sender")
     paths = tuple(parse_mailbox(recipient).addr_spec for recipient in recipients)
     redirected = (connection.redirect_all_to if connection else None) or environment.redirect_all_to
     if connection and not redirected:
         connection.check_recipients(paths)
     return Diagnoser(
-        server=replace(way.server, deadlines=DOCTOR_DEADLINES),
-        connection=way.connection,
+        server=replace(chosen.server, deadlines=DOCTOR_DEADLINES),
+        connection=chosen.connection,
         sender=parse_mailbox(sender).addr_spec if sender else None,
         recipients=(redirected,) if redirected and paths else paths,
-        notes=tuple(_notes(way, redirected)),
+        notes=tuple(_notes(chosen, redirected)),
     )
 
 
@@ -99,8 +99,8 @@ def _own(given: OwnServer, connection: Connection) -> Service | OtherServer:
     if connection.service:
         if given != OwnServer():
             raise UsageError(
-                f"the connection {connection.name!r} is for {connection.service}, which knows its host, port and TLS",
-                hint="leave --host, --port, --tls-option and --ca out",
+                f"the connection {connection.name!r} is for {connection.service}, whose host, port and TLS are known",
+                hint="leave out host, port, TLS option and CA file",
             )
         return find_service(connection.service)
     host = given.host
@@ -108,14 +108,14 @@ def _own(given: OwnServer, connection: Connection) -> Service | OtherServer:
         if len(connection.hosts) > 1:
             raise UsageError(
                 f"the connection {connection.name!r} has several hosts: {', '.join(connection.hosts)}",
-                hint="say which one with --host",
+                hint="choose one of them",
             )
         host = connection.hosts[0]
     return OtherServer(host=host, port=given.port, tls_option=given.tls_option, ca=given.ca)
 
 
-def _notes(way: Route, redirected: str | None) -> Iterator[Finding]:
-    for warning in way.warnings:
+def _notes(chosen: Route, redirected: str | None) -> Iterator[Finding]:
+    for warning in chosen.warnings:
         yield Finding("settings", "warning", warning)
     if redirected:
-        yield Finding("settings", "warning", f"test mode: every mail goes to {redirected}, and so does this look")
+        yield Finding("settings", "warning", f"all email is redirected to {redirected}, and so is this test")

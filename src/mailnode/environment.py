@@ -1,4 +1,4 @@
-"""What the environment says, and the connections of its home."""
+"""The settings in the environment (MAILNODE_ variables), and opening the database of the home."""
 
 import logging
 import math
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the environment says."""
+    """The settings of the MAILNODE_ variables."""
 
     home: Path
     secret_key: str | None = field(default=None, repr=False)
@@ -51,7 +51,11 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Self:
-        """Read the MAILNODE_ variables without blanks and line ends around them; an empty one counts as none."""
+        """Read the MAILNODE_ variables, without surrounding white space; an empty one counts as not set.
+
+        Raises:
+            UsageError: a variable has an invalid value.
+        """
         ours = {name: text.strip() for name, text in variables.items() if name.startswith("MAILNODE_")}
         given = {name: text for name, text in ours.items() if text}
         home = given.get("MAILNODE_HOME")
@@ -71,8 +75,8 @@ class Environment:
         )
 
 
-class Opened(NamedTuple):
-    """What is open of a home: its database, what opens secrets, the connections, and this process at work on it."""
+class OpenHome(NamedTuple):
+    """An open home: its database, the cipher of its secrets, its connections, and this process in the database."""
 
     database: "Database"
     cipher: "Cipher"
@@ -81,10 +85,10 @@ class Opened(NamedTuple):
 
 
 def open_database(environment: Environment) -> "Database":
-    """Open the database that the environment names, or else the file in the home.
+    """Open the database of MAILNODE_DATABASE_URL, or else the file in the home.
 
     Raises:
-        StoreError: it can't be opened, or it is one for many machines and there is no key that they all have.
+        StoreError: it can't be opened, or it is shared by machines and MAILNODE_SECRET_KEY is not set.
     """
     from mailnode.store.database import Database
 
@@ -93,9 +97,9 @@ def open_database(environment: Environment) -> "Database":
     if database.is_shared and not environment.secret_key:
         database.close()
         raise StoreError(
-            "MAILNODE_SECRET_KEY is not set, and connections in PostgreSQL are for many machines",
+            "MAILNODE_SECRET_KEY is not set, but is required with PostgreSQL",
             code=ErrorCode.WRONG_SECRET_KEY,
-            hint="make a key with `openssl rand -base64 32` and give the same one to every process",
+            hint="create a key with `openssl rand -base64 32`, and give the same one to all processes",
         )
     return database
 
@@ -106,8 +110,8 @@ def _add_engine(db: "Transaction") -> None:
     make_schema(db)
 
 
-def _at_work(environment: Environment) -> "tuple[Database, ThisProcess]":
-    """Open the database, and have this process known as one that works on it."""
+def _open_at_work(environment: Environment) -> "tuple[Database, ThisProcess]":
+    """Open the database, and register this process in it."""
     database = open_database(environment)
     try:
         earlier, are_stopped = environment.home / "workers", environment.earlier_workers_stopped
@@ -118,13 +122,13 @@ def _at_work(environment: Environment) -> "tuple[Database, ThisProcess]":
 
 
 @asynccontextmanager
-async def open_connections(environment: Environment, *, seconds: float | None = 0.0) -> AsyncIterator[Opened]:
-    """Open the database of the home and the connections in it; only then are the libraries for that loaded.
+async def open_connections(environment: Environment, *, seconds: float | None = 0.0) -> AsyncIterator[OpenHome]:
+    """Open the database of the home and its connections; the libraries for that are loaded only now.
 
-    One that is away just now is waited for so many `seconds`; None is as long as for everything else.
+    A database that is down is waited for `seconds`; None is the usual time.
 
     Raises:
-        StoreError: the database can't be opened, or the secret key is not the one it was written with.
+        StoreError: the database can't be opened, or the secret key is not the one of this database.
     """
     from mailnode.connections.repository import ConnectionRepository
     from mailnode.connections.secrets.cipher import Cipher
@@ -135,11 +139,11 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
 
     async def opened() -> "tuple[Database, ThisProcess]":
         try:
-            return _at_work(environment)
+            return _open_at_work(environment)
         except StoreError as error:
             if error.transient and seconds != 0.0 and not said:
                 said.append(error)
-                _log.warning("%s; it is tried again", error)
+                _log.warning("%s; retrying", error)
             raise
 
     database, process = await insist(opened, seconds=seconds)
@@ -148,7 +152,7 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
             cipher = Cipher.open(environment.home, environment.secret_key)
             keeper = TokenKeeper(database, cipher, process)
             try:
-                yield Opened(database, cipher, ConnectionRepository(database, cipher, keeper), process)
+                yield OpenHome(database, cipher, ConnectionRepository(database, cipher, keeper), process)
             finally:
                 await keeper.close()
     finally:
@@ -156,12 +160,12 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
 
 
 @asynccontextmanager
-async def in_use(
+async def open_connection(
     environment: Environment, name: str | None, *, afresh: bool = False
 ) -> "AsyncIterator[Connection | None]":
-    """Give a connection for as long as it is needed; without a name none, and no database is opened.
+    """Open a connection by its name; without a name it is None, and no database is opened.
 
-    `afresh` has its token endpoint asked at once, though it failed a moment ago.
+    With `afresh` a token is requested at once, even if the last request failed a moment ago.
 
     Raises:
         ConnectionsError: there is none of this name.
@@ -178,7 +182,9 @@ async def in_use(
 
 def _to_stopped(text: str) -> bool:
     if text != "stopped":
-        raise SettingsError(f"{quoted(text)} is not `stopped`", hint="leave it out, or say stopped once they are")
+        raise SettingsError(
+            f"{quoted(text)} must be `stopped`", hint="leave it out, or set it to stopped when they are"
+        )
     return True
 
 

@@ -1,4 +1,4 @@
-"""JSON as text that every file, column and answer can hold."""
+"""JSON as text that can be stored and sent as UTF-8."""
 
 import json
 from typing import Any
@@ -7,10 +7,10 @@ from mailnode.printable import LONE_SURROGATE
 
 
 def json_of(value: Any, *, indent: int | None = None) -> str:
-    """Give a value as JSON; half of a surrogate pair, which is no UTF-8, is escaped, and a very deep value in one line.
+    """Give a value as JSON; half of a surrogate pair is escaped, and a very deep value is on one line.
 
     Raises:
-        TypeError, ValueError, RecursionError: it is no JSON.
+        TypeError, ValueError, RecursionError: it can't be written as JSON.
     """
     separators = (",", ":") if indent is None else None
     try:
@@ -21,7 +21,7 @@ def json_of(value: Any, *, indent: int | None = None) -> str:
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Tell whether lists and objects of a JSON value are nested deeper than so many levels."""
+    """Whether the lists and objects of a JSON value are nested deeper than so many levels."""
     nested = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
         inside = (one.values() if isinstance(one, dict) else one for one in nested)

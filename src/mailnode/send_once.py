@@ -1,4 +1,4 @@
-"""One mail, now, without a flow: what `mailnode send` does. No delivery is written, nothing is tried twice."""
+"""Sending one email without a flow, as `mailnode send` does: no delivery is stored, and nothing is retried."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from mailnode.connections.service import Service
 from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.route import Destination, OtherServer, route
-from mailnode.environment import Environment, in_use
+from mailnode.environment import Environment, open_connection
 from mailnode.errors import SessionLost
 from mailnode.message.email import Email
 from mailnode.message.envelope import Message
@@ -20,7 +20,7 @@ Watch = Callable[[int, int], None]
 
 
 def unwatched(_sent: int, _size: int) -> None:
-    """Tell nobody how far a message is."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class _Watched(Message):
 
 
 def _nobody() -> None:
-    """Tell nobody that an answer is waited for."""
+    """Ignore that an answer is waited for."""
 
 
 async def send_once(
@@ -51,23 +51,23 @@ async def send_once(
     watch: Watch = unwatched,
     overstays: Callable[[], None] = _nobody,
 ) -> Result:
-    """Send one email and tell what came of it; `watch` hears how many octets of how many have left.
+    """Send one email and give its result; `watch` is called with the bytes sent and the size of the message.
 
-    An email without `from_` takes the connection's. Who cancels this once the final dot is out gets the report all the
-    same, when the server has answered; `overstays` is called then.
+    An email without `from_` takes the connection's. A cancellation after the final dot waits for the server's answer:
+    `overstays` is called then, and the result is given all the same.
 
     Raises:
-        MailnodeError: the mail can't be made, or no server was reached that judged it.
+        MailnodeError: the message can't be made, or no server was reached that gave a verdict on it.
     """
-    async with in_use(environment, connection_name) as connection:
-        way = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
+    async with open_connection(environment, connection_name) as connection:
+        chosen = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
         email = replace(email, from_=email.from_ or sender_of(connection) or "")
         message = prepare(email, connection, environment.redirect_all_to)
         mail = PreparedMail(
             message=message,
-            destination=Destination(target, way.connection),
-            route=way,
-            warnings=(*way.warnings, *message.warnings),
+            destination=Destination(target, chosen.connection),
+            route=chosen,
+            warnings=(*chosen.warnings, *message.warnings),
         )
         return await _send(mail, partial_delivery, watch, overstays)
 
@@ -90,7 +90,7 @@ async def _send(
 
 
 async def _answered(sending: asyncio.Task[Outcome], dot: asyncio.Event, overstays: Callable[[], None]) -> Outcome:
-    """Wait for the end of a send; who leaves before the final dot ends it, who leaves later waits all the same."""
+    """Wait for the end of a send; a cancellation before the final dot ends it, a later one waits all the same."""
     try:
         return await asyncio.shield(sending)
     except asyncio.CancelledError:

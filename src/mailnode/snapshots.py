@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mailnode.connections.snapshot.contents import Snapshot, SnapshotFlow, check_flow_name, write_snapshot
 from mailnode.connections.snapshot.restore import ConnectionChange, plan, restore
 from mailnode.connections.snapshot.sealed_file import read_file, read_file_header
-from mailnode.environment import Environment, Opened, open_connections
+from mailnode.environment import Environment, OpenHome, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
 from mailnode.flow.document import parse_flow
 from mailnode.printable import quoted
@@ -42,8 +42,8 @@ def named_path(home: Path, name: str) -> Path:
     """Give the file of a new snapshot of this name; SnapshotError for one that is no name."""
     if not _NAME.fullmatch(name):
         raise SnapshotError(
-            f"{quoted(name)} can't be the name of a snapshot",
-            hint="use up to 64 letters, digits, dots, hyphens and underscores; for another place give --to FILE",
+            f"{quoted(name)} is not a valid snapshot name",
+            hint="use up to 64 letters, digits, dots, hyphens and underscores, or give the path of a file",
         )
     return home / "snapshots" / f"{name}{SUFFIX}"
 
@@ -54,9 +54,7 @@ def find_path(home: Path, name: str) -> Path:
         return path
     if (path := Path(name)).exists():
         return path
-    raise SnapshotError(
-        f"there is no snapshot {quoted(name)}", hint="`mailnode snapshot list` shows those of this home"
-    )
+    raise SnapshotError(f"there is no snapshot {quoted(name)}", hint="check its name in the list of snapshots")
 
 
 def listed(home: Path) -> list[dict[str, Any]]:
@@ -97,7 +95,7 @@ async def create(
     """
     texts = [read_flow(flow) for flow in flows]
     if len({text.name for text in texts}) < len(texts):
-        raise SnapshotError("two of the flow files have one name", hint="rename one, or make two snapshots")
+        raise SnapshotError("two flow files have the same name", hint="rename one, or create two snapshots")
     _make_room(path, environment.home)
     async with open_connections(environment) as opened:
         troubles = await _renew(opened, names)
@@ -136,7 +134,10 @@ async def restore_snapshot(
     steps = {step.path.name: step for step in planned.flows}
     for flow in snapshot.flows:
         if _change(steps[flow.name].path, flow) != steps[flow.name].change:
-            raise SnapshotError("the flow files here have changed meanwhile", hint="look again at what would be done")
+            raise SnapshotError(
+                "the flow files here have changed since the preview",
+                hint="restore again, and check what would be changed",
+            )
     with ExitStack() as written:
         besides = [
             (_write_beside(steps[flow.name].path, flow.text, written), steps[flow.name].path)
@@ -156,7 +157,7 @@ def check_overwrite(planned: RestorePlan, *, overwrite: bool) -> None:
     if changed and not overwrite:
         raise SnapshotError(
             f"flow files here differ from the snapshot's: {', '.join(changed)}",
-            hint="give --overwrite-flows to replace them, or --flows-to another folder; nothing is changed yet",
+            hint="allow them to be overwritten, or choose another folder for the flows; nothing was changed",
         )
 
 
@@ -165,7 +166,7 @@ def _make_room(path: Path, home: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists():
         raise SnapshotError(
-            f"there is a file {str(path)!r} already", hint="choose another name: a snapshot is never overwritten"
+            f"the file {str(path)!r} already exists", hint="choose another name: a snapshot is never overwritten"
         )
 
 
@@ -178,7 +179,7 @@ def _listed(path: Path) -> dict[str, Any]:
     return {"name": name, "createdAt": header.created_at, "size": size}
 
 
-async def _renew(opened: Opened, names: Collection[str]) -> list[MailnodeError]:
+async def _renew(opened: OpenHome, names: Collection[str]) -> list[MailnodeError]:
     repository = opened.connections
     chosen = names or [one["name"] for one in await repository.list()]
     found = await asyncio.gather(*(repository.renew(name) for name in chosen), return_exceptions=True)
@@ -213,13 +214,13 @@ def _put_in_place(files: Iterable[tuple[Path, Path]]) -> None:
             put_in_place(beside, path)
         except OSError as error:
             raise SnapshotError(
-                f"the connections are restored, and the flow {str(path)!r} can't be put in its place: {error.strerror}",
-                hint="make room for it, and restore once more: what is there already stays",
+                f"the connections were restored, but the flow {str(path)!r} can't be replaced: {error.strerror}",
+                hint="correct that and restore again: what was restored stays",
             ) from None
 
 
 def _unwritable(path: Path, error: OSError) -> SnapshotError:
     return SnapshotError(
         f"the flow {str(path)!r} can't be written: {error.strerror}",
-        hint="give --flows-to a folder that you may write to; nothing is changed yet",
+        hint="choose a folder for the flows that you may write to; nothing was changed",
     )

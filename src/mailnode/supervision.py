@@ -1,4 +1,4 @@
-"""Long-lived tasks: one that fails is logged and begun again, and whoever asks hears whether it lives."""
+"""Long-lived tasks: one that fails is logged and restarted, and its status can be asked for."""
 
 import asyncio
 import logging
@@ -9,30 +9,30 @@ from dataclasses import dataclass
 
 from mailnode.errors import InternalError, MailnodeError, StoreError
 
-# How long a task rests before it begins again: at first; at last, after a defect; and after what passes by itself.
+# Seconds before a task restarts: at first; at most, after an unexpected error; at most, after a temporary one.
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
-LONGEST_PASSING_WAIT = 2.0
-# A task that has done its work for so long since it failed begins to count anew.
+LONGEST_TEMPORARY_WAIT = 2.0
+# After so many seconds without a failure its failures are counted from zero again.
 CALM_SECONDS = 60.0
 _LAST_DOUBLING = 10
-# What passes by itself: no file descriptors left, a database that is away.
-PASSING: tuple[type[Exception], ...] = (OSError, StoreError)
+# Errors that pass by themselves: no file descriptors left, a database that is down.
+TEMPORARY: tuple[type[Exception], ...] = (OSError, StoreError)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
-    """How a long-lived task is: `since` and `looked_at` are Unix ms, None for never; `reason` says why it is not alive.
+class TaskStatus:
+    """The status of a long-lived task: `since` and `succeeded_at` are Unix ms, None for never.
 
-    `defects` counts the exceptions that nobody foresaw.
+    `reason` says why it is not alive, "" when it is; `defects` counts its unexpected errors.
     """
 
     name: str
     is_alive: bool
     since: int | None
-    looked_at: int | None
+    succeeded_at: int | None
     reason: str
     defects: int
 
@@ -40,17 +40,17 @@ class Vitals:
 class Supervised:
     """One long-lived task, or thread, under supervision.
 
-    It is alive from its beginning to its end, but not from a failure to the next time that it has `looked`, nor when
-    it has not looked for `silent_after` seconds. The reasons that are given name no values: anybody may read them.
+    It is alive from its start to its end, except between a failure and the next success, or when it has reported no
+    success for `stalled_after` seconds. Reasons contain no values, since anybody may read them.
     """
 
-    def __init__(self, name: str, *, silent_after: float | None = None) -> None:
-        """Supervise a task that is called so in logs; it has not started."""
+    def __init__(self, name: str, *, stalled_after: float | None = None) -> None:
+        """Supervise a task with this name in logs, which has not started yet."""
         self._name = name
-        self._silent_after = silent_after
+        self._stalled_after = stalled_after
         self._since: int | None = None
-        self._looked_at: int | None = None
-        self._heard_at = 0.0
+        self._succeeded_at: int | None = None
+        self._reported_at = 0.0
         self._failed_at = 0.0
         self._in_a_row = 0
         self._defects = 0
@@ -58,62 +58,62 @@ class Supervised:
         self._logged = ""
 
     @property
-    def vitals(self) -> Vitals:
-        """Tell how it is now."""
+    def status(self) -> TaskStatus:
+        """Its status now."""
         reason = self._trouble
-        silence = time.monotonic() - self._heard_at
-        if not reason and self._silent_after is not None and silence > self._silent_after:
-            reason = f"it has not looked for {silence:.0f} s"
-        return Vitals(self._name, not reason, self._since, self._looked_at, reason, self._defects)
+        idle = time.monotonic() - self._reported_at
+        if not reason and self._stalled_after is not None and idle > self._stalled_after:
+            reason = f"it has done nothing for {idle:.0f} s"
+        return TaskStatus(self._name, not reason, self._since, self._succeeded_at, reason, self._defects)
 
-    def begins(self) -> None:
-        """Hear that it begins."""
+    def report_start(self) -> None:
+        """Record that it starts."""
         self._since = _unix_ms()
-        self._heard_at = time.monotonic()
+        self._reported_at = time.monotonic()
         self._trouble = ""
 
-    def looked(self) -> None:
-        """Hear that it has done its work once, and all is well."""
-        self._looked_at = _unix_ms()
-        self._heard_at = time.monotonic()
+    def report_success(self) -> None:
+        """Record that it has done its work once without an error."""
+        self._succeeded_at = _unix_ms()
+        self._reported_at = time.monotonic()
         self._trouble = self._logged = ""
-        if self._heard_at - self._failed_at > CALM_SECONDS:
+        if self._reported_at - self._failed_at > CALM_SECONDS:
             self._in_a_row = 0
 
-    def failed(self, error: BaseException, passing: tuple[type[Exception], ...] = PASSING) -> float:
-        """Hear that it failed, log that, and tell how many seconds it is to rest before it begins again."""
-        passes = isinstance(error, passing)
+    def report_failure(self, error: BaseException, temporary: tuple[type[Exception], ...] = TEMPORARY) -> float:
+        """Record and log a failure, and give the seconds to wait before the restart."""
+        is_temporary = isinstance(error, temporary)
         self._failed_at = time.monotonic()
         self._in_a_row += 1
-        longest = LONGEST_PASSING_WAIT if passes else LONGEST_WAIT
+        longest = LONGEST_TEMPORARY_WAIT if is_temporary else LONGEST_WAIT
         wait = min(FIRST_WAIT * 2.0 ** min(self._in_a_row - 1, _LAST_DOUBLING), longest)
-        if not passes:
+        if not is_temporary:
             self._defects += 1
-            _log.error("%s met a defect, and begins again in %g s", self._name, wait, exc_info=error)
+            _log.error("unexpected error in %s, which restarts in %g s", self._name, wait, exc_info=error)
         elif str(error) != self._logged:
             self._logged = str(error)
-            _log.warning("%s can't go on now, and tries again: %s", self._name, error)
-        what = "it can't go on now" if passes else "it met a defect"
+            _log.warning("%s can't continue now, and retries: %s", self._name, error)
+        what = "it can't continue now" if is_temporary else "it failed unexpectedly"
         self._trouble = f"{what}: {type(error).__name__}"
         return wait
 
-    async def keep(
+    async def run(
         self,
         work: Callable[[], Awaitable[None]],
         stopped: asyncio.Event | None = None,
         *,
-        passing: tuple[type[Exception], ...] = PASSING,
+        temporary: tuple[type[Exception], ...] = TEMPORARY,
         most_defects: int | None = None,
     ) -> None:
-        """Run `work` to its end; what it raises is logged, and it begins again after a growing wait.
+        """Run `work` to its end; what it raises is logged, and it restarts after a growing wait.
 
-        Of `passing` the traceback is not logged. Once `stopped` is set it does not begin again.
+        The tracebacks of `temporary` errors are not logged. Once `stopped` is set it does not restart.
 
         Raises:
-            InternalError: it has met `most_defects` in a row.
-            MailnodeError: where `most_defects` are given, what the work has raised of that kind.
+            InternalError: `most_defects` unexpected errors came in a row.
+            MailnodeError: with `most_defects`, any MailnodeError that the work raises.
         """
-        self.begins()
+        self.report_start()
         try:
             while True:
                 error = await _error_of(work)
@@ -121,8 +121,8 @@ class Supervised:
                     return
                 if most_defects is not None and isinstance(error, MailnodeError):
                     raise error
-                wait = self.failed(error, passing)
-                if most_defects is not None and not isinstance(error, passing) and self._in_a_row >= most_defects:
+                wait = self.report_failure(error, temporary)
+                if most_defects is not None and not isinstance(error, temporary) and self._in_a_row >= most_defects:
                     raise InternalError.of(error) from error
                 with suppress(TimeoutError):
                     await asyncio.wait_for((stopped or asyncio.Event()).wait(), wait)
@@ -132,9 +132,9 @@ class Supervised:
 
 
 def is_defect(error: BaseException) -> bool:
-    """Tell what nobody foresaw from our own errors, and from the end of a task that is cancelled.
+    """Whether an exception was not expected: neither an error of ours nor the cancellation of this task.
 
-    A cancellation that nobody has asked this task for is one: something that it waited for has gone.
+    A cancellation that was not requested of this task is unexpected: what it waited for was cancelled.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
@@ -143,7 +143,7 @@ def is_defect(error: BaseException) -> bool:
 
 
 async def _error_of(work: Callable[[], Awaitable[None]]) -> BaseException | None:
-    """Run in a task of its own, so that whoever cancels that ends no more than one turn of the work."""
+    """Run in a task of its own, so that cancelling that task ends only one run of the work."""
 
     async def run() -> None:
         await work()

@@ -160,7 +160,7 @@ class TestAuthorize:
         await create(endpoint)
         async with authorizing("--no-browser") as running:
             page = await visit(await running.says(r"http://\S+authorize\S+"))
-            assert "You may close this window" in page
+            assert "You can close this window" in page
             assert (await running.ends())[0] == 0
 
     async def test_a_browser_that_does_not_start_leaves_the_way_by_paste(self, endpoint):
@@ -190,7 +190,7 @@ class TestAuthorize:
         await create(endpoint)
         done = await mailnode("connections", "authorize", "shop", "--no-browser", "--timeout", "0.01")
         assert done.status == 1
-        assert "nobody gave consent within 0.01 s" in done.stderr
+        assert "consent was not given within 0.01 s" in done.stderr
         assert "hint: " in done.stderr
         assert (await shown())["state"] == "needsConsent"
 
@@ -214,8 +214,8 @@ class TestAuthorize:
         ("answer", "says"),
         [
             (refusal("invalid_grant", "no"), "invalid_grant"),
-            (reply(b"<html>", content_type="text/html"), "does not answer as a token endpoint does"),
-            (reply(b"", status=503), "can't give tokens at the moment"),
+            (reply(b"<html>", content_type="text/html"), "does not answer like a token endpoint"),
+            (reply(b"", status=503), "can't issue tokens at the moment"),
         ],
     )
     async def test_the_endpoint_gives_nothing(self, endpoint, browser, answer, says):
@@ -264,7 +264,7 @@ class TestAuthorize:
     async def test_options_that_exclude_each_other(self, endpoint):
         done = await mailnode("connections", "authorize", "shop", "--device", "--port", "8080")
         assert done.status == 2
-        assert "--device goes without" in done.stderr
+        assert "--device can't be combined" in done.stderr
 
     async def test_a_connection_that_is_not_there(self):
         done = await mailnode("connections", "authorize", "nobody")
@@ -354,7 +354,7 @@ class TestCreate:
                 "--authorize-url goes with",
             ),
             (("--type", "oauth2", "--private-key", "/dev/null"), "--private-key goes with"),
-            (("--type", "oauth2", "--service", "Gmail", "--user", USER), "neither a token nor an application"),
+            (("--type", "oauth2", "--service", "Gmail", "--user", USER), "neither a token nor a clientId"),
             (
                 ("--type", "oauth2ClientCredentials", "--service", "Gmail", "--user", USER, "--client-id", "a"),
                 "accessUrl is missing",
@@ -378,7 +378,7 @@ async def test_an_input_without_end_is_heard_for_a_while_only(endpoint, device):
             _, stderr = await process.communicate()
     assert process.returncode == 1
     assert b"Nothing more is read from here" in stderr
-    assert b"nobody gave consent" in stderr
+    assert b"consent was not given" in stderr
 
 
 async def test_rubbish_without_end_is_declined_some_times_only(endpoint):
@@ -386,4 +386,4 @@ async def test_rubbish_without_end_is_declined_some_times_only(endpoint):
     arguments = ("connections", "authorize", "shop", "--no-browser", "--timeout", "1")
     ended = await mailnode(*arguments, stdin="y\n" * 10_000)
     assert ended.stderr.count("that is not the redirect address") == 20
-    assert "nobody gave consent" in ended.stderr
+    assert "consent was not given" in ended.stderr

@@ -55,7 +55,7 @@ async def test_a_run_begins_when_a_database_that_is_away_is_back(tmp_path, monke
             await worker.communicate()
             await asyncio.to_thread(postgres.start)
             stdout, stderr = await run.communicate()
-    assert all(b"can't be opened" in line and b"it is tried again" in line for line in said), said
+    assert all(b"can't be opened" in line and b"retrying" in line for line in said), said
     assert (run.returncode, worker.returncode) == (0, 0), stderr
     assert json.loads(stdout)["status"] == "done"
     assert len(server.accepted) == 1
@@ -79,7 +79,7 @@ async def test_a_worker_ends_when_it_is_told_to_though_the_database_is_silent(po
         assert worker.stderr
         heard = await worker.stderr.readline()
         proxy.hands_on.clear()
-        while b"can't go on now" not in heard:
+        while b"can't continue now" not in heard:
             heard = await worker.stderr.readline()
             assert heard
         worker.send_signal(signal.SIGTERM)

@@ -70,7 +70,7 @@ class TestConnections:
         assert (await mailnode("connections", "show", "shop")).json["from"] == "Me <me@gmail.com>"
         unanswered = await mailnode("connections", "delete", "shop")
         assert unanswered.status == 2
-        assert "nobody answers the question, so nothing was done\n  hint: " in unanswered.stderr
+        assert "the question was not answered, so nothing was done\n  hint: " in unanswered.stderr
         assert (await mailnode("connections", "delete", "shop", "--yes")).status == 0
         assert (await mailnode("connections", "list", "--json")).json == []
 
@@ -91,7 +91,7 @@ class TestConnections:
     @pytest.mark.parametrize(
         ("arguments", "stdin", "words"),
         [
-            (("create", "a", "--from-json", "-"), "{", "is no JSON"),
+            (("create", "a", "--from-json", "-"), "{", "is not valid JSON"),
             (("create", "a", "--from-json", "-"), "[]", "must hold a JSON object"),
             (("create", "a", "--from-json", "-"), '{"username": "u", "password": "p"}', "neither service nor hosts"),
             (("create", "a", "--from-json", "-"), '{"usrname": "u"}', "did you mean username?"),

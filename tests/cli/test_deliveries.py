@@ -83,7 +83,7 @@ async def test_for_people_they_are_tables_without_a_servers_escapes(three):
     assert "ann@example.net" in shown
     assert "\x1b" not in shown
     interrupted = (await mailnode("deliveries", "show", three[2])).stdout
-    assert "run its run again" in interrupted
+    assert "run the flow again" in interrupted
 
 
 async def test_for_people_there_are_the_remedy_and_the_warnings(three, inbox, tmp_path, monkeypatch):
@@ -112,7 +112,7 @@ async def test_one_that_is_not_there(which, words):
 async def test_an_empty_home():
     done = await mailnode("deliveries", "list")
     assert (done.status, done.stdout) == (0, "")
-    assert "no delivery is there yet" in done.stderr
+    assert "no deliveries yet" in done.stderr
 
 
 async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_path):
@@ -123,19 +123,22 @@ async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_
         (one,) = [one["deliveryId"] for one in await listed()]
         flow_of(tmp_path, right.port)
         old = await mailnode("deliveries", "retry", one, "--as-queued")
-        assert f"is in the queue for 127.0.0.1:{wrong.port}, as it was queued; " in old.stderr
+        assert f"is queued for 127.0.0.1:{wrong.port}, as it was queued; " in old.stderr
         assert (await mailnode("worker", "--drain")).status == 1
         flow_of(tmp_path, right.port, subject="Another mail")
         other = await mailnode("deliveries", "retry", one)
-        assert "it uses the server and connection it had: " in other.stderr
+        assert "using the server and connection that it was queued with: " in other.stderr
         assert "recipients or content, were changed (only server, connection," in other.stderr
-        assert f"by the server and connection it had: {flow}" in (await mailnode("deliveries", "show", one)).stdout
+        assert (
+            f"with the server and connection that it was queued with: {flow}"
+            in (await mailnode("deliveries", "show", one)).stdout
+        )
         flow_of(tmp_path, right.port)
         retried = await mailnode("deliveries", "retry", one)
         assert (retried.status, retried.stdout) == (0, "")
-        assert f"is in the queue for 127.0.0.1:{right.port}, as its flow says now; " in retried.stderr
+        assert f"is queued for 127.0.0.1:{right.port}, by its flow file as it is now; " in retried.stderr
         shown = (await mailnode("deliveries", "show", one)).stdout
-        assert f"fixed it?   `mailnode deliveries retry {one[:8]}` sends it as its flow says now" in shown
+        assert f"fixed it?   `mailnode deliveries retry {one[:8]}` sends it by its flow file as it is now" in shown
         assert (await mailnode("worker", "--drain")).status == 0
         again = await mailnode("run", flow, "--run-id", "r1")
     assert (again.status, again.json["duplicate"]) == (0, True)

@@ -80,7 +80,7 @@ async def test_a_run_whose_dot_is_out_waits_for_the_answer(tmp_path):
 
 async def test_an_inbox_ends_well_by_sigterm():
     process = await start("inbox", "--port", "0")
-    assert b"catching mail" in await process.stderr.readline()
+    assert b"receiving email" in await process.stderr.readline()
     process.send_signal(signal.SIGTERM)
     _, said = await process.communicate()
     assert (process.returncode, said.strip()) == (0, b"")

@@ -123,7 +123,7 @@ class TestExitStatus:
             ),
             (("--host", "x", "--to", "a@x.org", "--connection", "none"), "there is no connection"),
             (("--service", "Gmail", "--port", "25", "--to", "a@x.org"), "go with --host"),
-            (("--host", "x", "--markdown", "a", "--html", "b", "--to", "a@x.org"), "two ways to say the same"),
+            (("--host", "x", "--markdown", "a", "--html", "b", "--to", "a@x.org"), "exclude each other"),
         ],
     )
     async def test_misuse_is_2(self, arguments, words):

@@ -27,7 +27,7 @@ async def running(*arguments):
     )
     said = ""
     try:
-        while "Ctrl-C ends it" not in said:
+        while "Press Ctrl-C to stop" not in said:
             assert process.stderr
             line = await asyncio.wait_for(process.stderr.readline(), 30)
             assert line, said

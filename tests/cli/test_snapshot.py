@@ -119,7 +119,7 @@ async def test_flows_that_can_not_be_written_leave_the_connections_as_they_are(h
     other = {"MAILNODE_HOME": str(tmp_path / "other")}
     done = await mailnode("snapshot", "restore", "a.snap", "--yes", "--flows-to", "file", **other)
     assert done.status == 2
-    assert "--flows-to" in done.stderr
+    assert "choose a folder" in done.stderr
     assert (await mailnode("connections", "list", "--json", **other)).json == []
 
 
@@ -130,7 +130,7 @@ async def test_a_connection_that_can_not_be_restored_leaves_no_flow(here, tmp_pa
     await mailnode("connections", "create", "shop", "--from-json", "-", stdin=json.dumps(BASIC), **other)
     done = await mailnode("snapshot", "restore", "a.snap", "--yes", "--flows-to", "new", **other)
     assert done.status == 2
-    assert "another connection 'shop'" in done.stderr
+    assert "another connection named 'shop'" in done.stderr
     assert not (here / "new").exists()
     done = await mailnode(
         "snapshot", "restore", "a.snap", "--yes", "--flows-to", "new", "--rename", "shop=shop2", **other
@@ -167,7 +167,7 @@ async def test_a_name_with_a_path_in_it_is_refused(name, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["snapshot", "create", name])
     assert ended.value.code == 2
-    assert "name of a snapshot" in capsys.readouterr().err
+    assert "not a valid snapshot name" in capsys.readouterr().err
     assert list(tmp_path.rglob("*.mailnode-snapshot")) == []
 
 
@@ -191,7 +191,7 @@ async def test_the_passphrase_comes_from_a_file_stdin_or_two_prompts(here):
     assert (await mailnode("snapshot", "show", "b", stdin="one\n", **none)).status == 0
     done = await mailnode("snapshot", "show", "b")
     assert done.status == 2
-    assert "passphrase is another one" in done.stderr
+    assert "the passphrase is wrong" in done.stderr
     done = await mailnode("snapshot", "create", "c", "--passphrase-file", "-", **none)
     assert done.status == 2
     assert "empty" in done.stderr
@@ -202,9 +202,9 @@ async def test_the_passphrase_comes_from_a_file_stdin_or_two_prompts(here):
     [
         (("create",), "no name"),
         (("create", "a", "missing.yaml"), "can't be read"),
-        (("create", "a", "no.flow.txt"), "plain file name"),
+        (("create", "a", "no.flow.txt"), "file name without a path"),
         (("create", "a", "bad.yaml"), "bad.yaml"),
-        (("create", "a", "hello.flow.yaml", "sub/hello.flow.yaml"), "one name"),
+        (("create", "a", "hello.flow.yaml", "sub/hello.flow.yaml"), "same name"),
         (("create", "a", "--connection", "nobody"), "no connection 'nobody'"),
         (("show", "nothing"), "no snapshot 'nothing'"),
         (("show", "hello.flow.yaml"), "not a mailnode snapshot"),
@@ -228,9 +228,9 @@ async def test_a_damaged_one_is_listed_as_such(home):
     (home / "snapshots").mkdir(parents=True)
     (home / "snapshots/a.mailnode-snapshot").write_bytes(b"mailnode snap")
     assert (await mailnode("snapshot", "list", "--json")).json == [
-        {"name": "a", "trouble": "the snapshot is cut short"}
+        {"name": "a", "trouble": "the snapshot is incomplete"}
     ]
-    assert "cut short" in (await mailnode("snapshot", "list")).stdout
+    assert "incomplete" in (await mailnode("snapshot", "list")).stdout
 
 
 async def test_a_key_is_changed_on_the_command_line(home):

@@ -37,7 +37,7 @@ async def test_a_good_server_is_well_and_gets_no_mail(home, ca):
         tried = ("--from", "a@x.example", "--to", "b@y.example")
         done = await mailnode("verify", *at(server, "starttls"), "--ca", ca, *tried, **home)
     assert done.status == 0, done.stdout
-    assert f"all is well: host 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
+    assert f"no problems: host 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
     assert "b@y.example" in done.stdout
     assert not server.accepted
     assert not server.visit.count("DATA")
@@ -103,7 +103,7 @@ async def test_a_wrong_password_is_refused_and_never_shown(home):
     ("arguments", "said"),
     [
         ((), "give --service, --host or --connection"),
-        (("--host", "127.0.0.1", "--to", "b@y.example"), "give --from"),
+        (("--host", "127.0.0.1", "--to", "b@y.example"), "give a sender"),
         (("--host", "127.0.0.1", "--from", "nobody"), "nobody"),
         (("--host", "127.0.0.1:25"), "host can't be '127.0.0.1:25'"),
         (("--connection", "nowhere"), "nowhere"),
@@ -127,4 +127,4 @@ async def test_a_connection_with_several_hosts_wants_to_know_which(home):
     await create(home, hosts=["a.example", "b.example"])
     done = await mailnode("connections", "test", "shop", **home)
     assert done.status == 2
-    assert "say which one with --host" in done.stderr
+    assert "choose one of them" in done.stderr

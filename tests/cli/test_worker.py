@@ -173,10 +173,10 @@ async def test_a_server_that_is_away_is_told_once_and_so_is_its_return(tmp_path)
     await mailnode("run", flow_of(tmp_path, port), "--no-wait")
     worker = await start("worker")
     told = [await worker.stderr.readline() for _ in range(3)]
-    assert f"mail for 127.0.0.1:{port} waits, and is tried again and again".encode() in told[1]
+    assert f"email through 127.0.0.1:{port} waits and is retried".encode() in told[1]
     assert b"check host and port" in told[2]
     async with Inbox(tmp_path / "late", port=port) as late:
         await late.wait_for(1)
-        assert await worker.stderr.readline() == f"mail for 127.0.0.1:{port} goes again\n".encode()
+        assert await worker.stderr.readline() == f"email through 127.0.0.1:{port} is sent again\n".encode()
     worker.send_signal(signal.SIGTERM)
     await worker.communicate()

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from mailnode.connections.consent.browser import CodeRequest, by_browser, consent_grant, short_lived
-from mailnode.connections.consent.loopback import listening, open_callback_port
+from mailnode.connections.consent.loopback import awaiting_callback, open_callback_sockets
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError, UsageError
@@ -62,8 +62,8 @@ def asked_in(url):
 
 async def octets_to(url, octets):
     """Send octets to where a redirect URI leads; give what comes back."""
-    place = urlsplit(url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    sockets = urlsplit(url)
+    reader, writer = await asyncio.open_connection(sockets.hostname, sockets.port)
     writer.write(octets)
     answer = await reader.read()
     writer.close()
@@ -71,9 +71,9 @@ async def octets_to(url, octets):
 
 
 async def get(url):
-    place = urlsplit(url)
-    target = (place.path or "/") + (f"?{place.query}" if place.query else "")
-    return await octets_to(url, f"GET {target} HTTP/1.1\r\nHost: {place.netloc}\r\nCookie: a=b\r\n\r\n".encode())
+    sockets = urlsplit(url)
+    target = (sockets.path or "/") + (f"?{sockets.query}" if sockets.query else "")
+    return await octets_to(url, f"GET {target} HTTP/1.1\r\nHost: {sockets.netloc}\r\nCookie: a=b\r\n\r\n".encode())
 
 
 async def location_of(url):
@@ -129,7 +129,7 @@ class TestByBrowser:
         assert endpoint.accepts(answer.access_token) == USER
         assert answer.refresh_token in endpoint.refresh_tokens
         assert person.answers[0].startswith("HTTP/1.1 200 OK\r\n")
-        assert "You may close this window" in person.answers[0]
+        assert "You can close this window" in person.answers[0]
 
     async def test_the_provider_is_asked_with_pkce_and_all_that_it_wants(self, endpoint):
         person = Person(consents)
@@ -192,7 +192,7 @@ class TestByBrowser:
             port = taken.getsockname()[1]
             error = await refused(by_browser(grant_at(endpoint), USER, Person(), port=port), UsageError)
         assert f"port {port}" in error.message
-        assert "taken" in error.message
+        assert "in use" in error.message
 
     async def test_nobody_listens_any_more_afterwards(self, endpoint):
         person = Person(consents)
@@ -229,8 +229,8 @@ class TestWhoElseCalls:
         idle = []
 
         async def opens_one(_person, url):
-            place = urlsplit(asked_in(url)["redirect_uri"])
-            idle.append(await asyncio.open_connection(place.hostname, place.port))
+            sockets = urlsplit(asked_in(url)["redirect_uri"])
+            idle.append(await asyncio.open_connection(sockets.hostname, sockets.port))
 
         person = Person(opens_one, consents)
         assert (await by_browser(grant_at(endpoint), USER, person)).refresh_token
@@ -254,7 +254,7 @@ class TestRefused:
         assert (error.code, error.oauth_error) == (ErrorCode.TOKEN_REFUSED, "access_denied")
         assert "access_denied (The user said no)" in error.message
         assert "allow mailnode" in error.hint
-        assert "The terminal says" in person.answers[0]
+        assert "The terminal shows" in person.answers[0]
         assert not endpoint.requests
 
     async def test_an_answer_without_a_code(self, endpoint):
@@ -271,7 +271,7 @@ class TestRefused:
         error = await refused(by_browser(grant_at(endpoint), USER, Person(calls_back(code="made-up"))))
         assert "invalid_grant (no such code)" in error.message
         assert "made-up" not in str(error)
-        assert error.hint.startswith("begin again")
+        assert error.hint.startswith("authorize again")
 
     async def test_a_wrong_secret(self, endpoint):
         error = await refused(by_browser(grant_at(endpoint, client_secret="wrong"), USER, Person(consents)))
@@ -281,7 +281,7 @@ class TestRefused:
     async def test_html_in_place_of_tokens(self, endpoint):
         endpoint.fail_next(reply(b"<html>Sign in</html>", content_type="text/html"))
         error = await refused(by_browser(grant_at(endpoint), USER, Person(consents)))
-        assert "does not answer as a token endpoint does" in error.message
+        assert "does not answer like a token endpoint" in error.message
 
     async def test_a_refusal_names_no_secret(self, endpoint):
         endpoint.fail_next(refusal("invalid_request", f"bad {CLIENT_SECRET}"))
@@ -342,7 +342,7 @@ class TestWhatItIsGoodFor:
 
     def test_without_one_though_it_was_asked_for(self, endpoint):
         said = short_lived(TokenAnswer("at"), grant_at(endpoint))
-        assert "nobody knows how long" in said
+        assert "for an unknown time" in said
         assert "at the provider" in said
 
 
@@ -410,12 +410,12 @@ class TestConnections:
 async def test_connections_that_a_browser_leaves_idle_end_without_a_word():
     said = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: said.append(context))
-    place = open_callback_port("http://127.0.0.1:{port}/")
-    async with listening(place, lambda _query: None):
-        streams = [await asyncio.open_connection(*place.sockets[0].getsockname()) for _ in range(3)]
+    sockets = open_callback_sockets("http://127.0.0.1:{port}/")
+    async with awaiting_callback(sockets, lambda _query: None):
+        streams = [await asyncio.open_connection(*sockets.sockets[0].getsockname()) for _ in range(3)]
         await asyncio.sleep(0)
     for reader, writer in streams:
         assert await reader.read() == b""
         writer.close()
-    place.close()
+    sockets.close()
     assert said == []

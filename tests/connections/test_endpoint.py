@@ -150,14 +150,14 @@ async def test_a_redirect_is_told_and_not_followed():
         ("invalid_scope", "scope"),
         ("unsupported_grant_type", "type"),
         ("invalid_request", "accessUrl"),
-        ("deleted_client", "make a new one"),
-        ("disabled_client", "switched on"),
+        ("deleted_client", "create a new one"),
+        ("disabled_client", "disabled at the provider"),
         ("interaction_required", "consent"),
         ("consent_required", "consent"),
         ("login_required", "consent"),
         ("admin_policy_enforced", "administrator"),
         ("invalid_grant", "clock"),
-        ("something_else", "provider's words"),
+        ("something_else", "provider's message"),
     ],
 )
 async def test_a_refusal_in_its_own_words_and_what_helps(word, remedy):
@@ -171,7 +171,7 @@ async def test_a_refusal_in_its_own_words_and_what_helps(word, remedy):
     ("word", "description", "remedy"),
     [
         ("invalid_client", "AADSTS7000215: Invalid client secret provided.", "secret's value"),
-        ("invalid_client", "AADSTS7000222: The provided client secret keys are expired.", "make a new one"),
+        ("invalid_client", "AADSTS7000222: The provided client secret keys are expired.", "create a new one"),
         ("unauthorized_client", "AADSTS700016: Application with identifier 'x' was not found", "tenantId"),
         ("interaction_required", "AADSTS53003: Access has been blocked by Conditional Access", "Conditional Access"),
     ],
@@ -365,6 +365,6 @@ async def test_a_secret_in_the_place_that_a_redirect_leads_to_is_not_shown():
 
 
 async def test_an_url_that_the_http_library_does_not_take_is_told():
-    with pytest.raises(TokenError, match="no URL") as caught:
+    with pytest.raises(TokenError, match="not a valid URL") as caught:
         await TokenEndpoint().ask("https://256.1.1.1/token", FORM)
     assert "accessUrl" in caught.value.hint

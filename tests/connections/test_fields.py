@@ -43,7 +43,7 @@ def test_line_ends_around_what_was_copied_are_none_of_it():
     fields = check_fields("basic", copied)
     assert (fields["hosts"], fields["username"]) == (["mail.example.org"], "jane@example.org")
     assert fields["from"] == "Shop <shop@example.org>"
-    assert refusal(username="jane\nx").message == "'jane\\nx' has a control character in it"
+    assert refusal(username="jane\nx").message == "'jane\\nx' contains a control character"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_from_keeps_its_name_and_redirect_all_to_is_an_address_only():
 def test_a_tls_option_that_the_service_lacks_is_an_error_that_names_those_it_has():
     error = refusal(service="office365", tlsOption="tls")
     assert error.key == "tlsOption"
-    assert "it has starttls (port 587)" in error.message
+    assert "only starttls (port 587)" in error.message
 
 
 @pytest.mark.parametrize("option", ["tls", "starttls", "none"])

@@ -75,7 +75,7 @@ def is_true(server, row, name):
 async def is_alive(admin):
     """Wait until the worker looks again."""
     async with asyncio.timeout(30):
-        while not admin.queue_worker.supervised.vitals.is_alive:  # noqa: ASYNC110 -- it has no event of its own
+        while not admin.queue_worker.supervised.status.is_alive:  # noqa: ASYNC110 -- it has no event of its own
             await asyncio.sleep(0.002)
 
 

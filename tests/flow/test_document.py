@@ -190,8 +190,8 @@ def test_a_key_is_text_whatever_it_looks_like() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x: .inf", ".inf is no number"),
-        ("x: .NaN", ".NaN is no number"),
+        ("x: .inf", ".inf is not a JSON number"),
+        ("x: .NaN", ".NaN is not a JSON number"),
         ("x: 1e999", "1e999 is too large a number"),
         (f"x: {'9' * 5000}", "is too large a number"),
         ("x: !!binary aGk=", "tags are not allowed"),
@@ -236,17 +236,17 @@ def test_an_expression_without_quotes_is_told_to_have_them(text: str) -> None:
     [
         ("", 0, "the file is empty"),
         ("# nothing\n", 0, "the file is empty"),
-        ("- a\n", 1, "a mapping is wanted, not a list"),
-        ("hello\n", 1, "a mapping is wanted, not 'hello'"),
-        ("~\n", 1, "a mapping is wanted, not nothing"),
-        ("a: [", 1, "this is no YAML"),
-        ("a: 1\n b: 2\n", 2, "this is no YAML"),
-        ("a: 1\n@\n", 2, "this is no YAML"),
+        ("- a\n", 1, "a mapping is required, not a list"),
+        ("hello\n", 1, "a mapping is required, not 'hello'"),
+        ("~\n", 1, "a mapping is required, not nothing"),
+        ("a: [", 1, "this is not valid YAML"),
+        ("a: 1\n b: 2\n", 2, "this is not valid YAML"),
+        ("a: 1\n@\n", 2, "this is not valid YAML"),
         ("a: \x07\n", 1, "U+0007"),
         ("a: 1\nb: \x00\n", 2, "U+0000"),
-        ('a: "\\UFFFFFFFF"\n', 0, "an escape stands for no character"),
+        ('a: "\\UFFFFFFFF"\n', 0, "invalid escape sequence"),
         (FLOW + "---\n" + FLOW, 19, "a second document begins here"),
-        ("version: 1\nname: f\nname: g\n", 3, "'name' is there twice; the first is on line 2"),
+        ("version: 1\nname: f\nname: g\n", 3, "'name' is a duplicate key; the first is on line 2"),
         ("a: " + "[" * 100 + "]" * 100, 1, "nested deeper"),
         ("a: " + "[" * 100_000, 1, "nested deeper"),
     ],
@@ -262,16 +262,16 @@ def test_a_text_that_is_no_flow_is_one_clear_error(text: str, line: int, message
     ("text", "line", "message"),
     [
         ("", 1, "the file is empty"),
-        ("[]", 1, "a mapping is wanted, not a list"),
-        ('{\n"version": 1,\n}', 2, "this is no JSON: a comma stands before the closing bracket"),
-        ('{\n"nodes": [1,\n\n]}', 2, "a comma stands before the closing bracket"),
-        ('{"a": [",]"],\n"b": [1,2 , ]}', 2, "a comma stands before the closing bracket"),
-        ('{"a": ",]",\n"b": 1 2}', 2, "this is no JSON: Expecting"),
-        ('{"a": NaN}', 0, "NaN is no number"),
+        ("[]", 1, "a mapping is required, not a list"),
+        ('{\n"version": 1,\n}', 2, "this is not valid JSON: comma before the closing bracket"),
+        ('{\n"nodes": [1,\n\n]}', 2, "comma before the closing bracket"),
+        ('{"a": [",]"],\n"b": [1,2 , ]}', 2, "comma before the closing bracket"),
+        ('{"a": ",]",\n"b": 1 2}', 2, "this is not valid JSON: Expecting"),
+        ('{"a": NaN}', 0, "NaN is not a JSON number"),
         ('{"a": 1e999}', 0, "a number is too long"),
         ('{"a": ' + "9" * 5000 + "}", 0, "a number is too long"),
-        ('{\n"name": "f",\n"name": "g"\n}', 3, "'name' is there twice; the first is on line 2"),
-        ('{"a": {"b": 1,\n"\\u0062": 2}}', 2, "'b' is there twice"),
+        ('{\n"name": "f",\n"name": "g"\n}', 3, "'name' is a duplicate key; the first is on line 2"),
+        ('{"a": {"b": 1,\n"\\u0062": 2}}', 2, "'b' is a duplicate key"),
         ('{"a":\n"\\ud83d"}', 2, "half of a surrogate pair"),
         ("[" * 100 + "]" * 100, 1, "nested deeper"),
         ("[" * 100_000 + "]" * 100_000, 0, "nested too deep"),
@@ -287,30 +287,35 @@ def test_a_text_that_is_no_flow_in_json_is_one_clear_error(text: str, line: int,
 @pytest.mark.parametrize(
     ("changes", "code", "key", "message"),
     [
-        ({"version": 2}, "badFlowFile", "version", "there is no version 2"),
-        ({"version": "1"}, "badFlowFile", "version", "there is no version '1'"),
-        ({"version": True}, "badFlowFile", "version", "there is no version True"),
-        ({"version": 1.0}, "badFlowFile", "version", "there is no version 1.0"),
-        ({"name": ""}, "badFlowFile", "name", "'' can't be a name"),
-        ({"name": "a/b"}, "badFlowFile", "name", "'a/b' can't be a name"),
-        ({"name": "../x"}, "badFlowFile", "name", "'../x' can't be a name"),
-        ({"name": "x" * 65}, "badFlowFile", "name", "can't be a name"),
-        ({"name": "x\n"}, "badFlowFile", "name", "can't be a name"),
-        ({"name": 5}, "badFlowFile", "name", "a text is wanted, not 5"),
-        ({"nodes": {}}, "badFlowFile", "nodes", "a list is wanted, not a mapping"),
-        ({"nodes": None}, "badFlowFile", "nodes", "a list is wanted, not nothing"),
+        ({"version": 2}, "badFlowFile", "version", "unknown version 2"),
+        ({"version": "1"}, "badFlowFile", "version", "unknown version '1'"),
+        ({"version": True}, "badFlowFile", "version", "unknown version True"),
+        ({"version": 1.0}, "badFlowFile", "version", "unknown version 1.0"),
+        ({"name": ""}, "badFlowFile", "name", "'' is not a valid name"),
+        ({"name": "a/b"}, "badFlowFile", "name", "'a/b' is not a valid name"),
+        ({"name": "../x"}, "badFlowFile", "name", "'../x' is not a valid name"),
+        ({"name": "x" * 65}, "badFlowFile", "name", "is not a valid name"),
+        ({"name": "x\n"}, "badFlowFile", "name", "is not a valid name"),
+        ({"name": 5}, "badFlowFile", "name", "a text is required, not 5"),
+        ({"nodes": {}}, "badFlowFile", "nodes", "a list is required, not a mapping"),
+        ({"nodes": None}, "badFlowFile", "nodes", "a list is required, not nothing"),
         ({"nodes": []}, "badFlowFile", "nodes", "there are no nodes"),
-        ({"nodes": [5]}, "badFlowFile", "nodes[0]", "a mapping is wanted, not 5"),
+        ({"nodes": [5]}, "badFlowFile", "nodes[0]", "a mapping is required, not 5"),
         ({"nodes": [{"type": "say"}]}, "missingSetting", "nodes[0]", "id is missing"),
         ({"nodes": [{"id": "n"}]}, "missingSetting", "nodes[0]", "type is missing"),
-        ({"nodes": [{"id": "a b", "type": "t"}]}, "badFlowFile", "nodes[0].id", "'a b' can't be a name"),
-        ({"nodes": [{"id": "n", "type": 1}]}, "badFlowFile", "nodes[0].type", "a text is wanted, not 1"),
+        ({"nodes": [{"id": "a b", "type": "t"}]}, "badFlowFile", "nodes[0].id", "'a b' is not a valid name"),
+        ({"nodes": [{"id": "n", "type": 1}]}, "badFlowFile", "nodes[0].type", "a text is required, not 1"),
         ({"nodes": [{"id": "n", "type": "t", "label": []}]}, "badFlowFile", "nodes[0].label", "not a list"),
-        ({"nodes": [{"id": "n", "type": "t", "when": True}]}, "badFlowFile", "nodes[0].when", "a condition is a text"),
+        (
+            {"nodes": [{"id": "n", "type": "t", "when": True}]},
+            "badFlowFile",
+            "nodes[0].when",
+            "a condition must be a text",
+        ),
         ({"nodes": [{"id": "n", "type": "t", "when": None}]}, "badFlowFile", "nodes[0].when", "not nothing"),
         ({"nodes": [{"id": "n", "type": "t", "settings": []}]}, "badFlowFile", "nodes[0].settings", "not a list"),
-        ({"node": []}, "unknownKey", "node", "no such key"),
-        ({"nodes": [{"id": "n", "type": "t", "setings": {}}]}, "unknownKey", "nodes[0].setings", "no such key"),
+        ({"node": []}, "unknownKey", "node", "unknown key"),
+        ({"nodes": [{"id": "n", "type": "t", "setings": {}}]}, "unknownKey", "nodes[0].setings", "unknown key"),
     ],
 )
 def test_a_flow_of_another_form_is_refused_with_its_key(
@@ -344,7 +349,7 @@ def test_an_unknown_key_that_is_near_to_none_lists_the_known() -> None:
 
 def test_two_nodes_of_one_id_are_refused_at_the_second() -> None:
     error = refused(FLOW.replace("id: done", "id: tell-customer"))
-    assert (error.line, error.message) == (18, "the id 'tell-customer' belongs to the node on line 5")
+    assert (error.line, error.message) == (18, "the id 'tell-customer' is already used by the node on line 5")
 
 
 # Files
@@ -357,7 +362,7 @@ def test_a_file_is_yaml_unless_it_ends_in_json(tmp_path: Path) -> None:
     assert load_flow(yaml).name == "order-shipped"
     assert load_flow(as_json).name == "f"
     as_json.write_text(FLOW)
-    with pytest.raises(SettingsError, match="this is no JSON"):
+    with pytest.raises(SettingsError, match="this is not valid JSON"):
         load_flow(as_json)
 
 
@@ -370,7 +375,7 @@ def refused_file(path: Path) -> SettingsError:
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    assert refused_file(tmp_path / "none.yaml").message == "there is no such file"
+    assert refused_file(tmp_path / "none.yaml").message == "the file does not exist"
 
 
 def test_a_folder_is_no_flow_file(tmp_path: Path) -> None:
@@ -447,6 +452,6 @@ def test_any_settings_in_json_come_back_as_they_are(
 
 def test_a_flow_of_very_many_nodes_says_how_many_there_may_be():
     nodes = ", ".join(f'{{"id": "n{number}", "type": "say"}}' for number in range(5_001))
-    with pytest.raises(SettingsError, match="5,001 nodes, and 5,000 are the most") as caught:
+    with pytest.raises(SettingsError, match="5,001 nodes; at most 5,000 are allowed") as caught:
         parse_flow(f'{{"version": 1, "name": "big", "nodes": [{nodes}]}}', file="f", json=True)
-    assert "--inputs" in caught.value.hint
+    assert "over their rows" in caught.value.hint

@@ -80,7 +80,7 @@ async def test_a_file_that_nobody_touched_is_not_read_again(tmp_path: Path, monk
     path.write_text(text("b"))
     assert (await loader.load(path)).document.nodes[0].settings == {"text": "b"}
     path.unlink()
-    with pytest.raises(SettingsError, match="no such file"):
+    with pytest.raises(SettingsError, match="does not exist"):
         await loader.load(path)
 
 

@@ -143,5 +143,5 @@ async def test_a_kill_before_the_commit_is_found_and_named(tmp_path):
             await a_token()
         assert caught.value.code == ErrorCode.CONSENT_NEEDED
         assert "crash" in caught.value.message
-        assert "mailnode connections authorize shop" in caught.value.hint
+        assert "authorize the connection" in caught.value.hint
         assert len(endpoint.requests) == 2

@@ -196,7 +196,7 @@ class TestRefused:
             shown = await mailnode.deliveries.show(result["deliveryId"])
         error = result["error"]
         assert (result["status"], error["code"]) == ("failed", "recipientNotAllowed")
-        assert "may not write to 'jane@example.org'" in error["message"]
+        assert "is not allowed to send to 'jane@example.org'" in error["message"]
         assert "allowedRecipients" in error["hint"]
         assert shown["error"] == error["message"] == shown["attempts"][-1]["message"]
         assert server.accepted == []

@@ -97,16 +97,16 @@ class TestTheOldRoute:
     @pytest.mark.parametrize(
         ("change", "why"),
         [
-            (lambda flow, port: flow.unlink(), "there is no such file"),
-            (lambda flow, port: flow.write_text("{"), "no JSON"),
-            (lambda flow, port: flow_of(flow.parent, port, node="other", asynchronous=True), "no such node"),
+            (lambda flow, port: flow.unlink(), "the file does not exist"),
+            (lambda flow, port: flow.write_text("{"), "not valid"),
+            (lambda flow, port: flow_of(flow.parent, port, node="other", asynchronous=True), "no longer has this node"),
             (lambda flow, port: flow_of(flow.parent, port, subject="Another mail"), "recipients or content"),
             (lambda flow, port: flow_of(flow.parent, port, kind="emailNotification"), "emailNotification"),
             (lambda flow, port: flow_of(flow.parent, port, smtp={"host": "127.0.0.1", "port": 0}), "port"),
             (lambda flow, port: flow_of(flow.parent, port, connection="gone"), "'gone'"),
             (
                 lambda flow, port: flow.write_text(flow.read_text().replace('"test"', '"namesake"')),
-                "another flow by now, namesake",
+                "another flow, namesake",
             ),
         ],
     )

@@ -31,12 +31,12 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("text", "line", "words"),
         [
-            ("a,b\n1,2\n3\n", 3, "1 cells, and the header has 2"),
+            ("a,b\n1,2\n3\n", 3, "1 cells, but the header has 2"),
             ("a,b\n1,2,3\n", 2, "3 cells"),
             ("a,a\n1,2\n", 1, "twice"),
             ("a,\n1,2\n", 1, "no name"),
-            ('a\n"x\n', 2, "no CSV"),
-            ("a\n" + "x" * 200_000 + "\n", 2, "no CSV"),
+            ('a\n"x\n', 2, "not valid CSV"),
+            ("a\n" + "x" * 200_000 + "\n", 2, "not valid CSV"),
         ],
     )
     def test_what_is_wrong_is_named_with_its_line(self, tmp_path, text, line, words):

@@ -214,14 +214,14 @@ class TestRunIds:
     @pytest.mark.parametrize("run_id", [5, 0, False, b"r", ["r"]])
     async def test_one_that_is_no_text_is_misuse(self, run_id, tmp_path):
         flow = write_flow(tmp_path, {"id": "a", "type": "say", "settings": {"text": "hi"}})
-        with pytest.raises(UsageError, match="a run id is a text, not") as caught:
+        with pytest.raises(UsageError, match="a run id must be a text, not") as caught:
             await run_file(flow, run_id=run_id)
         assert caught.value.hint
 
     @pytest.mark.parametrize("run_id", ["", "x" * 201, "a\nb"])
     async def test_one_that_could_not_be_typed_again_is_refused(self, run_id, tmp_path):
         flow = write_flow(tmp_path, {"id": "a", "type": "say", "settings": {"text": "hi"}})
-        with pytest.raises(SettingsError, match="can't be a run id"):
+        with pytest.raises(SettingsError, match="is not a valid run id"):
             await run_file(flow, run_id=run_id)
 
 

@@ -80,7 +80,7 @@ async def test_what_hangs_its_reader_is_shown_as_its_escaped_source(api, site, m
     (pid,) = readers()
     assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == MEMORY_OCTETS
     os.kill(pid, signal.SIGSTOP)
-    tell = ConfinedProcess.tell
+    tell = ConfinedProcess.send
 
     def tell_and_kill(process, job):
         heard = tell(process, job)
@@ -88,7 +88,7 @@ async def test_what_hangs_its_reader_is_shown_as_its_escaped_source(api, site, m
         return heard
 
     with monkeypatch.context() as patched:
-        patched.setattr(ConfinedProcess, "tell", tell_and_kill)
+        patched.setattr(ConfinedProcess, "send", tell_and_kill)
         shown = await site.reader.harmless(draft, {})
     assert "This is its source" in shown
     assert "&lt;script&gt;" in shown
@@ -99,7 +99,7 @@ async def test_what_hangs_its_reader_is_shown_as_its_escaped_source(api, site, m
 async def test_a_mail_that_is_thrown_away_meanwhile_is_said_to_be_gone(api, site):
     received = site.inbox.get(kept(site, html(b"<p>Hi")))
     site.inbox.clear()
-    with pytest.raises(Exception, match=f"there is no mail {received.number}"):
+    with pytest.raises(Exception, match=f"there is no email {received.number}"):
         await site.reader.opened(received)
 
 

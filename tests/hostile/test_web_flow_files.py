@@ -100,7 +100,7 @@ async def test_a_link_that_leads_out_of_the_folder_is_not_followed(api, site, ar
     ):
         answer = await api.request(method, f"/api/flows{path}", json=said)
         assert (answer.status_code, SECRET in answer.text) == (404, False), (method, path, answer.text)
-        assert "leads out of the flows' folder" in answer.json()["error"]["message"]
+        assert "outside the flows' folder" in answer.json()["error"]["message"]
     assert "outside" not in [flow["name"] for flow in (await api.get("/api/flows")).json()]
     assert site.flow_files.sample("hello") == {"input": {}, "context": {}}
     assert (await api.put("/api/flows/hello/sample", json={"input": {"b": 1}, "context": {}})).status_code == 200

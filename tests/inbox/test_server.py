@@ -236,7 +236,7 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [1, 0, -1, 10**30])
 def test_a_missing_number_is_an_error(tmp_path: Path, number: int) -> None:
-    with pytest.raises(UsageError, match=f"no mail {number} "):
+    with pytest.raises(UsageError, match=f"no email {number} "):
         InboxFolder(tmp_path).get(number)
 
 
@@ -245,14 +245,14 @@ async def test_a_mail_that_is_gone_meanwhile_is_an_error(inbox: Inbox) -> None:
     received = inbox.get(1)
     inbox.clear()
     assert received.subject == ""
-    with pytest.raises(UsageError, match="no mail 1 "):
+    with pytest.raises(UsageError, match="no email 1 "):
         received.octets()
 
 
 async def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1: it is taken") as caught:
+        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1: it is in use") as caught:
             async with Inbox(tmp_path, port=port):
                 pass
     assert caught.value.hint == "stop the server that listens there, or choose another port"

@@ -68,6 +68,6 @@ async def authorize(ca_file: Path) -> tuple[int | None, str]:
     async with httpx2.AsyncClient(verify=trust, trust_env=False) as browser:
         allowed = await browser.post(url[0], data={"sub": USER})
         page = await browser.get(allowed.headers["location"])
-    assert "You may close this window" in page.text
+    assert "You can close this window" in page.text
     _, rest = await process.communicate()
     return process.returncode, said + rest.decode()

@@ -103,7 +103,7 @@ async def _command_line(stage: Stage, command: Callable[[Scenario], list[str]]) 
     for number, result in enumerate(ended):
         scenario = stage.scenarios[number % len(commands)]
         assert result["stdout"], result["stderr"]
-        assert "a defect of mailnode" not in result["stderr"], result["stderr"]
+        assert "a bug in mailnode" not in result["stderr"], result["stderr"]
         ran = stage.of(scenario)
         ran.statuses.append(result["status"])
         said = ran.again if ran.said else ran.said

@@ -72,7 +72,7 @@ class Member:
         assert process.stdout
         async for line in process.stdout:
             self.said.append(time.strftime("%H:%M:%S ").encode() + line)
-            if b"Ctrl-C ends it" in line:
+            if b"Press Ctrl-C to stop" in line:
                 self._begun.set()
 
     async def stop(self) -> int:

@@ -378,7 +378,7 @@ def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.get_by_role("button", name="Make the first flow").click()
     page.get_by_label("Name").fill("!")
     page.get_by_role("button", name="Create").click()
-    expect(page.locator("#new-flow-name-error")).to_contain_text("can't be a name")
+    expect(page.locator("#new-flow-name-error")).to_contain_text("is not a valid name")
     page.get_by_label("Name").fill("Für alle")
     expect(page.locator("#new-flow-name-hint")).to_have_text("It will be named fur-alle.")
     page.get_by_role("button", name="Create").click()

@@ -71,7 +71,7 @@ async def test_health_says_why_no_worker_lives_and_that_one_lives_again(stranger
         answer = await stranger.get("/health")
         assert answer.status_code == 503
         assert (answer.json()["live"], answer.json()["ready"]) == (True, False)
-        assert answer.json()["worker"]["reason"] == "it met a defect: RuntimeError"
+        assert answer.json()["worker"]["reason"] == "it failed unexpectedly: RuntimeError"
         told = (await api.get("/metrics")).text
         assert 'mailnode_task_alive{task="the queue\'s worker"} 0' in told
         assert 'mailnode_deliveries{state="held"} 0' in told

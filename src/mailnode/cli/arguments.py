@@ -23,17 +23,19 @@ def read_text(source: str) -> str:
     """Read a file, or stdin for `-`.
 
     Raises:
-        UsageError: it is not there, can't be read, or is no UTF-8.
+        UsageError: it does not exist, can't be read, or is not UTF-8.
     """
     try:
         return sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{named(source)} can't be read: {why}", hint="give a text file that you may read") from None
+        raise UsageError(
+            f"{named(source)} can't be read: {why}", hint="give the path of a text file that you may read"
+        ) from None
 
 
 def named(source: str) -> str:
-    """Say where a text comes from, as a person would."""
+    """Name the source of a text for people."""
     return "stdin" if source == "-" else repr(source)
 
 
@@ -41,7 +43,7 @@ def json_object(text: str | None, name: str) -> dict[str, Any]:
     """Read a JSON object given as it is, or as `@FILE`.
 
     Raises:
-        UsageError: it is no JSON object; the message names the option.
+        UsageError: it is not a JSON object; the message names the option.
     """
     if text is None:
         return {}
@@ -53,7 +55,8 @@ def json_object(text: str | None, name: str) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{name} is no JSON: {error}", hint=f'quote it for the shell: {name} \'{{"email": "jane@example.org"}}\''
+            f"{name} is not valid JSON: {error}",
+            hint=f'quote it for the shell: {name} \'{{"email": "jane@example.org"}}\'',
         ) from None
     if not isinstance(value, dict):
         raise UsageError(f"{name} must be a JSON object, not {shortened(text)}", hint='write {"name": value, ...}')
@@ -64,7 +67,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {quoted(key)} stands in it twice")
+            raise ValueError(f"duplicate key {quoted(key)}")
         found[key] = value
     return found
 
@@ -76,7 +79,7 @@ def _refuse_constant(name: str) -> None:
 def state_options(command: Command) -> Command:
     """Add --input and --context."""
     for name, what in (("context", "the context"), ("input", "the input")):
-        text = f"{what.capitalize()} that the flow begins with."
+        text = f"{what.capitalize()} of the flow, as a JSON object or @FILE."
         command = click.option(f"--{name}", f"{name}_text", metavar="JSON|@FILE", help=text)(command)
     return command
 
@@ -119,31 +122,31 @@ class ServerOptions:
 
 def server_options(command: Command) -> Command:
     """Add --service, --host, --port, --tls-option and --ca, given to the command as `server`; and --connection."""
-    service = click.option("--service", help="An email service by name (see `mailnode services`).")
-    host = click.option("--host", help="A server that is not a listed service.")
-    connection = click.option("--connection", metavar="NAME", help="The stored connection to log in with.")
+    service = click.option("--service", metavar="NAME", help="A known email service; `mailnode services` lists them.")
+    host = click.option("--host", metavar="HOST", help="The server, if it is not a listed service.")
+    connection = click.option("--connection", metavar="NAME", help="The stored connection to use for the login.")
     return service(host(_address_options(connection(_with_server(command)))))
 
 
 def own_server_options(command: Command) -> Command:
     """Add the options that choose a server of a connection, given to the command as `server`."""
-    host = click.option("--host", help="Which of the connection's hosts, if it has several.")
+    host = click.option("--host", metavar="HOST", help="Which of the connection's hosts, if it has several.")
     return host(_address_options(_with_server(command)))
 
 
 def _address_options(command: Command) -> Command:
     port = click.option(
-        "--port", type=click.IntRange(1, 65535), help="The port; by default the usual one for the TLS mode."
+        "--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port. [default: from the TLS mode]"
     )
     tls_option = click.option(
         "--tls-option",
         type=click.Choice(get_args(TlsOption)),
-        help="How the connection is encrypted: from the start (tls), by STARTTLS, or not at all.",
+        help="Encryption: from the start (tls), by STARTTLS, or none. [default: from the port]",
     )
     ca = click.option(
         "--ca",
         type=click.Path(exists=True, dir_okay=False),
-        help="PEM file of certificates to trust instead of the system's.",
+        help="A PEM file of certificates to trust instead of the system's.",
     )
     return port(tls_option(ca(command)))
 

@@ -20,21 +20,25 @@ _MOST_TRIES = 20
 
 @click.command("authorize")
 @click.argument("name")
-@click.option("--device", is_flag=True, help="Have a code typed on another device, where the provider has that.")
-@click.option("--no-browser", is_flag=True, help="Open none; the address that one ends at may be pasted here.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Where the browser's answer comes to; by default any port.")
+@click.option("--device", is_flag=True, help="Enter a code on another device, if the provider supports that.")
+@click.option(
+    "--no-browser", is_flag=True, help="Don't open a browser; paste the address of the page that you land on."
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port for the browser's answer. [default: any]"
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(0, 86400, min_open=True),
     metavar="SECONDS",
-    help="How long to wait; by default 300.",
+    help="How long to wait for consent. [default: 300]",
 )
 def command(name: str, device: bool, no_browser: bool, port: int | None, timeout: float | None) -> None:
-    """Get consent for a connection of type oauth2, and keep the tokens that it brings."""
+    """Get consent for a connection of type oauth2, and store its tokens."""
     if device and (no_browser or port or timeout):
         raise UsageError(
-            "--device goes without --no-browser, --port and --timeout",
-            hint="the provider says how long its code is good; nothing comes to this machine",
+            "--device can't be combined with --no-browser, --port or --timeout",
+            hint="leave them out: the provider says how long its code is valid",
         )
     warning = asyncio.run(_authorize(name, device=device, no_browser=no_browser, port=port or 0, seconds=timeout))
     if warning:
@@ -66,7 +70,7 @@ async def _authorize(name: str, *, device: bool, no_browser: bool, port: int, se
 
 
 def _tell(uri: str, code: str) -> None:
-    say(f"On any device, open\n\n  {uri}\n\nand give the code  {code}")
+    say(f"On any device, open\n\n  {uri}\n\nand enter the code  {code}")
 
 
 class _Terminal:
@@ -83,7 +87,7 @@ class _Terminal:
             say(f"Open this address in a browser, and give consent:\n\n  {url}\n")
             self._let_paste()
             return
-        say(f"A browser opens to ask for consent; if none does, open\n\n  {url}\n")
+        say(f"Your browser opens to ask for consent. If it does not, open this address:\n\n  {url}\n")
         # Some browsers run in the terminal, and come back when they end.
         threading.Thread(target=self._browse, args=(url, asyncio.get_running_loop()), daemon=True).start()
 
@@ -93,7 +97,7 @@ class _Terminal:
             if self._tries >= _MOST_TRIES or len(self._read) > _LONGEST_LINE + _READ_OCTETS:
                 self._may_paste.clear()
                 self._read = b""
-                say("Nothing more is read from here; the browser's answer is still waited for.")
+                say("No more input is read; still waiting for the browser's answer.")
                 continue
             line, end, rest = self._read.partition(b"\n")
             if end:
@@ -117,7 +121,7 @@ class _Terminal:
                 loop.call_soon_threadsafe(self._let_paste)
 
     def _let_paste(self) -> None:
-        say("If that browser is on another machine it ends at a page that can't be shown: paste its address here.")
+        say("If that browser is on another machine, it lands on a page that can't be shown: paste its address here.")
         self._may_paste.set()
 
 

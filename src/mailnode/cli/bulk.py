@@ -7,7 +7,7 @@ from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailnode.cli.output import FAILED, counted, counting, say, show_error, show_json, show_not_stored, tell_lane
+from mailnode.cli.output import FAILED, counted, counting, say, show_error, show_json, show_not_stored, tell_route
 from mailnode.cli.signals import WAITING
 from mailnode.delivery.result import NOT_STORED, Result, ResultError, is_unstored
 from mailnode.flow.rows import RowsFile
@@ -37,7 +37,7 @@ async def run_rows(
     try:
         with counting(f"running {flow}", rows.count) as watch:
             async with Mailnode.open() as mailnode:
-                mailnode.on_route_trouble(tell_lane)
+                mailnode.on_route_trouble(tell_route)
                 ends = mailnode.run_rows(flow, rows, input=input_, context=context, prefix=prefix)
                 try:
                     async with nullcontext() if no_wait else mailnode.working():
@@ -46,14 +46,14 @@ async def run_rows(
                     await summary.catch_up(mailnode.deliveries)
                     raise
     except asyncio.CancelledError:
-        say(f"{summary.ended} of {rows.count} rows have ended; the same command does what is left")
+        say(f"{summary.ended} of {rows.count} rows are done; run the same command again for the rest")
         summary.show()
         if mailnode and mailnode.unstored.lost:
             return show_not_stored(counted(mailnode.unstored.lost), mailnode.unstored.reason)
         raise
     summary.show()
     if mailnode.unstored.lost or summary.not_stored:
-        return show_not_stored(f"what came of {summary.not_stored} rows", mailnode.unstored.reason)
+        return show_not_stored(f"the outcome of {summary.not_stored} rows", mailnode.unstored.reason)
     return 0 if summary.is_well else 1
 
 
@@ -81,7 +81,7 @@ async def _collect(
 
 
 class Summary:
-    """What has become of the rows so far, and of the mail that they made, by its status."""
+    """Counts how the runs of the rows ended, and their emails by status."""
 
     def __init__(self, rows: RowsFile) -> None:
         """Begin before the first row."""

@@ -1,4 +1,4 @@
-"""`mailnode connections`: named and encrypted. Secrets come from a file, stdin or a prompt, never from argv."""
+"""`mailnode connections`. Secrets come from a file, stdin or a prompt, never from the command line."""
 
 import asyncio
 import json
@@ -38,35 +38,41 @@ _FOR = {
     "serviceClient": _OAUTH2[2:],
     "privateKey": _OAUTH2[2:],
 }
-_STATES = {"ready": "ready", "needsConsent": "needs consent", "unreadable": "can't be read"}
+_STATES = {"ready": "ready", "needsConsent": "needs consent", "unreadable": "damaged"}
 
 
 @click.group("connections")
 def command() -> None:
-    """Create, show and change the connections that mail is sent with."""
+    """Create, show, change and test connections: the logins that email is sent with."""
 
 
 @command.command("create")
 @click.argument("name")
-@click.option("--type", "kind", type=click.Choice(list(_SECRET)), default="basic", show_default=True)
+@click.option(
+    "--type", "kind", type=click.Choice(list(_SECRET)), default="basic", show_default=True, help="How it logs in."
+)
 @click.option("--from-json", "source", metavar="FILE|-", help="All fields as a JSON object, from a file or stdin.")
-@click.option("--service", help="The service its secrets may go to.")
-@click.option("--host", "hosts", multiple=True, help="A host its secrets may go to; may be repeated.")
-@click.option("--from", "from", metavar="MAILBOX", help="The sender of its mail.")
-@click.option("--username", help="The login.")
-@click.option("--user", help="The mailbox that mail is sent for, by an access token.")
-@click.option("--client-id", "clientId", help="The application that asks for tokens.")
-@click.option("--tenant-id", "tenantId", help="Its tenant, at Microsoft.")
-@click.option("--scope", help="What is asked for, if not what the provider is known to want.")
-@click.option("--access-url", "accessUrl", metavar="URL", help="The token endpoint, if none is known.")
-@click.option("--authorize-url", "authorizeUrl", metavar="URL", help="Where consent is asked for, likewise.")
-@click.option("--device-url", "deviceUrl", metavar="URL", help="Where another device's consent is asked for, likewise.")
-@click.option("--service-client", "serviceClient", metavar="EMAIL", help="The service account.")
-@click.option("--private-key", "key_file", metavar="FILE|-", help="Its key: PEM, or the JSON file that Google gives.")
+@click.option("--service", metavar="NAME", help="The email service that its secrets may be sent to.")
+@click.option(
+    "--host", "hosts", multiple=True, metavar="HOST", help="A host that its secrets may be sent to; may be repeated."
+)
+@click.option("--from", "from", metavar="MAILBOX", help="The default sender.")
+@click.option("--username", metavar="NAME", help="The user name of the login (basic).")
+@click.option("--user", metavar="ADDRESS", help="The mailbox that email is sent from (OAuth2).")
+@click.option("--client-id", "clientId", metavar="ID", help="The client id of the application.")
+@click.option("--tenant-id", "tenantId", metavar="ID", help="The Microsoft Entra tenant.")
+@click.option("--scope", metavar="TEXT", help="The scope to request. [default: that of the provider]")
+@click.option("--access-url", "accessUrl", metavar="URL", help="The token endpoint of a provider that is not known.")
+@click.option("--authorize-url", "authorizeUrl", metavar="URL", help="The authorization URL of such a provider.")
+@click.option("--device-url", "deviceUrl", metavar="URL", help="The device authorization URL of such a provider.")
+@click.option("--service-client", "serviceClient", metavar="EMAIL", help="The email address of the service account.")
+@click.option(
+    "--private-key", "key_file", metavar="FILE|-", help="The key of the service account: PEM, or Google's JSON file."
+)
 def create(
     name: str, kind: str, source: str | None, hosts: tuple[str, ...], key_file: str | None, **options: str | None
 ) -> None:
-    """Create a connection; its secret is asked for, or comes with --from-json."""
+    """Create a connection; it asks for the secret, unless --from-json gives all fields."""
     given = {field: value for field, value in options.items() if value is not None}
     _check_options(kind, [*given, *(["privateKey"] if key_file else [])])
     fields = {**_fields(source), **({"hosts": list(hosts)} if hosts else {}), **_key_fields(key_file), **given}
@@ -80,7 +86,7 @@ def create(
     shown = _with_book(work)
     say(f"connection {name} created")
     if shown.get("state") == "needsConsent":
-        say(f"  next: give consent with `mailnode connections authorize {name}`")
+        say(f"  next: run `mailnode connections authorize {name}` to give consent")
 
 
 @command.command("list")
@@ -104,29 +110,35 @@ def list_(as_json: bool) -> None:
     show_table(
         ("Connection", "Type", "For", "User", "State"),
         rows,
-        empty="there is no connection yet; make one with `mailnode connections create NAME`",
+        empty="no connections yet; create one with `mailnode connections create NAME`",
     )
 
 
 @command.command("show")
 @click.argument("name")
 def show(name: str) -> None:
-    """Show a connection as JSON; of its secrets only which are set."""
+    """Show a connection as JSON, without the values of its secrets."""
     show_json(_with_book(lambda repository: repository.show(name)))
 
 
 @command.command("update")
 @click.argument("name")
-@click.option("--from-json", "source", metavar="FILE|-", required=True, help="The fields to change; null removes one.")
+@click.option(
+    "--from-json",
+    "source",
+    metavar="FILE|-",
+    required=True,
+    help="The fields to change, as a JSON object; null removes a field.",
+)
 def update(name: str, source: str) -> None:
-    """Change fields of a connection; the next mail uses them."""
+    """Change fields of a connection; the next email uses them."""
     _with_book(lambda repository: repository.update(name, _fields(source)))
     say(f"connection {name} updated")
 
 
 @command.command("delete")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def delete(name: str, yes: bool) -> None:
     """Delete a connection and its secrets."""
     if not yes:
@@ -140,7 +152,7 @@ def delete(name: str, yes: bool) -> None:
 @own_server_options
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def test(name: str, server: ServerOptions, as_json: bool) -> int:
-    """Log in with a connection and look at its server, as `mailnode verify` does; no mail is sent."""
+    """Log in with a connection and check its server, like `mailnode verify`. No email is sent."""
     from mailnode.cli.servers import check, own_server
 
     return check(own_server(server), name, None, (), as_json=as_json)
@@ -148,9 +160,9 @@ def test(name: str, server: ServerOptions, as_json: bool) -> int:
 
 @command.command("rekey")
 def rekey() -> None:
-    """Seal all secrets with a new key, after which the old one is needed no more.
+    """Encrypt all secrets with a new key; afterwards the old key is not needed any more.
 
-    With MAILNODE_SECRET_KEY=new,old the first key is the new one; the key file of the home gets one by itself.
+    With MAILNODE_SECRET_KEY=new,old the first key is the new one; else a new key is created in the home's key file.
     """
     from mailnode.connections.secrets.database_key import rekey as change_key
     from mailnode.environment import Environment, open_database
@@ -161,8 +173,10 @@ def rekey() -> None:
         count = asyncio.run(change_key(database, environment.home, environment.secret_key))
     finally:
         database.close()
-    left = "MAILNODE_SECRET_KEY needs its first key only from now on" if environment.secret_key else "secret.key has it"
-    say(f"the secrets of {count} connection{'s' * (count != 1)} are sealed with the new key; {left}")
+    where = (
+        "from now on MAILNODE_SECRET_KEY needs only its first key" if environment.secret_key else "it is in secret.key"
+    )
+    say(f"the secrets of {count} connection{'s' * (count != 1)} are encrypted with the new key; {where}")
 
 
 command.add_command(authorize)
@@ -175,7 +189,9 @@ def _check_options(kind: str, given: Iterable[str]) -> None:
         option = "--" + "".join(f"-{each.lower()}" if each.isupper() else each for each in field)
         instead = {"username": "give --user", "user": "give --username"}.get(field, f"leave {option} out")
         types = " or ".join(_FOR[field])
-        raise UsageError(f"{option} goes with --type {types}, not with {kind}", hint=f"{instead}, or another --type")
+        raise UsageError(
+            f"{option} goes with --type {types}, not with {kind}", hint=f"{instead}, or choose another --type"
+        )
 
 
 def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
@@ -189,8 +205,8 @@ def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
         text = sys.stdin.readline().rstrip("\r\n")
     if not text and not is_optional:
         raise UsageError(
-            f"{words.lower()}: none was given",
-            hint="type it, pipe it in as one line, or give all fields by --from-json",
+            f"no {words.lower()} was given",
+            hint="type it, pipe it in as one line, or give all fields with --from-json",
         )
     return {secret: text} if text else {}
 
@@ -207,7 +223,7 @@ def _key_fields(source: str | None) -> dict[str, str]:
         return {"privateKey": file["private_key"], "serviceClient": file["client_email"]}
     except (ValueError, RecursionError, KeyError):
         # What is wrong with it is not shown: there is a key in it.
-        hint = "give the key file that was downloaded when the key was made, whole, or the key alone as PEM"
+        hint = "give the complete key file that was downloaded when the key was created, or the key alone as PEM"
         raise UsageError(f"{named(source)} is not the key file of a service account", hint=hint) from None
 
 
@@ -218,7 +234,7 @@ def _fields(source: str | None) -> dict[str, Any]:
         fields = json.loads(read_text(source))
     except (ValueError, RecursionError) as error:
         hint = 'write {"username": ..., "password": ...}'
-        raise UsageError(f"{named(source)} is no JSON: {error}", hint=hint) from None
+        raise UsageError(f"{named(source)} is not valid JSON: {error}", hint=hint) from None
     if not isinstance(fields, dict):
         raise UsageError(f"{named(source)} must hold a JSON object", hint='write {"username": ..., "password": ...}')
     return fields

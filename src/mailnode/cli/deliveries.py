@@ -1,4 +1,4 @@
-"""`mailnode deliveries`: what has become of the mails that flows have sent."""
+"""`mailnode deliveries`: the emails of flows, and what became of them."""
 
 import asyncio
 import sys
@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SHORT_ID = 8
-_WAYS = {"flow": ", as its flow says now", "asQueued": ", as it was queued"}
+_ROUTES = {"flow": ", by its flow file as it is now", "asQueued": ", as it was queued"}
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("deliveries")
 def command() -> None:
-    """See what has become of the mails that flows have sent."""
+    """List, show, retry and cancel deliveries: the emails that flows send."""
 
 
 @command.command("list")
-@click.option("--state", "states", multiple=True, type=click.Choice(SHOWN_STATES), help="Only these; may be repeated.")
-@click.option("--connection", help="Only those sent with this connection.")
-@click.option("--to", "recipient", metavar="ADDRESS", help="Only those to this address, or one that holds this text.")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(SHOWN_STATES), help="Only these states; may be repeated."
+)
+@click.option("--connection", metavar="NAME", help="Only those of this connection.")
+@click.option("--to", "recipient", metavar="ADDRESS", help="Only those to an address that contains this text.")
 @click.option("--run", metavar="ID", help="Only those of this run.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, at the most.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N", help="The most to list."
+)
 @_json
 def list_(
     states: "tuple[ShownState, ...]",
@@ -44,7 +48,7 @@ def list_(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List deliveries, the latest first."""
+    """List deliveries, newest first."""
     found = _with_queries(
         lambda queries: queries.list(states=states, connection=connection, recipient=recipient, run=run, limit=limit)
     )
@@ -61,15 +65,15 @@ def list_(
         )
         for one in found
     ]
-    empty = "no delivery matches" if states or connection or recipient or run else "no delivery is there yet"
-    show_table(("Delivery", "Started", "State", "To", "What went wrong"), rows, empty=empty)
+    empty = "no delivery matches" if states or connection or recipient or run else "no deliveries yet"
+    show_table(("Delivery", "Created", "State", "To", "Error"), rows, empty=empty)
 
 
 @command.command("show")
 @click.argument("delivery", metavar="ID|MESSAGE-ID")
 @_json
 def show(delivery: str, as_json: bool) -> None:
-    """Show one delivery: its recipients with the server's words, and each attempt."""
+    """Show a delivery with its recipients, the server's replies and all attempts."""
     found = _with_queries(lambda queries: queries.show(delivery))
     if as_json:
         show_json(found)
@@ -78,25 +82,25 @@ def show(delivery: str, as_json: bool) -> None:
         click.echo(clean(f"{word:<12}{text}"))
     click.echo()
     recipients = [(one["address"], one["field"], label(one["status"]), _reply(one)) for one in found["recipients"]]
-    show_table(("Recipient", "Field", "Status", "Reply"), recipients, empty="it has no recipient")
+    show_table(("Recipient", "Field", "Status", "Reply"), recipients, empty="no recipients")
     if found["attempts"]:
         click.echo()
-        show_table(("Attempt", "Started", "Took", "Phase", "What came of it"), _tries(found), empty="")
+        show_table(("Attempt", "Started", "Duration", "Phase", "Outcome"), _tries(found), empty="")
     for one in found["attempts"]:
         if one["dialogue"]:
-            click.echo(f"\nAttempt {one['number']}, what was said:")
+            click.echo(f"\nTranscript of attempt {one['number']}:")
             click.echo("\n".join(f"  {clean(line)}" for line in one["dialogue"].splitlines()))
 
 
 @command.command("retry")
 @click.argument("delivery", metavar="ID|MESSAGE-ID")
-@click.option("--as-queued", is_flag=True, help="Use the server and connection it was queued with.")
-@click.option("--yes", is_flag=True, help="Do not ask, though the mail may have been accepted before.")
+@click.option("--as-queued", is_flag=True, help="Use the server and connection that it was queued with.")
+@click.option("--yes", is_flag=True, help="Don't ask, even if the email may have been accepted before.")
 def retry(delivery: str, as_queued: bool, yes: bool) -> int:
-    """Put a delivery into the queue once more, for `mailnode worker` or the next run.
+    """Put a delivery back into the queue, for `mailnode worker` or the next run.
 
-    The mail stays what it was. Server, connection, ehloName and retryHours are those that its flow file says now.
-    Whom a server has accepted it for does not get it again. One that may have been accepted is sent only if you say so.
+    The email stays the same; server, connection, ehloName and retryHours are taken from the flow file as it is now.
+    Recipients that a server has accepted do not get it again. It asks before sending what may have been accepted.
     """
     from mailnode.delivery.admin import InDoubt
 
@@ -109,9 +113,9 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
         found = _retried(delivery, as_queued=as_queued, is_sure=True)
     assert found["retry"]
     if found["retry"]["why"]:
-        say(f"it uses the server and connection it had: {found['retry']['why']}")
-    way = _WAYS.get(found["retry"]["route"], "")
-    say(f"{found['deliveryId']} is in the queue for {_server(found)}{way}; `mailnode worker` sends it")
+        say(f"using the server and connection that it was queued with: {found['retry']['why']}")
+    route = _ROUTES.get(found["retry"]["route"], "")
+    say(f"{found['deliveryId']} is queued for {_server(found)}{route}; `mailnode worker` sends it")
     return 0
 
 
@@ -127,7 +131,7 @@ def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "DeliveryDetai
 @command.command("cancel")
 @click.argument("delivery", metavar="ID|MESSAGE-ID")
 def cancel(delivery: str) -> int:
-    """Take a delivery out of the queue, so that it is not sent."""
+    """Take a delivery out of the queue; it is not sent."""
     say(f"{_with_mailnode(lambda mailnode: mailnode.deliveries.cancel(delivery))} is cancelled")
     return 0
 
@@ -140,15 +144,15 @@ def _facts(found: "DeliveryDetails") -> Iterator[tuple[str, str]]:
     if found["state"] == "queued" and found["error"] and found["origin"]:
         yield (
             "fixed it?",
-            f"`mailnode deliveries retry {found['deliveryId'][:_SHORT_ID]}` sends it as its flow says now",
+            f"`mailnode deliveries retry {found['deliveryId'][:_SHORT_ID]}` sends it by its flow file as it is now",
         )
     for warning in found["result"]["warnings"] if found["result"] else ():
         yield "warning", warning
     yield "message", f"{found['messageId']}, {found['messageSize']} bytes"
     yield "from", found["from"] or "<>"
-    yield "by", _server(found)
+    yield "server", _server(found)
     if found["retry"] and found["retry"]["why"]:
-        yield "retry", f"by the server and connection it had: {found['retry']['why']}"
+        yield "retry", f"with the server and connection that it was queued with: {found['retry']['why']}"
     yield "created", _time(found["createdAt"])
     if found["run"]:
         yield "run", f"{found['run']}, node {found['node']}"
@@ -162,14 +166,14 @@ def _server(found: "DeliveryDetails") -> str:
 
 def _what_next(found: "DeliveryDetails") -> str:
     if found["state"] == "interrupted":
-        return ": run its run again to have it sent, or start `mailnode worker`"
+        return ": start `mailnode worker`, or run the flow again with the same run id, to send it"
     if found["state"] == "held":
-        return ": `mailnode deliveries retry` sends it again, `cancel` does not"
+        return ": `mailnode deliveries retry` sends it again, `mailnode deliveries cancel` ends it"
     if found["state"] != "queued":
         return ""
     assert found["dueAt"] is not None
     why = f"; {found['error']}" if found["error"] else ""
-    return f": tried from {_time(found['dueAt'])} to {_time(found['expiresAt'])}{why}"
+    return f": next attempt {_time(found['dueAt'])}, last attempts until {_time(found['expiresAt'])}{why}"
 
 
 def _tries(found: "DeliveryDetails") -> Iterator[tuple[str, ...]]:

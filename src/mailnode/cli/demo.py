@@ -1,4 +1,4 @@
-"""`mailnode demo`: the example flow, from its settings to a mail in an inbox on this machine; then the editor."""
+"""`mailnode demo`: the example flow sends an email to an inbox on this machine; then the editor opens."""
 
 import asyncio
 import json
@@ -30,11 +30,11 @@ EXAMPLES = next(path for path in (_PACKAGE / "examples", _PACKAGE.parents[1] / "
 
 
 @click.command("demo")
-@click.option("--once", is_flag=True, help="Leave after the mail has arrived; else the editor is served.")
+@click.option("--once", is_flag=True, help="Exit when the email has arrived, without running the editor.")
 def command(once: bool) -> int:
-    """Send the example flow's mail to an inbox of its own, show what arrived, and serve the editor with it.
+    """Run the example flow, show the email that arrives in a test inbox, and run the editor.
 
-    Nothing leaves this machine. Flow, input and mail are kept in the home (MAILNODE_HOME).
+    Nothing leaves this machine. The flow, its input and the email are kept in the home (MAILNODE_HOME).
     """
     environment = replace(Environment.read(), fetch_allow="127.0.0.1", redirect_all_to=None)
     if once:
@@ -91,13 +91,13 @@ def _prepare(home: Path, inbox_port: int, invoice_url: str) -> tuple[Path, dict[
 
 
 def _show(run: Run, inbox: InboxFolder, flow: Path) -> int:
-    """Show what became of the flow; the exit status."""
+    """Show how the flow ended, and give the exit status."""
     say(f"flow       {flow}\n")
     if run.status != "done" or run.state.context["mail"]["shipped"]["status"] != "sent":
         show_json(run.to_json())
         return 1
     _show_mail(inbox)
-    say("\nthe result, where the flow reads it (context.mail.shipped)")
+    say("\nthe result, as the flow reads it (context.mail.shipped)")
     show_json(run.state.context["mail"]["shipped"])
     say("\n" + "\n".join(run.output))
     return 0
@@ -109,7 +109,7 @@ def _show_mail(inbox: InboxFolder) -> None:
     received = inbox.messages()[-1]
     mail = OpenedMail(received.octets())
     fields = dict(mail.fields)
-    say("the mail, as it arrived")
+    say("the email as it arrived")
     say(f"  envelope from <{received.mail_from}> to {', '.join(received.rcpt_to)}")
     for name in ("From", "To", "Cc", "Reply-To", "Subject", "Importance"):
         click.echo(clean(f"  {name}: {fields.get(name)}"))

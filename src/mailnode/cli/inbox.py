@@ -1,4 +1,4 @@
-"""`mailnode inbox`: an SMTP server that catches whatever is sent to it, and what it has caught."""
+"""`mailnode inbox`: a test inbox, that is an SMTP server that keeps all email, and its contents."""
 
 import itertools
 
@@ -12,10 +12,17 @@ from mailnode.inbox.server import Inbox
 
 
 @click.group("inbox", invoke_without_command=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=1025, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=1025,
+    show_default=True,
+    metavar="PORT",
+    help="The port; 0 takes a free one.",
+)
 @click.pass_context
 def command(context: click.Context, port: int) -> None:
-    """Catch mail on a loopback port until Ctrl-C; list, show and clear tell what was caught."""
+    """Run a test inbox on this machine until Ctrl-C: an SMTP server that keeps all email it gets."""
     if context.invoked_subcommand is None:
         run_long(_serve(port))
 
@@ -23,27 +30,27 @@ def command(context: click.Context, port: int) -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the mails that were caught."""
+    """List the emails in the test inbox."""
     caught = _folder().messages()
     if as_json:
         show_json([one.to_json() for one in caught])
         return
     rows = [(str(one.number), one.sender, ", ".join(one.rcpt_to), one.subject, str(one.size)) for one in caught]
-    empty = "nothing was caught yet; `mailnode inbox` listens on port 1025"
-    show_table(("No", "From", "To", "Subject", "Bytes"), rows, empty=empty)
+    empty = "no emails yet; `mailnode inbox` listens on port 1025"
+    show_table(("No.", "From", "To", "Subject", "Bytes"), rows, empty=empty)
 
 
 @command.command("show")
 @click.argument("number", type=int)
 def show(number: int) -> None:
-    """Print a mail as it was received."""
+    """Print an email as it was received."""
     click.echo(_folder().get(number).octets(), nl=False)
 
 
 @command.command("clear")
 def clear() -> None:
-    """Throw away all that was caught."""
-    say(f"{_folder().clear()} mails thrown away")
+    """Delete all emails in the test inbox."""
+    say(f"{_folder().clear()} emails deleted")
 
 
 def _folder() -> InboxFolder:
@@ -52,7 +59,7 @@ def _folder() -> InboxFolder:
 
 async def _serve(port: int) -> None:
     async with Inbox(Environment.read().home / "inbox", port=port) as inbox:
-        say(f"catching mail on 127.0.0.1:{inbox.port}; Ctrl-C ends it, `mailnode inbox list` shows what came")
+        say(f"receiving email on 127.0.0.1:{inbox.port}; `mailnode inbox list` lists it, Ctrl-C stops")
         shown = max((one.number for one in inbox.messages()), default=0)
         for count in itertools.count(1):
             await inbox.wait_for(count)

@@ -1,4 +1,4 @@
-"""The command `mailnode`: its groups, loaded when asked for, and the one place that turns errors into exits."""
+"""The command `mailnode`: commands are loaded when they are used, and errors become messages and exit statuses here."""
 
 import pkgutil
 import sys
@@ -30,7 +30,7 @@ EXIT_MISUSED = 2
 
 
 class LazyGroup(click.Group):
-    """Commands that are imported when somebody asks for them: a send must not wait for the editor's libraries."""
+    """Imports a command only when it is used: `send` must not wait for the editor's libraries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- as click calls it
         """Name the commands."""
@@ -53,18 +53,18 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mailnode")
 def cli() -> None:
-    """Compose an email, send it, and tell the truth about it."""
+    """Send email with flows or directly, and see what became of every message."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its status: 0 done, 1 failed, 2 misused, 3 partial or unknown (send)."""
+    """Run the command line and exit with its status: 0 done, 1 failed, 2 wrong usage, 3 partial or unknown (send)."""
     interrupt = Interrupt(sys.argv[1:] if arguments is None else arguments)
     with interrupt.handled():
         sys.exit(run(interrupt))
 
 
 def run(interrupt: Interrupt) -> int:
-    """Run the command line that an interrupt has been told of; give its exit status."""
+    """Run the command line with the arguments of `interrupt`, and give its exit status."""
     try:
         status: Any = cli.main(interrupt.arguments, prog_name="mailnode", standalone_mode=False)
     except click.exceptions.Abort as abort:
@@ -75,24 +75,24 @@ def run(interrupt: Interrupt) -> int:
     except KeyboardInterrupt:
         return interrupt.exit_status
     except BrokenPipeError:
-        # Whoever read our output has left; nothing more can be said there.
+        # The reader of our output has gone.
         sys.stderr.close()
         return EXIT_FAILED
     except MailnodeError as error:
-        show_error(str(error), error.hint)
+        show_error(str(error), error.hint, error.code)
         return EXIT_FAILED if isinstance(error, SmtpError | TokenError) else EXIT_MISUSED
     except OSError as error:
-        show_error(f"the system refuses: {error.strerror or error}", "see that disk and output can be written to")
+        show_error(f"system error: {error.strerror or error}", "check that the disk and the output can be written to")
         return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001 -- a defect of ours is no reason to show a person our insides
-        what = f"a defect of mailnode itself: {type(error).__name__}: {error}"
-        show_error(what, "please report it, with the command that you gave")
+    except Exception as error:  # noqa: BLE001 -- a bug must not show a traceback to a person
+        what = f"this is a bug in mailnode: {type(error).__name__}: {error}"
+        show_error(what, "please report it, with the command that you ran")
         return EXIT_FAILED
     return status if isinstance(status, int) else 0
 
 
 def _unanswered() -> int:
     say("")  # the question has no end of its line
-    what = "nobody answers the question, so nothing was done"
-    show_error(what, "give the answer on stdin, or --yes where the command has it")
+    what = "the question was not answered, so nothing was done"
+    show_error(what, "give the answer on stdin, or use --yes if the command has it")
     return EXIT_MISUSED

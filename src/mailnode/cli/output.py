@@ -1,4 +1,4 @@
-"""How things are shown: results on stdout, all else on stderr, nothing that a terminal would obey."""
+"""Output: results on stdout, everything else on stderr, without control characters."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mailnode.errors import MailnodeError, SmtpError
+from mailnode.errors import ErrorCode, MailnodeError, SmtpError
 from mailnode.json_text import json_of
 from mailnode.printable import CONTROL_BUT_TAB_AND_LF, DIRECTION, SURROGATE
 
@@ -26,6 +26,15 @@ MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "
 _UNSHOWABLE = re.compile(f"[{CONTROL_BUT_TAB_AND_LF}{DIRECTION}{SURROGATE}]")
 
 
+# What the command line adds to the remedies of errors, which all readers get.
+_COMMANDS: dict[str, str] = {
+    ErrorCode.UNKNOWN_SERVICE: "`mailnode services` lists the services",
+    ErrorCode.UNKNOWN_CONNECTION: "`mailnode connections list` lists the connections",
+    ErrorCode.CONNECTION_CONFLICT: "`mailnode connections update NAME` changes it",
+    ErrorCode.CONSENT_NEEDED: "`mailnode connections authorize NAME` does so",
+}
+
+
 def clean(text: str) -> str:
     """Make text that came from elsewhere harmless to a terminal: control characters are shown as `?`."""
     return _UNSHOWABLE.sub("?", text)
@@ -36,20 +45,20 @@ def show_json(value: Any) -> None:
     click.echo(json_of(value, indent=2))
 
 
-def show_error(message: str, hint: str) -> None:
-    """Say on stderr what is wrong, where, and what to do about it."""
+def show_error(message: str, hint: str, code: str = "") -> None:
+    """Say on stderr what is wrong, where, and what to do about it; some codes have a command that helps."""
     say(f"mailnode: {message}")
-    if hint:
-        say(f"  hint: {hint}")
+    if remedy := "; ".join(filter(None, (hint, _COMMANDS.get(code, "")))):
+        say(f"  hint: {remedy}")
 
 
 def show_not_stored(what: str, reason: str) -> int:
-    """Say on stderr what could not be stored, and why; give the exit status."""
+    """Say on stderr that an outcome could not be stored, and give the exit status for it."""
     show_error(
         f"{what} could not be stored: {reason}",
-        "what a server has accepted must not be sent again under a new run id; `mailnode deliveries list --state"
-        " interrupted` shows what is in doubt now, the next worker or the same run id sends it once more, marked as a"
-        " second copy, and `mailnode deliveries cancel ID` hinders that",
+        "don't run the flow again under a new run id: a server may have accepted the email. `mailnode deliveries list"
+        " --state interrupted` lists what is in doubt; the next worker or the same run id sends it again, marked as a"
+        " second copy, unless `mailnode deliveries cancel ID` prevents that",
     )
     return EXIT_NOT_STORED
 
@@ -59,16 +68,16 @@ def counted(lost: int) -> str:
     return "1 outcome" if lost == 1 else f"{lost} outcomes"
 
 
-def tell_lane(lane: str, error: MailnodeError | None) -> None:
-    """Say that mail for a login at a server waits, and why, or that it goes again."""
-    name = lane.removeprefix("@")
+def tell_route(route_key: str, error: MailnodeError | None) -> None:
+    """Say that email for a login at a server waits, and why, or that it is sent again."""
+    name = route_key.removeprefix("@")
     if error is None:
-        say(f"mail for {name} goes again")
+        say(f"email through {name} is sent again")
     else:
-        # What a probe meets for good is its end; a connection that is gone may come back, and its mail waits.
+        # A permanent error of the server ends this email; a connection that was deleted may come back.
         is_final = isinstance(error, SmtpError) and not error.transient
-        what = "fails, and the next one is tried later" if is_final else "waits, and is tried again and again"
-        show_error(f"mail for {name} {what}: {error.message}", error.hint)
+        what = "fails; the next one is tried later" if is_final else "waits and is retried"
+        show_error(f"email through {name} {what}: {error.message}", error.hint, error.code)
 
 
 def say(text: str) -> None:

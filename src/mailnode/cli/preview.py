@@ -17,14 +17,14 @@ from mailnode.node.send_email import Composition
 @click.argument("flow", type=click.Path())
 @click.argument("node", required=False)
 @state_options
-@click.option("--eml", type=click.Path(dir_okay=False), help="Write the message to this file.")
+@click.option("--eml", type=click.Path(dir_okay=False), help="Write the message to this file too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     flow: str, node: str | None, input_text: str | None, context_text: str | None, eml: str | None, as_json: bool
 ) -> None:
-    """Show the message that a node would send, and send nothing.
+    """Show the message that a node would send, without sending it.
 
-    Without NODE it is the first one that sends mail. Attachments from URLs are fetched.
+    By default NODE is the first one that sends email. Attachments from URLs are fetched.
     """
     from mailnode.app import Mailnode
 

@@ -1,4 +1,4 @@
-"""`mailnode run`: run a flow and print what came of it."""
+"""`mailnode run`: run a flow and print the run as JSON."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailnode.cli.arguments import json_object, state_options
-from mailnode.cli.output import counted, say, show_error, show_json, show_not_stored, tell_lane, waiting
+from mailnode.cli.output import counted, say, show_error, show_json, show_not_stored, tell_route, waiting
 from mailnode.cli.signals import WAITING, run_stoppable
 from mailnode.delivery.result import ResultError
 from mailnode.flow.run import NodeResult, Run
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("flow", type=click.Path())
 @state_options
-@click.option("--run-id", metavar="ID", help="The same id again tells what happened and sends nothing twice.")
 @click.option(
-    "--inputs", metavar="ROWS.csv|.jsonl", help="Run it once for each row, whose fields are put over --input."
+    "--run-id", metavar="ID", help="The run's id: the same id again prints the first run and sends nothing twice."
 )
-@click.option("--no-wait", is_flag=True, help="Leave asynchronous mail to `mailnode worker`, or to the next run.")
+@click.option(
+    "--inputs",
+    metavar="FILE",
+    help="Run the flow once for each row of a .csv or .jsonl file; its fields are added to --input.",
+)
+@click.option("--no-wait", is_flag=True, help="Leave asynchronous email to `mailnode worker` or the next run.")
 def command(
     flow: str,
     input_text: str | None,
@@ -32,13 +36,12 @@ def command(
     inputs: str | None,
     no_wait: bool,
 ) -> int:
-    """Run a flow, wait for the mail that it sends asynchronously, and print the run as JSON.
+    """Run a flow, wait for its email, and print the run as JSON.
 
-    With --inputs it prints a summary; the same command again does the rows that are left, and --run-id, by default the
-    file's digest, begins their ids.
+    With --inputs it prints a summary. The same command again runs the rows that are left: their run ids begin with
+    --run-id, or with the file's digest.
 
-    Exit status: 0 when it ran to its end, 1 when it halted, 2 when flow, settings or arguments are wrong, 4 when the
-    database could not be told what came of it.
+    Exit status: 0 done, 1 halted, 2 wrong usage, flow or settings, 4 the outcome could not be stored.
     """
     input_, context = json_object(input_text, "--input"), json_object(context_text, "--context")
 
@@ -76,32 +79,32 @@ async def _run_once(flow: str, run_in: "Callable[[Mailnode, Callable[[str], None
     for node in run.nodes:
         for error in _errors(node):
             where = "" if f"node {node.id}" in error["message"] else f"node {node.id}: "
-            show_error(where + error["message"], error["hint"])
+            show_error(where + error["message"], error["hint"], error["code"])
     if unstored.lost or not run.is_stored:
-        return show_not_stored(f"what came of the run {run.id}", unstored.reason)
+        return show_not_stored(f"the outcome of run {run.id}", unstored.reason)
     return 1 if run.status == "halted" else 0
 
 
 async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None]) -> "Run":
     def watch(left: int) -> None:
-        mails = "1 mail waits" if left == 1 else f"{left} mails wait"
-        change(f"{mails} for an outcome; Ctrl-C leaves that to `mailnode worker`")
+        emails = "1 email" if left == 1 else f"{left} emails"
+        change(f"waiting for {emails}; Ctrl-C leaves the rest to `mailnode worker`")
 
     if not run.pending:
         return run
-    mailnode.on_route_trouble(tell_lane)
+    mailnode.on_route_trouble(tell_route)
     try:
         async with mailnode.working():
             return await mailnode.settled(run, watch)
     except asyncio.CancelledError:
         say(
-            f"what no server has yet stays in the queue for `mailnode worker` or the next run;"
-            f" `mailnode deliveries list --run {run.id}` tells"
+            "email that was not sent yet stays in the queue for `mailnode worker` or the next run;"
+            f" see `mailnode deliveries list --run {run.id}`"
         )
         raise
 
 
 def _errors(node: NodeResult) -> list[ResultError]:
-    """Find what a person should read of a node: its own error, or that of the mail it tried to send."""
+    """Give the errors of a node: its own, and that of the email it tried to send."""
     told = (node.result or {}).get("error") if isinstance(node.result, dict) else None
     return [error for error in (node.error, told) if error]

@@ -1,4 +1,4 @@
-"""`mailnode send`: one mail from the command line."""
+"""`mailnode send`: one email from the command line."""
 
 import asyncio
 from collections.abc import Iterator
@@ -37,19 +37,31 @@ class _WithJsonResult(click.Command):
 
 @click.command("send", cls=_WithJsonResult)
 @server_options
-@click.option("--from", "sender", help="The sender; by default the connection's.")
-@click.option("--to", multiple=True, required=True, help="Recipients, separated by commas; may be repeated.")
-@click.option("--cc", multiple=True, help="Copy recipients.")
-@click.option("--bcc", multiple=True, help="Hidden recipients.")
-@click.option("--reply-to", multiple=True, help="Where answers go.")
-@click.option("--subject", default="", help="The subject.")
-@click.option("--text", metavar="TEXT|@FILE", help="The text; `@-` reads stdin.")
-@click.option("--html", metavar="HTML|@FILE", help="The HTML; a text is made from it unless --text is given.")
-@click.option("--markdown", metavar="TEXT|@FILE", help="Markdown, of which HTML and text are made.")
-@click.option("--attach", multiple=True, metavar="PATH|URL", help="A file or a public URL; may be repeated.")
-@click.option("--priority", type=click.Choice(["high", "normal", "low"]), default="normal", show_default=True)
-@click.option("--all-or-nothing", is_flag=True, help="Send to nobody unless the server accepts every recipient.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, whatever it is.")
+@click.option("--from", "sender", metavar="MAILBOX", help="The sender. [default: the connection's]")
+@click.option(
+    "--to",
+    multiple=True,
+    required=True,
+    metavar="MAILBOXES",
+    help="Recipients, separated by commas; may be repeated.",
+)
+@click.option("--cc", multiple=True, metavar="MAILBOXES", help="Cc recipients; may be repeated.")
+@click.option("--bcc", multiple=True, metavar="MAILBOXES", help="Bcc recipients; may be repeated.")
+@click.option("--reply-to", multiple=True, metavar="MAILBOXES", help="Where replies go; may be repeated.")
+@click.option("--subject", default="", metavar="TEXT", help="The subject.")
+@click.option("--text", metavar="TEXT|@FILE", help="The plain text; @- reads stdin.")
+@click.option("--html", metavar="HTML|@FILE", help="The HTML; without --text the plain text is made from it.")
+@click.option("--markdown", metavar="TEXT|@FILE", help="Markdown, from which HTML and plain text are made.")
+@click.option("--attach", multiple=True, metavar="PATH|URL", help="A file or public URL to attach; may be repeated.")
+@click.option(
+    "--priority",
+    type=click.Choice(["high", "normal", "low"]),
+    default="normal",
+    show_default=True,
+    help="The priority.",
+)
+@click.option("--all-or-nothing", is_flag=True, help="Send to all recipients or to none.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, also after an error.")
 def command(
     server: ServerOptions,
     connection: str | None,
@@ -67,9 +79,9 @@ def command(
     all_or_nothing: bool,
     as_json: bool,
 ) -> int:
-    """Send one mail, now.
+    """Send one email now.
 
-    Exit status: 0 accepted by the server for everybody, 1 not sent, 2 bad usage or settings, 3 partial or unknown.
+    Exit status: 0 accepted for all recipients, 1 not sent, 2 wrong usage or settings, 3 partial or unknown.
     """
     from mailnode.environment import Environment
     from mailnode.send_once import send_once
@@ -113,7 +125,7 @@ def _bodies(text: str | None, html: str | None, markdown: str | None) -> tuple[s
     if markdown is None:
         return text, html
     if html is not None:
-        raise UsageError("--markdown and --html are two ways to say the same", hint="give one of them")
+        raise UsageError("--markdown and --html exclude each other", hint="give only one of them")
     from mailnode.node.html import markdown_to_html
 
     return text or markdown, markdown_to_html(markdown)
@@ -130,7 +142,7 @@ def _attachment(source: str, files: ExitStack) -> Attachment:
     try:
         file: BinaryIO = files.enter_context(path.open("rb"))
     except OSError as error:
-        raise UsageError(f"--attach {source}: {error.strerror}", hint="name a file that you may read") from None
+        raise UsageError(f"--attach {source}: {error.strerror}", hint="give a file that you may read") from None
     return Attachment(content=file, filename=path.name)
 
 
@@ -157,7 +169,7 @@ def _show(report: Result) -> None:
     for warning in report["warnings"]:
         say(f"warning: {warning}")
     if error := report["error"]:
-        show_error(error["message"], error["hint"])
+        show_error(error["message"], error["hint"], error["code"])
 
 
 @contextmanager
@@ -172,14 +184,14 @@ def _json_result(is_wanted: bool, params: dict[str, Any]) -> Iterator[None]:
 
 
 def _as_ours(error: BaseException) -> MailnodeError | None:
-    """Give an error as one of ours; nothing for the end of what has no result, such as a help text."""
+    """Give an error as a MailnodeError; None for what has no result, such as a help text."""
     if isinstance(error, MailnodeError):
         return error
     if isinstance(error, click.UsageError):
         return UsageError(error.format_message(), hint="`mailnode send --help` lists the options")
     if isinstance(error, KeyboardInterrupt | click.Abort) or getattr(error, "exit_code", 0) > EXIT_SIGNALLED:
-        return MailnodeError("it was stopped before the mail was handed over", code=ErrorCode.CANCELLED)
+        return MailnodeError("stopped before the email was sent", code=ErrorCode.CANCELLED)
     if isinstance(error, OSError):
-        words = f"the system refuses: {error.strerror or error}"
-        return UsageError(words, hint="see that disk and files can be read and written")
+        words = f"system error: {error.strerror or error}"
+        return UsageError(words, hint="check that the disk and the files can be read and written")
     return None

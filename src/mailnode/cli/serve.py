@@ -18,19 +18,31 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
 
 
 @click.command("serve")
-@click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True, help="0 takes a free one.")
 @click.option(
-    "--inbox-port", type=click.IntRange(0, 65535), default=1025, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8025,
+    show_default=True,
+    metavar="PORT",
+    help="The port; 0 takes a free one.",
 )
 @click.option(
-    "--flows", type=click.Path(path_type=Path), help="The folder of flow files; by default flows/ in the home."
+    "--inbox-port",
+    type=click.IntRange(0, 65535),
+    default=1025,
+    show_default=True,
+    metavar="PORT",
+    help="The port of the test inbox; 0 takes a free one.",
+)
+@click.option(
+    "--flows", type=click.Path(path_type=Path), help="The folder of flow files. [default: flows/ in the home]"
 )
 def command(port: int, inbox_port: int, flows: Path | None) -> int:
-    """Serve the editor on this machine, send the mail that is queued, and catch test mail, until Ctrl-C.
+    """Run the editor, its API, a worker and a test inbox on this machine, until Ctrl-C.
 
-    MAILNODE_TOKEN is the token that opens it; else one is made and kept in the home, readable for its owner only.
+    MAILNODE_TOKEN is the token to log in with; else one is created in the home, readable by its owner only.
 
-    Exit status: 0; 4 when the database could not be told what came of a mail.
+    Exit status: 0 stopped, 4 an outcome could not be stored.
     """
     check_libraries()
     from mailnode.web.serving import Places, serve
@@ -40,7 +52,11 @@ def command(port: int, inbox_port: int, flows: Path | None) -> int:
 
 
 def check_libraries() -> None:
-    """See that what the editor needs is installed."""
+    """Check that the libraries of the editor are installed.
+
+    Raises:
+        UsageError: one is missing.
+    """
     if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
         raise UsageError(f"the editor needs {', '.join(missing)}", hint=install_hint("web"))
 
@@ -51,13 +67,13 @@ async def tell(serving: "Serving") -> None:
     from mailnode.web.security.token import FILE_NAME
 
     environment = serving.site.environment
-    token = "what MAILNODE_TOKEN says" if environment.token else f"in {environment.home / FILE_NAME}"
+    token = "the value of MAILNODE_TOKEN" if environment.token else f"in {environment.home / FILE_NAME}"
     if serving.token.is_new:
-        token = f"{serving.token.text}  (kept {token})"
+        token = f"{serving.token.text}  (stored {token})"
     say(f"editor     {serving.url}\ntoken      {token}\nflows      {serving.site.flow_files.folder}")
-    say(f"inbox      127.0.0.1:{serving.site.inbox_port}\n\nCtrl-C ends it.")
+    say(f"inbox      127.0.0.1:{serving.site.inbox_port}\n\nPress Ctrl-C to stop.")
     if not is_built():
         say(
-            "\nThe editor's scripts are not there, because this checkout was installed without Node: the API works,"
-            " the pages don't. Install Node and npm, then install mailnode again (in a checkout: make demo)."
+            "\nThe editor's scripts are missing, because this checkout was installed without Node.js: the API works,"
+            " the pages don't. Install Node.js and npm, then install mailnode again (in a checkout: make demo)."
         )

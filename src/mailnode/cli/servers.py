@@ -18,7 +18,7 @@ from mailnode.smtp.doctor.finding import Diagnosis, Finding
 
 @click.command("verify")
 @server_options
-@click.option("--from", "sender", metavar="ADDRESS", help="The sender to try; by default the connection's.")
+@click.option("--from", "sender", metavar="ADDRESS", help="The sender to try. [default: the connection's]")
 @click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="A recipient to try; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def verify(
@@ -28,10 +28,11 @@ def verify(
     recipients: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Look at a server step by step, say what is wrong and what to do about it; no mail is sent.
+    """Check a server step by step, and say what is wrong and how to fix it. No email is sent.
 
-    A connection alone is looked at with its own server. Exit status: 0 all is well, 1 a step failed, 2 bad usage or
-    settings.
+    With --connection alone the connection's own server is checked.
+
+    Exit status: 0 no problems, 1 a step failed, 2 wrong usage or settings.
     """
     target: Service | OtherServer | OwnServer
     if server.service or server.host:
@@ -57,7 +58,7 @@ def check(
     *,
     as_json: bool,
 ) -> int:
-    """Look, print what is found as it is found, and give the exit status."""
+    """Check the server, print each finding as it comes, and give the exit status."""
 
     async def look() -> Diagnosis:
         async with planned(
@@ -67,7 +68,7 @@ def check(
                 return await checkup.run(lambda _finding: None)
             whose = f", connection {checkup.connection}" if checkup.connection else ""
             click.echo(f"{checkup.server.address}, tlsOption {checkup.server.tls_option}{whose}\n")
-            with stepwise("looking") as show:
+            with stepwise("checking") as show:
                 return await checkup.run(lambda finding: show(*_row(finding)))
 
     diagnosis = asyncio.run(look())
@@ -87,10 +88,10 @@ def _summary(diagnosis: Diagnosis) -> Iterator[str]:
     settings = diagnosis.settings
     found = f"host {settings.host}, port {settings.port}, tlsOption {settings.tls_option}" if settings else ""
     if diagnosis.ok:
-        yield f"all is well: {found}"
+        yield f"no problems: {found}"
         return
     failed = ", ".join(dict.fromkeys(finding.step for finding in diagnosis.failed))
-    yield f"failed: {failed}; no mail was sent"
+    yield f"failed: {failed}; no email was sent"
     if found:
         yield f"settings that would work: {found}"
 
@@ -99,7 +100,7 @@ def _summary(diagnosis: Diagnosis) -> Iterator[str]:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def services(name: str | None, as_json: bool) -> None:
-    """List the email services, or show one with what it wants of its users."""
+    """List the known email services, or show one and what it requires."""
     chosen = [find_service(name)] if name else list(known_services())
     if as_json:
         show_json([_service_json(service) for service in chosen])

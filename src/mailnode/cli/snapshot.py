@@ -1,4 +1,4 @@
-"""`mailnode snapshot`: flows and connections in one encrypted file. The passphrase never comes from argv."""
+"""`mailnode snapshot`: flows and connections in one encrypted file. The passphrase is never on the command line."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ import click
 
 from mailnode.cli.arguments import read_text
 from mailnode.cli.output import say, show_json, show_table, waiting
-from mailnode.errors import UsageError
+from mailnode.errors import SnapshotError, UsageError
 from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
@@ -19,32 +19,34 @@ if TYPE_CHECKING:
 
 _TOKENS = {
     "none": "",
-    "kept": "those here are kept",
-    "restored": "those of the snapshot",
-    "needsConsent": "none: needs consent",
+    "kept": "keep those here",
+    "restored": "take those of the snapshot",
+    "needsConsent": "needs consent",
 }
 
 _passphrase_file = click.option(
-    "--passphrase-file", metavar="FILE|-", help="Where the passphrase is; else MAILNODE_SNAPSHOT_PASSPHRASE, or asked."
+    "--passphrase-file",
+    metavar="FILE|-",
+    help="The file of the passphrase. [default: MAILNODE_SNAPSHOT_PASSPHRASE, or a prompt]",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("snapshot")
 def command() -> None:
-    """Keep flows and connections in one encrypted file, and restore them here or elsewhere."""
+    """Save flows and connections in one encrypted file, and restore them here or elsewhere."""
 
 
 @command.command("create")
 @click.argument("name", required=False)
 @click.argument("flows", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--to", "file", type=click.Path(path_type=Path), help="Write this file instead of NAME in the home.")
+@click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this connection; may be repeated.")
 @click.option(
-    "--to", "file", type=click.Path(path_type=Path), help="The file to write, in place of a NAME in the home."
+    "--hand-over", multiple=True, metavar="NAME", help="Move this connection with its tokens: it is deleted here."
 )
-@click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
-@click.option("--hand-over", multiple=True, metavar="NAME", help="Give this one's tokens away: it is removed here.")
 @_passphrase_file
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def create(
     name: str | None,
     flows: tuple[Path, ...],
@@ -54,9 +56,9 @@ def create(
     passphrase_file: str | None,
     yes: bool,
 ) -> None:
-    """Write a snapshot of flow files and connections, with tokens that are renewed first.
+    """Write a snapshot of flow files and connections; their tokens are renewed first.
 
-    With --to all arguments are flows.
+    With --to all arguments are flow files.
     """
     from mailnode import snapshots
     from mailnode.environment import Environment
@@ -69,20 +71,20 @@ def create(
     path = file or snapshots.named_path(environment.home, name or "")
     passphrase = _passphrase(passphrase_file, twice=True)
     if hand_over and not yes:
-        click.confirm(f"Remove {', '.join(hand_over)} here once the snapshot is written?", abort=True, err=True)
-    with waiting("renewing tokens, writing the snapshot"):
+        click.confirm(f"Delete {', '.join(hand_over)} here once the snapshot is written?", abort=True, err=True)
+    with waiting("renewing tokens and writing the snapshot"):
         snapshot, troubles = asyncio.run(snapshots.create(environment, path, passphrase, flows, names, hand_over))
     for trouble in troubles:
         say(f"warning: {trouble}")
     say(f"{path}: {_counted(len(snapshot.flows), 'flow')}, {_counted(len(snapshot.connections), 'connection')}")
     for one in hand_over:
-        say(f"connection {one} is handed over and removed here")
+        say(f"connection {one} was handed over and deleted here")
 
 
 @command.command("list")
 @_json
 def list_(as_json: bool) -> None:
-    """List the snapshots of the home; no passphrase is needed."""
+    """List the snapshots in the home; no passphrase is needed."""
     from mailnode.environment import Environment
     from mailnode.snapshots import listed
 
@@ -96,8 +98,8 @@ def list_(as_json: bool) -> None:
         else (one["name"], _time(one["createdAt"]), str(one["size"]))
         for one in found
     ]
-    empty = "there is no snapshot yet; make one with `mailnode snapshot create NAME FLOW...`"
-    show_table(("Snapshot", "Created at", "Bytes"), rows, empty=empty)
+    empty = "no snapshots yet; create one with `mailnode snapshot create NAME FLOW...`"
+    show_table(("Snapshot", "Created", "Bytes"), rows, empty=empty)
 
 
 @command.command("show")
@@ -105,27 +107,38 @@ def list_(as_json: bool) -> None:
 @_passphrase_file
 @_json
 def show(source: str, passphrase_file: str | None, as_json: bool) -> None:
-    """Show what is in a snapshot, but for its secrets."""
+    """Show the contents of a snapshot, without its secrets."""
     snapshot = _open(source, passphrase_file)
     kept = [one.shown() for one in snapshot.connections]
     if as_json:
         flows = [flow.name for flow in snapshot.flows]
         show_json({"createdAt": snapshot.created_at, "flows": flows, "connections": kept})
         return
-    say(f"created at {_time(snapshot.created_at)}")
-    show_table(("Flow",), [(flow.name,) for flow in snapshot.flows], empty="no flow is in it")
+    say(f"created {_time(snapshot.created_at)}")
+    show_table(("Flow",), [(flow.name,) for flow in snapshot.flows], empty="no flows")
     rows = [(one["name"], one["type"], one["user"], one["for"], _handed(one)) for one in kept]
-    show_table(("Connection", "Type", "User", "For", "Tokens"), rows, empty="no connection is in it")
+    show_table(("Connection", "Type", "User", "For", "Tokens"), rows, empty="no connections")
 
 
 @command.command("restore")
 @click.argument("source", metavar="NAME|FILE")
-@click.option("--flows-to", type=click.Path(path_type=Path), default=Path(), help="The folder of the flow files.")
+@click.option(
+    "--flows-to",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The folder for the flow files. [default: this one]",
+)
 @click.option("--overwrite-flows", is_flag=True, help="Replace flow files that differ.")
-@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="Give a connection another name.")
+@click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Restore a connection under another name; may be repeated.",
+)
 @_passphrase_file
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @_json
 def restore(
     source: str,
@@ -137,7 +150,7 @@ def restore(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Bring back the flows and connections of a snapshot: all of them, or nothing is changed."""
+    """Restore the flows and connections of a snapshot, all of them or none."""
     rename = _renames(renames)
     snapshot = _open(source, passphrase_file)
     from mailnode import snapshots
@@ -146,17 +159,21 @@ def restore(
     environment = Environment.read()
     planned = asyncio.run(snapshots.plan_restore(environment, snapshot, flows_to, rename))
     _show_plan(planned, as_json=as_json)
-    snapshots.check_overwrite(planned, overwrite=overwrite_flows)
+    try:
+        snapshots.check_overwrite(planned, overwrite=overwrite_flows)
+    except SnapshotError as error:
+        error.hint = "give --overwrite-flows to replace them, or --flows-to another folder; nothing was changed"
+        raise
     if dry_run:
-        say("nothing is changed")
+        say("nothing was changed")
         return
     if not yes:
-        click.confirm("Do so?", abort=True, err=True)
+        click.confirm("Restore this?", abort=True, err=True)
     asyncio.run(snapshots.restore_snapshot(environment, snapshot, planned, rename, overwrite=overwrite_flows))
     say("restored")
     for step in planned.connections:
         if step.tokens == "needsConsent":
-            say(f"  give consent with `mailnode connections authorize {step.name}`")
+            say(f"  next: run `mailnode connections authorize {step.name}` to give consent")
 
 
 def _open(source: str, passphrase_file: str | None) -> "Snapshot":
@@ -176,7 +193,9 @@ def _passphrase(source: str | None, *, twice: bool = False) -> str:
         is_terminal = sys.stdin.isatty()
         passphrase = click.prompt("Passphrase", hide_input=is_terminal, confirmation_prompt=twice, err=True)
     if not passphrase:
-        raise UsageError("the passphrase is empty", hint="choose one that nobody guesses, and keep it: it has no spare")
+        raise UsageError(
+            "the passphrase is empty", hint="choose one that is hard to guess, and keep it: it can't be recovered"
+        )
     return passphrase
 
 
@@ -184,7 +203,7 @@ def _renames(given: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     for old, _, new in pairs:
         if not old or not new:
-            raise UsageError("--rename wants OLD=NEW", hint="write --rename shop=shop2")
+            raise UsageError("--rename must be OLD=NEW", hint="write --rename shop=shop2")
     return {old: new for old, _, new in pairs}
 
 
@@ -202,7 +221,7 @@ def _show_plan(planned: "RestorePlan", *, as_json: bool) -> None:
         return
     rows = [("flow", str(step.path), step.change, "") for step in planned.flows]
     rows += [("connection", step.name, step.change, _TOKENS[step.tokens]) for step in planned.connections]
-    show_table(("What", "Name", "Change", "Tokens"), rows, empty="nothing is in it")
+    show_table(("What", "Name", "Change", "Tokens"), rows, empty="the snapshot is empty")
 
 
 def _handed(one: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`mailnode worker`: carry the queue."""
+"""`mailnode worker`: send what is queued."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from mailnode.cli.output import FAILED, counted, say, show_error, show_not_stored, tell_lane
+from mailnode.cli.output import FAILED, counted, say, show_error, show_not_stored, tell_route
 from mailnode.cli.signals import EXIT_SIGNALLED, run_long
 from mailnode.errors import StoreError
 
@@ -18,7 +18,7 @@ STOP_SECONDS = 8.0
 
 @dataclass
 class _Ended:
-    """How the work has ended: what was carried, by status, and what is left."""
+    """How the work ended: the deliveries by status, and how many are left."""
 
     outcomes: Mapping[str, int]
     left: int = 0
@@ -29,25 +29,26 @@ class _Ended:
 
 
 @click.command("worker")
-@click.option("--drain", is_flag=True, help="End when nothing is due.")
+@click.option("--drain", is_flag=True, help="Exit when nothing is due any more.")
 def command(drain: bool) -> int:
-    """Send the mail that flows have queued, until Ctrl-C or SIGTERM; any number of workers may run.
+    """Send queued email until Ctrl-C or SIGTERM; any number of workers may run.
 
-    The first signal returns what no server has yet and waits for answers that are due; a second one leaves at once,
-    and what is in doubt then is found by the next worker. Exit status: 0, or with --drain 1 when a mail did not reach
-    all of its recipients, 130 or 143 when a signal came before the queue was empty; 4 when the database could not be
-    told what came of a mail.
+    The first signal returns unsent email to the queue and waits for answers that are due; a second one exits at once,
+    and the next worker finds what is in doubt.
+
+    Exit status: 0 done, 4 an outcome could not be stored. With --drain: 1 an email did not reach all its recipients,
+    130 or 143 a signal came before the queue was empty.
     """
     ended = run_long(_work(drain))
     told = ", ".join(f"{count} {status}" for status, count in sorted(ended.outcomes.items())) or "nothing"
     say(f"done: {told}")
     failed = any(ended.outcomes.get(status) for status in FAILED)
     if failed:
-        say("`mailnode deliveries list` shows what went wrong")
+        say("see `mailnode deliveries list` for what went wrong")
     if ended.lost:
         return show_not_stored(counted(ended.lost), ended.reason)
     if ended.trouble:
-        show_error(ended.trouble.message, ended.trouble.hint)
+        show_error(ended.trouble.message, ended.trouble.hint, ended.trouble.code)
         return 1
     if drain and ended.signal and ended.left:
         return EXIT_SIGNALLED + ended.signal
@@ -70,13 +71,13 @@ async def _work(drain: bool) -> _Ended:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop, number)
-        say("sending what is due" if drain else "sending what is due, as it comes; Ctrl-C ends it")
-        mailnode.on_route_trouble(tell_lane)
+        say("sending queued email" if drain else "sending queued email; press Ctrl-C to stop")
+        mailnode.on_route_trouble(tell_route)
         work = asyncio.create_task(mailnode.work(drain=drain))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if heard:
-            say("stopping; a second signal leaves at once")
+            say("stopping; press Ctrl-C again to exit at once")
         stopping.cancel()
         await mailnode.stop(STOP_SECONDS)
         ended = _Ended({}, signal=heard[0] if heard else 0)
@@ -84,7 +85,7 @@ async def _work(drain: bool) -> _Ended:
             await work
             if left := await mailnode.deliveries.waiting():
                 ended.left = left
-                say(f"{left} in the queue, for a later try: `mailnode deliveries list --state queued`")
+                say(f"{left} still queued for a later attempt: see `mailnode deliveries list --state queued`")
         except StoreError as error:
             ended.trouble = error if drain else None
     ended.outcomes = {status: count for status, count in mailnode.outcomes.items() if status != "queued"}

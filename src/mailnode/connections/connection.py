@@ -1,4 +1,4 @@
-"""A connection: as whom mail is sent, where its secrets may go, and to whom it may write."""
+"""A connection: a login for sending, where its secrets may be sent, and the recipients that are allowed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ ConnectionType = Literal["basic", "oauth2", "oauth2ClientCredentials", "oauth2Se
 
 
 class ConnectionRevision(NamedTuple):
-    """Which revision of which connection: another one of the same name is another connection."""
+    """A revision of a connection; a new connection under the same name has another `id`."""
 
     name: str
     id: str
@@ -28,7 +28,7 @@ class ConnectionRevision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DkimSettings:
-    """What mail of a connection is signed with; `private_key` is PEM text, `skip_fields` stay unsigned."""
+    """The DKIM settings of a connection; `private_key` is PEM text, `skip_fields` are not signed."""
 
     domain: str
     selector: str
@@ -37,7 +37,7 @@ class DkimSettings:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """Make them of fields that have been checked."""
+        """Make them from checked fields."""
         skipped = tuple(fields.get("skipFields", ()))
         return cls(fields["domain"], fields["selector"], fields["privateKey"], skipped)
 
@@ -46,8 +46,8 @@ class DkimSettings:
 class Connection:
     """A named connection at one of its revisions, with its secrets (which its repr leaves out).
 
-    Exactly one of `service` and `hosts` is given: it says where the secrets may go. `grant` is how it gets access
-    tokens, None for a password or a token that can't be renewed. No `allowed_recipients` means all.
+    Either `service` or `hosts` is given: it says where the secrets may be sent. `grant` is how access tokens are got,
+    None for a password or a token that can't be renewed. Without `allowed_recipients` all are allowed.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Connection:
 
     @property
     def identity(self) -> ConnectionRevision:
-        """Tell this revision of this connection from all others."""
+        """This revision of this connection."""
         return ConnectionRevision(self.name, self.id, self.revision)
 
     @classmethod
@@ -82,7 +82,7 @@ class Connection:
         fields: Mapping[str, Any],
         tokens: Tokens | None = None,
     ) -> Self:
-        """Make a connection of fields that `check_fields` has let pass; `tokens` are for types without a password."""
+        """Make a connection from fields that `check_fields` has checked; `tokens` are for types without a password."""
         dkim = fields.get("dkim")
         return cls(
             id=id,
@@ -104,7 +104,7 @@ class Connection:
         )
 
     def check_host(self, host: str) -> None:
-        """See to it that the secrets may go to this host.
+        """Check that the secrets may be sent to this host.
 
         Raises:
             ConnectionsError: they may not.
@@ -114,11 +114,11 @@ class Connection:
             raise ConnectionsError(
                 f"the connection {self.name!r} is for {self.service or ', '.join(own)}, not for {quoted(host)}",
                 code=ErrorCode.CONNECTION_NOT_FOR_HOST,
-                hint="use a connection of that server, or change this one's service or hosts, with its secrets",
+                hint="use a connection for that server, or change the service or hosts of this one, with its secrets",
             )
 
     def check_recipients(self, addr_specs: Iterable[str]) -> None:
-        """See to it that the connection may write to all of these.
+        """Check that the connection may send to all of these addresses.
 
         An entry of `allowedRecipients` is an address, or a domain (`example.org` or `@example.org`) without its
         subdomains; both are compared without regard to case.
@@ -133,7 +133,7 @@ class Connection:
             key = recipient_key(addr_spec)
             if key not in allowed and ("", key[1]) not in allowed:
                 raise ConnectionsError(
-                    f"the connection {self.name!r} may not write to {quoted(addr_spec)}",
+                    f"the connection {self.name!r} is not allowed to send to {quoted(addr_spec)}",
                     code=ErrorCode.RECIPIENT_NOT_ALLOWED,
                     hint="add the address or its domain to the connection's allowedRecipients, or use another one",
                 )

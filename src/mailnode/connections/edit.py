@@ -1,4 +1,4 @@
-"""What changing some fields of a connection means for the others."""
+"""How changing some fields of a connection affects the others."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from mailnode.errors import ConnectionsError, ErrorCode
 
 Fields = Mapping[str, Any]
 
-# Where secrets go, and by which way: whoever changes one of these could have them sent to a server of his own.
+# Where secrets are sent, and how: by changing one of these, somebody could have them sent to a server of their own.
 DESTINATION_FIELDS = ("service", "hosts", "accessUrl", "tenantId", "authorizeUrl", "deviceUrl", "proxy")
-# What lets them go in clear text when it has this value: turning it on would show them to everybody on the way.
+# Values that let secrets be sent in clear text, readable by everybody on the network.
 PLAINTEXT_SETTINGS: Fields = {"tlsOption": "none", "allowPlaintextAuth": True}
-# Who asks for access tokens, and for what: one that was given for something else is not the right one.
+# Who requests access tokens, and for what: tokens of another account or scope can't be used.
 _ACCOUNT = (
     "service",
     "hosts",
@@ -25,7 +25,7 @@ _ACCOUNT = (
     "serviceClient",
     "privateKey",
 )
-# What a new value takes away. An expiry belongs to its access token, and that to the refresh token that got it.
+# The fields that a new value removes: an expiry belongs to its access token, and that to its refresh token.
 _REPLACES = {
     "service": ("hosts",),
     "hosts": ("service",),
@@ -37,13 +37,13 @@ _REPLACES = {
 
 
 def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
-    """Put given fields over the old ones, and give all of them, checked; null takes a field away.
+    """Merge the given fields into the old ones, and give all of them, checked; null removes a field.
 
-    Whoever changes where secrets go, by which way, or whether they may go in clear text gives them again; an access
-    token that can be had anew is forgotten then.
+    A change of where or how secrets are sent, or that allows clear text, requires the secrets again; an access token
+    that can be requested again is dropped.
 
     Raises:
-        ConnectionsError: a field is wrong, or a secret is wanted again.
+        ConnectionsError: a field is invalid, or a secret must be given again.
     """
     new = check_fields(kind, _merged(old, given))
     if not exposes_secrets(old, new):
@@ -52,22 +52,22 @@ def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
     credentials = [key for key in TYPE_FIELDS[kind].credentials if key in old and (key != "accessToken" or is_static)]
     if missing := [key for key in credentials if key not in given]:
         wanted = " and ".join(missing)
-        changed = " and ".join(_exposing(old, new))
+        changed = " and ".join(_exposing_fields(old, new))
         raise ConnectionsError(
-            f"a change of {changed} changes where secrets go or who can read them, so {wanted} must be given again",
+            f"changing {changed} requires entering {wanted} again",
             code=ErrorCode.MISSING_SETTING,
-            hint=f"give {wanted} together with {changed}",
+            hint=f"give {wanted} together with {changed}: stored secrets are not sent to a new server",
         ).locate(key=missing[0])
     return new if "accessToken" in given else {key: new[key] for key in new if key not in {"accessToken", "expiryDate"}}
 
 
 def exposes_secrets(old: Fields, new: Fields) -> bool:
-    """Whether secrets go to other servers than before, by another way, or newly in clear text."""
-    return bool(_exposing(old, new))
+    """Whether secrets would be sent to other servers, by another route, or in clear text where they were not."""
+    return bool(_exposing_fields(old, new))
 
 
 def invalidates_token(old: Fields, new: Fields) -> bool:
-    """Whether an access token of before is none for now: it is asked for otherwise, or would go elsewhere."""
+    """Whether the stored access token can't be used any more: it was issued for other fields, or would go elsewhere."""
     can_ask = "clientId" in new or "serviceClient" in new
     return can_ask and (exposes_secrets(old, new) or any(old.get(key) != new.get(key) for key in _ACCOUNT))
 
@@ -80,11 +80,11 @@ def _merged(old: Fields, given: Fields) -> dict[str, Any]:
     return merged
 
 
-def _exposing(old: Fields, new: Fields) -> list[str]:
-    """Name the fields whose change moves secrets or bares them."""
-    moves = [key for key in DESTINATION_FIELDS if _place(old, key) != _place(new, key)]
+def _exposing_fields(old: Fields, new: Fields) -> list[str]:
+    """Name the changed fields that send secrets elsewhere or in clear text."""
+    moves = [key for key in DESTINATION_FIELDS if _comparable(old, key) != _comparable(new, key)]
     return moves + [key for key, bare in PLAINTEXT_SETTINGS.items() if new.get(key) == bare != old.get(key)]
 
 
-def _place(fields: Fields, key: str) -> Any:
+def _comparable(fields: Fields, key: str) -> Any:
     return sorted(fields.get(key, ())) if key == "hosts" else fields.get(key)

@@ -1,4 +1,4 @@
-"""The token endpoint of a provider: one form in, one answer out (RFC 6749 5)."""
+"""Requests to the token endpoint of a provider (RFC 6749 5)."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ _LONGEST_LIFE_SECONDS = 10 * 366 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """What an endpoint gives: `expires_at` (Unix ms) is None where it does not say, and so may `refresh_token` be."""
+    """Tokens that an endpoint issued; `expires_at` (Unix ms) and `refresh_token` are None where it gave none."""
 
     access_token: str = field(repr=False)
     expires_at: int | None = None
@@ -48,26 +48,26 @@ class TokenAnswer:
 
 
 class TokenEndpoint:
-    """Asks token endpoints; `tls` verifies them, by default against the system's certificates.
+    """Sends requests to token endpoints; `tls` verifies them, by default against the system's certificates.
 
-    A `proxy` is gone through but for endpoints on this very machine.
+    A `proxy` is used except for endpoints on this machine.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, clock: Clock = unix_ms, proxy: Proxy | None = None) -> None:
-        """Ask by `clock`."""
+        """Take the time from `clock`."""
         self._tls = tls
         self._clock = clock
         self._proxy = proxy
 
     def via(self, proxy: Proxy | None) -> "TokenEndpoint":
-        """Give one that asks in the same way, through this proxy."""
+        """Give the same through this proxy."""
         return TokenEndpoint(self._tls, self._clock, proxy)
 
     async def ask(self, url: str, form: Mapping[str, str]) -> TokenAnswer:
-        """Send a form, and give the tokens that come back.
+        """Send a form, and give the tokens of the answer.
 
         Raises:
-            TokenError: none do; `in_doubt` tells whether the endpoint may have done what the form says all the same.
+            TokenError: there are none; `in_doubt` says whether the endpoint may have acted on the request anyway.
         """
         asked_at = self._clock()
         answer = await self.post(url, form)
@@ -75,16 +75,16 @@ class TokenEndpoint:
             access_token = to_token(answer.get("access_token"))
             refresh_token = to_token(answer["refresh_token"]) if answer.get("refresh_token") else None
         except ConnectionsError:
-            raise _no_answer(url, "its answer has no token that could be used") from None
+            raise _not_an_endpoint(url, "its answer contains no usable token") from None
         if str(answer.get("token_type", "bearer")).lower() != "bearer":
-            raise _no_answer(url, "its tokens are of another kind than bearer") from None
+            raise _not_an_endpoint(url, "its token type is not bearer") from None
         return TokenAnswer(access_token, _expiry(answer.get("expires_in"), asked_at), refresh_token)
 
     async def post(self, url: str, form: Mapping[str, str]) -> dict[str, Any]:
-        """Send a form, and give the JSON object that comes back with status 200; raises as `ask` does.
+        """Send a form, and give the JSON object of an answer with status 200; raises as `ask` does.
 
-        The secret of the application goes in the form, as the large providers show it; where that is refused it goes
-        in the Authorization field, once, which is the way that RFC 6749 2.3.1 asks of every endpoint.
+        The client secret is sent in the form, as the large providers document it; where that is refused it is sent once
+        in the Authorization field, which RFC 6749 2.3.1 requires every endpoint to support.
         """
         secrets = _secrets(form)
         try:
@@ -111,18 +111,18 @@ class TokenEndpoint:
                 client,
                 client.stream("POST", url, data=form, auth=login) as response,
             ):
-                return _judge(url, response, await _read(url, response), secrets)
+                return _read_answer(url, response, await _read(url, response), secrets)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             raise _unreachable(url, error, self._proxy) from None
         except (httpx2.TimeoutException, TimeoutError):
-            raise _silent(url, "no answer came in time") from None
+            raise _not_answered(url, "did not answer in time") from None
         except httpx2.InvalidURL:
             raise TokenError(
-                f"{quoted(url)} is no URL that could be asked",
+                f"{quoted(url)} is not a valid URL",
                 hint="set accessUrl to the provider's token URL",
             ) from None
         except httpx2.HTTPError:
-            raise _silent(url, "the connection ended before its answer was whole") from None
+            raise _not_answered(url, "closed the connection before its answer was complete") from None
 
     def _client(self, url: str) -> "httpx2.AsyncClient":
         import httpx2
@@ -131,13 +131,13 @@ class TokenEndpoint:
             return httpx2.AsyncClient(
                 verify=self._tls or client_context(),
                 trust_env=False,
-                proxy=_way(self._proxy, url),
+                proxy=_proxy_for(self._proxy, url),
                 timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
                 headers={"Accept": "application/json"},
             )
         except ImportError:
             raise TokenError(
-                "a SOCKS5 proxy wants the library socksio on the way to a token endpoint",
+                "token requests through a SOCKS5 proxy need the library socksio",
                 hint=install_hint("proxy"),
             ) from None
 
@@ -147,11 +147,11 @@ async def _read(url: str, response: "httpx2.Response") -> bytes:
     async for block in response.aiter_bytes():
         body += block
         if len(body) > MAX_OCTETS:
-            raise _no_answer(url, f"its answer is longer than {MAX_OCTETS >> 20} MB")
+            raise _not_an_endpoint(url, f"its answer is longer than {MAX_OCTETS >> 20} MB")
     return bytes(body)
 
 
-def _judge(url: str, response: "httpx2.Response", body: bytes, secrets: Collection[str]) -> dict[str, Any]:
+def _read_answer(url: str, response: "httpx2.Response", body: bytes, secrets: Collection[str]) -> dict[str, Any]:
     status = response.status_code
     try:
         answer = json.loads(body)
@@ -160,16 +160,16 @@ def _judge(url: str, response: "httpx2.Response", body: bytes, secrets: Collecti
     if status == _OK and isinstance(answer, dict) and not answer.get("error"):
         return answer
     if response.is_redirect:
-        leads = _clean(response.headers.get("Location", ""), secrets)
+        leads = _shown_text(response.headers.get("Location", ""), secrets)
         raise TokenError(
-            f"{_host(url)} sends us elsewhere, to {leads!r}, and secrets don't follow",
+            f"{_host(url)} redirects to {leads!r}, and secrets are not sent there",
             hint="set accessUrl to the provider's token URL",
         )
     said = answer if isinstance(answer, dict) and isinstance(answer.get("error"), str) else {}
-    word = _clean(said.get("error", ""), secrets)
+    word = _shown_text(said.get("error", ""), secrets)
     if status in _NOT_NOW or word in TRANSIENT:
         raise TokenError(
-            f"{_host(url)} can't give tokens at the moment (HTTP status {status}{f', {word}' if word else ''})",
+            f"{_host(url)} can't issue tokens at the moment (HTTP status {status}{f', {word}' if word else ''})",
             hint="try again later",
             transient=True,
             in_doubt=status in _MAY_HAVE_ACTED or word in IN_DOUBT,
@@ -179,36 +179,36 @@ def _judge(url: str, response: "httpx2.Response", body: bytes, secrets: Collecti
     is_client_refused = word in CLIENT_REFUSED or (status == _UNAUTHORIZED and word not in CONSENT)
     if word:
         raise _refused(url, said, secrets, _ClientRefused if is_client_refused else TokenError)
-    kind = _clean(response.headers.get("Content-Type", "no media type"), secrets)
-    what = f"it answers with status {status} and {kind!r}"
-    raise _no_answer(url, what, in_doubt=status == _OK, kind=_ClientRefused if is_client_refused else TokenError)
+    kind = _shown_text(response.headers.get("Content-Type", "no media type"), secrets)
+    what = f"it answered with status {status} and {kind!r}"
+    raise _not_an_endpoint(url, what, in_doubt=status == _OK, kind=_ClientRefused if is_client_refused else TokenError)
 
 
 class _ClientRefused(TokenError):
-    """The endpoint does not know the application, or not by the way in which it showed its secret."""
+    """The endpoint rejected the client, or the way in which its secret was sent."""
 
 
 def _refused(url: str, answer: Mapping[str, Any], secrets: Collection[str], kind: type[TokenError]) -> TokenError:
-    error = _clean(answer["error"], secrets)
-    description = _clean(answer.get("error_description") or "", secrets)
-    # Microsoft's name for the particular reason, and Google's.
-    particular = _clean(answer.get("suberror") or answer.get("error_subtype") or "", secrets)
+    error = _shown_text(answer["error"], secrets)
+    description = _shown_text(answer.get("error_description") or "", secrets)
+    # The more specific reason, by Microsoft and by Google.
+    particular = _shown_text(answer.get("suberror") or answer.get("error_subtype") or "", secrets)
     said = " ".join(filter(None, (error, particular, f"({description})" if description else "")))
     return kind(
-        f"{_host(url)} refuses to give a token: {said}",
+        f"{_host(url)} refused to issue a token: {said}",
         code=ErrorCode.TOKEN_REFUSED,
         hint=remedy_of(said),
         oauth_error=error,
     )
 
 
-def _clean(text: object, secrets: Collection[str]) -> str:
-    """Take the words of an endpoint: in one line, bounded, and without the secrets that it may say back."""
+def _shown_text(text: object, secrets: Collection[str]) -> str:
+    """Give the text of an endpoint on one line, shortened, and without secrets that it may have repeated."""
     return shortened(redact(one_line(text), secrets), MOST_SHOWN_LONG)
 
 
 def _secrets(form: Mapping[str, str]) -> set[str]:
-    """Give what is secret in a form, as it is and in the ways in which an endpoint may have read it."""
+    """Give the secrets in a form, also in the encodings in which an endpoint may repeat them."""
     values = [value for key, value in form.items() if key not in _PUBLIC]
     return {write(value) for value in values for write in (str, quote, quote_plus, _base64)}
 
@@ -229,7 +229,7 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() and len(text) < len("100000") else None
 
 
-def _way(proxy: Proxy | None, url: str) -> "httpx2.Proxy | None":
+def _proxy_for(proxy: Proxy | None, url: str) -> "httpx2.Proxy | None":
     import httpx2
 
     if proxy is None or is_loopback(urlsplit(url).hostname or ""):
@@ -241,15 +241,15 @@ def _way(proxy: Proxy | None, url: str) -> "httpx2.Proxy | None":
 def _unreachable(url: str, error: Exception, proxy: Proxy | None) -> TokenError:
     if isinstance(_cause(error), ssl.SSLCertVerificationError):
         return TokenError(
-            f"the certificate of {_host(url)} can't be trusted",
-            hint="check accessUrl; where a company's own authority vouches for it, name that in SSL_CERT_FILE",
+            f"the certificate of {_host(url)} is not trusted",
+            hint="check accessUrl; for a certificate authority of your own set SSL_CERT_FILE",
         )
     if isinstance(_cause(error), ssl.SSLError):
-        return TokenError(f"{_host(url)} does not speak TLS there", hint="check scheme and port of accessUrl")
+        return TokenError(f"{_host(url)} does not speak TLS on that port", hint="check scheme and port of accessUrl")
     by, its = (f" through the proxy {proxy.address}", "the proxy") if proxy else ("", "this machine")
     return TokenError(
         f"the token endpoint {_host(url)} can't be reached{by}",
-        hint=f"check the host of accessUrl, and that {its} may talk to it",
+        hint=f"check the host of accessUrl, and that {its} can reach it",
         transient=True,
     )
 
@@ -260,15 +260,13 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _silent(url: str, what: str) -> TokenError:
-    return TokenError(
-        f"{_host(url)} was asked for a token, and {what}", hint="try again later", transient=True, in_doubt=True
-    )
+def _not_answered(url: str, what: str) -> TokenError:
+    return TokenError(f"the token endpoint {_host(url)} {what}", hint="try again later", transient=True, in_doubt=True)
 
 
-def _no_answer(url: str, what: str, *, in_doubt: bool = True, kind: type[TokenError] = TokenError) -> TokenError:
+def _not_an_endpoint(url: str, what: str, *, in_doubt: bool = True, kind: type[TokenError] = TokenError) -> TokenError:
     return kind(
-        f"{_host(url)} does not answer as a token endpoint does: {what}",
+        f"{_host(url)} does not answer like a token endpoint: {what}",
         hint="check accessUrl: it must be the provider's token URL",
         in_doubt=in_doubt,
     )

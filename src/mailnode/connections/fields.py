@@ -36,22 +36,20 @@ Checks = Mapping[str, Callable[[Any], Any]]
 
 
 def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the fields of a connection of this type, and bring them to the form that is stored.
+    """Check the fields of a connection of this type, and normalize them as they are stored.
 
     A field that is null counts as not given.
 
     Raises:
-        ConnectionsError: the type or a key is unknown, a field is missing, wrong, or does not go with another; `key`
-            names it, and no secret is in the message.
+        ConnectionsError: the type or a field is unknown, or a field is missing, invalid, or excludes another; `key`
+            names it, and the message contains no secret.
     """
     if kind not in TYPE_FIELDS:
         raise bad(f"there is no connection type {shown(kind)}", "type", f"use {' or '.join(TYPE_FIELDS)}")
     fields = _check_keys(given, {**TYPE_FIELDS[kind].checks, **COMMON}, TYPE_FIELDS[kind].required)
     if ("service" in fields) == ("hosts" in fields):
         which = "both service and hosts are given" if "hosts" in fields else "neither service nor hosts is given"
-        raise bad(
-            which, "service", "give the one that says where the secrets may go: service, or hosts for other servers"
-        )
+        raise bad(which, "service", "give service, or hosts for a server that is not a listed service")
     if "service" in fields:
         find_service(fields["service"]).port_for(fields.get("tlsOption"))
     if kind == "oauth2":
@@ -81,18 +79,16 @@ def _check_keys(given: Mapping[str, Any], checks: Checks, required: tuple[str, .
 
 
 def _check_tokens(fields: Mapping[str, Any]) -> None:
-    """See to it that a token can be had: now, by renewing, or by asking for consent."""
+    """Check that a token is given, or can be requested."""
     for key, wanted in (("refreshToken", "clientId"), ("clientSecret", "clientId"), ("expiryDate", "accessToken")):
         if key in fields and wanted not in fields:
-            raise bad(
-                f"{key} is of no use without {wanted}", wanted, f"give {wanted} beside it", ErrorCode.MISSING_SETTING
-            )
+            raise bad(f"{key} requires {wanted}", wanted, f"give {wanted} too", ErrorCode.MISSING_SETTING)
     if "accessToken" not in fields and "clientId" not in fields:
         raise bad(
-            "there is neither a token nor an application that could get one",
+            "there is neither a token nor a clientId to get one with",
             "refreshToken",
-            "give refreshToken with clientId and clientSecret; or accessToken; or clientId and clientSecret alone,"
-            " and get consent with `mailnode connections authorize`",
+            "give refreshToken with clientId and clientSecret, or accessToken; or give clientId and clientSecret, and"
+            " authorize the connection",
             ErrorCode.MISSING_SETTING,
         )
 
@@ -102,7 +98,7 @@ def _dkim(value: Any) -> dict[str, Any]:
 
     # The value is not shown: somebody may have put the key itself here.
     if not isinstance(value, Mapping):
-        raise bad("dkim must be an object", hint="give {domain, selector, privateKey}, and skipFields if need be")
+        raise bad("dkim must be an object", hint="give {domain, selector, privateKey}, and optionally skipFields")
     dkim = _check_keys(value, DKIM, ("domain", "selector", "privateKey"))
     try:
         DkimSigner(dkim["domain"], dkim["selector"], dkim["privateKey"], skip_fields=dkim.get("skipFields", ()))
@@ -188,7 +184,7 @@ SECRET_PATHS = ("password", "clientSecret", "privateKey", "proxy", "dkim.private
 
 
 def split_secrets(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Part fields into those that may be shown, and the secrets by their path."""
+    """Split fields into public ones, and the secrets by their path."""
     public = deepcopy(dict(fields))
     secrets = {}
     for path in SECRET_PATHS:
@@ -199,7 +195,7 @@ def split_secrets(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 
 def join_secrets(public: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
-    """Put the secrets back into their places."""
+    """Merge public fields and secrets again."""
     fields = deepcopy(dict(public))
     for path, secret in secrets.items():
         holder, key = _containing(fields, path)

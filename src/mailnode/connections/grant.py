@@ -136,16 +136,20 @@ def check_endpoint(kind: str, fields: Mapping[str, Any]) -> None:
     provider = _provider(fields)
     is_by_tenant = _TENANT in provider.access_url
     if "tenantId" in fields and "accessUrl" in fields:
-        raise bad("both accessUrl and tenantId are given", "tenantId", "give one: tenantId stands for Microsoft's URL")
+        raise bad("both accessUrl and tenantId are given", "tenantId", "give only one of them")
     if "tenantId" in fields and not is_by_tenant:
-        raise bad("tenantId is a thing of Microsoft's, and this service is another's", "tenantId", "leave tenantId out")
+        raise bad(
+            "tenantId is for Microsoft only, and this service belongs to another provider",
+            "tenantId",
+            "leave tenantId out",
+        )
     if kind != "oauth2ClientCredentials" or "accessUrl" in fields:
         return
     if not provider.client_credentials_scope:
         raise bad(
-            "accessUrl is missing: this service has no endpoint for client credentials that is known",
+            "accessUrl is missing: no client credentials endpoint is known for this service",
             "accessUrl",
-            "give the provider's token URL, or use the type oauth2 or, with Google, oauth2ServiceAccount",
+            "give the provider's token URL, or use the type oauth2 (with Google also oauth2ServiceAccount)",
             ErrorCode.MISSING_SETTING,
         )
     if is_by_tenant and "tenantId" not in fields:

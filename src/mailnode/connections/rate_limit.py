@@ -7,7 +7,7 @@ from typing import Any, Self
 from mailnode.connections.values import bad, shown
 
 MICROSECONDS = 1_000_000
-# Messages that leave at their times may reach the server a little early or late; this part of the time takes it up.
+# Messages may reach the server a little earlier or later than they were sent: this part of the time is kept free.
 _SLACK = 30
 _MOST = 1_000_000
 _UNITS = {"s": 1, "min": 60, "hour": 3600, "day": 86_400}
@@ -16,7 +16,7 @@ _WRITTEN = re.compile(r"(\d{1,9})\s*/\s*([a-z]+)", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `count` messages in any `seconds` that one may look at."""
+    """At most `count` messages in any period of `seconds`."""
 
     count: int
     seconds: int
@@ -26,13 +26,13 @@ class RateLimit:
         """Read "30/min"; units are s, min, hour and day.
 
         Raises:
-            ConnectionsError: it is no rate.
+            ConnectionsError: it is not a rate.
         """
         written = _WRITTEN.fullmatch(text.strip())
         if written is None or not 0 < int(written[1]) <= _MOST or written[2].lower() not in _UNITS:
             raise bad(
-                f"{shown(text)} is no rate",
-                hint='write how many messages in what time, such as "30/min"; the times are s, min, hour and day',
+                f"{shown(text)} is not a rate",
+                hint='write a number of messages per unit of time, such as "30/min"; units are s, min, hour and day',
             )
         return cls(int(written[1]), _UNITS[written[2].lower()])
 
@@ -47,7 +47,7 @@ class RateLimit:
         return (self.seconds * MICROSECONDS + self.slack_us) // self.count + 1
 
     def __str__(self) -> str:
-        """Give it as it is written."""
+        """Give it as it is written, such as "30/min"."""
         unit = next(name for name, seconds in _UNITS.items() if seconds == self.seconds)
         return f"{self.count}/{unit}"
 
@@ -55,5 +55,5 @@ class RateLimit:
 def to_rate_limit(value: Any) -> str:
     """A rate, in the one form that is stored."""
     if not isinstance(value, str):
-        raise bad(f"{shown(value)} is no rate", hint='write it in quotes, such as "30/min"')
+        raise bad(f"{shown(value)} is not a rate", hint='write it in quotes, such as "30/min"')
     return str(RateLimit.parse(value))

@@ -1,4 +1,4 @@
-"""The repository of connections: kept by name in the database, secrets encrypted, each change a new revision."""
+"""The repository of connections: stored by name with encrypted secrets, each change is a new revision."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from mailnode.connections.rows import (
     find_row,
     open_fields,
     public_fields,
+    readable_row,
     row_of,
     sealed_columns,
     sealed_secrets,
-    sound,
 )
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.database_key import adopt_key, check_key, lock_connections
@@ -38,7 +38,7 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections
 
-# What may be shown of a connection: JSON, without secrets.
+# A connection as JSON without secrets.
 Shown = dict[str, Any]
 Listing = list[Shown]
 
@@ -54,10 +54,10 @@ class ConnectionRepository:
         self._opened: dict[str, Connection] = {}
 
     async def create(self, name: str, kind: str, fields: Mapping[str, Any]) -> None:
-        """Write a new connection down.
+        """Store a new connection.
 
         Raises:
-            ConnectionsError: the name is taken or none, or a field is wrong (`key` says which).
+            ConnectionsError: the name is taken or invalid, or a field is invalid (`key` says which).
             StoreError: the secret key is not the one that this database was written with.
         """
         name = check_name(name)
@@ -67,9 +67,9 @@ class ConnectionRepository:
             lock_connections(db)
             if row_of(db, name) is not None:
                 raise ConnectionsError(
-                    f"there is a connection {name!r} already",
+                    f"a connection named {name!r} already exists",
                     code=ErrorCode.CONNECTION_CONFLICT,
-                    hint="choose another name, or change that one with `mailnode connections update`",
+                    hint="choose another name, or change that connection",
                 ).locate(key="name")
             adopt_key(db, self._cipher)
             new = {"name": name, "type": kind, "revision": 1, "created_at": unix_ms()}
@@ -85,7 +85,7 @@ class ConnectionRepository:
         await self._database.write(work)
 
     async def get(self, name: str) -> Connection:
-        """Give a connection as it is now, with its secrets.
+        """Give a connection with its secrets.
 
         Raises:
             ConnectionsError: there is none of this name; the hint names near ones.
@@ -99,7 +99,7 @@ class ConnectionRepository:
                 check_key(db, self._cipher)
                 fields = open_fields(row, self._cipher)
                 tokens = None if row.type == "basic" else ConnectionTokens(row.id, row.revision, self._keeper)
-                with sound(row.name):
+                with readable_row(row.name):
                     opened = Connection.from_fields(row.id, row.name, row.type, row.revision, fields, tokens)
                 self._opened[row.id] = opened
             return opened
@@ -107,10 +107,10 @@ class ConnectionRepository:
         return await self._database.read(work)
 
     async def show(self, name: str) -> Shown:
-        """Give what may be shown of a connection: its public fields, and under `secrets` which of them are set.
+        """Give a connection as JSON: its public fields, and under `secrets` the names of those that are set.
 
-        One with tokens has a `state` too, `ready` or `needsConsent`, `expiryDate` (Unix ms) of its access token, and
-        under `trouble` what the last renewal came to if it failed.
+        One with tokens also has a `state`, `ready` or `needsConsent`, the `expiryDate` (Unix ms) of its access token,
+        and under `trouble` the error of the last renewal if it failed.
 
         Raises:
             ConnectionsError: there is none of this name.
@@ -118,13 +118,13 @@ class ConnectionRepository:
         return await self._database.read(lambda db: _show(db, find_row(db, name)))
 
     async def update(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Change some fields of a connection; null takes one away, and the rest stays as it is.
+        """Change some fields of a connection; null removes a field, and all others stay.
 
-        `hosts` in place of `service`, or the reverse, takes the other one away. Whoever changes where the secrets may
-        go must give them again: else who may only edit a connection could have its password sent to a server of his.
+        Giving `hosts` removes `service`, and the reverse. Changing where secrets may be sent requires them again: else
+        somebody who may only edit a connection could have its password sent to another server.
 
         Raises:
-            ConnectionsError: there is none of this name, a field is wrong, or a secret is wanted again.
+            ConnectionsError: there is none of this name, a field is invalid, or a secret must be given again.
             StoreError: the secret key is not the one that it was written with.
         """
 
@@ -145,13 +145,13 @@ class ConnectionRepository:
         await self._database.write(work)
 
     async def consent(self, name: str, answer: TokenAnswer, asked: Grant | None = None) -> None:
-        """Take the tokens that somebody's consent has brought, in place of those that were there.
+        """Replace the tokens of a connection by those that consent has brought.
 
-        `asked` is the grant that consent was asked for with: tokens of another application or endpoint than the
-        connection has by now would be of no use to it.
+        `asked` is the grant of the request: if the connection has another application or endpoint by now, its tokens
+        can't be used.
 
         Raises:
-            ConnectionsError: there is no such connection, it is of a type that takes no consent, or it has changed.
+            ConnectionsError: there is no such connection, its type needs no consent, or it has changed.
         """
 
         def work(db: Transaction) -> None:
@@ -159,15 +159,15 @@ class ConnectionRepository:
             row = find_row(db, name)
             if row.type != "oauth2":
                 raise ConnectionsError(
-                    f"the connection {name!r} is of type {row.type}, which needs nobody's consent",
+                    f"the connection {name!r} is of type {row.type}, which needs no consent",
                     hint="use a connection of type oauth2",
                 )
             adopt_key(db, self._cipher)
             fields = open_fields(row, self._cipher)
             if asked is not None and asked != grant_of(row.type, fields):
                 raise ConnectionsError(
-                    f"the connection {name!r} was changed while consent was asked for, so it was not stored",
-                    hint="give consent once more",
+                    f"the connection {name!r} was changed during the authorization, so the new tokens were not stored",
+                    hint="authorize it again",
                 )
             self._rewrite(db, row, fields)
             write_tokens(db, self._cipher, row.id, answer.fields(), unix_ms())
@@ -175,10 +175,10 @@ class ConnectionRepository:
         await self._database.write(work)
 
     async def renew(self, name: str) -> None:
-        """Get a new access token now, whether the old one is over or not; a connection with a password has none.
+        """Get a new access token now, even if the old one is valid; does nothing for a connection with a password.
 
         Raises:
-            TokenError: the endpoint gives none.
+            TokenError: the endpoint issues none.
             ConnectionsError: there is no such connection.
         """
         connection = await self.get(name)
@@ -186,7 +186,7 @@ class ConnectionRepository:
             await self._keeper.token(connection.id, anew=True)
 
     async def forget_failure(self, name: str) -> None:
-        """Forget that the last renewal failed, so that the next one is not put off.
+        """Forget that the last renewal failed, so that the next one is not delayed.
 
         Raises:
             ConnectionsError: there is no such connection.
@@ -209,7 +209,7 @@ class ConnectionRepository:
         self._opened.pop(await self._database.write(work), None)
 
     async def list(self) -> Listing:
-        """Give what may be shown of every connection, by name; one that can't be read has the state `unreadable`."""
+        """Give all connections as JSON, by name; a damaged one has the state `unreadable`."""
         query = select(connections).order_by(connections.c.name)
         return await self._database.read(lambda db: [_listed(db, row) for row in db.execute(query).all()])
 

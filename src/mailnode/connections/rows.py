@@ -1,4 +1,4 @@
-"""The rows in which connections are kept: found by name, opened, and what may be shown of them."""
+"""The rows of connections: how they are found, decrypted and shown."""
 
 import difflib
 import json
@@ -30,18 +30,18 @@ _LISTED = ("service", "username", "user")
 
 
 def check_name(name: str) -> str:
-    """Give a name in the form that is kept (NFC), or raise ConnectionsError."""
+    """Normalize a name (NFC), or raise ConnectionsError."""
     name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
         raise ConnectionsError(
-            f"{quoted(name)} can't be the name of a connection",
-            hint="use up to 64 letters, digits, spaces, dots, hyphens and underscores; a letter or digit comes first",
+            f"{quoted(name)} is not a valid connection name",
+            hint="use up to 64 letters, digits, spaces, dots, hyphens and underscores; begin with a letter or digit",
         ).locate(key="name")
     return name
 
 
 def outdated(db: Transaction, revisions: Collection[ConnectionRevision]) -> set[ConnectionRevision]:
-    """Give those that are no more what is kept under their name."""
+    """Give those revisions that are not the current ones any more."""
     if not revisions:
         return set()
     kept = select(connections.c.name, connections.c.id, connections.c.revision)
@@ -50,12 +50,12 @@ def outdated(db: Transaction, revisions: Collection[ConnectionRevision]) -> set[
 
 
 def row_of(db: Transaction, name: str) -> Row[Any] | None:
-    """Find a connection by its name as it is kept."""
+    """Find a connection by its normalized name."""
     return db.execute(select(connections).where(connections.c.name == name)).first()
 
 
 def find_row(db: Transaction, name: str) -> Row[Any]:
-    """Find a connection by its name as people write it; ConnectionsError, with near names, where there is none."""
+    """Find a connection by its name; ConnectionsError, with similar names, where there is none."""
     proper = unicodedata.normalize("NFC", name)
     row = row_of(db, proper) if _NAME.fullmatch(proper) else None
     if row is not None:
@@ -66,13 +66,13 @@ def find_row(db: Transaction, name: str) -> Row[Any]:
     raise ConnectionsError(
         f"there is no connection {quoted(name)}",
         code=ErrorCode.UNKNOWN_CONNECTION,
-        hint=f"did you mean {' or '.join(near)}?" if near else "`mailnode connections list` shows those there are",
+        hint=f"did you mean {' or '.join(near)}?" if near else "check the name in the list of connections",
     )
 
 
 def public_fields(row: Row[Any]) -> dict[str, Any]:
-    """Give the fields that may be shown; one that this version does not know may say what must not be passed over."""
-    with sound(row.name):
+    """Give the public fields; one that this version does not know is an error, since it may not be ignored."""
+    with readable_row(row.name):
         target = {"service": row.service} if row.service else {"hosts": json.loads(row.hosts)}
         fields = {**target, **json.loads(row.settings)}
         if fields.keys() - TYPE_FIELDS[row.type].checks.keys() - COMMON.keys():
@@ -82,36 +82,36 @@ def public_fields(row: Row[Any]) -> dict[str, Any]:
 
 
 def sealed_secrets(row: Row[Any]) -> dict[str, str]:
-    """Give the secrets by their path, as they are kept."""
-    with sound(row.name):
+    """Give the encrypted secrets by their path."""
+    with readable_row(row.name):
         sealed = json.loads(row.secrets)
         to_texts(list(sealed.values()))
         return dict(sealed)
 
 
 def open_fields(row: Row[Any], cipher: Cipher) -> dict[str, Any]:
-    """Give the fields with their secrets, but for living tokens."""
+    """Give the fields with their secrets, without tokens."""
     sealed = sealed_secrets(row)
-    with sound(row.name):
+    with readable_row(row.name):
         return join_secrets(
             public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()}
         )
 
 
 @contextmanager
-def sound(name: str) -> Iterator[None]:
-    """Say in words that a connection can't be read, which can only be when another hand has changed its row."""
+def readable_row(name: str) -> Iterator[None]:
+    """Turn the errors of a row that another program has changed into a StoreError."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConnectionsError):
         raise StoreError(
-            f"the connection {name!r} can't be read: something else has changed it in the database",
-            hint=f"delete it with `mailnode connections delete {name}` and create it again",
+            f"the connection {name!r} is damaged: another program has changed it in the database",
+            hint="delete the connection and create it again",
         ) from None
 
 
 def sealed_columns(cipher: Cipher, connection_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the columns in which fields are kept, their secrets sealed; living tokens have rows of their own."""
+    """Give the columns of fields, with encrypted secrets; tokens have rows of their own."""
     public, secrets = split_secrets({key: value for key, value in fields.items() if key not in TOKEN_FIELDS})
     hosts = public.pop("hosts", None)
     return {
@@ -124,13 +124,13 @@ def sealed_columns(cipher: Cipher, connection_id: str, fields: Mapping[str, Any]
 
 
 def open_grant(db: Transaction, cipher: Cipher, connection_id: str) -> tuple[str, Grant | None, Proxy | None]:
-    """Give a connection's name, how it gets tokens and through what, as it is now; ConnectionsError if it is gone."""
+    """Give a connection's name, grant and proxy; ConnectionsError if it was deleted."""
     row = db.execute(select(connections).where(connections.c.id == connection_id)).first()
     if row is None:
         raise ConnectionsError(
             "the connection was deleted in the meantime",
             code=ErrorCode.UNKNOWN_CONNECTION,
-            hint="name another one",
+            hint="choose another connection",
         )
     check_key(db, cipher)
     fields = open_fields(row, cipher)

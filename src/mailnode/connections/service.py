@@ -1,4 +1,4 @@
-"""Email services that are known by name: where each is reached, from our table in services.toml."""
+"""Known email services with their hosts and ports, from the table in services.toml."""
 
 import difflib
 import tomllib
@@ -12,7 +12,7 @@ from mailnode.errors import ConnectionsError, ErrorCode
 from mailnode.printable import MOST_SHOWN, quoted
 from mailnode.smtp.server import TlsOption
 
-# Where a browser brings the answer of a provider that compares all but the port (RFC 8252 7.3).
+# The redirect URI for providers that accept any port of it (RFC 8252 7.3).
 LOOPBACK = "http://127.0.0.1:{port}/"
 
 _IGNORED = str.maketrans("", "", " -_")
@@ -20,10 +20,10 @@ _IGNORED = str.maketrans("", "", " -_")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Who gives access tokens for a service: its URLs, and the scopes that allow sending by SMTP; "" where it has none.
+    """An OAuth2 provider: its URLs, and the scopes that allow sending by SMTP; "" where it has none.
 
-    A URL may hold `{tenant}`. `consent` is what it wants to be told beside that when somebody is asked for consent, and
-    `redirect_uri`, with `{port}`, where the answer comes to on this machine.
+    A URL may contain `{tenant}`. `consent` has additional parameters of its authorization request, and `redirect_uri`,
+    with `{port}`, is where the answer comes to on this machine.
     """
 
     access_url: str
@@ -40,8 +40,8 @@ class Provider:
 class Service:
     """An email service.
 
-    `ports` has one port for each TLS mode that the service speaks. `note` says what an account needs before it can
-    send; `dead` is empty, or a warning that mail will hardly go this way any more. It can be the key of a mapping.
+    `ports` has the port of each TLS mode that the service offers. `note` says what an account needs before it can send;
+    `dead` is "" or a warning that the service is hardly usable any more. It is hashable.
     """
 
     name: str
@@ -54,10 +54,10 @@ class Service:
     provider: Provider | None = None
 
     def port_for(self, tls_option: TlsOption | None = None) -> tuple[TlsOption, int]:
-        """Give a TLS mode and its port; without a wish the best mode that the service has.
+        """Give a TLS mode and its port; by default the best mode of the service.
 
         Raises:
-            ConnectionsError: the service lacks this mode; `key` is `tlsOption`.
+            ConnectionsError: the service does not offer this mode; `key` is `tlsOption`.
         """
         modes: tuple[TlsOption, ...] = tuple(mode for mode in get_args(TlsOption) if mode in self.ports)
         if tls_option is None:
@@ -65,17 +65,17 @@ class Service:
         if tls_option not in modes:
             has = " and ".join(f"{mode} (port {self.ports[mode]})" for mode in modes)
             raise ConnectionsError(
-                f"{self.name} has no tlsOption {quoted(tls_option)}; it has {has}",
+                f"{self.name} does not offer tlsOption {quoted(tls_option)}, only {has}",
                 hint=f"set tlsOption to {' or '.join(modes)}, or leave it out",
             ).locate(key="tlsOption")
         return tls_option, self.ports[tls_option]
 
 
 def find_service(name: str) -> Service:
-    """Find a service by its name, an alias, a domain of its mailboxes, or an address there, in any case.
+    """Find a service by its name, an alias, a domain of its mailboxes, or an address there, regardless of case.
 
     Raises:
-        ConnectionsError: there is none; the hint names those that are spelt nearly so.
+        ConnectionsError: there is none; the hint names similar ones.
     """
     index = _index()
     key = _key(name.rpartition("@")[2])
@@ -86,19 +86,19 @@ def find_service(name: str) -> Service:
         f"there is no email service {quoted(name)}",
         code=ErrorCode.UNKNOWN_SERVICE,
         hint=(f"did you mean {' or '.join(list(near)[:3])}? " if near else "")
-        + "`mailnode services` lists them; any other server is given by its host",
+        + "for a server that is not a listed service give its host",
     )
 
 
 def service_at(hosts: Iterable[str]) -> Service | None:
-    """Find the service that one of these hosts is, if any is."""
+    """Find the service that one of these hosts belongs to, if any."""
     by_host = {service.host: service for service in services()}
     return next((by_host[host] for host in hosts if host in by_host), None)
 
 
 @cache
 def providers() -> Mapping[str, Provider]:
-    """Give the providers of access tokens, by the name that services.toml has for each."""
+    """Give the OAuth2 providers, by their names in services.toml."""
     return {
         name: Provider(
             access_url=entry["accessUrl"],

@@ -1,4 +1,4 @@
-"""The rows in which living tokens are kept, and the claims on them: what happens within one transaction."""
+"""The rows of tokens, and the claims to renew them: everything here happens within one transaction."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ from mailnode.errors import ErrorCode, StoreError, TokenError
 from mailnode.store.tables import connections, tokens
 
 TOKEN_SECRETS = ("accessToken", "refreshToken")
-# The fields of a connection that live here.
+# The fields of a connection that are stored here.
 TOKEN_FIELDS = (*TOKEN_SECRETS, "expiryDate")
-# A token that ends while it is on its way to a server is refused.
+# A token that expires on its way to a server is refused.
 MARGIN_MS = 60_000
 # How long a renewal may take; its deadline is shorter.
 LEASE_MS = 60_000
@@ -26,10 +26,10 @@ LEASE_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """The tokens of a connection as they are; times are Unix ms.
+    """The stored tokens of a connection; times are Unix ms.
 
-    `generation` counts what was stored here. `in_doubt_since` is when a renewal began that may have used the refresh
-    token up without anybody's having seen the answer.
+    `generation` counts the changes. `in_doubt_since` is the start of a renewal whose answer was lost: it may have used
+    up the refresh token.
     """
 
     connection_id: str
@@ -45,11 +45,11 @@ class TokenRow:
     trouble: TokenError | None
 
     def fresh_token(self, now: int, refused: str | None) -> str | None:
-        """Give the access token if it is good for a while; never the one that a server has refused."""
+        """Give the access token if it is valid for another minute and not the one that a server has refused."""
         return self.live_token(now + MARGIN_MS, refused)
 
     def live_token(self, now: int, refused: str | None) -> str | None:
-        """Give the access token if it is good at this moment."""
+        """Give the access token if it is valid now and not the one that a server has refused."""
         is_over = self.expires_at is not None and now >= self.expires_at
         return None if is_over or self.access_token == refused else self.access_token
 
@@ -60,20 +60,20 @@ class TokenRow:
 
     @property
     def needs_consent(self) -> bool:
-        """Whether only a person can help."""
+        """Whether a person has to give consent."""
         return self.trouble is not None and self.trouble.code == ErrorCode.CONSENT_NEEDED
 
 
 def read_tokens(db: Transaction, cipher: Cipher, connection_id: str, *, lock: bool = False) -> TokenRow | None:
-    """Read the tokens of a connection; None where it has no row, as one with a password.
+    """Read the tokens of a connection; None where it has no row, as one with a password has.
 
-    With `lock` nobody claims their renewal before the end of the transaction.
+    With `lock` no renewal can be claimed before the end of the transaction.
     """
     query = select(tokens).where(tokens.c.connection_id == connection_id)
     row = db.execute(query.with_for_update() if lock else query).first()
     if row is None:
         return None
-    with _sound(db, connection_id):
+    with _readable_row(db, connection_id):
         return _row(row, cipher)
 
 
@@ -82,7 +82,7 @@ def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
     row = db.execute(select(tokens).where(tokens.c.connection_id == connection_id)).first()
     if row is None:
         return {}
-    with _sound(db, connection_id):
+    with _readable_row(db, connection_id):
         _check_numbers(row)
         trouble = _trouble(row)
         return {
@@ -96,10 +96,10 @@ def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
 def write_tokens(
     db: Transaction, cipher: Cipher, connection_id: str, given: Mapping[str, Any], now: int, *, at_least: int = 0
 ) -> None:
-    """Store what a person gave, `accessToken`, `refreshToken`, `expiryDate`, in place of all that was there.
+    """Replace the tokens by the `accessToken`, `refreshToken` and `expiryDate` that are given.
 
-    A renewal under way finds another generation, and its answer has no place any more. `at_least` is the generation
-    that tokens have come with from elsewhere.
+    A renewal in progress finds another generation, and its answer is dropped. `at_least` is the generation of tokens
+    that were restored from a snapshot.
     """
     generation = db.execute(select(tokens.c.generation).where(tokens.c.connection_id == connection_id)).scalar()
     secrets = {key: given.get(key) for key in TOKEN_SECRETS}
@@ -117,9 +117,9 @@ def write_tokens(
 
 
 def claim(db: Transaction, row: TokenRow, worker: str, now: int) -> TokenRow | None:
-    """Claim the renewal of a row and give it as it is then; None when it is no more as it was read.
+    """Claim the renewal of a row and give the claimed row; None when it has changed since it was read.
 
-    A claim that somebody left unfinished puts the refresh token in doubt.
+    An unfinished earlier claim puts the refresh token in doubt.
     """
     left_at = row.refreshing_until - LEASE_MS if row.refreshing_until else None
     claimed = replace(
@@ -137,10 +137,10 @@ def claim(db: Transaction, row: TokenRow, worker: str, now: int) -> TokenRow | N
 
 
 def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAnswer, now: int) -> None:
-    """Store what the endpoint gave for a claimed row; its refresh token stays where it gave no other.
+    """Store the answer for a claimed row; without a new refresh token the old one stays.
 
-    Who holds the claim by now is not asked: the latest refresh token must not get lost because it came late. What a
-    person has given meanwhile is newer. Nor must it get lost because the key was changed while it was on its way.
+    It does not matter who holds the claim by now: a late answer may have the latest refresh token. Only tokens that a
+    person has given in the meantime are newer. Nor may it be lost because the key was changed in the meantime.
     """
     lock_connections(db)
     record_key(db, cipher)
@@ -156,7 +156,7 @@ def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAn
 
 
 def store_trouble(db: Transaction, row: TokenRow, error: TokenError, retry_at: int, now: int) -> bool:
-    """Store why there is no answer for a claimed row, and give the claim back; false when the row was overtaken."""
+    """Store the failure of a claimed row, and release the claim; false when the row has changed since."""
     said = {"message": error.message, "code": error.code, "hint": error.hint, "transient": error.transient}
     values = {
         "refreshing_by": None,
@@ -171,14 +171,14 @@ def store_trouble(db: Transaction, row: TokenRow, error: TokenError, retry_at: i
 
 
 def forget_access_token(db: Transaction, cipher: Cipher, row: TokenRow) -> None:
-    """Have the next token asked for anew, by a connection that was edited; a renewal under way goes on."""
+    """Have the next token requested again after an edit of the connection; a renewal in progress continues."""
     secrets = _sealed(cipher, row.connection_id, {"refreshToken": row.refresh_token})
     over = {"secrets": secrets, "expires_at": None, "failures": 0, "retry_at": None, "trouble": None}
     db.execute(_at(row).values(**over))
 
 
 def forget_failure(db: Transaction, connection_id: str) -> None:
-    """Forget the last trouble; whether a renewal is under way, or in doubt, is another matter."""
+    """Forget the last failure; a renewal in progress, or in doubt, is not touched."""
     forgiven = {"failures": 0, "retry_at": None, "trouble": None}
     db.execute(update(tokens).where(tokens.c.connection_id == connection_id).values(**forgiven))
 
@@ -194,12 +194,12 @@ _AT_REST = {
 
 
 def _at(row: TokenRow) -> Update:
-    """Where nothing else was stored since."""
+    """Select the row if nothing else was stored since."""
     return update(tokens).where(tokens.c.connection_id == row.connection_id, tokens.c.generation == row.generation)
 
 
 def _held(row: TokenRow) -> Update:
-    """Where nothing else was stored, and nobody else has claimed."""
+    """Select the row if nothing else was stored, and nobody else has claimed it."""
     return _at(row).where(tokens.c.refreshing_by.is_not_distinct_from(row.refreshing_by))
 
 
@@ -238,7 +238,7 @@ def _trouble(row: Row[Any]) -> TokenError | None:
 
 
 _NUMBERS = ("generation", "expires_at", "refreshing_until", "in_doubt_since", "failures", "retry_at")
-# The year 5138: what is later is no time that can be shown, and no count of ours.
+# The year 5138: a greater number is neither a time that can be shown nor a count.
 _GREATEST = 100_000_000_000_000
 
 
@@ -252,13 +252,13 @@ def _is_number(value: object) -> bool:
 
 
 @contextmanager
-def _sound(db: Transaction, connection_id: str) -> Iterator[None]:
-    """Say in words that a row can't be read, which can only be when another hand has changed it."""
+def _readable_row(db: Transaction, connection_id: str) -> Iterator[None]:
+    """Turn the errors of a row that another program has changed into a StoreError."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         name = db.execute(select(connections.c.name).where(connections.c.id == connection_id)).scalar()
         raise StoreError(
-            f"the tokens of the connection {name!r} can't be read: something else has changed them in the database",
-            hint=f"delete it with `mailnode connections delete {name}` and create it again",
+            f"the tokens of the connection {name!r} are damaged: another program has changed them in the database",
+            hint="delete the connection and create it again",
         ) from None

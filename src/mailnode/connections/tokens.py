@@ -1,7 +1,7 @@
-"""The keeper of tokens: one renewal at a time for each connection, across tasks, processes and machines.
+"""Access tokens of connections: one renewal at a time for each connection, across tasks, processes and machines.
 
-A renewal is a claim by compare-and-set, the request outside any transaction, and the answer by compare-and-set; a
-refresh token that came with it is on the disk before anybody uses the access token.
+A renewal is claimed by compare-and-set, requested outside any transaction, and stored by compare-and-set; a new refresh
+token is on the disk before the access token is used.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from mailnode.connections.endpoint import TokenEndpoint
 from mailnode.connections.grant import Form, Grant, RefreshGrant, ServiceAccountGrant
 from mailnode.connections.rows import open_grant
 from mailnode.connections.secrets.cipher import Cipher
-from mailnode.connections.token_errors import explained, over, put_off, without_consent
+from mailnode.connections.token_errors import consent_needed, expired, explained, postponed
 from mailnode.connections.token_rows import LEASE_MS, TokenRow, claim, read_tokens, store_answer, store_trouble
 from mailnode.errors import TokenError
 from mailnode.smtp.proxy import Proxy
@@ -28,7 +28,7 @@ from mailnode.store.retry import insist
 
 T = TypeVar("T")
 
-# How often it is seen whether another process has done the renewal that it has claimed.
+# How often the database is asked whether another process has finished its renewal.
 POLL_SECONDS = 0.05
 _FIRST_WAIT_MS = 1_000
 _LONGEST_WAIT_MS = 300_000
@@ -54,7 +54,7 @@ class ConnectionTokens:
 
 @dataclass(frozen=True, slots=True)
 class _Renewal:
-    """A claimed renewal, and what is to be asked of whom."""
+    """A claimed renewal with its grant and proxy."""
 
     name: str
     grant: Grant
@@ -69,9 +69,9 @@ class _Renewal:
 
 
 class TokenKeeper:
-    """Gives access tokens of connections, and renews them when they are about to end or were refused.
+    """Gives access tokens of connections, and renews them when they are about to expire or were refused.
 
-    Nothing is cached: each token is read where it is kept, so what another process stored is seen at once.
+    Nothing is cached: each token is read from the database, so what another process stored is seen at once.
     """
 
     def __init__(
@@ -90,18 +90,18 @@ class TokenKeeper:
         self._endpoint = endpoint or TokenEndpoint(clock=clock)
         self._clock = clock
         self._ticks = ticks
-        # The claim of another that was seen on a connection, and since when.
+        # The claim of another process that was seen on a connection, and since when.
         self._seen: dict[str, tuple[tuple[str, int], float]] = {}
         self._renewals: dict[tuple[str, str | None, bool], asyncio.Task[str | Exception]] = {}
 
     async def token(self, connection_id: str, *, refused: str | None = None, anew: bool = False) -> str:
-        """Give an access token that is good for a minute at least, if one can be had; never the one that was `refused`.
+        """Give an access token that is valid for at least a minute if possible; never the one that was `refused`.
 
-        `anew` asks the endpoint whatever is stored, and although it has failed lately.
+        `anew` requests one whatever is stored, even if the last request failed a moment ago.
 
         Raises:
-            TokenError: there is none; the hint says what helps.
-            ConnectionsError: the connection is gone.
+            TokenError: no token can be got; the hint says what helps.
+            ConnectionsError: the connection was deleted.
             StoreError: the database can't be read or written.
         """
         if not anew:
@@ -112,19 +112,19 @@ class TokenKeeper:
         if key not in self._renewals:
             self._renewals[key] = asyncio.create_task(self._renew(connection_id, refused, anew=anew))
             self._renewals[key].add_done_callback(lambda _: self._renewals.pop(key))
-        # The answer to a renewal belongs to all, though who began it has lost patience.
+        # The result of a renewal belongs to all who wait, even if the first one was cancelled.
         outcome = await asyncio.shield(self._renewals[key])
         if isinstance(outcome, Exception):
             raise copy.copy(outcome)
         return outcome
 
     async def close(self) -> None:
-        """Wait for the renewals under way: what comes back must be stored."""
+        """Wait for the renewals in progress: their answers must be stored."""
         if self._renewals:
             await asyncio.wait(self._renewals.values())
 
     async def _renew(self, connection_id: str, refused: str | None, *, anew: bool) -> str | Exception:
-        """Give a token, or what is to be raised to all who wait for it."""
+        """Give a token, or the exception for all who wait for it."""
         try:
             while True:
                 found = await self._database.write(lambda db: self._claim(db, connection_id, refused, anew=anew))
@@ -137,7 +137,7 @@ class TokenKeeper:
             return error
 
     def _claim(self, db: Transaction, connection_id: str, refused: str | None, *, anew: bool) -> str | _Renewal | None:
-        """Give a token that is there after all, or claim a renewal; None while somebody else is at it."""
+        """Give a stored token, or claim a renewal; None while another process renews."""
         name, grant, proxy = open_grant(db, self._cipher, connection_id)
         row = read_tokens(db, self._cipher, connection_id)
         assert row  # written with the connection
@@ -158,7 +158,7 @@ class TokenKeeper:
         return _Renewal(name, grant, proxy, claimed) if claimed else None
 
     def _is_claimed(self, db: Transaction, row: TokenRow, now: int) -> bool:
-        """Whether somebody is at it; a clock that was set back makes no claim longer than it may be."""
+        """Whether another process renews now; a clock that was set back makes no claim last longer."""
         by, until = row.refreshing_by, row.refreshing_until or 0
         if by is None or now >= until or not self._process.is_alive(db, by):
             return False
@@ -171,19 +171,19 @@ class TokenKeeper:
     def _trouble(
         self, name: str, grant: Grant | None, row: TokenRow, now: int, *, is_refused: bool
     ) -> TokenError | None:
-        """Say why no endpoint is asked now, if that is so."""
+        """Give the error for which no token is requested now; None when one may be."""
         if grant is None:
-            return over(name, is_refused=is_refused)
+            return expired(name, is_refused=is_refused)
         if isinstance(grant, RefreshGrant) and row.refresh_token is None:
-            return without_consent(name)
+            return consent_needed(name)
         if row.trouble is None:
             return None
         if row.needs_consent:
             return row.trouble
-        return put_off(row.trouble, row.retry_at - now) if row.retry_at and now < row.retry_at else None
+        return postponed(row.trouble, row.retry_at - now) if row.retry_at and now < row.retry_at else None
 
     async def _ask(self, renewal: _Renewal) -> str | None:
-        """Ask the endpoint and store what it says; None when others have stored something newer."""
+        """Request a token and store the answer; None when another process has stored something newer."""
         row = renewal.row
         try:
             endpoint = self._endpoint.via(renewal.proxy)

@@ -1,4 +1,4 @@
-"""The values that fields of a connection may have: each checked, and brought to one form."""
+"""The values of connection fields: each is checked and normalized; hosts and recipients are compared by their keys."""
 
 import ipaddress
 import re
@@ -21,7 +21,7 @@ _MAX_URL = 2000
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 # RFC 6750 2.1; what is not in it can't stand in a SASL message either.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-# 1973 as milliseconds, and the year 5138 as seconds: who gives less means seconds.
+# 1973 in milliseconds, the year 5138 in seconds: a smaller number is in seconds.
 _LEAST_MS = 100_000_000_000
 
 
@@ -61,9 +61,9 @@ def _host(text: str, key: str) -> str:
     if _is_address(host) or (len(host) <= 253 and _HOST.fullmatch(host)):  # noqa: PLR2004 -- RFC 1035 2.3.4
         return host
     raise bad(
-        f"{shown(text)} is no host",
+        f"{shown(text)} is not a valid host",
         key,
-        "give a host name or an address, such as mail.example.org: no scheme, port or wildcard",
+        "give a host name or an IP address without scheme, port or wildcard, such as mail.example.org",
     )
 
 
@@ -76,33 +76,33 @@ def _is_address(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this very machine."""
+    """Whether a host is this machine."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def to_text(value: Any) -> str:
     """One line."""
     if not isinstance(value, str) or not value.strip():
-        raise bad(f"{shown(value)} is no text", hint="give some text in quotes")
+        raise bad(f"text is required, not {shown(value)}", hint="give a text in quotes that is not empty")
     text = value.strip()
     if _CONTROL.search(text):
-        raise bad(f"{shown(text)} has a control character in it", hint="give it in one line")
+        raise bad(f"{shown(text)} contains a control character", hint="write it on one line")
     return text
 
 
 def to_secret(value: Any) -> str:
     """A secret: any text that a login can carry; messages never show it."""
     if not isinstance(value, str) or not value:
-        raise bad("a secret must be text, and not empty", hint="give it in quotes")
+        raise bad("a secret must be a text that is not empty", hint="give it in quotes")
     if _NOT_IN_SECRET.search(value):
-        raise bad("a secret can't have a NUL or half a character in it", hint="check where it was copied from")
+        raise bad("a secret can't contain NUL or half of a surrogate pair", hint="copy it again")
     return value
 
 
 def to_flag(value: Any) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise bad(f"{shown(value)} is neither true nor false", hint="write true or false, without quotes")
+        raise bad(f"true or false is required, not {shown(value)}", hint="write true or false, without quotes")
     return value
 
 
@@ -112,7 +112,7 @@ def to_tls_option(value: Any) -> TlsOption:
         if value == mode:
             option: TlsOption = mode
             return option
-    raise bad(f"{shown(value)} is no TLS mode", hint=f"use {', '.join(get_args(TlsOption))}")
+    raise bad(f"{shown(value)} is not a TLS mode", hint=f"use {', '.join(get_args(TlsOption))}")
 
 
 def to_proxy(value: Any) -> str:
@@ -128,7 +128,7 @@ def to_proxy(value: Any) -> str:
 def to_texts(value: Any) -> list[str]:
     """A list of lines."""
     if not isinstance(value, list | tuple):
-        raise bad(f"{shown(value)} is no list", hint='give a list of texts, such as ["example.org"]')
+        raise bad(f"a list is required, not {shown(value)}", hint='give a list of texts, such as ["example.org"]')
     texts: list[str] = []
     for i, entry in enumerate(value):
         try:
@@ -170,10 +170,10 @@ def _recipient(text: str, key: str) -> str:
 
 
 def to_token(value: Any) -> str:
-    """An access or refresh token (RFC 6750 2.1, RFC 6749 A.17); blanks around it came from copying."""
+    """An access or refresh token (RFC 6750 2.1, RFC 6749 A.17); surrounding spaces from copying are removed."""
     token = to_secret(value).strip()
     if not _TOKEN.fullmatch(token):
-        raise bad("a token has no blanks, line ends or letters beyond ASCII in it", hint="copy it again, and whole")
+        raise bad("a token must be printable ASCII without spaces", hint="copy the whole token again")
     return token
 
 
@@ -182,39 +182,43 @@ def to_expiry(value: Any) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value.strip()[:MOST_SHOWN])  # Python refuses to read thousands of digits
     if isinstance(value, bool) or not isinstance(value, int):
-        raise bad(f"{shown(value)} is no time", hint="give Unix milliseconds, such as 1893456000000")
+        raise bad(f"{shown(value)} is not a time", hint="give Unix milliseconds, such as 1893456000000")
     if 0 < value < _LEAST_MS:
         said = datetime.fromtimestamp(value, UTC).date()
-        raise bad(f"{value} looks like seconds ({said}), and Unix milliseconds are wanted", hint=f"give {value * 1000}")
+        raise bad(
+            f"{value} looks like seconds ({said}), but Unix milliseconds are required", hint=f"give {value * 1000}"
+        )
     if not 0 < value < _LEAST_MS * 1000:
         raise bad(f"{shortened(str(value))} is out of range", hint="give Unix milliseconds, such as 1893456000000")
     return value
 
 
 def to_url(value: Any) -> str:
-    """The URL of an endpoint that gets secrets: https, or http on this very machine (RFC 6749 3.2)."""
+    """The URL of an endpoint that receives secrets: https, or http on this machine (RFC 6749 3.2)."""
     url = to_text(value)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise bad(f"{shown(url)} is no URL", hint="give one such as https://login.example.org/token") from None
+        raise bad(f"{shown(url)} is not a URL", hint="give one such as https://login.example.org/token") from None
     if parts.username is not None or parts.fragment:
         raise bad(
-            "the URL has a login or a fragment in it", hint="give clientId and clientSecret as fields of their own"
+            "the URL must not contain a login or a fragment", hint="give clientId and clientSecret in their own fields"
         )
     is_whole = _names_host(parts.netloc.lower(), host) and port != 0 and len(url) <= _MAX_URL
     if not is_whole or parts.scheme not in {"http", "https"} or not url.isascii() or " " in url:
         raise bad(
-            f"{shown(url)} is not the URL of an endpoint", hint="give one such as https://login.example.org/token"
+            f"{shown(url)} is not a valid URL of an endpoint", hint="give one such as https://login.example.org/token"
         )
     if parts.scheme == "http" and not is_loopback(host):
-        raise bad(f"{shown(url)} would get secrets in clear text", hint="use https; http is for this very machine only")
+        raise bad(
+            f"{shown(url)} would receive secrets in clear text", hint="use https; http is allowed for this machine only"
+        )
     return url
 
 
 def _names_host(netloc: str, host: str) -> bool:
-    """Whether a host is one, and nothing but a port stands beside it; what ends in a number must be an address."""
+    """Whether `netloc` is a valid host with at most a port; a host that ends in a number must be an IP address."""
     if netloc.partition("]")[0] == f"[{host}":
         return "%" not in host and _is_address(host) and netloc[len(host) + 2 :][:1] in {"", ":"}
     is_name = len(host) <= 253 and _HOST.fullmatch(host) and not host.rpartition(".")[2].isdigit()  # noqa: PLR2004 -- RFC 1035 2.3.4
@@ -222,10 +226,10 @@ def _names_host(netloc: str, host: str) -> bool:
 
 
 def to_tenant(value: Any) -> str:
-    """A tenant of Microsoft's: an id, a domain, or a word such as `common`."""
+    """A Microsoft Entra tenant: an id, a domain, or a name such as `common`."""
     tenant = to_text(value)
     if not _TENANT.fullmatch(tenant):
-        raise bad(f"{shown(tenant)} is no tenant", hint="give its id (a UUID) or its domain, from Microsoft Entra")
+        raise bad(f"{shown(tenant)} is not a tenant", hint="give its id (a UUID) or its domain, from Microsoft Entra")
     return tenant
 
 
@@ -242,20 +246,20 @@ def to_rsa_key(value: Any) -> str:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise bad(
             "the private key is invalid, encrypted, or cut short",
-            hint='give the text from "-----BEGIN PRIVATE KEY-----" to its END line',
+            hint='give the text from "-----BEGIN PRIVATE KEY-----" to the END line',
         ) from None
     if not isinstance(key, RSAPrivateKey):
-        raise bad("the private key is no RSA key", hint="give the key of a service account, which is one of RSA")
+        raise bad("the private key is not an RSA key", hint="give the key of the service account")
     return pem
 
 
 def shown(value: Any) -> str:
-    """Say a value in a message: short, and not what is in a list or an object."""
+    """Show a value in a message: shortened, and of a list or an object only the type."""
     if not isinstance(value, str):
         return f"a {type(value).__name__}" if value is not None else "null"
     return quoted(value)
 
 
 def bad(message: str, key: str = "", hint: str = "", code: ErrorCode | None = None) -> ConnectionsError:
-    """Make the error of a field."""
+    """Make the error of an invalid field."""
     return ConnectionsError(message, code=code, hint=hint).locate(key=key)

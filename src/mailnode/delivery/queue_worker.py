@@ -78,7 +78,7 @@ class QueueWorker:
         self._carries: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
         self.stopped = asyncio.Event()
-        self.supervised = Supervised("the queue's worker", silent_after=SILENT_SECONDS)
+        self.supervised = Supervised("the queue's worker", stalled_after=SILENT_SECONDS)
         self.outcomes: Counter[str] = Counter()
         self.freed = asyncio.Event()
 
@@ -104,7 +104,7 @@ class QueueWorker:
         hands = self._capacity.hands(only, self._breaker.troubled)
         is_short = hands.free < BATCH and began < self._claimed_at + LOOK_SECONDS
         if self.is_stopped or hands.is_empty or (is_short and self.busy):
-            self.supervised.looked()
+            self.supervised.report_success()
             return Round(0, None, False)
         catch = await self._claims.take(hands)
         self._claimed_at = began
@@ -112,7 +112,7 @@ class QueueWorker:
         if catch.claimed:
             with self._dispatcher.holding(one.delivery.id for one in catch.claimed):
                 await self._send_out(catch.claimed, began)
-        self.supervised.looked()
+        self.supervised.report_success()
         return Round(len(catch.claimed), catch.more_in, catch.is_paced)
 
     async def drain(self, only: str | None = None) -> None:

@@ -28,7 +28,7 @@ class EmbeddedEngine:
         """Carry what is due until the queue worker is stopped; with `drain` until nothing is due."""
         queue_worker.start()
         work = partial(self._drain if drain else self._work, queue_worker)
-        await queue_worker.supervised.keep(work, queue_worker.stopped, most_defects=MOST_DEFECTS if drain else None)
+        await queue_worker.supervised.run(work, queue_worker.stopped, most_defects=MOST_DEFECTS if drain else None)
 
     async def _drain(self, queue_worker: QueueWorker) -> None:
         await insist(queue_worker.recover)

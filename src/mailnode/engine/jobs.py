@@ -10,14 +10,14 @@ import psycopg
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.manager import JobManager
 
-from mailnode.supervision import PASSING
+from mailnode.supervision import TEMPORARY
 
 if TYPE_CHECKING:
     from procrastinate.jobs import Job, Status
 
 # How long somebody rests who listened for new jobs, and whose connection broke.
 LISTEN_AGAIN_SECONDS = 1.0
-TROUBLES: tuple[type[Exception], ...] = (*PASSING, ProcrastinateException, psycopg.Error)
+TROUBLES: tuple[type[Exception], ...] = (*TEMPORARY, ProcrastinateException, psycopg.Error)
 _END = "DELETE FROM procrastinate_jobs WHERE id = ANY(%(ids)s)"
 _log = logging.getLogger(__name__)
 

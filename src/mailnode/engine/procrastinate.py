@@ -60,7 +60,7 @@ class ProcrastinateEngine:
         work = partial(self._drain if drain else self._work, queue_worker)
         most = MOST_DEFECTS if drain else None
         try:
-            await queue_worker.supervised.keep(work, queue_worker.stopped, passing=TROUBLES, most_defects=most)
+            await queue_worker.supervised.run(work, queue_worker.stopped, temporary=TROUBLES, most_defects=most)
         finally:
             if self._drains:
                 await asyncio.wait(self._drains, timeout=_SILENT_SECONDS)
@@ -96,7 +96,7 @@ class ProcrastinateEngine:
             try:
                 await queue_worker.drain(lane)
             except Exception as error:  # noqa: BLE001 -- it is logged, and what is due has another job soon
-                queue_worker.supervised.failed(error, TROUBLES)
+                queue_worker.supervised.report_failure(error, TROUBLES)
 
         task = asyncio.create_task(drain())
         self._drains.add(task)
@@ -145,7 +145,7 @@ class ProcrastinateEngine:
             if over:
                 await jobs.end(over)
                 self._over -= over
-        queue_worker.supervised.looked()
+        queue_worker.supervised.report_success()
 
 
 def make_schema(db: Connection) -> None:

@@ -120,7 +120,7 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             octets = file.read(MAX_OCTETS + 1)
     except FileNotFoundError:
-        raise bad_file("there is no such file", hint="check the path").locate(file=str(path)) from None
+        raise bad_file("the file does not exist", hint="check the path").locate(file=str(path)) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise bad_file(f"the file can't be read: {why}", hint="give the path of a flow file").locate(
@@ -175,8 +175,12 @@ class _Reader:
         nodes: list[FlowNode] = []
         given = self._typed(flow["nodes"], "nodes", list)
         if len(given) > MAX_NODES:
-            words = f"there are {len(given):,} nodes, and {MAX_NODES:,} are the most"
-            raise self._bad("nodes", words, hint="make several flows of it; for a mail to each of many use --inputs")
+            words = f"there are {len(given):,} nodes; at most {MAX_NODES:,} are allowed"
+            raise self._bad(
+                "nodes",
+                words,
+                hint="split it into several flows; to write to many people run one flow over their rows",
+            )
         there: dict[str, int] = {}
         for index, node in enumerate(given):
             nodes.append(self._node(node, f"nodes[{index}]"))
@@ -206,16 +210,16 @@ class _Reader:
         if not isinstance(when, str):
             # Nothing, too: a condition forgotten must not mean "always".
             hint = 'write when: "{{ input.paid }}"'
-            raise self._bad(f"{path}.when", f"a condition is a text, not {_shown(when)}", hint=hint)
+            raise self._bad(f"{path}.when", f"a condition must be a text, not {_shown(when)}", hint=hint)
         return when
 
     def _check_version(self, version: object) -> None:
         if type(version) is not int or version != VERSION:
-            raise self._bad("version", f"there is no version {_shown(version)} of flow files", hint="write version: 1")
+            raise self._bad("version", f"unknown version {_shown(version)} of flow files", hint="write version: 1")
 
     def _check_unique(self, node: FlowNode, index: int, lines: dict[str, int]) -> None:
         if node.id in lines:
-            said = f"the id {node.id!r} belongs to the node on line {lines[node.id]}"
+            said = f"the id {node.id!r} is already used by the node on line {lines[node.id]}"
             raise self._bad(f"nodes[{index}].id", said, hint="give each node an id of its own")
         lines[node.id] = node.line
 
@@ -224,12 +228,12 @@ class _Reader:
         if not NAME.fullmatch(name):
             near = suggested_name(name)
             hint = "use 1 to 64 letters (a-z, A-Z), digits, hyphens and underscores" + (f": {near}" if near else "")
-            raise self._bad(path, f"{quoted(name)} can't be a name", hint=hint)
+            raise self._bad(path, f"{quoted(name)} is not a valid name", hint=hint)
         return name
 
     def _typed(self, value: object, path: str, kind: type[T]) -> T:
         if not isinstance(value, kind):
-            what = f"{_TYPE_NAMES[kind]} is wanted, not {_shown(value)}"
+            what = f"{_TYPE_NAMES[kind]} is required, not {_shown(value)}"
             raise self._bad(path, what, hint=_TYPE_REMEDIES[kind])
         return value
 
@@ -239,7 +243,7 @@ class _Reader:
             if key not in known:
                 near = get_close_matches(key, known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-                raise self._bad(join_path(path, key), "there is no such key", hint=hint, code=ErrorCode.UNKNOWN_KEY)
+                raise self._bad(join_path(path, key), "unknown key", hint=hint, code=ErrorCode.UNKNOWN_KEY)
         for key in required:
             if key not in mapping:
                 raise self._bad(path, f"{key} is missing", hint=f"add {key}", code=ErrorCode.MISSING_SETTING)

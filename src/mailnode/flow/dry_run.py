@@ -144,9 +144,9 @@ class CurrentRoutes:
         document = load_flow(Path(origin.file))
         source = next((node for node in document.nodes if node.id == origin.node), None)
         if document.name != origin.flow:
-            raise _another(origin, f"this file holds another flow by now, {document.name}")
+            raise _another(origin, f"the file now contains another flow, {document.name}")
         if source is None:
-            raise _another(origin, "the flow has no such node any more")
+            raise _another(origin, "the flow no longer has this node")
         node = prepare_node(document, source, self._registry).node
         if not isinstance(node, SendSmtpEmail) or node.content_digest != origin.content:
             raise _another(origin, "the node's type, or its settings for recipients or content, were changed")
@@ -154,5 +154,5 @@ class CurrentRoutes:
 
 
 def _another(origin: Origin, why: str) -> SettingsError:
-    hint = "only server, connection, ehloName and retryHours may differ; run the flow again for a new mail"
+    hint = "only server, connection, ehloName and retryHours may differ; run the flow again for a new email"
     return SettingsError(why, hint=hint).locate(file=origin.file, node=origin.node)

@@ -33,7 +33,7 @@ def with_document(text: str, document: Mapping[str, Any], *, json_file: bool = F
         return text
     written = _written(text if isinstance(old, dict) else "", old, document)
     if read_yaml(written).value != document:
-        raise bad_file("this flow can't be written as YAML", hint="remove control characters from its texts")
+        raise bad_file("the flow can't be written as YAML", hint="remove control characters from its texts")
     return written
 
 

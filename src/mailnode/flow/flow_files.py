@@ -80,11 +80,11 @@ class FlowFiles:
             raise SettingsError(
                 f"there is no flow {quoted(name)}",
                 code=ErrorCode.UNKNOWN_FLOW,
-                hint=f"look at the names of the files in {self.folder}",
+                hint=f"check the names of the files in {self.folder}",
             )
         if self._leads_out(path):
             raise SettingsError(
-                f"{path.name} is a link that leads out of the flows' folder",
+                f"{path.name} is a link to a file outside the flows' folder",
                 code=ErrorCode.UNKNOWN_FLOW,
                 hint="put the file itself into the folder",
             )
@@ -114,7 +114,7 @@ class FlowFiles:
             there = self.get(name)
             if there.revision != revision:
                 raise SettingsError(
-                    f"the flow {name!r} was changed meanwhile by somebody else",
+                    f"the flow {name!r} was changed by somebody else in the meantime",
                     code=ErrorCode.FLOW_CONFLICT,
                     hint="reload the flow and apply your change again, or save it under another name",
                 )
@@ -201,7 +201,7 @@ class FlowFiles:
     def _check_free(self, name: str) -> None:
         if self._path(name) is not None:
             raise SettingsError(
-                f"there is a flow {name!r} already", code=ErrorCode.FLOW_CONFLICT, hint="choose another name"
+                f"a flow named {name!r} already exists", code=ErrorCode.FLOW_CONFLICT, hint="choose another name"
             ).locate(key="name")
 
     def _write(self, path: Path, text: str) -> None:
@@ -216,5 +216,9 @@ class FlowFiles:
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:
-    hint = "some network file systems have none" if error.errno in NO_LOCKS else "make it a place that you may write to"
+    hint = (
+        "choose a folder on a file system that supports locks"
+        if error.errno in NO_LOCKS
+        else "check that you may write there"
+    )
     return UsageError(f"{path} can't be used: {error.strerror}", hint=hint)

@@ -36,12 +36,12 @@ def _told(text: str, error: json.JSONDecodeError) -> tuple[str, int]:
         return "the file is empty", error.lineno
     for comma in _LAST_COMMA.finditer(text):
         if comma.start() <= error.pos < comma.end():
-            return "this is no JSON: a comma stands before the closing bracket", text.count("\n", 0, comma.start()) + 1
-    return f"this is no JSON: {error.msg}", error.lineno
+            return "this is not valid JSON: comma before the closing bracket", text.count("\n", 0, comma.start()) + 1
+    return f"this is not valid JSON: {error.msg}", error.lineno
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise bad_file(f"{name} is no number that JSON knows", hint="put it in quotes if it is a text")
+    raise bad_file(f"{name} is not a JSON number", hint="put it in quotes if it is a text")
 
 
 def _float(text: str) -> float:

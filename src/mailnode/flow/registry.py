@@ -65,6 +65,6 @@ class Registry:
             raise SettingsError(
                 f"the package of node type {name!r} can't be loaded: {error}",
                 code=ErrorCode.NODE_FAILED,
-                hint=f"repair or remove the package that brings {others[name].value}",
+                hint=f"repair or remove the package that provides {others[name].value}",
             ).locate(key="type") from error
         return node_type

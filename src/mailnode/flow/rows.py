@@ -26,7 +26,7 @@ _DIGEST_CHARACTERS = 16
 _BLOCK_OCTETS = 1024 * 1024
 # One row becomes one run's input; what is longer is no row but a file of another kind.
 _LONGEST_CHARACTERS = 16 * 1024 * 1024
-_CHANGED_HINT = "put it back as it was to do what is left; as it is now it is a new file, and all its rows are run"
+_CHANGED_HINT = "restore it to run the rows that are left; a changed file is a new one, and all its rows are run"
 
 
 class Row(NamedTuple):
@@ -65,9 +65,7 @@ class RowsFile:
             SettingsError: it can't be read, or is of another kind, or a row is none; file and line are named.
         """
         if path.suffix.lower() not in _SUFFIXES:
-            raise _bad(
-                path, f"{quoted(path.name)} is neither .jsonl nor .csv", hint="convert it, or give it its suffix"
-            )
+            raise _bad(path, f"{quoted(path.name)} is neither .jsonl nor .csv", hint="convert it, or rename it")
         digest = hashlib.sha256()
         try:
             with path.open("rb") as file:
@@ -75,12 +73,12 @@ class RowsFile:
                 while block := file.read(_BLOCK_OCTETS):
                     digest.update(block)
         except OSError as error:
-            hint = "see that it is a file that you may read"
+            hint = "check that you may read it"
             raise _bad(path, f"it can't be read: {error.strerror}", hint=hint) from None
         rows = cls(path, digest.hexdigest()[:_DIGEST_CHARACTERS], 0, stamp)
         count = sum(1 for _ in rows.read())
         if not count:
-            raise _bad(path, "it has no rows", hint="write one row for each run")
+            raise _bad(path, "it has no rows", hint="write one row per run")
         return cls(path, rows.digest, count, stamp)
 
     def read(self) -> Iterator[Row]:
@@ -103,12 +101,12 @@ class RowsFile:
             words = f"it is not UTF-8: {error.reason}"
             raise _bad(self.path, words, hint="save it as UTF-8") from None
         except OSError as error:
-            raise _bad(self.path, f"it can't be read: {error.strerror}", hint="see that it is still there") from None
+            raise _bad(self.path, f"it can't be read: {error.strerror}", hint="check that it still exists") from None
 
     def _see_that_it_is_the_same(self, file: io.TextIOWrapper) -> None:
         # Rows of a changed file under the old digest would be taken for other ones when the runs are taken up again.
         if _stamp(file.fileno()) != self.stamp:
-            raise _bad(self.path, "it was changed while its rows were run", hint=_CHANGED_HINT)
+            raise _bad(self.path, "it was changed during the run", hint=_CHANGED_HINT)
 
 
 def _stamp(descriptor: int) -> tuple[int, ...]:
@@ -138,10 +136,10 @@ def _csv_rows(file: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
             if not cells:
                 continue
             if len(cells) != len(names):
-                raise _wrong(rows.line_num, f"{len(cells)} cells, and the header has {len(names)}")
+                raise _wrong(rows.line_num, f"{len(cells)} cells, but the header has {len(names)}")
             yield rows.line_num, dict(zip(names, cells, strict=True))
     except csv.Error as error:
-        raise _wrong(rows.line_num, f"this is no CSV: {error}") from None
+        raise _wrong(rows.line_num, f"this is not valid CSV: {error}") from None
 
 
 def _check_header(names: list[str]) -> None:
@@ -151,7 +149,7 @@ def _check_header(names: list[str]) -> None:
         if not name.strip():
             raise _wrong(1, "a column has no name")
         if names.count(name) > 1:
-            raise _wrong(1, f"the column {quoted(name)} is there twice")
+            raise _wrong(1, f"the column {quoted(name)} appears twice")
 
 
 def _named(path: Path, line: int, fields: Any) -> dict[str, Any]:
@@ -163,7 +161,7 @@ def _named(path: Path, line: int, fields: Any) -> dict[str, Any]:
 
 
 def _wrong(line: int, words: str) -> SettingsError:
-    return SettingsError(words, hint="look at quotes and commas, in this line and the one before").locate(line=line)
+    return SettingsError(words, hint="check quotes and commas in this line and the one before").locate(line=line)
 
 
 def _bad(path: Path, words: str, *, hint: str) -> SettingsError:

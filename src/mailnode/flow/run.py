@@ -146,7 +146,7 @@ def _read_when(text: str) -> Expression:
         template = parse_template(text)
         if template.single is None:
             raise ExpressionError(
-                f"a condition is one expression and nothing else, not {quoted(text)}",
+                f"a condition must be one expression and nothing else, not {quoted(text)}",
                 hint="write when: \"{{ context.mail.status == 'failed' }}\"",
             )
     except MailnodeError as error:
@@ -197,7 +197,7 @@ async def _reach(prepared: PreparedNode, run: Run) -> NodeReturn | None:
     except BaseException as error:
         if not is_defect(error):
             raise
-        _log.error("node %s of run %s met a defect", source.id, run.id, exc_info=error)
+        _log.error("unexpected error in node %s of run %s", source.id, run.id, exc_info=error)
         raise _defect_of(prepared, error).locate(node=source.id) from error
     return step
 
@@ -218,7 +218,7 @@ def _defect_of(prepared: PreparedNode, error: BaseException) -> MailnodeError:
     return SettingsError(
         f"the node failed with {type(error).__name__}: {error}",
         code=ErrorCode.NODE_FAILED,
-        hint=f"this is a defect of the node type {prepared.source.type}; report it to its author",
+        hint=f"this is a bug in the node type {prepared.source.type}: report it to its author",
     )
 
 
@@ -228,7 +228,7 @@ async def _follow_up(run: Run, report: NodeResult, step: NodeReturn) -> None:
     try:
         result = await step.later
     except Exception as error:  # noqa: BLE001 -- the first word stands
-        _log.exception("what became of node %s of run %s is not known", report.id, run.id)
+        _log.exception("the outcome of node %s of run %s is not known", report.id, run.id)
         why = error if isinstance(error, MailnodeError) else InternalError.of(error)
         report.status, report.error, run.status = "failed", describe(why), "halted"
         return
@@ -256,10 +256,10 @@ def checked_run_id(run_id: str) -> str:
         SettingsError: it is empty, longer than 200 characters, or holds a character that can't be printed.
     """
     if not isinstance(run_id, str):
-        raise UsageError(f"a run id is a text, not {quoted(run_id)}", hint="give a text, such as order-17")
+        raise UsageError(f"a run id must be a text, not {quoted(run_id)}", hint="give a text, such as order-17")
     if not 0 < len(run_id) <= MAX_ID_CHARACTERS or not run_id.isprintable():
         raise SettingsError(
-            f"{quoted(run_id)} can't be a run id", hint=f"use 1 to {MAX_ID_CHARACTERS} printable characters"
+            f"{quoted(run_id)} is not a valid run id", hint=f"use 1 to {MAX_ID_CHARACTERS} printable characters"
         ).locate(key="run id")
     return run_id
 
@@ -271,12 +271,12 @@ def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
     except RecursionError:
         is_deep = True
     except (TypeError, ValueError) as error:
-        raise SettingsError(f"this is no JSON: {error}", hint="give JSON values only").locate(key=name) from None
+        raise SettingsError(f"this is not valid JSON: {error}", hint="give JSON values only").locate(key=name) from None
     if is_deep:
         words = f"values are nested deeper than {MAX_LEVELS} levels"
         raise SettingsError(words, hint="make them flatter").locate(key=name)
     if not isinstance(copied, dict):
-        raise SettingsError("a JSON object is wanted", hint='write {"name": value, ...}').locate(key=name)
+        raise SettingsError("a JSON object is required", hint='write {"name": value, ...}').locate(key=name)
     return copied
 
 

@@ -122,7 +122,7 @@ class Runs:
             raise UsageError(
                 f"there is no run {quoted(run_id)}",
                 code=ErrorCode.UNKNOWN_RUN,
-                hint="look at the list of runs; those that ended long ago are deleted (MAILNODE_KEEP_DAYS)",
+                hint="check the id in the list of runs; old runs are deleted (MAILNODE_KEEP_DAYS)",
             )
         said = _said(row)
         return {

@@ -66,7 +66,7 @@ class RunStore:
         try:
             await self._database.write(lambda db: db.execute(left))
         except StoreError as error:
-            _log.warning("run %s is not gone on with, which can't be written down: %s", run_id, error)
+            _log.warning("run %s was abandoned, but this can't be stored: %s", run_id, error)
 
     async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
         """Write down how a run ended, as JSON that `begin` gives back.
@@ -106,8 +106,7 @@ class RunStore:
         if row.digest != begun.digest:
             return DeliveryError(
                 f"the run id {begun.run_id!r} was used for another flow or input",
-                hint="give each run an id of its own, or leave it out; for another flow over the same rows give"
-                " --run-id",
+                hint="give each run its own id, or none; for another flow over the same rows choose another run id",
             )
         if row.status != "running":
             return _ended(row)
@@ -183,8 +182,8 @@ def _ended(row: Row[Any]) -> dict[str, Any] | Exception:
     if "nodes" in said:
         return said
     return StoreError(
-        f"what was stored of the run {row.id!r} can't be read",
-        hint="its mail is in `mailnode deliveries list`; give another run id to run it once more",
+        f"the stored state of the run {row.id!r} is damaged",
+        hint="look for its email in the list of deliveries; to run it again choose another run id",
     )
 
 
@@ -194,5 +193,5 @@ def _followed(row: Row[Any], outcomes: list[MailOutcome]) -> str | None:
         said = json.loads(row.state)
         return json.dumps(said) if [outcome for outcome in outcomes if apply_outcome(said, outcome)] else None
     except Exception:  # noqa: BLE001 -- whatever another hand has made of it
-        _log.exception("the stored state of run %s can't be read: outcomes of its mail are not in it", row.id)
+        _log.exception("the stored state of run %s is damaged: outcomes of its email were not added", row.id)
         return None

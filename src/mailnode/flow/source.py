@@ -38,7 +38,7 @@ def check_depth(depth: int, line: int) -> None:
 
 def repeated_key(key: str, line: int, first: int) -> SettingsError:
     """Make the error of a key that stands twice in one mapping."""
-    return bad_file(f"{quoted(key)} is there twice; the first is on line {first}", line, hint="keep one of them")
+    return bad_file(f"{quoted(key)} is a duplicate key; the first is on line {first}", line, hint="keep one of them")
 
 
 def whole_text(text: str, line: int) -> str:
@@ -49,7 +49,7 @@ def whole_text(text: str, line: int) -> str:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
     except UnicodeDecodeError:
         raise bad_file(
-            f"{quoted(text)} holds half of a surrogate pair, which is no character",
+            f"{quoted(text)} contains half of a surrogate pair",
             line,
             hint="write the character itself",
         ) from None

@@ -36,10 +36,10 @@ def read_yaml(text: str) -> Source:
         raise _bad_syntax(text, error) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise bad_file(f"the character U+{error.character:04X} can't stand here", line, hint="remove it") from None
+        raise bad_file(f"the character U+{error.character:04X} is not allowed here", line, hint="remove it") from None
     except (ValueError, OverflowError):
         # Escapes past the last character of Unicode ("\UFFFFFFFF").
-        raise bad_file("an escape stands for no character", hint="write the character itself") from None
+        raise bad_file("invalid escape sequence", hint="write the character itself") from None
 
 
 def _bad_syntax(text: str, error: Any) -> Exception:
@@ -48,7 +48,7 @@ def _bad_syntax(text: str, error: Any) -> Exception:
     mark = error.context_mark if "end of stream" in problem and error.context_mark else error.problem_mark
     lines = text.splitlines()[max(0, mark.line - 1) : mark.line + 1]
     hint = _QUOTE_HINT if any("{{" in line for line in lines) else _SYNTAX_HINT
-    return bad_file(f"this is no YAML: {problem}", mark.line + 1, hint=hint)
+    return bad_file(f"this is not valid YAML: {problem}", mark.line + 1, hint=hint)
 
 
 class _Composer:
@@ -123,7 +123,7 @@ def _check_event(event: Any) -> None:
         raise bad_file(f"anchors are not allowed: &{event.anchor}", _line(event), hint="remove the anchor")
     if event.tag is not None:
         raise bad_file(
-            f"tags are not allowed: {quoted(event.tag)}", _line(event), hint="remove the tag; a text stands in quotes"
+            f"tags are not allowed: {quoted(event.tag)}", _line(event), hint="remove the tag; put texts in quotes"
         )
 
 
@@ -140,7 +140,7 @@ def _plain_scalar(text: str, line: int) -> Any:
     if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
         return text[0] in "tT"
     if _NO_NUMBER.fullmatch(text):
-        raise bad_file(f"{text} is no number that JSON knows", line, hint="put it in quotes if it is a text")
+        raise bad_file(f"{text} is not a JSON number", line, hint="put it in quotes if it is a text")
     try:
         return _number(text)
     except ValueError:

@@ -179,12 +179,12 @@ def _shown(value: str) -> str:
 def missing(number: int) -> UsageError:
     """Say that there is no such mail."""
     return UsageError(
-        f"there is no mail {number} in the inbox",
+        f"there is no email {number} in the inbox",
         code=ErrorCode.UNKNOWN_MAIL,
-        hint="see `mailnode inbox list` for those that are kept",
+        hint="check its number in the list of the inbox",
     )
 
 
 def unusable(path: Path, error: OSError) -> UsageError:
     """Say that the folder, or a file in it, can't be used."""
-    return UsageError(f"the inbox can't use {path}: {error.strerror}", hint="make it a folder that you may write to")
+    return UsageError(f"the inbox can't use {path}: {error.strerror}", hint="check that you may write to it")

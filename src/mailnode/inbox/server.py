@@ -86,11 +86,11 @@ class Inbox(InboxFolder):
         try:
             number = await asyncio.to_thread(self._kept, said, content)
         except OSError:
-            return "452 4.3.1 can't keep it: no room, or no access to the folder"
+            return "452 4.3.1 message can't be stored: no space, or no access to the folder"
         self._caught += 1
         async with self._arrival:
             self._arrival.notify_all()
-        return f"250 2.0.0 kept as {number}"
+        return f"250 2.0.0 stored as {number}"
 
     def _kept(self, said: dict[str, Any], content: bytes) -> int:
         """Keep a mail and throw the oldest away, in a thread; one at a time, so that numbers tell the order."""
@@ -202,7 +202,7 @@ async def read_content(reader: asyncio.StreamReader, most: int = MAX_MESSAGE_OCT
 
 def _not_listening(hostname: str, port: int, error: OSError | OverflowError) -> UsageError:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        reason, hint = "it is taken", "stop the server that listens there, or choose another port"
+        reason, hint = "it is in use", "stop the server that listens there, or choose another port"
     else:
         reason, hint = getattr(error, "strerror", None) or "there is no such port", "choose another port"
     return UsageError(f"the inbox can't listen on port {port} of {hostname}: {reason}", hint=hint)

@@ -58,14 +58,14 @@ class Sandbox:
         }
         line = json.dumps(job).encode() + b"\n"
         # The same expressions are those of one node: a flow that hangs shares processes with itself.
-        lane = tuple(expression.source for expression in expressions)
-        return await self.pool.run(lambda process: _answers(process, expressions, line), lane)
+        group = tuple(expression.source for expression in expressions)
+        return await self.pool.run(lambda process: _answers(process, expressions, line), group)
 
 
 def _answers(process: ConfinedProcess, expressions: Sequence[Expression], job: bytes) -> list[Any]:
     answers: list[Any] = []
     begun = monotonic()
-    heard = process.tell(job)
+    heard = process.send(job)
     for expression in expressions:
         line = heard.readline()
         if not line.endswith(b"\n"):

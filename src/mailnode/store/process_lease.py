@@ -132,11 +132,11 @@ class ProcessLease:
             try:
                 self._lease = self._renewed(self._lease)
                 wait = RENEW_SECONDS
-                self._supervised.looked()
+                self._supervised.report_success()
             except SQLAlchemyError:
                 wait = _RETRY_SECONDS
             except Exception as error:  # noqa: BLE001 -- it is logged; a lease that ends meanwhile is taken anew
-                wait = min(self._supervised.failed(error), RENEW_SECONDS)
+                wait = min(self._supervised.report_failure(error), RENEW_SECONDS)
 
     def _renewed(self, lease: _Lease) -> _Lease:
         held_until = _held_until()

@@ -75,15 +75,15 @@ class MailReader:
 
     async def _ask(self, job: Mapping[str, Any]) -> Any:
         line = json.dumps({**job, "seconds": SECONDS}).encode() + b"\n"
-        lane = job["path"] if "path" in job else job["html"]
-        return await self._pool.run(lambda process: _answer(process, line), lane)
+        group = job["path"] if "path" in job else job["html"]
+        return await self._pool.run(lambda process: _answer(process, line), group)
 
 
 _TOO_MUCH = "it takes too much time or memory"
 
 
 def _answer(process: ConfinedProcess, job: bytes) -> Any:
-    line = process.tell(job).readline()
+    line = process.send(job).readline()
     if not line.endswith(b"\n"):
         process.end()
         raise UsageError(

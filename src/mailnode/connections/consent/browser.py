@@ -1,6 +1,6 @@
-"""Consent: a person allows, in a browser, that mail is sent in their name (RFC 6749 4.1, RFC 7636, RFC 8252).
+"""Consent: a person allows, in a browser, sending email in their name (RFC 6749 4.1, RFC 7636, RFC 8252).
 
-Nothing is printed here: whoever asks brings an `ConsentPrompt`, which shows what a person must see.
+Nothing is printed here: the caller's `ConsentPrompt` shows what a person must see.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from mailnode.connections.connection import Connection
-from mailnode.connections.consent.loopback import listening, open_callback_port
+from mailnode.connections.consent.loopback import awaiting_callback, open_callback_sockets
 from mailnode.connections.endpoint import TokenAnswer, TokenEndpoint
 from mailnode.connections.grant import RefreshGrant
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError
@@ -25,25 +25,25 @@ from mailnode.store.clock import utc
 WAIT_SECONDS = 300.0
 
 _MAX_PARAMETERS = 50
-_AGAIN = "begin again, and allow mailnode to send mail for this account"
+_AGAIN = "authorize again, and allow mailnode to send mail for this account"
 
 
 class ConsentPrompt(Protocol):
-    """Who stands between us and the person that is asked."""
+    """The dialogue with the person who is asked for consent."""
 
     def show(self, url: str) -> None:
-        """Have a person open this address."""
+        """Ask the person to open this address."""
 
     async def pasted(self) -> str:
-        """Wait for the address that the browser ended at, where a person can bring it; else for ever."""
+        """Wait for the pasted address of the page that the browser landed on; for ever where nobody can paste it."""
 
     def decline(self, why: str) -> None:
-        """Say why what was pasted is of no use; it may be tried again."""
+        """Say why the pasted text was rejected; another one may follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeRequest:
-    """One request for consent, which is answered with a code; `state` and `verifier` are its own secrets."""
+    """One authorization request (RFC 6749 4.1.1); `state` and `verifier` (RFC 7636) are secrets of its own."""
 
     grant: RefreshGrant
     user: str
@@ -70,10 +70,10 @@ class CodeRequest:
         return f"{begun}{'&' if '?' in begun else '?'}{query}"
 
     def code_in(self, query: str) -> str | None:
-        """Give the code that the query of a callback brings; None when it answers another request, or none.
+        """Give the code in the query of a callback; None when it does not answer this request.
 
         Raises:
-            TokenError: it answers this one, and brings no code.
+            TokenError: it answers this request without a code.
         """
         said = _parameters(query)
         if not compare_digest(said.get("state", "").encode(errors="replace"), self.state.encode()):
@@ -82,17 +82,17 @@ class CodeRequest:
             raise _refused(self.grant.authorize_url, said)
         if not said.get("code"):
             raise TokenError(
-                f"{urlsplit(self.grant.authorize_url).netloc} answers with neither a code nor an error",
+                f"{urlsplit(self.grant.authorize_url).netloc} answered with neither a code nor an error",
                 hint="check authorizeUrl: it must be the provider's authorization URL",
             )
         return said["code"]
 
     def code_pasted(self, text: str) -> str:
-        """Give the code in an address that a person copied.
+        """Give the code in an address that a person pasted.
 
         Raises:
-            ConnectionsError: it is not the address that is wanted; `message` says what to do.
-            TokenError: it answers this request, and brings no code.
+            ConnectionsError: it is another address; `message` says what to do.
+            TokenError: it answers this request without a code.
         """
         query = text.strip().partition("?")[2].partition("#")[0]
         said = _parameters(query)
@@ -101,17 +101,21 @@ class CodeRequest:
                 "that is not the redirect address: paste the full address of the page you landed on; it has code= in it"
             )
         if "code_challenge" in said:
-            raise ConnectionsError("that is the address to open: paste the one that the browser ends at afterwards")
+            raise ConnectionsError(
+                "that is the address to open: paste the address of the page that you land on afterwards"
+            )
         code = self.code_in(query)
         if code is None:
-            raise ConnectionsError("that address answers another request: open the address above, and paste its end")
+            raise ConnectionsError(
+                "that address belongs to another request: open the address above, and paste the one you land on"
+            )
         return code
 
     async def exchange(self, code: str, endpoint: TokenEndpoint) -> TokenAnswer:
-        """Change the code for tokens (RFC 6749 4.1.3).
+        """Exchange the code for tokens (RFC 6749 4.1.3).
 
         Raises:
-            TokenError: the endpoint gives none.
+            TokenError: the endpoint issues none.
         """
         form = {
             "grant_type": "authorization_code",
@@ -124,39 +128,40 @@ class CodeRequest:
             return await endpoint.ask(self.grant.access_url, form)
         except TokenError as error:
             if error.oauth_error == "invalid_grant":
-                error.hint = "begin again: a code is good once, for a short time, and at its own redirect URI only"
+                error.hint = (
+                    "authorize again: a code can be used once, for a short time, and with its own redirect URI only"
+                )
             raise
 
 
 def consent_grant(connection: Connection) -> RefreshGrant:
-    """Give how consent for a connection is asked for.
+    """Give the grant by which consent for a connection is requested.
 
     Raises:
-        ConnectionsError: nobody's consent helps this connection, or there is no application that could ask.
+        ConnectionsError: the connection needs no consent, or has no clientId.
     """
     if connection.type != "oauth2":
         what = "logs in with a password" if connection.type == "basic" else f"is of type {connection.type}"
         raise ConnectionsError(
-            f"the connection {connection.name!r} {what} and needs nobody's consent",
-            hint="`mailnode connections test` shows whether it works; consent is for the type oauth2",
+            f"the connection {connection.name!r} {what} and needs no consent",
+            hint="test the connection instead; consent is for the type oauth2",
         )
     if not isinstance(connection.grant, RefreshGrant):
         raise ConnectionsError(
-            f"the connection {connection.name!r} has no clientId, so no application could ask for consent",
+            f"the connection {connection.name!r} has no clientId, so there is no application to ask for consent",
             code=ErrorCode.MISSING_SETTING,
-            hint="register an application at the provider, and give clientId (and clientSecret) with"
-            " `mailnode connections update`",
+            hint="register an application at the provider, and add its clientId (and clientSecret) to the connection",
         ).locate(key="clientId")
     return connection.grant
 
 
 def check_authorize_url(grant: RefreshGrant) -> None:
-    """See to it that it is known where consent is asked for; ConnectionsError where it is not."""
+    """Raise ConnectionsError where the authorization URL of the provider is not known."""
     if not grant.authorize_url:
         raise ConnectionsError(
-            "it is not known where this provider asks for consent",
+            "the authorization URL of this provider is not known",
             code=ErrorCode.MISSING_SETTING,
-            hint="set authorizeUrl to its authorization URL with `mailnode connections update`",
+            hint="set authorizeUrl of the connection to the provider's authorization URL",
         ).locate(key="authorizeUrl")
 
 
@@ -169,43 +174,44 @@ async def by_browser(
     seconds: float = WAIT_SECONDS,
     endpoint: TokenEndpoint | None = None,
 ) -> TokenAnswer:
-    """Ask for consent in a browser, and give the tokens that it brings.
+    """Ask for consent in a browser, and give the tokens.
 
-    The answer is what the browser brings to a port of this machine, or what a person pastes, whichever comes first.
+    The answer is the browser's redirect to a port of this machine, or the address that a person pastes, whichever comes
+    first.
 
     Raises:
-        ConnectionsError: it is not known where consent is asked for.
-        UsageError: the port can't be had.
-        TokenError: consent is refused, nobody answers in time, or the endpoint gives no token.
+        ConnectionsError: the authorization URL is not known.
+        UsageError: the port is not available.
+        TokenError: consent is refused or not given in time, or the endpoint issues no token.
     """
     check_authorize_url(grant)
-    place = open_callback_port(grant.redirect_uri, port)
+    sockets = open_callback_sockets(grant.redirect_uri, port)
     try:
-        request = CodeRequest(grant, user, place.redirect_uri)
-        async with listening(place, request.code_in) as answer, asyncio.timeout(seconds):
+        request = CodeRequest(grant, user, sockets.redirect_uri)
+        async with awaiting_callback(sockets, request.code_in) as answer, asyncio.timeout(seconds):
             prompt.show(request.url)
             code = await _first(answer, asyncio.create_task(_pasted(request, prompt)))
     except TimeoutError:
         raise TokenError(
-            f"nobody gave consent within {seconds:g} s",
+            f"consent was not given within {seconds:g} s",
             code=ErrorCode.CONSENT_NEEDED,
-            hint="begin again; on a machine without a browser, `--no-browser` takes the address pasted",
+            hint="authorize again",
         ) from None
     finally:
-        place.close()
+        sockets.close()
     return await request.exchange(code, endpoint or TokenEndpoint())
 
 
 def short_lived(answer: TokenAnswer, grant: RefreshGrant) -> str:
-    """Say why tokens will not last, and what helps; "" where they will."""
+    """Give a warning when tokens can't be renewed, and what helps; "" when they can."""
     if answer.refresh_token:
         return ""
-    until = f" until {_utc(answer.expires_at)}" if answer.expires_at else ", nobody knows how long"
-    said = f"the provider gave no refresh token: this consent is good{until}, and then it is needed again"
+    until = f" until {_utc(answer.expires_at)}" if answer.expires_at else " for an unknown time"
+    said = f"the provider gave no refresh token: this consent is valid{until}, and is needed again afterwards"
     asked = {*grant.consent_scope.split(), *(text for _, text in grant.consent_extras)}
     if asked & {"offline_access", "offline"}:
-        return f"{said}; see at the provider that the application may have refresh tokens"
-    return f"{said}; most providers want offline_access in scope"
+        return f"{said}; check at the provider that the application may have refresh tokens"
+    return f"{said}; most providers require offline_access in scope"
 
 
 async def _first(*answers: "asyncio.Future[str]") -> str:
@@ -228,7 +234,7 @@ async def _pasted(request: CodeRequest, prompt: ConsentPrompt) -> str:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Read a query; what stands in it twice counts as not said (RFC 6749 3.1)."""
+    """Read a query; a repeated parameter counts as missing (RFC 6749 3.1)."""
     with suppress(ValueError):
         said = parse_qs(query, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
         return {key: texts[0] for key, texts in said.items() if len(texts) == 1}
@@ -238,7 +244,7 @@ def _parameters(query: str) -> dict[str, str]:
 def _refused(url: str, said: Mapping[str, str]) -> TokenError:
     error, description = _line(said["error"]), _line(said.get("error_description", ""))
     return TokenError(
-        f"{urlsplit(url).netloc} gives no consent: {error}{f' ({description})' if description else ''}",
+        f"{urlsplit(url).netloc} did not give consent: {error}{f' ({description})' if description else ''}",
         code=ErrorCode.TOKEN_REFUSED,
         hint=_REMEDIES.get(error, _AGAIN),
         oauth_error=error,
@@ -248,8 +254,8 @@ def _refused(url: str, said: Mapping[str, str]) -> TokenError:
 _REMEDIES = {
     "access_denied": _AGAIN,
     "invalid_scope": "check scope: the provider does not know it, or the application may not ask for it",
-    "unauthorized_client": "allow the application the authorization code grant at the provider",
-    "unsupported_response_type": "allow the application the authorization code grant at the provider",
+    "unauthorized_client": "allow the authorization code grant for the application at the provider",
+    "unsupported_response_type": "allow the authorization code grant for the application at the provider",
     "temporarily_unavailable": "try again later",
     "server_error": "try again later",
 }

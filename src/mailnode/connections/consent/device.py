@@ -1,4 +1,4 @@
-"""Consent on another device (RFC 8628): a person types a code there, and we ask now and then whether it was done."""
+"""Consent on another device (RFC 8628): a person enters a code there, and the token endpoint is polled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,15 +19,15 @@ _INTERVAL_SECONDS = 5.0
 _LONGEST_INTERVAL_SECONDS = 300.0
 _LIFE_SECONDS = 900.0
 _LONGEST_LIFE_SECONDS = 3600.0
-# What the word for a person's no is: RFC 8628 3.5, and Microsoft's.
+# The error codes of a refusal: RFC 8628 3.5, and Microsoft's.
 _DENIED = frozenset({"access_denied", "authorization_declined"})
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceCode:
-    """What a person is told, where to go and what to type there; `expires_at` is Unix ms.
+    """The device authorization response (RFC 8628 3.2): where to go and which code to enter; `expires_at` is Unix ms.
 
-    `complete_uri` leads there with the code in it, "" where the provider has no such thing.
+    `complete_uri` contains the code, "" where the provider has none.
     """
 
     verification_uri: str
@@ -46,18 +46,17 @@ async def by_device(
     clock: Clock = unix_ms,
     wait: Wait = asyncio.sleep,
 ) -> TokenAnswer:
-    """Ask for consent on another device, and give the tokens that it brings.
+    """Ask for consent on another device, and give the tokens.
 
     Raises:
-        ConnectionsError: the provider is not known to have this grant.
-        TokenError: consent is refused, nobody gives it while the code is good, or the endpoint gives no token.
+        ConnectionsError: the device authorization URL is not known.
+        TokenError: consent is refused or not given before the code expires, or the endpoint issues no token.
     """
     if not grant.device_url:
         raise ConnectionsError(
-            "it is not known that this provider lets another device give consent",
+            "the device authorization URL of this provider is not known",
             code=ErrorCode.MISSING_SETTING,
-            hint="authorize in a browser, or set deviceUrl to its device authorization URL with"
-            " `mailnode connections update`",
+            hint="authorize in a browser, or set deviceUrl of the connection to that URL",
         ).locate(key="deviceUrl")
     endpoint = endpoint or TokenEndpoint(clock=clock)
     code = await _device_code(grant, endpoint, clock)
@@ -74,16 +73,16 @@ async def by_device(
 
 
 def _next_interval(error: TokenError, interval: float) -> float:
-    """Say how long to wait after an answer that is no end; raise what is one."""
+    """Give the next polling interval in seconds; raise an error that is final."""
     if error.oauth_error == "authorization_pending":
         return interval
     if error.oauth_error == "slow_down" or error.transient:
-        # RFC 8628 3.5 wants the same of a lost connection: to ask less often.
+        # RFC 8628 3.5 requires the same after a lost connection: slower polling.
         return interval + _INTERVAL_SECONDS
     if error.oauth_error == "expired_token":
         raise _too_late() from None
     if error.oauth_error in _DENIED:
-        error.hint = "begin again, and allow mailnode to send mail for this account"
+        error.hint = "authorize again, and allow mailnode to send mail for this account"
     raise error
 
 
@@ -96,13 +95,13 @@ async def _device_code(grant: RefreshGrant, endpoint: TokenEndpoint, clock: Cloc
         raise
     except (ConnectionsError, KeyError):
         raise TokenError(
-            f"{urlsplit(grant.device_url).netloc} does not answer as a device authorization endpoint does",
+            f"{urlsplit(grant.device_url).netloc} does not answer like a device authorization endpoint",
             hint="check deviceUrl: it must be the provider's device authorization URL",
         ) from None
 
 
 def _request(grant: RefreshGrant) -> Form:
-    """Say who asks; the client's secret goes to no other origin than that of the token endpoint."""
+    """Make the request; the client's secret is sent to no other origin than that of the token endpoint."""
     there, here = urlsplit(grant.device_url), urlsplit(grant.access_url)
     is_same = (there.scheme, there.netloc) == (here.scheme, here.netloc)
     client = grant.client() if is_same else {"client_id": grant.client_id}
@@ -113,7 +112,7 @@ def _read(answer: dict[str, Any], asked_at: int) -> DeviceCode:
     life = min(_seconds(answer.get("expires_in"), _LIFE_SECONDS), _LONGEST_LIFE_SECONDS)
     complete = answer.get("verification_uri_complete")
     return DeviceCode(
-        # Some call it by its name in a draft of the RFC.
+        # Some use the name of an earlier draft of the RFC.
         verification_uri=to_url(answer.get("verification_uri") or answer["verification_url"]),
         user_code=to_text(answer["user_code"]),
         complete_uri=to_url(complete) if complete else "",
@@ -124,7 +123,7 @@ def _read(answer: dict[str, Any], asked_at: int) -> DeviceCode:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Take whole seconds: a part of one would be a storm of questions."""
+    """Take an interval of at least a second, so that polling is never too fast."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:
         return default
     return float(min(value, _LONGEST_LIFE_SECONDS))
@@ -132,7 +131,7 @@ def _seconds(value: object, default: float) -> float:
 
 def _too_late() -> TokenError:
     return TokenError(
-        "nobody gave consent while the code was good",
+        "consent was not given before the code expired",
         code=ErrorCode.CONSENT_NEEDED,
-        hint="begin again: a new code is shown then",
+        hint="authorize again with a new code",
     )

@@ -1,4 +1,4 @@
-"""A loopback redirect (RFC 8252 7.3): a listener on this very machine, for the one answer that a browser brings."""
+"""A loopback redirect (RFC 8252 7.3): a listener on this machine for the one answer of a browser."""
 
 import asyncio
 import errno
@@ -15,7 +15,7 @@ REQUEST_SECONDS = 10.0
 # An answer of Microsoft's can take a few thousand octets, cookies for localhost some more.
 MAX_HEAD_OCTETS = 32 * 1024
 
-# Reads the query of a callback: the code in it, or None when it answers something else; TokenError when it says no.
+# Reads the query of a callback: gives its code, None when it answers another request; TokenError for a refusal.
 ReadQuery = Callable[[str], str | None]
 
 _PAGE = """<!doctype html>
@@ -34,15 +34,15 @@ _PAGE = """<!doctype html>
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """What the browser is shown."""
+class _Page:
+    """A page that the browser shows."""
 
     status: str
     title: str
     text: str
 
     def response(self) -> bytes:
-        """Give it as an HTTP response: nothing of it is kept, and the address it stands at is told to nobody."""
+        """Give it as an HTTP response that is not stored, and whose address is not passed on as a referrer."""
         body = _PAGE.format(title=html.escape(self.title), text=html.escape(self.text)).encode()
         return (
             f"HTTP/1.1 {self.status}\r\n"
@@ -56,60 +56,62 @@ class Page:
         ).encode("ascii") + body
 
 
-_TAKEN = Page("200 OK", "Thank you", "mailnode has its answer and goes on in the terminal. You may close this window.")
-_REFUSED = Page("200 OK", "No consent", "The terminal says what came back. You may close this window.")
-_STRANGE = Page(
-    "400 Bad Request", "Not this one", "This is not the answer that mailnode waits for; perhaps an older one."
+_ACCEPTED = _Page(
+    "200 OK", "Thank you", "mailnode has received the answer and continues in the terminal. You can close this window."
 )
-_NOWHERE = Page("404 Not Found", "Nothing here", "mailnode waits for one answer here, and this is not its address.")
-_NO_GET = Page("405 Method Not Allowed", "Not in this way", "mailnode waits for one answer here, by GET.")
-_NO_HTTP = Page("400 Bad Request", "Not understood", "mailnode waits for one answer here, by HTTP.")
+_REFUSED = _Page("200 OK", "No consent", "The terminal shows the reason. You can close this window.")
+_UNEXPECTED = _Page(
+    "400 Bad Request", "Unexpected answer", "This is not the answer that mailnode waits for. It may be an older one."
+)
+_NOT_FOUND = _Page("404 Not Found", "Not found", "mailnode expects one answer at another address.")
+_NO_GET = _Page("405 Method Not Allowed", "Method not allowed", "mailnode expects one answer here, by GET.")
+_NO_HTTP = _Page("400 Bad Request", "Bad request", "mailnode expects one answer here, by HTTP.")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the answer comes to: sockets that listen already, and the address that leads there."""
+class CallbackSockets:
+    """Listening sockets for the answer, and the address of them that the provider redirects to."""
 
     sockets: tuple[socket.socket, ...]
     redirect_uri: str
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the sockets."""
         for each in self.sockets:
             each.close()
 
 
-def open_callback_port(template: str, port: int = 0) -> Place:
-    """Listen on this machine only, at a port or at any that is free; `{port}` in the template becomes it.
+def open_callback_sockets(template: str, port: int = 0) -> CallbackSockets:
+    """Listen on this machine only, at `port` or at any free one, which replaces `{port}` in the template.
 
     Raises:
-        UsageError: the port can't be had.
+        UsageError: the port is not available.
     """
     first = _listen(socket.AF_INET, "127.0.0.1", port)
-    place = Place((first,), template.replace("{port}", str(first.getsockname()[1])))
-    if urlsplit(place.redirect_uri).hostname != "localhost":
-        return place
+    callback = CallbackSockets((first,), template.replace("{port}", str(first.getsockname()[1])))
+    if urlsplit(callback.redirect_uri).hostname != "localhost":
+        return callback
     try:
-        # A browser may take localhost for ::1: there, too, nobody else must be able to listen.
+        # A browser may resolve localhost to ::1: nobody else may listen there either.
         second = _listen(socket.AF_INET6, "::1", first.getsockname()[1])
     except UsageError:
-        place.close()
+        callback.close()
         raise
     except OSError:
-        return place  # this machine has no IPv6
-    return Place((first, second), place.redirect_uri)
+        return callback  # this machine has no IPv6
+    return CallbackSockets((first, second), callback.redirect_uri)
 
 
 def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except (PermissionError, OverflowError):
-        raise UsageError(f"the port {port} can't be listened on here", hint="give another port, or none") from None
+        raise UsageError(f"can't listen on port {port}: not permitted", hint="choose another port, or none") from None
     except OSError as error:
         if family == socket.AF_INET6 and not _is_taken(error):
             raise
-        what = "is taken" if _is_taken(error) else f"can't be had: {error.strerror or error}"
-        raise UsageError(f"the port {port} of this machine {what}", hint="give another port, or none") from None
+        why = "it is in use" if _is_taken(error) else error.strerror or error
+        raise UsageError(f"can't listen on port {port}: {why}", hint="choose another port, or none") from None
 
 
 def _is_taken(error: OSError) -> bool:
@@ -117,10 +119,12 @@ def _is_taken(error: OSError) -> bool:
 
 
 @asynccontextmanager
-async def listening(place: Place, read_query: ReadQuery) -> AsyncIterator["asyncio.Future[str]"]:
-    """Wait at a place for the answer; what is given holds its code, or raises what it says."""
-    listener = _Listener(urlsplit(place.redirect_uri).path or "/", read_query)
-    servers = [await asyncio.start_server(listener.serve, sock=each, limit=MAX_HEAD_OCTETS) for each in place.sockets]
+async def awaiting_callback(callback: CallbackSockets, read_query: ReadQuery) -> AsyncIterator["asyncio.Future[str]"]:
+    """Wait for the answer; gives a future of its code, or of the error that it brings."""
+    listener = _CallbackServer(urlsplit(callback.redirect_uri).path or "/", read_query)
+    servers = [
+        await asyncio.start_server(listener.serve, sock=each, limit=MAX_HEAD_OCTETS) for each in callback.sockets
+    ]
     try:
         yield listener.code
     finally:
@@ -129,8 +133,8 @@ async def listening(place: Place, read_query: ReadQuery) -> AsyncIterator["async
         await listener.close()
 
 
-class _Listener:
-    """Answers whoever comes, until the right one has come; later ones learn that it has."""
+class _CallbackServer:
+    """Answers every request, until one brings the code; later ones are told that it has come."""
 
     def __init__(self, path: str, read_query: ReadQuery) -> None:
         self.code: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -150,7 +154,7 @@ class _Listener:
                 writer.write(page.response())
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # who leaves before its page has said all the same what it came for
+            pass  # a client that left before its page has delivered its answer all the same
         except asyncio.CancelledError:
             pass  # by `close`; asyncio's own callback of Python 3.11 would fail at a task that ends so
         finally:
@@ -165,7 +169,7 @@ class _Listener:
         if self.code.done() and not self.code.cancelled():
             self.code.exception()
 
-    def _answer(self, line: str) -> tuple[Page, str | TokenError | None]:
+    def _answer(self, line: str) -> tuple[_Page, str | TokenError | None]:
         method, _, rest = line.partition(" ")
         target, _, version = rest.partition(" ")
         if not version.startswith("HTTP/1."):
@@ -174,12 +178,12 @@ class _Listener:
             return _NO_GET, None
         path, _, query = target.partition("?")
         if path != self._path:
-            return _NOWHERE, None
+            return _NOT_FOUND, None
         try:
             code = self._read_query(query)
         except TokenError as error:
             return _REFUSED, error
-        return (_STRANGE, None) if code is None else (_TAKEN, code)
+        return (_UNEXPECTED, None) if code is None else (_ACCEPTED, code)
 
     def _settle(self, outcome: str | TokenError | None) -> None:
         if outcome is None or self.code.done():

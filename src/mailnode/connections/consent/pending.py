@@ -1,4 +1,4 @@
-"""Consent that a web page asks for: requests that wait for a browser to come back, each answered once."""
+"""Consent requested by a web page: authorization requests that wait for a browser, each answered once."""
 
 import secrets
 from collections.abc import Callable, Collection
@@ -27,10 +27,10 @@ CALLBACK = "/oauth2/callback"
 
 @dataclass(frozen=True, slots=True)
 class PendingConsent:
-    """A request for consent to a connection that nobody has answered yet.
+    """An authorization request of a connection that has not been answered yet.
 
-    `proof` is what the browser that began it brings along, so that no other can end it. `comes_back` is false where
-    the provider takes no redirect to the web server: then a person pastes the address that the browser ends at.
+    `proof` is a secret of the browser that began it, so that no other can finish it. `comes_back` is false where the
+    provider takes no redirect to the web server: then a person pastes the address that the browser lands on.
     """
 
     connection: str
@@ -42,11 +42,11 @@ class PendingConsent:
     proof: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     async def settle(self, code: str, repository: ConnectionRepository) -> str:
-        """Change the code for tokens and store them; give why they will not last, "" where they will.
+        """Exchange the code for tokens and store them; gives a warning when they can't be renewed, else "".
 
         Raises:
-            TokenError: the endpoint gives none.
-            ConnectionsError: the connection is gone, or another one by now.
+            TokenError: the endpoint issues none.
+            ConnectionsError: the connection was deleted or changed.
         """
         answer = await self.request.exchange(code, TokenEndpoint(proxy=self.proxy))
         await repository.consent(self.connection, answer, self.request.grant)
@@ -54,7 +54,7 @@ class PendingConsent:
 
 
 class PendingConsents:
-    """The requests that wait, the newest for each connection; one ends after `seconds`, or with its answer."""
+    """The waiting requests, the latest of each connection; a request ends with its answer or after `seconds`."""
 
     def __init__(self, *, seconds: float = WAIT_SECONDS, clock: Callable[[], float] = monotonic) -> None:
         self.seconds = seconds
@@ -62,10 +62,10 @@ class PendingConsents:
         self._pending: dict[str, PendingConsent] = {}
 
     def begin(self, connection: Connection, origin: str) -> PendingConsent:
-        """Begin to ask for consent; the answer comes to the web server at `origin` if the provider lets it.
+        """Begin a request; the answer comes to the web server at `origin` if the provider allows that.
 
         Raises:
-            ConnectionsError: nobody's consent helps this connection, or it is not known where it is asked for.
+            ConnectionsError: the connection needs no consent, or the authorization URL is not known.
         """
         grant = consent_grant(connection)
         check_authorize_url(grant)
@@ -83,10 +83,10 @@ class PendingConsents:
         return pending
 
     def answered(self, query: str, proofs: Collection[str]) -> tuple[PendingConsent, str]:
-        """Take the answer that a browser brings, and give the request that it answers with its code.
+        """Take the answer of a browser, and give the request that it answers, with its code.
 
         Raises:
-            ConnectionsError: nobody waits for it, or another browser began it.
+            ConnectionsError: no request waits for it, or another browser began it.
             TokenError: consent is refused.
         """
         for pending in self._living():
@@ -95,24 +95,24 @@ class PendingConsents:
                 if code is not None:
                     return pending, code
         raise ConnectionsError(
-            "nobody waits for this answer: it came twice, too late, or to another browser than the one that asked",
+            "this answer is not expected: it came twice, too late, or in another browser than the one that began",
             code=ErrorCode.CONSENT_NEEDED,
-            hint="begin again with Authorize, at the connection",
+            hint="press Authorize at the connection again",
         )
 
     def pasted(self, connection: str, address: str) -> tuple[PendingConsent, str]:
-        """Take the address that a browser ended at, as a person brings it; after a wrong one another may come.
+        """Take the address that a person pasted; after a wrong one another may follow.
 
         Raises:
-            ConnectionsError: nobody asks for this consent, or it is not the address that is wanted.
+            ConnectionsError: no request waits, or it is another address.
             TokenError: consent is refused.
         """
         pending = next((one for one in self._living() if one.connection == connection), None)
         if pending is None:
             raise ConnectionsError(
-                f"nobody has asked for consent to {quoted(connection)} in the last minutes",
+                f"no authorization of {quoted(connection)} is in progress",
                 code=ErrorCode.CONSENT_NEEDED,
-                hint="begin again with Authorize, at the connection",
+                hint="press Authorize at the connection again",
             ).locate(key="address")
         try:
             code = self._taken(pending, pending.request.code_pasted, address)
@@ -122,7 +122,7 @@ class PendingConsents:
         return pending, code
 
     def _taken(self, pending: PendingConsent, read: Callable[[str], str | None], text: str) -> str | None:
-        """Read an answer; what answers this request, with a code or without, ends it."""
+        """Read an answer; one to this request, with a code or an error, ends it."""
         try:
             code = read(text)
         except TokenError:

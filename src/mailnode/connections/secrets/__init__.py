@@ -1,1 +1,1 @@
-"""Secrets at rest: what seals them, with which keys, and how a key is changed."""
+"""Encryption of stored secrets: the cipher, its keys, and how a key is changed."""

@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM, each bound to its connection, its field and the key that sealed it."""
+"""Encryption of stored secrets: AES-256-GCM, bound to connection, field and key."""
 
 import base64
 import hashlib
@@ -17,31 +17,31 @@ _VERSION = "v1"
 
 
 class Cipher:
-    """Seals with its first key and opens with any of them.
+    """Encrypts with its first key and decrypts with any of them.
 
-    A sealed secret is the text `v1.<key id>.<nonce and ciphertext>`. Connection id, field and key id are associated
-    data: a sealed secret that is moved to another connection or field does not open.
+    An encrypted secret is the text `v1.<key id>.<nonce and ciphertext>`. Connection id, field and key id are associated
+    data: a secret that was moved to another connection or field can't be decrypted.
     """
 
     def __init__(self, keys: list[bytes], source: Callable[[], list[bytes]] | None = None) -> None:
-        """Take keys of 32 octets; the first one writes. `source` gives those that are there later."""
+        """Take keys of 32 bytes; the first one encrypts. `source` gives the keys of a later time."""
         self._source = source
         self._keys: dict[str, bytes] = {}
         self._take(keys)
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """The ids of all keys, the one that writes among them; an id tells nothing of its key."""
+        """The ids of all keys; an id reveals nothing about its key."""
         return frozenset(self._keys)
 
     @classmethod
     def open(cls, home: Path, given: str | None) -> Self:
-        """Take the keys of MAILNODE_SECRET_KEY, Base64 of 32 octets and comma-separated, or the key file of the home.
+        """Take the keys of MAILNODE_SECRET_KEY, 32 bytes in Base64 and comma-separated, or of the home's key file.
 
-        The file (0600) is made at the first call, and read again when a key is missed.
+        The file (0600) is created by the first call, and read again when a key is missing.
 
         Raises:
-            StoreError: a key is none, or the file can't be read or made.
+            StoreError: a key is invalid, or the file can't be read or created.
         """
         if given:
             return cls(decode_keys(given.split(","), "MAILNODE_SECRET_KEY"))
@@ -49,7 +49,7 @@ class Cipher:
         return cls(source(), source)
 
     def reread(self) -> None:
-        """Take the keys that the file has by now; those that were here stay readable.
+        """Read the key file again; earlier keys are kept.
 
         Raises:
             StoreError: the file can't be read.
@@ -70,7 +70,7 @@ class Cipher:
         """Decrypt what `seal` gave for this field of this connection.
 
         Raises:
-            StoreError: it was sealed with a key that is not here, or it was changed.
+            StoreError: it was encrypted with a key that is not available, or it was changed.
         """
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -79,13 +79,15 @@ class Cipher:
         key_id, _, text = rest.partition(".")
         key = self._key(key_id) if version == _VERSION else None
         if key is None:
-            raise _wrong_key(f"the secret was sealed with key {quoted(key_id)}, which is not here")
+            raise _wrong_key(f"the secret was encrypted with key {quoted(key_id)}, which is not available")
         try:
             octets = base64.urlsafe_b64decode(text)
             nonce, ciphertext = octets[:_NONCE_OCTETS], octets[_NONCE_OCTETS:]
             return AESGCM(key).decrypt(nonce, ciphertext, _about(connection_id, field, key_id)).decode()
         except (InvalidTag, ValueError):
-            raise _wrong_key("a stored secret does not open: it was changed, or moved from elsewhere") from None
+            raise _wrong_key(
+                "a stored secret can't be decrypted: it was changed, or moved from another connection"
+            ) from None
 
     def _key(self, key_id: str) -> bytes | None:
         if key_id not in self._keys:
@@ -93,7 +95,7 @@ class Cipher:
         return self._keys.get(key_id)
 
     def _take(self, keys: list[bytes]) -> None:
-        # Two threads read here: what they find is whole at any moment.
+        # Replaced at once, since two threads read it.
         self._keys = {**self._keys, **{_key_id(key): key for key in keys}}
         self.key_id = _key_id(keys[0])
 
@@ -110,6 +112,6 @@ def _wrong_key(message: str) -> StoreError:
     return StoreError(
         message,
         code=ErrorCode.WRONG_SECRET_KEY,
-        hint="give the key that this database was written with: MAILNODE_SECRET_KEY (both keys, while one replaces the"
-        " other: new,old; and restart), or secret.key of its home",
+        hint="give the key that this database was written with: MAILNODE_SECRET_KEY (new,old after a change of the key;"
+        " then restart), or secret.key of its home",
     )

@@ -26,18 +26,18 @@ _ABOUT = ("", "check")
 
 
 def lock_connections(db: Transaction) -> None:
-    """Be the only one who changes connections, tokens or keys until the end of the transaction; taken first.
+    """Lock connections, tokens and keys until the end of the transaction; taken before any other lock.
 
-    A change of the key rewrites every secret, and must overwrite none that comes meanwhile.
+    A change of the key rewrites every secret, and must not overwrite a new one.
     """
     take_advisory_lock(db, "book")
 
 
 def check_key(db: Transaction, cipher: Cipher) -> None:
-    """See to it that the cipher has a key that wrote here before; any key is right where none did.
+    """Check that the cipher has a key of this database; a new database takes any key.
 
     Raises:
-        StoreError: none of its keys did.
+        StoreError: it has none.
     """
     values = _values(db)
     if values and not values.keys() & cipher.key_ids:
@@ -49,16 +49,16 @@ def check_key(db: Transaction, cipher: Cipher) -> None:
             code=ErrorCode.WRONG_SECRET_KEY,
             hint="give the key that it was written with (MAILNODE_SECRET_KEY, or secret.key in MAILNODE_HOME);"
             " after a change of the key restart with both: MAILNODE_SECRET_KEY=new,old;"
-            " if the key is lost, delete the connections and make them anew",
+            " if the key is lost, delete the connections and create them again",
         )
     for key_id in ours:
         cipher.unseal(values[key_id], *_ABOUT)
 
 
 def adopt_key(db: Transaction, cipher: Cipher) -> None:
-    """Check the key as `check_key` does, and note the one that is going to write.
+    """Check the key as `check_key` does, and record the one that encrypts from now on.
 
-    When no connection is left there is nothing that an earlier key could be needed for, so it is forgotten.
+    Without any connection no earlier key is needed, so earlier keys are forgotten.
     """
     if not db.execute(select(exists().select_from(connections))).scalar():
         db.execute(delete(secret_check))
@@ -67,7 +67,7 @@ def adopt_key(db: Transaction, cipher: Cipher) -> None:
 
 
 def record_key(db: Transaction, cipher: Cipher) -> None:
-    """Note the key that is going to write what must not get lost, though others may have changed the key meanwhile."""
+    """Record the key that encrypts from now on, even if another process has changed the key in the meantime."""
     known = _values(db).keys()
     if cipher.key_id not in known:
         cipher.reread()
@@ -76,7 +76,7 @@ def record_key(db: Transaction, cipher: Cipher) -> None:
 
 
 def forget_other_keys(db: Transaction, cipher: Cipher) -> None:
-    """Forget every key that ever wrote here but the one that writes now."""
+    """Forget all recorded keys except the one that encrypts now."""
     record_key(db, cipher)
     db.execute(delete(secret_check).where(secret_check.c.key_id != cipher.key_id))
 
@@ -86,18 +86,18 @@ def _values(db: Transaction) -> dict[str, str]:
 
 
 async def rekey(database: Database, home: Path, given: str | None) -> int:
-    """Seal every secret with another key, and give how many connections there are.
+    """Encrypt every secret with a new key, and give the number of connections.
 
-    `given` is MAILNODE_SECRET_KEY, whose first key is the new one; without it the key file of the home gets a new one,
-    or, where an earlier change was left unfinished, that one is finished. Revisions stay as they are.
+    `given` is MAILNODE_SECRET_KEY, whose first key is the new one; without it a new key is created in the home's key
+    file, or an earlier unfinished change is finished. Revisions do not change.
 
     Raises:
-        StoreError: no second key is given, a secret does not open, or file or database can't be written.
+        StoreError: no second key is given, a secret can't be decrypted, or file or database can't be written.
     """
     if given:
         if "," not in given:
             raise StoreError(
-                "MAILNODE_SECRET_KEY holds only one key, so there is no new one to change to",
+                "MAILNODE_SECRET_KEY contains only one key, so there is no new key to change to",
                 code=ErrorCode.WRONG_SECRET_KEY,
                 hint="put a new one (`openssl rand -base64 32`) before it: MAILNODE_SECRET_KEY=new,old",
             )
@@ -113,10 +113,10 @@ async def rekey(database: Database, home: Path, given: str | None) -> int:
 
 
 async def reencrypt(database: Database, cipher: Cipher) -> int:
-    """Seal every secret with the key that writes, all or none, and give how many connections there are.
+    """Encrypt every secret with the first key of the cipher, all or none, and give the number of connections.
 
     Raises:
-        StoreError: one does not open; then nothing is changed.
+        StoreError: a secret can't be decrypted; then nothing is changed.
     """
 
     def work(db: Transaction) -> int:
@@ -132,7 +132,7 @@ async def reencrypt(database: Database, cipher: Cipher) -> int:
                 raise StoreError(
                     f"the connection {row.name!r}: {error.message}",
                     code=error.code,
-                    hint="give the key it was sealed with too, or delete this connection; nothing is changed yet",
+                    hint="give the key that it was encrypted with too, or delete this connection; nothing was changed",
                 ) from None
         forget_other_keys(db, cipher)
         return len(rows)
@@ -144,7 +144,7 @@ def _seal_tokens(db: Transaction, cipher: Cipher, connection_id: str) -> None:
     ours = tokens.c.connection_id == connection_id
     sealed = db.execute(select(tokens.c.secrets).where(ours)).scalar()
     if sealed is not None:
-        # The generation stays: a renewal under way finds its place again.
+        # The generation does not change, so a renewal in progress can store its answer.
         db.execute(update(tokens).where(ours).values(secrets=_sealed_anew(cipher, connection_id, sealed)))
 
 
@@ -160,7 +160,7 @@ def _sealed_anew(cipher: Cipher, connection_id: str, sealed: str) -> str:
 
 @asynccontextmanager
 async def _alone(home: Path) -> AsyncIterator[None]:
-    """Keep other processes from changing the key file meanwhile; the lock dies with its process."""
+    """Lock the key file against other processes; the lock ends with its process."""
     path = home / f"{FILE_NAME}.lock"
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -170,8 +170,8 @@ async def _alone(home: Path) -> AsyncIterator[None]:
             os.close(file)
             raise
     except OSError as error:
-        hint = NO_LOCKS_HINT if error.errno in NO_LOCKS else "see that this user may write there"
-        raise StoreError(f"no lock can be kept in {str(path)!r}: {error.strerror}", hint=hint) from None
+        hint = NO_LOCKS_HINT if error.errno in NO_LOCKS else "check that this user may write there"
+        raise StoreError(f"{str(path)!r} can't be locked: {error.strerror}", hint=hint) from None
     try:
         yield
     finally:

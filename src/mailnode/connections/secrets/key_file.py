@@ -1,4 +1,4 @@
-"""Keys as text, and the file that holds them: one a line, the first writes, replaced whole or not at all."""
+"""Keys as text, and their file: one per line, the first encrypts; the file is replaced atomically."""
 
 import base64
 import os
@@ -13,20 +13,20 @@ FILE_NAME = "secret.key"
 
 
 def new_key() -> bytes:
-    """Make a key."""
+    """Create a key."""
     return os.urandom(KEY_OCTETS)
 
 
 def decode_keys(texts: list[str], source: str) -> list[bytes]:
-    """Read keys, Base64 of 32 octets each; StoreError, without any of their text, where one is none."""
+    """Read keys, each 32 bytes in Base64; StoreError, without any of their text, where one is invalid."""
     return [_decode(text.strip(), source) for text in texts]
 
 
 def read_keys(home: Path) -> list[bytes]:
-    """Give the keys of a home's file (0600), which is made with one at the first call.
+    """Give the keys of the home's key file (0600), which the first call creates with a new key.
 
     Raises:
-        StoreError: a line is no key, or the file can't be read or made.
+        StoreError: a line is not a key, or the file can't be read or created.
     """
     path = home / FILE_NAME
     try:
@@ -35,15 +35,15 @@ def read_keys(home: Path) -> list[bytes]:
             _make(path)
         lines = path.read_text("ascii").split()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise StoreError(f"the key file {path} can't be read: {why}", hint="give MAILNODE_SECRET_KEY instead") from None
     return decode_keys(lines or [""], str(path))
 
 
 def write_keys(home: Path, keys: list[bytes]) -> None:
-    """Replace the file; whoever reads it meanwhile, or after a crash, finds the old keys or the new ones.
+    """Replace the file atomically: a reader, or a crash, finds the old keys or the new ones.
 
-    Only one may do so at a time.
+    The caller holds the lock of the file.
 
     Raises:
         StoreError: it can't be written.
@@ -55,12 +55,12 @@ def write_keys(home: Path, keys: list[bytes]) -> None:
     except OSError as error:
         raise StoreError(
             f"the key file {path} can't be written: {error.strerror}",
-            hint="see that the disk has room and that this user may write there; then run the command again",
+            hint="check that the disk has space and that this user may write there, and run the command again",
         ) from None
 
 
 def _make(path: Path) -> None:
-    """Write a new key; of several processes that try, the first one's key stays, whole and on the disk."""
+    """Create the file with a new key; of several processes at once the first one wins."""
     with suppress(FileExistsError):
         write_atomically(path, _encode([new_key()]), overwrite=False)
 
@@ -76,8 +76,8 @@ def _decode(text: str, source: str) -> bytes:
         key = b""
     if len(key) != KEY_OCTETS:
         raise StoreError(
-            f"{source} holds no key: it must be Base64 of {KEY_OCTETS} bytes",
+            f"{source} contains no valid key: it must be {KEY_OCTETS} bytes in Base64",
             code=ErrorCode.WRONG_SECRET_KEY,
-            hint="make one with `openssl rand -base64 32`, or give back the one that was there",
+            hint="create one with `openssl rand -base64 32`, or restore the earlier one",
         )
     return key

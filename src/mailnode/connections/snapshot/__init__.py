@@ -1,1 +1,1 @@
-"""Snapshots: connections in an encrypted file beside flows, and how they come back."""
+"""Snapshots: flows and connections in an encrypted file, and how they are restored."""

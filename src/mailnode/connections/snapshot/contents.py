@@ -1,4 +1,4 @@
-"""What a snapshot holds: flows as texts, and connections with their secrets; its body is JSON."""
+"""The contents of a snapshot: flow files and connections with their secrets, as JSON."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ _CONNECTION_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFlow:
-    """A flow file: its name without a folder, and its text as it is."""
+    """A flow file: its name without a folder, and its text."""
 
     name: str
     text: str = field(repr=False)
@@ -44,9 +44,10 @@ class SnapshotFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotConnection:
-    """A connection as it was; `created_at` (Unix ms) tells the row it was kept from, from its copies elsewhere.
+    """A connection in a snapshot; its `created_at` (Unix ms) tells the original row from copies in other databases.
 
-    `tokens` are as fields, of `generation`. One `handed_over` was removed where it was: nobody else has its tokens.
+    `tokens` are fields, of this `generation`. A connection that was `handed_over` was deleted at its source, so nobody
+    else has its tokens.
     """
 
     id: str
@@ -60,7 +61,7 @@ class SnapshotConnection:
 
     @classmethod
     def from_row(cls, row: Row[Any], cipher: Cipher, tokens: TokenRow | None, *, handed_over: bool) -> Self:
-        """Take a row of the database with its secrets opened."""
+        """Make it from a row of the database, with decrypted secrets."""
         return cls(
             id=row.id,
             name=row.name,
@@ -90,7 +91,7 @@ class SnapshotConnection:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give all of it, secrets too."""
+        """Give all of it, with secrets."""
         return {
             "id": self.id,
             "name": self.name,
@@ -103,7 +104,7 @@ class SnapshotConnection:
         }
 
     def shown(self) -> dict[str, Any]:
-        """Give what may be shown."""
+        """Give it without secrets."""
         return {
             "name": self.name,
             "type": self.type,
@@ -113,7 +114,7 @@ class SnapshotConnection:
         }
 
 
-# One that waits for consent may have no application either, which a person could not give it without.
+# A connection without consent may be incomplete: with a token in its place its other fields can be checked.
 _STAND_IN: Mapping[bool, Mapping[str, str]] = {True: {"accessToken": "none"}, False: {}}
 
 
@@ -127,10 +128,10 @@ class Snapshot:
 
     @classmethod
     def opened(cls, octets: bytes, passphrase: str) -> Self:
-        """Open the octets of a snapshot's file.
+        """Decrypt the bytes of a snapshot file.
 
         Raises:
-            SnapshotError: they don't open, or what is in them can't be used here.
+            SnapshotError: they can't be decrypted, or the contents can't be used by this version.
         """
         header, body = unseal(octets, passphrase)
         try:
@@ -138,15 +139,15 @@ class Snapshot:
             flows = tuple(SnapshotFlow.from_json(one) for one in said["flows"])
             kept = tuple(SnapshotConnection.from_json(one) for one in said["connections"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise _unusable("it has another form than a snapshot") from None
+            raise _unusable("its contents have an unknown format") from None
         except MailnodeError as error:
             raise error if isinstance(error, SnapshotError) else _unusable(str(error)) from None
         if len({flow.name for flow in flows}) < len(flows) or len({one.id for one in kept}) < len(kept):
-            raise _unusable("something is in it twice")
+            raise _unusable("it contains something twice")
         return cls(header.created_at, flows, kept)
 
     def sealed(self, passphrase: str) -> bytes:
-        """Give the octets of its file; SnapshotError when they would be too many."""
+        """Give the bytes of its file; SnapshotError when it would be too large."""
         body = {
             "flows": [{"name": flow.name, "text": flow.text} for flow in self.flows],
             "connections": [one.to_json() for one in self.connections],
@@ -155,15 +156,15 @@ class Snapshot:
 
 
 def check_flow_name(name: str) -> str:
-    """Give the name of a flow file if it may be written somewhere by its name alone.
+    """Check that the name of a flow file can be used as a file name in any folder.
 
     Raises:
         SnapshotError: it has a path in it, is hidden, or is not that of a flow file.
     """
     if not _FLOW_NAME.fullmatch(name):
         raise SnapshotError(
-            f"{quoted(name)} can't be the name of a flow in a snapshot",
-            hint="use a plain file name that ends in .yaml, .yml or .json",
+            f"{quoted(name)} is not a valid file name for a flow in a snapshot",
+            hint="use a file name without a path that ends in .yaml, .yml or .json",
         )
     return name
 
@@ -171,12 +172,12 @@ def check_flow_name(name: str) -> str:
 def keep(
     db: Transaction, cipher: Cipher, names: Iterable[str], hand_over: Collection[str], now: int
 ) -> tuple[SnapshotConnection, ...]:
-    """Take the connections of these names, all when there are none, as they are within this transaction.
+    """Take the connections of these names, or all, as they are in this transaction.
 
     Raises:
         ConnectionsError: there is none of a name.
         SnapshotError: one can't be handed over, or not now.
-        StoreError: a secret does not open.
+        StoreError: a secret can't be decrypted.
     """
     check_key(db, cipher)
     given = {find_row(db, name).id for name in hand_over}
@@ -192,7 +193,7 @@ def keep(
     if missing := given - rows.keys():
         raise SnapshotError(
             f"{len(missing)} of the connections to hand over are not in the snapshot",
-            hint="name them with --connection too",
+            hint="name them among its connections too",
         )
     return tuple(kept)
 
@@ -206,12 +207,12 @@ async def write_snapshot(
     names: Collection[str] = (),
     hand_over: Collection[str] = (),
 ) -> Snapshot:
-    """Write a snapshot of flows and of the connections of these names (without any, of all) to a new file.
+    """Write a snapshot of flows and of the connections of these names, or of all, to a new file.
 
-    Connections that are handed over are deleted in the transaction in which the file has been written.
+    Connections that are handed over are deleted in the transaction in which the file is written.
 
     Raises:
-        MailnodeError: as `keep` and `write_file` do; then there is no file, and everything is as it was.
+        MailnodeError: as `keep` and `write_file` do; then there is no file, and nothing was changed.
     """
     is_written = False
     now = unix_ms()
@@ -233,7 +234,7 @@ async def write_snapshot(
     try:
         return await (database.write(work) if hand_over else database.read(work))
     except Exception as error:
-        # Not when it was only cancelled, or nobody knows: it may be committed, and the file has what is nowhere else.
+        # Not after a cancellation or a commit in doubt: it may be committed, and the file is the only copy.
         if is_written and not isinstance(error, CommitUnknown):
             await asyncio.to_thread(path.unlink, missing_ok=True)
         raise
@@ -243,11 +244,11 @@ def _check_hand_over(row: Row[Any], tokens: TokenRow | None, now: int) -> None:
     if row.type != "oauth2":
         raise SnapshotError(
             f"the connection {row.name!r} is of type {row.type}: it has nothing to hand over",
-            hint="leave --hand-over away: its secrets are in the snapshot anyhow",
+            hint="don't hand it over: its secrets are in the snapshot anyway",
         )
     if tokens and tokens.refreshing_by and now < (tokens.refreshing_until or 0):
         raise SnapshotError(
-            f"the tokens of the connection {row.name!r} are being renewed at this moment",
+            f"the tokens of the connection {row.name!r} are being renewed right now",
             hint="try again in a minute",
             transient=True,
         )

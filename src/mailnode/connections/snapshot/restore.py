@@ -1,4 +1,4 @@
-"""How the connections of a snapshot come back: what each would change, and all of it within one transaction."""
+"""Restoring the connections of a snapshot: what each would change, and all of it in one transaction."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.tables import connections
 
 Change = Literal["new", "changed", "same"]
-# "none": its type has no tokens, or gets them by itself.
+# "none": its type has no tokens, or requests them without consent.
 TokensChange = Literal["none", "kept", "restored", "needsConsent"]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChange:
-    """What a restore does with one connection, under which name."""
+    """What a restore changes in one connection, and its name afterwards."""
 
     name: str
     type: str
@@ -35,7 +35,7 @@ class ConnectionChange:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a connection of a snapshot goes, and what is there."""
+    """A connection of a snapshot, and the row that it replaces."""
 
     kept: SnapshotConnection
     name: str
@@ -62,7 +62,7 @@ class _Target:
             return "restored" if self.kept.handed_over else "needsConsent"
         if self.kept.handed_over and not self.tokens.fields():
             return "restored"
-        # The row it was kept from, not a copy elsewhere with tokens of its own, and an older state of it.
+        # An older state of the original row, not a copy with tokens of its own.
         is_older = self.row.created_at == self.kept.created_at and self.tokens.generation < self.kept.generation
         return "restored" if is_older else "kept"
 
@@ -70,11 +70,11 @@ class _Target:
 def plan(
     db: Transaction, cipher: Cipher, kept: Iterable[SnapshotConnection], rename: Mapping[str, str]
 ) -> list[ConnectionChange]:
-    """Say what a restore would do; `rename` gives other names to connections.
+    """Plan a restore; `rename` maps names of connections to new ones.
 
     Raises:
-        SnapshotError: a name is taken, or a connection here has become another one.
-        StoreError: the secret key is not the one that was written with.
+        SnapshotError: a name is taken, or a connection here has another type or other servers by now.
+        StoreError: the secret key is not the one of this database.
     """
     check_key(db, cipher)
     return [target.planned_change for target in _targets(db, cipher, kept, rename)]
@@ -87,16 +87,18 @@ def restore(
     rename: Mapping[str, str],
     planned: list[ConnectionChange],
 ) -> None:
-    """Do what was planned.
+    """Restore as planned.
 
     Raises:
-        SnapshotError: as `plan` does, or something else would be done by now.
+        SnapshotError: as `plan` does, or the plan would be another one by now.
     """
     lock_connections(db)
     adopt_key(db, cipher)
     targets = _targets(db, cipher, kept, rename)
     if [target.planned_change for target in targets] != planned:
-        raise SnapshotError("the connections here have changed meanwhile", hint="look again at what would be done")
+        raise SnapshotError(
+            "the connections here have changed since the preview", hint="restore again, and check what would be changed"
+        )
     for target in targets:
         _restore(db, cipher, target)
 
@@ -124,12 +126,12 @@ def _targets(
     kept = list(kept)
     if unknown := rename.keys() - {one.name for one in kept}:
         raise SnapshotError(
-            f"there is no connection {quoted(min(unknown))} in the snapshot", hint="`mailnode snapshot show` lists them"
+            f"there is no connection {quoted(min(unknown))} in the snapshot", hint="rename a connection that is in it"
         )
     targets = [_target(db, cipher, one, check_name(rename.get(one.name, one.name))) for one in kept]
     names = [target.name for target in targets]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise SnapshotError(f"two connections would be named {twice[0]!r}", hint="give each another name with --rename")
+        raise SnapshotError(f"two connections would be named {twice[0]!r}", hint="rename one of them")
     return targets
 
 
@@ -137,17 +139,18 @@ def _target(db: Transaction, cipher: Cipher, kept: SnapshotConnection, name: str
     taken = row_of(db, name)
     if taken is not None and taken.id != kept.id:
         raise SnapshotError(
-            f"there is another connection {name!r} here", hint=f"give --rename {kept.name}=NEW, or delete the one here"
+            f"there is another connection named {name!r} here",
+            hint="rename the one that is restored, or delete the other",
         )
     row = db.execute(select(connections).where(connections.c.id == kept.id)).first()
     if row is None:
         return _Target(kept, name, None, {}, None)
     fields, tokens = open_fields(row, cipher), read_tokens(db, cipher, row.id)
-    # Tokens of somebody's consent, living here, must not be sent to servers that a file names.
+    # Valid tokens must not be sent to servers that a file names.
     is_living = row.type == "oauth2" and tokens is not None and bool(tokens.fields())
     if row.type != kept.type or (is_living and exposes_secrets(fields, kept.fields)):
         raise SnapshotError(
-            f"the connection {row.name!r} here is for other servers, or of another type, than the one in the snapshot",
-            hint="delete the one here first, and give consent again after the restore",
+            f"the connection {row.name!r} here has another type or other servers than the one in the snapshot",
+            hint="delete the one here first, and authorize the restored one again",
         )
     return _Target(kept, name, row, fields, tokens)

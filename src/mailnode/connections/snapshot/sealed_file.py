@@ -1,10 +1,10 @@
-"""The file of a snapshot: a line that says what it is, a header anyone may read, a sealed body, and a checksum.
+"""The snapshot file: a first line with its format, a readable header, an encrypted body, and a checksum.
 
     mailnode snapshot 1
     {"createdAt": ..., "kdf": {"n": ..., "r": ..., "p": ..., "salt": ...}, "nonce": ..., "bodyOctets": ...}
     <AES-256-GCM of the body, with both lines as associated data><SHA-256 of all before>
 
-The key is made of a passphrase by scrypt (RFC 7914). The checksum tells damage from a wrong passphrase.
+The key is derived from a passphrase by scrypt (RFC 7914). The checksum tells damage from a wrong passphrase.
 """
 
 import base64
@@ -35,7 +35,7 @@ _NONCE_OCTETS = 12
 
 
 class Kdf(NamedTuple):
-    """The cost of scrypt: it takes 128 * n * r octets of memory, p times."""
+    """The cost parameters of scrypt: it takes 128 * n * r bytes of memory, p times."""
 
     n: int
     r: int
@@ -43,7 +43,7 @@ class Kdf(NamedTuple):
 
     @property
     def is_bearable(self) -> bool:
-        """Whether a file may ask for this much: half a gigabyte, and some seconds."""
+        """Whether the cost is acceptable: at most half a gigabyte, and some seconds."""
         in_range = 1 < self.n <= 2**20 and 1 <= self.r <= 2**5 and 1 <= self.p <= 2**4
         return (
             in_range and self.n & (self.n - 1) == 0 and self.n * self.r <= 2**22 and self.n * self.r * self.p <= 2**24
@@ -56,7 +56,7 @@ KDF = Kdf(n=2**17, r=8, p=1)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What can be known of a snapshot without its passphrase; `created_at` is Unix ms."""
+    """What can be read from a snapshot without its passphrase; `created_at` is Unix ms."""
 
     created_at: int
     kdf: Kdf
@@ -66,16 +66,16 @@ class Header:
     lines: bytes
 
     def check_size(self, size: int) -> None:
-        """See to it that a file of this size can be whole."""
+        """Check that a file of this size is complete."""
         expected = len(self.lines) + self.body_octets + _CHECKSUM_OCTETS
         if size < expected:
             raise _cut()
         if size > expected:
-            raise _damaged("it is longer than it says")
+            raise _damaged("it is longer than its header says")
 
 
 def seal(body: bytes, passphrase: str, created_at: int) -> bytes:
-    """Give the octets of a snapshot's file.
+    """Encrypt the body of a snapshot, and give the bytes of its file.
 
     Raises:
         SnapshotError: the body is too large.
@@ -85,7 +85,7 @@ def seal(body: bytes, passphrase: str, created_at: int) -> bytes:
     if len(body) > MAX_OCTETS - _MAX_HEADER_OCTETS:
         raise SnapshotError(
             f"the snapshot would be larger than {MAX_OCTETS // 2**20} MB",
-            hint="make several, each of some of the flows",
+            hint="make several snapshots, each with fewer flows",
         )
     salt, nonce = os.urandom(_SALT_OCTETS), os.urandom(_NONCE_OCTETS)
     said = {
@@ -100,10 +100,10 @@ def seal(body: bytes, passphrase: str, created_at: int) -> bytes:
 
 
 def unseal(octets: bytes, passphrase: str) -> tuple[Header, bytes]:
-    """Give header and body of a snapshot's file.
+    """Decrypt a snapshot file, and give its header and body.
 
     Raises:
-        SnapshotError: it is no snapshot, of a newer format, cut short, damaged, or the passphrase is another one.
+        SnapshotError: it is not a snapshot, has a newer format, is incomplete or damaged, or the passphrase is wrong.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -118,36 +118,36 @@ def unseal(octets: bytes, passphrase: str) -> tuple[Header, bytes]:
         return header, AESGCM(key).decrypt(header.nonce, sealed[len(header.lines) :], header.lines)
     except InvalidTag:
         raise SnapshotError(
-            "the snapshot does not open: the passphrase is another one, or somebody has changed the file on purpose",
-            hint="give the passphrase that it was created with; nobody can open it without",
+            "the snapshot can't be decrypted: the passphrase is wrong, or the file was tampered with",
+            hint="give the passphrase that it was created with; without it nobody can decrypt it",
         ) from None
 
 
 def read_header(octets: bytes) -> Header:
-    """Read the header of a snapshot's file from its first octets.
+    """Read the header of a snapshot file from its first bytes.
 
     Raises:
-        SnapshotError: it is no snapshot, of a newer format, cut short or damaged.
+        SnapshotError: it is not a snapshot, has a newer format, is incomplete or damaged.
     """
     first = _FIRST_LINE.match(octets[:_LONGEST_FIRST_LINE])
     if first is None:
         raise _no_snapshot(octets)
     if int(first[1]) > VERSION:
         raise SnapshotError(
-            f"the snapshot has format {int(first[1])}, and this mailnode knows formats up to {VERSION}",
+            f"the snapshot has format {int(first[1])}, and this version of mailnode reads formats up to {VERSION}",
             hint="use the version of mailnode that it was created with, or a newer one",
         )
     line, end, _ = octets[first.end() : first.end() + _MAX_HEADER_OCTETS].partition(b"\n")
     if not end:
-        raise _cut() if len(octets) < first.end() + _MAX_HEADER_OCTETS else _damaged("its header has no end")
+        raise _cut() if len(octets) < first.end() + _MAX_HEADER_OCTETS else _damaged("its header is too long")
     return _header(line, first[0] + line + end)
 
 
 def read_file(path: Path) -> bytes:
-    """Read a snapshot's file, whose size is seen to first.
+    """Read a snapshot file after a check of its size.
 
     Raises:
-        SnapshotError: it is not there, can't be read, is too large or cut short.
+        SnapshotError: it can't be read, is too large or incomplete.
     """
     try:
         with path.open("rb") as file:
@@ -162,10 +162,10 @@ def read_file(path: Path) -> bytes:
 
 
 def read_file_header(path: Path) -> tuple[Header, int]:
-    """Give header and size of a snapshot's file.
+    """Give the header and size of a snapshot file.
 
     Raises:
-        SnapshotError: it can't be read, or is none.
+        SnapshotError: it can't be read, or is not a snapshot.
     """
     try:
         with path.open("rb") as file:
@@ -179,16 +179,16 @@ def read_file_header(path: Path) -> tuple[Header, int]:
 
 
 def write_file(path: Path, octets: bytes) -> None:
-    """Write a new file (0400), which is whole and on the disk under its name, or not there at all.
+    """Write a new file (0400) atomically.
 
     Raises:
-        SnapshotError: there is one of this name already, or it can't be written.
+        SnapshotError: a file of this name exists, or it can't be written.
     """
     try:
         write_atomically(path, octets, mode=0o400, overwrite=False)
     except FileExistsError:
         raise SnapshotError(
-            f"there is a file {str(path)!r} already", hint="choose another name: a snapshot is never overwritten"
+            f"the file {str(path)!r} already exists", hint="choose another name: a snapshot is never overwritten"
         ) from None
     except OSError as error:
         with suppress(OSError):
@@ -196,7 +196,7 @@ def write_file(path: Path, octets: bytes) -> None:
                 path.unlink()
         raise SnapshotError(
             f"the snapshot can't be written to {str(path)!r}: {error.strerror}",
-            hint="see that the folder is there, that you may write to it, and that the disk has room",
+            hint="check that the folder exists, that you may write to it, and that the disk has space",
         ) from None
 
 
@@ -204,7 +204,7 @@ def unreadable(path: Path, error: OSError) -> SnapshotError:
     """Make the error of a file that can't be read."""
     return SnapshotError(
         f"the snapshot {str(path)!r} can't be read: {error.strerror}",
-        hint="`mailnode snapshot list` shows those of this home; give a file by its path",
+        hint="give the path of a snapshot that you may read",
     )
 
 
@@ -215,11 +215,11 @@ def _header(line: bytes, lines: bytes) -> Header:
         salt, nonce = (base64.b64decode(text, validate=True) for text in (said["kdf"]["salt"], said["nonce"]))
         header = Header(_whole(said["createdAt"]), kdf, salt, nonce, _whole(said["bodyOctets"]), lines)
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise _damaged("its header can't be understood") from None
+        raise _damaged("its header is invalid") from None
     if len(salt) != _SALT_OCTETS or len(nonce) != _NONCE_OCTETS or header.body_octets < _TAG_OCTETS:
-        raise _damaged("its header can't be understood")
+        raise _damaged("its header is invalid")
     if not kdf.is_bearable:
-        raise _damaged("it asks for more memory or time to open it than any snapshot needs")
+        raise _damaged("opening it would take more memory or time than any snapshot needs")
     return header
 
 
@@ -232,7 +232,7 @@ def _whole(value: Any) -> int:
 def _key(passphrase: str, kdf: Kdf, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-    # One passphrase, though keyboards spell its letters differently.
+    # Keyboards differ in how they compose letters: the passphrase is the same.
     octets = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
     return Scrypt(salt=salt, length=32, n=kdf.n, r=kdf.r, p=kdf.p).derive(octets)
 
@@ -241,12 +241,12 @@ def _no_snapshot(octets: bytes) -> SnapshotError:
     start = b"mailnode snapshot "
     if octets and (start.startswith(octets) or (octets.startswith(start) and b"\n" not in octets)):
         return _cut()
-    return SnapshotError("this is not a mailnode snapshot", hint="give a file that `mailnode snapshot create` has made")
+    return SnapshotError("this is not a mailnode snapshot", hint="give a file that mailnode has created as a snapshot")
 
 
 def _cut() -> SnapshotError:
-    return SnapshotError("the snapshot is cut short", hint="copy it once more from where it is whole")
+    return SnapshotError("the snapshot is incomplete", hint="copy it again from its source")
 
 
 def _damaged(why: str) -> SnapshotError:
-    return SnapshotError(f"the snapshot is damaged: {why}", hint="copy it once more from where it is whole")
+    return SnapshotError(f"the snapshot is damaged: {why}", hint="copy it again from its source")

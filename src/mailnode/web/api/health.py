@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from mailnode.delivery.delivery import State
 from mailnode.errors import StoreError
-from mailnode.supervision import Vitals
+from mailnode.supervision import TaskStatus
 from mailnode.web.api.problem import PROBLEMS, ApiModel
 from mailnode.web.site import VERSION, SiteHere
 
@@ -46,8 +46,8 @@ async def health(site: SiteHere, response: Response) -> Health:
 
     Nothing is told about what is in it. The status is 503 where one of them is not so.
     """
-    vitals = site.mailnode.tasks[0]
-    worker = WorkerHealth(alive=vitals.is_alive, last_look=vitals.looked_at, reason=vitals.reason)
+    task = site.mailnode.tasks[0]
+    worker = WorkerHealth(alive=task.is_alive, last_look=task.succeeded_at, reason=task.reason)
     waiting = site.mailnode.unstored.count
     reason = None if worker.alive else f"queued mail is not being sent: {worker.reason}"
     if waiting:
@@ -89,9 +89,9 @@ async def metrics(site: SiteHere) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tasks(tasks: Iterable[Vitals]) -> list[str]:
+def _tasks(tasks: Iterable[TaskStatus]) -> list[str]:
     alive = [(one.name, int(one.is_alive)) for one in tasks]
-    looked = [(one.name, one.looked_at // 1000) for one in tasks if one.looked_at is not None]
+    looked = [(one.name, one.succeeded_at // 1000) for one in tasks if one.succeeded_at is not None]
     defects = [(one.name, one.defects) for one in tasks]
     return [
         *_of_tasks("alive", "gauge", "Whether a long-lived task of this process lives.", alive),
