@@ -1,5 +1,6 @@
 """What a program gets from `mailnode`: the names, how they are loaded, and what they do."""
 
+import gc
 import inspect
 import subprocess
 import sys
@@ -55,3 +56,51 @@ class TestNames:
         assert_type(mailnode.Email(from_="a@x.example"), mailnode.Email)
         with pytest.raises(AttributeError):
             _ = mailnode.nobody  # type: ignore[attr-defined]
+
+
+EMAIL = mailnode.Email(
+    from_="Shop <shop@example.com>",
+    to="jane@example.org",
+    bcc="joe@example.org",
+    subject="Grüße",
+    text="Hi",
+    html="<p>Hi</p>",
+    attachments=[mailnode.Attachment(content=b"%PDF", filename="invoice.pdf")],
+)
+
+
+class TestInbox:
+    def check(self, received):
+        assert (received.subject, received.sender) == ("Grüße", "Shop <shop@example.com>")
+        assert (received.mail_from, received.rcpt_to) == ("shop@example.com", ("jane@example.org", "joe@example.org"))
+        assert (received.text, received.html) == ("Hi\r\n", "<p>Hi</p>\r\n")
+        (attachment,) = received.attachments
+        assert (attachment.filename, attachment.media_type, attachment.octets) == (
+            "invoice.pdf",
+            "application/pdf",
+            b"%PDF",
+        )
+
+    async def test_it_needs_no_folder_and_what_it_received_can_be_read_when_it_is_closed(self):
+        async with mailnode.Inbox() as inbox:
+            async with mailnode.SmtpClient("127.0.0.1", inbox.port, tls_option="none") as client:
+                await client.send(EMAIL)
+            (received,) = await inbox.wait_for(1)
+        folder = inbox.folder
+        del inbox
+        self.check(received)
+        assert folder.exists()
+        del received
+        gc.collect()
+        assert not folder.exists()
+
+    def test_without_an_event_loop_it_runs_in_a_thread(self, tmp_path):
+        with mailnode.Inbox(tmp_path / "inbox") as inbox:
+            mailnode.send(EMAIL, "127.0.0.1", inbox.port, tls_option="none")
+            (received,) = inbox.messages()
+            with pytest.raises(mailnode.UsageError, match="it is taken"), mailnode.Inbox(port=inbox.port):
+                pass
+        self.check(received)
+        assert received.path.parent == tmp_path / "inbox"
+        with pytest.raises(mailnode.ConnectFailed):
+            mailnode.send(EMAIL, "127.0.0.1", inbox.port, tls_option="none")

@@ -5,13 +5,14 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.parser import HeaderParser
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, UsageError
+from mailnode.inbox.opened import OpenedMail, OpenedPart
 from mailnode.message.parsed import readable
 
 _MAX_HEADER_OCTETS = 256 * 2**10
@@ -22,9 +23,11 @@ _FILE_NAME = re.compile(r"([0-9]{8,18})(\.eml|\.json)")
 
 @dataclass(frozen=True)
 class Received:
-    """A mail as it was received, with its envelope; `received_at` is Unix time in ms, `mail_from` "" for `<>`.
+    """An email as it was received, with its envelope.
 
-    What is read from its header (`subject`, `sender`) is for people: decoded as far as it can be.
+    `mail_from` is the envelope's sender, "" for `<>`, and `rcpt_to` its recipients. `received_at` is Unix time in ms,
+    `size` is in bytes, and `path` is the file with the message. What is read from the message (`subject`, `sender`,
+    `text`, `html`, `attachments`) is decoded as far as it can be.
     """
 
     number: int
@@ -33,9 +36,14 @@ class Received:
     received_at: int
     size: int
     path: Path
+    inbox: "InboxFolder" = field(repr=False, compare=False)  # whose folder, if it is a temporary one, lasts as long
 
     def octets(self) -> bytes:
-        """Read the message, octet for octet as it was received, with CRLF line ends."""
+        """Read the message, byte for byte as it was received, with CRLF line ends.
+
+        Raises:
+            UsageError: it was deleted, or can't be read.
+        """
         try:
             return self.path.read_bytes()
         except FileNotFoundError:
@@ -53,6 +61,21 @@ class Received:
         """The From field, decoded; "" when there is none."""
         return self._header.get("from", "")
 
+    @property
+    def text(self) -> str | None:
+        """The first plain text that is not a file; None when there is none."""
+        return self._opened.text
+
+    @property
+    def html(self) -> str | None:
+        """The first HTML that is not a file; None when there is none."""
+        return self._opened.html
+
+    @property
+    def attachments(self) -> tuple[OpenedPart, ...]:
+        """The files, with `filename`, `media_type`, `cid` and their `octets`; images within the HTML are among them."""
+        return tuple(part for part in self._opened.root.walk() if part.is_attached)
+
     def to_json(self) -> dict[str, Any]:
         """Give what a listing shows."""
         return {
@@ -64,6 +87,10 @@ class Received:
             "from": self.sender,
             "subject": self.subject,
         }
+
+    @cached_property
+    def _opened(self) -> OpenedMail:
+        return OpenedMail(self.octets())
 
     @cached_property
     def _header(self) -> dict[str, str]:
@@ -121,6 +148,7 @@ class InboxFolder:
             received_at=received_at if isinstance(received_at, int) else stat.st_mtime_ns // 10**6,
             size=stat.st_size,
             path=path,
+            inbox=self,
         )
 
     def _numbers(self, suffix: str = ".eml") -> list[int]:

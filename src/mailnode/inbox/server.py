@@ -3,9 +3,13 @@
 import asyncio
 import errno
 import re
+import shutil
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +19,7 @@ from aiosmtpd.smtp import SMTP, Envelope, syntax
 from aiosmtpd.smtp import Session as Client
 
 from mailnode.errors import UsageError
-from mailnode.inbox.folder import InboxFolder, unusable
+from mailnode.inbox.folder import InboxFolder, Received, unusable
 
 # Above mailnode's own limit for a message, so that the limit one meets is one's own.
 MAX_MESSAGE_OCTETS = 50 * 2**20
@@ -28,15 +32,32 @@ _ALL = 2**30
 
 
 class Inbox(InboxFolder):
-    """A server on a loopback port that accepts every recipient and keeps each mail in its folder.
+    """A server for tests, on a port of this machine, that accepts every recipient and delivers nothing.
 
-    It runs on the current event loop for as long as it is entered; `port` 0 takes a free one, and `port` tells which.
-    Of more than `keep` mails the oldest go. It offers PIPELINING, SMTPUTF8 and SIZE. A port or folder that can't be
-    used raises UsageError.
+    It runs for as long as it is entered: on the current event loop,
+
+        async with Inbox() as inbox:
+            await SmtpClient("127.0.0.1", inbox.port, tls_option="none").send(email)
+            (received,) = await inbox.wait_for(1)
+        assert received.subject == "Your order"
+
+    or, with `with`, in a thread of its own. An email is in `messages()` before its client is told that it is accepted.
+
+    They are kept in `folder`, which is made if it is not there; left out it is a temporary one, which is deleted when
+    nothing refers to the inbox, or to a message of it, any more. `port` 0 takes a free port, and `port` tells which. Of
+    more than `keep` messages the oldest are deleted. It offers PIPELINING, SMTPUTF8 and SIZE (50 MiB), neither TLS nor
+    a login.
+
+    Raises:
+        UsageError: when it is entered, and the port or the folder can't be used.
     """
 
-    def __init__(self, folder: Path, *, hostname: str = "127.0.0.1", port: int = 0, keep: int = 1000) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: str | Path | None = None, *, hostname: str = "127.0.0.1", port: int = 0, keep: int = 1000
+    ) -> None:
+        super().__init__(Path(tempfile.mkdtemp(prefix="mailnode-inbox-")) if folder is None else Path(folder))
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.hostname = hostname
         self.port = port
         self.keep = keep
@@ -46,10 +67,40 @@ class Inbox(InboxFolder):
         self._guard = threading.Lock()
         self._sessions: set[Session] = set()
 
-    async def wait_for(self, count: int) -> None:
-        """Wait until this server has kept `count` mails since it was entered."""
+    async def wait_for(self, count: int) -> list[Received]:
+        """Wait until this server has received `count` emails since it was made, and give all messages that it keeps."""
         async with self._arrival:
             await self._arrival.wait_for(lambda: self._caught >= count)
+        return self.messages()
+
+    def __enter__(self) -> Self:
+        """Listen in a thread of its own."""
+        started: Future[Callable[[], object]] = Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run(started)), name="mailnode inbox", daemon=True
+        )
+        self._thread.start()
+        self._end = started.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the port and every session."""
+        self._end()
+        self._thread.join()
+
+    async def _run(self, started: "Future[Callable[[], object]]") -> None:
+        ended = asyncio.Event()
+        try:
+            await self.__aenter__()
+        except UsageError as error:
+            started.set_exception(error)
+            return
+        loop = asyncio.get_running_loop()
+        started.set_result(lambda: loop.call_soon_threadsafe(ended.set))
+        await ended.wait()
+        await self.__aexit__(None, None, None)
 
     async def __aenter__(self) -> Self:
         """Make the folder and listen."""
