@@ -1,4 +1,4 @@
-"""Snapshots of an installation: flow files and connections in one encrypted file, and back."""
+"""Snapshots: flow files and connections saved in one encrypted file, and restored."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class FlowChange:
-    """What a restore does with one flow file."""
+    """What a restore changes in one flow file."""
 
     path: Path
     change: Literal["new", "changed", "same"]
@@ -32,14 +32,14 @@ class FlowChange:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What a restore would do."""
+    """What a restore would change."""
 
     flows: tuple[FlowChange, ...]
     connections: tuple[ConnectionChange, ...]
 
 
 def named_path(home: Path, name: str) -> Path:
-    """Give the file of a new snapshot of this name; SnapshotError for one that is no name."""
+    """Give the path of a new snapshot of this name; SnapshotError for an invalid name."""
     if not _NAME.fullmatch(name):
         raise SnapshotError(
             f"{quoted(name)} is not a valid snapshot name",
@@ -49,7 +49,7 @@ def named_path(home: Path, name: str) -> Path:
 
 
 def find_path(home: Path, name: str) -> Path:
-    """Give the file of a snapshot by its name, or by its path."""
+    """Give the path of a snapshot by its name, or check a path."""
     if _NAME.fullmatch(name) and (path := named_path(home, name)).exists():
         return path
     if (path := Path(name)).exists():
@@ -58,15 +58,15 @@ def find_path(home: Path, name: str) -> Path:
 
 
 def listed(home: Path) -> list[dict[str, Any]]:
-    """Give name, time (Unix ms) and size of each snapshot of a home; of one that can't be read, why."""
+    """Give name, time (Unix ms) and size in bytes of each snapshot in a home; for an unreadable one the reason."""
     return [_listed(path) for path in sorted((home / "snapshots").glob(f"*{SUFFIX}"))]
 
 
 def read_flow(path: Path) -> SnapshotFlow:
-    """Read a flow file as it is.
+    """Read a flow file for a snapshot.
 
     Raises:
-        MailnodeError: it can't be read, or is no flow.
+        MailnodeError: it can't be read, or is not a flow.
     """
     name = check_flow_name(path.name)
     try:
@@ -88,7 +88,7 @@ async def create(
     names: Collection[str],
     hand_over: Collection[str],
 ) -> tuple[Snapshot, list[MailnodeError]]:
-    """Write a snapshot, with tokens that were renewed just before; give it, and why some could not be.
+    """Write a snapshot with freshly renewed tokens; gives it, and the errors of tokens that could not be renewed.
 
     Raises:
         MailnodeError: a flow or a connection can't be taken, or the file can't be written; then nothing is changed.
@@ -104,17 +104,17 @@ async def create(
 
 
 def open_snapshot(path: Path, passphrase: str) -> Snapshot:
-    """Open a snapshot's file; SnapshotError where that can't be."""
+    """Decrypt a snapshot file; SnapshotError if that fails."""
     return Snapshot.opened(read_file(path), passphrase)
 
 
 async def plan_restore(
     environment: Environment, snapshot: Snapshot, folder: Path, rename: Mapping[str, str]
 ) -> RestorePlan:
-    """Say what a restore would do, with the flow files in `folder`.
+    """Plan a restore, with the flow files in `folder`.
 
     Raises:
-        MailnodeError: it can't be done as a whole.
+        MailnodeError: the snapshot can't be restored completely.
     """
     flows = tuple(FlowChange(folder / flow.name, _change(folder / flow.name, flow)) for flow in snapshot.flows)
     async with open_connections(environment) as opened:
@@ -125,10 +125,10 @@ async def plan_restore(
 async def restore_snapshot(
     environment: Environment, snapshot: Snapshot, planned: RestorePlan, rename: Mapping[str, str], *, overwrite: bool
 ) -> None:
-    """Do what was planned, all of it or nothing; `overwrite` lets flow files be replaced.
+    """Restore as planned, completely or not at all; `overwrite` allows flow files to be replaced.
 
     Raises:
-        MailnodeError: it can't be done, or what is here has changed since; then nothing is changed.
+        MailnodeError: it fails, or something has changed since the plan; then nothing is changed.
     """
     check_overwrite(planned, overwrite=overwrite)
     steps = {step.path.name: step for step in planned.flows}
@@ -152,7 +152,7 @@ async def restore_snapshot(
 
 
 def check_overwrite(planned: RestorePlan, *, overwrite: bool) -> None:
-    """See to it that no flow file is replaced whose owner did not say so; SnapshotError names them."""
+    """Raise SnapshotError, with their names, if flow files would be replaced without `overwrite`."""
     changed = [str(step.path) for step in planned.flows if step.change == "changed"]
     if changed and not overwrite:
         raise SnapshotError(

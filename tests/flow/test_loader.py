@@ -110,7 +110,7 @@ async def test_a_wrong_flow_is_not_kept(tmp_path: Path) -> None:
     path.write_text(text("a").replace("say", "sey"))
     loader = FlowLoader(Registry({"say": SayType()}), lambda: time.time() + 60)
     for _ in range(2):
-        with pytest.raises(SettingsError, match="there is no node type"):
+        with pytest.raises(SettingsError, match="unknown node type"):
             await loader.load(path)
     path.write_text(text("a"))
     assert (await loader.load(path)).nodes

@@ -1,4 +1,4 @@
-"""`mailnode connections authorize`: consent, by this machine's browser, one elsewhere, or another device."""
+"""`mailnode connections authorize`: consent in a browser here or elsewhere, or on another device."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from mailnode.cli.output import clean, say
 from mailnode.errors import UsageError
 
 _READ_OCTETS = 65536
-# Who pipes something else in is heard no longer: a person pastes one line, and errs now and then.
+# A person pastes one line, and errs now and then; more input comes from a pipe by mistake.
 _LONGEST_LINE = 65536
 _MOST_TRIES = 20
 
@@ -88,7 +88,7 @@ class _Terminal:
             self._let_paste()
             return
         say(f"Your browser opens to ask for consent. If it does not, open this address:\n\n  {url}\n")
-        # Some browsers run in the terminal, and come back when they end.
+        # Some browsers run in the terminal, and return when they are closed.
         threading.Thread(target=self._browse, args=(url, asyncio.get_running_loop()), daemon=True).start()
 
     async def pasted(self) -> str:
@@ -117,7 +117,7 @@ class _Terminal:
 
     def _browse(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         if not webbrowser.open(url):
-            with suppress(RuntimeError):  # it was waited for no longer
+            with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._let_paste)
 
     def _let_paste(self) -> None:
@@ -126,9 +126,9 @@ class _Terminal:
 
 
 async def _read_stdin() -> bytes:
-    """Read what is there, when something is; nothing at the end.
+    """Read the input that is available, waiting for some; b"" at its end.
 
-    A thread that waits in a read could not be called off, and would keep the process from ending.
+    A thread that waits in a read could not be cancelled, and would keep the process from ending.
     """
     if sys.stdin is None:
         return b""
@@ -138,7 +138,7 @@ async def _read_stdin() -> bytes:
         loop.add_reader(stdin, ready.set)
     except PermissionError:
         await asyncio.sleep(0)  # a device may have no end
-        return os.read(stdin, _READ_OCTETS)  # a file, which never makes anyone wait
+        return os.read(stdin, _READ_OCTETS)  # a file, which is always ready
     try:
         await ready.wait()
         return os.read(stdin, _READ_OCTETS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailnode.flow.rows import RowResult
     from mailnode.flow.run import NodeResult, Run
 
-# More of them would hide what they have in common.
+# More errors would hide what they have in common.
 _TOLD = 10
 
 
@@ -65,7 +65,7 @@ async def _collect(
     *,
     no_wait: bool,
 ) -> None:
-    """Gather how rows end, and then how the mail does that they have queued."""
+    """Collect how the runs of rows end, and then how their queued email does."""
     try:
         async with aclosing(ends):
             async for end in ends:
@@ -97,12 +97,12 @@ class Summary:
 
     @property
     def not_stored(self) -> int:
-        """How many rows have an outcome, or an end, that stands in no database."""
+        """How many rows have an end, or an outcome, that could not be stored."""
         return len(self._not_stored)
 
     @property
     def is_well(self) -> bool:
-        """Whether every row's run came to its end, and nothing in it failed."""
+        """Whether the runs of all rows are done and nothing failed."""
         return self.ended == self._rows.count and not self._halted and not self._failed
 
     @property
@@ -136,7 +136,7 @@ class Summary:
                 self._mails[status] += 1
 
     def settle(self, delivery_id: str, report: Result | None) -> None:
-        """Take the outcome of a mail that was queued."""
+        """Count the outcome of a queued email."""
         row, run_id = self._queued.pop(delivery_id)
         if report is None:
             return
@@ -147,7 +147,7 @@ class Summary:
             self._fail(row, run_id, *_words(report["status"], report["error"]))
 
     async def catch_up(self, queries: "DeliveryQueries") -> None:
-        """Take the outcomes that have come by now."""
+        """Count the outcomes that are known by now."""
         for delivery_id, report in (await queries.outcomes(self.queued)).items():
             self.settle(delivery_id, report)
 
@@ -162,7 +162,7 @@ class Summary:
             show_error(f"row {row}: {words}", hint)
 
     def show(self) -> None:
-        """Print it as JSON; only the first of those that failed are in it."""
+        """Print it as JSON, with the first failures only."""
         failed = self._failed - self._halted
         if (more := len(self._halted | failed) - len(self._told)) > 0:
             say(f"and {more} more rows failed")
@@ -184,7 +184,7 @@ class Summary:
 
 
 def _was_all_sent_before(run: "Run") -> bool:
-    """Tell whether a run whose first time is forgotten has found all of its mail sent by then."""
+    """Whether all email of a run was sent before, by a run that has been deleted since."""
     results = [node.result for node in run.nodes if _mail_of(node)[0]]
     return bool(results) and all(result.get("duplicate") for result in results)
 
@@ -195,10 +195,10 @@ def _mail_of(node: "NodeResult") -> tuple[str, str]:
 
 
 def _troubles(run: "Run") -> Iterator[tuple[str, str]]:
-    """Tell in words, each with its remedy, what failed in a run so far."""
+    """Give the failures in a run so far, each with its remedy."""
     for node in run.nodes:
         delivery_id, status = _mail_of(node)
-        # What a node said when it ran may be past: its mail has an outcome of its own.
+        # The first result of a node may be outdated: its email has an outcome of its own.
         if not (status in FAILED if delivery_id else node.status == "failed"):
             continue
         told = node.result.get("error") if isinstance(node.result, dict) else None

@@ -16,7 +16,7 @@ from mailnode.errors import UsageError
 
 T = TypeVar("T")
 
-# The types, and the secret that is asked for; a service account's key comes in a file.
+# The types, and the secret that each asks for; the key of a service account comes from a file.
 _SECRET = {
     "basic": "password",
     "oauth2": "clientSecret",
@@ -25,7 +25,7 @@ _SECRET = {
 }
 _WORDS = {"password": "Password", "clientSecret": "Client secret"}
 _OAUTH2 = ("oauth2", "oauth2ClientCredentials", "oauth2ServiceAccount")
-# Which types an option is for, where it is not for all.
+# The types that an option is for, if not all.
 _FOR = {
     "username": ("basic",),
     "user": _OAUTH2,
@@ -83,7 +83,7 @@ def create(
         await repository.create(name, kind, fields)
         return await repository.show(name)
 
-    shown = _with_book(work)
+    shown = _with_connections(work)
     say(f"connection {name} created")
     if shown.get("state") == "needsConsent":
         say(f"  next: run `mailnode connections authorize {name}` to give consent")
@@ -93,7 +93,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List the connections."""
-    shown = _with_book(lambda repository: repository.list())
+    shown = _with_connections(lambda repository: repository.list())
     if as_json:
         show_json(shown)
         return
@@ -118,7 +118,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show a connection as JSON, without the values of its secrets."""
-    show_json(_with_book(lambda repository: repository.show(name)))
+    show_json(_with_connections(lambda repository: repository.show(name)))
 
 
 @command.command("update")
@@ -132,7 +132,7 @@ def show(name: str) -> None:
 )
 def update(name: str, source: str) -> None:
     """Change fields of a connection; the next email uses them."""
-    _with_book(lambda repository: repository.update(name, _fields(source)))
+    _with_connections(lambda repository: repository.update(name, _fields(source)))
     say(f"connection {name} updated")
 
 
@@ -143,7 +143,7 @@ def delete(name: str, yes: bool) -> None:
     """Delete a connection and its secrets."""
     if not yes:
         click.confirm(f"Delete the connection {name}?", abort=True, err=True)
-    _with_book(lambda repository: repository.delete(name))
+    _with_connections(lambda repository: repository.delete(name))
     say(f"connection {name} deleted")
 
 
@@ -195,7 +195,7 @@ def _check_options(kind: str, given: Iterable[str]) -> None:
 
 
 def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
-    """Ask for a secret: at the terminal unseen, else the next line of stdin."""
+    """Ask for a secret: hidden at a terminal, else the next line of stdin."""
     words = _WORDS[secret]
     if sys.stdin.isatty():
         wanted = f"{words} (leave empty if there is none)" if is_optional else words
@@ -212,7 +212,7 @@ def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
 
 
 def _key_fields(source: str | None) -> dict[str, str]:
-    """Read the key of a service account; Google's file names its account beside it."""
+    """Read the key of a service account; Google's file also names the account."""
     if source is None:
         return {}
     text = read_text(source)
@@ -222,7 +222,7 @@ def _key_fields(source: str | None) -> dict[str, str]:
         file = json.loads(text)
         return {"privateKey": file["private_key"], "serviceClient": file["client_email"]}
     except (ValueError, RecursionError, KeyError):
-        # What is wrong with it is not shown: there is a key in it.
+        # Its contents are not shown: there is a key in it.
         hint = "give the complete key file that was downloaded when the key was created, or the key alone as PEM"
         raise UsageError(f"{named(source)} is not the key file of a service account", hint=hint) from None
 
@@ -240,7 +240,7 @@ def _fields(source: str | None) -> dict[str, Any]:
     return fields
 
 
-def _with_book(work: Callable[[ConnectionRepository], Awaitable[T]]) -> T:
+def _with_connections(work: Callable[[ConnectionRepository], Awaitable[T]]) -> T:
     from mailnode.environment import Environment, open_connections
 
     async def main() -> T:

@@ -76,14 +76,14 @@ async def _serve(environment: Environment) -> int:
 
 
 def _prepare(home: Path, inbox_port: int, invoice_url: str) -> tuple[Path, dict[str, Any]]:
-    """Put the example into the home, with the ports that are in use now."""
+    """Write the example into the home, with the present ports."""
     flow = home / "flows" / f"{FLOW}.flow.yaml"
     flow.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = (EXAMPLES / flow.name).read_text(encoding="utf-8")
     flow.write_text(text.replace("port: 1025", f"port: {inbox_port}"), encoding="utf-8")
     input_: dict[str, Any] = json.loads((EXAMPLES / f"{FLOW}.input.json").read_text(encoding="utf-8"))
     input_ |= {"invoiceUrl": invoice_url}
-    # What the flow's first node makes of the input, for the preview of its second.
+    # What the first node of the flow computes, for the preview of the second.
     total = sum(item["price"] * item["count"] for item in input_["items"])
     sample = {"input": input_, "context": {"order": {"total": total}}}
     (flow.parent / f"{FLOW}.sample.json").write_text(json.dumps(sample, indent=2), encoding="utf-8")
@@ -121,7 +121,7 @@ def _show_mail(inbox: InboxFolder) -> None:
 
 
 def _free(port: int) -> int:
-    """Give a port, or 0, which takes any, where somebody else has it."""
+    """Give this port, or 0 for any free one if it is in use."""
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -132,7 +132,7 @@ def _free(port: int) -> int:
 
 
 def invoice() -> bytes:
-    """Make a PDF of one page."""
+    """Make a PDF with one page."""
     page = b"BT /F 24 Tf 72 720 Td (Invoice 2026-1047) Tj ET"
     objects = (
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -154,7 +154,7 @@ def invoice() -> bytes:
 
 @asynccontextmanager
 async def serve_invoice(pdf: bytes) -> AsyncIterator[str]:
-    """Serve the invoice on a free loopback port to whoever asks for anything, and give its URL."""
+    """Serve the invoice on a free port of this machine, and give its URL."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -15,14 +15,14 @@ from mailnode.printable import CONTROL_BUT_TAB_AND_LF, DIRECTION, SURROGATE
 EXIT_NOT_STORED = 4
 # An email that a person cancelled has not failed; a partial delivery has, for some recipients.
 FAILED = frozenset({"failed", "unknown", "held", "partial"})
-# Less is gone before a person would look.
+# A smaller message is sent before a person would look.
 WATCHED_OCTETS = 2**20
 UNFOLDED = 10_000
 NAME_WIDTH = 8
 TIME_WIDTH = 8
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
 
-# Also those that turn the direction of what follows, and so show another text than there is.
+# Also characters that change the direction of writing, and so show another text than there is.
 _UNSHOWABLE = re.compile(f"[{CONTROL_BUT_TAB_AND_LF}{DIRECTION}{SURROGATE}]")
 
 
@@ -36,7 +36,7 @@ _COMMANDS: dict[str, str] = {
 
 
 def clean(text: str) -> str:
-    """Make text that came from elsewhere harmless to a terminal: control characters are shown as `?`."""
+    """Replace control characters, which could control the terminal, by `?`."""
     return _UNSHOWABLE.sub("?", text)
 
 
@@ -46,14 +46,14 @@ def show_json(value: Any) -> None:
 
 
 def show_error(message: str, hint: str, code: str = "") -> None:
-    """Say on stderr what is wrong, where, and what to do about it; some codes have a command that helps."""
+    """Print an error and its remedy on stderr; for some codes a command that helps is added."""
     say(f"mailnode: {message}")
     if remedy := "; ".join(filter(None, (hint, _COMMANDS.get(code, "")))):
         say(f"  hint: {remedy}")
 
 
 def show_not_stored(what: str, reason: str) -> int:
-    """Say on stderr that an outcome could not be stored, and give the exit status for it."""
+    """Print on stderr that an outcome could not be stored, and give the exit status for it."""
     show_error(
         f"{what} could not be stored: {reason}",
         "don't run the flow again under a new run id: a server may have accepted the email. `mailnode deliveries list"
@@ -64,12 +64,12 @@ def show_not_stored(what: str, reason: str) -> int:
 
 
 def counted(lost: int) -> str:
-    """Say how many outcomes."""
+    """Give a number of outcomes in words."""
     return "1 outcome" if lost == 1 else f"{lost} outcomes"
 
 
 def tell_route(route_key: str, error: MailnodeError | None) -> None:
-    """Say that email for a login at a server waits, and why, or that it is sent again."""
+    """Print that email for a login at a server waits, and why, or that it is sent again."""
     name = route_key.removeprefix("@")
     if error is None:
         say(f"email through {name} is sent again")
@@ -81,12 +81,12 @@ def tell_route(route_key: str, error: MailnodeError | None) -> None:
 
 
 def say(text: str) -> None:
-    """Say something on stderr."""
+    """Print a line on stderr."""
     click.echo(clean(text), err=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """Print a table, or what to do when there is nothing in it."""
+    """Print a table, or the text `empty` if it has no rows."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -104,7 +104,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: 
 
 @contextmanager
 def progress(words: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while a large thing goes out, where a person watches; give what the bar wants to be told."""
+    """Show a progress bar for a large message at a terminal; gives the function to report bytes sent and size."""
     if not sys.stderr.isatty():
         yield lambda _gone, _size: None
         return
@@ -123,7 +123,7 @@ def progress(words: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def counting(words: str, count: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar of things to be done, where a person watches; give what wants to be told how many are."""
+    """Show a progress bar of `count` steps at a terminal; gives the function to report how many are done."""
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
@@ -138,7 +138,7 @@ def counting(words: str, count: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def waiting(words: str) -> Iterator[Callable[[str], None]]:
-    """Show that something is under way, where a person watches; give what changes the words."""
+    """Show a status line at a terminal; gives the function that changes its words."""
     if not sys.stderr.isatty():
         yield lambda _words: None
         return
@@ -150,16 +150,16 @@ def waiting(words: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def stepwise(words: str) -> Iterator[Callable[[str, str, str, str, str], None]]:
-    """Show steps as they come, with a sign of life in between where a person watches.
+    """Print steps as they come, with a status line in between at a terminal.
 
-    Give what prints one: its status, its name, how long it took, what came of it, and a hint for the next line.
+    Gives the function that prints one: its status, name, duration, finding, and hint.
     """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     is_watched = sys.stdout.isatty()
-    # A pipe gets whole lines, for whoever searches in them.
+    # Lines in a pipe are not folded, so that they can be searched.
     console = Console(highlight=False, width=None if is_watched else UNFOLDED)
 
     def row(*cells: Text) -> None:

@@ -62,7 +62,7 @@ def check_libraries() -> None:
 
 
 async def tell(serving: "Serving") -> None:
-    """Say where the editor is and how one comes in; a token that was just made is shown once, never in an address."""
+    """Print the addresses and how to log in; a new token is shown once, and never as part of an address."""
     from mailnode.web.page import is_built
     from mailnode.web.security.token import FILE_NAME
 

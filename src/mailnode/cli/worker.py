@@ -12,7 +12,7 @@ from mailnode.cli.output import FAILED, counted, say, show_error, show_not_store
 from mailnode.cli.signals import EXIT_SIGNALLED, run_long
 from mailnode.errors import StoreError
 
-# How long a stop waits for answers that servers owe; whoever stops services kills what takes much longer.
+# How long a stop waits for answers of servers; a service manager kills what takes much longer.
 STOP_SECONDS = 8.0
 
 

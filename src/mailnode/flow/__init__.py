@@ -1,1 +1,1 @@
-"""What hosts the node: the flow document, a run of it, its `input` and `context`, and the types of node there are."""
+"""Flows: the document, its runs with `input` and `context`, and the node types."""

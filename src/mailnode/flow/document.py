@@ -1,4 +1,4 @@
-"""The flow file: read whole and checked before anything runs, every error with its file, line and key."""
+"""The flow file: completely checked before anything runs; every error has its file, line and key."""
 
 import re
 import unicodedata
@@ -16,9 +16,9 @@ from mailnode.flow.yaml_reader import read_yaml
 from mailnode.printable import quoted
 
 VERSION = 1
-# Holds an attachment of 10 MB in Base64.
+# Enough for an attachment of 10 MB in Base64.
 MAX_OCTETS = 16 * 2**20
-# To read a node of YAML takes a millisecond.
+# Reading a node of YAML takes a millisecond.
 MAX_NODES = 5_000
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FlowNode:
-    """One node as the file says it; its settings are JSON types, read by the node's type."""
+    """One node of the file; its settings are JSON types, which its node type reads."""
 
     id: str
     type: str
@@ -58,7 +58,7 @@ class FlowNode:
 
 @dataclass(frozen=True)
 class FlowDocument:
-    """A flow file that has been read; `file` is its name for errors, `path` its absolute path, "" for a mere text."""
+    """A flow; `file` is the name of its file for errors, `path` the absolute path, "" if it was read from a text."""
 
     name: str
     nodes: tuple[FlowNode, ...]
@@ -72,7 +72,7 @@ class FlowDocument:
         return {node.id: index for index, node in enumerate(self.nodes)}
 
     def line_of(self, node_id: str, key_path: str = "") -> int:
-        """Give the line of a node's setting (`attachments[1].url`), else of what is nearest around it."""
+        """Give the line of a node's setting (`attachments[1].url`), or of the nearest value around it."""
         path = f"nodes[{self._places[node_id]}]"
         if key_path in _NODE_KEYS and f"{path}.settings.{key_path}" not in self.lines:
             return self.lines.get(f"{path}.{key_path}", self.lines[path])
@@ -80,7 +80,7 @@ class FlowDocument:
         return next(self.lines[place] for place in way if place in self.lines)
 
     def locate(self, error: E, node_id: str) -> E:
-        """Say in an error of a node's settings, whose `key` is known, where in the file it is."""
+        """Add file, line and node to an error of a node's setting, whose `key` is known."""
         return error.locate(file=self.file, line=self.line_of(node_id, error.key), node=node_id)
 
 
@@ -94,28 +94,28 @@ def load_flow(path: Path) -> FlowDocument:
     """Read a flow file: JSON when its name ends in .json, else YAML.
 
     Raises:
-        SettingsError: the file can't be read or is no flow; with file, and line where there is one.
+        SettingsError: the file can't be read or is not a flow; with file, and line if known.
     """
     return parse_flow_file(read_text(path), path)
 
 
 def parse_flow_file(text: str, path: Path) -> FlowDocument:
     """Read a flow from the text of its file; raises as `parse_flow` does."""
-    # Not resolved: a link to the release that is current leads to the next one tomorrow.
+    # Links are not resolved: a link to the current release leads to the next one tomorrow.
     return cached_flow(text, str(path), str(path.absolute()), path.suffix.lower() == ".json")
 
 
 @lru_cache(maxsize=32)
 def cached_flow(text: str, file: str, path: str, json: bool) -> FlowDocument:
-    """Read a flow that was read from `path`; the same text again is the same document. Raises as `parse_flow` does.
+    """Parse the text of the file at `path`; the same text again gives the same document. Raises as `parse_flow` does.
 
-    A flow is read for each of its runs, and seldom changes between two of them.
+    A flow is parsed for each of its runs, and seldom changes between them.
     """
     return replace(parse_flow(text, file=file, json=json), path=path)
 
 
 def read_text(path: Path) -> str:
-    """Read a file of a flow's size as text; SettingsError with its name where that can't be done."""
+    """Read a text file of at most the size of a flow; SettingsError with its name if that fails."""
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_OCTETS + 1)
@@ -136,7 +136,7 @@ def read_text(path: Path) -> str:
 
 
 def suggested_name(text: str) -> str:
-    """Give the name that is most like a text, "" where it has no letter and no digit of ASCII."""
+    """Suggest a valid name that resembles a text; "" if it has no ASCII letter or digit."""
     plain = unicodedata.normalize("NFKD", text[:_LONGEST_NAME]).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-").lower()[:_LONGEST_NAME].rstrip("-")
 
@@ -145,7 +145,7 @@ def parse_flow(text: str, *, file: str, json: bool = False) -> FlowDocument:
     """Read a flow from its text; `file` is the name that errors show.
 
     Raises:
-        SettingsError: the text is no flow.
+        SettingsError: the text is not a flow.
     """
     try:
         if len(text) > MAX_OCTETS:
@@ -160,7 +160,7 @@ def _too_large() -> SettingsError:
 
 
 class _Reader:
-    """Checks what a source holds against the form of a flow."""
+    """Checks a parsed file against the format of a flow."""
 
     def __init__(self, source: Source, file: str) -> None:
         self._value = source.value
@@ -208,7 +208,7 @@ class _Reader:
             return None
         when = node["when"]
         if not isinstance(when, str):
-            # Nothing, too: a condition forgotten must not mean "always".
+            # Null too: a forgotten condition must not mean "always".
             hint = 'write when: "{{ input.paid }}"'
             raise self._bad(f"{path}.when", f"a condition must be a text, not {_shown(when)}", hint=hint)
         return when
@@ -254,7 +254,7 @@ class _Reader:
 
 
 def _shown(value: object) -> str:
-    """Show a value in few words; a text as it stands, a mapping or list by what it is."""
+    """Show a value in an error; of a mapping or list only the type."""
     if isinstance(value, dict | list) or value is None:
         return _TYPE_NAMES[type(value)]
     return quoted(value)

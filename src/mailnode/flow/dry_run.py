@@ -119,15 +119,15 @@ class DryRun:
 
 
 class CurrentRoutes:
-    """Reads flow files anew; one that is another flow by now tells nothing."""
+    """Reads routes from flow files as they are now."""
 
     def __init__(self, registry: Registry, router: Router) -> None:
-        """Read settings with the node types of `registry`, and make routes by `router`."""
+        """Read settings with the node types of `registry`, and find routes with `router`."""
         self._registry = registry
         self._router = router
 
     async def find(self, origin: Origin) -> PresentRoute:
-        """Find the route that the node of a delivery gives its mail by now.
+        """Find the route that the node of a delivery would use now.
 
         Raises:
             MailnodeError: the flow file can't be read, is another flow, has no such node or one with other content, or

@@ -1,4 +1,4 @@
-"""A flow's text with other values in it: comments, order and style stay where nothing changed."""
+"""Editing the text of a flow: comments, order and style are kept where nothing changes."""
 
 import io
 import json
@@ -10,18 +10,18 @@ from mailnode.flow.document import parse_flow
 from mailnode.flow.source import bad_file
 from mailnode.flow.yaml_reader import read_yaml
 
-# Longer than any line: what was one line must not become two.
+# Longer than any line, so that no line is broken.
 _WIDTH = 1 << 30
 
 
 def with_document(text: str, document: Mapping[str, Any], *, json_file: bool = False) -> str:
-    """Give the text of a flow file such that it says what `document` (version, name, nodes) says.
+    """Give the text of a flow file, changed so that it has the values of `document` (version, name, nodes).
 
-    YAML keeps its comments; a node is known again by its id, wherever it has moved to. A text that is empty, or no
-    YAML, is written anew.
+    Comments in YAML are kept; nodes are matched by their ids, even if they have moved. A text that is empty or not YAML
+    is replaced.
 
     Raises:
-        SettingsError: the document can't be written down so that it reads the same again.
+        SettingsError: the document can't be written so that it reads the same again.
     """
     if json_file:
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -38,7 +38,7 @@ def with_document(text: str, document: Mapping[str, Any], *, json_file: bool = F
 
 
 def renamed(text: str, name: str, *, json_file: bool = False) -> str:
-    """Give the text of a flow under another name; SettingsError where it is no flow."""
+    """Give the text of a flow with another name; SettingsError if it is not a flow."""
     parse_flow(text, file=name, json=json_file)
     value = json.loads(text) if json_file else read_yaml(text).value
     return with_document(text, {**value, "name": name}, json_file=json_file)
@@ -64,7 +64,7 @@ def _written(text: str, old: Any, new: Mapping[str, Any]) -> str:
 
 
 def _exact(node: Any) -> Any:
-    """Make numbers with an exponent plain ones: ruamel writes their style, and not all of their digits."""
+    """Turn numbers with an exponent into plain ones, since ruamel would lose some of their digits."""
     if isinstance(node, dict):
         for key, value in node.items():
             node[key] = _exact(value)
@@ -75,7 +75,7 @@ def _exact(node: Any) -> Any:
 
 
 def _merged(node: Any, old: Any, new: Any) -> Any:
-    """Bring a loaded node, whose plain value is `old`, to say `new`."""
+    """Change a loaded YAML node with the plain value `old` to the value `new`."""
     if type(old) is type(new) and old == new and node is not None:
         return node
     if isinstance(new, Mapping):
@@ -105,7 +105,7 @@ def _merged_list(node: Any, old: list[Any], new: list[Any]) -> Any:
             there[index] = _merged(there[index], item, new[index])
         there.extend(_merged(None, None, item) for item in new[len(old) :])
         return there
-    # Each is taken once: what stood there twice would be an anchor and an alias.
+    # Each is used once: a node that occurs twice would be written as an anchor and an alias.
     left = list(zip(there, old, strict=False))
     made = CommentedSeq()
     for item in new:
@@ -117,7 +117,7 @@ def _merged_list(node: Any, old: list[Any], new: list[Any]) -> Any:
 
 
 def _id(item: Any) -> Any:
-    """Tell by what an item of a list is known again: a node by its id, an attachment by how it begins."""
+    """Give what items of a list are matched by: a node's id; an attachment's type with its file name or URL."""
     if isinstance(item, Mapping):
         return item.get("id", (item.get("type"), item.get("filename", item.get("url"))))
     return None
@@ -132,10 +132,10 @@ def _scalar(node: Any, text: str) -> Any:
     )
 
     lines = text.split("\n")
-    if not all(line.isprintable() for line in lines):  # only this style can hold what can't be printed
+    if not all(line.isprintable() for line in lines):  # only this style can hold control characters
         return DoubleQuotedScalarString(text)
     if len(lines) > 1:
-        # Blanks at the beginning of a block confuse readers.
+        # Leading spaces of a block scalar confuse parsers.
         return text if text.startswith((" ", "\n")) else LiteralScalarString(text)
     quoted = isinstance(node, DoubleQuotedScalarString | SingleQuotedScalarString)
     return type(node)(text) if isinstance(node, ScalarString) and quoted else text

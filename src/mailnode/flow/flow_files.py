@@ -22,7 +22,7 @@ _NO_SAMPLE: dict[str, Any] = {"input": {}, "context": {}}
 
 @dataclass(frozen=True, slots=True)
 class FlowFile:
-    """A flow file as it is now; `revision` tells one text from another."""
+    """A flow file with its present text; `modified_at` is Unix ms."""
 
     name: str
     path: Path
@@ -31,32 +31,32 @@ class FlowFile:
 
     @property
     def revision(self) -> str:
-        """Tell this text from every other one."""
+        """A digest of the text, by which a change is noticed."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     @property
     def is_json(self) -> bool:
-        """Whether the file is JSON and not YAML."""
+        """Whether the file is JSON; else it is YAML."""
         return self.path.name.endswith(_JSON)
 
     def document(self) -> FlowDocument:
-        """Read the flow; SettingsError where it is none."""
+        """Parse the flow; SettingsError if it is not one."""
         return cached_flow(self.text, self.path.name, str(self.path.absolute()), self.is_json)
 
 
 class FlowFiles:
     """A folder of flow files, `NAME.flow.yaml` or `NAME.flow.json`, where NAME is the flow's own name.
 
-    Files are written whole or not at all, by one process at a time. A link that leads out of it is not followed.
-    Each call raises UsageError where the folder can't be used.
+    Files are written atomically, by one process at a time. A link to a file outside the folder is not followed. Each
+    call raises UsageError if the folder can't be used.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Keep flows in `folder`, which is made when the first one is written."""
+        """Use the flows in `folder`, which is created when the first one is written."""
         self.folder = folder
 
     def flows(self) -> list[FlowFile]:
-        """Give all flows that can be read, by name."""
+        """Give all readable flows, by name."""
         try:
             found = sorted(
                 {path.name.removesuffix(end) for end in (_YAML, _JSON) for path in self.folder.glob(f"*{end}")}
@@ -73,7 +73,7 @@ class FlowFiles:
         """Give one flow.
 
         Raises:
-            SettingsError: there is none of this name, or its file can't be read.
+            SettingsError: there is no flow of this name, or its file can't be read.
         """
         path = self._path(name)
         if path is None:
@@ -92,10 +92,10 @@ class FlowFiles:
         return FlowFile(name, path, text, path.stat().st_mtime_ns // 10**6)
 
     def create(self, text: str, *, json_file: bool = False) -> FlowFile:
-        """Write a new flow file, under the name that it has.
+        """Write a new flow file, named by the flow's own name.
 
         Raises:
-            SettingsError: the text is no flow, or there is one of this name (flowConflict).
+            SettingsError: the text is not a flow, or there is one of this name (flowConflict).
         """
         name = parse_flow(text, file="", json=json_file).name
         with self._alone():
@@ -104,10 +104,10 @@ class FlowFiles:
         return self.get(name)
 
     def save(self, name: str, text: str, revision: str) -> FlowFile:
-        """Write a flow anew; one that has another name now has its file renamed.
+        """Replace the text of a flow; if its name has changed, its file is renamed.
 
         Raises:
-            SettingsError: the text is no flow; or (flowConflict) `revision` is not what the file holds, or the new
+            SettingsError: the text is not a flow; or (flowConflict) the file has another revision by now, or the new
                 name belongs to another flow.
         """
         with self._alone():
@@ -140,7 +140,7 @@ class FlowFiles:
         return copy
 
     def delete(self, name: str) -> None:
-        """Remove a flow and its sample; SettingsError where there is none."""
+        """Delete a flow and its sample; SettingsError if there is none."""
         with self._alone():
             there = self.get(name)
             try:
@@ -150,22 +150,22 @@ class FlowFiles:
                 raise _unusable(there.path, error) from None
 
     def sample(self, name: str) -> dict[str, Any]:
-        """Give the sample of a flow: `input` and `context`, objects that are empty where nobody has kept any."""
+        """Give the sample of a flow: `input` and `context`, empty objects if none was stored."""
         path = self._sample_path(name)
         if not path.exists() or self._leads_out(path):
             return dict(_NO_SAMPLE)
         try:
             kept = read_json(read_text(path)).value
         except SettingsError:
-            return dict(_NO_SAMPLE)  # the editor's own file: what is no JSON any more is of no use to anybody
+            return dict(_NO_SAMPLE)  # a damaged file of the editor is ignored
         is_whole = isinstance(kept, dict) and all(isinstance(kept.get(key), dict) for key in _NO_SAMPLE)
         return {key: kept[key] for key in _NO_SAMPLE} if is_whole else dict(_NO_SAMPLE)
 
     def keep_sample(self, name: str, sample: dict[str, Any]) -> None:
-        """Keep the sample of a flow that is there.
+        """Store the sample of a flow.
 
         Raises:
-            SettingsError: it holds what could not be read again.
+            SettingsError: there is no such flow, or the sample could not be read again.
         """
         self.get(name)
         text = json_of(sample, indent=2) + "\n"
@@ -174,18 +174,18 @@ class FlowFiles:
             self._write(self._sample_path(name), text)
 
     def _path(self, name: str) -> Path | None:
-        if not NAME.fullmatch(name):  # no name leads out of the folder
+        if not NAME.fullmatch(name):  # no name leads outside the folder
             return None
         paths = (self.folder / f"{name}{end}" for end in (_YAML, _JSON))
         return next((path for path in paths if path.is_file()), None)
 
     def _leads_out(self, path: Path) -> bool:
-        """Tell whether a file of the folder is a link to one elsewhere: to what only this process may read, perhaps."""
+        """Whether a file is a link to one outside the folder, perhaps one that only this process may read."""
         return path.is_symlink() and not path.resolve().is_relative_to(self.folder.resolve())
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes, too, from changing the folder between our look at it and our change of it."""
+        """Lock the folder against other processes between reading and changing it."""
         lock = self.folder / _LOCK
         with ExitStack() as held:
             try:

@@ -1,4 +1,4 @@
-"""JSON (RFC 8259), with the line of each value and every key once."""
+"""JSON (RFC 8259) with the line of each value; duplicate keys are errors."""
 
 import json
 import re
@@ -13,11 +13,11 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
 class _Object(list[tuple[str, Any]]):
-    """The members of an object as they were read, repeated keys and all."""
+    """The members of an object as they were read, with duplicate keys."""
 
 
 def read_json(text: str) -> Source:
-    """Read one document; SettingsError with a line where it can't be read."""
+    """Parse a document; SettingsError with a line if it is invalid."""
     try:
         value = json.loads(text, object_pairs_hook=_Object, parse_constant=_refuse_constant, parse_float=_float)
     except json.JSONDecodeError as error:
@@ -31,7 +31,7 @@ def read_json(text: str) -> Source:
 
 
 def _told(text: str, error: json.JSONDecodeError) -> tuple[str, int]:
-    """Say what is wrong, and in which line; Python knows a comma too many since 3.13 only."""
+    """Give the message and line of an error; Python reports trailing commas only since 3.13."""
     if not text.strip():
         return "the file is empty", error.lineno
     for comma in _LAST_COMMA.finditer(text):
@@ -52,7 +52,7 @@ def _float(text: str) -> float:
 
 
 class _Locator:
-    """Walks the values and the tokens of a valid document side by side, as the json module gives no positions."""
+    """Walks the values and tokens of a valid document in parallel, since the json module gives no positions."""
 
     def __init__(self, text: str) -> None:
         self._tokens = (match.start() for match in _TOKEN.finditer(text))
@@ -60,7 +60,7 @@ class _Locator:
         self._lines: dict[str, int] = {}
 
     def locate(self, value: Any) -> Source:
-        """Make plain values with their lines."""
+        """Give plain values with their lines."""
         return Source(self._value(value, "", 0), self._lines)
 
     def _next_line(self) -> int:

@@ -1,4 +1,4 @@
-"""Flows read and made ready to run, off the event loop: a large one takes seconds."""
+"""Loads flows for runs, off the event loop since a large one takes seconds."""
 
 import asyncio
 import time
@@ -13,36 +13,36 @@ from mailnode.flow.document import FlowDocument, parse_flow_file, read_text
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import PreparedNode, prepare_nodes
 
-# How many flows are kept.
+# How many flows are cached.
 MOST = 32
-# A file that was written less than this before it was read may be written again within one tick of its clock.
+# A file that was written less than this ago may change again without a change of its time stamp.
 _SETTLED_SECONDS = 2
-# What is read where it is wanted: a thread costs more.
+# A smaller file is read without a thread, which would cost more.
 _SMALL_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedFlow:
-    """A flow that has been read, and may be run by many at once."""
+    """A flow with its prepared nodes; any number of runs may share it."""
 
     document: FlowDocument
     nodes: list[PreparedNode]
 
 
 class FlowLoader:
-    """Reads flows, and keeps those that were run last until their files change."""
+    """Loads flows, and caches the last ones until their files change."""
 
     def __init__(self, registry: Registry, clock: Callable[[], float] = time.time) -> None:
-        """Read nothing yet; `clock` gives what the time is, in seconds, by which files are dated."""
+        """Load nothing yet; `clock` gives the Unix time in seconds."""
         self._registry = registry
         self._clock = clock
         self._kept: OrderedDict[str, _CachedFlow] = OrderedDict()
 
     async def load(self, flow: str | Path | FlowDocument) -> LoadedFlow:
-        """Give a flow, from its file or read already, with the settings of its nodes read.
+        """Load a flow from its file, or take a document, and prepare its nodes.
 
         Raises:
-            SettingsError: the file can't be read, or the flow or its settings are wrong.
+            SettingsError: the file can't be read, or the flow or a setting is invalid.
         """
         if isinstance(flow, FlowDocument):
             kept = self._kept.get(flow.file)
@@ -80,7 +80,7 @@ class FlowLoader:
 
 
 class _FileVersion(NamedTuple):
-    """Which version of a file it is."""
+    """What tells a version of a file from another."""
 
     device: int
     inode: int
@@ -90,7 +90,7 @@ class _FileVersion(NamedTuple):
 
 
 class _CachedFlow(NamedTuple):
-    """A flow that was loaded; of its file the version (None where another one may look the same) and the text."""
+    """A loaded flow with its file's text and version; None for a version that can't be told from a later one."""
 
     seen: _FileVersion | None
     text: str | None
@@ -98,11 +98,11 @@ class _CachedFlow(NamedTuple):
 
 
 def _file_version(path: Path) -> _FileVersion | None:
-    """Tell a file's version; None of what is no plain file, or is not there."""
+    """Give the version of a file; None if it is missing or not a regular file."""
     try:
         found = path.stat()
     except (OSError, ValueError):
-        return None  # whoever reads it says why
+        return None  # reading it raises the error
     if not S_ISREG(found.st_mode):
         return None
     return _FileVersion(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,4 +1,4 @@
-"""Which types of node there are: our own, and those that installed packages bring."""
+"""The node types: our own, and those of installed packages."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,42 +12,42 @@ ENTRY_POINT_GROUP = "mailnode.nodes"
 
 
 class Node(Protocol):
-    """A node with its settings read, ready to be reached."""
+    """A node with its settings read, ready to be executed."""
 
     async def execute(self, call: NodeCall) -> NodeReturn:
-        """Do the node's work; a MailnodeError that leaves here halts the run."""
+        """Do the node's work; a MailnodeError halts the run."""
         ...
 
 
 class NodeType(Protocol):
-    """A type of node: it reads settings."""
+    """A node type, which reads the settings of its nodes."""
 
     def prepare(self, settings: Mapping[str, Any]) -> Node:
-        """Read a node's settings; a SettingsError says with `key` which one is wrong."""
+        """Read a node's settings; a SettingsError names the invalid one as its `key`."""
         ...
 
 
 @runtime_checkable
 class ValidatingNodeType(NodeType, Protocol):
-    """A type of node that can name all wrong settings at once, for who fills in a form."""
+    """A node type that can give the errors of all settings at once, for a form."""
 
     def errors(self, settings: Mapping[str, Any]) -> list[MailnodeError]:
-        """Give what `prepare` would raise, and the rest beside it."""
+        """Give all errors, of which `prepare` raises the first."""
         ...
 
 
 class Registry:
-    """The node types by name; a name of ours can't be taken by a package."""
+    """The node types by name; a package can't replace our own."""
 
     def __init__(self, own: Mapping[str, NodeType]) -> None:
-        """Begin with our own types; packages are looked through only for a name that is not among them."""
+        """Use our own types; packages are searched only for other names."""
         self._own = own
 
     def find(self, name: str) -> NodeType:
         """Find a node type.
 
         Raises:
-            SettingsError: nobody brings this type, or its package can't be loaded.
+            SettingsError: the type is unknown, or its package can't be loaded.
         """
         if own := self._own.get(name):
             return own
@@ -56,7 +56,7 @@ class Registry:
             known = [*self._own, *others]
             near = get_close_matches(name, known, n=1)
             raise SettingsError(
-                f"there is no node type {name!r}",
+                f"unknown node type {name!r}",
                 hint=f"did you mean {near[0]}?" if near else f"known types: {', '.join(known)}",
             ).locate(key="type")
         try:

@@ -24,20 +24,20 @@ Result = TypeVar("Result")
 _SUFFIXES = (".jsonl", ".csv")
 _DIGEST_CHARACTERS = 16
 _BLOCK_OCTETS = 1024 * 1024
-# One row becomes one run's input; what is longer is no row but a file of another kind.
+# A row becomes the input of a run; a longer line means that the file is of another kind.
 _LONGEST_CHARACTERS = 16 * 1024 * 1024
 _CHANGED_HINT = "restore it to run the rows that are left; a changed file is a new one, and all its rows are run"
 
 
 class Row(NamedTuple):
-    """One row: its number, counted from 1, and the fields that it gives to `input`."""
+    """One row: its number, counted from 1, and its fields for `input`."""
 
     number: int
     fields: dict[str, Any]
 
 
 class RowResult(NamedTuple):
-    """How the run of one row ended: either `run` or `error` is given."""
+    """How the run of one row ended: with a `run` or with an `error`."""
 
     number: int
     run_id: str
@@ -47,9 +47,9 @@ class RowResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowsFile:
-    """A file of rows that has been read to its end once; `digest` is of its octets, in hexadecimal.
+    """A checked file of rows; `digest` is a hexadecimal digest of its bytes.
 
-    `stamp` tells the file that was read from one that has been changed since.
+    By its `stamp` a later change of the file is noticed.
     """
 
     path: Path
@@ -59,10 +59,10 @@ class RowsFile:
 
     @classmethod
     def check(cls, path: Path) -> "RowsFile":
-        """Read a file through, so that a wrong line near its end is found before the first run.
+        """Read a file to its end, so that an error there is found before the first run.
 
         Raises:
-            SettingsError: it can't be read, or is of another kind, or a row is none; file and line are named.
+            SettingsError: it can't be read, is of another kind, or has an invalid row; with file and line.
         """
         if path.suffix.lower() not in _SUFFIXES:
             raise _bad(path, f"{quoted(path.name)} is neither .jsonl nor .csv", hint="convert it, or rename it")
@@ -82,14 +82,14 @@ class RowsFile:
         return cls(path, rows.digest, count, stamp)
 
     def read(self) -> Iterator[Row]:
-        """Give the rows anew, one by one.
+        """Read the rows again, one by one.
 
         Raises:
-            SettingsError: the file was changed since it was checked, or a row is none.
+            SettingsError: the file was changed since it was checked, or has an invalid row.
         """
         read = _json_rows if self.path.suffix.lower() == ".jsonl" else _csv_rows
         try:
-            # A byte order mark is what spreadsheets write before the first field.
+            # Spreadsheets write a byte order mark before the first field.
             with self.path.open(encoding="utf-8-sig", newline="") as file:
                 for number, (line, fields) in enumerate(read(file), 1):
                     self._see_that_it_is_the_same(file)
@@ -104,7 +104,7 @@ class RowsFile:
             raise _bad(self.path, f"it can't be read: {error.strerror}", hint="check that it still exists") from None
 
     def _see_that_it_is_the_same(self, file: io.TextIOWrapper) -> None:
-        # Rows of a changed file under the old digest would be taken for other ones when the runs are taken up again.
+        # Under the old digest, rows of a changed file would be taken for the old rows when the runs are continued.
         if _stamp(file.fileno()) != self.stamp:
             raise _bad(self.path, "it was changed during the run", hint=_CHANGED_HINT)
 
@@ -123,7 +123,7 @@ def _json_rows(file: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
         try:
             yield line, read_json(text).value
         except SettingsError as error:
-            error.line = line  # the reader counts from the beginning of its own text
+            error.line = line  # the reader counts lines in its own text
             raise
 
 
@@ -171,10 +171,10 @@ def _bad(path: Path, words: str, *, hint: str) -> SettingsError:
 async def run_concurrently(
     work: Callable[[Given], Awaitable[Result]], given: Iterable[Given], most: int
 ) -> AsyncIterator[Result]:
-    """Do a work on each, `most` of them at once, and give what it makes of them as it comes.
+    """Do `work` on each of `given`, `most` of them at once, and give the results as they come.
 
-    No more are taken from `given` than are worked on. Whoever leaves before the end gets what is under way finished;
-    who is cancelled ends it.
+    No more are taken from `given` than are worked on. If the caller stops before the end, work in progress is finished;
+    if it is cancelled, that is cancelled too.
     """
     under_way: set[asyncio.Future[Result]] = set()
     try:

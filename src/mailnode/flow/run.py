@@ -1,4 +1,4 @@
-"""One execution of a flow: node after node, what each did, and how it ended."""
+"""A run of a flow: its nodes one after the other, their results, and how it ended."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ from mailnode.printable import quoted
 from mailnode.supervision import is_defect
 
 MAX_ID_CHARACTERS = 200
-# What is stored has to be told, by programs whose own frames count too.
+# What is stored must be readable by programs whose own frames count too.
 MAX_LEVELS = 500
 _OURS = "mailnode."
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ RunStatus = Literal["done", "halted", "interrupted"]
 
 @dataclass(frozen=True, slots=True)
 class PreparedNode:
-    """A node of the document whose settings and condition have been read."""
+    """A node whose settings and condition have been read."""
 
     source: FlowNode
     node: Node
@@ -48,7 +48,7 @@ class PreparedNode:
 
 @dataclass(slots=True)
 class NodeResult:
-    """What became of one node in a run."""
+    """The status of one node in a run, with its result or error."""
 
     id: str
     type: str
@@ -58,7 +58,7 @@ class NodeResult:
     error: ResultError | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as the run's JSON shows it; what does not apply is left out."""
+        """Give it as JSON, without what does not apply."""
         said = {"result": self.result, "error": self.error}
         shown = {name: value for name, value in said.items() if value is not None}
         return {"id": self.id, "type": self.type, "label": self.label, "status": self.status, **shown}
@@ -68,7 +68,7 @@ class NodeResult:
 class Run:
     """One execution of a flow.
 
-    `file` is where that was read, while it runs; `not_stored` says why how it ended stands in no database.
+    `file` is the path of the flow while it runs; `not_stored` says why its end could not be stored, "" if it was.
     """
 
     id: str
@@ -82,7 +82,7 @@ class Run:
     not_stored: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the run as the command line prints it; `duplicate` says that it is told again and was not run again."""
+        """Give the run as the command line prints it; `duplicate` means that an earlier run was not repeated."""
         return {
             **({"duplicate": True} if self.is_repeat else {}),
             **({NOT_STORED: self.not_stored} if self.not_stored else {}),
@@ -97,12 +97,12 @@ class Run:
 
     @property
     def pending(self) -> list[str]:
-        """The ids of deliveries that it has queued and whose outcome it does not hold."""
+        """The ids of queued deliveries whose outcome the run does not have yet."""
         return queued_in(node.result for node in self.nodes)
 
     @property
     def is_stored(self) -> bool:
-        """Whether the database tells all that the run does."""
+        """Whether the database has the end of the run and all outcomes."""
         return not self.not_stored and not unstored_in(node.result for node in self.nodes)
 
     @classmethod
@@ -122,10 +122,10 @@ class Run:
 
 
 def prepare_nodes(document: FlowDocument, registry: Registry) -> list[PreparedNode]:
-    """Read the settings of every node, so that a wrong one is found before the first mail is sent.
+    """Read the settings of every node, so that an invalid one is found before anything is sent.
 
     Raises:
-        SettingsError: or another of ours, with file, line, node and key.
+        MailnodeError: a setting is invalid; with file, line, node and key.
     """
     return [prepare_node(document, node, registry) for node in document.nodes]
 
@@ -155,9 +155,9 @@ def _read_when(text: str) -> Expression:
 
 
 async def run_nodes(nodes: list[PreparedNode], run: Run) -> None:
-    """Execute the nodes in their order until one halts the run, then wait for what was promised for later.
+    """Execute the nodes in their order until one halts the run, then wait for results that come later.
 
-    A run that halts because the database can't be used for long is `not_stored`: the same again goes on with it.
+    A run that halts because the database is down for long is `not_stored`: the same run id continues it.
     """
     promised: list[tuple[NodeResult, NodeReturn]] = []
     for prepared, report in zip(nodes, run.nodes, strict=True):
@@ -223,11 +223,11 @@ def _defect_of(prepared: PreparedNode, error: BaseException) -> MailnodeError:
 
 
 async def _follow_up(run: Run, report: NodeResult, step: NodeReturn) -> None:
-    """Bring the last word of a step where its first one stood, unless another value has taken that place."""
+    """Replace the first result of a node by its later one, unless another value was stored there."""
     assert step.later is not None
     try:
         result = await step.later
-    except Exception as error:  # noqa: BLE001 -- the first word stands
+    except Exception as error:  # noqa: BLE001 -- the first result stays
         _log.exception("the outcome of node %s of run %s is not known", report.id, run.id)
         why = error if isinstance(error, MailnodeError) else InternalError.of(error)
         report.status, report.error, run.status = "failed", describe(why), "halted"
@@ -238,10 +238,10 @@ async def _follow_up(run: Run, report: NodeResult, step: NodeReturn) -> None:
 
 
 def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: dict[str, Any]) -> Run:  # noqa: A002
-    """Make a run that has reached nothing yet; the state is a copy of its own.
+    """Make a run before its first node; its state is a copy.
 
     Raises:
-        SettingsError: `input` or `context` is no JSON object.
+        SettingsError: `input` or `context` is not a JSON object.
     """
     nodes = [NodeResult(node.id, node.type, node.label) for node in document.nodes]
     state = State(_copied("input", input), _copied("context", context))
@@ -249,11 +249,11 @@ def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: d
 
 
 def checked_run_id(run_id: str) -> str:
-    """Refuse a run id that could not be shown, or typed again.
+    """Check a run id.
 
     Raises:
-        UsageError: it is no text.
-        SettingsError: it is empty, longer than 200 characters, or holds a character that can't be printed.
+        UsageError: it is not a text.
+        SettingsError: it is empty, longer than 200 characters, or contains a character that is not printable.
     """
     if not isinstance(run_id, str):
         raise UsageError(f"a run id must be a text, not {quoted(run_id)}", hint="give a text, such as order-17")
@@ -281,7 +281,7 @@ def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest(document: FlowDocument, input: dict[str, Any], context: dict[str, Any]) -> str:  # noqa: A002
-    """Tell one run from another under the same id: flow and state, in hexadecimal; another route is the same flow."""
+    """Give a hexadecimal digest of flow and state, which runs of one id must share; routes are not part of it."""
     nodes = [[node.id, node.type, node.when, without_route(node.type, node.settings)] for node in document.nodes]
     text = json.dumps([document.name, nodes, input, context], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""What runs have done, for whoever looks: everything is read, and nothing changed."""
+"""Queries of stored runs; nothing is changed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mailnode.store.database import Database
 from mailnode.store.sql import Cursor
 from mailnode.store.tables import runs
 
-# `running` and `interrupted` are one to the database: what tells them apart is whether their process is alive.
+# The database has one state for `running` and `interrupted`: they differ in whether their process is alive.
 ShownRunStatus = Literal["running", "interrupted", "done", "halted"]
 RUN_STATES: tuple[ShownRunStatus, ...] = get_args(ShownRunStatus)
 _UNDER_WAY = "running"

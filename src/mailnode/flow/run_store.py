@@ -1,4 +1,4 @@
-"""The runs in the database: a run id is good for one run, and tells for ever what came of it."""
+"""The runs in the database: a run id belongs to one run, and gives its outcome ever after."""
 
 import asyncio
 import json
@@ -35,10 +35,10 @@ class RunStore:
         self._process = process
 
     async def begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
-        """Write down that a run begins; give what came of it when it was run to its end before.
+        """Store that a run begins; gives the stored run instead if it has ended before.
 
-        One that is under way elsewhere is waited for. A run whose process died is begun anew: its mails have keys of
-        their own, so none is sent twice.
+        A run in progress elsewhere is waited for. A run whose process died begins again: its emails have idempotency
+        keys, so none is sent twice.
 
         Raises:
             DeliveryError: the id belongs to a run of another flow or input.
@@ -60,7 +60,7 @@ class RunStore:
         return beginning.result()
 
     async def leave(self, run_id: str) -> None:
-        """Write down that a run of this process is not gone on with, as if its process had died."""
+        """Store that this process has abandoned a run, as if the process had died."""
         is_ours = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._process.id)
         left = update(runs).where(is_ours).values(worker=None, updated_at=unix_ms())
         try:
@@ -69,12 +69,12 @@ class RunStore:
             _log.warning("run %s was abandoned, but this can't be stored: %s", run_id, error)
 
     async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
-        """Write down how a run ended, as JSON that `begin` gives back.
+        """Store how a run ended, as JSON that `begin` gives back.
 
-        Outcomes that came meanwhile take the place of `queued` in it.
+        Outcomes that came in the meantime replace `queued` in it.
 
         Raises:
-            StoreError: it can't be stored for long; it is tried on.
+            StoreError: it can't be stored for long; it is still retried.
         """
         ended = _EndedRun(run_id, status, state)
         await self._database.unstored.keep_beside(lambda: self._database.write_alike(_end, ended))
@@ -116,7 +116,7 @@ class RunStore:
         return None
 
     async def with_outcomes(self, said: dict[str, Any]) -> dict[str, Any]:
-        """Give a run, as JSON, with what has come of its mails since."""
+        """Give a run, as JSON, with the outcomes that its emails have by now."""
         pending = queued_in(results_in(said))
         outcomes = await insist(lambda: self._database.read(lambda db: list(outcomes_of(db, pending))))
         for outcome in outcomes:
@@ -142,7 +142,7 @@ class _EndedRun(NamedTuple):
 
 _INSERT = insert(runs)
 _END = update(runs).where(runs.c.id == bindparam("of"))
-# In one order everywhere, so that nobody waits for who waits for him.
+# The same order everywhere, so that there is no deadlock.
 _LOCKED = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
 
 
@@ -150,7 +150,7 @@ def _end(db: Connection, ended: list[_EndedRun]) -> list[None]:
     lacking = ((one, queued_in(results_in(one.state)) + unstored_in(results_in(one.state))) for one in ended)
     waiting = {one.run_id: (one, lacks) for one, lacks in lacking if lacks}
     if waiting:
-        # First, because no outcome may come between reading the outcomes and writing the state.
+        # Locked first, so that no outcome comes between reading the outcomes and writing the state.
         db.execute(_LOCKED, {"ids": list(waiting)}).all()
         for one, lacks in waiting.values():
             for outcome in outcomes_of(db, lacks):
@@ -164,12 +164,12 @@ def _end(db: Connection, ended: list[_EndedRun]) -> list[None]:
 
 
 def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> None:
-    """Bring outcomes where runs that have ended still hold the first word of them."""
+    """Replace first results by outcomes in runs that have ended."""
     by_run: dict[str, list[MailOutcome]] = {}
     for delivery, result in ended:
         if delivery.run_id is not None:
             by_run.setdefault(delivery.run_id, []).append(MailOutcome(delivery.node_id, delivery.place, result))
-    # Locked though it has no state yet: who is writing that now must see these outcomes, or be seen here.
+    # Locked even without a state: whoever is writing it now must see these outcomes, or be seen here.
     for row in db.execute(_LOCKED, {"ids": list(by_run)}).all() if by_run else ():
         if row.state is None:
             continue
@@ -188,10 +188,10 @@ def _ended(row: Row[Any]) -> dict[str, Any] | Exception:
 
 
 def _followed(row: Row[Any], outcomes: list[MailOutcome]) -> str | None:
-    """Give the state with these outcomes, None where they have no place; one that can't be read undoes no outcome."""
+    """Give the state with these outcomes; None if it has no place for them, or is damaged."""
     try:
         said = json.loads(row.state)
         return json.dumps(said) if [outcome for outcome in outcomes if apply_outcome(said, outcome)] else None
-    except Exception:  # noqa: BLE001 -- whatever another hand has made of it
+    except Exception:  # noqa: BLE001 -- another program may have written anything
         _log.exception("the stored state of run %s is damaged: outcomes of its email were not added", row.id)
         return None

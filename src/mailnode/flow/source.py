@@ -1,4 +1,4 @@
-"""What the readers of YAML and JSON give alike: plain values, and the line on which each of them stands."""
+"""What the readers of YAML and JSON have in common: plain values with their lines, and errors."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from mailnode.errors import ErrorCode, SettingsError
 from mailnode.printable import quoted
 
-# No flow needs more; it keeps hostile nesting from the stack.
+# Enough for any flow, and no danger for the stack.
 MAX_DEPTH = 64
 
 
@@ -19,7 +19,7 @@ class Source:
 
 
 def join_path(path: str, key: str | int) -> str:
-    """Give the path of what stands under a key, or at an index, of the value at `path`."""
+    """Give the path of a key, or of an index, in the value at `path`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if path else key
@@ -31,18 +31,18 @@ def bad_file(message: str, line: int = 0, *, hint: str) -> SettingsError:
 
 
 def check_depth(depth: int, line: int) -> None:
-    """Refuse a value that lies too deep."""
+    """Raise SettingsError if a value is nested too deep."""
     if depth > MAX_DEPTH:
         raise bad_file(f"values are nested deeper than {MAX_DEPTH} levels", line, hint="make the document flatter")
 
 
 def repeated_key(key: str, line: int, first: int) -> SettingsError:
-    """Make the error of a key that stands twice in one mapping."""
+    """Make the error of a duplicate key."""
     return bad_file(f"{quoted(key)} is a duplicate key; the first is on line {first}", line, hint="keep one of them")
 
 
 def whole_text(text: str, line: int) -> str:
-    r"""Join surrogate pairs, which escapes (`\ud83d\ude00`) may spell, and refuse a half of one."""
+    r"""Join surrogate pairs that were written as escapes (`\ud83d\ude00`); half of one is a SettingsError."""
     if text.isascii():
         return text
     try:

@@ -13,10 +13,10 @@ from mailnode.store.tables import deliveries
 
 
 class State:
-    """The `input` and `context` of one run."""
+    """The `input` and `context` of a run."""
 
     def __init__(self, input: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: A002 -- the editor's word
-        """Begin with two JSON objects, which are this run's own from here on."""
+        """Take two JSON objects, which belong to this run from here on."""
         self.input = input
         self.context = context
 
@@ -87,7 +87,7 @@ def is_same_result(value: Any, first: Any) -> bool:
 
 
 def outcomes_of(db: Connection, delivery_ids: Sequence[str]) -> Iterator[MailOutcome]:
-    """Read the outcomes that have come by now."""
+    """Read the outcomes of those deliveries that have one by now."""
     if not delivery_ids:
         return
     ended = select(deliveries).where(deliveries.c.id.in_(delivery_ids), deliveries.c.result.is_not(None))

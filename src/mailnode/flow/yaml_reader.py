@@ -1,4 +1,4 @@
-"""YAML 1.2 as flow files use it: the core schema's plain types, without aliases, tags or a second document."""
+"""YAML 1.2 for flow files: the types of the core schema, without aliases, tags or a second document."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from mailnode.printable import quoted, shortened
 _QUOTE_HINT = 'put a text with {{ }} in quotes: "{{ input.email }}"'
 _SYNTAX_HINT = "check indentation, colons and quotes on this line and the one before"
 
-# YAML 1.2, 10.3.2: the core schema, which knows no dates, no sexagesimals and no `yes`.
+# YAML 1.2, 10.3.2: the core schema has no dates, no sexagesimals and no `yes`.
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
 _FALSE = re.compile(r"false|False|FALSE")
@@ -24,7 +24,7 @@ _NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 def read_yaml(text: str) -> Source:
-    """Read one document; SettingsError with a line where it can't be read."""
+    """Parse a document; SettingsError with a line if it is invalid."""
     # Importing it costs 60 ms, which a JSON flow or `mailnode send` need not wait for.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
@@ -44,7 +44,7 @@ def read_yaml(text: str) -> Source:
 
 def _bad_syntax(text: str, error: Any) -> Exception:
     problem = error.problem or error.context
-    # A quote that never ends is found at the end of the file; what helps is where it began.
+    # An unclosed quote is found at the end of the file; where it began is more helpful.
     mark = error.context_mark if "end of stream" in problem and error.context_mark else error.problem_mark
     lines = text.splitlines()[max(0, mark.line - 1) : mark.line + 1]
     hint = _QUOTE_HINT if any("{{" in line for line in lines) else _SYNTAX_HINT
@@ -52,7 +52,7 @@ def _bad_syntax(text: str, error: Any) -> Exception:
 
 
 class _Composer:
-    """Makes plain values of the parser's events; ruamel's own constructor would follow aliases and know dates."""
+    """Makes plain values from the parser's events; ruamel's own constructor would resolve aliases and dates."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events

@@ -1,1 +1,1 @@
-"""A catch-all SMTP server for people and tests: `server` keeps what it is sent, `folder` reads what was kept."""
+"""A test inbox: `server` is an SMTP server that stores all email it gets, `folder` reads it."""

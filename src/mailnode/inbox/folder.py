@@ -1,4 +1,4 @@
-"""What an inbox has kept: a folder of mails and their envelopes."""
+"""The folder of a test inbox: emails and their envelopes."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from mailnode.inbox.opened import OpenedMail, OpenedPart
 from mailnode.message.parsed import readable
 
 _MAX_HEADER_OCTETS = 256 * 2**10
-# What a listing shows of a field, before it is decoded.
+# How much of a field a list shows, before it is decoded.
 _MAX_FIELD_CHARACTERS = 2_000
 _FILE_NAME = re.compile(r"([0-9]{8,18})(\.eml|\.json)")
 
@@ -77,7 +77,7 @@ class Received:
         return tuple(part for part in self._opened.root.walk() if part.is_attached)
 
     def to_json(self) -> dict[str, Any]:
-        """Give what a listing shows."""
+        """Give its entry in a list, as JSON."""
         return {
             "number": self.number,
             "mailFrom": self.mail_from,
@@ -99,7 +99,7 @@ class Received:
                 header = file.read(_MAX_HEADER_OCTETS).partition(b"\r\n\r\n")[0]
         except OSError:
             return {}
-        # As text, because fields may hold bare UTF-8 (RFC 6532).
+        # As text, because fields may contain UTF-8 (RFC 6532).
         parsed = HeaderParser().parsestr(header.decode("utf-8", "replace"))
         return {name: _shown(str(parsed[name] or "")) for name in ("subject", "from")}
 
@@ -115,18 +115,18 @@ class InboxFolder:
         self.folder = folder
 
     def messages(self) -> list[Received]:
-        """Give what is kept, the oldest first."""
+        """Give all emails, oldest first."""
         return [received for number in self._numbers() if (received := self._read(number))]
 
     def get(self, number: int) -> Received:
-        """Give one mail by its number."""
+        """Give an email by its number."""
         received = self._read(number)
         if received is None:
             raise missing(number)
         return received
 
     def clear(self) -> int:
-        """Throw all mails away and say how many there were; numbers go on where they stopped while a server runs."""
+        """Delete all emails and give their number; a running server goes on counting."""
         numbers = self._numbers()
         self._remove(numbers)
         return len(numbers)
@@ -136,7 +136,7 @@ class InboxFolder:
         try:
             stat = path.stat()
         except FileNotFoundError:
-            return None  # thrown away meanwhile
+            return None  # deleted in the meantime
         except OSError as error:
             raise unusable(path, error) from None
         envelope = _read_envelope(self._path(number, ".json"))
@@ -172,16 +172,16 @@ class InboxFolder:
         return self.folder / f"{number:08}{suffix}"
 
     def _keep(self, number: int, envelope: dict[str, Any], content: bytes) -> int:
-        """Keep a mail under the first free number from `number` on, and say which; raises OSError."""
+        """Store an email under the first free number from `number` on, and give it; raises OSError."""
         while True:
             try:
                 file = os.open(self._path(number, ".json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 break
-            except FileExistsError:  # another server keeps its mails here, too
+            except FileExistsError:  # another server uses this folder too
                 number += 1
         with os.fdopen(file, "w", encoding="ascii") as opened:
             json.dump(envelope, opened)
-        # The mail comes last and at once: where there is one, it is whole and so is its envelope.
+        # The message comes last and atomically: where it exists, it is complete and so is its envelope.
         unfinished = self._path(number, ".tmp")
         unfinished.touch(mode=0o600)
         unfinished.write_bytes(content)
@@ -214,5 +214,5 @@ def missing(number: int) -> UsageError:
 
 
 def unusable(path: Path, error: OSError) -> UsageError:
-    """Say that the folder, or a file in it, can't be used."""
+    """Make the error of a folder, or a file in it, that can't be used."""
     return UsageError(f"the inbox can't use {path}: {error.strerror}", hint="check that you may write to it")

@@ -1,6 +1,6 @@
-"""A caught mail, opened: its header fields, its parts, and what of them is to be read, as far as it can be.
+"""A received email, parsed for people: its header fields, its parts, and its readable text.
 
-Nothing here trusts the mail: what is malformed is shown as it stands.
+The email is not trusted: malformed parts are shown as they are.
 """
 
 import base64
@@ -19,7 +19,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^
 
 MAX_DEPTH = 20
 MAX_PARTS = 1_000
-# A document with its images in it is made for each look.
+# A document with its images is made for each view.
 MAX_IMAGES_OCTETS = 20 * 2**20
 
 
@@ -42,21 +42,21 @@ class OpenedPart:
     parts: tuple["OpenedPart", ...] = ()
 
     def walk(self) -> Iterator["OpenedPart"]:
-        """Give the part and all within it, in their order."""
+        """Give the part and all parts in it, in their order."""
         yield self
         for part in self.parts:
             yield from part.walk()
 
     @property
     def is_attached(self) -> bool:
-        """Whether it is a file, and no text to be read."""
+        """Whether it is an attached file."""
         return self.disposition == "attachment" or bool(self.filename)
 
     def text(self) -> str:
-        """Give its octets as text."""
+        """Decode its bytes as text."""
         try:
             return self.octets.decode(self.charset or "utf-8", "replace")
-        except (LookupError, ValueError):  # a charset that nobody knows, or that is none of texts
+        except (LookupError, ValueError):  # an unknown charset, or a codec that is not for text
             return self.octets.decode("utf-8", "replace")
 
 
@@ -73,21 +73,21 @@ class OpenedMail:
 
     @cached_property
     def root(self) -> OpenedPart:
-        """The whole of it as a tree of parts."""
+        """The tree of parts."""
         return _opened(self._message, "1", 0, iter(range(1, MAX_PARTS)))
 
     @cached_property
     def text(self) -> str | None:
-        """The first text that is no file; None when there is none."""
+        """The first plain text that is not attached; None if there is none."""
         return self._first("text/plain")
 
     @cached_property
     def html(self) -> str | None:
-        """The first HTML that is no file; None when there is none."""
+        """The first HTML that is not attached; None if there is none."""
         return self._first("text/html")
 
     def part(self, number: str) -> OpenedPart | None:
-        """Give a part by its place; None when there is none."""
+        """Give a part by its number; None if there is none."""
         return next((part for part in self.root.walk() if part.number == number), None)
 
     def images(self) -> dict[str, str]:
@@ -128,7 +128,7 @@ def _opened(message: "Message[str, str]", number: str, depth: int, left: Iterato
 
 
 def _media_type(said: str) -> str:
-    """Give a type as it may stand anywhere: what is no token/token is of no type that anybody knows."""
+    """Give a valid media type: anything else becomes application/octet-stream."""
     return said if _MEDIA_TYPE.fullmatch(said) else OCTET_STREAM
 
 
@@ -140,12 +140,12 @@ def _octets(message: "Message[str, str]") -> bytes:
 
 
 def _said(read: Callable[[], str | None]) -> str:
-    """Read a parameter of a header field; a malformed one is none."""
+    """Read a parameter of a header field; "" if it is malformed."""
     with suppress(ValueError, LookupError, TypeError):
         return _text(read() or "")
     return ""
 
 
 def _text(value: str) -> str:
-    """Turn the octets beyond ASCII that the parser has set aside into what they are in UTF-8 (RFC 6532)."""
+    """Decode the non-ASCII bytes that the parser has escaped, as UTF-8 (RFC 6532)."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The server of an inbox: it takes whatever it is sent (aiosmtpd)."""
+"""The SMTP server of a test inbox, by aiosmtpd: it accepts everything."""
 
 import asyncio
 import errno
@@ -21,13 +21,13 @@ from aiosmtpd.smtp import Session as Client
 from mailnode.errors import UsageError
 from mailnode.inbox.folder import InboxFolder, Received, unusable
 
-# Above mailnode's own limit for a message, so that the limit one meets is one's own.
+# Above mailnode's own limit for a message, so that this limit is not reached first.
 MAX_MESSAGE_OCTETS = 50 * 2**20
 
 _END = b"\r\n.\r\n"
 # RFC 5321 4.5.3.1.6.
 _TOO_LONG = re.compile(rb"(?:\A|\n)[^\n]{1001}")
-# What has come so far, however much.
+# All that has come so far.
 _ALL = 2**30
 
 
@@ -103,7 +103,7 @@ class Inbox(InboxFolder):
         await self.__aexit__(None, None, None)
 
     async def __aenter__(self) -> Self:
-        """Make the folder and listen."""
+        """Create the folder and listen."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -121,7 +121,7 @@ class Inbox(InboxFolder):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the port and every session."""
+        """Close the port and all sessions."""
         self._server.close()
         for session in list(self._sessions):
             await session.end()
@@ -144,17 +144,17 @@ class Inbox(InboxFolder):
         return f"250 2.0.0 stored as {number}"
 
     def _kept(self, said: dict[str, Any], content: bytes) -> int:
-        """Keep a mail and throw the oldest away, in a thread; one at a time, so that numbers tell the order."""
+        """Store an email and delete the oldest, in a thread; one at a time, so that the numbers give the order."""
         with self._guard:
             number = self._keep(self._next_number, said, content)
             self._next_number = number + 1
-            with suppress(UsageError):  # this mail is kept, whether the old ones can be thrown away or not
+            with suppress(UsageError):  # this email is stored, even if old ones can't be deleted
                 self._remove(self._numbers()[: -self.keep])
         return number
 
 
 class _Handler:
-    """What aiosmtpd asks, in its words."""
+    """The handler of aiosmtpd."""
 
     def __init__(self, take: Callable[[Envelope], Awaitable[str]]) -> None:
         self._take = take
@@ -162,7 +162,7 @@ class _Handler:
     async def handle_EHLO(  # noqa: N802
         self, _server: SMTP, client: Client, _envelope: Envelope, name: str, keywords: list[str]
     ) -> list[str]:
-        # aiosmtpd does take groups of commands; it only does not say so.
+        # aiosmtpd supports pipelining, but does not offer it.
         client.host_name = name
         return [keywords[0], "250-PIPELINING", *keywords[1:]]
 
@@ -171,11 +171,11 @@ class _Handler:
 
 
 class Session(SMTP):
-    """A session which can be ended; it is in `live` while it lasts."""
+    """An SMTP session that can be ended; it is in `live` while it lasts."""
 
     def __init__(self, handler: object, live: set["Session"]) -> None:
-        """Tell `handler`, in aiosmtpd's words."""
-        # Without a hostname it would ask the resolver for this machine's.
+        """Use this handler of aiosmtpd."""
+        # Without a host name it would ask the resolver for one.
         super().__init__(
             handler,
             hostname="localhost",
@@ -197,7 +197,7 @@ class Session(SMTP):
         super().connection_lost(error)
 
     async def end(self) -> None:
-        """Drop the client, and see the session's task end before its loop does."""
+        """Close the connection, and wait for the end of the session's task."""
         assert isinstance(self.transport, asyncio.WriteTransport)
         assert self._handler_coroutine is not None
         self.transport.abort()
@@ -205,7 +205,7 @@ class Session(SMTP):
 
     @syntax("DATA")
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 -- aiosmtpd's name
-        """Take the content as a whole: aiosmtpd makes an object of each line, and lets nobody else go on meanwhile."""
+        """Read the content as a whole: aiosmtpd makes an object of each line, and blocks the event loop meanwhile."""
         if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
             return
         assert self.envelope is not None
@@ -226,12 +226,12 @@ class Session(SMTP):
 
 
 async def read_content(reader: asyncio.StreamReader, most: int = MAX_MESSAGE_OCTETS) -> bytes | None:
-    """Read up to the line that is one dot, and leave what is behind it; None when there are more than `most` octets.
+    """Read the content up to the final dot, and leave what follows; None if it has more than `most` bytes.
 
     Raises:
-        ConnectionError: the client is gone.
+        ConnectionError: the client has disconnected.
     """
-    content = bytearray(b"\r\n")  # the end of the command, which the end of the content may begin with
+    content = bytearray(b"\r\n")  # the line end of the command, with which the end of the content may begin
     is_too_much = False
     while True:
         seen = max(len(content) - len(_END) + 1, 0)
@@ -244,7 +244,7 @@ async def read_content(reader: asyncio.StreamReader, most: int = MAX_MESSAGE_OCT
             is_too_much = True
             del content[: 1 - len(_END)]
     if len(content) > end + len(_END):
-        # Nothing was put back before: all that there was is here.
+        # Nothing was put back before, so this is all that is left.
         reader.feed_data(bytes(content[end + len(_END) :]))
     if is_too_much or end > most:
         return None
