@@ -183,10 +183,10 @@ class Mailnode:
         try:
             await run_nodes(loaded.nodes, run)
         except BaseException:
-            await self._run_store.leave(run.id)
+            await self._run_store.abandon(run.id)
             raise
         if run.not_stored:
-            await self._run_store.leave(run.id)
+            await self._run_store.abandon(run.id)
             return run
         try:
             await self._run_store.end(run.id, run.status, run.to_json())

@@ -65,7 +65,7 @@ async def fill(site):
     shelved = site.flow_files.create(json.dumps(flow), json_file=True)
     wrong = json.loads(json.dumps(flow).replace('"tlsOption": "none"', f'"tlsOption": {json.dumps(ALL)}'))
     site.flow_files.create(json.dumps(wrong | {"name": "wrong"}), json_file=True)
-    site.flow_files.keep_sample("hello", {"input": {ALL: ALL, "name": ALL}, "context": {ALL: {ALL: [ALL]}}})
+    site.flow_files.store_sample("hello", {"input": {ALL: ALL, "name": ALL}, "context": {ALL: {ALL: [ALL]}}})
     (site.flow_files.folder / "odd.flow.yaml").write_text(
         f"version: 1\nname: {json.dumps(ALL)}\n{json.dumps(ALL)}: 1\n"
     )

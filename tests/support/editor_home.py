@@ -23,7 +23,7 @@ def example(served: Served) -> FlowFile:
     """Put the example on the flow files; it sends to the inbox, and fetches nothing."""
     text = (EXAMPLES / "order-shipped.flow.yaml").read_text().replace("port: 1025", f"port: {served.site.inbox_port}")
     flow = served.site.flow_files.create(text.replace('        - {type: url, url: "{{ input.invoiceUrl }}"}\n', ""))
-    served.site.flow_files.keep_sample(flow.name, sample())
+    served.site.flow_files.store_sample(flow.name, sample())
     return flow
 
 

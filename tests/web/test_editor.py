@@ -63,7 +63,7 @@ NODE = {"id": "tell", "label": "Tell the customer", "when": "{{ input.paid }}"}
 def made(served):
     """Put a flow on the flow files that sends to the inbox."""
     flow = served.site.flow_files.create(blank_flow("hello", served.site.inbox_port))
-    served.site.flow_files.keep_sample(flow.name, sample())
+    served.site.flow_files.store_sample(flow.name, sample())
     return flow
 
 
@@ -434,7 +434,7 @@ def test_script_that_is_stored_in_a_flow_never_runs_in_the_editor(page, served):
         "attachments": [{"type": "text", "content": EVIL, "filename": EVIL.replace("/", "")}],
     }
     served.site.flow_files.save("hello", with_document(flow.text, document), flow.revision)
-    served.site.flow_files.keep_sample("hello", {"input": {EVIL: EVIL}, "context": {}})
+    served.site.flow_files.store_sample("hello", {"input": {EVIL: EVIL}, "context": {}})
     ran = []
     page.on("dialog", lambda dialog: ran.append(dialog.message))
     page.goto("/flows")

@@ -72,8 +72,8 @@ async def _collect(
                 summary.add(end)
                 watch(summary.ended)
         if not no_wait:
-            async for delivery_id, report in mailnode.drained(summary.queued):
-                summary.settle(delivery_id, report)
+            async for delivery_id, result in mailnode.drained(summary.queued):
+                summary.settle(delivery_id, result)
     except asyncio.CancelledError:
         if mailnode.answers_due:
             say(WAITING)
@@ -135,21 +135,21 @@ class Summary:
             elif delivery_id:
                 self._mails[status] += 1
 
-    def settle(self, delivery_id: str, report: Result | None) -> None:
+    def settle(self, delivery_id: str, result: Result | None) -> None:
         """Count the outcome of a queued email."""
         row, run_id = self._queued.pop(delivery_id)
-        if report is None:
+        if result is None:
             return
-        self._mails[report["status"]] += 1
-        if is_unstored(report):
+        self._mails[result["status"]] += 1
+        if is_unstored(result):
             self._not_stored.add(row)
-        if report["status"] in FAILED:
-            self._fail(row, run_id, *_words(report["status"], report["error"]))
+        if result["status"] in FAILED:
+            self._fail(row, run_id, *_words(result["status"], result["error"]))
 
     async def catch_up(self, queries: "DeliveryQueries") -> None:
         """Count the outcomes that are known by now."""
-        for delivery_id, report in (await queries.outcomes(self.queued)).items():
-            self.settle(delivery_id, report)
+        for delivery_id, result in (await queries.outcomes(self.queued)).items():
+            self.settle(delivery_id, result)
 
     def _fail(self, row: int, run_id: str, words: str, hint: str) -> None:
         if row not in self._failed:
@@ -201,8 +201,8 @@ def _troubles(run: "Run") -> Iterator[tuple[str, str]]:
         # The first result of a node may be outdated: its email has an outcome of its own.
         if not (status in FAILED if delivery_id else node.status == "failed"):
             continue
-        told = node.result.get("error") if isinstance(node.result, dict) else None
-        yield _words(status or "failed", node.error or told)
+        mail_error = node.result.get("error") if isinstance(node.result, dict) else None
+        yield _words(status or "failed", node.error or mail_error)
 
 
 def _words(status: str, error: ResultError | None) -> tuple[str, str]:

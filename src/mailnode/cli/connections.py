@@ -83,9 +83,9 @@ def create(
         await repository.create(name, kind, fields)
         return await repository.show(name)
 
-    shown = _with_connections(work)
+    connection = _with_connections(work)
     say(f"connection {name} created")
-    if shown.get("state") == "needsConsent":
+    if connection.get("state") == "needsConsent":
         say(f"  next: run `mailnode connections authorize {name}` to give consent")
 
 
@@ -93,9 +93,9 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List the connections."""
-    shown = _with_connections(lambda repository: repository.list())
+    connection = _with_connections(lambda repository: repository.list())
     if as_json:
-        show_json(shown)
+        show_json(connection)
         return
     rows = [
         (
@@ -105,7 +105,7 @@ def list_(as_json: bool) -> None:
             one.get("username") or one.get("user", ""),
             _STATES.get(one.get("state", ""), ""),
         )
-        for one in shown
+        for one in connection
     ]
     show_table(
         ("Connection", "Type", "For", "User", "State"),

@@ -115,8 +115,8 @@ def progress(words: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(words, visible=False)
 
-        def watch(gone: int, size: int) -> None:
-            bar.update(task, completed=gone, total=size, visible=size >= WATCHED_OCTETS)
+        def watch(sent: int, size: int) -> None:
+            bar.update(task, completed=sent, total=size, visible=size >= WATCHED_OCTETS)
 
         yield watch
 

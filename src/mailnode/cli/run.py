@@ -106,5 +106,5 @@ async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None
 
 def _errors(node: NodeResult) -> list[ResultError]:
     """Give the errors of a node: its own, and that of the email it tried to send."""
-    told = (node.result or {}).get("error") if isinstance(node.result, dict) else None
-    return [error for error in (node.error, told) if error]
+    mail_error = (node.result or {}).get("error") if isinstance(node.result, dict) else None
+    return [error for error in (node.error, mail_error) if error]

@@ -102,7 +102,7 @@ def command(
             priority=priority,
         )
         with progress("sending") as watch:
-            report = run_stoppable(
+            result = run_stoppable(
                 send_once(
                     email,
                     target,
@@ -114,10 +114,10 @@ def command(
                 )
             )
     if as_json:
-        show_json(report)
+        show_json(result)
     else:
-        _show(report)
-    return EXIT_STATUS[report["status"]]
+        _show(result)
+    return EXIT_STATUS[result["status"]]
 
 
 def _bodies(text: str | None, html: str | None, markdown: str | None) -> tuple[str | None, str | None]:
@@ -159,16 +159,16 @@ async def _fetched(url: str) -> Attachment:
     return fetched.attachment
 
 
-def _show(report: Result) -> None:
+def _show(result: Result) -> None:
     rows = [
-        (told["address"], told["status"], f"{told['replyCode'] or ''} {told['replyText']}".strip())
-        for told in report["recipients"]
+        (recipient["address"], recipient["status"], f"{recipient['replyCode'] or ''} {recipient['replyText']}".strip())
+        for recipient in result["recipients"]
     ]
     show_table(("Recipient", "Status", "Reply"), rows, empty="no recipient")
-    click.echo(f"{report['status']}: {report['host']}, {report['messageSize']} bytes, {report['messageId']}")
-    for warning in report["warnings"]:
+    click.echo(f"{result['status']}: {result['host']}, {result['messageSize']} bytes, {result['messageId']}")
+    for warning in result["warnings"]:
         say(f"warning: {warning}")
-    if error := report["error"]:
+    if error := result["error"]:
         show_error(error["message"], error["hint"], error["code"])
 
 
@@ -177,9 +177,9 @@ def _json_result(is_wanted: bool, params: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if is_wanted and (told := _as_ours(error)):
+        if is_wanted and (recipient := _as_ours(error)):
             names = {name: params.get(name) or "" for name in ("connection", "host")}
-            show_json(result_of_error(told, **names))
+            show_json(result_of_error(recipient, **names))
         raise
 
 

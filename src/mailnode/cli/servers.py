@@ -60,18 +60,18 @@ def check(
 ) -> int:
     """Check the server, print each finding as it comes, and give the exit status."""
 
-    async def look() -> Diagnosis:
+    async def check_server() -> Diagnosis:
         async with planned(
             target, Environment.read(), connection_name=connection, sender=sender, recipients=recipients
-        ) as checkup:
+        ) as diagnoser:
             if as_json:
-                return await checkup.run(lambda _finding: None)
-            whose = f", connection {checkup.connection}" if checkup.connection else ""
-            click.echo(f"{checkup.server.address}, tlsOption {checkup.server.tls_option}{whose}\n")
+                return await diagnoser.run(lambda _finding: None)
+            whose = f", connection {diagnoser.connection}" if diagnoser.connection else ""
+            click.echo(f"{diagnoser.server.address}, tlsOption {diagnoser.server.tls_option}{whose}\n")
             with stepwise("checking") as show:
-                return await checkup.run(lambda finding: show(*_row(finding)))
+                return await diagnoser.run(lambda finding: show(*_row(finding)))
 
-    diagnosis = asyncio.run(look())
+    diagnosis = asyncio.run(check_server())
     if as_json:
         show_json(diagnosis.to_json())
     else:

@@ -109,14 +109,14 @@ def list_(as_json: bool) -> None:
 def show(source: str, passphrase_file: str | None, as_json: bool) -> None:
     """Show the contents of a snapshot, without its secrets."""
     snapshot = _open(source, passphrase_file)
-    kept = [one.shown() for one in snapshot.connections]
+    connections = [one.shown() for one in snapshot.connections]
     if as_json:
         flows = [flow.name for flow in snapshot.flows]
-        show_json({"createdAt": snapshot.created_at, "flows": flows, "connections": kept})
+        show_json({"createdAt": snapshot.created_at, "flows": flows, "connections": connections})
         return
     say(f"created {_time(snapshot.created_at)}")
     show_table(("Flow",), [(flow.name,) for flow in snapshot.flows], empty="no flows")
-    rows = [(one["name"], one["type"], one["user"], one["for"], _handed(one)) for one in kept]
+    rows = [(one["name"], one["type"], one["user"], one["for"], _handed(one)) for one in connections]
     show_table(("Connection", "Type", "User", "For", "Tokens"), rows, empty="no connections")
 
 

@@ -23,7 +23,7 @@ class _Ended:
     outcomes: Mapping[str, int]
     left: int = 0
     signal: int = 0
-    trouble: StoreError | None = None
+    error: StoreError | None = None
     lost: int = 0
     reason: str = ""
 
@@ -40,15 +40,15 @@ def command(drain: bool) -> int:
     130 or 143 a signal came before the queue was empty.
     """
     ended = run_long(_work(drain))
-    told = ", ".join(f"{count} {status}" for status, count in sorted(ended.outcomes.items())) or "nothing"
-    say(f"done: {told}")
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.outcomes.items())) or "nothing"
+    say(f"done: {counts}")
     failed = any(ended.outcomes.get(status) for status in FAILED)
     if failed:
         say("see `mailnode deliveries list` for what went wrong")
     if ended.lost:
         return show_not_stored(counted(ended.lost), ended.reason)
-    if ended.trouble:
-        show_error(ended.trouble.message, ended.trouble.hint, ended.trouble.code)
+    if ended.error:
+        show_error(ended.error.message, ended.error.hint, ended.error.code)
         return 1
     if drain and ended.signal and ended.left:
         return EXIT_SIGNALLED + ended.signal
@@ -58,13 +58,13 @@ def command(drain: bool) -> int:
 async def _work(drain: bool) -> _Ended:
     from mailnode.app import Mailnode
 
-    heard: list[int] = []
+    received: list[int] = []
     stopped = asyncio.Event()
 
     def stop(number: int) -> None:
-        if heard:
+        if received:
             os._exit(EXIT_SIGNALLED + number)
-        heard.append(number)
+        received.append(number)
         stopped.set()
 
     async with Mailnode.open() as mailnode:
@@ -76,18 +76,18 @@ async def _work(drain: bool) -> _Ended:
         work = asyncio.create_task(mailnode.work(drain=drain))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if heard:
+        if received:
             say("stopping; press Ctrl-C again to exit at once")
         stopping.cancel()
         await mailnode.stop(STOP_SECONDS)
-        ended = _Ended({}, signal=heard[0] if heard else 0)
+        ended = _Ended({}, signal=received[0] if received else 0)
         try:
             await work
             if left := await mailnode.deliveries.waiting():
                 ended.left = left
                 say(f"{left} still queued for a later attempt: see `mailnode deliveries list --state queued`")
         except StoreError as error:
-            ended.trouble = error if drain else None
+            ended.error = error if drain else None
     ended.outcomes = {status: count for status, count in mailnode.outcomes.items() if status != "queued"}
     ended.lost, ended.reason = mailnode.unstored.lost, mailnode.unstored.reason
     return ended

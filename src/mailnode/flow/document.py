@@ -76,8 +76,8 @@ class FlowDocument:
         path = f"nodes[{self._places[node_id]}]"
         if key_path in _NODE_KEYS and f"{path}.settings.{key_path}" not in self.lines:
             return self.lines.get(f"{path}.{key_path}", self.lines[path])
-        way = _outwards(f"{path}.settings.{key_path}" if key_path else path)
-        return next(self.lines[place] for place in way if place in self.lines)
+        enclosing = _outwards(f"{path}.settings.{key_path}" if key_path else path)
+        return next(self.lines[path] for path in enclosing if path in self.lines)
 
     def locate(self, error: E, node_id: str) -> E:
         """Add file, line and node to an error of a node's setting, whose `key` is known."""

@@ -133,12 +133,12 @@ class CurrentRoutes:
             MailnodeError: the flow file can't be read, is another flow, has no such node or one with other content, or
                 the route can't be used.
         """
-        said = await asyncio.to_thread(self._read, origin)
+        settings = await asyncio.to_thread(self._read, origin)
         try:
-            route = await self._router.find(said.destination)
+            route = await self._router.find(settings.destination)
         except MailnodeError as error:
             raise error.locate(file=origin.file, node=origin.node) from None
-        return PresentRoute(said.destination, route, said.retry_hours)
+        return PresentRoute(settings.destination, route, settings.retry_hours)
 
     def _read(self, origin: Origin) -> RouteSettings:
         document = load_flow(Path(origin.file))

@@ -109,9 +109,9 @@ def _merged_list(node: Any, old: list[Any], new: list[Any]) -> Any:
     left = list(zip(there, old, strict=False))
     made = CommentedSeq()
     for item in new:
-        place = next((index for index, (_, plain) in enumerate(left) if _id(plain) == _id(item)), None)
-        loaded, plain = (None, None) if place is None else left.pop(place)
-        made.append(_merged(loaded, plain, item))
+        position = next((index for index, (_, value) in enumerate(left) if _id(value) == _id(item)), None)
+        loaded, value = (None, None) if position is None else left.pop(position)
+        made.append(_merged(loaded, value, item))
     made.fa.set_flow_style() if there.fa.flow_style() else made.fa.set_block_style()
     return made
 

@@ -82,7 +82,7 @@ class FlowFiles:
                 code=ErrorCode.UNKNOWN_FLOW,
                 hint=f"check the names of the files in {self.folder}",
             )
-        if self._leads_out(path):
+        if self._is_outside(path):
             raise SettingsError(
                 f"{path.name} is a link to a file outside the flows' folder",
                 code=ErrorCode.UNKNOWN_FLOW,
@@ -98,7 +98,7 @@ class FlowFiles:
             SettingsError: the text is not a flow, or there is one of this name (flowConflict).
         """
         name = parse_flow(text, file="", json=json_file).name
-        with self._alone():
+        with self._locked():
             self._check_free(name)
             self._write(self.folder / f"{name}{_JSON if json_file else _YAML}", text)
         return self.get(name)
@@ -110,58 +110,58 @@ class FlowFiles:
             SettingsError: the text is not a flow; or (flowConflict) the file has another revision by now, or the new
                 name belongs to another flow.
         """
-        with self._alone():
-            there = self.get(name)
-            if there.revision != revision:
+        with self._locked():
+            old = self.get(name)
+            if old.revision != revision:
                 raise SettingsError(
                     f"the flow {name!r} was changed by somebody else in the meantime",
                     code=ErrorCode.FLOW_CONFLICT,
                     hint="reload the flow and apply your change again, or save it under another name",
                 )
-            return self._replace(there, text)
+            return self._replace(old, text)
 
-    def _replace(self, there: FlowFile, text: str) -> FlowFile:
-        new_name = parse_flow(text, file=there.path.name, json=there.is_json).name
-        if new_name != there.name:
+    def _replace(self, old: FlowFile, text: str) -> FlowFile:
+        new_name = parse_flow(text, file=old.path.name, json=old.is_json).name
+        if new_name != old.name:
             self._check_free(new_name)
-        target = there.path.with_name(f"{new_name}{_JSON if there.is_json else _YAML}")
+        target = old.path.with_name(f"{new_name}{_JSON if old.is_json else _YAML}")
         self._write(target, text)
-        if target != there.path:
-            if self._sample_path(there.name).exists():
-                self._sample_path(there.name).replace(self._sample_path(new_name))
-            there.path.unlink()
+        if target != old.path:
+            if self._sample_path(old.name).exists():
+                self._sample_path(old.name).replace(self._sample_path(new_name))
+            old.path.unlink()
         return self.get(new_name)
 
     def duplicate(self, name: str, new_name: str) -> FlowFile:
         """Write a copy of a flow; raises as `get` and `create` do."""
-        there = self.get(name)
-        copy = self.create(renamed(there.text, new_name, json_file=there.is_json), json_file=there.is_json)
-        self.keep_sample(new_name, self.sample(name))
+        old = self.get(name)
+        copy = self.create(renamed(old.text, new_name, json_file=old.is_json), json_file=old.is_json)
+        self.store_sample(new_name, self.sample(name))
         return copy
 
     def delete(self, name: str) -> None:
         """Delete a flow and its sample; SettingsError if there is none."""
-        with self._alone():
-            there = self.get(name)
+        with self._locked():
+            old = self.get(name)
             try:
-                there.path.unlink()
+                old.path.unlink()
                 self._sample_path(name).unlink(missing_ok=True)
             except OSError as error:
-                raise _unusable(there.path, error) from None
+                raise _unusable(old.path, error) from None
 
     def sample(self, name: str) -> dict[str, Any]:
         """Give the sample of a flow: `input` and `context`, empty objects if none was stored."""
         path = self._sample_path(name)
-        if not path.exists() or self._leads_out(path):
+        if not path.exists() or self._is_outside(path):
             return dict(_NO_SAMPLE)
         try:
-            kept = read_json(read_text(path)).value
+            stored = read_json(read_text(path)).value
         except SettingsError:
             return dict(_NO_SAMPLE)  # a damaged file of the editor is ignored
-        is_whole = isinstance(kept, dict) and all(isinstance(kept.get(key), dict) for key in _NO_SAMPLE)
-        return {key: kept[key] for key in _NO_SAMPLE} if is_whole else dict(_NO_SAMPLE)
+        is_whole = isinstance(stored, dict) and all(isinstance(stored.get(key), dict) for key in _NO_SAMPLE)
+        return {key: stored[key] for key in _NO_SAMPLE} if is_whole else dict(_NO_SAMPLE)
 
-    def keep_sample(self, name: str, sample: dict[str, Any]) -> None:
+    def store_sample(self, name: str, sample: dict[str, Any]) -> None:
         """Store the sample of a flow.
 
         Raises:
@@ -170,7 +170,7 @@ class FlowFiles:
         self.get(name)
         text = json_of(sample, indent=2) + "\n"
         read_json(text)
-        with self._alone():
+        with self._locked():
             self._write(self._sample_path(name), text)
 
     def _path(self, name: str) -> Path | None:
@@ -179,12 +179,12 @@ class FlowFiles:
         paths = (self.folder / f"{name}{end}" for end in (_YAML, _JSON))
         return next((path for path in paths if path.is_file()), None)
 
-    def _leads_out(self, path: Path) -> bool:
+    def _is_outside(self, path: Path) -> bool:
         """Whether a file is a link to one outside the folder, perhaps one that only this process may read."""
         return path.is_symlink() and not path.resolve().is_relative_to(self.folder.resolve())
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Lock the folder against other processes between reading and changing it."""
         lock = self.folder / _LOCK
         with ExitStack() as held:

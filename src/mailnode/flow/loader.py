@@ -36,7 +36,7 @@ class FlowLoader:
         """Load nothing yet; `clock` gives the Unix time in seconds."""
         self._registry = registry
         self._clock = clock
-        self._kept: OrderedDict[str, _CachedFlow] = OrderedDict()
+        self._cached: OrderedDict[str, _CachedFlow] = OrderedDict()
 
     async def load(self, flow: str | Path | FlowDocument) -> LoadedFlow:
         """Load a flow from its file, or take a document, and prepare its nodes.
@@ -45,38 +45,38 @@ class FlowLoader:
             SettingsError: the file can't be read, or the flow or a setting is invalid.
         """
         if isinstance(flow, FlowDocument):
-            kept = self._kept.get(flow.file)
-            if kept and kept.loaded.document is flow:
-                return kept.loaded
+            cached = self._cached.get(flow.file)
+            if cached and cached.loaded.document is flow:
+                return cached.loaded
             return await self._ready(flow.file, None, None, flow)
         path = Path(flow)
-        name, seen = str(path), _file_version(path)
-        kept = self._kept.get(name)
-        is_small = seen is not None and seen.size <= _SMALL_BYTES
-        if seen and not self._is_settled(seen):
-            seen = None
-        if kept and seen and seen == kept.seen:
-            return kept.loaded
+        name, version = str(path), _file_version(path)
+        cached = self._cached.get(name)
+        is_small = version is not None and version.size <= _SMALL_BYTES
+        if version and not self._is_settled(version):
+            version = None
+        if cached and version and version == cached.version:
+            return cached.loaded
         text = read_text(path) if is_small else await asyncio.to_thread(read_text, path)
-        if kept and kept.text == text:
-            return self._keep(name, _CachedFlow(seen, text, kept.loaded))
-        return await self._ready(name, seen, text, await asyncio.to_thread(parse_flow_file, text, path))
+        if cached and cached.text == text:
+            return self._cache(name, _CachedFlow(version, text, cached.loaded))
+        return await self._ready(name, version, text, await asyncio.to_thread(parse_flow_file, text, path))
 
     async def _ready(
-        self, name: str, seen: "_FileVersion | None", text: str | None, document: FlowDocument
+        self, name: str, version: "_FileVersion | None", text: str | None, document: FlowDocument
     ) -> LoadedFlow:
         nodes = await asyncio.to_thread(prepare_nodes, document, self._registry)
-        return self._keep(name, _CachedFlow(seen, text, LoadedFlow(document, nodes)))
+        return self._cache(name, _CachedFlow(version, text, LoadedFlow(document, nodes)))
 
-    def _keep(self, name: str, kept: "_CachedFlow") -> LoadedFlow:
-        self._kept[name] = kept
-        self._kept.move_to_end(name)
-        if len(self._kept) > MOST:
-            self._kept.popitem(last=False)
-        return kept.loaded
+    def _cache(self, name: str, cached: "_CachedFlow") -> LoadedFlow:
+        self._cached[name] = cached
+        self._cached.move_to_end(name)
+        if len(self._cached) > MOST:
+            self._cached.popitem(last=False)
+        return cached.loaded
 
-    def _is_settled(self, seen: "_FileVersion") -> bool:
-        return self._clock() - max(seen.modified_ns, seen.changed_ns) / 1e9 >= _SETTLED_SECONDS
+    def _is_settled(self, version: "_FileVersion") -> bool:
+        return self._clock() - max(version.modified_ns, version.changed_ns) / 1e9 >= _SETTLED_SECONDS
 
 
 class _FileVersion(NamedTuple):
@@ -92,7 +92,7 @@ class _FileVersion(NamedTuple):
 class _CachedFlow(NamedTuple):
     """A loaded flow with its file's text and version; None for a version that can't be told from a later one."""
 
-    seen: _FileVersion | None
+    version: _FileVersion | None
     text: str | None
     loaded: LoadedFlow
 

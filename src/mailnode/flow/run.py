@@ -59,9 +59,9 @@ class NodeResult:
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON, without what does not apply."""
-        said = {"result": self.result, "error": self.error}
-        shown = {name: value for name, value in said.items() if value is not None}
-        return {"id": self.id, "type": self.type, "label": self.label, "status": self.status, **shown}
+        stored = {"result": self.result, "error": self.error}
+        given = {name: value for name, value in stored.items() if value is not None}
+        return {"id": self.id, "type": self.type, "label": self.label, "status": self.status, **given}
 
 
 @dataclass(slots=True)
@@ -106,18 +106,18 @@ class Run:
         return not self.not_stored and not unstored_in(node.result for node in self.nodes)
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> Self:
+    def from_json(cls, stored: dict[str, Any]) -> Self:
         """Read a run that `to_json` gave."""
-        nodes = [NodeResult(**node) for node in said["nodes"]]
+        nodes = [NodeResult(**node) for node in stored["nodes"]]
         return cls(
-            said["run"],
-            said["flow"],
-            State(said["input"], said["context"]),
+            stored["run"],
+            stored["flow"],
+            State(stored["input"], stored["context"]),
             nodes,
-            said["status"],
-            said["output"],
-            said.get("duplicate", False),
-            not_stored=said.get(NOT_STORED, ""),
+            stored["status"],
+            stored["output"],
+            stored.get("duplicate", False),
+            not_stored=stored.get(NOT_STORED, ""),
         )
 
 
@@ -160,26 +160,26 @@ async def run_nodes(nodes: list[PreparedNode], run: Run) -> None:
     A run that halts because the database is down for long is `not_stored`: the same run id continues it.
     """
     promised: list[tuple[NodeResult, NodeReturn]] = []
-    for prepared, report in zip(nodes, run.nodes, strict=True):
+    for prepared, node_result in zip(nodes, run.nodes, strict=True):
         try:
-            step = await _reach(prepared, run)
+            returned = await _reach(prepared, run)
         except MailnodeError as error:
-            report.status, report.error = "failed", describe(error)
+            node_result.status, node_result.error = "failed", describe(error)
             run.status = "halted"
             if isinstance(error, StoreError) and error.transient:
                 run.not_stored = error.message
             break
-        if step is None:
-            report.status = "skipped"
+        if returned is None:
+            node_result.status = "skipped"
             continue
-        report.status, report.result, report.error = step.status, step.result, step.error
-        run.output += step.output
-        if step.later is not None:
-            promised.append((report, step))
-        if step.halt:
+        node_result.status, node_result.result, node_result.error = returned.status, returned.result, returned.error
+        run.output += returned.output
+        if returned.later is not None:
+            promised.append((node_result, returned))
+        if returned.halt:
             run.status = "halted"
             break
-    await asyncio.gather(*(_follow_up(run, report, step) for report, step in promised))
+    await asyncio.gather(*(_follow_up(run, node_result, returned) for node_result, returned in promised))
 
 
 async def _reach(prepared: PreparedNode, run: Run) -> NodeReturn | None:
@@ -188,9 +188,9 @@ async def _reach(prepared: PreparedNode, run: Run) -> NodeReturn | None:
     try:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None
-        step = await prepared.node.execute(call)
-        _check_storable([step.result, step.error, step.output, [write.value for write in step.writes]])
-        for write in step.writes:
+        returned = await prepared.node.execute(call)
+        _check_storable([returned.result, returned.error, returned.output, [write.value for write in returned.writes]])
+        for write in returned.writes:
             run.state.write(write)
     except MailnodeError as error:
         raise error.locate(node=source.id) from None
@@ -199,7 +199,7 @@ async def _reach(prepared: PreparedNode, run: Run) -> NodeReturn | None:
             raise
         _log.error("unexpected error in node %s of run %s", source.id, run.id, exc_info=error)
         raise _defect_of(prepared, error).locate(node=source.id) from error
-    return step
+    return returned
 
 
 def _check_storable(made: list[Any]) -> None:
@@ -222,18 +222,18 @@ def _defect_of(prepared: PreparedNode, error: BaseException) -> MailnodeError:
     )
 
 
-async def _follow_up(run: Run, report: NodeResult, step: NodeReturn) -> None:
+async def _follow_up(run: Run, node_result: NodeResult, returned: NodeReturn) -> None:
     """Replace the first result of a node by its later one, unless another value was stored there."""
-    assert step.later is not None
+    assert returned.later is not None
     try:
-        result = await step.later
+        result = await returned.later
     except Exception as error:  # noqa: BLE001 -- the first result stays
-        _log.exception("the outcome of node %s of run %s is not known", report.id, run.id)
+        _log.exception("the outcome of node %s of run %s is not known", node_result.id, run.id)
         why = error if isinstance(error, MailnodeError) else InternalError.of(error)
-        report.status, report.error, run.status = "failed", describe(why), "halted"
+        node_result.status, node_result.error, run.status = "failed", describe(why), "halted"
         return
-    report.result = result
-    for write in step.writes:
+    node_result.result = result
+    for write in returned.writes:
         run.state.replace(Write(write.place, write.key, result), write.value)
 
 

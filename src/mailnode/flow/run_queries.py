@@ -85,8 +85,8 @@ class Runs:
         Those of the flow with the name `flow`, and with one of `statuses`, if any are given. `after` is a place in the
         list, as `Cursor(createdAt, run)` of the last one that has been seen.
         """
-        wanted = _Filter(flow=flow, statuses=statuses, after=after, limit=limit)
-        return await self._database.read(lambda db: self._list(db, wanted))
+        filters = _Filter(flow=flow, statuses=statuses, after=after, limit=limit)
+        return await self._database.read(lambda db: self._list(db, filters))
 
     async def show(self, run_id: str) -> RunDetails:
         """Give all that is known of one run.
@@ -96,18 +96,18 @@ class Runs:
         """
         return await self._database.read(lambda db: self._show(db, run_id))
 
-    def _list(self, db: Connection, wanted: _Filter) -> Summaries:
+    def _list(self, db: Connection, filters: _Filter) -> Summaries:
         # States are long, and a database that sorts rows carries them along: they are read for the page alone.
         query = select(runs.c.id, runs.c.status, runs.c.worker).order_by(runs.c.created_at.desc(), runs.c.id)
-        if wanted.flow is not None:
-            query = query.where(runs.c.flow == wanted.flow)
-        if wanted.statuses:
-            query = query.where(runs.c.status.in_({_UNDER_WAY if s == "interrupted" else s for s in wanted.statuses}))
-        if wanted.after is not None:
-            query = query.where(wanted.after.condition(runs))
+        if filters.flow is not None:
+            query = query.where(runs.c.flow == filters.flow)
+        if filters.statuses:
+            query = query.where(runs.c.status.in_({_UNDER_WAY if s == "interrupted" else s for s in filters.statuses}))
+        if filters.after is not None:
+            query = query.where(filters.after.condition(runs))
         found: Iterable[Any] = db.execute(query)
-        fitting = (row.id for row in found if not wanted.statuses or self._status(db, row) in wanted.statuses)
-        ids = list(islice(fitting, wanted.limit))
+        fitting = (row.id for row in found if not filters.statuses or self._status(db, row) in filters.statuses)
+        ids = list(islice(fitting, filters.limit))
         rows = {row.id: row for row in db.execute(select(runs).where(runs.c.id.in_(ids)))}
         return [self._entry(db, rows[run_id]) for run_id in ids]
 
@@ -124,17 +124,17 @@ class Runs:
                 code=ErrorCode.UNKNOWN_RUN,
                 hint="check the id in the list of runs; old runs are deleted (MAILNODE_KEEP_DAYS)",
             )
-        said = _said(row)
+        stored = _stored_state(row)
         return {
             **self._entry(db, row),
-            "input": said.get("input"),
-            "context": said.get("context"),
-            "output": said.get("output"),
-            "nodes": said.get("nodes"),
+            "input": stored.get("input"),
+            "context": stored.get("context"),
+            "output": stored.get("output"),
+            "nodes": stored.get("nodes"),
         }
 
     def _entry(self, db: Connection, row: Row[Any]) -> RunSummary:
-        nodes = _said(row).get("nodes", [])
+        nodes = _stored_state(row).get("nodes", [])
         results = [node["result"] for node in nodes if isinstance(node.get("result"), dict)]
         errors = [error for node in nodes if (error := error_of(node))]
         return {
@@ -159,13 +159,13 @@ def _error_in(result: Entry) -> Entry | None:
     return error if error and _is_error(error) else None
 
 
-def _said(row: Row[Any]) -> Entry:
+def _stored_state(row: Row[Any]) -> Entry:
     """Read the state of a run; one that can't be read, as of a newer version, tells nothing."""
-    said: Entry = told_of(row.state)
-    nodes = said.get("nodes", [])
-    states = (said.get("input"), said.get("context"))
-    is_ours = isinstance(nodes, list) and all(map(_is_node, nodes)) and _are_texts(said.get("output") or [])
-    return said if is_ours and all(isinstance(state, dict | None) for state in states) else {}
+    stored: Entry = told_of(row.state)
+    nodes = stored.get("nodes", [])
+    states = (stored.get("input"), stored.get("context"))
+    is_ours = isinstance(nodes, list) and all(map(_is_node, nodes)) and _are_texts(stored.get("output") or [])
+    return stored if is_ours and all(isinstance(state, dict | None) for state in states) else {}
 
 
 def _is_node(node: Any) -> bool:

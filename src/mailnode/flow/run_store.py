@@ -23,7 +23,7 @@ from mailnode.store.tables import runs
 
 POLL_SECONDS = 0.2
 _log = logging.getLogger(__name__)
-_UNDER_WAY: dict[str, Any] = {}
+_IN_PROGRESS: dict[str, Any] = {}
 
 
 class RunStore:
@@ -43,23 +43,23 @@ class RunStore:
         Raises:
             DeliveryError: the id belongs to a run of another flow or input.
         """
-        begun = _NewRun(run_id, flow, digest)
-        while (found := await begin_patiently(lambda: self._begun(begun))) is _UNDER_WAY:  # noqa: ASYNC110 -- see below
+        new_run = _NewRun(run_id, flow, digest)
+        while (found := await begin_patiently(lambda: self._begin_shielded(new_run))) is _IN_PROGRESS:  # noqa: ASYNC110 -- see below
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
         return found
 
-    async def _begun(self, begun: "_NewRun") -> dict[str, Any] | None:
-        beginning = asyncio.create_task(self._database.write_alike(self._begin, begun))
+    async def _begin_shielded(self, new_run: "_NewRun") -> dict[str, Any] | None:
+        beginning = asyncio.create_task(self._database.write_alike(self._begin, new_run))
         try:
             await asyncio.wait({beginning})
         except asyncio.CancelledError:
             await asyncio.wait({beginning})
             if not (beginning.cancelled() or beginning.exception() or beginning.result()):
-                await self.leave(begun.run_id)
+                await self.abandon(new_run.run_id)
             raise
         return beginning.result()
 
-    async def leave(self, run_id: str) -> None:
+    async def abandon(self, run_id: str) -> None:
         """Store that this process has abandoned a run, as if the process had died."""
         is_ours = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._process.id)
         left = update(runs).where(is_ours).values(worker=None, updated_at=unix_ms())
@@ -79,20 +79,20 @@ class RunStore:
         ended = _EndedRun(run_id, status, state)
         await self._database.unstored.keep_beside(lambda: self._database.write_alike(_end, ended))
 
-    def _begin(self, db: Connection, begun: list["_NewRun"]) -> list[dict[str, Any] | Exception | None]:
-        there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in begun]})}
-        fresh = {one.run_id: one for one in reversed(begun) if one.run_id not in there}
+    def _begin(self, db: Connection, new_runs: list["_NewRun"]) -> list[dict[str, Any] | Exception | None]:
+        there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in new_runs]})}
+        fresh = {one.run_id: one for one in reversed(new_runs) if one.run_id not in there}
         try:
             with savepoint(db):
                 self._insert(db, list(fresh.values()))
         except IntegrityError:  # another process has just begun one of them
-            return [_UNDER_WAY for _ in begun]
+            return [_IN_PROGRESS for _ in new_runs]
         answers: list[dict[str, Any] | Exception | None] = []
-        for one in begun:
+        for one in new_runs:
             if one.run_id in there:
-                answers.append(self._look(db, there[one.run_id], one))
+                answers.append(self._resume(db, there[one.run_id], one))
             else:  # of several with one id the first is the one that runs
-                answers.append(None if fresh[one.run_id] is one else _UNDER_WAY)
+                answers.append(None if fresh[one.run_id] is one else _IN_PROGRESS)
         return answers
 
     def _insert(self, db: Connection, fresh: list["_NewRun"]) -> None:
@@ -102,26 +102,26 @@ class RunStore:
         if rows:
             db.execute(_INSERT, rows)
 
-    def _look(self, db: Connection, row: Row[Any], begun: "_NewRun") -> dict[str, Any] | Exception | None:
-        if row.digest != begun.digest:
+    def _resume(self, db: Connection, row: Row[Any], new_run: "_NewRun") -> dict[str, Any] | Exception | None:
+        if row.digest != new_run.digest:
             return DeliveryError(
-                f"the run id {begun.run_id!r} was used for another flow or input",
+                f"the run id {new_run.run_id!r} was used for another flow or input",
                 hint="give each run its own id, or none; for another flow over the same rows choose another run id",
             )
         if row.status != "running":
             return _ended(row)
         if row.worker and self._process.is_alive(db, row.worker):
-            return _UNDER_WAY
+            return _IN_PROGRESS
         db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._process.id, updated_at=unix_ms()))
         return None
 
-    async def with_outcomes(self, said: dict[str, Any]) -> dict[str, Any]:
+    async def with_outcomes(self, run: dict[str, Any]) -> dict[str, Any]:
         """Give a run, as JSON, with the outcomes that its emails have by now."""
-        pending = queued_in(results_in(said))
+        pending = queued_in(results_in(run))
         outcomes = await insist(lambda: self._database.read(lambda db: list(outcomes_of(db, pending))))
         for outcome in outcomes:
-            apply_outcome(said, outcome)
-        return said
+            apply_outcome(run, outcome)
+        return run
 
 
 class _NewRun(NamedTuple):
@@ -173,25 +173,25 @@ def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> 
     for row in db.execute(_LOCKED, {"ids": list(by_run)}).all() if by_run else ():
         if row.state is None:
             continue
-        if (state := _followed(row, by_run[row.id])) is not None:
+        if (state := _with_outcomes(row, by_run[row.id])) is not None:
             db.execute(update(runs).where(runs.c.id == row.id).values(state=state))
 
 
 def _ended(row: Row[Any]) -> dict[str, Any] | Exception:
-    said = told_of(row.state)
-    if "nodes" in said:
-        return said
+    run = told_of(row.state)
+    if "nodes" in run:
+        return run
     return StoreError(
         f"the stored state of the run {row.id!r} is damaged",
         hint="look for its email in the list of deliveries; to run it again choose another run id",
     )
 
 
-def _followed(row: Row[Any], outcomes: list[MailOutcome]) -> str | None:
+def _with_outcomes(row: Row[Any], outcomes: list[MailOutcome]) -> str | None:
     """Give the state with these outcomes; None if it has no place for them, or is damaged."""
     try:
-        said = json.loads(row.state)
-        return json.dumps(said) if [outcome for outcome in outcomes if apply_outcome(said, outcome)] else None
+        run = json.loads(row.state)
+        return json.dumps(run) if [outcome for outcome in outcomes if apply_outcome(run, outcome)] else None
     except Exception:  # noqa: BLE001 -- another program may have written anything
         _log.exception("the stored state of run %s is damaged: outcomes of its email were not added", row.id)
         return None

@@ -207,10 +207,10 @@ async def delete_flow(site: SiteHere, name: str) -> None:
 
 
 @router.put("/{name}/sample")
-async def keep_sample(site: SiteHere, name: str, sample: RunRequest) -> Sample:
+async def store_sample(site: SiteHere, name: str, sample: RunRequest) -> Sample:
     """Keep the sample that a flow is tried with."""
     kept = Sample(input=sample.input, context=sample.context)
-    await asyncio.to_thread(lambda: site.flow_files.keep_sample(name, kept.model_dump()))
+    await asyncio.to_thread(lambda: site.flow_files.store_sample(name, kept.model_dump()))
     return kept
 
 
