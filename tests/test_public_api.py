@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 import traceback
+from email import message_from_bytes, policy
 from importlib.metadata import version
 from typing import assert_type
 
@@ -98,9 +99,50 @@ class TestInbox:
         with mailnode.Inbox(tmp_path / "inbox") as inbox:
             mailnode.send(EMAIL, "127.0.0.1", inbox.port, tls_option="none")
             (received,) = inbox.messages()
-            with pytest.raises(mailnode.UsageError, match="it is taken"), mailnode.Inbox(port=inbox.port):
+            with pytest.raises(mailnode.UsageError, match="can't listen on port"), mailnode.Inbox(port=inbox.port):
                 pass
         self.check(received)
         assert received.path.parent == tmp_path / "inbox"
         with pytest.raises(mailnode.ConnectFailed):
             mailnode.send(EMAIL, "127.0.0.1", inbox.port, tls_option="none")
+
+
+class TestAttachmentFromPath:
+    def sent(self, **email):
+        message = mailnode.compose(mailnode.Email(from_="a@x.example", to="b@y.example", text="t", **email))
+        return message_from_bytes(message.octets(), policy=policy.default)
+
+    def test_name_type_and_content_are_those_of_the_file(self, tmp_path):
+        (tmp_path / "rechnung.pdf").write_bytes(b"%PDF")
+        (part,) = self.sent(attachments=[mailnode.Attachment.from_path(tmp_path / "rechnung.pdf")]).iter_attachments()
+        assert (part.get_filename(), part.get_content_type()) == ("rechnung.pdf", "application/pdf")
+        assert part.get_payload(decode=True) == b"%PDF"
+        attachment = mailnode.Attachment.from_path(
+            str(tmp_path / "rechnung.pdf"), filename="invoice.bin", content_type="application/x-own"
+        )
+        (part,) = self.sent(attachments=[attachment]).iter_attachments()
+        assert (part.get_filename(), part.get_content_type()) == ("invoice.bin", "application/x-own")
+
+    def test_an_inline_one_is_shown_by_its_name_or_by_a_cid(self, tmp_path):
+        (tmp_path / "logo.png").write_bytes(b"png")
+        for given, cid in (({}, "logo.png"), ({"cid": "mark"}, "mark")):
+            logo = mailnode.Attachment.from_path(tmp_path / "logo.png", inline=True, **given)
+            mail = self.sent(html=f'<img src="cid:{cid}">', attachments=[logo])
+            (part,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+            assert (part["Content-ID"], part.get_content_disposition()) == (f"<{cid}>", "inline")
+
+    def test_what_can_not_be_attached_says_why_and_what_to_do(self, tmp_path):
+        with pytest.raises(mailnode.AttachmentError, match="can't be attached: No such file or directory") as caught:
+            mailnode.Attachment.from_path(tmp_path / "none.pdf")
+        assert (caught.value.hint, caught.value.phase) == (
+            "give the path of a file that this program may read",
+            "attachment",
+        )
+        with pytest.raises(mailnode.AttachmentError, match="can't be attached: Is a directory"):
+            mailnode.Attachment.from_path(tmp_path)
+        (tmp_path / "my logo.png").touch()
+        with pytest.raises(
+            mailnode.PartError, match=r"'my logo\.png' can't be shown in the HTML by its name"
+        ) as refused:
+            mailnode.Attachment.from_path(tmp_path / "my logo.png", inline=True)
+        assert refused.value.hint == 'give it a cid, such as cid="logo"'

@@ -3,9 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, Literal
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, Literal, Self
 
+from mailnode.errors import AttachmentError, ErrorCode, PartError
 from mailnode.message.mailbox import Addresses, Mailbox
+from mailnode.message.tree import checked_cid
+from mailnode.printable import quoted
 
 Priority = Literal["high", "normal", "low"]
 AutoSubmitted = Literal["auto-generated", "auto-replied", "no"]
@@ -15,15 +20,51 @@ AutoSubmitted = Literal["auto-generated", "auto-replied", "no"]
 class Attachment:
     """A file to go with the mail.
 
-    `content` is octets, text (then UTF-8), or a seekable binary file, which is read from its beginning each time the
-    message is sent and must stay open until then. `content_type` left out follows the file name. A `cid`, without angle
-    brackets, puts the file beside the HTML when that refers to it as `cid:...`.
+    `content` is bytes, text (sent as UTF-8), or a seekable binary file, which is read from its beginning each time the
+    message is sent and must stay open until then. `content_type` (RFC 2045, such as `application/pdf`) left out follows
+    the file name. With a `cid`, without angle brackets, the HTML can show the file as `cid:...` (RFC 2392).
     """
 
     content: bytes | str | BinaryIO = field(repr=False)
     filename: str = ""
     content_type: str = ""
     cid: str = ""
+
+    @classmethod
+    def from_path(
+        cls,
+        path: str | PathLike[str],
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        cid: str | None = None,
+        inline: bool = False,
+    ) -> Self:
+        """Read a file from the disk, at once and as a whole; `filename` left out is its name there.
+
+        An `inline` one is for the HTML, as `<img src="cid:logo.png">`: its `cid`, left out, is the file name. To have a
+        large file read piece by piece while it is sent, give it opened as `content` instead.
+
+        Raises:
+            AttachmentError: there is no such file, or it can't be read.
+            PartError: it is inline, and its name can't be a `cid`.
+        """
+        name = Path(path).name if filename is None else filename
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise AttachmentError(
+                f"{quoted(str(path))} can't be attached: {error.strerror}",
+                code=ErrorCode.BAD_SETTING,
+                hint="give the path of a file that this program may read",
+            ) from None
+        if inline and not cid:
+            try:
+                cid = checked_cid(name)
+            except PartError as error:
+                words = f"{quoted(name)} can't be shown in the HTML by its name"
+                raise PartError(words, code=error.code, hint='give it a cid, such as cid="logo"') from None
+        return cls(content=content, filename=name, content_type=content_type or "", cid=cid or "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
