@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import json
 import subprocess
 import sys
 import traceback
@@ -146,3 +147,90 @@ class TestAttachmentFromPath:
         ) as refused:
             mailnode.Attachment.from_path(tmp_path / "my logo.png", inline=True)
         assert refused.value.hint == 'give it a cid, such as cid="logo"'
+
+
+def flow_to(folder, port, **settings):
+    """A flow with one node, which sends to a server on this port."""
+    smtp = {"host": "127.0.0.1", "port": port, "tlsOption": "none"}
+    settings = {"emailService": "other", "smtp": smtp, "from": "shop@example.com", "content": "<p>Hi</p>", **settings}
+    settings = {"to": "{{ input.email }}", "subject": "Hi", **settings}
+    flow = {"version": 1, "name": "hello", "nodes": [{"id": "greet", "type": "sendSmtpEmail", "settings": settings}]}
+    path = folder / "hello.flow.yaml"
+    path.write_text(json.dumps(flow))
+    return path
+
+
+class TestMailnode:
+    """What its parts give has the keys that their types say, and no others."""
+
+    async def test_a_run_and_its_delivery(self, tmp_path):
+        async with mailnode.Inbox() as inbox, mailnode.Mailnode.open(home=tmp_path) as opened:
+            flow = flow_to(tmp_path, inbox.port)
+            run = await opened.run(flow, input={"email": "jane@example.org"}, run_id="order-17")
+            (received,) = inbox.messages()
+            (listed,) = await opened.deliveries.list(run="order-17", states=["sent"])
+            assert await opened.deliveries.list(run="order-18") == []
+            shown = await opened.deliveries.show(listed["deliveryId"])
+            (ran,) = await opened.runs.list(flow="hello")
+            details = await opened.runs.show("order-17")
+            history = await opened.deliveries.history(1)
+        assert (tmp_path / "mailnode.db").exists()
+        assert received.rcpt_to == ("jane@example.org",)
+        assert run.nodes[0].result["status"] == shown["state"] == "sent"
+        assert run.nodes[0].result == shown["result"]
+        assert ran == {key: value for key, value in details.items() if key in ran}
+        assert sum(bucket["accepted"] for bucket in history["buckets"]) == 1
+        for given, type_ in (
+            (listed, mailnode.DeliverySummary),
+            (shown, mailnode.DeliveryDetails),
+            (shown["attempts"][0], mailnode.DeliveryAttempt),
+            (shown["recipients"][0], mailnode.DeliveryRecipient),
+            (shown["origin"], mailnode.DeliveryOrigin),
+            (run.nodes[0].result["recipients"][0], mailnode.ResultRecipient),
+            (ran, mailnode.RunSummary),
+            (details, mailnode.RunDetails),
+            (history, mailnode.DeliveryHistory),
+            (history["buckets"][0], mailnode.HistoryBucket),
+        ):
+            assert given is not None
+            assert given.keys() == type_.__required_keys__
+        assert run.nodes[0].result.keys() == mailnode.Result.__required_keys__
+
+    async def test_a_queued_delivery_is_cancelled_or_sent_again_by_a_person(self, tmp_path):
+        async with mailnode.Inbox() as inbox, mailnode.Mailnode.open(home=tmp_path) as opened:
+            flow = flow_to(tmp_path, inbox.port, asynchronous=True)
+            run = await opened.run(flow, input={"email": "jane@example.org"})
+            (listed,) = await opened.deliveries.list(states=["queued"], recipient="JANE@")
+            assert listed["deliveryId"] == await opened.deliveries.cancel(listed["deliveryId"])
+            assert (await opened.settled(run)).nodes[0].result["status"] == "cancelled"
+            with pytest.raises(mailnode.DeliveryError, match="is over: cancelled"):
+                await opened.deliveries.cancel(listed["deliveryId"])
+            await opened.deliveries.retry(listed["deliveryId"])
+            assert await opened.deliveries.waiting() == 1
+            await opened.work(drain=True)
+            shown = await opened.deliveries.show(listed["deliveryId"])
+            assert (shown["state"], shown["retry"]) == ("sent", {"route": "flow", "why": ""})
+            assert await opened.deliveries.counts() == {"sent": 1} == opened.outcomes
+            assert len(inbox.messages()) == 1
+            with pytest.raises(mailnode.DeliveryError, match="was sent") as caught:
+                await opened.deliveries.retry(shown["deliveryId"])
+            assert "run the flow again" in caught.value.hint
+
+    async def test_a_dry_run_tells_errors_and_the_email_and_sends_it_where_it_is_told(self, tmp_path):
+        async with mailnode.Inbox() as inbox, mailnode.Inbox() as real, mailnode.Mailnode.open(home=tmp_path) as opened:
+            flow = flow_to(tmp_path, real.port)
+            dry_run = opened.dry_run(flow, input={"email": "jane@example.org"})
+            assert dry_run.errors() == []
+            composed = await dry_run.compose()
+            assert ("To", "jane@example.org") in composed.message.header_fields
+            outcome = await dry_run.send_to_port(inbox.port)
+            assert outcome.accepted == ("jane@example.org",)
+            result = await dry_run.send_to("me@example.org")
+            assert (result["status"], result["accepted"]) == ("sent", ["me@example.org"])
+            assert [one.rcpt_to for one in inbox.messages()] == [("jane@example.org",)]
+            assert [one.rcpt_to for one in real.messages()] == [("me@example.org",)]
+            assert await opened.runs.list() == []
+            (error,) = opened.dry_run(flow_to(tmp_path, real.port, subjekt="?")).errors()
+            assert (error.node, error.key, error.code) == ("greet", "subjekt", mailnode.ErrorCode.UNKNOWN_KEY)
+            with pytest.raises(mailnode.SettingsError, match="no node 'nobody'"):
+                await opened.dry_run(flow, "nobody").compose()

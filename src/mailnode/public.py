@@ -1,9 +1,21 @@
 """The public names, and where each is defined; `mailnode` reads these statements and carries out those it needs."""
 
 from mailnode.app import Mailnode as Mailnode
+from mailnode.connections.repository import ConnectionRepository as ConnectionRepository
+from mailnode.delivery.admin import Deliveries as Deliveries
 from mailnode.delivery.admin import InDoubt as InDoubt
 from mailnode.delivery.delivery import UnreadableDelivery as UnreadableDelivery
+from mailnode.delivery.details import DeliveryAttempt as DeliveryAttempt
+from mailnode.delivery.details import DeliveryDetails as DeliveryDetails
+from mailnode.delivery.details import DeliveryOrigin as DeliveryOrigin
+from mailnode.delivery.details import DeliveryRecipient as DeliveryRecipient
+from mailnode.delivery.details import DeliveryRetry as DeliveryRetry
+from mailnode.delivery.details import DeliverySummary as DeliverySummary
+from mailnode.delivery.history import DeliveryHistory as DeliveryHistory
+from mailnode.delivery.history import HistoryBucket as HistoryBucket
 from mailnode.delivery.result import Result as Result
+from mailnode.delivery.result import ResultError as ResultError
+from mailnode.delivery.result import ResultRecipient as ResultRecipient
 from mailnode.environment import Environment as Environment
 from mailnode.error_code import ErrorCode as ErrorCode
 from mailnode.errors import AttachmentError as AttachmentError
@@ -31,7 +43,16 @@ from mailnode.errors import TlsFailed as TlsFailed
 from mailnode.errors import TokenError as TokenError
 from mailnode.errors import Unsendable as Unsendable
 from mailnode.errors import UsageError as UsageError
+from mailnode.flow.dry_run import DryRun as DryRun
+from mailnode.flow.rows import RowResult as RowResult
+from mailnode.flow.rows import RowsFile as RowsFile
+from mailnode.flow.run import NodeResult as NodeResult
 from mailnode.flow.run import Run as Run
+from mailnode.flow.run_queries import RunDetails as RunDetails
+from mailnode.flow.run_queries import Runs as Runs
+from mailnode.flow.run_queries import RunSummary as RunSummary
+from mailnode.inbox.folder import Received as Received
+from mailnode.inbox.opened import OpenedPart as OpenedPart
 from mailnode.inbox.server import Inbox as Inbox
 from mailnode.message.compose import compose as compose
 from mailnode.message.dkim import DkimSigner as DkimSigner
@@ -40,7 +61,9 @@ from mailnode.message.email import Email as Email
 from mailnode.message.email import RawPart as RawPart
 from mailnode.message.envelope import Envelope as Envelope
 from mailnode.message.envelope import Message as Message
+from mailnode.message.mailbox import Group as Group
 from mailnode.message.mailbox import Mailbox as Mailbox
+from mailnode.node.send_email import Composition as Composition
 from mailnode.smtp.bearer import TokenLogin as TokenLogin
 from mailnode.smtp.bearer import Tokens as Tokens
 from mailnode.smtp.client import Handover as Handover
@@ -50,3 +73,4 @@ from mailnode.smtp.handshake import ServerInfo as ServerInfo
 from mailnode.smtp.outcome import Outcome as Outcome
 from mailnode.smtp.sasl import Login as Login
 from mailnode.smtp.server import Deadlines as Deadlines
+from mailnode.store.sql import Cursor as Cursor

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from mailnode.delivery.policy import Policy, redirection_warning
 from mailnode.delivery.route import Destination
@@ -13,13 +13,12 @@ from mailnode.smtp.outcome import Recipient
 State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown", "held", "cancelled"]
 
 # What a person may be shown of one: what the database says of one whose process is gone is no more true.
-ShownState = Literal[State, "interrupted"]
+ShownState = Literal[
+    "queued", "claimed", "handingOver", "interrupted", "sent", "partial", "failed", "unknown", "held", "cancelled"
+]
 INTERRUPTED: Literal["interrupted"] = "interrupted"
 FINAL_STATES: frozenset[State] = frozenset({"sent", "partial", "failed", "unknown", "held", "cancelled"})
-SHOWN_STATES: tuple[ShownState, ...] = (
-    *("queued", "claimed", "handingOver", INTERRUPTED),
-    *("sent", "partial", "failed", "unknown", "held", "cancelled"),
-)
+SHOWN_STATES: tuple[ShownState, ...] = get_args(ShownState)
 # Which of our own steps it is at is nothing that a person needs to know.
 LABELS = {"claimed": "sending", "handingOver": "sending", "notTried": "not attempted"}
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"

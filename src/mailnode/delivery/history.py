@@ -20,8 +20,8 @@ _COUNTED = {"sent": "accepted", "partial": "accepted", "failed": "failed", "unkn
 _OVER = deliveries.c.state.in_([literal_column(f"'{state}'") for state in sorted(FINAL_STATES)])
 
 
-class Bucket(TypedDict):
-    """What happened from `at` (Unix ms) on, for as long as a bucket is wide; `waiting` is how many did at its end."""
+class HistoryBucket(TypedDict):
+    """What happened from `at` (Unix ms) on, for the width of a bucket; `waiting` is how many waited at its end."""
 
     at: int
     accepted: int
@@ -30,15 +30,15 @@ class Bucket(TypedDict):
     waiting: int
 
 
-class History(TypedDict):
+class DeliveryHistory(TypedDict):
     """Buckets of one width, the oldest first; the last one is not over."""
 
     hours: int
     bucketMs: int
-    buckets: list[Bucket]
+    buckets: list[HistoryBucket]
 
 
-def read_history(db: Connection, hours: int) -> History:
+def read_history(db: Connection, hours: int) -> DeliveryHistory:
     """Count by when deliveries ended; one that a person had sent again counts as waiting since it was made.
 
     Accepted are those that a server took for at least one recipient, `inDoubt` those whose answer never came. Cancelled
@@ -58,7 +58,7 @@ def read_history(db: Connection, hours: int) -> History:
             ended[end][_COUNTED.get(state, "")] += count
     waiting = accumulate((change[bucket] for bucket in range(first, last + 1)), initial=change[first - 1])
     buckets = [
-        Bucket(
+        HistoryBucket(
             at=bucket * width,
             accepted=ended[bucket]["accepted"],
             failed=ended[bucket]["failed"],
@@ -67,7 +67,7 @@ def read_history(db: Connection, hours: int) -> History:
         )
         for bucket, left in zip(range(first, last + 1), islice(waiting, 1, None), strict=True)
     ]
-    return History(hours=hours, bucketMs=width, buckets=buckets)
+    return DeliveryHistory(hours=hours, bucketMs=width, buckets=buckets)
 
 
 def _counts(first: int, width: int) -> Select[Any]:

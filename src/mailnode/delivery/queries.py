@@ -18,7 +18,7 @@ from mailnode.delivery.details import (
     DeliveryRetry,
     DeliverySummary,
 )
-from mailnode.delivery.history import History, read_history
+from mailnode.delivery.history import DeliveryHistory, read_history
 from mailnode.delivery.reroute import RETRY_ROUTES
 from mailnode.delivery.result import Result, ResultError
 from mailnode.delivery.row_reader import origin_of, read_report, told_of
@@ -89,8 +89,8 @@ class DeliveryQueries:
         """
         return await self._database.read(lambda db: self._show(db, which))
 
-    async def history(self, hours: int) -> History:
-        """Count how many were accepted, failed and waited, over as many hours up to now (see History)."""
+    async def history(self, hours: int) -> DeliveryHistory:
+        """Count how many were accepted, failed and waited, over as many hours up to now (see DeliveryHistory)."""
         return await self._database.read(lambda db: read_history(db, hours))
 
     async def counts(self) -> dict[str, int]:
