@@ -54,7 +54,7 @@ def find_path(home: Path, name: str) -> Path:
         return path
     if (path := Path(name)).exists():
         return path
-    raise SnapshotError(f"there is no snapshot {quoted(name)}", hint="check its name in the list of snapshots")
+    raise SnapshotError(f"there is no snapshot {quoted(name)}", hint="check its name, or give the path of a snapshot")
 
 
 def listed(home: Path) -> list[dict[str, Any]]:

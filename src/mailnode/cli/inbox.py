@@ -22,7 +22,7 @@ from mailnode.inbox.server import Inbox
 )
 @click.pass_context
 def command(context: click.Context, port: int) -> None:
-    """Run a test inbox on this machine until Ctrl-C: an SMTP server that keeps all email it gets."""
+    """Run a test inbox until Ctrl-C: an SMTP server on this machine that keeps all email."""
     if context.invoked_subcommand is None:
         run_long(_serve(port))
 

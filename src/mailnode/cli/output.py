@@ -28,8 +28,9 @@ _UNSHOWABLE = re.compile(f"[{CONTROL_BUT_TAB_AND_LF}{DIRECTION}{SURROGATE}]")
 
 # What the command line adds to the remedies of errors, which all readers get.
 _COMMANDS: dict[str, str] = {
-    ErrorCode.UNKNOWN_SERVICE: "`mailnode services` lists the services",
-    ErrorCode.UNKNOWN_CONNECTION: "`mailnode connections list` lists the connections",
+    ErrorCode.UNKNOWN_SERVICE: "`mailnode services` lists the known services",
+    ErrorCode.UNKNOWN_CONNECTION: "`mailnode connections list` lists them",
+    ErrorCode.UNKNOWN_MAIL: "`mailnode inbox list` lists them",
     ErrorCode.CONNECTION_CONFLICT: "`mailnode connections update NAME` changes it",
     ErrorCode.CONSENT_NEEDED: "`mailnode connections authorize NAME` does so",
 }
@@ -48,7 +49,7 @@ def show_json(value: Any) -> None:
 def show_error(message: str, hint: str, code: str = "") -> None:
     """Print an error and its remedy on stderr; for some codes a command that helps is added."""
     say(f"mailnode: {message}")
-    if remedy := "; ".join(filter(None, (hint, _COMMANDS.get(code, "")))):
+    if remedy := (" " if hint.endswith("?") else "; ").join(filter(None, (hint, _COMMANDS.get(code, "")))):
         say(f"  hint: {remedy}")
 
 

@@ -66,7 +66,7 @@ def find_row(db: Transaction, name: str) -> Row[Any]:
     raise ConnectionsError(
         f"there is no connection {quoted(name)}",
         code=ErrorCode.UNKNOWN_CONNECTION,
-        hint=f"did you mean {' or '.join(near)}?" if near else "check the name in the list of connections",
+        hint=f"did you mean {' or '.join(near)}?" if near else "check its name",
     )
 
 

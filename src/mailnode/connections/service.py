@@ -86,7 +86,7 @@ def find_service(name: str) -> Service:
         f"there is no email service {quoted(name)}",
         code=ErrorCode.UNKNOWN_SERVICE,
         hint=(f"did you mean {' or '.join(list(near)[:3])}? " if near else "")
-        + "for a server that is not a listed service give its host",
+        + "other servers are given by their host",
     )
 
 

@@ -209,7 +209,7 @@ def missing(number: int) -> UsageError:
     return UsageError(
         f"there is no email {number} in the inbox",
         code=ErrorCode.UNKNOWN_MAIL,
-        hint="check its number in the list of the inbox",
+        hint="check its number",
     )
 
 
