@@ -123,7 +123,7 @@ async def test_asynchronous_mail_that_fails_later_fails_its_row(tmp_path):
     assert (ran.status, ran.json["done"], ran.json["doneWithFailures"]) == (1, 0, 6)
     assert ran.json["mails"] == {"held": 6}
     assert "row 1: held: " in ran.stderr
-    assert "the server may have taken the mail" in ran.stderr
+    assert "the server may have accepted the mail" in ran.stderr
 
 
 async def test_a_mail_that_a_person_cancelled_has_not_failed(tmp_path):

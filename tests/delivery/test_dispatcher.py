@@ -135,7 +135,7 @@ class TestTheWait:
         assert error
         assert (error["code"], error["phase"]) == ("timeout", "greeting")
         assert (
-            f"not accepted within {WAIT:g} s: 127.0.0.1:{server.port} takes the connection and says nothing"
+            f"not accepted within {WAIT:g} s: 127.0.0.1:{server.port} accepts the connection but sends nothing"
             in error["message"]
         )
         assert "set tlsOption to tls" in error["hint"]

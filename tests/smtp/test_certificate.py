@@ -63,7 +63,7 @@ def test_all_troubles_are_told_though_openssl_names_but_one():
     old = certificate("mail.example.org", not_after=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
     troubles = list(old.faults("127.0.0.1", 20, "unable to get local issuer certificate", dt.datetime.now(dt.UTC)))
     assert [trouble.what for trouble in troubles] == [
-        "it has expired on 2020-01-01",
+        "it expired on 2020-01-01",
         "it is not for 127.0.0.1",
         "it comes from an unknown authority",
     ]

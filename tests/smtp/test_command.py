@@ -20,7 +20,7 @@ def test_the_null_reverse_path_is_written_as_such():
 
 
 def test_a_message_over_the_servers_size_is_not_begun():
-    with pytest.raises(Unsendable, match="1001 bytes, and the server takes at most 1000") as caught:
+    with pytest.raises(Unsendable, match="1001 bytes, and the server accepts at most 1000") as caught:
         mail(letter(content=b"x" * 1001), ALL)
     assert caught.value.code == ErrorCode.OVER_SERVER_SIZE
     assert mail(letter(content=b"x" * 1001), Extensions(size=0)).endswith(" SIZE=1001")

@@ -154,8 +154,8 @@ class TestARefusedToken:
             error = await failure(server, purse)
         assert (error.code, error.phase, error.transient) == (ErrorCode.AUTH_REFUSED, "auth", False)
         assert last in error.message
-        assert "it says: status 400, schemes Bearer, scope https://mail.google.com/" in error.message
-        assert error.message.endswith("; the token was fresh from its endpoint")
+        assert "it reports: status 400, schemes Bearer, scope https://mail.google.com/" in error.message
+        assert error.message.endswith("; the token had just been issued")
         assert str(error) == error.message
         assert error.reply_code == int(last[:3])
         assert "`user`" in error.hint
@@ -167,7 +167,7 @@ class TestARefusedToken:
     async def test_behind_which_the_server_hangs_up_twice(self):
         async with ScriptedServer({"AUTH": CHALLENGE, "AQ==": DROP}, extensions=BOTH) as server:
             error = await failure(server, Purse(STALE, FRESH))
-        assert "refused the access token and closed the connection; it says: status 400" in error.message
+        assert "refused the access token and closed the connection; it reports: status 400" in error.message
         assert (error.code, error.transient, error.reply_code) == (ErrorCode.AUTH_REFUSED, False, None)
         assert len(server.visits) == 2
 

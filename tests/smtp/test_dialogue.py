@@ -165,7 +165,7 @@ async def test_a_message_that_the_server_can_not_take_shows_what_it_offered():
         assert client._pool._idle  # the session is none the worse
     assert caught.value.dialogue.splitlines()[-2:] == [
         "S: 250 SIZE 10",
-        "(the message has 19 bytes, and the server takes at most 10)",
+        "(the message has 19 bytes, and the server accepts at most 10)",
     ]
 
 
@@ -338,7 +338,7 @@ class TestManyMessages:
             outcome = await client.send(letter("nobody@y.example"))
             again = await client.send(letter("nobody@y.example"))
         assert outcome.dialogue.splitlines() == [
-            "(session open already; 2 messages before)",
+            "(session already open; 2 messages before)",
             "C: MAIL FROM:<ann@x.example> SIZE=19",
             "C: RCPT TO:<nobody@y.example>",
             "C: DATA",
@@ -347,7 +347,7 @@ class TestManyMessages:
             "S: 554 5.5.1 no valid recipients",
         ]
         assert again.dialogue.splitlines()[:3] == [
-            "(session open already; 3 messages before)",
+            "(session already open; 3 messages before)",
             "C: RSET",
             "C: MAIL FROM:<ann@x.example> SIZE=19",
         ]
@@ -366,7 +366,7 @@ class TestManyMessages:
             assert [line for line in lines if "RCPT" in line] == [f"C: RCPT TO:<r{number}@y.example>"]
             assert sum(line.startswith("C: MAIL") for line in lines) == 1
             assert sum(line.startswith("S: ") for line in lines) == (3 if number == 2 else 4)
-            assert lines[0].startswith("(session open already; ")
+            assert lines[0].startswith("(session already open; ")
 
     async def test_all_transactions_of_a_message_are_told(self):
         script = {"RCPT TO:<r1@": ["452 4.5.3 too many", "550 5.1.1 nobody"]}

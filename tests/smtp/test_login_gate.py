@@ -78,7 +78,7 @@ class TestThroughAClient:
                 errors = await refused_by(client, 1000)
         assert logins(server) == 2
         assert len(purse.refused) == 1
-        assert all("fresh from its endpoint" in error.message for error in errors)
+        assert all("the token had just been issued" in error.message for error in errors)
         assert "canary" not in repr([vars(error) for error in errors])
 
     async def test_one_session_logs_in_and_the_others_follow(self, clock):

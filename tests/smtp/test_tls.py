@@ -245,7 +245,7 @@ class TestWrongMode:
             with pytest.raises(TlsFailed) as caught:
                 await send(server, "tls", deadlines=SOON)
         assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "tls")
-        assert "says nothing, neither in clear text nor to a TLS hello" in str(caught.value)
+        assert "sends nothing, neither in clear text nor in reply to a TLS hello" in str(caught.value)
 
 
 class TestSilence:
@@ -267,7 +267,7 @@ class TestSilence:
     @pytest.mark.parametrize("tls_option", ["none", "starttls"])
     async def test_a_port_is_not_asked_for_tls_where_there_is_no_time_for_it(self, tls_option):
         async with ScriptedServer({"greeting": STALL}) as server:
-            with pytest.raises(SessionLost, match="takes the connection and says nothing for 0") as caught:
+            with pytest.raises(SessionLost, match="accepts the connection but sends nothing for 0") as caught:
                 await send(server, tls_option, deadlines=Deadlines(greeting=0.2))
         assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "greeting")
         assert f"127.0.0.1:{server.port}" in str(caught.value)
@@ -277,7 +277,9 @@ class TestSilence:
     async def test_a_port_that_was_asked_in_vain_is_told_so(self):
         deadlines = Deadlines(silence=0.1, probe=0.1, greeting=0.3)
         async with ScriptedServer({"greeting": STALL}) as server:
-            with pytest.raises(SessionLost, match="says nothing, neither in clear text nor to a TLS hello") as caught:
+            with pytest.raises(
+                SessionLost, match="sends nothing, neither in clear text nor in reply to a TLS hello"
+            ) as caught:
                 await send(server, "none", deadlines=deadlines)
         assert (caught.value.code, caught.value.phase) == (ErrorCode.TIMEOUT, "greeting")
         assert len(server.visits) == 2
@@ -291,7 +293,7 @@ class TestSilence:
         assert "set tlsOption to tls" in caught.value.hint
         assert len(server.visits) == 1
 
-    @pytest.mark.parametrize(("tls_option", "word"), [("none", "says nothing"), ("tls", "TLS hello")])
+    @pytest.mark.parametrize(("tls_option", "word"), [("none", "sends nothing"), ("tls", "TLS hello")])
     async def test_who_loses_patience_is_told_what_was_waited_for(self, tls_option, word):
         async with ScriptedServer({"greeting": STALL}) as server:
             with pytest.raises(TimeoutError) as caught:

@@ -52,7 +52,7 @@ class Account:
         try:
             return await open_one(Bearer(login.username, renewed))
         except TokenRefused as error:
-            error.message += "; the token was fresh from its endpoint"
+            error.message += "; the token had just been issued"
             error.args = (error.message,)
             raise
 

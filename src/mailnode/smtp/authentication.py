@@ -152,7 +152,7 @@ def _login_refused(
 
 def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: ServerSettings) -> LoginFailed:
     complaint = TokenStatus.parse(exchange.challenge)
-    why = f"; it says: {complaint}" if complaint.status else ""
+    why = f"; it reports: {complaint}" if complaint.status else ""
     is_transient = reply is not None and reply.is_transient
     is_about_command = (
         reply is not None
@@ -188,13 +188,13 @@ def _not_offered(server: ServerSettings, extensions: Extensions, credentials: Cr
         hint = _way_in(extensions, credentials)
     else:
         what = f"{server.address} offers no login, and the connection has one"
-        hint = "leave the connection out if this is a relay without logins; else check host and port"
+        hint = "leave the connection out if this is a relay without logins; otherwise check host and port"
         if server.tls_option == "none" and extensions.starttls:
             hint = "many servers offer it over TLS only: set tlsOption to starttls"
         elif server.tls_option == "none":
             hint = (
-                f"leave the connection out if this is a relay without logins; else: port {server.port} offers neither a"
-                f" login nor TLS (tlsOption starttls would not do), {_PORTS_OF_TLS}"
+                f"leave the connection out if this is a relay without logins; otherwise: port {server.port} offers"
+                f" neither a login nor TLS (tlsOption starttls would not do), {_PORTS_OF_TLS}"
             )
     return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)
 
@@ -202,8 +202,8 @@ def _not_offered(server: ServerSettings, extensions: Extensions, credentials: Cr
 def _way_in(extensions: Extensions, credentials: Credentials) -> str:
     if isinstance(credentials, Bearer):
         if passwords.MECHANISMS.keys() & set(extensions.auth):
-            return "this server takes passwords and no tokens: use a connection of type basic"
-        return "this server accepts no tokens: ask the provider which logins it accepts"
+            return "this server accepts passwords, not access tokens: use a connection of type basic"
+        return "this server accepts no access tokens: ask the provider which logins it accepts"
     if tokens.MECHANISMS.keys() & set(extensions.auth):
-        return "this server accepts no passwords, only tokens: use a connection of an OAuth2 type"
-    return "ask the provider to allow passwords, or use a server that takes them"
+        return "this server accepts access tokens, not passwords: use a connection of an OAuth2 type"
+    return "ask the provider to allow passwords, or use a server that accepts them"

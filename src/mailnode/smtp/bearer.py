@@ -56,8 +56,8 @@ class Bearer:
         token: object = self.token  # a source is somebody's own program, and may give anything
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise TokenError(
-                "the access token is empty or holds a character that no login can carry",
-                hint="give the token as its endpoint shows it, without line breaks",
+                "the access token is empty or contains a character that a login can't use",
+                hint="give the token as the provider issued it, without line breaks",
             )
 
 

@@ -49,7 +49,7 @@ def rcpt(path: str) -> str:
 def _parameters(message: Message, extensions: Extensions) -> str:
     if extensions.size and message.size > extensions.size:
         raise Unsendable(
-            f"the message has {message.size} bytes, and the server takes at most {extensions.size}",
+            f"the message has {message.size} bytes, and the server accepts at most {extensions.size}",
             code=ErrorCode.OVER_SERVER_SIZE,
             hint="send a smaller attachment, or a link to it",
         )
@@ -58,7 +58,7 @@ def _parameters(message: Message, extensions: Extensions) -> str:
         return size
     if not extensions.smtputf8:
         raise Unsendable(
-            "an address has letters beyond ASCII before its @ and the server does not offer SMTPUTF8",
+            "an address has non-ASCII characters before the @ and the server does not offer SMTPUTF8",
             code=ErrorCode.SMTPUTF8_NOT_OFFERED,
             hint="use the ASCII address of this mailbox, or a server that offers SMTPUTF8",
         )
@@ -67,7 +67,7 @@ def _parameters(message: Message, extensions: Extensions) -> str:
 
 def _path(path: str, phase: Phase) -> str:
     if not _PATH.fullmatch(path):
-        raise _unsendable("the envelope holds what is no mail address", path, phase)
+        raise _unsendable("the envelope has an invalid address", path, phase)
     return path
 
 

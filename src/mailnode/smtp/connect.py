@@ -136,6 +136,6 @@ def _failed(endpoint: Endpoint, errors: Sequence[OSError]) -> ConnectFailed:
     return ConnectFailed(
         f"could not connect to {endpoint.address}: {why or 'it has no address'}",
         code=ErrorCode.CONNECT_FAILED,
-        hint="check host and port, and that the server runs and no firewall stands between",
+        hint="check host and port, that the server is running, and that no firewall blocks it",
         transient=True,
     )

@@ -48,7 +48,7 @@ class Extensions:
             "STARTTLS" if self.starttls else "",
             f"AUTH {' '.join(self.auth)}" if self.auth else "",
         ]
-        return ", ".join(filter(None, words)) or "no extension that we know"
+        return ", ".join(filter(None, words)) or "no known extension"
 
 
 def _size(parameters: list[str] | None) -> int | None:

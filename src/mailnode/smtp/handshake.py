@@ -18,7 +18,7 @@ from mailnode.smtp.refusal import refused
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
-from mailnode.smtp.tls import SILENCE_HINT, certificate_wanted, no_tls_hint, plain_on_tls_port, start_tls
+from mailnode.smtp.tls import SILENCE_HINT, client_certificate_error, no_tls_hint, plain_on_tls_port, start_tls
 from mailnode.smtp.transcript import Transcript
 
 # Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
@@ -28,7 +28,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 async def greet(channel: Channel, server: ServerSettings, context: ssl.SSLContext | None = None) -> Extensions:
-    """Come as far as EHLO in the TLS mode that is set, and tell what the server offers; `context` as of `start_tls`."""
+    """Go as far as EHLO in the TLS mode of the settings, and give the extensions; `context` as of `start_tls`."""
     if server.tls_option == "tls":
         await start_tls(channel.stream, server, context)
     greeting = await read_greeting(channel, server)
@@ -40,7 +40,7 @@ async def greet(channel: Channel, server: ServerSettings, context: ssl.SSLContex
 
 
 async def read_greeting(channel: Channel, server: ServerSettings) -> Reply:
-    """Wait for the server's first words; TlsFailed where a port of TLS keeps silent because we speak in clear text."""
+    """Wait for the greeting; raises TlsFailed where a port of TLS is silent because it waits for our TLS hello."""
     replies: list[Reply] = []
     channel.protocol.expect("greeting", replies.append)
     silence = _Silence(server)
@@ -49,13 +49,13 @@ async def read_greeting(channel: Channel, server: ServerSettings) -> Reply:
     except SessionLost as lost:
         if lost.code == ErrorCode.PLAIN_ON_TLS_PORT and server.tls_option != "tls":
             raise plain_on_tls_port(server) from None
-        if (wanted := certificate_wanted(lost.__cause__, server)) is not None:
+        if (wanted := client_certificate_error(lost.__cause__, server)) is not None:
             raise wanted from None
         if channel.protocol.has_partial_reply or lost.code not in {ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST}:
             raise
-        raise (silence.told() if lost.code == ErrorCode.TIMEOUT else _hung_up(lost, server)) from lost.__cause__
+        raise (silence.error() if lost.code == ErrorCode.TIMEOUT else _hung_up(lost, server)) from lost.__cause__
     except asyncio.CancelledError as cancelled:
-        raise cancelled from silence.told()
+        raise cancelled from silence.error()
     greeting = replies[0]
     if not greeting.is_positive:
         raise refused(greeting, "greeting", server)
@@ -71,7 +71,7 @@ async def _await_greeting(channel: Channel, silence: "_Silence") -> None:
             if lost.code != ErrorCode.TIMEOUT:
                 raise
             if not channel.protocol.has_partial_reply:
-                # A port that wants TLS at once waits for our hello.
+                # A port of TLS waits for our hello.
                 if await speaks_tls(server):
                     raise plain_on_tls_port(server) from None
                 silence.is_probed = True
@@ -79,7 +79,7 @@ async def _await_greeting(channel: Channel, silence: "_Silence") -> None:
 
 
 class _Silence:
-    """How long a port has said nothing so far, and whether a TLS hello has made it speak."""
+    """How long a port has sent nothing so far, and whether it was probed with a TLS hello in vain."""
 
     def __init__(self, server: ServerSettings) -> None:
         self.server = server
@@ -90,48 +90,48 @@ class _Silence:
     def seconds(self) -> float:
         return monotonic() - self._since
 
-    def told(self) -> SessionLost:
+    def error(self) -> SessionLost:
         address, hint, where = self.server.address, SILENCE_HINT, ""
         if self.is_probed:
-            where = ", neither in clear text nor to a TLS hello,"
+            where = ", neither in clear text nor in reply to a TLS hello,"
         elif self.server.tls_option == "tls":
             where = " over TLS"
         else:
             hint = (
-                "a port that wants TLS from the first byte on (465 is one) keeps silent like this: set tlsOption to tls"
-                f" if it is one; else {SILENCE_HINT}"
+                "a port that expects TLS from the start (such as 465) is silent like this: if it is one, set tlsOption"
+                f" to tls; otherwise {SILENCE_HINT}"
             )
-        what = f"{address} takes the connection and says nothing{where} for {round(self.seconds, 1):g} s"
+        what = f"{address} accepts the connection but sends nothing{where} for {round(self.seconds, 1):g} s"
         return SessionLost(what, code=ErrorCode.TIMEOUT, phase="greeting", hint=hint, transient=True)
 
 
 async def send_ehlo(channel: Channel, server: ServerSettings) -> Extensions:
-    """Introduce ourselves and learn what the server offers."""
+    """Send EHLO, or HELO where it is not known, and give the extensions that the server offers."""
     name = ehlo_name(server, channel.stream)
     try:
         reply = await channel.ask("ehlo", f"EHLO {name}")
     except SessionLost as lost:
-        raise (certificate_wanted(lost.__cause__, server) or lost) from lost.__cause__
+        raise (client_certificate_error(lost.__cause__, server) or lost) from lost.__cause__
     if reply.is_positive:
         return Extensions.parse(reply.lines)
-    told = f"EHLO {name}: {reply}"
-    # HELO brings no extensions: it will do only where neither TLS nor a login is wanted of them.
+    replies = f"EHLO {name}: {reply}"
+    # HELO has no extensions: it will do only where neither STARTTLS nor a login is needed.
     if reply.is_permanent and server.tls_option != "starttls" and server.login is None:
         try:
             second = await channel.ask("ehlo", f"HELO {name}")
         except SessionLost as lost:
-            told += f"; to HELO: {lost.message}"
+            replies += f"; to HELO: {lost.message}"
         else:
             if second.is_positive:
                 return Extensions()
-            told += f"; to HELO: {second}"
-    raise refused(reply, "ehlo", server, told=f"to {told}")
+            replies += f"; to HELO: {second}"
+    raise refused(reply, "ehlo", server, text=f"to {replies}")
 
 
 async def send_starttls(
     channel: Channel, server: ServerSettings, extensions: Extensions, context: ssl.SSLContext | None = None
 ) -> None:
-    """Turn the session private, or raise TlsFailed; `context` as of `start_tls`."""
+    """Start TLS on the session, or raise TlsFailed; `context` as of `start_tls`."""
     if not extensions.starttls:
         raise TlsFailed(
             f"{server.address} does not offer STARTTLS",
@@ -148,13 +148,13 @@ async def send_starttls(
             enhanced_status_code=reply.enhanced_status_code,
             reply_text=reply.text,
         )
-    # Whoever sits between could have put replies behind this one, to be taken for the server's own (RFC 3207 6).
+    # An attacker in between could have added replies behind this one, as if they were the server's (RFC 3207 6).
     channel.protocol.drop_received()
     await start_tls(channel.stream, server, context)
 
 
 def ehlo_name(server: ServerSettings, stream: Stream) -> str:
-    """Give the name that we greet with: the given one, else this host's if it has a dot, else our address (4.1.3)."""
+    """Give the EHLO name: that of the settings, else this host's if it has a dot, else our address (4.1.3)."""
     if server.ehlo_name is not None:
         return server.ehlo_name
     name = socket.gethostname()
@@ -165,9 +165,9 @@ def ehlo_name(server: ServerSettings, stream: Stream) -> str:
 
 
 def _hung_up(lost: SessionLost, server: ServerSettings) -> SessionLost:
-    hint = "try again later: the server may have too many connections, or take none from this machine"
+    hint = "try again later: the server may have too many connections, or accept none from this machine"
     if server.tls_option != "tls":
-        hint += "; if its port wants TLS from the first byte on (465 does), set tlsOption to tls"
+        hint += "; if its port expects TLS from the start (465 does), set tlsOption to tls"
     what = f"{server.address} said nothing: {lost.message}"
     return SessionLost(what, code=lost.code, phase="greeting", hint=hint, transient=True)
 
@@ -216,7 +216,7 @@ async def _perform(server: ServerSettings, credentials: Credentials | None, tran
         connected = monotonic()
         mechanism = await authenticate(channel, server, extensions, credentials)
     except BaseException as error:
-        channel.protocol.transcript = None  # the error is the last word
+        channel.protocol.transcript = None  # the transcript ends with the error
         channel.hang_up(politely=isinstance(error, SmtpError) and not isinstance(error, SessionLost))
         raise
     channel.protocol.transcript = None

@@ -1,28 +1,28 @@
-"""Refused logins that are known by their words, or by the host that said them, and what a person can do about each."""
+"""Refused logins, recognised by the text of the reply or by the host, and what to do about each."""
 
-# 4xx are for now whoever says them; these are final.
+# Permanent refusals; a 4xx is temporary whichever provider it comes from.
 _REFUSED = "530 534 535 550 553 554"
 
-# Reply codes ("" for any), a pattern that is searched in `535 5.7.8 text [host]`, the remedy. The first line that fits
-# counts, so the particular stands above the general: what is said, who says it, what anybody may say.
+# Reply codes ("" for any), a pattern that is searched in `535 5.7.8 text [host]`, the remedy. The first entry that
+# matches counts, so the specific comes first: what is said, then who says it, then what any server may say.
 _ANY_LOGIN = (
-    # Where the words tell it all, whoever says them.
-    ("538", r"", "the server wants TLS before a login: set tlsOption to starttls or tls"),
-    ("530 535", r"starttls", "the server wants TLS before a login: set tlsOption to starttls or tls"),
+    # Texts that are clear from any server.
+    ("538", r"", "the server requires TLS before a login: set tlsOption to starttls or tls"),
+    ("530 535", r"starttls", "the server requires TLS before a login: set tlsOption to starttls or tls"),
     (
         "",
         r"account (?:is |has been |was )?(?:locked|disabled|suspended|blocked)|user (?:is )?(?:disabled|suspended)",
-        "the account is locked: log in to the provider's web page, or ask it, to have it unlocked",
+        "the account is locked: unlock it on the provider's website, or ask the provider",
     ),
     (
         "525 535",
         r"unauthori[sz]ed ip address",
-        "allow this machine's address in the provider's list of authorized IPs, or switch that list off",
+        "allow this machine's address in the provider's list of authorized IPs, or turn that list off",
     ),
     (
         "",
         r"too many login attempts.*(?:gsmtp|google)",
-        "wait some minutes, then send over fewer sessions: Google counts the logins",
+        "wait a few minutes, then send over fewer sessions: Google limits the number of logins",
     ),
 )
 _TOO_MANY = r"too many (?:failed |bad |invalid )?(?:login|auth)|too many errors"
@@ -31,12 +31,12 @@ _TRY_LATER = "the server can't check logins at the moment: try again later"
 _COMMAND = "500 501 502 503 504"
 
 _OFF_FOR_MAILBOX = (
-    "SMTP AUTH is off for this mailbox: switch on Authenticated SMTP for it in the Microsoft 365 admin center"
+    "SMTP AUTH is off for this mailbox: turn on Authenticated SMTP for it in the Microsoft 365 admin center"
 )
 _OFF_FOR_TENANT = (
-    "SMTP AUTH is off for the tenant: switch on Authenticated SMTP for the mailbox in Microsoft 365's admin center"
+    "SMTP AUTH is off for the tenant: turn on Authenticated SMTP for the mailbox in Microsoft 365's admin center"
 )
-_RATHER_OAUTH2 = "Microsoft puts an end to passwords: a connection of type oauth2 needs none"
+_RATHER_OAUTH2 = "Microsoft is phasing out passwords: a connection of type oauth2 needs none"
 
 LOGIN_REMEDIES = (
     *_ANY_LOGIN,
@@ -44,17 +44,17 @@ LOGIN_REMEDIES = (
     (
         "534 535",
         r"application-specific password|InvalidSecondFactor",
-        "Google wants an app password here: make one in the Google Account, or use a connection of type oauth2",
+        "Google requires an app password here: create one in the Google Account, or use a connection of type oauth2",
     ),
     (
         "534",
         r"WebLoginRequired|log in (?:via|with) your web browser",
-        "Google suspects this login: log in by browser and say that it was you, then use OAuth2 or an app password",
+        "Google blocked this login: log in with a browser and confirm it, then use OAuth2 or an app password",
     ),
     (
         "534 535",
         r"gsmtp|google|gmail|BadCredentials",
-        "check user name and password; Gmail takes an app password only, or OAuth2: a connection of type oauth2",
+        "check user name and password; Gmail accepts only an app password, or OAuth2: a connection of type oauth2",
     ),
     # Microsoft
     ("", r"SmtpClientAuthentication is disabled for the mailbox", f"{_OFF_FOR_MAILBOX}. {_RATHER_OAUTH2}"),
@@ -84,63 +84,63 @@ LOGIN_REMEDIES = (
         r"5\.7\.3\b.*authentication unsuccessful|outlook\.com|office365",
         f"check user name (the whole address) and that Microsoft 365 has Authenticated SMTP on. {_RATHER_OAUTH2}",
     ),
-    # Mailboxes that want a password of their own for programs
+    # Providers that require a separate password for mail programs
     (
         _REFUSED,
         r"#AUTH005|#MBR1212|yahoo|aol\.com|att\.net|AT&T|ymail",
-        "Yahoo and AOL take an app password only, with the whole address as user name, or a connection of type oauth2",
+        "Yahoo and AOL accept only an app password (the user name is the full address), or a connection of type oauth2",
     ),
     (
         _REFUSED,
         r"icloud|mail\.me\.com|apple",
-        "iCloud takes an app-specific password only: make one in the Apple account's sign-in settings",
+        "iCloud accepts only an app-specific password: create one in the Apple Account's sign-in settings",
     ),
     (
         _REFUSED,
         r"zoho",
-        "check host and password: accounts of zoho.eu log in at smtp.zoho.eu, two-factor login wants an app password",
+        "check host and password: zoho.eu accounts log in at smtp.zoho.eu, two-factor login requires an app password",
     ),
     (
         _REFUSED,
         r"fastmail|messagingengine",
-        "Fastmail takes an app password only: make one under Settings, Privacy & Security",
+        "Fastmail accepts only an app password: create one under Settings, Privacy & Security",
     ),
     (
         _REFUSED,
         r"gmx\.|web\.de|\bmail\.com",
-        "switch on POP3/IMAP in the webmail's settings, sending needs it too; two-factor login wants an app password",
+        "turn on POP3/IMAP in the webmail settings (needed for sending too); two-factor login requires an app password",
     ),
     (
         _REFUSED,
         r"t-online|telekom",
-        "use the password for e-mail programs, made in the customer center: it is not that of the login",
+        "use the password for email programs from the customer center, not the one for the website",
     ),
     (_REFUSED, r"yandex", "allow mail programs in Yandex Mail's settings, and use an app password"),
     (
         _REFUSED,
         r"\bmail\.ru|prilozheniya|application password is required",
-        "Mail.ru wants a password for external applications: make one in the account's security settings",
+        "Mail.ru requires a password for external applications: create one in the account's security settings",
     ),
     (
         _REFUSED,
         r"authori[sz]ation code|\bqq\.com|\b163\.com|\b126\.com|\byeah\.net|user has no permission",
-        "switch SMTP on in the mailbox's settings, and use the authorization code that it gives for a password",
+        "turn on SMTP in the mailbox's settings, and use the authorization code from there as the password",
     ),
     (
         _REFUSED,
         r"proton",
-        "Proton takes an SMTP token (Settings, IMAP/SMTP), or the password that Proton Mail Bridge shows",
+        "Proton accepts an SMTP token (Settings, IMAP/SMTP), or the password that Proton Mail Bridge shows",
     ),
     # Services for programs
     (
         _REFUSED,
         r"amazonaws|amazonses",
-        "use SMTP credentials made in the SES console, for the same region as the host: an AWS access key is not one",
+        "use SMTP credentials from the SES console, for the region of the host: an AWS access key does not work",
     ),
     (
         "",
         r"maximum credits exceeded",
-        "the plan's mails are used up: wait for the next period, or upgrade the plan",
+        "the plan's emails are used up: wait for the next period, or upgrade the plan",
     ),
     (
         _REFUSED,
@@ -150,32 +150,32 @@ LOGIN_REMEDIES = (
     (
         _REFUSED,
         r"mailgun",
-        "use the SMTP credentials of the sending domain, no API key; EU domains log in at smtp.eu.mailgun.org",
+        "use the SMTP credentials of the sending domain, not an API key; EU domains log in at smtp.eu.mailgun.org",
     ),
-    (_REFUSED, r"postmark", "give the server's API token as user name and as password, and see that SMTP is on"),
+    (_REFUSED, r"postmark", "use the server's API token as user name and as password, and check that SMTP is on"),
     (
         _REFUSED,
         r"brevo|sendinblue",
         "use the login and an SMTP key of Brevo's page SMTP & API, not the account's password",
     ),
-    (_REFUSED, r"mailjet", "give the API key as user name and the secret key as password"),
-    (_REFUSED, r"mandrill", "give an API key as password; the user name may be anything"),
+    (_REFUSED, r"mailjet", "use the API key as user name and the secret key as password"),
+    (_REFUSED, r"mandrill", "use an API key as password; the user name may be anything"),
     (
         _REFUSED,
         r"sparkpost",
-        "give SMTP_Injection as user name and as password an API key that may send over SMTP",
+        "use SMTP_Injection as user name, and an API key that may send over SMTP as password",
     ),
-    (_REFUSED, r"resend\.com", "give the word `resend` as user name and an API key as password"),
+    (_REFUSED, r"resend\.com", "use the word `resend` as user name and an API key as password"),
     (
         _REFUSED,
         r"naver\.com",
-        "switch SMTP on in Naver Mail's settings; with two-step verification use an application password made there",
+        "turn on SMTP in Naver Mail's settings; with two-step verification use an application password made there",
     ),
-    # Anybody
+    # Any server
     (
         "",
         _TOO_MANY,
-        "wait some minutes, then check user name and password before trying again: more refusals lock the account",
+        "wait a few minutes, and check user name and password before you try again: more failures lock the account",
     ),
     (_NOT_NOW, r"", _TRY_LATER),
     (
@@ -186,16 +186,16 @@ LOGIN_REMEDIES = (
     (
         "535",
         r"mechanism|auth\w* (?:type|method|scheme)",
-        "the server offers no login method that it accepts from us: try another port (465, 587), or ask its operator",
+        "the server rejects the login methods that it offers: try another port (465, 587), or ask its operator",
     ),
     (
         "534 535",
         r"",
-        "check user name and password; many providers want an app password instead of the account's own",
+        "check user name and password; many providers require an app password instead of the account's",
     ),
 )
 
-# The same for access tokens; what is searched in ends with the server's JSON, as `535 5.7.8 text [host] status 400`.
+# The same for access tokens; the text that is searched ends with the server's JSON: `535 5.7.8 text [host] status 400`.
 TOKEN_REMEDIES = (
     *_ANY_LOGIN,
     ("", r"SmtpClientAuthentication is disabled for the mailbox", _OFF_FOR_MAILBOX),
@@ -213,15 +213,15 @@ TOKEN_REMEDIES = (
     (
         "",
         _TOO_MANY,
-        "wait some minutes, and see that `user` is who gave consent before trying again: more refusals lock it",
+        "wait a few minutes, and check that `user` gave consent before you try again: more failures lock the account",
     ),
     (_NOT_NOW, r"", _TRY_LATER),
-    ("500", r"", "the server can't take a line as long as this token makes: ask its operator"),
+    ("500", r"", "the server can't read a line as long as this token: ask its operator"),
     (_COMMAND, r"", "the server offers this login method and rejects it: ask its operator"),
     (
         "",
         r"gsmtp|google|gmail",
-        "check that `user` is the account that gave consent, for the scope https://mail.google.com/, and give it again",
+        "check that `user` is the account that gave consent (scope https://mail.google.com/), then authorize again",
     ),
     (
         "",

@@ -1,28 +1,28 @@
-"""Refusals of a session, a sender, a recipient or a content that are known by their words, and the remedies."""
+"""Refusals of a session, sender, recipient or content, recognised by the text of the reply, and the remedies."""
 
 from typing import NamedTuple
 
 
 class ByLogin(NamedTuple):
-    """A remedy that is another one for who has not logged in, who did by password, and who did by access token."""
+    """A remedy that depends on the login of the session: none, a password, or an access token."""
 
-    nobody: str
+    no_login: str
     password: str
     token: str
 
 
-# As in `login_remedies`: reply codes ("" for any), a pattern, the remedy; the first line that fits counts.
+# As in `login_remedies`: reply codes ("" for any), a pattern, the remedy; the first entry that matches counts.
 
-EHLO_NAME = "set ehloName (or MAILNODE_EHLO_NAME) to a host name of this machine that DNS knows"
+EHLO_NAME = "set ehloName (or MAILNODE_EHLO_NAME) to a host name of this machine that DNS resolves"
 
 _LOGIN_WANTED = ByLogin(
-    "the server wants a login before it takes mail: give a connection with user name and password",
-    "the login worked, but the server accepts no mail from this account: see that it may send over SMTP, and as whom",
-    "the token was accepted, but the server accepts no mail with it: see that its scope allows sending, and as whom",
+    "the server requires a login before it accepts mail: use a connection with user name and password",
+    "the login worked, but the server accepts no mail from this account: check that it may send, and as whom",
+    "the token was accepted, but the server accepts no mail with it: check that its scope allows sending, and as whom",
 )
-_NOT_FROM_THIS_ACCOUNT = "the server does not take mail for this recipient from this account: see its words, and that"
+_NOT_FROM_THIS_ACCOUNT = "the server accepts no mail for this recipient from this account: see its reply; check that"
 _NO_RELAY = ByLogin(
-    "the server does not take mail for this recipient from here: log in, or use your own domain's server",
+    "the server does not accept mail for this recipient from here: log in, or use your own domain's server",
     f"{_NOT_FROM_THIS_ACCOUNT} the account, and the address in `from`, may send to other domains",
     f"{_NOT_FROM_THIS_ACCOUNT} the token's scope, and the address in `from`, allow it",
 )
@@ -42,7 +42,7 @@ SESSION_REMEDIES = (
     (
         "",
         r"5\.7\.60[6-9]|5\.7\.6[1-4]\d|banned sending ip",
-        "Microsoft bars the address that this mail comes from: ask at sender.office.com to take it off the list",
+        "Microsoft blocks the IP address that this mail comes from: request its removal at sender.office.com",
     ),
 )
 
@@ -51,7 +51,7 @@ EHLO_REMEDIES = (
     (
         "421 450 451 452 454",
         r"4\.7\.0 try again later|\(EHLO\)",
-        f"the server may not take the name that it was greeted with: {EHLO_NAME}; else try again later",
+        f"the server may not accept the EHLO name: {EHLO_NAME}; otherwise try again later",
     ),
     (
         "501 504 521 550 553 554",
@@ -62,7 +62,7 @@ EHLO_REMEDIES = (
 
 # Of MAIL, RCPT, DATA and the content.
 MAIL_REMEDIES = (
-    # Whose name may stand there
+    # Who may be the sender
     (
         "",
         r"5\.7\.60\b|5\.2\.252|SendAsDenied|not allowed to send as|sender address rejected: not owned",
@@ -71,17 +71,17 @@ MAIL_REMEDIES = (
     (
         "",
         r"relaying disallowed as|not allowed to relay emails|not authori[sz]ed to send from|sender .*is not allowed",
-        "use an address of this account as `from` and envelopeFrom, or add the other one to it as an alias",
+        "use an address of this account as `from` and envelopeFrom, or add the other one to the account as an alias",
     ),
     (
         "",
         r"from address .*(?:not one of|doesn't match|not verified)",
-        "use an address of this account as `from` and envelopeFrom, or add the other one to it as an alias",
+        "use an address of this account as `from` and envelopeFrom, or add the other one to the account as an alias",
     ),
     (
         "",
         r"email address is not verified",
-        "verify this address, or its domain, in the SES console; in the sandbox the recipients' too, each by region",
+        "verify this address or its domain in the SES console of that region; in the sandbox, the recipients' too",
     ),
     (
         "",
@@ -91,7 +91,7 @@ MAIL_REMEDIES = (
     (
         "",
         r"not authorized to perform .?ses:",
-        "give the SES user whose credentials these are the right ses:SendRawEmail for this sender",
+        "grant the SES user of these credentials the permission ses:SendRawEmail for this sender",
     ),
     (
         "",
@@ -101,12 +101,12 @@ MAIL_REMEDIES = (
     (
         "",
         r"5\.1\.8\b.*(?:outbound|access denied)|OutboundSpamException",
-        "Microsoft has stopped this account's mail for what it sent: unblock it under Restricted entities in Defender",
+        "Microsoft blocked this account for the mail it sent: unblock it under Restricted entities in Defender",
     ),
     (
         "",
         r"5\.7\.64\b|TenantAttribution",
-        "tell Microsoft 365 of this machine: add its address, or its certificate's name, to an inbound connector",
+        "add this machine's IP address, or its certificate's name, to an inbound connector of Microsoft 365",
     ),
     (
         "",
@@ -116,26 +116,26 @@ MAIL_REMEDIES = (
     (
         "",
         r"sender address rejected: domain not found|sender domain (?:must|not|does)|[45]\.1\.8\b|5\.7\.27",
-        "use a sender of a domain that DNS knows and that takes mail itself",
+        "use a sender whose domain exists in DNS and accepts mail itself",
     ),
     (
         "",
         r"reverse (?:dns|hostname|lookup)|cannot find your hostname|\bPTR\b|[45]\.7\.25\b",
-        "have a reverse DNS entry (PTR) made for this machine's address, or send by your provider's server",
+        "ask for a reverse DNS record (PTR) for this machine's IP address, or send through your provider's server",
     ),
     (
         "",
         r"\bSPF\b|\bDKIM\b|\bDMARC\b|5\.7\.2[0-4]\b|5\.7\.26|5\.7\.509",
         "the sender's domain must allow this server (SPF) and sign (DKIM): use a `from` of a domain that does",
     ),
-    # How mail must come
-    ("530", r"starttls|tls", "the server takes mail over TLS only: set tlsOption to starttls"),
+    # How mail must be sent
+    ("530", r"starttls|tls", "the server accepts mail over TLS only: set tlsOption to starttls"),
     (
         "530 503 550 553 554",
         r"authenticat|auth(?:orization)? required|log ?in|not logged in",
         _LOGIN_WANTED,
     ),
-    # Whom it reaches
+    # Which recipients
     (
         "",
         r"relay|5\.7\.1 .*not permitted",
@@ -144,7 +144,7 @@ MAIL_REMEDIES = (
     (
         "",
         r"greylist|graylist|grey-list|postgrey",
-        "the server wants to see the mail a second time (greylisting): try again in some minutes",
+        "the server asks for a second attempt (greylisting): try again in a few minutes",
     ),
     (
         "",
@@ -154,28 +154,28 @@ MAIL_REMEDIES = (
     (
         "",
         r"5\.2\.1\b|(?:mailbox|account) (?:is )?(?:disabled|inactive)",
-        "the recipient's mailbox accepts no mail at the moment: reach them another way",
+        "the recipient's mailbox does not accept mail at the moment: reach them another way",
     ),
     (
         "",
         r"5\.1\.[123]\b|user unknown|no such (?:user|recipient)|unknown (?:user|recipient|mailbox)|does not exist",
         "check the recipient's address: the server knows no such mailbox",
     ),
-    # What it may hold, and how much of it
+    # Content and size
     (
         "",
         r"daily (?:user |message )?(?:sending )?(?:quota|limit)|5\.4\.5\b|monthly limit",
-        "the account's mails for this day are used up: go on tomorrow, or use a larger plan or another server",
+        "the account's limit for this day is used up: continue tomorrow, or use a larger plan or another server",
     ),
     (
         "550 552 554",
         r"potential security issue|(?:attachment|file) type|BlockedMessage|virus|malware",
-        "the server does not take this attachment: send a link, or another type of file",
+        "the server does not accept this attachment: send a link, or another type of file",
     ),
     ("552 523", r"5\.3\.4|5\.2\.3|size|too (?:large|big)", "send a smaller attachment, or a link to it"),
 )
 
-# Of the server's opinion of us, where nothing above fits.
+# Of the sender's reputation, where nothing above matches.
 REPUTATION_REMEDIES = (
     (
         "",
@@ -185,21 +185,21 @@ REPUTATION_REMEDIES = (
     (
         "",
         r"\[TSS?\d\d\]|user complaints|unusual (?:rate|sending)|unexpected volume",
-        "the provider mistrusts so much mail from here: send more slowly, and to people who want it",
+        "the provider distrusts this amount of mail: send more slowly, and only to people who asked for it",
     ),
     (
         "550 552 554",
         r"\bspam\b|unsolicited|policy reasons|DT:SPM",
-        "the server takes this mail for spam: look at its links and words, and sign it (DKIM)",
+        "the server considers this mail spam: check its links and wording, and sign it (DKIM)",
     ),
     (
         "",
         r"concurrent connections|too many connections|thread limit",
-        "send over fewer sessions at once: the server counts them",
+        "send over fewer sessions at once: the server limits them",
     ),
     (
         "",
         r"4\.7\.|too many|rate limit|throttl|exceeded|sending rate",
-        "the server limits how much it takes: send more slowly, or try again later",
+        "the server limits how much it accepts: send more slowly, or try again later",
     ),
 )

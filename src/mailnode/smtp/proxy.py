@@ -44,14 +44,14 @@ class Proxy:
         try:
             self.host.encode("idna")  # refuses labels that are empty or too long
         except UnicodeError:
-            raise _bad_url("the proxy's host is no host name") from None
+            raise _bad_url("the proxy's host is not a valid host name") from None
         if not _HOST.fullmatch(self.host) or not 0 < self.port <= _HIGHEST_PORT:
-            raise _bad_url("the proxy's host or port can't be one")
+            raise _bad_url("the proxy's host or port is not valid")
         said = (self.username or "", self.password)
         if re.search(r"[\r\n\0]", "".join(said)) or (self.scheme == "http" and ":" in said[0]):
-            raise _bad_url("the proxy's user name or password holds what no login can carry")
+            raise _bad_url("the proxy's user name or password contains a character that a login can't use")
         if self.password and not self.username:
-            raise _bad_url("the proxy has a password and no user name")
+            raise _bad_url("the proxy has a password but no user name")
         if self.scheme == "socks5" and self.username and not all(map(_fits_socks, said)):
             raise _bad_url("a SOCKS5 login is a user name and a password of 1 to 255 ASCII characters each")
 
@@ -72,12 +72,12 @@ def parse_proxy(url: str) -> Proxy:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
-        raise _bad_url("the proxy's port is no port") from None
+        raise _bad_url("the proxy's port is not a valid port") from None
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None:
         raise _bad_url("the proxy is neither socks5 nor http")
     if not parts.hostname or not port or parts.path.strip("/") or parts.query or parts.fragment:
-        raise _bad_url("the proxy wants a host and a port, and nothing after them")
+        raise _bad_url("the proxy's URL needs a host and a port, and nothing after them")
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     return Proxy(scheme, parts.hostname, port, username or None, password)
 
@@ -119,7 +119,7 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
         from python_socks.async_.asyncio import Proxy as Socks
     except ImportError:
         raise SettingsError(
-            "a SOCKS5 proxy wants the library python-socks",
+            "a SOCKS5 proxy needs the library python-socks",
             code=ErrorCode.BAD_SETTING,
             hint=install_hint("proxy"),
         ).locate(key="proxy") from None
@@ -139,7 +139,7 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
         raise _failed(f"could not connect to the proxy {proxy.address}: {why}", _HINT, transient=True) from None
     except ValueError:  # a label of more than 63 octets, or a name of more than 255
         raise ConnectFailed(
-            f"{quoted(host)} is no host name that the proxy {proxy.address} could be asked for",
+            f"{quoted(host)} is not a valid host name for the proxy {proxy.address}",
             code=ErrorCode.UNKNOWN_HOST,
             hint="check the spelling of the host",
         ) from None
@@ -169,7 +169,7 @@ async def _http_connect(sock: socket.socket, proxy: Proxy, host: str, port: int)
         raise _failed(f"the proxy {proxy.address} broke the connection: {why}", _HINT, transient=True) from None
     status = _STATUS.match(header)
     if status is None or not header.endswith(b"\n"):
-        raise _failed(f"{proxy.address} does not answer as an HTTP proxy does", _HINT, transient=True)
+        raise _failed(f"{proxy.address} does not answer like an HTTP proxy", _HINT, transient=True)
     if status[1].startswith(b"2"):
         return
     code, what = int(status[1]), status[0].decode("ascii", "replace")
@@ -179,7 +179,7 @@ async def _http_connect(sock: socket.socket, proxy: Proxy, host: str, port: int)
 
 
 def _refused(proxy: Proxy, host: str, port: int, why: str, hint: str, *, transient: bool) -> ConnectFailed:
-    what = f"the proxy {proxy.address} gives no way to {host}:{port}: {shortened(one_line(why), MOST_SHOWN_LONG)}"
+    what = f"the proxy {proxy.address} did not connect to {host}:{port}: {shortened(one_line(why), MOST_SHOWN_LONG)}"
     return _failed(what, hint, transient=transient)
 
 

@@ -26,7 +26,7 @@ _WORDS_OF_RECIPIENTS = re.compile(
     r"\btoo many (?:\w+ )?(?:recipients?|rcpts?|addressees)\b|\brecipients? limit", re.IGNORECASE
 )
 _ABOUT_THE_ADDRESS = re.compile(r"[45]\.[12]\.")
-# Of a session that was idle for too long; some servers say so only when they are spoken to.
+# Of a session that was idle for too long; some servers say so only in reply to the next command.
 _WORDS_OF_TIME = re.compile(r"\btimed?[- ]?out\b|\bidle\b|\binactiv", re.IGNORECASE)
 
 
@@ -63,10 +63,10 @@ def is_time_limit(reply: Reply) -> bool:
     return reply.is_transient and bool(_WORDS_OF_TIME.search(reply.text))
 
 
-def refused(reply: Reply, phase: Phase, server: "ServerSettings", *, told: str = "", hint: str = "") -> ServerRefused:
-    """Say that the server does not serve us at all; `told` is what it said where the reply alone does not tell it."""
+def refused(reply: Reply, phase: Phase, server: "ServerSettings", *, text: str = "", hint: str = "") -> ServerRefused:
+    """Give the error for a server that refuses the session; `text` is shown in place of the reply."""
     return ServerRefused(
-        f"{server.address} does not serve us: {told or reply}",
+        f"{server.address} refused the session: {text or reply}",
         phase=phase,
         hint=hint or explain(reply, phase, server.host),
         transient=reply.is_transient or is_session_limit(reply),

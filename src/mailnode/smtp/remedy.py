@@ -1,4 +1,4 @@
-"""What a server's refusal means to a person, and what to do about it: the known texts of the large providers."""
+"""What a server's refusal means, and what to do about it: the known texts of the large providers."""
 
 import re
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ def _of(phases: frozenset[Phase], table: Iterable[tuple[str, str, str | ByLogin]
 
 @cache
 def _remedies() -> tuple[_Remedy, ...]:
-    """Compile the tables, which takes some milliseconds that a mail that goes well need not wait for."""
+    """Compile the tables when the first refusal needs them: it takes some milliseconds."""
     return (
         *_of(_ANY, SESSION_REMEDIES),
         *_of(_EHLO, EHLO_REMEDIES),
@@ -55,42 +55,42 @@ def _remedies() -> tuple[_Remedy, ...]:
 
 
 _AUTH_REFUSED = 535
-# Where no text is known the server's own words are the explanation, and the phase says what they are about.
-_FOR_GOOD: dict[Phase, str] = {
-    "greeting": "the server accepts no mail from this machine: see its words, or send by a server that you log in at",
-    "ehlo": f"see the server's words; it may be the name that it was greeted with: {EHLO_NAME}",
-    "auth": "see the server's words, then check user name and password, and that this account may send over SMTP",
-    "mail": "the server does not take mail from this sender: see its words, and use an address that it knows",
-    "rcpt": "the server does not take mail for this recipient: see its words, and check the address",
-    "data": "see the server's words: it knows the sender and the recipients, and still refuses the mail",
-    "content": "fix what the server's words name, then send the mail again",
+# For unknown texts, the reply itself is the explanation, and the phase says what it is about.
+_PERMANENT: dict[Phase, str] = {
+    "greeting": "the server accepts no mail from this machine: see its reply, or use a server that you log in to",
+    "ehlo": f"see the server's reply; the cause may be the EHLO name: {EHLO_NAME}",
+    "auth": "see the server's reply, then check user name and password, and that this account may send over SMTP",
+    "mail": "the server does not accept mail from this sender: see its reply, and use an address that it knows",
+    "rcpt": "the server does not accept mail for this recipient: see its reply, and check the address",
+    "data": "see the server's reply: it accepted the sender and the recipients, and refused the mail",
+    "content": "fix what the server's reply names, then send the mail again",
 }
-_FOR_NOW: dict[Phase, str] = {
-    "greeting": "the server accepts no mail now, or none from this machine: see its words, and try again later",
-    "ehlo": f"try again later; if this stays, it may be the name that the server was greeted with: {EHLO_NAME}",
+_TEMPORARY: dict[Phase, str] = {
+    "greeting": "the server accepts no mail now, or none from this machine: see its reply, and try again later",
+    "ehlo": f"try again later; if it happens again, the cause may be the EHLO name: {EHLO_NAME}",
     "auth": "the server can't check logins at the moment: try again later",
 }
-_LATER = "the server may take it later: try again"
+_LATER = "the server may accept it later: try again"
 
 
 def explain(reply: Reply, phase: Phase, host: str = "", *, mechanism: str = "") -> str:
     """Give a sentence that says what to do about a refusal.
 
-    `host` helps with a login, where the text does not tell the provider; `mechanism` is the one that let us in, or ""
-    where none did.
+    `host` identifies the provider of a login where the text does not; `mechanism` is the one of the session's login, ""
+    where there was none.
     """
-    said = f"{reply} [{host}]" if phase in _AUTH else str(reply)  # of mail, a host's name would be taken for words
+    said = f"{reply} [{host}]" if phase in _AUTH else str(reply)  # in other phases a host's name could match a text
     return _find(reply.code, said, phase, mechanism) or (
-        _FOR_NOW.get(phase, _LATER) if reply.is_transient else _FOR_GOOD.get(phase, _FOR_GOOD["content"])
+        _TEMPORARY.get(phase, _LATER) if reply.is_transient else _PERMANENT.get(phase, _PERMANENT["content"])
     )
 
 
-def explain_token_refusal(reply: Reply | None, complaint: TokenStatus, host: str = "") -> str:
+def explain_token_refusal(reply: Reply | None, status: TokenStatus, host: str = "") -> str:
     """Give a sentence that says what to do about the refusal of an access token.
 
-    `reply` is None where the server hung up behind its complaint.
+    `reply` is None where the server closed the connection after its error status.
     """
-    said = f"{reply or ''} [{host}] {complaint}"
+    said = f"{reply or ''} [{host}] {status}"
     return _find(reply.code if reply else _AUTH_REFUSED, said, "token", "")
 
 
@@ -105,5 +105,5 @@ def _for_login(hint: str | ByLogin, mechanism: str) -> str:
     if isinstance(hint, str):
         return hint
     if not mechanism:
-        return hint.nobody
+        return hint.no_login
     return hint.token if mechanism in bearer.MECHANISMS else hint.password

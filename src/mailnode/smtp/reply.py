@@ -100,14 +100,14 @@ class ReplyParser:
         if self._rest.startswith(_TLS_RECORDS):
             raise _bad_reply("it is TLS", self._rest)
         if len(self._rest) > MAX_LINE_OCTETS:
-            raise _bad_reply("a reply line has no end", self._rest)
+            raise _bad_reply("a reply line is too long", self._rest)
 
     def _take(self, line: bytes) -> Reply | None:
         if not line:  # Some servers put an empty line after a reply.
             return None
         code, separator = line[:3], line[3:4]
         if not (code.isdigit() and b"200" <= code <= b"599" and separator in {b" ", b"-", b""}):
-            raise _bad_reply("this is no reply line", line)
+            raise _bad_reply("this is not a reply line", line)
         if self._lines and code != self._code:
             raise _bad_reply(f"the code changes from {self._code.decode()} within a reply", line)
         if len(line) <= _COMMON_OCTETS and not self._lines and separator == b" " and code in _COMMON:
@@ -157,7 +157,7 @@ def _bad_reply(what: str, line: bytes) -> SessionLost:
         return SessionLost(
             "the server speaks TLS where clear text was expected",
             code=ErrorCode.PLAIN_ON_TLS_PORT,
-            hint="set tlsOption to tls, if this is a port that wants TLS from the first byte on",
+            hint="set tlsOption to tls, if this port expects TLS from the start",
         )
     return SessionLost(
         f"the server's reply can't be understood, {what}: {quoted(_decode(line))}",

@@ -44,9 +44,9 @@ class Login:
     def __post_init__(self) -> None:
         """Refuse what no mechanism can carry (RFC 4616 2)."""
         if not self.username or _UNSAYABLE.search(self.username):
-            raise _bad_login("username", "the user name is empty or holds a NUL or half a character")
+            raise _bad_login("username", "the user name is empty or contains a NUL or a lone surrogate")
         if _UNSAYABLE.search(self.password):
-            raise _bad_login("password", "the password holds a NUL or half a character")
+            raise _bad_login("password", "the password contains a NUL or a lone surrogate")
 
 
 def plain(login: Login) -> Mechanism:
@@ -79,7 +79,7 @@ def scram_sha_256(login: Login, nonce: Callable[[], str] | None = None) -> Mecha
         yield b""
     expected = b"v=" + base64.b64encode(_hmac(_hmac(salted, b"Server Key"), signed))
     if not hmac.compare_digest(server_final, expected):
-        raise _not_trusted("the server does not know this password either: its signature is wrong")
+        raise _not_trusted("the server could not prove that it knows the password: its signature is wrong")
     yield b""
 
 
@@ -124,7 +124,7 @@ class Exchange:
         try:
             return self._say(self._mechanism.send(self.challenge) or b"")
         except StopIteration:
-            raise _not_trusted("the server asks for more than this mechanism has to say") from None
+            raise _not_trusted("the server asks for more than this mechanism sends") from None
 
     def finish(self) -> None:
         """The server says that we are in; refuse to believe it when the mechanism expects more of it."""
@@ -132,7 +132,7 @@ class Exchange:
             self._mechanism.send(b"")
         except StopIteration:
             return
-        raise _not_trusted("the server ended the login before its time")
+        raise _not_trusted("the server ended the login too early")
 
     def redact(self, reply: Reply, secret: str) -> Reply:
         """Redact a secret and our own responses in a reply: some servers quote what they refuse."""
@@ -157,11 +157,13 @@ def _server_first(message: bytes, ours: str) -> tuple[str, bytes, int]:
     attributes = dict(part.split("=", 1) for part in message.decode("utf-8", "replace").split(",") if "=" in part)
     combined, iterations = attributes.get("r", ""), attributes.get("i", "")
     if "m" in attributes or not combined.startswith(ours) or combined == ours:  # RFC 5802 5.1
-        raise _not_trusted("the server's SCRAM message is not an answer to ours")
+        raise _not_trusted("the server's SCRAM message does not answer ours")
     if not (iterations.isascii() and iterations.isdigit() and len(iterations) <= len(str(MAX_ITERATIONS))):
-        raise _not_trusted(f"the server's SCRAM iteration count is no fair number: {quoted(iterations)}")
+        raise _not_trusted(f"the server's SCRAM iteration count is not valid: {quoted(iterations)}")
     if not MIN_ITERATIONS <= int(iterations) <= MAX_ITERATIONS:
-        raise _not_trusted(f"the server wants {iterations} SCRAM iterations, not {MIN_ITERATIONS} to {MAX_ITERATIONS}")
+        raise _not_trusted(
+            f"the server asks for {iterations} SCRAM iterations, not {MIN_ITERATIONS} to {MAX_ITERATIONS}"
+        )
     try:
         return combined, base64.b64decode(attributes.get("s", ""), validate=True), int(iterations)
     except (binascii.Error, ValueError):

@@ -22,7 +22,7 @@ PIPELINE_SECONDS = 5.0
 # Haraka takes 8192 bytes behind a dot that it has not answered yet; with more it closes, and the mail is accepted.
 PIPELINE_BYTES = 4096
 
-_UNKNOWN_HINT = "the server may have taken the mail: look for its Message-ID there before sending it again"
+_UNKNOWN_HINT = "the server may have accepted the mail: look for its Message-ID there before sending it again"
 
 
 def no_request() -> SendRequest | None:
@@ -271,7 +271,7 @@ class Session:
         is_harmless = not (transfer.is_rest or transfer.transaction.may_send_content)
         if is_harmless and transfer.transaction.is_out_of_sync and self._host_profile.slow_down(transfer.pace):
             self.abort()
-            raise StaleSession("the server does not take commands together", phase="mail", transient=True)
+            raise StaleSession("the server does not accept pipelined commands", phase="mail", transient=True)
 
     def _lost(self, lost: SessionLost, transfer: _Transfer, builder: OutcomeBuilder) -> SessionLost:
         unknown = transfer.transaction.is_dot_sent

@@ -248,7 +248,7 @@ def no_answer(phase: Phase) -> SessionLost:
         "the server did not answer in time",
         code=ErrorCode.TIMEOUT,
         phase=phase,
-        hint="try again later; if this stays, a firewall may swallow what the server says",
+        hint="try again later; if it happens again, a firewall may be dropping the server's replies",
         transient=True,
     )
 

@@ -1,4 +1,4 @@
-"""TLS: who the server must prove to be, and what a handshake that fails means (RFC 3207, RFC 8314)."""
+"""TLS: how the server must identify itself, and what a failed handshake means (RFC 3207, RFC 8314)."""
 
 import asyncio
 import re
@@ -13,24 +13,24 @@ from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.stream import Stream
 from mailnode.smtp.trust import client_context
 
-PLAINTEXT_LOGIN = "allowPlaintextAuth in the connection, unless the server is this very machine"
+PLAINTEXT_LOGIN = "allowPlaintextAuth in the connection, unless the server is on this machine"
 _HANDSHAKE_REFUSED = (
-    "the server ended the handshake: it may want a client certificate, which mailnode does not show, or TLS older than"
-    " 1.2; use another port or server, or ask its operator"
+    "the server ended the handshake: it may require a client certificate, which mailnode does not send, or TLS older"
+    " than 1.2; use another port or server, or ask its operator"
 )
-SILENCE_HINT = "check host and port; a firewall may swallow what the server says, or it hangs: try 587 or 465"
-# What has just been said in clear text is said again about as soon; a port that wants TLS is not held up for longer.
-_PATIENCE = 4
-_PATIENCE_SECONDS = 1.0
+SILENCE_HINT = "check host and port; a firewall may be dropping the server's replies, or it hangs: try 587 or 465"
+# A server that greets in clear text does so again about as soon; a port of TLS is not kept waiting for longer.
+_WAIT_FACTOR = 4
+_EXTRA_SECONDS = 1.0
 _STARTTLS = re.compile(rb"^250[- ]STARTTLS\b", re.IGNORECASE | re.MULTILINE)
 
 
 async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLContext | None = None) -> None:
-    """Make the stream private, or raise TlsFailed with the reason and the remedy.
+    """Start TLS on the stream, or raise TlsFailed with the reason and the remedy.
 
     A server that is too busy for TLS may say so in clear text (Exim does): then ServerRefused is raised.
-    Only a `context` of the caller's own could trust another certificate than `ca` or the system does. Of a certificate
-    that is not trusted the error's cause tells OpenSSL's verdict.
+    `context` replaces the one that trusts `ca` or the system's certificates. For a certificate that is not trusted, the
+    cause of the error has OpenSSL's verdict.
     """
     began = asyncio.get_running_loop().time()
     try:
@@ -43,16 +43,16 @@ async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLCont
         stream.abort()
         has_changed = False
         if server.tls_option == "tls" and not _is_alert(error):
-            seconds = _PATIENCE * (asyncio.get_running_loop().time() - began) + _PATIENCE_SECONDS
+            seconds = _WAIT_FACTOR * (asyncio.get_running_loop().time() - began) + _EXTRA_SECONDS
             offer = await ask_in_clear(server, min(seconds, server.deadlines.probe))
             if offer.is_reply:
-                raise _not_private(server, offer) from None
+                raise _clear_text_error(server, offer) from None
             if isinstance(error, ConnectionAbortedError):  # so both loops say that the handshake took too long
-                said = "takes the connection and says nothing, neither in clear text nor to a TLS hello"
+                said = "accepts the connection but sends nothing, neither in clear text nor in reply to a TLS hello"
                 raise _no_answer(server, said) from None
             has_changed = not offer.greeting
-        raise certificate_wanted(error, server) or TlsFailed(
-            f"no TLS with {server.address}: {_words(error)}",
+        raise client_certificate_error(error, server) or TlsFailed(
+            f"TLS with {server.address} failed: {_reason(error)}",
             hint=_HANDSHAKE_REFUSED
             if _is_alert(error)
             else "check host and port; the server must speak TLS 1.2 or newer",
@@ -65,16 +65,16 @@ def _no_answer(server: ServerSettings, what: str) -> TlsFailed:
 
 
 def plain_on_tls_port(server: ServerSettings) -> TlsFailed:
-    """Name the mistake of speaking in clear text to a port that wants TLS from the start of the connection."""
+    """Give the error for clear text on a port that expects TLS from the start."""
     return TlsFailed(
         f"{server.address} expects TLS from the start of the connection, and tlsOption is {server.tls_option}",
         code=ErrorCode.PLAIN_ON_TLS_PORT,
-        hint=f"port {server.port} wants TLS at once: set tlsOption to tls",
+        hint=f"port {server.port} expects TLS from the start: set tlsOption to tls",
     )
 
 
-def _not_private(server: ServerSettings, offer: Offer) -> TlsFailed | ServerRefused:
-    """Say that the server refuses us in clear text, or that its port is another than we take it for."""
+def _clear_text_error(server: ServerSettings, offer: Offer) -> TlsFailed | ServerRefused:
+    """Give the error for a server that answers in clear text: it refuses the session, or its port is not one of TLS."""
     try:
         greeting = next(ReplyParser().feed(offer.greeting), None)
     except SessionLost:
@@ -93,43 +93,43 @@ def _not_private(server: ServerSettings, offer: Offer) -> TlsFailed | ServerRefu
 
 
 def no_tls_hint(server: ServerSettings) -> str:
-    """Say what to do about a port that greets in clear text and offers no STARTTLS."""
+    """Give the remedy for a port that greets in clear text and offers no STARTTLS."""
     hint = f"port {server.port} offers no TLS: use one that does (465 with tls, 587 with starttls), or set tlsOption to"
     hint += " none"
     if server.login is None or server.allow_plaintext_auth:
         return f"{hint}, if the mail need not be private on its way there"
-    return f"{hint} in a network that you trust; the login goes in clear text then, which wants {PLAINTEXT_LOGIN}"
+    return f"{hint} in a network that you trust; the login is then sent in clear text, which requires {PLAINTEXT_LOGIN}"
 
 
-def certificate_wanted(error: BaseException | None, server: ServerSettings) -> TlsFailed | None:
-    """Say that the server wants to see a certificate of ours, where it says so; None where it does not.
+def client_certificate_error(error: BaseException | None, server: ServerSettings) -> TlsFailed | None:
+    """Give the error for a server that requires a client certificate; None where it does not.
 
-    In TLS 1.3 it does when the handshake is over for us, and its alert comes instead of the first reply.
+    In TLS 1.3 its alert comes after our side of the handshake, instead of the first reply.
     """
     reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
     if "ALERT" not in reason or "CERTIFICATE" not in reason:
         return None
     return TlsFailed(
-        f"{server.address} wants a client certificate, and mailnode shows none: {_words(error)}",
-        hint="use a port of the server, or another server, that lets you in by a login instead of a certificate",
+        f"{server.address} requires a client certificate, and mailnode sends none: {_reason(error)}",
+        hint="use another port or server that accepts a login instead of a certificate",
     )
 
 
 def _bad_certificate(error: ssl.SSLCertVerificationError, server: ServerSettings) -> TlsFailed:
-    trouble = fault_of(error.verify_code, error.verify_message)
+    fault = fault_of(error.verify_code, error.verify_message)
     return TlsFailed(
-        f"the certificate of {server.address} can't be trusted: {trouble.what}",
+        f"the certificate of {server.address} can't be trusted: {fault.what}",
         code=ErrorCode.BAD_CERTIFICATE,
-        hint=trouble.hint,
+        hint=fault.hint,
     )
 
 
 def _is_alert(error: Exception) -> bool:
-    """Whether the server answered in TLS, so that it can't be one of clear text."""
+    """Whether the server answered in TLS, so that its port is not one of clear text."""
     return isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
 
 
-def _words(error: BaseException | None) -> str:
+def _reason(error: BaseException | None) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
     return str(error) or "the server closed the connection"

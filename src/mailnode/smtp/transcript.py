@@ -80,7 +80,7 @@ class Transcript:
         """Give the text for one message; with `messages` sent before it on this session, the opening is left out."""
         if messages:
             count = f"{messages:,} message{'s' if messages > 1 else ''}"
-            opening: list[Entry] = [f"session open already; {count} before"]
+            opening: list[Entry] = [f"session already open; {count} before"]
         else:
             opening = self._opening
         lines = _lines(chain(opening, entries))

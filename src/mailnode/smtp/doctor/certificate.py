@@ -110,7 +110,7 @@ class Certificate:
         if now < self.not_before:
             yield CertificateFault(f"it is not valid before {self.not_before:%Y-%m-%d %H:%M} UTC", _NOT_YET_VALID.hint)
         elif now > self.not_after:
-            yield CertificateFault(f"it has expired on {self.not_after:%Y-%m-%d}", _EXPIRED.hint)
+            yield CertificateFault(f"it expired on {self.not_after:%Y-%m-%d}", _EXPIRED.hint)
         elif verify_code in {9, 10}:
             when = "is not valid yet" if verify_code == 9 else "has expired"  # noqa: PLR2004 -- the table above
             yield CertificateFault(f"a certificate above it {when}", fault_of(verify_code, verify_message).hint)

@@ -45,8 +45,8 @@ _WRONG_MODE = frozenset({ErrorCode.TLS_ON_PLAIN_PORT, ErrorCode.PLAIN_ON_TLS_POR
 # After these the port may not be one of SMTP at all.
 _NO_GREETING = frozenset({ErrorCode.TLS_FAILED, ErrorCode.BAD_REPLY, ErrorCode.TIMEOUT, ErrorCode.SESSION_LOST})
 _OTHER_PROTOCOLS = {
-    "IMAP": "mail is fetched there, not sent: use the port for sending, 465 or 587",
-    "POP3": "mail is fetched there, not sent: use the port for sending, 465 or 587",
+    "IMAP": "that port is for reading mail: use the one for sending, 465 or 587",
+    "POP3": "that port is for reading mail: use the one for sending, 465 or 587",
     "HTTP": "that is a web server: use the mail server's host, and port 465 or 587",
 }
 
@@ -125,7 +125,7 @@ class _Examination:
             self._note_tls(channel.stream)
             extensions = await send_ehlo(channel, server)
         if extensions.starttls and server.tls_option == "none" and not is_private(channel.stream, server):
-            hint = "set tlsOption to starttls, so that nobody reads along"
+            hint = "set tlsOption to starttls, so that nobody can read the traffic"
             self._note("ehlo", "warning", f"offers {extensions}; STARTTLS is not used", hint=hint)
         else:
             self._note("ehlo", "ok", f"offers {extensions}")
@@ -202,7 +202,7 @@ class _Examination:
             return
         with suppress(SessionLost):  # some servers close without a reply, which harms no mail
             await channel.ask("mail", "QUIT")
-        self._note("quit", "ok", "left; no mail was sent")
+        self._note("quit", "ok", "disconnected; no mail was sent")
 
     async def _explain(self, error: SmtpError) -> None:
         """Note the error, after a closer look where that tells more."""
@@ -224,7 +224,7 @@ class _Examination:
 
     def _note_protocol(self, protocol: str, error: SmtpError) -> None:
         address = self._server.address
-        hint = _OTHER_PROTOCOLS.get(protocol, "check host and port: mail is sent by 465 or 587 as a rule")
+        hint = _OTHER_PROTOCOLS.get(protocol, "check host and port: mail is usually sent through 465 or 587")
         self._note("port", "failed", f"{address} speaks {protocol}, not SMTP", hint=hint, code=error.code)
 
     def _note_error(self, error: SmtpError) -> None:

@@ -114,7 +114,7 @@ class TokenCheck:
 
     async def token(self) -> str:
         """Give a token that should be good."""
-        return await self._noted(self._tokens.token(), "an access token is at hand")
+        return await self._noted(self._tokens.token(), "an access token is available")
 
     async def renewed(self, refused: str) -> str:
         """Give another one than was refused."""

@@ -106,7 +106,7 @@ def _judge(tries: Sequence[_AddressAttempt], server: ServerSettings, log: Findin
     log.note("connect", "ok", ", ".join(one.name if is_one else f"{one.name} ({one.ms:.0f} ms)" for one in good))
     for why, ones in dead.items():
         names = ", ".join(one.name for one in ones)
-        hint = "mail uses the other addresses; have these repaired, or removed from the host's DNS records"
+        hint = "mail uses the other addresses; have these fixed, or removed from the host's DNS records"
         if all(one.has_no_route for one in ones):
             hint = "mail uses the other addresses; this machine has no route to these (often IPv6)"
         log.note("connect", "warning", f"{names}: {why}", hint=hint)
@@ -127,7 +127,7 @@ def _failed(server: ServerSettings, reasons: Sequence[str]) -> ConnectFailed:
         )
     return ConnectFailed(
         f"could not connect to {server.address}: {'; '.join(reasons) or 'it has no address'}",
-        hint="check host and port (587 and 465 are usual), and that the server runs and no firewall stands between",
+        hint="check host and port (587 and 465 are usual), that the server is running, and that no firewall blocks it",
         transient=True,
     )
 
