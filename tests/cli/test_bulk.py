@@ -212,7 +212,7 @@ async def test_ctrl_c_tells_how_far_it_came_and_the_same_command_does_the_rest(t
         told = json.loads(stdout)
         assert (stopped.returncode, told["done"] + told["left"]) == (130, 150)
         assert told["mails"].get("sent", 0) <= told["done"] < 150
-        assert b"of 150 rows have ended; the same command does what is left" in stderr
+        assert b"of 150 rows are done; run the same command again for the rest" in stderr
         assert b"Traceback" not in stderr
         ran = await mailnode(*command)
         assert (ran.status, ran.json["done"]) == (0, 150), ran.stderr

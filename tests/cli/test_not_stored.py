@@ -79,7 +79,7 @@ async def test_a_run_says_so_in_its_result_on_stderr_and_by_its_status(asynchron
     assert said["nodes"][0]["result"]["warnings"][0].startswith("outcomeNotStored: the database can't be used")
     assert said["context"]["mail"] == said["nodes"][0]["result"]
     assert asynchronous or said["outcomeNotStored"] == "the database can't be used: database is locked"
-    assert b"must not be sent again under a new run id" in stderr
+    assert b"don't run the flow again under a new run id" in stderr
     assert await states() == ["interrupted"]
 
 
@@ -92,7 +92,7 @@ async def test_a_run_that_is_stopped_meanwhile_says_so_too(home, tmp_path):
         await line_with("kept in memory", run)
         run.send_signal(signal.SIGTERM)
         _, stderr = await run.communicate()
-    assert (run.returncode, b"must not be sent again" in stderr) == (4, True), stderr
+    assert (run.returncode, b"don't run the flow again" in stderr) == (4, True), stderr
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -150,7 +150,7 @@ class TestWorker:
             worker.send_signal(signal.SIGTERM)
             _, stderr = await worker.communicate()
         assert worker.returncode == 4, stderr
-        assert b"must not be sent again under a new run id" in stderr
+        assert b"don't run the flow again under a new run id" in stderr
 
 
 async def test_a_postgresql_that_is_gone_is_waited_for_as_long(tmp_path, monkeypatch):

@@ -171,5 +171,5 @@ class TestOddInput:
         process = await asyncio.create_subprocess_shell(command, stderr=asyncio.subprocess.PIPE)
         _, said = await process.communicate()
         assert process.returncode == 1
-        assert b"the system refuses: No space left on device" in said
+        assert b"system error: No space left on device" in said
         assert b"Traceback" not in said

@@ -98,7 +98,7 @@ class TestWorker:
         async with ScriptedServer({"MAIL": "451 4.3.0 later"}) as server:
             await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")
             worked = await mailnode("worker", "--drain")
-        assert (worked.status, "1 in the queue" in worked.stderr) == (0, True)
+        assert (worked.status, "1 still queued" in worked.stderr) == (0, True)
 
     async def test_a_signal_returns_what_is_not_handed_over(self, tmp_path):
         async with ScriptedServer({"MAIL": ""}) as server:
@@ -161,7 +161,7 @@ async def test_a_mail_that_fails_for_good_is_not_said_to_wait(tmp_path):
     async with ScriptedServer({"greeting": "554 5.7.1 not you"}) as server:
         await mailnode("run", flow_of(tmp_path, server.port), "--no-wait")
         done = await mailnode("worker", "--drain")
-    assert f"mail for 127.0.0.1:{server.port} fails, and the next one is tried later: " in done.stderr
+    assert f"email through 127.0.0.1:{server.port} fails; the next one is tried later: " in done.stderr
     assert "waits" not in done.stderr
     assert "done: 1 failed" in done.stderr
 
