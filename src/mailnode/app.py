@@ -33,7 +33,7 @@ from mailnode.node.address_guard import AddressGuard
 from mailnode.node.send_email import Post
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 from mailnode.supervision import Supervised, TaskStatus
 
 SWEEP_SECONDS = 3600.0
@@ -65,7 +65,7 @@ class Mailnode:
         self._clients = Clients()
         self._engine = engine_of(database.url)
         self._run_store = RunStore(database, process)
-        outbox = Outbox(database, process, self._engine, store_outcomes)
+        outbox = Outbox(database, process, self._engine.wake, store_outcomes)
         self.runs = Runs(database, process)
         self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
@@ -82,7 +82,7 @@ class Mailnode:
         self._registry = own_registry(post, environment.notification)
         self._loader = FlowLoader(self._registry)
         self.deliveries = Deliveries(
-            database, process, self._engine, store_outcomes, CurrentRoutes(self._registry, router).find
+            database, process, self._engine.wake, store_outcomes, CurrentRoutes(self._registry, router).find
         )
 
     @classmethod
@@ -243,7 +243,7 @@ class Mailnode:
 
         It is given the route's name, and the error that it waits for, or None when it is sent again.
         """
-        self._breaker.hear = tell
+        self._breaker.on_change = tell
 
     async def stop(self, seconds: float | None = None) -> None:
         """Take up nothing more: return what can be returned, and wait for answers that are due, as long as is given."""
@@ -270,7 +270,7 @@ class Mailnode:
         left = list(queued)
         while left:
             looked_at, left = left[:_LOOKED_AT], left[_LOOKED_AT:]
-            ended = await insist(lambda: self.deliveries.outcomes(looked_at))  # noqa: B023 -- awaited here
+            ended = await retry_transient(lambda: self.deliveries.outcomes(looked_at))  # noqa: B023 -- awaited here
             ended |= {one.id: report for one, report in self._dispatcher.unstored(looked_at) if one.id not in ended}
             for told in ended.items():
                 yield told

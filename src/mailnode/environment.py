@@ -133,7 +133,7 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
     from mailnode.connections.repository import ConnectionRepository
     from mailnode.connections.secrets.cipher import Cipher
     from mailnode.connections.tokens import TokenKeeper
-    from mailnode.store.retry import insist
+    from mailnode.store.retry import retry_transient
 
     said: list[StoreError] = []
 
@@ -146,7 +146,7 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
                 _log.warning("%s; retrying", error)
             raise
 
-    database, process = await insist(opened, seconds=seconds)
+    database, process = await retry_transient(opened, seconds=seconds)
     try:
         with process:
             cipher = Cipher.open(environment.home, environment.secret_key)

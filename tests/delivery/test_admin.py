@@ -8,7 +8,7 @@ from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.delivery import EARLIER_IN_DOUBT, RESENT_AFTER_UNKNOWN, Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
-from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients, lanes, runs
+from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients, routes, runs
 from support.deliveries import drafted, office
 from support.messages import letter
 from support.scripted_smtp import DROP, ScriptedServer
@@ -43,12 +43,12 @@ class TestRetry:
         async with office(tmp_path) as admin:
             one = await queue(admin, 1)
             await drain(admin)
-            (lane,) = await admin.rows(lanes)
-            assert lane.failures
-            assert lane.retry_at
+            (row,) = await admin.rows(routes)
+            assert row.failures
+            assert row.retry_at
             await admin.admin.retry(one)
-            (lane,) = await admin.rows(lanes)
-            assert lane.retry_at == 0
+            (row,) = await admin.rows(routes)
+            assert row.retry_at == 0
 
     async def test_sends_a_failed_one_with_the_same_message_id(self, tmp_path):
         async with ScriptedServer({"MAIL": ["550 no", "250 ok"]}) as server, office(tmp_path) as admin:
@@ -155,14 +155,14 @@ class TestCancel:
                 await admin.admin.retry(one, is_sure=True)
             await admin.admin.cancel(one)
             again = await admin.deliver(server.port, terms=Terms(on_unknown="hold"), key="k", digest="other")
-            assert again.report["status"] == "sent"
-            assert again.report["warnings"] == [RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT]
+            assert again.result["status"] == "sent"
+            assert again.result["warnings"] == [RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT]
 
     async def test_and_the_next_may_fail_for_certain_and_hand_the_doubt_on(self, tmp_path):
         script = {"dot": [DROP, "554 no", DROP, "250 taken"]}
         async with ScriptedServer(script) as server, office(tmp_path) as admin:
             await admin.admin.cancel(await queue_and_drain(admin, server.port, key="k"))
-            second = (await admin.deliver(server.port, key="k")).report
+            second = (await admin.deliver(server.port, key="k")).result
             assert (second["status"], second["recipients"][0]["status"]) == ("failed", "refused")
             third = await queue_and_drain(admin, server.port, key="k")
             assert [row.state for row in await admin.rows(deliveries) if row.id == third] == ["held"]
@@ -174,8 +174,8 @@ class TestCancel:
     async def test_one_that_nobody_can_have_got_leaves_none(self, tmp_path):
         async with ScriptedServer({"MAIL": ["550 no", "250 ok"]}) as server, office(tmp_path) as admin:
             await admin.admin.cancel(await queue(admin, server.port, key="k"))
-            failed = (await admin.deliver(server.port, key="k")).report
-            sent = (await admin.deliver(server.port, key="k")).report
+            failed = (await admin.deliver(server.port, key="k")).result
+            sent = (await admin.deliver(server.port, key="k")).result
         assert (failed["status"], failed["warnings"]) == ("failed", [])
         assert (sent["status"], sent["warnings"]) == ("sent", [])
 

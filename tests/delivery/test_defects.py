@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mailnode import supervision
-from mailnode.delivery import queue_worker as delivery_postman
+from mailnode.delivery import queue_worker as queue_worker_module
 from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.delivery.recovery import MOST_IN_A_ROW
@@ -36,7 +36,7 @@ MANY = 200
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     monkeypatch.setattr(supervision, "FIRST_WAIT", 0.0)
-    for module in (embedded, delivery_postman):
+    for module in (embedded, queue_worker_module):
         monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
 
 
@@ -141,10 +141,10 @@ async def test_a_flow_that_waits_hears_how_it_ended_whatever_fails_at_any_wait(t
                     drafts = [drafted(server.port, mail(one), key=one) for one in (name, next_name)]
                     try:
                         delivered = await asyncio.create_task(admin.dispatcher.deliver(drafts[0]))
-                        report = await delivered.later if delivered.later else delivered.report
+                        report = await delivered.later if delivered.later else delivered.result
                     except Boom:
                         assert number == 1  # the delivery was not begun
-                    assert (await admin.dispatcher.deliver(drafts[1])).report["status"] in {"sent", "failed", "unknown"}
+                    assert (await admin.dispatcher.deliver(drafts[1])).result["status"] in {"sent", "failed", "unknown"}
                 (state,) = await ends(admin, server, [name])
                 assert report is None or report["status"] == state
                 seen.add(state)

@@ -22,7 +22,7 @@ HOLD = replace(AT_ONCE, on_unknown="hold")
 class TestTheOutcome:
     async def test_a_mail_that_is_accepted_is_sent(self, tmp_path):
         async with ScriptedServer() as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port)).report
+            report = (await admin.deliver(server.port)).result
             (row,) = await admin.rows(deliveries)
         assert report["status"] == "sent"
         assert report["accepted"] == ["bob@y.example"]
@@ -33,7 +33,7 @@ class TestTheOutcome:
 
     async def test_a_refused_recipient_makes_it_partial_and_is_not_tried_again(self, tmp_path):
         async with ScriptedServer({"RCPT TO:<no@": "550 5.1.1 no such user"}) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port, letter("yes@y.example", "no@y.example"))).report
+            report = (await admin.deliver(server.port, letter("yes@y.example", "no@y.example"))).result
         assert report["status"] == "partial"
         assert report["accepted"] == ["yes@y.example"]
         assert report["rejected"] == ["no@y.example"]
@@ -46,7 +46,7 @@ class TestTheOutcome:
     async def test_a_deferred_recipient_alone_is_tried_again_with_the_same_octets(self, tmp_path):
         script = {"RCPT TO:<later@": ["451 4.7.1 greylisted", "250 ok"]}
         async with ScriptedServer(script) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port, letter("now@y.example", "later@y.example"))).report
+            report = (await admin.deliver(server.port, letter("now@y.example", "later@y.example"))).result
         assert report["status"] == "sent"
         assert report["attempts"] == 2
         assert [message.forward_paths for message in server.accepted] == [
@@ -59,13 +59,13 @@ class TestTheOutcome:
         script = {"RCPT TO:<later@": ["451 4.7.1 greylisted", "250 ok"]}
         message = letter("jörg@y.example", "later@y.example", content="To: jörg@y.example\r\n\r\nhi\r\n".encode())
         async with ScriptedServer(script, extensions=["PIPELINING", "SMTPUTF8"]) as server, office(tmp_path) as admin:
-            assert (await admin.deliver(server.port, message)).report["status"] == "sent"
+            assert (await admin.deliver(server.port, message)).result["status"] == "sent"
         said = [command for visit in server.visits for command in visit.commands if command.startswith("MAIL")]
         assert said == ["MAIL FROM:<ann@x.example> SMTPUTF8"] * 2
 
     async def test_a_permanent_refusal_of_content_is_not_tried_again(self, tmp_path):
         async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port)).report
+            report = (await admin.deliver(server.port)).result
         assert report["status"] == "failed"
         assert report["attempts"] == 1
         error = report["error"]
@@ -75,7 +75,7 @@ class TestTheOutcome:
 
     async def test_a_transient_refusal_of_the_sender_is_tried_three_times(self, tmp_path):
         async with ScriptedServer({"MAIL": "451 4.3.0 later"}) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port)).report
+            report = (await admin.deliver(server.port)).result
             numbers = [row.number for row in await admin.rows(attempts)]
         assert (report["status"], report["attempts"]) == ("failed", 3)
         assert report["error"]
@@ -86,7 +86,7 @@ class TestTheOutcome:
         async with ScriptedServer() as server:
             port = server.port
         async with office(tmp_path) as admin:
-            report = (await admin.deliver(port)).report
+            report = (await admin.deliver(port)).result
         assert (report["status"], report["attempts"]) == ("failed", 3)
         assert report["error"]
         assert report["error"]["phase"] == "connect"
@@ -96,7 +96,7 @@ class TestTheOutcome:
 class TestUnknown:
     async def test_a_lost_answer_is_sent_again_and_says_so(self, tmp_path):
         async with ScriptedServer({"dot": [DROP, "250 taken"]}) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port)).report
+            report = (await admin.deliver(server.port)).result
             codes = [row.code for row in await admin.rows(attempts)]
         assert report["status"] == "sent"
         assert report["warnings"] == ["resentAfterUnknown"]
@@ -104,7 +104,7 @@ class TestUnknown:
 
     async def test_on_hold_it_is_not_sent_again(self, tmp_path):
         async with ScriptedServer({"dot": DROP}) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port, terms=HOLD)).report
+            report = (await admin.deliver(server.port, terms=HOLD)).result
         assert report["status"] == "held"
         assert report["error"]
         assert report["error"]["code"] == "unknownOutcome"
@@ -113,14 +113,14 @@ class TestUnknown:
 
     async def test_a_later_refusal_does_not_make_it_failed(self, tmp_path):
         async with ScriptedServer({"dot": [DROP, "554 no"]}) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port)).report
+            report = (await admin.deliver(server.port)).result
         assert report["status"] == "unknown"
         assert report["error"]
         assert "554 no" in report["error"]["message"]
 
     async def test_a_session_that_ends_before_the_dot_is_no_riddle(self, tmp_path):
         async with ScriptedServer({"DATA": [DROP, "354 go on"]}) as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port, terms=HOLD)).report
+            report = (await admin.deliver(server.port, terms=HOLD)).result
         assert (report["status"], report["warnings"]) == ("sent", [])
 
 
@@ -130,8 +130,8 @@ class TestTheWait:
             delivered = await admin.deliver(server.port, terms=Terms(seconds=WAIT))
             (tried,) = await admin.rows(attempts)
         assert delivered.later is None
-        assert delivered.report["status"] == "failed"
-        error = delivered.report["error"]
+        assert delivered.result["status"] == "failed"
+        error = delivered.result["error"]
         assert error
         assert (error["code"], error["phase"]) == ("timeout", "greeting")
         assert (
@@ -145,7 +145,7 @@ class TestTheWait:
 
     async def test_a_server_that_is_slow_later_is_no_silent_port(self, tmp_path):
         async with ScriptedServer({"EHLO": STALL}) as server, office(tmp_path) as admin:
-            error = (await admin.deliver(server.port, terms=Terms(seconds=WAIT))).report["error"]
+            error = (await admin.deliver(server.port, terms=Terms(seconds=WAIT))).result["error"]
         assert error
         assert (error["code"], error["phase"]) == ("timeout", "ehlo")
         assert "timeoutSeconds" in error["hint"]
@@ -156,8 +156,8 @@ class TestTheWait:
             delivered = await admin.deliver(server.port, large, terms=Terms(seconds=WAIT))
             (row,) = await admin.rows(deliveries)
         assert delivered.later is None
-        assert delivered.report["status"] == row.state == "failed"
-        error = delivered.report["error"]
+        assert delivered.result["status"] == row.state == "failed"
+        error = delivered.result["error"]
         assert error
         assert (error["code"], error["phase"], error["transient"]) == ("timeout", "content", True)
         assert not server.accepted
@@ -165,27 +165,27 @@ class TestTheWait:
     async def test_after_the_dot_the_flow_goes_on_and_the_truth_follows(self, tmp_path):
         async with ScriptedServer({"dot": ""}) as server, office(tmp_path) as admin:
             delivered = await admin.deliver(server.port, terms=Terms(seconds=WAIT))
-            assert delivered.report["status"] == "unknown"
+            assert delivered.result["status"] == "unknown"
             assert delivered.later
             server.say("250 2.0.0 at last")
             last = await delivered.later
             (row,) = await admin.rows(deliveries)
         assert last["status"] == row.state == "sent"
-        assert last["deliveryId"] == delivered.report["deliveryId"]
+        assert last["deliveryId"] == delivered.result["deliveryId"]
 
 
 class TestIdempotency:
     async def test_the_same_key_again_tells_what_happened(self, tmp_path):
         async with ScriptedServer() as server, office(tmp_path) as admin:
-            first = (await admin.deliver(server.port, key="k")).report
-            again = (await admin.deliver(server.port, key="k")).report
+            first = (await admin.deliver(server.port, key="k")).result
+            again = (await admin.deliver(server.port, key="k")).result
         assert again == {**first, "duplicate": True}
         assert len(server.accepted) == 1
 
     async def test_a_second_caller_waits_for_the_first(self, tmp_path):
         async with ScriptedServer() as server, office(tmp_path) as admin:
             both = await asyncio.gather(*(admin.deliver(server.port, key="k") for _ in range(2)))
-        assert sorted("duplicate" in delivered.report for delivered in both) == [False, True]
+        assert sorted("duplicate" in delivered.result for delivered in both) == [False, True]
         assert len(server.accepted) == 1
 
     async def test_other_content_under_the_same_key_is_an_error(self, tmp_path):
@@ -197,8 +197,8 @@ class TestIdempotency:
 
     async def test_a_failed_mail_frees_its_key(self, tmp_path):
         async with ScriptedServer({"MAIL": ["550 no", "250 ok"]}) as server, office(tmp_path) as admin:
-            failed = (await admin.deliver(server.port, key="k")).report
-            sent = (await admin.deliver(server.port, key="k")).report
+            failed = (await admin.deliver(server.port, key="k")).result
+            sent = (await admin.deliver(server.port, key="k")).result
         assert (failed["status"], sent["status"]) == ("failed", "sent")
         assert "duplicate" not in sent
 
@@ -246,7 +246,7 @@ class TestTakingOver:
         async with ScriptedServer() as server:
             await self.died(tmp_path, server, handing_over=False)
             async with office(tmp_path) as admin:
-                report = (await admin.deliver(server.port, key="k", terms=HOLD)).report
+                report = (await admin.deliver(server.port, key="k", terms=HOLD)).result
         assert (report["status"], report["warnings"]) == ("sent", [])
         assert len(server.accepted) == 1
 
@@ -254,14 +254,14 @@ class TestTakingOver:
         async with ScriptedServer() as server:
             await self.died(tmp_path, server, handing_over=True)
             async with office(tmp_path) as admin:
-                report = (await admin.deliver(server.port, key="k")).report
+                report = (await admin.deliver(server.port, key="k")).result
         assert (report["status"], report["warnings"], report["attempts"]) == ("sent", ["resentAfterUnknown"], 2)
 
     async def test_or_held(self, tmp_path):
         async with ScriptedServer() as server:
             await self.died(tmp_path, server, handing_over=True)
             async with office(tmp_path) as admin:
-                report = (await admin.deliver(server.port, key="k", terms=HOLD)).report
+                report = (await admin.deliver(server.port, key="k", terms=HOLD)).result
         assert report["status"] == "held"
         assert server.visits == []
 
@@ -297,7 +297,7 @@ def test_the_courier_keeps_no_finished_carry(tmp_path):
             return admin.dispatcher
 
     dispatcher: Dispatcher = asyncio.run(main())
-    assert not dispatcher._carries
+    assert not dispatcher._loops
 
 
 async def test_an_outcome_that_can_not_be_written_down_is_told_all_the_same(tmp_path):
@@ -306,6 +306,6 @@ async def test_an_outcome_that_can_not_be_written_down_is_told_all_the_same(tmp_
         await server.reached("dot")
         admin.database.close()
         server.say("250 2.0.0 taken")
-        report = (await task).report
+        report = (await task).result
     assert (report["status"], report["accepted"]) == ("sent", ["bob@y.example"])
     assert report["warnings"][0].startswith("outcomeNotStored")

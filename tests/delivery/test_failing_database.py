@@ -16,7 +16,7 @@ from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import StoreError
 from mailnode.store import retry, sqlite, unstored
-from mailnode.store.tables import deliveries, lanes
+from mailnode.store.tables import deliveries, routes
 from support.deliveries import drafted, office
 from support.messages import letter
 from support.postgres import own_server
@@ -40,7 +40,7 @@ class TestTheClock:
             ahead = int(time.time() * 1000) + HOUR_MS + 5_000
             await admin.database.write(lambda db: db.execute(deliveries.update().values(due_at=ahead)))
             values = {"failures": 3, "retry_at": ahead, "trouble": None}
-            await admin.database.write(lambda db: db.execute(lanes.update().values(values)))
+            await admin.database.write(lambda db: db.execute(routes.update().values(values)))
             await drain(admin)
             (row,) = await admin.rows(deliveries)
         assert row.state == "sent"
@@ -138,7 +138,7 @@ class TestADatabaseThatIsAwayJustBeforeTheContent:
         async with ScriptedServer() as server, office(home) as admin:
             await admin.dispatcher.queue(drafted(server.port, terms=LATER))
             with self.refusing(admin, HANDING_OVER):
-                report = (await admin.deliver(server.port)).report
+                report = (await admin.deliver(server.port)).result
                 await drain(admin)
             assert (report["status"], report["attempts"]) == ("sent", 1)
             assert {row.tries for row in await admin.rows(deliveries)} == {1}
@@ -148,7 +148,7 @@ class TestADatabaseThatIsAwayJustBeforeTheContent:
         monkeypatch.setattr(attempt_loop, "LONGEST_PAUSE", 0.0)
         async with ScriptedServer() as server, office(home) as admin:
             with self.refusing(admin, HANDING_OVER):
-                report = (await admin.deliver(server.port)).report
+                report = (await admin.deliver(server.port)).result
         assert (report["status"], report["attempts"]) == ("sent", self.TIMES + 1)
         assert len(server.accepted) == 1
 
@@ -159,7 +159,7 @@ class TestAnOutcomeThatIsRefusedForLong:
     def no_patience(self, monkeypatch):
         monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
         monkeypatch.setattr(retry, "WAITS_SECONDS", (0.02,))
-        monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr(retry, "RETRY_SECONDS", 0.1)
 
     @contextmanager
     def locked(self, home):
@@ -174,11 +174,11 @@ class TestAnOutcomeThatIsRefusedForLong:
             await server.reached("dot")
             with self.locked(home):
                 server.say("250 2.0.0 taken")
-                report = (await waiting).report
+                report = (await waiting).result
                 assert admin.database.unstored.count == 1
             assert report["status"] == "sent"
             assert report["warnings"] == ["outcomeNotStored: the database can't be used: database is locked"]
-            await asyncio.gather(*(carry.task for carry in admin.dispatcher._carries.values()))
+            await asyncio.gather(*(carry.task for carry in admin.dispatcher._loops.values()))
             (row,) = await admin.rows(deliveries)
             assert (row.state, json.loads(row.result)["warnings"]) == ("sent", [])
             assert (admin.database.unstored.count, admin.database.unstored.lost) == (0, 0)
@@ -187,7 +187,7 @@ class TestAnOutcomeThatIsRefusedForLong:
         monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 30_000)
         monkeypatch.setattr(unstored, "_SLOW_SECONDS", 0.01, raising=False)
         script = {"greeting": ["421 4.3.2 later", "220 well"], "dot": ""}
-        async with ScriptedServer(script) as server, office(home) as admin:  # a lane that fails, and has news then
+        async with ScriptedServer(script) as server, office(home) as admin:  # a route that fails, and has news then
             waiting = asyncio.create_task(admin.deliver(server.port))
             await server.reached("dot")
             with self.locked(home):
@@ -195,7 +195,7 @@ class TestAnOutcomeThatIsRefusedForLong:
                 while not admin.database.unstored.count:  # noqa: ASYNC110 -- a count has no event
                     await asyncio.sleep(0.01)
                 assert admin.database.unstored.reason == "the database does not answer"
-            assert (await waiting).report["status"] == "sent"
+            assert (await waiting).result["status"] == "sent"
             assert admin.database.unstored.count == 0
 
     async def test_is_kept_by_a_worker_though_somebody_waits_no_more(self, home):
@@ -205,7 +205,7 @@ class TestAnOutcomeThatIsRefusedForLong:
             await server.reached("dot")
             with self.locked(home):
                 server.say("250 2.0.0 taken")
-                (carry,) = admin.dispatcher._carries.values()
+                (carry,) = admin.dispatcher._loops.values()
                 assert (await carry.not_stored)["status"] == "sent"
             await carry.task
             await admin.queue_worker.stop()
@@ -256,7 +256,7 @@ class TestAnOutcomeThatIsRefusedForLong:
                     raise error
 
             event.listen(backend._write_engine, "before_cursor_execute", refuse)
-            report = (await admin.deliver(server.port)).report
+            report = (await admin.deliver(server.port)).result
             event.remove(backend._write_engine, "before_cursor_execute", refuse)
             assert refused
             assert (report["status"], report["attempts"]) == ("failed", 1)

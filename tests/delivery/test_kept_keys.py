@@ -33,12 +33,12 @@ class TestAKeyWhoseMailIsCleared:
     @pytest.mark.parametrize("terms", [Terms(), LATER], ids=["a flow waits", "queued"])
     async def test_sends_nothing_again_and_says_what_is_known(self, tmp_path, terms):
         async with ScriptedServer() as server, office(tmp_path) as admin:
-            first = (await admin.deliver(server.port, key="order-17", digest="x")).report
+            first = (await admin.deliver(server.port, key="order-17", digest="x")).result
             await age(admin)
             assert await admin.rows(deliveries) == []
             draft = drafted(server.port, key="order-17", digest="x", terms=terms)
             told = (
-                await admin.dispatcher.queue(draft) if terms.queued else (await admin.dispatcher.deliver(draft)).report
+                await admin.dispatcher.queue(draft) if terms.queued else (await admin.dispatcher.deliver(draft)).result
             )
             assert (told["status"], told.get("duplicate")) == ("sent", True)
             assert (told["messageId"], told["deliveryId"]) == (first["messageId"], first["deliveryId"])
@@ -64,7 +64,7 @@ class TestAKeyWhoseMailIsCleared:
                 await admin.deliver(server.port, key=f"{days}")
                 await age(admin, days)
             for days in (399, 401):
-                assert (await admin.deliver(server.port, key=f"{days}")).report.get("duplicate", False) == (days == 399)
+                assert (await admin.deliver(server.port, key=f"{days}")).result.get("duplicate", False) == (days == 399)
         assert len(server.accepted) == 3
 
     async def test_is_found_for_each_of_a_group(self, tmp_path):
@@ -95,7 +95,7 @@ class TestAKeyWhoseMailIsCleared:
             await age(admin)
             assert await admin.rows(kept_keys) == []
         async with ScriptedServer() as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port, key="k", digest="another")).report
+            report = (await admin.deliver(server.port, key="k", digest="another")).result
         assert (report["status"], report["warnings"]) == ("sent", [])
 
 
@@ -105,23 +105,23 @@ class TestADoubt:
     @pytest.mark.parametrize("times", [1, 2])
     async def test_marks_the_next_mail_of_the_key(self, tmp_path, times):
         async with ScriptedServer({"CONTENT": DROP}) as server, office(tmp_path) as admin:
-            held = (await admin.deliver(server.port, key="k", terms=HELD)).report
+            held = (await admin.deliver(server.port, key="k", terms=HELD)).result
             await age(admin)
             assert [row.state for row in await admin.rows(deliveries)] == ["held"]  # until a person decides
             await admin.admin.cancel(held["deliveryId"])
         async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as admin:
             for _ in range(times - 1):
                 await age(admin)
-                report = (await admin.deliver(server.port, key="k")).report
+                report = (await admin.deliver(server.port, key="k")).result
                 assert (report["status"], RESENT_AFTER_UNKNOWN in report["warnings"]) == ("failed", True)
             await age(admin)
             assert await admin.rows(deliveries) == []
         async with ScriptedServer() as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port, key="k", digest="another")).report
+            report = (await admin.deliver(server.port, key="k", digest="another")).result
             assert report["status"] == "sent"
             assert {RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT} <= {*report["warnings"]}
             await age(admin)
-            again = (await admin.deliver(server.port, key="k", digest="another")).report
+            again = (await admin.deliver(server.port, key="k", digest="another")).result
             assert (again["status"], again["duplicate"]) == ("sent", True)
             assert len(server.accepted) == 1
 
@@ -130,7 +130,7 @@ class TestADoubt:
             await admin.deliver(server.port, key="k", terms=Terms(tries=1))
             await age(admin)
         async with ScriptedServer() as server, office(tmp_path) as admin:
-            report = (await admin.deliver(server.port, key="k")).report
+            report = (await admin.deliver(server.port, key="k")).result
         assert server.accepted == []
         assert (report["status"], report["duplicate"]) == ("unknown", True)
         assert report["error"]

@@ -3,14 +3,14 @@ import json
 import pytest
 from sqlalchemy import update
 
-from mailnode.delivery.circuit_breaker import note_trouble
+from mailnode.delivery.circuit_breaker import trip
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.history import read_history
 from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError, ErrorCode, UsageError
 from mailnode.store.sql import Cursor
-from mailnode.store.tables import attempts, deliveries, lanes
+from mailnode.store.tables import attempts, deliveries, routes
 from support.deliveries import drafted, office
 from support.messages import letter
 from support.scripted_smtp import DROP, ScriptedServer
@@ -86,7 +86,7 @@ class TestShow:
             one = await queue(admin, port)
             await EmbeddedEngine().work(admin.queue_worker, drain=True)
             shown = await ledger_of(admin).show(one)
-            (row,) = await admin.rows(lanes)
+            (row,) = await admin.rows(routes)
         assert shown["state"] == "queued"
         assert shown["error"] == json.loads(row.trouble)["message"]
         assert shown["hint"] == json.loads(row.trouble)["hint"] != ""
@@ -98,7 +98,7 @@ class TestShow:
             one = await queue(admin, port)
             other = await queue(admin, port)
             await drain(admin)
-            (row,) = await admin.rows(lanes)
+            (row,) = await admin.rows(routes)
             told = [(await ledger_of(admin).show(id_))["dueAt"] for id_ in (one, other)]
             listed = [entry["dueAt"] for entry in await ledger_of(admin).list()]
             await admin.admin.retry(one)
@@ -113,8 +113,8 @@ class TestShow:
         async with office(tmp_path) as admin:
             one = await queue(admin, port)
             await drain(admin)
-            (row,) = await admin.rows(lanes)
-            await admin.database.write(lambda db: note_trouble(db, row.name, None, gone, probe=True))
+            (row,) = await admin.rows(routes)
+            await admin.database.write(lambda db: trip(db, row.name, None, gone, probe=True))
             shown = await ledger_of(admin).show(one)
         assert (shown["error"], shown["hint"]) == ("there is no connection 'shop'", "make it")
         assert "could not connect" in shown["attempts"][0]["message"]

@@ -6,14 +6,13 @@ from dataclasses import replace
 import pytest
 
 from mailnode.connections.service import find_service
-from mailnode.delivery import capacity, claims
-from mailnode.delivery import circuit_breaker as delivery_lanes
-from mailnode.delivery import queue_worker as delivery_postman
+from mailnode.delivery import capacity, circuit_breaker, claims
+from mailnode.delivery import queue_worker as queue_worker_module
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.smtp.proxy import parse_proxy
-from mailnode.store.tables import attempts, deliveries, delivery_content, lanes
+from mailnode.store.tables import attempts, deliveries, delivery_content, routes
 from support.deliveries import drafted, office
 from support.messages import letter
 from support.proxies import proxy
@@ -189,8 +188,8 @@ class TestTheDead:
 class TestALane:
     @pytest.fixture(autouse=True)
     def patience(self, monkeypatch):
-        """Leave a failing lane alone for so long that no slow machine sees the end of it."""
-        monkeypatch.setattr(delivery_lanes, "FIRST_WAIT_MS", delivery_lanes.LONGEST_WAIT_MS)
+        """Leave a failing route alone for so long that no slow machine sees the end of it."""
+        monkeypatch.setattr(circuit_breaker, "FIRST_WAIT_MS", circuit_breaker.LONGEST_WAIT_MS)
 
     async def test_that_is_dead_is_tried_by_one_delivery_while_the_others_wait(self, tmp_path):
         async with closed_port() as port, office(tmp_path) as admin:
@@ -199,9 +198,9 @@ class TestALane:
             await drain(admin)
             assert len(await admin.rows(attempts)) == 1
             assert await states(admin) == ["queued"] * 20
-            (lane,) = await admin.rows(lanes)
-        assert lane.failures == 1
-        assert "connect" in lane.trouble
+            (row,) = await admin.rows(routes)
+        assert row.failures == 1
+        assert "connect" in row.trouble
 
     async def test_whose_name_is_not_known_waits_for_it_as_for_a_port(self, tmp_path, monkeypatch):
         """As where the network is gone: no queued mail to a service by its name is given up for that."""
@@ -214,9 +213,9 @@ class TestALane:
             for _ in range(3):
                 await admin.dispatcher.queue(drafted(0, terms=SOON, service="Yahoo"))
             await drain(admin)
-            (lane,) = await admin.rows(lanes)
+            (row,) = await admin.rows(routes)
             assert await states(admin) == ["queued"] * 3
-        assert "is not known" in lane.trouble
+        assert "is not known" in row.trouble
 
     async def test_that_swallows_connections_does_not_keep_another_one_waiting(self, tmp_path):
         async with (
@@ -238,7 +237,7 @@ class TestALane:
             well = await stack.enter_async_context(ScriptedServer())
             admin = await stack.enter_async_context(office(tmp_path))
             engine = ProcrastinateEngine(admin.database.url) if admin.database.url else EmbeddedEngine()
-            admin.outbox._engine = admin.outbox._intake._engine = engine
+            admin.outbox._wake_worker = admin.outbox._intake._wake_worker = engine.wake
             await asyncio.gather(*(queue(admin, server.port) for server in silent))
             work = asyncio.create_task(engine.work(admin.queue_worker))
             # One that nobody knows comes last, when all of them hold what they can.
@@ -251,9 +250,9 @@ class TestALane:
         assert len(well.accepted) == 1
 
     async def test_that_is_silent_holds_no_memory_either(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(delivery_postman, "MOST_OCTETS", 100_000, raising=False)
+        monkeypatch.setattr(queue_worker_module, "MAX_BYTES", 100_000, raising=False)
         for module in (claims, capacity):
-            monkeypatch.setattr(module, "MOST_OCTETS", 100_000)
+            monkeypatch.setattr(module, "MAX_BYTES", 100_000)
         big = letter(content=(b"x" * 70 + b"\r\n") * 500)
         async with (
             ScriptedServer({"greeting": STALL}) as one,
@@ -289,12 +288,12 @@ class TestALane:
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             while admin.queue_worker.busy < 100:  # noqa: ASYNC110 -- a count has no event
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(delivery_postman, "DOOR_SECONDS", 0.0, raising=False)
+            monkeypatch.setattr(queue_worker_module, "SILENT_SERVER_SECONDS", 0.0, raising=False)
             await queue(admin, well.port)
             await well.reached("dot")
             await admin.queue_worker.stop()
             await work
-            assert {lane.failures for lane in await admin.rows(lanes)} == {0}
+            assert {row.failures for row in await admin.rows(routes)} == {0}
 
     async def test_that_nobody_knows_gets_one_delivery_and_no_more_until_that_has_ended(self, tmp_path):
         async with ScriptedServer({"MAIL": ["", "250 ok"]}) as server, office(tmp_path) as admin:
@@ -302,7 +301,7 @@ class TestALane:
                 await queue(admin, server.port)
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             await server.reached("MAIL")
-            assert (await admin.queue_worker.round()).begun == 0
+            assert not (await admin.queue_worker.start_due()).claims
             assert sorted(await states(admin)) == ["claimed", *["queued"] * 4]
             server.say("250 ok")
             await admin.queue_worker.stop()
@@ -317,11 +316,11 @@ class TestALane:
                 await queue(admin, server.port)
             await drain(admin)
             assert server.accepted == []
-            await admin.database.write(lambda db: db.execute(lanes.update().values(retry_at=0)))
+            await admin.database.write(lambda db: db.execute(routes.update().values(retry_at=0)))
             await drain(admin)
             assert await states(admin) == ["sent"] * 10
-            (lane,) = await admin.rows(lanes)
-        assert (lane.failures, lane.trouble) == (0, None)
+            (row,) = await admin.rows(routes)
+        assert (row.failures, row.trouble) == (0, None)
 
 
 class TestStopping:

@@ -143,8 +143,8 @@ class TestOnTheWire:
             connection = await admin.repository.get("shop")
             first = await admin.dispatcher.deliver(drafted(server.port, connection=connection))
             second = await admin.dispatcher.deliver(drafted(server.port, connection=connection, terms=Terms(tries=1)))
-        assert first.report["status"] == "sent"
-        error = second.report["error"]
+        assert first.result["status"] == "sent"
+        error = second.result["error"]
         assert error
         assert (error["code"], error["transient"]) == ("rateLimited", True)
         assert "1/hour" in error["message"]

@@ -60,7 +60,7 @@ async def test_a_flow_that_leaves_while_its_mail_is_claimed_leaves_no_claim_that
         with pytest.raises(asyncio.CancelledError):
             await flow
         again = await admin.deliver(server.port, key="run/node")
-    assert (again.report["status"], again.report["duplicate"]) == ("sent", True)
+    assert (again.result["status"], again.result["duplicate"]) == ("sent", True)
     assert len(server.accepted) == 1
 
 

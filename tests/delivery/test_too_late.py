@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mailnode.delivery import circuit_breaker as delivery_lanes
+from mailnode.delivery import circuit_breaker
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
-from mailnode.store.tables import attempts, deliveries, lanes
+from mailnode.store.tables import attempts, deliveries, routes
 from support.deliveries import drafted, office
 from support.scripted_smtp import ScriptedServer
 
@@ -81,19 +81,19 @@ async def test_behind_a_dead_server_one_try_is_made_for_all_and_each_tells_its_w
 
 
 async def test_a_lane_that_another_worker_found_failing_is_tried_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(delivery_lanes, "FIRST_WAIT_MS", delivery_lanes.LONGEST_WAIT_MS)
+    monkeypatch.setattr(circuit_breaker, "FIRST_WAIT_MS", circuit_breaker.LONGEST_WAIT_MS)
     async with ScriptedServer({"greeting": ["421 4.3.2 not now", "220 hello"]}) as server:
         async with office(tmp_path) as admin:
             for _ in range(3):
                 await admin.dispatcher.queue(drafted(server.port, terms=LATER))
             await drain(admin)
-            assert [row.failures for row in await admin.rows(lanes)] == [1]
+            assert [row.failures for row in await admin.rows(routes)] == [1]
             await admin.database.write(lambda db: db.execute(attempts.update().values(started_at=1)))
             await run_out_of_time(admin)
         async with office(tmp_path) as admin:
             await drain(admin)
             assert {state for state, _ in await errors(admin)} == {"queued"}  # its wait is not over
-            await admin.database.write(lambda db: db.execute(lanes.update().values(retry_at=0)))
+            await admin.database.write(lambda db: db.execute(routes.update().values(retry_at=0)))
             await drain(admin)
             assert {state for state, _ in await errors(admin)} == {"sent"}
 

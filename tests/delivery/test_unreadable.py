@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from mailnode.delivery.delivery import Terms, UnreadableDelivery
-from mailnode.delivery.dispatcher import Delivered
+from mailnode.delivery.dispatcher import WaitResult
 from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
-from mailnode.store.tables import attempts, connections, deliveries, lanes, runs
+from mailnode.store.tables import attempts, connections, deliveries, routes, runs
 from support.damaged_rows import CONTENT_DAMAGES, DAMAGES, damage
 from support.deliveries import drafted, office
 from support.messages import letter
@@ -107,13 +107,13 @@ async def test_a_flow_that_is_run_again_hears_of_it(tmp_path):
         for draft, (delivery_id, said) in zip(drafts, words.items(), strict=True):
             for _ in range(2):
                 delivered = await admin.dispatcher.deliver(draft)
-                assert isinstance(delivered, Delivered)
-                assert (delivered.report["status"], delivered.report["deliveryId"]) == ("held", delivery_id)
-                assert delivered.report["error"]
-                assert said in delivered.report["error"]["message"]
+                assert isinstance(delivered, WaitResult)
+                assert (delivered.result["status"], delivered.result["deliveryId"]) == ("held", delivery_id)
+                assert delivered.result["error"]
+                assert said in delivered.result["error"]["message"]
             await is_held(admin, delivery_id, said)
             await admin.admin.cancel(delivery_id)  # which frees the key
-            assert (await admin.dispatcher.deliver(draft)).report["status"] == "sent"
+            assert (await admin.dispatcher.deliver(draft)).result["status"] == "sent"
     assert len(server.accepted) == len(ALL)
 
 
@@ -132,10 +132,10 @@ async def test_the_run_that_queued_it_is_told(tmp_path):
 
 async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_path):
     async with ScriptedServer() as server, office(tmp_path) as admin:
-        report = (await admin.deliver(server.port, key="k")).report
+        report = (await admin.deliver(server.port, key="k")).result
         for result in ("{", "[]", "{}"):
             await set_state(admin, [report["deliveryId"]], result=result)
-            again = (await admin.deliver(server.port, key="k")).report
+            again = (await admin.deliver(server.port, key="k")).result
             assert (again["status"], again["accepted"], again["duplicate"]) == ("sent", ["bob@y.example"], True)
             queries = DeliveryQueries(admin.database, admin.process)
             shown: Any = await queries.show(report["deliveryId"])
@@ -162,4 +162,4 @@ async def test_a_connection_that_can_not_be_read_keeps_its_own_mail_waiting_and_
         for damaged in (False, True):
             (entry,) = await DeliveryQueries(admin.database, admin.process).list(states=["queued"])
             assert bool(entry["error"]) is not damaged
-            await admin.database.write(lambda db: db.execute(lanes.update().values(trouble="{")))
+            await admin.database.write(lambda db: db.execute(routes.update().values(trouble="{")))

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.store.database import Database
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 from support.deliveries import drafted, office
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
@@ -55,20 +55,20 @@ def heard():
 def engine_of(admin):
     """Have what is queued wake as it does in a process of its own."""
     engine = ProcrastinateEngine(admin.database.url)
-    admin.outbox._engine = admin.outbox._intake._engine = engine
+    admin.outbox._wake_worker = admin.outbox._intake._wake_worker = engine.wake
     return engine
 
 
-async def test_what_is_queued_has_one_job_a_lane_and_none_if_it_is_rolled_back(home):
+async def test_what_is_queued_has_one_job_a_route_and_none_if_it_is_rolled_back(home):
     async with ScriptedServer() as server, ScriptedServer() as other, office(home) as admin:
         engine_of(admin)
         for port in (server.port, server.port, other.port):
             await admin.dispatcher.queue(drafted(port, terms=LATER))
-        lanes = sorted(f"@127.0.0.1:{port}" for port in (server.port, other.port))
-        assert sorted(await jobs(admin)) == [(lane, "todo") for lane in lanes]
+        keys = sorted(f"@127.0.0.1:{port}" for port in (server.port, other.port))
+        assert sorted(await jobs(admin)) == [(key, "todo") for key in keys]
 
         def lost(db):
-            engine_of(admin).due(db, "@lost:25")
+            engine_of(admin).wake(db, "@lost:25")
             raise KeyError
 
         with pytest.raises(KeyError):
@@ -80,7 +80,7 @@ async def test_a_worker_is_woken_and_a_job_that_finds_nothing_is_normal(home):
     async with ScriptedServer() as server, office(home) as admin:
         engine = engine_of(admin)
         work = await working(admin, engine)
-        await admin.database.write(lambda db: engine.due(db, "@nowhere:25"))
+        await admin.database.write(lambda db: engine.wake(db, "@nowhere:25"))
         await admin.dispatcher.queue(drafted(server.port, terms=LATER))
         await server.reached("dot")
         await admin.queue_worker.stop()
@@ -148,7 +148,7 @@ async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatc
             await server.reached("dot")
             await asyncio.to_thread(postgres.stop, "immediate")
             await asyncio.to_thread(postgres.start)
-            await insist(lambda: admin.dispatcher.queue(drafted(later.port, terms=LATER)))
+            await retry_transient(lambda: admin.dispatcher.queue(drafted(later.port, terms=LATER)))
             await later.reached("dot")
             await admin.queue_worker.stop()
             await work

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from mailnode.delivery.delivery import FINAL_STATES
 from mailnode.environment import Environment, open_connections
-from mailnode.store.tables import deliveries, lanes, runs
+from mailnode.store.tables import deliveries, routes, runs
 from support import command_with_short_timeouts
 from support.command import mailnode
 from support.flows import to_server, write_flow
@@ -140,7 +140,7 @@ async def until_done(database):
             await database.write(
                 lambda db: db.execute(deliveries.update().where(deliveries.c.state == "queued").values(due_at=0))
             )
-            await database.write(lambda db: db.execute(lanes.update().values(retry_at=0)))
+            await database.write(lambda db: db.execute(routes.update().values(retry_at=0)))
             await asyncio.sleep(0.5)
 
 

@@ -219,7 +219,7 @@ def bodies():
 )
 async def test_no_error_of_a_database_tells_its_password(url, monkeypatch, heard, variables):
     monkeypatch.setenv("MAILNODE_DATABASE_URL", url.replace("{}", DATABASE_PASSWORD))
-    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     try:
         async with Mailnode.open():
             pass

@@ -27,8 +27,8 @@ from sqlalchemy import Connection, func, select
 from mailnode.delivery.delivery import FINAL_STATES
 from mailnode.environment import Environment, open_connections
 from mailnode.store.database import Database
-from mailnode.store.retry import insist
-from mailnode.store.tables import deliveries, delivery_recipients, lanes
+from mailnode.store.retry import retry_transient
+from mailnode.store.tables import deliveries, delivery_recipients, routes
 from support.command import ended, mailnode
 from support.fleet import IMPATIENT, Fleet, Member
 from support.flows import to_server, write_flow
@@ -78,7 +78,7 @@ class Stage:
     async def in_hand(self) -> list[str]:
         """Give those whose mail is in somebody's hands now, so that nobody may know what came of it."""
         query = select(delivery_recipients.c.address).join(deliveries).where(deliveries.c.state == "handingOver")
-        return list(await insist(lambda: self.database.read(lambda db: db.execute(query).scalars().all())))
+        return list(await retry_transient(lambda: self.database.read(lambda db: db.execute(query).scalars().all())))
 
 
 async def full_disk(stage: Stage) -> None:
@@ -228,7 +228,7 @@ async def run_rows(flow: Path, rows: Path, name: str, count: int, *options: str)
 
 async def waiting(database: Database) -> int:
     query = select(func.count()).select_from(deliveries).where(deliveries.c.state.not_in(FINAL_STATES))
-    return await insist(lambda: database.read(lambda db: db.execute(query).scalar_one()))
+    return await retry_transient(lambda: database.read(lambda db: db.execute(query).scalar_one()))
 
 
 async def queue_mail(database: Database, folder: Path, port: int, until: float) -> int:
@@ -270,11 +270,11 @@ async def until_done(database: Database) -> None:
 
     def make_due(db: Connection) -> None:
         db.execute(deliveries.update().where(deliveries.c.state == "queued").values(due_at=0))
-        db.execute(lanes.update().values(retry_at=0))
+        db.execute(routes.update().values(retry_at=0))
 
     async with asyncio.timeout(LATE_SECONDS):
         while await waiting(database):
-            await insist(lambda: database.write(make_due))
+            await retry_transient(lambda: database.write(make_due))
             await asyncio.sleep(0.5)
 
 

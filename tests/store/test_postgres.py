@@ -15,7 +15,7 @@ from mailnode.errors import CommitUnknown, StoreError
 from mailnode.store import postgres as postgres_module
 from mailnode.store import watched
 from mailnode.store.database import Database
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 from mailnode.store.tables import SCHEMA_NUMBER, secret_check
 from support.database import OPEN, gather_behind, keys, put
 from support.postgres import own_server
@@ -275,7 +275,7 @@ asyncio.run(database.write(stop))
         assert process.stdout
         assert process.stdout.readline() == b"holds\n"
         change = update(secret_check).values(value="ours")
-        await insist(lambda: database.write(lambda db: db.execute(change)))
+        await retry_transient(lambda: database.write(lambda db: db.execute(change)))
         value = select(secret_check.c.value)
         assert await database.read(lambda db: db.execute(value).scalar()) == "ours"
     finally:

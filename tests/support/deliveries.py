@@ -15,7 +15,7 @@ from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.delivery import Terms
-from mailnode.delivery.dispatcher import Delivered, Dispatcher
+from mailnode.delivery.dispatcher import Dispatcher, WaitResult
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.queue_worker import QueueWorker
@@ -66,7 +66,7 @@ class Office:
 
     async def deliver(
         self, port: int, message: Message | None = None, *, terms: Terms = AT_ONCE, **mail: Any
-    ) -> Delivered:
+    ) -> WaitResult:
         """Send a letter to a server on this port."""
         return await self.dispatcher.deliver(drafted(port, message, terms=terms, **mail))
 
@@ -81,7 +81,7 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
     clients = Clients()
     async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, process):
         engine = EmbeddedEngine()
-        outbox = Outbox(database, process, engine, store_outcomes)
+        outbox = Outbox(database, process, engine.wake, store_outcomes)
         breaker = CircuitBreaker(database)
         find = Router(repository, proxy=proxy).find
         dispatcher = Dispatcher(outbox, breaker, clients, find)
@@ -96,7 +96,7 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
                 outbox,
                 dispatcher,
                 queue_worker,
-                Deliveries(database, process, engine, store_outcomes),
+                Deliveries(database, process, engine.wake, store_outcomes),
             )
         finally:
             await queue_worker.stop()

@@ -24,7 +24,7 @@ from mailnode.smtp.proxy import Proxy
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import Clock, unix_ms
 from mailnode.store.database import Database
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 
 T = TypeVar("T")
 
@@ -199,7 +199,7 @@ class TokenKeeper:
         return answer.access_token
 
     async def _store(self, work: Callable[[Transaction], T]) -> T:
-        return await insist(lambda: self._database.write(work))
+        return await retry_transient(lambda: self._database.write(work))
 
 
 def _wait_ms(failures: int, retry_after: float | None) -> int:

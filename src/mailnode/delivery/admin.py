@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from mailnode.delivery.circuit_breaker import ensure_lanes, try_now
+from mailnode.delivery.circuit_breaker import end_wait, ensure_routes
 from mailnode.delivery.delivery import FINAL_STATES, Delivery
-from mailnode.delivery.intake import Engine, forget_keys, keep_keys
+from mailnode.delivery.intake import WakeWorker, forget_keys, keep_keys
 from mailnode.delivery.queries import DeliveryQueries, find_delivery
-from mailnode.delivery.recovery import Tell
-from mailnode.delivery.reroute import AsQueued, Change, FindPresentRoute, PresentRoute, Unchanged, no_flow, rerouted
+from mailnode.delivery.recovery import OnEnd
+from mailnode.delivery.reroute import CurrentRoute, FindCurrentRoute, no_flow, rerouted
 from mailnode.delivery.result import result_of
 from mailnode.delivery.row_reader import origin_of, read_deliveries, read_roughly
 from mailnode.delivery.rows import read_messages, whole, write_recipients
@@ -39,18 +39,18 @@ class Deliveries(DeliveryQueries):
         self,
         database: Database,
         process: ThisProcess,
-        engine: Engine,
-        tell: Tell,
-        find_present: FindPresentRoute = no_flow,
+        wake_worker: WakeWorker,
+        on_end: OnEnd,
+        find_current: FindCurrentRoute = no_flow,
     ) -> None:
-        """Work on `database` as `process`; `engine` hears what is due, `tell` of outcomes.
+        """Work on `database` as `process`; `wake_worker` is called when something is due, `on_end` for outcomes.
 
-        `find_present` tells what the flow of a delivery says of its route by now.
+        `find_current` tells what the flow of a delivery says of its route by now.
         """
         super().__init__(database, process)
-        self._engine = engine
-        self._tell = tell
-        self._find_present = find_present
+        self._wake_worker = wake_worker
+        self._on_end = on_end
+        self._find_current = find_current
 
     async def retry(self, which: str, *, is_sure: bool = False, as_queued: bool = False) -> str:
         """Put a delivery into the queue again, due at once, and give its id.
@@ -65,8 +65,16 @@ class Deliveries(DeliveryQueries):
             DeliveryError: there is none, it is sent or being sent, or its content is deleted.
             UnreadableDelivery: it is damaged, or another version's, so that no route could send it.
         """
-        change = AsQueued() if as_queued else await self._present(which)
-        return await self._database.write(lambda db: self._retry(db, which, change, is_sure=is_sure))
+        current, why = (None, "") if as_queued else await self._current(which)
+
+        def work(db: Connection) -> str:
+            row, delivery = self._to_send_again(db, which, is_sure=is_sure)
+            route = rerouted(row, delivery, current, as_queued=as_queued, why=why)
+            self._queue(db, row, delivery, route)
+            read_deliveries(db, [find_delivery(db, row.id)])  # another route may be all that it needed, or not
+            return str(row.id)
+
+        return await self._database.write(work)
 
     async def cancel(self, which: str) -> str:
         """Take a delivery out of the queue, or end one that is held, and give its id.
@@ -96,16 +104,17 @@ class Deliveries(DeliveryQueries):
             :_SWEPT_AT_ONCE
         ]
 
-    async def _present(self, which: str) -> PresentRoute | Unchanged:
+    async def _current(self, which: str) -> tuple[CurrentRoute | None, str]:
+        """Give the route that the flow of a delivery says by now, or None and why it can't be known."""
         origin = await self._database.read(lambda db: origin_of(find_delivery(db, which)))
         if origin is None:
-            return Unchanged("it comes from no flow file")
+            return None, "it comes from no flow file"
         try:
-            return await self._find_present(origin)
+            return await self._find_current(origin), ""
         except MailnodeError as error:
-            return Unchanged(f"{error} ({error.hint})" if error.hint else str(error))
+            return None, f"{error} ({error.hint})" if error.hint else str(error)
 
-    def _retry(self, db: Connection, which: str, change: Change, *, is_sure: bool) -> str:
+    def _to_send_again(self, db: Connection, which: str, *, is_sure: bool) -> tuple[Row[Any], Delivery]:
         row = find_delivery(db, which, lock=True)
         self._check_rest(db, row)
         (delivery,) = read_roughly(db, [row])
@@ -126,9 +135,7 @@ class Deliveries(DeliveryQueries):
         if own.is_regrouped:
             write_recipients(db, [own])
             row = find_delivery(db, row.id)
-        self._queue(db, row, own.marked_as_resent() if in_doubt else own, rerouted(row, own, change))
-        read_deliveries(db, [find_delivery(db, row.id)])  # another route may be all that it needed, or not
-        return str(row.id)
+        return row, own.marked_as_resent() if in_doubt else own
 
     def _queue(self, db: Connection, row: Row[Any], delivery: Delivery, route: dict[str, Any]) -> None:
         now = now_ms(db)
@@ -148,9 +155,9 @@ class Deliveries(DeliveryQueries):
         db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
         refused = (delivery_recipients.c.delivery_id == row.id) & (delivery_recipients.c.status == "refused")
         db.execute(update(delivery_recipients).where(refused).values(status="pending"))
-        ensure_lanes(db, {route["lane"]: route["connection"]})
-        try_now(db, route["lane"])
-        self._engine.due(db, route["lane"])
+        ensure_routes(db, {route["route_key"]: route["connection"]})
+        end_wait(db, route["route_key"])
+        self._wake_worker(db, route["route_key"])
 
     def _cancel(self, db: Connection, which: str) -> str:
         row = find_delivery(db, which, lock=True)
@@ -162,17 +169,17 @@ class Deliveries(DeliveryQueries):
             delivery = replace(delivery, maybe_accepted=True)
         doubt = " It may have been accepted before." if delivery.is_in_doubt else ""
         cancelled = DeliveryError(f"a person cancelled it.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
-        report = result_of(delivery, status="cancelled", error=cancelled)
+        result = result_of(delivery, status="cancelled", error=cancelled)
         values = {
             "state": "cancelled",
             "generation": row.generation + 1,
             "worker": None,
             "maybe_accepted": delivery.maybe_accepted,
-            "result": json.dumps(report),
+            "result": json.dumps(result),
             "updated_at": now_ms(db),
         }
         db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
-        self._tell(db, [(delivery, report)])
+        self._on_end(db, [(delivery, result)])
         return str(row.id)
 
     def _check_rest(self, db: Connection, row: Row[Any]) -> None:

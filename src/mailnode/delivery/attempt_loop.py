@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
-from mailnode.delivery.circuit_breaker import CircuitBreaker, is_lanes_trouble
+from mailnode.delivery.circuit_breaker import CircuitBreaker, is_route_failure
 from mailnode.delivery.delivery import Attempt, Delivery
 from mailnode.delivery.job import DeliveryJob, OutOfTime, may_try_again, message_now, rate_used_up, too_late
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.policy import ConnectionEdited
-from mailnode.delivery.recovery import Defect, meets_defect
+from mailnode.delivery.recovery import Defect, defect_attempt
 from mailnode.delivery.result import Result, refusal, result_of, unstored
 from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.smtp.channel import interrupted_wait
 from mailnode.smtp.outcome import Outcome
 from mailnode.smtp.send_queue import SendRequest
 from mailnode.store.clock import unix_ms
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 from mailnode.supervision import is_defect
 
 # How long a server is kept waiting between DATA and content for a rate limit, or for a database that is away.
@@ -36,7 +36,7 @@ class AttemptLoop:
     accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
     `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
     Where the outcome can't be stored for long, `not_stored` brings the report, and the task goes on until it is.
-    `is_answer_due` tells that the dot is out and its answer awaited, `is_lane_well` what the last attempt showed,
+    `is_answer_due` tells that the dot is out and its answer awaited, `is_route_well` what the last attempt showed,
     `waits_since` (the loop's time) when it began to wait to be let in by the server, math.inf where it does not.
     """
 
@@ -54,8 +54,8 @@ class AttemptLoop:
         self.waits_since = math.inf
         self._is_given_up = False
         self.is_answer_due = False
-        self.is_lane_well = True
-        self._patience: asyncio.Timeout | None = None
+        self.is_route_well = True
+        self._timeout: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
         self._is_leaving = False  # content has begun to leave, and nobody knows yet what came of it
@@ -81,10 +81,10 @@ class AttemptLoop:
             self._is_over.set()
         self.is_called_back = not self._job.keep
         self._deadline = self._loop.time()
-        if self._patience and self._patience.when() is not None:
-            self._patience.reschedule(self._deadline)
+        if self._timeout and self._timeout.when() is not None:
+            self._timeout.reschedule(self._deadline)
 
-    def report_overdue(self) -> Result:
+    def overdue_result(self) -> Result:
         """Tell the flow what is known while the server's answer is awaited, or a server's answer is not stored."""
         if self._storing:
             return unstored(self._storing[1], StoreError(self._outbox.unstored.reason))
@@ -92,7 +92,7 @@ class AttemptLoop:
 
     async def _run(self) -> Result:
         try:
-            return await self._carried()
+            return await self._attempt_until_over()
         except BaseException as error:
             if not is_defect(error):
                 raise
@@ -111,12 +111,12 @@ class AttemptLoop:
             delivery = replace(delivery, maybe_accepted=True)
         if delivery.tries > self._noted:  # it is told by the attempt that met it
             delivery = replace(delivery, tries=delivery.tries - 1)
-        self._delivery, attempt = meets_defect(delivery, error, self._phase, self._began_at)
+        self._delivery, attempt = defect_attempt(delivery, error, self._phase, self._began_at)
         defect = Defect(self._delivery, attempt, is_awaited=self._job.keep)
         known = result_of(self._delivery, status=None if self._job.keep else "queued", error=attempt.error)
         return await self._store(lambda: self._outbox.met_defect(defect), known)
 
-    async def _carried(self) -> Result:
+    async def _attempt_until_over(self) -> Result:
         if self._delivery.maybe_accepted and self._delivery.terms.on_unknown == "hold":
             return await self._end(None)
         if self._job.seconds <= 0 or (self._job.is_last and not self._delivery.terms.queued):
@@ -144,38 +144,38 @@ class AttemptLoop:
                 return await self._end(attempt)
             self._noted = self._delivery.tries
             try:
-                async with self._patiently():
+                async with self._within_deadline():
                     await asyncio.sleep(wait)
             except SmtpError as error:
                 self._error = error
                 return await self._end(None)
 
     async def _end(self, attempt: Attempt | None) -> Result:
-        report = result_of(self._delivery, outcome=self._outcome, error=self._error)
-        return await self._store(lambda: self._outbox.ended(self._delivery, report, attempt), report)
+        result = result_of(self._delivery, outcome=self._outcome, error=self._error)
+        return await self._store(lambda: self._outbox.ended(self._delivery, result, attempt), result)
 
     async def _put_back(self, delivery: Delivery, attempt: Attempt | None, wait: float) -> Result:
-        report = result_of(delivery, status="queued")
-        return await self._store(lambda: self._outbox.put_back(delivery, attempt, wait), report)
+        result = result_of(delivery, status="queued")
+        return await self._store(lambda: self._outbox.put_back(delivery, attempt, wait), result)
 
-    async def _store(self, write: Callable[[], Awaitable[Result | None]], report: Result) -> Result:
+    async def _store(self, write: Callable[[], Awaitable[Result | None]], result: Result) -> Result:
         """Store what came of it; what a server said stays true though it can't be written down."""
-        self._storing = write, report
+        self._storing = write, result
 
         def late(error: StoreError) -> None:
             if not self.not_stored.done():
-                self.not_stored.set_result(unstored(report, error))
+                self.not_stored.set_result(unstored(result, error))
             if self._is_given_up:
                 self._is_over.set()
 
         try:
-            return await self._outbox.unstored.keep(write, late, self._is_over) or report
+            return await self._outbox.unstored.keep(write, late, self._is_over) or result
         except StoreError as error:
-            return unstored(report, error)
+            return unstored(result, error)
 
     async def _last_words(self) -> tuple[str, str]:
         try:
-            return await self._outbox.last_words(self._delivery)
+            return await self._outbox.last_error(self._delivery)
         except StoreError:
             return "", ""
 
@@ -197,19 +197,21 @@ class AttemptLoop:
             self._error = error
         self._is_leaving = False
         why = self._error or refusal(self._delivery, self._outcome)
-        await self._tell_lane(why)
+        await self._record_route(why)
         dialogue = (self._error and self._error.dialogue) or (self._outcome.dialogue if self._outcome else "")
         return Attempt(self._delivery.tries, self._began_at, unix_ms(), why, dialogue)
 
-    async def _tell_lane(self, why: MailnodeError | None) -> None:
+    async def _record_route(self, why: MailnodeError | None) -> None:
         if isinstance(why, OutOfTime | ConnectionsError):  # neither tells anything of the server
             return
-        self.is_lane_well = not is_lanes_trouble(why)
+        self.is_route_well = not is_route_failure(why)
         probe = self._job.is_probe
-        if not self.is_lane_well:
-            await self._breaker.note(self._route, why, probe=probe)
-        elif self._breaker.is_news(self._route, probe=probe):  # what came of the mail does not wait for that
-            self._noting = asyncio.create_task(self._breaker.note(self._route, None, probe=probe))
+        if not self.is_route_well:
+            await self._breaker.record(self._route, why, probe=probe)
+        elif self._breaker.must_record_success(
+            self._route, probe=probe
+        ):  # what came of the mail does not wait for that
+            self._noting = asyncio.create_task(self._breaker.record(self._route, None, probe=probe))
 
     async def _renew_route(self) -> None:
         """Go by the connection as it is now: it may have been changed since the attempt before."""
@@ -224,20 +226,20 @@ class AttemptLoop:
             self._phase = "content"
             await self._await_time(LONGEST_PAUSE)
             revision = self._route.policy.connection_revision
-            await insist(lambda: self._outbox.handing_over(self._delivery, revision), seconds=LONGEST_PAUSE)
+            await retry_transient(lambda: self._outbox.handing_over(self._delivery, revision), seconds=LONGEST_PAUSE)
             await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
             self._is_leaving = True
 
         def before_dot() -> None:
             nonlocal due
             self._outbox.check_claim(self._delivery)
-            if self._patience:
-                self._patience.reschedule(None)
+            if self._timeout:
+                self._timeout.reschedule(None)
             due = self._loop.call_at(self._deadline, self._set_overdue)
             self.is_answer_due = True
 
         try:
-            async with self._patiently():
+            async with self._within_deadline():
                 await self._await_time(self._deadline - self._loop.time())
                 self.waits_since = self._loop.time()
                 request = SendRequest(
@@ -262,7 +264,7 @@ class AttemptLoop:
         if limit is None or self._loop.time() <= self._time_until:
             return
         asked_at = self._loop.time()
-        wait = await insist(lambda: self._breaker.time_for(self._route, within_seconds), seconds=LONGEST_PAUSE)
+        wait = await retry_transient(lambda: self._breaker.time_for(self._route, within_seconds), seconds=LONGEST_PAUSE)
         if wait is None:
             raise rate_used_up(self._route, self._phase)
         self._time_until = asked_at + wait + limit.slack_us / 1_000_000
@@ -273,18 +275,18 @@ class AttemptLoop:
             self.overdue.set_result(None)
 
     @asynccontextmanager
-    async def _patiently(self) -> AsyncIterator[None]:
+    async def _within_deadline(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout_at(self._deadline) as self._patience:
+            async with asyncio.timeout_at(self._deadline) as self._timeout:
                 yield
         except TimeoutError as over:
             last_words = self._error.message if self._error else ""
             raise too_late(self._delivery.terms, self._phase, last_words, interrupted_wait(over)) from None
         finally:
-            self._patience = None
+            self._timeout = None
 
     def _wait_seconds(self) -> float:
-        """The lane says when it may be tried again, where it is the lane that failed."""
-        if isinstance(self._error, ConnectionEdited) or (not self._job.keep and not self.is_lane_well):
+        """The route says when it may be tried again, where it is the route that failed."""
+        if isinstance(self._error, ConnectionEdited) or (not self._job.keep and not self.is_route_well):
             return 0.0
         return self._delivery.terms.wait_seconds(self._delivery.tries)

@@ -1,4 +1,8 @@
-"""What deliveries of one login at one server share: a failing one is probed by one of them, while the others wait."""
+"""The circuit breaker of each route (one login at one server), which all workers share in the database.
+
+A route that fails is tripped: its deliveries wait with growing pauses, after each of which one of them is the probe;
+its success closes the breaker again.
+"""
 
 import json
 import logging
@@ -13,81 +17,84 @@ from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.rates import take_time
 from mailnode.delivery.result import ResultError, describe
 from mailnode.delivery.route import Route
-from mailnode.delivery.row_reader import told_of
+from mailnode.delivery.row_reader import stored_json
 from mailnode.delivery.rows import QUEUED
 from mailnode.errors import MailnodeError, SmtpError, StoreError
 from mailnode.store.clock import now_ms, now_us
 from mailnode.store.database import Database
 from mailnode.store.sql import insert_new
-from mailnode.store.tables import attempts, connections, deliveries, lanes
+from mailnode.store.tables import attempts, connections, deliveries, routes
 
-# How long a failing lane is left alone: at first, and at last.
+# How long a tripped route is left alone: at first, and at most.
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 300_000
-# A probe that has told nothing by then, as of a process that died, lets another one begin.
+# A probe without an end by then, as of a process that died, lets another one begin.
 PROBE_MS = 60_000
 
-_WAY_PHASES = {"connect", "tls", "greeting", "ehlo", "auth", "token"}
+_ROUTE_PHASES = {"connect", "tls", "greeting", "ehlo", "auth", "token"}
 _LAST_DOUBLING = 20
 _SLOW_DOWN = 421
 _log = logging.getLogger(__name__)
 
-# A lane fails, or, with None, works again.
-Hear = Callable[[str, MailnodeError | None], None]
+# Called when a route is tripped, or, with None, works again.
+OnChange = Callable[[str, MailnodeError | None], None]
 
 
 class CircuitBreaker:
-    """The lanes and rates of a database; `hear` is told once when a lane begins to fail, and when it works again."""
+    """The circuit breakers and rate limits of a database's routes, as one worker uses them.
+
+    `on_change` is called once when this process finds a route failing, and once when it works again.
+    """
 
     def __init__(self, database: Database) -> None:
-        """Begin without knowing of any trouble."""
+        """Begin without knowing of any failing route."""
         self._database = database
-        self._troubled: set[str] = set()
-        self.hear: Hear = lambda _lane, _error: None
+        self._tripped: set[str] = set()
+        self.on_change: OnChange = lambda _route_key, _error: None
 
     @property
-    def troubled(self) -> frozenset[str]:
-        """The lanes that this process has found failing."""
-        return frozenset(self._troubled)
+    def tripped(self) -> frozenset[str]:
+        """The routes that this process has found failing."""
+        return frozenset(self._tripped)
 
-    def is_news(self, route: Route, *, probe: bool) -> bool:
-        """Tell whether it has to be written down that the lane of a route works."""
-        return probe or route.lane in self._troubled
+    def must_record_success(self, route: Route, *, probe: bool) -> bool:
+        """Tell whether it has to be stored that a route works."""
+        return probe or route.key in self._tripped
 
-    async def note(self, route: Route, why: MailnodeError | None, *, probe: bool) -> None:
-        """Say of the lane of a route that it fails, and why, or works; it helps the others, and raises nothing."""
+    async def record(self, route: Route, error: MailnodeError | None, *, probe: bool) -> None:
+        """Record that a route fails, and why, or works; it helps the other workers, and raises nothing."""
         try:
-            if why:
-                await self.fails(route.lane, route.connection, route.revision, why, probe=probe)
+            if error:
+                await self.record_failure(route.key, route.connection, route.revision, error, probe=probe)
             else:
-                await self.works(route.lane, probe=probe)
+                await self.record_success(route.key, probe=probe)
         except StoreError:
             pass
-        except Exception:  # noqa: BLE001 -- it is logged; what came of the mail is more than that
-            _log.exception("the trouble of %s could not be recorded", route.lane)
+        except Exception:  # noqa: BLE001 -- it is logged; the outcome of the delivery matters more
+            _log.exception("the state of the route %s could not be stored", route.key)
 
-    async def fails(
-        self, lane: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
+    async def record_failure(
+        self, route_key: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
     ) -> None:
-        """Say that a lane fails."""
-        if lane not in self._troubled:
-            self._troubled.add(lane)
-            self.hear(lane, error)
+        """Trip the breaker of a route."""
+        if route_key not in self._tripped:
+            self._tripped.add(route_key)
+            self.on_change(route_key, error)
 
         def work(db: Connection) -> None:
-            ensure_lanes(db, {lane: connection})
-            note_trouble(db, lane, revision, error, probe=probe)
+            ensure_routes(db, {route_key: connection})
+            trip(db, route_key, revision, error, probe=probe)
 
         await self._database.write(work)
 
-    async def works(self, lane: str, *, probe: bool) -> None:
-        """Say that a lane works; written down only where it is news."""
-        if lane in self._troubled:
-            self._troubled.discard(lane)
-            self.hear(lane, None)
+    async def record_success(self, route_key: str, *, probe: bool) -> None:
+        """Close the breaker of a route; it is stored only where it was tripped."""
+        if route_key in self._tripped:
+            self._tripped.discard(route_key)
+            self.on_change(route_key, None)
             probe = True
         if probe:
-            await self._database.write(lambda db: note_recovery(db, lane))
+            await self._database.write(lambda db: close(db, route_key))
 
     async def time_for(self, route: Route, within_seconds: float) -> float | None:
         """Take the next time that the rate limit of a route gives; tell in how many seconds it comes.
@@ -106,14 +113,14 @@ class CircuitBreaker:
         return await self._database.write(work)
 
 
-def is_lanes_trouble(error: MailnodeError | None) -> bool:
-    """Tell whether an error is of the way to the server, or of its mood, so that the next mail would meet it too.
+def is_route_failure(error: MailnodeError | None) -> bool:
+    """Tell whether an error is of the route or of the server as a whole, so that the next delivery would meet it too.
 
-    A 4.7.x to one recipient is greylisting, which concerns that mail alone.
+    A 4.7.x to one recipient is greylisting, which concerns that delivery alone.
     """
     if error is None:
         return False
-    if error.phase in _WAY_PHASES:
+    if error.phase in _ROUTE_PHASES:
         return True
     if not isinstance(error, SmtpError):
         return False
@@ -121,53 +128,56 @@ def is_lanes_trouble(error: MailnodeError | None) -> bool:
     return slowed or error.reply_code == _SLOW_DOWN
 
 
-def ensure_lanes(db: Connection, named: Mapping[str, str]) -> None:
-    """See that lanes are there; `named` gives the connection ("" for none) of each."""
-    rows = [{"name": name, "connection": named[name], "failures": 0, "retry_at": 0} for name in sorted(named)]
+def ensure_routes(db: Connection, connections_by_key: Mapping[str, str]) -> None:
+    """Insert the rows of routes where they are missing, each with the name of its connection ("" for none)."""
+    rows = [
+        {"name": key, "connection": connections_by_key[key], "failures": 0, "retry_at": 0}
+        for key in sorted(connections_by_key)
+    ]
     db.execute(_INSERT, rows)
 
 
-def lanes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
-    """Give each lane that has something in the queue.
+def routes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
+    """Give the row of each route that has something in the queue.
 
-    Beside its own columns it has `due`, when the first is due, and of its connection `current`, the revision as it is
-    now, and `settings`; both are null without one.
+    Beside its own columns it has `due`, when the first delivery is due, and of its connection `current`, the present
+    revision, and `settings`; both are null without one.
     """
-    query = _LANES if only is None else _LANES.where(lanes.c.name == only)
+    query = _ROUTES if only is None else _ROUTES.where(routes.c.name == only)
     return [row for row in db.execute(query) if row.due is not None]
 
 
-def is_failing(lane: Row[Any]) -> bool:
-    """Tell whether the last that was tried on a lane failed, with the connection as it is now."""
-    return bool(lane.failures) and (lane.revision is None or lane.revision == lane.current)
+def is_tripped(route_row: Row[Any]) -> bool:
+    """Tell whether the last attempt on a route failed, with the connection as it is now."""
+    return bool(route_row.failures) and (route_row.revision is None or route_row.revision == route_row.current)
 
 
-def retry_at(lane: Row[Any], now: int) -> int:
-    """Tell when a lane may be tried, 0 for at once; a wait longer than any was written by a clock that was set back."""
-    waits = is_failing(lane) and lane.retry_at <= now + LONGEST_WAIT_MS
-    return int(lane.retry_at) if waits else 0
+def retry_at(route_row: Row[Any], now: int) -> int:
+    """Tell when a route may be tried, 0 for at once; a wait longer than the longest was stored by a wrong clock."""
+    waits = is_tripped(route_row) and route_row.retry_at <= now + LONGEST_WAIT_MS
+    return int(route_row.retry_at) if waits else 0
 
 
-def waits_until(db: Connection, name: str) -> int:
-    """Tell until when (Unix ms) a lane is left alone; 0 for one that may be tried at once."""
-    lane = db.execute(_WAITS.where(lanes.c.name == name)).first()
-    return retry_at(lane, now_ms(db)) if lane else 0
+def waits_until(db: Connection, route_key: str) -> int:
+    """Tell until when (Unix ms) a route is left alone; 0 for one that may be tried at once."""
+    row = db.execute(_WAITS.where(routes.c.name == route_key)).first()
+    return retry_at(row, now_ms(db)) if row else 0
 
 
-def take_probe(db: Connection, lane: Row[Any], now: int) -> bool:
-    """Claim the right to try a failing lane; False when another worker was quicker."""
-    seen = (lanes.c.name == lane.name) & (lanes.c.retry_at == lane.retry_at)
-    return db.execute(update(lanes).where(seen).values(retry_at=now + PROBE_MS)).rowcount == 1
+def take_probe(db: Connection, route_row: Row[Any], now: int) -> bool:
+    """Claim the right to try a tripped route; False when another worker was quicker."""
+    seen = (routes.c.name == route_row.name) & (routes.c.retry_at == route_row.retry_at)
+    return db.execute(update(routes).where(seen).values(retry_at=now + PROBE_MS)).rowcount == 1
 
 
-def try_now(db: Connection, name: str) -> None:
-    """Let a lane be tried at once: a person knows more of its server than a wait does."""
-    db.execute(update(lanes).where(lanes.c.name == name).values(retry_at=0))
+def end_wait(db: Connection, route_key: str) -> None:
+    """Let a route be tried at once: a person knows more of its server than a wait does."""
+    db.execute(update(routes).where(routes.c.name == route_key).values(retry_at=0))
 
 
-def note_trouble(db: Connection, name: str, revision: int | None, error: MailnodeError, *, probe: bool) -> None:
-    """Write down that a lane fails: nothing of it is claimed for a time that doubles with each failed probe."""
-    row = db.execute(select(lanes).where(lanes.c.name == name).with_for_update()).first()
+def trip(db: Connection, route_key: str, revision: int | None, error: MailnodeError, *, probe: bool) -> None:
+    """Store that a route fails: nothing of it is claimed for a time that doubles with each failed probe."""
+    row = db.execute(select(routes).where(routes.c.name == route_key).with_for_update()).first()
     now = now_ms(db)
     if row is None or (row.failures and not probe and now < row.retry_at):
         return  # another one of several that were under way
@@ -176,43 +186,38 @@ def note_trouble(db: Connection, name: str, revision: int | None, error: Mailnod
     wait = longest * random.uniform(0.75, 1.0)  # noqa: S311 -- spreads load, guards nothing
     values = {"failures": failures, "retry_at": now + int(wait), "revision": revision}
     db.execute(
-        update(lanes).where(lanes.c.name == name).values(trouble=json.dumps(describe(error)), **values),
+        update(routes).where(routes.c.name == route_key).values(trouble=json.dumps(describe(error)), **values),
     )
 
 
-def fault_of(db: Connection, name: str) -> str | None:
-    """Tell in words why a lane fails, if it does."""
-    trouble = reported_trouble(db, name)
-    return trouble["message"] if trouble else None
+def close(db: Connection, route_key: str) -> None:
+    """Store that a route works."""
+    values = {"failures": 0, "retry_at": 0, "trouble": None, "revision": None}
+    db.execute(update(routes).where(routes.c.name == route_key).values(**values))
 
 
-def reported_trouble(db: Connection, name: str) -> ResultError | None:
-    """Tell the same as a result does, with what to do about it."""
-    trouble = db.execute(select(lanes.c.trouble).where(lanes.c.name == name)).scalar()
-    told = told_of(trouble)
-    return cast("ResultError", told) if {"message", "hint"} <= set(told) else None
+def route_error(db: Connection, route_key: str) -> ResultError | None:
+    """Read the error that a route fails with, if it does, as a result tells it."""
+    stored = stored_json(db.execute(select(routes.c.trouble).where(routes.c.name == route_key)).scalar())
+    return cast("ResultError", stored) if {"message", "hint"} <= set(stored) else None
 
 
-def read_last_words(db: Connection, delivery: Delivery) -> tuple[str, str]:
-    """Read why nobody can try a delivery now, or why its last attempt failed; and the remedy, where there is one."""
-    if trouble := reported_trouble(db, delivery.lane):
-        return trouble["message"], trouble["hint"]
+def last_error(db: Connection, delivery: Delivery) -> tuple[str, str]:
+    """Read why nobody can try a delivery now, or why its last attempt failed: message and hint, or ""."""
+    if error := route_error(db, delivery.route_key):
+        return error["message"], error["hint"]
     tried = select(attempts.c.message).where(attempts.c.delivery_id == delivery.id)
     return db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar() or "", ""
 
 
-def note_recovery(db: Connection, name: str) -> None:
-    """Write down that a lane works."""
-    db.execute(update(lanes).where(lanes.c.name == name).values(failures=0, retry_at=0, trouble=None, revision=None))
-
-
-_INSERT = insert_new(lanes)
+_INSERT = insert_new(routes)
 
 
 def _first_due() -> ScalarSelect[int]:
-    return select(func.min(deliveries.c.due_at)).where(deliveries.c.lane == lanes.c.name, QUEUED).scalar_subquery()
+    of_route = deliveries.c.route_key == routes.c.name
+    return select(func.min(deliveries.c.due_at)).where(of_route, QUEUED).scalar_subquery()
 
 
-_OF_IT = connections.c.name == lanes.c.connection
-_WAITS = select(lanes, connections.c.revision.label("current")).join(connections, _OF_IT, isouter=True)
-_LANES = _WAITS.add_columns(connections.c.settings, _first_due().label("due"))
+_OF_ROUTE = connections.c.name == routes.c.connection
+_WAITS = select(routes, connections.c.revision.label("current")).join(connections, _OF_ROUTE, isouter=True)
+_ROUTES = _WAITS.add_columns(connections.c.settings, _first_due().label("due"))

@@ -142,7 +142,7 @@ class Delivery:
     destination: Destination
     host: str
     port: int
-    lane: str
+    route_key: str
     reverse_path: str | None
     message_id: str
     size: int

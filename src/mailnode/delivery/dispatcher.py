@@ -10,11 +10,11 @@ from typing import Any
 from mailnode.delivery.attempt_loop import AttemptLoop
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.delivery import Delivery, UnreadableDelivery
-from mailnode.delivery.intake import Standing
+from mailnode.delivery.intake import EarlierDelivery
 from mailnode.delivery.job import DeliveryJob
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.prepare import PreparedMail
-from mailnode.delivery.recovery import Defect, meets_defect
+from mailnode.delivery.recovery import Defect, defect_attempt
 from mailnode.delivery.result import Result, result_of, unstored
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
 from mailnode.delivery.rows import whole
@@ -22,7 +22,7 @@ from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeErr
 from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
 from mailnode.store.clock import unix_ms
-from mailnode.store.retry import PATIENCE_SECONDS, begin_patiently, insist
+from mailnode.store.retry import RETRY_SECONDS, retry_begin, retry_transient
 from mailnode.supervision import is_defect
 
 POLL_SECONDS = 0.2
@@ -30,10 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class WaitResult:
     """What the waiting flow learns; `later` brings the last word when the server's answer outlasts the wait."""
 
-    report: Result
+    result: Result
     later: Awaitable[Result] | None = None
 
 
@@ -46,10 +46,10 @@ class Dispatcher:
         self._breaker = breaker
         self._clients = clients
         self._find = find
-        self._carries: dict[str, AttemptLoop] = {}
+        self._loops: dict[str, AttemptLoop] = {}
         self._held: list[frozenset[str]] = []
 
-    async def deliver(self, mail: PreparedMail) -> Delivered:
+    async def deliver(self, mail: PreparedMail) -> WaitResult:
         """Write a delivery down, carry it to its server, and wait for its end as long as its terms say.
 
         Raises:
@@ -58,10 +58,10 @@ class Dispatcher:
         """
         deadline = asyncio.get_running_loop().time() + mail.terms.seconds
         while True:
-            begun = await self._begun(mail, deadline)
-            if isinstance(begun, Standing):
-                return Delivered({**(begun.report or _still_sending(begun)), "duplicate": True})
-            if isinstance(begun, Delivered):
+            begun = await self._begin_or_settle(mail, deadline)
+            if isinstance(begun, EarlierDelivery):
+                return WaitResult({**(begun.result or _still_sending(begun)), "duplicate": True})
+            if isinstance(begun, WaitResult):
                 return begun
             try:
                 return await self._outcome(begun)
@@ -70,7 +70,7 @@ class Dispatcher:
                     raise
                 # Whoever took it over will know how it ends.
 
-    async def _begun(self, mail: PreparedMail, deadline: float) -> AttemptLoop | Delivered | Standing:
+    async def _begin_or_settle(self, mail: PreparedMail, deadline: float) -> AttemptLoop | WaitResult | EarlierDelivery:
         try:
             return await self._begin(mail, deadline)
         except BaseException as error:
@@ -78,9 +78,9 @@ class Dispatcher:
                 await self.settle_lost()
             raise
 
-    async def _taken_up(self, mail: PreparedMail) -> AttemptLoop | Delivered | Standing:
+    async def _claim_shielded(self, mail: PreparedMail) -> AttemptLoop | WaitResult | EarlierDelivery:
         """Claim the delivery and begin to carry it; it goes on when whoever waits for it leaves meanwhile."""
-        taking_up = asyncio.create_task(self._take_up(mail))
+        taking_up = asyncio.create_task(self._claim(mail))
         try:
             await asyncio.wait({taking_up})
         except asyncio.CancelledError:
@@ -88,30 +88,30 @@ class Dispatcher:
             raise
         return taking_up.result()
 
-    async def _take_up(self, mail: PreparedMail) -> AttemptLoop | Delivered | Standing:
+    async def _claim(self, mail: PreparedMail) -> AttemptLoop | WaitResult | EarlierDelivery:
         begun = await self._outbox.begin(mail)
-        if isinstance(begun, Standing):
+        if isinstance(begun, EarlierDelivery):
             return begun
         began_at = unix_ms()
         with self.holding([begun.id]):
             try:
                 message = mail.message if begun.generation == 1 else await self._stored(begun)
                 client = self._clients.of(mail.route)
-                return self.carry(
+                return self.start(
                     DeliveryJob(begun, message, client, mail.route, mail.terms.seconds, renew=self._renew)
                 )
             except UnreadableDelivery as error:
                 held = error
-                return Delivered(await insist(lambda: self._outbox.held(begun, held)))
+                return WaitResult(await retry_transient(lambda: self._outbox.held(begun, held)))
             except BaseException as error:
                 if not is_defect(error):
                     raise
                 _log.error("delivery %s met a defect", begun.id, exc_info=error)
-                defect = Defect(*meets_defect(begun, error, "connect", began_at), is_awaited=True)
-                return Delivered(await insist(lambda: self._outbox.met_defect(defect)))
+                defect = Defect(*defect_attempt(begun, error, "connect", began_at), is_awaited=True)
+                return WaitResult(await retry_transient(lambda: self._outbox.met_defect(defect)))
 
     async def _stored(self, delivery: Delivery) -> Message:
-        return whole((await insist(lambda: self._outbox.messages([delivery])))[delivery.id])
+        return whole((await retry_transient(lambda: self._outbox.messages([delivery])))[delivery.id])
 
     async def queue(self, mail: PreparedMail) -> Result:
         """Write a delivery down for any worker to carry; tell what is known of it.
@@ -120,15 +120,15 @@ class Dispatcher:
             DeliveryError: the idempotency key belongs to a mail with other content.
             StoreError: the delivery can't be written down.
         """
-        begun = await begin_patiently(lambda: self._outbox.begin(mail))
-        if isinstance(begun, Standing):
-            return {**(begun.report or result_of(begun.delivery, status="queued")), "duplicate": True}
+        begun = await retry_begin(lambda: self._outbox.begin(mail))
+        if isinstance(begun, EarlierDelivery):
+            return {**(begun.result or result_of(begun.delivery, status="queued")), "duplicate": True}
         return result_of(begun, status="queued")
 
     async def ended(self, delivery_ids: Collection[str]) -> None:
         """Wait until one of these may have ended, in this process or another one."""
-        carries = [self._carries[one] for one in delivery_ids if one in self._carries]
-        ends = {end for carry in carries if not carry.not_stored.done() for end in (carry.task, carry.not_stored)}
+        loops = [self._loops[one] for one in delivery_ids if one in self._loops]
+        ends = {end for loop in loops if not loop.not_stored.done() for end in (loop.task, loop.not_stored)}
         if ends:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         else:
@@ -136,8 +136,8 @@ class Dispatcher:
 
     def unstored(self, delivery_ids: Collection[str]) -> list[tuple[Delivery, Result]]:
         """Give those of these, with what came of them, whose outcome this process could not store for long."""
-        carries = [self._carries[one] for one in delivery_ids if one in self._carries]
-        return [(carry.delivery, carry.not_stored.result()) for carry in carries if carry.not_stored.done()]
+        loops = [self._loops[one] for one in delivery_ids if one in self._loops]
+        return [(loop.delivery, loop.not_stored.result()) for loop in loops if loop.not_stored.done()]
 
     @contextmanager
     def holding(self, delivery_ids: Iterable[str]) -> Iterator[None]:
@@ -156,39 +156,39 @@ class Dispatcher:
             StoreError: the database can't be asked now.
         """
         claims = await self._outbox.own_claims()
-        held = {*self._carries}.union(*self._held)
+        held = {*self._loops}.union(*self._held)
         lost = {one: generation for one, generation in claims.items() if one not in held}
         return await self._outbox.lose(lost) if lost else 0
 
-    def carry(self, job: DeliveryJob) -> AttemptLoop:
+    def start(self, job: DeliveryJob) -> AttemptLoop:
         """Begin to carry a delivery that this process has claimed."""
-        carry = AttemptLoop(self._outbox, self._breaker, job)
+        loop = AttemptLoop(self._outbox, self._breaker, job)
         delivery_id = job.delivery.id
-        self._carries[delivery_id] = carry
-        carry.task.add_done_callback(lambda _: self._carries.pop(delivery_id, None))
-        return carry
+        self._loops[delivery_id] = loop
+        loop.task.add_done_callback(lambda _: self._loops.pop(delivery_id, None))
+        return loop
 
-    async def _outcome(self, carry: AttemptLoop) -> Delivered:
-        ends: set[asyncio.Future[Any]] = {carry.task, carry.overdue, carry.not_stored}
+    async def _outcome(self, loop: AttemptLoop) -> WaitResult:
+        ends: set[asyncio.Future[Any]] = {loop.task, loop.overdue, loop.not_stored}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         except BaseException as error:
             if not is_defect(error):
                 raise
             _log.error("a delivery goes on behind a defect", exc_info=error)
-        if carry.task.cancelled():  # by a stop that has waited as long as it may
-            return Delivered(carry.report_overdue())
-        if carry.task.done():
+        if loop.task.cancelled():  # by a stop that has waited as long as it may
+            return WaitResult(loop.overdue_result())
+        if loop.task.done():
             try:
-                return Delivered(carry.task.result())
+                return WaitResult(loop.task.result())
             except MailnodeError:
                 raise
             except Exception as error:  # noqa: BLE001 -- it is logged, and what is known is told
                 why = InternalError.of(error)
-                return Delivered(unstored(result_of(carry.delivery, error=why), why))
-        if carry.not_stored.done():
-            return Delivered(carry.not_stored.result())
-        return Delivered(carry.report_overdue(), later=_last_word(carry))
+                return WaitResult(unstored(result_of(loop.delivery, error=why), why))
+        if loop.not_stored.done():
+            return WaitResult(loop.not_stored.result())
+        return WaitResult(loop.overdue_result(), later=_last_word(loop))
 
     async def _renew(self, destination: Destination) -> tuple[Route, SmtpClient]:
         route = await self._find(destination)
@@ -197,29 +197,29 @@ class Dispatcher:
     @property
     def answers_due(self) -> int:
         """How many mails have their final dot out and no answer to it."""
-        return sum(carry.is_answer_due for carry in self._carries.values())
+        return sum(loop.is_answer_due for loop in self._loops.values())
 
     async def close(self, seconds: float | None = None) -> None:
         """Wait for every answer that is due to a final dot; give up all else, which is safe to send again.
 
         What has no answer after `seconds` is in doubt, and is told so by whoever takes it over.
         """
-        carries = list(self._carries.values())
-        for carry in carries:
-            carry.give_up()
-        await end_tasks({carry.task for carry in carries}, seconds)
+        loops = list(self._loops.values())
+        for loop in loops:
+            loop.give_up()
+        await end_tasks({loop.task for loop in loops}, seconds)
 
-    async def _begin(self, mail: PreparedMail, deadline: float) -> AttemptLoop | Delivered | Standing:
+    async def _begin(self, mail: PreparedMail, deadline: float) -> AttemptLoop | WaitResult | EarlierDelivery:
         """Take the delivery up, or wait for the end of the one that somebody else sends under the same key."""
-        loop = asyncio.get_running_loop()
+        now = asyncio.get_running_loop().time
         while True:
-            # No timeout may cut this off: a claim that is committed must find its carry.
-            patience = min(PATIENCE_SECONDS, max(deadline - loop.time(), 0.0))
-            begun = await begin_patiently(lambda: self._taken_up(mail), seconds=patience)
-            if not isinstance(begun, Standing) or begun.report or loop.time() >= deadline:
+            # No timeout may cut this off: a claim that is committed must get its attempt loop.
+            patience = min(RETRY_SECONDS, max(deadline - now(), 0.0))
+            begun = await retry_begin(lambda: self._claim_shielded(mail), seconds=patience)
+            if not isinstance(begun, EarlierDelivery) or begun.result or now() >= deadline:
                 return begun
-            if carry := self._carries.get(begun.delivery.id):
-                await asyncio.wait({carry.task}, timeout=deadline - loop.time())
+            if loop := self._loops.get(begun.delivery.id):
+                await asyncio.wait({loop.task}, timeout=deadline - now())
             else:
                 await asyncio.sleep(POLL_SECONDS)
 
@@ -233,18 +233,18 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]], seconds: float | None)
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _last_word(carry: AttemptLoop) -> Result:
-    await asyncio.wait({carry.task, carry.not_stored}, return_when=asyncio.FIRST_COMPLETED)
-    if carry.task.cancelled():
-        return carry.report_overdue()
-    return carry.task.result() if carry.task.done() else carry.not_stored.result()
+async def _last_word(loop: AttemptLoop) -> Result:
+    await asyncio.wait({loop.task, loop.not_stored}, return_when=asyncio.FIRST_COMPLETED)
+    if loop.task.cancelled():
+        return loop.overdue_result()
+    return loop.task.result() if loop.task.done() else loop.not_stored.result()
 
 
-def _still_sending(standing: Standing) -> Result:
+def _still_sending(earlier: EarlierDelivery) -> Result:
     error = DeliveryError(
         "another run is still sending the mail of this idempotency key",
         code=ErrorCode.UNKNOWN_OUTCOME,
         phase="content",
         hint="run it again with the same run id to learn how it ended",
     )
-    return result_of(replace(standing.delivery, maybe_accepted=True), status="unknown", error=error)
+    return result_of(replace(earlier.delivery, maybe_accepted=True), status="unknown", error=error)

@@ -3,18 +3,18 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from mailnode.delivery.circuit_breaker import ensure_lanes
+from mailnode.delivery.circuit_breaker import ensure_routes
 from mailnode.delivery.delivery import FINAL_STATES, RESENT_AFTER_UNKNOWN, Delivery, State, UnreadableDelivery
 from mailnode.delivery.prepare import PreparedMail
-from mailnode.delivery.recovery import Tell, set_aside, take_over
+from mailnode.delivery.recovery import OnEnd, hold_unreadable, take_over
 from mailnode.delivery.result import Result, result_of
-from mailnode.delivery.row_reader import options_of, read_deliveries, read_report, read_roughly
+from mailnode.delivery.row_reader import options_of, read_deliveries, read_result, read_roughly
 from mailnode.delivery.rows import insert_deliveries, route_columns
 from mailnode.errors import DeliveryError
 from mailnode.store.backend import ThisProcess
@@ -27,39 +27,36 @@ FREES_KEY = frozenset({"failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EarlierDelivery:
     """A delivery that was there under the same key: its report once it has one, None while it is on its way."""
 
     delivery: Delivery
     state: State
-    report: Result | None
+    result: Result | None
 
 
-Answer = Delivery | Standing | Exception
+Answer = Delivery | EarlierDelivery | Exception
 
 
-class Engine(Protocol):
-    """Who wakes a worker when a delivery is due."""
-
-    def due(self, db: Connection, lane: str) -> None:
-        """Hear, in the transaction that makes it so, that a lane has a delivery in the queue."""
+# Called, in the transaction that makes it so, with the key of a route that has a delivery in the queue.
+WakeWorker = Callable[[Connection, str], None]
 
 
 class Intake:
     """The way in: new deliveries of this worker, and what stands under their keys already."""
 
-    def __init__(self, process: ThisProcess, engine: Engine, tell: Tell) -> None:
-        """Claim for `process`; `engine` hears what is due, `tell` of what can't be read, and is held."""
+    def __init__(self, process: ThisProcess, wake_worker: WakeWorker, on_end: OnEnd) -> None:
+        """Claim for `process`; `wake_worker` is called for what is due, `on_end` for what is held, being unreadable."""
         self._process = process
-        self._engine = engine
-        self._tell = tell
+        self._wake_worker = wake_worker
+        self._on_end = on_end
 
     def begin(self, db: Connection, mails: list[PreparedMail]) -> list[Answer]:
         """Write deliveries down, or find those that their keys have already."""
         answers: dict[int, Answer] = {}
         in_doubt: set[str | None] = set()  # keys that were freed by what may have reached somebody
         while left := [number for number in range(len(mails)) if number not in answers]:
-            begun = {number: self._begun(mails[number], in_doubt) for number in left}
+            begun = {number: self._new_delivery(mails[number], in_doubt) for number in left}
             new = insert_deliveries(db, [(begun[number], mails[number]) for number in left], now_ms(db))
             came = {number: mails[number] for number in left if begun[number].id in new}
             kept = self._not_to_be_sent(db, came, in_doubt)
@@ -71,18 +68,18 @@ class Intake:
             known = _by_key(db, list(refused), in_doubt) if refused else {}
             # Of several with one key the second must find what the first has made of it.
             for key, row in known.items():
-                answers[refused[key]] = self._stand_or_take_over(db, row, mails[refused[key]])
+                answers[refused[key]] = self._earlier_or_taken_over(db, row, mails[refused[key]])
         return [answers[number] for number in range(len(mails))]
 
     def say_due(self, db: Connection, queued: Iterable[Delivery]) -> None:
-        """Wake for each lane, in one order everywhere: who defers the same job twice waits for the other's commit."""
-        by_lane = {delivery.lane: delivery.destination.connection for delivery in queued}
-        if by_lane:
-            ensure_lanes(db, by_lane)
-        for lane in sorted(by_lane):
-            self._engine.due(db, lane)
+        """Wake for each route, in one order everywhere: who defers the same job twice waits for the other's commit."""
+        by_route = {delivery.route_key: delivery.destination.connection for delivery in queued}
+        if by_route:
+            ensure_routes(db, by_route)
+        for route_key in sorted(by_route):
+            self._wake_worker(db, route_key)
 
-    def _begun(self, mail: PreparedMail, in_doubt: Collection[str | None]) -> Delivery:
+    def _new_delivery(self, mail: PreparedMail, in_doubt: Collection[str | None]) -> Delivery:
         begun = mail.delivery(uuid.uuid4().hex, "" if mail.terms.queued else self._process.id)
         return begun.marked_after_earlier() if mail.key in in_doubt else begun
 
@@ -103,20 +100,20 @@ class Intake:
                 in_doubt.add(mail.key)
                 answers[number] = None
             else:
-                answers[number] = _other_content(mail) if found.digest != mail.digest else standing_of(found, mail)
+                answers[number] = _other_content(mail) if found.digest != mail.digest else earlier_of_key(found, mail)
         return answers
 
-    def _stand_or_take_over(self, db: Connection, row: Row[Any], mail: PreparedMail) -> Answer:
+    def _earlier_or_taken_over(self, db: Connection, row: Row[Any], mail: PreparedMail) -> Answer:
         if row.digest != mail.digest:
             return _other_content(mail)
         if row.state in FINAL_STATES or mail.terms.queued or (row.worker and self._process.is_alive(db, row.worker)):
             (delivery,) = read_roughly(db, [row])
-            return Standing(delivery, row.state, read_report(db, row))
+            return EarlierDelivery(delivery, row.state, read_result(db, row))
         try:
             return self._taken_over(db, row, mail)
         except UnreadableDelivery as error:
-            delivery, report = set_aside(db, row, error, self._tell)
-            return Standing(delivery, "held", report)
+            delivery, result = hold_unreadable(db, row, error, self._on_end)
+            return EarlierDelivery(delivery, "held", result)
 
     def _taken_over(self, db: Connection, row: Row[Any], mail: PreparedMail) -> Delivery:
         (delivery,) = read_deliveries(db, [row])
@@ -159,7 +156,7 @@ def find_kept(db: Connection, keys: Collection[str]) -> Mapping[str, Row[Any]]:
     return {by_hash[row.hash]: row for row in db.execute(_FIND_KEPT, {"hashes": [*by_hash]})} if by_hash else {}
 
 
-def standing_of(kept: Row[Any], mail: PreparedMail) -> Standing:
+def earlier_of_key(kept: Row[Any], mail: PreparedMail) -> EarlierDelivery:
     """Tell how the delivery of a mail's key ended: no more than its row says."""
     begun = replace(
         mail.delivery(kept.delivery_id), message_id=kept.message_id, reverse_path=None, recipients=(), size=0
@@ -167,7 +164,7 @@ def standing_of(kept: Row[Any], mail: PreparedMail) -> Standing:
     day = f"{utc(kept.ended_at):%Y-%m-%d}"
     told = f"the details of this mail, which ended on {day}, are deleted (MAILNODE_KEEP_DAYS)"
     begun = replace(begun, host="", warnings=(told,))
-    return Standing(begun, kept.status, result_of(begun, status=kept.status))
+    return EarlierDelivery(begun, kept.status, result_of(begun, status=kept.status))
 
 
 def keep_keys(db: Connection, ended: Sequence[Row[Any]]) -> None:

@@ -9,12 +9,20 @@ from sqlalchemy import Connection, Update, bindparam, delete, select, tuple_, up
 
 from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
-from mailnode.delivery.circuit_breaker import is_failing, lanes_with_due, read_last_words
+from mailnode.delivery.circuit_breaker import is_tripped, last_error, routes_with_due
 from mailnode.delivery.delivery import Attempt, Delivery, State
-from mailnode.delivery.intake import Engine, Intake, Standing
+from mailnode.delivery.intake import EarlierDelivery, Intake, WakeWorker
 from mailnode.delivery.policy import connection_edited
 from mailnode.delivery.prepare import PreparedMail
-from mailnode.delivery.recovery import Defect, Tell, claims_of, lost_among, read_sound, report_after, take_over
+from mailnode.delivery.recovery import (
+    Defect,
+    OnEnd,
+    claims_of,
+    lost_claims,
+    read_or_hold,
+    result_after_defect,
+    take_over,
+)
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.rows import UNDER_WAY, read_messages, write_attempts, write_recipients
 from mailnode.errors import DeliveryError, MailnodeError
@@ -31,29 +39,29 @@ class StaleClaim(DeliveryError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Move:
+class _Change:
     """A delivery that goes from its claimer's hands to a state; `due_in` (seconds) is for one that is queued."""
 
     delivery: Delivery
     state: State
     attempt: Attempt | None = None
-    report: Result | None = None
+    result: Result | None = None
     due_in: float = 0.0
 
 
 class Outbox:
     """Deliveries, stored by this process; works that wait together share statements and a commit."""
 
-    def __init__(self, database: Database, process: ThisProcess, engine: Engine, tell: Tell) -> None:
-        """Work on `database` as `process`; `engine` hears what is due, `tell` of outcomes."""
+    def __init__(self, database: Database, process: ThisProcess, wake_worker: WakeWorker, on_end: OnEnd) -> None:
+        """Work on `database` as `process`; `wake_worker` is called when something is due, `on_end` for outcomes."""
         self._database = database
         self._process = process
-        self._engine = engine
-        self._tell = tell
-        self._intake = Intake(process, engine, tell)
+        self._wake_worker = wake_worker
+        self._on_end = on_end
+        self._intake = Intake(process, wake_worker, on_end)
         self.unstored = database.unstored
 
-    async def begin(self, mail: PreparedMail) -> Delivery | Standing:
+    async def begin(self, mail: PreparedMail) -> Delivery | EarlierDelivery:
         """Write a delivery and its content down, or find the one that its key has already.
 
         It is claimed by this worker, or queued if its terms say so. A failed or cancelled delivery frees its key. One
@@ -69,9 +77,9 @@ class Outbox:
         """Read the content of deliveries, by their ids."""
         return await self._database.read(lambda db: read_messages(db, deliveries))
 
-    async def last_words(self, delivery: Delivery) -> tuple[str, str]:
+    async def last_error(self, delivery: Delivery) -> tuple[str, str]:
         """Read why a delivery has not been accepted so far, and what to do about it."""
-        return await self._database.read(lambda db: read_last_words(db, delivery))
+        return await self._database.read(lambda db: last_error(db, delivery))
 
     async def handing_over(self, delivery: Delivery, revision: ConnectionRevision | None = None) -> None:
         """Commit that content is about to leave: from here on a crash makes this delivery `unknown`.
@@ -94,23 +102,23 @@ class Outbox:
 
     async def attempted(self, delivery: Delivery, attempt: Attempt) -> None:
         """Commit what one attempt brought, and that there will be another by this worker."""
-        await self._database.write_alike(self._move, _Move(delivery, "claimed", attempt))
+        await self._database.write_alike(self._move, _Change(delivery, "claimed", attempt))
 
     async def put_back(self, delivery: Delivery, attempt: Attempt | None = None, due_in: float = 0.0) -> None:
         """Commit what one attempt brought, and leave the next one to any worker, in `due_in` seconds."""
-        await self._database.write_alike(self._move, _Move(delivery, "queued", attempt, due_in=due_in))
+        await self._database.write_alike(self._move, _Change(delivery, "queued", attempt, due_in=due_in))
 
-    async def ended(self, delivery: Delivery, report: Result, attempt: Attempt | None) -> None:
+    async def ended(self, delivery: Delivery, result: Result, attempt: Attempt | None) -> None:
         """Commit the outcome, with the attempt that brought it; content that all accepted is no longer needed."""
-        await self._database.write_alike(self._move, _Move(delivery, report["status"], attempt, report))
+        await self._database.write_alike(self._move, _Change(delivery, result["status"], attempt, result))
 
     async def held(self, delivery: Delivery, error: MailnodeError) -> Result:
         """Commit that a delivery is left to a person, because what is stored of it can't be sent."""
         delivery = replace(delivery, tries=delivery.tries + 1)
         attempt = Attempt(delivery.tries, unix_ms(), unix_ms(), error)
-        report = result_of(delivery, status="held", error=error)
-        await self.ended(delivery, report, attempt)
-        return report
+        result = result_of(delivery, status="held", error=error)
+        await self.ended(delivery, result, attempt)
+        return result
 
     async def met_defect(self, defect: Defect) -> Result:
         """Commit that a delivery has met a defect of ours: it goes back to the queue, or ends, or is held."""
@@ -129,7 +137,7 @@ class Outbox:
         return await self._database.write(self._recover)
 
     async def wake(self) -> None:
-        """Have the engine wake for every lane that has something due."""
+        """Have the engine wake for every route that has something due."""
         await self._database.write(self._wake)
 
     def _recover(self, db: Connection) -> int:
@@ -140,15 +148,15 @@ class Outbox:
         of_dead = table.c.worker.in_(dead - {None}) | table.c.worker.is_(None)
         left = select(table).where(UNDER_WAY, of_dead).with_for_update(skip_locked=True)
         rows = db.execute(left).all()
-        found = [take_over(db, delivery, row) for delivery, row in read_sound(db, rows, self._tell)]
+        found = [take_over(db, delivery, row) for delivery, row in read_or_hold(db, rows, self._on_end)]
         self._intake.say_due(db, found)
         return len(found)
 
     def _wake(self, db: Connection) -> None:
         now = now_ms(db)
-        for lane in sorted(lanes_with_due(db), key=lambda lane: str(lane.name)):
-            if lane.due <= now and not (is_failing(lane) and lane.retry_at > now):
-                self._engine.due(db, lane.name)
+        for route_key in sorted(routes_with_due(db), key=lambda route_key: str(route_key.name)):
+            if route_key.due <= now and not (is_tripped(route_key) and route_key.retry_at > now):
+                self._wake_worker(db, route_key.name)
 
     def _hand_over(
         self, db: Connection, batch: list[tuple[Delivery, ConnectionRevision | None]]
@@ -165,7 +173,7 @@ class Outbox:
             for error, (delivery, _) in zip(changed, batch, strict=True)
         ]
 
-    def _move(self, db: Connection, moves: list[_Move]) -> list[Exception | None]:
+    def _move(self, db: Connection, moves: list[_Change]) -> list[Exception | None]:
         now = now_ms(db)
         held = _fenced(db, _SETTLE, [self._settled(move, now) for move in moves])
         kept = [move for move in moves if move.delivery.id in held]
@@ -173,24 +181,24 @@ class Outbox:
             write_attempts(db, [(move.delivery, move.attempt) for move in kept if move.attempt])
             if sent := [{"of": move.delivery.id} for move in kept if move.state == "sent"]:
                 db.execute(_THROW_AWAY, sent)
-            self._tell(db, [(move.delivery, move.report) for move in kept if move.report])
+            self._on_end(db, [(move.delivery, move.result) for move in kept if move.result])
             self._intake.say_due(db, (move.delivery for move in kept if move.state == "queued"))
         return [None if move.delivery.id in held else _stale(move.delivery) for move in moves]
 
     def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Result | Exception]:
-        reports = [report_after(db, one) for one in defects]
-        ends = [None if report["status"] == "queued" else report for report in reports]
+        results = [result_after_defect(db, one) for one in defects]
+        ends = [None if result["status"] == "queued" else result for result in results]
         moves = [
-            _Move(one.delivery, report["status"], one.attempt, end, one.wait)
-            for one, report, end in zip(defects, reports, ends, strict=True)
+            _Change(one.delivery, result["status"], one.attempt, end, one.wait)
+            for one, result, end in zip(defects, results, ends, strict=True)
         ]
-        return [stale or report for stale, report in zip(self._move(db, moves), reports, strict=True)]
+        return [stale or result for stale, result in zip(self._move(db, moves), results, strict=True)]
 
     def _lose(self, db: Connection, claims: Mapping[str, int]) -> int:
-        defects = lost_among(db, self._process.id, claims, self._tell)
+        defects = lost_claims(db, self._process.id, claims, self._on_end)
         return len(self._settle_defects(db, defects)) if defects else 0
 
-    def _settled(self, move: _Move, now: int) -> dict[str, Any]:
+    def _settled(self, move: _Change, now: int) -> dict[str, Any]:
         delivery = move.delivery
         return {
             "of": delivery.id,
@@ -200,7 +208,7 @@ class Outbox:
             "tries": delivery.tries,
             "maybe_accepted": delivery.maybe_accepted,
             "warnings": json.dumps(delivery.warnings),
-            "result": json.dumps(move.report) if move.report else None,
+            "result": json.dumps(move.result) if move.result else None,
             "due_at": now + int(move.due_in * 1000),
             "updated_at": now,
         }

@@ -46,7 +46,7 @@ class PreparedMail:
             destination=self.destination,
             host=server.host,
             port=server.port,
-            lane=self.route.lane,
+            route_key=self.route.key,
             reverse_path=message.envelope.reverse_path,
             message_id=message.message_id,
             size=message.size,

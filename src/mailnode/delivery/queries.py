@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, Select, exists, func, or_, select
 
-from mailnode.delivery.circuit_breaker import fault_of, reported_trouble, waits_until
+from mailnode.delivery.circuit_breaker import route_error, waits_until
 from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED, ShownState
 from mailnode.delivery.details import (
     DeliveryAttempt,
@@ -21,7 +21,7 @@ from mailnode.delivery.details import (
 from mailnode.delivery.history import DeliveryHistory, read_history
 from mailnode.delivery.reroute import RETRY_ROUTES
 from mailnode.delivery.result import Result, ResultError
-from mailnode.delivery.row_reader import origin_of, read_report, told_of
+from mailnode.delivery.row_reader import origin_of, read_result, stored_json
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.printable import quoted
 from mailnode.smtp.remedy import explain
@@ -119,7 +119,7 @@ class DeliveryQueries:
             parts = [delivery_ids[at : at + _ASKED_AT_ONCE] for at in range(0, len(delivery_ids), _ASKED_AT_ONCE)]
             there = {row.id: row for part in parts for row in db.execute(query.where(deliveries.c.id.in_(part)))}
             gone: dict[str, Result | None] = {one: None for one in delivery_ids if one not in there}
-            return gone | {one: read_report(db, row) for one, row in there.items() if row.state in FINAL_STATES}
+            return gone | {one: read_result(db, row) for one, row in there.items() if row.state in FINAL_STATES}
 
         return await self._database.read(work)
 
@@ -135,9 +135,9 @@ class DeliveryQueries:
 
     def _show(self, db: Transaction, which: str) -> DeliveryDetails:
         row = find_delivery(db, which)
-        result = read_report(db, row)
+        result = read_result(db, row)
         entry = _entry(db, row, self._state(db, row))
-        known = _hints(reported_trouble(db, row.lane), result and result["error"])
+        known = _hints(route_error(db, row.route_key), result and result["error"])
         tried = _attempts(db, row, known)
         return {
             **entry,
@@ -149,8 +149,8 @@ class DeliveryQueries:
             "recipients": cast("_Recipients", result["recipients"]) if result else _recipients(db, row.id),
             "attempts": tried,
             "result": result,
-            "origin": _told_origin(row),
-            "retry": _told_retry(row),
+            "origin": _origin(row),
+            "retry": _retry(row),
         }
 
     def _state(self, db: Transaction, row: Row[Any]) -> ShownState:
@@ -209,13 +209,13 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
     )
 
 
-def _told_origin(row: Row[Any]) -> DeliveryOrigin | None:
+def _origin(row: Row[Any]) -> DeliveryOrigin | None:
     origin = origin_of(row)
     return {"file": origin.file, "flow": origin.flow} if origin else None
 
 
-def _told_retry(row: Row[Any]) -> DeliveryRetry | None:
-    retry = told_of(row.options).get("retry")
+def _retry(row: Row[Any]) -> DeliveryRetry | None:
+    retry = stored_json(row.options).get("retry")
     is_told = isinstance(retry, dict) and set(retry) == {"route", "why"} and retry["route"] in RETRY_ROUTES
     return retry if is_told else None
 
@@ -225,12 +225,12 @@ def _entry(db: Transaction, row: Row[Any], state: ShownState) -> DeliverySummary
     to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
     tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
     messages = db.execute(tried).scalars().all()
-    if state in FINAL_STATES and (report := read_report(db, row)):
+    if state in FINAL_STATES and (result := read_result(db, row)):
         # It tells more than the last attempt, and may have had none.
-        words = report["error"]["message"] if report["error"] else None
+        why = result["error"]["message"] if result["error"] else None
     else:  # what it waits for now may have begun after its last attempt, as a connection that was deleted
-        waits_for = fault_of(db, row.lane) if state == "queued" or not messages else None
-        words = waits_for or (messages[-1] if messages else None)
+        waits_for = route_error(db, row.route_key) if state == "queued" or not messages else None
+        why = waits_for["message"] if waits_for else messages[-1] if messages else None
     return {
         "deliveryId": row.id,
         "state": state,
@@ -244,8 +244,8 @@ def _entry(db: Transaction, row: Row[Any], state: ShownState) -> DeliverySummary
         "run": row.run_id,
         "node": row.node_id,
         "attempts": len(messages),
-        "error": None if state == "sent" else words,
-        "dueAt": max(row.due_at or 0, waits_until(db, row.lane)) if state == "queued" else None,
+        "error": None if state == "sent" else why,
+        "dueAt": max(row.due_at or 0, waits_until(db, row.route_key)) if state == "queued" else None,
     }
 
 

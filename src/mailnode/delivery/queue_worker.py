@@ -1,4 +1,4 @@
-"""Carries what is due in the queue, as much at once as this process can, and of no lane more than it bears."""
+"""Carries what is due in the queue, as much at once as this process can, and of no route more than it bears."""
 
 import asyncio
 import logging
@@ -6,26 +6,25 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from mailnode.delivery.attempt_loop import AttemptLoop
-from mailnode.delivery.capacity import BATCH, Capacity
+from mailnode.delivery.capacity import CLAIM_BATCH, Capacity
 from mailnode.delivery.circuit_breaker import CircuitBreaker
-from mailnode.delivery.claims import Claimed, Claims
+from mailnode.delivery.claims import Claim, ClaimBatch, Claims
 from mailnode.delivery.delivery import UnreadableDelivery
 from mailnode.delivery.dispatcher import Dispatcher, end_tasks
 from mailnode.delivery.job import DeliveryJob
 from mailnode.delivery.outbox import Outbox, StaleClaim
-from mailnode.delivery.recovery import Defect, meets_defect
+from mailnode.delivery.recovery import Defect, defect_attempt
 from mailnode.delivery.result import Result
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
 from mailnode.delivery.rows import whole
 from mailnode.errors import MailnodeError, StoreError
 from mailnode.message.envelope import Message
 from mailnode.store.clock import unix_ms
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 from mailnode.supervision import Supervised
 
 # Between two claims, so that there is something to claim together.
@@ -33,7 +32,7 @@ PAUSE_SECONDS = 0.002
 # How often a worker looks for what nobody has told it of.
 LOOK_SECONDS = 1.0
 # What a server lets in nobody for so long of is taken for silent: one delivery waits on, the others are put back.
-DOOR_SECONDS = 10.0
+SILENT_SERVER_SECONDS = 10.0
 # A worker that has not looked for so long is stuck.
 SILENT_SECONDS = 60.0
 
@@ -41,20 +40,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one round began, and in how many seconds another one may begin more; None when nothing is in the queue.
-
-    `is_paced` tells that something is due which only waits for its rate limit.
-    """
-
-    begun: int
-    more_in: float | None
-    is_paced: bool
-
-
 class QueueWorker:
-    """Claims and carries deliveries for one process; `outcomes` counts how they have ended."""
+    """Claims and sends deliveries for one process; `outcomes` counts how they have ended."""
 
     def __init__(
         self,
@@ -75,7 +62,7 @@ class QueueWorker:
         self._capacity = Capacity()
         self._claimed_at = -math.inf
         self._not_stored: Counter[str] = Counter()
-        self._carries: set[AttemptLoop] = set()
+        self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
         self.stopped = asyncio.Event()
         self.supervised = Supervised("the queue's worker", stalled_after=SILENT_SECONDS)
@@ -92,8 +79,8 @@ class QueueWorker:
         """How many deliveries are under way."""
         return self._capacity.total
 
-    async def round(self, only: str | None = None) -> Round:
-        """Claim what is due, of all lanes or of `only` one, and begin to carry it.
+    async def start_due(self, only: str | None = None) -> ClaimBatch:
+        """Claim what is due, of all routes or of `only` one, and start to send it.
 
         Raises:
             StoreError: the database can't be asked now.
@@ -101,22 +88,22 @@ class QueueWorker:
         self.freed.clear()
         began = asyncio.get_running_loop().time()
         self._call_back_from_silence()
-        hands = self._capacity.hands(only, self._breaker.troubled)
-        is_short = hands.free < BATCH and began < self._claimed_at + LOOK_SECONDS
-        if self.is_stopped or hands.is_empty or (is_short and self.busy):
+        free = self._capacity.free(only, self._breaker.tripped)
+        is_short = free.deliveries < CLAIM_BATCH and began < self._claimed_at + LOOK_SECONDS
+        if self.is_stopped or free.is_empty or (is_short and self.busy):
             self.supervised.report_success()
-            return Round(0, None, False)
-        catch = await self._claims.take(hands)
+            return ClaimBatch()
+        batch = await self._claims.take(free)
         self._claimed_at = began
-        self.outcomes += Counter(held=catch.held)
-        if catch.claimed:
-            with self._dispatcher.holding(one.delivery.id for one in catch.claimed):
-                await self._send_out(catch.claimed, began)
+        self.outcomes += Counter(held=batch.held)
+        if batch.claims:
+            with self._dispatcher.holding(one.delivery.id for one in batch.claims):
+                await self._start_all(batch.claims, began)
         self.supervised.report_success()
-        return Round(len(catch.claimed), catch.more_in, catch.is_paced)
+        return batch
 
     async def drain(self, only: str | None = None) -> None:
-        """Carry what is due, of all lanes or of `only` one, until there is no more or this is stopped."""
+        """Carry what is due, of all routes or of `only` one, until there is no more or this is stopped."""
         if only in self._draining:
             return
         self._draining.add(only)
@@ -124,18 +111,18 @@ class QueueWorker:
             while not self.is_stopped:
                 was_busy = self._busy_with(only)
                 if was_busy and only is not None and not self._capacity.room(only):
-                    await self._lane_changes(only)
+                    await self._route_changes(only)
                     continue
-                round_ = await insist(lambda: self.round(only), is_over=lambda: self.is_stopped)
-                if round_.begun:
+                batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
+                if batch.claims:
                     await asyncio.sleep(PAUSE_SECONDS)
                 elif was_busy and not self._busy_with(only):
                     pass  # what ended meanwhile may have made something due that this round did not see
                 elif was_busy:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
-                elif round_.is_paced and round_.more_in is not None:
-                    await asyncio.sleep(min(round_.more_in, LOOK_SECONDS))
+                elif batch.is_paced and batch.more_in is not None:
+                    await asyncio.sleep(min(batch.more_in, LOOK_SECONDS))
                 else:
                     return
         finally:
@@ -143,28 +130,28 @@ class QueueWorker:
 
     def _busy_with(self, only: str | None) -> int:
         """Tell how many are under way; one whose outcome can't be stored for long is waited for no more."""
-        lanes = [only] if only is not None else self._capacity.lanes
-        return sum(self._capacity.of(lane) - self._not_stored[lane] for lane in lanes)
+        keys = [only] if only is not None else self._capacity.route_keys
+        return sum(self._capacity.under_way(route_key) - self._not_stored[route_key] for route_key in keys)
 
-    async def _lane_changes(self, lane: str) -> None:
-        """Wait until one of a lane has ended, or waits for the database alone."""
-        carries = [carry for carry in self._carries if carry.delivery.lane == lane]
-        ends = {end for carry in carries if not carry.not_stored.done() for end in (carry.task, carry.not_stored)}
+    async def _route_changes(self, route_key: str) -> None:
+        """Wait until one of a route has ended, or waits for the database alone."""
+        loops = [loop for loop in self._loops if loop.delivery.route_key == route_key]
+        ends = {end for loop in loops if not loop.not_stored.done() for end in (loop.task, loop.not_stored)}
         if ends:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
 
     def _call_back_from_silence(self) -> None:
         """Put back what waits for a server that lets nobody in, all but the one that has waited longest."""
-        silent_since = asyncio.get_running_loop().time() - DOOR_SECONDS
+        silent_since = asyncio.get_running_loop().time() - SILENT_SERVER_SECONDS
         waiting: dict[str, list[AttemptLoop]] = {}
-        for carry in self._carries:
-            waiting.setdefault(carry.delivery.lane, []).append(carry)
-        for lane, carries in waiting.items():
-            carries.sort(key=lambda carry: carry.waits_since)
-            if carries[0].waits_since <= silent_since and carries[-1].waits_since < math.inf and carries[1:]:
-                self._capacity.fails(lane)
-                for carry in carries[1:]:
-                    carry.give_up()
+        for loop in self._loops:
+            waiting.setdefault(loop.delivery.route_key, []).append(loop)
+        for route_key, loops in waiting.items():
+            loops.sort(key=lambda loop: loop.waits_since)
+            if loops[0].waits_since <= silent_since and loops[-1].waits_since < math.inf and loops[1:]:
+                self._capacity.note_failure(route_key)
+                for loop in loops[1:]:
+                    loop.give_up()
 
     async def recover(self) -> int:
         """Put back into the queue what dead workers left, and what a defect has left of this one; tell how many.
@@ -178,7 +165,7 @@ class QueueWorker:
         return await self._outbox.recover() + await self._dispatcher.settle_lost()
 
     async def wake(self) -> None:
-        """Have the engine wake for every lane that has something due.
+        """Have the engine wake for every route that has something due.
 
         Raises:
             StoreError: the database can't be asked now.
@@ -196,18 +183,18 @@ class QueueWorker:
         """
         self.stopped.set()
         self.freed.set()
-        for carry in self._carries:
-            carry.give_up()
-        await end_tasks({carry.task for carry in self._carries}, seconds)
+        for loop in self._loops:
+            loop.give_up()
+        await end_tasks({loop.task for loop in self._loops}, seconds)
 
-    async def _send_out(self, claimed: Sequence[Claimed], began: float) -> None:
+    async def _start_all(self, claimed: Sequence[Claim], began: float) -> None:
         messages = await self._messages(claimed)
         routes: dict[Destination, Route | Exception] = {}
         for one in claimed:
             began_at = unix_ms()
             with suppress(StaleClaim):  # whoever has taken it over sends it
                 try:
-                    await self._send_one(one, messages, routes, began)
+                    await self._start_one(one, messages, routes, began)
                 except UnreadableDelivery as error:
                     await self._until_stopped(partial(self._outbox.held, one.delivery, error))
                     self.outcomes["held"] += 1
@@ -215,18 +202,18 @@ class QueueWorker:
                     if isinstance(error, StaleClaim) or (isinstance(error, StoreError) and self.is_stopped):
                         raise
                     _log.exception("delivery %s met a defect", one.delivery.id)
-                    lost = Defect(*meets_defect(one.delivery, error, "connect", began_at))
+                    lost = Defect(*defect_attempt(one.delivery, error, "connect", began_at))
                     await self._until_stopped(partial(self._outbox.met_defect, lost))
 
-    async def _messages(self, claimed: Sequence[Claimed]) -> Mapping[str, Message]:
+    async def _messages(self, claimed: Sequence[Claim]) -> Mapping[str, Message]:
         try:
             return await self._until_stopped(lambda: self._outbox.messages([one.delivery for one in claimed]))
         except Exception:  # noqa: BLE001 -- it is met again by those deliveries that it is of
             return {}
 
-    async def _send_one(
+    async def _start_one(
         self,
-        one: Claimed,
+        one: Claim,
         messages: Mapping[str, Message],
         routes: dict[Destination, Route | Exception],
         began: float,
@@ -236,7 +223,7 @@ class QueueWorker:
             routes[destination] = await self._route(destination)
         route = routes[destination]
         if isinstance(route, MailnodeError):
-            await self._no_way(one, route)
+            await self._no_route(one, route)
             return
         if isinstance(route, Exception):
             raise route
@@ -263,44 +250,44 @@ class QueueWorker:
         except Exception as error:  # noqa: BLE001 -- it is raised, or told, for each delivery that goes there
             return error
 
-    async def _no_way(self, one: Claimed, error: MailnodeError) -> None:
+    async def _no_route(self, one: Claim, error: MailnodeError) -> None:
         """A connection that is gone or can't be opened may come back: its mails wait, and tell why when they can't."""
         delivery = one.delivery
         connection = delivery.destination.connection
         await self._until_stopped(
-            lambda: self._breaker.fails(delivery.lane, connection, None, error, probe=one.is_probe)
+            lambda: self._breaker.record_failure(delivery.route_key, connection, None, error, probe=one.is_probe)
         )
         await self._until_stopped(lambda: self._outbox.put_back(delivery))
 
     async def _until_stopped(self, ask: Callable[[], Awaitable[T]]) -> T:
-        return await insist(ask, seconds=math.inf, is_over=lambda: self.is_stopped)
+        return await retry_transient(ask, seconds=math.inf, is_over=lambda: self.is_stopped)
 
     def _begin(self, job: DeliveryJob) -> None:
-        lane = job.delivery.lane
+        route_key = job.delivery.route_key
         self._capacity.begin(job.delivery, is_probe=job.is_probe)
-        carry = self._dispatcher.carry(job)
-        self._carries.add(carry)
-        carry.not_stored.add_done_callback(lambda _: self._waits_for_store(lane))
-        carry.task.add_done_callback(lambda task: self._ended(job, carry, task))
+        loop = self._dispatcher.start(job)
+        self._loops.add(loop)
+        loop.not_stored.add_done_callback(lambda _: self._waits_for_store(route_key))
+        loop.task.add_done_callback(lambda task: self._ended(job, loop, task))
 
-    def _waits_for_store(self, lane: str) -> None:
-        self._not_stored[lane] += 1
+    def _waits_for_store(self, route_key: str) -> None:
+        self._not_stored[route_key] += 1
         self.freed.set()
 
-    def _ended(self, job: DeliveryJob, carry: AttemptLoop, task: asyncio.Task[Result]) -> None:
-        lane = job.delivery.lane
-        self._carries.discard(carry)
+    def _ended(self, job: DeliveryJob, loop: AttemptLoop, task: asyncio.Task[Result]) -> None:
+        route_key = job.delivery.route_key
+        self._loops.discard(loop)
         self._capacity.end(job.delivery, is_probe=job.is_probe)
-        self._not_stored[lane] -= carry.not_stored.done()
-        if not carry.is_lane_well:
-            self._capacity.fails(lane)
-        elif not carry.is_called_back:
-            self._capacity.works(lane)
+        self._not_stored[route_key] -= loop.not_stored.done()
+        if not loop.is_route_well:
+            self._capacity.note_failure(route_key)
+        elif not loop.is_called_back:
+            self._capacity.note_success(route_key)
         if task.cancelled():
             pass
         elif not (error := task.exception()):
             self.outcomes[task.result()["status"]] += 1
         else:
             _log.error("delivery %s is left to the next worker: %s", job.delivery.id, error)
-        if self._capacity.room(lane):
+        if self._capacity.room(route_key):
             self.freed.set()

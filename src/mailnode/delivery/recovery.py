@@ -26,7 +26,7 @@ MOST_IN_A_ROW = 3
 _log = logging.getLogger(__name__)
 
 # Told of outcomes in their transaction.
-Tell = Callable[[Connection, Sequence[tuple[Delivery, Result]]], None]
+OnEnd = Callable[[Connection, Sequence[tuple[Delivery, Result]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class Defect:
         return self.attempt.error
 
 
-def meets_defect(delivery: Delivery, error: BaseException, phase: Phase, started_at: int) -> tuple[Delivery, Attempt]:
+def defect_attempt(delivery: Delivery, error: BaseException, phase: Phase, started_at: int) -> tuple[Delivery, Attempt]:
     """Count a defect as an attempt of its own, which makes no second copy."""
     delivery = replace(delivery, tries=delivery.tries + 1)
     return delivery, Attempt(delivery.tries, started_at, unix_ms(), InternalError.of(error, phase))
 
 
-def report_after(db: Connection, defect: Defect) -> Result:
+def result_after_defect(db: Connection, defect: Defect) -> Result:
     """Tell what becomes of a delivery that has met a defect: `queued`, to be tried again, or how it ends.
 
     It ends where somebody waits for it (`is_awaited`), where it may have been accepted and is not to be sent again, and
@@ -78,18 +78,18 @@ def claims_of(db: Connection, worker_id: str) -> dict[str, int]:
     return {row.id: row.generation for row in db.execute(of_it)}
 
 
-def lost_among(db: Connection, worker_id: str, claims: Mapping[str, int], tell: Tell) -> list[Defect]:
+def lost_claims(db: Connection, worker_id: str, claims: Mapping[str, int], on_end: OnEnd) -> list[Defect]:
     """Find those of these claims that still stand, and say that nothing in this process knows of them."""
     of_it = (deliveries.c.worker == worker_id) & deliveries.c.id.in_(claims)
     rows = [row for row in db.execute(select(deliveries).where(UNDER_WAY, of_it)) if claims[row.id] == row.generation]
-    return [_lost_sight(delivery, row) for delivery, row in read_sound(db, rows, tell)]
+    return [_lost(delivery, row) for delivery, row in read_or_hold(db, rows, on_end)]
 
 
-def _lost_sight(delivery: Delivery, row: Row[Any]) -> Defect:
+def _lost(delivery: Delivery, row: Row[Any]) -> Defect:
     hint = "the log may tell why: report it, with the traceback that stands there"
     error = InternalError("mailnode lost sight of the delivery while it was under way", phase="connect", hint=hint)
     in_doubt = delivery.maybe_accepted or row.state == "handingOver"
-    met = meets_defect(replace(delivery, maybe_accepted=in_doubt), error, "connect", row.updated_at)
+    met = defect_attempt(replace(delivery, maybe_accepted=in_doubt), error, "connect", row.updated_at)
     return Defect(*met, is_awaited=not delivery.terms.queued)
 
 
@@ -116,7 +116,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
     return delivery
 
 
-def read_sound(db: Connection, rows: Sequence[Row[Any]], tell: Tell) -> list[tuple[Delivery, Row[Any]]]:
+def read_or_hold(db: Connection, rows: Sequence[Row[Any]], on_end: OnEnd) -> list[tuple[Delivery, Row[Any]]]:
     """Make deliveries of rows; one that is not what we wrote is left to a person, so that it stands in nobody's way."""
     try:
         return list(zip(read_deliveries(db, rows), rows, strict=True))
@@ -124,13 +124,13 @@ def read_sound(db: Connection, rows: Sequence[Row[Any]], tell: Tell) -> list[tup
         raise
     except Exception as error:  # noqa: BLE001 -- whatever another hand has made of the row
         if len(rows) > 1:
-            return [sound for row in rows for sound in read_sound(db, [row], tell)]
+            return [sound for row in rows for sound in read_or_hold(db, [row], on_end)]
         for row in rows:
-            set_aside(db, row, error, tell)
+            hold_unreadable(db, row, error, on_end)
         return []
 
 
-def set_aside(db: Connection, row: Row[Any], error: Exception, tell: Tell) -> tuple[Delivery, Result]:
+def hold_unreadable(db: Connection, row: Row[Any], error: Exception, on_end: OnEnd) -> tuple[Delivery, Result]:
     """Leave a delivery that can't be read to a person; give it as far as it can be, with what is told of it."""
     why = error if isinstance(error, MailnodeError) else InternalError.of(error, "connect")
     _log.error("delivery %s is held: %s", row.id, why.message, exc_info=None if why is error else error)
@@ -138,10 +138,10 @@ def set_aside(db: Connection, row: Row[Any], error: Exception, tell: Tell) -> tu
     (delivery,) = read_roughly(db, [row])
     in_doubt = delivery.maybe_accepted or row.state == "handingOver"
     delivery = replace(delivery, tries=row.tries + 1, maybe_accepted=in_doubt, generation=row.generation + 1)
-    report = result_of(delivery, status="held", error=why)
-    values = {"state": "held", "worker": None, "result": json.dumps(report), "tries": delivery.tries, "updated_at": now}
+    result = result_of(delivery, status="held", error=why)
+    values = {"state": "held", "worker": None, "result": json.dumps(result), "tries": delivery.tries, "updated_at": now}
     values |= {"generation": delivery.generation, "maybe_accepted": in_doubt}
     db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
     insert_attempt(db, row.id, Attempt(delivery.tries, now, now, why))
-    tell(db, [(delivery, report)])
-    return delivery, report
+    on_end(db, [(delivery, result)])
+    return delivery, result

@@ -1,4 +1,4 @@
-"""By which route a mail goes that a person sends again: as its flow says by now, as it was queued, or unchanged."""
+"""The route of a delivery that a person sends again: what its flow says by now, as it was queued, or unchanged."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -15,11 +15,12 @@ from mailnode.errors import DeliveryError
 
 RETRY_HOURS = 24.0
 RETRY_ROUTES = ("flow", "asQueued", "unchanged")
-_COLUMNS = ("connection", "host", "port", "lane")
+# Columns of the route, and their names in the options `asQueued`.
+_COLUMNS = {"connection": "connection", "host": "host", "port": "port", "route_key": "lane"}
 
 
 @dataclass(frozen=True, slots=True)
-class PresentRoute:
+class CurrentRoute:
     """Where a node sends its mail by now, the route that this makes, and for how many hours mail is tried."""
 
     destination: Destination
@@ -27,57 +28,43 @@ class PresentRoute:
     retry_hours: float
 
 
-# Raises a MailnodeError that says why nothing can be learned there.
-FindPresentRoute = Callable[[Origin], Awaitable[PresentRoute]]
+# Raises a MailnodeError that says why the flow can't tell a route.
+FindCurrentRoute = Callable[[Origin], Awaitable[CurrentRoute]]
 
 
-@dataclass(frozen=True, slots=True)
-class AsQueued:
-    """By the route that it was queued with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """By the route that it has, and `why` its flow could not tell another one."""
-
-    why: str
-
-
-Change = PresentRoute | AsQueued | Unchanged
-
-
-async def no_flow(_origin: Origin) -> PresentRoute:
+async def no_flow(_origin: Origin) -> CurrentRoute:
     """Find no route, where flows can't be read."""
     raise DeliveryError("flows can't be read here")
 
 
-def rerouted(row: Row[Any], delivery: Delivery, change: Change) -> dict[str, Any]:
-    """Give the columns of a delivery that goes into the queue by a route; its options remember the first one.
+def rerouted(
+    row: Row[Any], delivery: Delivery, current: CurrentRoute | None, *, as_queued: bool = False, why: str = ""
+) -> dict[str, Any]:
+    """Give the columns of a delivery that goes into the queue by its `current` route, or `as_queued`, or unchanged.
 
-    `retry` of the options tells which it was: `flow`, `asQueued` or `unchanged`, and then why.
+    Its options keep the first route as `asQueued`, and in `retry` which of the three it was, and `why` it is unchanged.
 
     Raises:
         UnreadableDelivery: its options, or its terms by that route, can't be read.
     """
     options = options_of(row)
-    now = {name: getattr(row, name) for name in _COLUMNS} | {
-        name: options.get(name) for name in ("destination", "terms")
-    }
-    first = options.get("asQueued", now)
-    told = {"route": "unchanged", "why": ""}
-    match change:
-        case PresentRoute(destination, route, hours):
-            now = route_columns(destination, route) | {"terms": asdict(delivery.terms.for_queue(hours))}
-            told["route"] = "flow"
-        case AsQueued():
-            now = first
-            told["route"] = "asQueued"
-        case Unchanged(why):
-            told["why"] = why
+    before = {key: getattr(row, column) for column, key in _COLUMNS.items()}
+    before |= {key: options.get(key) for key in ("destination", "terms")}
+    first = options.get("asQueued", before)
+    if current:
+        columns = route_columns(current.destination, current.route)
+        now = {key: columns[column] for column, key in _COLUMNS.items()}
+        now |= {"destination": columns["destination"], "terms": asdict(delivery.terms.for_queue(current.retry_hours))}
+    else:
+        now = first if as_queued else before
     try:
         terms = Terms.from_json(now["terms"])
     except (TypeError, ValueError) as error:
         raise UnreadableDelivery(f"the delivery can't be read: its terms: {error}") from error
-    kept = terms if terms.queued else terms.for_queue(RETRY_HOURS)
-    changed = {"destination": now["destination"], "terms": asdict(kept), "asQueued": first, "retry": told}
-    return {name: now[name] for name in _COLUMNS} | {"options": json.dumps({**options, **changed})}
+    changed = {
+        "destination": now["destination"],
+        "terms": asdict(terms if terms.queued else terms.for_queue(RETRY_HOURS)),
+        "asQueued": first,
+        "retry": {"route": "flow" if current else "asQueued" if as_queued else "unchanged", "why": why},
+    }
+    return {column: now[key] for column, key in _COLUMNS.items()} | {"options": json.dumps({**options, **changed})}

@@ -85,7 +85,7 @@ def result_of(
         rejected=[r.address for r in delivery.recipients if r.status in {"refused", "deferred"}],
         response=str(outcome.reply) if outcome else "",
         messageSize=delivery.size,
-        recipients=[_reported(recipient, unknown=delivery.is_in_doubt) for recipient in delivery.recipients],
+        recipients=[_result_recipient(recipient, unknown=delivery.is_in_doubt) for recipient in delivery.recipients],
         error=describe(why) if why else None,
         deliveryId=delivery.id,
         attempts=delivery.tries,
@@ -121,14 +121,14 @@ def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "
     )
 
 
-def unstored(report: Result, error: MailnodeError) -> Result:
+def unstored(result: Result, error: MailnodeError) -> Result:
     """Say that a report stands in no database."""
-    return {**report, "warnings": [*report["warnings"], f"{NOT_STORED}: {error.message}"]}
+    return {**result, "warnings": [*result["warnings"], f"{NOT_STORED}: {error.message}"]}
 
 
-def is_unstored(report: Mapping[str, Any]) -> bool:
+def is_unstored(result: Mapping[str, Any]) -> bool:
     """Tell whether a report says so."""
-    return any(str(warning).startswith(NOT_STORED) for warning in report.get("warnings") or ())
+    return any(str(warning).startswith(NOT_STORED) for warning in result.get("warnings") or ())
 
 
 def describe(error: MailnodeError) -> ResultError:
@@ -214,7 +214,7 @@ def _unknown_or(error: MailnodeError | None, status: Status, *, in_doubt: bool) 
     )
 
 
-def _reported(recipient: Recipient, *, unknown: bool) -> ResultRecipient:
+def _result_recipient(recipient: Recipient, *, unknown: bool) -> ResultRecipient:
     untold: Literal["unknown", "notTried"] = "unknown" if unknown else "notTried"
     reply = recipient.reply
     return ResultRecipient(

@@ -66,7 +66,7 @@ class Route:
     warnings: tuple[str, ...] = ()
 
     @property
-    def lane(self) -> str:
+    def key(self) -> str:
         """What deliveries of one login at one server have in common."""
         return f"{self.connection}@{self.server.host}:{self.server.port}"
 
@@ -140,7 +140,7 @@ class Router:
         """
         return await self._repository.get(destination.connection) if destination.connection else None
 
-    def lead(self, destination: Destination, connection: Connection | None) -> Route:
+    def route_of(self, destination: Destination, connection: Connection | None) -> Route:
         """Give the route to a destination with its connection; raises what `route` does."""
         ehlo_name = destination.ehlo_name or self._ehlo_name
         redirect = self._redirect_all_to
@@ -148,7 +148,7 @@ class Router:
 
     async def find(self, destination: Destination) -> Route:
         """Give the route to a destination as it is now; raises what the two others do."""
-        return self.lead(destination, await self.connection(destination))
+        return self.route_of(destination, await self.connection(destination))
 
 
 # Gives the route to a destination as it is now; raises what `Ways.find` does.

@@ -50,7 +50,7 @@ def options_of(row: Row[Any]) -> dict[str, Any]:
     return options
 
 
-def told_of(text: str | None) -> dict[str, Any]:
+def stored_json(text: str | None) -> dict[str, Any]:
     """Give a stored JSON object, for whoever looks at it; one that can't be read is empty."""
     try:
         return _json_object("", text or "{}")
@@ -61,7 +61,7 @@ def told_of(text: str | None) -> dict[str, Any]:
 def place_of(row: Row[Any]) -> Mapping[str, Any] | None:
     """Read where the result of a delivery is stored; None where that can't be read, too."""
     try:
-        return _place(told_of(row.options).get("place"))
+        return _place(stored_json(row.options).get("place"))
     except ValueError:
         return None
 
@@ -69,16 +69,16 @@ def place_of(row: Row[Any]) -> Mapping[str, Any] | None:
 def origin_of(row: Row[Any]) -> Origin | None:
     """Read which node of which flow a delivery comes from; None where that can't be read, too."""
     try:
-        return Origin.from_json(told_of(row.options).get("origin"))
+        return Origin.from_json(stored_json(row.options).get("origin"))
     except TypeError:
         return None
 
 
-def read_report(db: Connection, row: Row[Any]) -> Result | None:
+def read_result(db: Connection, row: Row[Any]) -> Result | None:
     """Give the result of a delivery that has ended; one that can't be read is made again, of what else is known."""
     if row.result is None:
         return None
-    told = told_of(row.result)
+    told = stored_json(row.result)
     if {"status", "error", "recipients", "warnings"} <= set(told):
         return cast("Result", told)
     (delivery,) = read_roughly(db, [row])
@@ -100,7 +100,7 @@ _Read = Callable[[str, Callable[[], Any], Any], Any]
 
 
 def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Delivery:
-    options = read("its options", lambda: options_of(row), told_of(row.options))
+    options = read("its options", lambda: options_of(row), stored_json(row.options))
     by_hand = Destination(OtherServer(host=row.host, port=row.port), row.connection)
     terms = Terms().for_queue(0)
     is_in_doubt = RESENT_AFTER_UNKNOWN in (row.warnings or "")
@@ -111,7 +111,7 @@ def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Del
         destination=read("its server", lambda: _destination(options["destination"]), by_hand),
         host=row.host,
         port=row.port,
-        lane=row.lane,
+        route_key=row.route_key,
         reverse_path=row.reverse_path,
         message_id=row.message_id,
         size=row.size,

@@ -127,7 +127,7 @@ def route_columns(destination: Destination, route: Route) -> dict[str, Any]:
         "connection": destination.connection,
         "host": route.server.host,
         "port": route.server.port,
-        "lane": route.lane,
+        "route_key": route.key,
         "destination": destination.to_json(),
     }
 
@@ -146,7 +146,7 @@ def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
         "connection": delivery.destination.connection,
         "host": delivery.host,
         "port": delivery.port,
-        "lane": delivery.lane,
+        "route_key": delivery.route_key,
         "message_id": delivery.message_id,
         "reverse_path": delivery.reverse_path,
         "size": delivery.size,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from mailnode.delivery.queue_worker import LOOK_SECONDS, PAUSE_SECONDS, QueueWorker
 from mailnode.engine.engine import MOST_DEFECTS
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 
 
 class EmbeddedEngine:
@@ -19,7 +19,7 @@ class EmbeddedEngine:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
 
-    def due(self, db: Connection, lane: str) -> None:  # noqa: ARG002 -- the worker looks for itself
+    def wake(self, db: Connection, route_key: str) -> None:  # noqa: ARG002 -- the worker looks for itself
         """Wake the worker, whose claim comes after the commit of this very transaction."""
         with suppress(RuntimeError):  # the loop is closed: what is queued now is for another process
             self._loop.call_soon_threadsafe(self._wake.set)
@@ -31,7 +31,7 @@ class EmbeddedEngine:
         await queue_worker.supervised.run(work, queue_worker.stopped, most_defects=MOST_DEFECTS if drain else None)
 
     async def _drain(self, queue_worker: QueueWorker) -> None:
-        await insist(queue_worker.recover)
+        await retry_transient(queue_worker.recover)
         await queue_worker.drain()
 
     async def _work(self, queue_worker: QueueWorker) -> None:
@@ -41,11 +41,11 @@ class EmbeddedEngine:
             if self._loop.time() >= recover_at:
                 await queue_worker.recover()
                 recover_at = self._loop.time() + LOOK_SECONDS
-            round_ = await queue_worker.round()
-            if round_.begun:
+            batch = await queue_worker.start_due()
+            if batch.claims:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                await self._sleep(queue_worker, LOOK_SECONDS if round_.more_in is None else round_.more_in)
+                await self._sleep(queue_worker, LOOK_SECONDS if batch.more_in is None else batch.more_in)
 
     async def _sleep(self, queue_worker: QueueWorker, seconds: float) -> None:
         woken = [asyncio.create_task(event.wait()) for event in (self._wake, queue_worker.freed)]

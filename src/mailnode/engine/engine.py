@@ -1,18 +1,20 @@
-"""What every engine can do: say that something is due, have a queue worker send it; and which one a database has."""
+"""What an engine does: wake a worker when something is due, and have its queue worker send it."""
 
 from typing import Protocol
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
-from mailnode.delivery.intake import Engine
 from mailnode.delivery.queue_worker import QueueWorker
 
 # Who is to end when nothing is due does not begin again more often than this, in a row, after a defect.
 MOST_DEFECTS = 3
 
 
-class WorkingEngine(Engine, Protocol):
+class Engine(Protocol):
     """Wakes workers, and this process if it is one."""
+
+    def wake(self, db: Connection, route_key: str) -> None:
+        """Wake a worker, from the transaction that puts a delivery of this route into the queue."""
 
     async def work(self, queue_worker: QueueWorker, *, drain: bool = False) -> None:
         """Carry what is due until the queue worker is stopped; with `drain` until nothing is due.
@@ -22,7 +24,7 @@ class WorkingEngine(Engine, Protocol):
         """
 
 
-def engine_of(url: URL | None) -> WorkingEngine:
+def engine_of(url: URL | None) -> Engine:
     """Give the engine of a database: that of this process for a file, where there is no `url`, else procrastinate."""
     if url is None:
         from mailnode.engine.embedded import EmbeddedEngine

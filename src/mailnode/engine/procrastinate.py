@@ -1,4 +1,4 @@
-"""The engine for many machines: a job of procrastinate, in PostgreSQL, wakes a worker for a lane.
+"""The engine for many machines: a job of procrastinate, in PostgreSQL, wakes a worker for a route.
 
 A job is only a wake-up: what there is to do stands in the tables of deliveries, and a job that finds nothing is normal.
 """
@@ -11,25 +11,25 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
 from sqlalchemy import URL, Connection, text
 
-from mailnode.delivery.capacity import HANDS, NEWCOMERS
+from mailnode.delivery.capacity import MAX_DELIVERIES, MAX_UNTRIED
 from mailnode.delivery.queue_worker import QueueWorker
 from mailnode.engine.engine import MOST_DEFECTS
 from mailnode.engine.jobs import TROUBLES, Jobs, word_what_others_log
 from mailnode.store.postgres import TCP
-from mailnode.store.retry import insist
+from mailnode.store.retry import retry_transient
 
 QUEUE = "mailnode"
 TASK = "drain"
 # How often a worker looks for what is due and has no job, and for jobs whose worker is silent.
 SWEEP_SECONDS = 1.0
 STALLED_SECONDS = 20
-# How many lanes a worker drains at once: each of them has something under way.
-_LANES = HANDS + NEWCOMERS
+# How many routes a worker drains at once: each of them has something under way.
+_ROUTES = MAX_DELIVERIES + MAX_UNTRIED
 # How long the database may take to let somebody in, or to tell of stalled jobs, and the jobs to end, before it counts
 # as silent.
 _SILENT_SECONDS = 10.0
 
-# One job a lane waits at the most. Touching the one that is there keeps a worker from taking it before this transaction
+# At most one job of a route waits. Touching the one that is there keeps a worker from taking it before this transaction
 # is committed; it would find nothing, and what is written here would have no job.
 _DEFER = text(
     "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, args)"
@@ -49,9 +49,9 @@ class ProcrastinateEngine:
         self._over: set[int] = set()
         self._drains: set[asyncio.Task[None]] = set()
 
-    def due(self, db: Connection, lane: str) -> None:
+    def wake(self, db: Connection, route_key: str) -> None:
         """Defer a wake-up in this very transaction; for what is due later the sweeper defers another one then."""
-        db.execute(_DEFER, {"queue": QUEUE, "task": TASK, "lane": lane})
+        db.execute(_DEFER, {"queue": QUEUE, "task": TASK, "lane": route_key})
 
     async def work(self, queue_worker: QueueWorker, *, drain: bool = False) -> None:
         """Carry what is due until the queue worker is stopped; with `drain` until nothing is due."""
@@ -66,7 +66,7 @@ class ProcrastinateEngine:
                 await asyncio.wait(self._drains, timeout=_SILENT_SECONDS)
 
     async def _drain(self, queue_worker: QueueWorker) -> None:
-        await insist(queue_worker.recover)
+        await retry_transient(queue_worker.recover)
         await queue_worker.drain()
 
     async def _work(self, queue_worker: QueueWorker) -> None:
@@ -79,7 +79,7 @@ class ProcrastinateEngine:
         app.job_manager = jobs = Jobs(connector, self._over)
 
         @app.task(name=TASK, queue=QUEUE)
-        async def wake(lane: str) -> None:
+        async def wake(lane: str) -> None:  # as jobs that are stored name the route
             await asyncio.wait({self._draining(queue_worker, lane)})
 
         try:
@@ -89,12 +89,12 @@ class ProcrastinateEngine:
         finally:
             await app.close_async()
 
-    def _draining(self, queue_worker: QueueWorker, lane: str) -> asyncio.Task[None]:
-        """Have a lane drained beside the job: that may be over before, when its worker loses the database."""
+    def _draining(self, queue_worker: QueueWorker, route_key: str) -> asyncio.Task[None]:
+        """Have a route drained beside the job: that may be over before, when its worker loses the database."""
 
         async def drain() -> None:
             try:
-                await queue_worker.drain(lane)
+                await queue_worker.drain(route_key)
             except Exception as error:  # noqa: BLE001 -- it is logged, and what is due has another job soon
                 queue_worker.supervised.report_failure(error, TROUBLES)
 
@@ -107,7 +107,7 @@ class ProcrastinateEngine:
         working = asyncio.create_task(
             app.run_worker_async(
                 queues=[QUEUE],
-                concurrency=_LANES,
+                concurrency=_ROUTES,
                 install_signal_handlers=False,
                 fetch_job_polling_interval=SWEEP_SECONDS,
                 delete_jobs="always",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.delivery.delivery import Origin
-from mailnode.delivery.reroute import PresentRoute
+from mailnode.delivery.reroute import CurrentRoute
 from mailnode.delivery.result import Result
 from mailnode.delivery.route import Router
 from mailnode.errors import MailnodeError, SettingsError
@@ -126,7 +126,7 @@ class CurrentRoutes:
         self._registry = registry
         self._router = router
 
-    async def find(self, origin: Origin) -> PresentRoute:
+    async def find(self, origin: Origin) -> CurrentRoute:
         """Find the route that the node of a delivery would use now.
 
         Raises:
@@ -138,7 +138,7 @@ class CurrentRoutes:
             route = await self._router.find(settings.destination)
         except MailnodeError as error:
             raise error.locate(file=origin.file, node=origin.node) from None
-        return PresentRoute(settings.destination, route, settings.retry_hours)
+        return CurrentRoute(settings.destination, route, settings.retry_hours)
 
     def _read(self, origin: Origin) -> RouteSettings:
         document = load_flow(Path(origin.file))

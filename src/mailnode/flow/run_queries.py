@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from sqlalchemy import Connection, Row, select
 
-from mailnode.delivery.row_reader import told_of
+from mailnode.delivery.row_reader import stored_json
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.printable import quoted
 from mailnode.store.backend import ThisProcess
@@ -161,7 +161,7 @@ def _error_in(result: Entry) -> Entry | None:
 
 def _stored_state(row: Row[Any]) -> Entry:
     """Read the state of a run; one that can't be read, as of a newer version, tells nothing."""
-    stored: Entry = told_of(row.state)
+    stored: Entry = stored_json(row.state)
     nodes = stored.get("nodes", [])
     states = (stored.get("input"), stored.get("context"))
     is_ours = isinstance(nodes, list) and all(map(_is_node, nodes)) and _are_texts(stored.get("output") or [])

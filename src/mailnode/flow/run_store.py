@@ -11,13 +11,13 @@ from sqlalchemy.exc import IntegrityError
 
 from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.result import Result
-from mailnode.delivery.row_reader import told_of
+from mailnode.delivery.row_reader import stored_json
 from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.state import MailOutcome, apply_outcome, outcomes_of, queued_in, results_in, unstored_in
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
-from mailnode.store.retry import begin_patiently, insist
+from mailnode.store.retry import retry_begin, retry_transient
 from mailnode.store.sql import savepoint
 from mailnode.store.tables import runs
 
@@ -44,7 +44,7 @@ class RunStore:
             DeliveryError: the id belongs to a run of another flow or input.
         """
         new_run = _NewRun(run_id, flow, digest)
-        while (found := await begin_patiently(lambda: self._begin_shielded(new_run))) is _IN_PROGRESS:  # noqa: ASYNC110 -- see below
+        while (found := await retry_begin(lambda: self._begin_shielded(new_run))) is _IN_PROGRESS:  # noqa: ASYNC110 -- see below
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
         return found
 
@@ -118,7 +118,7 @@ class RunStore:
     async def with_outcomes(self, run: dict[str, Any]) -> dict[str, Any]:
         """Give a run, as JSON, with the outcomes that its emails have by now."""
         pending = queued_in(results_in(run))
-        outcomes = await insist(lambda: self._database.read(lambda db: list(outcomes_of(db, pending))))
+        outcomes = await retry_transient(lambda: self._database.read(lambda db: list(outcomes_of(db, pending))))
         for outcome in outcomes:
             apply_outcome(run, outcome)
         return run
@@ -178,7 +178,7 @@ def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> 
 
 
 def _ended(row: Row[Any]) -> dict[str, Any] | Exception:
-    run = told_of(row.state)
+    run = stored_json(row.state)
     if "nodes" in run:
         return run
     return StoreError(

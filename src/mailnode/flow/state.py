@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from mailnode.delivery.result import Result, is_unstored
-from mailnode.delivery.row_reader import place_of, read_report
+from mailnode.delivery.row_reader import place_of, read_result
 from mailnode.node.node_api import Write, check_place
 from mailnode.store.tables import deliveries
 
@@ -92,7 +92,7 @@ def outcomes_of(db: Connection, delivery_ids: Sequence[str]) -> Iterator[MailOut
         return
     ended = select(deliveries).where(deliveries.c.id.in_(delivery_ids), deliveries.c.result.is_not(None))
     for row in db.execute(ended).all():
-        if result := read_report(db, row):
+        if result := read_result(db, row):
             yield MailOutcome(row.node_id, place_of(row), result)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailnode.connections.connection import Connection
 from mailnode.delivery.delivery import Origin, Terms
-from mailnode.delivery.dispatcher import Delivered, Dispatcher
+from mailnode.delivery.dispatcher import Dispatcher, WaitResult
 from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
 from mailnode.delivery.result import Result, result_of_error
 from mailnode.delivery.route import Destination, OtherServer, Route, Router
@@ -25,7 +25,7 @@ from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_place
 from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.settings import OTHER, MailSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
-from mailnode.store.retry import PATIENCE_SECONDS, insist
+from mailnode.store.retry import RETRY_SECONDS, retry_transient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class SendSmtpEmail:
             if isinstance(error, StoreError) and error.transient:
                 raise  # no outcome of the mail: nothing was sent, and the same run can be gone on with
             return return_of_error(self._settings, error.locate(node=call.node_id))
-        return return_of(self._settings, delivered.report, delivered.later)
+        return return_of(self._settings, delivered.result, delivered.later)
 
     async def try_out(self, call: NodeCall, address: str) -> NodeReturn:
         """Send the mail to one address alone, at once, by the server and login that the settings name.
@@ -149,7 +149,7 @@ class SendSmtpEmail:
         parsed = (one.content for one in email.attachments if _is_parsed(one))
         return await in_thread_if_long(make, sum(len(one) for one in (*texts, *parsed) if isinstance(one, bytes | str)))
 
-    async def _send(self, call: NodeCall) -> Delivered:
+    async def _send(self, call: NodeCall) -> WaitResult:
         self._check_storage(call)
         made = await self.compose(call)
         settings = self._settings
@@ -167,7 +167,7 @@ class SendSmtpEmail:
             warnings=made.warnings,
         )
         if settings.asynchronous:
-            return Delivered(await self._post.dispatcher.queue(mail))
+            return WaitResult(await self._post.dispatcher.queue(mail))
         return await self._post.dispatcher.deliver(mail)
 
     def _terms(self, call: NodeCall) -> Terms:
@@ -190,8 +190,8 @@ class SendSmtpEmail:
         return Destination(server, connection, smtp.ehlo_name)
 
     async def _connection(self, destination: Destination) -> Connection | None:
-        patience = min(PATIENCE_SECONDS, self._settings.timeout_seconds)
-        return await insist(lambda: self._post.router.connection(destination), seconds=patience)
+        patience = min(RETRY_SECONDS, self._settings.timeout_seconds)
+        return await retry_transient(lambda: self._post.router.connection(destination), seconds=patience)
 
     async def _way(self, destination: Destination) -> tuple[Connection | None, Route]:
         try:
@@ -199,7 +199,7 @@ class SendSmtpEmail:
         except MailnodeError as error:
             raise error.locate(key="connection") from None
         try:
-            return connection, self._post.router.lead(destination, connection)
+            return connection, self._post.router.route_of(destination, connection)
         except ConnectionsError as error:
             raise error.locate(key="connection") from None
         except SettingsError as error:

@@ -10,7 +10,7 @@ from mailnode.errors import CommitUnknown, StoreError
 T = TypeVar("T")
 
 # How long somebody waits for a database that can't.
-PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -23,7 +23,7 @@ def waits() -> Iterator[float]:
     return chain(WAITS_SECONDS, repeat(WAITS_SECONDS[-1]))
 
 
-async def insist(
+async def retry_transient(
     ask: Callable[[], Awaitable[T]], *, seconds: float | None = None, is_over: Callable[[], bool] = _never
 ) -> T:
     """Ask, and again with growing waits while the database only says that it can't now.
@@ -32,7 +32,7 @@ async def insist(
         StoreError: it still can't after `seconds` (PATIENCE_SECONDS by default), or `is_over`; or it never will.
     """
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + (PATIENCE_SECONDS if seconds is None else seconds)
+    ends_at = loop.time() + (RETRY_SECONDS if seconds is None else seconds)
     for wait in waits():
         try:
             return await ask()
@@ -43,11 +43,11 @@ async def insist(
     raise AssertionError("there is always another wait")
 
 
-async def begin_patiently(begin: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
-    """Begin something in the database, and again as `insist` does, but not where it may have begun already.
+async def retry_begin(begin: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
+    """Begin something in the database, and again as `retry_transient` does, but not where it may have begun already.
 
     Raises:
-        StoreError: as `insist`.
+        StoreError: as `retry_transient`.
     """
 
     async def ask() -> T | CommitUnknown:
@@ -56,7 +56,7 @@ async def begin_patiently(begin: Callable[[], Awaitable[T]], *, seconds: float |
         except CommitUnknown as error:
             return error
 
-    begun = await insist(ask, seconds=seconds)
+    begun = await retry_transient(ask, seconds=seconds)
     if isinstance(begun, CommitUnknown):
         raise begun
     return begun

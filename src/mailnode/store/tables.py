@@ -61,7 +61,7 @@ deliveries = Table(
     Column("message_id", Words, nullable=False),
     Column("reverse_path", Words),  # null is <>
     Column("size", Number, nullable=False),
-    Column("lane", Words, nullable=False),  # lanes.name: deliveries of one lane share a server and a login
+    Column("lane", Words, key="route_key", nullable=False),  # routes.name: one server and one login
     Column("state", Words, nullable=False),
     Column("generation", Count, nullable=False),  # counts the claims
     Column("worker", Words),
@@ -82,7 +82,7 @@ _QUEUED = text("state = 'queued'")
 _UNDER_WAY = text("state IN ('claimed', 'handingOver')")
 # Partial, so that the thousands that have ended weigh nothing.
 for _name, _columns, _which in (
-    ("deliveries_due", ("lane", "due_at"), _QUEUED),
+    ("deliveries_due", ("route_key", "due_at"), _QUEUED),
     ("deliveries_expiring", ("expires_at",), _QUEUED),
     ("deliveries_under_way", ("worker",), _UNDER_WAY),
 ):
@@ -102,14 +102,14 @@ kept_keys = Table(
     sqlite_with_rowid=False,
 )
 
-# What deliveries by one login to one server have in common, for every worker to see.
-lanes = Table(
+# The circuit breaker of each route, by one login to one server, for every worker to see.
+routes = Table(
     "lanes",
     metadata,
     Column("name", Words, primary_key=True),
     Column("connection", Words, nullable=False),
     Column("failures", Count, nullable=False),  # in a row: no server, no greeting, no login
-    Column("retry_at", Number, nullable=False),  # nothing of this lane is claimed before
+    Column("retry_at", Number, nullable=False),  # nothing of this route is claimed before
     Column("trouble", Words),  # JSON object: the error that it fails with
     Column("revision", Count),  # the connection's, when it failed
 )

@@ -32,7 +32,7 @@ class Unstored:
 
     def __init__(self) -> None:
         """Keep nothing yet."""
-        self.seconds = retry.PATIENCE_SECONDS
+        self.seconds = retry.RETRY_SECONDS
         self.lost = 0
         self.count = 0
         self._refused = 0
