@@ -59,7 +59,7 @@ class Mailnode:
     def __init__(
         self, environment: Environment, database: Database, connections: ConnectionRepository, process: ThisProcess
     ) -> None:
-        """Wire everything; `open` is the way to get one."""
+        """Connect the parts; programs use `open`."""
         self.connections = connections
         self.unstored = database.unstored
         self._clients = Clients()

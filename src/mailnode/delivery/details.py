@@ -1,4 +1,4 @@
-"""What is shown of deliveries: JSON, for people and programs. Times are Unix ms, sizes bytes."""
+"""What is shown of deliveries, to people and programs: the shapes of JSON."""
 
 from typing import Literal, TypedDict
 
@@ -27,17 +27,38 @@ class _Facts(TypedDict):
 class DeliverySummary(_Facts, _Sender):
     """One delivery in a list: what it is, how far it has come, and what went wrong last.
 
-    `from` is the envelope's sender, None for `<>`, and `to` its recipients. `run` and `node` are those of the flow that
-    it comes from, None for none. `attempts` counts how often it was tried, `error` is what ended the last attempt, in
-    words, or None. `dueAt` is when one in the queue is tried next at the soonest (its server may have to be left alone
-    until then), None for others.
+    Attributes:
+        deliveryId: The id, 32 hexadecimal digits.
+        state: `queued`, `claimed` or `handingOver` (both: being sent), `interrupted` (its process ended meanwhile), or
+            how it ended: `sent`, `partial`, `failed`, `unknown`, `held`, `cancelled`.
+        createdAt: When it was made, in Unix ms.
+        updatedAt: When its state changed last, in Unix ms.
+        messageId: The Message-ID, with its angle brackets.
+        from (str | None): The envelope's sender, None for `<>`.
+        to: The envelope's recipients.
+        connection: The connection that it is sent with, "" for none.
+        host: The server that it is sent to.
+        run: The id of the run that it comes from, None for none.
+        node: The id of the node that it comes from, None for none.
+        attempts: How often it was tried.
+        error: What ended the last attempt, in words; None if nothing went wrong.
+        dueAt: When one in the queue is tried next, at the soonest, in Unix ms; None for others.
     """
 
     attempts: int
 
 
 class DeliveryRecipient(TypedDict):
-    """One recipient and the server's last answer; `pending` while it is to be tried (again), else as in a Result."""
+    """One recipient and the server's last answer about it.
+
+    Attributes:
+        address: The address in the envelope.
+        field: The field that it stands in: `to`, `cc` or `bcc`.
+        status: `pending` while it is to be tried, or tried again, else as in a ResultRecipient.
+        replyCode: The server's reply code (RFC 5321 4.2), None without an answer.
+        enhancedStatusCode: The server's status code (RFC 3463), None where it gave none.
+        replyText: The server's words, "" without an answer.
+    """
 
     address: str
     field: str
@@ -48,10 +69,18 @@ class DeliveryRecipient(TypedDict):
 
 
 class DeliveryAttempt(TypedDict):
-    """One attempt: what ended it, what to do about that, and the dialogue with the server, without secrets.
+    """One attempt to send a delivery.
 
-    `phase` and `code` are those of an error (see ErrorCode), None where it was accepted, and `endedAt` is None while it
-    lasts.
+    Attributes:
+        number: 1 for the first one.
+        startedAt: When it began, in Unix ms.
+        endedAt: When it ended, in Unix ms; None while it lasts.
+        phase: Where it failed, such as `connect`, `auth` or `rcpt`; None if it did not.
+        code: One of ErrorCode, None if it did not fail.
+        replyCode: The server's reply code, None where it said nothing.
+        message: What ended it, in words; None if it did not fail.
+        hint: What to do about that, "" for nothing.
+        dialogue: What was said to the server and by it, without secrets and content.
     """
 
     number: int
@@ -66,17 +95,24 @@ class DeliveryAttempt(TypedDict):
 
 
 class DeliveryOrigin(TypedDict):
-    """The flow file that a delivery comes from, and the flow's name."""
+    """Where a delivery comes from.
+
+    Attributes:
+        file: The path of the flow file.
+        flow: The flow's name.
+    """
 
     file: str
     flow: str
 
 
 class DeliveryRetry(TypedDict):
-    """By which route a person had a delivery sent again, and why not by that of its flow ("" where it was by that).
+    """By which route (server, connection, EHLO name) a person had a delivery sent again.
 
-    `flow` is the route that its node in the flow file said by then, `asQueued` the one that it was queued with because
-    the person wanted that, and `unchanged` the same because the flow's could not be known.
+    Attributes:
+        route: `flow` is the one that its node in the flow file named by then, `asQueued` the one that it was queued
+            with, because the person wanted that, and `unchanged` the same, because the flow's could not be known.
+        why: Why it is `unchanged`, "" for the others.
     """
 
     route: Literal["flow", "asQueued", "unchanged"]
@@ -84,11 +120,19 @@ class DeliveryRetry(TypedDict):
 
 
 class DeliveryDetails(_Facts, _Sender):
-    """All that is known of one delivery: the facts of a DeliverySummary, and each attempt by itself.
+    """All that is known of one delivery: the keys of a DeliverySummary, but with each attempt, and more.
 
-    `hint` is the remedy for `error`, "" for none. `expiresAt` is until when it is tried. `key` is its idempotency key.
-    `result` is what its flow got, None while there is none. `origin` is None for one that comes from no flow file, and
-    `retry` while no person had it sent again.
+    Attributes:
+        attempts: Each attempt, the first one first.
+        hint: The remedy for `error`, "" for none.
+        expiresAt: Until when it is tried, in Unix ms.
+        port: The server's port.
+        messageSize: The size of the message in bytes.
+        key: The idempotency key, None for none.
+        recipients: Each recipient, with the server's last answer about it.
+        result: What its flow got; None while there is none.
+        origin: The flow file; None for an email that comes from none.
+        retry: By which route it was sent again; None while no person had that done.
     """
 
     attempts: list[DeliveryAttempt]

@@ -21,7 +21,15 @@ _OVER = deliveries.c.state.in_([literal_column(f"'{state}'") for state in sorted
 
 
 class HistoryBucket(TypedDict):
-    """What happened from `at` (Unix ms) on, for the width of a bucket; `waiting` is how many waited at its end."""
+    """What happened in one piece of time.
+
+    Attributes:
+        at: When it begins, in Unix ms.
+        accepted: How many deliveries were accepted for at least one recipient.
+        failed: How many failed.
+        inDoubt: How many ended, or are held, without the server's answer.
+        waiting: How many waited at its end.
+    """
 
     at: int
     accepted: int
@@ -31,7 +39,13 @@ class HistoryBucket(TypedDict):
 
 
 class DeliveryHistory(TypedDict):
-    """Buckets of one width, the oldest first; the last one is not over."""
+    """Counts of deliveries over the hours up to now.
+
+    Attributes:
+        hours: How many hours.
+        bucketMs: How long a bucket is, in ms.
+        buckets: The counts, the oldest first; the last bucket is not over.
+    """
 
     hours: int
     bucketMs: int

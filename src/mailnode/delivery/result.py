@@ -17,7 +17,16 @@ Status = Literal["sent", "partial", "failed", "unknown", "queued", "held", "canc
 
 
 class ResultRecipient(TypedDict):
-    """One recipient's fate; `notTried` when no server was asked, `unknown` when its answer never came."""
+    """One recipient of a delivery that has ended, or is queued, and the server's last answer about it.
+
+    Attributes:
+        address: The address in the envelope.
+        field: The field that it stands in: `to`, `cc` or `bcc`.
+        status: `notTried` when no server was asked, `unknown` when the answer never came.
+        replyCode: The server's reply code (RFC 5321 4.2), None without an answer.
+        enhancedStatusCode: The server's status code (RFC 3463), None where it gave none.
+        replyText: The server's words, "" without an answer.
+    """
 
     address: str
     field: str
@@ -28,7 +37,17 @@ class ResultRecipient(TypedDict):
 
 
 class ResultError(TypedDict):
-    """Why not: a documented code, where it happened, what to do."""
+    """What went wrong, and what to do about it.
+
+    Attributes:
+        code: One of ErrorCode.
+        phase: Where it happened, such as `settings`, `connect`, `auth` or `rcpt`.
+        message: The error in a sentence, with the server's words where it said any.
+        hint: The remedy.
+        transient: Whether the same may work later.
+        replyCode: The server's reply code, None where it said nothing.
+        enhancedStatusCode: The server's status code, None where it gave none.
+    """
 
     code: str
     phase: Phase
@@ -40,7 +59,29 @@ class ResultError(TypedDict):
 
 
 class Result(TypedDict):
-    """The result of a send."""
+    """The result of sending one email, as a flow stores it; its keys are JSON's.
+
+    Attributes:
+        status: `sent` (for every recipient), `partial`, `failed`, `unknown` (it may have been accepted), `queued`,
+            `held` (left to a person) or `cancelled`.
+        duplicate: True, and there only where an earlier send with the same idempotency key is reported.
+        messageId: The Message-ID, with its angle brackets.
+        envelope: `{"from": address or None, "to": [address, ...]}`.
+        accepted: The addresses that the server accepted it for.
+        rejected: The addresses that it refused, or deferred.
+        response: The server's deciding reply, "" without one.
+        messageSize: The size of the message in bytes.
+        recipients: Each recipient, with the server's answer about it.
+        error: Why it is not `sent`, None for `sent` and `queued`.
+        deliveryId: The id of the delivery, "" if it did not come to one.
+        attempts: How often it was tried.
+        connection: The connection that was used, "" for none.
+        host: The server.
+        tlsVersion: The version of TLS that was used, "" for none.
+        authMechanism: How the login was done, "" for none.
+        timings: Milliseconds: `connectMs`, `authMs`, `envelopeMs`, `contentMs`, `totalMs`; empty without a session.
+        warnings: What was left out of the email, or should be known about the delivery.
+    """
 
     status: Status
     duplicate: NotRequired[bool]

@@ -24,9 +24,16 @@ Entry = dict[str, Any]
 
 
 class RunSummary(TypedDict):
-    """One run in a list; times are Unix ms.
+    """One run in a list.
 
-    `mails` is the status of each email that it made, as in a Result; `error` is its first error, in words, or None.
+    Attributes:
+        run: The id.
+        flow: The flow's name.
+        status: `running`, `interrupted` (its process ended), `done` or `halted`.
+        createdAt: When it began, in Unix ms.
+        updatedAt: When its status changed last, in Unix ms.
+        mails: The status of each email that it made, as in a Result.
+        error: The first error, in words; None if nothing went wrong.
     """
 
     run: str
@@ -39,9 +46,13 @@ class RunSummary(TypedDict):
 
 
 class RunDetails(RunSummary):
-    """All that is known of one run: the facts of a RunSummary, and what `Run.to_json` gave when it ended.
+    """All that is known of one run: the keys of a RunSummary, and what there is only when it has ended.
 
-    The latter are None while it runs, and of one that was interrupted.
+    Attributes:
+        input: The input at the end; None until then, and for an interrupted run.
+        context: The context at the end; None as above.
+        output: What `say` nodes said; None as above.
+        nodes: What each node did (id, type, label, status, result, error); None as above.
     """
 
     input: dict[str, Any] | None

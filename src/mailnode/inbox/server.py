@@ -36,8 +36,8 @@ class Inbox(InboxFolder):
 
     It runs for as long as it is entered: on the current event loop,
 
-        async with Inbox() as inbox:
-            await SmtpClient("127.0.0.1", inbox.port, tls_option="none").send(email)
+        async with Inbox() as inbox, SmtpClient("127.0.0.1", inbox.port, tls_option="none") as client:
+            await client.send(email)
             (received,) = await inbox.wait_for(1)
         assert received.subject == "Your order"
 
