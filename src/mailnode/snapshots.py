@@ -98,9 +98,9 @@ async def create(
         raise SnapshotError("two flow files have the same name", hint="rename one, or create two snapshots")
     _make_room(path, environment.home)
     async with open_connections(environment) as opened:
-        troubles = await _renew(opened, names)
+        errors = await _renew(opened, names)
         snapshot = await write_snapshot(opened.database, opened.cipher, path, passphrase, texts, names, hand_over)
-    return snapshot, troubles
+    return snapshot, errors
 
 
 def open_snapshot(path: Path, passphrase: str) -> Snapshot:

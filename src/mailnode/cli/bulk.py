@@ -122,8 +122,8 @@ class Summary:
         if not end.run.is_stored:
             self._not_stored.add(end.number)
         self._count_mails(end.number, end.run)
-        if troubles := list(_troubles(end.run)):
-            self._fail(end.number, end.run_id, *troubles[0])
+        if failures := list(_failures(end.run)):
+            self._fail(end.number, end.run_id, *failures[0])
         elif end.number in self._halted:
             self._tell(end.number, end.run_id, "the run halted", "")
 
@@ -194,7 +194,7 @@ def _mail_of(node: "NodeResult") -> tuple[str, str]:
     return result.get("deliveryId", ""), result.get("status", "")
 
 
-def _troubles(run: "Run") -> Iterator[tuple[str, str]]:
+def _failures(run: "Run") -> Iterator[tuple[str, str]]:
     """Give the failures in a run so far, each with its remedy."""
     for node in run.nodes:
         delivery_id, status = _mail_of(node)

@@ -73,9 +73,9 @@ def create(
     if hand_over and not yes:
         click.confirm(f"Delete {', '.join(hand_over)} here once the snapshot is written?", abort=True, err=True)
     with waiting("renewing tokens and writing the snapshot"):
-        snapshot, troubles = asyncio.run(snapshots.create(environment, path, passphrase, flows, names, hand_over))
-    for trouble in troubles:
-        say(f"warning: {trouble}")
+        snapshot, errors = asyncio.run(snapshots.create(environment, path, passphrase, flows, names, hand_over))
+    for error in errors:
+        say(f"warning: {error}")
     say(f"{path}: {_counted(len(snapshot.flows), 'flow')}, {_counted(len(snapshot.connections), 'connection')}")
     for one in hand_over:
         say(f"connection {one} was handed over and deleted here")

@@ -98,14 +98,14 @@ def consent_needed(name: str) -> TokenError:
     )
 
 
-def postponed(trouble: TokenError, wait_ms: int) -> TokenError:
+def postponed(error: TokenError, wait_ms: int) -> TokenError:
     """Make the error of a request that is put off, because the last one failed a moment ago."""
     return TokenError(
-        f"{trouble.message}; the next request is made in {max(1, round(wait_ms / 1000))} s",
-        code=trouble.code,
-        hint=trouble.hint,
-        transient=trouble.transient,
-        oauth_error=trouble.oauth_error,
+        f"{error.message}; the next request is made in {max(1, round(wait_ms / 1000))} s",
+        code=error.code,
+        hint=error.hint,
+        transient=error.transient,
+        oauth_error=error.oauth_error,
     )
 
 

@@ -42,7 +42,7 @@ class TokenRow:
     in_doubt_since: int | None
     failures: int
     retry_at: int | None
-    trouble: TokenError | None
+    last_error: TokenError | None
 
     def fresh_token(self, now: int, refused: str | None) -> str | None:
         """Give the access token if it is valid for another minute and not the one that a server has refused."""
@@ -61,7 +61,7 @@ class TokenRow:
     @property
     def needs_consent(self) -> bool:
         """Whether a person has to give consent."""
-        return self.trouble is not None and self.trouble.code == ErrorCode.CONSENT_NEEDED
+        return self.last_error is not None and self.last_error.code == ErrorCode.CONSENT_NEEDED
 
 
 def read_tokens(db: Transaction, cipher: Cipher, connection_id: str, *, lock: bool = False) -> TokenRow | None:
@@ -84,11 +84,11 @@ def shown_tokens(db: Transaction, connection_id: str) -> dict[str, Any]:
         return {}
     with _readable_row(db, connection_id):
         _check_numbers(row)
-        trouble = _trouble(row)
+        error = _last_error(row)
         return {
             **({"expiryDate": row.expires_at} if row.expires_at else {}),
-            "state": "needsConsent" if trouble and trouble.code == ErrorCode.CONSENT_NEEDED else "ready",
-            **({"trouble": trouble.message} if trouble else {}),
+            "state": "needsConsent" if error and error.code == ErrorCode.CONSENT_NEEDED else "ready",
+            **({"trouble": error.message} if error else {}),
             "secrets": list(_sealed_secrets(row)),
         }
 
@@ -155,7 +155,7 @@ def store_answer(db: Transaction, cipher: Cipher, row: TokenRow, answer: TokenAn
     db.execute(_at(row).values(**values))
 
 
-def store_trouble(db: Transaction, row: TokenRow, error: TokenError, retry_at: int, now: int) -> bool:
+def store_failure(db: Transaction, row: TokenRow, error: TokenError, retry_at: int, now: int) -> bool:
     """Store the failure of a claimed row, and release the claim; false when the row has changed since."""
     said = {"message": error.message, "code": error.code, "hint": error.hint, "transient": error.transient}
     values = {
@@ -221,7 +221,7 @@ def _row(row: Row[Any], cipher: Cipher) -> TokenRow:
         in_doubt_since=row.in_doubt_since,
         failures=row.failures,
         retry_at=row.retry_at,
-        trouble=_trouble(row),
+        last_error=_last_error(row),
     )
 
 
@@ -232,9 +232,9 @@ def _sealed_secrets(row: Row[Any]) -> dict[str, str]:
     return sealed
 
 
-def _trouble(row: Row[Any]) -> TokenError | None:
-    said = json.loads(row.trouble) if row.trouble else {}
-    return TokenError(said.pop("message"), code=ErrorCode(said.pop("code")), **said) if said else None
+def _last_error(row: Row[Any]) -> TokenError | None:
+    stored = json.loads(row.trouble) if row.trouble else {}
+    return TokenError(stored.pop("message"), code=ErrorCode(stored.pop("code")), **stored) if stored else None
 
 
 _NUMBERS = ("generation", "expires_at", "refreshing_until", "in_doubt_since", "failures", "retry_at")

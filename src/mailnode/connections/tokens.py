@@ -18,7 +18,7 @@ from mailnode.connections.grant import Form, Grant, RefreshGrant, ServiceAccount
 from mailnode.connections.rows import open_grant
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.token_errors import consent_needed, expired, explained, postponed
-from mailnode.connections.token_rows import LEASE_MS, TokenRow, claim, read_tokens, store_answer, store_trouble
+from mailnode.connections.token_rows import LEASE_MS, TokenRow, claim, read_tokens, store_answer, store_failure
 from mailnode.errors import TokenError
 from mailnode.smtp.proxy import Proxy
 from mailnode.store.backend import ThisProcess
@@ -147,11 +147,11 @@ class TokenKeeper:
         spare = None if anew else row.live_token(now, refused)
         if self._is_claimed(db, row, now):
             return spare
-        past = replace(row, trouble=None) if anew else row
-        trouble = self._trouble(name, grant, past, now, is_refused=row.access_token == refused)
-        if trouble is not None:
+        considered = replace(row, last_error=None) if anew else row
+        obstacle = self._obstacle(name, grant, considered, now, is_refused=row.access_token == refused)
+        if obstacle is not None:
             if spare is None:
-                raise trouble
+                raise obstacle
             return spare
         assert grant
         claimed = claim(db, row, self._process.id, now)
@@ -168,7 +168,7 @@ class TokenKeeper:
             self._seen[row.connection_id] = ((by, until), since)
         return self._ticks() - since < LEASE_MS / 1000
 
-    def _trouble(
+    def _obstacle(
         self, name: str, grant: Grant | None, row: TokenRow, now: int, *, is_refused: bool
     ) -> TokenError | None:
         """Give the error for which no token is requested now; None when one may be."""
@@ -176,11 +176,11 @@ class TokenKeeper:
             return expired(name, is_refused=is_refused)
         if isinstance(grant, RefreshGrant) and row.refresh_token is None:
             return consent_needed(name)
-        if row.trouble is None:
+        if row.last_error is None:
             return None
         if row.needs_consent:
-            return row.trouble
-        return postponed(row.trouble, row.retry_at - now) if row.retry_at and now < row.retry_at else None
+            return row.last_error
+        return postponed(row.last_error, row.retry_at - now) if row.retry_at and now < row.retry_at else None
 
     async def _ask(self, renewal: _Renewal) -> str | None:
         """Request a token and store the answer; None when another process has stored something newer."""
@@ -189,11 +189,11 @@ class TokenKeeper:
             endpoint = self._endpoint.via(renewal.proxy)
             answer = await endpoint.ask(renewal.grant.access_url, renewal.form(self._clock()))
         except TokenError as error:
-            trouble = explained(error, renewal.name, renewal.grant, row.in_doubt_since)
+            failure = explained(error, renewal.name, renewal.grant, row.in_doubt_since)
             now = self._clock()
             retry_at = now + _wait_ms(row.failures, error.retry_after)
-            if await self._store(lambda db: store_trouble(db, row, trouble, retry_at, now)):
-                raise trouble from None
+            if await self._store(lambda db: store_failure(db, row, failure, retry_at, now)):
+                raise failure from None
             return None
         await self._store(lambda db: store_answer(db, self._cipher, row, answer, self._clock()))
         return answer.access_token
