@@ -75,9 +75,10 @@ def public_fields(row: Row[Any]) -> dict[str, Any]:
     with readable_row(row.name):
         target = {"service": row.service} if row.service else {"hosts": json.loads(row.hosts)}
         fields = {**target, **json.loads(row.settings)}
-        if fields.keys() - TYPE_FIELDS[row.type].checks.keys() - COMMON.keys():
+        hosts = fields.get("hosts", [])
+        if not isinstance(hosts, list) or fields.keys() - TYPE_FIELDS[row.type].checks.keys() - COMMON.keys():
             raise ValueError
-        to_texts([*fields.get("hosts", ()), *(fields[key] for key in _LISTED if key in fields)])
+        to_texts([*hosts, *(fields[key] for key in _LISTED if key in fields)])
         return fields
 
 
