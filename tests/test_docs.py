@@ -187,7 +187,8 @@ def test_commands_that_pages_show_can_be_typed(tmp_path, monkeypatch):
 
 
 def test_pages_use_the_terms_of_mail():
-    found = {(page.name, word) for page in PAGES for word in PRIVATE.findall(page.read_text(encoding="utf-8"))}
+    texts = {page.name: re.sub(r"`[^`]*`", "", page.read_text(encoding="utf-8")) for page in PAGES}
+    found = {(name, word) for name, text in texts.items() for word in PRIVATE.findall(text)}
     assert not found
 
 
