@@ -256,7 +256,7 @@ async def test_an_answer_that_comes_twice_is_refused(api, oauth, endpoint):
     assert (await api.get(back)).status_code == 200
     again = await api.get(back)
     assert again.status_code == 422
-    assert "this answer is not expected" in again.text
+    assert "This answer is not expected" in again.text
     assert endpoint.grants == ["authorization_code"]
 
 
@@ -298,7 +298,7 @@ async def test_consent_that_is_refused_says_so_and_ends_the_request(api, oauth):
     assert "access_denied" in page.text
     assert "<script>alert" not in page.text
     again = await api.get(f"/oauth2/callback?{urlencode({'code': 'x', 'state': state})}")
-    assert "this answer is not expected" in again.text
+    assert "This answer is not expected" in again.text
 
 
 async def test_a_token_endpoint_that_refuses_the_code_is_told(api, oauth, endpoint):
@@ -346,7 +346,7 @@ async def test_a_connection_that_needs_no_consent_says_so(api):
 
 
 async def test_the_page_lists_connections_escaped_and_says_what_to_do_where_there_is_none(api):
-    assert "No connection yet" in (await api.get("/connections")).text
+    assert "No connections yet" in (await api.get("/connections")).text
     await create(api, **{"from": '"<img src=x>" <a@b.example>'})
     page = await api.get("/connections/list")
     assert "shop" in page.text

@@ -39,7 +39,7 @@ def field(dialog, key):
 
 
 def test_a_basic_connection_is_made_by_keyboard_alone(page, api):
-    page.get_by_role("button", name="Create the first connection").focus()
+    page.get_by_role("button", name="Create your first connection").focus()
     page.keyboard.press("Enter")
     dialog = dialog_of(page)
     expect(dialog.get_by_label("Connection name")).to_be_focused()
@@ -95,7 +95,7 @@ def test_an_oauth2_connection_is_made_and_authorized_in_the_browser(page, api):
         expect(opened.value.get_by_text("The connection jane is authorized")).to_be_visible()
         expect(dialog.get_by_text("jane is authorized; the next email uses it.")).to_be_visible()
         dialog.get_by_role("button", name="Done").click()
-    expect(page.get_by_role("row", name="jane")).to_contain_text("ready")
+    expect(page.get_by_role("row", name="jane")).to_contain_text("Ready")
     assert api.get("/api/connections/jane").json()["state"] == "ready"
 
 
@@ -111,7 +111,7 @@ def test_a_change_keeps_the_secret_and_an_error_in_a_folded_field_is_shown(page,
     page.get_by_role("button", name="Edit shop").click()
     dialog = dialog_of(page)
     expect(dialog.get_by_label("Connection name")).to_be_disabled()
-    expect(dialog.get_by_text("Set; leave empty to keep.").first).to_be_visible()
+    expect(dialog.get_by_text("Saved. Leave empty to keep it.").first).to_be_visible()
     field(dialog, "username").fill("other")
     field(dialog, "rateLimit").evaluate("input => { input.value = 'often' }")
     dialog.get_by_role("button", name="Save").click()
@@ -146,7 +146,7 @@ def test_a_connection_is_deleted_after_a_question(page, api):
     expect(page.get_by_role("row", name="shop")).to_be_visible()
     page.get_by_role("button", name="Delete shop").click()
     dialog.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("No connection yet")).to_be_visible()
+    expect(page.get_by_text("No connections yet")).to_be_visible()
 
 
 def test_markup_in_a_field_is_shown_and_never_run(page, api):

@@ -175,11 +175,11 @@ class TestRetryOfAMendedFlow:
         right = (await server({})).port
         page = (await api.get(f"/deliveries/{one}")).text
         assert 'id="retry-as-queued"' in page
-        assert "taken from the flow “tell” as it is saved now" in page
+        assert "that the flow “tell” has now" in page
         await save(right, subject="Another mail")
         answer = await api.post(f"/deliveries/{one}/retry")
         assert f"127.0.0.1:{wrong}" in answer.text
-        assert "The retry uses the server and connection it had" in answer.text
+        assert "The retry uses the same server and connection as before" in answer.text
         await save(right)
         assert f"127.0.0.1:{wrong}" in (await api.post(f"/deliveries/{one}/retry", data={"asQueued": "true"})).text
         mended = (await api.post(f"/deliveries/{one}/retry")).text
@@ -188,9 +188,9 @@ class TestRetryOfAMendedFlow:
 
     async def test_the_page_tells_warnings_and_what_is_kept_of_what_was_said(self, api, send, server):
         page = (await api.get(f"/deliveries/{await send((await server({'dot': [DROP, '250 ok']})).port)}")).text
-        assert "<p>Warning: resentAfterUnknown</p>" in page
-        assert "What was said is kept only where an attempt fails." in page
-        assert "Nothing was said." not in page
+        assert "<p>Warning: It was sent again after an attempt" in page
+        assert "The SMTP dialogue is kept only for failed attempts." in page
+        assert "There was no SMTP dialogue." not in page
 
     async def test_a_mail_of_no_flow_file_has_no_second_button(self, api, site, server):
         port = (await server({"MAIL": "550 no"})).port
@@ -226,9 +226,9 @@ class TestHistory:
 class TestListPage:
     async def test_says_what_to_do_where_there_is_nothing(self, api, site):
         html = (await api.get("/deliveries")).text
-        assert "No delivery yet" in html
+        assert "No deliveries yet" in html
         assert str(site.inbox_port) in html
-        assert "No delivery fits" in (await api.get("/deliveries?state=failed")).text
+        assert "No matching deliveries" in (await api.get("/deliveries?state=failed")).text
 
     async def test_has_the_chart_as_numbers_too(self, api, send, queue):
         await send()
@@ -251,12 +251,12 @@ class TestListPage:
             sending = asyncio.create_task(send(silent.port))
             await silent.reached(stage)
             page = (await api.get("/deliveries?state=sending")).text
-            assert '<option value="sending" selected>sending</option>' in page
-            assert page.count(">sending</span>") == 1
-            assert "No delivery fits" in (await api.get("/deliveries?state=queued")).text
+            assert '<option value="sending" selected>Sending</option>' in page
+            assert page.count(">Sending</span>") == 1
+            assert "No matching deliveries" in (await api.get("/deliveries?state=queued")).text
             silent.release()
             await sending
-        assert "No delivery fits" in (await api.get("/deliveries?state=sending")).text
+        assert "No matching deliveries" in (await api.get("/deliveries?state=sending")).text
 
     async def test_leads_to_older_ones_with_the_same_filter(self, api, send):
         for _ in range(51):
@@ -289,7 +289,7 @@ class TestOnePage:
         port = (await server(NO)).port
         one = await send(port, to="no@y.example", run_id="order/1")
         html = (await api.get(f"/deliveries/{one}")).text
-        assert "check the recipient&#39;s address" in html
+        assert "Check the recipient&#39;s address" in html
         assert '<span class="client">C: RCPT TO:&lt;no@y.example&gt;</span>' in html
         assert 'href="/runs/order%2F1"' in html
         assert 'id="retry"' in html
@@ -310,7 +310,7 @@ class TestOnePage:
         one = await send(port, onUnknown="hold")
         asked = await api.post(f"/deliveries/{one}/retry")
         assert asked.headers["HX-Retarget"] == "#asked"
-        assert "no answer came" in asked.text
+        assert "the server never answered" in asked.text
         assert "jane@example.org" in asked.text
         sent = await api.post(f"/deliveries/{one}/retry", data={"isSure": "true"})
         assert "HX-Retarget" not in sent.headers
@@ -319,7 +319,7 @@ class TestOnePage:
     async def test_says_why_something_can_not_be_done(self, api, send):
         answer = await api.post(f"/deliveries/{await send()}/cancel")
         assert answer.status_code == 200
-        assert "only what is still to be sent can be cancelled" in answer.text
+        assert "Only what is still to be sent can be cancelled" in answer.text
 
 
 class TestStrangers:
@@ -408,11 +408,11 @@ class TestBrowser:
 
     def test_the_table_follows_and_keeps_what_was_chosen(self, page, sent):
         page.goto("/deliveries")
-        page.get_by_text("No delivery yet").wait_for()
+        page.get_by_text("No deliveries yet").wait_for()
         sent()
         page.locator("#deliveries .badge.sent").wait_for()
         page.get_by_label("State").select_option("failed")
-        page.get_by_text("No delivery fits").wait_for()
+        page.get_by_text("No matching deliveries").wait_for()
         assert page.url.endswith("/deliveries?state=failed")
         page.get_by_label("State").select_option("")
         page.get_by_label("Recipient").fill("jane")
@@ -427,7 +427,7 @@ class TestBrowser:
 
     def test_what_is_open_stays_open_when_the_page_renews_itself(self, page, sent):
         page.goto("/deliveries")
-        page.get_by_text("As a table").click()
+        page.get_by_text("Show as table").click()
         sent()
         page.locator("#chart td", has_text="1").first.wait_for(timeout=10_000)
         assert page.locator("#chart-table").get_attribute("open") is not None
@@ -436,9 +436,9 @@ class TestBrowser:
         one = sent(dropping, onUnknown="hold")
         sent(subject="Hi")  # the same flow, and it names the inbox now
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("taken from the flow “tell” as it is saved now").wait_for()
+        page.get_by_text("that the flow “tell” has now").wait_for()
         page.get_by_role("button", name="Retry as queued").click()
-        page.get_by_role("button", name="Send it once more").click()
+        page.get_by_role("dialog").get_by_role("button", name="Send again").click()
         page.locator("#delivery .badge.sent").first.wait_for()
         expect(page.locator("#delivery dl.facts")).to_contain_text(f"127.0.0.1:{dropping}")
 
@@ -446,29 +446,29 @@ class TestBrowser:
         one = sent(dropping, onUnknown="hold")
         page.goto(f"/deliveries/{one}")
         page.get_by_role("button", name="Send again").click()
-        asked = page.get_by_role("dialog", name="Send it once more?")
-        asked.get_by_text("no answer came").wait_for()
-        asked.get_by_role("button", name="Leave it").click()
+        asked = page.get_by_role("dialog", name="Send it again?")
+        asked.get_by_text("the server never answered").wait_for()
+        asked.get_by_role("button", name="Cancel").click()
         assert page.locator(".badge.held").is_visible()
         page.get_by_role("button", name="Send again").click()
-        asked.get_by_role("button", name="Send it once more").click()
+        asked.get_by_role("button", name="Send again").click()
         page.locator("#delivery .badge.sent").first.wait_for()
         assert not page.locator("dialog[open]").count()
 
     def test_the_remedy_stands_there_while_it_is_tried_and_it_can_be_cancelled(self, page, sent):
         one = sent(1, asynchronous=True)
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("could not connect").first.wait_for(timeout=10_000)
+        page.get_by_text("Could not connect").first.wait_for(timeout=10_000)
         assert page.locator("#delivery .notice.bad p").nth(1).inner_text()
-        page.get_by_role("button", name="Cancel it").click()
+        page.get_by_role("button", name="Cancel delivery").click()
         page.locator("#delivery .badge.cancelled").wait_for()
 
     def test_a_button_that_is_pressed_while_the_page_renews_itself_does_what_it_says(self, page, sent):
         one = sent(1, asynchronous=True)
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("could not connect").first.wait_for(timeout=10_000)
+        page.get_by_text("Could not connect").first.wait_for(timeout=10_000)
         with page.expect_response(lambda said: "seen=" in said.url and said.status == 200, timeout=30_000):
-            page.get_by_role("button", name="Cancel it").hover()
+            page.get_by_role("button", name="Cancel delivery").hover()
             page.mouse.down()
         page.mouse.up()
         page.locator("#delivery .badge.cancelled").wait_for()

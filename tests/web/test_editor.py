@@ -200,7 +200,7 @@ def test_a_text_that_is_no_flow_says_its_line_and_keeps_the_form_shut(page, serv
     [
         ("smtp.port", "99999", "65535"),
         ("smtp.port", "many", "number"),
-        ("smtp.host", "{{ input.host }}", "expressions are not allowed here"),
+        ("smtp.host", "{{ input.host }}", "Expressions are not allowed here"),
         ("to", "nobody", "there is no @ in it"),
         ("to", "", "required"),
         ("subject", "{{ input.", "}}"),
@@ -279,11 +279,11 @@ def test_the_preview_follows_the_panel_and_the_sample(page, served):
     put(page, "subject", "Dear {{ input.name }}")
     head = page.locator("[data-head]")
     expect(head).to_contain_text("Dear Zoë Müller")
-    page.get_by_role("tab", name="Sample").click()
+    page.get_by_role("tab", name="Sample data").click()
     page.locator("#sample-input").fill('{"name": "Ada"}')
-    page.get_by_role("tab", name="Mail").click()
+    page.get_by_role("tab", name="Email").click()
     expect(head).to_contain_text("Dear Ada")
-    page.get_by_role("tab", name="Sample").click()
+    page.get_by_role("tab", name="Sample data").click()
     page.locator("#sample-input").fill("{")
     expect(page.locator("#sample-input-error")).to_contain_text("JSON object")
     for tab, words in (
@@ -294,7 +294,7 @@ def test_the_preview_follows_the_panel_and_the_sample(page, served):
     ):
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_role("tabpanel", name=tab)).to_contain_text(words)
-    page.get_by_role("tab", name="Mail").click()
+    page.get_by_role("tab", name="Email").click()
     frame = page.frame_locator("[data-frame]")
     expect(frame.locator("p")).to_have_text("Hello!")
     page.get_by_role("button", name="Phone").click()
@@ -310,7 +310,7 @@ def make_connection(page: Page, kind, name, **fields):
     dialog.get_by_label("Connection name").fill(name)
     for key, text in fields.items():
         dialog.locator(f"[name='{key}']").fill(text)
-    dialog.get_by_role("button", name="Create").click()
+    dialog.get_by_role("button", name="Create", exact=True).click()
     expect(dialog.get_by_text(f"{name} was created")).to_be_visible()
     page.keyboard.press("Escape")
     expect(field(page, "connection").locator("select")).to_have_value(name)
@@ -330,14 +330,14 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     expect(head).to_contain_text("connection billing")
     page.get_by_role("button", name="Run").click()
     result = page.get_by_role("tabpanel", name="Result")
-    expect(result).to_contain_text("the token endpoint 127.0.0.1:1 can't be reached")
-    expect(result).to_contain_text("check the host of accessUrl")
+    expect(result).to_contain_text("he token endpoint 127.0.0.1:1 can't be reached")
+    expect(result).to_contain_text("Check the host of accessUrl")
     put(page, "connection", "")
     saved(page, served, flow.name)
-    page.get_by_role("tab", name="Mail").click()
+    page.get_by_role("tab", name="Email").click()
     expect(head).not_to_contain_text("connection billing")
 
-    page.get_by_role("button", name="Send test to the inbox").click()
+    page.get_by_role("button", name="Send test to inbox").click()
     expect(result).to_contain_text("in the inbox on this machine")
     (received,) = served.site.inbox.messages()
     message = message_from_bytes(received.octets(), policy=policy.default)
@@ -349,11 +349,11 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     open_editor(page, flow.name)
     put(page, "smtp.port", "1")
     page.get_by_role("button", name="Run").click()
-    expect(result).to_contain_text("could not connect")
-    expect(result).to_contain_text("check host and port")
+    expect(result).to_contain_text("ould not connect")
+    expect(result).to_contain_text("Check host and port")
     put(page, "smtp.port", served.site.inbox_port)
     page.get_by_role("button", name="Run").click()
-    expect(result.locator(".badge")).to_have_text("done")
+    expect(result.locator(".badge")).to_have_text("Done")
     page.get_by_role("link", name="Open this run").click()
     expect(page.get_by_text("tell-customer").first).to_be_visible()
 
@@ -375,25 +375,25 @@ def test_who_leaves_with_a_change_is_asked(page, served):
 
 
 def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
-    page.get_by_role("button", name="Make the first flow").click()
+    page.get_by_role("button", name="Create your first flow").click()
     page.get_by_label("Name").fill("!")
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("#new-flow-name-error")).to_contain_text("is not a valid name")
     page.get_by_label("Name").fill("Für alle")
     expect(page.locator("#new-flow-name-hint")).to_have_text("It will be named fur-alle.")
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     page.wait_for_url("**/flows/fur-alle")
     page.goto("/flows")
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    page.get_by_role("button", name="Make the first flow").click()
+    page.get_by_role("button", name="Create your first flow").click()
     page.get_by_label("Name").fill("first")
     page.keyboard.press("Enter")
     page.wait_for_url("**/flows/first")
     page.goto("/flows")
     page.get_by_role("button", name="Duplicate").click()
     page.get_by_label("Name").fill("second")
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     page.wait_for_url("**/flows/second")
     page.goto("/flows")
     page.locator("tr", has_text="first").get_by_role("button", name="Delete").click()
@@ -440,10 +440,10 @@ def test_script_that_is_stored_in_a_flow_never_runs_in_the_editor(page, served):
     page.goto("/flows")
     open_editor(page)
     open_sections(page)
-    for tab in ("Text", "Header fields", "Parts", "Source", "Sample"):
+    for tab in ("Text", "Header fields", "Parts", "Source", "Sample data"):
         page.get_by_role("tab", name=tab).click()
     page.get_by_role("button", name="Run").click()
-    expect(page.get_by_role("tabpanel", name="Result").locator(".badge")).to_have_text("done")
+    expect(page.get_by_role("tabpanel", name="Result").locator(".badge")).to_have_text("Done")
     page.get_by_role("button", name="YAML").click()
     expect(page.locator("#flow-text")).to_be_visible()
     expect(page.locator("[data-head]")).to_contain_text(EVIL)

@@ -112,7 +112,7 @@ class TestApi:
 class TestPages:
     async def test_say_how_a_mail_comes_in(self, api, site):
         html = (await api.get("/inbox")).text
-        assert "No mail yet" in html
+        assert "No email yet" in html
         assert f"port {site.inbox_port}" in html
 
     async def test_renew_themselves_only_when_something_is_new(self, api, caught):
@@ -121,7 +121,7 @@ class TestPages:
         assert (await api.get(found[1])).status_code == 204
         await caught(letter(subject="Something new"))
         assert "Something new" in (await api.get(found[1])).text
-        assert "No mail yet" in (await api.delete("/inbox")).text
+        assert "No email yet" in (await api.delete("/inbox")).text
 
     async def test_show_a_mail_with_fields_parts_and_source(self, api, caught):
         number = await caught(letter(attachments=[Attachment(content="a;b", filename="a&b.csv")]))
@@ -134,8 +134,8 @@ class TestPages:
     async def test_lead_from_one_mail_to_the_next(self, api, caught):
         numbers = [await caught(letter()) for _ in range(3)]
         html = (await api.get(f"/inbox/{numbers[1]}")).text
-        assert f'href="/inbox/{numbers[0]}">Earlier' in html
-        assert f'href="/inbox/{numbers[2]}">Later' in html
+        assert f'href="/inbox/{numbers[0]}">Older' in html
+        assert f'href="/inbox/{numbers[2]}">Newer' in html
 
     async def test_show_the_html_in_a_document_that_may_do_nothing(self, api, caught):
         number = await caught(
@@ -181,7 +181,7 @@ class TestBrowser:
 
     def test_a_mail_arrives_while_the_page_is_open_and_nothing_in_it_runs(self, page, served, happened):
         page.goto("/inbox")
-        page.get_by_text("No mail yet").wait_for()
+        page.get_by_text("No email yet").wait_for()
         put(served.site.inbox_port, hostile())
         page.get_by_role("link", name=re.compile("script")).click()
         frame = page.frame_locator("iframe.mail-frame")
@@ -194,11 +194,11 @@ class TestBrowser:
         put(served.site.inbox_port, letter())
         page.goto("/inbox")
         page.get_by_role("button", name="Delete all…").click()
-        page.get_by_role("button", name="Keep them").click()
+        page.get_by_role("button", name="Cancel").click()
         assert page.get_by_role("link", name="Hi").is_visible()
         page.get_by_role("button", name="Delete all…").click()
         page.get_by_role("button", name="Delete all", exact=True).click()
-        page.get_by_text("No mail yet").wait_for()
+        page.get_by_text("No email yet").wait_for()
         assert not page.locator("dialog[open]").count()
 
     def test_whose_session_is_over_comes_back_here_by_the_login(self, page, served):
@@ -207,4 +207,4 @@ class TestBrowser:
         page.wait_for_url("**/login?next=/inbox")
         page.fill("#token", served.token)
         page.get_by_role("button", name="Log in").click()
-        page.get_by_text("No mail yet").wait_for()
+        page.get_by_text("No email yet").wait_for()

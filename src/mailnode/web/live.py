@@ -49,7 +49,7 @@ def live(request: Request, part: Part, *, is_live: bool = True, **values: Any) -
     body = _filled(request, part.template, values)
     digest = hashlib.sha256(body.encode()).hexdigest()[:_DIGEST_CHARACTERS]
     again = f"{part.address}?{urlencode([*part.query, ('seen', digest)])}" if is_live else ""
-    return Live(_filled(request, "ledger/live.html", {"part": part, "again": again, "body": body}), digest)
+    return Live(_filled(request, "records/live.html", {"part": part, "again": again, "body": body}), digest)
 
 
 def _filled(request: Request, template: str, values: dict[str, Any]) -> Markup:

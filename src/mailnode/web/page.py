@@ -9,12 +9,14 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mailnode.delivery.delivery import label
+from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, label
 from mailnode.store.clock import utc
+from mailnode.web.sentence import sentence
 from mailnode.web.site import VERSION
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
+_WARNINGS = {RESENT_AFTER_UNKNOWN: "it was sent again after an attempt with an unknown outcome, so it may arrive twice"}
 
 
 @cache
@@ -29,7 +31,9 @@ def _templates() -> Environment:
     templates.globals["version"] = VERSION
     templates.filters["when"] = _when
     templates.filters["size"] = _size
-    templates.filters["label"] = label
+    templates.filters["label"] = _label
+    templates.filters["sentence"] = sentence
+    templates.filters["warning"] = _warning
     return templates
 
 
@@ -64,6 +68,16 @@ def _when(milliseconds: int | None) -> Markup:
     at = utc(milliseconds)
     shown = Markup('<time datetime="{}" data-ms="{}">{}</time>')
     return shown.format(at.isoformat(timespec="milliseconds"), milliseconds, f"{at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _warning(code: str) -> str:
+    """Say a warning of a result."""
+    return sentence(_WARNINGS.get(code, code))
+
+
+def _label(state: str) -> str:
+    """Give the words for a state as a page shows them."""
+    return label(state).capitalize()
 
 
 def _size(count: int) -> str:

@@ -54,9 +54,9 @@ class Section:
 
 TLS_OPTIONS = (
     ("", "Automatic (from the port)"),
-    ("tls", "TLS (465)"),
-    ("starttls", "STARTTLS (587, 25)"),
-    ("none", "none"),
+    ("tls", "TLS from the start (port 465)"),
+    ("starttls", "STARTTLS (ports 587 and 25)"),
+    ("none", "No TLS"),
 )
 
 _TO = Field(
@@ -75,7 +75,7 @@ _PRIORITY = Field(
 )  # fmt: skip
 _ASYNCHRONOUS = Field(
     key="asynchronous", label="Execute Request asynchronous", kind="switch", default=False,
-    hint="The flow goes on at once; the mail is sent from a queue that survives a crash.",
+    hint="The flow continues at once; the email is sent from a queue that survives a crash.",
 )  # fmt: skip
 _STORAGE = Section(
     "Result Storage & Error Handling",
@@ -86,20 +86,20 @@ _STORAGE = Section(
         ),
         Field(
             key="resultKey", label="Input / Context Key to store Result", when="storeResult!=none", default=None,
-            required=True, placeholder="mail.result", hint="Where the flow finds it, for example mail.shipped.",
+            required=True, placeholder="mail.result", hint="Where the flow finds the result, for example mail.shipped.",
         ),
         Field(
             key="stopOnError", label="Stop on Error", kind="switch", default=False,
-            hint="Halts the flow when the mail failed.",
+            hint="Stops the flow if the email fails.",
         ),
     ),
 )  # fmt: skip
 _NODE = (
-    Field(key="@label", label="Label", hint="What this node is called in the flow and its runs."),
-    Field(key="@id", label="Node id", required=True, hint="Letters, digits, hyphens and underscores."),
+    Field(key="@label", label="Label", hint="The name of this node in the flow and its runs."),
+    Field(key="@id", label="Node ID", required=True, hint="Letters, digits, hyphens and underscores."),
     Field(
         key="@when", label="Only when", templated=True, placeholder="{{ input.paid }}", default=None,
-        hint="One expression; the node is skipped where it is not true.",
+        hint="An expression. The node is skipped unless it is true.",
     ),
 )  # fmt: skip
 
@@ -109,7 +109,7 @@ _SEND = (
         (
             Field(
                 key="emailService", label="Email Service", kind="service", required=True, default=None,
-                hint="Some services need more than a password; what yours needs is said here.",
+                hint="Some services need more than a password; this field says what yours needs.",
             ),
         ),
     ),
@@ -117,15 +117,15 @@ _SEND = (
         "SMTP Settings",
         (
             Field(key="smtp.host", label="Host", required=True, default=None, placeholder="smtp.example.com"),
-            Field(key="smtp.port", label="Port", kind="number", default=None, placeholder="by TLS option"),
+            Field(key="smtp.port", label="Port", kind="number", default=None, placeholder="Automatic"),
             Field(key="smtp.tlsOption", label="TLS option", kind="choice", choices=TLS_OPTIONS, default=None),
             Field(
                 key="smtp.ca", label="Certificate authority (PEM)", kind="lines", default=None,
-                hint="Only for a server whose certificate no public authority signed.",
+                hint="Only needed if no public authority signed the server's certificate.",
             ),
             Field(
                 key="smtp.ehloName", label="EHLO name", default=None,
-                hint="How this machine introduces itself; only some relays ask for one.",
+                hint="The name with which this machine introduces itself. Only some relays require one.",
             ),
         ),
         when="emailService=other",
@@ -135,7 +135,7 @@ _SEND = (
         (
             Field(
                 key="connection", label="Connection", kind="connection", default=None,
-                hint="Basic, OAuth2 or OAuth2 Client Credentials; none for a relay without login.",
+                hint="The login for the server. A relay without login needs none.",
             ),
             _TO,
             _SUBJECT,
@@ -149,40 +149,40 @@ _SEND = (
         (
             Field(
                 key="from", label="Custom From Email Address", templated=True, default=None,
-                hint="Left empty it is the connection's.",
+                hint="If empty, the connection's default sender.",
             ),
             *_COPIES,
             Field(key="replyTo", label="Reply To Address", kind="addresses", templated=True),
             Field(
                 key="textContent", label="Define custom text Email Content", kind="lines", templated=True, default=None,
-                hint="For readers without HTML; left empty it is made from the content.",
+                hint="For mail programs without HTML. If empty, it is made from the content.",
             ),
             Field(
-                key="dataImages", label="Images within the HTML (data:)", kind="choice", default="keep",
-                choices=(("keep", "Leave them in the HTML"), ("attach", "Send them as inline files")),
-                hint="Gmail and Outlook show no images that stand in the HTML itself.",
+                key="dataImages", label="Images embedded in the HTML (data:)", kind="choice", default="keep",
+                choices=(("keep", "Leave them in the HTML"), ("attach", "Attach them as inline files")),
+                hint="Gmail and Outlook do not show images that are embedded in the HTML.",
             ),
             _PRIORITY,
             _ASYNCHRONOUS,
             Field(
-                key="retryHours", label="Hours to try it", kind="number", default=24, when="asynchronous=true",
-                hint="How long an asynchronous mail is tried while its server has trouble.",
+                key="retryHours", label="Retry for (hours)", kind="number", default=24, when="asynchronous=true",
+                hint="How long an asynchronous email is retried while its server has problems.",
             ),
             Field(
                 key="envelopeFrom", label="Bounce address", templated=True, default=None, placeholder="<> for none",
-                hint="Where mail that can't be delivered comes back to.",
+                hint="Email that cannot be delivered is returned to this address.",
             ),
             Field(key="inReplyTo", label="In reply to (Message-ID)", templated=True),
             Field(key="references", label="References (Message-IDs)", templated=True),
             Field(
                 key="autoSubmitted", label="Automatic email", kind="choice", default=None,
                 choices=(
-                    ("", "Yes (a reply, if it answers an email)"),
-                    ("auto-generated", "auto-generated"),
-                    ("auto-replied", "auto-replied"),
+                    ("", "Yes (a reply if it answers an email)"),
+                    ("auto-generated", "Yes, generated"),
+                    ("auto-replied", "Yes, a reply"),
                     ("no", "No, a person wrote it"),
                 ),
-                hint="Keeps out-of-office replies away. Service desks ignore automatic email: choose No for those.",
+                hint="Prevents out-of-office replies. Service desks ignore automatic email: choose No for them.",
             ),
             Field(
                 key="listUnsubscribe", label="Unsubscribe addresses", templated=True,
@@ -190,12 +190,12 @@ _SEND = (
             ),
             Field(
                 key="idempotencyKey", label="Idempotency key", templated=True, default=None,
-                hint="Emails with the same key are sent once; left empty it is the run and this node.",
+                hint="Emails with the same key are sent once. If empty, the run and this node are the key.",
             ),
-            Field(key="headers", label="Own header fields", kind="headers", default={}),
+            Field(key="headers", label="Custom header fields", kind="headers", default={}),
             Field(
                 key="inlineStyles", label="Inline style sheets", kind="switch", default=True,
-                hint="For mail programs that drop style sheets: rules move into style attributes where that is safe.",
+                hint="For mail programs that ignore style sheets: rules become style attributes where that is safe.",
             ),
         ),
     ),
@@ -208,16 +208,16 @@ _SEND = (
                 choices=(("allow", "Send to the others"), ("refuse", "Send to nobody")),
             ),
             Field(
-                key="onUnknown", label="When nobody knows whether the server took it", kind="choice", default="resend",
-                choices=(("resend", "Send again (may arrive twice)"), ("hold", "Hold it for a person")),
+                key="onUnknown", label="When it is unknown whether it was accepted", kind="choice", default="resend",
+                choices=(("resend", "Send again (may arrive twice)"), ("hold", "Hold it for a decision")),
             ),
-            Field(key="timeoutSeconds", label="Seconds that the flow waits", kind="number", default=60),
-            Field(key="maxRecipients", label="Most recipients", kind="number", default=100),
+            Field(key="timeoutSeconds", label="Time the flow waits (seconds)", kind="number", default=60),
+            Field(key="maxRecipients", label="Maximum number of recipients", kind="number", default=100),
             Field(key="maxAttachmentMB", label="Maximum attachment size (MB)", kind="number", default=10),
             Field(key="maxMessageMB", label="Maximum message size (MB)", kind="number", default=25),
             Field(
                 key="lenient", label="Lenient expressions", kind="switch", default=False,
-                hint="Missing values are empty texts, but never in To and From.",
+                hint="Missing values become empty text, except in To and From.",
             ),
         ),
     ),
@@ -242,7 +242,7 @@ PANELS: dict[str, tuple[Section, ...]] = {
                 Field(key="key", label="Key", required=True, default=None, placeholder="order.total"),
                 Field(
                     key="value", label="Value", kind="value", templated=True, required=True, default=None,
-                    hint="A text, or JSON; one expression alone keeps its type.",
+                    hint="Text or JSON. A single expression keeps its type.",
                 ),
             ),
         ),

@@ -49,7 +49,7 @@ class Previews:
     def get(self, number: str) -> KeptPreview:
         """Give a preview that is kept still; UsageError (unknownMail) where it is not."""
         if number not in self._kept:
-            raise UsageError("this preview is gone", code=ErrorCode.UNKNOWN_MAIL, hint="make it anew")
+            raise UsageError("this preview has expired", code=ErrorCode.UNKNOWN_MAIL, hint="open the preview again")
         return self._kept[number]
 
     def _size(self) -> int:

@@ -87,8 +87,8 @@ def _answer(process: ConfinedProcess, job: bytes) -> Any:
     if not line.endswith(b"\n"):
         process.end()
         raise UsageError(
-            "this mail is too large, or too deeply nested, to be shown",
+            "this email is too large or too deeply nested to be shown",
             code=ErrorCode.MAIL_NOT_SHOWN,
-            hint="download it, or look at its source",
+            hint="download it or look at its source",
         )
     return json.loads(line)

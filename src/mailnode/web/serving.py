@@ -151,7 +151,7 @@ def _listen(port: int) -> socket.socket:
         listener.close()
         taken = error.errno == errno.EADDRINUSE
         raise UsageError(
-            f"the editor can't listen on port {port}: {'it is taken' if taken else error.strerror}",
-            hint="stop the server that listens there, or choose another one with --port",
+            f"the editor cannot listen on port {port}: {'it is in use' if taken else error.strerror}",
+            hint="stop the server that listens there, or choose another port with --port",
         ) from None
     return listener

@@ -1,11 +1,11 @@
-"""The last word to requests that are still under way when the server ends."""
+"""The answer to requests that are still under way when the server stops."""
 
 import asyncio
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_WORDS = "mailnode is stopping, and has broken this off; look at what has come of it when it runs again\n"
+_WORDS = "mailnode is shutting down and did not finish this request. Check what came of it when it is running again.\n"
 
 
 class StopNotice:

@@ -16,6 +16,7 @@ from mailnode.errors import MailnodeError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
 from mailnode.smtp.server import TlsOption
 from mailnode.web.api.problem import PROBLEMS, ApiModel, Problem, error_detail
+from mailnode.web.sentence import capital, sentence
 from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/connections", tags=["connections"])
@@ -247,7 +248,8 @@ async def _lines(checkup: Diagnoser) -> AsyncIterator[str]:
     look.add_done_callback(lambda _look: heard.put_nowait(None))
     try:
         while finding := await heard.get():
-            yield FindingLine(**finding.to_json()).model_dump_json() + "\n"
+            said = finding.to_json() | {"found": capital(finding.found), "hint": sentence(finding.hint)}
+            yield FindingLine(**said).model_dump_json() + "\n"
         yield _last_line(look)
     finally:
         look.cancel()

@@ -258,7 +258,7 @@ def plain(document: FlowDocument) -> FlowContent:
 
 def _summary(site: Site, flow: FlowFile) -> FlowSummary:
     document, errors = check(site, flow.text, _format(flow))
-    trouble = f"{errors[0].message} ({errors[0].hint})" if errors else ""
+    trouble = f"{errors[0].message} {errors[0].hint}" if errors else ""
     count = len(document.nodes) if document else 0
     return FlowSummary(name=flow.name, node_count=count, modified_at=flow.modified_at, trouble=trouble)
 
@@ -292,4 +292,4 @@ def _header_text(value: str | None) -> str | None:
     try:
         return value.encode("latin-1").decode()
     except UnicodeDecodeError:
-        raise UsageError("the Idempotency-Key is no UTF-8", hint="use printable characters") from None
+        raise UsageError("the Idempotency-Key is not UTF-8", hint="use printable characters") from None

@@ -19,6 +19,7 @@ from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_deta
 from mailnode.web.api.runs import MailResult
 from mailnode.web.previews import KeptPreview, images_of
 from mailnode.web.safe_html import MAIL_POLICY
+from mailnode.web.sentence import sentence
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/preview", tags=["preview"], responses=PROBLEMS)
@@ -145,5 +146,5 @@ def _shown(made: Composition, kept: KeptPreview) -> Preview:
         source=kept.octets[:_SOURCE_OCTETS].decode("utf-8", "replace"),
         size=message.size,
         root=_numbered(message.root, "1"),
-        warnings=list(made.warnings),
+        warnings=[sentence(warning) for warning in made.warnings],
     )

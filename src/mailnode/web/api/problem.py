@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from mailnode.errors import ErrorCode, MailnodeError, SmtpError, StoreError, TokenError, UsageError
 from mailnode.json_text import json_of
 from mailnode.web.page import render
+from mailnode.web.sentence import sentence
 
 _log = logging.getLogger("mailnode.web")
 
@@ -66,17 +67,17 @@ class Problem(ApiModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": description}
     for code, description in (
-        (400, "the request is no JSON"),
+        (400, "the request is not JSON"),
         (401, "no token, or a wrong one"),
         (403, "a page of another site, or no CSRF token"),
-        (404, "there is no such thing"),
-        (409, "somebody else has it, or has changed it"),
-        (408, "the request did not come in time"),
+        (404, "it does not exist"),
+        (409, "the name is taken, or somebody else has changed it"),
+        (408, "the request did not arrive in time"),
         (413, "too large"),
-        (422, "a value can't be used"),
+        (422, "a value is invalid"),
         (429, "too many wrong tokens"),
-        (502, "a server of others refused, or can't be reached"),
-        (503, "the database can't be used"),
+        (502, "another server refused or cannot be reached"),
+        (503, "the database cannot be used"),
     )
 }
 
@@ -86,8 +87,8 @@ def error_detail(error: MailnodeError) -> ErrorDetail:
     return ErrorDetail(
         code=str(error.code),
         phase=error.phase,
-        message=_sound(error.message),
-        hint=_sound(error.hint),
+        message=sentence(_sound(error.message)),
+        hint=sentence(_sound(error.hint)),
         node=_sound(error.node),
         key=_sound(error.key),
         line=error.line,
@@ -126,7 +127,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        hint = "see /api/openapi.json for what there is" if request.url.path.startswith("/api/") else "begin at /flows"
+        hint = "see /api/openapi.json for all paths" if request.url.path.startswith("/api/") else "start at /flows"
         answer = _answer(request, error.status_code, error_detail(UsageError(str(error.detail).lower(), hint=hint)))
         answer.headers.update(error.headers or {})
         return answer
@@ -134,7 +135,7 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _defect(request: Request, error: Exception) -> Response:
         _log.exception("a defect of mailnode, at %s", request.url.path, exc_info=error)
-        defect = UsageError("mailnode failed here", hint="this is a defect; the server's log has the details")
+        defect = UsageError("something in mailnode failed", hint="this is a bug; the server's log has the details")
         return _answer(request, 500, error_detail(defect))
 
 

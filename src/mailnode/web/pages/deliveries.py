@@ -1,11 +1,10 @@
 """The deliveries: the list with its chart, and one with all that is known of it."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mailnode.delivery.admin import InDoubt
 from mailnode.delivery.delivery import FINAL_STATES, SHOWN_STATES, ShownState
@@ -24,8 +23,8 @@ from mailnode.web.api.problem import error_detail
 from mailnode.web.chart import HEIGHT, WIDTH, draw
 from mailnode.web.json_safe import json_text
 from mailnode.web.live import Live, Part, live
-from mailnode.web.live import Query as Pairs
 from mailnode.web.page import render
+from mailnode.web.paged import Choice
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/deliveries", include_in_schema=False)
@@ -36,24 +35,17 @@ _SENDING: tuple[ShownState, ...] = ("claimed", "handingOver")
 _FILTERED = ("queued", "sending", *(state for state in SHOWN_STATES if state not in {"queued", *_SENDING}))
 
 
-class Choice(BaseModel):
-    """What a reader has chosen to see."""
+class DeliveryChoice(Choice):
+    """Which deliveries a reader has chosen to see, and of how many hours the chart tells."""
+
+    NAME = "deliveries"
+    NO_FILTERS = frozenset({"after", "hours"})
 
     state: ShownState | Literal["", "sending"] = ""
     connection: str = Field("", max_length=200)
     recipient: str = Field("", max_length=320)
     run: str = Field("", max_length=200)
-    after: str = Field("", max_length=220)
     hours: int = Field(24, ge=1, le=MOST_HOURS)
-
-    def pairs(self, **changed: str | int) -> Pairs:
-        """Give it as a query, without what is so anyhow."""
-        chosen = {**self.model_dump(exclude_defaults=True), **changed}
-        return tuple((name, str(value)) for name, value in chosen.items() if value != "")
-
-    def address(self, **changed: str | int) -> str:
-        """Give the address of the page that shows it."""
-        return f"/deliveries?{urlencode(self.pairs(**changed))}".removesuffix("?")
 
     @property
     def states(self) -> tuple[ShownState, ...]:
@@ -62,13 +54,8 @@ class Choice(BaseModel):
             return _SENDING
         return (self.state,) if self.state else ()
 
-    @property
-    def is_filter(self) -> bool:
-        """Whether it leaves any delivery out."""
-        return bool(self.state or self.connection or self.recipient or self.run)
 
-
-Chosen = Annotated[Choice, Query()]
+Chosen = Annotated[DeliveryChoice, Query()]
 
 
 @router.get("")
@@ -76,7 +63,7 @@ async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Respons
     """List deliveries, with a chart of what became of them."""
     page = render(
         request,
-        "ledger/deliveries.html",
+        "records/deliveries.html",
         choice=choice,
         states=_FILTERED,
         connections=[one["name"] for one in await site.mailnode.connections.list()],
@@ -87,13 +74,13 @@ async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Respons
     return page
 
 
-@router.get("/table")
+@router.get("/live/table")
 async def renew_table(request: Request, site: SiteHere, choice: Chosen) -> Response:
     """Give the list anew when it has changed."""
     return (await _table(request, site, choice)).answer(request)
 
 
-@router.get("/chart")
+@router.get("/live/chart")
 async def renew_chart(request: Request, site: SiteHere, choice: Chosen) -> Response:
     """Give the chart anew when it has changed."""
     return (await _chart(request, site, choice)).answer(request)
@@ -103,7 +90,7 @@ async def renew_chart(request: Request, site: SiteHere, choice: Chosen) -> Respo
 async def show_one(request: Request, site: SiteHere, delivery_id: str) -> Response:
     """Show one delivery."""
     delivery = await show_delivery(site, delivery_id)
-    return render(request, "ledger/delivery.html", delivery=delivery, part=_part(request, delivery).html)
+    return render(request, "records/delivery.html", delivery=delivery, part=_part(request, delivery).html)
 
 
 @router.get("/{delivery_id}/part")
@@ -126,7 +113,7 @@ async def retry(
     except InDoubt:
         delivery = await show_delivery(site, delivery_id)
         open_ = [one.address for one in delivery.recipients if one.status not in {"accepted", "refused"}]
-        asked = render(request, "ledger/in_doubt.html", delivery=delivery, open=open_, as_queued=as_queued)
+        asked = render(request, "records/in_doubt.html", delivery=delivery, open=open_, as_queued=as_queued)
         asked.headers.update({"HX-Retarget": "#asked", "HX-Reswap": "innerHTML"})
         return asked
     except MailnodeError as error:
@@ -143,22 +130,22 @@ async def cancel(request: Request, site: SiteHere, delivery_id: str) -> Response
         return await _refused(request, site, delivery_id, error)
 
 
-async def _table(request: Request, site: Site, choice: Choice) -> Live:
+async def _table(request: Request, site: Site, choice: DeliveryChoice) -> Live:
+    wanted = choice.stripped()
     page = await list_deliveries(
         site,
-        state=choice.states,
-        connection=choice.connection or None,
-        recipient=choice.recipient.strip() or None,
-        run=choice.run.strip() or None,
-        after=choice.after or None,
+        state=wanted.states,
+        connection=wanted.connection or None,
+        recipient=wanted.recipient or None,
+        run=wanted.run or None,
+        after=wanted.after or None,
     )
-    part = Part("deliveries", "ledger/deliveries_table.html", "/deliveries/table", choice.pairs())
-    return live(request, part, choice=choice, page=page, inbox_port=site.inbox_port)
+    return choice.table(request, page=page, inbox_port=site.inbox_port)
 
 
-async def _chart(request: Request, site: Site, choice: Choice) -> Live:
+async def _chart(request: Request, site: Site, choice: DeliveryChoice) -> Live:
     chart = draw(await show_history(site, choice.hours))
-    part = Part("chart", "ledger/chart.html", "/deliveries/chart", choice.pairs(), _CHART_SECONDS)
+    part = Part("chart", "records/chart.html", "/deliveries/live/chart", choice.pairs(), _CHART_SECONDS)
     return live(request, part, choice=choice, chart=chart, spans=SPANS, width=WIDTH, height=HEIGHT)
 
 
@@ -167,7 +154,7 @@ async def _refused(request: Request, site: Site, delivery_id: str, error: Mailno
 
 
 def _part(request: Request, delivery: Delivery, error: MailnodeError | None = None) -> Live:
-    part = Part("delivery", "ledger/delivery_part.html", f"/deliveries/{delivery.delivery_id}/part")
+    part = Part("delivery", "records/delivery_part.html", f"/deliveries/{delivery.delivery_id}/part")
     return live(
         request,
         part,

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/inbox", include_in_schema=False)
 @router.get("")
 def show_list(request: Request, site: SiteHere) -> Response:
     """List what was caught."""
-    return render(request, "ledger/inbox.html", table=_table(request, site).html)
+    return render(request, "records/inbox.html", table=_table(request, site).html)
 
 
 @router.get("/live/table")
@@ -47,7 +47,7 @@ async def show_one(request: Request, site: SiteHere, number: Number) -> Response
     source = received.octets()
     shown = source[:MOST_CHARACTERS].decode("utf-8", "replace").replace("\r\n", "\n")
     left = max(len(source) - MOST_CHARACTERS, 0)
-    return render(request, "ledger/mail.html", mail=mail, source=shown, left=left, numbers=_around(site, number))
+    return render(request, "records/mail.html", mail=mail, source=shown, left=left, numbers=_around(site, number))
 
 
 @router.get("/{number}/html")
@@ -58,7 +58,7 @@ async def show_html(site: SiteHere, number: Number, *, dark: bool = False) -> Re
 
 
 def _table(request: Request, site: Site) -> Live:
-    part = Part("inbox", "ledger/inbox_table.html", "/inbox/live/table")
+    part = Part("inbox", "records/inbox_table.html", "/inbox/live/table")
     return live(request, part, mails=list_mails(site), inbox_port=site.inbox_port)
 
 

@@ -30,10 +30,10 @@ async def log_in(
     attempts: Attempts = request.app.state.attempts
     if not sessions.is_token(token.strip()):
         if wait := attempts.wait_seconds:
-            trouble = f"Too many wrong tokens: wait {int(wait) + 1} seconds."
+            trouble = f"Too many wrong tokens. Wait {int(wait) + 1} seconds."
             return render(request, "login.html", 429, next=_local(next), trouble=trouble)
         attempts.note_wrong()
-        trouble = "That token is wrong. Paste the one that `mailnode serve` printed."
+        trouble = "That token is wrong. Paste the one that “mailnode serve” printed."
         return render(request, "login.html", 401, next=_local(next), trouble=trouble)
     response = RedirectResponse(_local(next), 303)
     is_private = request.url.scheme == "https"

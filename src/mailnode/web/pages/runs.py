@@ -1,46 +1,33 @@
 """The runs: the list, and one with what each of its nodes did."""
 
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mailnode.flow.run_queries import RUN_STATES, RunDetails, RunSummary, ShownRunStatus, error_of
 from mailnode.web.api.runs import list_runs
 from mailnode.web.json_safe import json_text, whole
 from mailnode.web.live import Live, Part, live
-from mailnode.web.live import Query as Pairs
 from mailnode.web.page import render
+from mailnode.web.paged import Choice
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 
 
-class Choice(BaseModel):
-    """What a reader has chosen to see."""
+class RunChoice(Choice):
+    """Which runs a reader has chosen to see."""
+
+    NAME = "runs"
 
     flow: str = Field("", max_length=64)
     status: ShownRunStatus | Literal[""] = ""
-    after: str = Field("", max_length=220)
-
-    def pairs(self, **changed: str) -> Pairs:
-        """Give it as a query, without what is so anyhow."""
-        chosen = {**self.model_dump(exclude_defaults=True), **changed}
-        return tuple((name, value) for name, value in chosen.items() if value)
-
-    def address(self, **changed: str) -> str:
-        """Give the address of the page that shows it."""
-        return f"/runs?{urlencode(self.pairs(**changed))}".removesuffix("?")
-
-    @property
-    def is_filter(self) -> bool:
-        """Whether it leaves any run out."""
-        return bool(self.flow or self.status)
 
 
-Chosen = Annotated[Choice, Query()]
+Chosen = Annotated[RunChoice, Query()]
 
 
 @router.get("")
@@ -48,7 +35,7 @@ async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Respons
     """List runs."""
     flows = [flow.name for flow in site.flow_files.flows()]
     table = await _table(request, site, choice)
-    page = render(request, "ledger/runs.html", choice=choice, statuses=RUN_STATES, flows=flows, table=table.html)
+    page = render(request, "records/runs.html", choice=choice, statuses=RUN_STATES, flows=flows, table=table.html)
     page.headers["HX-Push-Url"] = choice.address()
     return page
 
@@ -70,18 +57,18 @@ async def renew_one(request: Request, site: SiteHere, run_id: str) -> Response:
 async def show_one(request: Request, site: SiteHere, run_id: str) -> Response:
     """Show one run."""
     run = await site.mailnode.runs.show(run_id)
-    return render(request, "ledger/run.html", run=whole({"run": run["run"]})["run"], part=_part(request, run).html)
+    return render(request, "records/run.html", run=whole({"run": run["run"]})["run"], part=_part(request, run).html)
 
 
-async def _table(request: Request, site: Site, choice: Choice) -> Live:
-    status = (choice.status,) if choice.status else ()
-    page = await list_runs(site, flow=choice.flow.strip() or None, status=status, after=choice.after or None)
-    part = Part("runs", "ledger/runs_table.html", "/runs/live/table", choice.pairs())
-    return live(request, part, choice=choice, page=page)
+async def _table(request: Request, site: Site, choice: RunChoice) -> Live:
+    wanted = choice.stripped()
+    status = (wanted.status,) if wanted.status else ()
+    page = await list_runs(site, flow=wanted.flow or None, status=status, after=wanted.after or None)
+    return choice.table(request, page=page)
 
 
 def _part(request: Request, run: RunDetails) -> Live:
-    part = Part("run", "ledger/run_part.html", f"/runs/live/run/{quote(run['run'], safe='')}")
+    part = Part("run", "records/run_part.html", f"/runs/live/run/{quote(run['run'], safe='')}")
     nodes = whole([_node(node) for node in run["nodes"] or ()])
     facts = whole({name: value for name, value in run.items() if name in RunSummary.__annotations__})
     said = {"input": run["input"], "context": run["context"], "output": run["output"]}

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailnode.printable import quoted
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.sessions import COOKIE, Sessions
+from mailnode.web.sentence import sentence
 
 CSRF_HEADER = "X-CSRF-Token"
 MAX_BODY_OCTETS = 40 * 2**20
@@ -54,7 +55,8 @@ class _Refusal:
     closes: bool = False
 
     def response(self) -> Response:
-        error = {"code": "badUsage", "phase": "settings", "message": self.message, "hint": self.hint}
+        said = {"message": sentence(self.message), "hint": sentence(self.hint)}
+        error = {"code": "badUsage", "phase": "settings", **said, "node": "", "key": "", "line": 0}
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
         if self.closes:
             headers["Connection"] = "close"
@@ -101,7 +103,7 @@ class Guard:
         if not (cookie and self._sessions.holds(cookie)):
             return _not_in(path, method, scope.get("query_string", b""))
         if method not in _SAFE_METHODS and not self._sessions.is_csrf(cookie, headers.get(CSRF_HEADER, "")):
-            return _Refusal(403, f"the field {CSRF_HEADER} is missing or wrong", "reload the page").response()
+            return _Refusal(403, f"the header field {CSRF_HEADER} is missing or wrong", "reload the page").response()
         scope["csrf"] = self._sessions.csrf(cookie)
         return None
 
@@ -112,7 +114,7 @@ class Guard:
         if wait := self._attempts.wait_seconds:
             return _Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
         self._attempts.note_wrong()
-        return _Refusal(401, "that token is wrong", "send the one that `mailnode serve` printed")
+        return _Refusal(401, "that token is wrong", "send the token that mailnode serve printed")
 
 
 def session_cookie(headers: Headers) -> str:
@@ -130,26 +132,26 @@ def _stranger(headers: Headers) -> _Refusal | None:
         return _Refusal(421, f"this server is not {quoted(host)}", "open it as http://127.0.0.1 or http://localhost")
     origin = headers.get("origin")
     if origin is not None and origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
-        return _Refusal(403, f"a page of {quoted(origin)} may not ask here", "open the editor itself")
+        return _Refusal(403, f"a page of {quoted(origin)} must not send requests here", "open the editor itself")
     # Ports are no part of a site, so that what else is served on this machine is a page of the same one.
     is_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
     if origin is None and is_elsewhere and headers.get("sec-fetch-mode") != "navigate":
-        return _Refusal(403, "another site's page may not ask here", "open the editor itself")
+        return _Refusal(403, "a page of another site must not send requests here", "open the editor itself")
     return None
 
 
 def _not_in(path: str, method: str, query: bytes) -> Response:
     if path.startswith("/api/") or path == "/metrics":
-        return _Refusal(401, "a token is needed", "send the field Authorization: Bearer TOKEN, or log in").response()
+        return _Refusal(401, "a token is required", "send Authorization: Bearer TOKEN, or log in").response()
     if method not in _SAFE_METHODS:
-        return PlainTextResponse("log in first", 401)
+        return PlainTextResponse("Log in first.", 401)
     here = path + (f"?{query.decode('ascii', 'replace')}" if query else "")
     return RedirectResponse(f"/login?next={quote(here, safe='/')}" if here != "/" else "/login", 303)
 
 
 def _two_lengths() -> _Refusal:
     # RFC 9112 6.1: what follows may be the rest of this request or the next one.
-    return _Refusal(400, "the request says its length in two ways", "say Content-Length alone", closes=True)
+    return _Refusal(400, "the request gives its length in two ways", "send Content-Length only", closes=True)
 
 
 def _most_octets(path: str) -> int:
@@ -186,7 +188,7 @@ class _LimitedBody:
             async with asyncio.timeout_at(None if self._is_whole else self._until):
                 message = await self._receive()
         except TimeoutError:
-            raise HTTPException(408, f"the request did not come within {BODY_SECONDS:g} s") from None
+            raise HTTPException(408, f"the request did not arrive within {BODY_SECONDS:g} s") from None
         self._is_whole = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:

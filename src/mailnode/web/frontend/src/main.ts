@@ -6,7 +6,7 @@ import { toast } from "./api";
 const PAGES: Record<string, (main: HTMLElement) => Promise<void>> = {
   flows: async (main) => (await import("./flows/index")).mountFlows(main),
   connections: async (main) => (await import("./connections/index")).mountConnectionsPage(main),
-  ledger: async () => (await import("./ledger/index")).mountLedger(),
+  records: async () => (await import("./records/index")).mountRecords(),
   editor: async (main) => (await import("./editor/index")).mountEditor(main),
 };
 

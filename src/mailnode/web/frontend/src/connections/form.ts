@@ -183,7 +183,7 @@ export class ConnectionForm {
 
   private tellNote(): void {
     find(this.form, "#connection-service-hint").textContent =
-      this.known(this.service.value)?.dataset.note || "Type to search; a domain such as gmail.com is found too.";
+      this.known(this.service.value)?.dataset.note || "Search by name or by domain, such as gmail.com.";
   }
 
   private known(name: string): HTMLOptionElement | undefined {

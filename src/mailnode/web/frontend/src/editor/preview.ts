@@ -57,7 +57,10 @@ export class PreviewPane {
   }
 
   showResult({ title, status, notices, details, link }: Result): void {
-    const badge = element("span", { className: `badge ${status}`, textContent: status });
+    const badge = element("span", {
+      className: `badge ${status}`,
+      textContent: status.charAt(0).toUpperCase() + status.slice(1),
+    });
     const kind = status === "sent" || status === "done" ? "good" : "bad";
     this.find("[data-result]").replaceChildren(
       element("h2", {}, `${title} `, badge),

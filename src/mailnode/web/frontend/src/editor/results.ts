@@ -3,6 +3,7 @@
 import { call, clearProblems, detailOf, Problem, showProblem } from "../api";
 import type { NodeError, RunNode, Sample, TestRequest } from "../api-types";
 import { find } from "../dom";
+import { sentence } from "../sentence";
 import type { Notice, PreviewPane } from "./preview";
 import { isObject, textOf } from "./settings";
 
@@ -71,5 +72,5 @@ function troublesOf({ id, error, result }: RunNode): Notice[] {
 }
 
 function noticeOf({ message, hint }: NodeError, where = ""): Notice {
-  return { words: `${where}${textOf(message)}`, hint: textOf(hint) };
+  return { words: `${where}${sentence(textOf(message))}`, hint: sentence(textOf(hint)) };
 }

@@ -17,7 +17,7 @@ export class Listbox {
     this.list.id = `completion-${(count += 1)}`;
     this.list.className = "listbox completion";
     this.list.role = "listbox";
-    this.list.ariaLabel = "Values of the sample";
+    this.list.ariaLabel = "Values from the sample data";
     this.list.popover = "manual";
     this.list.addEventListener("mousedown", (event) => {
       event.preventDefault();

@@ -53,8 +53,8 @@ function standIn(address: string, alt: string): HTMLElement {
 
 /** Read a picked, pasted or dropped image; what is none, or too big for a mail, is refused with words for the reader. */
 export async function readImage(file: File): Promise<InlineImage> {
-  if (!file.type.startsWith("image/")) throw new Error(`${file.name} is not an image`);
-  if (file.size > TOO_BIG) throw new Error(`${file.name} is larger than 10 MB`);
+  if (!file.type.startsWith("image/")) throw new Error(`${file.name} is not an image.`);
+  if (file.size > TOO_BIG) throw new Error(`${file.name} is larger than 10 MB.`);
   const octets = new Uint8Array(await file.arrayBuffer());
   let binary = "";
   for (let at = 0; at < octets.length; at += 0x8000) binary += String.fromCharCode(...octets.subarray(at, at + 0x8000));

@@ -115,7 +115,7 @@ export class RichText {
     convert.textContent = "Convert to rich text";
     convert.addEventListener("click", () => void this.convert(lost));
     const words = document.createElement("p");
-    words.textContent = `Shown as HTML source: the rich text view would lose ${named(lost)}.`;
+    words.textContent = `Shown as HTML source because the rich text view would lose ${named(lost)}.`;
     this.notice.replaceChildren(words, convert);
     this.notice.hidden = false;
   }
@@ -134,7 +134,7 @@ export class RichText {
   private async convert(lost: string[]): Promise<void> {
     const answer = await ask({
       title: "Convert to rich text?",
-      words: `This mail's HTML loses ${named(lost)}. Its text, links and expressions stay.`,
+      words: `The HTML of this email will lose ${named(lost)}. Its text, links and expressions are kept.`,
       confirm: "Convert",
     });
     if (!answer) return;
@@ -168,7 +168,7 @@ export class RichText {
   private async takeDocument(html: string): Promise<void> {
     const question = {
       title: "Replace the content?",
-      words: "You are pasting the source of a whole HTML document. It replaces the current content.",
+      words: "You are pasting the source of an HTML document. It replaces the current content.",
       confirm: "Replace",
     };
     if (this.stored.value && !(await ask(question))) return;

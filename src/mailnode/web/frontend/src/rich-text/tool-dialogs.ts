@@ -9,7 +9,7 @@ import { isSafeUrl } from "./url";
 
 type Paths = () => string[];
 
-const UNSAFE = "only http, https, mailto, tel and cid addresses, or an expression, can be used here";
+const UNSAFE = "Only http, https, mailto, tel and cid addresses, or an expression, can be used here.";
 const MOST_CELLS = 50;
 
 /** Ask for an expression: that of the chip at a position, or a new one at the cursor. */
@@ -20,7 +20,7 @@ export async function editExpression(editor: Editor, paths: Paths, position?: nu
   const closer = "}".repeat(braces);
   const answer = await ask(
     {
-      title: chip ? "Edit the expression" : "Insert an expression",
+      title: chip ? "Edit expression" : "Insert expression",
       fields: [
         {
           name: "expression",
@@ -35,7 +35,7 @@ export async function editExpression(editor: Editor, paths: Paths, position?: nu
       check: ({ values: { expression = "" } }) =>
         expressionEnd(` ${expression} ${closer}`, 0, closer) === expression.length + 2 && expression
           ? null
-          : ["expression", "this is not one whole expression: see that its quotes and brackets pair"],
+          : ["expression", "This is not a complete expression. Check its quotes and brackets."],
     },
     paths,
   );
@@ -63,12 +63,12 @@ export async function editLink(editor: Editor, paths: Paths): Promise<void> {
   } as const;
   const answer = await ask(
     {
-      title: isLink ? "Edit the link" : "Link",
-      fields: isNew ? [href, { name: "text", label: "Text (its address if left empty)" }] : [href],
+      title: isLink ? "Edit link" : "Insert link",
+      fields: isNew ? [href, { name: "text", label: "Text (the address if empty)" }] : [href],
       confirm: "Apply",
-      ...(isLink ? { remove: "Remove the link" } : {}),
+      ...(isLink ? { remove: "Remove link" } : {}),
       check: ({ values: { href: given = "" } }) => {
-        if (!given) return ["href", "an address is wanted"];
+        if (!given) return ["href", "Enter an address."];
         return isSafeUrl(given) ? null : ["href", UNSAFE];
       },
     },
@@ -99,7 +99,7 @@ export async function editImage(
   const before = selectedImage(editor);
   const answer = await ask(
     {
-      title: before ? "Edit the image" : "Image",
+      title: before ? "Edit image" : "Insert image",
       fields: [
         {
           name: "src",
@@ -108,21 +108,26 @@ export async function editImage(
           hint: "https://…, cid:… of an attachment, or {{ input.picture }}",
           completes: "braces",
         },
-        { name: "file", label: "Or a file, which goes along with the mail", type: "file" },
+        { name: "file", label: "Or a file, sent with the email", type: "file" },
         {
           name: "alt",
-          label: "What it shows (for those who don't see it)",
+          label: "Alternative text (for people who cannot see it)",
           value: before?.alt ?? "",
           completes: "braces",
         },
-        { name: "width", label: "Width in pixels", value: before?.width ?? "", hint: "Its own, if left empty." },
+        {
+          name: "width",
+          label: "Width in pixels",
+          value: before?.width ?? "",
+          hint: "Leave empty for the original width.",
+        },
       ],
       confirm: before ? "Change" : "Insert",
-      ...(before ? { remove: "Remove the image" } : {}),
+      ...(before ? { remove: "Remove image" } : {}),
       check: ({ values: { src = "", width = "" }, files }) => {
-        if (!src && files.length === 0) return ["src", "an address or a file is wanted"];
+        if (!src && files.length === 0) return ["src", "Enter an address or choose a file."];
         if (!isSafeUrl(src, true)) return ["src", UNSAFE];
-        return /^(?:\d+%?)?$/.test(width) ? null : ["width", "a number is wanted"];
+        return /^(?:\d+%?)?$/.test(width) ? null : ["width", "Enter a number."];
       },
     },
     paths,
@@ -139,16 +144,16 @@ export async function editImage(
 export async function insertTable(editor: Editor): Promise<void> {
   const count = (text = ""): number => (/^\d+$/.test(text) ? Number(text) : 0);
   const answer = await ask({
-    title: "Table",
+    title: "Insert table",
     fields: [
       { name: "rows", label: "Rows", value: "3", type: "number" },
       { name: "columns", label: "Columns", value: "3", type: "number" },
-      { name: "heading", label: "The first row is a heading", value: "on", type: "checkbox" },
+      { name: "heading", label: "First row is a header", value: "on", type: "checkbox" },
     ],
     confirm: "Insert",
     check: ({ values }) => {
       const wrong = ["rows", "columns"].find((name) => count(values[name]) < 1 || count(values[name]) > MOST_CELLS);
-      return wrong ? [wrong, `a number from 1 to ${MOST_CELLS} is wanted`] : null;
+      return wrong ? [wrong, `Enter a number from 1 to ${MOST_CELLS}.`] : null;
     },
   });
   const chain = editor.chain().focus();

@@ -83,7 +83,7 @@ export const TOOLS: Tool[][] = [
     mark("bold", "Bold", "B", "Mod-b"),
     mark("italic", "Italic", "I", "Mod-i"),
     mark("underline", "Underline", "U", "Mod-u"),
-    mark("strike", "Strike through", "S", "Mod-Shift-s"),
+    mark("strike", "Strikethrough", "S", "Mod-Shift-s"),
     {
       name: "color",
       label: "Text colour",
@@ -139,14 +139,14 @@ export const TOOLS: Tool[][] = [
     },
   ],
   [
-    table("rowAbove", "Add a row above", (editor) => editor.chain().focus().addRowBefore().run()),
-    table("rowBelow", "Add a row below", (editor) => editor.chain().focus().addRowAfter().run()),
-    table("rowGone", "Delete the row", (editor) => editor.chain().focus().deleteRow().run()),
-    table("columnBefore", "Add a column before", (editor) => editor.chain().focus().addColumnBefore().run()),
-    table("columnAfter", "Add a column after", (editor) => editor.chain().focus().addColumnAfter().run()),
-    table("columnGone", "Delete the column", (editor) => editor.chain().focus().deleteColumn().run()),
-    table("headRow", "Heading row", (editor) => editor.chain().focus().toggleHeaderRow().run()),
-    table("tableGone", "Delete the table", (editor) => editor.chain().focus().deleteTable().run()),
+    table("rowAbove", "Add row above", (editor) => editor.chain().focus().addRowBefore().run()),
+    table("rowBelow", "Add row below", (editor) => editor.chain().focus().addRowAfter().run()),
+    table("rowGone", "Delete row", (editor) => editor.chain().focus().deleteRow().run()),
+    table("columnBefore", "Add column before", (editor) => editor.chain().focus().addColumnBefore().run()),
+    table("columnAfter", "Add column after", (editor) => editor.chain().focus().addColumnAfter().run()),
+    table("columnGone", "Delete column", (editor) => editor.chain().focus().deleteColumn().run()),
+    table("headRow", "Header row", (editor) => editor.chain().focus().toggleHeaderRow().run()),
+    table("tableGone", "Delete table", (editor) => editor.chain().focus().deleteTable().run()),
   ],
 ];
 

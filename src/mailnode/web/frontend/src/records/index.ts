@@ -1,6 +1,6 @@
 // Deliveries, runs and the inbox: parts that renew themselves, and questions that come as dialogs.
 
-export function mountLedger(): void {
+export function mountRecords(): void {
   let seen = new Map<string, boolean>();
   // On the document, because a step back in the browser's history brings another main.
   // A button that is taken away between press and release is never clicked: what is under a finger is renewed later.

@@ -1,0 +1,18 @@
+"""Errors as sentences for pages and answers; the command line says them in lower case, behind its name."""
+
+import re
+
+# A name that is written small, and what may be a key of a setting (`smtp.host`, `tlsOption`), stay as they are.
+_WORD = re.compile(r"(?!mailnode\b|localhost\b)[a-z]+(?:['-][a-z]+)*(?=[\s,;:]|$)")
+_ENDS = (".", "!", "?", "…", ":")
+
+
+def sentence(text: str) -> str:
+    """Give a text with a capital at its beginning and a full stop at its end."""
+    text = capital(text)
+    return text if not text or text.endswith(_ENDS) else f"{text}."
+
+
+def capital(text: str) -> str:
+    """Give a text with a capital at its beginning, if a plain word stands there."""
+    return text[0].upper() + text[1:] if _WORD.match(text) else text
