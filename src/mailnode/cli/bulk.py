@@ -49,7 +49,7 @@ async def run_rows(
         say(f"{summary.ended} of {rows.count} rows are done; run the same command again for the rest")
         summary.show()
         if mailnode and mailnode.unstored.lost:
-            return show_not_stored(counted(mailnode.unstored.lost), mailnode.unstored.reason)
+            return show_not_stored(counted(mailnode.unstored.lost, "outcome"), mailnode.unstored.reason)
         raise
     summary.show()
     if mailnode.unstored.lost or summary.not_stored:

@@ -10,7 +10,7 @@ import click
 
 from mailnode.cli.arguments import ServerOptions, named, own_server_options, read_text
 from mailnode.cli.authorize import command as authorize
-from mailnode.cli.output import say, show_json, show_table
+from mailnode.cli.output import counted, say, show_json, show_table
 from mailnode.connections.repository import ConnectionRepository, Shown
 from mailnode.errors import UsageError
 
@@ -176,7 +176,7 @@ def rekey() -> None:
     where = (
         "from now on MAILNODE_SECRET_KEY needs only its first key" if environment.secret_key else "it is in secret.key"
     )
-    say(f"the secrets of {count} connection{'s' * (count != 1)} are encrypted with the new key; {where}")
+    say(f"the secrets of {counted(count, 'connection')} are encrypted with the new key; {where}")
 
 
 command.add_command(authorize)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mailnode.cli.output import clean, say, show_json, show_table
+from mailnode.cli.output import clean, say, show_json, show_table, time_of
 from mailnode.delivery.delivery import SHOWN_STATES, label
-from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
@@ -58,7 +57,7 @@ def list_(
     rows = [
         (
             one["deliveryId"][:_SHORT_ID],
-            _time(one["createdAt"]),
+            time_of(one["createdAt"]),
             label(one["state"]),
             _to(one["to"]),
             one["error"] or "",
@@ -153,7 +152,7 @@ def _facts(found: "DeliveryDetails") -> Iterator[tuple[str, str]]:
     yield "server", _server(found)
     if found["retry"] and found["retry"]["why"]:
         yield "retry", f"with the server and connection that it was queued with: {found['retry']['why']}"
-    yield "created", _time(found["createdAt"])
+    yield "created", time_of(found["createdAt"])
     if found["run"]:
         yield "run", f"{found['run']}, node {found['node']}"
     if found["key"] and found["key"] != f"{found['run']}/{found['node']}":
@@ -173,13 +172,13 @@ def _what_next(found: "DeliveryDetails") -> str:
         return ""
     assert found["dueAt"] is not None
     why = f"; {found['error']}" if found["error"] else ""
-    return f": next attempt {_time(found['dueAt'])}, last attempts until {_time(found['expiresAt'])}{why}"
+    return f": next attempt {time_of(found['dueAt'])}, last attempts until {time_of(found['expiresAt'])}{why}"
 
 
 def _tries(found: "DeliveryDetails") -> Iterator[tuple[str, ...]]:
     for one in found["attempts"]:
         took = f"{one['endedAt'] - one['startedAt']} ms" if one["endedAt"] else ""
-        yield str(one["number"]), _time(one["startedAt"]), took, one["phase"] or "", one["message"] or "accepted"
+        yield str(one["number"]), time_of(one["startedAt"]), took, one["phase"] or "", one["message"] or "accepted"
 
 
 def _reply(one: "DeliveryRecipient") -> str:
@@ -189,10 +188,6 @@ def _reply(one: "DeliveryRecipient") -> str:
 def _to(addresses: list[str]) -> str:
     more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
     return f"{addresses[0]}{more}" if addresses else ""
-
-
-def _time(unix_ms: int) -> str:
-    return f"{utc(unix_ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _with_mailnode(work: "Callable[[Mailnode], Awaitable[T]]") -> T:

@@ -4,7 +4,7 @@ import itertools
 
 import click
 
-from mailnode.cli.output import say, show_json, show_table
+from mailnode.cli.output import counted, say, show_json, show_table
 from mailnode.cli.signals import run_long
 from mailnode.environment import Environment
 from mailnode.inbox.folder import InboxFolder
@@ -50,7 +50,7 @@ def show(number: int) -> None:
 @command.command("clear")
 def clear() -> None:
     """Delete all emails in the test inbox."""
-    say(f"{_folder().clear()} emails deleted")
+    say(f"{counted(_folder().clear(), 'email')} deleted")
 
 
 def _folder() -> InboxFolder:

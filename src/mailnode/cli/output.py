@@ -11,6 +11,7 @@ import click
 from mailnode.errors import ErrorCode, MailnodeError, SmtpError
 from mailnode.json_text import json_of
 from mailnode.printable import CONTROL_BUT_TAB_AND_LF, DIRECTION, SURROGATE
+from mailnode.store.clock import utc
 
 EXIT_NOT_STORED = 4
 # An email that a person cancelled has not failed; a partial delivery has, for some recipients.
@@ -64,9 +65,14 @@ def show_not_stored(what: str, reason: str) -> int:
     return EXIT_NOT_STORED
 
 
-def counted(lost: int) -> str:
-    """Give a number of outcomes in words."""
-    return "1 outcome" if lost == 1 else f"{lost} outcomes"
+def counted(count: int, noun: str) -> str:
+    """Give a number with its noun: `1 email`, `2 emails`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def time_of(unix_ms: int) -> str:
+    """Give a time as people read it: `2026-11-29 14:05:09 UTC`."""
+    return f"{utc(unix_ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def tell_route(route_key: str, error: MailnodeError | None) -> None:

@@ -73,7 +73,7 @@ async def _run_once(flow: str, run_in: "Callable[[Mailnode, Callable[[str], None
                     raise
     except asyncio.CancelledError:
         if unstored and unstored.lost:
-            return show_not_stored(counted(unstored.lost), unstored.reason)
+            return show_not_stored(counted(unstored.lost, "outcome"), unstored.reason)
         raise
     show_json(run.to_json())
     for node in run.nodes:
@@ -87,8 +87,7 @@ async def _run_once(flow: str, run_in: "Callable[[Mailnode, Callable[[str], None
 
 async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None]) -> "Run":
     def watch(left: int) -> None:
-        emails = "1 email" if left == 1 else f"{left} emails"
-        change(f"waiting for {emails}; Ctrl-C leaves the rest to `mailnode worker`")
+        change(f"waiting for {counted(left, 'email')}; Ctrl-C leaves the rest to `mailnode worker`")
 
     if not run.pending:
         return run

@@ -48,7 +48,7 @@ def command(port: int, inbox_port: int, flows: Path | None) -> int:
     from mailnode.web.serving import Places, serve
 
     unstored = run_long(serve(Environment.read(), Places(port=port, inbox_port=inbox_port, flows=flows), tell))
-    return show_not_stored(counted(unstored.lost), unstored.reason) if unstored.lost else 0
+    return show_not_stored(counted(unstored.lost, "outcome"), unstored.reason) if unstored.lost else 0
 
 
 def check_libraries() -> None:

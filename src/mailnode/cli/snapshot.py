@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailnode.cli.arguments import read_text
-from mailnode.cli.output import say, show_json, show_table, waiting
+from mailnode.cli.output import counted, say, show_json, show_table, time_of, waiting
 from mailnode.errors import SnapshotError, UsageError
-from mailnode.store.clock import utc
 
 if TYPE_CHECKING:
     from mailnode.connections.snapshot.contents import Snapshot
@@ -76,7 +75,7 @@ def create(
         snapshot, errors = asyncio.run(snapshots.create(environment, path, passphrase, flows, names, hand_over))
     for error in errors:
         say(f"warning: {error}")
-    say(f"{path}: {_counted(len(snapshot.flows), 'flow')}, {_counted(len(snapshot.connections), 'connection')}")
+    say(f"{path}: {counted(len(snapshot.flows), 'flow')}, {counted(len(snapshot.connections), 'connection')}")
     for one in hand_over:
         say(f"connection {one} was handed over and deleted here")
 
@@ -95,7 +94,7 @@ def list_(as_json: bool) -> None:
     rows = [
         (one["name"], one["trouble"], "")
         if "trouble" in one
-        else (one["name"], _time(one["createdAt"]), str(one["size"]))
+        else (one["name"], time_of(one["createdAt"]), str(one["size"]))
         for one in found
     ]
     empty = "no snapshots yet; create one with `mailnode snapshot create NAME FLOW...`"
@@ -114,7 +113,7 @@ def show(source: str, passphrase_file: str | None, as_json: bool) -> None:
         flows = [flow.name for flow in snapshot.flows]
         show_json({"createdAt": snapshot.created_at, "flows": flows, "connections": connections})
         return
-    say(f"created {_time(snapshot.created_at)}")
+    say(f"created {time_of(snapshot.created_at)}")
     show_table(("Flow",), [(flow.name,) for flow in snapshot.flows], empty="no flows")
     rows = [(one["name"], one["type"], one["user"], one["for"], _handed(one)) for one in connections]
     show_table(("Connection", "Type", "User", "For", "Tokens"), rows, empty="no connections")
@@ -226,11 +225,3 @@ def _show_plan(planned: "RestorePlan", *, as_json: bool) -> None:
 
 def _handed(one: dict[str, Any]) -> str:
     return "handed over" if one["handedOver"] else ""
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
-
-
-def _time(unix_ms: int) -> str:
-    return f"{utc(unix_ms):%Y-%m-%d %H:%M:%S} UTC"

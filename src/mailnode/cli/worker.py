@@ -46,7 +46,7 @@ def command(drain: bool) -> int:
     if failed:
         say("see `mailnode deliveries list` for what went wrong")
     if ended.lost:
-        return show_not_stored(counted(ended.lost), ended.reason)
+        return show_not_stored(counted(ended.lost, "outcome"), ended.reason)
     if ended.error:
         show_error(ended.error.message, ended.error.hint, ended.error.code)
         return 1
