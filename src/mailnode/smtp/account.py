@@ -14,17 +14,17 @@ from mailnode.smtp.sasl import Login
 Opened = TypeVar("Opened")
 Open = Callable[[Credentials | None], Awaitable[Opened]]
 
-# A refused token that can't be renewed is held back for so long: what keeps it out may be mended at the server.
+# How long a refused token that can't be renewed is not tried again: the cause may be fixed at the server.
 HELD_BACK_SECONDS = 60.0
-# A login that was good so lately will be so again, for several sessions at once.
+# How long a successful login lets several sessions log in at once.
 GOOD_SECONDS = 300.0
-# How long a refused login is not tried again: at first, and at last.
+# How long a refused login is not tried again: at first, and at most.
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
 
 
 class Account:
-    """A login in use. It remembers a refused token that can't be renewed, so that no storm of logins comes of it."""
+    """A login in use; it remembers a refused token that can't be renewed, so that it is not tried by every message."""
 
     def __init__(self, login: Login | TokenLogin | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._login = login
@@ -32,8 +32,8 @@ class Account:
         self._refused: str | None = None
         self._refused_until = 0.0
 
-    async def opened(self, open_one: Open[Opened]) -> Opened:
-        """Open something that logs in; after a refused token once more, from its beginning, with a renewed one.
+    async def open(self, open_one: Open[Opened]) -> Opened:
+        """Call `open_one` with credentials; after a refused token, once more with a renewed one.
 
         Raises what `open_one` and the source of the tokens raise; the second refusal of a token is final.
         """
@@ -58,7 +58,7 @@ class Account:
 
 
 class _Probe:
-    """One session that tries the login while others wait; a void one has not come as far as that."""
+    """One session that tries the login while others wait; a void one did not get as far as the login."""
 
     def __init__(self) -> None:
         self.is_void = False
@@ -66,11 +66,11 @@ class _Probe:
 
 
 class LoginGate:
-    """Lets one session of a client log in at first, and the others when that has gone well.
+    """Lets one session of a client log in first, and the others when it has succeeded.
 
-    A login that is refused for good is not tried again for a time that doubles with each refusal; who comes meanwhile
-    gets the same error at once, without a connection. A refusal for now says nothing about the login, nor does a
-    server that can't be reached.
+    A login that is refused permanently is not tried again for a time that doubles with each refusal; sessions wanted
+    meanwhile get the same error at once, without a connection. A temporary refusal says nothing about the login, nor
+    does a server that can't be reached.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -82,7 +82,7 @@ class LoginGate:
         self._probe: _Probe | None = None
 
     async def through(self, log_in: Callable[[], Awaitable[Opened]]) -> Opened:
-        """Log in when it is this one's turn; raises what `log_in` raises, or the refusal that stands."""
+        """Call `log_in` when it is allowed; raises what it raises, or the refusal that still counts."""
         probe = await self._admit()
         try:
             opened = await log_in()
@@ -104,32 +104,32 @@ class LoginGate:
                 probe.ended.set()
 
     async def _admit(self) -> _Probe | None:
-        """Wait until there is leave to log in; give the probe if this one is it."""
+        """Wait until a login is allowed; give the probe if this session is it."""
         while self._clock() >= self._good_until:
             if self._refusal and self._clock() < self._shut_until:
-                raise _once_more(self._refusal)
+                raise _repeated(self._refusal)
             if self._probe is None:
                 self._probe = _Probe()
                 return self._probe
             probe = self._probe
             await probe.ended.wait()
-            if probe.is_void:  # the next ones would fail as slowly, one behind the other
+            if probe.is_void:  # the next ones would fail as slowly, one after the other
                 break
         return None
 
     def _shut(self, error: LoginFailed) -> None:
         now = self._clock()
-        if now >= self._shut_until:  # else it is another one of several that were under way
+        if now >= self._shut_until:  # else several logins were under way
             self._wait = min(self._wait * 2 or FIRST_WAIT, LONGEST_WAIT)
             self._shut_until = now + self._wait
         self._good_until = now
-        self._refusal = copy.copy(error)  # whoever gets it may say where it happened to him
+        self._refusal = copy.copy(error)  # each caller adds its own location to it
 
 
-def _once_more(refusal: LoginFailed) -> LoginFailed:
+def _repeated(refusal: LoginFailed) -> LoginFailed:
     error = copy.copy(refusal)
     error.was_tried = False
     error.message += "; it was not tried again so soon"
     error.args = (error.message,)
-    error.dialogue = f"({error.message})"  # nothing was said this time
+    error.dialogue = f"({error.message})"  # nothing was sent this time
     return error

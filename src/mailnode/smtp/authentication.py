@@ -1,4 +1,4 @@
-"""AUTH: who may log in where, by which mechanism, and what a refusal means (RFC 4954). It fails closed."""
+"""AUTH (RFC 4954): the choice of a mechanism, the exchange, and what a refusal means. It fails closed."""
 
 import re
 from collections import deque
@@ -21,12 +21,12 @@ Credentials = Login | Bearer
 
 
 class TokenRefused(LoginFailed):
-    """The refusal is for good, and about this access token: another one may be let in."""
+    """A permanent refusal of this access token: another one may be accepted."""
 
 
-# What is refused is the command: its syntax, its place, its mechanism, its lack of TLS.
+# These refuse the command: its syntax, sequence, mechanism, or lack of TLS.
 _COMMAND_REFUSED = frozenset({500, 501, 502, 503, 504, 530, 538})
-# Naver says 553 to PLAIN and takes LOGIN.
+# Naver replies 553 to PLAIN and accepts LOGIN.
 _MECHANISM_REFUSED = frozenset({500, 501, 502, 503, 504, 553})
 _SYNTAX_ERROR = 501
 _TOO_WEAK = 534
@@ -37,10 +37,10 @@ _WORDS_OF_MECHANISM = re.compile(
     rf"|{_MECHANISM}.*\b(?:not|invalid|unsupported|unavailable|disabled|unknown|weak|denied)\b",
     re.IGNORECASE,
 )
-# Google says 534 of an account whose password it does not take; another mechanism would be one more bad login.
+# Google replies 534 where it accepts no password; another mechanism would be one more failed login.
 _WORDS_OF_ACCOUNT = re.compile(r"password|browser|InvalidSecondFactor|WebLogin", re.IGNORECASE)
 _CHALLENGE = 334
-_PORTS_OF_TLS = "use one that does (465 with tls, 587 with starttls)"
+_TLS_PORTS = "use one that does (465 with tls, 587 with starttls)"
 
 
 async def authenticate(
@@ -65,21 +65,21 @@ async def authenticate(
         except SessionLost as lost:
             if refusal is None or lost.code != ErrorCode.SESSION_LOST:
                 raise
-            break  # what was said before the server hung up is why it did
+            break  # the refusal before is why the server closed the connection
         if reply.is_positive:
             return name
         reply = exchange.redact(reply, secret)
         refusal = _login_refused(reply, exchange, server, credentials)
         if reply.code == _SYNTAX_ERROR and exchange.has_initial_response:
             tries.appendleft((name, True))
-        elif not _is_about_mechanism(reply) or _is_complaint(exchange, credentials):
+        elif not _is_about_mechanism(reply) or _has_error_status(exchange, credentials):
             break
     assert refusal
     raise refusal
 
 
 def _is_about_mechanism(reply: Reply) -> bool:
-    """Whether another mechanism may do better: it is not the password, or the token, that is wrong."""
+    """Whether another mechanism may succeed: the refusal is not about the password or the token."""
     if reply.code == _CREDENTIALS_REFUSED:
         return bool(_WORDS_OF_MECHANISM.search(reply.text))
     if reply.code == _TOO_WEAK:
@@ -94,12 +94,12 @@ def usable_mechanisms(offered: Iterable[str], login: Login | TokenLogin | Bearer
 
 
 def may_send_secrets(stream: Stream, server: ServerSettings) -> bool:
-    """Whether a secret may be said: where nobody reads along, or where somebody allows it in clear text."""
+    """Whether a secret may be sent: on a private connection, or where clear text is allowed."""
     return is_private(stream, server) or server.allow_plaintext_auth
 
 
 def is_private(stream: Stream, server: ServerSettings) -> bool:
-    """Whether nobody can read along: over TLS, or on this very machine; a proxy here leads away from it."""
+    """Whether nobody else can read the traffic: over TLS, or on this machine without a proxy."""
     return bool(stream.tls_version) or (stream.is_loopback and server.proxy is None)
 
 
@@ -119,7 +119,7 @@ async def _converse(channel: Channel, server: ServerSettings, exchange: Exchange
         try:
             reply = await channel.ask("auth", exchange.respond(reply.text))
         except SessionLost as lost:
-            # A challenge to a token is its refusal, said already; some servers then close without the reply.
+            # A challenge after a token is a refusal; some servers then close without the reply.
             if lost.code == ErrorCode.SESSION_LOST and isinstance(credentials, Bearer) and exchange.challenge:
                 raise _token_refused(" and closed the connection", None, exchange, server) from None
             raise
@@ -128,7 +128,7 @@ async def _converse(channel: Channel, server: ServerSettings, exchange: Exchange
     return reply
 
 
-def _is_complaint(exchange: Exchange, credentials: Credentials) -> bool:
+def _has_error_status(exchange: Exchange, credentials: Credentials) -> bool:
     return isinstance(credentials, Bearer) and bool(exchange.challenge)
 
 
@@ -151,8 +151,8 @@ def _login_refused(
 
 
 def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: ServerSettings) -> LoginFailed:
-    complaint = TokenStatus.parse(exchange.challenge)
-    why = f"; it reports: {complaint}" if complaint.status else ""
+    status = TokenStatus.parse(exchange.challenge)
+    why = f"; it reports: {status}" if status.status else ""
     is_transient = reply is not None and reply.is_transient
     is_about_command = (
         reply is not None
@@ -162,7 +162,7 @@ def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: S
     kind = LoginFailed if is_transient or is_about_command else TokenRefused
     return kind(
         f"{server.address} refused the access token{said}{why}",
-        hint=explain_token_refusal(reply, complaint, server.host),
+        hint=explain_token_refusal(reply, status, server.host),
         transient=is_transient,
         reply_code=reply.code if reply else None,
         enhanced_status_code=reply.enhanced_status_code if reply else None,
@@ -172,11 +172,11 @@ def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: S
 
 def _in_clear_text(server: ServerSettings, extensions: Extensions, credentials: Credentials) -> LoginFailed:
     secret = "a password" if isinstance(credentials, Login) else "an access token"
-    way = "set tlsOption to starttls" if extensions.starttls else f"port {server.port} offers no TLS: {_PORTS_OF_TLS}"
+    remedy = "set tlsOption to starttls" if extensions.starttls else f"port {server.port} offers no TLS: {_TLS_PORTS}"
     return LoginFailed(
         f"{secret} would go to {server.address} in clear text",
         code=ErrorCode.PLAINTEXT_AUTH,
-        hint=f"{way}; allowPlaintextAuth permits it in a network that you trust",
+        hint=f"{remedy}; allowPlaintextAuth permits it in a network that you trust",
     )
 
 
@@ -185,7 +185,7 @@ def _not_offered(server: ServerSettings, extensions: Extensions, credentials: Cr
         secret = "a password" if isinstance(credentials, Login) else "an access token"
         needed = ", ".join(_known(credentials))
         what = f"{server.address} offers {', '.join(extensions.auth)} and {secret} needs {needed}"
-        hint = _way_in(extensions, credentials)
+        hint = _other_login_hint(extensions, credentials)
     else:
         what = f"{server.address} offers no login, and the connection has one"
         hint = "leave the connection out if this is a relay without logins; otherwise check host and port"
@@ -194,12 +194,12 @@ def _not_offered(server: ServerSettings, extensions: Extensions, credentials: Cr
         elif server.tls_option == "none":
             hint = (
                 f"leave the connection out if this is a relay without logins; otherwise: port {server.port} offers"
-                f" neither a login nor TLS (tlsOption starttls would not do), {_PORTS_OF_TLS}"
+                f" neither a login nor TLS (tlsOption starttls would not do), {_TLS_PORTS}"
             )
     return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)
 
 
-def _way_in(extensions: Extensions, credentials: Credentials) -> str:
+def _other_login_hint(extensions: Extensions, credentials: Credentials) -> str:
     if isinstance(credentials, Bearer):
         if passwords.MECHANISMS.keys() & set(extensions.auth):
             return "this server accepts passwords, not access tokens: use a connection of type basic"

@@ -1,4 +1,4 @@
-"""Who we are by an access token: OAUTHBEARER (RFC 7628) and XOAUTH2, which is older and Google's."""
+"""Logins by access token: OAUTHBEARER (RFC 7628) and XOAUTH2, Google's older mechanism."""
 
 import json
 import re
@@ -10,25 +10,25 @@ from mailnode.errors import ErrorCode, SettingsError, TokenError
 from mailnode.printable import ASCII_CONTROL, MOST_SHOWN_LONG, SURROGATE, shortened, without_controls
 from mailnode.smtp.sasl import Mechanism
 
-# What would end a key of both mechanisms, or a line, and lone surrogates, which have no octets.
+# They would end a key of both mechanisms or a line; lone surrogates can't be encoded.
 _UNSAYABLE = re.compile(f"[{ASCII_CONTROL}{SURROGATE}]")
-# RFC 6749 A.12; what else may stand in a token is left to whoever gave it.
+# RFC 6749 A.12
 _TOKEN = re.compile(r"[\x20-\x7e]+")
-# An honest server's JSON has three or four short members.
+# The JSON has three or four short members.
 _MOST_OCTETS = 4096
 
 
 class Tokens(Protocol):
-    """Gives the access tokens of one account; sources that are equal give the same ones."""
+    """A source of access tokens for one account; equal sources give the same tokens."""
 
     def __hash__(self) -> int:
-        """Tell sources apart, so that sessions of one are not used for another."""
+        """Distinguish sources, so that sessions of one are not used for another."""
 
     async def token(self) -> str:
-        """Give a token that should be good; what this raises is raised where the session is wanted."""
+        """Give a token that should be valid; what this raises is raised by `send`."""
 
     async def renewed(self, refused: str) -> str:
-        """Give another token than the one that a server has refused, or raise why there is none."""
+        """Give a new token in place of one that the server has refused, or raise why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,21 @@ class TokenLogin:
     tokens: Tokens
 
     def __post_init__(self) -> None:
-        """Refuse a name that no mechanism can carry."""
+        """Refuse a name that no mechanism can send."""
         _check_username(self.username)
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A user name and an access token at hand; the token is never shown."""
+    """A user name and an access token; the token is never shown."""
 
     username: str
     token: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no mechanism can carry."""
+        """Refuse what no mechanism can send."""
         _check_username(self.username)
-        token: object = self.token  # a source is somebody's own program, and may give anything
+        token: object = self.token  # a source is the user's own code, and may give anything
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise TokenError(
                 "the access token is empty or contains a character that a login can't use",
@@ -62,7 +62,7 @@ class Bearer:
 
 
 class TokenStatus(NamedTuple):
-    """What a server says of a token that it refuses (RFC 7628 3.2.2), shortened and harmless; "" where it says none."""
+    """A server's error status for a refused token (RFC 7628 3.2.2), shortened and printable; "" where it gave none."""
 
     status: str = ""
     schemes: str = ""
@@ -70,7 +70,7 @@ class TokenStatus(NamedTuple):
 
     @classmethod
     def parse(cls, challenge: bytes) -> "TokenStatus":
-        """Read the JSON of a challenge; what is no such JSON says nothing."""
+        """Read the JSON of a challenge; anything else gives an empty status."""
         try:
             said = json.loads(challenge) if len(challenge) <= _MOST_OCTETS else None
         except (ValueError, RecursionError):
@@ -78,7 +78,7 @@ class TokenStatus(NamedTuple):
         return cls(*(_shown(said.get(name)) for name in cls._fields)) if isinstance(said, dict) else cls()
 
     def __str__(self) -> str:
-        """Give it in one line: `status 401, scope https://mail.example/`; "" where nothing was said."""
+        """Give it in one line: `status 401, scope https://mail.example/`; "" where there is none."""
         return ", ".join(f"{name} {value}" for name, value in self._asdict().items() if value)
 
 

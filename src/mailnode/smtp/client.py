@@ -1,4 +1,4 @@
-"""The engine alone: messages to one server, over a few sessions."""
+"""SmtpClient: messages to one server, over a few sessions."""
 
 import asyncio
 import itertools
@@ -24,14 +24,14 @@ from mailnode.smtp.send_queue import SendRequest, StaleSession
 from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption, ascii_host, tls_and_port
 from mailnode.smtp.session import Session
 
-# For each session one message under way, one that rides with it, one that waits.
+# For each session: one message under way, one pipelined behind it, one waiting.
 MESSAGES_PER_SESSION = 3
 
 
 class Handover(NamedTuple):
-    """How one of many messages went: `number` counts them from 0, and either `outcome` or `error` is given.
+    """The outcome or the error of one of many messages; `number` counts them from 0.
 
-    The error is a MailnodeError, or what the message itself, or a source of tokens, has raised.
+    The error is a MailnodeError, or an exception that the message itself or a source of tokens has raised.
     """
 
     number: int
@@ -46,16 +46,16 @@ class SmtpClient:
     The TLS mode is required, never opportunistic: `tls`, `starttls` or `none`. Left out it follows the port (465 tls;
     25, 587 and 2525 starttls; else tls), and the port, left out, follows it (465, 587, 25). `ca` is PEM text and
     replaces the system's certificates. `login` is a Login, or a TokenLogin with a source of access tokens; a secret
-    goes over TLS only, or to this very machine, unless `allow_plaintext_auth`. `proxy` is a URL, `socks5://host:port`
+    goes over TLS only, or to this machine, unless `allow_plaintext_auth`. `proxy` is a URL, `socks5://host:port`
     or `http://host:port`. At most `max_sessions` are open at once, each is kept for `idle_seconds` without work. A
     value that can't be used raises SettingsError. One client belongs to one event loop:
 
         async with SmtpClient("mail.example.org", login=Login("jane", "secret")) as client:
             outcome = await client.send(Email(from_="jane@example.org", to="joe@example.com", text="Hi"))
 
-    With `TokenLogin("jane@example.com", tokens)` anything with the methods of `mailnode.smtp.bearer.Tokens` gives the
-    access tokens; `tokens.renewed` is asked once when the server refuses one. A login that is refused for good is not
-    tried again at once: sends fail with that error meanwhile, for a second at first and five minutes at last.
+    In `TokenLogin("jane@example.com", tokens)`, `tokens` is any object with the methods of `Tokens`; its `renewed` is
+    called once when the server refuses a token. A login that was refused permanently is not tried again at once: sends
+    fail with the same error meanwhile, for one second at first, and for five minutes at most.
     """
 
     def __init__(
@@ -145,13 +145,13 @@ class SmtpClient:
         With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted.
 
         Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for an
-        Email that makes no message. SessionLost has `unknown` true when the server may have taken the message.
+        Email that makes no message. SessionLost has `unknown` true when the server may have accepted the message.
         """
         composed = compose(message) if isinstance(message, Email) else message
         return await self.hand_over(SendRequest(composed, partial_delivery=partial_delivery))
 
     async def hand_over(self, request: SendRequest) -> Outcome:
-        """Do what `send` does for a request with hooks: for callers within mailnode, whose delivery must be durable.
+        """Do what `send` does, with the hooks of a SendRequest: internal, for durable deliveries.
 
         Raises what `send` does, and what the hooks of the request raise: then the server has accepted nothing.
         """
@@ -163,8 +163,8 @@ class SmtpClient:
                         request.on_session()
                     return await session.transact(request, self._pool.next_request)
             except StaleSession:
-                # Only commands were written, so once more can't make two mails. It comes to an end: each time either
-                # the session was an old one, and a fresh one follows, or the pace is slower than before.
+                # Only commands were written, so another try can't make two mails. The loop ends: each time either the
+                # session was a reused one, and a fresh one follows, or the pace is slower than before.
                 fresh = True
 
     async def send_many(
@@ -191,7 +191,7 @@ class SmtpClient:
                 outcome = await self.hand_over(
                     SendRequest(composed, partial_delivery=partial_delivery, queue_group=queue_group)
                 )
-            except Exception as error:  # noqa: BLE001 -- one message's trouble is no other's
+            except Exception as error:  # noqa: BLE001 -- the error of one message does not concern the others
                 return Handover(number, message, None, error)
             return Handover(number, message, outcome, None)
 
@@ -225,7 +225,7 @@ class SmtpClient:
             await asyncio.wait({feeding, *under_way})
 
     async def aclose(self) -> None:
-        """Finish what waits and what is under way, then say QUIT and close every session."""
+        """Finish the messages that wait and those under way, then send QUIT and close every session."""
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
@@ -239,7 +239,7 @@ class SmtpClient:
         await self.aclose()
 
     async def _open_session(self) -> Session:
-        return await self._account.opened(partial(Session.open, self.server, self._host_profile))
+        return await self._account.open(partial(Session.open, self.server, self._host_profile))
 
 
 async def _numbered(

@@ -1,4 +1,4 @@
-"""The command lines of a transaction, from what a caller may have written anything into (RFC 5321 4.1.1)."""
+"""The command lines of a transaction (RFC 5321 4.1.1), safe from anything in a caller's addresses."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from mailnode.smtp.content import is_header_ascii
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.reply import Reply
 
-# A path may hold spaces and angle brackets in a quoted local part only, lest it add parameters to its command.
+# A path may have spaces and angle brackets in a quoted local part only, or it could add parameters to its command.
 _QUOTED = rf'"(?:[^"\\{ASCII_CONTROL}]|\\[^{ASCII_CONTROL}])*"'
 _ATOM = rf'[^\s<>"@{ASCII_CONTROL}]+'
 _PATH = re.compile(f"(?:{_QUOTED}|{_ATOM})@{_ATOM}")
@@ -27,7 +27,7 @@ class Command(NamedTuple):
 
 
 def encode(commands: Sequence[Command]) -> bytes:
-    """Give the octets of a command group; a line that would be two is refused."""
+    """Give the octets of a command group; a line break within a line is refused."""
     lines = [command.line for command in commands]
     if _UNSAYABLE.search("".join(lines)):
         phase, line = next((one.phase, one.line) for one in commands if _UNSAYABLE.search(one.line))
@@ -36,7 +36,7 @@ def encode(commands: Sequence[Command]) -> bytes:
 
 
 def mail(message: Message, extensions: Extensions) -> str:
-    """Give the MAIL command with its parameters (RFC 1870, RFC 6531); what the server can't take raises Unsendable."""
+    """Give the MAIL command with its parameters (RFC 1870, RFC 6531); Unsendable where the server can't accept it."""
     path = message.envelope.reverse_path
     return f"MAIL FROM:<{_path(path, 'mail') if path else ''}>{_parameters(message, extensions)}"
 
@@ -81,4 +81,4 @@ def _unsendable(what: str, text: str, phase: Phase) -> Unsendable:
 
 
 def ignore_reply(_reply: Reply) -> None:
-    """Do nothing with a reply that changes nothing."""
+    """Ignore a reply."""

@@ -1,4 +1,4 @@
-"""The way to a server: its addresses, raced (RFC 8305), so that a dead one costs a quarter of a second."""
+"""Connecting to a server: its addresses are raced (RFC 8305), so that a dead one costs a quarter of a second."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int
 
 
 class Endpoint(Protocol):
-    """Where something listens: a server, or a proxy; `address` is how a person reads it."""
+    """A server or a proxy; `address` is how a person reads it."""
 
     @property
     def host(self) -> str: ...
@@ -54,12 +54,12 @@ def _no_answer(server: ServerSettings, what: str) -> ConnectFailed:
 
 
 async def reach(endpoint: Endpoint) -> socket.socket:
-    """Connect to the first address that takes the connection; a deadline is the caller's affair."""
+    """Connect to the first address that takes the connection; the caller sets the deadline."""
     return await _race(await resolve(endpoint), endpoint)
 
 
 async def resolve(endpoint: Endpoint) -> list[Address]:
-    """Give the addresses of a host, the families in turn; a name that has none raises ConnectFailed."""
+    """Give the addresses of a host, families alternating; a name without any raises ConnectFailed."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
@@ -98,7 +98,7 @@ async def _race(addresses: Sequence[Address], endpoint: Endpoint) -> socket.sock
                 return winners[0]
             errors += [error for task in done if isinstance(error := task.exception(), OSError)]
     finally:
-        await _call_off(attempts)
+        await _cancel_all(attempts)
     raise _failed(endpoint, errors)
 
 
@@ -108,7 +108,7 @@ async def attempt(address: Address) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        # asyncio does so for its own sockets; without it the end of a message waits 40 ms for an ACK of its beginning.
+        # As asyncio does for its own sockets; without it the end of a message waits 40 ms for an ACK of its beginning.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, name)
     except BaseException:
@@ -117,7 +117,7 @@ async def attempt(address: Address) -> socket.socket:
     return sock
 
 
-async def _call_off(attempts: set[asyncio.Task[socket.socket]]) -> None:
+async def _cancel_all(attempts: set[asyncio.Task[socket.socket]]) -> None:
     for task in attempts:
         task.add_done_callback(_close_unwanted)
         task.cancel()
@@ -131,7 +131,7 @@ def _close_unwanted(task: asyncio.Task[socket.socket]) -> None:
 
 
 def _failed(endpoint: Endpoint, errors: Sequence[OSError]) -> ConnectFailed:
-    # asyncio puts the address in place of the reason.
+    # asyncio's message has the address in place of the reason.
     why = "; ".join(dict.fromkeys(os.strerror(error.errno).lower() if error.errno else str(error) for error in errors))
     return ConnectFailed(
         f"could not connect to {endpoint.address}: {why or 'it has no address'}",

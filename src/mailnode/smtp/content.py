@@ -14,7 +14,7 @@ _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 def is_header_ascii(message: Message) -> bool:
     """Whether its header is ASCII alone; one that is not needs SMTPUTF8, whatever the envelope says (RFC 6531 3.4).
 
-    The envelope may hold none of the header's addresses: of a redirected mail, or one to those who are left.
+    The envelope may lack the header's addresses: that of a redirected mail, or of a retry for the other recipients.
     """
     end, before = b"\r\n\r\n", b"\r\n"
     for block in message.blocks():
@@ -30,7 +30,7 @@ def is_header_ascii(message: Message) -> bool:
 
 
 def in_blocks(message: Message) -> Iterator[bytes]:
-    """Give the octets of a message in blocks of 128 KiB at most: its dot never waits far behind them."""
+    """Give the octets of a message in blocks of 128 KiB at most, so that the dot never waits long behind them."""
     for block in message.blocks():
         if len(block) <= _BLOCK_OCTETS:
             yield block
@@ -40,7 +40,7 @@ def in_blocks(message: Message) -> Iterator[bytes]:
 
 
 def _is_base64(block: bytes) -> bool:
-    """Whether these are lines of 76 octets and no dot, seen in a sixth of the time of a search for line ends."""
+    """Whether these are lines of 76 octets and no dot, found in a sixth of the time of a search for line ends."""
     lines, rest = divmod(len(block), _BASE64_LINE)
     if rest or not lines or b"." in block:
         return False
@@ -51,7 +51,7 @@ def _is_base64(block: bytes) -> bool:
 class DotStuffer:
     """Doubles the dot that begins a line and makes CRLF of every other line break, so that only `dot` ends the content.
 
-    A bare CR or LF before a dot is an end of content to some servers and none to others: thus mail is smuggled.
+    A bare CR or LF before a dot ends the content for some servers and not for others: SMTP smuggling uses that.
     """
 
     def __init__(self) -> None:

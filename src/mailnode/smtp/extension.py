@@ -1,4 +1,4 @@
-"""What a server can do: the keywords of its reply to EHLO (RFC 5321 4.1.1.1)."""
+"""What a server offers: the keywords of its reply to EHLO (RFC 5321 4.1.1.1)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """The service extensions that concern us; those of a server that only knows HELO are all absent.
+    """The service extensions that are used; a server that only knows HELO has none.
 
     `size` is the largest message in octets, 0 when the server names none, None when it does not offer SIZE (RFC 1870).
     `auth` holds SASL mechanisms in upper case, in the server's order (RFC 4954). `pipelines_messages` is False for a
@@ -26,7 +26,7 @@ class Extensions:
         """Read the lines of an EHLO reply; the first one, the server's name, is skipped."""
         keywords: dict[str, list[str]] = {}
         for line in list(lines)[1:]:
-            # `AUTH=LOGIN PLAIN` is how servers said it before RFC 2554; some still say it both ways.
+            # `AUTH=LOGIN PLAIN` is the form before RFC 2554; some servers still send both.
             keyword, *parameters = line.upper().replace("=", " ", 1).split() or [""]
             keywords.setdefault(keyword, []).extend(parameters)
         return cls(
@@ -39,7 +39,7 @@ class Extensions:
         )
 
     def __str__(self) -> str:
-        """Say what a server offers, in its own words."""
+        """Give what the server offers, as keywords."""
         words = [
             "PIPELINING" if self.pipelining else "",
             "" if self.size is None else f"SIZE {self.size}" if self.size else "SIZE",
@@ -55,5 +55,5 @@ def _size(parameters: list[str] | None) -> int | None:
     if parameters is None:
         return None
     number = parameters[0] if parameters else ""
-    # RFC 1870 allows 20 digits; what is no such number is taken for "no limit named".
+    # RFC 1870 allows 20 digits; anything else counts as no limit.
     return int(number) if number.isascii() and number.isdigit() and len(number) <= 20 else 0  # noqa: PLR2004 -- above

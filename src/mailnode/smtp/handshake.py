@@ -21,8 +21,8 @@ from mailnode.smtp.stream import Stream
 from mailnode.smtp.tls import SILENCE_HINT, client_certificate_error, no_tls_hint, plain_on_tls_port, start_tls
 from mailnode.smtp.transcript import Transcript
 
-# Dovecot 2.3 hands the content on, and then dies of an RCPT that came behind the final dot before it answers
-# ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): nobody would know whether the mail was taken.
+# Dovecot 2.3 relays the content, and then crashes on an RCPT that was pipelined behind the final dot, before it replies
+# ("assertion failed: (conn->state.pending_rcpt_cmds == 0)"): the outcome would be unknown.
 _PANICS = re.compile(r"\bDovecot\b")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
@@ -173,7 +173,7 @@ def _hung_up(lost: SessionLost, server: ServerSettings) -> SessionLost:
 
 
 class ServerInfo(NamedTuple):
-    """What a server showed of itself: `tls_version` and `auth_mechanism` are "" where there is no TLS or no login."""
+    """What a server showed: `tls_version` and `auth_mechanism` are "" where there is no TLS or no login."""
 
     host: str
     port: int
@@ -183,7 +183,7 @@ class ServerInfo(NamedTuple):
 
 
 class Handshake(NamedTuple):
-    """A session that was opened, and how; `auth_mechanism` and `tls_version` are "" where there is none."""
+    """An opened session, and how it was opened; `auth_mechanism` and `tls_version` are "" where there is none."""
 
     channel: Channel
     extensions: Extensions

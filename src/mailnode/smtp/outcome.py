@@ -1,4 +1,4 @@
-"""What a server entries to one message and to each of its recipients, put together from its transactions' verdicts."""
+"""The outcome of one message: what the server said to it and to each of its recipients."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from mailnode.smtp.refusal import is_time_limit, is_too_many
 from mailnode.smtp.reply import Reply
 from mailnode.smtp.transcript import Entry
 
-if TYPE_CHECKING:  # what is put together here they hand over; they know of it, not it of them
+if TYPE_CHECKING:  # both import this module
     from mailnode.smtp.handshake import Handshake
     from mailnode.smtp.transaction import Transaction
 
@@ -39,7 +39,7 @@ class Recipient(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The verdict of one transaction; `reply` is the one that decided, or the last one while nothing is decided."""
+    """What one transaction decided; `reply` is the one that decided, or the last one while nothing is decided."""
 
     recipients: tuple[Recipient, ...]
     reply: Reply | None
@@ -58,12 +58,13 @@ class Timings(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the server entries to one message.
+    """What the server said to one message.
 
-    `recipients` holds the final verdict on each, in the order of the envelope: where the content was refused all are,
-    with that reply. `reply` is the reply that decided, and `phase` the command that it answered: the reply to the final
-    dot, else the first refusal of MAIL, RCPT or DATA. `tls_version` and `auth_mechanism` are "" where there was none.
-    Where somebody is refused `dialogue` tells what was entries, line by line and redacted; else it is "".
+    `recipients` has the final status of each, in the order of the envelope: where the content was refused, all are
+    refused with that reply. `reply` is the reply that decided, and `phase` the command that it answered: the reply to
+    the final dot, else the first refusal of MAIL, RCPT or DATA. `tls_version` and `auth_mechanism` are "" where there
+    was none.
+    `dialogue` has the commands and replies, redacted, where a recipient was refused; else it is "".
     """
 
     message_id: str
@@ -80,23 +81,23 @@ class Outcome:
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """The recipients for whom the server took the message."""
+        """The addresses for which the server accepted the message."""
         return tuple(recipient.address for recipient in self.recipients if recipient.status == "accepted")
 
     @property
     def refused(self) -> tuple[Recipient, ...]:
-        """The recipients for whom it did not, for good or for now."""
+        """The recipients for which it did not, permanently or for now."""
         return tuple(recipient for recipient in self.recipients if recipient.status != "accepted")
 
 
-# RFC 4954 6. To whom has logged in it says that the login is over, as tokens can be.
+# RFC 4954 6. After a login it means that the login is no longer valid, as with an expired token.
 _LOGIN_WANTED = 530
 
 
 class OutcomeBuilder:
-    """Adds the judgements of one message up: several, when a server takes few recipients at a time.
+    """Builds the outcome of one message from the verdicts of its transactions (several where recipients are too many).
 
-    It is the session's message after `messages` others; only to the first one belongs how the session was opened.
+    `messages` is the number of messages sent before on the session; only the first one's outcome has its opening.
     """
 
     def __init__(self, message: Message, host: str, handshake: "Handshake", messages: int) -> None:
@@ -113,7 +114,7 @@ class OutcomeBuilder:
 
     @property
     def needs_new_session(self) -> bool:
-        """Whether the server did not look at the sender: it has had enough, or wants a login that it has had."""
+        """Whether the server refused MAIL because of the session: its time is over, or its login is no longer valid."""
         judgement = self._decisive
         if judgement is None or judgement.reply is None or judgement.phase != "mail":
             return False
@@ -124,7 +125,7 @@ class OutcomeBuilder:
 
     @property
     def is_too_many(self) -> bool:
-        """Whether the server wants none of it because of how many came before, though it keeps the session."""
+        """Whether the server refused everything because of the number of messages before, and keeps the session."""
         judgement = self._decisive
         return (
             judgement is not None
@@ -133,11 +134,11 @@ class OutcomeBuilder:
         )
 
     def begin(self, transaction: "Transaction") -> None:
-        """Take note of a transaction that begins, for what will be entries in it."""
+        """Note a transaction that begins, for the transcript."""
         self._transactions.append(transaction)
 
     def add(self, judgement: Verdict) -> None:
-        """Let a later transaction have the last word on its recipients."""
+        """Add a verdict; a later one replaces the status of its recipients."""
         if self._recipients:
             later = {verdict.address: verdict for verdict in judgement.recipients}
             self._recipients = tuple(later.get(verdict.address, verdict) for verdict in self._recipients)
@@ -147,7 +148,7 @@ class OutcomeBuilder:
             self._decisive = judgement
 
     def outcome(self) -> Outcome | None:
-        """Give the outcome; None when the server has not entries a word to the message."""
+        """Give the outcome; None when the server has not replied to the message."""
         if self._decisive is None or self._decisive.reply is None:
             return None
         message = self._message
@@ -166,7 +167,7 @@ class OutcomeBuilder:
         )
 
     def attach_dialogue(self, error: BaseException) -> None:
-        """Let an error tell what had been entries."""
+        """Give an error the transcript so far."""
         self._handshake.transcript.attach_to(error, self._entries(), messages=self._messages)
 
     def _dialogue(self) -> str:

@@ -1,4 +1,4 @@
-"""What a port really speaks, asked on connections of their own that hand over nothing."""
+"""Which protocol a port speaks, found out on separate connections that send no mail."""
 
 import asyncio
 import re
@@ -11,26 +11,29 @@ from mailnode.smtp.stream import Stream
 from mailnode.smtp.trust import untrusting_context
 
 _CODE_OCTETS = 3
-# A reply ends with the line that has no hyphen behind its code (RFC 5321 4.2.1); what has no code is no reply.
+# A reply ends with the line that has no hyphen behind its code (RFC 5321 4.2.1); a line without a code is no reply.
 _LAST_LINE = re.compile(rb"^(?:\d{3}(?!-)|(?!\d{3})).*\n", re.MULTILINE)
-# Enough to know a protocol by; all that we listen for.
-_HEARD_OCTETS = 200
-_WORDS = b"EHLO doctor.invalid\r\n"
+# Enough to recognise a protocol.
+_MOST_OCTETS = 200
+_EHLO = b"EHLO doctor.invalid\r\n"
 
-_LANGUAGES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
-    ("FTP", lambda heard: heard.startswith(b"220") and b"FTP" in heard.upper() and b"SMTP" not in heard.upper()),
-    ("SMTP", lambda heard: heard[:_CODE_OCTETS].isdigit()),
-    ("IMAP", lambda heard: heard.startswith((b"* OK", b"* BYE", b"* PREAUTH"))),
-    ("POP3", lambda heard: heard.startswith((b"+OK", b"-ERR"))),
-    ("SSH", lambda heard: heard.startswith(b"SSH-")),
-    ("HTTP", lambda heard: heard.startswith(b"HTTP/") or b"<html" in heard.lower()),
-    ("TLS", lambda heard: heard[:2] in {b"\x15\x03", b"\x16\x03"}),
+_PROTOCOLS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    (
+        "FTP",
+        lambda received: received.startswith(b"220") and b"FTP" in received.upper() and b"SMTP" not in received.upper(),
+    ),
+    ("SMTP", lambda received: received[:_CODE_OCTETS].isdigit()),
+    ("IMAP", lambda received: received.startswith((b"* OK", b"* BYE", b"* PREAUTH"))),
+    ("POP3", lambda received: received.startswith((b"+OK", b"-ERR"))),
+    ("SSH", lambda received: received.startswith(b"SSH-")),
+    ("HTTP", lambda received: received.startswith(b"HTTP/") or b"<html" in received.lower()),
+    ("TLS", lambda received: received[:2] in {b"\x15\x03", b"\x16\x03"}),
 )
 
 
-class _Heard(NamedTuple):
+class _Received(NamedTuple):
     octets: bytes = b""
-    hung_up: bool = False
+    is_closed: bool = False
 
 
 async def speaks_tls(server: ServerSettings) -> bool:
@@ -47,7 +50,7 @@ async def speaks_tls(server: ServerSettings) -> bool:
 
 
 class Offer(NamedTuple):
-    """What a port says unasked, and to EHLO; as much of it as came, perhaps nothing."""
+    """What a port sends as its greeting, and in reply to EHLO; both may be incomplete or empty."""
 
     greeting: bytes
     answer: bytes
@@ -59,7 +62,7 @@ class Offer(NamedTuple):
 
 
 async def ask_in_clear(server: ServerSettings, seconds: float) -> Offer:
-    """Ask in clear text what the port offers, and listen for so many seconds."""
+    """Send EHLO in clear text, and read for so many seconds."""
     deadline = asyncio.get_running_loop().time() + seconds
     greeting = answer = b""
     try:
@@ -67,37 +70,37 @@ async def ask_in_clear(server: ServerSettings, seconds: float) -> Offer:
         try:
             while not _LAST_LINE.search(greeting):
                 greeting += await stream.read(deadline)
-            stream.write(_WORDS)
+            stream.write(_EHLO)
             while not _LAST_LINE.search(answer):
                 answer += await stream.read(deadline)
         finally:
             stream.abort()
     except (OSError, SmtpError):
-        pass  # what came so far tells enough
+        pass  # what was received so far is enough
     return Offer(greeting, answer)
 
 
-async def detect_protocol(server: ServerSettings, *, speaks: bool) -> str | None:
+async def detect_protocol(server: ServerSettings, *, sends_ehlo: bool) -> str | None:
     """Name the protocol of a port that did not greet as SMTP does: `IMAP`, `HTTP`...
 
-    It is "" when the port says nothing, None when it hangs up. What it says is heard over TLS where `tls_option` is
-    `tls` and the port bears it. With `speaks` it is spoken to, since a web server says nothing unasked.
+    It is "" when the port sends nothing, None when it closes the connection. Where `tls_option` is `tls`, TLS is tried
+    first. With `sends_ehlo` EHLO is sent at once, since a web server sends nothing by itself.
     """
-    heard = _Heard()
+    received = _Received()
     if server.tls_option == "tls":
-        heard = await _listen(server, speaks=speaks, private=True)
-    if not heard.octets:
-        heard = await _listen(server, speaks=speaks)
-    for language, fits in _LANGUAGES:
-        if fits(heard.octets):
-            return language
-    if heard.octets:
+        received = await _listen(server, sends_ehlo=sends_ehlo, private=True)
+    if not received.octets:
+        received = await _listen(server, sends_ehlo=sends_ehlo)
+    for protocol, fits in _PROTOCOLS:
+        if fits(received.octets):
+            return protocol
+    if received.octets:
         return "something else"
-    return None if heard.hung_up else ""
+    return None if received.is_closed else ""
 
 
-async def _listen(server: ServerSettings, *, speaks: bool, private: bool = False) -> _Heard:
-    """Hear what a port says within the time of a probe: a line, or so many octets."""
+async def _listen(server: ServerSettings, *, sends_ehlo: bool, private: bool = False) -> _Received:
+    """Read what a port sends within the time of a probe: one line, or so many octets."""
     deadline = asyncio.get_running_loop().time() + server.deadlines.probe
     octets = b""
     try:
@@ -105,12 +108,12 @@ async def _listen(server: ServerSettings, *, speaks: bool, private: bool = False
         try:
             if private:
                 await stream.start_tls(untrusting_context(), server.host, server.deadlines.probe)
-            if speaks:
-                stream.write(_WORDS)
-            while len(octets) < _HEARD_OCTETS and b"\n" not in octets:
+            if sends_ehlo:
+                stream.write(_EHLO)
+            while len(octets) < _MOST_OCTETS and b"\n" not in octets:
                 octets += await stream.read(deadline)
         finally:
             stream.abort()
     except (OSError, SmtpError) as error:
-        return _Heard(octets, not (isinstance(error, SmtpError) and error.code == ErrorCode.TIMEOUT))
-    return _Heard(octets)
+        return _Received(octets, not (isinstance(error, SmtpError) and error.code == ErrorCode.TIMEOUT))
+    return _Received(octets)

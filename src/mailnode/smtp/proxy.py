@@ -1,4 +1,4 @@
-"""Through a proxy: SOCKS5 (RFC 1928) and HTTP CONNECT (RFC 9110 9.3.6), which resolve the server's name themselves."""
+"""Proxies: SOCKS5 (RFC 1928) and HTTP CONNECT (RFC 9110 9.3.6), which resolve the server's name themselves."""
 
 import asyncio
 import base64
@@ -15,9 +15,9 @@ from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 
 ProxyScheme = Literal["socks5", "http"]
 
-# socks5h is what others call a SOCKS5 proxy that resolves names; ours always does.
+# socks5h is a common name for a SOCKS5 proxy that resolves names; here it always does.
 _SCHEMES: dict[str, ProxyScheme] = {"socks5": "socks5", "socks5h": "socks5", "http": "http"}
-# Some proxies explain a refusal with a page; its header is all that is read.
+# Some proxies explain a refusal with a page; only the header is read.
 _MAX_HEADER_OCTETS = 16 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*")
 _NEVER = 86_400.0  # the deadline is the caller's
@@ -31,7 +31,7 @@ _LONGEST_SOCKS_LOGIN = 255  # RFC 1929 2
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy; with `username` it is logged in to. What can't be one raises SettingsError."""
+    """A proxy, and the login there if it has a `username`. Values that can't be used raise SettingsError."""
 
     scheme: ProxyScheme
     host: str
@@ -40,7 +40,7 @@ class Proxy:
     password: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what is no place, and what its login could not carry."""
+        """Refuse an invalid host or port, and a login that can't be sent."""
         try:
             self.host.encode("idna")  # refuses labels that are empty or too long
         except UnicodeError:
@@ -66,7 +66,7 @@ def parse_proxy(url: str) -> Proxy:
     """Read `socks5://host:port` or `http://host:port`, with `user:password@` (percent-encoded) before the host.
 
     Raises:
-        SettingsError: it is neither; the message does not show it, since a password may stand in it.
+        SettingsError: it is neither; the message does not show it, since it may contain a password.
     """
     try:
         parts = urlsplit(url.strip())
@@ -83,18 +83,18 @@ def parse_proxy(url: str) -> Proxy:
 
 
 def _fits_socks(text: str) -> bool:
-    """Whether python-socks can say it: it knows ASCII alone, and takes an empty password for no login."""
+    """Whether python-socks can send it: ASCII only, and an empty password means no login there."""
     return text.isascii() and 0 < len(text) <= _LONGEST_SOCKS_LOGIN
 
 
 async def through(
     proxy: Proxy, host: str, port: int, reach: Callable[[Proxy], Awaitable[socket.socket]]
 ) -> socket.socket:
-    """Give a socket that is connected to the host; `reach` connects to the proxy, a deadline is the caller's affair.
+    """Give a socket that is connected to the host; `reach` connects to the proxy; the caller sets the deadline.
 
     Raises:
-        ConnectFailed: the proxy is not there, does not let us in, or does not reach the host.
-        SettingsError: SOCKS5 wants the extra `proxy`, and it is not installed.
+        ConnectFailed: the proxy can't be reached, refuses the login, or can't reach the host.
+        SettingsError: SOCKS5 needs the extra `proxy`, which is not installed.
     """
     if proxy.scheme == "socks5":
         return await _socks5(proxy, host, port)
@@ -148,7 +148,7 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
 
 
 async def _http_connect(sock: socket.socket, proxy: Proxy, host: str, port: int) -> None:
-    """Ask for a tunnel; not with python-socks, which takes a server's greeting for a part of the proxy's answer."""
+    """Ask for a tunnel; python-socks would take the server's greeting for a part of the proxy's answer."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     if proxy.username is not None:

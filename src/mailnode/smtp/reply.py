@@ -1,4 +1,4 @@
-"""What a server says: replies, read from octets that may be split anywhere (RFC 5321 4.2)."""
+"""Replies, read from octets that may be split anywhere (RFC 5321 4.2)."""
 
 import re
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from functools import lru_cache
 from mailnode.errors import ErrorCode, SessionLost
 from mailnode.printable import quoted, without_controls
 
-# A SASL challenge may be 12288 octets long (RFC 4954 4); no honest line is longer.
+# A SASL challenge may be 12288 octets long (RFC 4954 4); no valid line is longer.
 MAX_LINE_OCTETS = 16 * 1024
 # An EHLO reply has some twenty lines, a refusal with its policy link perhaps ten.
 MAX_REPLY_LINES = 256
-# So that a server which never ends its reply can't fill our memory.
+# So that a reply without an end can't fill the memory.
 MAX_REPLY_OCTETS = 64 * 1024
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
-# An alert and a handshake (RFC 8446 5.1): what a port of TLS says to clear text, or to silence at last.
+# An alert and a handshake record (RFC 8446 5.1): what a port of TLS sends in reply to clear text.
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
-# The replies to a message that goes well; none of them answers a login.
+# The usual replies to a message that is accepted; none of them answers a login.
 _COMMON_OCTETS = 80
 _COMMON = frozenset({b"250", b"354"})
 
@@ -38,32 +38,32 @@ class Reply:
 
     @property
     def is_positive(self) -> bool:
-        """A completion, 2xx."""
+        """Whether it is a positive completion, 2xx."""
         return 200 <= self.code < 300  # noqa: PLR2004 -- RFC 5321 4.2.1
 
     @property
     def is_intermediate(self) -> bool:
-        """Go on, 3xx."""
+        """Whether it is a positive intermediate reply, 3xx."""
         return 300 <= self.code < 400  # noqa: PLR2004 -- RFC 5321 4.2.1
 
     @property
     def is_transient(self) -> bool:
-        """A refusal for now, 4xx."""
+        """Whether it is a transient refusal, 4xx."""
         return 400 <= self.code < 500  # noqa: PLR2004 -- RFC 5321 4.2.1
 
     @property
     def is_permanent(self) -> bool:
-        """A refusal for good, 5xx."""
+        """Whether it is a permanent refusal, 5xx."""
         return self.code >= 500  # noqa: PLR2004 -- RFC 5321 4.2.1
 
     @property
     def is_refusal(self) -> bool:
-        """A refusal, 4xx or 5xx."""
+        """Whether it is a refusal, 4xx or 5xx."""
         return self.code >= 400  # noqa: PLR2004 -- RFC 5321 4.2.1
 
     @property
     def is_closing(self) -> bool:
-        """The server closes the session, whatever it was asked (RFC 5321 3.8)."""
+        """Whether it is a 421: the server closes the session, whatever the command was (RFC 5321 3.8)."""
         return self.code == 421  # noqa: PLR2004 -- RFC 5321 4.2.3
 
     def __str__(self) -> str:
@@ -72,10 +72,10 @@ class Reply:
 
 
 class ReplyParser:
-    """Turns octets into replies; what is not whole yet waits for more.
+    """Turns octets into replies; an incomplete one waits for more.
 
-    A line that is no reply line, or a reply beyond the caps above, raises SessionLost with the code `badReply`: after
-    it nobody knows which reply belongs to which command.
+    A line that is not a reply line, or a reply over the limits above, raises SessionLost with the code `badReply`:
+    replies after it can't be assigned to commands.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class ReplyParser:
         return bool(self._rest or self._lines)
 
     def feed(self, octets: bytes) -> Iterator[Reply]:
-        """Give the replies that these octets complete, one by one: those before a bad one are good."""
+        """Give the replies that these octets complete, one by one: those before an invalid one are valid."""
         lines = (self._rest + octets).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
@@ -127,7 +127,7 @@ class ReplyParser:
 
 @lru_cache(maxsize=256)
 def _common_reply(line: bytes) -> Reply:
-    """Read a reply of one line; a server has a few that it says again and again."""
+    """Read a reply of one line; a server sends the same few again and again."""
     return _reply(int(line[:3]), [line[4:]])
 
 

@@ -1,7 +1,7 @@
-"""Who we are: SASL mechanisms as generators, challenge in, response out (RFC 4422, RFC 4954).
+"""SASL mechanisms as generators, challenge in, response out (RFC 4422, RFC 4954).
 
 A generator first yields its initial response, or None when the server speaks first; then it takes each challenge and
-yields a response. It ends when it has nothing more to say and is content with the server.
+yields a response. It ends when it has sent everything and trusts the server.
 """
 
 import base64
@@ -22,12 +22,12 @@ from mailnode.smtp.transcript import redact
 
 Mechanism = Generator[bytes | None, bytes, None]
 
-# RFC 7677 4 asks for 4096 at least; fewer would let a listener guess passwords cheaply.
+# RFC 7677 4 requires 4096 at least; fewer would make guessing passwords cheap for an eavesdropper.
 MIN_ITERATIONS = 4096
-# A hostile server could keep us busy for minutes; this many take some 50 ms.
+# A hostile server could keep us computing for minutes; this many take some 50 ms.
 MAX_ITERATIONS = 150_000
 _NONCE_OCTETS = 24
-# NUL parts what PLAIN says (RFC 4616 2); a lone surrogate has no octets.
+# NUL separates the parts of PLAIN (RFC 4616 2); a lone surrogate can't be encoded.
 _UNSAYABLE = re.compile(rf"[\0{SURROGATE}]")
 # RFC 5321 4.5.3.1.4, without CRLF. AUTH is no exception (RFC 4954 4): Postfix reads 2048 octets of it, and tokens of
 # Microsoft's are longer. A response on a line of its own may have 12288.
@@ -42,7 +42,7 @@ class Login:
     password: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no mechanism can carry (RFC 4616 2)."""
+        """Refuse what no mechanism can send (RFC 4616 2)."""
         if not self.username or _UNSAYABLE.search(self.username):
             raise _bad_login("username", "the user name is empty or contains a NUL or a lone surrogate")
         if _UNSAYABLE.search(self.password):
@@ -55,14 +55,14 @@ def plain(login: Login) -> Mechanism:
 
 
 def login(login: Login) -> Mechanism:
-    """LOGIN: a name and a password for two prompts, whatever their words (they are in many languages)."""
+    """LOGIN: a name and a password for two prompts, whatever their text (it is in many languages)."""
     yield None
     yield login.username.encode()
     yield login.password.encode()
 
 
 def scram_sha_256(login: Login, nonce: Callable[[], str] | None = None) -> Mechanism:
-    """SCRAM-SHA-256, RFC 5802 and RFC 7677: the password stays here and the server proves that it knows it too."""
+    """SCRAM-SHA-256, RFC 5802 and RFC 7677: the password is not sent, and the server proves that it knows it too."""
     ours = nonce() if nonce else secrets.token_urlsafe(_NONCE_OCTETS)
     name = _prepared(login.username).replace("=", "=3D").replace(",", "=2C")
     client_first = f"n={name},r={ours}"
@@ -83,12 +83,12 @@ def scram_sha_256(login: Login, nonce: Callable[[], str] | None = None) -> Mecha
     yield b""
 
 
-# Strongest first: the first one that a server offers too is used.
+# Strongest first: the first one that the server offers is used.
 MECHANISMS: dict[str, Callable[[Login], Mechanism]] = {"SCRAM-SHA-256": scram_sha_256, "PLAIN": plain, "LOGIN": login}
 
 
 class Exchange:
-    """One AUTH command's exchange, in Base64 as RFC 4954 wants it; `challenge` is the last one that came, decoded.
+    """The exchange of one AUTH command, in Base64 (RFC 4954); `challenge` is the last one received, decoded.
 
     With `waits` the initial response is held back until the server asks for it.
     """
@@ -100,15 +100,15 @@ class Exchange:
         self._mechanism = mechanism
         self._waits = waits
         self._held_back: str | None = None
-        self._said: list[str] = []
+        self._responses: list[str] = []
 
     def command(self) -> str:
-        """Give the AUTH command, with the initial response where the mechanism has one and the line holds it."""
+        """Give the AUTH command, with the initial response where the mechanism has one and the line is long enough."""
         initial = next(self._mechanism)
         command = f"AUTH {self.name}"
         if initial is None:
             return command
-        response = self._say(initial)
+        response = self._encode(initial)
         if self._waits or len(command) + 1 + len(response) > MAX_COMMAND_OCTETS:
             self._held_back = response
             return command
@@ -122,12 +122,12 @@ class Exchange:
             return response
         self.challenge = _decode(challenge)
         try:
-            return self._say(self._mechanism.send(self.challenge) or b"")
+            return self._encode(self._mechanism.send(self.challenge) or b"")
         except StopIteration:
             raise _not_trusted("the server asks for more than this mechanism sends") from None
 
     def finish(self) -> None:
-        """The server says that we are in; refuse to believe it when the mechanism expects more of it."""
+        """Accept the server's success, or raise where the mechanism expects more from it."""
         try:
             self._mechanism.send(b"")
         except StopIteration:
@@ -136,18 +136,18 @@ class Exchange:
 
     def redact(self, reply: Reply, secret: str) -> Reply:
         """Redact a secret and our own responses in a reply: some servers quote what they refuse."""
-        secrets = (secret, *self._said)
+        secrets = (secret, *self._responses)
         return replace(reply, lines=tuple(redact(line, secrets) for line in reply.lines))
 
-    def _say(self, response: bytes) -> str:
+    def _encode(self, response: bytes) -> str:
         said = base64.b64encode(response).decode()
-        self._said.append(said)
+        self._responses.append(said)
         return said
 
 
 def _decode(challenge: str) -> bytes:
     try:
-        # No validation on purpose: the prompts of some LOGIN servers are not even Base64, and nobody reads them.
+        # Not validated on purpose: the prompts of some LOGIN servers are not even Base64, and they are not used.
         return base64.b64decode(challenge.strip().encode("ascii", "ignore"))
     except binascii.Error:
         return b""

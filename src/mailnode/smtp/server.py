@@ -1,4 +1,4 @@
-"""Which server, how to reach it, as whom, and how long to wait for it."""
+"""The settings of a server: how to reach it, the login, and how long to wait."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ TlsOption = Literal["tls", "starttls", "none"]
 _PORTS: dict[TlsOption, int] = {"tls": 465, "starttls": 587, "none": 25}
 _STARTTLS_PORTS = frozenset({25, 587, 2525})
 _HIGHEST_PORT = 65535
-# A name or an address; one colon alone is a port that should stand elsewhere.
+# A name or an address; one colon alone would be a port, which has a setting of its own.
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?")
 _EHLO_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:-]{1,80}\]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deadlines:
-    """How many seconds to wait for what: the times of RFC 5321 4.5.3.2, each named after the phase that it ends.
+    """How many seconds to wait for each phase: the times of RFC 5321 4.5.3.2.
 
-    Shorter ones make duplicates: who hangs up before the reply to the final dot sends a mail again that was taken
-    (RFC 1047). `silence` is how long a server may keep its greeting back before we ask, within the seconds of `probe`,
-    whether its port wants TLS: servers that hold their greeting back for some seconds list whoever talks before it.
+    Shorter ones make duplicates: a client that leaves before the reply to the final dot sends a mail again that was
+    accepted (RFC 1047). `silence` is how long a server may delay its greeting before a second connection finds out,
+    within `probe` seconds, whether the port expects TLS: servers that delay it block clients that talk first.
     """
 
     connect: float = 30.0
@@ -51,7 +51,7 @@ class Deadlines:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """A server as a session needs it; what can't be one raises SettingsError.
+    """A server, and how to connect and log in; values that can't be used raise SettingsError.
 
     `ca` is PEM text and replaces the system's certificates. `ehlo_name` None means: the name of this machine.
     """
@@ -67,7 +67,7 @@ class ServerSettings:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __post_init__(self) -> None:
-        """Refuse what would not be a host, a port, a name."""
+        """Refuse an invalid host, port or EHLO name."""
         if not _HOST.fullmatch(self.host):
             raise _bad("host", self.host, "give a host name or an IP address, without scheme, port or spaces")
         if isinstance(self.port, bool) or not 0 < self.port <= _HIGHEST_PORT:
@@ -82,7 +82,7 @@ class ServerSettings:
 
 
 def check_ehlo_name(name: str) -> str:
-    """Give the name back if EHLO can say it (RFC 5321 4.1.3), else raise SettingsError."""
+    """Give the name back if it can be an EHLO name (RFC 5321 4.1.3), else raise SettingsError."""
     if not _EHLO_NAME.fullmatch(name):
         raise _bad("ehloName", name, "give a host name, or an address in square brackets")
     return name
@@ -98,7 +98,7 @@ def tls_and_port(tls_option: TlsOption | None, port: int | None) -> tuple[TlsOpt
 
 
 def ascii_host(host: str) -> str:
-    """Give a host name as DNS and certificates have it: A-labels (UTS-46), an IPv6 address without brackets."""
+    """Give a host name in the form of DNS and certificates: A-labels (UTS-46), an IPv6 address without brackets."""
     host = host.strip().removeprefix("[").removesuffix("]")
     if host.isascii():
         return host

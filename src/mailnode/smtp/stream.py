@@ -1,4 +1,4 @@
-"""Octets to and from one server, over TCP or TLS; here alone is what goes wrong below turned into errors of ours."""
+"""Octets to and from one server, over TCP or TLS; errors of the network become SessionLost here, and only here."""
 
 import asyncio
 import socket
@@ -10,16 +10,16 @@ from mailnode.smtp.connect import connect
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.wire import Address, BelowTls, Wire
 
-# A server that talks while nobody listens is asked to stop; its replies are a hundredth of this.
+# Reading pauses when so much is unread; normal replies are a hundredth of it.
 MAX_UNREAD_OCTETS = 256 * 1024
 
 
 class Stream(asyncio.Protocol):
     """One connection. Every wait has a deadline, and every end of it is a SessionLost.
 
-    Reading and writing go on together: `read` gives all that has come, `drain` waits until all that was written has
-    left, and is woken by octets from the server too, which may be its refusal of what is being written. What the server
-    said before it went away can be read afterwards.
+    Reading and writing go on together: `read` gives all that has arrived, `drain` waits until all that was written has
+    left, and ends when octets arrive too, which may be a refusal of what is being written. What the server sent before
+    it closed the connection can be read afterwards.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -41,7 +41,7 @@ class Stream(asyncio.Protocol):
 
     @classmethod
     async def open(cls, server: ServerSettings) -> "Stream":
-        """Connect, in clear text; `start_tls` makes it private."""
+        """Connect in clear text; `start_tls` follows where TLS is used."""
         return await cls.over(await connect(server))
 
     @classmethod
@@ -55,9 +55,9 @@ class Stream(asyncio.Protocol):
         return stream
 
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str, seconds: float) -> None:
-        """Shake hands; what came before is dropped. Raises OSError as ssl does, for mailnode.smtp.tls to explain."""
+        """Do the TLS handshake; octets from before are dropped. Raises OSError as ssl does (see mailnode.smtp.tls)."""
         assert self._transport is not None
-        # A transport that closes tells it later; uvloop prints a traceback of what is begun on it meanwhile.
+        # A closing transport reports it later; uvloop prints a traceback for what is started on it meanwhile.
         if self._lost is not None or self._transport.is_closing():
             raise ConnectionResetError(str(self._lost or "the server closed the connection"))
         self._received = b""
@@ -68,7 +68,7 @@ class Stream(asyncio.Protocol):
         except BaseException:
             self.abort()
             raise
-        # How asyncio, and how uvloop say that the server hung up in mid-handshake.
+        # How asyncio and uvloop report that the server closed the connection during the handshake.
         tls = None if transport is None else cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object"))
         version = None if tls is None else tls.version()
         if self._tcp is None or self._tcp.is_closing() or transport is None or version is None:
@@ -77,16 +77,16 @@ class Stream(asyncio.Protocol):
         self.tls, self.tls_version = tls, version
         self._below_tls = BelowTls(self._tcp, self._wire, self._resumed)
         self._transport = transport
-        self._transport.set_write_buffer_limits(high=1, low=0)  # at 0 TLS would pause for nothing
+        self._transport.set_write_buffer_limits(high=1, low=0)  # with 0 TLS would pause needlessly
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the server is on this very machine, by its address."""
+        """Whether the server is on this machine, by its address."""
         return self._wire.peer_address.is_loopback
 
     @property
     def local_address(self) -> Address:
-        """The address of our end."""
+        """The local address."""
         return self._wire.local_address
 
     @property
@@ -101,21 +101,21 @@ class Stream(asyncio.Protocol):
 
     @property
     def is_readable(self) -> bool:
-        """Whether the server has said something, or hung up; of an idle session both mean that it is over."""
+        """Whether octets have arrived, or the connection was closed; either means that an idle session is over."""
         if self._received or self._lost is not None:
             return True
         return self._tcp is None or self._tcp.is_closing() or self._wire.is_readable
 
     def write(self, octets: bytes) -> bool:
-        """Hand octets to the network; they leave at once unless it is busy. False: it is gone, and took none of them.
+        """Hand octets to the network; they leave at once unless it is busy. False: it is closed, and took none of them.
 
-        A transport swallows what it is given when it is gone, until it says so.
+        A transport that is closed ignores what is written to it until it reports the end.
         """
         if self._lost is not None:
             raise self._lost
         assert self._transport is not None
         assert self._tcp is not None
-        # TCP's own knows that it is gone; that of TLS may call itself open yet.
+        # TCP's transport knows that it is closed; that of TLS may not yet.
         if not self._tcp.is_closing():
             self._transport.write(octets)
         if self._tcp.is_closing():
@@ -124,7 +124,7 @@ class Stream(asyncio.Protocol):
         return True
 
     def take(self) -> bytes:
-        """Give what has come so far, perhaps nothing."""
+        """Give what has arrived so far, perhaps nothing."""
         octets, self._received = self._received, b""
         if len(octets) > MAX_UNREAD_OCTETS and self._lost is None:
             assert self._transport is not None
@@ -132,13 +132,13 @@ class Stream(asyncio.Protocol):
         return octets
 
     async def read(self, deadline: float) -> bytes:
-        """Wait until something has come and give it; `deadline` is a time of the loop's clock."""
+        """Wait until something arrives and give it; `deadline` is a time of the loop's clock."""
         while not self._received:
             await self._wait(deadline)
         return self.take()
 
     async def drain(self, deadline: float) -> None:
-        """Wait until all that was written has left, or the server says something."""
+        """Wait until all that was written has left, or something arrives."""
         self._is_draining = True
         try:
             while self.is_full and not self._received:
@@ -155,7 +155,7 @@ class Stream(asyncio.Protocol):
         if self._timer is None or self._timer.when() > deadline:
             self._watch(deadline)
             if self._loop.time() >= deadline:
-                _expire(waiter)  # a server that never pauses would always be heard before the timer
+                _expire(waiter)  # a server that sends without pause would always come before the timer
         try:
             await waiter
         finally:
@@ -182,7 +182,7 @@ class Stream(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once."""
-        self._lost = self._lost or _explain(None)
+        self._lost = self._lost or _lost_by(None)
         if self._transport is not None:
             self._transport.abort()
 
@@ -196,7 +196,7 @@ class Stream(asyncio.Protocol):
         self._tcp.set_write_buffer_limits(high=0)  # so that `is_full` tells of every octet
 
     def data_received(self, data: bytes) -> None:
-        """Keep what has come and wake who waits (asyncio calls this)."""
+        """Keep what has arrived and wake the waiter (asyncio calls this)."""
         self._received = self._received + data if self._received else data
         if len(self._received) > MAX_UNREAD_OCTETS and self._transport is not None:
             self._transport.pause_reading()
@@ -204,14 +204,14 @@ class Stream(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Nothing more will come, so that nothing more is worth writing (asyncio calls this)."""
-        self._lost = self._lost or _explain(None)
+        self._lost = self._lost or _lost_by(None)
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remember why, and read what was said before (asyncio calls this)."""
+        """Remember why, and read what was sent before (asyncio calls this)."""
         if exc is not None and self._lost is None and self._below_tls is None:
             self._received += self._wire.read()
-        self._lost = self._lost or _explain(exc)
+        self._lost = self._lost or _lost_by(exc)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -229,7 +229,7 @@ class Stream(asyncio.Protocol):
         self._resumed()
 
     def _resumed(self) -> None:
-        if self._is_draining:  # who reads would be woken for nothing
+        if self._is_draining:  # a reader would be woken needlessly
             self._wake()
 
     def _wake(self) -> None:
@@ -243,7 +243,7 @@ def _expire(waiter: asyncio.Future[None]) -> None:
 
 
 def no_answer(phase: Phase) -> SessionLost:
-    """Say that a server was waited for in vain."""
+    """Give the error for a server that did not answer in time."""
     return SessionLost(
         "the server did not answer in time",
         code=ErrorCode.TIMEOUT,
@@ -253,7 +253,7 @@ def no_answer(phase: Phase) -> SessionLost:
     )
 
 
-def _explain(error: Exception | None) -> SessionLost:
+def _lost_by(error: Exception | None) -> SessionLost:
     if error is None:
         what = "the server closed the connection"
     elif isinstance(error, ssl.SSLError):

@@ -1,12 +1,12 @@
-"""Contexts of TLS, all of them made here: whom a connection of ours takes for the server it wants."""
+"""All TLS contexts: which certificates are trusted."""
 
 import ssl
 from functools import lru_cache
 
 from mailnode.errors import ErrorCode, SettingsError
 
-# Python 3.13 switches both on: RFC 5280 to the letter, which refuses the authorities that companies make themselves
-# (no Authority Key Identifier), and any certificate of `ca` as an authority. OpenSSL by itself does neither.
+# Python 3.13 turns both on: strict RFC 5280, which refuses many companies' own authorities (no Authority Key
+# Identifier), and any certificate of `ca` as an authority. OpenSSL does neither by default.
 _ONLY_NEW_PYTHONS = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
@@ -14,12 +14,12 @@ _ONLY_NEW_PYTHONS = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
 def client_context(ca: str | None = None) -> ssl.SSLContext:
     """Give a context that checks certificate and name, by `ca` (PEM text) or the system's store; TLS 1.2 or newer.
 
-    Whom it trusts is the same on every version of Python: what OpenSSL trusts by default.
+    It trusts the same on every version of Python: what OpenSSL trusts by default.
 
     Raises:
         SettingsError: `ca` holds no certificate.
     """
-    if ca == "":  # which the ssl module takes for "no wish"
+    if ca == "":  # which the ssl module treats as None
         raise _no_certificate()
     try:
         context = ssl.create_default_context(cadata=ca)
@@ -31,7 +31,7 @@ def client_context(ca: str | None = None) -> ssl.SSLContext:
 
 
 def untrusting_context() -> ssl.SSLContext:
-    """Give a context that takes any certificate: for looking at a server, never for saying a secret to it."""
+    """Give a context that accepts any certificate: for examining a server, never for sending it a secret."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

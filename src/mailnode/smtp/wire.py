@@ -1,4 +1,4 @@
-"""The socket below a connection: who is at its ends, what came, and what TLS leaves untold of it."""
+"""The socket below a connection: its addresses, what has arrived, and what TLS does not report of it."""
 
 import asyncio
 import ipaddress
@@ -14,9 +14,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Wire:
-    """A connected socket that a transport owns; it is asked itself, since transports that are gone answer anything.
+    """A connected socket that a transport owns; it is asked directly, since closed transports give no reliable answers.
 
-    The addresses of both ends are those of the beginning: a connection that breaks keeps them.
+    The addresses are read at the beginning, and stay when the connection is lost.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -28,11 +28,11 @@ class Wire:
 
     @property
     def is_readable(self) -> bool:
-        """Whether something has come and was not read yet: bytes, or the end of the connection."""
+        """Whether something has arrived and was not read yet: bytes, or the end of the connection."""
         return self._sock.fileno() < 0 or bool(self._poll.poll(0))
 
     def read(self) -> bytes:
-        """Give what has come and was not read yet; a connection that was reset keeps it."""
+        """Give what has arrived and was not read yet; a connection that was reset keeps it."""
         received = []
         with suppress(OSError):
             while chunk := self._sock.recv(_READ_BYTES):
@@ -41,11 +41,11 @@ class Wire:
 
 
 class BelowTls(asyncio.BufferedProtocol):
-    """Stands between TCP and TLS and hands everything on.
+    """Stands between TCP and TLS and passes everything on.
 
-    TLS calls written what TCP still holds, and forgets what came before a reset: `is_full` tells that TCP holds
-    something, and of a connection that breaks TLS gets what is left to read. `resumed` is called when TCP holds nothing
-    any more.
+    TLS regards as written what TCP still holds, and drops what arrived before a reset: `is_full` tells that TCP holds
+    something, and of a connection that is lost TLS gets what is left to read. `resumed` is called when TCP holds
+    nothing any more.
     """
 
     def __init__(self, transport: asyncio.Transport, wire: Wire, resumed: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ class BelowTls(asyncio.BufferedProtocol):
         self._wire = wire
         self._resumed = resumed
         self.is_full = transport.get_write_buffer_size() > 0
-        # What comes goes to TLS itself: a call of ours on the way would add nothing but its time.
+        # Incoming bytes go to TLS directly: a call in between would only cost time.
         self.get_buffer = self._tls.get_buffer  # type: ignore[method-assign]  # a BufferedProtocol's own
         self.buffer_updated = self._tls.buffer_updated  # type: ignore[method-assign]  # a BufferedProtocol's own
         transport.set_protocol(self)
@@ -87,7 +87,7 @@ class BelowTls(asyncio.BufferedProtocol):
 
 
 def _address(ask: Callable[[], object]) -> Address:
-    """Give an address that the socket tells; one that it does not know is no host's (0.0.0.0)."""
+    """Give an address of the socket; 0.0.0.0 where it is unknown."""
     name: object = None
     with suppress(OSError):
         name = ask()

@@ -147,7 +147,7 @@ class _Examination:
             return
         if isinstance(login, TokenLogin):
             login = replace(login, tokens=TokenCheck(login.tokens, self._log))
-        self._mechanism = await Account(login).opened(lambda credentials: self._authenticate(credentials, extensions))
+        self._mechanism = await Account(login).open(lambda credentials: self._authenticate(credentials, extensions))
         found = f"logged in as {login.username} by {self._mechanism}"
         if is_private(self._channel.stream, self._server):
             self._note("auth", "ok", found)
@@ -212,8 +212,8 @@ class _Examination:
         is_first_word = error.phase == "greeting" or (error.phase == "tls" and self._server.tls_option == "tls")
         if error.code in _NO_GREETING and is_first_word:
             # EHLO goes first only to a port of TLS, or one silent for longer than any server delays its greeting.
-            speaks = self._server.tls_option == "tls" or error.code == ErrorCode.TIMEOUT
-            protocol = await detect_protocol(self._server, speaks=speaks)
+            sends_ehlo = self._server.tls_option == "tls" or error.code == ErrorCode.TIMEOUT
+            protocol = await detect_protocol(self._server, sends_ehlo=sends_ehlo)
             if protocol == "" and error.code == ErrorCode.TIMEOUT:
                 self._note("port", "failed", error.message, hint=error.hint, code=error.code)
                 return
