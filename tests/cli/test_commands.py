@@ -96,7 +96,7 @@ class TestConnections:
             (("create", "a", "--from-json", "-"), '{"username": "u", "password": "p"}', "neither service nor hosts"),
             (("create", "a", "--from-json", "-"), '{"usrname": "u"}', "did you mean username?"),
             (("create", "a b\n", "--from-json", "-"), FIELDS, "name"),
-            (("create", "a", "--host", "mail.x.org", "--username", "u"), "", "password: none was given"),
+            (("create", "a", "--host", "mail.x.org", "--username", "u"), "", "no password was given"),
             (("show", "nobody"), "", "there is no connection"),
             (("delete", "nobody", "--yes"), "", "there is no connection"),
         ],
