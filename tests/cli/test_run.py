@@ -72,7 +72,7 @@ class TestMisuse:
 
     async def test_a_wrong_setting_names_file_line_node_and_key(self, inbox, tmp_path):
         said = await self.refused(write_flow(tmp_path, SAYS, sends(inbox.port, to="a@x.org, jane, b@x.org")))
-        assert "flow.json, line 1, node tell, to: mailbox 2, 'jane'" in said
+        assert "flow.json, line 1, node tell, to: address 2 ('jane')" in said
         assert "hint: " in said
         assert inbox.messages() == []
 

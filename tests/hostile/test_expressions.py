@@ -204,7 +204,7 @@ async def test_while_an_expression_hangs_others_are_evaluated(monkeypatch):
     assert not [task for task in hanging if task.done()]
     await ended_by_force(hanging)
     for task in hanging:
-        with pytest.raises(ExpressionError, match="breaks the engine"):
+        with pytest.raises(ExpressionError, match="crashes the JavaScript engine"):
             await task
     assert await evaluated("{{ 1 + 2 }}") == "3"
 

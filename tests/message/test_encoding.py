@@ -119,7 +119,7 @@ class TestText:
     def test_half_a_character_is_refused(self):
         with pytest.raises(PartError, match="half a character") as caught:
             encode_text("a\ud83d")
-        assert caught.value.hint == "cut texts at whole characters"
+        assert caught.value.hint == "don't cut a character in half"
         assert caught.value.phase == "settings"
 
 

@@ -92,7 +92,7 @@ def test_what_turns_the_direction_of_a_file_name_is_left_out(filename, stays):
     built = attachment_part(Attachment(content=b"x", filename=filename), inline=False)
     part = message_from_bytes(octets(built), policy=policy.default)
     assert (built.view.filename, part.get_filename() or "") == (stays, stays)
-    assert built.warnings == (f"left out of {stays!r}: invisible characters that turn the direction of writing",)
+    assert built.warnings == (f"left out of {stays!r}: invisible characters that change the writing direction",)
 
 
 @pytest.mark.parametrize("filename", ["a\r\nBcc: x@x.org", "a\nb.txt", "a\x00.txt", "\ud83d.txt"])

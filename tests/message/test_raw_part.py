@@ -192,14 +192,14 @@ def test_the_view_shows_what_is_in_it():
     [
         (b"", "no empty line"),
         (b"Hello", "no empty line"),
-        (b"Hello\r\n\r\nHow are you", "a line of its head is no header field"),
+        (b"Hello\r\n\r\nHow are you", "a line of its header is not a header field"),
         (b"Content-Type: text/plain\r\n", "no empty line"),
         (b"Content-Type: text/plain\r\nBcc: x\x0bx.org\r\n\r\n", "U+000B"),
         (b"Content-Type: text/plain\r\nBcc : x@x.org\r\n\r\n", "not well formed"),
         (b"Content-Type: text/plain\r\nBcc\r\n\r\n", "not well formed"),
-        (b"Content-Type: text/plain\r\nFrom x@x.org: y\r\n\r\nx", "no header field"),
-        (b"Content-Type: text/plain\r\nFrom x@x.org\r\n\r\nx", "no header field"),
-        (b"Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\n", "stands twice"),
+        (b"Content-Type: text/plain\r\nFrom x@x.org: y\r\n\r\nx", "is not a header field"),
+        (b"Content-Type: text/plain\r\nFrom x@x.org\r\n\r\nx", "is not a header field"),
+        (b"Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\n", "has the same Content- field twice"),
         (b"Content-Type: text/plain\r\n\r\na\x00b", "NUL"),
         (b"Content-Type: text/plain\x0c\r\n\r\nx", "U+000C"),
         (b"Content-Type: text/plain\r\nContent-Description: a\x1bb\r\n\r\nx", "U+001B"),
@@ -211,8 +211,8 @@ def test_the_view_shows_what_is_in_it():
         (b"Content-Type: text/plain\r\nContent-Description: " + b"a" * LONG + b"\r\n\r\nx", "too long"),
         (b"Content-Type: text/plain\r\nContent-Transfer-Encoding: rot13\r\n\r\nx", "no transfer encoding 'rot13'"),
         (b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nno base64!", "can't be decoded"),
-        (b"Content-Type: multipart/mixed\r\n\r\nx", "a multipart names no boundary"),
-        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nx", "the boundary that it names never comes"),
+        (b"Content-Type: multipart/mixed\r\n\r\nx", "a multipart has no boundary"),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nx", "its boundary never appears"),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n", "not well formed"),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n", "the boundary that ends it is missing"),
         (
@@ -223,7 +223,7 @@ def test_the_view_shows_what_is_in_it():
         (nested(3000), "nested too deeply"),
         (b"From x@x.org Mon\r\nContent-Type: text/plain\r\n\r\nx", "the From line"),
         (b": x\r\n\r\n", "a header field has no name"),
-        (b" folded\r\n\r\n", "its first line is no header field"),
+        (b" folded\r\n\r\n", "its first line is not a header field"),
     ],
     ids=lambda value: repr(value)[:60],
 )
@@ -392,8 +392,8 @@ def test_parameters_that_are_too_many_to_be_read_go_out_as_they_came():
     many = (
         content.replace(b"a/b", b"multipart/mixed").replace(b"name=c", b"boundary=c").replace(b"x\r\n", b"--c\r\n\r\n")
     )
-    assert "more parameters" in refused(many).message
-    assert "more parameters" in refused(many, clean_message).message
+    assert "too many parameters" in refused(many).message
+    assert "too many parameters" in refused(many, clean_message).message
 
 
 def test_a_control_character_behind_them_is_still_seen():

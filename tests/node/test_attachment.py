@@ -61,7 +61,7 @@ async def test_a_stream_of_octets_gets_its_type_by_its_name(http: HttpServer) ->
 )
 async def test_a_slash_within_a_name_is_told(filename: str, name: str) -> None:
     resolved = await resolve(FilledAttachment("text", content="x", filename=filename), limit=MB, guard=LOOPBACK)
-    told = f"filename: {filename!r} became {name!r}, because a slash separates folders; write it without one"
+    told = f"filename: {filename!r} became {name!r}, because a slash separates folders; write it without a slash"
     assert resolved.warnings == ((told,) if name else ())
 
 

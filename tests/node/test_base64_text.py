@@ -33,18 +33,18 @@ def test_base64_is_decoded_with_white_space_anywhere(text: str, octets: bytes) -
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("aG!k", "'!' at character 3", "give the Base64 text alone"),
-        ("aG-_aG+/", "it mixes two alphabets", "encode the whole file again"),
-        ("ключ", "'к' at character 1", "alone"),
-        ("aGk=\x00", "'\\x00' at character 5", "alone"),
+        ("aG!k", "'!' at character 3", "give only the Base64 text"),
+        ("aG-_aG+/", "it mixes the alphabet with", "encode the whole file again"),
+        ("ключ", "'к' at character 1", "only the Base64"),
+        ("aGk=\x00", "'\\x00' at character 5", "only the Base64"),
         ("aG =\n", "ends at character 4 with 1 padding signs instead of 2", "= signs"),
         ("aGk==", "ends at character 5 with 2 padding signs instead of 1", "= signs"),
         ("aGkx====", "ends at character 8 with 4 padding signs instead of 0", "= signs"),
         ("====", "ends at character 4 with 4 padding signs instead of 0", "= signs"),
         ("aGkxa", "ends in the middle of a byte, at character 5", "cut off"),
         ("a===", "ends in the middle of a byte, at character 4", "cut off"),
-        ("aGk=aGk=", "more follows the padding at character 5", "join"),
-        ("a=Gk", "more follows the padding at character 3", "join"),
+        ("aGk=aGk=", "there is more after the padding, at character 5", "join"),
+        ("a=Gk", "there is more after the padding, at character 3", "join"),
     ],
 )
 def test_broken_base64_is_refused_with_the_position(text: str, message: str, hint: str) -> None:

@@ -63,14 +63,14 @@ def test_other_urls_are_no_data_urls(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("data:", "there is no comma"),
-        ("data:image/png;base64", "there is no comma"),
-        ("data:iVBORw0KGgo=", "there is no comma"),
-        ("data:base64,aGk=", "'base64' is no media type"),
-        ("data:image/png;base64;x,aGk=", "is no media type"),
-        ("data:,100%", "the % at character 4 of its data begins no escape"),
+        ("data:", "it has no comma"),
+        ("data:image/png;base64", "it has no comma"),
+        ("data:iVBORw0KGgo=", "it has no comma"),
+        ("data:base64,aGk=", "'base64' is not a media type"),
+        ("data:image/png;base64;x,aGk=", "is not a media type"),
+        ("data:,100%", "the % at character 4 of its data starts no escape"),
         ("data:,%zz", "the % at character 1"),
-        ("data:image/svg+xml,<p fill='#fff'>", "a # stands at character 10"),
+        ("data:image/svg+xml,<p fill='#fff'>", "a # at character 10"),
         ("data:,\ud800", "half of a surrogate pair"),
     ],
 )

@@ -441,11 +441,11 @@ async def test_what_is_thrown_ends_in_an_error_whatever_it_does_when_it_is_print
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("name", "values are reached by input and context: {{ input.name }}"),
-        ("order.id + 1", "values are reached by input and context: {{ input.order }}"),
+        ("name", "use input or context: {{ input.name }}"),
+        ("order.id + 1", "use input or context: {{ input.order }}"),
         ("input.name | upper", "there are no filters: call a method, such as {{ input.name.toUpperCase() }}"),
-        ("input.nick || name", "values are reached by input and context: {{ input.name }}"),
-        ("input.name.", "an expression is JavaScript over input and context, without statements"),
+        ("input.nick || name", "use input or context: {{ input.name }}"),
+        ("input.name.", "write a JavaScript expression over input and context, without statements"),
     ],
 )
 async def test_what_is_not_reached_by_input_or_context_says_how(source, hint):

@@ -96,7 +96,7 @@ async def test_three_braces_do_not_escape_in_text():
 )
 async def test_entities_inside_the_braces_are_decoded_first(expression, value):
     if value is None:
-        assert "cuts" in await refusal(f"<p>{{{{ {expression} }}}}</p>")
+        assert "splits" in await refusal(f"<p>{{{{ {expression} }}}}</p>")
     else:
         assert await html(f"<p>&copy; {{{{ {expression} }}}} &amp;</p>") == f"<p>&copy; {value} &amp;</p>"
 
@@ -121,25 +121,25 @@ async def test_an_expression_with_quotes_stands_in_a_quoted_attribute():
 )
 async def test_an_expression_cut_by_a_tag_is_an_error(content):
     message = await refusal(content)
-    assert "cut" in message
+    assert "split" in message
     assert "tag" in message
 
 
 @pytest.mark.parametrize(
     ("content", "place"),
     [
-        ("<{{ input.name }}>", "name of a tag"),
-        ("</{{{ input.name }}}", "name of a tag"),
+        ("<{{ input.name }}>", "in a tag name"),
+        ("</{{{ input.name }}}", "in a tag name"),
         ("<!{{ input.name }}", "declaration"),
         ("<!-{{ input.name }}", "declaration"),
-        ("<p{{ input.name }}>", "name of a tag"),
-        ("</p{{ input.name }}>", "name of a tag"),
-        ("<p {{ input.name }}>", "outside of a quoted"),
-        ("<p a{{ input.name }}='x'>", "outside of a quoted"),
+        ("<p{{ input.name }}>", "in a tag name"),
+        ("</p{{ input.name }}>", "in a tag name"),
+        ("<p {{ input.name }}>", "outside a quoted"),
+        ("<p a{{ input.name }}='x'>", "outside a quoted"),
         ("<p title={{ input.name }}>", "not quoted"),
         ("<p title=x{{ input.name }}>", "not quoted"),
         ("<p title = {{ input.name }} class='a'>", "not quoted"),
-        ("<p title='a'{{ input.name }}>", "outside of a quoted"),
+        ("<p title='a'{{ input.name }}>", "outside a quoted"),
         ("<p onclick=\"go('{{ input.name }}')\">", "code"),
         ("<P ONCLICK='{{ input.name }}'>", "code"),
         ("<iframe srcdoc='{{ input.name }}'>", "code"),
@@ -380,7 +380,7 @@ async def test_a_document_too_deep_or_large_for_a_parser_in_native_code_is_sent_
     for content in (f"<style>p{{color:red}}</style>{deep}", "<style>p{color:red}</style>{{{ input.html }}}"):
         result = await rendered(content, {"html": deep})
         assert result.html == f"<style>p{{color:red}}</style>{deep}"
-        assert result.warnings == (f"the content keeps its style sheets as they are: {why}",)
+        assert result.warnings == (f"style sheets were not inlined: {why}",)
 
 
 def test_a_document_of_very_many_tags_takes_little_memory():

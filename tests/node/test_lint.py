@@ -59,7 +59,7 @@ class TestRemarks:
     async def test_two_files_that_share_a_cid(self, inbox, tmp_path):
         files = [picture("a.png", "logo"), picture("b.png", "logo")]
         _, words = await said(inbox, tmp_path, content='<img src="cid:logo" alt="Logo">', attachments=files)
-        assert words == "2 attachments have the cid logo: readers show one of them, so give each its own"
+        assert words == "2 attachments have the cid logo: mail programs show only one of them, so give each its own"
 
     async def test_a_cid_that_nothing_refers_to_and_one_that_nothing_has(self, inbox, tmp_path):
         content = '<p>Hi</p><!-- cid:logo --><img src="cid:lego" alt="x">'
@@ -71,7 +71,7 @@ class TestRemarks:
         _, words = await said(
             inbox, tmp_path, content='<p>Hi</p><img src="cid:Logo" alt="x">', attachments=[picture("a.png", "logo")]
         )
-        assert words == "the image cid:Logo has no attachment with this cid: write cid:logo, capitals count"
+        assert words == "the image cid:Logo has no attachment with this cid: write cid:logo, case matters"
 
     async def test_a_stranger_s_words_are_told_on_one_short_line(self, inbox, tmp_path):
         content = '<p>Hi {%\x1b[1m%}</p><img src="cid:%1b]0;x%07{{ input.x }}" alt="x">'
@@ -83,7 +83,7 @@ class TestRemarks:
         assert all(line.isprintable() and len(line) < 200 for line in lines)
         assert "the image cid:\\x1b]0;x\\x07\\r\\nBcc: \\u202eyyy" in words
         assert "\\x1b\\r\\na.ics is only an attached file" in words
-        assert "content holds {%\\x1b[1m%}, which" in words
+        assert "content contains {%\\x1b[1m%}, which" in words
 
     async def test_the_scheme_before_a_cid_is_taken_away(self, inbox, tmp_path):
         for cid in ("cid:icon.gif", "<CID:icon.gif>"):
@@ -145,11 +145,11 @@ class TestRemarks:
         _, words = await said(inbox, tmp_path, content=content, subject="")
         assert words.splitlines() == [
             "the subject is empty",
-            "1 image is without alt: readers who see no images miss what it says",
-            "the link 'www.x.example' needs its whole address, with https://",
+            "1 image is without alt text: readers who see no images miss it",
+            "the link 'www.x.example' needs the whole URL, with https://",
             (
-                "the link '\u201chttps://x.example/\u201d' stands in typographic quotes, which are a part of it: "
-                'write straight ones, "like this"'
+                "the link '\u201chttps://x.example/\u201d' is in typographic quotes, which become a part of it: "
+                'use straight ones, "like this"'
             ),
         ]
 
@@ -158,8 +158,8 @@ class TestRemarks:
         content += "<style>@keyframes a{0%{top:0}50%{top:1}}</style>"
         _, words = await said(inbox, tmp_path, subject="Dear *|FNAME|*", content=content, textContent="{ % x } **|**")
         assert words.splitlines() == [
-            "subject holds *|FNAME|*, which mailnode does not fill in: it knows {{ }} only",
-            "content holds {% if vip %}, which mailnode does not fill in: it knows {{ }} only",
+            "subject contains *|FNAME|*, which mailnode does not fill in: it only knows {{ }}",
+            "content contains {% if vip %}, which mailnode does not fill in: it only knows {{ }}",
             "<joe@x.example> in content is read as an HTML tag, and not shown: write &lt;joe@x.example&gt;",
         ]
 
@@ -174,7 +174,7 @@ class TestRemarks:
     )
     async def test_lines_of_html_that_readers_see_as_one(self, inbox, tmp_path, content, is_told):
         _, words = await said(inbox, tmp_path, content=content)
-        assert words == ("content has tags, but no <p> and no <br>: readers see its lines as one" if is_told else "")
+        assert words == ("content has tags, but no <p> and no <br>: its lines are shown as one" if is_told else "")
 
 
 class TestDataImages:
@@ -205,14 +205,14 @@ class TestDataImages:
         assert html_of(sent).startswith(f'<p>Hi</p><img src="cid:{cid}" alt="x"><img alt="y" SRC = \'cid:{cid}\'>')
         assert f"<img src=cid:{(gif[1] or '').strip('<>')} alt=z>" in html_of(sent)
         why = "the Base64 text can't be read: '!' at character 1 is not Base64"
-        assert words == f"an image stays a data: URL, which Gmail and Outlook do not show: {why}"
+        assert words == f"an image was left as a data: URL, which Gmail and Outlook do not show: {why}"
 
     async def test_what_is_no_image_or_too_large_stays(self, inbox, tmp_path):
         content = f'<p>Hi</p><img src="data:text/html,hello" alt="x"><img src="data:image/gif,{"x" * 2000}" alt="y">'
         sent, words = await said(inbox, tmp_path, content=content, dataImages="attach", maxAttachmentMB=0.001)
         assert parts(sent) == []
         assert "'text/html' is not an image" in words
-        assert "an image stays a data: URL, which Gmail and Outlook do not show: 'data URL' has " in words
+        assert "an image was left as a data: URL, which Gmail and Outlook do not show: 'data URL' has " in words
         assert html_of(sent).rstrip() == content
 
 

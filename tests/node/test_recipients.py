@@ -142,7 +142,7 @@ async def test_a_name_may_have_several_parts():
 
 
 async def test_an_address_within_brackets_brings_no_name():
-    assert "name of its own" in (await refusal("Ann <{{ input.e }}>", {"e": "Eve <eve@x.example>"})).message
+    assert "its own name" in (await refusal("Ann <{{ input.e }}>", {"e": "Eve <eve@x.example>"})).message
 
 
 async def test_a_value_may_be_a_part_of_an_address():
@@ -194,7 +194,7 @@ async def test_a_value_that_is_longer_than_any_mailbox_is_not_read(template):
     for value in ("a:;" * 100_000, ["a@b.example", "<" * 100_000]):
         error = await refusal(template, {"x": value})
         assert error.code is ErrorCode.BAD_MAILBOX
-        assert "characters long, which no mailbox is" in error.message
+        assert "characters long, too long for an address" in error.message
 
 
 async def test_what_is_empty_is_no_mailbox_unless_one_is_required():
@@ -229,7 +229,7 @@ async def test_exactly_one_mailbox_where_one_is_wanted():
         ("T: {{ input.a }};", "a@x.example"),
         ("a@b.example, {{ input.a }}", "a@x.example"),
     ):
-        with pytest.raises(MailboxError, match="one mailbox is wanted"):
+        with pytest.raises(MailboxError, match="exactly one address is expected"):
             await mailbox(template, {"a": a})
     with pytest.raises(MailnodeError):
         await mailbox("{{ input.a }}", {"a": ""})
@@ -264,12 +264,12 @@ async def test_a_value_may_not(value):
         ("{{ input.v }}", "a@x.example, b@x.example", "value.split(',')"),
         ("{{ input.v }}", "a@x.example b@x.example", "value.split(',')"),
         ("{{ input.v }}", "Doe, Ann <a@x.example>", "in double quotes"),
-        ("{{ input.v }}", "mailto:a@x.example", "take mailto: away"),
+        ("{{ input.v }}", "mailto:a@x.example", "remove mailto:"),
         ("{{ input.v }}", "a@x.example <b@x.example>", "in double quotes"),
         ("{{ input.v }}", "ann", "write it like"),
-        ("{{ input.v }}", "", "say what stands in for it"),
-        ("Ann <{{ input.v }}>", "Eve <eve@x.example>", "leave out the name"),
-        ("{{ input.v }}@x.example", "ann@x.example", "give that part alone"),
+        ("{{ input.v }}", "", "or a default:"),
+        ("Ann <{{ input.v }}>", "Eve <eve@x.example>", "remove the name"),
+        ("{{ input.v }}@x.example", "ann@x.example", "give only that part"),
     ],
 )
 async def test_the_remedy_speaks_of_arrays_only_where_a_list_was_meant(template, value, hint):

@@ -244,6 +244,6 @@ async def test_a_page_that_comes_instead_of_a_file_is_attached_with_a_warning(in
         assert part.get_payload(decode=True) == b"<p>Log in"
         assert len(warnings) == bool(wanted)
         for warning in warnings:
-            assert warning.startswith(f"attachments[0].url: a web page came where {wanted} was asked for")
+            assert warning.startswith(f"attachments[0].url: a web page was received instead of {wanted}")
     for read, (_, name, _) in zip(sent.read_by("postal-mime"), asked, strict=True):
         assert read["attachments"][0]["filename"] == name

@@ -54,7 +54,7 @@ class SayType:
         text = settings["text"]
         if not isinstance(text, str):
             hint = 'write it in quotes: "text"'
-            raise SettingsError(f"a text is wanted, not {quoted(text)}", hint=hint).locate(key="text")
+            raise SettingsError(f"text is expected, not {quoted(text)}", hint=hint).locate(key="text")
         return Say(_parsed(text, "text"))
 
 
@@ -66,7 +66,9 @@ class SetContextType:
         _check_keys(settings, "key", "value")
         key = settings["key"]
         if not isinstance(key, str) or not _KEY.fullmatch(key):
-            raise SettingsError(f"{quoted(key)} is no key", hint="write a dotted path like order.id").locate(key="key")
+            raise SettingsError(f"{quoted(key)} is not a dotted path", hint="write a dotted path like order.id").locate(
+                key="key"
+            )
         return SetContext(key, _parsed(settings["value"], "value"))
 
 
@@ -78,7 +80,7 @@ def _check_keys(settings: Mapping[str, Any], *keys: str) -> None:
     for key in keys:
         if key not in settings:
             said = "this setting is required"
-            raise SettingsError(said, code=ErrorCode.MISSING_SETTING, hint=f"give {key}").locate(key=key)
+            raise SettingsError(said, code=ErrorCode.MISSING_SETTING, hint=f"set {key}").locate(key=key)
 
 
 def _parsed(value: Any, key: str) -> Any:

@@ -53,7 +53,8 @@ def local_part(text: str) -> str:
         text = bare if _DOT_ATOM.fullmatch(bare) else '"' + re.sub(r'(["\\])', r"\\\1", bare) + '"'
     elif not _DOT_ATOM.fullmatch(text):
         raise MailboxError(
-            f"{quoted(text)} can't stand before the @", hint='put an unusual one in double quotes: "a..b"@example.org'
+            f"{quoted(text)} is not allowed before the @",
+            hint='put an unusual one in double quotes: "a..b"@example.org',
         )
     if len(text.encode()) > MAX_LOCAL_PART_BYTES:
         raise MailboxError(
@@ -62,7 +63,7 @@ def local_part(text: str) -> str:
         )
     # Some readers decode encoded-words even here, where RFC 2047 5 forbids them, and find another address.
     if "=?" in text:
-        raise MailboxError(f"an encoded-word stands before the @ in {quoted(text)}", hint="write the address decoded")
+        raise MailboxError(f"{quoted(text)} has an encoded-word before the @", hint="decode it first")
     return text
 
 
@@ -79,7 +80,9 @@ def domain(text: str, *, is_ascii: bool) -> str:
         return _literal(text)
     name = a_labels(text)
     if _NUMBERED.fullmatch(name):
-        raise MailboxError(f"{quoted(text)} is no domain", hint="write an IP address in brackets: jane@[192.0.2.1]")
+        raise MailboxError(
+            f"{quoted(text)} is not a valid domain", hint="write an IP address in brackets: jane@[192.0.2.1]"
+        )
     return name if is_ascii or "xn--" not in name else _u_labels(name)
 
 
@@ -87,7 +90,7 @@ def a_labels(text: str) -> str:
     """Give a domain in A-labels (UTS-46, never transitional) and lower case; an address literal is what it is.
 
     Raises:
-        MailboxError: it is no domain.
+        MailboxError: it is not a valid domain.
     """
     if text.startswith("["):
         return text
@@ -95,18 +98,18 @@ def a_labels(text: str) -> str:
     if len(text) <= MAX_DOMAIN_OCTETS and (not text.isascii() or "xn--" in name):
         name = _uts46(text)
     if len(name) > MAX_DOMAIN_OCTETS or not _LDH.fullmatch(name):
-        raise MailboxError(f"{quoted(text)} is no domain", hint=_DOMAIN_HINT)
+        raise MailboxError(f"{quoted(text)} is not a valid domain", hint=_DOMAIN_HINT)
     return name
 
 
 def _uts46(text: str) -> str:
     import idna
 
-    _check_seen(text, "behind the @")
+    _check_seen(text, "after the @")
     try:
         return idna.encode(text, uts46=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
-        raise MailboxError(f"{quoted(text)} is no domain", hint=_DOMAIN_HINT) from None
+        raise MailboxError(f"{quoted(text)} is not a valid domain", hint=_DOMAIN_HINT) from None
 
 
 def _u_labels(text: str) -> str:
@@ -117,9 +120,7 @@ def _u_labels(text: str) -> str:
 
 def _check_seen(text: str, place: str) -> None:
     if not text.isprintable() or (not text.isascii() and _UNSEEN.search(text)):
-        raise MailboxError(
-            f"an invisible character stands {place} in {quoted_ascii(text)}", hint="type the address again"
-        )
+        raise MailboxError(f"{quoted_ascii(text)} has an invisible character {place}", hint="type the address again")
 
 
 def _literal(text: str) -> str:
@@ -130,7 +131,7 @@ def _literal(text: str) -> str:
         return f"[{ipaddress.IPv4Address(found[2] if found else '')}]"
     except ValueError:
         raise MailboxError(
-            f"{quoted(text)} is no address literal", hint="write [192.0.2.1] or [IPv6:2001:db8::1]"
+            f"{quoted(text)} is not an address literal", hint="write [192.0.2.1] or [IPv6:2001:db8::1]"
         ) from None
 
 
@@ -159,7 +160,7 @@ def tokenize(text: str) -> Iterator[Token]:
         assert found.lastgroup
         if found.lastgroup == "special" and found[0] in '"[]\\)':
             raise MailboxError(
-                f"a {found[0]} stands alone at character {position + 1} of {quoted(text)}", hint=QUOTE_HINT
+                f"{quoted(text)} has an unmatched {found[0]} at character {position + 1}", hint=QUOTE_HINT
             )
         position = found.end()
         yield Token(found.lastgroup, found[0])

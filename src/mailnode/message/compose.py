@@ -52,11 +52,11 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     Raises:
         ComposeError: what was said makes no message; MailboxError, HeaderError and PartError say which part of it.
     """
-    sender = _sender(email)
     to, cc = _addresses("to", email.to), _addresses("cc", email.cc)
     fields = _fields(to=to, cc=cc, bcc=_addresses("bcc", email.bcc))
+    sender = _sender(email)
     if not fields:
-        raise ComposeError("the mail has no recipient", code=ErrorCode.MISSING_SETTING, hint="give an address in to")
+        raise ComposeError("the email has no recipient", code=ErrorCode.MISSING_SETTING, hint="add an address to `to`")
     envelope = Envelope(_reverse_path(email, sender), tuple(fields))
     fresh = os.urandom(24).hex()
     message_id = _message_id(email, sender, fresh[:24])
@@ -65,7 +65,7 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     head = b"".join(_header(email, sender, to, cc, message_id, thread.fields))
     if not head.isascii() and not envelope.needs_smtputf8:
         raise ComposeError(
-            "a header field holds an address beyond ASCII, and no server is asked for SMTPUTF8",
+            "a header field has a non-ASCII address, but no address of the envelope asks for SMTPUTF8",
             code=ErrorCode.BAD_MAILBOX,
             hint="use an ASCII address in from and replyTo, or use that address in envelopeFrom too",
         ).locate(key="replyTo" if sender.is_ascii else "from")
@@ -86,7 +86,7 @@ def _sender(email: Email) -> Mailbox:
     if isinstance(email.from_, Mailbox):
         return email.from_
     if not email.from_.strip():
-        raise ComposeError("the mail has no sender", code=ErrorCode.MISSING_SETTING, hint="say who it is from")
+        raise ComposeError("the email has no sender", code=ErrorCode.MISSING_SETTING, hint="set the sender (from)")
     return _located("from", parse_mailbox, email.from_)
 
 
@@ -137,13 +137,15 @@ def _auto_submitted(email: Email) -> bytes:
     said = email.auto_submitted or ("auto-replied" if email.in_reply_to.strip() else "auto-generated")
     if said not in _AUTO_SUBMITTED:
         hint = f"use {', '.join(_AUTO_SUBMITTED)}"
-        raise ComposeError(f"{quoted(said)} is no word of Auto-Submitted", hint=hint).locate(key="autoSubmitted")
+        raise ComposeError(f"{quoted(said)} is not a value of Auto-Submitted", hint=hint).locate(key="autoSubmitted")
     return _AUTO_SUBMITTED[said]
 
 
 def _priority(priority: Priority) -> bytes:
     if priority not in _PRIORITY:
-        raise ComposeError(f"{quoted(priority)} is no priority", hint="use high, normal or low").locate(key="priority")
+        raise ComposeError(f"{quoted(priority)} is not a priority", hint="use high, normal or low").locate(
+            key="priority"
+        )
     return _PRIORITY[priority]
 
 
@@ -155,7 +157,7 @@ def _date(date: datetime | None) -> bytes:
         zoned = date if date.tzinfo else date.astimezone()
         return format_datetime(zoned if zoned.strftime("%z")[5:] == "" else zoned.astimezone(UTC)).encode("ascii")
     except (ValueError, OverflowError, OSError):
-        raise ComposeError("the date can't be written", hint="leave it out, or give one of these days") from None
+        raise ComposeError("the date is out of range", hint="leave it out, or use a date of this century") from None
 
 
 @lru_cache(maxsize=1)
@@ -167,7 +169,7 @@ def _seed(email: Email, fresh: str) -> str:
     if email.boundary_seed is None:
         return fresh
     if not _SEED.fullmatch(email.boundary_seed):
-        raise ComposeError("a boundary seed is up to 40 letters and digits", hint="leave it out")
+        raise ComposeError("a boundary seed has at most 40 letters and digits", hint="leave it out")
     return email.boundary_seed
 
 

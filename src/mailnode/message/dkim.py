@@ -107,7 +107,7 @@ def _without(skipped: Iterable[str]) -> tuple[bytes, ...]:
     names = {name.lower().encode(errors="replace"): name for name in skipped}
     for lower, name in names.items():
         if lower == b"from":
-            raise DkimError("From is always signed (RFC 6376 5.4)", hint="leave out other fields only").locate(
+            raise DkimError("From is always signed (RFC 6376 5.4)", hint="skip only other fields").locate(
                 key="skipFields"
             )
         if lower not in _SIGNED_FIELDS:
@@ -122,8 +122,8 @@ def _dns_name(name: str, what: str) -> str:
     ascii_name = name if name.isascii() else _to_a_labels(name, what)
     if len(ascii_name) > _MAX_DOMAIN_OCTETS or not _NAME.fullmatch(ascii_name):
         raise DkimError(
-            f"{quoted(name)} is no DKIM {what}",
-            hint=f"write the {what} as it stands in DNS: letters, digits and hyphens, joined by dots",
+            f"{quoted(name)} is not a valid DKIM {what}",
+            hint=f"write the {what} as it is in DNS: letters, digits and hyphens, joined by dots",
         ).locate(key=what)
     return ascii_name.lower()
 
@@ -135,7 +135,7 @@ def _to_a_labels(name: str, what: str) -> str:
         return idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError:
         raise DkimError(
-            f"{quoted(name)} is no DKIM {what}", hint="check its spelling; give it in its xn-- form if need be"
+            f"{quoted(name)} is not a valid DKIM {what}", hint="check its spelling; give it in its xn-- form if need be"
         ).locate(key=what) from None
 
 
@@ -148,7 +148,7 @@ def _load_key(private_key: str, password: str | None) -> "PrivateKeyTypes":
         return load_pem_private_key(private_key.strip().encode(), password.encode() if password else None)
     except TypeError:
         if password:
-            raise DkimError("the DKIM key is not encrypted, yet a password is given", hint="leave it out") from None
+            raise DkimError("the DKIM key is not encrypted, but a password is given", hint="leave it out") from None
         raise DkimError("the DKIM key is encrypted", hint="give its password, or decrypt it first") from None
     except (ValueError, UnsupportedAlgorithm):
         raise DkimError("the DKIM key can't be read", hint=_unreadable_key_hint(private_key, password)) from None
@@ -160,7 +160,7 @@ def _unreadable_key_hint(private_key: str, password: str | None) -> str:
     if "-----BEGIN OPENSSH" in private_key:
         return "turn the OpenSSH key into PEM: ssh-keygen -p -m PEM -f FILE"
     if "-----BEGIN PUBLIC" in private_key or "-----BEGIN CERT" in private_key:
-        return "give the private key, not the public one (which belongs into DNS)"
+        return "give the private key, not the public one (which belongs in DNS)"
     if "ENCRYPTED" in private_key and password:
         return "check the password: it does not open this key"
     return _NEW_KEY_HINT
@@ -179,7 +179,7 @@ def _signing(key: "PrivateKeyTypes") -> tuple[str, Callable[[bytes], bytes]]:
         raise DkimError("the DKIM key is neither RSA nor Ed25519", hint=_NEW_KEY_HINT)
     if key.key_size < _MIN_RSA_BITS:
         raise DkimError(
-            f"the DKIM key has {key.key_size} bits; verifiers ignore RSA keys of less than {_MIN_RSA_BITS} (RFC 8301)",
+            f"the DKIM key has {key.key_size} bits; verifiers ignore RSA keys below {_MIN_RSA_BITS} (RFC 8301)",
             hint=_NEW_KEY_HINT,
         )
     padding, algorithm = PKCS1v15(), SHA256()

@@ -56,7 +56,7 @@ def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
         lines = text.encode().splitlines() or [b""]
     except UnicodeEncodeError:
         raise PartError(
-            "the text holds half a character", phase="settings", hint="cut texts at whole characters"
+            "the text contains half a character", phase="settings", hint="don't cut a character in half"
         ) from None
     octets = b"\r\n".join(lines) + b"\r\n"
     unfit = len(octets.translate(None, _PLAIN))
@@ -144,7 +144,7 @@ def read_file(file: BinaryIO, start: int = 0, octets: int = -1) -> bytes:
     except (OSError, ValueError, AttributeError, TypeError):
         raise _unreadable() from None
     if len(content) < octets:
-        raise PartError("an attached file has become shorter", hint="leave the file as it is until the mail is sent")
+        raise PartError("an attached file got shorter", hint="don't change the file until the email is sent")
     return content
 
 

@@ -96,23 +96,25 @@ def own_field(name: str, value: str) -> bytes:
     """Write a field of the caller's own: as addresses where those stand in it, else as text, its tokens as they are.
 
     Raises:
-        HeaderError: the value can't stand in a header field, or holds no address or language where one belongs.
+        HeaderError: the value can't stand in a header field, or contains no address or language where one belongs.
         MailboxError: an address in it is none.
     """
     if name.lower() == _LANGUAGE and not _LANGUAGES.fullmatch(value):
-        raise HeaderError(f"{quoted(value)} names no language", hint="write tags like de or en-GB, with commas between")
+        raise HeaderError(
+            f"{quoted(value)} is not a language tag", hint="write tags like de or en-GB, separated by commas"
+        )
     if name.lower() not in _OF_ADDRESSES:
         return _field_with_tokens(name, value)
     if listed := parse_addresses(value):
         return address_field(name, listed)
-    raise HeaderError(f"{name} holds no address", hint="give one, or leave the field out")
+    raise HeaderError(f"{name} contains no address", hint="give one, or leave the field out")
 
 
 def text_field(name: str, value: str) -> bytes:
     """Write an unstructured field; what is not plain ASCII becomes encoded-words.
 
     Raises:
-        HeaderError: the value holds a control character or half of a surrogate pair.
+        HeaderError: the value contains a control character or half of a surrogate pair.
     """
     is_plain = _is_plain(value)
     if is_plain and len(name) + 2 + len(value) <= MAX_LINE:
@@ -171,7 +173,7 @@ def unsubscribe_fields(given: str | Sequence[str]) -> bytes:
     for url in urls:
         if not _URL.fullmatch(url) or len(url) > LONGEST_TOKEN:
             raise HeaderError(
-                f"{quoted(url)} can't stand in List-Unsubscribe",
+                f"{quoted(url)} is not allowed in List-Unsubscribe",
                 hint="give https and mailto URLs: https://example.com/leave?id=7, mailto:leave@example.com",
             )
     if not urls:
@@ -256,8 +258,8 @@ def check_characters(name: str, value: str) -> None:
     """
     if found := _CONTROL.search(value):
         raise HeaderError(
-            f"a control character (U+{ord(found[0]):04X}) stands in {name}: {quoted(value)}",
+            f"{name} contains a control character (U+{ord(found[0]):04X}): {quoted(value)}",
             hint="remove line breaks and other control characters: a header field is one line",
         )
     if LONE_SURROGATE.search(value):
-        raise HeaderError(f"{name} holds half a character: {quoted(value)}", hint="cut texts at whole characters")
+        raise HeaderError(f"{name} contains half a character: {quoted(value)}", hint="don't cut a character in half")

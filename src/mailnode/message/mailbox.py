@@ -23,10 +23,10 @@ _PLAIN = re.compile(
 _UNFIT = re.compile(f"[{CONTROL}{LINE_SEPARATOR}{DIRECTION}{SURROGATE}]")
 _TAB_AS_BLANK = {ord("\t"): " "}
 _AS_BLANKS = {**_TAB_AS_BLANK, ord("\r"): " ", ord("\n"): " "}
-_UNFIT_HINT = "write the addresses on one line, without line breaks and invisible characters"
-_COMMA_HINT = 'put a name that holds a comma in double quotes: "Doe, Jane" <jane@example.org>'
-_MAILTO_HINT = "take mailto: away, and ?subject=... behind the address"
-_TWO_HINT = "put a comma between two addresses, and only one @ into each"
+_UNFIT_HINT = "write the addresses on one line, without line breaks or invisible characters"
+_COMMA_HINT = 'put a name that contains a comma in double quotes: "Doe, Jane" <jane@example.org>'
+_MAILTO_HINT = "remove mailto:, and ?subject=... after the address"
+_TWO_HINT = "put a comma between two addresses, and exactly one @ in each"
 _WRITE_HINT = "write it like jane@example.org or Jane Doe <jane@example.org>"
 
 
@@ -72,7 +72,7 @@ class Group:
     """A named group of mailboxes, perhaps of none.
 
     Raises:
-        MailboxError: it has no name, or one that holds a control character.
+        MailboxError: it has no name, or one that contains a control character.
     """
 
     display_name: str
@@ -102,8 +102,8 @@ def parse_mailbox(text: str, *, by_line: bool = False) -> Mailbox:
     found = parse_addresses(text, by_line=by_line)
     if len(found) == 1 and isinstance(found[0], Mailbox):
         return found[0]
-    what = f"{len(found)} of them" if len(found) > 1 else "a group" if found else "none"
-    raise MailboxError(f"one mailbox is wanted, and {quoted(text)} is {what}", hint="give a single address")
+    what = f"contains {len(found)}" if len(found) > 1 else "is a group" if found else "is empty"
+    raise MailboxError(f"exactly one address is expected, but {quoted(text)} {what}", hint="give one address")
 
 
 def parse_addresses(text: str, *, by_line: bool = False) -> tuple[Address, ...]:
@@ -172,8 +172,8 @@ def _parse_slowly(text: str, *, by_line: bool) -> tuple[Address, ...]:
 
 def _check(text: str) -> None:
     if unfit := _UNFIT.search(text):
-        place = f"at character {unfit.start() + 1} of {quoted(text)}"
-        raise MailboxError(f"a control character (U+{ord(unfit[0]):04X}) stands {place}", hint=_UNFIT_HINT)
+        what = f"a control character (U+{ord(unfit[0]):04X}) at character {unfit.start() + 1}"
+        raise MailboxError(f"{quoted(text)} has {what}", hint=_UNFIT_HINT)
 
 
 def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
@@ -197,7 +197,7 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
                 if token.kind == "end":
                     raise MailboxError(
                         f"the group {quoted(group)} is not closed",
-                        hint="end a group with a semicolon, or put a name that holds a colon in double quotes",
+                        hint="end a group with a semicolon, or put a name that contains a colon in double quotes",
                     )
                 yield Group(group, tuple(members))
                 group, members = None, []
@@ -206,20 +206,20 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
 def _group_name(item: list[Token], position: int, outer: str | None) -> str:
     """Read what stands before a colon; nothing else of ours holds one, but for address literals."""
     if item and item[-1].text.lower() == "mailto":
-        raise MailboxError(f"mailbox {position}: mailto: stands before the address", hint=_MAILTO_HINT)
+        raise MailboxError(f"address {position} begins with mailto:", hint=_MAILTO_HINT)
     if any(token.text == "<" for token in item):
         # RFC 5321 appendix C: a route is ignored at best; at worst it is followed.
         raise MailboxError(
-            f"mailbox {position}: a route stands in {_shown(item)}",
-            hint="write the address alone in < >, without a route",
+            f"address {position}: {_shown(item)} contains a source route",
+            hint="write only the address in < >, without a route",
         )
     if outer is not None:
         raise MailboxError(
-            f"mailbox {position}: a group stands in the group {quoted(outer)}", hint="make it one group, or two"
+            f"address {position}: there is a group within the group {quoted(outer)}", hint="end the first group with ;"
         )
     name = _phrase(item, position)
     if not name:
-        raise MailboxError(f"mailbox {position}: a colon follows no name of a group", hint=QUOTE_HINT)
+        raise MailboxError(f"address {position}: there is no group name before the colon", hint=QUOTE_HINT)
     return name
 
 
@@ -227,13 +227,13 @@ def _mailbox(item: list[Token], position: int, *, is_last: bool) -> Mailbox:
     opening = next((index for index, token in enumerate(item) if token.text == "<"), None)
     if opening is None:
         if not is_last and not any(token.text == "@" for token in item):
-            raise MailboxError(f"mailbox {position}, {_shown(item)}: there is no @ in it", hint=_COMMA_HINT)
+            raise MailboxError(f"address {position} ({_shown(item)}) has no @", hint=_COMMA_HINT)
         return _located(item, position, _name_behind(item))
     rest = item[opening + 1 :]
     closing = next((index for index, token in enumerate(rest) if token.text == ">"), len(rest))
     if closing == len(rest) or _words(rest[closing + 1 :]):
         raise MailboxError(
-            f"mailbox {position}, {_shown(item)}: an address in < > ends with >, and nothing follows it",
+            f"address {position} ({_shown(item)}): an address in < > ends with >, and nothing may follow",
             hint=_WRITE_HINT,
         )
     before, address = item[:opening], rest[:closing]
@@ -262,13 +262,13 @@ def _located(tokens: list[Token], position: int, display_name: str) -> Mailbox:
     """Make a mailbox of local part, @ and domain; comments and blanks may only stand around the three."""
     parts = _trimmed(tokens)
     if [part.text == "@" for part in parts] != [False, True, False]:
-        what = "it is no address" if any(part.text == "@" for part in parts) else "there is no @ in it"
+        what = "is not an address" if any(part.text == "@" for part in parts) else "has no @"
         hint = _TWO_HINT if sum(part.text == "@" for part in parts) > 1 else _WRITE_HINT
-        raise MailboxError(f"mailbox {position}, {_shown(tokens)}: {what}", hint=hint)
+        raise MailboxError(f"address {position} ({_shown(tokens)}) {what}", hint=hint)
     try:
         return Mailbox(display_name, parts[0].text, parts[2].text)
     except MailboxError as error:
-        raise MailboxError(f"mailbox {position}: {error.message}", hint=error.hint) from None
+        raise MailboxError(f"address {position}: {error.message}", hint=error.hint) from None
 
 
 def _trimmed(tokens: list[Token]) -> list[Token]:
@@ -283,7 +283,9 @@ def _words(tokens: list[Token]) -> list[Token]:
 def _phrase(tokens: list[Token], position: int) -> str:
     words = _words(tokens)
     if any(word.kind not in {"atom", "quoted"} for word in words):
-        raise MailboxError(f"mailbox {position}: the name {_shown(tokens)} holds a special character", hint=QUOTE_HINT)
+        raise MailboxError(
+            f"address {position}: the name {_shown(tokens)} contains a special character", hint=QUOTE_HINT
+        )
     return " ".join(_unquoted(word, is_all=len(words) == 1) for word in words).strip()
 
 

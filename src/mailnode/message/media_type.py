@@ -68,7 +68,7 @@ def parse_media_type(text: str) -> tuple[str, Parameters]:
     """Read the type of a file and its parameters, unquoted; parameter names are in lower case.
 
     Raises:
-        PartError: it is no media type, or one whose body would be taken apart.
+        PartError: it is not a media type, or one whose body would be taken apart.
     """
     found = _MEDIA_TYPE.fullmatch(text) if text.isascii() and len(text) <= _MAX_CHARACTERS else None
     if not found or len(found[1]) > _MAX_NAME or found[1].lower().startswith("multipart/"):

@@ -35,7 +35,7 @@ def own_message_id(text: str) -> str:
     ids, broken = _read("Message-ID", text)
     if broken or len(ids) != 1:
         raise HeaderError(
-            f"{quoted(text)} is no Message-ID" if broken else "a mail has one Message-ID",
+            f"{quoted(text)} is not a Message-ID" if broken else "an email has one Message-ID",
             hint="write one like <left@right>, or leave it out",
         )
     return ids[0]

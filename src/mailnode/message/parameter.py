@@ -24,7 +24,7 @@ def content_type(media_type: str, parameters: Iterable[tuple[str, str]], filenam
     """Write Content-Type; the file's name stands in it too, for readers who know no RFC 2231.
 
     Raises:
-        HeaderError: a parameter's value, or the name, holds a control character or half of a surrogate pair.
+        HeaderError: a parameter's value, or the name, contains a control character or half of a surrogate pair.
     """
     if not filename:
         return _field("Content-Type", media_type, parameters)
@@ -36,7 +36,7 @@ def content_disposition(disposition: str, filename: str = "") -> bytes:
     """Write Content-Disposition (RFC 2183), with the file's name by RFC 2231 where it is not plain.
 
     Raises:
-        HeaderError: the name holds a control character, half of a surrogate pair, or turns the direction of writing.
+        HeaderError: the name contains a control character, half of a surrogate pair, or turns the direction of writing.
     """
     return _field("Content-Disposition", disposition, [("filename", filename)] if filename else ())
 
@@ -118,7 +118,7 @@ def _check(name: str, value: str) -> None:
     check_characters(name, value)
     if turning := _TURNING.search(value):
         raise HeaderError(
-            f"{name} turns the direction of writing (U+{ord(turning[0]):04X}): {quoted(value)}",
+            f"{name} changes the writing direction (U+{ord(turning[0]):04X}): {quoted(value)}",
             hint="remove the invisible character",
         )
 

@@ -48,13 +48,13 @@ def attachment_part(attachment: Attachment, *, inline: bool) -> Built:
 
     Raises:
         PartError: its media type or cid is none, or its text can't be encoded.
-        HeaderError: its name holds a control character.
+        HeaderError: its name contains a control character.
     """
     named = without_turning(attachment.filename)
     filename = base_name(named)
     media_type, parameters, encoding, body, warnings = _encoded(*_typed(attachment, filename))
     if named != attachment.filename:
-        warnings += (f"left out of {filename!r}: invisible characters that turn the direction of writing",)
+        warnings += (f"left out of {filename!r}: invisible characters that change the writing direction",)
     disposition = "inline" if inline else "attachment"
     head = content_type(media_type, parameters, filename)
     head += f"Content-Transfer-Encoding: {encoding}\r\n".encode("ascii")
@@ -86,7 +86,7 @@ def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, byte
     except (LookupError, UnicodeError):
         raise PartError(
             f"the text of {quoted(filename)} can't be written in {quoted(charset or 'utf-8')}",
-            hint="use the charset utf-8, and cut texts at whole characters",
+            hint="use the charset utf-8, and don't cut a character in half",
         ) from None
 
 

@@ -35,13 +35,13 @@ _MOST_NAMES = 10
 # What the standard library calls them is no word of a person's.
 _DEFECTS = {
     "CloseBoundaryNotFoundDefect": "the boundary that ends it is missing",
-    "FirstHeaderLineIsContinuationDefect": "its first line is no header field",
+    "FirstHeaderLineIsContinuationDefect": "its first line is not a header field",
     "InvalidMultipartContentTransferEncodingDefect": "a multipart is encoded",
-    "MisplacedEnvelopeHeaderDefect": "a line that begins with From stands in its head",
-    "MissingHeaderBodySeparatorDefect": "a line of its head is no header field",
+    "MisplacedEnvelopeHeaderDefect": "its header contains a line that begins with From",
+    "MissingHeaderBodySeparatorDefect": "a line of its header is not a header field",
     "MultipartInvariantViolationDefect": "a multipart has no parts",
-    "NoBoundaryInMultipartDefect": "a multipart names no boundary, or has more parameters than anybody reads",
-    "StartBoundaryNotFoundDefect": "the boundary that it names never comes",
+    "NoBoundaryInMultipartDefect": "a multipart has no boundary, or too many parameters",
+    "StartBoundaryNotFoundDefect": "its boundary never appears",
 }
 _ENCODE_HINT = "encode it (RFC 2047, RFC 2231)"
 
@@ -62,7 +62,7 @@ def raw_part(content: bytes, cid: str = "") -> Built:
     own = _cid(part)
     if cid and own and cid != own:
         raise PartError(
-            f"the body part has the Content-ID {quoted(own)} and the cid {quoted(cid)}", hint="leave the cid out"
+            f"the body part has the Content-ID {quoted(own)} and the cid {quoted(cid)}", hint="leave out the cid"
         )
     if cid and not own:
         head += f"Content-ID: <{checked_cid(cid)}>\r\n".encode()
@@ -103,7 +103,7 @@ def _own_fields(octets: bytes, part: "Parsed") -> tuple[bytes, list[str]]:
         at = found.end()
     # What begins with `From ` at the end of a head is body to the standard library.
     if at < len(head) or [name for name, _ in fields] != part.keys():
-        raise PartError("the body part is not well formed: a line of its head is no header field", hint=_HINT)
+        raise PartError("the body part is not well formed: a line of its header is not a header field", hint=_HINT)
     kept = b"".join(_in_ascii(name, field) for name, field in fields if _PART_FIELD.fullmatch(name))
     left_out = {name.lower(): name for name, _ in fields if not _PART_FIELD.fullmatch(name)}
     # Where the part is all of the mail, the mail has that field already.
@@ -147,7 +147,7 @@ def _is_clean(octets: bytes) -> bool:
 def _parse_with_fields(octets: bytes) -> "Parsed":
     part = _parse(octets)
     if not part.keys():
-        raise PartError("the body part begins with no header field", hint=_HINT)
+        raise PartError("the body part does not begin with a header field", hint=_HINT)
     return part
 
 
@@ -157,7 +157,7 @@ def _parse(octets: bytes) -> "Parsed":
     if octets.startswith(b"From "):
         raise PartError("the first line is the From line of a mailbox file", hint="remove that line")
     if b"\x00" in octets:
-        raise PartError("a NUL stands in the body part", hint="encode binary content as Base64 in it")
+        raise PartError("the body part contains a NUL character", hint="encode binary content as Base64")
     try:
         part = parse(octets)
     except RecursionError:
@@ -195,10 +195,10 @@ def _check_fields(part: "Parsed") -> None:
     for name, value in part.items():
         if found := _CONTROL.search(f"{name}{value}"):
             code = f"U+{ord(found[0]):04X}"
-            raise PartError(f"a control character ({code}) stands in the field {quoted(name)}", hint="remove it")
+            raise PartError(f"the field {quoted(name)} contains a control character ({code})", hint="remove it")
     names = [name.lower() for name in part if _PART_FIELD.fullmatch(name)]
     if len(names) != len(set(names)):
-        raise PartError("a Content- field stands twice in the body part", hint="leave only one of them")
+        raise PartError("the body part has the same Content- field twice", hint="keep only one of them")
 
 
 def _check_base64(leaf: "Parsed", encoding: str) -> None:

@@ -88,7 +88,7 @@ def _host(entry: str) -> str:
         host = ""
     if not _HOST.fullmatch(host := host.rstrip(".")):
         raise UsageError(
-            f"{quoted(entry)} in {VARIABLE} is no host, address or network",
-            hint="write names, addresses and networks, with commas between: files.internal, 10.1.2.3, 10.2.0.0/16",
+            f"{quoted(entry)} in {VARIABLE} is not a host, address or network",
+            hint="write names, addresses and networks, separated by commas: files.internal, 10.1.2.3, 10.2.0.0/16",
         )
     return host

@@ -150,7 +150,7 @@ def _unexpected(asked: str, served: str) -> tuple[str, ...]:
     """Warn where a page came instead of a file, which may say that nobody is logged in."""
     if not _is_page(served) or not asked or _is_page(asked):
         return ()
-    what = f"a web page came where {_bare(asked)} was asked for, and is attached as it came"
+    what = f"a web page was received instead of {_bare(asked)}, and is attached as it is"
     return (f"url: {what}; check that the URL opens without a login",)
 
 
@@ -197,13 +197,13 @@ def _encoded(text: str, charset: str, name: str, limit: int) -> bytes:
             octets = encode_in(charset, text)
         except LookupError:
             raise AttachmentError(
-                f"there is no charset {quoted(charset)}", code=ErrorCode.BAD_SETTING, hint="write charset=utf-8"
+                f"{quoted(charset)} is not a charset", code=ErrorCode.BAD_SETTING, hint="write charset=utf-8"
             ) from None
         except UnicodeError:
             raise AttachmentError(
-                f"the text of {quoted(name, MOST_SHOWN_LONG)} holds characters that the charset {charset} has not",
+                f"the text of {quoted(name, MOST_SHOWN_LONG)} contains characters that the charset {charset} lacks",
                 code=ErrorCode.BAD_SETTING,
-                hint="remove halves of surrogate pairs; UTF-8, the default, holds every character",
+                hint="remove unpaired surrogates; UTF-8, the default, has every character",
             ) from None
         check_size(name, len(octets), limit)
     return octets

@@ -36,7 +36,7 @@ def attach_data_images(html: str, *, limit: int) -> AttachedImages:
         try:
             file = _file(url, limit, len(files) + 1)
         except AttachmentError as error:
-            warnings.append(f"an image stays a data: URL, which Gmail and Outlook do not show: {error.message}")
+            warnings.append(f"an image was left as a data: URL, which Gmail and Outlook do not show: {error.message}")
             continue
         file = files.setdefault(file.cid, file)
         start, end = tag.places["src"]
@@ -48,7 +48,9 @@ def attach_data_images(html: str, *, limit: int) -> AttachedImages:
 def _file(url: str, limit: int, number: int) -> Attachment:
     read = read_data_url(url, limit=limit)
     if not read.media_type.lower().startswith("image/"):
-        raise AttachmentError(f"{quoted(read.media_type)} is not an image", hint="give the URL the type of an image")
+        raise AttachmentError(
+            f"{quoted(read.media_type)} is not an image", hint="use the media type of an image in the URL"
+        )
     told = hashlib.sha256(f"{read.media_type}\0".encode() + read.content).hexdigest()
     name = f"image{number}{extension_of(read.media_type)}"
     return Attachment(content=read.content, filename=name, content_type=read.media_type, cid=f"image-{told[:24]}")

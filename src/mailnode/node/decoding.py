@@ -58,7 +58,7 @@ def read_data_url(url: str, *, limit: int) -> DataUrl:
     """
     head, comma, data = url.strip()[len("data:") :].partition(",")
     if not comma:
-        raise _bad_url("there is no comma in it", "write data:TYPE;base64,DATA or data:TYPE,TEXT")
+        raise _bad_url("it has no comma", "write data:TYPE;base64,DATA or data:TYPE,TEXT")
     media_type, is_base64 = _read_head(head)
     # A percent escape takes three characters for an octet.
     check_size(NAME, len(data) // 3, limit)
@@ -79,7 +79,8 @@ def _read_head(head: str) -> tuple[str, bool]:
     if media_type and not is_media_type(media_type):
         if "base64" in media_type.lower() and not is_base64:
             raise _bad_url(
-                f"{quoted(media_type)} is no media type", "write data:TYPE;base64,DATA, such as data:image/png;base64,"
+                f"{quoted(media_type)} is not a media type",
+                "write data:TYPE;base64,DATA, such as data:image/png;base64,",
             )
         media_type = served_media_type(media_type) or OCTET_STREAM
     return media_type, is_base64
@@ -96,7 +97,7 @@ def _unescape(data: str) -> bytes:
     try:
         return unquote_to_bytes(data)
     except UnicodeEncodeError:
-        raise _bad_url("it holds half of a surrogate pair", "escape characters by their bytes in UTF-8") from None
+        raise _bad_url("it contains half of a surrogate pair", "percent-encode the bytes of its UTF-8") from None
 
 
 def _bad_url(what: str, hint: str) -> AttachmentError:
@@ -177,8 +178,8 @@ def decoder_of(codings: Sequence[str], name: str) -> Decoder:
     if len(codings) == 1 and codings[0] in _INFLATED:
         return _Inflate(name)
     raise AttachmentError(
-        f"the server sends {name} in the coding {quoted(', '.join(codings))}, which was not asked for",
-        hint="let the server send it as it is",
+        f"the server sends {name} with the content coding {quoted(', '.join(codings))}, which was not requested",
+        hint="have the server send it without compression",
     )
 
 
@@ -212,7 +213,7 @@ class _Inflate:
 
     def _broken(self) -> AttachmentError:
         return AttachmentError(
-            f"the server sends {self._name} compressed, and what it sends is broken",
-            hint="let the server send it as it is",
+            f"the server sends {self._name} compressed, and the compressed data is broken",
+            hint="have the server send it without compression",
             transient=True,
         )

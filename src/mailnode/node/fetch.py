@@ -86,7 +86,7 @@ class _Fetch:
                 if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                     return await self._read(url, response)
                 url = _redirected(url, response.headers["Location"])
-        raise _failed(f"{_shown(url)} is behind more than {MAX_REDIRECTS} redirects", "use the URL they lead to")
+        raise _failed(f"{_shown(url)} redirects more than {MAX_REDIRECTS} times", "use the final URL")
 
     @asynccontextmanager
     async def _response(self, url: "httpx2.URL") -> AsyncIterator["httpx2.Response"]:
@@ -113,14 +113,14 @@ class _Fetch:
             addresses = await self._resolve(host, _port(url))
         except (OSError, UnicodeError):
             raise _failed(
-                f"the host {quoted(host, MOST_SHOWN_LONG)} is not known",
+                f"the host {quoted(host, MOST_SHOWN_LONG)} was not found",
                 "check the spelling of the URL's host",
                 transient=True,
             ) from None
         for address in addresses:
             if not self._guard.allows(host, address):
                 raise AttachmentError(
-                    f"{_shown(url)} leads to {address}, which is no public address",
+                    f"{_shown(url)} leads to {address}, which is not a public address",
                     code=ErrorCode.PRIVATE_ADDRESS,
                     hint=f"if mailnode may fetch from there, add {host} to {VARIABLE}",
                 )
@@ -182,11 +182,13 @@ def _parsed(text: str) -> "httpx2.URL":
     try:
         url = httpx2.URL(text.strip())
     except (httpx2.InvalidURL, UnicodeError):
-        raise _bad_url(f"{_shown_text(text)} is no URL", "check it for blanks and control characters") from None
+        raise _bad_url(f"{_shown_text(text)} is not a URL", "check it for spaces and control characters") from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise _bad_url(f"{_shown_text(text)} is no http or https URL", "write it with its scheme: https://host/file")
+        raise _bad_url(
+            f"{_shown_text(text)} is not an http or https URL", "write it with its scheme: https://host/file"
+        )
     if url.userinfo:
-        raise _bad_url(f"there are credentials in the URL {_shown(url)}", "remove what stands before the @")
+        raise _bad_url(f"the URL {_shown(url)} contains credentials", "remove everything before the @")
     return url
 
 
@@ -196,10 +198,10 @@ def _redirected(url: "httpx2.URL", location: str) -> "httpx2.URL":
     try:
         there = _parsed(str(url.join(location)))
     except (httpx2.InvalidURL, UnicodeError, AttachmentError) as error:
-        why = error.message if isinstance(error, AttachmentError) else f"{_shown_text(location)} is no URL"
-        raise _failed(f"{_shown(url)} redirects to where it can't be followed: {why}", "use another URL") from None
+        why = error.message if isinstance(error, AttachmentError) else f"{_shown_text(location)} is not a URL"
+        raise _failed(f"{_shown(url)} redirects to a URL that can't be fetched: {why}", "use another URL") from None
     if url.scheme == "https" and there.scheme != "https":
-        raise _failed(f"{_shown(url)} redirects from https to http", "use an https URL that stays one")
+        raise _failed(f"{_shown(url)} redirects from https to http", "use a URL that stays on https")
     return there
 
 
@@ -245,8 +247,8 @@ def _refuse_transport(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
 
     said = str(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in said:
-        message = f"the certificate of {_host(url)} is not to be trusted: {shortened(said, MOST_SHOWN_LONG)}"
-        raise _failed(message, "let its server present a valid one") from None
+        message = f"the certificate of {_host(url)} is not trusted: {shortened(said, MOST_SHOWN_LONG)}"
+        raise _failed(message, "install a valid certificate on that server") from None
     if "WRONG_VERSION_NUMBER" in said:
         message = f"{_shown(url)} can't be fetched: the server answers, but without TLS"
         raise _failed(message, "write http:// if the server offers no https there, or correct the port") from None
@@ -258,9 +260,9 @@ def _refuse_transport(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
 
 def _too_late(shown: str, seconds: float) -> AttachmentError:
     return AttachmentError(
-        f"{shown} did not come within {seconds:g} s",
+        f"{shown} did not arrive within {seconds:g} s",
         code=ErrorCode.FETCH_TIMEOUT,
-        hint="check that the server answers; a large file may need to lie nearer",
+        hint="check that the server answers; a large file may need a faster server",
         transient=True,
     )
 

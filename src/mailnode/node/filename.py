@@ -39,7 +39,7 @@ def check_filename(filename: str) -> str:
     """Give a setting's file name without the folders before it; a control character in it is an error."""
     if _CONTROL.search(filename):
         raise AttachmentError(
-            f"the file name {quoted(filename)} holds a control character",
+            f"the file name {quoted(filename)} contains a control character",
             code=ErrorCode.BAD_HEADER,
             hint="remove line breaks and other control characters from it",
         )
@@ -52,7 +52,7 @@ def slash_warnings(filename: str) -> tuple[str, ...]:
     if name == filename.strip() or _PATH.match(filename.strip()):
         return ()
     given, taken = quoted(filename, MOST_SHOWN_LONG), quoted(name, MOST_SHOWN_LONG)
-    return (f"filename: {given} became {taken}, because a slash separates folders; write it without one",)
+    return (f"filename: {given} became {taken}, because a slash separates folders; write it without a slash",)
 
 
 def default_filename(media_type: str) -> str:

@@ -77,7 +77,7 @@ class HtmlTemplate:
     def scheme_warnings(self) -> tuple[str, ...]:
         """A warning for each scheme of the author's own that mail readers are unlikely to follow."""
         return tuple(
-            f"{name.lower()} has the scheme {scheme.lower()}, which mail readers may not follow"
+            f"{name.lower()} has the scheme {scheme.lower()}, which mail programs may not follow"
             for name, scheme, image in _LITERAL_SCHEME.findall(self.markup.marked)
             if scheme.lower() not in _SCHEMES and not (image and (name.lower(), scheme.lower()) == ("src", "data"))
         )
@@ -210,7 +210,7 @@ class _Filler:
             reason = ""
         if not reason:
             return self._fill(marked)
-        self._warnings.append(f"{attribute.name} was emptied: {self._values[numbers[0]].expression} brings {reason}")
+        self._warnings.append(f"{attribute.name} was emptied: {self._values[numbers[0]].expression} contains {reason}")
         return ""
 
 

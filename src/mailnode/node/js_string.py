@@ -142,9 +142,9 @@ class Printer:
             raise half_character(expression, text)
         if not self.control_ok and (control := _CONTROL.search(text)):
             raise ExpressionError(
-                f"{expression} holds the control character {control[0]!a}, which can't stand here",
+                f"{expression} contains the control character {control[0]!a}, which is not allowed here",
                 code=ErrorCode.BAD_HEADER,
-                hint="take it out: value.replace(/\\s+/g, ' ')",
+                hint="remove it: value.replace(/\\s+/g, ' ')",
             )
 
 
@@ -158,7 +158,7 @@ def too_long(expression: Expression, length: int, limit: int) -> ExpressionError
 
 def half_character(expression: Expression, text: str) -> ExpressionError:
     return ExpressionError(
-        f"{expression} holds half of a surrogate pair: {quoted_ascii(text)}",
+        f"{expression} contains half of a surrogate pair: {quoted_ascii(text)}",
         hint="cut text between characters: Array.from(text).slice(0, 10).join('')",
     )
 
@@ -168,13 +168,15 @@ def no_text(expression: Expression, kind: str) -> ExpressionError:
         return ExpressionError(
             f"{expression} is {kind}",
             code=ErrorCode.NO_VALUE,
-            hint='give it a value, or say what stands in for it: {{ input.name ?? "customer" }}',
+            hint='give it a value, or a default: {{ input.name ?? "customer" }}',
         )
     hint = {
-        "object": "name one of its values, or print it by JSON.stringify()",
-        "list": "join the inner arrays, or flatten them by .flat()",
-        "function": "call it: write ( ) behind its name",
+        "object": "use one of its properties, or print it with JSON.stringify()",
+        "list": "join the inner arrays, or flatten them with .flat()",
+        "function": "call it: add () after its name",
     }
     article = "an" if kind == "object" else "a"
-    what = "holds an array within an array" if kind == "list" else f"is {article} {kind}"
-    return ExpressionError(f"{expression} {what}, which has no text", hint=hint.get(kind, "name another value"))
+    what = "contains an array within an array" if kind == "list" else f"is {article} {kind}"
+    return ExpressionError(
+        f"{expression} {what}, which can't be written as text", hint=hint.get(kind, "use another value")
+    )

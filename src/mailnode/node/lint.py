@@ -41,7 +41,7 @@ def _remarks(email: Email, root: Part, login: str, *, keeps_data_images: bool) -
     if not email.subject.strip():
         yield "the subject is empty"
     if not _has_text(email, root):
-        yield "there is no text: readers without HTML, and spam filters, see an empty mail"
+        yield "there is no text: mail programs without HTML, and spam filters, see an empty email"
     yield from _as_text(email)
     looked = _Look(email.html or "")
     if not keeps_data_images:
@@ -51,7 +51,7 @@ def _remarks(email: Email, root: Part, login: str, *, keeps_data_images: bool) -
         yield from _files(email, root, looked.cids)
     count = len([*mailboxes(email.to), *mailboxes(email.cc), *mailboxes(email.bcc)])
     if count > _MANY_RECIPIENTS and not email.list_unsubscribe:
-        yield "many recipients and no way to unsubscribe: large providers want List-Unsubscribe (listUnsubscribe)"
+        yield "many recipients, but no way to unsubscribe: large providers require List-Unsubscribe (listUnsubscribe)"
     yield from _domains(email, login)
 
 
@@ -68,9 +68,9 @@ def _as_text(email: Email) -> Iterator[str]:
     html = email.html or ""
     for key, text in (("subject", email.subject), ("content", html), ("textContent", email.text or "")):
         if ("{%" in text or "*|" in text) and (tag := _FOREIGN_TAG.search(text)):
-            yield f"{key} holds {_told(tag[0])}, which mailnode does not fill in: it knows {{{{ }}}} only"
+            yield f"{key} contains {_told(tag[0])}, which mailnode does not fill in: it only knows {{{{ }}}}"
     if not _BLOCK.search(html) and _BLANK_LINE.search(html):
-        yield "content has tags, but no <p> and no <br>: readers see its lines as one"
+        yield "content has tags, but no <p> and no <br>: its lines are shown as one"
     if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):
         wrong, text = shortened(address[0]), shortened(address[0][1:-1])
         yield f"{wrong} in content is read as an HTML tag, and not shown: write &lt;{text}&gt;"
@@ -78,11 +78,11 @@ def _as_text(email: Email) -> Iterator[str]:
 
 def _html(html: str, looked: "_Look") -> Iterator[str]:
     if looked.without_alt:
-        yield f"{_count(looked.without_alt, 'image')} without alt: readers who see no images miss what it says"
+        yield f"{_count(looked.without_alt, 'image')} without alt text: readers who see no images miss it"
     yield from looked.broken
     if looked.data_images:
         what = _count(looked.data_images, "image")
-        yield f"{what} in the HTML itself (data:), where Gmail and Outlook show none: set dataImages to attach"
+        yield f"{what} in the HTML itself (data:), which Gmail and Outlook do not show: set dataImages to attach"
     size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_OCTETS // _MOST_OCTETS_A_CHARACTER else 0
     if size > _CLIPPED_OCTETS:
         shown = _CLIPPED_OCTETS // 1024
@@ -106,13 +106,13 @@ def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     others = {cid.lower(): cid for cid in given}
     for cid in missing:
         other = others.get(cid.lower())
-        remedy = f": write cid:{other}, capitals count" if other else ""
+        remedy = f": write cid:{other}, case matters" if other else ""
         yield f"the image cid:{_told(cid)} has no attachment with this cid{remedy}"
     for cid, count in given.items():
         if count > 1:
-            yield f"{count} attachments have the cid {cid}: readers show one of them, so give each its own"
+            yield f"{count} attachments have the cid {cid}: mail programs show only one of them, so give each its own"
         if cid not in inline and cid.lower() not in told:
-            yield f'nothing in the content refers to cid:{cid}, so it is attached: show it by <img src="cid:{cid}">'
+            yield f'nothing in the content refers to cid:{cid}, so it is attached: show it with <img src="cid:{cid}">'
 
 
 def _calendars(root: Part) -> list[Part]:
@@ -146,7 +146,7 @@ def _huge_images(email: Email) -> Iterator[str]:
             size = _size(attachment)
             if size > HUGE_IMAGE_OCTETS:
                 name = attachment.filename or attachment.cid
-                yield f"the image {_told(name)} has {size / 2**20:.1f} MB: make it smaller, phones load it each time"
+                yield f"the image {_told(name)} has {size / 2**20:.1f} MB: make it smaller for phones"
 
 
 def _size(attachment: Attachment) -> int:
@@ -165,7 +165,7 @@ def _domains(email: Email, login: str) -> Iterator[str]:
         return
     mine, theirs = recipient_key(sender.addr_spec)[1], recipient_key(login)[1]
     if mine != theirs:
-        yield f"From is at {mine}, and the login at {theirs}: many servers refuse that, or receivers take it for spam"
+        yield f"From is at {mine}, but the login at {theirs}: many servers refuse that, and it may count as spam"
 
 
 def _told(words: str) -> str:
@@ -204,13 +204,13 @@ def _broken(href: str) -> str:
     try:
         url = urlsplit(href.strip())
     except ValueError:
-        return "is no address"
+        return "is not a valid URL"
     if href.strip()[:1] in _TYPOGRAPHIC:
-        return 'stands in typographic quotes, which are a part of it: write straight ones, "like this"'
+        return 'is in typographic quotes, which become a part of it: use straight ones, "like this"'
     if not href.strip() or href.strip() == "#":
         return "leads nowhere"
     if url.scheme in {"http", "https"}:
-        return "" if url.hostname and " " not in href.strip() else "is no address"
+        return "" if url.hostname and " " not in href.strip() else "is not a valid URL"
     if url.scheme in {"mailto", "tel"}:
         return "" if url.path else "leads nowhere"
-    return "" if url.scheme or href.startswith("#") else "needs its whole address, with https://"
+    return "" if url.scheme or href.startswith("#") else "needs the whole URL, with https://"

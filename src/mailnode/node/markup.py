@@ -43,7 +43,7 @@ _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--")
 _CUT_BRACES = re.compile(r"\{(?:</?[A-Za-z][^<>]*>)+\{")
 _STRING = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `(?:[^`\\]|\\.)*` """, re.VERBOSE | re.DOTALL)
 
-_CUT_HINT = "take the formatting out of the expression and set it around the braces; less-than is written &lt;"
+_CUT_HINT = "remove the formatting from the expression, or put it around the braces; write less-than as &lt;"
 
 
 _NO_MARKUP = ("script", "style", "textarea", "title")
@@ -79,7 +79,7 @@ def parse_html(content: str) -> Markup:
     """
     content = content.replace("\0", "\ufffd")
     if cut := _CUT_BRACES.search(content):
-        raise ExpressionError(f"a tag cuts braces: {shortened(cut[0])}", hint=_CUT_HINT)
+        raise ExpressionError(f"a tag splits the braces: {shortened(cut[0])}", hint=_CUT_HINT)
     if "{{" not in content:
         return Markup(content, (), ())
     marked, expressions = _mark(content)
@@ -135,7 +135,7 @@ def _refuse_cut(written: str, *, raw: bool) -> None:
     code = _STRING.sub("", written) if raw else written
     if tag := _TAG.search(code):
         raise ExpressionError(
-            f"the tag {shortened(tag[0])} cuts an expression: {Expression(written)}",
+            f"the tag {shortened(tag[0])} splits an expression: {Expression(written)}",
             hint=_CUT_HINT,
         )
 
@@ -185,7 +185,7 @@ class _Walk:
             if markup["declaration"]:
                 self._refuse(markup.group(), "in a declaration")
             elif tag := markup["tag"]:
-                self._refuse(tag, "in the name of a tag")
+                self._refuse(tag, "in a tag name")
                 position = self._go_through_tag(tag.lower(), position)
                 if markup.group()[1] != "/" and (end := _RAW_TEXT_END.get(tag.lower())):
                     position = self._go_through_raw_text(position, end, tag.lower())
@@ -204,7 +204,7 @@ class _Walk:
         name = attribute["name"].lower()
         if _ODD_SPACE.search(name):  # some readers take it for a blank
             self._refuse(attribute.group(), f"in the attribute {quoted_ascii(name)}")
-        self._refuse(name, "in a tag outside of a quoted attribute value")
+        self._refuse(name, "in a tag outside a quoted attribute value")
         self._refuse(attribute["bare"] or "", f"in {name}, which is not quoted", hint=f'write {name}="..."')
         quoted = "double" if attribute["double"] is not None else "single"
         if name.startswith("on") or name == "srcdoc":
@@ -219,15 +219,15 @@ class _Walk:
         self._refuse(self._marked[position : close.start()], f"in <{name}>", hint="use a style or data- attribute")
         return close.start()
 
-    def _refuse(self, text: str, place: str, hint: str = "set it in text or in a quoted attribute value") -> None:
+    def _refuse(self, text: str, place: str, hint: str = "put it in text or in a quoted attribute value") -> None:
         if mark := MARK.search(text):
             if odd := _ODD_SPACE.search(text):
-                hint = f"type the blank before it again: U+{ord(odd[0]):04X} is no blank to browsers"
+                hint = f"type the space before it again: U+{ord(odd[0]):04X} is not a space to browsers"
             raise _misplaced(self._expressions[int(mark[1])], place, hint)
 
 
 def _misplaced(expression: Expression, place: str, hint: str) -> ExpressionError:
-    return ExpressionError(f"{expression} can't stand {place}", hint=hint)
+    return ExpressionError(f"{expression} is not allowed {place}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

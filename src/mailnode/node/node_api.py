@@ -45,8 +45,8 @@ def check_place(root: Mapping[str, Any], place: Place, key: str) -> None:
         at = at.get(part, {})
         if not isinstance(at, Mapping):
             raise SettingsError(
-                f"{place}.{key} can't be stored: {part} is there and is no object",
-                hint="choose another key, or remove the value that stands in its way",
+                f"{place}.{key} can't be stored: {part} exists and is not an object",
+                hint="choose another key, or remove the value that is in the way",
             )
 
 

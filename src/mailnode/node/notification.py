@@ -40,12 +40,12 @@ class NotificationServer:
         """
         if (self.service is None) == (self.host is None):
             raise SettingsError(
-                f"emailNotification needs {PREFIX}SERVICE or {PREFIX}HOST, one of them",
+                f"emailNotification needs either {PREFIX}SERVICE or {PREFIX}HOST",
                 code=ErrorCode.MISSING_SETTING,
                 hint=f"set {PREFIX}SERVICE=Gmail, or {PREFIX}HOST, {PREFIX}PORT and {PREFIX}TLS_OPTION",
             )
         if self.port is not None and not self.port.isdecimal():
-            raise SettingsError(f"{PREFIX}PORT is no number: {quoted(self.port)}", hint="set it to 465 or 587")
+            raise SettingsError(f"{PREFIX}PORT is not a number: {quoted(self.port)}", hint="set it to 465 or 587")
         smtp = {"host": self.host, "port": self.port and int(self.port), "tlsOption": self.tls_option}
         server = {"emailService": self.service} if self.service else {"emailService": OTHER, "smtp": _given(smtp)}
         return server | _given({"connection": self.connection, "from": self.sender})

@@ -23,11 +23,11 @@ _SPECIAL = re.compile(r"[\s()<>\[\]:;@\\,\"]")
 _SEPARATORS = re.compile(r"[,;]")
 # More than any name and address together have; to read a megabyte of them takes seconds.
 _MOST_CHARACTERS = 10_000
-_LIST_HINT = "a string is one mailbox; make the list an array, one mailbox an item: value.split(',')"
-_LINES_HINT = "a string is one mailbox: take the character out, or make the lines an array: value.split('\\n')"
-_EMPTY_HINT = 'give it an address, or say what stands in for it: {{ input.email || "office@example.org" }}'
-_NAME_HINT = "leave out the name before < >, or bring the address alone"
-_PART_HINT = "give that part alone, or the whole address in one expression"
+_LIST_HINT = "a string is one address; for several, use an array: value.split(',')"
+_LINES_HINT = "a string is one address: remove the character, or make the lines an array: value.split('\\n')"
+_EMPTY_HINT = 'give it an address, or a default: {{ input.email || "office@example.org" }}'
+_NAME_HINT = "remove the name before < >, or give only the address"
+_PART_HINT = "give only that part, or the whole address in one expression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ async def render_mailbox(parsed: AddressTemplate, evaluator: Evaluator) -> Mailb
     match addresses:
         case (Mailbox() as mailbox,):
             return mailbox
-    what = "a group" if len(addresses) == 1 else f"{len(addresses)} mailboxes"
-    raise MailboxError(f"one mailbox is wanted here, not {what}", hint="give a single address")
+    what = "a group" if len(addresses) == 1 else f"{len(addresses)} addresses"
+    raise MailboxError(f"exactly one address is expected here, not {what}", hint="give one address")
 
 
 def _unused_prefix(parts: tuple[str | Expression, ...]) -> str:
@@ -153,7 +153,7 @@ class _Filler:
         self._required = required
         for value in values:
             if (longest := max(map(len, value.texts), default=0)) > _MOST_CHARACTERS:
-                raise _no_mailbox(value, f"is {longest} characters long, which no mailbox is", _LIST_HINT)
+                raise _no_mailbox(value, f"is {longest} characters long, too long for an address", _LIST_HINT)
 
     def addresses(self) -> tuple[Address, ...]:
         return tuple(self._filled_in())
@@ -183,13 +183,13 @@ class _Filler:
         if not texts and self._required:
             raise _no_mailbox(value, "is empty", _EMPTY_HINT, code=ErrorCode.NO_VALUE)
         if display_name and len(texts) > 1:
-            raise _no_mailbox(value, "is several addresses behind one name", _NAME_HINT)
+            raise _no_mailbox(value, "is several addresses after one name", _NAME_HINT)
         for text in texts:
             yield self._named(_mailbox(value, text), display_name, value)
 
     def _named(self, mailbox: Mailbox, display_name: str, value: Printed) -> Mailbox:
         if display_name and mailbox.display_name:
-            what = f"has a name of its own, {quoted_ascii(mailbox.display_name)}, within < >"
+            what = f"has its own name, {quoted_ascii(mailbox.display_name)}, within < >"
             raise _no_mailbox(value, what, _NAME_HINT)
         return replace(mailbox, display_name=display_name or mailbox.display_name)
 
@@ -198,7 +198,7 @@ class _Filler:
         tokens = list(self._token.finditer(mailbox.addr_spec))
         for token in tokens:
             if special := _SPECIAL.search(self._value(token).text):
-                what = f"holds {special[0]!a}, and is only a part of an address"
+                what = f"contains {special[0]!a}, but is only a part of an address"
                 raise _no_mailbox(self._value(token), what, _PART_HINT)
         return _mailbox(self._value(tokens[0]), self._text(mailbox.addr_spec)) if tokens else mailbox
 
@@ -208,7 +208,7 @@ def _mailbox(value: Printed, text: str) -> Mailbox:
         return parse_mailbox(text)
     except MailboxError as error:
         hint = _LIST_HINT if _is_list(text) else error.hint
-        raise _no_mailbox(value, f"is not one mailbox: {error.message}", hint) from None
+        raise _no_mailbox(value, f"is not one address: {error.message}", hint) from None
 
 
 def _is_list(text: str) -> bool:

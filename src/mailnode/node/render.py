@@ -83,9 +83,9 @@ class Renderer:
                 raise error.locate(key="from") from None
         if sender is None:
             raise SettingsError(
-                "no sender: `from` is left out, and no connection names one",
+                "there is no sender: `from` is empty, and no connection has one",
                 code=ErrorCode.MISSING_SETTING,
-                hint="set from, or give the connection a `from` or a username that is an address",
+                hint="set `from`, or give the connection a `from` or a username that is an email address",
             ).locate(key="from")
         return sender
 

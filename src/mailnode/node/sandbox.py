@@ -81,7 +81,7 @@ def _answers(process: ConfinedProcess, expressions: Sequence[Expression], job: b
 def _last_words(process: ConfinedProcess, begun: float) -> str:
     took = monotonic() - begun
     if process.end() != -signal.SIGALRM:
-        return "breaks the engine"
+        return "crashes the JavaScript engine"
     return "hangs" if took > JOB_SECONDS / 2 else "takes too long together with those before it"
 
 
@@ -96,7 +96,7 @@ def _pair(answer: dict[str, Any]) -> tuple[str, Any]:
     return answer["kind"], answer["value"]
 
 
-_SIZE_HINT = "an expression has a second, 32 MB and 1 MB of text: let the flow prepare large values"
+_SIZE_HINT = "an expression may take one second, 32 MB of memory and 1 MB of text: prepare large values in the flow"
 _DEPTH_HINT = "an expression may nest about 100 calls, or 200 brackets, and values 900 levels deep: make it flatter"
 
 
@@ -112,7 +112,7 @@ _TOO_LARGE = re.compile(
 # The second is said of regular expressions.
 _UNKNOWN = re.compile(r"ReferenceError: '?([\w$]+)'? is not defined")
 _TYPOGRAPHIC = re.compile("[\u2018-\u201e]")
-_QUOTES_HINT = 'write straight quotes around texts, "like this": a word processor has made others of them'
+_QUOTES_HINT = 'use straight quotes around text, "like this": a word processor has changed them'
 _TOO_DEEP = frozenset({"RangeError: Maximum call stack size exceeded", "SyntaxError: stack overflow"})
 _NO_VALUE = re.compile(r"TypeError: (?:cannot (?:read|set) property .* of |Cannot convert )(?:undefined|null)")
 
@@ -129,7 +129,7 @@ def _translated(expression: Expression, message: str) -> ExpressionError:
         return ExpressionError(
             f"{expression} has no value: {shortened(message, MOST_SHOWN_LONG)}",
             code=ErrorCode.NO_VALUE,
-            hint='give it a value, or say what stands in for it: {{ input.customer?.name ?? "customer" }}',
+            hint='give it a value, or a default: {{ input.customer?.name ?? "customer" }}',
         )
     return ExpressionError(
         f"{expression} can't be evaluated: {shortened(message, MOST_SHOWN_LONG)}",
@@ -143,5 +143,5 @@ def _hint(source: str, message: str) -> str:
     if unknown := _UNKNOWN.fullmatch(message):
         if re.search(rf"(?<!\|)\|\s*{re.escape(unknown[1])}\b", source):
             return "there are no filters: call a method, such as {{ input.name.toUpperCase() }}"
-        return f"values are reached by input and context: {{{{ input.{unknown[1]} }}}}"
-    return "an expression is JavaScript over input and context, without statements"
+        return f"use input or context: {{{{ input.{unknown[1]} }}}}"
+    return "write a JavaScript expression over input and context, without statements"

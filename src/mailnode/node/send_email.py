@@ -219,7 +219,7 @@ class SendSmtpEmail:
         most = self._settings.max_message_mb
         if message.size > most * MEGABYTE:
             raise SettingsError(
-                f"the message has {message.size / MEGABYTE:.1f} MB, more than maxMessageMB {most:g}",
+                f"the message is {message.size / MEGABYTE:.1f} MB; the limit (maxMessageMB) is {most:g} MB",
                 code=ErrorCode.MESSAGE_TOO_LARGE,
                 hint="send a link instead of the largest attachment, or raise maxMessageMB",
             ).locate(key="maxMessageMB")
@@ -228,9 +228,9 @@ class SendSmtpEmail:
         count, most = len(recipients_of(email)), self._settings.max_recipients
         if count > most:
             raise SettingsError(
-                f"{count} recipients are more than maxRecipients {most}",
+                f"there are {count} recipients; the limit (maxRecipients) is {most}",
                 code=ErrorCode.TOO_MANY_RECIPIENTS,
-                hint="make it several mails, or raise maxRecipients",
+                hint="send several emails, or raise maxRecipients",
             ).locate(key="maxRecipients")
 
 

@@ -77,7 +77,7 @@ def _plain(text: str) -> str:
     if has_braces(text):
         raise ExpressionError(
             f"expressions are not allowed here: {text!r}",
-            hint="write the value itself; expressions may stand in addresses, subject, content and attachments",
+            hint="write the value itself; expressions are allowed in addresses, subject, content and attachments",
         )
     return text.strip()
 
@@ -95,7 +95,7 @@ def _service(text: str) -> Service | Literal["other"]:
 
 def _recipients(text: str) -> AddressTemplate:
     if not text.strip():
-        raise SettingsError("no recipient", code=ErrorCode.MISSING_SETTING, hint="give at least one address")
+        raise SettingsError("no recipient", code=ErrorCode.MISSING_SETTING, hint="enter at least one address")
     return parse_address_template(text)
 
 
@@ -223,7 +223,7 @@ class MailSettings(Settings):
                     "error": SettingsError(
                         f"storeResult and resultKey go together; {missing} is missing",
                         code=ErrorCode.MISSING_SETTING,
-                        hint="give both (storeResult: context, resultKey: mail.sent), or neither",
+                        hint="set both (storeResult: context, resultKey: mail.sent), or neither",
                     ).locate(key=missing)
                 },
             )
@@ -266,11 +266,11 @@ class SendSmtpEmailSettings(MailSettings):
     def _check_server(self) -> Self:
         is_other = self.email_service == OTHER
         if is_other != (self.smtp is not None):
-            words = "emailService other needs smtp settings" if is_other else "smtp goes with emailService other only"
+            words = "emailService other needs smtp settings" if is_other else "smtp is only for emailService other"
             error = SettingsError(
                 words,
                 code=ErrorCode.MISSING_SETTING if is_other else ErrorCode.BAD_SETTING,
-                hint="give smtp: {host, port, tlsOption} with emailService: other, and a service name without smtp",
+                hint="use smtp: {host, port, tlsOption} with emailService: other, or a service name without smtp",
             ).locate(key="smtp")
             raise PydanticCustomError("mailnode", "{error}", {"error": error})
         return self

@@ -16,8 +16,8 @@ Model = TypeVar("Model", bound=Settings)
 _BY_TYPE = {
     "string_type": 'write it in quotes: "text"',
     "string_pattern_mismatch": "write a dotted path like mail.sent",
-    "too_long": "give a shorter one",
-    "too_short": "write something into it, or leave it out",
+    "too_long": "make it shorter",
+    "too_short": "fill it in, or leave it out",
     "bool_type": "write true or false, without quotes",
     "int_type": "write a whole number, without quotes",
     "float_type": "write a number, without quotes",
@@ -25,7 +25,7 @@ _BY_TYPE = {
     "dict_type": "write names with their values: {name: value}",
     "model_type": "write keys with their values: {key: value}",
     "model_attributes_type": "write keys with their values: {type: text, content: Hello, filename: hello.txt}",
-    "union_tag_not_found": "say with type which kind of attachment it is: url, text, base64, custom or mime",
+    "union_tag_not_found": "set type to url, text, base64, custom or mime",
 }
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -70,7 +70,7 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
     if kind == "extra_forbidden":
         return _unknown_key(key, _known_keys(detail["loc"], model))
     if kind == "missing":
-        hint = f"give {key.rpartition('.')[2]}"
+        hint = f"set {key.rpartition('.')[2]}"
         return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
     # An input is what a flow gets.
     said = detail["msg"].removeprefix("Input ")
@@ -108,7 +108,7 @@ def _remedy(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"give {words} {context[name]:g}"
+        return f"use {words} {context[name]:g}"
     if kind == "literal_error":
         return f"use {context['expected']}".replace("'", "")
     if kind == "union_tag_invalid":

@@ -23,7 +23,7 @@ def check_size(name: str, size: int, limit: int) -> None:
             f"{quoted(name, MOST_SHOWN_LONG)} has {size:,} bytes or more;"
             f" the limit is {limit / MEGABYTE:g} MB ({limit:,} bytes)",
             code=ErrorCode.ATTACHMENT_TOO_LARGE,
-            hint="raise maxAttachmentMB, or put a link to the file into the content",
+            hint="raise maxAttachmentMB, or link to the file in the content",
         )
 
 
@@ -50,8 +50,8 @@ class Spool:
             self._keep(octets)
         except OSError as error:
             raise AttachmentError(
-                f"{quoted(self._name, MOST_SHOWN_LONG)} can't be kept in the temporary folder: {error.strerror}",
-                hint="make room there, or let TMPDIR name another folder",
+                f"{quoted(self._name, MOST_SHOWN_LONG)} can't be stored in the temporary folder: {error.strerror}",
+                hint="free some space there, or set TMPDIR to another folder",
                 transient=True,
             ) from None
 

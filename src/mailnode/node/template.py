@@ -42,7 +42,7 @@ _PATH = re.compile(r"[ \t\r\n\u00a0]*((?:input|context)(?:\.[A-Za-z_$][\w$]*)*)[
 
 # Nothing of JavaScript begins so.
 _BLOCK_TAG = re.compile(r"\s*(?:[#^>]\s*|(?=else\b))(?P<word>\w*)")
-_UNCLOSED_HINT = 'close it with }}; braces that are meant as text are written {{ "{{" }}'
+_UNCLOSED_HINT = 'close it with }}; for literal braces write {{ "{{" }}'
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def parse_template(text: str) -> Template:
         if text.startswith("{{{", start):
             raise ExpressionError(
                 f"{{{{{{ }}}}}} is for HTML content only: {_excerpt(text, start)}",
-                hint="write {{ }}; before an object literal put a blank, {{ {a: 1}.a }}",
+                hint="write {{ }}; put a space before an object literal, {{ {a: 1}.a }}",
             )
         end = expression_end(text, start + 2)
         if start > position:
@@ -129,23 +129,23 @@ def make_expression(source: str, *, raw: bool = False) -> Expression:
     """
     if block := _BLOCK_TAG.match(source):
         raise ExpressionError(
-            f"{Expression(source)} is not JavaScript, but a tag of another template language",
+            f"{Expression(source)} is a tag of another template language, not JavaScript",
             hint=_block_hint(block["word"]),
         )
     if not source.strip():
         braces = "{{{ }}}" if raw else "{{ }}"
         raise ExpressionError(
-            f"{braces} holds no expression",
-            hint='name a value, such as {{ input.name }}; literal braces are {{ "{{" }}',
+            f"{braces} is empty",
+            hint='name a value, such as {{ input.name }}; for literal braces write {{ "{{" }}',
         )
     return Expression(source, raw)
 
 
 def _block_hint(word: str) -> str:
     if word in {"each", "for", "foreach"}:
-        return "repeat by JavaScript: {{ input.items.map(item => item.name) }}"
+        return "repeat with JavaScript: {{ input.items.map(item => item.name) }}"
     if word in {"if", "unless", "else"}:
-        return 'choose by JavaScript: {{ input.vip ? "Dear friend" : "Hello" }}'
+        return 'choose with JavaScript: {{ input.vip ? "Dear friend" : "Hello" }}'
     return "write JavaScript between the braces, such as {{ input.name }}"
 
 
@@ -212,9 +212,9 @@ class _Scanner:
         elif awaited == bracket:
             self._after_value = True
         elif awaited:
-            raise self._error(f"{bracket} stands where {'}' if awaited == '`' else awaited} should")
+            raise self._error(f"found {bracket} where {'}' if awaited == '`' else awaited} was expected")
         else:
-            raise self._error(f"{bracket} closes nothing")
+            raise self._error(f"unmatched {bracket}")
 
     def _take_quasi(self) -> None:
         """Go through the text of a template literal, to its end or to its next `${`."""
@@ -240,7 +240,7 @@ class _Scanner:
         return ExpressionError(f"{what}: {_excerpt(self._text, self._start)}", hint=_UNCLOSED_HINT)
 
     def _unclosed(self, what: str) -> ExpressionError:
-        return self._error(f"{what} has no end")
+        return self._error(f"{what} is not closed")
 
 
 def _excerpt(text: str, start: int) -> str:

@@ -85,4 +85,4 @@ def _bound_brackets(sheets: Iterable[str]) -> None:
             elif awaited and closing == awaited[-1]:
                 awaited.pop()
             if len(awaited) > MOST_STYLE_LEVELS:
-                raise BeyondLimitError(f"a style sheet of it is nested deeper than {MOST_STYLE_LEVELS} levels")
+                raise BeyondLimitError(f"one of its style sheets is nested deeper than {MOST_STYLE_LEVELS} levels")

@@ -262,7 +262,7 @@ class Stack:
 
     def _bound_formatting(self) -> None:
         if len(self.formatting) > 2 * self._most_levels:
-            raise BeyondLimitError("it has too many formatting elements without an end")
+            raise BeyondLimitError("it has too many unclosed formatting elements")
 
 
 def _are_equal(one: dict[str, str], other: dict[str, str]) -> bool:
@@ -270,7 +270,7 @@ def _are_equal(one: dict[str, str], other: dict[str, str]) -> bool:
         return one == other
     differing = [one[name] + other[name] for name in one if one[name] != other[name]]
     if all("&" in values for values in differing):
-        raise BeyondLimitError("it has many formatting elements that differ in entities only")
+        raise BeyondLimitError("it has many formatting elements that differ only in entities")
     return False
 
 

@@ -57,7 +57,7 @@ def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None
             return Inlined(html)
         return _inlined(scan, unknown)
     except (BeyondLimitError, _LeftAlone) as reason:
-        return Inlined(html, (f"the content keeps its style sheets as they are: {reason}",))
+        return Inlined(html, (f"style sheets were not inlined: {reason}",))
 
 
 class _LeftAlone(Exception):
@@ -92,7 +92,7 @@ def _inlined(scan: Scan, unknown: AbstractSet[str]) -> Inlined | None:
     except InlineError as error:
         raise _LeftAlone(str(error)) from None
     if (length := sum(map(len, decision.filled.values()))) > _LONGEST_FILLED:
-        raise _LeftAlone(f"the HTML would be {length:,} characters longer, and {_LONGEST_FILLED:,} is the most")
+        raise _LeftAlone(f"the HTML would be {length:,} characters longer; the limit is {_LONGEST_FILLED:,}")
     return Inlined(splice(scan, decision.filled, plan.rules, decision.moved))
 
 
@@ -101,7 +101,7 @@ def _sheets(scan: Scan) -> "tuple[Sheet, ...]":
 
     sheets = tuple(Sheet(scan.html[one.css_start : one.css_end], one.is_for_all) for one in scan.style_elements)
     if (length := sum(len(sheet.css) for sheet in sheets)) > _LONGEST_CSS:
-        raise _LeftAlone(f"it is {length:,} characters long, and {_LONGEST_CSS:,} is the most")
+        raise _LeftAlone(f"it is {length:,} characters long; the limit is {_LONGEST_CSS:,}")
     if any(LONE_SURROGATE.search(sheet.css) for sheet in sheets):
-        raise _LeftAlone("it holds half of a character, an unpaired surrogate")
+        raise _LeftAlone("it contains half of a character, an unpaired surrogate")
     return sheets
