@@ -56,8 +56,8 @@ class Environment:
         Raises:
             UsageError: a variable has an invalid value.
         """
-        ours = {name: text.strip() for name, text in variables.items() if name.startswith("MAILNODE_")}
-        given = {name: text for name, text in ours.items() if text}
+        stripped = {name: text.strip() for name, text in variables.items() if name.startswith("MAILNODE_")}
+        given = {name: text for name, text in stripped.items() if text}
         home = given.get("MAILNODE_HOME")
         return cls(
             home=Path(home) if home else platformdirs.user_data_path("mailnode"),

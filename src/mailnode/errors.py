@@ -180,7 +180,7 @@ class StoreError(MailnodeError):
 
 
 class CommitUnknown(StoreError):
-    """The database was lost while it committed, so that nobody knows whether it did."""
+    """The database was lost while it committed, which may or may not have succeeded."""
 
 
 class StoreClosed(StoreError):

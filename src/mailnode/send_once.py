@@ -37,7 +37,7 @@ class _Watched(Message):
             self.watch(sent, self.size)
 
 
-def _nobody() -> None:
+def _ignore() -> None:
     """Ignore that an answer is waited for."""
 
 
@@ -49,12 +49,12 @@ async def send_once(
     connection_name: str | None = None,
     partial_delivery: PartialDelivery = "allow",
     watch: Watch = unwatched,
-    overstays: Callable[[], None] = _nobody,
+    on_waiting: Callable[[], None] = _ignore,
 ) -> Result:
     """Send one email and give its result; `watch` is called with the bytes sent and the size of the message.
 
     An email without `from_` takes the connection's. A cancellation after the final dot waits for the server's answer:
-    `overstays` is called then, and the result is given all the same.
+    `on_waiting` is called then, and the result is given all the same.
 
     Raises:
         MailnodeError: the message can't be made, or no server was reached that gave a verdict on it.
@@ -69,11 +69,11 @@ async def send_once(
             route=chosen,
             warnings=(*chosen.warnings, *message.warnings),
         )
-        return await _send(mail, partial_delivery, watch, overstays)
+        return await _send(mail, partial_delivery, watch, on_waiting)
 
 
 async def _send(
-    mail: PreparedMail, partial_delivery: PartialDelivery, watch: Watch, overstays: Callable[[], None]
+    mail: PreparedMail, partial_delivery: PartialDelivery, watch: Watch, on_waiting: Callable[[], None]
 ) -> Result:
     delivery = mail.delivery("").tried_again()
     it = mail.message
@@ -83,13 +83,13 @@ async def _send(
         request = SendRequest(message, partial_delivery=partial_delivery, before_dot=dot.set)
         sending = asyncio.create_task(client.hand_over(request))
         try:
-            outcome = await _answered(sending, dot, overstays)
+            outcome = await _answered(sending, dot, on_waiting)
         except SessionLost as lost:
             return result_of(delivery.after_loss(lost), error=lost)
     return result_of(delivery.judged(outcome.recipients), outcome=outcome)
 
 
-async def _answered(sending: asyncio.Task[Outcome], dot: asyncio.Event, overstays: Callable[[], None]) -> Outcome:
+async def _answered(sending: asyncio.Task[Outcome], dot: asyncio.Event, on_waiting: Callable[[], None]) -> Outcome:
     """Wait for the end of a send; a cancellation before the final dot ends it, a later one waits all the same."""
     try:
         return await asyncio.shield(sending)
@@ -98,5 +98,5 @@ async def _answered(sending: asyncio.Task[Outcome], dot: asyncio.Event, overstay
             sending.cancel()
             await asyncio.wait({sending})
             raise
-        overstays()
+        on_waiting()
         return await sending

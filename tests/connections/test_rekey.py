@@ -256,7 +256,7 @@ def fatal(function):
         return function(*args, **more)
     return run
 os.fsync = fatal(os.fsync)
-module._sealed_anew = fatal(module._sealed_anew)
+module._reencrypted = fatal(module._reencrypted)
 home = Path(sys.argv[1])
 asyncio.run(module.rekey(Database.open(home / "mailnode.db"), home, None))
 """

@@ -110,7 +110,7 @@ def command(
                     connection_name=connection,
                     partial_delivery="refuse" if all_or_nothing else "allow",
                     watch=watch,
-                    overstays=lambda: say(WAITING),
+                    on_waiting=lambda: say(WAITING),
                 )
             )
     if as_json:
@@ -177,13 +177,13 @@ def _json_result(is_wanted: bool, params: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if is_wanted and (recipient := _as_ours(error)):
+        if is_wanted and (known := _as_mailnode_error(error)):
             names = {name: params.get(name) or "" for name in ("connection", "host")}
-            show_json(result_of_error(recipient, **names))
+            show_json(result_of_error(known, **names))
         raise
 
 
-def _as_ours(error: BaseException) -> MailnodeError | None:
+def _as_mailnode_error(error: BaseException) -> MailnodeError | None:
     """Give an error as a MailnodeError; None for what has no result, such as a help text."""
     if isinstance(error, MailnodeError):
         return error

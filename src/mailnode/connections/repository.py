@@ -183,7 +183,7 @@ class ConnectionRepository:
         """
         connection = await self.get(name)
         if connection.type != "basic":
-            await self._keeper.token(connection.id, anew=True)
+            await self._keeper.token(connection.id, force=True)
 
     async def forget_failure(self, name: str) -> None:
         """Forget that the last renewal failed, so that the next one is not delayed.

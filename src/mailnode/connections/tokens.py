@@ -94,23 +94,23 @@ class TokenKeeper:
         self._seen: dict[str, tuple[tuple[str, int], float]] = {}
         self._renewals: dict[tuple[str, str | None, bool], asyncio.Task[str | Exception]] = {}
 
-    async def token(self, connection_id: str, *, refused: str | None = None, anew: bool = False) -> str:
+    async def token(self, connection_id: str, *, refused: str | None = None, force: bool = False) -> str:
         """Give an access token that is valid for at least a minute if possible; never the one that was `refused`.
 
-        `anew` requests one whatever is stored, even if the last request failed a moment ago.
+        `force` requests one whatever is stored, even if the last request failed a moment ago.
 
         Raises:
             TokenError: no token can be got; the hint says what helps.
             ConnectionsError: the connection was deleted.
             StoreError: the database can't be read or written.
         """
-        if not anew:
+        if not force:
             row = await self._database.read(lambda db: read_tokens(db, self._cipher, connection_id))
             if row and (token := row.fresh_token(self._clock(), refused)):
                 return token
-        key = (connection_id, refused, anew)
+        key = (connection_id, refused, force)
         if key not in self._renewals:
-            self._renewals[key] = asyncio.create_task(self._renew(connection_id, refused, anew=anew))
+            self._renewals[key] = asyncio.create_task(self._renew(connection_id, refused, force=force))
             self._renewals[key].add_done_callback(lambda _: self._renewals.pop(key))
         # The result of a renewal belongs to all who wait, even if the first one was cancelled.
         outcome = await asyncio.shield(self._renewals[key])
@@ -123,11 +123,11 @@ class TokenKeeper:
         if self._renewals:
             await asyncio.wait(self._renewals.values())
 
-    async def _renew(self, connection_id: str, refused: str | None, *, anew: bool) -> str | Exception:
+    async def _renew(self, connection_id: str, refused: str | None, *, force: bool) -> str | Exception:
         """Give a token, or the exception for all who wait for it."""
         try:
             while True:
-                found = await self._database.write(lambda db: self._claim(db, connection_id, refused, anew=anew))
+                found = await self._database.write(lambda db: self._claim(db, connection_id, refused, force=force))
                 if isinstance(found, _Renewal):
                     found = await self._ask(found)
                 if found is not None:
@@ -136,23 +136,23 @@ class TokenKeeper:
         except Exception as error:  # noqa: BLE001 -- raised where the token is awaited
             return error
 
-    def _claim(self, db: Transaction, connection_id: str, refused: str | None, *, anew: bool) -> str | _Renewal | None:
+    def _claim(self, db: Transaction, connection_id: str, refused: str | None, *, force: bool) -> str | _Renewal | None:
         """Give a stored token, or claim a renewal; None while another process renews."""
         name, grant, proxy = open_grant(db, self._cipher, connection_id)
         row = read_tokens(db, self._cipher, connection_id)
         assert row  # written with the connection
         now = self._clock()
-        if not anew and (token := row.fresh_token(now, refused)):
+        if not force and (token := row.fresh_token(now, refused)):
             return token
-        spare = None if anew else row.live_token(now, refused)
+        usable = None if force else row.live_token(now, refused)
         if self._is_claimed(db, row, now):
-            return spare
-        considered = replace(row, last_error=None) if anew else row
+            return usable
+        considered = replace(row, last_error=None) if force else row
         obstacle = self._obstacle(name, grant, considered, now, is_refused=row.access_token == refused)
         if obstacle is not None:
-            if spare is None:
+            if usable is None:
                 raise obstacle
-            return spare
+            return usable
         assert grant
         claimed = claim(db, row, self._process.id, now)
         return _Renewal(name, grant, proxy, claimed) if claimed else None

@@ -175,8 +175,8 @@ def _stored_state(row: Row[Any]) -> Entry:
     stored: Entry = stored_json(row.state)
     nodes = stored.get("nodes", [])
     states = (stored.get("input"), stored.get("context"))
-    is_ours = isinstance(nodes, list) and all(map(_is_node, nodes)) and _are_texts(stored.get("output") or [])
-    return stored if is_ours and all(isinstance(state, dict | None) for state in states) else {}
+    is_valid = isinstance(nodes, list) and all(map(_is_node, nodes)) and _are_texts(stored.get("output") or [])
+    return stored if is_valid and all(isinstance(state, dict | None) for state in states) else {}
 
 
 def _is_node(node: Any) -> bool:

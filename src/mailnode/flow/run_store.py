@@ -61,8 +61,8 @@ class RunStore:
 
     async def abandon(self, run_id: str) -> None:
         """Store that this process has abandoned a run, as if the process had died."""
-        is_ours = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._process.id)
-        left = update(runs).where(is_ours).values(worker=None, updated_at=unix_ms())
+        in_this_process = (runs.c.id == run_id) & (runs.c.status == "running") & (runs.c.worker == self._process.id)
+        left = update(runs).where(in_this_process).values(worker=None, updated_at=unix_ms())
         try:
             await self._database.write(lambda db: db.execute(left))
         except StoreError as error:

@@ -42,8 +42,8 @@ def check_key(db: Transaction, cipher: Cipher) -> None:
     values = _values(db)
     if values and not values.keys() & cipher.key_ids:
         cipher.reread()
-    ours = values.keys() & cipher.key_ids
-    if values and not ours:
+    matching = values.keys() & cipher.key_ids
+    if values and not matching:
         raise StoreError(
             "the secrets in this database were encrypted with another key",
             code=ErrorCode.WRONG_SECRET_KEY,
@@ -51,7 +51,7 @@ def check_key(db: Transaction, cipher: Cipher) -> None:
             " after a change of the key restart with both: MAILNODE_SECRET_KEY=new,old;"
             " if the key is lost, delete the connections and create them again",
         )
-    for key_id in ours:
+    for key_id in matching:
         cipher.unseal(values[key_id], *_ABOUT)
 
 
@@ -125,7 +125,7 @@ async def reencrypt(database: Database, cipher: Cipher) -> int:
         rows = db.execute(select(connections.c.id, connections.c.name, connections.c.secrets)).all()
         for row in rows:
             try:
-                secrets = _sealed_anew(cipher, row.id, row.secrets)
+                secrets = _reencrypted(cipher, row.id, row.secrets)
                 db.execute(update(connections).where(connections.c.id == row.id).values(secrets=secrets))
                 _seal_tokens(db, cipher, row.id)
             except StoreError as error:
@@ -141,14 +141,14 @@ async def reencrypt(database: Database, cipher: Cipher) -> int:
 
 
 def _seal_tokens(db: Transaction, cipher: Cipher, connection_id: str) -> None:
-    ours = tokens.c.connection_id == connection_id
-    sealed = db.execute(select(tokens.c.secrets).where(ours)).scalar()
+    matching = tokens.c.connection_id == connection_id
+    sealed = db.execute(select(tokens.c.secrets).where(matching)).scalar()
     if sealed is not None:
         # The generation does not change, so a renewal in progress can store its answer.
-        db.execute(update(tokens).where(ours).values(secrets=_sealed_anew(cipher, connection_id, sealed)))
+        db.execute(update(tokens).where(matching).values(secrets=_reencrypted(cipher, connection_id, sealed)))
 
 
-def _sealed_anew(cipher: Cipher, connection_id: str, sealed: str) -> str:
+def _reencrypted(cipher: Cipher, connection_id: str, sealed: str) -> str:
     secrets = json.loads(sealed)
     return json.dumps(
         {
