@@ -133,7 +133,7 @@ class TestWorker:
             with foreign_lock(home):  # another trouble, longer than anybody's patience
                 limit(worker, resource.RLIM_INFINITY)
                 await asyncio.sleep(1.5)
-            await line_with("is stored now", worker)
+            await line_with("can be stored again", worker)
             worker.send_signal(signal.SIGTERM)
             _, stderr = await worker.communicate()
         assert (worker.returncode, b"1 sent" in stderr) == (0, True), stderr

@@ -44,7 +44,7 @@ class TestRun:
             flow = write_flow(tmp_path, sends(server.port), SAYS)
             done = await mailnode("run", flow, "--input", '{"name": "x"}')
         assert (done.status, done.json["output"]) == (0, ["hello x"])
-        assert "node tell: the server refuses 1 of 1 recipients" in done.stderr
+        assert "node tell: the server refused 1 of 1 recipients" in done.stderr
         assert done.json["nodes"][0]["result"]["status"] == "failed"
 
 

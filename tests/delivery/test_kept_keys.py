@@ -44,7 +44,7 @@ class TestAKeyWhoseMailIsCleared:
             assert (told["messageId"], told["deliveryId"]) == (first["messageId"], first["deliveryId"])
             assert (told["recipients"], told["accepted"], told["error"]) == ([], [], None)
             assert "MAILNODE_KEEP_DAYS" in told["warnings"][0]
-            with pytest.raises(DeliveryError, match="other content"):
+            with pytest.raises(DeliveryError, match="different content"):
                 await admin.deliver(server.port, key="order-17", digest="y")
             await admin.deliver(server.port, key="order-18", digest="x")
             await all_sent(admin)

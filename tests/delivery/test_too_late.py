@@ -56,7 +56,7 @@ async def test_one_that_was_tried_by_an_earlier_worker_is_tried_once_more_and_te
             ((state, words),) = await errors(admin)
             tried = [row.number for row in await admin.rows(attempts)]
     assert (state, tried) == ("failed", [1, 2])
-    assert "not accepted within 24 h; the last try: " in words
+    assert "not accepted within 24 h; the last attempt: " in words
     assert "452 4.3.1 no room" in words
 
 
@@ -71,7 +71,7 @@ async def test_behind_a_dead_server_one_try_is_made_for_all_and_each_tells_its_w
         told = Counter(await errors(admin))
         ((state, words),) = told
         assert (state, len(await admin.rows(attempts))) == ("failed", 1)
-        assert "not accepted within 24 h; the last try: " in words
+        assert "not accepted within 24 h; the last attempt: " in words
         assert "connection refused" in words.lower()
         (entry, *_) = await DeliveryQueries(admin.database, admin.process).list(states=["failed"])
         shown: Any = await DeliveryQueries(admin.database, admin.process).show(entry["deliveryId"])

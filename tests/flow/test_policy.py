@@ -134,7 +134,7 @@ class TestRedirected:
             else:
                 result = await edited_while_held(mailnode, server, flow, redirectAllTo=QA)
             shown: Any = await mailnode.deliveries.show(result["deliveryId"])
-        assert "was changed while the mail was on its way; nothing was sent" in shown["attempts"][0]["message"]
+        assert "was changed while the email was being sent; nothing was sent" in shown["attempts"][0]["message"]
         assert (result["status"], result["attempts"], result["accepted"]) == ("sent", 2, [QA])
         assert [accepted.forward_paths for accepted in server.accepted] == [(f"RCPT TO:<{QA}>",)]
 

@@ -145,7 +145,7 @@ class TestTheOldRoute:
             after = await retried(mailnode, before)
         assert (after["state"], after["retry"]) == (
             "sent",
-            {"route": "unchanged", "why": "it comes from no flow file"},
+            {"route": "unchanged", "why": "it does not come from a flow file"},
         )
 
     async def test_can_be_asked_for_also_after_the_other_was_tried(self, tmp_path):

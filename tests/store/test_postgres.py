@@ -111,7 +111,7 @@ async def test_an_error_that_a_work_hides_is_not_committed_in_silence(database):
         except SQLAlchemyError:
             return "all is well"
 
-    with pytest.raises(StoreError, match="hidden"):
+    with pytest.raises(StoreError, match="suppressed"):
         await database.write(hide)
     await database.write(put("a"))
     assert await database.read(keys) == ["a"]

@@ -156,7 +156,7 @@ class TestAnEmptyFile:
         if trace == "workers":
             path.with_name("workers").mkdir()
         for _ in range(2):
-            with pytest.raises(StoreError, match="is empty, and was not before") as caught:
+            with pytest.raises(StoreError, match="is empty, but was not before") as caught:
                 Database.open(path)
             assert "backup" in caught.value.hint
         assert path.stat().st_size == 0
@@ -218,7 +218,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
 
 def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"can't be opened: .*file' is no folder") as caught:
+    with pytest.raises(StoreError, match=r"can't be opened: .*file' is not a folder") as caught:
         Database.open(tmp_path / "file" / "mailnode.db")
     assert "MAILNODE_HOME" in caught.value.hint
 
@@ -231,7 +231,7 @@ def test_a_file_that_another_program_holds_is_told_with_what_to_do(path, databas
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreError, match="can't be opened: database is locked") as caught:
             Database.open(path)
-    assert "no other program holds it" in caught.value.hint
+    assert "no other program locks it" in caught.value.hint
 
 
 def test_a_folder_in_the_place_of_the_file_is_refused_and_left_as_it_is(path):

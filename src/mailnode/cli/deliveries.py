@@ -107,6 +107,7 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
         found = _retried(delivery, as_queued=as_queued, is_sure=yes)
     except InDoubt as error:
         if not sys.stdin.isatty():
+            error.hint = f"{error.hint}: use --yes"
             raise
         click.confirm(f"{error}. Send it again?", abort=True, err=True)
         found = _retried(delivery, as_queued=as_queued, is_sure=True)

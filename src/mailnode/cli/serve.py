@@ -1,4 +1,4 @@
-"""`mailnode serve`: the editor in a browser, with its API, the queue's worker and an inbox."""
+"""`mailnode serve`: the editor in a browser, with its API, the queue worker and an inbox."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -108,7 +108,7 @@ class Deliveries(DeliveryQueries):
         """Give the route that the flow of a delivery says by now, or None and why it can't be known."""
         origin = await self._database.read(lambda db: origin_of(find_delivery(db, which)))
         if origin is None:
-            return None, "it comes from no flow file"
+            return None, "it does not come from a flow file"
         try:
             return await self._find_current(origin), ""
         except MailnodeError as error:
@@ -120,16 +120,18 @@ class Deliveries(DeliveryQueries):
         (delivery,) = read_roughly(db, [row])
         in_doubt = delivery.maybe_accepted or row.state == "handingOver"
         if row.state == "sent":
-            raise _not_now(row, "was sent: all of its recipients are accepted", "run the flow again for another mail")
+            raise _not_now(
+                row, "was sent: all its recipients were accepted", "run the flow again to send another email"
+            )
         if in_doubt and not is_sure:
             raise InDoubt(
                 f"delivery {row.id} may have reached its recipients: {', '.join(delivery.open_addresses)}",
                 code=ErrorCode.UNKNOWN_OUTCOME,
                 phase="content",
-                hint="ask them, or look for its Message-ID in the server's log; then say so with --yes",
+                hint="ask them, or look for its Message-ID in the server's log; retry it only if they do not have it",
             )
         if not db.execute(select(delivery_content.c.position).where(delivery_content.c.delivery_id == row.id)).first():
-            raise _not_now(row, "has no content any more", "run the flow again")
+            raise _not_now(row, "no longer has its content", "run the flow again")
         whole(read_messages(db, [delivery])[delivery.id])
         own = delivery.not_redirected()  # whom it goes to is for the policy by then to say
         if own.is_regrouped:
@@ -163,12 +165,14 @@ class Deliveries(DeliveryQueries):
         row = find_delivery(db, which, lock=True)
         self._check_rest(db, row)
         if row.state not in {"queued", "held", "claimed", "handingOver"}:
-            raise _not_now(row, f"is over: {row.state}", "only what is still to be sent can be cancelled")
+            raise _not_now(
+                row, f"has already ended: {row.state}", "only a delivery that is still to be sent can be cancelled"
+            )
         (delivery,) = read_roughly(db, [row])
         if row.state == "handingOver":  # whoever was sending it is gone, and so is the server's answer
             delivery = replace(delivery, maybe_accepted=True)
-        doubt = " It may have been accepted before." if delivery.is_in_doubt else ""
-        cancelled = DeliveryError(f"a person cancelled it.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
+        doubt = " It may have been accepted before that." if delivery.is_in_doubt else ""
+        cancelled = DeliveryError(f"cancelled by a person.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
         result = result_of(delivery, status="cancelled", error=cancelled)
         values = {
             "state": "cancelled",
@@ -184,7 +188,7 @@ class Deliveries(DeliveryQueries):
 
     def _check_rest(self, db: Connection, row: Row[Any]) -> None:
         if row.state in {"claimed", "handingOver"} and self._process.is_alive(db, row.worker):
-            raise _not_now(row, "is being sent at this moment", "wait a little, and look at it again")
+            raise _not_now(row, "is being sent right now", "wait a moment, then look at it again")
 
 
 def _not_now(row: Row[Any], why: str, hint: str) -> DeliveryError:

@@ -103,7 +103,7 @@ class AttemptLoop:
 
     async def _met_defect(self, error: BaseException) -> Result:
         """End, or put back, what met a defect; once its content has begun to leave it may have been accepted."""
-        _log.error("delivery %s met a defect", self._delivery.id, exc_info=error)
+        _log.error("delivery %s hit an internal error", self._delivery.id, exc_info=error)
         if self._storing:  # what came of it is known, and only has to be written down
             return await self._store(*self._storing)
         delivery = self._delivery

@@ -30,7 +30,8 @@ LONGEST_WAIT = 3600.0
 _LAST_GROWTH = 20
 
 _HINT = (
-    "a newer version may have queued it: have that one send it. Else it is damaged: cancel it, and run the flow again"
+    "a newer version may have queued it: let that one send it. Otherwise it is damaged: cancel it and run the flow"
+    " again"
 )
 
 
@@ -83,9 +84,9 @@ class Terms:
                 raise ValueError(f"{name} {getattr(terms, name)!r} is unknown")
         for name in ("seconds", "first_wait", "growth", "longest_wait"):
             if not isinstance(getattr(terms, name), int | float):
-                raise TypeError(f"{name} is no number")
+                raise TypeError(f"{name} is not a number")
         if not isinstance(stored.get("tries"), int | None) or not isinstance(stored.get("flow", ""), str):
-            raise TypeError("tries or flow is of another kind")
+            raise TypeError("tries or flow has the wrong type")
         return terms
 
     def for_queue(self, hours: float) -> "Terms":

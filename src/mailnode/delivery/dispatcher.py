@@ -106,7 +106,7 @@ class Dispatcher:
             except BaseException as error:
                 if not is_defect(error):
                     raise
-                _log.error("delivery %s met a defect", begun.id, exc_info=error)
+                _log.error("delivery %s hit an internal error", begun.id, exc_info=error)
                 defect = Defect(*defect_attempt(begun, error, "connect", began_at), is_awaited=True)
                 return WaitResult(await retry_transient(lambda: self._outbox.met_defect(defect)))
 
@@ -175,7 +175,7 @@ class Dispatcher:
         except BaseException as error:
             if not is_defect(error):
                 raise
-            _log.error("a delivery goes on behind a defect", exc_info=error)
+            _log.error("the wait for a delivery hit an internal error; the delivery goes on", exc_info=error)
         if loop.task.cancelled():  # by a stop that has waited as long as it may
             return WaitResult(loop.overdue_result())
         if loop.task.done():
@@ -242,9 +242,9 @@ async def _last_word(loop: AttemptLoop) -> Result:
 
 def _still_sending(earlier: EarlierDelivery) -> Result:
     error = DeliveryError(
-        "another run is still sending the mail of this idempotency key",
+        "another run is still sending the email with this idempotency key",
         code=ErrorCode.UNKNOWN_OUTCOME,
         phase="content",
-        hint="run it again with the same run id to learn how it ended",
+        hint="run it again with the same run id to see how it ended",
     )
     return result_of(replace(earlier.delivery, maybe_accepted=True), status="unknown", error=error)

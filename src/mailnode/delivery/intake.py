@@ -145,8 +145,8 @@ def _by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None
 
 def _other_content(mail: PreparedMail) -> DeliveryError:
     return DeliveryError(
-        f"the idempotency key {mail.key!r} was used for a mail with other content",
-        hint="give each mail a key of its own, or leave idempotencyKey out and give each run its own id",
+        f"the idempotency key {mail.key!r} was already used for an email with different content",
+        hint="give each email its own key, or leave idempotencyKey out and give each run its own id",
     )
 
 
@@ -162,7 +162,7 @@ def earlier_of_key(kept: Row[Any], mail: PreparedMail) -> EarlierDelivery:
         mail.delivery(kept.delivery_id), message_id=kept.message_id, reverse_path=None, recipients=(), size=0
     )
     day = f"{utc(kept.ended_at):%Y-%m-%d}"
-    told = f"the details of this mail, which ended on {day}, are deleted (MAILNODE_KEEP_DAYS)"
+    told = f"the details of this email, which ended on {day}, have been deleted (MAILNODE_KEEP_DAYS)"
     begun = replace(begun, host="", warnings=(told,))
     return EarlierDelivery(begun, kept.status, result_of(begun, status=kept.status))
 

@@ -82,7 +82,7 @@ def too_late(
     """
     seconds = terms.seconds
     time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
-    last = f"; the last try: {last_words}" if last_words else ""
+    last = f"; the last attempt: {last_words}" if last_words else ""
     setting = "retryHours" if terms.queued else "timeoutSeconds"
     hint = hint or f"raise {setting}, or ask the server's operator why it is slow"
     if cut_off is not None:
@@ -105,6 +105,6 @@ def rate_used_up(route: Route, phase: Phase) -> SmtpError:
         f"the rate limit of the connection {route.connection!r}, {route.rate_limit}, is used up",
         code=ErrorCode.RATE_LIMITED,
         phase=phase,
-        hint="set asynchronous, so that the mail waits for its turn, or raise the connection's rateLimit",
+        hint="set asynchronous so that the email waits its turn, or raise the connection's rateLimit",
         transient=True,
     )

@@ -44,7 +44,7 @@ class ConnectionEdited(DeliveryError):
 def connection_edited(revision: ConnectionRevision) -> ConnectionEdited:
     """Make the error of a mail that was on its way when its connection was changed."""
     return ConnectionEdited(
-        f"the connection {revision.name!r} was changed while the mail was on its way; nothing was sent",
+        f"the connection {revision.name!r} was changed while the email was being sent; nothing was sent",
         code=ErrorCode.CONNECTION_CONFLICT,
         phase="content",
         hint="send it again with the connection as it is now",

@@ -202,10 +202,10 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
             " or a Message-ID",
         )
     raise DeliveryError(
-        f"{quoted(which)} stands for several deliveries: {', '.join(row.id for row in found[:2])}, ...",
+        f"{quoted(which)} matches several deliveries: {', '.join(row.id for row in found[:2])}, ...",
         code=ErrorCode.BAD_USAGE,
         phase="settings",
-        hint="give more letters of the id",
+        hint="give more characters of the id",
     )
 
 

@@ -65,7 +65,7 @@ class QueueWorker:
         self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
         self.stopped = asyncio.Event()
-        self.supervised = Supervised("the queue's worker", stalled_after=SILENT_SECONDS)
+        self.supervised = Supervised("the queue worker", stalled_after=SILENT_SECONDS)
         self.outcomes: Counter[str] = Counter()
         self.freed = asyncio.Event()
 
@@ -201,7 +201,7 @@ class QueueWorker:
                 except Exception as error:  # one delivery's trouble is no other's
                     if isinstance(error, StaleClaim) or (isinstance(error, StoreError) and self.is_stopped):
                         raise
-                    _log.exception("delivery %s met a defect", one.delivery.id)
+                    _log.exception("delivery %s hit an internal error", one.delivery.id)
                     lost = Defect(*defect_attempt(one.delivery, error, "connect", began_at))
                     await self._until_stopped(partial(self._outbox.met_defect, lost))
 

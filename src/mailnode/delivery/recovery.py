@@ -86,8 +86,8 @@ def lost_claims(db: Connection, worker_id: str, claims: Mapping[str, int], on_en
 
 
 def _lost(delivery: Delivery, row: Row[Any]) -> Defect:
-    hint = "the log may tell why: report it, with the traceback that stands there"
-    error = InternalError("mailnode lost sight of the delivery while it was under way", phase="connect", hint=hint)
+    hint = "please report it, with the traceback from the log"
+    error = InternalError("mailnode lost track of the delivery while sending it", phase="connect", hint=hint)
     in_doubt = delivery.maybe_accepted or row.state == "handingOver"
     met = defect_attempt(replace(delivery, maybe_accepted=in_doubt), error, "connect", row.updated_at)
     return Defect(*met, is_awaited=not delivery.terms.queued)
@@ -99,7 +99,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
     if row.state == "handingOver":
         delivery = replace(delivery.tried_again(), maybe_accepted=True)
         died = SmtpError(
-            "the process that sent this died before the server's answer",
+            "the process that was sending this died before the server's reply",
             code=ErrorCode.UNKNOWN_OUTCOME,
             phase="content",
         )

@@ -186,10 +186,10 @@ def describe(error: MailnodeError) -> ResultError:
 
 
 _REFUSED_AT: dict[Phase, tuple[ErrorCode, str]] = {
-    "mail": (ErrorCode.SENDER_REFUSED, "the server refuses the sender"),
-    "rcpt": (ErrorCode.RECIPIENTS_REFUSED, "the server refuses"),
-    "data": (ErrorCode.CONTENT_REFUSED, "the server refuses to take the message"),
-    "content": (ErrorCode.CONTENT_REFUSED, "the server refuses the message"),
+    "mail": (ErrorCode.SENDER_REFUSED, "the server refused the sender"),
+    "rcpt": (ErrorCode.RECIPIENTS_REFUSED, "the server refused"),
+    "data": (ErrorCode.CONTENT_REFUSED, "the server refused to take the message"),
+    "content": (ErrorCode.CONTENT_REFUSED, "the server refused the message"),
 }
 
 
@@ -236,7 +236,7 @@ def _status(delivery: Delivery) -> Status:
 
 def _held_after(error: MailnodeError, *, in_doubt: bool) -> MailnodeError:
     doubt = "; the server may have accepted the message before" if in_doubt else ""
-    again = "; `mailnode deliveries retry` tries it once more" if isinstance(error, InternalError) else ""
+    again = "; then retry the delivery" if isinstance(error, InternalError) else ""
     return MailnodeError(f"{error.message}{doubt}", code=error.code, phase=error.phase, hint=f"{error.hint}{again}")
 
 
@@ -245,13 +245,13 @@ def _unknown_or(error: MailnodeError | None, status: Status, *, in_doubt: bool) 
         return error
     if status == "held" and isinstance(error, InternalError | UnreadableDelivery):
         return _held_after(error, in_doubt=in_doubt)
-    detail = f"; the last try failed too: {error.message}" if error else ""
+    detail = f"; the last attempt failed too: {error.message}" if error else ""
     return SmtpError(
-        f"the server may have accepted the message: the session ended before its answer{detail}",
+        f"the server may have accepted the message: the session ended before its reply{detail}",
         code=ErrorCode.UNKNOWN_OUTCOME,
         phase="content",
-        hint="ask the recipient, or look for the Message-ID in the server's log; `mailnode deliveries retry` sends it"
-        " again",
+        hint="ask the recipient, or look for the Message-ID in the server's log; retry the delivery if it did not"
+        " arrive",
     )
 
 

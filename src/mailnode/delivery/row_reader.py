@@ -20,7 +20,7 @@ from mailnode.smtp.reply import Reply
 from mailnode.store.tables import delivery_recipients
 
 _OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom"}
-_OTHER_SERVER = "name a server that there is in its flow, and have it tried again; or cancel it"
+_OTHER_SERVER = "name an existing server in its flow and retry it, or cancel it"
 
 
 def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
@@ -43,7 +43,7 @@ def options_of(row: Row[Any]) -> dict[str, Any]:
     """Read the options of a delivery's row.
 
     Raises:
-        UnreadableDelivery: they are no JSON object, or hold a key that this version does not know.
+        UnreadableDelivery: they are not a JSON object, or hold a key that this version does not know.
     """
     options = _json_object("its options", row.options)
     _check_keys("its options", options, _OPTIONS)
@@ -82,7 +82,7 @@ def read_result(db: Connection, row: Row[Any]) -> Result | None:
     if {"status", "error", "recipients", "warnings"} <= set(told):
         return cast("Result", told)
     (delivery,) = read_roughly(db, [row])
-    return result_of(delivery, status=row.state, error=UnreadableDelivery("the result that was stored can't be read"))
+    return result_of(delivery, status=row.state, error=UnreadableDelivery("the stored result can't be read"))
 
 
 def _recipients_of(db: Connection, rows: Sequence[Row[Any]]) -> Mapping[str, Sequence[Row[Any]]]:
@@ -154,9 +154,9 @@ def _json_object(what: str, text: str) -> dict[str, Any]:
     try:
         said = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnreadableDelivery(f"the delivery can't be read: {what} are no JSON: {error}") from None
+        raise UnreadableDelivery(f"the delivery can't be read: {what} are not JSON: {error}") from None
     if not isinstance(said, dict):
-        raise UnreadableDelivery(f"the delivery can't be read: {what} are no JSON object")
+        raise UnreadableDelivery(f"the delivery can't be read: {what} are not a JSON object")
     return said
 
 
@@ -182,19 +182,19 @@ def _terms(said: Mapping[str, Any]) -> Terms:
 def _place(said: Any) -> Mapping[str, Any] | None:
     if said is None or (isinstance(said, dict) and set(said) == {"place", "key"}):
         return said
-    raise ValueError("it is none")
+    raise ValueError("it is invalid")
 
 
 def _warnings(text: str) -> tuple[str, ...]:
     said = json.loads(text)
     if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
-        raise ValueError("they are no list of texts")
+        raise ValueError("they are not a list of strings")
     return tuple(said)
 
 
 def _recipients(rows: Sequence[Row[Any] | SimpleNamespace], *, fewest: int = 1) -> tuple[Recipient, ...]:
     if len(rows) < fewest:
-        raise ValueError("there are none")
+        raise ValueError("none are stored")
     for row in rows:
         if row.status not in get_args(RecipientStatus) or row.field not in get_args(Field):
             raise ValueError(f"{row.field} {row.status} is unknown")

@@ -72,7 +72,7 @@ def whole(message: Message) -> Message:
     raise UnreadableDelivery(
         f"its content is damaged: of {message.size} bytes {found} are there",
         phase="content",
-        hint="cancel it, and run the flow again",
+        hint="cancel it and run the flow again",
     )
 
 

@@ -38,7 +38,7 @@ class _Worded(logging.Handler):
         words = str(error or otherwise).strip().partition("\n")[0]
         if words != self._said:
             self._said = words
-            _log.warning("the queue's wake-ups have trouble with the database: %s", words)
+            _log.warning("waking workers through the database fails: %s", words)
 
 
 _worded = _Worded(logging.WARNING)

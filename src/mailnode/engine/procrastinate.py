@@ -123,7 +123,7 @@ class ProcrastinateEngine:
                 await asyncio.wait({working}, timeout=SWEEP_SECONDS)
             if not queue_worker.is_stopped:
                 working.result()
-                raise ConnectorException("procrastinate's worker has ended by itself")
+                raise ConnectorException("procrastinate's worker ended by itself")
         except TROUBLES:
             jobs.is_away = True
             raise

@@ -11,7 +11,7 @@ from pathlib import Path
 # What some network file systems say of every lock.
 NO_LOCKS = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS})
 NO_LOCKS_HINT = (
-    "some network file systems have none: put the file on a disk of this machine, by MAILNODE_HOME or"
+    "some network file systems have none: put the file on a local disk, by MAILNODE_HOME or"
     " MAILNODE_DATABASE_URL=sqlite:///path; for several machines use PostgreSQL"
 )
 

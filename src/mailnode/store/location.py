@@ -21,7 +21,7 @@ def locate(where: Path | str) -> Path | URL:
         StoreError: it is neither; the text, which may hold a password, is not in it.
     """
     if "\0" in str(where):
-        raise StoreError("the name of the database holds a NUL", hint=_HINT)
+        raise StoreError("the name of the database contains a NUL", hint=_HINT)
     if isinstance(where, Path):
         return where
     try:
@@ -31,7 +31,7 @@ def locate(where: Path | str) -> Path | URL:
     if url.drivername == "sqlite" and url.database and not url.host:
         return Path(url.database)
     if url.drivername not in _POSTGRES:
-        raise StoreError("the database URL is of neither PostgreSQL nor SQLite", hint=_HINT)
+        raise StoreError("the database URL names neither PostgreSQL nor SQLite", hint=_HINT)
     if "@" in f"{url.host}{url.database}":
         # What stands there is the rest of a password.
         raise StoreError("the database URL has more than one @", hint=_HINT)

@@ -107,7 +107,7 @@ class PostgresDatabase:
             yield connection
             # The server would answer the commit with a rollback, which nobody would hear of.
             if _status(connection) == "INERROR":
-                raise StoreError("the transaction can't be committed: it held an error that a work has hidden")
+                raise StoreError("the transaction can't be committed: an error in it was suppressed")
             sign = connection.exec_driver_sql(_SIGN).one()
             try:
                 transaction.commit()
@@ -139,7 +139,9 @@ class PostgresDatabase:
         passes = state.startswith(_TRANSIENT) if state else isinstance(error, MemoryError) or _is_lost(error)
         failure = StoreError(
             f"the database can't be used: {_words(error) or 'out of memory'}",
-            hint="see that the PostgreSQL server runs, has room on its disk and can be reached" if passes else "",
+            hint="check that the PostgreSQL server is running, has room on its disk and can be reached"
+            if passes
+            else "",
             transient=passes,
         )
         failure.__cause__ = error
@@ -151,7 +153,8 @@ class PostgresDatabase:
         state = _state_of(error)
         return StoreError(
             f"{self.name} can't be opened: {_words(error)}",
-            hint="see that the server runs and that MAILNODE_DATABASE_URL names a database, a user and its password",
+            hint="check that the server is running and that MAILNODE_DATABASE_URL names a database, a user and the"
+            " user's password",
             transient=state.startswith(_TRANSIENT) if state else any(words in said for words in _ABSENT),
         )
 
@@ -184,8 +187,8 @@ class PostgresDatabase:
                     break
             time.sleep(_ASK_EACH_SECONDS)
         raise CommitUnknown(
-            "the database was lost while it committed: the outcome of the commit is unknown",
-            hint="see that the PostgreSQL server runs and can be reached",
+            "the connection to the database was lost during a commit, whose outcome is unknown",
+            hint="check that the PostgreSQL server is running and can be reached",
             transient=True,
         )
 

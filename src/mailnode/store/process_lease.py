@@ -82,7 +82,7 @@ class ProcessLease:
         except SQLAlchemyError as error:
             engine.dispose()
             raise StoreError(
-                f"no lease can be taken in the database: {getattr(error, 'orig', error)}", transient=True
+                f"can't register this process in the database: {getattr(error, 'orig', error)}", transient=True
             ) from error
         self._thread = threading.Thread(target=self._keep, name="mailnode-lease", daemon=True)
         self._thread.start()

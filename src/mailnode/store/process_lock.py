@@ -49,11 +49,11 @@ class ProcessLock:
             is_locked = not _is_free(path)
         except OSError as error:
             self.close()
-            hint = "see that it is a folder, or can be made one, and that this user may write to it"
+            hint = "check that it is a folder, or can be created, and that this user may write to it"
             raise _no_lock(folder, error.strerror, NO_LOCKS_HINT if error.errno in NO_LOCKS else hint) from None
         if not is_locked:
             self.close()
-            raise _no_lock(folder, "its file system keeps nobody out (flock)", NO_LOCKS_HINT)
+            raise _no_lock(folder, "its file system ignores locks (flock)", NO_LOCKS_HINT)
 
     def is_alive(self, _db: Connection, process_id: str | None) -> bool:
         """Tell whether the process that took this id still runs, or may: an earlier version's, whose lock is nowhere.
@@ -135,14 +135,14 @@ def _is_free_now(path: Path) -> bool | None:
         return None
     except OSError as error:
         raise StoreError(
-            f"it can't be told whether a process still runs: {str(path)!r}: {error.strerror}",
-            hint="see that this user may open it, and that this process may open more files",
+            f"can't tell whether a process is still running: {str(path)!r}: {error.strerror}",
+            hint="check that this user may open it and that this process may open more files",
             transient=True,
         ) from None
 
 
 def _no_lock(folder: Path, why: str | None, hint: str) -> StoreError:
-    return StoreError(f"no lock can be kept in {str(folder)!r}: {why}", hint=hint)
+    return StoreError(f"can't lock a file in {str(folder)!r}: {why}", hint=hint)
 
 
 def held_by_earlier(db: Connection) -> dict[str, Counter[str]]:

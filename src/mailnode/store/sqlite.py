@@ -35,7 +35,7 @@ _MADE = b"a database was made here\n"
 _LOCKS = "workers"
 # How long a migration waits for others to close the file.
 ALONE_SECONDS = 5.0
-_HINT = "see that its disk has room and works, that this user may write there, and that no other program holds it"
+_HINT = "check that its disk has room and works, that this user may write there, and that no other program locks it"
 
 
 class SqliteFile:
@@ -111,7 +111,7 @@ class SqliteFile:
     def cannot_open(self, error: Exception) -> StoreError:
         """Say why the file can't be opened."""
         reason = error.strerror if isinstance(error, OSError) else getattr(error, "orig", error)
-        hint = "see that MAILNODE_HOME is a folder of yours, and that the file is a mailnode database"
+        hint = "check that MAILNODE_HOME is your folder and that the file is a mailnode database"
         if isinstance(error, OSError) and error.errno in NO_LOCKS:
             hint = NO_LOCKS_HINT
         elif _code_of(error) in _TRANSIENT:
@@ -203,14 +203,14 @@ def _check_place(path: Path) -> None:
         OSError: it can't; where a folder is a file, or the file a folder, with words for that.
     """
     if path.parent.exists() and not path.parent.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, f"{str(path.parent)!r} is no folder")
+        raise NotADirectoryError(errno.ENOTDIR, f"{str(path.parent)!r} is not a folder")
     if path.is_dir():  # whose mode is not ours to change
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
     if path.is_file() and path.stat().st_nlink > 1:
         raise StoreError(
             f"the database {str(path)!r} has a second name (a hard link)",
-            hint="SQLite keeps a log of changes beside each name, and damages a file that is used by two: delete one of"
-            " them (`find -samefile` finds them), or make it a symbolic link",
+            hint="SQLite keeps a log of changes beside each name, and damages a file that is used under two: delete one"
+            " of them (`find -samefile` finds them), or make it a symbolic link",
         )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -234,8 +234,8 @@ def _check_alone(path: Path) -> None:
                 return
         if time.monotonic() >= ends_at:
             raise StoreError(
-                f"the database {str(path)!r} is of an earlier version, and another process has it open",
-                hint="stop every worker, serve and run that uses it, and whatever else has it open, and try again",
+                f"the database {str(path)!r} was written by an earlier version, and another process has it open",
+                hint="stop every worker, serve and run that uses it, and whatever else has it open; then try again",
             )
         time.sleep(0.05)
 
@@ -251,9 +251,9 @@ def _make_file(path: Path, lock: int) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
     elif not _has_content(path) and _has_been_used(path, lock):
         raise StoreError(
-            f"the database {str(path)!r} is empty, and was not before: all that it held is gone",
-            hint="put a backup in its place; or delete the empty file to start over, with no connection, no run and"
-            " nothing known of the mail that was sent or waited",
+            f"the database {str(path)!r} is empty, but was not before: its contents are lost",
+            hint="restore a backup; or delete the empty file to start over, without connections, runs and any record"
+            " of what was sent or queued",
         )
 
 

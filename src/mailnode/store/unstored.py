@@ -135,14 +135,14 @@ class Unstored:
     def _fails(self, error: StoreError, began: float) -> None:
         if self._refused == 0 and began - self._failed_at > _APART:
             self._since = began
-            _log.error("what came of mail can't be stored, and is kept in memory: %s", error)
+            _log.error("outcomes can't be stored and are kept in memory: %s", error)
         self._refusal = error
         self._failed_at = asyncio.get_running_loop().time()
 
     def _ends(self) -> None:
         self._refused -= 1
         if self._refused == 0 and self._failed_at == -math.inf:
-            _log.warning("what came of mail is stored now")
+            _log.warning("outcomes can be stored again")
 
 
 class _Waiting:

@@ -47,7 +47,7 @@ class WatchedConnection(psycopg.Connection[Any]):
                 elif now - heard > SILENT_SECONDS:
                     if now - began > LOST_SECONDS or self._is_alone():
                         self.pgconn.finish()
-                        raise psycopg.OperationalError(f"the server has said nothing for {now - began:.0f} s")
+                        raise psycopg.OperationalError(f"the server has not responded for {now - began:.0f} s")
                     heard = time.monotonic()
                 wanted = gen.send(ready)
         except StopIteration as end:

@@ -1,4 +1,4 @@
-"""`mailnode serve` at work: the editor, the queue's worker and the inbox in one process on this machine."""
+"""`mailnode serve` at work: the editor, the queue worker and the inbox in one process on this machine."""
 
 import asyncio
 import errno
