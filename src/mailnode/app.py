@@ -25,7 +25,7 @@ from mailnode.flow.document import FlowDocument
 from mailnode.flow.dry_run import CurrentRoutes, DryRun
 from mailnode.flow.loader import FlowLoader, LoadedFlow
 from mailnode.flow.rows import Row, RowResult, RowsFile, run_concurrently
-from mailnode.flow.run import Run, begin, checked_run_id, digest, run_nodes
+from mailnode.flow.run import Run, checked_run_id, new_run, run_digest, run_nodes
 from mailnode.flow.run_queries import Runs
 from mailnode.flow.run_store import RunStore, store_outcomes
 from mailnode.flow.state import MailOutcome, apply_outcome, queued_in, results_in
@@ -176,8 +176,10 @@ class Mailnode:
         run_id: str | None,
     ) -> Run:
         document = loaded.document
-        run = begin(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
-        ended = await self._run_store.begin(run.id, document.name, digest(document, run.state.input, run.state.context))
+        run = new_run(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
+        ended = await self._run_store.begin(
+            run.id, document.name, run_digest(document, run.state.input, run.state.context)
+        )
         if ended is not None:
             return Run.from_json({**ended, "duplicate": True})
         try:

@@ -7,7 +7,7 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError, StoreError,
 from mailnode.flow.builtin import Say, SayType, SetContextType
 from mailnode.flow.document import parse_flow
 from mailnode.flow.registry import Registry
-from mailnode.flow.run import Run, begin, digest, prepare_nodes, run_nodes
+from mailnode.flow.run import Run, new_run, prepare_nodes, run_digest, run_nodes
 from mailnode.node.node_api import NodeReturn, Write
 from support.flows import run as run_file
 from support.flows import write_flow
@@ -29,7 +29,7 @@ def registry(**types):
 
 async def run(text, *, input=None, context=None, **types):  # noqa: A002 -- the flow's word
     document = parse_flow("version: 1\nname: f\nnodes:\n" + text, file="f.yaml")
-    running = begin(document, "r1", input or {}, context or {})
+    running = new_run(document, "r1", input or {}, context or {})
     await run_nodes(prepare_nodes(document, registry(**types)), running)
     return running
 
@@ -233,4 +233,4 @@ async def test_a_run_reads_back_from_its_json():
 def test_the_digest_tells_other_input_and_other_nodes_apart():
     one = parse_flow("version: 1\nname: f\nnodes:\n  - {id: a, type: say, settings: {text: hi}}\n", file="f")
     two = parse_flow("version: 1\nname: f\nnodes:\n  - {id: a, type: say, settings: {text: ho}}\n", file="f")
-    assert len({digest(one, {}, {}), digest(one, {"x": 1}, {}), digest(two, {}, {})}) == 3
+    assert len({run_digest(one, {}, {}), run_digest(one, {"x": 1}, {}), run_digest(two, {}, {})}) == 3

@@ -11,7 +11,7 @@ import click
 from mailnode.cli.arguments import ServerOptions, named, own_server_options, read_text
 from mailnode.cli.authorize import command as authorize
 from mailnode.cli.output import counted, say, show_json, show_table
-from mailnode.connections.repository import ConnectionRepository, Shown
+from mailnode.connections.repository import ConnectionRepository, PublicConnection
 from mailnode.errors import UsageError
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def create(
     if source is None and (secret := _SECRET[kind]) and (kind == "basic" or "clientId" in fields):
         fields |= _ask_for(secret, is_optional=kind == "oauth2")
 
-    async def work(repository: ConnectionRepository) -> Shown:
+    async def work(repository: ConnectionRepository) -> PublicConnection:
         await repository.create(name, kind, fields)
         return await repository.show(name)
 

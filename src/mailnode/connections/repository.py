@@ -39,8 +39,8 @@ from mailnode.store.database import Database
 from mailnode.store.tables import connections
 
 # A connection as JSON without secrets.
-Shown = dict[str, Any]
-Listing = list[Shown]
+PublicConnection = dict[str, Any]
+PublicConnections = list[PublicConnection]
 
 
 class ConnectionRepository:
@@ -106,7 +106,7 @@ class ConnectionRepository:
 
         return await self._database.read(work)
 
-    async def show(self, name: str) -> Shown:
+    async def show(self, name: str) -> PublicConnection:
         """Give a connection as JSON: its public fields, and under `secrets` the names of those that are set.
 
         One with tokens also has a `state`, `ready` or `needsConsent`, the `expiryDate` (Unix ms) of its access token,
@@ -208,7 +208,7 @@ class ConnectionRepository:
 
         self._opened.pop(await self._database.write(work), None)
 
-    async def list(self) -> Listing:
+    async def list(self) -> PublicConnections:
         """Give all connections as JSON, by name; a damaged one has the state `unreadable`."""
         query = select(connections).order_by(connections.c.name)
         return await self._database.read(lambda db: [_listed(db, row) for row in db.execute(query).all()])
@@ -218,7 +218,7 @@ class ConnectionRepository:
         db.execute(changed.values(revision=row.revision + 1, **sealed_columns(self._cipher, row.id, fields)))
 
 
-def _listed(db: Transaction, row: Row[Any]) -> Shown:
+def _listed(db: Transaction, row: Row[Any]) -> PublicConnection:
     try:
         return _show(db, row)
     except StoreError as error:  # it can be deleted by its name
@@ -226,7 +226,7 @@ def _listed(db: Transaction, row: Row[Any]) -> Shown:
         return {"name": row.name, "type": row.type, "revision": row.revision, "hosts": [], **told}
 
 
-def _show(db: Transaction, row: Row[Any]) -> Shown:
+def _show(db: Transaction, row: Row[Any]) -> PublicConnection:
     living = shown_tokens(db, row.id)
     if row.type == "oauth2" and not living.get("secrets"):
         living["state"] = "needsConsent"

@@ -237,7 +237,7 @@ async def _follow_up(run: Run, node_result: NodeResult, returned: NodeReturn) ->
         run.state.replace(Write(write.place, write.key, result), write.value)
 
 
-def begin(document: FlowDocument, run_id: str, input: dict[str, Any], context: dict[str, Any]) -> Run:  # noqa: A002
+def new_run(document: FlowDocument, run_id: str, input: dict[str, Any], context: dict[str, Any]) -> Run:  # noqa: A002
     """Make a run before its first node; its state is a copy.
 
     Raises:
@@ -280,7 +280,7 @@ def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
     return copied
 
 
-def digest(document: FlowDocument, input: dict[str, Any], context: dict[str, Any]) -> str:  # noqa: A002
+def run_digest(document: FlowDocument, input: dict[str, Any], context: dict[str, Any]) -> str:  # noqa: A002
     """Give a hexadecimal digest of flow and state, which runs of one id must share; routes are not part of it."""
     nodes = [[node.id, node.type, node.when, without_route(node.type, node.settings)] for node in document.nodes]
     text = json.dumps([document.name, nodes, input, context], sort_keys=True)
