@@ -39,8 +39,8 @@ from mailnode.supervision import Supervised, TaskStatus
 SWEEP_SECONDS = 3600.0
 # More in flight would only wait for sessions.
 RUNS_AT_ONCE = 50
-# How many deliveries one look asks for.
-_LOOKED_AT = 500
+# How many deliveries one statement asks for.
+_ASKED_AT_ONCE = 500
 
 
 class Mailnode:
@@ -114,7 +114,7 @@ class Mailnode:
 
     @property
     def answers_due(self) -> int:
-        """How many mails a server may have taken without having said so yet; closing waits for its word."""
+        """How many emails have left as a whole and wait for the server's answer; closing waits for it too."""
         return self._dispatcher.answers_due
 
     async def run(
@@ -127,12 +127,13 @@ class Mailnode:
     ) -> Run:
         """Run a flow, from its file or read already, to its end.
 
-        The same `run_id` again gives what happened the first time and sends nothing; a run whose process died is run
-        again, and mails that were accepted are not sent twice.
+        `input` and `context` are JSON objects. `run_id`, 1 to 200 printable characters, makes the run safe to repeat:
+        the same again sends nothing and gives what happened the first time, or, if the process died meanwhile, does
+        what is left. A node that fails does not raise: its error is in `nodes`, and `status` is `halted`.
 
         Raises:
             SettingsError: the flow, its settings or its arguments are wrong; nothing was sent.
-            UsageError: the run id is no text.
+            UsageError: the run id is not a text.
             DeliveryError: the run id belongs to another run.
         """
         return await self._run(await self._loader.load(flow), input or {}, context or {}, run_id)
@@ -146,13 +147,13 @@ class Mailnode:
         context: dict[str, Any] | None = None,
         prefix: str | None = None,
     ) -> AsyncGenerator[RowResult, None]:
-        """Run a flow once for each row of a file, some at a time, and tell of each how it ended, in the order of ends.
+        """Run a flow once for each row of a file, 50 at a time, and yield the result of each row as its run ends.
 
-        A row's fields are put over `input`. Its run id is the prefix, by default the file's digest, and its number: the
-        same file again does what is left to do. A row that fails stops no other one.
+        The fields of a row replace those of `input`. Its run id is `prefix`, by default the file's digest, with the
+        row's number, so that the same file again does only what is left. A row that fails does not stop the others.
 
         Raises:
-            SettingsError: the flow is wrong, or the file is no more what it was; what was begun is finished.
+            SettingsError: the flow is wrong, or the file was changed meanwhile; runs that have begun are finished.
         """
         loaded = await self._loader.load(flow)
         prefix = checked_run_id(rows.digest if prefix is None else prefix)
@@ -204,18 +205,17 @@ class Mailnode:
         input: Mapping[str, Any] | None = None,  # noqa: A002 -- the editor's word
         context: Mapping[str, Any] | None = None,
     ) -> DryRun:
-        """Try out a flow, from its file or read already, as if one node were reached with this state.
+        """Try out one node of a flow, from its file or read already, with this input and context.
 
-        Without `node_id` it is the first node that sends email. Nothing is read, composed or sent yet: that is for the
-        methods of what is given.
+        Without `node_id` it is the first node that sends email. Nothing happens until a method of the DryRun is called.
         """
         return DryRun(self._registry, flow, node_id, input or {}, context or {})
 
     async def work(self, *, drain: bool = False) -> None:
-        """Carry what is due in the queue, whoever put it there, until `stop` or, with `drain`, until nothing is due.
+        """Send what is due in the queue, whichever process put it there, until `stop` is called.
 
-        What ended more days ago than MAILNODE_KEEP_DAYS says is deleted meanwhile, but for idempotency keys, which are
-        known for MAILNODE_KEEP_KEYS_DAYS.
+        With `drain` it returns when nothing is due. Meanwhile what ended more than MAILNODE_KEEP_DAYS ago is deleted
+        hourly, and idempotency keys after MAILNODE_KEEP_KEYS_DAYS.
         """
         sweeping = asyncio.create_task(self._sweeper.run(self._sweep_hourly))
         try:
@@ -237,7 +237,7 @@ class Mailnode:
 
     @property
     def tasks(self) -> tuple[TaskStatus, ...]:
-        """How the long-lived tasks are: first the one that works the queue, then the one that deletes what is old."""
+        """The status of the long-lived tasks: the one that works on the queue, and the one that deletes what is old."""
         return self._queue_worker.supervised.status, self._sweeper.status
 
     def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:
@@ -247,17 +247,17 @@ class Mailnode:
         """
         self._breaker.on_change = tell
 
-    async def stop(self, seconds: float | None = None) -> None:
-        """Take up nothing more: return what can be returned, and wait for answers that are due, as long as is given."""
-        await self._queue_worker.stop(seconds)
+    async def stop(self, seconds: float | None = None, *, flows: bool = False) -> None:
+        """Stop working on the queue: put back what no server has yet, and wait for answers that are due.
 
-    async def end(self, seconds: float) -> None:
-        """Do as `stop` does, and end the mail of flows as well, whose runs are told."""
-        await asyncio.gather(self._queue_worker.stop(seconds), self._dispatcher.close(seconds))
+        It waits for `seconds` at most; None is as long as it takes. With `flows` the email of running flows is ended in
+        the same way, and their runs go on with its results.
+        """
+        await asyncio.gather(self._queue_worker.stop(seconds), *([self._dispatcher.close(seconds)] if flows else []))
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Carry what is due in the queue beside what is done here."""
+        """Work on the queue in the background for as long as this is entered."""
         task = asyncio.create_task(self.work())
         try:
             yield
@@ -268,34 +268,34 @@ class Mailnode:
                 task.result()
 
     async def drained(self, queued: Sequence[str]) -> AsyncIterator[tuple[str, Result | None]]:
-        """Wait until deliveries have ended, which somebody works on; give each id and its result, None if deleted."""
+        """Yield deliveries by id as they end, with the result, or None if deleted; some process has to work on them."""
         left = list(queued)
         while left:
-            looked_at, left = left[:_LOOKED_AT], left[_LOOKED_AT:]
-            ended = await retry_transient(lambda: self.deliveries.outcomes(looked_at))  # noqa: B023 -- awaited here
-            ended |= {one.id: report for one, report in self._dispatcher.unstored(looked_at) if one.id not in ended}
-            for told in ended.items():
-                yield told
-            left += [one for one in looked_at if one not in ended]
+            asked, left = left[:_ASKED_AT_ONCE], left[_ASKED_AT_ONCE:]
+            ended = await retry_transient(lambda: self.deliveries.outcomes(asked))  # noqa: B023 -- awaited here
+            ended |= {one.id: result for one, result in self._dispatcher.unstored(asked) if one.id not in ended}
+            for item in ended.items():
+                yield item
+            left += [one for one in asked if one not in ended]
             if not ended:
                 await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
 
     async def settled(self, run: Run, watch: Callable[[int], None] = lambda _left: None) -> Run:
-        """Wait until each mail that a run has queued has its outcome, and give the run with them.
+        """Wait until each email that a run has queued has its outcome, and give the run with the outcomes.
 
-        Somebody has to carry them: this process within `working`, or another one. `watch` hears how many are left. An
-        outcome that can't be stored for long is told as it is known here.
+        Some process has to work on them: this one within `working`, or another one. `watch` is called with the number
+        of those that are left. An outcome that the database does not accept for a minute is given as it is known here.
         """
-        said = run.to_json()
+        stored = run.to_json()
         try:
-            while pending := queued_in(results_in(said)):
+            while pending := queued_in(results_in(stored)):
                 watch(len(pending))
                 if len(self._dispatcher.unstored(pending)) == len(pending):
                     break
                 await self._dispatcher.ended(pending)
-                said = await self._run_store.with_outcomes(said)
+                stored = await self._run_store.with_outcomes(stored)
         except StoreError as error:
-            said[NOT_STORED] = error.message
-        for delivery, report in self._dispatcher.unstored(queued_in(results_in(said))):
-            apply_outcome(said, MailOutcome(delivery.node_id, delivery.place, report))
-        return Run.from_json(said)
+            stored[NOT_STORED] = error.message
+        for delivery, result in self._dispatcher.unstored(queued_in(results_in(stored))):
+            apply_outcome(stored, MailOutcome(delivery.node_id, delivery.place, result))
+        return Run.from_json(stored)

@@ -82,7 +82,7 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
 
 async def _end_when(stopped: asyncio.Event, mailnode: Mailnode) -> None:
     await stopped.wait()
-    await mailnode.end(_MAIL_SECONDS)
+    await mailnode.stop(_MAIL_SECONDS, flows=True)
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:
