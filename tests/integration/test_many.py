@@ -33,7 +33,7 @@ class Server(Protocol):
 
 
 @pytest.fixture
-def rides(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+def pipelined_writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Collect the writes in which a message's commands left with the final dot of the one before."""
     seen: list[bytes] = []
     write = Stream.write
@@ -85,7 +85,7 @@ def statuses(outcome: Outcome) -> list[str]:
 
 
 async def send_all(client: SmtpClient, scripts: list[Script]) -> list[Outcome]:
-    """Hand them over, each with the fate that it is to have, and give the outcomes."""
+    """Hand them over, each with the outcome that it is to have, and give the outcomes."""
     outcomes = []
     async for number, _, outcome, error in client.send_many(email for email, _ in scripts):
         assert error is None
@@ -97,7 +97,7 @@ async def send_all(client: SmtpClient, scripts: list[Script]) -> list[Outcome]:
 
 
 async def send_to_all_or_none(client: SmtpClient) -> list[Outcome]:
-    """Hand over some that go to all recipients or to none, while others ride."""
+    """Hand over some that go to all recipients or to none, while others are pipelined."""
     both = [mail(f"all-{number}@bulk.example", f"too-{number}@bulk.example") for number in range(20)]
     none = [mail(f"none-{number}@bulk.example", "refused@y.example") for number in range(20)]
     one = [mail(f"one-{number}@bulk.example") for number in range(20)]
@@ -124,14 +124,14 @@ async def check(client: SmtpClient, server: Server, scripts: Iterable[Script], c
     assert server.connections(start) <= connections + SESSIONS
 
 
-async def test_postfix_has_what_outcomes_call_accepted(postfix: Postfix, rides: list[bytes]) -> None:
+async def test_postfix_has_what_outcomes_call_accepted(postfix: Postfix, pipelined_writes: list[bytes]) -> None:
     await check(plain(postfix.port), postfix, thousand())
-    assert len(rides) > MANY / 2
+    assert len(pipelined_writes) > MANY / 2
 
 
-async def test_exim_has_what_outcomes_call_accepted(exim: Exim, rides: list[bytes]) -> None:
+async def test_exim_has_what_outcomes_call_accepted(exim: Exim, pipelined_writes: list[bytes]) -> None:
     await check(plain(exim.port), exim, thousand())
-    assert len(rides) > MANY / 2
+    assert len(pipelined_writes) > MANY / 2
 
 
 def private(dovecot: Dovecot) -> SmtpClient:

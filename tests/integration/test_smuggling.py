@@ -109,7 +109,7 @@ def message_id(octets: bytes) -> str:
     return str(message_from_bytes(octets, policy=policy.default)["Message-ID"])
 
 
-@pytest.mark.parametrize("extensions", [PIPELINING, LOCKSTEP], ids=["riding", "lockstep"])
+@pytest.mark.parametrize("extensions", [PIPELINING, LOCKSTEP], ids=["pipelining", "lockstep"])
 @pytest.mark.parametrize("made", ["composed", "given"])
 async def test_what_stands_between_data_and_the_dot_is_clean_and_stuffed(extensions: Sequence[str], made: str) -> None:
     letters = (

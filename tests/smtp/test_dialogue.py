@@ -352,7 +352,7 @@ class TestManyMessages:
             "C: MAIL FROM:<ann@x.example> SIZE=19",
         ]
 
-    async def test_who_rides_has_no_line_of_its_neighbours(self):
+    async def test_a_pipelined_message_has_no_line_of_its_neighbours(self):
         script = {"dot": ["250 ok", "554 5.6.0 spam", "250 ok", "554 5.6.0 spam"], "RCPT TO:<r2@": "550 5.1.1 nobody"}
         async with ScriptedServer(script) as server, client_of(server) as client:
             messages = [letter(f"r{n}@y.example") for n in range(5)]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailnode.smtp.sasl import Login
-from support.batch_outcomes import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
+from support.batch_outcomes import assert_truth, client_of, deadlines, endings_of, is_accepted, numbered
 from support.scripted_smtp import DROP, PIPELINING, RESET, STALL, TAKE, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
 
@@ -69,15 +69,15 @@ class TestTheMatrix:
         async with server_of(stage, script) as server:
             async with client_of(server, **settings_of(stage, fault)) as client:
                 batch = 1 if stage == "QUIT" else BATCH  # nobody takes leave while messages wait
-                fates = await fates_of(client, letters[:batch])
+                endings = await endings_of(client, letters[:batch])
                 for one in letters[batch:]:
-                    fates += await fates_of(client, [one])
+                    endings += await endings_of(client, [one])
             assert server.has_played(key)
-        assert_truth(server, letters, fates)
-        assert all(map(is_accepted, fates[:number])), "an earlier message was harmed"
-        harmed = sum(not is_accepted(fate) for fate in fates)
+        assert_truth(server, letters, endings)
+        assert all(map(is_accepted, endings[:number])), "an earlier message was harmed"
+        harmed = sum(not is_accepted(ending) for ending in endings)
         if stage == "AUTH" and fault == FAULTS["5xx"]:
-            assert harmed == len(fates) - number, "a login that was refused is not tried again so soon"
+            assert harmed == len(endings) - number, "a login that was refused is not tried again so soon"
             return
         assert harmed <= (2 if stage == "RSET" else 1), "one fault harms one message"
 
@@ -88,12 +88,12 @@ class TestTheMatrix:
         script = {f"dot of <m{number}@": (TAKE, end)}
         patience = deadlines(0.2 if end is STALL else 5)
         async with ScriptedServer(script) as server, client_of(server, deadlines=patience) as client:
-            fates = await fates_of(client, letters)
-        assert_truth(server, letters, fates)
-        assert [number] == [at for at, fate in enumerate(fates) if getattr(fate, "unknown", False)]
+            endings = await endings_of(client, letters)
+        assert_truth(server, letters, endings)
+        assert [number] == [at for at, ending in enumerate(endings) if getattr(ending, "unknown", False)]
 
-    async def test_the_batch_is_ridden(self):
+    async def test_the_batch_is_pipelined(self):
         letters = numbered(range(BATCH))
         async with ScriptedServer() as server, client_of(server) as client:
-            assert all(map(is_accepted, await fates_of(client, letters)))
+            assert all(map(is_accepted, await endings_of(client, letters)))
         assert [b"\r\n.\r\nMAIL FROM:" in group for group in server.visit.groups].count(True) == BATCH - 1

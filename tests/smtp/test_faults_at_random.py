@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.batch_outcomes import assert_truth, client_of, deadlines, fate_of, numbered
+from support.batch_outcomes import assert_truth, client_of, deadlines, ending_of, numbered
 from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
 MOST = 8
@@ -22,7 +22,7 @@ class Endless(bytes):
         return "an endless line"
 
 
-STAGES = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "content", "dot", "RSET", "QUIT", "pipelined", "riding")
+STAGES = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "content", "dot", "RSET", "QUIT", "pipelined", "after dot")
 TWICE = "250 2.0.0 ok\n250 2.0.0 and ok again"
 ENDS = st.sampled_from([DROP, DROP, RESET, RESET, STALL])
 GARBAGE = (b"\x00\xff what?\r\n", Endless(b"290 " + b"x" * 100_000), b"25")
@@ -44,7 +44,7 @@ DOT_FAULTS = st.one_of(
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    """Let those who ride be off as soon as a server is as slow as HOLD makes it here."""
+    """Withdraw the slot of a pipelined message as soon as a server is as slow as HOLD makes it here."""
     monkeypatch.setattr("mailnode.smtp.session.PIPELINE_SECONDS", SLOW_SECONDS / 3)
 
 
@@ -58,7 +58,7 @@ def scripts(draw):
             faults = st.one_of(FAULTS, st.just(TWICE))
         else:
             faults = DOT_FAULTS if stage == "dot" else FAULTS
-        if stage in {"pipelined", "riding"}:
+        if stage in {"pipelined", "after dot"}:
             faults = st.one_of(faults, st.just(SWALLOW))
         whose = draw(st.sampled_from(["", *[f" of <m{number}@" for number in range(MOST)]]))
         script[stage + whose] = [*[USUAL] * draw(st.integers(0, 3)), draw(faults), USUAL]
@@ -73,7 +73,7 @@ async def batch(client, letters, cancelled, wishes):
             if when == tick:
                 sends[number % len(sends)].cancel()
         await asyncio.sleep(0)
-    return [fate_of(result) for result in await asyncio.gather(*sends, return_exceptions=True)]
+    return [ending_of(result) for result in await asyncio.gather(*sends, return_exceptions=True)]
 
 
 @settings(max_examples=200)
@@ -96,7 +96,7 @@ async def test_what_the_server_took_is_what_the_outcomes_say(
         asyncio.get_running_loop().call_later(SLOW_SECONDS, server.release)
         patience = deadlines(0.1 if is_mute else 5)
         async with client_of(server, max_sessions=sessions, deadlines=patience) as client:
-            fates = await batch(client, letters[:size], cancelled, wishes)
-            fates += await batch(client, letters[size:], {}, wishes)
+            endings = await batch(client, letters[:size], cancelled, wishes)
+            endings += await batch(client, letters[size:], {}, wishes)
         assert repr(client._pool) == "<SessionPool: 0 leased, 0 idle, 0 waiting>"
-    assert_truth(server, letters, fates)
+    assert_truth(server, letters, endings)

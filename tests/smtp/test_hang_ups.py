@@ -4,7 +4,7 @@ import pytest
 
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from support.batch_outcomes import assert_truth, client_of, fates_of, is_accepted, numbered
+from support.batch_outcomes import assert_truth, client_of, endings_of, is_accepted, numbered
 from support.loops import LOOPS, on_loop
 from support.scripted_smtp import CUT, DROP, PIPELINING, RESET, USUAL, ScriptedServer
 from support.tls import ca_pem, server_context
@@ -81,12 +81,12 @@ async def play(stage, end, number, tls_option):
         settings |= {"login": Login("user", "pencil")}
     script = script_of(stage, end, number)
     async with server_of(script, tls_option) as server, client_of(server, **settings) as client:
-        fates = await fates_of(client, letters[:BATCH])
-        fates += await fates_of(client, letters[BATCH:])
-    assert_truth(server, letters, fates)
-    assert sum(not is_accepted(fate) for fate in fates) <= (2 if stage == "RSET" else 1)
+        endings = await endings_of(client, letters[:BATCH])
+        endings += await endings_of(client, letters[BATCH:])
+    assert_truth(server, letters, endings)
+    assert sum(not is_accepted(ending) for ending in endings) <= (2 if stage == "RSET" else 1)
     if stage != "DATA":  # whose content may have been under way when the end came
-        assert not any(getattr(fate, "unknown", False) for fate in fates)
+        assert not any(getattr(ending, "unknown", False) for ending in endings)
 
 
 @loops

@@ -11,7 +11,7 @@ from mailnode.smtp.account import FIRST_WAIT, GOOD_SECONDS, LONGEST_WAIT, LoginG
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from support.batch_outcomes import client_of, fates_of, is_accepted, numbered
+from support.batch_outcomes import client_of, endings_of, is_accepted, numbered
 from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, PIPELINING, USUAL, ScriptedServer
 from support.tokens import Purse
@@ -46,8 +46,8 @@ def client_for(server, **settings):
 
 async def refused_by(client, number):
     """Send so many at once, all of which must be refused for their login."""
-    fates = await fates_of(client, [letter()] * number)
-    errors = [fate for fate in fates if isinstance(fate, LoginFailed)]
+    endings = await endings_of(client, [letter()] * number)
+    errors = [ending for ending in endings if isinstance(ending, LoginFailed)]
     assert len(errors) == number
     return errors
 
@@ -84,7 +84,7 @@ class TestThroughAClient:
     async def test_one_session_logs_in_and_the_others_follow(self, clock):
         script = {"AUTH": [(HOLD, USUAL), USUAL], "dot": [(HOLD, USUAL), USUAL]}
         async with ScriptedServer(script, extensions=EXTENSIONS) as server, client_for(server) as client:
-            sending = asyncio.create_task(fates_of(client, numbered(range(20))))
+            sending = asyncio.create_task(endings_of(client, numbered(range(20))))
             await server.holding()
             for _ in range(20):
                 await asyncio.sleep(0)
@@ -98,10 +98,10 @@ class TestThroughAClient:
         async with server, client_for(server) as client:
             for wait, expected in ((0.0, 1), (FIRST_WAIT, 2), (FIRST_WAIT, 2)):
                 clock.now += wait
-                assert not any(map(is_accepted, await fates_of(client, [letter()] * 10)))
+                assert not any(map(is_accepted, await endings_of(client, [letter()] * 10)))
                 assert logins(server) == expected
             clock.now += FIRST_WAIT  # twice the time by now
-            assert all(map(is_accepted, await fates_of(client, numbered(range(10)))))
+            assert all(map(is_accepted, await endings_of(client, numbered(range(10)))))
         assert len(server.accepted) == 10
 
     async def test_sessions_that_are_open_go_on(self, clock):
@@ -109,22 +109,22 @@ class TestThroughAClient:
             ScriptedServer({"AUTH": [USUAL, REFUSED], "dot": [(HOLD, USUAL), USUAL]}, extensions=EXTENSIONS) as server,
             client_for(server, max_sessions=2) as client,
         ):
-            first = asyncio.create_task(fates_of(client, numbered([0])))
+            first = asyncio.create_task(endings_of(client, numbered([0])))
             await server.holding()
-            (refused,) = await fates_of(client, numbered([1]))
+            (refused,) = await endings_of(client, numbered([1]))
             assert isinstance(refused, LoginFailed)
             server.release()
             assert all(map(is_accepted, await first))
-            assert all(map(is_accepted, await fates_of(client, numbered([2]))))
+            assert all(map(is_accepted, await endings_of(client, numbered([2]))))
         assert logins(server) == 2
 
     @pytest.mark.parametrize("reply", ["454 4.7.0 later", "421 4.7.0 too many sessions", DROP])
     async def test_a_refusal_for_now_shuts_nobody_out(self, clock, reply):
         server = ScriptedServer({"AUTH": [reply, USUAL]}, extensions=EXTENSIONS)
         async with server, client_for(server) as client:
-            fates = await fates_of(client, numbered(range(10)))
-        assert sum(map(is_accepted, fates)) >= 9
-        assert all(fate.transient for fate in fates if isinstance(fate, SmtpError))
+            endings = await endings_of(client, numbered(range(10)))
+        assert sum(map(is_accepted, endings)) >= 9
+        assert all(ending.transient for ending in endings if isinstance(ending, SmtpError))
 
     async def test_a_missing_token_shuts_nobody_out(self, clock):
         error = TokenError("the endpoint is down", transient=True)
@@ -141,8 +141,8 @@ class TestThroughAClient:
         async with ScriptedServer() as server:
             pass
         async with client_for(server) as client:
-            fates = await fates_of(client, [letter()] * 20)
-        assert {type(fate) for fate in fates} == {ConnectFailed}
+            endings = await endings_of(client, [letter()] * 20)
+        assert {type(ending) for ending in endings} == {ConnectFailed}
 
     async def test_whoever_tries_and_is_cancelled_gives_way_to_the_next(self, clock):
         server = ScriptedServer({"AUTH": [(HOLD, USUAL), USUAL]}, extensions=EXTENSIONS)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mailnode.smtp.outcome import Outcome
-from support.batch_outcomes import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
+from support.batch_outcomes import assert_truth, client_of, deadlines, endings_of, is_accepted, numbered
 from support.scripted_smtp import DROP, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
 BATCH = 5
@@ -13,19 +13,19 @@ TOO_MANY = "452 4.5.3 too many recipients"
 
 
 async def send_batch(script, letters, *, extensions=PIPELINING, split=0, seconds=5.0, sessions=1):
-    """Send them all at once, hold what is said against what was taken, and give the server and the fates."""
+    """Send them all at once, hold what is said against what was taken, and give the server and the endings."""
     async with ScriptedServer(script, extensions=extensions, split=split) as server:
         async with client_of(server, max_sessions=sessions, deadlines=deadlines(seconds)) as client:
-            fates = await fates_of(client, letters)
+            endings = await endings_of(client, letters)
             assert repr(client._pool).startswith("<SessionPool: 0 leased")
         assert repr(client._pool) == "<SessionPool: 0 leased, 0 idle, 0 waiting>"
-    assert_truth(server, letters, fates)
-    return server, fates
+    assert_truth(server, letters, endings)
+    return server, endings
 
 
-def statuses(fate):
-    assert isinstance(fate, Outcome)
-    return "".join(recipient.status[0] for recipient in fate.recipients)
+def statuses(ending):
+    assert isinstance(ending, Outcome)
+    return "".join(recipient.status[0] for recipient in ending.recipients)
 
 
 class TestRefusals:
@@ -58,17 +58,17 @@ class TestRefusals:
     async def test_they_concern_their_message_alone(self, refusal, expected, extensions, split, is_large, number):
         letters = numbered(range(BATCH), recipients=3, is_large=is_large)
         script = {key.format(number): action for key, action in refusal.items()}
-        _, fates = await send_batch(script, letters, extensions=extensions, split=split)
+        _, endings = await send_batch(script, letters, extensions=extensions, split=split)
         wanted = ["aaa"] * BATCH
         wanted[number] = expected
-        assert [statuses(fate) for fate in fates] == wanted
+        assert [statuses(ending) for ending in endings] == wanted
 
     async def test_a_loss_in_a_second_transaction_leaves_the_first_one_accepted(self):
         letters = numbered(range(BATCH), recipients=3)
         script = {"RCPT of <m1@": [USUAL, TOO_MANY, TOO_MANY, USUAL], "dot of <m1@": [USUAL, (TAKE, RESET)]}
-        server, fates = await send_batch(script, letters)
-        assert fates[1].outcome.accepted == ("r0.m1@y.example",)
-        assert [is_accepted(fate) for fate in fates] == [True, False, True, True, True]
+        server, endings = await send_batch(script, letters)
+        assert endings[1].outcome.accepted == ("r0.m1@y.example",)
+        assert [is_accepted(ending) for ending in endings] == [True, False, True, True, True]
         assert len(server.visits) == 2
 
 
@@ -107,7 +107,7 @@ class TestServersThatPromiseTooMuch:
     """They offer PIPELINING, and can't do it: not at all, or not behind the end of a content."""
 
     @pytest.mark.parametrize("sessions", [1, 2])
-    @pytest.mark.parametrize("stage", ["pipelined", "riding"])
+    @pytest.mark.parametrize("stage", ["pipelined", "after dot"])
     @pytest.mark.parametrize(
         "deed",
         ["503 5.5.1 one at a time", "554 5.5.0 out of step", SWALLOW, STALL, DROP, RESET, (SWALLOW, "503 what?")],
@@ -115,5 +115,5 @@ class TestServersThatPromiseTooMuch:
     async def test_every_message_arrives_all_the_same(self, deed, stage, sessions):
         letters = numbered(range(BATCH))
         seconds = 5.0 if isinstance(deed, str) or deed in {DROP, RESET} else 0.4
-        _, fates = await send_batch({stage: deed}, letters, seconds=seconds, sessions=sessions)
-        assert all(map(is_accepted, fates))
+        _, endings = await send_batch({stage: deed}, letters, seconds=seconds, sessions=sessions)
+        assert all(map(is_accepted, endings))

@@ -14,7 +14,7 @@ from mailnode.smtp.server import Deadlines
 from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, LOCKSTEP, PIPELINING, RESET, STALL, ScriptedServer
 
-RIDDEN = re.compile(rb"\r\n\.\r\nMAIL FROM:.*\r\nDATA\r\n$", re.DOTALL)
+PIPELINED_WRITE = re.compile(rb"\r\n\.\r\nMAIL FROM:.*\r\nDATA\r\n$", re.DOTALL)
 
 
 def client_of(server, **settings):
@@ -31,7 +31,7 @@ async def send_all(server, messages, **settings):
         return await asyncio.gather(*[client.send(message) for message in messages], return_exceptions=True)
 
 
-def ridden(visit):
+def pipelined_writes(visit):
     return [group for group in visit.groups if b"\r\n.\r\nMAIL" in group]
 
 
@@ -43,25 +43,25 @@ async def test_a_message_takes_one_round_trip_while_others_wait():
     assert greeted.startswith(b"EHLO")
     assert groups[0].startswith(b"MAIL FROM")
     assert groups[0].endswith(b"DATA\r\n")
-    assert all(RIDDEN.search(group) for group in groups[1:5])
+    assert all(PIPELINED_WRITE.search(group) for group in groups[1:5])
     assert groups[5:] == [b"Subject: 4\r\n\r\nhi\r\n.\r\n", b"QUIT\r\n"]
     assert [accepted.forward_paths for accepted in server.accepted] == [
         (f"RCPT TO:<r{n}@y.example>",) for n in range(5)
     ]
 
 
-async def test_nobody_rides_while_the_pool_has_room():
+async def test_nothing_is_pipelined_while_the_pool_has_room():
     async with ScriptedServer() as server:
         await send_all(server, [numbered(n) for n in range(3)], max_sessions=3)
     assert len(server.visits) == 3
-    assert not any(ridden(visit) for visit in server.visits)
+    assert not any(pipelined_writes(visit) for visit in server.visits)
 
 
-async def test_nobody_rides_on_a_server_that_would_die_of_it():
+async def test_nothing_is_pipelined_on_a_server_that_would_crash_of_it():
     async with ScriptedServer({"greeting": "220 mail.example Dovecot (Debian) ready."}) as server:
         outcomes = await send_all(server, [numbered(n) for n in range(5)])
     assert all(outcome.accepted for outcome in outcomes)
-    assert not ridden(server.visit)
+    assert not pipelined_writes(server.visit)
     assert sum(group.startswith(b"MAIL") and group.endswith(b"DATA\r\n") for group in server.visit.groups) == 5
 
 
@@ -85,29 +85,31 @@ async def test_refusals_of_one_message_are_not_those_of_its_neighbours():
     assert [accepted.content for accepted in server.accepted] == [b"Subject: %d\r\n\r\nhi\r\n" % n for n in (0, 4, 5)]
 
 
-async def test_all_or_nothing_rides_up_to_its_last_recipient():
+async def test_all_or_nothing_is_pipelined_up_to_its_last_recipient():
     async with ScriptedServer() as server, client_of(server) as client:
         messages = [letter(f"a{n}@y.example", f"b{n}@y.example") for n in range(3)]
         outcomes = await asyncio.gather(*[client.send(message, partial_delivery="refuse") for message in messages])
     assert all(len(outcome.accepted) == 2 for outcome in outcomes)
-    assert all(group.endswith(b"RCPT TO:<b%d@y.example>\r\n" % n) for n, group in enumerate(ridden(server.visit), 1))
+    assert all(
+        group.endswith(b"RCPT TO:<b%d@y.example>\r\n" % n) for n, group in enumerate(pipelined_writes(server.visit), 1)
+    )
 
 
-async def test_nobody_rides_with_a_message_that_comes_again_for_too_many_recipients():
+async def test_nothing_is_pipelined_behind_a_message_with_too_many_recipients():
     script = {"RCPT TO:<c0@": ["452 4.5.3 too many", "250 ok"]}
     async with ScriptedServer(script) as server:
         outcomes = await send_all(server, [letter("a0@y.example", "c0@y.example"), numbered(1)])
     assert [outcome.accepted for outcome in outcomes] == [("a0@y.example", "c0@y.example"), ("r1@y.example",)]
-    assert [len(ridden(visit)) for visit in server.visits] == [1]
+    assert [len(pipelined_writes(visit)) for visit in server.visits] == [1]
     assert [len(accepted.forward_paths) for accepted in server.accepted] == [1, 1, 1]
 
 
-async def test_a_long_group_does_not_ride_and_waits_first_in_line():
+async def test_a_long_group_is_not_pipelined_and_waits_first_in_line():
     many = letter(*[f"r{n}@{'y' * 60}.example" for n in range(60)], content=b"Subject: many\r\n\r\nhi\r\n")
     async with ScriptedServer() as server:
         outcomes = await send_all(server, [numbered(1), many, numbered(2)])
     assert all(outcome.accepted for outcome in outcomes)
-    assert max(len(group) for group in ridden(server.visit)) < session.PIPELINE_BYTES
+    assert max(len(group) for group in pipelined_writes(server.visit)) < session.PIPELINE_BYTES
     assert [accepted.content.split(b"\r\n")[0] for accepted in server.accepted] == [
         b"Subject: 1",
         b"Subject: many",
@@ -124,7 +126,7 @@ async def test_who_can_not_be_sent_steps_aside_for_the_next_in_line():
     assert third.accepted
     assert isinstance(second, Unsendable)
     assert second.code == ErrorCode.SMTPUTF8_NOT_OFFERED
-    assert len(ridden(server.visit)) == 1
+    assert len(pipelined_writes(server.visit)) == 1
 
 
 class TestALostSession:
@@ -139,13 +141,13 @@ class TestALostSession:
         assert second.unknown
         assert len(server.accepted) == 3
 
-    async def test_means_that_this_host_is_ridden_no_more(self):
+    async def test_means_that_no_message_is_pipelined_to_this_host_any_more(self):
         async with ScriptedServer({"dot": ["250 ok", DROP, "250 ok"]}) as server:
             await send_all(server, [numbered(n) for n in range(6)])
-        assert len(ridden(server.visits[0])) == 2
-        assert not ridden(server.visits[1])
+        assert len(pipelined_writes(server.visits[0])) == 2
+        assert not pipelined_writes(server.visits[1])
 
-    async def test_in_the_riding_group_costs_only_a_second_try(self):
+    async def test_in_the_pipelined_group_costs_only_a_second_try(self):
         async with ScriptedServer({"MAIL": ["250 ok", DROP, "250 ok"]}) as server:
             outcomes = await send_all(server, [numbered(n) for n in range(4)])
         assert all(outcome.accepted for outcome in outcomes)
@@ -153,11 +155,11 @@ class TestALostSession:
 
 
 class TestAFarewell:
-    async def test_to_a_riding_group_is_no_verdict_on_its_message(self):
+    async def test_to_a_pipelined_group_is_no_verdict_on_its_message(self):
         async with ScriptedServer({"MAIL": ["250 ok", ("421 enough", DROP), "250 ok"]}) as server:
             outcomes = await send_all(server, [numbered(n) for n in range(3)])
         assert all(outcome.accepted for outcome in outcomes)
-        assert ridden(server.visits[1])
+        assert pipelined_writes(server.visits[1])
 
     async def test_after_the_same_number_of_messages_twice_is_taken_for_a_rule(self):
         script = {"MAIL": ["250 ok", "250 ok", ("421 enough", DROP)] * 2 + ["250 ok"]}
@@ -170,11 +172,11 @@ class TestAFarewell:
 
 class TestAServerThatOnlyClaimsPipelining:
     @pytest.mark.parametrize("refusal", ["503 5.5.1 out of order", "554 5.5.0 synchronization error"])
-    async def test_by_refusing_what_rides_gets_one_group_a_message(self, refusal):
+    async def test_by_refusing_pipelined_messages_gets_one_group_a_message(self, refusal):
         async with ScriptedServer({"MAIL": ["250 ok", refusal, "250 ok"]}) as server:
             outcomes = await send_all(server, [numbered(n) for n in range(4)])
         assert all(outcome.accepted for outcome in outcomes)
-        assert not ridden(server.visits[-1])
+        assert not pipelined_writes(server.visits[-1])
         assert server.visits[-1].groups[1].endswith(b"DATA\r\n")
 
     async def test_by_refusing_a_group_is_asked_one_thing_at_a_time(self):
@@ -210,7 +212,7 @@ class TestSessionLimits:
         assert [str(outcome.code) for outcome in outcomes] == ["serverRefused"] * 3
 
 
-async def test_lanes_take_turns():
+async def test_queue_groups_take_turns():
     async with ScriptedServer() as server, client_of(server) as client:
         bulk = [client.hand_over(SendRequest(numbered(n), queue_group="bulk")) for n in range(20)]
         await asyncio.gather(*bulk, client.hand_over(SendRequest(numbered(99), queue_group="alert")))
@@ -218,7 +220,7 @@ async def test_lanes_take_turns():
     assert order.index(b"99") <= 2
 
 
-async def test_a_message_is_told_of_its_dot_while_its_rider_still_waits():
+async def test_a_message_is_told_of_its_dot_while_the_pipelined_one_still_waits():
     async with ScriptedServer({"MAIL": ["250 ok", [HOLD, "250 ok"]]}) as server, client_of(server) as client:
         first, second = [asyncio.create_task(client.send(numbered(n))) for n in range(2)]
         await asyncio.wait([first], timeout=10)
@@ -227,10 +229,10 @@ async def test_a_message_is_told_of_its_dot_while_its_rider_still_waits():
         server.release()
         assert has_heard
         assert (await second).accepted
-    assert len(ridden(server.visit)) == 1
+    assert len(pipelined_writes(server.visit)) == 1
 
 
-async def test_a_server_that_thinks_long_about_a_dot_loses_who_rides_with_it_to_another_session(monkeypatch):
+async def test_a_server_that_takes_long_for_a_dot_loses_the_pipelined_message_to_another_session(monkeypatch):
     monkeypatch.setattr(session, "PIPELINE_SECONDS", 0.05)
     script = {"dot": [[HOLD, "250 ok"], "250 ok"]}
     async with ScriptedServer(script) as server, client_of(server, max_sessions=2) as client:

@@ -11,7 +11,7 @@ from mailnode.smtp.refusal import is_recipient_limit, is_session_limit, is_time_
 from mailnode.smtp.reply import ReplyParser
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.server import ServerSettings
-from support.batch_outcomes import assert_truth, client_of, deadlines, fates_of, is_accepted, numbered
+from support.batch_outcomes import assert_truth, client_of, deadlines, endings_of, is_accepted, numbered
 from support.loops import LOOPS, on_loop
 from support.messages import letter
 from support.scripted_smtp import CUT, DROP, LOCKSTEP, PIPELINING, RESET, USUAL, ScriptedServer
@@ -145,7 +145,7 @@ async def test_recipients_that_are_too_many_go_in_a_next_transaction(text, exten
     script = {"RCPT TO:<r2": [text, "250 ok"]}
     letters = numbered([0], recipients=3)
     async with ScriptedServer(script, extensions=extensions) as server, client_of(server) as client:
-        (outcome,) = await fates_of(client, letters)
+        (outcome,) = await endings_of(client, letters)
     assert is_accepted(outcome)
     assert [len(one.forward_paths) for one in server.accepted] == [2, 1]
     assert_truth(server, letters, [outcome])

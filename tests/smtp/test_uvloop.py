@@ -25,7 +25,7 @@ def on_uvloop(work: Callable[[], Awaitable[None]]) -> None:
 
 
 @pytest.mark.parametrize("tls_option", ["none", "starttls", "tls"])
-def test_messages_ride_on_two_sessions(tls_option):
+def test_messages_are_pipelined_on_two_sessions(tls_option):
     async def work():
         tls = None if tls_option == "none" else server_context()
         server = ScriptedServer(tls=tls, implicit_tls=tls_option == "tls")

@@ -1,4 +1,4 @@
-"""What became of each message of a batch, held against what the server took: where both must agree, and where not."""
+"""How each message of a batch ended, compared with what the server accepted."""
 
 import asyncio
 import re
@@ -16,14 +16,14 @@ from support.messages import letter
 from support.scripted_smtp import ScriptedServer, Visit
 
 HANG_SECONDS = 10
-Fate = Outcome | SmtpError | asyncio.CancelledError
+Ending = Outcome | SmtpError | asyncio.CancelledError
 
 _PATH = re.compile(r"<([^>]*)>")
 _LARGE = b"".join(b"%063d\r\n" % line for line in range(1000))
 
 
 def numbered(numbers: Sequence[int], *, recipients: int = 2, is_large: bool = False) -> list[Message]:
-    """Letters that can be told apart by every octet of theirs: m3@x.example writes to r0.m3@y.example and so on."""
+    """Messages that differ in every part: m3@x.example writes to r0.m3@y.example and so on."""
     blocks = [_LARGE] * 4 if is_large else []
     return [
         letter(
@@ -36,13 +36,13 @@ def numbered(numbers: Sequence[int], *, recipients: int = 2, is_large: bool = Fa
 
 
 def deadlines(seconds: float) -> Deadlines:
-    """The same patience for everything."""
+    """The same deadline for every phase."""
     return Deadlines(**dict.fromkeys(Deadlines.__dataclass_fields__, seconds))
 
 
 @asynccontextmanager
 async def client_of(server: ScriptedServer, **settings: Any) -> AsyncIterator[SmtpClient]:
-    """Run a client, of one session unless told otherwise; what never ends, and a close that never does, fail."""
+    """Run a client, with one session by default; sends, or a close, that never end fail the test."""
     fitting = {"tls_option": "none", "ehlo_name": "client.example", "max_sessions": 1, "deadlines": deadlines(5)}
     client = SmtpClient("127.0.0.1", server.port, **{**fitting, **settings})
     try:
@@ -53,43 +53,43 @@ async def client_of(server: ScriptedServer, **settings: Any) -> AsyncIterator[Sm
             await client.aclose()
 
 
-async def fates_of(client: SmtpClient, letters: Sequence[Message]) -> list[Fate]:
-    """Send all at once, and tell how each ended; an error that is not one of SMTP is a defect."""
-    return [fate_of(end) for end in await asyncio.gather(*map(client.send, letters), return_exceptions=True)]
+async def endings_of(client: SmtpClient, letters: Sequence[Message]) -> list[Ending]:
+    """Send all at once, and give how each ended; an error that is not one of SMTP is raised."""
+    return [ending_of(end) for end in await asyncio.gather(*map(client.send, letters), return_exceptions=True)]
 
 
-def fate_of(result: Outcome | BaseException) -> Fate:
-    """Let only what a send may end with be a fate."""
+def ending_of(result: Outcome | BaseException) -> Ending:
+    """Give how a send ended; an exception that is not one of SMTP is raised."""
     if not isinstance(result, (Outcome, SmtpError, asyncio.CancelledError)):
         raise result
     return result
 
 
-def assert_truth(server: ScriptedServer, letters: Sequence[Message], fates: Sequence[Fate]) -> None:
-    """Hold what the client says against what the server took, when both are done."""
+def assert_truth(server: ScriptedServer, letters: Sequence[Message], endings: Sequence[Ending]) -> None:
+    """Compare what the client says with what the server accepted, when both are done."""
     taken = _taken(server, letters)
     assert max(taken.values(), default=1) == 1, "a recipient has the message twice"
     begun = Counter(_addresses(pair) for visit in server.visits for pair in visit.begun)
     assert max(begun.values(), default=1) == 1, "content was handed over twice"
     lost_visits = []
-    for one, fate in zip(letters, fates, strict=True):
+    for one, ending in zip(letters, endings, strict=True):
         sender = one.envelope.reverse_path
         theirs = {recipient for reverse_path, recipient in taken if reverse_path == sender}
-        if isinstance(fate, asyncio.CancelledError):
+        if isinstance(ending, asyncio.CancelledError):
             continue
-        ours = _called_accepted(fate)
-        if isinstance(fate, SessionLost) and fate.unknown:
-            assert ours <= theirs, f"{sender}: {fate!r}"
+        ours = _called_accepted(ending)
+        if isinstance(ending, SessionLost) and ending.unknown:
+            assert ours <= theirs, f"{sender}: {ending!r}"
             lost_visits.append(_last_visit(server, sender or ""))
         else:
-            assert ours == theirs, f"{sender}: {fate!r}"
+            assert ours == theirs, f"{sender}: {ending!r}"
     assert len(set(map(id, lost_visits))) == len(lost_visits), "two messages of one session are unknown"
     assert not any(visit.count("QUIT") for visit in lost_visits)
 
 
-def is_accepted(fate: object) -> bool:
+def is_accepted(ending: object) -> bool:
     """Whether the client says that all recipients have it."""
-    return isinstance(fate, Outcome) and not fate.refused
+    return isinstance(ending, Outcome) and not ending.refused
 
 
 def _taken(server: ScriptedServer, letters: Sequence[Message]) -> Counter[tuple[str, ...]]:
@@ -107,8 +107,8 @@ def _addresses(commands: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_PATH.findall(command)[0] for command in commands)
 
 
-def _called_accepted(fate: Outcome | SmtpError) -> set[str]:
-    outcome = fate if isinstance(fate, Outcome) else getattr(fate, "outcome", None)
+def _called_accepted(ending: Outcome | SmtpError) -> set[str]:
+    outcome = ending if isinstance(ending, Outcome) else getattr(ending, "outcome", None)
     return set() if outcome is None else set(outcome.accepted)
 
 

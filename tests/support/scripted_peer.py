@@ -133,7 +133,7 @@ class Peer(asyncio.Protocol):
             self._content = await self._take(_DOT) + _LINE
         else:
             self._content, self._buffer = b"", self._buffer[3:]
-        self._behind = "riding" if self._buffer else ""
+        self._behind = "after dot" if self._buffer else ""
         self.visit.contents.append(self._content)
         if not is_judged:
             await self._play("dot", "250 2.0.0 taken")

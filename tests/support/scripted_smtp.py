@@ -4,7 +4,7 @@ A script maps a stage to what happens there instead of the usual reply: one repl
 list of those, one after the other (the last one stays). Stages are `greeting`, `tls`, `content` (in mid-content, when
 its first octets are in; a reply there is the reply to the content), `dot` (the end of content), a verb (`MAIL`), the
 beginning of a command line (`RCPT TO:<bad@`), or "" for an empty line; the longest that fits counts. `DATA of <ann@` is
-a stage of one message: the one whose MAIL command holds what stands behind `of`. `pipelined` and `riding` are played
+a stage of one message: the one whose MAIL command holds what stands behind `of`. `pipelined` and `after dot` are played
 instead of a command that came in one read with another, or with the end of content. A step is the text of a reply (""
 for none, `{said}` for the last command), its octets, or a Step.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 # Stages that are no command. The last two are played instead of a command that came in one read with another command,
 # or with the end of content: what a server does that can't do that.
-STAGES = frozenset({"greeting", "tls", "content", "dot", "pipelined", "riding"})
+STAGES = frozenset({"greeting", "tls", "content", "dot", "pipelined", "after dot"})
 
 
 class Step(Enum):
