@@ -47,7 +47,7 @@ class TestPreview:
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
-        [(("nobody",), "there is no node 'nobody' that sends mail"), (("tell",), "{{ input.name }}")],
+        [(("nobody",), "there is no node 'nobody' that sends email"), (("tell",), "{{ input.name }}")],
     )
     async def test_what_can_not_be_shown_is_exit_status_2(self, tmp_path, arguments, words):
         done = await mailnode("preview", self.flow(tmp_path), *arguments)

@@ -183,6 +183,23 @@ class TestWhatComesLater:
         ran = await self.follow(between=True)
         assert ran.state.context == {"mail": "other"}
 
+    @pytest.mark.parametrize(("other", "final"), [("d1", "sent"), ("d2", "mine")])
+    async def test_takes_the_place_of_the_same_delivery_though_something_was_added_to_it(self, other, final):
+        answer = asyncio.get_running_loop().create_future()
+        first = {"deliveryId": "d1", "status": "queued"}
+
+        async def send(call):
+            return NodeReturn(result=first, writes=(Write("context", "mail", first),), later=answer)
+
+        async def change(call):
+            answer.set_result({"deliveryId": "d1", "status": "sent"})
+            return NodeReturn(writes=(Write("context", "mail", {"deliveryId": other, "status": "mine", "note": 1}),))
+
+        nodes = "  - {id: a, type: send}\n  - {id: b, type: change}\n"
+        ran = await run(nodes, send=Does(send), change=Does(change))
+        assert ran.state.context["mail"]["status"] == final
+        assert ran.pending == []
+
 
 class TestBadInput:
     def test_an_unknown_type_suggests_the_near_one_and_names_the_line(self):

@@ -109,7 +109,7 @@ class DryRun:
             if isinstance(prepared.node, SendSmtpEmail):
                 return document, prepared, prepared.node
         raise SettingsError(
-            f"there is no node {node_id!r} that sends mail" if node_id else "the flow has no node that sends mail",
+            f"there is no node {node_id!r} that sends email" if node_id else "the flow has no node that sends email",
             hint=f"nodes: {', '.join(f'{node.id} ({node.type})' for node in document.nodes)}",
         ).locate(file=document.file)
 

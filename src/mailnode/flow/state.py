@@ -27,11 +27,11 @@ class State:
             SettingsError: a value on the path is not an object.
         """
         check_place(self._root(write), write.place, write.key)
-        *way, last = write.key.split(".")
-        place = self._root(write)
-        for part in way:
-            place = place.setdefault(part, {})
-        place[last] = write.value
+        *path, last = write.key.split(".")
+        container = self._root(write)
+        for part in path:
+            container = container.setdefault(part, {})
+        container[last] = write.value
 
     def replace(self, write: Write, first: Any) -> bool:
         """Write a later result where the `first` one, or one of the same delivery, still is; tell whether it was."""
@@ -53,7 +53,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class MailOutcome:
-    """How the mail of a node ended; `place` (`{place, key}`) is where its result was stored, None for nowhere."""
+    """How the email of a node ended; `place` (`{place, key}`) is where its result was stored, None for nowhere."""
 
     node_id: str | None
     place: Mapping[str, Any] | None
@@ -66,7 +66,7 @@ def results_in(run: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def queued_in(results: Iterable[Any]) -> list[str]:
-    """Give the ids of the deliveries that are still queued by these results of nodes."""
+    """Give the ids of the deliveries that these results of nodes call queued."""
     return [
         result["deliveryId"]
         for result in results
@@ -75,7 +75,7 @@ def queued_in(results: Iterable[Any]) -> list[str]:
 
 
 def unstored_in(results: Iterable[Any]) -> list[str]:
-    """Give the ids of the deliveries whose outcome is not stored by these results of nodes."""
+    """Give the ids of the deliveries whose outcome, as these results of nodes say, could not be stored."""
     return [str(result["deliveryId"]) for result in results if isinstance(result, dict) and is_unstored(result)]
 
 
