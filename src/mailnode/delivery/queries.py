@@ -198,8 +198,7 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
             f"there is no delivery {quoted(which)}",
             code=ErrorCode.UNKNOWN_DELIVERY,
             phase="settings",
-            hint=f"`mailnode deliveries list` shows them; give an id, {_SHORTEST_ID} of its letters or more,"
-            " or a Message-ID",
+            hint=f"give its id, the first {_SHORTEST_ID} characters of that or more, or its Message-ID",
         )
     raise DeliveryError(
         f"{quoted(which)} matches several deliveries: {', '.join(row.id for row in found[:2])}, ...",
