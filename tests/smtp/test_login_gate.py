@@ -36,7 +36,7 @@ class Clock:
 def clock(monkeypatch):
     """The clock of every gate that is made."""
     clock = Clock()
-    monkeypatch.setattr(LoginGate.__init__, "__defaults__", (clock,))
+    monkeypatch.setattr(LoginGate, "clock", clock)
     return clock
 
 

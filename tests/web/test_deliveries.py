@@ -319,7 +319,7 @@ class TestOnePage:
     async def test_says_why_something_can_not_be_done(self, api, send):
         answer = await api.post(f"/deliveries/{await send()}/cancel")
         assert answer.status_code == 200
-        assert "Only what is still to be sent can be cancelled" in answer.text
+        assert "Only a delivery that is still to be sent can be cancelled" in answer.text
 
 
 class TestStrangers:

@@ -70,11 +70,13 @@ class LoginGate:
 
     A login that is refused permanently is not tried again for a time that doubles with each refusal; sessions wanted
     meanwhile get the same error at once, without a connection. A temporary refusal says nothing about the login, nor
-    does a server that can't be reached.
+    does a server that can't be reached. `clock` gives the time in seconds, and never goes back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    clock = staticmethod(time.monotonic)
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or self.clock
         self._good_until = -1.0
         self._shut_until = -1.0
         self._wait = 0.0

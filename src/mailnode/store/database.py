@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from sqlalchemy import URL, Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from mailnode.errors import StoreClosed
+from mailnode.errors import StoreClosed, StoreError
 from mailnode.store.backend import Backend, Extend, ThisProcess
-from mailnode.store.location import locate
 from mailnode.store.sqlite import SqliteFile
 from mailnode.store.unstored import Unstored
 from mailnode.store.writer import GroupWriter, Item, WorkOnAll
@@ -22,6 +21,11 @@ T = TypeVar("T")
 # How many reads run at once, each on a connection of its own; one more is for what takes no time.
 READERS = 3
 Work = Callable[[Connection], T]
+_POSTGRES = {"postgresql", "postgres", "postgresql+psycopg"}
+_URL_HINT = (
+    "write it as postgresql://user:password@host:5432/database, with %40 for an @ within the password,"
+    " or as sqlite:///path/to/file"
+)
 
 
 class Database:
@@ -55,9 +59,9 @@ class Database:
         Raises:
             StoreError: it is no database, can't be read or written, or was written by a newer mailnode.
         """
-        place = locate(where)
-        backend: Backend = SqliteFile(place, READERS + 1) if isinstance(place, Path) else _postgres(place)
-        database = cls(backend, None if isinstance(place, Path) else place)
+        location = locate(where)
+        backend: Backend = SqliteFile(location, READERS + 1) if isinstance(location, Path) else _postgres(location)
+        database = cls(backend, None if isinstance(location, Path) else location)
         try:
             backend.bring_up_to_date(extend)
         except BaseException as error:
@@ -145,3 +149,35 @@ def _postgres(url: URL) -> Backend:
     from mailnode.store.postgres import PostgresDatabase
 
     return PostgresDatabase(url, READERS + 1)
+
+
+def locate(where: Path | str) -> Path | URL:
+    """Give the path of a SQLite file, or the URL of a PostgreSQL database, whose password its `repr` hides.
+
+    Raises:
+        StoreError: it is neither; the text, which may hold a password, is not in it.
+    """
+    if "\0" in str(where):
+        raise StoreError("the name of the database contains a NUL", hint=_URL_HINT)
+    if isinstance(where, Path):
+        return where
+    try:
+        url = make_url(where)
+    except (ArgumentError, ValueError):
+        raise StoreError("the database URL can't be read", hint=_URL_HINT) from None
+    if url.drivername == "sqlite" and url.database and not url.host:
+        return Path(url.database)
+    if url.drivername not in _POSTGRES:
+        raise StoreError("the database URL names neither PostgreSQL nor SQLite", hint=_URL_HINT)
+    if "@" in f"{url.host}{url.database}":
+        # What stands there is the rest of a password.
+        raise StoreError("the database URL has more than one @", hint=_URL_HINT)
+    # Given as a parameter a password would be shown.
+    hidden = url.query.get("password", url.password)
+    query = {key: value for key, value in url.query.items() if key != "password"}
+    url = url.set(drivername="postgresql+psycopg", password=str(hidden) if hidden else None, query=query)
+    try:
+        url.get_dialect()().create_connect_args(url)  # where hosts and ports of the query are read
+    except (ArgumentError, ValueError):
+        raise StoreError("the database URL can't be read: its host or port is invalid", hint=_URL_HINT) from None
+    return url
