@@ -23,7 +23,7 @@ from mailnode.store.database import Database
 from mailnode.store.tables import deliveries, delivery_content, delivery_recipients, runs
 
 _DAY_MS = 86_400_000
-# How many rows one transaction clears away, so that nobody waits long for it.
+# How many rows one transaction deletes, so that no other one waits long for it.
 _SWEPT_AT_ONCE = 500
 _SWEPT_STATES = sorted(FINAL_STATES - {"held"})
 
@@ -45,7 +45,7 @@ class Deliveries(DeliveryQueries):
     ) -> None:
         """Work on `database` as `process`; `wake_worker` is called when something is due, `on_end` for outcomes.
 
-        `find_current` tells what the flow of a delivery says of its route by now.
+        `find_current` gives the route that the flow of a delivery names now.
         """
         super().__init__(database, process)
         self._wake_worker = wake_worker
@@ -105,7 +105,7 @@ class Deliveries(DeliveryQueries):
         ]
 
     async def _current(self, which: str) -> tuple[CurrentRoute | None, str]:
-        """Give the route that the flow of a delivery says by now, or None and why it can't be known."""
+        """Give the route that the flow of a delivery names now, or None and why it can't be known."""
         origin = await self._database.read(lambda db: origin_of(find_delivery(db, which)))
         if origin is None:
             return None, "it does not come from a flow file"
@@ -133,7 +133,7 @@ class Deliveries(DeliveryQueries):
         if not db.execute(select(delivery_content.c.position).where(delivery_content.c.delivery_id == row.id)).first():
             raise _not_now(row, "no longer has its content", "run the flow again")
         whole(read_messages(db, [delivery])[delivery.id])
-        own = delivery.not_redirected()  # whom it goes to is for the policy by then to say
+        own = delivery.not_redirected()  # the policy at that time decides who gets it
         if own.is_regrouped:
             write_recipients(db, [own])
             row = find_delivery(db, row.id)
@@ -169,7 +169,7 @@ class Deliveries(DeliveryQueries):
                 row, f"has already ended: {row.state}", "only a delivery that is still to be sent can be cancelled"
             )
         (delivery,) = read_roughly(db, [row])
-        if row.state == "handingOver":  # whoever was sending it is gone, and so is the server's answer
+        if row.state == "handingOver":  # the process that was sending it is gone, and with it the server's reply
             delivery = replace(delivery, maybe_accepted=True)
         doubt = " It may have been accepted before that." if delivery.is_in_doubt else ""
         cancelled = DeliveryError(f"cancelled by a person.{doubt}", code=ErrorCode.CANCELLED, phase="connect")

@@ -33,7 +33,7 @@ class AttemptLoop:
     """One delivery in the hands of this process, from its claim to its outcome, or back to the queue.
 
     `task` ends with the report. The flow's patience never ends an attempt whose final dot is out: the mail may be
-    accepted although nobody listens, and would be sent twice (RFC 1047). When patience runs out in that state,
+    accepted though nobody waits for the reply, and would be sent twice (RFC 1047). When the time is up in that state,
     `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
     Where the outcome can't be stored for long, `not_stored` brings the report, and the task goes on until it is.
     `is_answer_due` tells that the dot is out and its answer awaited, `is_route_well` what the last attempt showed,
@@ -47,7 +47,7 @@ class AttemptLoop:
         self._route, self._client, self._is_route_fresh = job.route, job.client, True
         self._delivery = job.delivery
         self._time_until = job.time_until
-        # A flow has its answer, written down too, within the time that it gives.
+        # A flow has its answer, stored too, within the time that it allows.
         margin = min(job.seconds / 10, _LONGEST_MARGIN) if job.keep else 0.0
         self._ends_at = self._deadline = self._loop.time() + job.seconds - margin
         self.is_called_back = False
@@ -58,8 +58,8 @@ class AttemptLoop:
         self._timeout: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
-        self._is_leaving = False  # content has begun to leave, and nobody knows yet what came of it
-        self._noted = job.delivery.tries  # the attempts that are written down
+        self._is_leaving = False  # content has begun to leave, and its outcome is not known yet
+        self._noted = job.delivery.tries  # the attempts that are stored
         self._began_at = unix_ms()
         self._storing: tuple[Callable[[], Awaitable[Result | None]], Result] | None = None
         self._error: MailnodeError | None = None
@@ -75,7 +75,7 @@ class AttemptLoop:
         return self._delivery
 
     def give_up(self) -> None:
-        """Run out of patience now: whoever waits is told so, and what nobody waits for goes back to the queue."""
+        """End the time for it now: a flow that waits is told so; a delivery of the queue goes back there."""
         self._is_given_up = True
         if self.not_stored.done():
             self._is_over.set()
@@ -104,12 +104,12 @@ class AttemptLoop:
     async def _met_defect(self, error: BaseException) -> Result:
         """End, or put back, what met a defect; once its content has begun to leave it may have been accepted."""
         _log.error("delivery %s hit an internal error", self._delivery.id, exc_info=error)
-        if self._storing:  # what came of it is known, and only has to be written down
+        if self._storing:  # its outcome is known, and only has to be stored
             return await self._store(*self._storing)
         delivery = self._delivery
         if self._is_leaving:
             delivery = replace(delivery, maybe_accepted=True)
-        if delivery.tries > self._noted:  # it is told by the attempt that met it
+        if delivery.tries > self._noted:  # it is stored with the attempt that met it
             delivery = replace(delivery, tries=delivery.tries - 1)
         self._delivery, attempt = defect_attempt(delivery, error, self._phase, self._began_at)
         defect = Defect(self._delivery, attempt, is_awaited=self._job.keep)
@@ -159,7 +159,7 @@ class AttemptLoop:
         return await self._store(lambda: self._outbox.put_back(delivery, attempt, wait), result)
 
     async def _store(self, write: Callable[[], Awaitable[Result | None]], result: Result) -> Result:
-        """Store what came of it; what a server said stays true though it can't be written down."""
+        """Store the outcome; what a server replied stays true even if it can't be stored."""
         self._storing = write, result
 
         def late(error: StoreError) -> None:
@@ -286,7 +286,7 @@ class AttemptLoop:
             self._timeout = None
 
     def _wait_seconds(self) -> float:
-        """The route says when it may be tried again, where it is the route that failed."""
+        """Give the wait until the next attempt; where the route failed, its circuit breaker decides instead."""
         if isinstance(self._error, ConnectionEdited) or (not self._job.keep and not self.is_route_well):
             return 0.0
         return self._delivery.terms.wait_seconds(self._delivery.tries)

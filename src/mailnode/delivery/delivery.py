@@ -12,7 +12,7 @@ from mailnode.smtp.outcome import Recipient
 
 State = Literal["queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown", "held", "cancelled"]
 
-# What a person may be shown of one: what the database says of one whose process is gone is no more true.
+# What a person may be shown of one: the stored state of one whose process is gone is no longer true.
 ShownState = Literal[
     "queued", "claimed", "handingOver", "interrupted", "sent", "partial", "failed", "unknown", "held", "cancelled"
 ]
@@ -22,7 +22,7 @@ SHOWN_STATES: tuple[ShownState, ...] = get_args(ShownState)
 # Which of our own steps it is at is nothing that a person needs to know.
 LABELS = {"claimed": "sending", "handingOver": "sending", "notTried": "not attempted"}
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
-# Stands beside it where the doubt is another delivery's: this one may still fail and nobody have got it.
+# Is added where the doubt is another delivery's: this one may still fail and reach nobody.
 EARLIER_IN_DOUBT = "an earlier mail with this idempotency key may have been accepted"
 
 # Nothing is put back into the queue for longer (seconds).
@@ -90,7 +90,7 @@ class Terms:
         return terms
 
     def for_queue(self, hours: float) -> "Terms":
-        """Give the terms of a delivery that nobody waits for."""
+        """Give the terms of a delivery that no flow waits for."""
         return replace(self, queued=True, seconds=hours * 3600, tries=None, first_wait=10.0, growth=3.0)
 
     def wait_seconds(self, tries: int) -> float:
@@ -135,7 +135,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery as its claimer holds it: `generation` fences off whoever claimed it before."""
+    """A delivery as the process that claimed it holds it; `generation` fences off earlier claims."""
 
     id: str
     generation: int
@@ -156,7 +156,7 @@ class Delivery:
     maybe_accepted: bool = False  # content was handed over once, and no answer came
     warnings: tuple[str, ...] = ()
     redirected_from: tuple[Recipient, ...] = ()  # all recipients, while one mailbox stands in for those who are open
-    is_regrouped: bool = False  # the recipients are others than those that are written down
+    is_regrouped: bool = False  # the recipients differ from those that are stored
 
     @property
     def open_addresses(self) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ class Delivery:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether somebody may have got it without having said so."""
+        """Whether a server may have accepted it without our knowing."""
         return self.maybe_accepted or (RESENT_AFTER_UNKNOWN in self.warnings and EARLIER_IN_DOUBT not in self.warnings)
 
     @property
@@ -212,7 +212,7 @@ class Delivery:
         )
 
     def tried_again(self) -> "Delivery":
-        """Count an attempt that begins; one that may make a second copy says so from here on."""
+        """Count an attempt that begins; one that may make a second copy gets its warning here."""
         counted = replace(self, tries=self.tries + 1)
         return counted.marked_as_resent() if self.maybe_accepted else counted
 
@@ -222,7 +222,7 @@ class Delivery:
         return replace(self, warnings=(*others, RESENT_AFTER_UNKNOWN))
 
     def marked_after_earlier(self) -> "Delivery":
-        """Say that another delivery under its key may have reached somebody."""
+        """Add the warning that an earlier delivery with its key may have reached somebody."""
         return replace(self, warnings=(*self.warnings, RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT))
 
     def judged(self, verdicts: Iterable[Recipient]) -> "Delivery":
@@ -236,5 +236,5 @@ class Delivery:
 
     def after_loss(self, lost: SessionLost) -> "Delivery":
         """Take what was known of its recipients when a session was lost."""
-        told = [verdict for verdict in lost.outcome.recipients if verdict.reply] if lost.outcome else ()
-        return replace(self.judged(told), maybe_accepted=self.maybe_accepted or lost.unknown)
+        known = [verdict for verdict in lost.outcome.recipients if verdict.reply] if lost.outcome else ()
+        return replace(self.judged(known), maybe_accepted=self.maybe_accepted or lost.unknown)

@@ -1,4 +1,4 @@
-"""Begins deliveries, hands each to a carry, and tells the waiting flow how it ended."""
+"""Begins deliveries, gives each to an attempt loop, and tells the waiting flow how it ended."""
 
 import asyncio
 import logging
@@ -38,10 +38,10 @@ class WaitResult:
 
 
 class Dispatcher:
-    """Carries deliveries to their servers, each in a task that outlives the flow's patience."""
+    """Sends deliveries, each in a task that goes on when the flow stops waiting."""
 
     def __init__(self, outbox: Outbox, breaker: CircuitBreaker, clients: Clients, find: FindRoute) -> None:
-        """Write every step to `outbox`, mind the `breaker`, and send with `clients`; `find` finds routes anew."""
+        """Store every step in `outbox`, obey the `breaker`, and send with `clients`; `find` looks routes up again."""
         self._outbox = outbox
         self._breaker = breaker
         self._clients = clients
@@ -50,11 +50,11 @@ class Dispatcher:
         self._held: list[frozenset[str]] = []
 
     async def deliver(self, mail: PreparedMail) -> WaitResult:
-        """Write a delivery down, carry it to its server, and wait for its end as long as its terms say.
+        """Store a delivery, send it, and wait for its end as long as its terms allow.
 
         Raises:
             DeliveryError: the idempotency key belongs to a mail with other content.
-            StoreError: the delivery can't be written down; nothing was sent.
+            StoreError: the delivery can't be stored; nothing was sent.
         """
         deadline = asyncio.get_running_loop().time() + mail.terms.seconds
         while True:
@@ -79,7 +79,7 @@ class Dispatcher:
             raise
 
     async def _claim_shielded(self, mail: PreparedMail) -> AttemptLoop | WaitResult | EarlierDelivery:
-        """Claim the delivery and begin to carry it; it goes on when whoever waits for it leaves meanwhile."""
+        """Claim the delivery and start to send it; it goes on if the caller is cancelled meanwhile."""
         taking_up = asyncio.create_task(self._claim(mail))
         try:
             await asyncio.wait({taking_up})
@@ -114,11 +114,11 @@ class Dispatcher:
         return whole((await retry_transient(lambda: self._outbox.messages([delivery])))[delivery.id])
 
     async def queue(self, mail: PreparedMail) -> Result:
-        """Write a delivery down for any worker to carry; tell what is known of it.
+        """Store a delivery for any worker to send, and give its result so far.
 
         Raises:
             DeliveryError: the idempotency key belongs to a mail with other content.
-            StoreError: the delivery can't be written down.
+            StoreError: the delivery can't be stored.
         """
         begun = await retry_begin(lambda: self._outbox.begin(mail))
         if isinstance(begun, EarlierDelivery):
@@ -135,13 +135,13 @@ class Dispatcher:
             await asyncio.sleep(POLL_SECONDS)
 
     def unstored(self, delivery_ids: Collection[str]) -> list[tuple[Delivery, Result]]:
-        """Give those of these, with what came of them, whose outcome this process could not store for long."""
+        """Give those of these, with their results, whose outcome this process has not been able to store for long."""
         loops = [self._loops[one] for one in delivery_ids if one in self._loops]
         return [(loop.delivery, loop.not_stored.result()) for loop in loops if loop.not_stored.done()]
 
     @contextmanager
     def holding(self, delivery_ids: Iterable[str]) -> Iterator[None]:
-        """Have deliveries in hand that are claimed and have no carry yet, or never get one."""
+        """Keep `settle_lost` away from deliveries that are claimed and have no attempt loop yet, or never get one."""
         held = frozenset(delivery_ids)
         self._held.append(held)
         try:
@@ -150,7 +150,7 @@ class Dispatcher:
             self._held.remove(held)
 
     async def settle_lost(self) -> int:
-        """Settle what this process has claimed and nothing in it has in hand, as after a defect; tell how many.
+        """Settle claims of this process that nothing in it works on, as after a defect, and give their number.
 
         Raises:
             StoreError: the database can't be asked now.
@@ -161,7 +161,7 @@ class Dispatcher:
         return await self._outbox.lose(lost) if lost else 0
 
     def start(self, job: DeliveryJob) -> AttemptLoop:
-        """Begin to carry a delivery that this process has claimed."""
+        """Start to send a delivery that this process has claimed."""
         loop = AttemptLoop(self._outbox, self._breaker, job)
         delivery_id = job.delivery.id
         self._loops[delivery_id] = loop
@@ -183,7 +183,7 @@ class Dispatcher:
                 return WaitResult(loop.task.result())
             except MailnodeError:
                 raise
-            except Exception as error:  # noqa: BLE001 -- it is logged, and what is known is told
+            except Exception as error:  # noqa: BLE001 -- it is logged, and the result tells what is known
                 why = InternalError.of(error)
                 return WaitResult(unstored(result_of(loop.delivery, error=why), why))
         if loop.not_stored.done():
@@ -202,7 +202,7 @@ class Dispatcher:
     async def close(self, seconds: float | None = None) -> None:
         """Wait for every answer that is due to a final dot; give up all else, which is safe to send again.
 
-        What has no answer after `seconds` is in doubt, and is told so by whoever takes it over.
+        What has no answer after `seconds` is in doubt; the process that takes it over finds it so.
         """
         loops = list(self._loops.values())
         for loop in loops:
@@ -210,7 +210,7 @@ class Dispatcher:
         await end_tasks({loop.task for loop in loops}, seconds)
 
     async def _begin(self, mail: PreparedMail, deadline: float) -> AttemptLoop | WaitResult | EarlierDelivery:
-        """Take the delivery up, or wait for the end of the one that somebody else sends under the same key."""
+        """Start to send the delivery, or wait for the end of another one with the same key."""
         now = asyncio.get_running_loop().time
         while True:
             # No timeout may cut this off: a claim that is committed must get its attempt loop.

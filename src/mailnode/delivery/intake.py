@@ -54,7 +54,7 @@ class Intake:
     def begin(self, db: Connection, mails: list[PreparedMail]) -> list[Answer]:
         """Write deliveries down, or find those that their keys have already."""
         answers: dict[int, Answer] = {}
-        in_doubt: set[str | None] = set()  # keys that were freed by what may have reached somebody
+        in_doubt: set[str | None] = set()  # keys freed by deliveries that may have reached somebody
         while left := [number for number in range(len(mails)) if number not in answers]:
             begun = {number: self._new_delivery(mails[number], in_doubt) for number in left}
             new = insert_deliveries(db, [(begun[number], mails[number]) for number in left], now_ms(db))
@@ -132,7 +132,7 @@ _OF_KEYS = select(table).where(table.c.key.in_(bindparam("keys", expanding=True)
 def _by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None]) -> dict[str | None, Row[Any]]:
     """Find what has these keys already, and take them from what has failed or was cancelled.
 
-    The keys of those that may have reached somebody all the same are added to `in_doubt`.
+    The keys of those that may have reached somebody nevertheless are added to `in_doubt`.
     """
     found = db.execute(_OF_KEYS, {"keys": keys}).all()
     over = {row.id: row for row in found if row.state in FREES_KEY}
@@ -162,8 +162,8 @@ def earlier_of_key(kept: Row[Any], mail: PreparedMail) -> EarlierDelivery:
         mail.delivery(kept.delivery_id), message_id=kept.message_id, reverse_path=None, recipients=(), size=0
     )
     day = f"{utc(kept.ended_at):%Y-%m-%d}"
-    told = f"the details of this email, which ended on {day}, have been deleted (MAILNODE_KEEP_DAYS)"
-    begun = replace(begun, host="", warnings=(told,))
+    warning = f"the details of this email, which ended on {day}, have been deleted (MAILNODE_KEEP_DAYS)"
+    begun = replace(begun, host="", warnings=(warning,))
     return EarlierDelivery(begun, kept.status, result_of(begun, status=kept.status))
 
 

@@ -65,8 +65,8 @@ class Outbox:
         """Write a delivery and its content down, or find the one that its key has already.
 
         It is claimed by this worker, or queued if its terms say so. A failed or cancelled delivery frees its key. One
-        that a dead process left behind, or that waits in the queue, is taken over by whoever waits for it, with its
-        first content.
+        that a dead process left behind, or that waits in the queue, is taken over by the caller, with its first
+        content.
 
         Raises:
             DeliveryError: the key belongs to a mail with other content.
@@ -125,11 +125,11 @@ class Outbox:
         return await self._database.write_alike(self._settle_defects, defect)
 
     async def own_claims(self) -> Mapping[str, int]:
-        """Give the ids of what this worker has claimed, with the generations; whoever has claimed knows it by then."""
+        """Give the ids of what this process has claimed, with the generations."""
         return await self._database.write(lambda db: claims_of(db, self._process.id))
 
     async def lose(self, claims: Mapping[str, int]) -> int:
-        """Settle, as after a defect, what this worker has claimed and nobody in it has in hand; tell how many."""
+        """Settle claims of this process that nothing in it works on, as after a defect, and give their number."""
         return await self._database.write(lambda db: self._lose(db, claims))
 
     async def recover(self) -> int:
@@ -223,7 +223,7 @@ _THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == b
 def _fenced(db: Connection, change: Update, rows: Sequence[dict[str, Any]]) -> set[str]:
     """Change those deliveries whose claim still stands, and tell which they are.
 
-    One that is written a second time, because nobody knew what came of the first commit, counts as well.
+    One that is written a second time, because the outcome of the first commit was unknown, counts as well.
     """
     if db.execute(change, rows).rowcount == len(rows):
         return {row["of"] for row in rows}

@@ -1,4 +1,4 @@
-"""To whom mail may go: what the connection and the environment say when it is composed, and when it is handed over."""
+"""To whom email may go, by the connection and the environment, when it is composed and again when it is sent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What has become of deliveries, for whoever looks: everything is read, and nothing changed."""
+"""Deliveries as they are shown to people and programs: everything is read, nothing is changed."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -29,9 +29,9 @@ from mailnode.supervision import Supervised
 
 # Between two claims, so that there is something to claim together.
 PAUSE_SECONDS = 0.002
-# How often a worker looks for what nobody has told it of.
+# How often a worker looks for what it was not woken for.
 LOOK_SECONDS = 1.0
-# What a server lets in nobody for so long of is taken for silent: one delivery waits on, the others are put back.
+# A server that accepts no session for so long counts as silent: one delivery waits on, the others are put back.
 SILENT_SERVER_SECONDS = 10.0
 # A worker that has not looked for so long is stuck.
 SILENT_SECONDS = 60.0
@@ -141,7 +141,7 @@ class QueueWorker:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
 
     def _call_back_from_silence(self) -> None:
-        """Put back what waits for a server that lets nobody in, all but the one that has waited longest."""
+        """Put back what waits for a silent server, all but the delivery that has waited longest."""
         silent_since = asyncio.get_running_loop().time() - SILENT_SERVER_SECONDS
         waiting: dict[str, list[AttemptLoop]] = {}
         for loop in self._loops:
@@ -179,7 +179,7 @@ class QueueWorker:
     async def stop(self, seconds: float | None = None) -> None:
         """Claim nothing more, return what can be returned, and wait as long as is given for answers that are due.
 
-        What is left then is in doubt, and is told so by whoever takes it over when this process is gone.
+        What is left then is in doubt; the process that takes it over when this one is gone finds it so.
         """
         self.stopped.set()
         self.freed.set()
@@ -192,7 +192,7 @@ class QueueWorker:
         routes: dict[Destination, Route | Exception] = {}
         for one in claimed:
             began_at = unix_ms()
-            with suppress(StaleClaim):  # whoever has taken it over sends it
+            with suppress(StaleClaim):  # the process that has taken it over sends it
                 try:
                     await self._start_one(one, messages, routes, began)
                 except UnreadableDelivery as error:
@@ -247,7 +247,7 @@ class QueueWorker:
     async def _route(self, destination: Destination) -> Route | Exception:
         try:
             return await self._find(destination)
-        except Exception as error:  # noqa: BLE001 -- it is raised, or told, for each delivery that goes there
+        except Exception as error:  # noqa: BLE001 -- it is raised, or stored, for each delivery of that route
             return error
 
     async def _no_route(self, one: Claim, error: MailnodeError) -> None:

@@ -25,13 +25,13 @@ MOST_IN_A_ROW = 3
 
 _log = logging.getLogger(__name__)
 
-# Told of outcomes in their transaction.
+# Called with deliveries that have ended, in the transaction that stores it.
 OnEnd = Callable[[Connection, Sequence[tuple[Delivery, Result]]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A delivery that has met a defect, as the attempt says; `is_awaited` tells that a flow waits for its end."""
+    """A delivery that has met a defect, which `attempt` holds; `is_awaited` tells that a flow waits for its end."""
 
     delivery: Delivery
     attempt: Attempt
@@ -79,7 +79,7 @@ def claims_of(db: Connection, worker_id: str) -> dict[str, int]:
 
 
 def lost_claims(db: Connection, worker_id: str, claims: Mapping[str, int], on_end: OnEnd) -> list[Defect]:
-    """Find those of these claims that still stand, and say that nothing in this process knows of them."""
+    """Give a defect for each of these claims that is still valid: nothing in this process works on it."""
     of_it = (deliveries.c.worker == worker_id) & deliveries.c.id.in_(claims)
     rows = [row for row in db.execute(select(deliveries).where(UNDER_WAY, of_it)) if claims[row.id] == row.generation]
     return [_lost(delivery, row) for delivery, row in read_or_hold(db, rows, on_end)]
@@ -94,7 +94,7 @@ def _lost(delivery: Delivery, row: Row[Any]) -> Defect:
 
 
 def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str = "") -> Delivery:
-    """Take a delivery from a worker that is gone, for another one, or for the queue; what is left says what it knew."""
+    """Take a delivery from a process that is gone, for another one or for the queue; its row tells how far it was."""
     delivery = replace(delivery, generation=row.generation + 1, claimed_by=worker_id)
     if row.state == "handingOver":
         delivery = replace(delivery.tried_again(), maybe_accepted=True)
@@ -117,7 +117,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
 
 
 def read_or_hold(db: Connection, rows: Sequence[Row[Any]], on_end: OnEnd) -> list[tuple[Delivery, Row[Any]]]:
-    """Make deliveries of rows; one that is not what we wrote is left to a person, so that it stands in nobody's way."""
+    """Make deliveries of rows; one that can't be read is held for a person, so that it does not block the others."""
     try:
         return list(zip(read_deliveries(db, rows), rows, strict=True))
     except SQLAlchemyError:
@@ -131,7 +131,7 @@ def read_or_hold(db: Connection, rows: Sequence[Row[Any]], on_end: OnEnd) -> lis
 
 
 def hold_unreadable(db: Connection, row: Row[Any], error: Exception, on_end: OnEnd) -> tuple[Delivery, Result]:
-    """Leave a delivery that can't be read to a person; give it as far as it can be, with what is told of it."""
+    """Hold a delivery that can't be read for a person; give what can be read of it, and its result."""
     why = error if isinstance(error, MailnodeError) else InternalError.of(error, "connect")
     _log.error("delivery %s is held: %s", row.id, why.message, exc_info=None if why is error else error)
     now = now_ms(db)

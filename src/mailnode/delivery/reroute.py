@@ -1,4 +1,4 @@
-"""The route of a delivery that a person sends again: what its flow says by now, as it was queued, or unchanged."""
+"""The route of a delivery that a person sends again: what its flow names now, as it was queued, or unchanged."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ _COLUMNS = {"connection": "connection", "host": "host", "port": "port", "route_k
 
 @dataclass(frozen=True, slots=True)
 class CurrentRoute:
-    """Where a node sends its mail by now, the route that this makes, and for how many hours mail is tried."""
+    """Where a node sends its email now, the route that this makes, and for how many hours email is tried."""
 
     destination: Destination
     route: Route

@@ -1,4 +1,4 @@
-"""What is told of a delivery: the result that a flow stores.
+"""The result of a delivery, which a flow stores.
 
 The first keys have the names that Nodemailer's users know. No secret and no body is ever in it.
 """
@@ -110,7 +110,7 @@ def result_of(
     outcome: Outcome | None = None,
     error: MailnodeError | None = None,
 ) -> Result:
-    """Tell how a delivery ended; `outcome` is its last transaction's, `error` what ended its last attempt.
+    """Give the result of a delivery; `outcome` is its last transaction's, `error` what ended its last attempt.
 
     `status` is given for one that has not ended by itself.
     """
@@ -140,7 +140,7 @@ def result_of(
 
 
 def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "") -> Result:
-    """Tell of a mail that never became a delivery."""
+    """Give the result of an email that never became a delivery."""
     return Result(
         status="failed",
         messageId="",
@@ -163,17 +163,17 @@ def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "
 
 
 def unstored(result: Result, error: MailnodeError) -> Result:
-    """Say that a report stands in no database."""
+    """Add the warning that a result is not stored in the database."""
     return {**result, "warnings": [*result["warnings"], f"{NOT_STORED}: {error.message}"]}
 
 
 def is_unstored(result: Mapping[str, Any]) -> bool:
-    """Tell whether a report says so."""
+    """Tell whether a result says so."""
     return any(str(warning).startswith(NOT_STORED) for warning in result.get("warnings") or ())
 
 
 def describe(error: MailnodeError) -> ResultError:
-    """Say an error as JSON; the place stands in the message, the remedy in `hint`."""
+    """Give an error as JSON; the message names the place, `hint` the remedy."""
     return ResultError(
         code=str(error.code),
         phase=error.phase,

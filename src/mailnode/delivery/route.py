@@ -1,4 +1,4 @@
-"""The way to a server: where settings and a connection together say that a mail goes, and as whom."""
+"""Routes: the server that settings and a connection together name, and the login that is used there."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a mail without a connection needs no database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherServer:
-    """A server that is given by hand: "Other SMTP Service"."""
+    """A server given by host and port: "Other SMTP Service"."""
 
     host: str
     port: int | None = None
@@ -30,7 +30,7 @@ class OtherServer:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where settings say that a mail goes; with the connection as it is by then it makes a route."""
+    """Where settings send an email; with its connection, as it is at the time, it makes a route."""
 
     target: Service | OtherServer
     connection: str = ""
@@ -55,7 +55,7 @@ class Destination:
 class Route:
     """A server, and the connection whose login is used there: its name ("" for none), its revision, its rate limit.
 
-    `policy` says to whom mail may go by it.
+    `policy` decides to whom email may go by it.
     """
 
     server: ServerSettings
@@ -115,7 +115,7 @@ def route(
 
 
 class Router:
-    """How this process gets to destinations: with whose login, by which proxy, under what name."""
+    """Finds the routes of destinations for this process: with which login, proxy and EHLO name."""
 
     def __init__(
         self,
@@ -151,15 +151,15 @@ class Router:
         return self.route_of(destination, await self.connection(destination))
 
 
-# Gives the route to a destination as it is now; raises what `Ways.find` does.
+# Gives the route to a destination as it is now; raises what `Router.find` does.
 FindRoute = Callable[[Destination], Awaitable[Route]]
 
 
 class Clients:
     """One SMTP client for each route, so that sessions are used again.
 
-    A route holds the login itself: an edited connection is another route, whose sessions log in anew. What a host has
-    taught one of them all of them know.
+    A route holds the login itself: an edited connection is another route, whose sessions log in again. What one of
+    them has learned about a host all of them know.
     """
 
     def __init__(self) -> None:
@@ -177,7 +177,7 @@ class Clients:
         return client
 
     async def close(self) -> None:
-        """Take leave of every server."""
+        """Close all sessions."""
         for client in self._clients.values():
             await client.aclose()
         self._clients.clear()

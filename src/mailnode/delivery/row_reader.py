@@ -1,4 +1,4 @@
-"""Deliveries as they are read from the database, where another version or another hand may have been before."""
+"""Deliveries read from the database, whose rows another version or another program may have written."""
 
 import json
 from collections import defaultdict
@@ -34,7 +34,7 @@ def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
 
 
 def read_roughly(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
-    """Make deliveries of rows as far as they can be read, for whoever looks at them or ends them: not to send them."""
+    """Make deliveries of rows as far as they can be read, to show or end them; not to send them."""
     recipients = _recipients_of(db, rows)
     return [_delivery(row, recipients[row.id], _roughly) for row in rows]
 
@@ -51,7 +51,7 @@ def options_of(row: Row[Any]) -> dict[str, Any]:
 
 
 def stored_json(text: str | None) -> dict[str, Any]:
-    """Give a stored JSON object, for whoever looks at it; one that can't be read is empty."""
+    """Give a stored JSON object to be shown; one that can't be read is empty."""
     try:
         return _json_object("", text or "{}")
     except UnreadableDelivery:
@@ -78,9 +78,9 @@ def read_result(db: Connection, row: Row[Any]) -> Result | None:
     """Give the result of a delivery that has ended; one that can't be read is made again, of what else is known."""
     if row.result is None:
         return None
-    told = stored_json(row.result)
-    if {"status", "error", "recipients", "warnings"} <= set(told):
-        return cast("Result", told)
+    stored = stored_json(row.result)
+    if {"status", "error", "recipients", "warnings"} <= set(stored):
+        return cast("Result", stored)
     (delivery,) = read_roughly(db, [row])
     return result_of(delivery, status=row.state, error=UnreadableDelivery("the stored result can't be read"))
 

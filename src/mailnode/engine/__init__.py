@@ -1,1 +1,1 @@
-"""Who wakes a worker when a delivery is due: this process's memory, or PostgreSQL with procrastinate."""
+"""What wakes a worker when a delivery is due: this process's memory, or PostgreSQL with procrastinate."""

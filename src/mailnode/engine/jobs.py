@@ -1,4 +1,4 @@
-"""procrastinate's jobs where the database comes and goes: nobody asks its tasks how they end, so they raise nothing."""
+"""procrastinate's jobs where the database may go away: errors of its tasks are not awaited, so they raise none."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from mailnode.supervision import TEMPORARY
 if TYPE_CHECKING:
     from procrastinate.jobs import Job, Status
 
-# How long somebody rests who listened for new jobs, and whose connection broke.
+# How long to wait before listening for new jobs again when the connection broke.
 LISTEN_AGAIN_SECONDS = 1.0
 TROUBLES: tuple[type[Exception], ...] = (*TEMPORARY, ProcrastinateException, psycopg.Error)
 _END = "DELETE FROM procrastinate_jobs WHERE id = ANY(%(ids)s)"
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Worded(logging.Handler):
-    """Says in one line what procrastinate and its pool log with tracebacks, each trouble once."""
+    """Logs in one line what procrastinate and its pool log with tracebacks, each error once."""
 
     _said = ""
 
@@ -45,7 +45,7 @@ _worded = _Worded(logging.WARNING)
 
 
 def word_what_others_log() -> None:
-    """Have what procrastinate and its pool log said in our words, and nowhere else."""
+    """Have what procrastinate and its pool log appear in our log alone, in one line each."""
     for name in ("procrastinate", "psycopg.pool"):
         logger = logging.getLogger(name)
         if _worded not in logger.handlers:
@@ -66,7 +66,7 @@ class Jobs(JobManager):
         self.is_away = False
 
     async def end(self, ids: Collection[int]) -> None:
-        """End jobs, whether they are there or not; raises what says that the database is away."""
+        """End jobs, whether they exist or not; raises what tells that the database is away."""
         await self.connector.execute_query_async(_END, ids=[*ids])
 
     async def finish_job(self, job: "Job", status: "Status", delete_job: bool) -> None:  # noqa: ARG002 -- as it is called
@@ -76,19 +76,19 @@ class Jobs(JobManager):
             if not self.is_away:
                 await self.end([job.id])
                 return
-        except Exception as error:  # noqa: BLE001 -- it is told
+        except Exception as error:  # noqa: BLE001 -- it is logged
             _worded.say(error)
         self._over.add(job.id)
 
     async def update_heartbeat(self, worker_id: int) -> None:
-        """Say that a worker lives; the next time, if it can't be said now."""
+        """Record that a worker is alive; if that fails, the next time."""
         try:
             await super().update_heartbeat(worker_id)
         except TROUBLES as error:
             _worded.say(error)
 
     async def listen_for_jobs(self, *, on_notification: Any, queues: Iterable[str] | None = None) -> None:
-        """Hear of new jobs, again whenever that has ended; who doesn't hear of one finds it by looking."""
+        """Listen for new jobs, again whenever that ends; a job that was missed meanwhile is found by polling."""
         while True:
             try:
                 await super().listen_for_jobs(on_notification=on_notification, queues=queues)
@@ -97,7 +97,7 @@ class Jobs(JobManager):
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     async def unregister_worker(self, worker_id: int) -> None:
-        """Leave; whoever can't is found to be silent later."""
+        """Unregister a worker; where that fails it is found to be silent later."""
         try:
             if not self.is_away:
                 await super().unregister_worker(worker_id)

@@ -25,7 +25,7 @@ SWEEP_SECONDS = 1.0
 STALLED_SECONDS = 20
 # How many routes a worker drains at once: each of them has something under way.
 _ROUTES = MAX_DELIVERIES + MAX_UNTRIED
-# How long the database may take to let somebody in, or to tell of stalled jobs, and the jobs to end, before it counts
+# How long the database may take to accept a connection or to list stalled jobs, and the jobs to end, before it counts
 # as silent.
 _SILENT_SECONDS = 10.0
 
@@ -134,7 +134,7 @@ class ProcrastinateEngine:
     async def _sweep(self, jobs: Jobs, queue_worker: QueueWorker) -> None:
         """Wake for what the dead left and for what is due and has no job; end the jobs that are left over.
 
-        Those are what a silent worker had, and whose end could not be written down: what they were to do is due, so it
+        Those are what a silent worker had, and whose end could not be stored: what they were to do is due, so it
         has another job by now.
         """
         await queue_worker.recover()

@@ -35,7 +35,7 @@ class Database:
     thread of the database; what it raises reaches the caller, but an error of SQLAlchemy's arrives as a StoreError. A
     function that expects one, such as IntegrityError, catches it around a `savepoint` of its own. Where
     transactions run beside each other one may lose, and its functions are called once more: what they change must be
-    in the database, or be set anew by each call.
+    in the database, or be set again by each call.
 
     `unstored` is what has happened and is not in it, because it can't be written now.
     """
@@ -80,7 +80,7 @@ class Database:
         """Give this process an id that the others on this database see alive.
 
         Earlier versions kept their locks in the home, in the folder `earlier`: where the database holds what one of
-        them has in hand, and no lock there or beside the file tells that it is dead, it may be at work in another home.
+        them has claimed, and no lock there or beside the file proves that it is dead, it may run in another home.
         `earlier_are_stopped` says that it is not.
 
         Raises:
@@ -102,7 +102,7 @@ class Database:
     async def write_alike(self, work: WorkOnAll[Item, T], item: Item) -> T:
         """Run a function as `write` does, once for the items of all who wait with the same function.
 
-        It gives an answer for each item, in their order; one that is an exception is raised to whoever gave that item.
+        It gives an answer for each item, in their order; an exception is raised to the caller that gave that item.
         What it raises itself undoes the changes of them all.
         """
         return await self._writer.write(work, item)

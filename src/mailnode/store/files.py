@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# What some network file systems say of every lock.
+# What some network file systems answer to every lock.
 NO_LOCKS = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS})
 NO_LOCKS_HINT = (
     "some network file systems have none: put the file on a local disk, by MAILNODE_HOME or"
@@ -17,10 +17,10 @@ NO_LOCKS_HINT = (
 
 
 def lock_file(file: int, how: int = fcntl.LOCK_EX) -> None:
-    """Lock an open file against whoever else asks for that (flock).
+    """Lock an open file against other processes that lock it (flock).
 
     Raises:
-        BlockingIOError: somebody has it, and `how` is not to wait.
+        BlockingIOError: another process has it, and `how` is not to wait.
         OSError: it can't be locked; where its file system has no locks, with words for that.
     """
     try:
@@ -94,7 +94,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Hold the lock of a file, made where it is missing, against whoever else asks for it; give the file, open.
+    """Hold the lock of a file, made where it is missing, against other processes that ask for it; give the file, open.
 
     Raises:
         OSError: the file can't be made, or its file system has no locks.

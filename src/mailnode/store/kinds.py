@@ -1,6 +1,6 @@
 """Kinds of columns whose values are of that kind, whatever another hand has put there.
 
-A column of SQLite holds a value of any kind, and text of any octets. One that is none of ours fails where it is used,
+A column of SQLite holds a value of any kind, and text of any bytes. A value of the wrong kind fails where it is used,
 and not where its row is read beside others.
 """
 
@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class Number(TypeDecorator[int]):
-    """A whole number; what is none is 0."""
+    """A whole number; any other value is read as 0."""
 
     impl = BigInteger
     cache_ok = True
@@ -34,7 +34,7 @@ class Count(TypeDecorator[int]):
 
 
 class Words(TypeDecorator[str]):
-    """Text; of octets what can be read."""
+    """Text; bytes are decoded as far as possible."""
 
     impl = Text
     cache_ok = True
@@ -45,7 +45,7 @@ class Words(TypeDecorator[str]):
 
 
 class Doubt(TypeDecorator[bool]):
-    """True or false; what is neither is true."""
+    """True or false; any other value is read as true."""
 
     impl = Boolean
     cache_ok = True
@@ -56,7 +56,7 @@ class Doubt(TypeDecorator[bool]):
 
 
 class Octets(TypeDecorator[bytes]):
-    """Octets; what is none is empty."""
+    """Bytes; any other value is read as empty."""
 
     impl = LargeBinary
     cache_ok = True

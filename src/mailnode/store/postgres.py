@@ -21,7 +21,7 @@ SESSION = {
     "statement_timeout": "60s",
     "timezone": "UTC",
 }
-# A machine that has gone without a word is noticed within half a minute, idle or with octets under way.
+# A machine that went away silently is noticed within half a minute, idle or with data under way.
 TCP = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -105,7 +105,7 @@ class PostgresDatabase:
         """
         with self._write_engine.connect() as connection, connection.begin() as transaction:
             yield connection
-            # The server would answer the commit with a rollback, which nobody would hear of.
+            # The server would answer the commit with a rollback, which would go unnoticed.
             if _status(connection) == "INERROR":
                 raise StoreError("the transaction can't be committed: an error in it was suppressed")
             sign = connection.exec_driver_sql(_SIGN).one()
@@ -168,7 +168,7 @@ class PostgresDatabase:
         self._read_engine.dispose()
 
     def _is_committed(self, sign: Row[Any]) -> bool:
-        """Ask what came of a transaction, until the server can say."""
+        """Ask for the outcome of a transaction until the server can tell."""
         ends_at = time.monotonic() + ASK_SECONDS
         while time.monotonic() < ends_at:
             try:

@@ -54,7 +54,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 @dataclass(frozen=True, slots=True)
 class _Lease:
-    """An id, and until when (by this machine's clock) nobody can have found it dead."""
+    """An id, and until when (by this machine's clock) no other process can have found it dead."""
 
     id: str
     held_until: float
@@ -64,7 +64,7 @@ class ProcessLease:
     """This process, known by an id whose lease a thread of its own renews.
 
     A lease that was let run out is over for ever, because others may have taken its claims: the process goes on under
-    another id. So the thread that wakes first after a pause, this one or the one with mail in its hands, makes no
+    another id. So the thread that wakes first after a pause, this one or the one that sends, makes no
     difference to what `still_holds` says.
     """
 
@@ -135,7 +135,7 @@ class ProcessLease:
                 self._supervised.report_success()
             except SQLAlchemyError:
                 wait = _RETRY_SECONDS
-            except Exception as error:  # noqa: BLE001 -- it is logged; a lease that ends meanwhile is taken anew
+            except Exception as error:  # noqa: BLE001 -- it is logged; a lease that ends meanwhile is replaced
                 wait = min(self._supervised.report_failure(error), RENEW_SECONDS)
 
     def _renewed(self, lease: _Lease) -> _Lease:

@@ -27,8 +27,8 @@ _NOBODY = "nobody"
 class ProcessLock:
     """This process, known by an id whose lock file it holds (flock).
 
-    The kernel lets the lock go when the process ends, however it ends, so nobody needs a clock or a heartbeat. The
-    folder of the locks stands beside the database, so whoever has the one sees the other.
+    The kernel lets the lock go when the process ends, however it ends, so no clock or heartbeat is needed. The
+    folder of the locks is beside the database, so every process that uses the one sees the other.
     """
 
     def __init__(self, folder: Path, earlier: Path | None = None) -> None:
@@ -58,10 +58,10 @@ class ProcessLock:
     def is_alive(self, _db: Connection, process_id: str | None) -> bool:
         """Tell whether the process that took this id still runs, or may: an earlier version's, whose lock is nowhere.
 
-        What is no id is nobody's.
+        Text that is not an id belongs to no process.
 
         Raises:
-            StoreError: it can't be told now.
+            StoreError: it can't be found out now.
         """
         if process_id == self.id:
             return self._file is not None
@@ -79,11 +79,11 @@ class ProcessLock:
         """Tell whether a worker of an earlier version lives (True) or is dead (False); None where its lock is not here.
 
         Raises:
-            StoreError: it can't be told now.
+            StoreError: it can't be found out now.
         """
         found = [_is_free_now(folder / f"{process_id}.lock") for folder in self._earlier]
-        told = [is_free for is_free in found if is_free is not None]
-        return not all(told) if told else None
+        known = [is_free for is_free in found if is_free is not None]
+        return not all(known) if known else None
 
     def dead_among(self, db: Connection, process_ids: Collection[str | None]) -> set[str | None]:
         """Give those of these ids whose processes have ended."""
@@ -167,9 +167,9 @@ def release(db: Connection, process_ids: Sequence[str]) -> None:
 def maybe_running(database: str, held: Mapping[str, Counter[str]]) -> StoreError:
     """Make the error of work that may still be in the hands of processes that can't be seen from here."""
     counts = sum(held.values(), Counter[str]())
-    told = ", ".join(f"{count} {what if count > 1 else what[:-1]}" for what, count in sorted(counts.items()))
+    summary = ", ".join(f"{count} {what if count > 1 else what[:-1]}" for what, count in sorted(counts.items()))
     return StoreError(
-        f"a process of an earlier version may still be working on {database} ({told})",
+        f"a process of an earlier version may still be working on {database} ({summary})",
         hint="stop every worker, serve and run of the earlier version that uses it. If one was killed and this error"
         " remains, start once with MAILNODE_EARLIER_WORKERS=stopped; what it was sending is then in doubt, as after any"
         " crash",

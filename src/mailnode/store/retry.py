@@ -1,4 +1,4 @@
-"""Asking a database again that can't now: what passes is waited out."""
+"""Retrying what a database can't do now: temporary errors are waited out."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,7 +9,7 @@ from mailnode.errors import CommitUnknown, StoreError
 
 T = TypeVar("T")
 
-# How long somebody waits for a database that can't.
+# How long a database that does not work is waited for.
 RETRY_SECONDS = 60.0
 WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -26,7 +26,7 @@ def waits() -> Iterator[float]:
 async def retry_transient(
     ask: Callable[[], Awaitable[T]], *, seconds: float | None = None, is_over: Callable[[], bool] = _never
 ) -> T:
-    """Ask, and again with growing waits while the database only says that it can't now.
+    """Call `ask`, again with growing waits while it raises a StoreError that is transient.
 
     Raises:
         StoreError: it still can't after `seconds` (PATIENCE_SECONDS by default), or `is_over`; or it never will.
@@ -44,7 +44,7 @@ async def retry_transient(
 
 
 async def retry_begin(begin: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
-    """Begin something in the database, and again as `retry_transient` does, but not where it may have begun already.
+    """Begin something in the database, with retries as `retry_transient`, except where it may have begun already.
 
     Raises:
         StoreError: as `retry_transient`.

@@ -27,7 +27,7 @@ _SYSTEM = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PROTOCOL,
 }
-# What passes by itself, or once somebody has seen to it: another process holds the file, the disk is full or fails.
+# What passes by itself, or once a person has seen to it: another process holds the file, the disk is full or fails.
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, *_SYSTEM}
 # Stands in the lock file once there is a database.
 _MADE = b"a database was made here\n"
@@ -43,7 +43,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, readers: int = 1) -> None:
         """Work on a file, which so many threads read; nothing is opened yet."""
-        # What stands beside it must be the same whichever way somebody has come here.
+        # The files beside it must be the same whichever path leads here.
         self._path = path = Path(os.path.realpath(path))
         self._write_engine = _engine(path, "BEGIN IMMEDIATE")
         self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON", pool_size=readers)
@@ -101,7 +101,7 @@ class SqliteFile:
             return unstorable_value(error)
         if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
-        # The driver says SQLITE_NOMEM by Python's own error, which has no words.
+        # The driver raises Python's own MemoryError for SQLITE_NOMEM, without a message.
         passes = isinstance(error, MemoryError) or _code_of(error) in _TRANSIENT
         words = "out of memory" if isinstance(error, MemoryError) else getattr(error, "orig", None) or error
         failure = StoreError(f"the database can't be used: {words}", hint=_HINT if passes else "", transient=passes)
@@ -178,7 +178,7 @@ def _engine(path: Path, begin: str, *pragmas: str, pool_size: int = 1) -> Engine
 
 
 def _leave_what_is_broken(context: ExceptionContext) -> None:
-    """Have the next transaction open the file anew after troubles that may lie in what is open of it."""
+    """Have the next transaction open the file again after errors that the open connection may cause."""
     original = context.original_exception
     if context.connection and getattr(original, "sqlite_errorcode", 0) & 0xFF in _SYSTEM:
         context.is_disconnect = True

@@ -37,12 +37,12 @@ tokens = Table(
     "tokens",
     metadata,
     Column("connection_id", Text, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
-    Column("generation", Integer, nullable=False),  # counts what was stored here; who stores says what it was before
+    Column("generation", Integer, nullable=False),  # counts changes; a write names the one that it replaces
     Column("secrets", Text, nullable=False),  # JSON object: accessToken and refreshToken to ciphertext
-    Column("expires_at", BigInteger),  # null: nobody said
+    Column("expires_at", BigInteger),  # null: not known
     Column("refreshing_by", Text),  # a worker's id
     Column("refreshing_until", BigInteger),
-    Column("in_doubt_since", BigInteger),  # a renewal began then whose answer nobody has seen
+    Column("in_doubt_since", BigInteger),  # a renewal began then whose answer was never received
     Column("failures", Integer, nullable=False),
     Column("retry_at", BigInteger),
     Column("trouble", Text),  # JSON object: the last renewal's error
@@ -94,7 +94,7 @@ kept_keys = Table(
     metadata,
     Column("hash", Words, primary_key=True),  # SHA-256 of the key, in hexadecimal
     Column("digest", Words, nullable=False),
-    Column("status", Words, nullable=False),  # failed, cancelled: the key is free, but somebody may have got the mail
+    Column("status", Words, nullable=False),  # failed, cancelled: the key is free, but somebody may have the email
     Column("message_id", Words, nullable=False),
     Column("delivery_id", Words, nullable=False),
     Column("ended_at", Number, nullable=False),
@@ -120,7 +120,7 @@ rates = Table(
     metadata,
     Column("connection", Words, primary_key=True),
     Column("free_at", Number, nullable=False),  # when the next one may go
-    Column("taken_at", Number, nullable=False),  # when somebody last asked
+    Column("taken_at", Number, nullable=False),  # when it was last asked for
 )
 
 # Who is alive, where no lock of a file can tell: a lease by the database's clock.

@@ -1,4 +1,4 @@
-"""What has happened already and is not in the database yet: kept in memory until it is stored."""
+"""Outcomes that are not in the database yet: kept in memory until they are stored."""
 
 import asyncio
 import logging
@@ -13,9 +13,9 @@ from mailnode.store import retry
 T = TypeVar("T")
 Write = Callable[[], Awaitable[T]]
 
-# Whoever looks is told within five seconds that a database that takes outcomes again has them.
+# A database that takes outcomes again has them within five seconds.
 _LONGEST_WAIT_SECONDS = 2.0
-# An outcome waits that the database has not taken for so long, whether it has refused it or says nothing.
+# An outcome counts as waiting when the database has not taken it for so long, refusing it or not answering.
 _SLOW_SECONDS = 3.0
 # Failures with less than this (seconds) between them are one trouble.
 _APART = 5.0
@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 class Unstored:
     """Outcomes that a database refuses so far, or has no answer to; they are tried again and again.
 
-    Who waits for one is told when the trouble has lasted for `seconds`; all that wait have them together, so that a run
-    of many mails ends in time. `count` tells how many wait: they have been refused, or have had no answer for 3 s.
+    The callers are told when the database has refused for `seconds`; all that wait have these together, so that a run
+    of many emails ends in time. `count` tells how many wait: they have been refused, or have had no answer for 3 s.
     `lost` counts those that were given up: nothing in the database tells what came of them.
     """
 
@@ -48,7 +48,7 @@ class Unstored:
         return self._refusal.message
 
     async def keep(self, write: Write[T], late: Callable[[StoreError], object], over: asyncio.Event) -> T:
-        """Store what has happened, whatever the database says; `late` hears once that it takes longer than `seconds`.
+        """Store an outcome, however often the database refuses; `late` is called if it takes longer than `seconds`.
 
         Once `over` is set it is tried a last time, because the trouble may have passed since the last try.
 
@@ -71,7 +71,7 @@ class Unstored:
         return await self._until_stored(write, lambda _: over.set(), over)
 
     async def keep_beside(self, write: Write[T]) -> T:
-        """Store what has happened; it is tried on, until `close`, when whoever waits for it does not any more.
+        """Store an outcome; when the caller no longer waits, it is tried on until `close`.
 
         Raises:
             StoreError: it is not stored within `seconds`.
@@ -88,7 +88,7 @@ class Unstored:
         raise late.result()
 
     async def close(self) -> None:
-        """Give up what nobody waits for any more."""
+        """Give up what no caller waits for any more."""
         self._is_closing.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -114,7 +114,7 @@ class Unstored:
                     if not is_refused:
                         is_refused = True
                         self._refused += 1
-                        if loop.time() < timer.when():  # else it has told
+                        if loop.time() < timer.when():  # else `late` was called
                             timer.cancel()
                             timer = loop.call_at(self._since + self.seconds, self._tell_late, late)
                     if await _is_set(over, min(wait, _LONGEST_WAIT_SECONDS)) and is_last:

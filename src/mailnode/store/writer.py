@@ -32,7 +32,7 @@ class _Job:
     future: asyncio.Future[Any]
 
     def answer(self, value: object) -> None:
-        """Say what came of it, in the loop of whoever waits."""
+        """Pass the answer on, in the event loop of the caller."""
         if self.future.done():  # its caller was cancelled
             return
         if isinstance(value, BaseException):
@@ -123,7 +123,7 @@ class GroupWriter:
         return isinstance(error, Exception) and not isinstance(self._backend.translate(error), StoreError)
 
     def _failures(self, jobs: list[_Job], error: BaseException) -> "_Answers":
-        # One for each: whoever gets it may say where it happened to him.
+        # One for each: each caller may add where it happened.
         return [(job, self._backend.translate(error)) for job in jobs]
 
 
@@ -146,7 +146,7 @@ def _answer(answers: _Answers) -> None:
     for job, value in answers:
         by_loop.setdefault(job.future.get_loop(), []).append((job, value))
     for loop, its in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: no caller waits any more
             loop.call_soon_threadsafe(_answer_all, its)
 
 
