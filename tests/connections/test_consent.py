@@ -49,7 +49,7 @@ class Person:
     async def pasted(self):
         return await self.pastes.get()
 
-    def decline(self, why):
+    def reject(self, why):
         self.declined.append(why)
 
     async def done(self):

@@ -30,11 +30,11 @@ def read_text(source: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(
-            f"{named(source)} can't be read: {why}", hint="give the path of a text file that you may read"
+            f"{source_name(source)} can't be read: {why}", hint="give the path of a text file that you may read"
         ) from None
 
 
-def named(source: str) -> str:
+def source_name(source: str) -> str:
     """Name the source of a text for people."""
     return "stdin" if source == "-" else repr(source)
 
@@ -51,7 +51,7 @@ def json_object(text: str | None, name: str) -> dict[str, Any]:
         value = json.loads(
             read_text(text[1:]) if text.startswith("@") else text,
             parse_constant=_refuse_constant,
-            object_pairs_hook=_once_each,
+            object_pairs_hook=_unique_keys,
         )
     except (ValueError, RecursionError) as error:
         raise UsageError(
@@ -63,7 +63,7 @@ def json_object(text: str | None, name: str) -> dict[str, Any]:
     return value
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

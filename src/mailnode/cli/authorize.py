@@ -111,7 +111,7 @@ class _Terminal:
                     return line.decode(errors="replace")
             self._read += octets
 
-    def decline(self, why: str) -> None:
+    def reject(self, why: str) -> None:
         self._tries += 1
         say(why)
 

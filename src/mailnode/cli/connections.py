@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mailnode.cli.arguments import ServerOptions, named, own_server_options, read_text
+from mailnode.cli.arguments import ServerOptions, own_server_options, read_text, source_name
 from mailnode.cli.authorize import command as authorize
 from mailnode.cli.output import counted, say, show_json, show_table
 from mailnode.connections.repository import ConnectionRepository, PublicConnection
@@ -224,7 +224,7 @@ def _key_fields(source: str | None) -> dict[str, str]:
     except (ValueError, RecursionError, KeyError):
         # Its contents are not shown: there is a key in it.
         hint = "give the complete key file that was downloaded when the key was created, or the key alone as PEM"
-        raise UsageError(f"{named(source)} is not the key file of a service account", hint=hint) from None
+        raise UsageError(f"{source_name(source)} is not the key file of a service account", hint=hint) from None
 
 
 def _fields(source: str | None) -> dict[str, Any]:
@@ -234,9 +234,11 @@ def _fields(source: str | None) -> dict[str, Any]:
         fields = json.loads(read_text(source))
     except (ValueError, RecursionError) as error:
         hint = 'write {"username": ..., "password": ...}'
-        raise UsageError(f"{named(source)} is not valid JSON: {error}", hint=hint) from None
+        raise UsageError(f"{source_name(source)} is not valid JSON: {error}", hint=hint) from None
     if not isinstance(fields, dict):
-        raise UsageError(f"{named(source)} must hold a JSON object", hint='write {"username": ..., "password": ...}')
+        raise UsageError(
+            f"{source_name(source)} must contain a JSON object", hint='write {"username": ..., "password": ...}'
+        )
     return fields
 
 

@@ -56,7 +56,7 @@ async def _once(environment: Environment) -> int:
 
 
 async def _serve(environment: Environment) -> int:
-    from mailnode.cli.serve import tell
+    from mailnode.cli.serve import announce
     from mailnode.web.serving import Places, serve
 
     ended = 1
@@ -69,7 +69,7 @@ async def _serve(environment: Environment) -> int:
             flow, input_ = _prepare(environment.home, site.inbox_port, invoice_url)
             ended = _show(await site.mailnode.run(flow, input=input_), site.inbox, flow)
             say(f"\nOpen {serving.url}/flows/{FLOW} and log in with this token:\n  {serving.token.text}\n")
-            await tell(serving)
+            await announce(serving)
 
         await serve(environment, Places(port=_free(8025), inbox_port=_free(1025)), ready)
     return ended

@@ -47,7 +47,7 @@ def command(port: int, inbox_port: int, flows: Path | None) -> int:
     check_libraries()
     from mailnode.web.serving import Places, serve
 
-    unstored = run_long(serve(Environment.read(), Places(port=port, inbox_port=inbox_port, flows=flows), tell))
+    unstored = run_long(serve(Environment.read(), Places(port=port, inbox_port=inbox_port, flows=flows), announce))
     return show_not_stored(counted(unstored.lost, "outcome"), unstored.reason) if unstored.lost else 0
 
 
@@ -61,7 +61,7 @@ def check_libraries() -> None:
         raise UsageError(f"the editor needs {', '.join(missing)}", hint=install_hint("web"))
 
 
-async def tell(serving: "Serving") -> None:
+async def announce(serving: "Serving") -> None:
     """Print the addresses and how to log in; a new token is shown once, and never as part of an address."""
     from mailnode.web.page import is_built
     from mailnode.web.security.token import FILE_NAME

@@ -37,7 +37,7 @@ class ConsentPrompt(Protocol):
     async def pasted(self) -> str:
         """Wait for the pasted address of the page that the browser landed on; for ever where nobody can paste it."""
 
-    def decline(self, why: str) -> None:
+    def reject(self, why: str) -> None:
         """Say why the pasted text was rejected; another one may follow."""
 
 
@@ -230,7 +230,7 @@ async def _pasted(request: CodeRequest, prompt: ConsentPrompt) -> str:
         try:
             return request.code_pasted(text)
         except ConnectionsError as error:
-            prompt.decline(error.message)
+            prompt.reject(error.message)
 
 
 def _parameters(query: str) -> dict[str, str]:
