@@ -194,3 +194,13 @@ def test_pages_use_the_terms_of_mail():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
+
+
+def test_what_pages_call_a_button_is_written_on_one():
+    web = ROOT / "src/mailnode/web"
+    files = [*web.rglob("*.py"), *(web / "templates").rglob("*.html"), *(web / "frontend/src").rglob("*.ts")]
+    editor = "".join(file.read_text(encoding="utf-8") for file in files if "node_modules" not in file.parts)
+    for name in ("README.md", "docs/web.md", "docs/delivery.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for label in re.findall(r"(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)", text):
+            assert label in editor, f"{name}: {label}"
