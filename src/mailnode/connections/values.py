@@ -82,9 +82,11 @@ def is_loopback(host: str) -> bool:
 
 def to_text(value: Any) -> str:
     """One line."""
-    if not isinstance(value, str) or not value.strip():
-        raise bad(f"text is required, not {shown(value)}", hint="give a text in quotes that is not empty")
+    if not isinstance(value, str):
+        raise bad(f"text is required, not {shown(value)}", hint="write it in quotes")
     text = value.strip()
+    if not text:
+        raise bad("a value is required", hint="enter one; an optional field may be left out")
     if _CONTROL.search(text):
         raise bad(f"{shown(text)} contains a control character", hint="write it on one line")
     return text
@@ -92,8 +94,10 @@ def to_text(value: Any) -> str:
 
 def to_secret(value: Any) -> str:
     """A secret: any text that a login can carry; messages never show it."""
-    if not isinstance(value, str) or not value:
-        raise bad("a secret must be a text that is not empty", hint="give it in quotes")
+    if not isinstance(value, str):
+        raise bad("a secret must be text", hint="write it in quotes")
+    if not value:
+        raise bad("a value is required", hint="enter one; an optional field may be left out")
     if _NOT_IN_SECRET.search(value):
         raise bad("a secret can't contain NUL or half of a surrogate pair", hint="copy it again")
     return value
