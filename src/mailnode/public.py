@@ -71,6 +71,7 @@ from mailnode.smtp.client import SmtpClient as SmtpClient
 from mailnode.smtp.client import send as send
 from mailnode.smtp.handshake import ServerInfo as ServerInfo
 from mailnode.smtp.outcome import Outcome as Outcome
+from mailnode.smtp.outcome import Recipient as Recipient
 from mailnode.smtp.sasl import Login as Login
 from mailnode.smtp.server import Deadlines as Deadlines
 from mailnode.store.sql import Cursor as Cursor
