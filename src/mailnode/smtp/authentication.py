@@ -32,13 +32,13 @@ _SYNTAX_ERROR = 501
 _TOO_WEAK = 534
 _CREDENTIALS_REFUSED = 535
 _MECHANISM = r"(?:mechanisms?|auth\w* (?:type|method|scheme))\b"
-_WORDS_OF_MECHANISM = re.compile(
+_ABOUT_MECHANISM = re.compile(
     rf"\b(?:invalid|unsupported|unrecogni[sz]ed|unknown|illegal|bad|no)(?: \w+)? {_MECHANISM}"
     rf"|{_MECHANISM}.*\b(?:not|invalid|unsupported|unavailable|disabled|unknown|weak|denied)\b",
     re.IGNORECASE,
 )
 # Google replies 534 where it accepts no password; another mechanism would be one more failed login.
-_WORDS_OF_ACCOUNT = re.compile(r"password|browser|InvalidSecondFactor|WebLogin", re.IGNORECASE)
+_ABOUT_ACCOUNT = re.compile(r"password|browser|InvalidSecondFactor|WebLogin", re.IGNORECASE)
 _CHALLENGE = 334
 _TLS_PORTS = "use one that does (465 with tls, 587 with starttls)"
 
@@ -81,9 +81,9 @@ async def authenticate(
 def _is_about_mechanism(reply: Reply) -> bool:
     """Whether another mechanism may succeed: the refusal is not about the password or the token."""
     if reply.code == _CREDENTIALS_REFUSED:
-        return bool(_WORDS_OF_MECHANISM.search(reply.text))
+        return bool(_ABOUT_MECHANISM.search(reply.text))
     if reply.code == _TOO_WEAK:
-        return not _WORDS_OF_ACCOUNT.search(reply.text)
+        return not _ABOUT_ACCOUNT.search(reply.text)
     return reply.code in _MECHANISM_REFUSED
 
 
@@ -150,7 +150,7 @@ def _login_refused(
     )
 
 
-def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: ServerSettings) -> LoginFailed:
+def _token_refused(how: str, reply: Reply | None, exchange: Exchange, server: ServerSettings) -> LoginFailed:
     status = TokenStatus.parse(exchange.challenge)
     why = f"; it reports: {status}" if status.status else ""
     is_transient = reply is not None and reply.is_transient
@@ -161,7 +161,7 @@ def _token_refused(said: str, reply: Reply | None, exchange: Exchange, server: S
     )
     kind = LoginFailed if is_transient or is_about_command else TokenRefused
     return kind(
-        f"{server.address} refused the access token{said}{why}",
+        f"{server.address} refused the access token{how}{why}",
         hint=explain_token_refusal(reply, status, server.host),
         transient=is_transient,
         reply_code=reply.code if reply else None,

@@ -72,10 +72,10 @@ class TokenStatus(NamedTuple):
     def parse(cls, challenge: bytes) -> "TokenStatus":
         """Read the JSON of a challenge; anything else gives an empty status."""
         try:
-            said = json.loads(challenge) if len(challenge) <= _MOST_OCTETS else None
+            status = json.loads(challenge) if len(challenge) <= _MOST_OCTETS else None
         except (ValueError, RecursionError):
             return cls()
-        return cls(*(_shown(said.get(name)) for name in cls._fields)) if isinstance(said, dict) else cls()
+        return cls(*(_shown(status.get(name)) for name in cls._fields)) if isinstance(status, dict) else cls()
 
     def __str__(self) -> str:
         """Give it in one line: `status 401, scope https://mail.example/`; "" where there is none."""
@@ -97,7 +97,7 @@ def xoauth2(bearer: Bearer, _host: str, _port: int) -> Mechanism:
         yield b""
 
 
-# Strongest first: OAUTHBEARER tells the server for which host the token is meant.
+# Strongest first: OAUTHBEARER names the host that the token is meant for.
 MECHANISMS: dict[str, Callable[[Bearer, str, int], Mechanism]] = {"OAUTHBEARER": oauthbearer, "XOAUTH2": xoauth2}
 
 

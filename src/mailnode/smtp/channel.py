@@ -17,7 +17,7 @@ _LOOP_ITERATIONS = 2
 
 
 class Channel:
-    """A stream and a protocol joined: what goes wrong on the way gets the phase in which it went wrong."""
+    """A stream and a protocol joined: errors get the phase in which they happened."""
 
     def __init__(self, stream: Stream, deadlines: Deadlines) -> None:
         self._loop = asyncio.get_running_loop()
@@ -27,7 +27,7 @@ class Channel:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more should be sent: the connection is gone, or the server ended the session."""
+        """Whether nothing more should be sent: the connection is closed, or the server ended the session."""
         return self.stream.is_lost or self.protocol.closing_reply is not None or self.protocol.unsolicited is not None
 
     def write(self, *commands: Command) -> bytes:
@@ -75,7 +75,7 @@ class Channel:
             await self.poll()
 
     async def poll(self) -> None:
-        """Read what the server has sent by now, without waiting for it, or notice that it is gone."""
+        """Read what the server has sent by now, without waiting for it, or notice that it was closed."""
         if self.stream.is_readable:
             for _ in range(_LOOP_ITERATIONS):
                 await asyncio.sleep(0)

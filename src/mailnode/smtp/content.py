@@ -56,7 +56,7 @@ class DotStuffer:
 
     def __init__(self) -> None:
         self._at_line_start = True
-        self._held = b""  # a CR that ends a block: only the next block tells whether an LF follows
+        self._held = b""  # a CR that ends a block: only the next block shows whether an LF follows
 
     def stuff(self, block: bytes) -> bytes:
         """Give a block as it goes on the wire."""

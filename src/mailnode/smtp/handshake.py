@@ -1,4 +1,4 @@
-"""The way to a session that is logged in: connect, TLS, greeting, EHLO, STARTTLS, AUTH. All of it fails closed."""
+"""Opening a session: connect, TLS, greeting, EHLO, STARTTLS, AUTH. All of it fails closed."""
 
 import asyncio
 import re
@@ -168,7 +168,7 @@ def _hung_up(lost: SessionLost, server: ServerSettings) -> SessionLost:
     hint = "try again later: the server may have too many connections, or accept none from this machine"
     if server.tls_option != "tls":
         hint += "; if its port expects TLS from the start (465 does), set tlsOption to tls"
-    what = f"{server.address} said nothing: {lost.message}"
+    what = f"{server.address} sent no greeting: {lost.message}"
     return SessionLost(what, code=lost.code, phase="greeting", hint=hint, transient=True)
 
 

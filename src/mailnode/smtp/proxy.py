@@ -47,17 +47,17 @@ class Proxy:
             raise _bad_url("the proxy's host is not a valid host name") from None
         if not _HOST.fullmatch(self.host) or not 0 < self.port <= _HIGHEST_PORT:
             raise _bad_url("the proxy's host or port is not valid")
-        said = (self.username or "", self.password)
-        if re.search(r"[\r\n\0]", "".join(said)) or (self.scheme == "http" and ":" in said[0]):
+        login = (self.username or "", self.password)
+        if re.search(r"[\r\n\0]", "".join(login)) or (self.scheme == "http" and ":" in login[0]):
             raise _bad_url("the proxy's user name or password contains a character that a login can't use")
         if self.password and not self.username:
             raise _bad_url("the proxy has a password but no user name")
-        if self.scheme == "socks5" and self.username and not all(map(_fits_socks, said)):
+        if self.scheme == "socks5" and self.username and not all(map(_fits_socks, login)):
             raise _bad_url("a SOCKS5 login is a user name and a password of 1 to 255 ASCII characters each")
 
     @property
     def address(self) -> str:
-        """The proxy in words, without its secrets."""
+        """The proxy's URL without its login: `socks5://proxy.example:1080`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
@@ -103,8 +103,8 @@ async def through(
     except ConnectFailed as error:
         named = f"the proxy {proxy.address}"
         is_named = proxy.address in error.message
-        said = error.message.replace(proxy.address, named, 1) if is_named else f"{named}: {error.message}"
-        raise _failed(said, _HINT, transient=error.transient) from None
+        message = error.message.replace(proxy.address, named, 1) if is_named else f"{named}: {error.message}"
+        raise _failed(message, _HINT, transient=error.transient) from None
     try:
         await _http_connect(sock, proxy, host, port)
     except BaseException:

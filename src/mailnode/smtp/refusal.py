@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # which knows of sockets
 # OpenSMTPD says `452 4.5.3 Too many messages sent` to MAIL, Haraka's `limit` 450 to RCPT, others 550 or 554.
 _TOO_MANY = re.compile(r"\btoo many\b", re.IGNORECASE)
 _CONCURRENT_LIMIT = 432  # what Exchange says, of connections and of threads
-_WORDS_OF_SESSIONS = re.compile(
+_SESSION_LIMIT = re.compile(
     r"\btoo many\b(?!.*\b(?:fail\w*|attempts?|tries|locked|invalid|bad|wrong|errors?|unknown)\b)"
     r"(?!.*\b(?:recipients?|messages?|e?mails?|hops?)\b)"
     r"|\b(?:concurrent|simultaneous|parallel)\b.*\b(?:connections?|sessions?|clients?|logins?)\b"
@@ -22,12 +22,12 @@ _WORDS_OF_SESSIONS = re.compile(
 )
 _TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 4.5.3.1.10: old servers say 552
 _PERHAPS_TOO_MANY = frozenset({550, 553, 554})
-_WORDS_OF_RECIPIENTS = re.compile(
+_RECIPIENT_LIMIT = re.compile(
     r"\btoo many (?:\w+ )?(?:recipients?|rcpts?|addressees)\b|\brecipients? limit", re.IGNORECASE
 )
 _ABOUT_THE_ADDRESS = re.compile(r"[45]\.[12]\.")
 # Of a session that was idle for too long; some servers say so only in reply to the next command.
-_WORDS_OF_TIME = re.compile(r"\btimed?[- ]?out\b|\bidle\b|\binactiv", re.IGNORECASE)
+_TIME_LIMIT = re.compile(r"\btimed?[- ]?out\b|\bidle\b|\binactiv", re.IGNORECASE)
 
 
 def is_too_many(reply: Reply) -> bool:
@@ -37,21 +37,21 @@ def is_too_many(reply: Reply) -> bool:
 
 def is_session_limit(reply: Reply) -> bool:
     """Whether a refusal is about the number of sessions that are open now, so that it passes, whatever its code."""
-    return reply.is_refusal and (reply.code == _CONCURRENT_LIMIT or bool(_WORDS_OF_SESSIONS.search(reply.text)))
+    return reply.is_refusal and (reply.code == _CONCURRENT_LIMIT or bool(_SESSION_LIMIT.search(reply.text)))
 
 
 def is_recipient_limit(reply: Reply) -> bool:
     """Whether a refusal of a recipient is about their number, so that a next transaction takes the rest.
 
     A full mailbox is a 452 or 552 too, but says x.2.2 (RFC 3463 3.3) where this says x.5.3 or nothing; other codes,
-    which are also said of users that nobody knows, must say so by status or in words.
+    which are also said of users that nobody knows, must say so by their status code or text.
     """
     if not reply.is_refusal or reply.is_closing:
         return False
     status = reply.enhanced_status_code
     if status is not None and _ABOUT_THE_ADDRESS.match(status):
         return False
-    if _WORDS_OF_RECIPIENTS.search(reply.text):
+    if _RECIPIENT_LIMIT.search(reply.text):
         return True
     if status is None:
         return reply.code in _TOO_MANY_RECIPIENTS
@@ -60,7 +60,7 @@ def is_recipient_limit(reply: Reply) -> bool:
 
 def is_time_limit(reply: Reply) -> bool:
     """Whether a refusal for now says that the session has lasted, or was idle, for too long."""
-    return reply.is_transient and bool(_WORDS_OF_TIME.search(reply.text))
+    return reply.is_transient and bool(_TIME_LIMIT.search(reply.text))
 
 
 def refused(reply: Reply, phase: Phase, server: "ServerSettings", *, text: str = "", hint: str = "") -> ServerRefused:

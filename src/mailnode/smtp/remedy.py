@@ -79,8 +79,8 @@ def explain(reply: Reply, phase: Phase, host: str = "", *, mechanism: str = "") 
     `host` identifies the provider of a login where the text does not; `mechanism` is the one of the session's login, ""
     where there was none.
     """
-    said = f"{reply} [{host}]" if phase in _AUTH else str(reply)  # in other phases a host's name could match a text
-    return _find(reply.code, said, phase, mechanism) or (
+    text = f"{reply} [{host}]" if phase in _AUTH else str(reply)  # in other phases a host's name could match a text
+    return _find(reply.code, text, phase, mechanism) or (
         _TEMPORARY.get(phase, _LATER) if reply.is_transient else _PERMANENT.get(phase, _PERMANENT["content"])
     )
 
@@ -90,13 +90,13 @@ def explain_token_refusal(reply: Reply | None, status: TokenStatus, host: str = 
 
     `reply` is None where the server closed the connection after its error status.
     """
-    said = f"{reply or ''} [{host}] {status}"
-    return _find(reply.code if reply else _AUTH_REFUSED, said, "token", "")
+    text = f"{reply or ''} [{host}] {status}"
+    return _find(reply.code if reply else _AUTH_REFUSED, text, "token", "")
 
 
-def _find(code: int, said: str, phase: Phase, mechanism: str) -> str:
+def _find(code: int, text: str, phase: Phase, mechanism: str) -> str:
     for remedy in _remedies():
-        if phase in remedy.phases and (not remedy.codes or code in remedy.codes) and remedy.pattern.search(said):
+        if phase in remedy.phases and (not remedy.codes or code in remedy.codes) and remedy.pattern.search(text):
             return _for_login(remedy.hint, mechanism)
     return ""
 

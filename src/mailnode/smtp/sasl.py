@@ -75,7 +75,7 @@ def scram_sha_256(login: Login, nonce: Callable[[], str] | None = None) -> Mecha
     signature = _hmac(hashlib.sha256(client_key).digest(), signed)
     proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
     server_final = yield f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
-    if server_final.startswith(b"e="):  # RFC 5802 5.1: an error, in words; the reply with the refusal follows
+    if server_final.startswith(b"e="):  # RFC 5802 5.1: an error; the reply that refuses the login follows
         yield b""
     expected = b"v=" + base64.b64encode(_hmac(_hmac(salted, b"Server Key"), signed))
     if not hmac.compare_digest(server_final, expected):
@@ -140,9 +140,9 @@ class Exchange:
         return replace(reply, lines=tuple(redact(line, secrets) for line in reply.lines))
 
     def _encode(self, response: bytes) -> str:
-        said = base64.b64encode(response).decode()
-        self._responses.append(said)
-        return said
+        encoded = base64.b64encode(response).decode()
+        self._responses.append(encoded)
+        return encoded
 
 
 def _decode(challenge: str) -> bytes:

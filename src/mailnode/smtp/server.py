@@ -77,7 +77,7 @@ class ServerSettings:
 
     @property
     def address(self) -> str:
-        """The server in words: `mail.example.org:587`."""
+        """Host and port: `mail.example.org:587`, `[2001:db8::1]:587`."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

@@ -187,13 +187,13 @@ class Stream(asyncio.Protocol):
             self._transport.abort()
 
     async def closed(self) -> None:
-        """Wait until the socket is gone."""
+        """Wait until the socket is closed."""
         await asyncio.shield(self._closed)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio calls this)."""
         self._transport = self._tcp = cast(asyncio.Transport, transport)
-        self._tcp.set_write_buffer_limits(high=0)  # so that `is_full` tells of every octet
+        self._tcp.set_write_buffer_limits(high=0)  # so that `is_full` counts every octet
 
     def data_received(self, data: bytes) -> None:
         """Keep what has arrived and wake the waiter (asyncio calls this)."""

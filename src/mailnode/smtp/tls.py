@@ -48,8 +48,8 @@ async def start_tls(stream: Stream, server: ServerSettings, context: ssl.SSLCont
             if offer.is_reply:
                 raise _clear_text_error(server, offer) from None
             if isinstance(error, ConnectionAbortedError):  # so both loops say that the handshake took too long
-                said = "accepts the connection but sends nothing, neither in clear text nor in reply to a TLS hello"
-                raise _no_answer(server, said) from None
+                what = "accepts the connection but sends nothing, neither in clear text nor in reply to a TLS hello"
+                raise _no_answer(server, what) from None
             has_changed = not offer.greeting
         raise client_certificate_error(error, server) or TlsFailed(
             f"TLS with {server.address} failed: {_reason(error)}",

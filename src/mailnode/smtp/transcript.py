@@ -117,7 +117,7 @@ class Transcript:
 
 
 def content_entry(number: int, *, ended: bool) -> bytes:
-    """Give the entry for content, of which only the size is told."""
+    """Give the entry for content, of which only the size is shown."""
     return f"({number:,} bytes of content{'' if ended else ', not ended'})".encode()
 
 

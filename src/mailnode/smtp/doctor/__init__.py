@@ -1,1 +1,1 @@
-"""The doctor: goes the way that a mail would go, says what it finds, and hands nothing over."""
+"""The doctor: goes through the steps of sending a mail, reports on each, and sends none."""

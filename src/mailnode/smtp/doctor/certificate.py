@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate as X509Certificate
     from cryptography.x509 import Name
 
-# Whoever renews by hand needs some days for it; whoever has it done renews a month ahead.
+# Enough days for a renewal by hand; automatic renewals happen a month ahead.
 SOON = timedelta(days=14)
 
 _MOST_NAMES = 8
@@ -55,7 +55,7 @@ SEEN_IN_CERTIFICATE = frozenset({9, 10, 62, 64})
 
 
 def fault_of(verify_code: int, verify_message: str) -> CertificateFault:
-    """Say what a verify code of OpenSSL means; its own words where we have none."""
+    """Give the fault and remedy for a verify code of OpenSSL; its own message where the code is not listed."""
     return _FAULTS.get(verify_code) or CertificateFault(verify_message.strip() or "no reason given", _OTHER_HINT)
 
 
@@ -98,7 +98,7 @@ class Certificate:
         return self.not_after - now < SOON
 
     def covers(self, host: str) -> bool:
-        """Whether it is for this host (RFC 6125 6.4): a wildcard stands for one label, the first."""
+        """Whether it is for this host (RFC 6125 6.4): a wildcard matches one label, the first."""
         host = host.rstrip(".").lower()
         if _is_address(host):
             return any(_is_address(name) and _same_address(name, host) for name in self.names)

@@ -29,7 +29,7 @@ from mailnode.smtp.trust import untrusting_context
 DOCTOR_DEADLINES = Deadlines(
     connect=10, tls=10, probe=4, greeting=40, ehlo=15, auth=15, mail=15, rcpt=15, data=15, block=15, content=15
 )
-# What a small mail declares where the server wants to know.
+# The size that MAIL declares where the server offers SIZE.
 _SMALL_MAIL_OCTETS = 1000
 
 _STEPS: dict[Phase, Step] = {
@@ -237,7 +237,7 @@ class _Examination:
     async def _examine_certificate(self, verdict: ssl.SSLCertVerificationError, error: SmtpError) -> None:
         """Note what is wrong with a certificate that is not trusted, and what the server offers; no secret is sent."""
         certificate, offer = None, ""
-        with suppress(SmtpError):  # what can't be seen is not told
+        with suppress(SmtpError):  # without it, the certificate is not described
             channel = Channel(await Stream.open(self._server), self._server.deadlines)
             try:
                 offer = f"offers {await greet(channel, self._server, untrusting_context())}"
@@ -253,11 +253,11 @@ class _Examination:
     def _note_certificate(
         self, certificate: Certificate | None, verdict: ssl.SSLCertVerificationError, error: SmtpError
     ) -> None:
-        code, words = verdict.verify_code, verdict.verify_message
+        code, message = verdict.verify_code, verdict.verify_message
         if certificate is None:
             self._note("tls", "failed", error.message, hint=error.hint, code=error.code)
             return
-        faults = list(certificate.faults(self._server.host, code, words, now())) or [fault_of(code, words)]
+        faults = list(certificate.faults(self._server.host, code, message, now())) or [fault_of(code, message)]
         what = " and ".join(fault.what for fault in faults)
         hint = "; ".join(fault.hint for fault in faults)
         found = f"the certificate can't be trusted: {what}. It is a {certificate}"
