@@ -22,31 +22,31 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo test matrix zoo soak coverage check fmt bench fuzz audit screenshots lock clean
 
-help:  ## this list
+help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
 
-demo: $(VENV)/runtime bundle  ## send the example flow's mail to an inbox on this machine, and serve the editor (ONCE=1: don't)
+demo: $(VENV)/runtime bundle  ## send the example email to a test inbox on this machine, and serve the editor (ONCE=1: only the email)
 	@MAILNODE_HOME=.demo $(BIN)/mailnode demo $(if $(ONCE),--once)
 
-test: $(VENV)/dev $(WEB)/frontend/node_modules/typescript bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server tests/zoo/node_modules/mailgen  ## all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all lets none be skipped
+test: $(VENV)/dev $(WEB)/frontend/node_modules/typescript bundle tests/token_servers/node_modules/oauth2-mock-server tests/mime_parser/node_modules/postal-mime tests/smtp_servers/node_modules/smtp-server tests/zoo/node_modules/mailgen  ## run all tests (PYTHON=python3.13, TESTS=tests/smtp); MAILNODE_TEST_REQUIRE=all turns skipped tests into errors
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
-matrix: $(VENV)/dev  ## services, logins, databases, faces and settings crossed, against real servers (CASE=id plays one again)
+matrix: $(VENV)/dev  ## run every setting crossed with every other, against real servers (CASE=id repeats one)
 	MATRIX_CASE=$(CASE) $(BIN)/pytest -q $(if $(CASE),,-n auto --maxprocesses 2 --dist loadfile) tests/matrix$(if $(CASE),/test_matrix_sqlite.py tests/matrix/test_matrix_postgres.py)
 
-zoo: $(VENV)/dev tests/zoo/node_modules/mailgen  ## each real template in Chromium, as its maker wrote it and as it leaves
+zoo: $(VENV)/dev tests/zoo/node_modules/mailgen  ## compare real templates in Chromium, as they were written and as they are sent
 	$(BIN)/pytest -q -m zoo tests/zoo
 
-soak: $(VENV)/dev  ## full load, and one trouble after another (MINUTES=30 each database), workers killed at random (KILLS=200)
+soak: $(VENV)/dev  ## run under full load with one failure after another (MINUTES=30 each database), and kill workers at random (KILLS=200)
 	SOAK_MINUTES=$(or $(MINUTES),30) SOAK_KILLS=$(or $(KILLS),200) $(BIN)/pytest -q -m soak
 
-coverage: $(VENV)/dev bundle  ## lines and branches that a part of the tests reaches, which must not become fewer (TESTS=tests/smtp)
+coverage: $(VENV)/dev bundle  ## count the lines and branches that a part of the tests reaches, against a floor (TESTS=tests/smtp)
 	@rm -rf .coverage && mkdir .coverage
 	$(BIN)/coverage run -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(or $(TESTS),$(COVERED))
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(TESTS),--fail-under 0)
 
-check: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## style, types, layers, documentation
+check: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## check style, types, import layers and documentation
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
@@ -61,13 +61,13 @@ fmt: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## format the code, an
 	$(BIN)/python $(WEB)/frontend/api_types.py
 	@if command -v npm >/dev/null; then npm run --silent --prefix $(WEB)/frontend format; fi
 
-bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## beside Nodemailer and others, in one run (ROUNDS=5), or beside ourselves at another commit (BASE=commit PAIRS=10); ROWS="queue worker" alone, GROWTH=1000000 deliveries
+bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## compare with Nodemailer and others (ROUNDS=5), or with another commit (BASE=commit PAIRS=10); ROWS="queue worker" for some rows only, GROWTH=1000000 deliveries
 	@$(BIN)/python -m benchmarks$(if $(BASE),.compare $(BASE) --pairs $(or $(PAIRS),10), --rounds $(or $(ROUNDS),5))$(foreach row,$(ROWS), --row $(row))
 
-fuzz: $(VENV)/fuzz  ## random octets for every parser, for 10 minutes (SECONDS=600)
+fuzz: $(VENV)/fuzz  ## feed random bytes to every parser, for 10 minutes (SECONDS=600)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),600)
 
-audit: $(VENV)/audit  ## known holes of all that is installed here; needs registries that keep advisories
+audit: $(VENV)/audit  ## list known vulnerabilities of everything that is installed; needs registries that keep advisories
 	@failed=; \
 	for lock in $$(git ls-files '*requirements*.lock'); do \
 	    echo "$$lock"; $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r $$lock || failed=yes; \
@@ -77,17 +77,17 @@ audit: $(VENV)/audit  ## known holes of all that is installed here; needs regist
 	done; \
 	[ -z "$$failed" ]
 
-screenshots: $(VENV)/dev bundle  ## the pictures of README and docs
+screenshots: $(VENV)/dev bundle  ## take the pictures of README and docs
 	PYTHONPATH=tests $(BIN)/python -m support.screenshots docs/pictures
 
-lock: $(VENV)/dev  ## write the lock files anew, from pyproject.toml
+lock: $(VENV)/dev  ## rewrite the lock files from pyproject.toml
 	$(PIP) install -qq uv
 	$(BIN)/uv pip compile -q $(LOCKED) --group build -o requirements.lock
 	$(BIN)/uv pip compile -q $(LOCKED) --group dev -o requirements-dev.lock
 	$(BIN)/uv pip compile -q $(PINNED) --group audit -c requirements-dev.lock -o requirements-audit.lock
 	$(BIN)/uv pip compile -q $(PINNED) --group fuzz -o fuzz/requirements.lock
 
-clean:  ## remove all that is made here
+clean:  ## remove everything that is made here
 	rm -rf .venv .venv-* .demo .fuzz .coverage $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules tests/zoo/node_modules tests/zoo/made dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
