@@ -1,4 +1,4 @@
-"""The codes and phases by which a flow can tell errors apart: what went wrong, and where."""
+"""What errors have in common: the codes and phases by which a flow can tell them apart, and a hint of many."""
 
 from enum import StrEnum
 from typing import Literal
@@ -95,3 +95,8 @@ class ErrorCode(StrEnum):
     BAD_REPLY = "badReply"
     SESSION_LOST = "sessionLost"
     UNKNOWN_OUTCOME = "unknownOutcome"
+
+
+def install_hint(extra: str) -> str:
+    """Say how an extra is installed: mailnode is installed from its checkout, and no index has it."""
+    return f"install mailnode from its checkout with the extra `{extra}`: pip install 'path/to/checkout[{extra}]'"

@@ -1,30 +1,12 @@
 """Every exception that mailnode raises on purpose, in one tree.
 
 MailnodeError
-├── UsageError             wrong use of the command line, the environment or the API
-├── SettingsError          an invalid setting of a node, flow file or argument of a run
-│   ├── ExpressionError    an expression is invalid, or has no value that can be put into a message
-│   └── AttachmentError    an attachment can't be made: its text, URL or size is invalid
-├── ComposeError           no message can be made of an email
-│   ├── MailboxError       an invalid address, or one that no email can be sent to
-│   ├── HeaderError        a header field can't hold this value
-│   ├── PartError          a malformed body part
-│   └── DkimError          an invalid DKIM key
-├── StoreError             the database can't be read or written
-│   ├── CommitUnknown      the database was lost during a commit, which may have succeeded
-│   └── StoreClosed        this process has closed the database
-├── ConnectionsError       an unknown or invalid connection or service, or one that is not for this use
-├── TokenError             no access token from an OAuth2 endpoint
-├── SnapshotError          a snapshot can't be read, created or restored
-├── DeliveryError          a delivery can't begin (its key belongs to another email)
-├── InternalError          a defect of mailnode
-└── SmtpError              an error of the server, or of the connection to it
-    ├── ConnectFailed      no address of the host accepted a connection
-    ├── TlsFailed          no TLS session
-    ├── LoginFailed        no login: not offered, not safe, or refused
-    ├── ServerRefused      the server refused its service: greeting, EHLO or a 421
-    ├── Unsendable         the server can't take this message; nothing was sent
-    └── SessionLost        the connection was lost during a transaction
+├── UsageError
+├── SettingsError: ExpressionError, AttachmentError
+├── ComposeError: MailboxError, HeaderError, PartError, DkimError
+├── StoreError: CommitUnknown, StoreClosed
+├── ConnectionsError, TokenError, SnapshotError, DeliveryError, InternalError
+└── SmtpError: ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable, SessionLost
 
 Each has what the result of a node shows: `code` (one of ErrorCode), `phase`, `message`, `hint` (the remedy) and
 `transient` (whether the same may succeed later); a traceback shows the hint too, as a note (PEP 678). `dialogue` is the
@@ -37,15 +19,10 @@ from typing import Any, Self
 # Exported from here too, for whoever raises or catches an error: the aliases do so (PEP 484).
 from mailnode.error_code import ErrorCode as ErrorCode  # noqa: PLC0414
 from mailnode.error_code import Phase as Phase  # noqa: PLC0414
+from mailnode.error_code import install_hint as install_hint  # noqa: PLC0414
 from mailnode.printable import MOST_SHOWN_LONG, escaped, shortened
 
-# What the note that shows a hint begins with.
-_HINT = "hint: "
-
-
-def install_hint(extra: str) -> str:
-    """Say how an extra is installed: mailnode is installed from its checkout, and no index has it."""
-    return f"install mailnode from its checkout with the extra `{extra}`: pip install 'path/to/checkout[{extra}]'"
+_HINT = "hint: "  # what the note of a hint begins with
 
 
 class MailnodeError(Exception):
@@ -115,13 +92,12 @@ class MailnodeError(Exception):
 
 
 def _join_key(outer: str, inner: str) -> str:
-    if not outer or not inner:
-        return outer or inner
-    return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"
+    separator = "." if outer and inner and not inner.startswith("[") else ""
+    return f"{outer}{separator}{inner}"
 
 
 class UsageError(MailnodeError):
-    """The command line, the environment or a call of the library was misused."""
+    """Wrong use of the command line, the environment or the library."""
 
     code = ErrorCode.BAD_USAGE
 
@@ -131,7 +107,7 @@ class SettingsError(MailnodeError):
 
 
 class ExpressionError(SettingsError):
-    """An expression has no value that could stand in the mail."""
+    """An expression is invalid, or has no value that can be put into a message."""
 
     code = ErrorCode.BAD_EXPRESSION
     phase: Phase = "expression"
@@ -149,7 +125,7 @@ class ComposeError(MailnodeError):
 
 
 class MailboxError(ComposeError):
-    """A text is not an address that mail can be sent to (RFC 5322 3.4, RFC 6532)."""
+    """A text is not an address that email can be sent to (RFC 5322 3.4, RFC 6532)."""
 
     code = ErrorCode.BAD_MAILBOX
 
@@ -225,7 +201,7 @@ class SnapshotError(MailnodeError):
 
 
 class DeliveryError(MailnodeError):
-    """What is asked of a delivery can't be done: its key belongs to another mail, or it is not in that state."""
+    """A delivery can't do that: its key belongs to another email, or its state does not allow it."""
 
     code = ErrorCode.KEY_IN_USE
 
