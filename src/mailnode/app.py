@@ -178,9 +178,8 @@ class Mailnode:
     ) -> Run:
         document = loaded.document
         run = new_run(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
-        ended = await self._run_store.begin(
-            run.id, document.name, run_digest(document, run.state.input, run.state.context)
-        )
+        content = run_digest(document, run.state.input, run.state.context)
+        ended = await self._run_store.begin(run.id, document.name, content)
         if ended is not None:
             return Run.from_json({**ended, "duplicate": True})
         try:
