@@ -227,7 +227,7 @@ class TestTheFile:
             read_file(path)
 
     def test_one_that_would_be_too_large_is_not_written(self, monkeypatch):
-        monkeypatch.setattr(sealed_file, "MAX_OCTETS", 5000)
+        monkeypatch.setattr(sealed_file, "MAX_BYTES", 5000)
         with pytest.raises(SnapshotError, match="larger") as caught:
             seal(b"x" * 5000, PASSPHRASE, 1)
         assert caught.value.hint

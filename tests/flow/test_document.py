@@ -393,7 +393,7 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> No
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document_module, "MAX_OCTETS", 2**20)
+    monkeypatch.setattr(document_module, "MAX_BYTES", 2**20)
     path = tmp_path / "large.yaml"
     path.write_bytes(b"#" * (2**20 + 1))
     assert refused_file(path).message == "the flow is larger than 1 MB"

@@ -12,7 +12,7 @@ import click
 from mailnode.cli.output import clean, say
 from mailnode.errors import UsageError
 
-_READ_OCTETS = 65536
+_READ_BYTES = 65536
 # A person pastes one line, and errs now and then; more input comes from a pipe by mistake.
 _LONGEST_LINE = 65536
 _MOST_TRIES = 20
@@ -94,7 +94,7 @@ class _Terminal:
     async def pasted(self) -> str:
         while True:
             await self._may_paste.wait()
-            if self._tries >= _MOST_TRIES or len(self._read) > _LONGEST_LINE + _READ_OCTETS:
+            if self._tries >= _MOST_TRIES or len(self._read) > _LONGEST_LINE + _READ_BYTES:
                 self._may_paste.clear()
                 self._read = b""
                 say("No more input is read; still waiting for the browser's answer.")
@@ -103,13 +103,13 @@ class _Terminal:
             if end:
                 self._read = rest
                 return line.decode(errors="replace")
-            octets = await _read_stdin()
-            if not octets:
+            data = await _read_stdin()
+            if not data:
                 self._may_paste.clear()
                 if line:
                     self._read = b""
                     return line.decode(errors="replace")
-            self._read += octets
+            self._read += data
 
     def reject(self, why: str) -> None:
         self._tries += 1
@@ -138,10 +138,10 @@ async def _read_stdin() -> bytes:
         loop.add_reader(stdin, ready.set)
     except PermissionError:
         await asyncio.sleep(0)  # a device may have no end
-        return os.read(stdin, _READ_OCTETS)  # a file, which is always ready
+        return os.read(stdin, _READ_BYTES)  # a file, which is always ready
     try:
         await ready.wait()
-        return os.read(stdin, _READ_OCTETS)
+        return os.read(stdin, _READ_BYTES)
     finally:
         loop.remove_reader(stdin)
 

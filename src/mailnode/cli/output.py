@@ -17,7 +17,7 @@ EXIT_NOT_STORED = 4
 # An email that a person cancelled has not failed; a partial delivery has, for some recipients.
 FAILED = frozenset({"failed", "unknown", "held", "partial"})
 # A smaller message is sent before a person would look.
-WATCHED_OCTETS = 2**20
+WATCHED_BYTES = 2**20
 UNFOLDED = 10_000
 NAME_WIDTH = 8
 TIME_WIDTH = 8
@@ -123,7 +123,7 @@ def progress(words: str) -> Iterator[Callable[[int, int], None]]:
         task = bar.add_task(words, visible=False)
 
         def watch(sent: int, size: int) -> None:
-            bar.update(task, completed=sent, total=size, visible=size >= WATCHED_OCTETS)
+            bar.update(task, completed=sent, total=size, visible=size >= WATCHED_BYTES)
 
         yield watch
 

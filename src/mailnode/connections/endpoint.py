@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
-MAX_OCTETS = 1 << 20
+MAX_BYTES = 1 << 20
 
 _CLIENT = frozenset({"client_id", "client_secret"})
 _PUBLIC = frozenset({"grant_type", "scope", "client_id", "redirect_uri"})
@@ -146,8 +146,8 @@ async def _read(url: str, response: "httpx2.Response") -> bytes:
     body = bytearray()
     async for block in response.aiter_bytes():
         body += block
-        if len(body) > MAX_OCTETS:
-            raise _not_an_endpoint(url, f"its answer is longer than {MAX_OCTETS >> 20} MB")
+        if len(body) > MAX_BYTES:
+            raise _not_an_endpoint(url, f"its answer is longer than {MAX_BYTES >> 20} MB")
     return bytes(body)
 
 

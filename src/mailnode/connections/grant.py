@@ -178,5 +178,5 @@ def _part(value: Mapping[str, Any]) -> str:
     return _base64url(json.dumps(value, separators=(",", ":")).encode())
 
 
-def _base64url(octets: bytes) -> str:
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -17,7 +17,7 @@ from mailnode.printable import quoted
 
 VERSION = 1
 # Enough for an attachment of 10 MB in Base64.
-MAX_OCTETS = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 # Reading a node of YAML takes a millisecond.
 MAX_NODES = 5_000
 
@@ -118,7 +118,7 @@ def read_text(path: Path) -> str:
     """Read a text file of at most the size of a flow; SettingsError with its name if that fails."""
     try:
         with path.open("rb") as file:
-            octets = file.read(MAX_OCTETS + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise bad_file("the file does not exist", hint="check the path").locate(file=str(path)) from None
     except (OSError, ValueError) as error:
@@ -126,12 +126,12 @@ def read_text(path: Path) -> str:
         raise bad_file(f"the file can't be read: {why}", hint="give the path of a flow file").locate(
             file=str(path)
         ) from None
-    if len(octets) > MAX_OCTETS:
+    if len(data) > MAX_BYTES:
         raise _too_large().locate(file=str(path))
     try:
-        return octets.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = octets.count(b"\n", 0, error.start) + 1
+        line = data.count(b"\n", 0, error.start) + 1
         raise bad_file("the file is not UTF-8", line, hint="save it as UTF-8").locate(file=str(path)) from None
 
 
@@ -148,7 +148,7 @@ def parse_flow(text: str, *, file: str, json: bool = False) -> FlowDocument:
         SettingsError: the text is not a flow.
     """
     try:
-        if len(text) > MAX_OCTETS:
+        if len(text) > MAX_BYTES:
             raise _too_large()
         return _Reader(read_json(text) if json else read_yaml(text), file).flow()
     except SettingsError as error:
@@ -156,7 +156,7 @@ def parse_flow(text: str, *, file: str, json: bool = False) -> FlowDocument:
 
 
 def _too_large() -> SettingsError:
-    return bad_file(f"the flow is larger than {MAX_OCTETS // 2**20} MB", hint="fetch large attachments from a URL")
+    return bad_file(f"the flow is larger than {MAX_BYTES // 2**20} MB", hint="fetch large attachments from a URL")
 
 
 class _Reader:

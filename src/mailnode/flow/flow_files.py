@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, SettingsError, UsageError
-from mailnode.flow.document import MAX_OCTETS, NAME, FlowDocument, cached_flow, parse_flow, read_text
+from mailnode.flow.document import MAX_BYTES, NAME, FlowDocument, cached_flow, parse_flow, read_text
 from mailnode.flow.edit import renamed
 from mailnode.flow.json_reader import read_json
 from mailnode.json_text import json_of
@@ -205,12 +205,12 @@ class FlowFiles:
             ).locate(key="name")
 
     def _write(self, path: Path, text: str) -> None:
-        octets = text.encode("utf-8", "surrogatepass")
-        if len(octets) > MAX_OCTETS:
-            raise SettingsError(f"{path.name} is larger than {MAX_OCTETS // 2**20} MB", hint="fetch attachments by URL")
+        data = text.encode("utf-8", "surrogatepass")
+        if len(data) > MAX_BYTES:
+            raise SettingsError(f"{path.name} is larger than {MAX_BYTES // 2**20} MB", hint="fetch attachments by URL")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomically(path, octets)
+            write_atomically(path, data)
         except OSError as error:
             raise _unusable(path, error) from None
 

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 _SUFFIXES = (".jsonl", ".csv")
 _DIGEST_CHARACTERS = 16
-_BLOCK_OCTETS = 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
 # A row becomes the input of a run; a longer line means that the file is of another kind.
 _LONGEST_CHARACTERS = 16 * 1024 * 1024
 _CHANGED_HINT = "restore it to run the rows that are left; a changed file is a new one, and all its rows are run"
@@ -70,7 +70,7 @@ class RowsFile:
         try:
             with path.open("rb") as file:
                 stamp = _stamp(file.fileno())
-                while block := file.read(_BLOCK_OCTETS):
+                while block := file.read(_BLOCK_BYTES):
                     digest.update(block)
         except OSError as error:
             hint = "check that you may read it"

@@ -269,5 +269,5 @@ def _utc(milliseconds: int) -> str:
     return f"{utc(milliseconds):%Y-%m-%d %H:%M} UTC"
 
 
-def _base64url(octets: bytes) -> str:
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -13,7 +13,7 @@ from mailnode.errors import TokenError, UsageError
 
 REQUEST_SECONDS = 10.0
 # An answer of Microsoft's can take a few thousand octets, cookies for localhost some more.
-MAX_HEAD_OCTETS = 32 * 1024
+MAX_HEAD_BYTES = 32 * 1024
 
 # Reads the query of a callback: gives its code, None when it answers another request; TokenError for a refusal.
 ReadQuery = Callable[[str], str | None]
@@ -122,9 +122,7 @@ def _is_taken(error: OSError) -> bool:
 async def awaiting_callback(callback: CallbackSockets, read_query: ReadQuery) -> AsyncIterator["asyncio.Future[str]"]:
     """Wait for the answer; gives a future of its code, or of the error that it brings."""
     listener = _CallbackServer(urlsplit(callback.redirect_uri).path or "/", read_query)
-    servers = [
-        await asyncio.start_server(listener.serve, sock=each, limit=MAX_HEAD_OCTETS) for each in callback.sockets
-    ]
+    servers = [await asyncio.start_server(listener.serve, sock=each, limit=MAX_HEAD_BYTES) for each in callback.sockets]
     try:
         yield listener.code
     finally:

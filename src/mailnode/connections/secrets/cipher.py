@@ -12,7 +12,7 @@ from mailnode.connections.secrets.key_file import decode_keys, read_keys
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.printable import quoted
 
-_NONCE_OCTETS = 12
+_NONCE_BYTES = 12
 _VERSION = "v1"
 
 
@@ -61,7 +61,7 @@ class Cipher:
         """Encrypt a secret for this field of this connection."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        nonce = os.urandom(_NONCE_OCTETS)
+        nonce = os.urandom(_NONCE_BYTES)
         about = _about(connection_id, field, self.key_id)
         sealed = AESGCM(self._keys[self.key_id]).encrypt(nonce, secret.encode(), about)
         return f"{_VERSION}.{self.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
@@ -81,8 +81,8 @@ class Cipher:
         if key is None:
             raise _wrong_key(f"the secret was encrypted with key {quoted(key_id)}, which is not available")
         try:
-            octets = base64.urlsafe_b64decode(text)
-            nonce, ciphertext = octets[:_NONCE_OCTETS], octets[_NONCE_OCTETS:]
+            data = base64.urlsafe_b64decode(text)
+            nonce, ciphertext = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
             return AESGCM(key).decrypt(nonce, ciphertext, _about(connection_id, field, key_id)).decode()
         except (InvalidTag, ValueError):
             raise _wrong_key(

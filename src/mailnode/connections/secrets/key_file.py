@@ -8,13 +8,13 @@ from pathlib import Path
 from mailnode.errors import ErrorCode, StoreError
 from mailnode.store.files import put_in_place, write_atomically, written_beside
 
-KEY_OCTETS = 32
+KEY_BYTES = 32
 FILE_NAME = "secret.key"
 
 
 def new_key() -> bytes:
     """Create a key."""
-    return os.urandom(KEY_OCTETS)
+    return os.urandom(KEY_BYTES)
 
 
 def decode_keys(texts: list[str], source: str) -> list[bytes]:
@@ -74,9 +74,9 @@ def _decode(text: str, source: str) -> bytes:
         key = base64.b64decode(text, validate=True)
     except ValueError:
         key = b""
-    if len(key) != KEY_OCTETS:
+    if len(key) != KEY_BYTES:
         raise StoreError(
-            f"{source} contains no valid key: it must be {KEY_OCTETS} bytes in Base64",
+            f"{source} contains no valid key: it must be {KEY_BYTES} bytes in Base64",
             code=ErrorCode.WRONG_SECRET_KEY,
             hint="create one with `openssl rand -base64 32`, or restore the earlier one",
         )

@@ -127,13 +127,13 @@ class Snapshot:
     connections: tuple[SnapshotConnection, ...]
 
     @classmethod
-    def opened(cls, octets: bytes, passphrase: str) -> Self:
+    def opened(cls, content: bytes, passphrase: str) -> Self:
         """Decrypt the bytes of a snapshot file.
 
         Raises:
             SnapshotError: they can't be decrypted, or the contents can't be used by this version.
         """
-        header, body = unseal(octets, passphrase)
+        header, body = unseal(content, passphrase)
         try:
             said = json.loads(body)
             flows = tuple(SnapshotFlow.from_json(one) for one in said["flows"])

@@ -23,15 +23,15 @@ from mailnode.store.files import write_atomically
 
 VERSION = 1
 # Many flows with large attachments in them.
-MAX_OCTETS = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 
 _FIRST_LINE = re.compile(rb"mailnode snapshot ([1-9][0-9]{0,8})\n")
 _LONGEST_FIRST_LINE = 32
-_MAX_HEADER_OCTETS = 4096
-_CHECKSUM_OCTETS = 32
-_TAG_OCTETS = 16
-_SALT_OCTETS = 16
-_NONCE_OCTETS = 12
+_MAX_HEADER_BYTES = 4096
+_CHECKSUM_BYTES = 32
+_TAG_BYTES = 16
+_SALT_BYTES = 16
+_NONCE_BYTES = 12
 
 
 class Kdf(NamedTuple):
@@ -62,12 +62,12 @@ class Header:
     kdf: Kdf
     salt: bytes
     nonce: bytes
-    body_octets: int
+    body_size: int
     lines: bytes
 
     def check_size(self, size: int) -> None:
         """Check that a file of this size is complete."""
-        expected = len(self.lines) + self.body_octets + _CHECKSUM_OCTETS
+        expected = len(self.lines) + self.body_size + _CHECKSUM_BYTES
         if size < expected:
             raise _cut()
         if size > expected:
@@ -82,24 +82,24 @@ def seal(body: bytes, passphrase: str, created_at: int) -> bytes:
     """
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    if len(body) > MAX_OCTETS - _MAX_HEADER_OCTETS:
+    if len(body) > MAX_BYTES - _MAX_HEADER_BYTES:
         raise SnapshotError(
-            f"the snapshot would be larger than {MAX_OCTETS // 2**20} MB",
+            f"the snapshot would be larger than {MAX_BYTES // 2**20} MB",
             hint="make several snapshots, each with fewer flows",
         )
-    salt, nonce = os.urandom(_SALT_OCTETS), os.urandom(_NONCE_OCTETS)
+    salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
     said = {
         "createdAt": created_at,
         "kdf": {**KDF._asdict(), "salt": base64.b64encode(salt).decode()},
         "nonce": base64.b64encode(nonce).decode(),
-        "bodyOctets": len(body) + _TAG_OCTETS,
+        "bodyOctets": len(body) + _TAG_BYTES,
     }
     lines = f"mailnode snapshot {VERSION}\n{json.dumps(said)}\n".encode()
     sealed = lines + AESGCM(_key(passphrase, KDF, salt)).encrypt(nonce, body, lines)
     return sealed + hashlib.sha256(sealed).digest()
 
 
-def unseal(octets: bytes, passphrase: str) -> tuple[Header, bytes]:
+def unseal(content: bytes, passphrase: str) -> tuple[Header, bytes]:
     """Decrypt a snapshot file, and give its header and body.
 
     Raises:
@@ -108,9 +108,9 @@ def unseal(octets: bytes, passphrase: str) -> tuple[Header, bytes]:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    header = read_header(octets)
-    header.check_size(len(octets))
-    sealed, checksum = octets[:-_CHECKSUM_OCTETS], octets[-_CHECKSUM_OCTETS:]
+    header = read_header(content)
+    header.check_size(len(content))
+    sealed, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if hashlib.sha256(sealed).digest() != checksum:
         raise _damaged("its checksum is wrong")
     key = _key(passphrase, header.kdf, header.salt)
@@ -123,23 +123,23 @@ def unseal(octets: bytes, passphrase: str) -> tuple[Header, bytes]:
         ) from None
 
 
-def read_header(octets: bytes) -> Header:
+def read_header(content: bytes) -> Header:
     """Read the header of a snapshot file from its first bytes.
 
     Raises:
         SnapshotError: it is not a snapshot, has a newer format, is incomplete or damaged.
     """
-    first = _FIRST_LINE.match(octets[:_LONGEST_FIRST_LINE])
+    first = _FIRST_LINE.match(content[:_LONGEST_FIRST_LINE])
     if first is None:
-        raise _no_snapshot(octets)
+        raise _no_snapshot(content)
     if int(first[1]) > VERSION:
         raise SnapshotError(
             f"the snapshot has format {int(first[1])}, and this version of mailnode reads formats up to {VERSION}",
             hint="use the version of mailnode that it was created with, or a newer one",
         )
-    line, end, _ = octets[first.end() : first.end() + _MAX_HEADER_OCTETS].partition(b"\n")
+    line, end, _ = content[first.end() : first.end() + _MAX_HEADER_BYTES].partition(b"\n")
     if not end:
-        raise _cut() if len(octets) < first.end() + _MAX_HEADER_OCTETS else _damaged("its header is too long")
+        raise _cut() if len(content) < first.end() + _MAX_HEADER_BYTES else _damaged("its header is too long")
     return _header(line, first[0] + line + end)
 
 
@@ -151,11 +151,11 @@ def read_file(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(_LONGEST_FIRST_LINE + _MAX_HEADER_OCTETS)
+            start = file.read(_LONGEST_FIRST_LINE + _MAX_HEADER_BYTES)
             size = os.fstat(file.fileno()).st_size
             read_header(start).check_size(size)
-            if size > MAX_OCTETS:
-                raise _damaged(f"it is larger than {MAX_OCTETS // 2**20} MB")
+            if size > MAX_BYTES:
+                raise _damaged(f"it is larger than {MAX_BYTES // 2**20} MB")
             return start + file.read(size - len(start))
     except OSError as error:
         raise unreadable(path, error) from None
@@ -169,7 +169,7 @@ def read_file_header(path: Path) -> tuple[Header, int]:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(_LONGEST_FIRST_LINE + _MAX_HEADER_OCTETS)
+            start = file.read(_LONGEST_FIRST_LINE + _MAX_HEADER_BYTES)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise unreadable(path, error) from None
@@ -178,21 +178,21 @@ def read_file_header(path: Path) -> tuple[Header, int]:
     return header, size
 
 
-def write_file(path: Path, octets: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write a new file (0400) atomically.
 
     Raises:
         SnapshotError: a file of this name exists, or it can't be written.
     """
     try:
-        write_atomically(path, octets, mode=0o400, overwrite=False)
+        write_atomically(path, content, mode=0o400, overwrite=False)
     except FileExistsError:
         raise SnapshotError(
             f"the file {str(path)!r} already exists", hint="choose another name: a snapshot is never overwritten"
         ) from None
     except OSError as error:
         with suppress(OSError):
-            if path.read_bytes() == octets:
+            if path.read_bytes() == content:
                 path.unlink()
         raise SnapshotError(
             f"the snapshot can't be written to {str(path)!r}: {error.strerror}",
@@ -216,7 +216,7 @@ def _header(line: bytes, lines: bytes) -> Header:
         header = Header(_whole(said["createdAt"]), kdf, salt, nonce, _whole(said["bodyOctets"]), lines)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _damaged("its header is invalid") from None
-    if len(salt) != _SALT_OCTETS or len(nonce) != _NONCE_OCTETS or header.body_octets < _TAG_OCTETS:
+    if len(salt) != _SALT_BYTES or len(nonce) != _NONCE_BYTES or header.body_size < _TAG_BYTES:
         raise _damaged("its header is invalid")
     if not kdf.is_bearable:
         raise _damaged("opening it would take more memory or time than any snapshot needs")
@@ -233,13 +233,13 @@ def _key(passphrase: str, kdf: Kdf, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     # Keyboards differ in how they compose letters: the passphrase is the same.
-    octets = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
-    return Scrypt(salt=salt, length=32, n=kdf.n, r=kdf.r, p=kdf.p).derive(octets)
+    content = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
+    return Scrypt(salt=salt, length=32, n=kdf.n, r=kdf.r, p=kdf.p).derive(content)
 
 
-def _no_snapshot(octets: bytes) -> SnapshotError:
+def _no_snapshot(content: bytes) -> SnapshotError:
     start = b"mailnode snapshot "
-    if octets and (start.startswith(octets) or (octets.startswith(start) and b"\n" not in octets)):
+    if content and (start.startswith(content) or (content.startswith(start) and b"\n" not in content)):
         return _cut()
     return SnapshotError("this is not a mailnode snapshot", hint="give a file that mailnode has created as a snapshot")
 
