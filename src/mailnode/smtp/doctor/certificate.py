@@ -72,7 +72,7 @@ class Certificate:
 
     @classmethod
     def from_der(cls, octets: bytes) -> Self:
-        """Read a certificate; ValueError where it can't be read_certificate."""
+        """Read a certificate; ValueError where it can't be read."""
         from cryptography import x509
         from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -132,7 +132,7 @@ class Certificate:
 
 
 def read_certificate(der: bytes | None) -> Certificate | None:
-    """Read the certificate of a connection; None where there is none, or where it can't be read_certificate."""
+    """Read the certificate of a connection; None where there is none, or where it can't be read."""
     try:
         return Certificate.from_der(der) if der else None
     except ValueError:
