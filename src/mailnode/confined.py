@@ -38,7 +38,7 @@ class ConfinedProcess:
         requests, answers = process.stdin, process.stdout
         assert requests, "it was asked for"
         assert answers, "it was asked for"
-        with suppress(BrokenPipeError):  # the missing answer tells
+        with suppress(BrokenPipeError):  # the answer will be missing
             requests.write(job)
             requests.flush()
         return answers
@@ -147,7 +147,7 @@ class ConfinedPool:
                     self._waiting[group] = jobs
                 self._busy[group] += 1
                 return group, job
-        return None  # the busy threads look for the waiting jobs again
+        return None  # busy threads take the waiting jobs later
 
     def _run_job(self, job: "_Job[T]") -> T:
         with self._guard:

@@ -25,7 +25,7 @@ def unwatched(_sent: int, _size: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Watched(Message):
-    """A message; `watch` hears how many of its bytes have left."""
+    """A message that reports to `watch` how many of its bytes were sent."""
 
     watch: Watch = unwatched
 

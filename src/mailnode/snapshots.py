@@ -199,7 +199,7 @@ def _change(path: Path, flow: SnapshotFlow) -> Literal["new", "changed", "same"]
 
 
 def _write_beside(path: Path, text: str, written: ExitStack) -> Path:
-    """Write a file's text beside it, to the disk; it is gone when `written` ends, unless it was put in place."""
+    """Write the new text of a file to a file beside it, which `written` deletes at its end unless it was moved."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644

@@ -1,1 +1,1 @@
-"""As whom mail is sent: services known by name, and named connections whose secrets are encrypted."""
+"""Connections, that is named logins with encrypted secrets, and the known email services."""

@@ -125,7 +125,7 @@ COMMON: Checks = {
 
 @dataclass(frozen=True, slots=True)
 class TypeFields:
-    """A type of connections: its own fields, those that it can't do without, and which of its secrets prove who asks.
+    """The fields of a connection type beside those that all types have: their checks, and which are required.
 
     A secret of `credentials` belongs to the server that it was made for.
     """

@@ -1,4 +1,4 @@
-"""How a connection gets access tokens: the grants of OAuth2 (RFC 6749, RFC 7523), each as what its form says."""
+"""How a connection gets access tokens: the grants of OAuth2 (RFC 6749, RFC 7523) with their forms."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from mailnode.connections.service import LOOPBACK, Provider, find_service, provi
 from mailnode.connections.values import bad
 from mailnode.errors import ErrorCode
 
-# How long a service account's assertion is good, in seconds; Google takes up to an hour.
+# How long an assertion of a service account is valid, in seconds; Google accepts up to an hour.
 ASSERTION_SECONDS = 300
 _DEFAULT_TENANT = "common"
 _TENANT = "{tenant}"
@@ -20,10 +20,10 @@ Form = dict[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshGrant:
-    """A refresh token that a person's consent gave (RFC 6749 6).
+    """A refresh token from a person's consent (RFC 6749 6).
 
-    `authorize_url` and `device_url` are where consent is asked for, "" where that can't be; `consent_scope` and
-    `consent_extras` are what is said there. `redirect_uri` is where the answer comes to on this machine (RFC 8252 7.3).
+    `authorize_url` and `device_url` are where consent is requested, "" where that is not possible; `consent_scope` and
+    `consent_extras` are sent there. `redirect_uri` is where the answer comes to on this machine (RFC 8252 7.3).
     """
 
     client_id: str
@@ -42,14 +42,14 @@ class RefreshGrant:
         return {"grant_type": "refresh_token", "refresh_token": refresh_token, **self.client(), **scope}
 
     def client(self) -> Form:
-        """Give what a form says of who asks (RFC 6749 2.3.1)."""
+        """Give the client's part of a form (RFC 6749 2.3.1)."""
         secret = {"client_secret": self.client_secret} if self.client_secret else {}
         return {"client_id": self.client_id, **secret}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentialsGrant:
-    """An application that has the right to send (RFC 6749 4.4)."""
+    """An application that may send by itself (RFC 6749 4.4)."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -64,7 +64,7 @@ class ClientCredentialsGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountGrant:
-    """A service account that may act for a user, and says so in a signed assertion (RFC 7523 2.1)."""
+    """A service account that may act for a user, by a signed assertion (RFC 7523 2.1)."""
 
     user: str
     service_client: str
@@ -86,7 +86,7 @@ class ServiceAccountGrant:
         claims |= {"exp": now + ASSERTION_SECONDS, **({"scope": self.scope} if self.scope else {})}
         signed = f"{_part({'alg': 'RS256', 'typ': 'JWT'})}.{_part(claims)}"
         key = load_pem_private_key(self.private_key.encode(), None)
-        assert isinstance(key, RSAPrivateKey)  # seen to when it was stored
+        assert isinstance(key, RSAPrivateKey)  # checked when it was stored
         return f"{signed}.{_base64url(key.sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
 
@@ -94,7 +94,7 @@ Grant = RefreshGrant | ClientCredentialsGrant | ServiceAccountGrant
 
 
 def grant_of(kind: str, fields: Mapping[str, Any]) -> Grant | None:
-    """Give the grant of a connection's checked fields; None where there is none, only an access token or a password."""
+    """Give the grant of checked fields; None for a connection with a password or an access token only."""
     if kind == "basic" or (kind == "oauth2" and "clientId" not in fields):
         return None
     provider, scope = _provider(fields), fields.get("scope")
@@ -128,10 +128,10 @@ def grant_of(kind: str, fields: Mapping[str, Any]) -> Grant | None:
 
 
 def check_endpoint(kind: str, fields: Mapping[str, Any]) -> None:
-    """See to it that it is known where access tokens are had.
+    """Check that the token endpoint is known.
 
     Raises:
-        ConnectionsError: it is not, or it is said twice.
+        ConnectionsError: it is not, or it is given twice.
     """
     provider = _provider(fields)
     is_by_tenant = _TENANT in provider.access_url
@@ -158,7 +158,7 @@ def check_endpoint(kind: str, fields: Mapping[str, Any]) -> None:
 
 
 def _provider(fields: Mapping[str, Any]) -> Provider:
-    """Give whose tokens they are; without any word of it Google, as users of this node expect."""
+    """Give the provider of the tokens; by default Google, as users of this node expect."""
     service = find_service(fields["service"]) if "service" in fields else service_at(fields.get("hosts", ()))
     if service and service.provider:
         return service.provider

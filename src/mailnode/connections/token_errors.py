@@ -17,7 +17,7 @@ TRANSIENT = frozenset(
 IN_DOUBT = frozenset({"server_error", "internal_failure"})
 # The secret is sent in the form first; these may mean that the endpoint expects it in the Authorization field.
 CLIENT_REFUSED = frozenset({"invalid_client", "unauthorized_client"})
-# A person has to give consent again (OpenID Connect Core 3.1.2.6 beside RFC 6749's word).
+# A person has to give consent again (RFC 6749 and OpenID Connect Core 3.1.2.6).
 CONSENT = frozenset(
     {"invalid_grant", "interaction_required", "consent_required", "login_required", "account_selection_required"}
 )

@@ -19,7 +19,7 @@ _NOT_IN_SECRET = re.compile(rf"[\0{SURROGATE}]")  # NUL would end the password (
 # What fits into any server's line; tenants and paths take some hundred.
 _MAX_URL = 2000
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
-# RFC 6750 2.1; what is not in it can't stand in a SASL message either.
+# RFC 6750 2.1; other characters are not allowed in a SASL message either.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 # 1973 in milliseconds, the year 5138 in seconds: a smaller number is in seconds.
 _LEAST_MS = 100_000_000_000

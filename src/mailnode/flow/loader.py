@@ -80,7 +80,7 @@ class FlowLoader:
 
 
 class _FileVersion(NamedTuple):
-    """What tells a version of a file from another."""
+    """The version of a file, by its metadata."""
 
     device: int
     inode: int

@@ -61,13 +61,13 @@ class RunDetails(RunSummary):
     nodes: list[dict[str, Any]] | None
 
 
-# In a class with a method `list` that word is no type.
+# Named here, since `list` is a method in the class.
 Summaries = list[RunSummary]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Filter:
-    """What `list` is asked for."""
+    """The filters of `list`."""
 
     flow: str | None
     statuses: Sequence[ShownRunStatus]
@@ -108,7 +108,7 @@ class Runs:
         return await self._database.read(lambda db: self._show(db, run_id))
 
     def _list(self, db: Connection, filters: _Filter) -> Summaries:
-        # States are long, and a database that sorts rows carries them along: they are read for the page alone.
+        # States are long and would be sorted along with the rows, so they are read for the page alone.
         query = select(runs.c.id, runs.c.status, runs.c.worker).order_by(runs.c.created_at.desc(), runs.c.id)
         if filters.flow is not None:
             query = query.where(runs.c.flow == filters.flow)
@@ -171,7 +171,7 @@ def _error_in(result: Entry) -> Entry | None:
 
 
 def _stored_state(row: Row[Any]) -> Entry:
-    """Read the state of a run; one that can't be read, as of a newer version, tells nothing."""
+    """Read the state of a run; {} for one that can't be read, such as one of a newer version."""
     stored: Entry = stored_json(row.state)
     nodes = stored.get("nodes", [])
     states = (stored.get("input"), stored.get("context"))

@@ -34,7 +34,7 @@ class State:
         container[last] = write.value
 
     def replace(self, write: Write, first: Any) -> bool:
-        """Write a later result where the `first` one, or one of the same delivery, still is; tell whether it was."""
+        """Write a later result if the `first` one, or one of the same delivery, is still there; gives whether it was."""
         is_there = is_same_result(self.read(write), first)
         if is_there:
             self.write(write)
@@ -75,7 +75,7 @@ def queued_in(results: Iterable[Any]) -> list[str]:
 
 
 def unstored_in(results: Iterable[Any]) -> list[str]:
-    """Give the ids of the deliveries whose outcome, as these results of nodes say, could not be stored."""
+    """Give the ids of the deliveries whose outcome could not be stored, by these results of nodes."""
     return [str(result["deliveryId"]) for result in results if isinstance(result, dict) and is_unstored(result)]
 
 
@@ -97,7 +97,7 @@ def outcomes_of(db: Connection, delivery_ids: Sequence[str]) -> Iterator[MailOut
 
 
 def apply_outcome(run: dict[str, Any], outcome: MailOutcome) -> bool:
-    """Put an outcome into a run, as JSON, wherever it still has a result of the same delivery; tell whether it had."""
+    """Put an outcome into a run, as JSON, where it still has a result of the same delivery; gives whether it had."""
     changed = False
     for node in run["nodes"]:
         if node["id"] == outcome.node_id and is_same_result(node.get("result"), outcome.result):

@@ -36,7 +36,7 @@ class Received:
     received_at: int
     size: int
     path: Path
-    inbox: "InboxFolder" = field(repr=False, compare=False)  # whose folder, if it is a temporary one, lasts as long
+    inbox: "InboxFolder" = field(repr=False, compare=False)  # a temporary folder lasts as long as this
 
     def octets(self) -> bytes:
         """Read the message, byte for byte as it was received, with CRLF line ends.
@@ -198,7 +198,7 @@ def _read_envelope(path: Path) -> dict[str, Any]:
 
 
 def _shown(value: str) -> str:
-    """Give a value as a person reads it; of one that is longer than anybody reads the beginning, up to a word's end."""
+    """Give a value for display; a very long one is cut at the end of a word."""
     if len(value) <= _MAX_FIELD_CHARACTERS:
         return readable(value)
     return f"{readable(value[:_MAX_FIELD_CHARACTERS].rsplit(maxsplit=1)[0])} …"
