@@ -34,7 +34,7 @@ class State:
         container[last] = write.value
 
     def replace(self, write: Write, first: Any) -> bool:
-        """Write a later result if the `first` one, or one of the same delivery, is still there; gives whether it was."""
+        """Write a result if the `first` one, or one of the same delivery, is still there; gives whether it was."""
         is_there = is_same_result(self.read(write), first)
         if is_there:
             self.write(write)

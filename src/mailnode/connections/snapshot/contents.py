@@ -36,7 +36,7 @@ class SnapshotFlow:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Self:
-        """Read one from a snapshot; raises SnapshotError for an invalid name, ValueError or KeyError for other errors."""
+        """Read one from a snapshot; SnapshotError for an invalid name, ValueError or KeyError for other errors."""
         text = said["text"]
         text.encode()
         return cls(check_flow_name(said["name"]), text)
