@@ -173,7 +173,7 @@ def _what_next(found: "DeliveryDetails") -> str:
         return ""
     assert found["dueAt"] is not None
     why = f"; {found['error']}" if found["error"] else ""
-    return f": next attempt {time_of(found['dueAt'])}, last attempts until {time_of(found['expiresAt'])}{why}"
+    return f": next attempt at {time_of(found['dueAt'])}, retried until {time_of(found['expiresAt'])}{why}"
 
 
 def _tries(found: "DeliveryDetails") -> Iterator[tuple[str, ...]]:
