@@ -189,7 +189,7 @@ async def test_the_doctor_names_the_settings_that_would_work(api):
 
 async def test_a_look_that_can_not_begin_is_a_problem_and_no_stream(api):
     await create(api, hosts=["mail.example", "mail2.example"])
-    assert "choose one of them" in problem(await api.post("/api/connections/shop/test"))["hint"]
+    assert "Choose one of them" in problem(await api.post("/api/connections/shop/test"))["hint"]
     answer = await api.post("/api/connections/shop/test", json={"port": 0})
     assert problem(answer)["key"] == "port"
 

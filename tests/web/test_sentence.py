@@ -20,6 +20,10 @@ from mailnode.web.sentence import capital, sentence
         ("localhost:25 does not answer", "localhost:25 does not answer."),
         ("'x' can't be a name", "'x' can't be a name."),
         ("{{ input.a }} is not a text", "{{ input.a }} is not a text."),
+        ("write it like jane@example.org", "Write it like jane@example.org"),
+        ("the expression has no end: {{ input.order", "The expression has no end: {{ input.order"),
+        ("allow it (and only it)", "Allow it (and only it)."),
+        ("use port 587", "Use port 587."),
         ("could not connect to 127.0.0.1:1: refused", "Could not connect to 127.0.0.1:1: refused."),
     ],
 )

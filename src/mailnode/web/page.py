@@ -84,5 +84,5 @@ def _size(count: int) -> str:
     """Show a size."""
     for unit, size in (("MB", 2**20), ("kB", 2**10)):
         if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"
+            return f"{count / size:.1f}\N{NO-BREAK SPACE}{unit}"
+    return f"{count}\N{NO-BREAK SPACE}bytes"

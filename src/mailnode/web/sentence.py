@@ -4,13 +4,14 @@ import re
 
 # A name that is written small, and what may be a key of a setting (`smtp.host`, `tlsOption`), stay as they are.
 _WORD = re.compile(r"(?!mailnode\b|localhost\b)[a-z]+(?:['-][a-z]+)*(?=[\s,;:]|$)")
-_ENDS = (".", "!", "?", "…", ":")
+# What may be copied (an address, an expression, a path) gets no full stop: it would be taken for a part of it.
+_PLAIN_END = re.compile(r"""(?:^|\s)["“(]*[\w'\u2019-]+[)\]"”'\u2019]*$""")
 
 
 def sentence(text: str) -> str:
-    """Give a text with a capital at its beginning and a full stop at its end."""
+    """Give a text with a capital at its beginning and a full stop behind a plain word at its end."""
     text = capital(text)
-    return text if not text or text.endswith(_ENDS) else f"{text}."
+    return f"{text}." if _PLAIN_END.search(text) else text
 
 
 def capital(text: str) -> str:

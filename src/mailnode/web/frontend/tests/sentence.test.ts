@@ -12,6 +12,9 @@ test("an error is a sentence, as the server's own pages have it", () => {
     ["tlsOption is none", "tlsOption is none."],
     ["mailnode failed", "mailnode failed."],
     ["localhost:25 does not answer", "localhost:25 does not answer."],
+    ["write it like jane@example.org", "Write it like jane@example.org"],
+    ["the expression has no end: {{ input.order", "The expression has no end: {{ input.order"],
+    ["allow it (and only it)", "Allow it (and only it)."],
     ["'x' can't be a name", "'x' can't be a name."],
   ];
   for (const [said, words] of shown) {
