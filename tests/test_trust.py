@@ -46,7 +46,7 @@ async def token(_ca: str) -> None:
 async def attachment(_ca: str) -> None:
     async with serving(plain_chain().context) as http:
         http.on("/a.txt", reply(b"a"))
-        await fetch(http.url("/a.txt", "localhost"), max_octets=10, allow=AddressGuard.from_text("localhost"))
+        await fetch(http.url("/a.txt", "localhost"), max_bytes=10, allow=AddressGuard.from_text("localhost"))
 
 
 WAYS: dict[str, Callable[[str], Awaitable[None]]] = {

@@ -30,7 +30,7 @@ from mailnode.flow.run_queries import Runs
 from mailnode.flow.run_store import RunStore, store_outcomes
 from mailnode.flow.state import MailOutcome, apply_outcome, queued_in, results_in
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.send_email import Post
+from mailnode.node.send_email import MailServices
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_transient
@@ -78,8 +78,8 @@ class Mailnode:
         claims = Claims(database, process, store_outcomes)
         self._queue_worker = QueueWorker(outbox, claims, self._dispatcher, self._breaker, self._clients, router.find)
         guard = AddressGuard.from_text(environment.fetch_allow)
-        post = Post(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
-        self._registry = own_registry(post, environment.notification)
+        services = MailServices(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
+        self._registry = own_registry(services, environment.notification)
         self._loader = FlowLoader(self._registry)
         self.deliveries = Deliveries(
             database, process, self._engine.wake, store_outcomes, CurrentRoutes(self._registry, router).find

@@ -71,7 +71,7 @@ async def http():
 
 async def refused(url, allow, **settings):
     with pytest.raises(AttachmentError) as caught:
-        await fetching.fetch(url, max_octets=1000, allow=allow, **settings)
+        await fetching.fetch(url, max_bytes=1000, allow=allow, **settings)
     assert caught.value.hint
     assert str(caught.value).isprintable()
     return caught.value
@@ -120,7 +120,7 @@ async def test_the_body_of_a_redirect_is_not_waited_for(http):
         await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
 
     http.on("/b", content)
-    found = await fetching.fetch(http.on("/a", answer), max_octets=9, allow=AddressGuard.from_text("127.0.0.1"))
+    found = await fetching.fetch(http.on("/a", answer), max_bytes=9, allow=AddressGuard.from_text("127.0.0.1"))
     assert found.content == b"x"
 
 

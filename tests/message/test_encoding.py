@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailnode.errors import PartError
-from mailnode.message.encoding import Base64Octets, crlf, encode_base64, encode_text, longest_line, read_file
+from mailnode.message.encoding import Base64Stream, crlf, encode_base64, encode_text, longest_line, read_file
 
 BLOCK = 57 * 1024
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
@@ -77,6 +77,8 @@ class TestText:
     @example("From " + "x" * 70)
     @example("From " + "x" * 71)
     @example("é From " + "From " * 40)
+    @example("é" + "x" * 68 + " ")
+    @example("é" + "x" * 68 + " \nFrom é" + "x" * 63 + "\t")
     def test_no_line_is_one_that_mailbox_files_change(self, text):
         encoding, octets = encode_text(text)
         assert DECODE[encoding](octets) == on_the_wire(text)
@@ -127,7 +129,7 @@ class TestBase64:
     @settings(max_examples=50)
     @given(st.binary(max_size=500))
     def test_octets_come_back(self, octets):
-        encoded = Base64Octets(octets)
+        encoded = Base64Stream(octets)
         written = b"".join(encoded.blocks())
         assert written == encode_base64(octets) == b"".join(encoded.blocks())
         assert base64.b64decode(written) == octets
@@ -141,7 +143,7 @@ class TestBase64:
         path.write_bytes(content)
         with path.open("rb") as file:
             file.seek(3)
-            encoded = Base64Octets(file)
+            encoded = Base64Stream(file)
             first = b"".join(encoded.blocks())
             assert first == b"".join(encoded.blocks()) == encode_base64(content)
             assert encoded.size == len(first)
@@ -149,38 +151,38 @@ class TestBase64:
 
     def test_two_readers_of_one_file_do_not_disturb_each_other(self):
         content = bytes(200_000)
-        encoded = Base64Octets(io.BytesIO(content))
+        encoded = Base64Stream(io.BytesIO(content))
         pairs = list(zip(encoded.blocks(), encoded.blocks(), strict=True))
         assert b"".join(one for one, _ in pairs) == b"".join(other for _, other in pairs) == encode_base64(content)
 
     def test_a_file_that_gives_little_at_a_time_is_read_whole(self):
         content = bytes(range(256)) * 500
         file: io.RawIOBase = Unbuffered(content)
-        assert b"".join(Base64Octets(file).blocks()) == encode_base64(content)  # type: ignore[arg-type]  # that is the point
+        assert b"".join(Base64Stream(file).blocks()) == encode_base64(content)  # type: ignore[arg-type]  # that is the point
         assert read_file(file) == content  # type: ignore[arg-type]  # that is the point
 
     def test_a_file_that_has_grown_gives_what_was_measured(self):
         file = io.BytesIO(b"abc")
-        encoded = Base64Octets(file)
+        encoded = Base64Stream(file)
         file.write(b"abcdef")
         assert b"".join(encoded.blocks()) == b"YWJj\r\n"
 
     def test_a_file_that_has_become_shorter_is_an_error(self):
         file = io.BytesIO(b"abc")
-        encoded = Base64Octets(file)
+        encoded = Base64Stream(file)
         file.truncate(2)
         with pytest.raises(PartError, match="shorter"):
             list(encoded.blocks())
 
     def test_a_file_that_can_not_be_read_is_an_error(self):
         closed = io.BytesIO(b"abc")
-        encoded = Base64Octets(closed)
+        encoded = Base64Stream(closed)
         closed.close()
         with pytest.raises(PartError, match="can't be read"):
             list(encoded.blocks())
         for file in (closed, io.StringIO("text"), io.RawIOBase()):
             with pytest.raises(PartError, match="can't be read") as caught:
-                Base64Octets(file)  # type: ignore[arg-type]  # that is the point
+                Base64Stream(file)  # type: ignore[arg-type]  # that is the point
             assert "binary mode" in caught.value.hint
         with pytest.raises(PartError, match="can't be read"):
             read_file(io.StringIO("text"))  # type: ignore[arg-type]  # that is the point

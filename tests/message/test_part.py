@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from mailnode.errors import HeaderError, MailnodeError, PartError
 from mailnode.message.email import Attachment
 from mailnode.message.media_type import by_filename, parse_media_type
-from mailnode.message.part import STREAMED_OCTETS, attachment_part, base_name, text_part
-from mailnode.message.tree import Built, multipart
+from mailnode.message.part import STREAMED_BYTES, attachment_part, base_name, text_part
+from mailnode.message.tree import BuiltPart, multipart
 
 
-def octets(built: Built) -> bytes:
+def octets(built: BuiltPart) -> bytes:
     pieces = [piece if isinstance(piece, bytes) else b"".join(piece.blocks()) for piece in built.body]
     whole = built.head + b"\r\n" + b"".join(pieces)
     assert whole.isascii()
@@ -32,7 +32,7 @@ def test_octets_come_out_as_they_went_in(content):
     assert part.get_content() == content
 
 
-@pytest.mark.parametrize("size", [STREAMED_OCTETS, STREAMED_OCTETS + 1, 300_000])
+@pytest.mark.parametrize("size", [STREAMED_BYTES, STREAMED_BYTES + 1, 300_000])
 def test_large_octets_and_files_come_out_as_they_went_in(size):
     content = bytes(index * 31 % 256 for index in range(size))
     for source in (content, io.BytesIO(content)):
@@ -43,7 +43,7 @@ def test_large_octets_and_files_come_out_as_they_went_in(size):
 
 
 def test_a_large_content_is_not_in_memory_twice():
-    built = attachment_part(Attachment(content=bytes(STREAMED_OCTETS + 1)), inline=False)
+    built = attachment_part(Attachment(content=bytes(STREAMED_BYTES + 1)), inline=False)
     assert list(built.in_memory()) == []
 
 
@@ -228,7 +228,7 @@ def test_a_name_says_the_same_type_on_any_machine(filename, media_type, monkeypa
 
 
 def test_a_part_that_ends_with_base64_has_no_empty_line_before_the_boundary():
-    for size in (0, 57, 58, STREAMED_OCTETS + 57):
+    for size in (0, 57, 58, STREAMED_BYTES + 57):
         built = multipart("mixed", "b", [attachment_part(Attachment(content=bytes(size)), inline=False)])
         whole = octets(built)
         assert whole.endswith(b"\r\n--b--\r\n")

@@ -53,8 +53,8 @@ def trust() -> ssl.SSLContext:
     return ssl.create_default_context(cadata=tls.ca_pem())
 
 
-async def get(url: str, *, max_octets: int = MB, **options: Any) -> Fetched:
-    return await fetch(url, max_octets=max_octets, allow=options.pop("allow", LOOPBACK), tls=trust(), **options)
+async def get(url: str, *, max_bytes: int = MB, **options: Any) -> Fetched:
+    return await fetch(url, max_bytes=max_bytes, allow=options.pop("allow", LOOPBACK), tls=trust(), **options)
 
 
 async def refused(url: str, code: str, **options: Any) -> AttachmentError:
@@ -154,8 +154,8 @@ async def test_a_coding_that_is_broken_or_unknown_is_refused(http: HttpServer, c
 
 
 async def test_a_large_file_waits_on_disk_and_reads_back(http: HttpServer) -> None:
-    size = spool.MEMORY_OCTETS + 5
-    fetched = await get(http.on("/a", streaming(size, bytes(range(256)))), max_octets=size)
+    size = spool.MEMORY_BYTES + 5
+    fetched = await get(http.on("/a", streaming(size, bytes(range(256)))), max_bytes=size)
     content: Any = fetched.content
     assert (fetched.size, content.seekable()) == (size, True)
     assert content.read() == (bytes(range(256)) * (size // 256 + 1))[:size]
@@ -174,7 +174,7 @@ from mailnode.node.fetch import fetch
 async def main():
     peaks = []
     for path in ("/small", "/large"):
-        await fetch("http://127.0.0.1:{http.port}" + path, max_octets=2**30, allow=AddressGuard.from_text("127.0.0.1"))
+        await fetch("http://127.0.0.1:{http.port}" + path, max_bytes=2**30, allow=AddressGuard.from_text("127.0.0.1"))
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     print(peaks[1] - peaks[0])
 
@@ -230,7 +230,7 @@ async def test_https_at_a_port_without_tls_says_so() -> None:
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(https: HttpServer) -> None:
     with pytest.raises(AttachmentError, match="certificate") as caught:
-        await fetch(https.url("/a", "localhost"), max_octets=MB, allow=LOOPBACK)
+        await fetch(https.url("/a", "localhost"), max_bytes=MB, allow=LOOPBACK)
     assert not caught.value.transient
 
 
@@ -440,15 +440,15 @@ async def test_no_log_shows_the_query(http: HttpServer, caplog: pytest.LogCaptur
     ],
 )
 async def test_a_file_over_the_limit_is_refused(http: HttpServer, answer: Answer) -> None:
-    error = await refused(http.on("/big.bin", answer), "attachmentTooLarge", max_octets=100)
+    error = await refused(http.on("/big.bin", answer), "attachmentTooLarge", max_bytes=100)
     assert "/big.bin" in error.message
 
 
 async def test_a_file_at_the_limit_passes(http: HttpServer) -> None:
-    assert (await get(http.on("/a", reply(b"x" * 100)), max_octets=100)).size == 100
+    assert (await get(http.on("/a", reply(b"x" * 100)), max_bytes=100)).size == 100
     packed = gzip.compress(bytes(range(100)))
     assert len(packed) > 100
-    assert (await get(http.on("/b", reply(packed, content_encoding="gzip")), max_octets=100)).size == 100
+    assert (await get(http.on("/b", reply(packed, content_encoding="gzip")), max_bytes=100)).size == 100
 
 
 async def test_a_body_shorter_than_was_said_is_refused(http: HttpServer) -> None:
@@ -502,7 +502,7 @@ async def test_a_disk_that_takes_no_more_is_said(http: HttpServer) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MB, hard))
     try:
-        error = await refused(url, "fetchFailed", max_octets=2 * MB)
+        error = await refused(url, "fetchFailed", max_bytes=2 * MB)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "File too large" in error.message

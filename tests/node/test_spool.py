@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from mailnode.errors import AttachmentError, ErrorCode
-from mailnode.node.spool import MEMORY_OCTETS, Spool
+from mailnode.node.spool import MEMORY_BYTES, Spool
 
-LIMIT = 10 * MEMORY_OCTETS
+LIMIT = 10 * MEMORY_BYTES
 
 
 def filled(size: int) -> Any:
@@ -20,13 +20,13 @@ def filled(size: int) -> Any:
 def test_a_small_content_is_bytes() -> None:
     assert filled(0) == b""
     assert filled(1500) == bytes(1000) + b"\x01" * 500
-    assert len(filled(MEMORY_OCTETS)) == MEMORY_OCTETS
+    assert len(filled(MEMORY_BYTES)) == MEMORY_BYTES
 
 
 def test_a_large_content_is_a_file_that_can_be_read_again_and_again() -> None:
-    content = filled(MEMORY_OCTETS + 1)
+    content = filled(MEMORY_BYTES + 1)
     octets = content.read()
-    assert len(octets) == MEMORY_OCTETS + 1
+    assert len(octets) == MEMORY_BYTES + 1
     assert octets[:2001] == bytes(1000) + b"\x01" * 1000 + b"\x02"
     content.seek(1000)
     assert content.read(2) == b"\x01\x01"
@@ -37,7 +37,7 @@ def test_a_large_content_is_a_file_that_can_be_read_again_and_again() -> None:
 
 
 def test_a_file_that_is_forgotten_in_a_cycle_goes_without_a_warning() -> None:
-    cycle: list[Any] = [filled(MEMORY_OCTETS + 1)]
+    cycle: list[Any] = [filled(MEMORY_BYTES + 1)]
     cycle.append(cycle)
     del cycle
     gc.collect()

@@ -9,7 +9,7 @@ from mailnode.delivery.result import ResultError
 from mailnode.delivery.route import Router
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.node_api import NodeCall
-from mailnode.node.send_email import Post, SendSmtpEmailType
+from mailnode.node.send_email import MailServices, SendSmtpEmailType
 from support.flows import to_server
 
 
@@ -24,7 +24,7 @@ class _Courier:
 
 _NOBODY: Any = None
 _COURIER: Any = _Courier()
-_NODE: Any = SendSmtpEmailType(Post(router=Router(_NOBODY), dispatcher=_COURIER, guard=AddressGuard()))
+_NODE: Any = SendSmtpEmailType(MailServices(router=Router(_NOBODY), dispatcher=_COURIER, guard=AddressGuard()))
 
 
 async def made(state: dict[str, Any] | None = None, **settings: Any) -> EmailMessage | ResultError:

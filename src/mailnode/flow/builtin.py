@@ -12,7 +12,7 @@ from mailnode.node.content_digest import SEND_SMTP_EMAIL
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer
-from mailnode.node.send_email import Post, SendSmtpEmailType
+from mailnode.node.send_email import MailServices, SendSmtpEmailType
 from mailnode.node.template import Template, parse_template
 from mailnode.printable import quoted
 
@@ -114,12 +114,12 @@ def _located(key: str) -> Iterator[None]:
         raise error.locate(key=key) from None
 
 
-def own_registry(post: Post, notification: Mapping[str, str]) -> Registry:
-    """Make the registry of these types; emails are sent with `post`, notifications as their variables say."""
+def own_registry(services: MailServices, notification: Mapping[str, str]) -> Registry:
+    """Make the registry of these types; emails are sent with `services`, notifications as their variables say."""
     return Registry(
         {
-            SEND_SMTP_EMAIL: SendSmtpEmailType(post),
-            EMAIL_NOTIFICATION: EmailNotificationType(post, NotificationServer.read(notification)),
+            SEND_SMTP_EMAIL: SendSmtpEmailType(services),
+            EMAIL_NOTIFICATION: EmailNotificationType(services, NotificationServer.read(notification)),
             "say": SayType(),
             "setContext": SetContextType(),
         }

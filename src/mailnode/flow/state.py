@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from mailnode.delivery.result import Result, is_unstored
 from mailnode.delivery.row_reader import place_of, read_result
-from mailnode.node.node_api import Write, check_place
+from mailnode.node.node_api import Write, check_path
 from mailnode.store.tables import deliveries
 
 
@@ -26,7 +26,7 @@ class State:
         Raises:
             SettingsError: a value on the path is not an object.
         """
-        check_place(self._root(write), write.place, write.key)
+        check_path(self._root(write), write.place, write.key)
         *path, last = write.key.split(".")
         container = self._root(write)
         for part in path:

@@ -11,7 +11,7 @@ from mailnode.printable import quoted, quoted_ascii
 
 # RFC 5321 4.5.3.1.1 says 64; reply addresses of GitHub and Asana are longer, and are taken. A whole path has 256.
 MAX_LOCAL_PART_BYTES = 254
-MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+MAX_DOMAIN_BYTES = 255  # RFC 5321 4.5.3.1.2
 
 _ATEXT = r'[^\s"(),.:;<>@\[\\\]]'
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -95,9 +95,9 @@ def a_labels(text: str) -> str:
     if text.startswith("["):
         return text
     name = text.lower()
-    if len(text) <= MAX_DOMAIN_OCTETS and (not text.isascii() or "xn--" in name):
+    if len(text) <= MAX_DOMAIN_BYTES and (not text.isascii() or "xn--" in name):
         name = _uts46(text)
-    if len(name) > MAX_DOMAIN_OCTETS or not _LDH.fullmatch(name):
+    if len(name) > MAX_DOMAIN_BYTES or not _LDH.fullmatch(name):
         raise MailboxError(f"{quoted(text)} is not a valid domain", hint=_DOMAIN_HINT)
     return name
 

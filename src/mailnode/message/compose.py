@@ -1,4 +1,4 @@
-"""From an Email to its envelope and its octets: mixed(alternative(text, related(html, files)), files) (RFC 2046)."""
+"""From an Email to its envelope and its bytes: mixed(alternative(text, related(html, files)), files) (RFC 2046)."""
 
 import os
 import re
@@ -28,7 +28,7 @@ from mailnode.message.message_id import own_message_id, threading
 from mailnode.message.part import attachment_part, text_part
 from mailnode.message.raw_part import raw_part
 from mailnode.message.text import html_to_text
-from mailnode.message.tree import Built, joined, multipart
+from mailnode.message.tree import BuiltPart, joined, multipart
 from mailnode.printable import quoted
 
 T = TypeVar("T")
@@ -173,10 +173,10 @@ def _seed(email: Email, fresh: str) -> str:
     return email.boundary_seed
 
 
-def _body(email: Email, seed: str) -> Built:
-    inline: list[Built] = []
-    files: list[Built] = []
-    shown = _Shown(email.html if email.html and email.attachments else "")
+def _body(email: Email, seed: str) -> BuiltPart:
+    inline: list[BuiltPart] = []
+    files: list[BuiltPart] = []
+    shown = _CidReferences(email.html if email.html and email.attachments else "")
     for index, attachment in enumerate(email.attachments):
         built = _file(f"attachments[{index}]", attachment, shown)
         (inline if built.view.cid in shown else files).append(built)
@@ -191,7 +191,7 @@ def _body(email: Email, seed: str) -> Built:
     return multipart("mixed", f"=_{seed}_1", [parts, *files] if parts else files)
 
 
-def _text(email: Email, inline: Sequence[Built], seed: str) -> Built | None:
+def _text(email: Email, inline: Sequence[BuiltPart], seed: str) -> BuiltPart | None:
     if email.html is None:
         return None if email.text is None else _located("text", text_part, "plain", email.text)
     html = _located("html", text_part, "html", email.html)
@@ -201,7 +201,7 @@ def _text(email: Email, inline: Sequence[Built], seed: str) -> Built | None:
     return multipart("alternative", f"=_{seed}_2", [_located("text", text_part, "plain", text), html])
 
 
-class _Shown:
+class _CidReferences:
     """The cids that HTML refers to; looking for each takes no longer the more of them there are."""
 
     def __init__(self, html: str) -> None:
@@ -232,7 +232,7 @@ def _decoded(html: str) -> str:
     return unquote(decode(html))
 
 
-def _file(key: str, attachment: Attachment | RawPart, shown: _Shown) -> Built:
+def _file(key: str, attachment: Attachment | RawPart, shown: _CidReferences) -> BuiltPart:
     try:
         if isinstance(attachment, Attachment):
             built = attachment_part(attachment, inline=attachment.cid in shown)

@@ -17,29 +17,31 @@ _QUOTED_LINE = 76  # RFC 2045 6.7 (5)
 _LINE_OCTETS = 57  # 76 characters of Base64
 _BLOCK_OCTETS = _LINE_OCTETS * 1024
 
+# Where a line of 74 bytes ends with a space or tab, binascii writes 77.
+_LATE_BLANK = re.compile(rb"^([^\r\n]{74})(=(?:20|09)\r)$", re.MULTILINE)
 _FROM_LINE = re.compile(rb"^From ([^\r\n]*)", re.MULTILINE)
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 _PLAIN = b"\t\r\n" + bytes(range(0x20, 0x7F))
 
 
-class Octets(Protocol):
-    """Octets of a known number that can be given again and again, in blocks."""
+class ByteStream(Protocol):
+    """Bytes of a known number that can be given again and again, in blocks."""
 
     @property
     def size(self) -> int: ...
     def blocks(self) -> Iterator[bytes]: ...
 
 
-def crlf(octets: bytes) -> bytes:
+def crlf(data: bytes) -> bytes:
     """Make every line break CRLF, so that nothing can be taken for the end of content (RFC 5321 2.3.8)."""
-    if b"\r" in octets:
-        octets = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return octets.replace(b"\n", b"\r\n")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data.replace(b"\n", b"\r\n")
 
 
-def longest_line(octets: bytes) -> int:
-    """Count the octets of the longest line, without its CRLF."""
-    return max(map(len, octets.split(b"\r\n")))
+def longest_line(data: bytes) -> int:
+    """Count the bytes of the longest line, without its CRLF."""
+    return max(map(len, data.split(b"\r\n")))
 
 
 def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
@@ -52,26 +54,31 @@ def encode_text(text: str) -> tuple[TransferEncoding, bytes]:
         PartError: the text holds half of a surrogate pair.
     """
     try:
-        # Of octets, splitlines takes CR, LF and CRLF for line breaks, and nothing else.
+        # Of bytes, splitlines takes CR, LF and CRLF for line breaks, and nothing else.
         lines = text.encode().splitlines() or [b""]
     except UnicodeEncodeError:
         raise PartError(
             "the text contains half a character", phase="settings", hint="don't cut a character in half"
         ) from None
-    octets = b"\r\n".join(lines) + b"\r\n"
-    unfit = len(octets.translate(None, _PLAIN))
-    if not unfit and b"=_" not in octets and not _has_from_line(octets) and len(max(lines, key=len)) <= MAX_TEXT_LINE:
-        return "7bit", octets
-    if 6 * unfit > len(octets):
-        return "base64", encode_base64(octets)
+    data = b"\r\n".join(lines) + b"\r\n"
+    unfit = len(data.translate(None, _PLAIN))
+    if not unfit and b"=_" not in data and not _has_from_line(data) and len(max(lines, key=len)) <= MAX_TEXT_LINE:
+        return "7bit", data
+    if 6 * unfit > len(data):
+        return "base64", encode_base64(data)
     if unfit:
-        return "quoted-printable", _without_from(binascii.b2a_qp(octets, istext=True))
+        return "quoted-printable", _without_from(_short_lines(binascii.b2a_qp(data, istext=True)))
     return "quoted-printable", _without_from(b"".join(_quoted(lines)))
 
 
-def _has_from_line(octets: bytes) -> bool:
+def _has_from_line(data: bytes) -> bool:
     # A single letter is found ten times as fast, and a regular expression would look at each line.
-    return b"F" in octets and (octets.startswith(b"From ") or b"\nFrom " in octets)
+    return b"F" in data and (data.startswith(b"From ") or b"\nFrom " in data)
+
+
+def _short_lines(quoted: bytes) -> bytes:
+    is_at_risk = b"=20\r\n" in quoted or b"=09\r\n" in quoted
+    return _LATE_BLANK.sub(rb"\1=\r\n\2", quoted) if is_at_risk else quoted
 
 
 def _without_from(quoted: bytes) -> bytes:
@@ -123,39 +130,39 @@ def encode_in(charset: str, text: str) -> bytes:
     return text.encode(charset)
 
 
-def encode_base64(octets: bytes) -> bytes:
-    """Encode octets in lines of 76 characters."""
-    return pybase64.encodebytes(octets).replace(b"\n", b"\r\n")
+def encode_base64(data: bytes) -> bytes:
+    """Encode bytes in lines of 76 characters."""
+    return pybase64.encodebytes(data).replace(b"\n", b"\r\n")
 
 
-def read_file(file: BinaryIO, start: int = 0, octets: int = -1) -> bytes:
-    """Read octets of a file, all from `start` on when their number is left out; others may read it in between.
+def read_file(file: BinaryIO, start: int = 0, data: int = -1) -> bytes:
+    """Read bytes of a file, all from `start` on when their number is left out; others may read it in between.
 
     Raises:
         PartError: there are fewer, or the file can't be read.
     """
     try:
         file.seek(start)
-        read = [file.read(octets)]
+        read = [file.read(data)]
         # A file without a buffer may give less than what was asked for.
-        while read[-1] and (octets < 0 or sum(map(len, read)) < octets):
-            read.append(file.read(octets - sum(map(len, read)) if octets >= 0 else -1))
+        while read[-1] and (data < 0 or sum(map(len, read)) < data):
+            read.append(file.read(data - sum(map(len, read)) if data >= 0 else -1))
         content = b"".join(read)
     except (OSError, ValueError, AttributeError, TypeError):
         raise _unreadable() from None
-    if len(content) < octets:
+    if len(content) < data:
         raise PartError("an attached file got shorter", hint="don't change the file until the email is sent")
     return content
 
 
-class Base64Octets:
-    """Base64 of octets or of a seekable file, made while it is read: neither is ever in memory twice."""
+class Base64Stream:
+    """Base64 of bytes or of a seekable file, made while it is read: neither is ever in memory twice."""
 
     def __init__(self, source: bytes | BinaryIO) -> None:
         """Measure the source; a file is measured and read from its beginning.
 
         Raises:
-            PartError: the file can't be read, or not from its beginning, or not as octets.
+            PartError: the file can't be read, or not from its beginning, or not as bytes.
         """
         self._source = source
         self._octets = len(source) if isinstance(source, bytes) else _file_size(source)
@@ -163,7 +170,7 @@ class Base64Octets:
         self.size = lines * 78 + ((rest + 2) // 3 * 4 + 2 if rest else 0)
 
     def blocks(self) -> Iterator[bytes]:
-        """Give the encoded octets, about 80 kB at a time.
+        """Give the encoded bytes, about 80 kB at a time.
 
         Raises:
             PartError: the file has become shorter, or can't be read any more.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mailnode.message.encoding import Octets
+from mailnode.message.encoding import ByteStream
 from mailnode.message.tree import Part
 
 Field = Literal["to", "cc", "bcc"]
@@ -38,7 +38,7 @@ class Message:
     fields: Mapping[str, Field]
     message_id: str
     size: int
-    pieces: tuple[bytes | Octets, ...]
+    pieces: tuple[bytes | ByteStream, ...]
     root: Part = _UNKNOWN
     warnings: tuple[str, ...] = ()
 
@@ -60,7 +60,7 @@ class Message:
         return tuple((name, str(value)) for name, value in BytesHeaderParser(policy=default).parsebytes(head).items())
 
 
-def blocks_of(pieces: Iterable[bytes | Octets]) -> Iterator[bytes]:
+def blocks_of(pieces: Iterable[bytes | ByteStream]) -> Iterator[bytes]:
     """Give the bytes of pieces, some of which make theirs only now."""
     for piece in pieces:
         if isinstance(piece, bytes):

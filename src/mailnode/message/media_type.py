@@ -102,7 +102,7 @@ def extension_of(media_type: str) -> str:
 
 @cache
 def _table() -> MimeTypes:
-    # The table of the machine (/etc/mime.types) is left out: the same mail is the same octets anywhere.
+    # The table of the machine (/etc/mime.types) is left out: the same mail is the same bytes anywhere.
     table = MimeTypes()
     for extension, media_type in _TYPES.items():
         table.add_type(media_type, extension)

@@ -53,13 +53,13 @@ class ParsedMessage(Message):
         return failobj if is_other_codec(charset) else charset
 
 
-def parse(octets: bytes, *, header_only: bool = False) -> "Message[str, str]":
+def parse(data: bytes, *, header_only: bool = False) -> "Message[str, str]":
     """Read a message or body part.
 
     Raises:
         RecursionError: it is nested too deeply, and more than its header is read.
     """
-    return BytesParser(ParsedMessage, policy=compat32).parsebytes(octets, headersonly=header_only)
+    return BytesParser(ParsedMessage, policy=compat32).parsebytes(data, headersonly=header_only)
 
 
 def readable(value: str) -> str:

@@ -6,8 +6,8 @@ from typing import BinaryIO, Literal, NamedTuple
 from mailnode.errors import PartError
 from mailnode.message.email import Attachment
 from mailnode.message.encoding import (
-    Base64Octets,
-    Octets,
+    Base64Stream,
+    ByteStream,
     TransferEncoding,
     encode_base64,
     encode_in,
@@ -17,34 +17,34 @@ from mailnode.message.encoding import (
 from mailnode.message.media_type import OCTET_STREAM, Parameters, by_filename, parse_media_type
 from mailnode.message.parameter import content_disposition, content_type, without_turning
 from mailnode.message.raw_part import clean_message
-from mailnode.message.tree import Built, Part, checked_cid
+from mailnode.message.tree import BuiltPart, Part, checked_cid
 from mailnode.printable import quoted
 
 # Larger contents are encoded while they are sent.
-STREAMED_OCTETS = 64 * 1024
+STREAMED_BYTES = 64 * 1024
 
 
-class _Encoded(NamedTuple):
+class _EncodedFile(NamedTuple):
     media_type: str
     parameters: Parameters
     encoding: TransferEncoding
-    body: bytes | Octets
+    body: bytes | ByteStream
     warnings: tuple[str, ...] = ()
 
 
-def text_part(subtype: Literal["plain", "html"], text: str) -> Built:
+def text_part(subtype: Literal["plain", "html"], text: str) -> BuiltPart:
     """Build a text in UTF-8.
 
     Raises:
         PartError: the text can't be encoded.
     """
-    encoding, octets = encode_text(text)
+    encoding, data = encode_text(text)
     head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n".encode()
-    return Built(head, (octets,), Part(f"text/{subtype}", encoding, len(octets)))
+    return BuiltPart(head, (data,), Part(f"text/{subtype}", encoding, len(data)))
 
 
-def attachment_part(attachment: Attachment, *, inline: bool) -> Built:
-    """Build a file; its octets come out of it as they went in.
+def attachment_part(attachment: Attachment, *, inline: bool) -> BuiltPart:
+    """Build a file; its bytes come out of it as they went in.
 
     Raises:
         PartError: its media type or cid is none, or its text can't be encoded.
@@ -62,7 +62,7 @@ def attachment_part(attachment: Attachment, *, inline: bool) -> Built:
     if attachment.cid:
         head += f"Content-ID: <{checked_cid(attachment.cid)}>\r\n".encode("ascii")
     size = len(body) if isinstance(body, bytes) else body.size
-    return Built(head, (body,), Part(media_type, encoding, size, filename, attachment.cid, disposition), warnings)
+    return BuiltPart(head, (body,), Part(media_type, encoding, size, filename, attachment.cid, disposition), warnings)
 
 
 def base_name(path: str) -> str:
@@ -72,7 +72,7 @@ def base_name(path: str) -> str:
 
 
 def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, bytes | BinaryIO]:
-    """Give the media type, its parameters and the octets; a text is encoded by the charset that is said."""
+    """Give the media type, its parameters and the bytes; a text is encoded by the charset that is said."""
     content = attachment.content
     said = attachment.content_type.strip() or by_filename(filename)
     if not isinstance(content, str):
@@ -90,21 +90,21 @@ def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, byte
         ) from None
 
 
-def _encoded(media_type: str, parameters: Parameters, content: bytes | BinaryIO) -> _Encoded:
+def _encoded(media_type: str, parameters: Parameters, content: bytes | BinaryIO) -> _EncodedFile:
     """Encode a file; a message is embedded as one where it can be, else it stays a file."""
     # RFC 2045 6.4: a message is not encoded; but RFC 6532 3.7 lets those of message/global be.
     kind = media_type.lower()
     if not kind.startswith("message/") or kind.startswith("message/global"):
-        return _Encoded(media_type, parameters, "base64", _base64(content))
+        return _EncodedFile(media_type, parameters, "base64", _base64(content))
     message = content if isinstance(content, bytes) else read_file(content)
     try:
-        return _Encoded(media_type, parameters, "7bit", clean_message(message))
+        return _EncodedFile(media_type, parameters, "7bit", clean_message(message))
     except PartError as error:
         warning = f"attached unchanged as a file ({OCTET_STREAM}), not as a message ({kind}), because {error.message}"
-        return _Encoded(OCTET_STREAM, [], "base64", _base64(message), (warning,))
+        return _EncodedFile(OCTET_STREAM, [], "base64", _base64(message), (warning,))
 
 
-def _base64(content: bytes | BinaryIO) -> bytes | Octets:
-    if isinstance(content, bytes) and len(content) <= STREAMED_OCTETS:
+def _base64(content: bytes | BinaryIO) -> bytes | ByteStream:
+    if isinstance(content, bytes) and len(content) <= STREAMED_BYTES:
         return encode_base64(content)
-    return Base64Octets(content)
+    return Base64Stream(content)

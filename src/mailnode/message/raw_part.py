@@ -12,7 +12,7 @@ import pybase64
 from mailnode.errors import PartError
 from mailnode.message.encoding import crlf, encode_base64, longest_line
 from mailnode.message.parameter import repaired
-from mailnode.message.tree import Built, Part, checked_cid
+from mailnode.message.tree import BuiltPart, Part, checked_cid
 from mailnode.printable import quoted, shortened
 
 if TYPE_CHECKING:
@@ -46,19 +46,19 @@ _DEFECTS = {
 _ENCODE_HINT = "encode it (RFC 2047, RFC 2231)"
 
 
-def raw_part(content: bytes, cid: str = "") -> Built:
-    """Build a body part of its own octets; header fields that belong to a message are left out, with a warning.
+def raw_part(content: bytes, cid: str = "") -> BuiltPart:
+    """Build a body part of its own bytes; header fields that belong to a message are left out, with a warning.
 
     Raises:
         PartError: it is no well-formed body part.
     """
-    octets = _ended(crlf(content.lstrip(b"\r\n")))
-    if b"\r\n\r\n" not in octets:
+    data = _ended(crlf(content.lstrip(b"\r\n")))
+    if b"\r\n\r\n" not in data:
         raise PartError("the body part has no empty line between header fields and body", hint=_HINT)
-    part = _parse_with_fields(octets)
-    kept, left_out = _own_fields(octets, part)
-    octets, part = _cleaned(kept, part if kept == octets else _parse(kept))
-    head, body = _split(octets)
+    part = _parse_with_fields(data)
+    kept, left_out = _own_fields(data, part)
+    data, part = _cleaned(kept, part if kept == data else _parse(kept))
+    head, body = _split(data)
     own = _cid(part)
     if cid and own and cid != own:
         raise PartError(
@@ -66,37 +66,37 @@ def raw_part(content: bytes, cid: str = "") -> Built:
         )
     if cid and not own:
         head += f"Content-ID: <{checked_cid(cid)}>\r\n".encode()
-    return Built(head, (body,), _view(part, len(body), cid), _warnings(left_out))
+    return BuiltPart(head, (body,), _view(part, len(body), cid), _warnings(left_out))
 
 
 def clean_message(content: bytes) -> bytes:
-    """Give a message/rfc822 body as 7-bit clean octets; it may not be Base64 (RFC 2046 5.2.1).
+    """Give a message/rfc822 body as 7-bit clean bytes; it may not be Base64 (RFC 2046 5.2.1).
 
     Raises:
         PartError: it is no well-formed message.
     """
-    octets = _ended(crlf(content))
-    return _cleaned(octets, _parse_with_fields(octets))[0]
+    data = _ended(crlf(content))
+    return _cleaned(data, _parse_with_fields(data))[0]
 
 
-def _ended(octets: bytes) -> bytes:
-    return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
+def _ended(data: bytes) -> bytes:
+    return data if data.endswith(b"\r\n") else data + b"\r\n"
 
 
-def _split(octets: bytes) -> tuple[bytes, bytes]:
+def _split(data: bytes) -> tuple[bytes, bytes]:
     """Give the header fields, each with its CRLF, and the body."""
-    if octets.startswith(b"\r\n"):
-        return b"", octets[2:]
-    head, end, body = octets.partition(b"\r\n\r\n")
+    if data.startswith(b"\r\n"):
+        return b"", data[2:]
+    head, end, body = data.partition(b"\r\n\r\n")
     return head + end[:2], body
 
 
-def _own_fields(octets: bytes, part: "Parsed") -> tuple[bytes, list[str]]:
+def _own_fields(data: bytes, part: "Parsed") -> tuple[bytes, list[str]]:
     """Take out the header fields that a body part has not, and name them.
 
     Where the part is all of the mail, its fields are the message's: a From, a Bcc or a signature would be ours.
     """
-    head, body = _split(octets)
+    head, body = _split(data)
     fields, at = list[tuple[str, bytes]](), 0
     while found := _FIELD.match(head, at):
         fields.append((found[1].decode("ascii", "replace"), found[0]))
@@ -128,38 +128,38 @@ def _warnings(left_out: Sequence[str]) -> tuple[str, ...]:
     return (f"left out {shown}{more}: only Content- header fields belong to a body part",)
 
 
-def _cleaned(octets: bytes, part: "Parsed") -> tuple[bytes, "Parsed"]:
+def _cleaned(data: bytes, part: "Parsed") -> tuple[bytes, "Parsed"]:
     """Give what goes out, and what a reader will find in it."""
-    if _is_clean(octets):
-        return octets, part
-    if not _is_clean(_split(octets)[0]):
+    if _is_clean(data):
+        return data, part
+    if not _is_clean(_split(data)[0]):
         raise PartError("a header field of the body part is not ASCII, or is too long", hint=_ENCODE_HINT)
-    octets = _written(part)
-    if not _is_clean(octets):
+    data = _written(part)
+    if not _is_clean(data):
         raise PartError("a header field within the body part is not ASCII, or is too long", hint=_ENCODE_HINT)
-    return octets, _parse(octets)
+    return data, _parse(data)
 
 
-def _is_clean(octets: bytes) -> bool:
-    return octets.isascii() and longest_line(octets) <= MAX_LINE
+def _is_clean(data: bytes) -> bool:
+    return data.isascii() and longest_line(data) <= MAX_LINE
 
 
-def _parse_with_fields(octets: bytes) -> "Parsed":
-    part = _parse(octets)
+def _parse_with_fields(data: bytes) -> "Parsed":
+    part = _parse(data)
     if not part.keys():
         raise PartError("the body part does not begin with a header field", hint=_HINT)
     return part
 
 
-def _parse(octets: bytes) -> "Parsed":
+def _parse(data: bytes) -> "Parsed":
     from mailnode.message.parsed import parse
 
-    if octets.startswith(b"From "):
+    if data.startswith(b"From "):
         raise PartError("the first line is the From line of a mailbox file", hint="remove that line")
-    if b"\x00" in octets:
+    if b"\x00" in data:
         raise PartError("the body part contains a NUL character", hint="encode binary content as Base64")
     try:
-        part = parse(octets)
+        part = parse(data)
     except RecursionError:
         raise _too_deep() from None
     _check(part, 0)
@@ -250,11 +250,11 @@ def _encode(leaf: "Parsed") -> None:
     assert isinstance(payload, str)
     if _is_clean(payload.encode(errors="replace")):
         return
-    octets = leaf.get_payload(decode=True)
-    assert isinstance(octets, bytes)
+    data = leaf.get_payload(decode=True)
+    assert isinstance(data, bytes)
     del leaf["Content-Transfer-Encoding"]
     leaf["Content-Transfer-Encoding"] = "base64"
-    leaf.set_payload(encode_base64(octets).decode("ascii"))
+    leaf.set_payload(encode_base64(data).decode("ascii"))
 
 
 def _view(part: "Parsed", size: int, cid: str) -> Part:

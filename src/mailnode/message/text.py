@@ -49,7 +49,7 @@ def html_to_text(html: str) -> str:
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenElement:
     """An element that is open, and what is to be done at its end."""
 
     kind: Kind
@@ -70,7 +70,7 @@ class _Renderer:
 
     def __init__(self) -> None:
         self._lines = Lines()
-        self._open: list[_Open] = []
+        self._open: list[_OpenElement] = []
         self._too_deep: Counter[str] = Counter()
         self._hidden = ""
         self._hidden_depth = 0
@@ -179,14 +179,14 @@ class _Renderer:
     def _blockquote(self, _tag: Tag) -> None:
         if self._may_open("quote"):
             self._lines.indent("> ", "> ", PARAGRAPH)
-            self._open.append(_Open("quote", lambda: self._lines.dedent(PARAGRAPH)))
+            self._open.append(_OpenElement("quote", lambda: self._lines.dedent(PARAGRAPH)))
 
     def _pre(self, _tag: Tag) -> None:
         if self._may_open("pre"):
             self._lines.block(PARAGRAPH)
             self._pre_depth += 1
             self._at_pre_start = True
-            self._open.append(_Open("pre", self._end_pre))
+            self._open.append(_OpenElement("pre", self._end_pre))
 
     def _end_pre(self) -> None:
         self._pre_depth -= 1
@@ -197,7 +197,7 @@ class _Renderer:
             margin = LINE if self._find("item") >= 0 else PARAGRAPH
             self._lines.block(margin)
             number = integer(tag, "start", 1) if tag.name == "ol" else None
-            self._open.append(_Open("list", lambda: self._lines.block(margin), number))
+            self._open.append(_OpenElement("list", lambda: self._lines.block(margin), number))
 
     def _li(self, tag: Tag) -> None:
         self._close("item")
@@ -210,13 +210,13 @@ class _Renderer:
             self._open[at].number = number + 1
             marker = f"{number}. "
         self._lines.indent(marker, " " * len(marker), LINE)
-        self._open.append(_Open("item", lambda: self._lines.dedent(LINE)))
+        self._open.append(_OpenElement("item", lambda: self._lines.dedent(LINE)))
 
     def _dd(self, _tag: Tag) -> None:
         self._close("item")
         if self._may_open("item"):
             self._lines.indent("  ", "  ", LINE)
-            self._open.append(_Open("item", lambda: self._lines.dedent(LINE)))
+            self._open.append(_OpenElement("item", lambda: self._lines.dedent(LINE)))
 
     def _dt(self, _tag: Tag) -> None:
         self._close("item")
@@ -226,7 +226,7 @@ class _Renderer:
         if self._may_open("table"):
             self._lines.block(PARAGRAPH)
             table = Table(self._lines)
-            self._open.append(_Open("table", table.write, table=table))
+            self._open.append(_OpenElement("table", table.write, table=table))
 
     def _tr(self, _tag: Tag) -> None:
         self._close("cell")
@@ -250,7 +250,7 @@ class _Renderer:
             row.extend([self._lines.finish(), *([[]] * (span - 1))])
             self._lines = outside
 
-        self._open.append(_Open("cell", close))
+        self._open.append(_OpenElement("cell", close))
 
     def _may_open(self, kind: Kind) -> bool:
         if sum(element.kind == kind for element in self._open) < _MAX_DEPTH:

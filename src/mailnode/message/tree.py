@@ -1,4 +1,4 @@
-"""How body parts stand together (RFC 2046, RFC 2387): each with its header fields, its octets and its view."""
+"""How body parts stand together (RFC 2046, RFC 2387): each with its header fields, its bytes and its view."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mailnode.errors import ErrorCode, PartError
-from mailnode.message.encoding import Octets
+from mailnode.message.encoding import ByteStream
 from mailnode.printable import quoted
 
 _CID = re.compile(r"[!-;=?-~]{1,200}")
@@ -14,7 +14,7 @@ _CID = re.compile(r"[!-;=?-~]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A body part as a preview shows it; `size` is its encoded octets."""
+    """A body part as a preview shows it; `size` is its encoded bytes."""
 
     media_type: str
     encoding: str = ""
@@ -38,14 +38,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltPart:
     """A part ready to be written: its header fields (CRLF at the end), its encoded body in pieces, its view.
 
     `warnings` say what could not stay as it came.
     """
 
     head: bytes
-    body: tuple[bytes | Octets, ...]
+    body: tuple[bytes | ByteStream, ...]
     view: Part
     warnings: tuple[str, ...] = ()
 
@@ -54,12 +54,14 @@ class Built:
         return (piece for piece in self.body if isinstance(piece, bytes))
 
 
-def multipart(subtype: Literal["mixed", "alternative", "related"], boundary: str, parts: Sequence[Built]) -> Built:
+def multipart(
+    subtype: Literal["mixed", "alternative", "related"], boundary: str, parts: Sequence[BuiltPart]
+) -> BuiltPart:
     """Put parts together; a related one says what its root is (RFC 2387 3.1)."""
     kind = '; type="text/html"' if subtype == "related" else ""
     head = f'Content-Type: multipart/{subtype}{kind};\r\n boundary="{boundary}"\r\n'.encode()
     delimiter = f"--{boundary}\r\n".encode()
-    body: list[bytes | Octets] = []
+    body: list[bytes | ByteStream] = []
     for part in parts:
         body += [delimiter, part.head, b"\r\n", *part.body]
         if part.view.encoding != "base64":
@@ -67,11 +69,11 @@ def multipart(subtype: Literal["mixed", "alternative", "related"], boundary: str
             body.append(b"\r\n")
     body.append(f"--{boundary}--\r\n".encode())
     view = Part(f"multipart/{subtype}", parts=tuple(part.view for part in parts))
-    return Built(head, tuple(body), view, tuple(warning for part in parts for warning in part.warnings))
+    return BuiltPart(head, tuple(body), view, tuple(warning for part in parts for warning in part.warnings))
 
 
-def joined(pieces: Iterable[bytes | Octets]) -> Iterator[bytes | Octets]:
-    """Join neighbouring octets, so that what is in memory goes out in one block."""
+def joined(pieces: Iterable[bytes | ByteStream]) -> Iterator[bytes | ByteStream]:
+    """Join neighbouring bytes, so that what is in memory goes out in one block."""
     gathered: list[bytes] = []
     for piece in pieces:
         if isinstance(piece, bytes):

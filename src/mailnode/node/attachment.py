@@ -1,4 +1,4 @@
-"""Attachments: from what the settings say, rendered, to what the composer takes."""
+"""Attachments: their settings, with expressions filled in, become what the composer takes."""
 
 import asyncio
 import re
@@ -47,8 +47,8 @@ class FilledAttachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """What became of an attachment's settings, and what its author should know of it."""
+class ResolvedAttachment:
+    """An attachment with its content, and warnings for its author."""
 
     attachment: Attachment | RawPart
     warnings: tuple[str, ...] = ()
@@ -56,8 +56,8 @@ class Resolved:
 
 async def resolve_all(
     attachments: Sequence[FilledAttachment], *, limit_each: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
-) -> tuple[Resolved, ...]:
-    """Resolve every attachment, those from the web at the same time; `limit_each` is in decoded octets.
+) -> tuple[ResolvedAttachment, ...]:
+    """Resolve every attachment, those from the web at the same time; `limit_each` is in decoded bytes.
 
     A warning says which attachment it is about, as an error does.
 
@@ -65,9 +65,9 @@ async def resolve_all(
         AttachmentError: one that can't be had, with `key` located (`attachments[1].url`).
     """
 
-    async def located(index: int, attachment: FilledAttachment) -> Resolved:
+    async def located(index: int, attachment: FilledAttachment) -> ResolvedAttachment:
         key = f"attachments[{index}]"
-        with _at(key):
+        with _located(key):
             resolved = await resolve(attachment, limit=limit_each, guard=guard, tls=tls)
         return replace(resolved, warnings=tuple(f"{key}.{warning}" for warning in resolved.warnings))
 
@@ -82,7 +82,7 @@ async def resolve_all(
 
 async def resolve(
     filled: FilledAttachment, *, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
-) -> Resolved:
+) -> ResolvedAttachment:
     """Resolve one attachment of at most `limit` decoded bytes; `tls` verifies web servers (default: system's store).
 
     Raises:
@@ -92,15 +92,15 @@ async def resolve(
     if given.type == "url" and not is_data_url(given.url):
         resolved = await _from_web(given, limit, guard, tls)
     else:
-        resolved = Resolved(_from_settings(given, limit))
+        resolved = ResolvedAttachment(_from_settings(given, limit))
     return replace(resolved, warnings=(*slash_warnings(filled.filename), *resolved.warnings))
 
 
 def _checked(filled: FilledAttachment) -> FilledAttachment:
     """Bring file name, media type and Content-ID into their one form, or refuse them."""
-    with _at("filename"):
+    with _located("filename"):
         filename = check_filename(filled.filename)
-    with _at("contentType"):
+    with _located("contentType"):
         content_type = check_media_type(filled.content_type)
     return replace(filled, filename=filename, content_type=content_type, cid=_cid(filled.cid))
 
@@ -121,9 +121,11 @@ def _from_settings(given: FilledAttachment, limit: int) -> Attachment | RawPart:
             return RawPart(content=_encoded(given.content, "utf-8", "MIME part", limit), cid=given.cid)
 
 
-async def _from_web(given: FilledAttachment, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None) -> Resolved:
-    with _at("url"):
-        fetched = await fetch(given.url, max_octets=limit, allow=guard, tls=tls)
+async def _from_web(
+    given: FilledAttachment, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None
+) -> ResolvedAttachment:
+    with _located("url"):
+        fetched = await fetch(given.url, max_bytes=limit, allow=guard, tls=tls)
     attachment = Attachment(
         content=fetched.content,
         filename=given.filename or fetched.filename,
@@ -136,7 +138,7 @@ async def _from_web(given: FilledAttachment, limit: int, guard: AddressGuard, tl
         or by_filename(_path(given.url))
         or by_filename(fetched.filename)
     )
-    return Resolved(attachment, _unexpected(asked, fetched.content_type))
+    return ResolvedAttachment(attachment, _unexpected(asked, fetched.content_type))
 
 
 def _path(url: str) -> str:
@@ -163,7 +165,7 @@ def _bare(media_type: str) -> str:
 
 
 def _from_data_url(given: FilledAttachment, key: str, url: str, limit: int) -> Attachment:
-    with _at(key):
+    with _located(key):
         read = read_data_url(url, limit=limit)
     said = served_media_type(read.media_type) if names_media_type(url) else ""
     content_type = given.content_type or said or by_filename(given.filename) or read.media_type
@@ -171,7 +173,7 @@ def _from_data_url(given: FilledAttachment, key: str, url: str, limit: int) -> A
 
 
 def _from_base64(given: FilledAttachment, limit: int) -> Attachment:
-    with _at("content"):
+    with _located("content"):
         content = decode_base64(given.content, name=given.filename or "attachment", limit=limit)
     return _attachment(given, content, given.content_type)
 
@@ -191,10 +193,10 @@ def _attachment(given: FilledAttachment, content: bytes, content_type: str) -> A
 
 
 def _encoded(text: str, charset: str, name: str, limit: int) -> bytes:
-    with _at("content"):
+    with _located("content"):
         check_size(name, len(text), limit)
         try:
-            octets = encode_in(charset, text)
+            data = encode_in(charset, text)
         except LookupError:
             raise AttachmentError(
                 f"{quoted(charset)} is not a charset", code=ErrorCode.BAD_SETTING, hint="write charset=utf-8"
@@ -205,8 +207,8 @@ def _encoded(text: str, charset: str, name: str, limit: int) -> bytes:
                 code=ErrorCode.BAD_SETTING,
                 hint="remove unpaired surrogates; UTF-8, the default, has every character",
             ) from None
-        check_size(name, len(octets), limit)
-    return octets
+        check_size(name, len(data), limit)
+    return data
 
 
 def _cid(cid: str) -> str:
@@ -223,7 +225,7 @@ def _cid(cid: str) -> str:
 
 
 @contextmanager
-def _at(key: str) -> Iterator[None]:
+def _located(key: str) -> Iterator[None]:
     try:
         yield
     except MailnodeError as error:

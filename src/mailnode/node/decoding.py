@@ -23,7 +23,7 @@ _STRANGER = re.compile(r"[^A-Za-z0-9+/_= \t\r\n-]")
 _CONTENT = re.compile(r"[^= \t\r\n]")
 _OF_URLS = str.maketrans("-_", "+/")
 
-STEP_OCTETS = 64 * 1024
+STEP_BYTES = 64 * 1024
 
 # zlib's word for "zlib or gzip, see the header".
 _EITHER_HEADER = zlib.MAX_WBITS | 32
@@ -51,7 +51,7 @@ def names_media_type(url: str) -> bool:
 
 
 def read_data_url(url: str, *, limit: int) -> DataUrl:
-    """Decode a data URL of at most `limit` octets.
+    """Decode a data URL of at most `limit` bytes.
 
     Raises:
         AttachmentError: badDataUrl, badBase64 or attachmentTooLarge.
@@ -60,14 +60,14 @@ def read_data_url(url: str, *, limit: int) -> DataUrl:
     if not comma:
         raise _bad_url("it has no comma", "write data:TYPE;base64,DATA or data:TYPE,TEXT")
     media_type, is_base64 = _read_head(head)
-    # A percent escape takes three characters for an octet.
+    # A percent escape takes three characters for a byte.
     check_size(NAME, len(data) // 3, limit)
-    octets = _unescape(data)
+    content = _unescape(data)
     if is_base64:
-        octets = decode_base64(octets.decode("latin-1"), name=NAME, limit=limit)
-    check_size(NAME, len(octets), limit)
+        content = decode_base64(content.decode("latin-1"), name=NAME, limit=limit)
+    check_size(NAME, len(content), limit)
     # RFC 2397 2 means ASCII where no type is named; a text typed with umlauts is UTF-8 by the time it is here.
-    return DataUrl(octets, media_type or f"text/plain;charset={'us-ascii' if octets.isascii() else 'utf-8'}")
+    return DataUrl(content, media_type or f"text/plain;charset={'us-ascii' if content.isascii() else 'utf-8'}")
 
 
 def _read_head(head: str) -> tuple[str, bool]:
@@ -105,7 +105,7 @@ def _bad_url(what: str, hint: str) -> AttachmentError:
 
 
 def decode_base64(text: str, *, name: str, limit: int) -> bytes:
-    """Decode Base64 of at most `limit` octets; `name` stands in the error of the limit.
+    """Decode Base64 of at most `limit` bytes; `name` stands in the error of the limit.
 
     Raises:
         AttachmentError: badBase64, with the position (counted from 1) of what is wrong; attachmentTooLarge.
@@ -141,7 +141,7 @@ def _standard(bare: str) -> str:
 def _check_end(text: str, digits: int, padding: int) -> None:
     end = len(text.rstrip())
     wanted = -digits % 4
-    if wanted == 3:  # noqa: PLR2004 -- one digit holds six of an octet's eight bits
+    if wanted == 3:  # noqa: PLR2004 -- one digit holds six of a byte's eight bits
         raise _bad_base64(f"it ends in the middle of a byte, at character {end}", "check that nothing was cut off")
     if padding not in {0, wanted}:
         raise _bad_base64(
@@ -155,9 +155,9 @@ def _bad_base64(what: str, hint: str) -> AttachmentError:
 
 
 class Decoder(Protocol):
-    """Undoes a content coding."""
+    """Decodes a content coding."""
 
-    def octets(self, chunk: bytes) -> Iterator[bytes]:
+    def decoded(self, chunk: bytes) -> Iterator[bytes]:
         """Decode a chunk, a step at a time, so that a bomb is noticed before it is large."""
         ...
 
@@ -174,35 +174,35 @@ def codings_of(said: str) -> tuple[str, ...]:
 def decoder_of(codings: Sequence[str], name: str) -> Decoder:
     """Find the decoder of a content; what we can't undo is an AttachmentError. `name` stands in its errors."""
     if not codings:
-        return _Identity()
+        return _IdentityDecoder()
     if len(codings) == 1 and codings[0] in _INFLATED:
-        return _Inflate(name)
+        return _InflateDecoder(name)
     raise AttachmentError(
         f"the server sends {name} with the content coding {quoted(', '.join(codings))}, which was not requested",
         hint="have the server send it without compression",
     )
 
 
-class _Identity:
-    def octets(self, chunk: bytes) -> Iterator[bytes]:
+class _IdentityDecoder:
+    def decoded(self, chunk: bytes) -> Iterator[bytes]:
         yield chunk
 
     def end(self) -> None:
         """Do nothing: HTTP itself tells the end."""
 
 
-class _Inflate:
+class _InflateDecoder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._stream = zlib.decompressobj(_EITHER_HEADER)
 
-    def octets(self, chunk: bytes) -> Iterator[bytes]:
+    def decoded(self, chunk: bytes) -> Iterator[bytes]:
         try:
             while chunk:
                 if self._stream.eof:
                     # RFC 1952 2.2: a gzip file is one member after another.
                     self._stream = zlib.decompressobj(_EITHER_HEADER)
-                yield self._stream.decompress(chunk, STEP_OCTETS)
+                yield self._stream.decompress(chunk, STEP_BYTES)
                 chunk = self._stream.unconsumed_tail or self._stream.unused_data
         except zlib.error:
             raise self._broken() from None

@@ -11,17 +11,17 @@ from typing import Any
 from mailnode.errors import ErrorCode, ExpressionError, SettingsError
 from mailnode.node.js_string import (
     RESULT_CHARACTERS,
-    Printed,
-    Printer,
-    corrected,
-    half_character,
+    TextRules,
+    ValueText,
+    half_character_error,
     is_unicode,
-    no_text,
-    printed_here,
-    too_long,
+    no_text_error,
+    text_of_state_value,
+    too_long_error,
+    with_shortest_digits,
     without_line_ends,
 )
-from mailnode.node.sandbox import Door, Sandbox
+from mailnode.node.sandbox import ResultForm, Sandbox
 from mailnode.node.template import Expression, Template
 
 _sandbox = Sandbox()
@@ -48,33 +48,33 @@ class Evaluator:
         control_ok: bool = True,
         max_characters: int = RESULT_CHARACTERS,
     ) -> str:
-        """Fill in a template; arguments and errors as for `printed`.
+        """Fill in a template; arguments and errors as for `value_texts`.
 
         Where no control character may stand, line ends at the text's ends are taken away, and so are blanks where one
         value is all of the text.
         """
-        values = await self.printed(
+        values = await self.value_texts(
             template.expressions, required=required, control_ok=control_ok, max_characters=max_characters
         )
-        printed = iter(values)
-        pieces = [part if isinstance(part, str) else next(printed) for part in template.parts]
+        texts = iter(values)
+        pieces = [part if isinstance(part, str) else next(texts) for part in template.parts]
         text = "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
         if control_ok:
             return text
-        match [piece for piece in pieces if isinstance(piece, Printed) or piece.strip()]:
-            case [Printed()]:
+        match [piece for piece in pieces if isinstance(piece, ValueText) or piece.strip()]:
+            case [ValueText()]:
                 return text.strip()
         return without_line_ends(text)
 
-    async def printed(
+    async def value_texts(
         self,
         expressions: Sequence[Expression],
         *,
         required: bool = False,
         control_ok: bool = True,
         max_characters: int = RESULT_CHARACTERS,
-    ) -> list[Printed]:
-        """Print the values of expressions.
+    ) -> list[ValueText]:
+        """Give the values of expressions as text.
 
         Args:
             expressions: those of one parsed setting.
@@ -87,9 +87,9 @@ class Evaluator:
             ExpressionError: `noValue` for null and undefined, `expressionLimit`, `badHeader` for a control character,
                 `badExpression` for any other value that has no text, or none that UTF-8 can hold.
         """
-        printer = Printer(self._lenient and not required, control_ok, max_characters)
+        rules = TextRules(self._lenient and not required, control_ok, max_characters)
         values = await self._values(expressions)
-        return [printer.printed(expression, value) for expression, value in zip(expressions, values, strict=True)]
+        return [rules.value_text(expression, value) for expression, value in zip(expressions, values, strict=True)]
 
     async def value(self, expression: Expression) -> Any:
         """The JSON value of an expression, of its own type; a copy, never a part of the state.
@@ -104,7 +104,7 @@ class Evaluator:
             return _from_json(expression, text)
         if kind == "undefined" and self._lenient:
             return None
-        raise no_text(expression, kind)
+        raise no_text_error(expression, kind)
 
     async def truth(self, expression: Expression) -> bool:
         """Whether JavaScript takes the expression's value for true: `[]` and `"0"` are, `0`, `""` and null are not."""
@@ -115,22 +115,22 @@ class Evaluator:
         return bool(truth)
 
     async def _values(self, expressions: Sequence[Expression]) -> list[tuple[str, Any]]:
-        """The printed values, `(kind, text or items)`; those that need the engine in one go."""
-        found = [printed_here(self._own(expression)) for expression in expressions]
+        """Give the values as `(kind, text or items)`; those that need JavaScript are evaluated together."""
+        found = [text_of_state_value(self._own(expression)) for expression in expressions]
         wanting = [expression for expression, value in zip(expressions, found, strict=True) if value is None]
         computed = iter(await self._compute(wanting, "text") if wanting else [])
         return [value or next(computed) for value in found]
 
-    async def _one(self, expression: Expression, door: Door) -> tuple[str, Any]:
-        return (await self._compute([expression], door))[0]
+    async def _one(self, expression: Expression, form: ResultForm) -> tuple[str, Any]:
+        return (await self._compute([expression], form))[0]
 
-    async def _compute(self, expressions: list[Expression], door: Door) -> list[tuple[str, Any]]:
+    async def _compute(self, expressions: list[Expression], form: ResultForm) -> list[tuple[str, Any]]:
         if self._json is None:
             self._json = _to_json("input", self._state["input"]), _to_json("context", self._state["context"])
-        return [corrected(*answer) for answer in await _sandbox.evaluate(expressions, door, self._json)]
+        return [with_shortest_digits(*answer) for answer in await _sandbox.evaluate(expressions, form, self._json)]
 
     def _own(self, expression: Expression) -> Any:
-        """What a plain path leads to when each step is an object's own property, else _ABSENT."""
+        """Give what a plain path leads to if each step is an object's own property, else _ABSENT."""
         value: Any = self._state
         for step in expression.path or ("",):
             if not isinstance(value, Mapping) or step not in value:
@@ -160,14 +160,14 @@ def _copied(expression: Expression, value: Any) -> Any:
 
 def _from_json(expression: Expression, text: str) -> Any:
     if len(text) > RESULT_CHARACTERS:
-        raise too_long(expression, len(text), RESULT_CHARACTERS)
+        raise too_long_error(expression, len(text), RESULT_CHARACTERS)
     try:
         value = json.loads(text)
     except RecursionError:
         raise _too_deep(expression) from None
     # JSON.stringify escapes nothing beyond ASCII but halves of surrogate pairs.
     if "\\ud" in text and not is_unicode(json.dumps(value, ensure_ascii=False)):
-        raise half_character(expression, text)
+        raise half_character_error(expression, text)
     return value
 
 

@@ -49,13 +49,13 @@ class Fetched:
 async def fetch(
     url: str,
     *,
-    max_octets: int,
+    max_bytes: int,
     allow: AddressGuard,
     seconds: float = 30,
     tls: ssl.SSLContext | None = None,
     resolve: Resolve | None = None,
 ) -> Fetched:
-    """Get an http or https URL whole: at most `max_octets`, decoded, within `seconds` in all.
+    """Get an http or https URL whole: at most `max_bytes`, decoded, within `seconds` in all.
 
     `tls` verifies servers and `resolve` finds a host's addresses; both default to the system's way.
 
@@ -64,16 +64,16 @@ async def fetch(
     """
     try:
         async with asyncio.timeout(seconds):
-            return await _Fetch(max_octets, allow, tls or client_context(), resolve or _resolve).run(url)
+            return await _Fetcher(max_bytes, allow, tls or client_context(), resolve or _resolve).run(url)
     except TimeoutError:
-        raise _too_late(_shown_text(url), seconds) from None
+        raise _timed_out(_shown_text(url), seconds) from None
 
 
-class _Fetch:
+class _Fetcher:
     """One fetch with its redirects."""
 
-    def __init__(self, max_octets: int, guard: AddressGuard, tls: ssl.SSLContext, resolve: Resolve) -> None:
-        self._max_octets = max_octets
+    def __init__(self, max_bytes: int, guard: AddressGuard, tls: ssl.SSLContext, resolve: Resolve) -> None:
+        self._max_bytes = max_bytes
         self._guard = guard
         self._tls = tls
         self._resolve = resolve
@@ -96,18 +96,18 @@ class _Fetch:
         """
         import httpx2
 
-        addresses = await self._judged(url)
+        addresses = await self._allowed_addresses(url)
         try:
             async with httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
-                response = await _ask(transport, url, addresses)
+                response = await _request(transport, url, addresses)
                 try:
                     yield response
                 finally:
                     await response.aclose()
         except httpx2.HTTPError as error:
-            _refuse_transport(url, error)
+            _raise_transport_error(url, error)
 
-    async def _judged(self, url: "httpx2.URL") -> list[Address]:
+    async def _allowed_addresses(self, url: "httpx2.URL") -> list[Address]:
         host = _host(url)
         try:
             addresses = await self._resolve(host, _port(url))
@@ -129,22 +129,22 @@ class _Fetch:
     async def _read(self, url: "httpx2.URL", response: "httpx2.Response") -> Fetched:
         _check_status(url, response.status_code)
         shown = _shown(url)
-        spool = Spool(shown, self._max_octets)
+        spool = Spool(shown, self._max_bytes)
         codings = codings_of(response.headers.get("Content-Encoding", ""))
-        decode = decoder_of(codings, shown)
+        decoder = decoder_of(codings, shown)
         if not codings:
-            check_size(shown, _stated_length(response), self._max_octets)
+            check_size(shown, _stated_length(response), self._max_bytes)
         async with aclosing(response.aiter_raw()) as chunks:
             async for chunk in chunks:
-                for octets in decode.octets(chunk):
-                    spool.write(octets)
-        decode.end()
+                for decoded in decoder.decoded(chunk):
+                    spool.write(decoded)
+        decoder.end()
         content_type = served_media_type(response.headers.get("Content-Type", ""))
         filename = fetched_filename(response.headers.get("Content-Disposition", ""), url.path, content_type)
         return Fetched(spool.content(), spool.size, content_type, filename)
 
 
-async def _ask(
+async def _request(
     transport: "httpx2.AsyncHTTPTransport", url: "httpx2.URL", addresses: list[Address]
 ) -> "httpx2.Response":
     import httpx2
@@ -242,7 +242,7 @@ def _check_status(url: "httpx2.URL", status: int) -> None:
     )
 
 
-def _refuse_transport(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
+def _raise_transport_error(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
     import httpx2
 
     said = str(error) or type(error).__name__
@@ -253,12 +253,12 @@ def _refuse_transport(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
         message = f"{_shown(url)} can't be fetched: the server answers, but without TLS"
         raise _failed(message, "write http:// if the server offers no https there, or correct the port") from None
     if isinstance(error, httpx2.TimeoutException):
-        raise _too_late(_shown(url), CONNECT_SECONDS) from None
+        raise _timed_out(_shown(url), CONNECT_SECONDS) from None
     message = f"{_shown(url)} can't be fetched: {shortened(said, MOST_SHOWN_LONG)}"
     raise _failed(message, "check that the server answers", transient=True) from None
 
 
-def _too_late(shown: str, seconds: float) -> AttachmentError:
+def _timed_out(shown: str, seconds: float) -> AttachmentError:
     return AttachmentError(
         f"{shown} did not arrive within {seconds:g} s",
         code=ErrorCode.FETCH_TIMEOUT,

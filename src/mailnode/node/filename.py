@@ -123,12 +123,12 @@ def _words(name: str) -> str:
     """Decode encoded-words; a character may be cut in two between them."""
     pieces: list[tuple[str, bytes]] = []
     for charset, kind, text in _WORD.findall(name):
-        octets = binascii.a2b_base64(text, strict_mode=True) if kind in "Bb" else binascii.a2b_qp(text, header=True)
+        data = binascii.a2b_base64(text, strict_mode=True) if kind in "Bb" else binascii.a2b_qp(text, header=True)
         if pieces and pieces[-1][0] == charset:
-            pieces[-1] = (charset, pieces[-1][1] + octets)
+            pieces[-1] = (charset, pieces[-1][1] + data)
         else:
-            pieces.append((charset, octets))
-    return "".join(octets.decode(charset) for charset, octets in pieces)
+            pieces.append((charset, data))
+    return "".join(data.decode(charset) for charset, data in pieces)
 
 
 def is_media_type(text: str) -> bool:

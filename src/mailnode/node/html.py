@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from mailnode.message.markup import decode
 from mailnode.node.expression import Evaluator
 from mailnode.node.inline import Inlined, inline_before_values, inline_style_sheets
-from mailnode.node.js_string import Printed
+from mailnode.node.js_string import ValueText
 from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, parse_html, set_marked
 from mailnode.printable import quoted_ascii
 
@@ -21,7 +21,7 @@ _URL_ATTRIBUTES = frozenset(
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _CODE_SCHEMES = frozenset({"javascript", "vbscript", "data"})
 
-# What browsers drop within a URL (URL standard 4.4), and what a reader would not see.
+# What browsers drop within a URL (URL standard 4.4), and what nobody would see.
 _UNSEEN = re.compile(r"[\0-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+")
 _SCHEME = re.compile(r"([^/?#:\\]*):")
 _LITERAL_SCHEME = re.compile(r"[\s\"'/](href|src)\s*=\s*+[\"']?\s*+([a-z][a-z0-9+.-]*):(image/)?", re.IGNORECASE)
@@ -51,7 +51,7 @@ async def in_thread_if_long(work: Callable[[], T], characters: int) -> T:
     return await asyncio.to_thread(work) if characters > _LONG_CHARACTERS else work()
 
 
-class _Ready(NamedTuple):
+class _PreparedMarkup(NamedTuple):
     """Markup that values can be put into; when `is_inlined` is false its sheets are still to be inlined after that."""
 
     markup: Markup
@@ -71,7 +71,7 @@ class HtmlTemplate:
         self.source = source
         self.markup = parse_html(source)
         self.is_plain_text = _is_plain_text(self.markup)
-        self._ready: dict[bool, _Ready] = {}
+        self._prepared: dict[bool, _PreparedMarkup] = {}
 
     @cached_property
     def scheme_warnings(self) -> tuple[str, ...]:
@@ -82,23 +82,23 @@ class HtmlTemplate:
             if scheme.lower() not in _SCHEMES and not (image and (name.lower(), scheme.lower()) == ("src", "data"))
         )
 
-    async def ready(self, *, inline_styles: bool) -> _Ready:
+    async def prepared(self, *, inline_styles: bool) -> _PreparedMarkup:
         """Give the markup for values, its style sheets inlined if `inline_styles` and if that can be done before."""
-        if inline_styles not in self._ready:
-            make = self._inlined if inline_styles else lambda: _Ready(self.markup)
-            self._ready[inline_styles] = await in_thread_if_long(make, len(self.source))
-        return self._ready[inline_styles]
+        if inline_styles not in self._prepared:
+            make = self._inlined if inline_styles else lambda: _PreparedMarkup(self.markup)
+            self._prepared[inline_styles] = await in_thread_if_long(make, len(self.source))
+        return self._prepared[inline_styles]
 
-    def _inlined(self) -> _Ready:
+    def _inlined(self) -> _PreparedMarkup:
         markup = self.markup
         # What stands in three braces may bring elements.
         if any(expression.raw for expression in markup.expressions):
-            return _Ready(markup, is_inlined=False)
+            return _PreparedMarkup(markup, is_inlined=False)
         unknown = {attribute.name for attribute in markup.attributes}
         inlined = inline_before_values(markup.marked, unknown | {":empty"} if markup.expressions else unknown)
         if not inlined:
-            return _Ready(markup, is_inlined=False)
-        return _Ready(set_marked(markup, inlined.html), warnings=inlined.warnings)
+            return _PreparedMarkup(markup, is_inlined=False)
+        return _PreparedMarkup(set_marked(markup, inlined.html), warnings=inlined.warnings)
 
 
 def _is_plain_text(markup: Markup) -> bool:
@@ -121,7 +121,7 @@ async def render_content(template: HtmlTemplate, evaluator: Evaluator, *, inline
     """Render content as HTML, or as plain text whose lines are kept where its author wrote no HTML.
 
     Raises:
-        ExpressionError: as `Evaluator.printed`.
+        ExpressionError: as `Evaluator.value_texts`.
     """
     if template.is_plain_text:
         return await _render_plain_text(template, evaluator)
@@ -135,12 +135,12 @@ async def render_html(template: HtmlTemplate, evaluator: Evaluator, *, inline_st
     tel or cid (or `data:image/` in src) is emptied, with a warning; so is a style with more than a value in it.
 
     Raises:
-        ExpressionError: as `Evaluator.printed`.
+        ExpressionError: as `Evaluator.value_texts`.
     """
-    ready = await template.ready(inline_styles=inline_styles)
-    filled, warnings = _Filler(ready.markup, await evaluator.printed(ready.markup.expressions)).filled()
-    if ready.is_inlined:
-        inlined = Inlined(filled, ready.warnings)
+    prepared = await template.prepared(inline_styles=inline_styles)
+    filled, warnings = _Filler(prepared.markup, await evaluator.value_texts(prepared.markup.expressions)).filled()
+    if prepared.is_inlined:
+        inlined = Inlined(filled, prepared.warnings)
     else:
         inlined = await in_thread_if_long(lambda: inline_style_sheets(filled), len(filled))
     return RenderedHtml(inlined.html, (*template.scheme_warnings, *warnings, *inlined.warnings))
@@ -148,7 +148,7 @@ async def render_html(template: HtmlTemplate, evaluator: Evaluator, *, inline_st
 
 async def _render_plain_text(template: HtmlTemplate, evaluator: Evaluator) -> RenderedHtml:
     """Fill in the expressions, escaped, and make each line break a `<br>`; without one nothing else is changed."""
-    values = [value.text for value in await evaluator.printed(template.markup.expressions)]
+    values = [value.text for value in await evaluator.value_texts(template.markup.expressions)]
     characters = len(template.source) + sum(map(len, values))
     return await in_thread_if_long(lambda: _plain_text_with(template.markup, values), characters)
 
@@ -173,7 +173,7 @@ def markdown_to_html(text: str) -> str:
 class _Filler:
     """Puts values in the places of their marks."""
 
-    def __init__(self, markup: Markup, values: list[Printed]) -> None:
+    def __init__(self, markup: Markup, values: list[ValueText]) -> None:
         self._markup = markup
         self._values = values
         self._warnings: list[str] = []

@@ -14,7 +14,7 @@ import quickjs
 
 # What leaves is JSON text, because quickjs hands over strings only up to a NUL, and no lone surrogates. Intrinsics are
 # taken before an expression can touch them, and what is made JSON has no prototype, whose toJSON would have a say.
-_DOOR = """(() => {
+_EVALUATE = """(() => {
   "use strict";
   const make = Function, print = String, stringify = JSON.stringify, from = Array.from, isArray = Array.isArray;
   const bare = Object.setPrototypeOf;
@@ -73,19 +73,19 @@ def main() -> None:
 
 
 def _fresh() -> tuple[Any, Any]:
-    """Make a context with the door that most jobs come by."""
+    """Make a context with the function that most jobs need: the one that gives text."""
     context = quickjs.Context()
-    return context, context.eval(_DOOR % _SHAPES["text"])
+    return context, context.eval(_EVALUATE % _SHAPES["text"])
 
 
-def _evaluate(source: str, job: dict[str, Any], context: Any, text_door: Any) -> str:
-    """Give `{kind, value}` in the shape of the job's door."""
+def _evaluate(source: str, job: dict[str, Any], context: Any, as_text: Any) -> str:
+    """Give `{kind, value}` in the form that the job asks for."""
     context.set_memory_limit(job["memoryOctets"])
     context.set_time_limit(job["cpuSeconds"])
     context.set_max_stack_size(job["stackOctets"])
     try:
-        door = text_door if job["door"] == "text" else context.eval(_DOOR % _SHAPES[job["door"]])
-        answer: str = door(source, *map(context.parse_json, job["state"]))
+        evaluate = as_text if job["form"] == "text" else context.eval(_EVALUATE % _SHAPES[job["form"]])
+        answer: str = evaluate(source, *map(context.parse_json, job["state"]))
     except quickjs.StackOverflow:
         return _threw("RangeError: Maximum call stack size exceeded")
     except (quickjs.JSException, UnicodeError) as error:

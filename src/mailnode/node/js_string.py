@@ -1,4 +1,4 @@
-"""How values stand in text: what prints, as ECMAScript's ToString has it, and what has no text."""
+"""Values as text, as ECMAScript's ToString gives it, and errors for values that have none."""
 
 import math
 import re
@@ -16,8 +16,8 @@ _CONTROL = re.compile(f"[{CONTROL}]")
 
 
 @dataclass(frozen=True)
-class Printed:
-    """An expression of a template with its text: one, or one an item when its value is an array."""
+class ValueText:
+    """An expression with the text of its value; of an array, one text for each item."""
 
     expression: Expression
     texts: tuple[str, ...]
@@ -25,12 +25,12 @@ class Printed:
 
     @property
     def text(self) -> str:
-        """What stands in the template's place of the expression."""
+        """The text that takes the expression's place in its template."""
         return ", ".join(self.texts)
 
 
-def printed_here(value: Any) -> tuple[str, Any] | None:
-    """A value of the state as the sandbox would print it; None leaves it to the sandbox."""
+def text_of_state_value(value: Any) -> tuple[str, Any] | None:
+    """Give a value of the state as the sandbox would, `(kind, text or items)`; None leaves it to the sandbox."""
     if not isinstance(value, list):
         return _scalar(value)
     items = [_scalar(item) for item in value]
@@ -51,10 +51,10 @@ def _scalar(value: Any) -> tuple[str, Any] | None:
             return None
 
 
-def corrected(kind: str, value: Any) -> tuple[str, Any]:
-    """What came out of the sandbox, with numbers in the fewest digits: for some, 2**-24 is one, quickjs gives more."""
+def with_shortest_digits(kind: str, value: Any) -> tuple[str, Any]:
+    """Give a result of the sandbox with numbers in the fewest digits; quickjs gives more for some, such as 2**-24."""
     if isinstance(value, list):
-        return kind, [corrected(*item) for item in value]
+        return kind, [with_shortest_digits(*item) for item in value]
     return (kind, value) if kind != "number" else _number(float(value)) or (kind, value)
 
 
@@ -101,7 +101,7 @@ def _set_point(digits: str, point: int) -> str:
 
 
 def without_line_ends(text: str) -> str:
-    """Take away line ends and tabs at both ends, and with them what blanks stand outside of them."""
+    """Remove line ends and tabs at both ends, and the spaces outside them."""
     bare = text.rstrip(_BLANKS)
     text = bare + _inner(text[len(bare) :])
     bare = text.lstrip(_BLANKS)
@@ -109,22 +109,22 @@ def without_line_ends(text: str) -> str:
 
 
 def _inner(blanks: str) -> str:
-    """The blanks that stand before the first line end or tab."""
+    """Give the spaces before the first line end or tab."""
     return blanks[: len(blanks) - len(blanks.lstrip(" "))]
 
 
 @dataclass(frozen=True)
-class Printer:
-    """The rules for values that stand in text."""
+class TextRules:
+    """Which values may stand in a text, and how long and of which characters they may be."""
 
     empty_ok: bool
     control_ok: bool
     max_characters: int
 
-    def printed(self, expression: Expression, value: tuple[str, Any]) -> Printed:
+    def value_text(self, expression: Expression, value: tuple[str, Any]) -> ValueText:
         kind, content = value
         scalars = content if kind == "list" else [value]
-        result = Printed(expression, tuple(self._text(expression, *scalar) for scalar in scalars), kind == "list")
+        result = ValueText(expression, tuple(self._text(expression, *scalar) for scalar in scalars), kind == "list")
         self._check(expression, result.text)
         return result
 
@@ -133,13 +133,13 @@ class Printer:
             return text if self.control_ok else without_line_ends(text)
         if self.empty_ok and kind in {"null", "undefined"}:
             return ""
-        raise no_text(expression, kind)
+        raise no_text_error(expression, kind)
 
     def _check(self, expression: Expression, text: str) -> None:
         if len(text) > self.max_characters:
-            raise too_long(expression, len(text), self.max_characters)
+            raise too_long_error(expression, len(text), self.max_characters)
         if not text.isascii() and not is_unicode(text):
-            raise half_character(expression, text)
+            raise half_character_error(expression, text)
         if not self.control_ok and (control := _CONTROL.search(text)):
             raise ExpressionError(
                 f"{expression} contains the control character {control[0]!a}, which is not allowed here",
@@ -148,7 +148,7 @@ class Printer:
             )
 
 
-def too_long(expression: Expression, length: int, limit: int) -> ExpressionError:
+def too_long_error(expression: Expression, length: int, limit: int) -> ExpressionError:
     return ExpressionError(
         f"{expression} is {length} characters long; the limit is {limit}",
         code=ErrorCode.EXPRESSION_LIMIT,
@@ -156,14 +156,14 @@ def too_long(expression: Expression, length: int, limit: int) -> ExpressionError
     )
 
 
-def half_character(expression: Expression, text: str) -> ExpressionError:
+def half_character_error(expression: Expression, text: str) -> ExpressionError:
     return ExpressionError(
         f"{expression} contains half of a surrogate pair: {quoted_ascii(text)}",
         hint="cut text between characters: Array.from(text).slice(0, 10).join('')",
     )
 
 
-def no_text(expression: Expression, kind: str) -> ExpressionError:
+def no_text_error(expression: Expression, kind: str) -> ExpressionError:
     if kind in {"null", "undefined"}:
         return ExpressionError(
             f"{expression} is {kind}",

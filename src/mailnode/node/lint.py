@@ -1,4 +1,4 @@
-"""What the author of a mail should think about: nothing here keeps it from being sent."""
+"""Warnings for the author of an email; none of them keeps it from being sent."""
 
 import re
 from collections import Counter
@@ -11,44 +11,44 @@ from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
 from mailnode.message.tree import Part
 from mailnode.node.decoding import is_data_url
-from mailnode.node.markup import FoundTag, find_tags
+from mailnode.node.markup import LocatedTag, find_tags
 from mailnode.printable import escaped, quoted, shortened
 
-HUGE_IMAGE_OCTETS = 2**20
+HUGE_IMAGE_BYTES = 2**20
 _MANY_RECIPIENTS = 10
 _TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
-_CLIPPED_OCTETS = 102 * 1024
-_MOST_OCTETS_A_CHARACTER = 4
+_CLIPPED_BYTES = 102 * 1024
+_MOST_BYTES_A_CHARACTER = 4
 _FOREIGN_TAG = re.compile(r"\{%[^{}%]{1,200}%\}|\*\|[A-Z0-9_:]{1,60}\|\*")
 _BLANK_LINE = re.compile(r"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S")
 _BLOCK = re.compile(
     r"<(?:p|br|div|table|ul|ol|li|h[1-6]|pre|hr|blockquote|section|article|center|body|style)\b", re.IGNORECASE
 )
 _ADDRESS_AS_TAG = re.compile(r"<[A-Za-z][\w.+-]*@[\w.-]+>")
-_LOOKED_AT_OCTETS = 2**16
+_SEARCHED_BYTES = 2**16
 _INVITES = re.compile(rb"^METHOD:(?:REQUEST|CANCEL|ADD|COUNTER)\b", re.IGNORECASE | re.MULTILINE)
 
 
 def advise(email: Email, root: Part, login: str, *, keeps_data_images: bool = True) -> tuple[str, ...]:
-    """Give remarks on a mail that `login`, the account's name or "", is to send; `root` is the part of its message.
+    """Give warnings about an email that is sent with `login`, a username or ""; `root` is its message's outermost part.
 
-    Where it does not keep data: images, each that is left has been told already.
+    Without `keeps_data_images`, the data: images that are left have had their warning.
     """
-    return tuple(_remarks(email, root, login, keeps_data_images=keeps_data_images))
+    return tuple(_warnings(email, root, login, keeps_data_images=keeps_data_images))
 
 
-def _remarks(email: Email, root: Part, login: str, *, keeps_data_images: bool) -> Iterator[str]:
+def _warnings(email: Email, root: Part, login: str, *, keeps_data_images: bool) -> Iterator[str]:
     if not email.subject.strip():
         yield "the subject is empty"
     if not _has_text(email, root):
         yield "there is no text: mail programs without HTML, and spam filters, see an empty email"
     yield from _as_text(email)
-    looked = _Look(email.html or "")
+    findings = _HtmlFindings(email.html or "")
     if not keeps_data_images:
-        looked.data_images = 0
-    yield from _html(email.html or "", looked)
-    if email.attachments or looked.cids:
-        yield from _files(email, root, looked.cids)
+        findings.data_images = 0
+    yield from _html(email.html or "", findings)
+    if email.attachments or findings.cids:
+        yield from _files(email, root, findings.cids)
     count = len([*mailboxes(email.to), *mailboxes(email.cc), *mailboxes(email.bcc)])
     if count > _MANY_RECIPIENTS and not email.list_unsubscribe:
         yield "many recipients, but no way to unsubscribe: large providers require List-Unsubscribe (listUnsubscribe)"
@@ -64,11 +64,11 @@ def _has_text(email: Email, root: Part) -> bool:
 
 
 def _as_text(email: Email) -> Iterator[str]:
-    """What its author meant as something else, and readers get as it stands, or not at all."""
+    """Warn of what mail programs will not show as its author means it."""
     html = email.html or ""
     for key, text in (("subject", email.subject), ("content", html), ("textContent", email.text or "")):
         if ("{%" in text or "*|" in text) and (tag := _FOREIGN_TAG.search(text)):
-            yield f"{key} contains {_told(tag[0])}, which mailnode does not fill in: it only knows {{{{ }}}}"
+            yield f"{key} contains {_one_line(tag[0])}, which mailnode does not fill in: it only knows {{{{ }}}}"
     if not _BLOCK.search(html) and _BLANK_LINE.search(html):
         yield "content has tags, but no <p> and no <br>: its lines are shown as one"
     if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):
@@ -76,16 +76,16 @@ def _as_text(email: Email) -> Iterator[str]:
         yield f"{wrong} in content is read as an HTML tag, and not shown: write &lt;{text}&gt;"
 
 
-def _html(html: str, looked: "_Look") -> Iterator[str]:
-    if looked.without_alt:
-        yield f"{_count(looked.without_alt, 'image')} without alt text: readers who see no images miss it"
-    yield from looked.broken
-    if looked.data_images:
-        what = _count(looked.data_images, "image")
+def _html(html: str, findings: "_HtmlFindings") -> Iterator[str]:
+    if findings.without_alt:
+        yield f"{_count(findings.without_alt, 'image')} without alt text: readers who see no images miss it"
+    yield from findings.broken
+    if findings.data_images:
+        what = _count(findings.data_images, "image")
         yield f"{what} in the HTML itself (data:), which Gmail and Outlook do not show: set dataImages to attach"
-    size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_OCTETS // _MOST_OCTETS_A_CHARACTER else 0
-    if size > _CLIPPED_OCTETS:
-        shown = _CLIPPED_OCTETS // 1024
+    size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_BYTES // _MOST_BYTES_A_CHARACTER else 0
+    if size > _CLIPPED_BYTES:
+        shown = _CLIPPED_BYTES // 1024
         yield f"the content has {size // 1024} kB: Gmail shows only its first {shown} kB, so shorten it"
 
 
@@ -93,12 +93,12 @@ def _files(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     yield from _huge_images(email)
     yield from _cids(email, root, shown)
     if (calendars := _calendars(root)) and any(_asks_for_answers(attachment) for attachment in email.attachments):
-        name = _told(calendars[0].filename) or "the calendar"
+        name = _one_line(calendars[0].filename) or "the calendar"
         yield f"{name} is only an attached file: mail programs may not offer to accept the invitation"
 
 
 def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
-    """Files and images that do not find each other."""
+    """Warn of images without a file, and of files with a cid that the HTML does not use."""
     given = Counter(attachment.cid for attachment in email.attachments if attachment.cid)
     inline = {part.cid for part, above in _leaves(root) if above == "multipart/related"}
     missing = sorted(shown - given.keys() - inline)
@@ -107,7 +107,7 @@ def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     for cid in missing:
         other = others.get(cid.lower())
         remedy = f": write cid:{other}, case matters" if other else ""
-        yield f"the image cid:{_told(cid)} has no attachment with this cid{remedy}"
+        yield f"the image cid:{_one_line(cid)} has no attachment with this cid{remedy}"
     for cid, count in given.items():
         if count > 1:
             yield f"{count} attachments have the cid {cid}: mail programs show only one of them, so give each its own"
@@ -116,7 +116,7 @@ def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
 
 
 def _calendars(root: Part) -> list[Part]:
-    """The events that are files, where none stands beside the text, as an invitation does (RFC 6047)."""
+    """Give the calendars that are attached files, unless one is an alternative of the text (RFC 6047)."""
     found = [(part, above) for part, above in _leaves(root) if part.media_type.lower() == "text/calendar"]
     is_invitation = any(above == "multipart/alternative" for _, above in found)
     return [] if is_invitation else [part for part, _ in found]
@@ -126,9 +126,9 @@ def _asks_for_answers(attachment: Attachment | RawPart) -> bool:
     content = attachment.content
     if not isinstance(content, bytes | str):
         content.seek(0)
-        content = content.read(_LOOKED_AT_OCTETS)
-    octets = content.encode(errors="replace") if isinstance(content, str) else content
-    return bool(_INVITES.search(octets, 0, _LOOKED_AT_OCTETS))
+        content = content.read(_SEARCHED_BYTES)
+    data = content.encode(errors="replace") if isinstance(content, str) else content
+    return bool(_INVITES.search(data, 0, _SEARCHED_BYTES))
 
 
 def _leaves(part: Part, above: str = "") -> Iterator[tuple[Part, str]]:
@@ -144,9 +144,9 @@ def _huge_images(email: Email) -> Iterator[str]:
     for attachment in email.attachments:
         if isinstance(attachment, Attachment) and attachment.cid and not isinstance(attachment.content, str):
             size = _size(attachment)
-            if size > HUGE_IMAGE_OCTETS:
+            if size > HUGE_IMAGE_BYTES:
                 name = attachment.filename or attachment.cid
-                yield f"the image {_told(name)} has {size / 2**20:.1f} MB: make it smaller for phones"
+                yield f"the image {_one_line(name)} has {size / 2**20:.1f} MB: make it smaller for phones"
 
 
 def _size(attachment: Attachment) -> int:
@@ -168,7 +168,7 @@ def _domains(email: Email, login: str) -> Iterator[str]:
         yield f"From is at {mine}, but the login at {theirs}: many servers refuse that, and it may count as spam"
 
 
-def _told(words: str) -> str:
+def _one_line(words: str) -> str:
     return escaped(shortened(words))
 
 
@@ -176,8 +176,8 @@ def _count(number: int, what: str) -> str:
     return f"1 {what} is" if number == 1 else f"{number} {what}s are"
 
 
-class _Look:
-    """What stands in the HTML that a reader may stumble over."""
+class _HtmlFindings:
+    """What HTML contains that mail programs show badly or not at all."""
 
     def __init__(self, html: str) -> None:
         self.without_alt = self.data_images = 0
@@ -189,7 +189,7 @@ class _Look:
             elif "href" in tag and (why := _broken(href := tag.value("href"))):
                 self.broken.append(f"the link {quoted(href)} {why}")
 
-    def _image(self, tag: FoundTag) -> None:
+    def _image(self, tag: LocatedTag) -> None:
         self.without_alt += "alt" not in tag
         source = tag.value("src").strip()
         if source[:4].lower() == "cid:":

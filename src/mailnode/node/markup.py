@@ -83,14 +83,14 @@ def parse_html(content: str) -> Markup:
     if "{{" not in content:
         return Markup(content, (), ())
     marked, expressions = _mark(content)
-    return Markup(marked, tuple(expressions), tuple(_Walk(marked, expressions).attributes()))
+    return Markup(marked, tuple(expressions), tuple(_AttributeFinder(marked, expressions).attributes()))
 
 
 def set_marked(markup: Markup, marked: str) -> Markup:
     """Give markup whose attributes without marks have changed: its marked content is now `marked`."""
     if marked == markup.marked:
         return markup
-    return Markup(marked, markup.expressions, tuple(_Walk(marked, list(markup.expressions)).attributes()))
+    return Markup(marked, markup.expressions, tuple(_AttributeFinder(marked, list(markup.expressions)).attributes()))
 
 
 def decode_entities(text: str) -> str:
@@ -99,14 +99,16 @@ def decode_entities(text: str) -> str:
 
 
 def _mark(content: str) -> tuple[str, list[Expression]]:
-    decoded = _Decoded(content)
+    decoded = _DecodedContent(content)
     expressions: list[Expression] = []
     pieces: list[str] = []
     position = 0
     while opening := _OPENING.search(content, position):
         pieces.append(content[position : opening.start()])
         if opening["braces"]:
-            expression, position = _take(content, decoded, opening.end(), raw=len(opening["braces"]) > len("{{"))
+            expression, position = _read_expression(
+                content, decoded, opening.end(), raw=len(opening["braces"]) > len("{{")
+            )
             pieces.append(f"\0{len(expressions)}\0")
             expressions.append(expression)
         else:
@@ -116,7 +118,7 @@ def _mark(content: str) -> tuple[str, list[Expression]]:
     return "".join(pieces), expressions
 
 
-def _take(content: str, decoded: "_Decoded", start: int, *, raw: bool) -> tuple[Expression, int]:
+def _read_expression(content: str, decoded: "_DecodedContent", start: int, *, raw: bool) -> tuple[Expression, int]:
     """The expression whose braces end at `start`, and where the content goes on."""
     closer = "}}}" if raw else "}}"
     begin = decoded.from_content(start)
@@ -140,7 +142,7 @@ def _refuse_cut(written: str, *, raw: bool) -> None:
         )
 
 
-class _Decoded:
+class _DecodedContent:
     """Content with its entities decoded, and the way between offsets in the two."""
 
     def __init__(self, content: str) -> None:
@@ -169,13 +171,13 @@ def _translate(offset: int, source: list[int], target: list[int]) -> int:
     return target[piece] + (offset - source[piece] if is_literal else 0)
 
 
-class _Walk:
+class _AttributeFinder:
     """Goes through the tags of marked content."""
 
     def __init__(self, marked: str, expressions: list[Expression]) -> None:
         self._marked = marked
         self._expressions = expressions
-        self._found: list[Attribute] = []
+        self._attributes: list[Attribute] = []
 
     def attributes(self) -> list[Attribute]:
         """Every attribute that holds an expression; an ExpressionError for each other place inside a tag."""
@@ -186,12 +188,12 @@ class _Walk:
                 self._refuse(markup.group(), "in a declaration")
             elif tag := markup["tag"]:
                 self._refuse(tag, "in a tag name")
-                position = self._go_through_tag(tag.lower(), position)
+                position = self._read_tag(tag.lower(), position)
                 if markup.group()[1] != "/" and (end := _RAW_TEXT_END.get(tag.lower())):
-                    position = self._go_through_raw_text(position, end, tag.lower())
-        return self._found
+                    position = self._pass_raw_text(position, end, tag.lower())
+        return self._attributes
 
-    def _go_through_tag(self, tag: str, position: int) -> int:
+    def _read_tag(self, tag: str, position: int) -> int:
         while attribute := ATTRIBUTE.match(self._marked, position):
             position = attribute.end()
             self._check(tag, attribute)
@@ -211,9 +213,9 @@ class _Walk:
             self._refuse(attribute[quoted], f"in {name}, which is code")
         if raw := [mark for mark in MARK.findall(attribute[quoted]) if self._expressions[int(mark)].raw]:
             raise _misplaced(self._expressions[int(raw[0])], f"in {name}", "write {{ }}: attributes are always escaped")
-        self._found.append(Attribute(tag, name, *attribute.span(quoted)))
+        self._attributes.append(Attribute(tag, name, *attribute.span(quoted)))
 
-    def _go_through_raw_text(self, position: int, end: re.Pattern[str], name: str) -> int:
+    def _pass_raw_text(self, position: int, end: re.Pattern[str], name: str) -> int:
         close = end.search(self._marked, position)
         assert close, "the end of the content ends it too"
         self._refuse(self._marked[position : close.start()], f"in <{name}>", hint="use a style or data- attribute")
@@ -231,7 +233,7 @@ def _misplaced(expression: Expression, place: str, hint: str) -> ExpressionError
 
 
 @dataclass(frozen=True, slots=True)
-class FoundTag:
+class LocatedTag:
     """A start tag of `html`: its name in lower case, and where the value of each of its attributes stands."""
 
     html: str
@@ -248,13 +250,13 @@ class FoundTag:
         return decode(self.html[start:end])
 
 
-def find_tags(html: str, *names: str) -> Iterator[FoundTag]:
+def find_tags(html: str, *names: str) -> Iterator[LocatedTag]:
     """Find the start tags of these names, but for those in comments and in what is no markup."""
     opening, position = _opening(names), 0
     while found := opening.search(html, position):
         if found["name"]:
             position, places = _attributes(html, found.end())
-            yield FoundTag(html, found["name"].lower(), places)
+            yield LocatedTag(html, found["name"].lower(), places)
         elif found["raw"]:
             end = _NO_MARKUP_END[found["raw"].lower()].search(html, found.end())
             position = end.end() if end else len(html)

@@ -1,4 +1,4 @@
-"""What a flow and its nodes say to each other: the call of a node, and the step that it made of it."""
+"""What a flow and its nodes exchange: the call of a node, and what the node returns."""
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any, Literal
 from mailnode.delivery.result import ResultError
 from mailnode.errors import SettingsError
 
-Place = Literal["input", "context"]
+StateName = Literal["input", "context"]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeCall:
-    """A flow has reached a node; `input` and `context` are to be read, a step says what to write.
+    """A flow calls a node, which reads `input` and `context` and returns what to write.
 
     `file` is the absolute path of the flow file, "" for a flow that comes from none.
     """
@@ -29,16 +29,16 @@ class NodeCall:
 class Write:
     """A JSON value for a dotted path in `input` or `context`."""
 
-    place: Place
+    place: StateName
     key: str
     value: Any
 
 
-def check_place(root: Mapping[str, Any], place: Place, key: str) -> None:
-    """See that a value can be stored at a dotted path.
+def check_path(root: Mapping[str, Any], place: StateName, key: str) -> None:
+    """Check that a value can be stored at a dotted path.
 
     Raises:
-        SettingsError: something on the way is there and is no object.
+        SettingsError: a part of the path exists and is not an object.
     """
     at: Any = root
     for part in key.split(".")[:-1]:
@@ -55,8 +55,8 @@ class NodeReturn:
     """What a node did.
 
     `result` is shown in the run, and `error` where no result holds it. `writes` go into the state, `output` to whoever
-    reads the run. `halt` ends the run. `later` brings a result that takes the place of this step's own, if that still
-    stands there when it comes.
+    reads the run. `halt` ends the run. `later` gives a result that replaces `result` once it is there, unless something
+    else has been stored in its place.
     """
 
     status: Literal["done", "failed"] = "done"

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.node.content_digest import content_digest
-from mailnode.node.send_email import Post, SendSmtpEmail
+from mailnode.node.send_email import MailServices, SendSmtpEmail
 from mailnode.node.settings import OTHER, EmailNotificationSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.printable import quoted
@@ -54,9 +54,9 @@ class NotificationServer:
 class EmailNotificationType:
     """`emailNotification`."""
 
-    def __init__(self, post: Post, server: NotificationServer) -> None:
-        """Send with `post` to `server`."""
-        self._post = post
+    def __init__(self, services: MailServices, server: NotificationServer) -> None:
+        """Send with `services` to `server`."""
+        self._services = services
         self._server = server
 
     def prepare(self, settings: Mapping[str, Any]) -> SendSmtpEmail:
@@ -64,7 +64,7 @@ class EmailNotificationType:
         mail = read_settings(EmailNotificationSettings, settings)
         try:
             read = read_settings(SendSmtpEmailSettings, {**mail.by_key(), **self._server.settings()})
-            return SendSmtpEmail(read, self._post, content_digest(EMAIL_NOTIFICATION, settings))
+            return SendSmtpEmail(read, self._services, content_digest(EMAIL_NOTIFICATION, settings))
         except SettingsError as error:
             error.message = f"the environment of emailNotification: {error.message}"
             raise

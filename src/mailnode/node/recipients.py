@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mailnode.errors import ErrorCode, ExpressionError, MailboxError
 from mailnode.message.mailbox import Address, Group, Mailbox, parse_addresses, parse_mailbox
 from mailnode.node.expression import Evaluator
-from mailnode.node.js_string import Printed
+from mailnode.node.js_string import ValueText
 from mailnode.node.template import Expression, has_braces, parse_template
 from mailnode.printable import quoted_ascii
 
@@ -87,7 +87,7 @@ async def render_addresses(
     if not parsed.expressions:
         return parsed.addresses
     try:
-        values = await evaluator.printed(parsed.expressions, required=required, control_ok=False)
+        values = await evaluator.value_texts(parsed.expressions, required=required, control_ok=False)
     except ExpressionError as error:
         if error.code is ErrorCode.BAD_HEADER:
             error.hint = _LINES_HINT
@@ -146,7 +146,7 @@ def _literal(parts: tuple[str | Expression, ...], index: int) -> str:
 class _Filler:
     """Puts values in the places of their tokens, in whatever part of a mailbox those stand."""
 
-    def __init__(self, parsed: AddressTemplate, values: list[Printed], *, required: bool) -> None:
+    def __init__(self, parsed: AddressTemplate, values: list[ValueText], *, required: bool) -> None:
         self._addresses = parsed.addresses
         self._token = parsed.token
         self._values = values
@@ -158,7 +158,7 @@ class _Filler:
     def addresses(self) -> tuple[Address, ...]:
         return tuple(self._filled_in())
 
-    def _value(self, token: re.Match[str]) -> Printed:
+    def _value(self, token: re.Match[str]) -> ValueText:
         return self._values[int(token[1])]
 
     def _text(self, marked: str) -> str:
@@ -187,7 +187,7 @@ class _Filler:
         for text in texts:
             yield self._named(_mailbox(value, text), display_name, value)
 
-    def _named(self, mailbox: Mailbox, display_name: str, value: Printed) -> Mailbox:
+    def _named(self, mailbox: Mailbox, display_name: str, value: ValueText) -> Mailbox:
         if display_name and mailbox.display_name:
             what = f"has its own name, {quoted_ascii(mailbox.display_name)}, within < >"
             raise _no_mailbox(value, what, _NAME_HINT)
@@ -203,7 +203,7 @@ class _Filler:
         return _mailbox(self._value(tokens[0]), self._text(mailbox.addr_spec)) if tokens else mailbox
 
 
-def _mailbox(value: Printed, text: str) -> Mailbox:
+def _mailbox(value: ValueText, text: str) -> Mailbox:
     try:
         return parse_mailbox(text)
     except MailboxError as error:
@@ -218,5 +218,5 @@ def _is_list(text: str) -> bool:
     return max(by_separators, by_blanks) > 1
 
 
-def _no_mailbox(value: Printed, what: str, hint: str, code: ErrorCode = ErrorCode.BAD_MAILBOX) -> ExpressionError:
+def _no_mailbox(value: ValueText, what: str, hint: str, code: ErrorCode = ErrorCode.BAD_MAILBOX) -> ExpressionError:
     return ExpressionError(f"{value.expression} {what}", code=code, hint=hint)

@@ -1,4 +1,4 @@
-"""From settings and the flow's state to an Email: the last place that knows the editor's words."""
+"""Renders settings and the flow's state to an Email."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Email
 from mailnode.message.mailbox import Address, Mailbox
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.attachment import FilledAttachment, Resolved, resolve_all
+from mailnode.node.attachment import FilledAttachment, ResolvedAttachment, resolve_all
 from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
@@ -20,14 +20,14 @@ from mailnode.node.template import Template
 
 MEGABYTE = 2**20
 
-# Base64 with its line ends takes 1.37 characters an octet; a data URL may be percent-encoded.
-_CHARACTERS_AN_OCTET = 3
+# Base64 with its line ends takes 1.37 characters a byte; a data URL may be percent-encoded.
+_CHARACTERS_PER_BYTE = 3
 _LINE_ENDS = str.maketrans("\r\n", "  ")
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The mail that the settings make of this state; `key` is the idempotency key that they name, if any."""
+    """The email that settings make of a state; `key` is their idempotency key, if they have one."""
 
     email: Email
     warnings: tuple[str, ...]
@@ -123,15 +123,15 @@ class Renderer:
     async def _images(self, html: str) -> AttachedImages:
         if self._settings.data_images == "keep":
             return AttachedImages(html)
-        return await in_thread_if_long(lambda: attach_data_images(html, limit=self._most_octets), len(html))
+        return await in_thread_if_long(lambda: attach_data_images(html, limit=self._max_attachment_bytes), len(html))
 
     @property
-    def _most_octets(self) -> int:
+    def _max_attachment_bytes(self) -> int:
         """How large an attachment may be."""
         return int(self._settings.max_attachment_mb * MEGABYTE)
 
-    async def _attachments(self) -> tuple[Resolved, ...]:
-        limit = self._most_octets
+    async def _attachments(self) -> tuple[ResolvedAttachment, ...]:
+        limit = self._max_attachment_bytes
         filled = [
             await self._attachment(f"attachments[{index}]", attachment, limit)
             for index, attachment in enumerate(self._settings.attachments)
@@ -139,7 +139,7 @@ class Renderer:
         return await resolve_all(filled, limit_each=limit, guard=self._guard)
 
     async def _attachment(self, key: str, settings: AttachmentSettings, limit: int) -> FilledAttachment:
-        most = _CHARACTERS_AN_OCTET * limit
+        most = _CHARACTERS_PER_BYTE * limit
         texts = {
             name: await self._text(f"{key}.{name}", value, max_characters=most, control_ok=name in {"content", "url"})
             for name, value in settings

@@ -17,7 +17,7 @@ from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.template import Expression
 from mailnode.printable import MOST_SHOWN_LONG, shortened
 
-Door = Literal["text", "value", "truth"]
+ResultForm = Literal["text", "value", "truth"]
 
 CPU_SECONDS = 1.0
 # For all of a node's expressions that are evaluated together; some loops inside quickjs never look at the engine's
@@ -25,9 +25,9 @@ CPU_SECONDS = 1.0
 JOB_SECONDS = 5.0
 SECONDS_AN_EXPRESSION = 0.002  # ten times what the plainest one takes
 MOST_PROCESSES = 4
-MEMORY_OCTETS = 32 * 2**20  # beside the state, which is parsed anew for each expression
-MEMORY_PER_STATE_OCTET = 16
-STACK_OCTETS = 256 * 2**10
+MEMORY_BYTES = 32 * 2**20  # beside the state, which is parsed anew for each expression
+MEMORY_PER_STATE_BYTE = 16
+STACK_BYTES = 256 * 2**10
 
 _PROGRAM = Path(__file__).with_name("javascript.py")
 
@@ -39,8 +39,8 @@ class Sandbox:
         """Start nothing yet."""
         self.pool = ConfinedPool(_PROGRAM, MOST_PROCESSES)
 
-    async def evaluate(self, expressions: Sequence[Expression], door: Door, state: tuple[str, str]) -> list[Any]:
-        """Give each expression's `(kind, value)` in the shape of the door; `state` is the JSON of input and context.
+    async def evaluate(self, expressions: Sequence[Expression], form: ResultForm, state: tuple[str, str]) -> list[Any]:
+        """Give each expression's `(kind, value)` in the shape of the form; `state` is the JSON of input and context.
 
         Every expression has its own copy of the state and of JavaScript itself, so what one changes no other sees.
 
@@ -49,10 +49,10 @@ class Sandbox:
         """
         job = {
             "sources": [expression.source for expression in expressions],
-            "door": door,
+            "form": form,
             "state": state,
-            "memoryOctets": MEMORY_OCTETS + MEMORY_PER_STATE_OCTET * sum(map(len, state)),
-            "stackOctets": STACK_OCTETS,
+            "memoryOctets": MEMORY_BYTES + MEMORY_PER_STATE_BYTE * sum(map(len, state)),
+            "stackOctets": STACK_BYTES,
             "cpuSeconds": CPU_SECONDS,
             "seconds": JOB_SECONDS + SECONDS_AN_EXPRESSION * len(expressions),
         }

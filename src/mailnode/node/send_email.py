@@ -1,4 +1,4 @@
-"""The Send SMTP Email node: settings and state become a message, a delivery, a result."""
+"""The Send SMTP Email node: makes an email of its settings and the flow's state, and sends it."""
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import in_thread_if_long
 from mailnode.node.lint import advise
-from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_place
+from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_path
 from mailnode.node.render import MEGABYTE, Renderer, digest
 from mailnode.node.settings import OTHER, MailSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
@@ -29,8 +29,8 @@ from mailnode.store.retry import RETRY_SECONDS, retry_transient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """What every node of a process sends with.
+class MailServices:
+    """What all nodes of a process send with.
 
     `redirect_all_to` is the test mode: the only address that gets mail, whatever the settings say.
     """
@@ -43,7 +43,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
-    """What a node's settings say of the route: where its mail goes, and for how many hours it is tried."""
+    """Where a node's email is sent, and for how many hours it is tried."""
 
     destination: Destination
     retry_hours: float
@@ -51,7 +51,7 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A mail that is ready to be sent, and what its author should think about, though it can be sent."""
+    """An email that is ready to be sent, with its route, and warnings for its author."""
 
     email: Email
     message: Message
@@ -65,14 +65,14 @@ class Composition:
 class SendSmtpEmailType:
     """`sendSmtpEmail`."""
 
-    def __init__(self, post: Post) -> None:
-        """Send with `post`."""
-        self._post = post
+    def __init__(self, services: MailServices) -> None:
+        """Send with `services`."""
+        self._services = services
 
     def prepare(self, settings: Mapping[str, Any]) -> "SendSmtpEmail":
         """Read the settings; a SettingsError names the first wrong one."""
         read = read_settings(SendSmtpEmailSettings, settings)
-        return SendSmtpEmail(read, self._post, content_digest(SEND_SMTP_EMAIL, settings))
+        return SendSmtpEmail(read, self._services, content_digest(SEND_SMTP_EMAIL, settings))
 
     def errors(self, settings: Mapping[str, Any]) -> list[MailnodeError]:
         """Give everything that is wrong with the settings."""
@@ -80,12 +80,12 @@ class SendSmtpEmailType:
 
 
 class SendSmtpEmail:
-    """A Send SMTP Email node, ready to be reached; `content_digest` tells it from others, whatever its route."""
+    """A Send SMTP Email node with its settings read; `content_digest` identifies what it sends, whatever its route."""
 
-    def __init__(self, settings: SendSmtpEmailSettings, post: Post, content_digest: str) -> None:
+    def __init__(self, settings: SendSmtpEmailSettings, services: MailServices, content_digest: str) -> None:
         """Take settings that have been read."""
         self._settings = settings
-        self._post = post
+        self._services = services
         self.content_digest = content_digest
 
     @property
@@ -94,7 +94,7 @@ class SendSmtpEmail:
         return RouteSettings(self._destination(), self._settings.retry_hours)
 
     async def execute(self, call: NodeCall) -> NodeReturn:
-        """Make the mail and send it: now, waiting for the outcome as long as the settings say, or later."""
+        """Make the email and send it: now, waiting up to `timeoutSeconds` for the outcome, or later."""
         try:
             delivered = await self._send(call)
         except MailnodeError as error:
@@ -109,7 +109,7 @@ class SendSmtpEmail:
         Nothing of the flow is touched: no result is stored, and its idempotency key stays free.
 
         Raises:
-            MailnodeError: the address is none, or the connection may not send there.
+            MailnodeError: the address is invalid, or the connection may not send to it.
         """
         mailbox = parse_mailbox(address)
         alone = {"asynchronous": False, "store_result": "none", "result_key": None, "idempotency_key": None}
@@ -117,9 +117,9 @@ class SendSmtpEmail:
         connection = await self._connection(self._destination())
         if connection:
             connection.check_recipients([mailbox.addr_spec])
-        post = replace(self._post, redirect_all_to=mailbox.addr_spec)
+        services = replace(self._services, redirect_all_to=mailbox.addr_spec)
         # Of no flow: what a test sends is not what the flow would.
-        return await SendSmtpEmail(settings, post, self.content_digest).execute(replace(call, file=""))
+        return await SendSmtpEmail(settings, services, self.content_digest).execute(replace(call, file=""))
 
     async def compose(self, call: NodeCall) -> Composition:
         """Make the mail and send nothing.
@@ -129,25 +129,25 @@ class SendSmtpEmail:
         """
         settings = self._settings
         destination = self._destination()
-        connection, way = await self._way(destination)
+        connection, route = await self._route(destination)
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
-        rendered = await Renderer(settings, evaluator, self._post.guard).render(sender_of(connection))
+        rendered = await Renderer(settings, evaluator, self._services.guard).render(sender_of(connection))
         self._check_count(rendered.email)
-        message = await self._made(rendered.email, connection)
+        message = await self._prepare(rendered.email, connection)
         self._check_size(message)
         login = connection.login.username if connection else ""
         look = partial(advise, rendered.email, message.root, login, keeps_data_images=settings.data_images == "keep")
         advice = await in_thread_if_long(look, len(rendered.email.html or ""))
-        warnings = (*way.warnings, *rendered.warnings, *message.warnings, *advice)
+        warnings = (*route.warnings, *rendered.warnings, *message.warnings, *advice)
         # A sender that the connection brings is the route's.
-        told = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
-        return Composition(rendered.email, message, destination, way, told, rendered.key, warnings)
+        content_digest = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
+        return Composition(rendered.email, message, destination, route, content_digest, rendered.key, warnings)
 
-    async def _made(self, email: Email, connection: Connection | None) -> Message:
-        make = partial(prepare, email, connection, self._post.redirect_all_to)
+    async def _prepare(self, email: Email, connection: Connection | None) -> Message:
+        make = partial(prepare, email, connection, self._services.redirect_all_to)
         texts = (email.html or "", email.text or "")
-        parsed = (one.content for one in email.attachments if _is_parsed(one))
-        return await in_thread_if_long(make, sum(len(one) for one in (*texts, *parsed) if isinstance(one, bytes | str)))
+        parts = (one.content for one in email.attachments if _is_parsed(one))
+        return await in_thread_if_long(make, sum(len(one) for one in (*texts, *parts) if isinstance(one, bytes | str)))
 
     async def _send(self, call: NodeCall) -> WaitResult:
         self._check_storage(call)
@@ -167,8 +167,8 @@ class SendSmtpEmail:
             warnings=made.warnings,
         )
         if settings.asynchronous:
-            return WaitResult(await self._post.dispatcher.queue(mail))
-        return await self._post.dispatcher.deliver(mail)
+            return WaitResult(await self._services.dispatcher.queue(mail))
+        return await self._services.dispatcher.deliver(mail)
 
     def _terms(self, call: NodeCall) -> Terms:
         settings = self._settings
@@ -191,15 +191,15 @@ class SendSmtpEmail:
 
     async def _connection(self, destination: Destination) -> Connection | None:
         patience = min(RETRY_SECONDS, self._settings.timeout_seconds)
-        return await retry_transient(lambda: self._post.router.connection(destination), seconds=patience)
+        return await retry_transient(lambda: self._services.router.connection(destination), seconds=patience)
 
-    async def _way(self, destination: Destination) -> tuple[Connection | None, Route]:
+    async def _route(self, destination: Destination) -> tuple[Connection | None, Route]:
         try:
             connection = await self._connection(destination)
         except MailnodeError as error:
             raise error.locate(key="connection") from None
         try:
-            return connection, self._post.router.route_of(destination, connection)
+            return connection, self._services.router.route_of(destination, connection)
         except ConnectionsError as error:
             raise error.locate(key="connection") from None
         except SettingsError as error:
@@ -211,7 +211,7 @@ class SendSmtpEmail:
         if place == "none" or key is None:
             return
         try:
-            check_place(call.input if place == "input" else call.context, place, key)
+            check_path(call.input if place == "input" else call.context, place, key)
         except SettingsError as error:
             raise error.locate(key="resultKey") from None
 
@@ -238,16 +238,16 @@ def _is_parsed(attachment: Attachment | RawPart) -> bool:
     return isinstance(attachment, RawPart) or attachment.content_type.lower().startswith("message/")
 
 
-def return_of(settings: MailSettings, report: Result, later: Awaitable[Result] | None = None) -> NodeReturn:
+def return_of(settings: MailSettings, result: Result, later: Awaitable[Result] | None = None) -> NodeReturn:
     """Make the step of a mail that was tried: stored as its settings say, halting when they say so.
 
     A run halts on what nobody may have got, never on `partial` or `queued`: such mail is on its way to somebody.
     """
-    failed = report["status"] in {"failed", "unknown", "held", "cancelled"}
+    failed = result["status"] in {"failed", "unknown", "held", "cancelled"}
     return NodeReturn(
         status="failed" if failed else "done",
-        result=report,
-        writes=_writes(settings, report),
+        result=result,
+        writes=_writes(settings, result),
         halt=failed and settings.stop_on_error,
         later=later,
     )
@@ -260,7 +260,7 @@ def return_of_error(settings: MailSettings, error: MailnodeError) -> NodeReturn:
     return replace(step, writes=()) if error.key == "resultKey" else step
 
 
-def _writes(settings: MailSettings, report: Result) -> tuple[Write, ...]:
+def _writes(settings: MailSettings, result: Result) -> tuple[Write, ...]:
     if settings.store_result == "none" or settings.result_key is None:
         return ()
-    return (Write(settings.store_result, settings.result_key, report),)
+    return (Write(settings.store_result, settings.result_key, result),)

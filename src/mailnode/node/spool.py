@@ -1,4 +1,4 @@
-"""Where the octets of an attachment wait, counted: small ones in memory, large ones in a file without a name."""
+"""Where the bytes of an attachment wait, counted: small ones in memory, large ones in a file without a name."""
 
 import io
 import os
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 MEGABYTE = 2**20
 # Up to here an attachment stays in memory.
-MEMORY_OCTETS = MEGABYTE
+MEMORY_BYTES = MEGABYTE
 
 
 def check_size(name: str, size: int, limit: int) -> None:
-    """Refuse an attachment of more octets than the limit; `name` is what a person knows it by."""
+    """Refuse an attachment of more bytes than the limit; `name` is what a person knows it by."""
     if size > limit:
         raise AttachmentError(
             f"{quoted(name, MOST_SHOWN_LONG)} has {size:,} bytes or more;"
@@ -28,7 +28,7 @@ def check_size(name: str, size: int, limit: int) -> None:
 
 
 class Spool:
-    """Takes octets up to a limit and gives them back as bytes or as a seekable file."""
+    """Takes bytes up to a limit and gives them back as bytes or as a seekable file."""
 
     def __init__(self, name: str, limit: int) -> None:
         """Begin empty; `name` stands in the error of the limit."""
@@ -36,18 +36,18 @@ class Spool:
         self._name = name
         self._limit = limit
         self._memory = bytearray()
-        self._file: _NamelessFile | None = None
+        self._file: _AnonymousFile | None = None
 
-    def write(self, octets: bytes) -> None:
-        """Take more octets.
+    def write(self, data: bytes) -> None:
+        """Take more bytes.
 
         Raises:
             AttachmentError: more than the limit, or the disk takes no more.
         """
-        self.size += len(octets)
+        self.size += len(data)
         check_size(self._name, self.size, self._limit)
         try:
-            self._keep(octets)
+            self._keep(data)
         except OSError as error:
             raise AttachmentError(
                 f"{quoted(self._name, MOST_SHOWN_LONG)} can't be stored in the temporary folder: {error.strerror}",
@@ -55,16 +55,16 @@ class Spool:
                 transient=True,
             ) from None
 
-    def _keep(self, octets: bytes) -> None:
+    def _keep(self, data: bytes) -> None:
         # Written on the event loop: 64 KiB into the page cache take less time than a hop to a thread.
-        if self._file is None and self.size > MEMORY_OCTETS:
-            self._file = _NamelessFile()
+        if self._file is None and self.size > MEMORY_BYTES:
+            self._file = _AnonymousFile()
             self._file.append(self._memory)
             self._memory.clear()
         if self._file is None:
-            self._memory += octets
+            self._memory += data
         else:
-            self._file.append(octets)
+            self._file.append(data)
 
     def content(self) -> bytes | BinaryIO:
         """Give what was taken; a file stands at its beginning and closes itself with its last user."""
@@ -74,7 +74,7 @@ class Spool:
         return io.BufferedReader(self._file)
 
 
-class _NamelessFile(io.RawIOBase):
+class _AnonymousFile(io.RawIOBase):
     """A temporary file that may be left to the garbage collector: a message is composed and read long after here.
 
     It holds a descriptor and no file object, whose own end would warn when a cycle is collected.
@@ -90,8 +90,8 @@ class _NamelessFile(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def append(self, octets: bytes | bytearray) -> None:
-        view = memoryview(octets)
+    def append(self, data: bytes | bytearray) -> None:
+        view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
 

@@ -56,11 +56,11 @@ def inline_before_values(html: str, unknown: AbstractSet[str]) -> Inlined | None
         if not any(element.is_for_all for element in scan.style_elements):
             return Inlined(html)
         return _inlined(scan, unknown)
-    except (BeyondLimitError, _LeftAlone) as reason:
+    except (BeyondLimitError, _NotInlined) as reason:
         return Inlined(html, (f"style sheets were not inlined: {reason}",))
 
 
-class _LeftAlone(Exception):
+class _NotInlined(Exception):
     """Nothing is inlined, and why."""
 
 
@@ -78,21 +78,21 @@ def _inlined(scan: Scan, unknown: AbstractSet[str]) -> Inlined | None:
     bare = MARK.sub("", copy) if ":empty" in unknown else copy
     for one in dict.fromkeys((copy, bare)):
         if reason := beyond_limits(one):
-            raise _LeftAlone(reason)
+            raise _NotInlined(reason)
     plan = make_plan(sheets)
     if not plan.asks_for.isdisjoint(unknown):
         return None
     if plan.work(scan.tags, len(scan.html)) > _MOST_WORK:
-        raise _LeftAlone(f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
+        raise _NotInlined(f"{len(plan.rules):,} rules for {len(scan.tags):,} elements are too many")
     try:
         matches = plan.matcher.match(copy, scan.tags)
         if bare != copy and plan.matcher.match(bare, scan.tags) != matches:
             return None
         decision = decide(plan, scan, matches)
     except InlineError as error:
-        raise _LeftAlone(str(error)) from None
+        raise _NotInlined(str(error)) from None
     if (length := sum(map(len, decision.filled.values()))) > _LONGEST_FILLED:
-        raise _LeftAlone(f"the HTML would be {length:,} characters longer; the limit is {_LONGEST_FILLED:,}")
+        raise _NotInlined(f"the HTML would be {length:,} characters longer; the limit is {_LONGEST_FILLED:,}")
     return Inlined(splice(scan, decision.filled, plan.rules, decision.moved))
 
 
@@ -101,7 +101,7 @@ def _sheets(scan: Scan) -> "tuple[Sheet, ...]":
 
     sheets = tuple(Sheet(scan.html[one.css_start : one.css_end], one.is_for_all) for one in scan.style_elements)
     if (length := sum(len(sheet.css) for sheet in sheets)) > _LONGEST_CSS:
-        raise _LeftAlone(f"it is {length:,} characters long; the limit is {_LONGEST_CSS:,}")
+        raise _NotInlined(f"it is {length:,} characters long; the limit is {_LONGEST_CSS:,}")
     if any(LONE_SURROGATE.search(sheet.css) for sheet in sheets):
-        raise _LeftAlone("it contains half of a character, an unpaired surrogate")
+        raise _NotInlined("it contains half of a character, an unpaired surrogate")
     return sheets

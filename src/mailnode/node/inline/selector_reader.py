@@ -42,7 +42,7 @@ MOST_SPECIFIC = 1000
 
 def read_selectors(tokens: Sequence[Node]) -> list[Selector]:
     """Read the selectors of a list, which commas part."""
-    return [_Reading(one).selector for one in _split(tokens)]
+    return [_SelectorReader(one).selector for one in _split(tokens)]
 
 
 def _split(tokens: Sequence[Node]) -> Iterator[list[Node]]:
@@ -56,7 +56,7 @@ def _split(tokens: Sequence[Node]) -> Iterator[list[Node]]:
     yield piece
 
 
-class _Reading:
+class _SelectorReader:
     """Goes through the tokens of one selector."""
 
     def __init__(self, tokens: Sequence[Node], *, is_nested: bool = False) -> None:
@@ -226,7 +226,7 @@ class _Reading:
             self._unknown()
 
     def _negation(self, node: Node) -> None:
-        inner = [_Reading(one, is_nested=True).selector for one in _split(node.arguments)]
+        inner = [_SelectorReader(one, is_nested=True).selector for one in _split(node.arguments)]
         self._count(*max(one.specificity for one in inner))
         self.selector.counts_siblings |= any(one.counts_siblings for one in inner)
         self.selector.asks_for.update(*(one.asks_for for one in inner))
