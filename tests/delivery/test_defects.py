@@ -183,9 +183,9 @@ class TestOneThatAlwaysMeetsADefect:
                 error = json.loads(held.result)["error"]
                 assert (error["code"], "no way" in error["message"]) == ("internalError", True)
                 assert "report it" in error["hint"]
-                await admin.admin.retry(held.id)
+                await admin.deliveries.retry(held.id)
                 assert "held" in await ends(admin, server, ["a@y.example", "b@y.example", "c@y.example"])
-                await admin.admin.cancel(held.id)
+                await admin.deliveries.cancel(held.id)
                 assert "cancelled" in {row.state for row in await all_ended(admin)}
 
     async def test_is_held_though_it_may_have_been_accepted(self, tmp_path, monkeypatch):
@@ -200,7 +200,7 @@ class TestOneThatAlwaysMeetsADefect:
                 assert await ends(admin, server, ["bob@y.example"]) == ["held"]
             (row,) = await admin.rows(deliveries)
             with pytest.raises(InDoubt):
-                await admin.admin.retry(row.id)
+                await admin.deliveries.retry(row.id)
         assert "may have accepted the message" in json.loads(row.result)["error"]["message"]
         assert len(server.accepted) == MOST_IN_A_ROW
 

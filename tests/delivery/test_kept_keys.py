@@ -22,7 +22,7 @@ async def age(admin, days=31.0):
     """Have all that is over ended so long ago, and clear away."""
     ended = deliveries.update().values(updated_at=unix_ms() - int(days * DAY_MS))
     await admin.database.write(lambda db: db.execute(ended))
-    await admin.admin.sweep(30, 400)
+    await admin.deliveries.sweep(30, 400)
 
 
 async def all_sent(admin):
@@ -108,7 +108,7 @@ class TestADoubt:
             held = (await admin.deliver(server.port, key="k", terms=HELD)).result
             await age(admin)
             assert [row.state for row in await admin.rows(deliveries)] == ["held"]  # until a person decides
-            await admin.admin.cancel(held["deliveryId"])
+            await admin.deliveries.cancel(held["deliveryId"])
         async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as admin:
             for _ in range(times - 1):
                 await age(admin)

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -6,7 +7,6 @@ from sqlalchemy import update
 from mailnode.delivery.circuit_breaker import trip
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.history import read_history
-from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError, ErrorCode, UsageError
 from mailnode.store.sql import Cursor
@@ -29,10 +29,6 @@ async def drain(admin):
     await EmbeddedEngine().work(admin.queue_worker, drain=True)
 
 
-def ledger_of(admin):
-    return DeliveryQueries(admin.database, admin.process)
-
-
 async def change(admin, delivery_id, **values):
     await admin.database.write(
         lambda db: db.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**values))
@@ -46,7 +42,7 @@ class TestPages:
             for id_, at in zip(ids, (3, 1, 1, 1, 2), strict=True):  # three are of the same millisecond
                 await change(admin, id_, created_at=at)
             seen, after = [], None
-            while page := await ledger_of(admin).list(limit=2, after=after):
+            while page := await admin.deliveries.list(limit=2, after=after):
                 seen += [one["deliveryId"] for one in page]
                 after = Cursor.parse(str(Cursor(page[-1]["createdAt"], page[-1]["deliveryId"])))
             assert seen == [ids[0], ids[4], *sorted(ids[1:4])]
@@ -57,7 +53,7 @@ class TestPages:
             await change(admin, old, created_at=1)
             await change(admin, new, created_at=2)
             await queue(admin, 9)
-            (entry,) = await ledger_of(admin).list(limit=1, after=Cursor(2, new))
+            (entry,) = await admin.deliveries.list(limit=1, after=Cursor(2, new))
             assert entry["deliveryId"] == old
 
     @pytest.mark.parametrize("text", ["", "x", "12", "-1-a", "1" * 16 + "-a", "1-", "1-a\x00b"])
@@ -72,9 +68,9 @@ class TestShow:
         async with ScriptedServer(script) as server, office(tmp_path) as admin:
             one = await queue(admin, server.port)
             await drain(admin)
-            await admin.admin.retry(one)
+            await admin.deliveries.retry(one)
             await drain(admin)
-            shown = await ledger_of(admin).show(one)
+            shown: Any = await admin.deliveries.show(one)
         first, second = shown["attempts"]
         assert (first["replyCode"], second["replyCode"]) == (450, 550)
         assert first["hint"] != second["hint"] == shown["hint"] == shown["result"]["error"]["hint"] != ""
@@ -85,7 +81,7 @@ class TestShow:
         async with office(tmp_path) as admin:
             one = await queue(admin, port)
             await EmbeddedEngine().work(admin.queue_worker, drain=True)
-            shown = await ledger_of(admin).show(one)
+            shown = await admin.deliveries.show(one)
             (row,) = await admin.rows(routes)
         assert shown["state"] == "queued"
         assert shown["error"] == json.loads(row.trouble)["message"]
@@ -99,10 +95,10 @@ class TestShow:
             other = await queue(admin, port)
             await drain(admin)
             (row,) = await admin.rows(routes)
-            told = [(await ledger_of(admin).show(id_))["dueAt"] for id_ in (one, other)]
-            listed = [entry["dueAt"] for entry in await ledger_of(admin).list()]
-            await admin.admin.retry(one)
-            due = (await ledger_of(admin).show(one))["dueAt"]
+            told = [(await admin.deliveries.show(id_))["dueAt"] for id_ in (one, other)]
+            listed = [entry["dueAt"] for entry in await admin.deliveries.list()]
+            await admin.deliveries.retry(one)
+            due = (await admin.deliveries.show(one))["dueAt"]
         assert told == listed == [row.retry_at] * 2
         assert due < row.retry_at
 
@@ -115,7 +111,7 @@ class TestShow:
             await drain(admin)
             (row,) = await admin.rows(routes)
             await admin.database.write(lambda db: trip(db, row.name, None, gone, probe=True))
-            shown = await ledger_of(admin).show(one)
+            shown: Any = await admin.deliveries.show(one)
         assert (shown["error"], shown["hint"]) == ("there is no connection 'shop'", "make it")
         assert "could not connect" in shown["attempts"][0]["message"]
 
@@ -123,14 +119,14 @@ class TestShow:
         async with ScriptedServer({}) as server, office(tmp_path) as admin:
             one = await queue(admin, server.port)
             await drain(admin)
-            shown = await ledger_of(admin).show(one)
+            shown = await admin.deliveries.show(one)
             assert len(await admin.rows(attempts)) == 1
         assert (shown["error"], shown["hint"], shown["attempts"][0]["hint"]) == (None, "", "")
 
     async def test_of_one_that_is_not_there_says_so(self, tmp_path):
         async with office(tmp_path) as admin:
             with pytest.raises(DeliveryError) as raised:
-                await ledger_of(admin).show("nowhere")
+                await admin.deliveries.show("nowhere")
         assert raised.value.code is ErrorCode.UNKNOWN_DELIVERY
 
 
@@ -142,7 +138,7 @@ class TestHistory:
                 await queue(admin, server.port, letter(to), terms=Terms(on_unknown="hold").for_queue(24))
                 await drain(admin)
             await queue(admin, 9)
-            history = await ledger_of(admin).history(1)
+            history = await admin.deliveries.history(1)
         assert (history["hours"], history["bucketMs"]) == (1, MINUTE)
         assert len(history["buckets"]) == 60
         total = {name: sum(one[name] for one in history["buckets"]) for name in ("accepted", "failed", "inDoubt")}
@@ -151,7 +147,7 @@ class TestHistory:
 
     async def test_tells_how_many_waited_at_the_end_of_each_bucket(self, tmp_path):
         async with office(tmp_path) as admin:
-            now = (await ledger_of(admin).history(1))["buckets"][-1]["at"]
+            now = (await admin.deliveries.history(1))["buckets"][-1]["at"]
             for begun, ended in ((-30, -10), (-20, None), (-5, -5), (-500, -2)):
                 one = await queue(admin, 9)
                 over = {} if ended is None else {"state": "sent", "updated_at": now + ended * MINUTE}
@@ -165,7 +161,7 @@ class TestHistory:
     @pytest.mark.parametrize(("hours", "minutes", "count"), [(1, 1, 60), (24, 30, 48), (168, 180, 56), (720, 720, 60)])
     async def test_has_buckets_that_can_be_told_apart(self, tmp_path, hours, minutes, count):
         async with office(tmp_path) as admin:
-            history = await ledger_of(admin).history(hours)
+            history = await admin.deliveries.history(hours)
         assert (history["bucketMs"], len(history["buckets"])) == (minutes * MINUTE, count)
 
 

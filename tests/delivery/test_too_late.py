@@ -9,7 +9,6 @@ import pytest
 
 from mailnode.delivery import circuit_breaker
 from mailnode.delivery.delivery import Terms
-from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries, routes
 from support.deliveries import drafted, office
@@ -73,8 +72,8 @@ async def test_behind_a_dead_server_one_try_is_made_for_all_and_each_tells_its_w
         assert (state, len(await admin.rows(attempts))) == ("failed", 1)
         assert "not accepted within 24 h; the last attempt: " in words
         assert "connection refused" in words.lower()
-        (entry, *_) = await DeliveryQueries(admin.database, admin.process).list(states=["failed"])
-        shown: Any = await DeliveryQueries(admin.database, admin.process).show(entry["deliveryId"])
+        (entry, *_) = await admin.deliveries.list(states=["failed"])
+        shown: Any = await admin.deliveries.show(entry["deliveryId"])
     assert entry["error"] == words
     assert shown["hint"] == shown["result"]["error"]["hint"]
     assert "slow" not in shown["hint"]

@@ -5,7 +5,6 @@ import base64
 import pytest
 
 from mailnode.delivery.delivery import Delivery
-from mailnode.delivery.queries import DeliveryQueries
 from mailnode.store.tables import deliveries
 from support.deliveries import drafted, office
 from support.messages import letter
@@ -28,7 +27,7 @@ def one_file(tmp_path, monkeypatch):
 async def looked_at(admin):
     """Do what each look of a worker does, and tell what is shown of the one delivery that there is."""
     assert await admin.queue_worker.recover() == 0
-    (entry,) = await DeliveryQueries(admin.database, admin.process).list()
+    (entry,) = await admin.deliveries.list()
     return entry["state"]
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from mailnode.delivery.delivery import Terms, UnreadableDelivery
 from mailnode.delivery.dispatcher import WaitResult
-from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
 from mailnode.store.tables import attempts, connections, deliveries, routes, runs
@@ -44,7 +43,7 @@ async def set_state(admin, ids, **values):
 
 async def is_held(admin, delivery_id, words):
     """See that a delivery is left to a person, who can read why and what to do."""
-    shown: Any = await DeliveryQueries(admin.database, admin.process).show(delivery_id)
+    shown: Any = await admin.deliveries.show(delivery_id)
     assert (shown["state"], shown["result"]["status"]) == ("held", "held"), words
     assert words in shown["error"]
     assert shown["result"]["error"]["code"] == "unreadableDelivery"
@@ -65,7 +64,7 @@ async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, stat
         for delivery_id, said in words.items():
             shown = await is_held(admin, delivery_id, said)
             assert ("may have accepted" in shown["error"]) == (state == "handingOver"), said
-        assert len(await DeliveryQueries(admin.database, admin.process).list()) == len(ALL) + 2
+        assert len(await admin.deliveries.list()) == len(ALL) + 2
         codes = {row.code for row in await admin.rows(attempts) if row.delivery_id in words}
         assert {"unreadableDelivery"} <= codes <= {"unreadableDelivery", "unknownOutcome"}
 
@@ -73,7 +72,7 @@ async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, stat
 @pytest.mark.parametrize("when", ["before a worker has looked", "when it is held"])
 async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tmp_path, when):
     async with ScriptedServer() as server, office(tmp_path) as admin:
-        queries = DeliveryQueries(admin.database, admin.process)
+        queries = admin.deliveries
         words = await queue_damaged(admin, server.port, ALL)
         if when == "when it is held":
             await drain(admin)
@@ -82,15 +81,15 @@ async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tm
             before = (await queries.show(delivery_id))["state"]
             for as_queued in (False, True):
                 if said == "warnings":  # all that is wrong is written anew
-                    await admin.admin.retry(delivery_id, as_queued=as_queued)
+                    await admin.deliveries.retry(delivery_id, as_queued=as_queued)
                     before = "queued"
                     continue
                 with pytest.raises(UnreadableDelivery) as caught:
-                    await admin.admin.retry(delivery_id, as_queued=as_queued)
+                    await admin.deliveries.retry(delivery_id, as_queued=as_queued)
                 assert caught.value.hint
                 assert said in caught.value.message
             assert (await queries.show(delivery_id))["state"] == before
-            await admin.admin.cancel(delivery_id)
+            await admin.deliveries.cancel(delivery_id)
             shown: Any = await queries.show(delivery_id)
             assert (shown["state"], shown["result"]["status"]) == ("cancelled", "cancelled")
         await drain(admin)
@@ -112,7 +111,7 @@ async def test_a_flow_that_is_run_again_hears_of_it(tmp_path):
                 assert delivered.result["error"]
                 assert said in delivered.result["error"]["message"]
             await is_held(admin, delivery_id, said)
-            await admin.admin.cancel(delivery_id)  # which frees the key
+            await admin.deliveries.cancel(delivery_id)  # which frees the key
             assert (await admin.dispatcher.deliver(draft)).result["status"] == "sent"
     assert len(server.accepted) == len(ALL)
 
@@ -137,14 +136,14 @@ async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_p
             await set_state(admin, [report["deliveryId"]], result=result)
             again = (await admin.deliver(server.port, key="k")).result
             assert (again["status"], again["accepted"], again["duplicate"]) == ("sent", ["bob@y.example"], True)
-            queries = DeliveryQueries(admin.database, admin.process)
+            queries = admin.deliveries
             shown: Any = await queries.show(report["deliveryId"])
             assert shown["result"]["status"] == "sent"
             (told,) = (await queries.outcomes([report["deliveryId"]])).values()
             assert told
             assert told["status"] == "sent"
             with pytest.raises(DeliveryError, match="was sent"):
-                await admin.admin.retry(report["deliveryId"])
+                await admin.deliveries.retry(report["deliveryId"])
 
 
 @pytest.mark.parametrize("settings", ["{", "[]", '{"rateLimit": "often"}', '{"rateLimit": 7}'])
@@ -160,6 +159,6 @@ async def test_a_connection_that_can_not_be_read_keeps_its_own_mail_waiting_and_
         await drain(admin)
         assert [one.forward_paths for one in server.accepted] == [("RCPT TO:<good@y.example>",)]
         for damaged in (False, True):
-            (entry,) = await DeliveryQueries(admin.database, admin.process).list(states=["queued"])
+            (entry,) = await admin.deliveries.list(states=["queued"])
             assert bool(entry["error"]) is not damaged
             await admin.database.write(lambda db: db.execute(routes.update().values(trouble="{")))

@@ -6,7 +6,6 @@ from collections import Counter
 from contextlib import closing, suppress
 
 from mailnode.delivery.delivery import Delivery, Terms
-from mailnode.delivery.queries import DeliveryQueries
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import MailnodeError
 from support.deliveries import drafted, office
@@ -68,7 +67,7 @@ async def test_a_value_of_another_kind_stands_in_the_way_of_no_other_mail(tmp_pa
     damages += [("deliveries", column, f"'{DEEP}'") for column in ("options", "result", "warnings")]
     drafts = [letter(f"bad{number}@y.example") for number in range(len(damages))]
     async with ScriptedServer() as server, office(tmp_path) as admin:
-        queries = DeliveryQueries(admin.database, admin.process)
+        queries = admin.deliveries
         begun = [admin.outbox.begin(drafted(server.port, one, terms=LATER)) for one in drafts]
         ids = [one.id for one in await asyncio.gather(*begun) if isinstance(one, Delivery)]
         await admin.dispatcher.queue(drafted(server.port, letter("good@y.example"), terms=LATER))
@@ -86,14 +85,14 @@ async def test_a_value_of_another_kind_stands_in_the_way_of_no_other_mail(tmp_pa
         assert len(await queries.list(limit=10_000)) == len(damages) + 1
         for what, one in zip(damages, ids, strict=True):
             await queries.show(one)
-            for decision in (admin.admin.retry(one, is_sure=True), admin.admin.cancel(one)):
+            for decision in (admin.deliveries.retry(one, is_sure=True), admin.deliveries.cancel(one)):
                 with suppress(MailnodeError):
                     await decision
             ended = (await queries.show(one))["state"]
             is_over = ended not in {"queued", "claimed", "handingOver", "held", "interrupted"}
             # A half of a generation is nobody's until the next start.
             assert is_over or what == ("deliveries", "generation", "1.5"), what
-        await admin.admin.sweep(1e-9, 1e-9)
+        await admin.deliveries.sweep(1e-9, 1e-9)
     assert (tmp_path / "mailnode.db.lock").exists()
 
 

@@ -62,7 +62,7 @@ class Office:
     outbox: Outbox
     dispatcher: Dispatcher
     queue_worker: QueueWorker
-    admin: Deliveries
+    deliveries: Deliveries
 
     async def deliver(
         self, port: int, message: Message | None = None, *, terms: Terms = AT_ONCE, **mail: Any
