@@ -92,7 +92,7 @@ class TestConnections:
         ("arguments", "stdin", "words"),
         [
             (("create", "a", "--from-json", "-"), "{", "is not valid JSON"),
-            (("create", "a", "--from-json", "-"), "[]", "must hold a JSON object"),
+            (("create", "a", "--from-json", "-"), "[]", "must contain a JSON object"),
             (("create", "a", "--from-json", "-"), '{"username": "u", "password": "p"}', "neither service nor hosts"),
             (("create", "a", "--from-json", "-"), '{"usrname": "u"}', "did you mean username?"),
             (("create", "a b\n", "--from-json", "-"), FIELDS, "name"),
