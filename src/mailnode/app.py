@@ -272,7 +272,7 @@ class Mailnode:
         while left:
             asked, left = left[:_ASKED_AT_ONCE], left[_ASKED_AT_ONCE:]
             ended = await retry_transient(lambda: self.deliveries.outcomes(asked))  # noqa: B023 -- awaited here
-            ended |= {one.id: result for one, result in self._dispatcher.unstored(asked) if one.id not in ended}
+            ended |= {one.id: result for one, result in self._dispatcher.unstored_results(asked) if one.id not in ended}
             for item in ended.items():
                 yield item
             left += [one for one in asked if one not in ended]
@@ -289,12 +289,12 @@ class Mailnode:
         try:
             while pending := queued_in(results_in(stored)):
                 watch(len(pending))
-                if len(self._dispatcher.unstored(pending)) == len(pending):
+                if len(self._dispatcher.unstored_results(pending)) == len(pending):
                     break
-                await self._dispatcher.ended(pending)
+                await self._dispatcher.wait_for_end(pending)
                 stored = await self._run_store.with_outcomes(stored)
         except StoreError as error:
             stored[NOT_STORED] = error.message
-        for delivery, result in self._dispatcher.unstored(queued_in(results_in(stored))):
+        for delivery, result in self._dispatcher.unstored_results(queued_in(results_in(stored))):
             apply_outcome(stored, MailOutcome(delivery.node_id, delivery.place, result))
         return Run.from_json(stored)

@@ -75,7 +75,7 @@ async def send_once(
 async def _send(
     mail: PreparedMail, partial_delivery: PartialDelivery, watch: Watch, on_waiting: Callable[[], None]
 ) -> Result:
-    delivery = mail.delivery("").tried_again()
+    delivery = mail.delivery("").with_new_attempt()
     it = mail.message
     message = _Watched(it.envelope, it.fields, it.message_id, it.size, it.pieces, watch=watch)
     dot = asyncio.Event()
@@ -86,7 +86,7 @@ async def _send(
             outcome = await _answered(sending, dot, on_waiting)
         except SessionLost as lost:
             return result_of(delivery.after_loss(lost), error=lost)
-    return result_of(delivery.judged(outcome.recipients), outcome=outcome)
+    return result_of(delivery.with_verdicts(outcome.recipients), outcome=outcome)
 
 
 async def _answered(sending: asyncio.Task[Outcome], dot: asyncio.Event, on_waiting: Callable[[], None]) -> Outcome:

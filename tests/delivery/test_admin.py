@@ -146,7 +146,7 @@ class TestCancel:
                 async with office(tmp_path) as dying:
                     left = await dying.outbox.begin(replace(begun, terms=Terms()))
                     assert isinstance(left, Delivery)
-                    await dying.outbox.handing_over(left)
+                    await dying.outbox.store_handing_over(left)
                 one = left.id
             else:
                 one = (await admin.dispatcher.queue(begun))["deliveryId"]

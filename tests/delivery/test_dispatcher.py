@@ -237,7 +237,7 @@ class TestTakingOver:
             delivery = await admin.outbox.begin(draft)
             assert isinstance(delivery, Delivery)
             if handing_over:
-                await admin.outbox.handing_over(delivery)
+                await admin.outbox.store_handing_over(delivery)
 
     async def draft(self, admin, server):
         return drafted(server.port, key="k")
@@ -273,7 +273,7 @@ class TestTakingOver:
             async with office(tmp_path) as admin:
                 await admin.deliver(server.port, key="k")
             with pytest.raises(DeliveryError):
-                await slow.outbox.handing_over(delivery)
+                await slow.outbox.store_handing_over(delivery)
 
 
 async def test_an_outcome_that_is_written_twice_is_there_once(tmp_path):
@@ -281,10 +281,10 @@ async def test_an_outcome_that_is_written_twice_is_there_once(tmp_path):
     async with ScriptedServer() as server, office(tmp_path) as admin:
         delivery = await admin.outbox.begin(drafted(server.port))
         assert isinstance(delivery, Delivery)
-        tried = delivery.tried_again()
+        tried = delivery.with_new_attempt()
         report = result_of(tried, status="sent")
         for _ in range(2):
-            await admin.outbox.ended(tried, report, Attempt(1, 1, 2, None))
+            await admin.outbox.store_end(tried, report, Attempt(1, 1, 2, None))
         assert len(await admin.rows(attempts)) == 1
         (row,) = await admin.rows(deliveries)
     assert row.state == "sent"

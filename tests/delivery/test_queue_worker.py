@@ -172,7 +172,7 @@ class TestTheDead:
             async with office(tmp_path) as admin:
                 delivery = await admin.outbox.begin(drafted(server.port))
                 assert isinstance(delivery, Delivery)
-                await admin.outbox.handing_over(delivery)
+                await admin.outbox.store_handing_over(delivery)
             async with office(tmp_path) as admin:
                 await drain(admin)
                 (row,) = await admin.rows(deliveries)

@@ -47,7 +47,7 @@ async def test_what_one_has_in_hand_no_other_takes_over(tmp_path, one_file, monk
             one_file("mail.db")
         async with office(tmp_path / "b") as other:
             assert await looked_at(other) == "claimed"
-            await one.outbox.handing_over(begun)
+            await one.outbox.store_handing_over(begun)
             assert await looked_at(other) == "handingOver"
             one.process.close()  # as the kernel does for a process that has ended
             assert await other.queue_worker.recover() == 1

@@ -14,7 +14,7 @@ from mailnode.delivery.queries import DeliveryQueries, find_delivery
 from mailnode.delivery.recovery import OnEnd
 from mailnode.delivery.reroute import CurrentRoute, FindCurrentRoute, no_flow, rerouted
 from mailnode.delivery.result import result_of
-from mailnode.delivery.row_reader import origin_of, read_deliveries, read_roughly
+from mailnode.delivery.row_reader import origin_of, read_deliveries, read_leniently
 from mailnode.delivery.rows import read_messages, whole, write_recipients
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.backend import ThisProcess
@@ -117,7 +117,7 @@ class Deliveries(DeliveryQueries):
     def _to_send_again(self, db: Connection, which: str, *, is_sure: bool) -> tuple[Row[Any], Delivery]:
         row = find_delivery(db, which, lock=True)
         self._check_rest(db, row)
-        (delivery,) = read_roughly(db, [row])
+        (delivery,) = read_leniently(db, [row])
         in_doubt = delivery.maybe_accepted or row.state == "handingOver"
         if row.state == "sent":
             raise _not_now(
@@ -168,7 +168,7 @@ class Deliveries(DeliveryQueries):
             raise _not_now(
                 row, f"has already ended: {row.state}", "only a delivery that is still to be sent can be cancelled"
             )
-        (delivery,) = read_roughly(db, [row])
+        (delivery,) = read_leniently(db, [row])
         if row.state == "handingOver":  # the process that was sending it is gone, and with it the server's reply
             delivery = replace(delivery, maybe_accepted=True)
         doubt = " It may have been accepted before that." if delivery.is_in_doubt else ""

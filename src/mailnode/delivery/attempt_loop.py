@@ -114,13 +114,13 @@ class AttemptLoop:
         self._delivery, attempt = defect_attempt(delivery, error, self._phase, self._began_at)
         defect = Defect(self._delivery, attempt, is_awaited=self._job.keep)
         known = result_of(self._delivery, status=None if self._job.keep else "queued", error=attempt.error)
-        return await self._store(lambda: self._outbox.met_defect(defect), known)
+        return await self._store(lambda: self._outbox.store_defect(defect), known)
 
     async def _attempt_until_over(self) -> Result:
         if self._delivery.maybe_accepted and self._delivery.terms.on_unknown == "hold":
             return await self._end(None)
         if self._job.seconds <= 0 or (self._job.is_last and not self._delivery.terms.queued):
-            words, hint = await self._last_words()
+            words, hint = await self._last_error()
             self._error = too_late(self._delivery.terms, self._phase, words, hint=hint)
             return await self._end(None)
         while True:
@@ -139,7 +139,7 @@ class AttemptLoop:
             if not self._job.keep:
                 return await self._put_back(self._delivery, attempt, wait)
             try:
-                await self._outbox.unstored.try_for_a_while(lambda: self._outbox.attempted(self._delivery, attempt))  # noqa: B023 -- awaited here
+                await self._outbox.unstored.try_for_a_while(lambda: self._outbox.store_attempt(self._delivery, attempt))  # noqa: B023 -- awaited here
             except StoreError:
                 return await self._end(attempt)
             self._noted = self._delivery.tries
@@ -152,7 +152,7 @@ class AttemptLoop:
 
     async def _end(self, attempt: Attempt | None) -> Result:
         result = result_of(self._delivery, outcome=self._outcome, error=self._error)
-        return await self._store(lambda: self._outbox.ended(self._delivery, result, attempt), result)
+        return await self._store(lambda: self._outbox.store_end(self._delivery, result, attempt), result)
 
     async def _put_back(self, delivery: Delivery, attempt: Attempt | None, wait: float) -> Result:
         result = result_of(delivery, status="queued")
@@ -173,7 +173,7 @@ class AttemptLoop:
         except StoreError as error:
             return unstored(result, error)
 
-    async def _last_words(self) -> tuple[str, str]:
+    async def _last_error(self) -> tuple[str, str]:
         try:
             return await self._outbox.last_error(self._delivery)
         except StoreError:
@@ -181,13 +181,13 @@ class AttemptLoop:
 
     async def _attempt(self) -> Attempt:
         self._began_at = unix_ms()
-        self._delivery = self._delivery.tried_again()
+        self._delivery = self._delivery.with_new_attempt()
         self._phase, self._outcome, self._error = "connect", None, None
         try:
             await self._renew_route()
-            self._delivery = self._delivery.under(self._route.policy)
+            self._delivery = self._delivery.with_policy(self._route.policy)
             self._outcome = await self._send()
-            self._delivery = self._delivery.judged(self._outcome.recipients)
+            self._delivery = self._delivery.with_verdicts(self._outcome.recipients)
         except StaleClaim:
             raise
         except SessionLost as lost:
@@ -226,7 +226,9 @@ class AttemptLoop:
             self._phase = "content"
             await self._await_time(LONGEST_PAUSE)
             revision = self._route.policy.connection_revision
-            await retry_transient(lambda: self._outbox.handing_over(self._delivery, revision), seconds=LONGEST_PAUSE)
+            await retry_transient(
+                lambda: self._outbox.store_handing_over(self._delivery, revision), seconds=LONGEST_PAUSE
+            )
             await self._await_time(LONGEST_PAUSE)  # again, where the commit took longer than the time is good for
             self._is_leaving = True
 
@@ -280,8 +282,8 @@ class AttemptLoop:
             async with asyncio.timeout_at(self._deadline) as self._timeout:
                 yield
         except TimeoutError as over:
-            last_words = self._error.message if self._error else ""
-            raise too_late(self._delivery.terms, self._phase, last_words, interrupted_wait(over)) from None
+            last_message = self._error.message if self._error else ""
+            raise too_late(self._delivery.terms, self._phase, last_message, interrupted_wait(over)) from None
         finally:
             self._timeout = None
 

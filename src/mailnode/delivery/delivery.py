@@ -45,8 +45,8 @@ class UnreadableDelivery(DeliveryError):
 
     code = ErrorCode.UNREADABLE_DELIVERY
 
-    def __init__(self, message: str, **said: Any) -> None:
-        super().__init__(message, **{"hint": _HINT, **said})
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, **{"hint": _HINT, **details})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class Delivery:
         accepted = any(recipient.status == "accepted" for recipient in self.recipients)
         return accepted or self.maybe_accepted or RESENT_AFTER_UNKNOWN in self.warnings
 
-    def under(self, policy: Policy) -> "Delivery":
+    def with_policy(self, policy: Policy) -> "Delivery":
         """Give it as it may be handed over now: to one mailbox in place of all who are open, or to these.
 
         Raises:
@@ -202,16 +202,16 @@ class Delivery:
         """Give it with its own recipients, whom no mailbox stands in for."""
         if not self.redirected_from:
             return self
-        said = redirection_warning(self.recipients[-1].address)
+        own_warning = redirection_warning(self.recipients[-1].address)
         return replace(
             self,
             recipients=self.redirected_from,
             redirected_from=(),
-            warnings=tuple(warning for warning in self.warnings if warning != said),
+            warnings=tuple(warning for warning in self.warnings if warning != own_warning),
             is_regrouped=True,
         )
 
-    def tried_again(self) -> "Delivery":
+    def with_new_attempt(self) -> "Delivery":
         """Count an attempt that begins; one that may make a second copy gets its warning here."""
         counted = replace(self, tries=self.tries + 1)
         return counted.marked_as_resent() if self.maybe_accepted else counted
@@ -225,7 +225,7 @@ class Delivery:
         """Add the warning that an earlier delivery with its key may have reached somebody."""
         return replace(self, warnings=(*self.warnings, RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT))
 
-    def judged(self, verdicts: Iterable[Recipient]) -> "Delivery":
+    def with_verdicts(self, verdicts: Iterable[Recipient]) -> "Delivery":
         """Take the verdicts of one transaction."""
         by_address = {verdict.address: verdict for verdict in verdicts}
         recipients = tuple(
@@ -237,4 +237,4 @@ class Delivery:
     def after_loss(self, lost: SessionLost) -> "Delivery":
         """Take what was known of its recipients when a session was lost."""
         known = [verdict for verdict in lost.outcome.recipients if verdict.reply] if lost.outcome else ()
-        return replace(self.judged(known), maybe_accepted=self.maybe_accepted or lost.unknown)
+        return replace(self.with_verdicts(known), maybe_accepted=self.maybe_accepted or lost.unknown)

@@ -47,7 +47,7 @@ class Dispatcher:
         self._clients = clients
         self._find = find
         self._loops: dict[str, AttemptLoop] = {}
-        self._held: list[frozenset[str]] = []
+        self._guarded: list[frozenset[str]] = []
 
     async def deliver(self, mail: PreparedMail) -> WaitResult:
         """Store a delivery, send it, and wait for its end as long as its terms allow.
@@ -93,7 +93,7 @@ class Dispatcher:
         if isinstance(begun, EarlierDelivery):
             return begun
         began_at = unix_ms()
-        with self.holding([begun.id]):
+        with self.guarding([begun.id]):
             try:
                 message = mail.message if begun.generation == 1 else await self._stored(begun)
                 client = self._clients.of(mail.route)
@@ -102,16 +102,16 @@ class Dispatcher:
                 )
             except UnreadableDelivery as error:
                 held = error
-                return WaitResult(await retry_transient(lambda: self._outbox.held(begun, held)))
+                return WaitResult(await retry_transient(lambda: self._outbox.hold(begun, held)))
             except BaseException as error:
                 if not is_defect(error):
                     raise
                 _log.error("delivery %s hit an internal error", begun.id, exc_info=error)
                 defect = Defect(*defect_attempt(begun, error, "connect", began_at), is_awaited=True)
-                return WaitResult(await retry_transient(lambda: self._outbox.met_defect(defect)))
+                return WaitResult(await retry_transient(lambda: self._outbox.store_defect(defect)))
 
     async def _stored(self, delivery: Delivery) -> Message:
-        return whole((await retry_transient(lambda: self._outbox.messages([delivery])))[delivery.id])
+        return whole((await retry_transient(lambda: self._outbox.read_messages([delivery])))[delivery.id])
 
     async def queue(self, mail: PreparedMail) -> Result:
         """Store a delivery for any worker to send, and give its result so far.
@@ -125,7 +125,7 @@ class Dispatcher:
             return {**(begun.result or result_of(begun.delivery, status="queued")), "duplicate": True}
         return result_of(begun, status="queued")
 
-    async def ended(self, delivery_ids: Collection[str]) -> None:
+    async def wait_for_end(self, delivery_ids: Collection[str]) -> None:
         """Wait until one of these may have ended, in this process or another one."""
         loops = [self._loops[one] for one in delivery_ids if one in self._loops]
         ends = {end for loop in loops if not loop.not_stored.done() for end in (loop.task, loop.not_stored)}
@@ -134,20 +134,20 @@ class Dispatcher:
         else:
             await asyncio.sleep(POLL_SECONDS)
 
-    def unstored(self, delivery_ids: Collection[str]) -> list[tuple[Delivery, Result]]:
+    def unstored_results(self, delivery_ids: Collection[str]) -> list[tuple[Delivery, Result]]:
         """Give those of these, with their results, whose outcome this process has not been able to store for long."""
         loops = [self._loops[one] for one in delivery_ids if one in self._loops]
         return [(loop.delivery, loop.not_stored.result()) for loop in loops if loop.not_stored.done()]
 
     @contextmanager
-    def holding(self, delivery_ids: Iterable[str]) -> Iterator[None]:
+    def guarding(self, delivery_ids: Iterable[str]) -> Iterator[None]:
         """Keep `settle_lost` away from deliveries that are claimed and have no attempt loop yet, or never get one."""
         held = frozenset(delivery_ids)
-        self._held.append(held)
+        self._guarded.append(held)
         try:
             yield
         finally:
-            self._held.remove(held)
+            self._guarded.remove(held)
 
     async def settle_lost(self) -> int:
         """Settle claims of this process that nothing in it works on, as after a defect, and give their number.
@@ -156,9 +156,9 @@ class Dispatcher:
             StoreError: the database can't be asked now.
         """
         claims = await self._outbox.own_claims()
-        held = {*self._loops}.union(*self._held)
+        held = {*self._loops}.union(*self._guarded)
         lost = {one: generation for one, generation in claims.items() if one not in held}
-        return await self._outbox.lose(lost) if lost else 0
+        return await self._outbox.settle_lost(lost) if lost else 0
 
     def start(self, job: DeliveryJob) -> AttemptLoop:
         """Start to send a delivery that this process has claimed."""

@@ -14,7 +14,7 @@ from mailnode.delivery.delivery import FINAL_STATES, RESENT_AFTER_UNKNOWN, Deliv
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.recovery import OnEnd, hold_unreadable, take_over
 from mailnode.delivery.result import Result, result_of
-from mailnode.delivery.row_reader import options_of, read_deliveries, read_result, read_roughly
+from mailnode.delivery.row_reader import options_of, read_deliveries, read_leniently, read_result
 from mailnode.delivery.rows import insert_deliveries, route_columns
 from mailnode.errors import DeliveryError
 from mailnode.store.backend import ThisProcess
@@ -59,19 +59,19 @@ class Intake:
             begun = {number: self._new_delivery(mails[number], in_doubt) for number in left}
             new = insert_deliveries(db, [(begun[number], mails[number]) for number in left], now_ms(db))
             came = {number: mails[number] for number in left if begun[number].id in new}
-            kept = self._not_to_be_sent(db, came, in_doubt)
+            kept = self._answers_of_kept_keys(db, came, in_doubt)
             db.execute(delete(table).where(table.c.id.in_([begun[one].id for one in kept]))) if kept else None
             answers |= {number: answer for number, answer in kept.items() if answer is not None}
             answers |= {number: begun[number] for number in came if number not in kept}
-            self.say_due(db, [begun[one] for one in came if one not in kept and not begun[one].claimed_by])
+            self.wake_for(db, [begun[one] for one in came if one not in kept and not begun[one].claimed_by])
             refused = {mails[one].key: one for one in reversed(left) if one not in answers and one not in kept}
-            known = _by_key(db, list(refused), in_doubt) if refused else {}
+            known = _rows_by_key(db, list(refused), in_doubt) if refused else {}
             # Of several with one key the second must find what the first has made of it.
             for key, row in known.items():
                 answers[refused[key]] = self._earlier_or_taken_over(db, row, mails[refused[key]])
         return [answers[number] for number in range(len(mails))]
 
-    def say_due(self, db: Connection, queued: Iterable[Delivery]) -> None:
+    def wake_for(self, db: Connection, queued: Iterable[Delivery]) -> None:
         """Wake for each route, in one order everywhere: who defers the same job twice waits for the other's commit."""
         by_route = {delivery.route_key: delivery.destination.connection for delivery in queued}
         if by_route:
@@ -83,7 +83,7 @@ class Intake:
         begun = mail.delivery(uuid.uuid4().hex, "" if mail.terms.queued else self._process.id)
         return begun.marked_after_earlier() if mail.key in in_doubt else begun
 
-    def _not_to_be_sent(
+    def _answers_of_kept_keys(
         self, db: Connection, came: Mapping[int, PreparedMail], in_doubt: set[str | None]
     ) -> dict[int, Answer | None]:
         """Answer for those whose keys outlived their deliveries; with None, and `in_doubt`, for whom to begin marked.
@@ -107,7 +107,7 @@ class Intake:
         if row.digest != mail.digest:
             return _other_content(mail)
         if row.state in FINAL_STATES or mail.terms.queued or (row.worker and self._process.is_alive(db, row.worker)):
-            (delivery,) = read_roughly(db, [row])
+            (delivery,) = read_leniently(db, [row])
             return EarlierDelivery(delivery, row.state, read_result(db, row))
         try:
             return self._taken_over(db, row, mail)
@@ -129,7 +129,7 @@ class Intake:
 _OF_KEYS = select(table).where(table.c.key.in_(bindparam("keys", expanding=True))).with_for_update()
 
 
-def _by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None]) -> dict[str | None, Row[Any]]:
+def _rows_by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None]) -> dict[str | None, Row[Any]]:
     """Find what has these keys already, and take them from what has failed or was cancelled.
 
     The keys of those that may have reached somebody nevertheless are added to `in_doubt`.
@@ -137,7 +137,7 @@ def _by_key(db: Connection, keys: Sequence[str | None], in_doubt: set[str | None
     found = db.execute(_OF_KEYS, {"keys": keys}).all()
     over = {row.id: row for row in found if row.state in FREES_KEY}
     if over:
-        left = read_roughly(db, list(over.values()))
+        left = read_leniently(db, list(over.values()))
         in_doubt.update(over[one.id].key for one in left if one.may_have_reached_somebody)
         db.execute(update(table).where(table.c.id.in_(over)).values(key=None))
     return {row.key: row for row in found if row.id not in over}

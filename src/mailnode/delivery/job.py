@@ -74,7 +74,7 @@ def may_try_again(delivery: Delivery, error: MailnodeError | None, *, is_awaited
 
 
 def too_late(
-    terms: Terms, phase: Phase, last_words: str, cut_off: SmtpError | None = None, hint: str = ""
+    terms: Terms, phase: Phase, last_message: str, cut_off: SmtpError | None = None, hint: str = ""
 ) -> OutOfTime:
     """Say that a delivery was not accepted in its time: why the last try failed, or what it waited for (`cut_off`).
 
@@ -82,7 +82,7 @@ def too_late(
     """
     seconds = terms.seconds
     time = f"{seconds:g} s" if seconds < _HOUR else f"{seconds / _HOUR:g} h"
-    last = f"; the last attempt: {last_words}" if last_words else ""
+    last = f"; the last attempt: {last_message}" if last_message else ""
     setting = "retryHours" if terms.queued else "timeoutSeconds"
     hint = hint or f"raise {setting}, or ask the server's operator why it is slow"
     if cut_off is not None:

@@ -73,7 +73,7 @@ class Outbox:
         """
         return await self._database.write_alike(self._intake.begin, mail)
 
-    async def messages(self, deliveries: Sequence[Delivery]) -> Mapping[str, Message]:
+    async def read_messages(self, deliveries: Sequence[Delivery]) -> Mapping[str, Message]:
         """Read the content of deliveries, by their ids."""
         return await self._database.read(lambda db: read_messages(db, deliveries))
 
@@ -81,7 +81,7 @@ class Outbox:
         """Read why a delivery has not been accepted so far, and what to do about it."""
         return await self._database.read(lambda db: last_error(db, delivery))
 
-    async def handing_over(self, delivery: Delivery, revision: ConnectionRevision | None = None) -> None:
+    async def store_handing_over(self, delivery: Delivery, revision: ConnectionRevision | None = None) -> None:
         """Commit that content is about to leave: from here on a crash makes this delivery `unknown`.
 
         Raises:
@@ -100,27 +100,27 @@ class Outbox:
         if not self._process.still_holds(delivery.claimed_by):
             raise _stale(delivery)
 
-    async def attempted(self, delivery: Delivery, attempt: Attempt) -> None:
+    async def store_attempt(self, delivery: Delivery, attempt: Attempt) -> None:
         """Commit what one attempt brought, and that there will be another by this worker."""
-        await self._database.write_alike(self._move, _Change(delivery, "claimed", attempt))
+        await self._database.write_alike(self._store_changes, _Change(delivery, "claimed", attempt))
 
     async def put_back(self, delivery: Delivery, attempt: Attempt | None = None, due_in: float = 0.0) -> None:
         """Commit what one attempt brought, and leave the next one to any worker, in `due_in` seconds."""
-        await self._database.write_alike(self._move, _Change(delivery, "queued", attempt, due_in=due_in))
+        await self._database.write_alike(self._store_changes, _Change(delivery, "queued", attempt, due_in=due_in))
 
-    async def ended(self, delivery: Delivery, result: Result, attempt: Attempt | None) -> None:
+    async def store_end(self, delivery: Delivery, result: Result, attempt: Attempt | None) -> None:
         """Commit the outcome, with the attempt that brought it; content that all accepted is no longer needed."""
-        await self._database.write_alike(self._move, _Change(delivery, result["status"], attempt, result))
+        await self._database.write_alike(self._store_changes, _Change(delivery, result["status"], attempt, result))
 
-    async def held(self, delivery: Delivery, error: MailnodeError) -> Result:
+    async def hold(self, delivery: Delivery, error: MailnodeError) -> Result:
         """Commit that a delivery is left to a person, because what is stored of it can't be sent."""
         delivery = replace(delivery, tries=delivery.tries + 1)
         attempt = Attempt(delivery.tries, unix_ms(), unix_ms(), error)
         result = result_of(delivery, status="held", error=error)
-        await self.ended(delivery, result, attempt)
+        await self.store_end(delivery, result, attempt)
         return result
 
-    async def met_defect(self, defect: Defect) -> Result:
+    async def store_defect(self, defect: Defect) -> Result:
         """Commit that a delivery has met a defect of ours: it goes back to the queue, or ends, or is held."""
         return await self._database.write_alike(self._settle_defects, defect)
 
@@ -128,9 +128,9 @@ class Outbox:
         """Give the ids of what this process has claimed, with the generations."""
         return await self._database.write(lambda db: claims_of(db, self._process.id))
 
-    async def lose(self, claims: Mapping[str, int]) -> int:
+    async def settle_lost(self, claims: Mapping[str, int]) -> int:
         """Settle claims of this process that nothing in it works on, as after a defect, and give their number."""
-        return await self._database.write(lambda db: self._lose(db, claims))
+        return await self._database.write(lambda db: self._settle_lost(db, claims))
 
     async def recover(self) -> int:
         """Put back into the queue what dead workers left; tell how many. What they were handing over is in doubt."""
@@ -149,7 +149,7 @@ class Outbox:
         left = select(table).where(UNDER_WAY, of_dead).with_for_update(skip_locked=True)
         rows = db.execute(left).all()
         found = [take_over(db, delivery, row) for delivery, row in read_or_hold(db, rows, self._on_end)]
-        self._intake.say_due(db, found)
+        self._intake.wake_for(db, found)
         return len(found)
 
     def _wake(self, db: Connection) -> None:
@@ -165,7 +165,7 @@ class Outbox:
         edited = outdated(db, {revision for _, revision in batch if revision})
         going = [delivery for delivery, revision in batch if revision not in edited]
         rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in going]
-        held = _fenced(db, _HAND_OVER, rows) if rows else set()
+        held = _update_claimed(db, _HAND_OVER, rows) if rows else set()
         write_recipients(db, (delivery for delivery in going if delivery.id in held and delivery.is_regrouped))
         changed = [connection_edited(revision) if revision and revision in edited else None for _, revision in batch]
         return [
@@ -173,43 +173,43 @@ class Outbox:
             for error, (delivery, _) in zip(changed, batch, strict=True)
         ]
 
-    def _move(self, db: Connection, moves: list[_Change]) -> list[Exception | None]:
+    def _store_changes(self, db: Connection, changes: list[_Change]) -> list[Exception | None]:
         now = now_ms(db)
-        held = _fenced(db, _SETTLE, [self._settled(move, now) for move in moves])
-        kept = [move for move in moves if move.delivery.id in held]
+        held = _update_claimed(db, _SETTLE, [self._columns(change, now) for change in changes])
+        kept = [change for change in changes if change.delivery.id in held]
         if kept:
-            write_attempts(db, [(move.delivery, move.attempt) for move in kept if move.attempt])
-            if sent := [{"of": move.delivery.id} for move in kept if move.state == "sent"]:
+            write_attempts(db, [(change.delivery, change.attempt) for change in kept if change.attempt])
+            if sent := [{"of": change.delivery.id} for change in kept if change.state == "sent"]:
                 db.execute(_THROW_AWAY, sent)
-            self._on_end(db, [(move.delivery, move.result) for move in kept if move.result])
-            self._intake.say_due(db, (move.delivery for move in kept if move.state == "queued"))
-        return [None if move.delivery.id in held else _stale(move.delivery) for move in moves]
+            self._on_end(db, [(change.delivery, change.result) for change in kept if change.result])
+            self._intake.wake_for(db, (change.delivery for change in kept if change.state == "queued"))
+        return [None if change.delivery.id in held else _stale(change.delivery) for change in changes]
 
     def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Result | Exception]:
         results = [result_after_defect(db, one) for one in defects]
         ends = [None if result["status"] == "queued" else result for result in results]
-        moves = [
+        changes = [
             _Change(one.delivery, result["status"], one.attempt, end, one.wait)
             for one, result, end in zip(defects, results, ends, strict=True)
         ]
-        return [stale or result for stale, result in zip(self._move(db, moves), results, strict=True)]
+        return [stale or result for stale, result in zip(self._store_changes(db, changes), results, strict=True)]
 
-    def _lose(self, db: Connection, claims: Mapping[str, int]) -> int:
+    def _settle_lost(self, db: Connection, claims: Mapping[str, int]) -> int:
         defects = lost_claims(db, self._process.id, claims, self._on_end)
         return len(self._settle_defects(db, defects)) if defects else 0
 
-    def _settled(self, move: _Change, now: int) -> dict[str, Any]:
-        delivery = move.delivery
+    def _columns(self, change: _Change, now: int) -> dict[str, Any]:
+        delivery = change.delivery
         return {
             "of": delivery.id,
             "claim": delivery.generation,
-            "state": move.state,
-            "worker": delivery.claimed_by if move.state == "claimed" else None,
+            "state": change.state,
+            "worker": delivery.claimed_by if change.state == "claimed" else None,
             "tries": delivery.tries,
             "maybe_accepted": delivery.maybe_accepted,
             "warnings": json.dumps(delivery.warnings),
-            "result": json.dumps(move.result) if move.result else None,
-            "due_at": now + int(move.due_in * 1000),
+            "result": json.dumps(change.result) if change.result else None,
+            "due_at": now + int(change.due_in * 1000),
             "updated_at": now,
         }
 
@@ -220,7 +220,7 @@ _SETTLE = update(table).where(_OF_CLAIM)
 _THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of"))
 
 
-def _fenced(db: Connection, change: Update, rows: Sequence[dict[str, Any]]) -> set[str]:
+def _update_claimed(db: Connection, change: Update, rows: Sequence[dict[str, Any]]) -> set[str]:
     """Change those deliveries whose claim still stands, and tell which they are.
 
     One that is written a second time, because the outcome of the first commit was unknown, counts as well.

@@ -97,7 +97,7 @@ class QueueWorker:
         self._claimed_at = began
         self.outcomes += Counter(held=batch.held)
         if batch.claims:
-            with self._dispatcher.holding(one.delivery.id for one in batch.claims):
+            with self._dispatcher.guarding(one.delivery.id for one in batch.claims):
                 await self._start_all(batch.claims, began)
         self.supervised.report_success()
         return batch
@@ -196,18 +196,18 @@ class QueueWorker:
                 try:
                     await self._start_one(one, messages, routes, began)
                 except UnreadableDelivery as error:
-                    await self._until_stopped(partial(self._outbox.held, one.delivery, error))
+                    await self._until_stopped(partial(self._outbox.hold, one.delivery, error))
                     self.outcomes["held"] += 1
                 except Exception as error:  # one delivery's trouble is no other's
                     if isinstance(error, StaleClaim) or (isinstance(error, StoreError) and self.is_stopped):
                         raise
                     _log.exception("delivery %s hit an internal error", one.delivery.id)
                     lost = Defect(*defect_attempt(one.delivery, error, "connect", began_at))
-                    await self._until_stopped(partial(self._outbox.met_defect, lost))
+                    await self._until_stopped(partial(self._outbox.store_defect, lost))
 
     async def _messages(self, claimed: Sequence[Claim]) -> Mapping[str, Message]:
         try:
-            return await self._until_stopped(lambda: self._outbox.messages([one.delivery for one in claimed]))
+            return await self._until_stopped(lambda: self._outbox.read_messages([one.delivery for one in claimed]))
         except Exception:  # noqa: BLE001 -- it is met again by those deliveries that it is of
             return {}
 
@@ -228,7 +228,7 @@ class QueueWorker:
         if isinstance(route, Exception):
             raise route
         if one.delivery.id not in messages:
-            messages = await self._until_stopped(lambda: self._outbox.messages([one.delivery]))
+            messages = await self._until_stopped(lambda: self._outbox.read_messages([one.delivery]))
         slack = route.rate_limit.slack_us / 1_000_000 if route.rate_limit else 0.0
         self._begin(
             DeliveryJob(

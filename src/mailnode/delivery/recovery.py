@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.delivery.delivery import Attempt, Delivery
 from mailnode.delivery.result import Result, result_of
-from mailnode.delivery.row_reader import read_deliveries, read_roughly
+from mailnode.delivery.row_reader import read_deliveries, read_leniently
 from mailnode.delivery.rows import UNDER_WAY, insert_attempt, write_attempts
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
 from mailnode.store.clock import now_ms, unix_ms
@@ -97,7 +97,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
     """Take a delivery from a process that is gone, for another one or for the queue; its row tells how far it was."""
     delivery = replace(delivery, generation=row.generation + 1, claimed_by=worker_id)
     if row.state == "handingOver":
-        delivery = replace(delivery.tried_again(), maybe_accepted=True)
+        delivery = replace(delivery.with_new_attempt(), maybe_accepted=True)
         died = SmtpError(
             "the process that was sending this died before the server's reply",
             code=ErrorCode.UNKNOWN_OUTCOME,
@@ -135,7 +135,7 @@ def hold_unreadable(db: Connection, row: Row[Any], error: Exception, on_end: OnE
     why = error if isinstance(error, MailnodeError) else InternalError.of(error, "connect")
     _log.error("delivery %s is held: %s", row.id, why.message, exc_info=None if why is error else error)
     now = now_ms(db)
-    (delivery,) = read_roughly(db, [row])
+    (delivery,) = read_leniently(db, [row])
     in_doubt = delivery.maybe_accepted or row.state == "handingOver"
     delivery = replace(delivery, tries=row.tries + 1, maybe_accepted=in_doubt, generation=row.generation + 1)
     result = result_of(delivery, status="held", error=why)

@@ -30,13 +30,13 @@ def read_deliveries(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
         UnreadableDelivery: one of them is not as this version writes them.
     """
     recipients = _recipients_of(db, rows)
-    return [_delivery(row, recipients[row.id], _soundly) for row in rows]
+    return [_delivery(row, recipients[row.id], _strictly) for row in rows]
 
 
-def read_roughly(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
+def read_leniently(db: Connection, rows: Sequence[Row[Any]]) -> list[Delivery]:
     """Make deliveries of rows as far as they can be read, to show or end them; not to send them."""
     recipients = _recipients_of(db, rows)
-    return [_delivery(row, recipients[row.id], _roughly) for row in rows]
+    return [_delivery(row, recipients[row.id], _leniently) for row in rows]
 
 
 def options_of(row: Row[Any]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def read_result(db: Connection, row: Row[Any]) -> Result | None:
     stored = stored_json(row.result)
     if {"status", "error", "recipients", "warnings"} <= set(stored):
         return cast("Result", stored)
-    (delivery,) = read_roughly(db, [row])
+    (delivery,) = read_leniently(db, [row])
     return result_of(delivery, status=row.state, error=UnreadableDelivery("the stored result can't be read"))
 
 
@@ -115,7 +115,7 @@ def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Del
         reverse_path=row.reverse_path,
         message_id=row.message_id,
         size=row.size,
-        recipients=read("its recipients", lambda: _recipients(recipients), _rough_recipients(recipients)),
+        recipients=read("its recipients", lambda: _recipients(recipients), _lenient_recipients(recipients)),
         terms=read("its terms", lambda: _terms(options["terms"]), terms),
         run_id=row.run_id,
         node_id=row.node_id,
@@ -131,7 +131,7 @@ def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Del
     )
 
 
-def _soundly(what: str, read: Callable[[], Any], _: Any) -> Any:
+def _strictly(what: str, read: Callable[[], Any], _: Any) -> Any:
     try:
         return read()
     except UnreadableDelivery:
@@ -139,11 +139,11 @@ def _soundly(what: str, read: Callable[[], Any], _: Any) -> Any:
     except MailnodeError as error:
         raise UnreadableDelivery(f"the delivery can't be sent: {error.message}", hint=_OTHER_SERVER) from error
     except Exception as error:
-        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise UnreadableDelivery(f"the delivery can't be read: {what}: {shortened(said)}") from error
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UnreadableDelivery(f"the delivery can't be read: {what}: {shortened(why)}") from error
 
 
-def _roughly(_: str, read: Callable[[], Any], otherwise: Any) -> Any:
+def _leniently(_: str, read: Callable[[], Any], otherwise: Any) -> Any:
     try:
         return read()
     except Exception:  # noqa: BLE001 -- whatever another hand has made of the row
@@ -152,44 +152,44 @@ def _roughly(_: str, read: Callable[[], Any], otherwise: Any) -> Any:
 
 def _json_object(what: str, text: str) -> dict[str, Any]:
     try:
-        said = json.loads(text)
+        stored = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableDelivery(f"the delivery can't be read: {what} are not JSON: {error}") from None
-    if not isinstance(said, dict):
+    if not isinstance(stored, dict):
         raise UnreadableDelivery(f"the delivery can't be read: {what} are not a JSON object")
-    return said
+    return stored
 
 
-def _check_keys(what: str, said: Mapping[str, Any], known: set[str]) -> None:
-    if unknown := ", ".join(sorted(set(said) - known)):
+def _check_keys(what: str, stored: Mapping[str, Any], known: set[str]) -> None:
+    if unknown := ", ".join(sorted(set(stored) - known)):
         raise UnreadableDelivery(f"the delivery can't be read: {what}: unknown keys: {shortened(unknown)}")
 
 
-def _destination(said: Mapping[str, Any]) -> Destination:
-    server = said.get("server", {})
-    _check_keys("its server", said, {"service", "server", "connection", "ehloName"})
+def _destination(stored: Mapping[str, Any]) -> Destination:
+    server = stored.get("server", {})
+    _check_keys("its server", stored, {"service", "server", "connection", "ehloName"})
     _check_keys("its server", server, {one.name for one in fields(OtherServer)})
-    if "service" not in said and "host" not in server:
+    if "service" not in stored and "host" not in server:
         raise KeyError("host")
-    return Destination.from_json(said)
+    return Destination.from_json(stored)
 
 
-def _terms(said: Mapping[str, Any]) -> Terms:
-    _check_keys("its terms", said, {one.name for one in fields(Terms)})
-    return Terms.from_json(said)
+def _terms(stored: Mapping[str, Any]) -> Terms:
+    _check_keys("its terms", stored, {one.name for one in fields(Terms)})
+    return Terms.from_json(stored)
 
 
-def _place(said: Any) -> Mapping[str, Any] | None:
-    if said is None or (isinstance(said, dict) and set(said) == {"place", "key"}):
-        return said
+def _place(stored: Any) -> Mapping[str, Any] | None:
+    if stored is None or (isinstance(stored, dict) and set(stored) == {"place", "key"}):
+        return stored
     raise ValueError("it is invalid")
 
 
 def _warnings(text: str) -> tuple[str, ...]:
-    said = json.loads(text)
-    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+    stored = json.loads(text)
+    if not isinstance(stored, list) or not all(isinstance(one, str) for one in stored):
         raise ValueError("they are not a list of strings")
-    return tuple(said)
+    return tuple(stored)
 
 
 def _recipients(rows: Sequence[Row[Any] | SimpleNamespace], *, fewest: int = 1) -> tuple[Recipient, ...]:
@@ -198,10 +198,10 @@ def _recipients(rows: Sequence[Row[Any] | SimpleNamespace], *, fewest: int = 1) 
     for row in rows:
         if row.status not in get_args(RecipientStatus) or row.field not in get_args(Field):
             raise ValueError(f"{row.field} {row.status} is unknown")
-    return _rough_recipients(rows)
+    return _lenient_recipients(rows)
 
 
-def _rough_recipients(rows: Sequence[Row[Any] | SimpleNamespace]) -> tuple[Recipient, ...]:
+def _lenient_recipients(rows: Sequence[Row[Any] | SimpleNamespace]) -> tuple[Recipient, ...]:
     return tuple(Recipient(row.address, row.field, row.status, _reply(row)) for row in rows)
 
 
