@@ -65,7 +65,7 @@ class QueueWorker:
         self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
         self.stopped = asyncio.Event()
-        self.supervised = Supervised("the queue worker", stalled_after=SILENT_SECONDS)
+        self.supervised = Supervised("the queue's worker", stalled_after=SILENT_SECONDS)
         self.outcomes: Counter[str] = Counter()
         self.freed = asyncio.Event()
 
