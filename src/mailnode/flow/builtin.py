@@ -26,7 +26,7 @@ class Say:
     text: Template
 
     async def execute(self, call: NodeCall) -> NodeReturn:
-        """Say the text with its expressions filled in."""
+        """Fill in the expressions of the text and output it."""
         evaluator = Evaluator(call.input, call.context)
         with _located("text"):
             return NodeReturn(output=(await evaluator.text(self.text),))

@@ -42,10 +42,10 @@ _LINE_END = re.compile(r"[\r\n]")
 
 
 def local_part(text: str) -> str:
-    """Give what stands before the @: without quotes where it does without, else with as few escapes as can be.
+    """Give the part before the @: unquoted if it can be, else quoted with as few escapes as possible.
 
     Raises:
-        MailboxError: it is neither a dot-atom nor a quoted string, is too long, or holds what can't be seen.
+        MailboxError: it is neither a dot-atom nor a quoted string, is too long, or contains an invisible character.
     """
     _check_seen(text, "before the @")
     if quoted_string := _QUOTED_STRING.fullmatch(text):
@@ -87,7 +87,7 @@ def domain(text: str, *, is_ascii: bool) -> str:
 
 
 def a_labels(text: str) -> str:
-    """Give a domain in A-labels (UTS-46, never transitional) and lower case; an address literal is what it is.
+    """Give a domain in A-labels (UTS-46, never transitional) and lower case; an address literal is returned unchanged.
 
     Raises:
         MailboxError: it is not a valid domain.
@@ -136,7 +136,7 @@ def _literal(text: str) -> str:
 
 
 class Token(NamedTuple):
-    """A piece of the text and what it is; an atom of ours may hold dots."""
+    """A piece of the text and its kind; an atom may contain dots, unlike RFC 5322's."""
 
     kind: str
     text: str
@@ -168,7 +168,7 @@ def tokenize(text: str) -> Iterator[Token]:
 
 
 def cut_at_line_ends(tokens: Iterable[Token]) -> Iterator[Token]:
-    """Put a comma in the place of each line end; one that folds a name from its address in < > stays a blank."""
+    """Replace each line end by a comma, but one between a name and its address in < > by a blank."""
     has_address = False
     following = list(tokens)
     for token, after in zip(following, [*following[1:], following[-1]], strict=True):
@@ -180,7 +180,7 @@ def cut_at_line_ends(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 def comment_text(comment: str) -> str:
-    """Give what a comment says, on one line."""
+    """Give the text of a comment on one line."""
     return " ".join(re.sub(r"\\(.)", r"\1", comment[1:-1], flags=re.DOTALL).split())
 
 

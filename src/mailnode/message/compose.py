@@ -47,10 +47,10 @@ _SEED = re.compile(r"[A-Za-z0-9]{1,40}")
 
 
 def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
-    """Compose an email; with a signer its DKIM-Signature stands on top.
+    """Compose an email; with a signer, its DKIM-Signature is the first header field.
 
     Raises:
-        ComposeError: what was said makes no message; MailboxError, HeaderError and PartError say which part of it.
+        ComposeError: no message can be made of it; MailboxError, HeaderError and PartError name the part that is wrong.
     """
     to, cc = _addresses("to", email.to), _addresses("cc", email.cc)
     fields = _fields(to=to, cc=cc, bcc=_addresses("bcc", email.bcc))
@@ -202,7 +202,7 @@ def _text(email: Email, inline: Sequence[BuiltPart], seed: str) -> BuiltPart | N
 
 
 class _CidReferences:
-    """The cids that HTML refers to; looking for each takes no longer the more of them there are."""
+    """The Content-IDs that HTML refers to; a look-up takes the same time however many there are."""
 
     def __init__(self, html: str) -> None:
         self._html = _decoded(html)
@@ -255,7 +255,7 @@ def _addresses(key: str, given: Addresses) -> tuple[Address, ...]:
 
 
 def _located(key: str, make: Callable[..., T], *arguments: object) -> T:
-    """Call, and say in an error which of the caller's words it is about."""
+    """Call, and add the key of the email's field to an error."""
     try:
         return make(*arguments)
     except MailnodeError as error:

@@ -1,4 +1,4 @@
-"""An email as a caller says it, before it is a message."""
+"""An email as its author gives it, before it is composed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +77,7 @@ class RawPart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Email:
-    """What somebody wants to say to whom.
+    """An email to be composed and sent.
 
     Addresses are texts as in a mail program, lists of such texts, or mailboxes. `text` left out is made from `html`.
     `envelope_from` is where bounces go: an address, `<>` for nowhere, None for the address of `from_`. `in_reply_to`

@@ -1,4 +1,4 @@
-"""Content transfer encodings (RFC 2045 6): whatever goes in, lines of ASCII come out."""
+"""Content transfer encodings (RFC 2045 6), whose output is always lines of ASCII."""
 
 import binascii
 import codecs
@@ -109,7 +109,7 @@ def _quoted(lines: Iterable[bytes]) -> list[bytes]:
 
 
 def is_other_codec(name: str) -> bool:
-    """Say whether Python has something by this name that is no charset of mail; of an unknown name, say no."""
+    """Tell whether Python's codec of this name is not a charset of email; False for an unknown name."""
     # Some of them take a minute for twenty kilobytes, and raise whatever they are told to do with an error.
     try:
         return codecs.lookup(name).name.replace("-", "_") in _NO_CHARSETS
@@ -156,7 +156,7 @@ def read_file(file: BinaryIO, start: int = 0, data: int = -1) -> bytes:
 
 
 class Base64Stream:
-    """Base64 of bytes or of a seekable file, made while it is read: neither is ever in memory twice."""
+    """Base64 of bytes or of a seekable file, encoded while it is read, so that it is never in memory twice."""
 
     def __init__(self, source: bytes | BinaryIO) -> None:
         """Measure the source; a file is measured and read from its beginning.

@@ -1,4 +1,4 @@
-"""A composed message, and who it is from and to as far as servers are concerned (RFC 5321 2.3.1)."""
+"""A composed message and its envelope: sender and recipients as servers see them (RFC 5321 2.3.1)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

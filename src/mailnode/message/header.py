@@ -76,7 +76,7 @@ _OWN = {
 
 
 def check_own_field_name(name: str) -> None:
-    """Refuse a name that is none (RFC 5322 2.2), or whose field mailnode writes itself.
+    """Refuse an invalid field name (RFC 5322 2.2), and one whose field mailnode writes itself.
 
     Raises:
         HeaderError: with the setting to use instead as its hint.
@@ -93,7 +93,7 @@ def check_own_field_name(name: str) -> None:
 
 
 def own_field(name: str, value: str) -> bytes:
-    """Write a field of the caller's own: as addresses where those stand in it, else as text, its tokens as they are.
+    """Write an additional field: as addresses if its name says so, else as text whose `<tokens>` stay as they are.
 
     Raises:
         HeaderError: the value can't stand in a header field, or contains no address or language where one belongs.
@@ -162,7 +162,7 @@ def address_field(name: str, listed: Sequence[Address]) -> bytes:
 
 
 def unsubscribe_fields(given: str | Sequence[str]) -> bytes:
-    """Write List-Unsubscribe (RFC 2369), and with an https URL the one-click field (RFC 8058 3.1); nothing for no URL.
+    """Write List-Unsubscribe (RFC 2369), and the one-click field for an https URL (RFC 8058 3.1); b"" for no URL.
 
     Raises:
         HeaderError: one of the URLs is neither https nor mailto.
@@ -251,7 +251,7 @@ def folded(name: str, tokens: Sequence[str]) -> bytes:
 
 
 def check_characters(name: str, value: str) -> None:
-    """Refuse what no field can hold.
+    """Refuse characters that no header field may contain.
 
     Raises:
         HeaderError: a control character, a line break, or half of a surrogate pair.

@@ -1,6 +1,6 @@
 """Mailboxes and lists of them, as people write them (RFC 5322 3.4, RFC 6532), in one pass over the text.
 
-An address is taken as it stands or refused, never repaired: a repaired one is somebody else's.
+An address is taken as it is or refused, never repaired: a repaired one may be somebody else's.
 """
 
 import re
@@ -32,13 +32,13 @@ _WRITE_HINT = "write it like jane@example.org or Jane Doe <jane@example.org>"
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """One mailbox; one that could not be sent to can't be made.
+    """A mailbox; an invalid one can't be made.
 
     `display_name` is bare text, "" when there is none. `local_part` stands as it does on the wire, quoted when it has
     to be. `domain` is in A-labels beside an ASCII local part, else in U-labels (RFC 6531 3.2), or an address literal.
 
     Raises:
-        MailboxError: one of the three can't be what it is given as.
+        MailboxError: one of the three is invalid.
     """
 
     display_name: str
@@ -46,7 +46,7 @@ class Mailbox:
     domain: str
 
     def __post_init__(self) -> None:
-        """Bring both halves of the address into their one form."""
+        """Bring both halves of the address into their form on the wire."""
         if not self.display_name.isprintable():
             _check(self.display_name)
         local = local_part(self.local_part)
@@ -69,7 +69,7 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A named group of mailboxes, perhaps of none.
+    """A named group of mailboxes; it may be empty.
 
     Raises:
         MailboxError: it has no name, or one that contains a control character.
@@ -97,7 +97,7 @@ def parse_mailbox(text: str, *, by_line: bool = False) -> Mailbox:
     """Read exactly one mailbox; `by_line` as in `parse_addresses`.
 
     Raises:
-        MailboxError: it is none, or several, or a group.
+        MailboxError: it is invalid, empty, several mailboxes or a group.
     """
     found = parse_addresses(text, by_line=by_line)
     if len(found) == 1 and isinstance(found[0], Mailbox):
@@ -113,16 +113,16 @@ def parse_addresses(text: str, *, by_line: bool = False) -> tuple[Address, ...]:
     error, so that a text which should be one mailbox never becomes two.
 
     Raises:
-        MailboxError: one of them is none; the message says which.
+        MailboxError: one of them is invalid; the message names it.
     """
     return _parse_cached(text, by_line) if len(text) <= _CACHED_CHARACTERS else _parse(text, by_line)
 
 
 def addresses(given: Addresses) -> tuple[Address, ...]:
-    """Give what a caller said as a list: texts are read as lists, mailboxes and groups taken as they are.
+    """Give addresses as a list: texts are parsed as lists, mailboxes and groups are taken as they are.
 
     Raises:
-        MailboxError: a text holds what is no mailbox; its `key` says which text of the list.
+        MailboxError: a text contains an invalid mailbox; its `key` says which text of the list.
     """
     if isinstance(given, str):
         return parse_addresses(given)
@@ -138,7 +138,7 @@ def addresses(given: Addresses) -> tuple[Address, ...]:
 
 
 def mailboxes(given: Addresses) -> Iterator[Mailbox]:
-    """Give the mailboxes of all that a caller said, as an Email holds it, those of groups among them.
+    """Give all mailboxes of an address field of an Email, including those of groups.
 
     Raises:
         MailboxError: as `addresses` does.
@@ -204,7 +204,7 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
 
 
 def _group_name(item: list[Token], position: int, outer: str | None) -> str:
-    """Read what stands before a colon; nothing else of ours holds one, but for address literals."""
+    """Read a group's name, before the colon; only address literals contain another colon."""
     if item and item[-1].text.lower() == "mailto":
         raise MailboxError(f"address {position} begins with mailto:", hint=_MAILTO_HINT)
     if any(token.text == "<" for token in item):

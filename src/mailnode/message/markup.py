@@ -153,13 +153,13 @@ def is_hidden(tag: Tag) -> bool:
 
 
 def integer(tag: Tag, name: str, default: int) -> int:
-    """Read an attribute that should be a number."""
+    """Read an attribute as an integer."""
     found = _NUMBER.match(tag.attributes().get(name, "")) if tag.source else None
     return int(found[1]) if found else default
 
 
 def place(href: str) -> str:
-    """Say where a link leads, as a person would write it; "" for nowhere outside the mail."""
+    """Give the destination of a link as a person would write it; "" if it leads nowhere outside the email."""
     href = _URL_CONTROLS.sub("", href).strip()
     if _NOT_A_PLACE.match(href):
         return ""
@@ -169,5 +169,5 @@ def place(href: str) -> str:
 
 
 def bare(place: str) -> str:
-    """Say a place without what people leave out, to see whether a link's text names it already."""
+    """Give a destination without scheme and www., to compare it with the link's text."""
     return _SCHEME.sub("", place.lower()).rstrip("/")

@@ -1,4 +1,4 @@
-"""Media types (RFC 2045 5.1) of files, as callers say them or as file names tell."""
+"""Media types of files (RFC 2045 5.1), as given or by file name."""
 
 import re
 from functools import cache

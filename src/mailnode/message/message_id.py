@@ -1,4 +1,4 @@
-"""Message-IDs (RFC 5322 3.6.4): our own, and those of other mails, which are as their programs made them."""
+"""Message-IDs (RFC 5322 3.6.4): our own, and those of other emails, which may be invalid."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _MOST_IDS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """The header fields that say what a mail answers, b"" for none; `warnings` name the IDs that are left out."""
+    """The header fields of a reply, b"" for none; `warnings` name the invalid IDs that were left out."""
 
     fields: bytes = b""
     warnings: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ def own_message_id(text: str) -> str:
 
 
 def threading(in_reply_to: str | Sequence[str], references: str | Sequence[str]) -> Thread:
-    """Write In-Reply-To, and References, which end with what is answered; IDs that are none are left out.
+    """Write In-Reply-To and References, which ends with the IDs answered; invalid IDs are left out.
 
     Each is Message-IDs separated by white space or commas, folded or not; angle brackets that are missing are added.
 
@@ -68,7 +68,7 @@ def _located(key: str, given: str | Sequence[str]) -> tuple[list[str], list[str]
 
 
 def _read(name: str, given: str | Sequence[str]) -> tuple[list[str], list[str]]:
-    """Give the IDs in their brackets, and what is none."""
+    """Give the IDs in their brackets, and what is invalid."""
     text = _FOLD.sub("", given if isinstance(given, str) else " ".join(given)).strip(" \t\r\n")
     check_characters(name, text)
     ids, broken = list[str](), list[str]()

@@ -1,4 +1,4 @@
-"""MIME fields with parameters (RFC 2045 5.1): what a part is, where it belongs, and the name of its file in both."""
+"""MIME fields with parameters (RFC 2045 5.1): Content-Type and Content-Disposition, with the file's name in both."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +59,7 @@ def repaired(name: str, value: str) -> bytes:
 
 
 def without_turning(text: str) -> str:
-    """Take out what turns the direction of writing, and is not seen itself."""
+    """Remove the invisible characters that change the writing direction."""
     return text if text.isascii() else _TURNING.sub("", text)
 
 

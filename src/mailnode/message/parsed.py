@@ -1,4 +1,4 @@
-"""Messages of strangers, read by the standard library within bounds.
+"""Messages of other programs, parsed by the standard library within limits of time.
 
 Its reader of parameters (RFC 2045 5.1) copies what is left of a field for each of them, and takes seconds for 50 kB.
 It is asked while a message is still being read, so the bound stands in what it is given.

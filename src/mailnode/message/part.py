@@ -44,10 +44,10 @@ def text_part(subtype: Literal["plain", "html"], text: str) -> BuiltPart:
 
 
 def attachment_part(attachment: Attachment, *, inline: bool) -> BuiltPart:
-    """Build a file; its bytes come out of it as they went in.
+    """Build the part of an attached file, whose bytes a receiver decodes unchanged.
 
     Raises:
-        PartError: its media type or cid is none, or its text can't be encoded.
+        PartError: its media type or cid is invalid, or its text can't be encoded.
         HeaderError: its name contains a control character.
     """
     named = without_turning(attachment.filename)
@@ -66,7 +66,7 @@ def attachment_part(attachment: Attachment, *, inline: bool) -> BuiltPart:
 
 
 def base_name(path: str) -> str:
-    """Give a file name without the folders before it; only dots are no name."""
+    """Give a file name without its folders; "" if it consists of dots."""
     name = re.split(r"[\\/]", path)[-1].strip()
     return name if name.strip(".") else ""
 

@@ -1,4 +1,4 @@
-"""Ready-made body parts and messages: parsed and checked before they are trusted, and made 7-bit clean.
+"""Ready-made body parts and messages: parsed, checked and made 7-bit clean.
 
 One that is clean already goes out as it came, so that a signature in it holds.
 """
@@ -92,7 +92,7 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _own_fields(data: bytes, part: "Parsed") -> tuple[bytes, list[str]]:
-    """Take out the header fields that a body part has not, and name them.
+    """Remove the header fields that do not belong in a body part, and name them.
 
     Where the part is all of the mail, its fields are the message's: a From, a Bcc or a signature would be ours.
     """
@@ -129,7 +129,7 @@ def _warnings(left_out: Sequence[str]) -> tuple[str, ...]:
 
 
 def _cleaned(data: bytes, part: "Parsed") -> tuple[bytes, "Parsed"]:
-    """Give what goes out, and what a reader will find in it."""
+    """Give the bytes to send, and how a receiver parses them."""
     if _is_clean(data):
         return data, part
     if not _is_clean(_split(data)[0]):
@@ -220,7 +220,7 @@ def _cid(part: "Parsed") -> str:
 
 
 def _written(part: "Parsed") -> bytes:
-    """Write the part anew, with those of its leaves that are not clean in Base64."""
+    """Write the part again, with Base64 for those of its leaves that are not 7-bit clean."""
     from email.generator import BytesGenerator
     from email.policy import compat32
     from io import BytesIO

@@ -1,4 +1,4 @@
-"""Plain text made from HTML: the text part of a mail whose author wrote only the other one."""
+"""Plain text made from HTML, for emails whose author wrote only HTML."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -66,7 +66,7 @@ class _Link:
 
 
 class _Renderer:
-    """Turns tags and text into lines, one after the other."""
+    """Turns tags and text into lines of plain text."""
 
     def __init__(self) -> None:
         self._lines = Lines()

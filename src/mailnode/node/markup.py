@@ -1,4 +1,4 @@
-"""Where expressions stand in HTML content: in text, in an attribute, or where none may stand.
+"""The expressions of HTML content, and where they are: in text, in an attribute, or where none is allowed.
 
 Tags and attributes are cut as the HTML standard's tokenizer cuts them (13.2.5), with every expression one opaque mark.
 Elements are not balanced, and time is linear in the content.
@@ -143,7 +143,7 @@ def _refuse_cut(written: str, *, raw: bool) -> None:
 
 
 class _DecodedContent:
-    """Content with its entities decoded, and the way between offsets in the two."""
+    """Content with its entities decoded, and how offsets in the two correspond."""
 
     def __init__(self, content: str) -> None:
         pieces: list[str] = []
@@ -172,7 +172,7 @@ def _translate(offset: int, source: list[int], target: list[int]) -> int:
 
 
 class _AttributeFinder:
-    """Goes through the tags of marked content."""
+    """Finds the attributes of marked content that contain expressions."""
 
     def __init__(self, marked: str, expressions: list[Expression]) -> None:
         self._marked = marked

@@ -1,4 +1,4 @@
-"""The Email Notification node: the short sibling, whose server and sender come from the environment."""
+"""The Email Notification node, whose server and sender come from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Mailboxes from settings with expressions in them, so that no value brings a mailbox more than its place has.
+"""Address settings with expressions: no value adds a mailbox, or changes another part of one than its own.
 
 The setting is parsed with a token in each expression's place; values are put into the mailboxes that come out. A value
 is never parsed together with what stands around it, so no comma, quote or bracket in it means anything there.
@@ -106,7 +106,7 @@ async def render_mailbox(parsed: AddressTemplate, evaluator: Evaluator) -> Mailb
 
 
 def _unused_prefix(parts: tuple[str | Expression, ...]) -> str:
-    """Begin a token as no literal text of the setting does."""
+    """Give a prefix for tokens that no literal text of the setting contains."""
     literal = "".join(part for part in parts if isinstance(part, str)).casefold()
     prefix = "zq"
     while prefix in literal:
@@ -126,7 +126,7 @@ def _with_tokens(parts: tuple[str | Expression, ...], prefix: str) -> Iterator[s
 
 
 def _is_address(parts: tuple[str | Expression, ...], index: int) -> bool:
-    """Tell whether an expression is a whole address, by what stands before and behind it."""
+    """Tell whether an expression is a whole address, by the text before and after it."""
     # The list's ends separate as its commas do.
     before, after = _literal(parts, index - 1), _literal(parts, index + 1)
     if index <= 1:
@@ -144,7 +144,7 @@ def _literal(parts: tuple[str | Expression, ...], index: int) -> str:
 
 
 class _Filler:
-    """Puts values in the places of their tokens, in whatever part of a mailbox those stand."""
+    """Replaces tokens by values, in any part of a mailbox."""
 
     def __init__(self, parsed: AddressTemplate, values: list[ValueText], *, required: bool) -> None:
         self._addresses = parsed.addresses
@@ -212,7 +212,7 @@ def _mailbox(value: ValueText, text: str) -> Mailbox:
 
 
 def _is_list(text: str) -> bool:
-    """Whether several addresses are meant: behind separators, or behind blanks without a name."""
+    """Tell whether several addresses are meant, separated by commas, semicolons or blanks."""
     by_separators = sum("@" in piece for piece in _SEPARATORS.split(text))
     by_blanks = sum("@" in word and not word.startswith("<") for word in text.split())
     return max(by_separators, by_blanks) > 1

@@ -149,7 +149,7 @@ class Renderer:
 
 
 def digest(email: Email) -> str:
-    """Tell one mail from another under the same idempotency key, whatever its Date and Message-ID: in hexadecimal.
+    """Give a digest of an email without its Date and Message-ID, in hexadecimal, to compare emails of one key.
 
     The server is no part of it: the same mail by another one is no other mail.
     """

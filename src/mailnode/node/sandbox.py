@@ -40,7 +40,7 @@ class Sandbox:
         self.pool = ConfinedPool(_PROGRAM, MOST_PROCESSES)
 
     async def evaluate(self, expressions: Sequence[Expression], form: ResultForm, state: tuple[str, str]) -> list[Any]:
-        """Give each expression's `(kind, value)` in the shape of the form; `state` is the JSON of input and context.
+        """Give each expression's `(kind, value)` in the wanted form; `state` is the JSON of input and context.
 
         Every expression has its own copy of the state and of JavaScript itself, so what one changes no other sees.
 
@@ -118,7 +118,7 @@ _NO_VALUE = re.compile(r"TypeError: (?:cannot (?:read|set) property .* of |Canno
 
 
 def _translated(expression: Expression, message: str) -> ExpressionError:
-    """Make ours of what quickjs said."""
+    """Translate an error of quickjs."""
     if message == "InternalError: interrupted":
         return _limit(expression, "takes too long")
     if message in _TOO_DEEP:

@@ -90,7 +90,7 @@ class SendSmtpEmail:
 
     @property
     def route_settings(self) -> RouteSettings:
-        """What the settings say of the route."""
+        """Where the settings send the email."""
         return RouteSettings(self._destination(), self._settings.retry_hours)
 
     async def execute(self, call: NodeCall) -> NodeReturn:
@@ -122,7 +122,7 @@ class SendSmtpEmail:
         return await SendSmtpEmail(settings, services, self.content_digest).execute(replace(call, file=""))
 
     async def compose(self, call: NodeCall) -> Composition:
-        """Make the mail and send nothing.
+        """Make the email without sending it.
 
         Raises:
             MailnodeError: the mail can't be made; `key` says which setting is to blame.
@@ -206,7 +206,7 @@ class SendSmtpEmail:
             raise error.locate(key="smtp") from None
 
     def _check_storage(self, call: NodeCall) -> None:
-        """A mail whose result has no place must not be sent: nobody would learn of it."""
+        """An email whose result can't be stored must not be sent: nobody would learn of it."""
         place, key = self._settings.store_result, self._settings.result_key
         if place == "none" or key is None:
             return
@@ -239,7 +239,7 @@ def _is_parsed(attachment: Attachment | RawPart) -> bool:
 
 
 def return_of(settings: MailSettings, result: Result, later: Awaitable[Result] | None = None) -> NodeReturn:
-    """Make the step of a mail that was tried: stored as its settings say, halting when they say so.
+    """Give what the node returns for an email that was tried: the result, where to store it, and whether the run halts.
 
     A run halts on what nobody may have got, never on `partial` or `queued`: such mail is on its way to somebody.
     """
@@ -254,7 +254,7 @@ def return_of(settings: MailSettings, result: Result, later: Awaitable[Result] |
 
 
 def return_of_error(settings: MailSettings, error: MailnodeError) -> NodeReturn:
-    """Make the step of a mail that could not even be tried."""
+    """Give what the node returns for an email that could not be tried."""
     step = return_of(settings, result_of_error(error, connection=getattr(settings, "connection", None) or ""))
     # What stands in the result's way stays there.
     return replace(step, writes=()) if error.key == "resultKey" else step

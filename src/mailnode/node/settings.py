@@ -1,4 +1,4 @@
-"""What the form of the node holds: the one place that knows its keys, their types and their defaults.
+"""The settings of the nodes that send email: their keys, types and defaults.
 
 Each setting is parsed here, once: what a model holds is a parsed template, mailbox list, HTML content or service.
 """
@@ -40,7 +40,7 @@ class Settings(BaseModel):
 
 
 class Parsed:
-    """Has text parsed to an object of ours, which serialises as the text that its author wrote; one passes as it is."""
+    """Parses a text setting to an object, which serialises as its author's text; a parsed one is taken as it is."""
 
     def __init__(self, kind: type[T], parse: Callable[[str], object], source: Callable[[T], str]) -> None:
         """Parse with `parse`; `source` gives the text of what that makes."""
@@ -61,7 +61,7 @@ class Parsed:
 
 
 def _with_ours(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Let our own errors through pydantic, which adds the key."""
+    """Let a MailnodeError through pydantic, which adds the key."""
 
     def parsed(text: str) -> T:
         try:
@@ -199,7 +199,7 @@ class SmtpSettings(Settings):
 
 
 class MailSettings(Settings):
-    """What both nodes that send mail ask for."""
+    """The settings that both nodes that send email have."""
 
     to: Recipients
     cc: Addresses = NO_ADDRESSES

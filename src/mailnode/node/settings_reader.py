@@ -1,4 +1,4 @@
-"""A node's settings read from a flow file: each error with its key, and what to write instead."""
+"""Reads a node's settings from a flow; each error has its key and says what to write instead."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -35,7 +35,7 @@ _BOUNDS = {
 
 
 def read_settings(model: type[Model], settings: Mapping[str, Any]) -> Model:
-    """Read a node's settings as they stand in a flow file.
+    """Read a node's settings as a flow has them.
 
     Raises:
         SettingsError: or another of ours, with `key` located; the first in the order of the form.
@@ -95,7 +95,7 @@ def _known_keys(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]
 
 
 def _key(loc: tuple[int | str, ...]) -> str:
-    """Write a place as people do: `attachments[1].url`; pydantic puts the kind of attachment behind the index."""
+    """Write a location as a key, `attachments[1].url`; pydantic's has the type of attachment after the index."""
     if loc and loc[0] == "attachments":
         loc = (*loc[:2], *loc[3:])
     if loc and loc[-1] == "[key]":
@@ -104,7 +104,7 @@ def _key(loc: tuple[int | str, ...]) -> str:
 
 
 def _remedy(detail: ErrorDetails) -> str:
-    """Give the hint for an error of pydantic's; "" for a kind that no setting of ours can bring about."""
+    """Give the hint for an error of pydantic; "" for a kind that no setting can cause."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]

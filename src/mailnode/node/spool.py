@@ -1,4 +1,4 @@
-"""Where the bytes of an attachment wait, counted: small ones in memory, large ones in a file without a name."""
+"""Holds the bytes of an attachment within a limit: small ones in memory, large ones in a temporary file."""
 
 import io
 import os
@@ -67,7 +67,7 @@ class Spool:
             self._file.append(data)
 
     def content(self) -> bytes | BinaryIO:
-        """Give what was taken; a file stands at its beginning and closes itself with its last user."""
+        """Give what was written; a file is at its beginning, and is closed when nothing refers to it any more."""
         if self._file is None:
             return bytes(self._memory)
         self._file.seek(0)
@@ -75,7 +75,7 @@ class Spool:
 
 
 class _AnonymousFile(io.RawIOBase):
-    """A temporary file that may be left to the garbage collector: a message is composed and read long after here.
+    """A temporary file that the garbage collector closes, since a message is read long after it was composed.
 
     It holds a descriptor and no file object, whose own end would warn when a cycle is collected.
     """

@@ -95,7 +95,7 @@ def has_braces(text: str) -> bool:
 
 
 def parse_template(text: str) -> Template:
-    """Cut a setting's text at its `{{ }}`.
+    """Parse a setting's text into literal text and `{{ expressions }}`.
 
     A line comment ends with its line or its expression, so `{{ a // why }}` is whole. `{{{` is an error, as only HTML
     content has raw values; an object literal takes a blank, `{{ {a: 1}.a }}`.
@@ -122,7 +122,7 @@ def parse_template(text: str) -> Template:
 
 
 def make_expression(source: str, *, raw: bool = False) -> Expression:
-    """Wrap what stands between the braces.
+    """Make an expression of the text between the braces.
 
     Raises:
         ExpressionError: it is blank, or a tag of another template language.
@@ -159,7 +159,7 @@ def expression_end(text: str, start: int, closer: str = "}}") -> int:
 
 
 class _Scanner:
-    """Walks over the tokens of one expression."""
+    """Reads the tokens of one expression."""
 
     def __init__(self, text: str, start: int) -> None:
         self._text = text

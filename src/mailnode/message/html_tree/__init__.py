@@ -1,4 +1,4 @@
-"""How much HTML a parser in native code is given: what is deeper ends its process, and what is larger takes too long.
+"""Limits of HTML for parsers in native code: deeper HTML crashes the process, larger HTML takes too long.
 
 What was measured stands in docs/decisions.md.
 """
@@ -39,11 +39,11 @@ class Size:
 
 
 def beyond_limits(html: str) -> str:
-    """Say why HTML is not given to a parser in native code, as a clause about "it"; "" where it may be.
+    """Give the reason why HTML is not given to a parser in native code, a clause about "it"; "" if it may be.
 
-    Call it with the very text that such a parser (css-inline, nh3) is to read. Where it answers, an author's document
-    is sent as it is, with this as a warning, and a stranger's is shown as its escaped source. It takes linear time, and
-    raises nothing. Depth is that of the tree: a list of items without end tags is flat.
+    Call it with exactly the text that such a parser (css-inline, nh3) is to read. If there is a reason, an author's
+    document is sent as it is, with this as a warning, and a stranger's is shown as its escaped source. It takes linear
+    time, and raises nothing. Depth is that of the tree: a list of items without end tags is flat.
     """
     try:
         measure(html)

@@ -1,4 +1,4 @@
-"""What a selector asks for, as far as a document at rest can answer."""
+"""What a selector requires, as far as a static document can answer."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple

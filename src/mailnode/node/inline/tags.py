@@ -131,7 +131,7 @@ class Scan:
                 return
 
     def _unseen(self, found: re.Match[str], stop: int, *, is_apart: bool, is_foreign: bool) -> int:
-        """Pass a comment, a declaration or the like; what a conditional comment holds is scanned."""
+        """Skip a comment or declaration; the content of a conditional comment is scanned."""
         start = found.start()
         if not found["comment"]:
             closer = "]]>" if is_foreign and self.html.startswith("<![CDATA[", start) else ">"
@@ -192,7 +192,7 @@ class Scan:
             raise BeyondLimitError(f"it has more than {MOST_ELEMENTS:,} elements")
 
     def _style_element(self, tag: "_Tag", stop: int, *, is_for_all: bool, is_foreign: bool) -> int:
-        """Note a sheet; the markup goes on behind it, or within it where it is no raw text."""
+        """Record a style sheet; markup continues after it, or within it where it is not raw text."""
         found = (_FOREIGN_STYLE_END if is_foreign else _RAW_END["style"]).search(self.html, tag.end, stop)
         ending = self._read_tag(found, stop) if found else None
         css_end = found.start() if found else stop
