@@ -18,7 +18,7 @@ from mailnode.errors import SessionLost
 from mailnode.smtp.client import SmtpClient
 from mailnode.store.tables import attempts, deliveries, secret_check
 from support.database import Hold
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.failing_tasks import Boom, Raising
 from support.messages import letter
 from support.scripted_smtp import ScriptedServer
@@ -113,11 +113,11 @@ async def test_no_slot_of_a_server_is_lost_to_a_send_that_fails_at_any_wait():
 @pytest.mark.parametrize("task", ["AttemptLoop._run", "_error_of.<locals>.run"], ids=["attempts", "worker"])
 async def test_a_worker_whose_tasks_fail_at_any_wait_sends_all_the_same(tmp_path, task, terms):
     seen = set()
-    async with ScriptedServer() as server, office(tmp_path) as admin:
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
         for number in range(1, MANY):
             names = [f"{which}{number}@y.example" for which in "ab"]
             for name in names:
-                await admin.dispatcher.queue(drafted(server.port, mail(name), terms=terms))
+                await admin.dispatcher.queue(prepared(server.port, mail(name), terms=terms))
             with Raising(lambda name: name == task, number) as raising:
                 async with working(admin):
                     seen |= {*await ends(admin, server, names)}
@@ -132,13 +132,13 @@ async def test_a_worker_whose_tasks_fail_at_any_wait_sends_all_the_same(tmp_path
 
 async def test_a_flow_that_waits_hears_how_it_ended_whatever_fails_at_any_wait(tmp_path):
     seen = set()
-    async with ScriptedServer() as server, office(tmp_path) as admin:
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
         for task in ("AttemptLoop._run", "Dispatcher.deliver"):
             for number in range(1, MANY):
                 name, next_name = (f"{which}{task.lower()}{number}@y.example" for which in "ab")
                 report = None
                 with Raising(lambda name: name == task, number) as raising:  # noqa: B023 -- used here
-                    drafts = [drafted(server.port, mail(one), key=one) for one in (name, next_name)]
+                    drafts = [prepared(server.port, mail(one), key=one) for one in (name, next_name)]
                     try:
                         delivered = await asyncio.create_task(admin.dispatcher.deliver(drafts[0]))
                         report = await delivered.later if delivered.later else delivered.result
@@ -158,7 +158,7 @@ class TestOneThatAlwaysMeetsADefect:
     """It is left to a person, and nothing else waits for it."""
 
     async def test_is_held_after_three_in_a_row_and_can_be_cancelled_or_tried_again(self, tmp_path, monkeypatch):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             find = admin.queue_worker._find
 
             async def found(destination):
@@ -168,7 +168,7 @@ class TestOneThatAlwaysMeetsADefect:
 
             monkeypatch.setattr(admin.queue_worker, "_find", found)
             for name in ("a@y.example", "b@y.example", "c@y.example"):
-                draft = drafted(server.port, mail(name), terms=SOON, key=name)
+                draft = prepared(server.port, mail(name), terms=SOON, key=name)
                 broken = replace(draft, destination=replace(draft.destination, connection="broken"))
                 await admin.dispatcher.queue(broken if name == "b@y.example" else draft)
             async with working(admin):
@@ -189,13 +189,13 @@ class TestOneThatAlwaysMeetsADefect:
                 assert "cancelled" in {row.state for row in await all_ended(admin)}
 
     async def test_is_held_though_it_may_have_been_accepted(self, tmp_path, monkeypatch):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
 
             def judged(_delivery, _verdicts):
                 raise Boom("after the answer")
 
             monkeypatch.setattr(Delivery, "judged", judged)
-            await admin.dispatcher.queue(drafted(server.port, mail("bob@y.example"), terms=SOON))
+            await admin.dispatcher.queue(prepared(server.port, mail("bob@y.example"), terms=SOON))
             async with working(admin):
                 assert await ends(admin, server, ["bob@y.example"]) == ["held"]
             (row,) = await admin.rows(deliveries)
@@ -205,9 +205,9 @@ class TestOneThatAlwaysMeetsADefect:
         assert len(server.accepted) == MOST_IN_A_ROW
 
     async def test_is_held_at_once_where_its_row_can_not_be_read(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             for name in ("a@y.example", "b@y.example", "c@y.example", "d@y.example"):
-                await admin.dispatcher.queue(drafted(server.port, mail(name), terms=SOON))
+                await admin.dispatcher.queue(prepared(server.port, mail(name), terms=SOON))
             changes: dict[str, dict[str, object]] = {
                 "a@y.example": {"destination": {"service": "Gone", "connection": "", "ehloName": None}},
                 "b@y.example": {"terms": {"no": "such"}},
@@ -235,7 +235,7 @@ class TestOneThatAlwaysMeetsADefect:
             db.execute(secret_check.insert(), [{"key_id": name, "value": "v"} for name in names])
             return names
 
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             hold = Hold()
             held = asyncio.create_task(admin.database.write(hold))
             await asyncio.to_thread(hold.reached.wait)

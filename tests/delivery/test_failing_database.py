@@ -17,7 +17,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import StoreError
 from mailnode.store import retry, sqlite, unstored
 from mailnode.store.tables import deliveries, routes
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.messages import letter
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
@@ -35,8 +35,8 @@ async def drain(admin):
 
 class TestTheClock:
     async def test_set_back_an_hour_keeps_no_mail_waiting_for_longer(self, home):
-        async with ScriptedServer() as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer() as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             ahead = int(time.time() * 1000) + HOUR_MS + 5_000
             await admin.database.write(lambda db: db.execute(deliveries.update().values(due_at=ahead)))
             values = {"failures": 3, "retry_at": ahead, "trouble": None}
@@ -50,12 +50,12 @@ class TestTheClock:
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 class TestTheFile:
     async def test_a_full_disk_lets_nothing_be_queued_and_says_so(self, home):
-        async with ScriptedServer() as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer() as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             await admin.database.write(lambda db: db.exec_driver_sql("PRAGMA max_page_count = 1"))
             big = letter(content=b"x" * 10_000_000)
             with pytest.raises(StoreError, match="full") as caught:
-                await admin.outbox.begin(drafted(server.port, big, terms=LATER))
+                await admin.outbox.begin(prepared(server.port, big, terms=LATER))
             assert caught.value.transient
             assert "room" in caught.value.hint
             await admin.database.write(lambda db: db.exec_driver_sql("PRAGMA max_page_count = 1000000"))
@@ -65,8 +65,8 @@ class TestTheFile:
     async def test_a_disk_that_fills_up_after_the_dot_makes_no_second_copy(self, home, monkeypatch):
         monkeypatch.setattr(retry, "WAITS_SECONDS", (0.05,) * 5)
         fulls = []
-        async with ScriptedServer({"dot": ""}) as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer({"dot": ""}) as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             await server.reached("dot")
             backend: Any = admin.database._backend
@@ -94,12 +94,12 @@ class TestTheFile:
 
     async def test_a_file_that_another_program_holds_delays_the_mail_and_no_more(self, home, monkeypatch):
         monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
-        async with ScriptedServer() as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer() as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             with closing(sqlite3.connect(Path(home) / "mailnode.db", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 with pytest.raises(StoreError) as caught:
-                    await admin.outbox.begin(drafted(server.port, terms=LATER))
+                    await admin.outbox.begin(prepared(server.port, terms=LATER))
                 assert caught.value.transient
                 work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
                 await asyncio.sleep(0)
@@ -135,8 +135,8 @@ class TestADatabaseThatIsAwayJustBeforeTheContent:
 
     async def test_is_asked_again_in_the_same_session(self, home, monkeypatch):
         monkeypatch.setattr(retry, "WAITS_SECONDS", (0.02,))
-        async with ScriptedServer() as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer() as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             with self.refusing(admin, HANDING_OVER):
                 report = (await admin.deliver(server.port)).result
                 await drain(admin)
@@ -146,7 +146,7 @@ class TestADatabaseThatIsAwayJustBeforeTheContent:
 
     async def test_uses_up_no_try_when_it_is_away_for_long(self, home, monkeypatch):
         monkeypatch.setattr(attempt_loop, "LONGEST_PAUSE", 0.0)
-        async with ScriptedServer() as server, office(home) as admin:
+        async with ScriptedServer() as server, sending(home) as admin:
             with self.refusing(admin, HANDING_OVER):
                 report = (await admin.deliver(server.port)).result
         assert (report["status"], report["attempts"]) == ("sent", self.TIMES + 1)
@@ -169,7 +169,7 @@ class TestAnOutcomeThatIsRefusedForLong:
             other.execute("ROLLBACK")
 
     async def test_is_told_to_the_flow_and_stored_when_the_database_can(self, home):
-        async with ScriptedServer({"dot": ""}) as server, office(home) as admin:
+        async with ScriptedServer({"dot": ""}) as server, sending(home) as admin:
             waiting = asyncio.create_task(admin.deliver(server.port))
             await server.reached("dot")
             with self.locked(home):
@@ -187,7 +187,7 @@ class TestAnOutcomeThatIsRefusedForLong:
         monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 30_000)
         monkeypatch.setattr(unstored, "_SLOW_SECONDS", 0.01, raising=False)
         script = {"greeting": ["421 4.3.2 later", "220 well"], "dot": ""}
-        async with ScriptedServer(script) as server, office(home) as admin:  # a route that fails, and has news then
+        async with ScriptedServer(script) as server, sending(home) as admin:  # a route that fails, and has news then
             waiting = asyncio.create_task(admin.deliver(server.port))
             await server.reached("dot")
             with self.locked(home):
@@ -199,8 +199,8 @@ class TestAnOutcomeThatIsRefusedForLong:
             assert admin.database.unstored.count == 0
 
     async def test_is_kept_by_a_worker_though_somebody_waits_no_more(self, home):
-        async with ScriptedServer({"dot": ""}) as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer({"dot": ""}) as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             await server.reached("dot")
             with self.locked(home):
@@ -217,8 +217,8 @@ class TestAnOutcomeThatIsRefusedForLong:
     async def test_is_stored_by_a_stop_when_the_database_can_again(self, home, monkeypatch):
         monkeypatch.setattr(retry, "WAITS_SECONDS", (60.0,))
         monkeypatch.setattr(unstored, "_LONGEST_WAIT_SECONDS", 60.0, raising=False)
-        async with ScriptedServer({"dot": ""}) as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer({"dot": ""}) as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             await server.reached("dot")
             with self.locked(home):
@@ -231,8 +231,8 @@ class TestAnOutcomeThatIsRefusedForLong:
             assert (row.state, admin.database.unstored.lost) == ("sent", 0)
 
     async def test_ends_a_drain_and_is_counted_as_lost_when_all_is_closed(self, home):
-        async with ScriptedServer({"dot": ""}) as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer({"dot": ""}) as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             draining = asyncio.create_task(drain(admin))
             await server.reached("dot")
             with self.locked(home):
@@ -243,7 +243,7 @@ class TestAnOutcomeThatIsRefusedForLong:
             assert admin.database.unstored.lost == 1
 
     async def test_begins_no_second_attempt_that_nobody_could_tell_from_the_first(self, home):
-        async with ScriptedServer({"dot": ["451 4.3.0 later", "250 taken"]}) as server, office(home) as admin:
+        async with ScriptedServer({"dot": ["451 4.3.0 later", "250 taken"]}) as server, sending(home) as admin:
             await admin.database.write(lambda db: None)
             backend: Any = admin.database._backend
             refused = []
@@ -269,14 +269,14 @@ async def test_a_postgresql_that_is_gone_after_the_dot_hears_of_it_when_it_is_ba
     with own_server() as postgres:
         monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
         monkeypatch.setenv("MAILNODE_SECRET_KEY", "A" * 43 + "=")
-        async with ScriptedServer({"dot": ""}) as server, office(home) as admin:
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        async with ScriptedServer({"dot": ""}) as server, sending(home) as admin:
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             await server.reached("dot")
             await asyncio.to_thread(postgres.stop, "immediate")
             server.say("250 2.0.0 taken")
             with pytest.raises(StoreError) as caught:
-                await admin.outbox.begin(drafted(server.port, terms=LATER))
+                await admin.outbox.begin(prepared(server.port, terms=LATER))
             await asyncio.to_thread(postgres.start)
             await admin.queue_worker.stop()
             await work

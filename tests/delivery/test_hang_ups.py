@@ -8,7 +8,7 @@ import pytest
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.impatient_server import ImpatientServer
 from support.loops import LOOPS, on_loop
 from support.messages import letter
@@ -34,10 +34,10 @@ def test_a_queue_of_400_to_one_that_closes_tls_behind_each_250_leaves_whole_and_
     async def work():
         async with (
             ScriptedServer({"dot": (USUAL, end)}, tls=server_context(), implicit_tls=True) as server,
-            office(tmp_path) as admin,
+            sending(tmp_path) as admin,
         ):
             queue = [
-                admin.dispatcher.queue(drafted(server.port, letter(name), terms=SOON, ca=ca_pem())) for name in names
+                admin.dispatcher.queue(prepared(server.port, letter(name), terms=SOON, ca=ca_pem())) for name in names
             ]
             await asyncio.gather(*queue)
             await drain(admin)
@@ -60,10 +60,10 @@ def test_one_that_reads_300_kb_of_25_mb_and_goes_leaves_no_mail_in_doubt(loop, t
         context = server_context() if tls else None
         async with (
             ImpatientServer(content_bytes=300_000, words=words, tls=context) as server,
-            office(tmp_path) as admin,
+            sending(tmp_path) as admin,
         ):
             terms = replace(SOON, tries=2, on_unknown="hold")
-            await admin.dispatcher.queue(drafted(server.port, LARGE, terms=terms, ca=ca_pem() if tls else None))
+            await admin.dispatcher.queue(prepared(server.port, LARGE, terms=terms, ca=ca_pem() if tls else None))
             await drain(admin)
             (row,) = await admin.rows(deliveries)
             tried = await admin.rows(attempts)

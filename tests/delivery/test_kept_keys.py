@@ -8,7 +8,7 @@ from mailnode.environment import Environment
 from mailnode.errors import DeliveryError, UsageError
 from mailnode.store.clock import unix_ms
 from mailnode.store.tables import deliveries, kept_keys
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.scripted_smtp import DROP, ScriptedServer
 
 pytestmark = pytest.mark.usefixtures("database_kind")
@@ -32,11 +32,11 @@ async def all_sent(admin):
 class TestAKeyWhoseMailIsCleared:
     @pytest.mark.parametrize("terms", [Terms(), LATER], ids=["a flow waits", "queued"])
     async def test_sends_nothing_again_and_says_what_is_known(self, tmp_path, terms):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             first = (await admin.deliver(server.port, key="order-17", digest="x")).result
             await age(admin)
             assert await admin.rows(deliveries) == []
-            draft = drafted(server.port, key="order-17", digest="x", terms=terms)
+            draft = prepared(server.port, key="order-17", digest="x", terms=terms)
             told = (
                 await admin.dispatcher.queue(draft) if terms.queued else (await admin.dispatcher.deliver(draft)).result
             )
@@ -51,7 +51,7 @@ class TestAKeyWhoseMailIsCleared:
         assert len(server.accepted) == 2
 
     async def test_is_kept_as_a_hash(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             await admin.deliver(server.port, key="jane@example.org")
             await age(admin)
             (row,) = await admin.rows(kept_keys)
@@ -59,7 +59,7 @@ class TestAKeyWhoseMailIsCleared:
         assert len(str(tuple(row))) < 300
 
     async def test_is_known_for_so_many_days(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             for days in (399, 401):
                 await admin.deliver(server.port, key=f"{days}")
                 await age(admin, days)
@@ -68,12 +68,12 @@ class TestAKeyWhoseMailIsCleared:
         assert len(server.accepted) == 3
 
     async def test_is_found_for_each_of_a_group(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             for number in range(3):
                 await admin.deliver(server.port, key=f"k{number}", digest=f"{number}")
             await age(admin)
             drafts = [
-                drafted(server.port, key=key, digest=digest, terms=LATER)
+                prepared(server.port, key=key, digest=digest, terms=LATER)
                 for key, digest in (
                     ("k0", "0"),
                     ("new", ""),
@@ -90,11 +90,11 @@ class TestAKeyWhoseMailIsCleared:
             assert len(await admin.rows(deliveries)) == 2
 
     async def test_of_one_that_failed_is_free_and_nothing_is_kept(self, tmp_path):
-        async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"RCPT": "550 no"}) as server, sending(tmp_path) as admin:
             await admin.deliver(server.port, key="k")
             await age(admin)
             assert await admin.rows(kept_keys) == []
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             report = (await admin.deliver(server.port, key="k", digest="another")).result
         assert (report["status"], report["warnings"]) == ("sent", [])
 
@@ -104,19 +104,19 @@ class TestADoubt:
 
     @pytest.mark.parametrize("times", [1, 2])
     async def test_marks_the_next_mail_of_the_key(self, tmp_path, times):
-        async with ScriptedServer({"CONTENT": DROP}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"CONTENT": DROP}) as server, sending(tmp_path) as admin:
             held = (await admin.deliver(server.port, key="k", terms=HELD)).result
             await age(admin)
             assert [row.state for row in await admin.rows(deliveries)] == ["held"]  # until a person decides
             await admin.deliveries.cancel(held["deliveryId"])
-        async with ScriptedServer({"RCPT": "550 no"}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"RCPT": "550 no"}) as server, sending(tmp_path) as admin:
             for _ in range(times - 1):
                 await age(admin)
                 report = (await admin.deliver(server.port, key="k")).result
                 assert (report["status"], RESENT_AFTER_UNKNOWN in report["warnings"]) == ("failed", True)
             await age(admin)
             assert await admin.rows(deliveries) == []
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             report = (await admin.deliver(server.port, key="k", digest="another")).result
             assert report["status"] == "sent"
             assert {RESENT_AFTER_UNKNOWN, EARLIER_IN_DOUBT} <= {*report["warnings"]}
@@ -126,10 +126,10 @@ class TestADoubt:
             assert len(server.accepted) == 1
 
     async def test_is_the_answer_where_it_holds_the_key(self, tmp_path):
-        async with ScriptedServer({"CONTENT": DROP}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"CONTENT": DROP}) as server, sending(tmp_path) as admin:
             await admin.deliver(server.port, key="k", terms=Terms(tries=1))
             await age(admin)
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             report = (await admin.deliver(server.port, key="k")).result
         assert server.accepted == []
         assert (report["status"], report["duplicate"]) == ("unknown", True)

@@ -13,7 +13,7 @@ from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries, workers
 from support import killed_worker
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.forked_python import python
 from support.messages import letter
 from support.scripted_smtp import ScriptedServer
@@ -28,7 +28,7 @@ SOAK_KILLS = int(os.environ.get("SOAK_KILLS", "200"))
 
 async def queue(admin, port, names):
     for name in names:
-        await admin.dispatcher.queue(drafted(port, letter(f"{name}@y.example"), terms=LATER))
+        await admin.dispatcher.queue(prepared(port, letter(f"{name}@y.example"), terms=LATER))
 
 
 async def worker(*arguments):
@@ -56,7 +56,7 @@ async def check(admin, server, names, in_doubt):
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_worker_that_is_killed_at_a_commit_loses_nothing_and_hides_no_copy(home, when, number):
     names = [f"n{one}" for one in range(MAILS)]
-    async with ScriptedServer() as server, office(home) as admin:
+    async with ScriptedServer() as server, sending(home) as admin:
         await queue(admin, server.port, names)
         dying = await worker(Path(killed_worker.__file__), when, str(number))
         assert await dying.wait() == -signal.SIGKILL
@@ -68,7 +68,7 @@ async def test_a_worker_that_is_killed_at_a_commit_loses_nothing_and_hides_no_co
 async def test_workers_that_are_killed_at_random_under_load(home):
     chance = random.Random(SEED)
     names, in_doubt = [], 0
-    async with ScriptedServer() as server, office(home) as admin:
+    async with ScriptedServer() as server, sending(home) as admin:
         for kill in range(SOAK_KILLS):
             fresh = [f"k{kill}n{one}" for one in range(chance.randrange(20, 60))]
             await queue(admin, server.port, fresh)

@@ -11,7 +11,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError, ErrorCode, UsageError
 from mailnode.store.sql import Cursor
 from mailnode.store.tables import attempts, deliveries, routes
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.messages import letter
 from support.scripted_smtp import DROP, ScriptedServer
 
@@ -22,7 +22,7 @@ MINUTE = 60_000
 
 
 async def queue(admin, port, message=None, terms=LATER, **draft):
-    return (await admin.dispatcher.queue(drafted(port, message, terms=terms, **draft)))["deliveryId"]
+    return (await admin.dispatcher.queue(prepared(port, message, terms=terms, **draft)))["deliveryId"]
 
 
 async def drain(admin):
@@ -37,7 +37,7 @@ async def change(admin, delivery_id, **values):
 
 class TestPages:
     async def test_follow_each_other_without_a_gap_or_a_repetition(self, tmp_path):
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             ids = [await queue(admin, 9) for _ in range(5)]
             for id_, at in zip(ids, (3, 1, 1, 1, 2), strict=True):  # three are of the same millisecond
                 await change(admin, id_, created_at=at)
@@ -48,7 +48,7 @@ class TestPages:
             assert seen == [ids[0], ids[4], *sorted(ids[1:4])]
 
     async def test_go_on_where_they_were_when_something_new_has_come(self, tmp_path):
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             old, new = [await queue(admin, 9) for _ in range(2)]
             await change(admin, old, created_at=1)
             await change(admin, new, created_at=2)
@@ -65,7 +65,7 @@ class TestPages:
 class TestShow:
     async def test_tells_of_each_attempt_what_the_servers_words_mean(self, tmp_path):
         script = {"RCPT": ["450 4.2.0 greylisted, try later", "550 5.1.1 no such user"]}
-        async with ScriptedServer(script) as server, office(tmp_path) as admin:
+        async with ScriptedServer(script) as server, sending(tmp_path) as admin:
             one = await queue(admin, server.port)
             await drain(admin)
             await admin.deliveries.retry(one)
@@ -78,7 +78,7 @@ class TestShow:
     async def test_gives_the_remedy_for_a_server_that_does_not_answer(self, tmp_path):
         async with ScriptedServer({}) as server:
             port = server.port
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             one = await queue(admin, port)
             await EmbeddedEngine().work(admin.queue_worker, drain=True)
             shown = await admin.deliveries.show(one)
@@ -90,7 +90,7 @@ class TestShow:
     async def test_tells_the_next_try_of_a_server_that_is_left_alone(self, tmp_path):
         async with ScriptedServer({}) as server:
             port = server.port
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             one = await queue(admin, port)
             other = await queue(admin, port)
             await drain(admin)
@@ -106,7 +106,7 @@ class TestShow:
         async with ScriptedServer({}) as server:
             port = server.port
         gone = UsageError("there is no connection 'shop'", code=ErrorCode.BAD_USAGE, phase="settings", hint="make it")
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             one = await queue(admin, port)
             await drain(admin)
             (row,) = await admin.rows(routes)
@@ -116,7 +116,7 @@ class TestShow:
         assert "could not connect" in shown["attempts"][0]["message"]
 
     async def test_has_no_remedy_where_nothing_is_wrong(self, tmp_path):
-        async with ScriptedServer({}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({}) as server, sending(tmp_path) as admin:
             one = await queue(admin, server.port)
             await drain(admin)
             shown = await admin.deliveries.show(one)
@@ -124,7 +124,7 @@ class TestShow:
         assert (shown["error"], shown["hint"], shown["attempts"][0]["hint"]) == (None, "", "")
 
     async def test_of_one_that_is_not_there_says_so(self, tmp_path):
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             with pytest.raises(DeliveryError) as raised:
                 await admin.deliveries.show("nowhere")
         assert raised.value.code is ErrorCode.UNKNOWN_DELIVERY
@@ -133,7 +133,7 @@ class TestShow:
 class TestHistory:
     async def test_counts_what_ended_and_what_waits(self, tmp_path):
         script = {"RCPT TO:<no@": ["550 no"], "dot": ["250 ok", DROP]}
-        async with ScriptedServer(script) as server, office(tmp_path) as admin:
+        async with ScriptedServer(script) as server, sending(tmp_path) as admin:
             for to in ("yes@y.example", "no@y.example", "who@y.example"):
                 await queue(admin, server.port, letter(to), terms=Terms(on_unknown="hold").for_queue(24))
                 await drain(admin)
@@ -146,7 +146,7 @@ class TestHistory:
         assert history["buckets"][-1]["waiting"] == 1
 
     async def test_tells_how_many_waited_at_the_end_of_each_bucket(self, tmp_path):
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             now = (await admin.deliveries.history(1))["buckets"][-1]["at"]
             for begun, ended in ((-30, -10), (-20, None), (-5, -5), (-500, -2)):
                 one = await queue(admin, 9)
@@ -160,7 +160,7 @@ class TestHistory:
 
     @pytest.mark.parametrize(("hours", "minutes", "count"), [(1, 1, 60), (24, 30, 48), (168, 180, 56), (720, 720, 60)])
     async def test_has_buckets_that_can_be_told_apart(self, tmp_path, hours, minutes, count):
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             history = await admin.deliveries.history(hours)
         assert (history["bucketMs"], len(history["buckets"])) == (minutes * MINUTE, count)
 

@@ -13,7 +13,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.smtp.proxy import parse_proxy
 from mailnode.store.tables import attempts, deliveries, delivery_content, routes
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.messages import letter
 from support.proxies import proxy
 from support.scripted_smtp import DROP, STALL, ScriptedServer
@@ -32,7 +32,7 @@ async def drain(admin):
 
 
 async def queue(admin, port, message=None, *, terms=SOON, **draft):
-    return await admin.dispatcher.queue(drafted(port, message, terms=terms, **draft))
+    return await admin.dispatcher.queue(prepared(port, message, terms=terms, **draft))
 
 
 async def states(admin):
@@ -48,7 +48,7 @@ async def closed_port():
 
 class TestTheQueue:
     async def test_what_is_queued_is_told_so_and_no_server_has_heard_of_it(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             report = await queue(admin, server.port)
             (row,) = await admin.rows(deliveries)
         assert (report["status"], report["error"], report["deliveryId"]) == ("queued", None, row.id)
@@ -57,9 +57,9 @@ class TestTheQueue:
     async def test_another_process_sends_it_with_the_same_octets(self, tmp_path):
         big = letter(content=(b"x" * 70 + b"\r\n") * 10_000)
         async with ScriptedServer() as server:
-            async with office(tmp_path) as admin:
+            async with sending(tmp_path) as admin:
                 await queue(admin, server.port, big)
-            async with office(tmp_path) as admin:
+            async with sending(tmp_path) as admin:
                 await drain(admin)
                 assert await states(admin) == ["sent"]
                 assert await admin.rows(delivery_content) == []
@@ -72,7 +72,7 @@ class TestTheQueue:
         async with (
             ScriptedServer(tls=tls, implicit_tls=True) as server,
             proxy("socks5", leads_to=server.port) as way,
-            office(tmp_path, proxy=parse_proxy(way.url)) as admin,
+            sending(tmp_path, proxy=parse_proxy(way.url)) as admin,
         ):
             with trusted_by_the_system():
                 for name in names:
@@ -84,7 +84,7 @@ class TestTheQueue:
 
     async def test_all_that_is_queued_is_sent_once(self, tmp_path):
         names = [f"n{number}@y.example" for number in range(300)]
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             await asyncio.gather(*(queue(admin, server.port, letter(name)) for name in names))
             await drain(admin)
             assert set(await states(admin)) == {"sent"}
@@ -94,7 +94,7 @@ class TestTheQueue:
 
     async def test_a_refused_one_waits_longer_each_time_and_keeps_what_was_accepted(self, tmp_path):
         script = {"RCPT TO:<later@": ["451 4.2.0 busy", "250 ok"]}
-        async with ScriptedServer(script) as server, office(tmp_path) as admin:
+        async with ScriptedServer(script) as server, sending(tmp_path) as admin:
             await queue(admin, server.port, letter("now@y.example", "later@y.example"), terms=LATER)
             await drain(admin)
             (row,) = await admin.rows(deliveries)
@@ -110,7 +110,7 @@ class TestTheQueue:
         ]
 
     async def test_a_permanent_refusal_ends_it_and_keeps_what_was_said(self, tmp_path):
-        async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"dot": "554 5.7.1 spam"}) as server, sending(tmp_path) as admin:
             await queue(admin, server.port)
             await drain(admin)
             assert await states(admin) == ["failed"]
@@ -120,21 +120,21 @@ class TestTheQueue:
         assert said[-1] == "S: 554 5.7.1 spam"
 
     async def test_a_lost_answer_is_sent_again_and_marked(self, tmp_path):
-        async with ScriptedServer({"dot": [DROP, "250 taken"]}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"dot": [DROP, "250 taken"]}) as server, sending(tmp_path) as admin:
             await queue(admin, server.port)
             await drain(admin)
             (row,) = await admin.rows(deliveries)
         assert (row.state, "resentAfterUnknown" in row.result) == ("sent", True)
 
     async def test_or_held(self, tmp_path):
-        async with ScriptedServer({"dot": DROP}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"dot": DROP}) as server, sending(tmp_path) as admin:
             await queue(admin, server.port, terms=HOLD)
             await drain(admin)
             assert await states(admin) == ["held"]
             assert len(server.visits) == 1
 
     async def test_what_has_run_out_of_time_fails_with_the_last_words_and_asks_no_server(self, tmp_path):
-        async with ScriptedServer({"MAIL": "451 4.3.0 busy"}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"MAIL": "451 4.3.0 busy"}) as server, sending(tmp_path) as admin:
             await queue(admin, server.port, terms=LATER)
             await drain(admin)
             await admin.database.write(lambda db: db.execute(deliveries.update().values(expires_at=1)))
@@ -147,7 +147,7 @@ class TestTheQueue:
         assert len(server.visits) == visits
 
     async def test_the_same_key_again_is_a_duplicate_whatever_state_it_is_in(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as admin:
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
             first = await queue(admin, server.port, key="k")
             again = await queue(admin, server.port, key="k")
             await drain(admin)
@@ -160,27 +160,27 @@ class TestTheQueue:
 class TestTheDead:
     async def test_what_they_had_claimed_is_sent_without_a_doubt(self, tmp_path):
         async with ScriptedServer() as server:
-            async with office(tmp_path) as admin:
-                await admin.outbox.begin(drafted(server.port))
-            async with office(tmp_path) as admin:
+            async with sending(tmp_path) as admin:
+                await admin.outbox.begin(prepared(server.port))
+            async with sending(tmp_path) as admin:
                 await drain(admin)
                 (row,) = await admin.rows(deliveries)
         assert (row.state, row.maybe_accepted) == ("sent", False)
 
     async def test_what_they_were_handing_over_is_sent_again_and_marked(self, tmp_path):
         async with ScriptedServer() as server:
-            async with office(tmp_path) as admin:
-                delivery = await admin.outbox.begin(drafted(server.port))
+            async with sending(tmp_path) as admin:
+                delivery = await admin.outbox.begin(prepared(server.port))
                 assert isinstance(delivery, Delivery)
                 await admin.outbox.store_handing_over(delivery)
-            async with office(tmp_path) as admin:
+            async with sending(tmp_path) as admin:
                 await drain(admin)
                 (row,) = await admin.rows(deliveries)
         assert (row.state, "resentAfterUnknown" in row.result) == ("sent", True)
 
     async def test_the_living_keep_what_they_have(self, tmp_path):
-        async with ScriptedServer() as server, office(tmp_path) as other, office(tmp_path) as admin:
-            await other.outbox.begin(drafted(server.port))
+        async with ScriptedServer() as server, sending(tmp_path) as other, sending(tmp_path) as admin:
+            await other.outbox.begin(prepared(server.port))
             await drain(admin)
             assert await states(admin) == ["claimed"]
 
@@ -192,7 +192,7 @@ class TestALane:
         monkeypatch.setattr(circuit_breaker, "FIRST_WAIT_MS", circuit_breaker.LONGEST_WAIT_MS)
 
     async def test_that_is_dead_is_tried_by_one_delivery_while_the_others_wait(self, tmp_path):
-        async with closed_port() as port, office(tmp_path) as admin:
+        async with closed_port() as port, sending(tmp_path) as admin:
             for _ in range(20):
                 await queue(admin, port)
             await drain(admin)
@@ -208,10 +208,10 @@ class TestALane:
         async def nowhere(*_args, **_more):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-        async with office(tmp_path) as admin:
+        async with sending(tmp_path) as admin:
             monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nowhere, raising=False)
             for _ in range(3):
-                await admin.dispatcher.queue(drafted(0, terms=SOON, service="Yahoo"))
+                await admin.dispatcher.queue(prepared(0, terms=SOON, service="Yahoo"))
             await drain(admin)
             (row,) = await admin.rows(routes)
             assert await states(admin) == ["queued"] * 3
@@ -221,7 +221,7 @@ class TestALane:
         async with (
             ScriptedServer({"greeting": STALL}) as dead,
             ScriptedServer() as well,
-            office(tmp_path) as admin,
+            sending(tmp_path) as admin,
         ):
             await asyncio.gather(*(queue(admin, dead.port) for _ in range(200)))
             await queue(admin, well.port)
@@ -235,7 +235,7 @@ class TestALane:
         async with AsyncExitStack() as stack:
             silent = [await stack.enter_async_context(ScriptedServer({"greeting": STALL})) for _ in range(120)]
             well = await stack.enter_async_context(ScriptedServer())
-            admin = await stack.enter_async_context(office(tmp_path))
+            admin = await stack.enter_async_context(sending(tmp_path))
             engine = ProcrastinateEngine(admin.database.url) if admin.database.url else EmbeddedEngine()
             admin.outbox._wake_worker = admin.outbox._intake._wake_worker = engine.wake
             await asyncio.gather(*(queue(admin, server.port) for server in silent))
@@ -258,7 +258,7 @@ class TestALane:
             ScriptedServer({"greeting": STALL}) as one,
             ScriptedServer({"greeting": STALL}) as two,
             ScriptedServer() as well,
-            office(tmp_path) as admin,
+            sending(tmp_path) as admin,
         ):
             await queue(admin, well.port)
             await drain(admin)
@@ -277,7 +277,7 @@ class TestALane:
             ScriptedServer() as one,
             ScriptedServer() as two,
             ScriptedServer() as well,
-            office(tmp_path) as admin,
+            sending(tmp_path) as admin,
         ):
             for server in (one, two):
                 await asyncio.gather(*(queue(admin, server.port) for _ in range(100)))
@@ -296,7 +296,7 @@ class TestALane:
             assert {row.failures for row in await admin.rows(routes)} == {0}
 
     async def test_that_nobody_knows_gets_one_delivery_and_no_more_until_that_has_ended(self, tmp_path):
-        async with ScriptedServer({"MAIL": ["", "250 ok"]}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"MAIL": ["", "250 ok"]}) as server, sending(tmp_path) as admin:
             for _ in range(5):
                 await queue(admin, server.port)
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
@@ -310,7 +310,7 @@ class TestALane:
     async def test_that_is_well_again_gets_all_that_waited(self, tmp_path):
         async with (
             ScriptedServer({"greeting": ["421 4.3.2 not now", "220 hello"]}) as server,
-            office(tmp_path) as admin,
+            sending(tmp_path) as admin,
         ):
             for _ in range(10):
                 await queue(admin, server.port)
@@ -325,7 +325,7 @@ class TestALane:
 
 class TestStopping:
     async def test_what_has_not_been_handed_over_goes_back_untouched(self, tmp_path):
-        async with ScriptedServer({"greeting": STALL}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"greeting": STALL}) as server, sending(tmp_path) as admin:
             await queue(admin, server.port)
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             await server.reached("greeting")
@@ -336,7 +336,7 @@ class TestStopping:
         assert (row.state, row.worker, row.tries) == ("queued", None, 0)
 
     async def test_an_answer_that_is_due_is_waited_for(self, tmp_path):
-        async with ScriptedServer({"dot": ""}) as server, office(tmp_path) as admin:
+        async with ScriptedServer({"dot": ""}) as server, sending(tmp_path) as admin:
             await queue(admin, server.port)
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             await server.reached("dot")

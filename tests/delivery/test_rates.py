@@ -12,7 +12,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import ConnectionsError
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.scripted_smtp import ScriptedServer
 
 MINUTE = 60 * MICROSECONDS
@@ -109,20 +109,20 @@ class TestOnTheWire:
         """Send with so many workers; give the times at which the server saw each message begin."""
         async with (
             ScriptedServer(extensions=["AUTH PLAIN", "PIPELINING"]) as server,
-            office(tmp_path) as admin,
-            office(tmp_path) as other,
+            sending(tmp_path) as admin,
+            sending(tmp_path) as other,
         ):
             fields = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": self.LIMIT}
             await admin.repository.create("shop", "basic", fields)
             connection = await admin.repository.get("shop")
             terms = Terms(first_wait=0.0) if waiting else LATER
-            drafts = [drafted(server.port, terms=terms, connection=connection) for _ in range(count)]
+            drafts = [prepared(server.port, terms=terms, connection=connection) for _ in range(count)]
             if waiting:
                 await asyncio.gather(*(admin.dispatcher.deliver(draft) for draft in drafts))
             else:
                 await asyncio.gather(*(admin.dispatcher.queue(draft) for draft in drafts))
-                desks = [admin, other][:workers]
-                await asyncio.gather(*(EmbeddedEngine().work(one.queue_worker, drain=True) for one in desks))
+                both = [admin, other][:workers]
+                await asyncio.gather(*(EmbeddedEngine().work(one.queue_worker, drain=True) for one in both))
             assert {row.state for row in await admin.rows(deliveries)} == {"sent"}
         return [int(at * MICROSECONDS) for at in server.times["dot"]]
 
@@ -137,12 +137,12 @@ class TestOnTheWire:
         assert busiest(at, 1) <= 20
 
     async def test_a_flow_that_could_not_wait_so_long_is_told_at_once(self, tmp_path):
-        async with ScriptedServer(extensions=["AUTH PLAIN"]) as server, office(tmp_path) as admin:
+        async with ScriptedServer(extensions=["AUTH PLAIN"]) as server, sending(tmp_path) as admin:
             fields = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": "1/hour"}
             await admin.repository.create("shop", "basic", fields)
             connection = await admin.repository.get("shop")
-            first = await admin.dispatcher.deliver(drafted(server.port, connection=connection))
-            second = await admin.dispatcher.deliver(drafted(server.port, connection=connection, terms=Terms(tries=1)))
+            first = await admin.dispatcher.deliver(prepared(server.port, connection=connection))
+            second = await admin.dispatcher.deliver(prepared(server.port, connection=connection, terms=Terms(tries=1)))
         assert first.result["status"] == "sent"
         error = second.result["error"]
         assert error

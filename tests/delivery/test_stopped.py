@@ -8,7 +8,7 @@ import pytest
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.store.tables import attempts, deliveries
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.forked_python import python
 from support.messages import letter
 from support.scripted_smtp import HOLD, RESET, ScriptedServer
@@ -27,8 +27,8 @@ async def lease_over(admin):
 
 @pytest.mark.parametrize("end", ["451 4.3.0 later", "421 4.3.0 later", RESET])
 async def test_a_queued_mail_that_fails_for_now_while_its_worker_stops_stays_in_the_queue(tmp_path, end):
-    async with ScriptedServer({"dot": [[HOLD, end], ""]}) as server, office(tmp_path) as admin:
-        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+    async with ScriptedServer({"dot": [[HOLD, end], ""]}) as server, sending(tmp_path) as admin:
+        await admin.dispatcher.queue(prepared(server.port, terms=LATER))
         work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
         await server.holding()
         stop = asyncio.create_task(admin.queue_worker.stop())
@@ -43,7 +43,7 @@ async def test_a_queued_mail_that_fails_for_now_while_its_worker_stops_stays_in_
 
 
 async def test_a_flow_that_leaves_while_its_mail_is_claimed_leaves_no_claim_that_nobody_carries(tmp_path, monkeypatch):
-    async with ScriptedServer() as server, office(tmp_path) as admin:
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
         begin, is_claimed, may_answer = admin.outbox.begin, asyncio.Event(), asyncio.Event()
 
         async def slow_answer(draft):
@@ -65,8 +65,8 @@ async def test_a_flow_that_leaves_while_its_mail_is_claimed_leaves_no_claim_that
 
 
 async def test_one_accepted_copy_whoever_goes_on(tmp_path, home, database_kind):
-    async with ScriptedServer({"content": [HOLD, "", ""]}) as server, office(home) as admin:
-        await admin.dispatcher.queue(drafted(server.port, BIG, terms=LATER))
+    async with ScriptedServer({"content": [HOLD, "", ""]}) as server, sending(home) as admin:
+        await admin.dispatcher.queue(prepared(server.port, BIG, terms=LATER))
         worker = await python(*("-m", "mailnode", "worker"), stderr=asyncio.subprocess.DEVNULL)
         await server.holding()
         worker.send_signal(signal.SIGSTOP)

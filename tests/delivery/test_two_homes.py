@@ -6,7 +6,7 @@ import pytest
 
 from mailnode.delivery.delivery import Delivery
 from mailnode.store.tables import deliveries
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 
@@ -33,8 +33,8 @@ async def looked_at(admin):
 
 @pytest.mark.parametrize("way", ["the same path", "a link to the file", "a link to its folder", "a relative path"])
 async def test_what_one_has_in_hand_no_other_takes_over(tmp_path, one_file, monkeypatch, way):
-    async with ScriptedServer() as server, office(tmp_path / "a") as one:
-        begun = await one.outbox.begin(drafted(server.port, letter(), key="k"))
+    async with ScriptedServer() as server, sending(tmp_path / "a") as one:
+        begun = await one.outbox.begin(prepared(server.port, letter(), key="k"))
         assert isinstance(begun, Delivery)
         if way == "a link to the file":
             (tmp_path / "link.db").symlink_to(tmp_path / "data" / "mail.db")
@@ -45,7 +45,7 @@ async def test_what_one_has_in_hand_no_other_takes_over(tmp_path, one_file, monk
         if way == "a relative path":
             monkeypatch.chdir(tmp_path / "data")
             one_file("mail.db")
-        async with office(tmp_path / "b") as other:
+        async with sending(tmp_path / "b") as other:
             assert await looked_at(other) == "claimed"
             await one.outbox.store_handing_over(begun)
             assert await looked_at(other) == "handingOver"

@@ -12,7 +12,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import DeliveryError
 from mailnode.store.tables import attempts, connections, deliveries, routes, runs
 from support.damaged_rows import CONTENT_DAMAGES, DAMAGES, damage
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 
@@ -30,7 +30,7 @@ async def queue_damaged(admin, port, whats, terms=LATER):
     """Queue a mail for each of these, and do that to it; give by its id what its error says."""
     words = {}
     for number, what in enumerate(whats):
-        draft = drafted(port, letter(f"bad{number}@y.example"), terms=terms, key=f"bad{number}", run_id="r")
+        draft = prepared(port, letter(f"bad{number}@y.example"), terms=terms, key=f"bad{number}", run_id="r")
         begun = await admin.outbox.begin(draft)
         words[begun.id] = await damage(admin.database, begun.id, what)
     return words
@@ -53,10 +53,10 @@ async def is_held(admin, delivery_id, words):
 
 @pytest.mark.parametrize("state", ["queued", "claimed", "handingOver"])
 async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, state):
-    async with ScriptedServer() as server, office(tmp_path) as admin:
-        await admin.dispatcher.queue(drafted(server.port, letter("good1@y.example"), terms=LATER))
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
+        await admin.dispatcher.queue(prepared(server.port, letter("good1@y.example"), terms=LATER))
         words = await queue_damaged(admin, server.port, ALL)
-        await admin.dispatcher.queue(drafted(server.port, letter("good2@y.example"), terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, letter("good2@y.example"), terms=LATER))
         if state != "queued":
             await set_state(admin, words, state=state, worker="lock-gone")
         await drain(admin)
@@ -71,7 +71,7 @@ async def test_it_is_held_with_the_reason_and_the_others_are_sent(tmp_path, stat
 
 @pytest.mark.parametrize("when", ["before a worker has looked", "when it is held"])
 async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tmp_path, when):
-    async with ScriptedServer() as server, office(tmp_path) as admin:
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
         queries = admin.deliveries
         words = await queue_damaged(admin, server.port, ALL)
         if when == "when it is held":
@@ -97,11 +97,11 @@ async def test_a_person_may_look_at_it_and_cancel_it_and_a_retry_says_why_not(tm
 
 
 async def test_a_flow_that_is_run_again_hears_of_it(tmp_path):
-    async with ScriptedServer() as server, office(tmp_path) as admin:
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
         words = await queue_damaged(admin, server.port, ALL, Terms())
         await set_state(admin, words, worker="lock-gone")
         drafts = [
-            drafted(server.port, letter(f"bad{number}@y.example"), key=f"bad{number}") for number in range(len(ALL))
+            prepared(server.port, letter(f"bad{number}@y.example"), key=f"bad{number}") for number in range(len(ALL))
         ]
         for draft, (delivery_id, said) in zip(drafts, words.items(), strict=True):
             for _ in range(2):
@@ -117,8 +117,8 @@ async def test_a_flow_that_is_run_again_hears_of_it(tmp_path):
 
 
 async def test_the_run_that_queued_it_is_told(tmp_path):
-    async with ScriptedServer() as server, office(tmp_path) as admin:
-        draft = drafted(server.port, terms=LATER, run_id="r", node_id="n", key="r/n")
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
+        draft = prepared(server.port, terms=LATER, run_id="r", node_id="n", key="r/n")
         report = await admin.dispatcher.queue(draft)
         state = json.dumps({"nodes": [{"id": "n", "result": report}], "input": {}, "context": {}})
         run = {"id": "r", "flow": "f", "digest": "", "status": "done", "state": state, "created_at": 1, "updated_at": 1}
@@ -130,7 +130,7 @@ async def test_the_run_that_queued_it_is_told(tmp_path):
 
 
 async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_path):
-    async with ScriptedServer() as server, office(tmp_path) as admin:
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
         report = (await admin.deliver(server.port, key="k")).result
         for result in ("{", "[]", "{}"):
             await set_state(admin, [report["deliveryId"]], result=result)
@@ -148,14 +148,14 @@ async def test_a_result_that_can_not_be_read_is_told_as_far_as_it_is_known(tmp_p
 
 @pytest.mark.parametrize("settings", ["{", "[]", '{"rateLimit": "often"}', '{"rateLimit": 7}'])
 async def test_a_connection_that_can_not_be_read_keeps_its_own_mail_waiting_and_no_other(tmp_path, settings):
-    async with ScriptedServer() as server, office(tmp_path) as admin:
-        draft = drafted(server.port, letter("bad@y.example"), terms=LATER)
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
+        draft = prepared(server.port, letter("bad@y.example"), terms=LATER)
         destination, route = replace(draft.destination, connection="shop"), replace(draft.route, connection="shop")
         await admin.dispatcher.queue(replace(draft, destination=destination, route=route))
         row = {"id": "c1", "name": "shop", "type": "basic", "revision": 1, "hosts": '["127.0.0.1"]', "secrets": "{}"}
         row |= {"settings": settings, "created_at": 1, "updated_at": 1}
         await admin.database.write(lambda db: db.execute(connections.insert(), row))
-        await admin.dispatcher.queue(drafted(server.port, letter("good@y.example"), terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, letter("good@y.example"), terms=LATER))
         await drain(admin)
         assert [one.forward_paths for one in server.accepted] == [("RCPT TO:<good@y.example>",)]
         for damaged in (False, True):

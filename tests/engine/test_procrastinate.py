@@ -15,7 +15,7 @@ from mailnode.delivery.delivery import Terms
 from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_transient
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
 
@@ -60,10 +60,10 @@ def engine_of(admin):
 
 
 async def test_what_is_queued_has_one_job_a_route_and_none_if_it_is_rolled_back(home):
-    async with ScriptedServer() as server, ScriptedServer() as other, office(home) as admin:
+    async with ScriptedServer() as server, ScriptedServer() as other, sending(home) as admin:
         engine_of(admin)
         for port in (server.port, server.port, other.port):
-            await admin.dispatcher.queue(drafted(port, terms=LATER))
+            await admin.dispatcher.queue(prepared(port, terms=LATER))
         keys = sorted(f"@127.0.0.1:{port}" for port in (server.port, other.port))
         assert sorted(await jobs(admin)) == [(key, "todo") for key in keys]
 
@@ -77,11 +77,11 @@ async def test_what_is_queued_has_one_job_a_route_and_none_if_it_is_rolled_back(
 
 
 async def test_a_worker_is_woken_and_a_job_that_finds_nothing_is_normal(home):
-    async with ScriptedServer() as server, office(home) as admin:
+    async with ScriptedServer() as server, sending(home) as admin:
         engine = engine_of(admin)
         work = await working(admin, engine)
         await admin.database.write(lambda db: engine.wake(db, "@nowhere:25"))
-        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, terms=LATER))
         await server.reached("dot")
         await admin.queue_worker.stop()
         await work
@@ -90,9 +90,9 @@ async def test_a_worker_is_woken_and_a_job_that_finds_nothing_is_normal(home):
 
 
 async def test_what_is_due_and_has_no_job_is_found_by_the_sweeper(home):
-    async with ScriptedServer() as server, office(home) as admin:
+    async with ScriptedServer() as server, sending(home) as admin:
         engine = engine_of(admin)
-        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, terms=LATER))
         await admin.database.write(lambda db: db.execute(text("DELETE FROM procrastinate_jobs")))
         work = await working(admin, engine)
         await server.reached("dot")
@@ -103,9 +103,9 @@ async def test_what_is_due_and_has_no_job_is_found_by_the_sweeper(home):
 
 async def test_the_job_of_a_worker_that_fell_silent_is_given_up(home, monkeypatch):
     monkeypatch.setattr("mailnode.engine.procrastinate.STALLED_SECONDS", 1)
-    async with ScriptedServer() as server, office(home) as admin:
+    async with ScriptedServer() as server, sending(home) as admin:
         engine = engine_of(admin)
-        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, terms=LATER))
         silent = "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
         taken = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker"
 
@@ -124,12 +124,12 @@ async def test_the_job_of_a_worker_that_fell_silent_is_given_up(home, monkeypatc
 
 async def test_two_workers_send_nothing_twice(home):
     names = 60
-    async with ScriptedServer() as server, office(home) as one, office(home) as two:
+    async with ScriptedServer() as server, sending(home) as one, sending(home) as two:
         engines = [engine_of(one), engine_of(two)]
         works = [await working(admin, engine) for admin, engine in zip((one, two), engines, strict=True)]
         for number in range(names):
             admin = (one, two)[number % 2]
-            await admin.dispatcher.queue(drafted(server.port, terms=replace(LATER, flow=str(number))))
+            await admin.dispatcher.queue(prepared(server.port, terms=replace(LATER, flow=str(number))))
         while len(server.accepted) < names:  # noqa: ASYNC110 -- the server tells of the first only
             await asyncio.sleep(0.05)
         for admin in (one, two):
@@ -141,14 +141,14 @@ async def test_two_workers_send_nothing_twice(home):
 async def test_a_worker_goes_on_when_the_database_has_been_gone(home, monkeypatch, heard):
     with own_server() as postgres:
         monkeypatch.setenv("MAILNODE_DATABASE_URL", postgres.url)
-        async with ScriptedServer() as server, ScriptedServer() as later, office(home) as admin:
+        async with ScriptedServer() as server, ScriptedServer() as later, sending(home) as admin:
             engine = engine_of(admin)
             work = await working(admin, engine)
-            await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+            await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             await server.reached("dot")
             await asyncio.to_thread(postgres.stop, "immediate")
             await asyncio.to_thread(postgres.start)
-            await retry_transient(lambda: admin.dispatcher.queue(drafted(later.port, terms=LATER)))
+            await retry_transient(lambda: admin.dispatcher.queue(prepared(later.port, terms=LATER)))
             await later.reached("dot")
             await admin.queue_worker.stop()
             await work
@@ -174,17 +174,17 @@ async def until_heard(records):
 
 
 async def test_a_job_whose_end_cannot_be_written_down_is_told_in_one_line_and_ended_later(home, heard):
-    async with ScriptedServer() as server, ScriptedServer() as later, office(home) as admin:
+    async with ScriptedServer() as server, ScriptedServer() as later, sending(home) as admin:
         engine = engine_of(admin)
         await run(admin, *REFUSE)
-        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, terms=LATER))
         work = await working(admin, engine)
         await server.reached("dot")
         await until_heard(heard)
         await run(admin, "DROP TRIGGER refuse ON procrastinate_jobs")
         while await jobs(admin):  # noqa: ASYNC110 -- nor have rows
             await asyncio.sleep(0.05)
-        await admin.dispatcher.queue(drafted(later.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(later.port, terms=LATER))
         await later.reached("dot")
         await admin.queue_worker.stop()
         await work
@@ -197,15 +197,15 @@ async def test_a_job_whose_end_cannot_be_written_down_is_told_in_one_line_and_en
 async def test_a_server_that_keeps_one_lane_waiting_keeps_no_other_from_a_new_beginning(home, heard):
     rename = "ALTER FUNCTION {}(varchar[], bigint) RENAME TO {}"
     names = ("procrastinate_fetch_job_v2", "away")
-    async with ScriptedServer({"dot": ""}) as slow, ScriptedServer() as later, office(home) as admin:
+    async with ScriptedServer({"dot": ""}) as slow, ScriptedServer() as later, sending(home) as admin:
         engine = engine_of(admin)
-        await admin.dispatcher.queue(drafted(slow.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(slow.port, terms=LATER))
         work = await working(admin, engine)
         await slow.reached("dot")
         await run(admin, rename.format(*names))
         await until_heard(heard)
         await run(admin, rename.format(*reversed(names)))
-        await admin.dispatcher.queue(drafted(later.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(later.port, terms=LATER))
         await later.reached("dot")
         slow.say("250 2.0.0 taken")
         await admin.queue_worker.stop()
@@ -229,7 +229,7 @@ async def test_heartbeats_and_hearing_go_on_when_a_connection_breaks(home, monke
     rename = "ALTER FUNCTION {}(bigint) RENAME TO {}"
     names = ("procrastinate_update_heartbeat_v1", "away")
     beats = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > :since"
-    async with office(home) as admin:
+    async with sending(home) as admin:
         await run(admin, rename.format(*names))
         work = await working(admin, engine_of(admin))
         await listening.wait()
@@ -258,9 +258,9 @@ async def test_a_worker_goes_on_when_procrastinate_gives_up(home, monkeypatch):
             raise error
 
     monkeypatch.setattr(procrastinate.App, "run_worker_async", end_twice)
-    async with ScriptedServer() as server, office(home) as admin:
+    async with ScriptedServer() as server, sending(home) as admin:
         work = await working(admin, engine_of(admin))
-        await admin.dispatcher.queue(drafted(server.port, terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, terms=LATER))
         await server.reached("dot")
         await admin.queue_worker.stop()
         await work

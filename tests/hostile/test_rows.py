@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import MailnodeError
-from support.deliveries import drafted, office
+from support.deliveries import prepared, sending
 from support.messages import letter
 from support.scripted_smtp import ScriptedServer
 from support.web import opened_api
@@ -66,11 +66,11 @@ async def test_a_value_of_another_kind_stands_in_the_way_of_no_other_mail(tmp_pa
     damages = [(table, column, value) for table in COLUMNS for column in COLUMNS[table] for value in VALUES]
     damages += [("deliveries", column, f"'{DEEP}'") for column in ("options", "result", "warnings")]
     drafts = [letter(f"bad{number}@y.example") for number in range(len(damages))]
-    async with ScriptedServer() as server, office(tmp_path) as admin:
+    async with ScriptedServer() as server, sending(tmp_path) as admin:
         queries = admin.deliveries
-        begun = [admin.outbox.begin(drafted(server.port, one, terms=LATER)) for one in drafts]
+        begun = [admin.outbox.begin(prepared(server.port, one, terms=LATER)) for one in drafts]
         ids = [one.id for one in await asyncio.gather(*begun) if isinstance(one, Delivery)]
-        await admin.dispatcher.queue(drafted(server.port, letter("good@y.example"), terms=LATER))
+        await admin.dispatcher.queue(prepared(server.port, letter("good@y.example"), terms=LATER))
         with closing(sqlite3.connect(tmp_path / "mailnode.db")) as db, db:
             for number, (what, delivery_id) in enumerate(zip(damages, ids, strict=True)):
                 if what[1] == "worker" or (number + number // len(VALUES)) % 2:

@@ -33,7 +33,7 @@ from support.messages import letter
 AT_ONCE = Terms(first_wait=0.0)
 
 
-def drafted(
+def prepared(
     port: int,
     message: Message | None = None,
     *,
@@ -53,7 +53,7 @@ def drafted(
 
 
 @dataclass
-class Office:
+class Sending:
     """One process's half of `delivery/`."""
 
     database: Database
@@ -68,7 +68,7 @@ class Office:
         self, port: int, message: Message | None = None, *, terms: Terms = AT_ONCE, **mail: Any
     ) -> WaitResult:
         """Send a letter to a server on this port."""
-        return await self.dispatcher.deliver(drafted(port, message, terms=terms, **mail))
+        return await self.dispatcher.deliver(prepared(port, message, terms=terms, **mail))
 
     async def rows(self, table: Table) -> list[Any]:
         """Read a table."""
@@ -76,7 +76,7 @@ class Office:
 
 
 @asynccontextmanager
-async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Office]:
+async def sending(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Sending]:
     """Open one; it is closed as `Mailnode` closes it."""
     clients = Clients()
     async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, process):
@@ -89,7 +89,7 @@ async def office(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Off
             outbox, Claims(database, process, store_outcomes), dispatcher, breaker, clients, find
         )
         try:
-            yield Office(
+            yield Sending(
                 database,
                 repository,
                 process,
