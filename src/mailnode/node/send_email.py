@@ -51,14 +51,11 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """An email that is ready to be sent, with its route, and warnings for its author."""
+    """What a dry run shows: an email, the message made of it, its route, and warnings for its author."""
 
     email: Email
     message: Message
-    destination: Destination
     route: Route
-    digest: str
-    key: str | None
     warnings: tuple[str, ...]
 
 
@@ -125,50 +122,55 @@ class SendSmtpEmail:
         """Make the email without sending it.
 
         Raises:
-            MailnodeError: the mail can't be made; `key` says which setting is to blame.
+            MailnodeError: the email can't be made; `key` says which setting is to blame.
         """
+        email, mail = await self._prepare(call)
+        return Composition(email, mail.message, mail.route, mail.warnings)
+
+    async def _send(self, call: NodeCall) -> WaitResult:
+        self._check_storage(call)
+        _, mail = await self._prepare(call)
+        if self._settings.asynchronous:
+            return WaitResult(await self._services.dispatcher.queue(mail))
+        return await self._services.dispatcher.deliver(mail)
+
+    async def _prepare(self, call: NodeCall) -> tuple[Email, PreparedMail]:
         settings = self._settings
         destination = self._destination()
         connection, route = await self._route(destination)
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
         rendered = await Renderer(settings, evaluator, self._services.guard).render(sender_of(connection))
         self._check_count(rendered.email)
-        message = await self._prepare(rendered.email, connection)
+        message = await self._compose(rendered.email, connection)
         self._check_size(message)
-        login = connection.login.username if connection else ""
-        look = partial(advise, rendered.email, message.root, login, keeps_data_images=settings.data_images == "keep")
-        advice = await in_thread_if_long(look, len(rendered.email.html or ""))
-        warnings = (*route.warnings, *rendered.warnings, *message.warnings, *advice)
-        # A sender that the connection brings is the route's.
-        content_digest = digest(rendered.email if settings.from_ else replace(rendered.email, from_=""))
-        return Composition(rendered.email, message, destination, route, content_digest, rendered.key, warnings)
+        advice = await self._advice(rendered.email, message, connection)
+        mail = PreparedMail(
+            message=message,
+            destination=destination,
+            route=route,
+            terms=self._terms(call),
+            key=rendered.key or f"{call.run_id}/{call.node_id}",
+            # A sender that the connection brings is the route's.
+            digest=digest(rendered.email if settings.from_ else replace(rendered.email, from_="")),
+            run_id=call.run_id,
+            node_id=call.node_id,
+            origin=Origin(call.file, call.flow, call.node_id, self.content_digest) if call.file else None,
+            place={"place": settings.store_result, "key": settings.result_key} if settings.result_key else None,
+            warnings=(*route.warnings, *rendered.warnings, *message.warnings, *advice),
+        )
+        return rendered.email, mail
 
-    async def _prepare(self, email: Email, connection: Connection | None) -> Message:
+    async def _compose(self, email: Email, connection: Connection | None) -> Message:
         make = partial(prepare, email, connection, self._services.redirect_all_to)
         texts = (email.html or "", email.text or "")
         parts = (one.content for one in email.attachments if _is_parsed(one))
         return await in_thread_if_long(make, sum(len(one) for one in (*texts, *parts) if isinstance(one, bytes | str)))
 
-    async def _send(self, call: NodeCall) -> WaitResult:
-        self._check_storage(call)
-        made = await self.compose(call)
-        settings = self._settings
-        mail = PreparedMail(
-            message=made.message,
-            destination=made.destination,
-            route=made.route,
-            terms=self._terms(call),
-            key=made.key or f"{call.run_id}/{call.node_id}",
-            digest=made.digest,
-            run_id=call.run_id,
-            node_id=call.node_id,
-            origin=Origin(call.file, call.flow, call.node_id, self.content_digest) if call.file else None,
-            place={"place": settings.store_result, "key": settings.result_key} if settings.result_key else None,
-            warnings=made.warnings,
-        )
-        if settings.asynchronous:
-            return WaitResult(await self._services.dispatcher.queue(mail))
-        return await self._services.dispatcher.deliver(mail)
+    async def _advice(self, email: Email, message: Message, connection: Connection | None) -> tuple[str, ...]:
+        login = connection.login.username if connection else ""
+        keeps_data_images = self._settings.data_images == "keep"
+        look = partial(advise, email, message.root, login, keeps_data_images=keeps_data_images)
+        return await in_thread_if_long(look, len(email.html or ""))
 
     def _terms(self, call: NodeCall) -> Terms:
         settings = self._settings
