@@ -23,7 +23,7 @@ EARLIER = uuid.uuid4().hex
 NOW = 1_700_000_000_000
 DELIVERY = {
     "digest": "x", "connection": "", "host": "h", "port": 25, "message_id": "<a@b>", "size": 1, "generation": 1,
-    "options": "{}", "lane": "h:25", "warnings": "[]", "tries": 0, "maybe_accepted": False, "expires_at": 2**41,
+    "options": "{}", "route_key": "h:25", "warnings": "[]", "tries": 0, "maybe_accepted": False, "expires_at": 2**41,
     "created_at": NOW, "updated_at": NOW,
 }  # fmt: skip
 RUN = {"flow": "f", "digest": "x", "created_at": NOW, "updated_at": NOW}

@@ -13,7 +13,7 @@ from mailnode.store.tables import SCHEMA_NUMBER, attempts, deliveries, delivery_
 
 DELIVERY = {
     "id": "d1", "key": "k", "digest": "x", "connection": "", "host": "h", "port": 25, "message_id": "<a@b>", "size": 1,
-    "state": "claimed", "generation": 1, "options": "{}", "lane": "h:25", "warnings": "[]", "tries": 0,
+    "state": "claimed", "generation": 1, "options": "{}", "route_key": "h:25", "warnings": "[]", "tries": 0,
     "maybe_accepted": False, "expires_at": 2**41, "created_at": 2**41, "updated_at": 2**41,
 }  # fmt: skip
 
