@@ -26,11 +26,11 @@ CONSENT_COOKIE = "mailnode-consent-"
 
 
 class Connection(ApiModel):
-    """What may be shown of a connection: beside these its public fields, by the names that they are given with.
+    """A connection without its secrets: beside these fields its public ones, by the names that they were given with.
 
-    `secrets` are the names of those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its
-    access token ends, and `trouble` what the last renewal came to if it failed. In a list one that can't be read has
-    the state `unreadable`, and `trouble` says why.
+    `secrets` names those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its access
+    token expires, and `trouble` says why the last renewal failed, if it did. In a list a connection that cannot be read
+    has the state `unreadable`, and `trouble` says why.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -61,7 +61,7 @@ class ConnectionUses(ApiModel):
 
 
 class TestedServer(ApiModel):
-    """Which of a connection's servers is looked at; a connection for a service, or for one host, needs none of it."""
+    """Which of a connection's servers is tested; a connection for a service, or for one host, needs none of this."""
 
     host: str | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
@@ -70,7 +70,7 @@ class TestedServer(ApiModel):
 
 
 class FindingLine(ApiModel):
-    """One step of the doctor; `ms` is how long it took."""
+    """One step of a test; `ms` is how long it took."""
 
     step: Step
     status: Status
@@ -89,14 +89,14 @@ class WorkingServer(ApiModel):
 
 
 class SummaryLine(ApiModel):
-    """The last line: whether all is well, and in `settings` those that work, if others do."""
+    """The last line: whether everything works, and in `settings` those that do."""
 
     ok: bool
     settings: WorkingServer | None
 
 
 class ConsentRequest(ApiModel):
-    """What a person opens; where the answer does not `comeBack` by itself, the address it ends at is pasted."""
+    """The page that a person opens; if the answer does not `comeBack`, the person pastes the address where it ends."""
 
     url: str
     redirect_uri: str
@@ -104,13 +104,13 @@ class ConsentRequest(ApiModel):
 
 
 class PastedAddress(ApiModel):
-    """The address that the browser ended at."""
+    """The address of the page where the browser ended."""
 
     address: str
 
 
 class Authorization(ApiModel):
-    """What came of it; `warning` says why the tokens will not last, "" where they will."""
+    """An authorized connection; `warning` says why its tokens will not last, and is "" if they will."""
 
     connection: Connection
     warning: str
@@ -152,13 +152,13 @@ async def create_connection(site: SiteHere, new: NewConnection, response: Respon
 
 @router.get("/{name}", **_SHOWN)
 async def show_connection(site: SiteHere, name: str) -> Connection:
-    """Show a connection; of its secrets only which are set."""
+    """Show a connection; of its secrets only which ones are set."""
     return await _show(site, name)
 
 
 @router.patch("/{name}", **_SHOWN)
 async def change_connection(site: SiteHere, name: str, fields: Annotated[dict[str, Any], Body()]) -> Connection:
-    """Change some fields of a connection; null takes one away, and the rest stays, secrets too."""
+    """Change some fields of a connection; null removes one, and all others stay, secrets too."""
     await site.mailnode.connections.update(name, fields)
     return await _show(site, name)
 
@@ -182,13 +182,13 @@ async def connection_uses(site: SiteHere, name: str) -> ConnectionUses:
     responses={
         **PROBLEMS,
         200: {
-            "description": "one JSON object a line: each finding as it comes, and whether all is well at the end",
+            "description": "one JSON object per line: each finding as it comes, then whether everything works",
             "model": FindingLine | SummaryLine | Problem,
         },
     },
 )
 async def check_connection(site: SiteHere, name: str, where: TestedServer | None = None) -> JsonLines:
-    """Log in with a connection and look at its server, as `mailnode connections test` does; no mail is sent."""
+    """Log in with a connection and test its server, as `mailnode connections test` does; no email is sent."""
     where = where or TestedServer()
     repository = site.mailnode.connections
     await repository.forget_failure(name)
@@ -201,7 +201,7 @@ async def check_connection(site: SiteHere, name: str, where: TestedServer | None
 async def authorize_connection(
     site: SiteHere, name: str, request: Request, response: Response, consents: ConsentsHere
 ) -> ConsentRequest:
-    """Begin to ask for consent: give the address that a person opens, in the browser that asks here."""
+    """Begin an authorization: return the address that a person opens in the browser that asked."""
     connection = await site.mailnode.connections.get(name)
     pending = consents.begin(connection, str(request.base_url).rstrip("/"))
     response.set_cookie(
@@ -222,7 +222,7 @@ async def authorize_connection(
 async def finish_authorization(
     site: SiteHere, name: str, pasted: PastedAddress, consents: ConsentsHere
 ) -> Authorization:
-    """Take the address that the browser ended at, where it does not come back here by itself."""
+    """Finish an authorization with the address where the browser ended, if it did not come back by itself."""
     proper = (await _show(site, name)).name
     pending, code = consents.pasted(proper, pasted.address)
     warning = await pending.settle(code, site.mailnode.connections)

@@ -20,7 +20,7 @@ MOST_AT_ONCE = 500
 
 
 class _Facts(ApiModel):
-    """What every look at a delivery tells; times are Unix ms, and `error` is the last one's words."""
+    """What is shown of every delivery; times are Unix ms, and `error` is the message of the last error."""
 
     delivery_id: str
     state: ShownState
@@ -38,20 +38,20 @@ class _Facts(ApiModel):
 
 
 class DeliverySummary(_Facts):
-    """One line of the list; `attempts` is how many there were."""
+    """One line of the list; `attempts` counts them."""
 
     attempts: int
 
 
 class DeliveryPage(ApiModel):
-    """A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end."""
+    """A page of the list, the latest first; `next` is the `after` of the next page, and null on the last one."""
 
     deliveries: list[DeliverySummary]
     next: str | None
 
 
 class Recipient(ApiModel):
-    """What a server said of one recipient."""
+    """A recipient, and what the server replied for it."""
 
     address: str
     field: str
@@ -62,7 +62,7 @@ class Recipient(ApiModel):
 
 
 class Attempt(ApiModel):
-    """One try: what ended it, what to do about that, and what was said, without secrets."""
+    """One attempt: what ended it, what to do about that, and the SMTP dialogue without secrets."""
 
     number: int
     started_at: int
@@ -83,16 +83,16 @@ class Origin(ApiModel):
 
 
 class RetryRoute(ApiModel):
-    """By which route a person had it sent again: as its flow said by then, as it was queued, or unchanged, and why."""
+    """The route of the last retry: as its flow said then, as it was queued, or unchanged, and why."""
 
     route: Literal["flow", "asQueued", "unchanged"]
     why: str
 
 
 class Delivery(_Facts):
-    """All that is known of one; `result` is what the flow got, and null while there is none.
+    """Everything about a delivery; `result` is what the flow got, and null while there is none.
 
-    `origin` is null for one that comes from no flow file, and `retry` while nobody had it sent again.
+    `origin` is null if it comes from no flow file, and `retry` if it was never retried.
     """
 
     hint: str
@@ -108,7 +108,7 @@ class Delivery(_Facts):
 
 
 class HistoryBucket(ApiModel):
-    """What happened from `at` (Unix ms) on; `waiting` is how many did at its end."""
+    """What happened from `at` (Unix ms) on; `waiting` counts those that waited at its end."""
 
     at: int
     accepted: int
@@ -118,7 +118,7 @@ class HistoryBucket(ApiModel):
 
 
 class History(ApiModel):
-    """Counts over time, the oldest first; the last bucket is not over."""
+    """Counts over time, the oldest first; the last bucket is not over yet."""
 
     hours: int
     bucket_ms: int
@@ -126,9 +126,9 @@ class History(ApiModel):
 
 
 class RetryRequest(ApiModel):
-    """How sure a person is that a mail whose answer never came may be sent once more, and by which route it goes.
+    """Whether an email whose outcome is unknown may be sent again (`isSure`), and by which route it goes.
 
-    `asQueued` has it go by the route that it was queued with, whatever its flow says by now.
+    With `asQueued` that is the route with which it was queued, whatever its flow says now.
     """
 
     is_sure: bool = False
@@ -163,13 +163,13 @@ async def list_deliveries(
 
 @router.get("/history")
 async def show_history(site: SiteHere, hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> History:
-    """Count how many were accepted, failed, stayed in doubt, and waited, over the hours up to now."""
+    """Count the accepted, failed, unknown and waiting ones over the last hours."""
     return History.model_validate(await site.mailnode.deliveries.history(hours))
 
 
 @router.get("/{delivery_id}")
 async def show_delivery(site: SiteHere, delivery_id: str) -> Delivery:
-    """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID."""
+    """Show one delivery, by its id, the beginning of the id, or its Message-ID."""
     return Delivery.model_validate(whole(await site.mailnode.deliveries.show(delivery_id)))
 
 
@@ -179,12 +179,12 @@ async def retry_delivery(
     delivery_id: str,
     retry: Annotated[RetryRequest, Body()] = RetryRequest(),  # noqa: B008 -- a value
 ) -> Delivery:
-    """Put one into the queue once more; whom a server has accepted it for does not get it again.
+    """Retry a delivery; recipients for whom a server has accepted it do not get it again.
 
-    The mail stays what it was, and goes by the route (server, connection, EHLO name) that its flow says by now; `retry`
-    of the answer says if it could not. With `asQueued` it goes by the route that it was queued with.
+    The email is unchanged, and goes by the route (server, connection, EHLO name) that its flow has now; `retry` in the
+    answer says if it could not. With `asQueued` it goes by the route with which it was queued.
 
-    One that may have been accepted already (409) is sent only if you say that you are sure.
+    A delivery that may have been accepted already (409) is sent only with `isSure`.
     """
     try:
         retried = await site.mailnode.deliveries.retry(delivery_id, is_sure=retry.is_sure, as_queued=retry.as_queued)
@@ -196,5 +196,5 @@ async def retry_delivery(
 
 @router.post("/{delivery_id}/cancel")
 async def cancel_delivery(site: SiteHere, delivery_id: str) -> Delivery:
-    """Take one out of the queue, or end one that is held, so that it is not sent."""
+    """Cancel a delivery that is queued or held, so that it is not sent."""
     return await show_delivery(site, await site.mailnode.deliveries.cancel(delivery_id))

@@ -65,7 +65,7 @@ class Sample(ApiModel):
 
 
 class FlowNodeContent(ApiModel):
-    """A node as its flow says it; without a `label` it is called by its id, and without `when` it always runs."""
+    """A node of a flow; without `label` it is shown by its id, and without `when` it always runs."""
 
     id: str
     type: str
@@ -75,7 +75,7 @@ class FlowNodeContent(ApiModel):
 
 
 class FlowContent(ApiModel):
-    """What a flow says."""
+    """The content of a flow."""
 
     version: int
     name: str
@@ -92,7 +92,7 @@ class FlowSummary(ApiModel):
 
 
 class Flow(ApiModel):
-    """A flow: its text, what it says (null where it is no flow), and all that is wrong with it."""
+    """A flow: its text, its content (null if the text is not a flow), and all errors."""
 
     name: str
     format: Format
@@ -104,7 +104,7 @@ class Flow(ApiModel):
 
 
 class Draft(ApiModel):
-    """A flow that is being edited: a text, and over it, where a form was filled in, what it is to say."""
+    """A flow that is being edited: its text and, if a form was filled in, the content that replaces it."""
 
     text: str
     document: State | None = None
@@ -123,7 +123,7 @@ class Draft(ApiModel):
 
 
 class CheckedDraft(ApiModel):
-    """A draft as text and as document (null where it is no flow), and all that is wrong with it."""
+    """A draft as text and as content (null if the text is not a flow), and all errors."""
 
     text: str
     document: FlowContent | None
@@ -131,7 +131,7 @@ class CheckedDraft(ApiModel):
 
 
 class NewFlow(ApiModel):
-    """A new flow: from a text, as a copy of another one, or from nothing but a name."""
+    """A new flow: from a text, as a copy of another one, or from a name alone."""
 
     name: str | None = None
     copy_of: str | None = None
@@ -146,7 +146,7 @@ class NewFlow(ApiModel):
 
 
 class SavedDraft(Draft):
-    """A flow to be saved over the one of this revision."""
+    """A flow that replaces the one of this revision."""
 
     revision: str
 
@@ -172,7 +172,7 @@ async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
 
 @router.post("/check", **_SHORT)
 async def check_flow(site: SiteHere, draft: Draft) -> CheckedDraft:
-    """Bring a draft's form and text together, and say all that is wrong with it; nothing is saved."""
+    """Merge the form and the text of a draft and list all errors; nothing is saved."""
     text = await asyncio.to_thread(draft.merged)
     document, errors = await asyncio.to_thread(check, site, text, draft.format)
     return CheckedDraft(text=text, document=document, errors=errors)
@@ -180,13 +180,13 @@ async def check_flow(site: SiteHere, draft: Draft) -> CheckedDraft:
 
 @router.get("/{name}", **_SHORT)
 async def show_flow(site: SiteHere, name: str) -> Flow:
-    """Give one flow."""
+    """Show a flow."""
     return await _told(site, lambda: site.flow_files.get(name))
 
 
 @router.get("/{name}/file", response_class=PlainTextResponse)
 async def download_flow(site: SiteHere, name: str) -> Response:
-    """Give a flow's file as it is."""
+    """Download a flow's file as it is."""
     flow = site.flow_files.get(name)
     disposition = {"Content-Disposition": f'attachment; filename="{flow.path.name}"'}
     return PlainTextResponse(flow.text.encode(), headers=disposition)
@@ -194,7 +194,7 @@ async def download_flow(site: SiteHere, name: str) -> Response:
 
 @router.put("/{name}", **_SHORT)
 async def save_flow(site: SiteHere, name: str, flow: SavedDraft) -> Flow:
-    """Save a flow; its settings may be wrong still, but it has to be a flow."""
+    """Save a flow; its settings may still be wrong, but it must be a flow."""
     shelved = site.flow_files.get(name)
     flow = flow.model_copy(update={"format": _format(shelved)})
     return await _told(site, lambda: site.flow_files.save(name, flow.merged(), flow.revision))
@@ -202,13 +202,13 @@ async def save_flow(site: SiteHere, name: str, flow: SavedDraft) -> Flow:
 
 @router.delete("/{name}", status_code=204)
 async def delete_flow(site: SiteHere, name: str) -> None:
-    """Delete a flow; its runs and deliveries stay."""
+    """Delete a flow; its runs and deliveries are kept."""
     site.flow_files.delete(name)
 
 
 @router.put("/{name}/sample")
 async def store_sample(site: SiteHere, name: str, sample: RunRequest) -> Sample:
-    """Keep the sample that a flow is tried with."""
+    """Store the sample data that a flow is tried with."""
     kept = Sample(input=sample.input, context=sample.context)
     await asyncio.to_thread(lambda: site.flow_files.store_sample(name, kept.model_dump()))
     return kept
@@ -223,7 +223,7 @@ async def run_flow(
         str | None, Header(description="The run's id; the same again runs nothing twice.")
     ] = None,
 ) -> Response:
-    """Run a flow to its end, and give the run; mail that it sends asynchronously may still be queued."""
+    """Run a flow to its end and return the run; email that it sends asynchronously may still be queued."""
     document = await asyncio.to_thread(lambda: site.flow_files.get(name).document())
     run = await site.mailnode.run(
         document, input=request.input, context=request.context, run_id=_header_text(idempotency_key)

@@ -19,7 +19,7 @@ Number = Annotated[int, Path(ge=0, le=10**17)]
 
 
 class CaughtMail(ApiModel):
-    """One mail and its envelope; `receivedAt` is Unix ms, `size` in bytes, `mailFrom` "" for <>."""
+    """An email and its envelope; `receivedAt` is Unix ms, `size` in bytes, and `mailFrom` is "" for <>."""
 
     number: int
     mail_from: str
@@ -38,7 +38,7 @@ class HeaderField(ApiModel):
 
 
 class BodyPart(ApiModel):
-    """A body part; `number` is its place, `size` in bytes: decoded, and in a preview as they are sent."""
+    """A body part; `number` is its place, and `size` its bytes: decoded, or in a preview as they are sent."""
 
     number: str
     media_type: str
@@ -51,7 +51,7 @@ class BodyPart(ApiModel):
 
 
 class Mail(CaughtMail):
-    """A mail, opened: `text` and `html` are its first ones that are no files."""
+    """An opened email: `text` and `html` are the first ones that are not files."""
 
     header_fields: list[HeaderField]
     root: BodyPart
@@ -60,33 +60,33 @@ class Mail(CaughtMail):
 
 
 class ClearedInbox(ApiModel):
-    """How many mails were thrown away."""
+    """How many emails were deleted."""
 
     thrown_away: int
 
 
 @router.get("")
 def list_mails(site: SiteHere) -> list[CaughtMail]:
-    """List what was caught, the latest first."""
+    """List the received emails, the latest first."""
     return [CaughtMail.model_validate(whole(one.to_json())) for one in reversed(site.inbox.messages())]
 
 
 @router.delete("")
 def clear_inbox(site: SiteHere) -> ClearedInbox:
-    """Throw all mails away."""
+    """Delete all emails."""
     return ClearedInbox(thrown_away=site.inbox.clear())
 
 
 @router.get("/{number}")
 async def show_mail(site: SiteHere, number: Number) -> Mail:
-    """Open one mail: its header fields, its parts with their sizes, and what of it is to be read, 1 MB at most."""
+    """Open an email: its header fields, its parts with their sizes, and its text and HTML, at most 1 MB each."""
     received = site.inbox.get(number)
     return Mail.model_validate({**whole(received.to_json()), **await site.reader.opened(received)})
 
 
 @router.get("/{number}/source", response_class=Response, responses={200: {"content": {"message/rfc822": {}}}})
 def download_mail(site: SiteHere, number: Number) -> Response:
-    """Give a mail byte for byte as it was received."""
+    """Download an email byte for byte as it was received."""
     return _file(site.inbox.get(number).octets(), "message/rfc822", f"mail-{number}.eml")
 
 
@@ -94,7 +94,7 @@ def download_mail(site: SiteHere, number: Number) -> Response:
     "/{number}/parts/{part}", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}}
 )
 async def download_part(site: SiteHere, number: Number, part: str) -> Response:
-    """Give a body part, decoded, as a file; `part` is its `number`, such as 1.2."""
+    """Download a body part, decoded; `part` is its `number`, such as 1.2."""
     found = await site.reader.part(site.inbox.get(number), part)
     if found is None:
         raise UsageError(

@@ -28,7 +28,7 @@ _SOURCE_OCTETS = 100_000
 
 
 class PreviewRequest(Draft):
-    """A draft, the node to be looked at (the first that sends mail if none is named), and a state to fill it with."""
+    """A draft, the node to preview (by default the first that sends email), and the state to fill it with."""
 
     node: str | None = None
     input: State = {}
@@ -45,13 +45,13 @@ class PreviewRequest(Draft):
 
 
 class TestRequest(PreviewRequest):
-    """The same, and where the test goes: "inbox", the embedded one, or an address, by the node's own server."""
+    """The same, and where the test goes: "inbox", or an address, by the node's own server."""
 
     to: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Preview(ApiModel):
-    """A mail: `html` and `message` are addresses to get it at for a while; `source` is the beginning of its source."""
+    """An email; `html` and `message` are paths to fetch it for a while, `source` is the beginning of its source."""
 
     host: str
     port: int
@@ -70,7 +70,7 @@ class Preview(ApiModel):
 
 
 class Previewed(ApiModel):
-    """All that is wrong with the draft, and the mail of its node, null where that can't be made."""
+    """All errors of the draft, and the email of its node, null if that cannot be made."""
 
     errors: list[ErrorDetail]
     preview: Preview | None
@@ -78,7 +78,7 @@ class Previewed(ApiModel):
 
 @router.post("")
 async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
-    """Compose the mail of a node, and say all that is wrong with the flow; nothing is sent or saved."""
+    """Compose the email of a node and list all errors of the flow; nothing is sent or saved."""
     try:
         dry_run = await asyncio.to_thread(request.dry_run, site)
         errors = await asyncio.to_thread(dry_run.errors)
@@ -92,7 +92,7 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
 
 @router.post("/test", response_model=MailResult, response_model_exclude_unset=True)
 async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
-    """Send the mail of a node as a test, and give the result; nothing is stored in the flow."""
+    """Send the email of a node as a test and return the result; nothing is stored in the flow."""
     dry_run = await asyncio.to_thread(request.dry_run, site)
     if request.to == "inbox":
         outcome = await dry_run.send_to_port(site.inbox_port)
@@ -102,14 +102,14 @@ async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
 
 @router.get("/{number}/html", response_class=Response)
 async def preview_html(site: SiteHere, number: str, *, dark: bool = False) -> Response:
-    """Give the HTML of a preview, harmless, for a frame."""
+    """Show the HTML of a preview, made harmless, for a frame."""
     kept = site.previews.get(number)
     return Response(kept.frame(dark=dark), media_type="text/html", headers={"Content-Security-Policy": MAIL_POLICY})
 
 
 @router.get("/{number}/message", response_class=Response)
 async def preview_message(site: SiteHere, number: str) -> Response:
-    """Give a preview's message, byte for byte."""
+    """Download the message of a preview, byte for byte."""
     kept = site.previews.get(number)
     headers = {"Content-Disposition": 'attachment; filename="preview.eml"'}
     return Response(kept.octets, media_type="message/rfc822", headers=headers)

@@ -59,7 +59,7 @@ class ErrorDetail(ApiModel):
 
 
 class Problem(ApiModel):
-    """The answer to a request that could not be done."""
+    """The answer to a request that failed."""
 
     error: ErrorDetail
 

@@ -33,14 +33,14 @@ class RunSummary(ApiModel):
 
 
 class RunPage(ApiModel):
-    """A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end."""
+    """A page of the list, the latest first; `next` is the `after` of the next page, and null on the last one."""
 
     runs: list[RunSummary]
     next: str | None
 
 
 class NodeError(ApiModel):
-    """What a person should read of an error of a node, or of the mail that it sent; there is more to it."""
+    """The error of a node or of its email; it has more fields than these."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -50,7 +50,7 @@ class NodeError(ApiModel):
 
 
 class RunNode(ApiModel):
-    """What a node did in a run; `result` is what its type gives, and is left out where there is none, as `error` is."""
+    """What a node did in a run; `result` and `error` are left out if there is none."""
 
     id: str
     type: str
@@ -61,7 +61,7 @@ class RunNode(ApiModel):
 
 
 class Run(RunSummary):
-    """One run: the state that it left, what it said, and what each node did; null while there is none."""
+    """A run: its final state, its output, and what each node did; null while there is none."""
 
     input: dict[str, Any] | None
     context: dict[str, Any] | None
@@ -72,8 +72,8 @@ class Run(RunSummary):
 class FinishedRun(ApiModel):
     """A run that has just ended.
 
-    `duplicate` says that it is told again, and was not run again; `outcomeNotStored` why the database does not know how
-    it ended.
+    With `duplicate` it was not run again: the earlier run is returned. `outcomeNotStored` says why the database does
+    not know how it ended.
     """
 
     run: str
@@ -88,7 +88,7 @@ class FinishedRun(ApiModel):
 
 
 class MailResult(ApiModel):
-    """The result of a mail, as a node stores it: beside these all that the contract says of it."""
+    """The result of an email, as a node stores it; it has more fields than these."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -117,6 +117,6 @@ async def list_runs(
 # An id may hold any character that can be printed.
 @router.get("/{run_id:path}", response_model=Run)
 async def show_run(site: SiteHere, run_id: str) -> Response:
-    """Give one run, with the state that it left and what each node did."""
+    """Show a run, with its final state and what each node did."""
     # As it was written: a state may be deeper than a model bears.
     return JsonAnswer(await site.mailnode.runs.show(run_id))

@@ -1,6 +1,6 @@
 // Written by api_types.py from the API's OpenAPI document; `make fmt` writes it anew.
 
-/** One try: what ended it, what to do about that, and what was said, without secrets. */
+/** One attempt: what ended it, what to do about that, and the SMTP dialogue without secrets. */
 export type Attempt = {
   number: number;
   startedAt: number;
@@ -13,13 +13,13 @@ export type Attempt = {
   dialogue: string;
 };
 
-/** What came of it; `warning` says why the tokens will not last, "" where they will. */
+/** An authorized connection; `warning` says why its tokens will not last, and is "" if they will. */
 export type Authorization = {
   connection: Connection;
   warning: string;
 };
 
-/** A body part; `number` is its place, `size` in bytes: decoded, and in a preview as they are sent. */
+/** A body part; `number` is its place, and `size` its bytes: decoded, or in a preview as they are sent. */
 export type BodyPart = {
   number: string;
   mediaType: string;
@@ -31,7 +31,7 @@ export type BodyPart = {
   parts: BodyPart[];
 };
 
-/** One mail and its envelope; `receivedAt` is Unix ms, `size` in bytes, `mailFrom` "" for <>. */
+/** An email and its envelope; `receivedAt` is Unix ms, `size` in bytes, and `mailFrom` is "" for <>. */
 export type CaughtMail = {
   number: number;
   mailFrom: string;
@@ -42,24 +42,24 @@ export type CaughtMail = {
   subject: string;
 };
 
-/** A draft as text and as document (null where it is no flow), and all that is wrong with it. */
+/** A draft as text and as content (null if the text is not a flow), and all errors. */
 export type CheckedDraft = {
   text: string;
   document: FlowContent | null;
   errors: ErrorDetail[];
 };
 
-/** How many mails were thrown away. */
+/** How many emails were deleted. */
 export type ClearedInbox = {
   thrownAway: number;
 };
 
 /**
- * What may be shown of a connection: beside these its public fields, by the names that they are given with.
+ * A connection without its secrets: beside these fields its public ones, by the names that they were given with.
  *
- * `secrets` are the names of those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its
- * access token ends, and `trouble` what the last renewal came to if it failed. In a list one that can't be read has
- * the state `unreadable`, and `trouble` says why.
+ * `secrets` names those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its access
+ * token expires, and `trouble` says why the last renewal failed, if it did. In a list a connection that cannot be read
+ * has the state `unreadable`, and `trouble` says why.
  */
 export type Connection = {
   name: string;
@@ -78,7 +78,7 @@ export type ConnectionUses = {
   flows: string[];
 };
 
-/** What a person opens; where the answer does not `comeBack` by itself, the address it ends at is pasted. */
+/** The page that a person opens; if the answer does not `comeBack`, the person pastes the address where it ends. */
 export type ConsentRequest = {
   url: string;
   redirectUri: string;
@@ -86,9 +86,9 @@ export type ConsentRequest = {
 };
 
 /**
- * All that is known of one; `result` is what the flow got, and null while there is none.
+ * Everything about a delivery; `result` is what the flow got, and null while there is none.
  *
- * `origin` is null for one that comes from no flow file, and `retry` while nobody had it sent again.
+ * `origin` is null if it comes from no flow file, and `retry` if it was never retried.
  */
 export type Delivery = {
   deliveryId: string;
@@ -116,13 +116,13 @@ export type Delivery = {
   retry: RetryRoute | null;
 };
 
-/** A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end. */
+/** A page of the list, the latest first; `next` is the `after` of the next page, and null on the last one. */
 export type DeliveryPage = {
   deliveries: DeliverySummary[];
   next: string | null;
 };
 
-/** One line of the list; `attempts` is how many there were. */
+/** One line of the list; `attempts` counts them. */
 export type DeliverySummary = {
   deliveryId: string;
   state: "queued" | "claimed" | "handingOver" | "interrupted" | "sent" | "partial" | "failed" | "unknown" | "held" | "cancelled";
@@ -140,7 +140,7 @@ export type DeliverySummary = {
   attempts: number;
 };
 
-/** A flow that is being edited: a text, and over it, where a form was filled in, what it is to say. */
+/** A flow that is being edited: its text and, if a form was filled in, the content that replaces it. */
 export type Draft = {
   text: string;
   document?: Record<string, unknown> | null;
@@ -175,7 +175,7 @@ export type ErrorDetail = {
   line: number;
 };
 
-/** One step of the doctor; `ms` is how long it took. */
+/** One step of a test; `ms` is how long it took. */
 export type FindingLine = {
   step: "settings" | "resolve" | "connect" | "port" | "tls" | "greeting" | "ehlo" | "token" | "auth" | "mail" | "rcpt" | "quit";
   status: "ok" | "warning" | "failed" | "skipped";
@@ -188,8 +188,8 @@ export type FindingLine = {
 /**
  * A run that has just ended.
  *
- * `duplicate` says that it is told again, and was not run again; `outcomeNotStored` why the database does not know how
- * it ended.
+ * With `duplicate` it was not run again: the earlier run is returned. `outcomeNotStored` says why the database does
+ * not know how it ended.
  */
 export type FinishedRun = {
   run: string;
@@ -203,7 +203,7 @@ export type FinishedRun = {
   outcomeNotStored?: string;
 };
 
-/** A flow: its text, what it says (null where it is no flow), and all that is wrong with it. */
+/** A flow: its text, its content (null if the text is not a flow), and all errors. */
 export type Flow = {
   name: string;
   format: "yaml" | "json";
@@ -214,14 +214,14 @@ export type Flow = {
   sample: Sample;
 };
 
-/** What a flow says. */
+/** The content of a flow. */
 export type FlowContent = {
   version: number;
   name: string;
   nodes: FlowNodeContent[];
 };
 
-/** A node as its flow says it; without a `label` it is called by its id, and without `when` it always runs. */
+/** A node of a flow; without `label` it is shown by its id, and without `when` it always runs. */
 export type FlowNodeContent = {
   id: string;
   type: string;
@@ -259,14 +259,14 @@ export type Health = {
   worker: WorkerHealth;
 };
 
-/** Counts over time, the oldest first; the last bucket is not over. */
+/** Counts over time, the oldest first; the last bucket is not over yet. */
 export type History = {
   hours: number;
   bucketMs: number;
   buckets: HistoryBucket[];
 };
 
-/** What happened from `at` (Unix ms) on; `waiting` is how many did at its end. */
+/** What happened from `at` (Unix ms) on; `waiting` counts those that waited at its end. */
 export type HistoryBucket = {
   at: number;
   accepted: number;
@@ -283,7 +283,7 @@ export type MadeSnapshot = {
   troubles: ErrorDetail[];
 };
 
-/** A mail, opened: `text` and `html` are its first ones that are no files. */
+/** An opened email: `text` and `html` are the first ones that are not files. */
 export type Mail = {
   number: number;
   mailFrom: string;
@@ -298,7 +298,7 @@ export type Mail = {
   html: string | null;
 };
 
-/** The result of a mail, as a node stores it: beside these all that the contract says of it. */
+/** The result of an email, as a node stores it; it has more fields than these. */
 export type MailResult = {
   status: string;
   error?: NodeError | null;
@@ -312,7 +312,7 @@ export type NewConnection = {
   [key: string]: unknown;
 };
 
-/** A new flow: from a text, as a copy of another one, or from nothing but a name. */
+/** A new flow: from a text, as a copy of another one, or from a name alone. */
 export type NewFlow = {
   name?: string | null;
   copyOf?: string | null;
@@ -328,7 +328,7 @@ export type NewSnapshot = {
   connections?: string[];
 };
 
-/** What a person should read of an error of a node, or of the mail that it sent; there is more to it. */
+/** The error of a node or of its email; it has more fields than these. */
 export type NodeError = {
   code?: string;
   message?: string;
@@ -348,12 +348,12 @@ export type Origin = {
   flow: string;
 };
 
-/** The address that the browser ended at. */
+/** The address of the page where the browser ended. */
 export type PastedAddress = {
   address: string;
 };
 
-/** A mail: `html` and `message` are addresses to get it at for a while; `source` is the beginning of its source. */
+/** An email; `html` and `message` are paths to fetch it for a while, `source` is the beginning of its source. */
 export type Preview = {
   host: string;
   port: number;
@@ -371,7 +371,7 @@ export type Preview = {
   warnings: string[];
 };
 
-/** A draft, the node to be looked at (the first that sends mail if none is named), and a state to fill it with. */
+/** A draft, the node to preview (by default the first that sends email), and the state to fill it with. */
 export type PreviewRequest = {
   text: string;
   document?: Record<string, unknown> | null;
@@ -381,18 +381,18 @@ export type PreviewRequest = {
   context?: Record<string, unknown>;
 };
 
-/** All that is wrong with the draft, and the mail of its node, null where that can't be made. */
+/** All errors of the draft, and the email of its node, null if that cannot be made. */
 export type Previewed = {
   errors: ErrorDetail[];
   preview: Preview | null;
 };
 
-/** The answer to a request that could not be done. */
+/** The answer to a request that failed. */
 export type Problem = {
   error: ErrorDetail;
 };
 
-/** What a server said of one recipient. */
+/** A recipient, and what the server replied for it. */
 export type Recipient = {
   address: string;
   field: string;
@@ -416,22 +416,22 @@ export type RestoreRequest = {
 };
 
 /**
- * How sure a person is that a mail whose answer never came may be sent once more, and by which route it goes.
+ * Whether an email whose outcome is unknown may be sent again (`isSure`), and by which route it goes.
  *
- * `asQueued` has it go by the route that it was queued with, whatever its flow says by now.
+ * With `asQueued` that is the route with which it was queued, whatever its flow says now.
  */
 export type RetryRequest = {
   isSure?: boolean;
   asQueued?: boolean;
 };
 
-/** By which route a person had it sent again: as its flow said by then, as it was queued, or unchanged, and why. */
+/** The route of the last retry: as its flow said then, as it was queued, or unchanged, and why. */
 export type RetryRoute = {
   route: "flow" | "asQueued" | "unchanged";
   why: string;
 };
 
-/** One run: the state that it left, what it said, and what each node did; null while there is none. */
+/** A run: its final state, its output, and what each node did; null while there is none. */
 export type Run = {
   run: string;
   flow: string;
@@ -446,7 +446,7 @@ export type Run = {
   nodes: RunNode[] | null;
 };
 
-/** What a node did in a run; `result` is what its type gives, and is left out where there is none, as `error` is. */
+/** What a node did in a run; `result` and `error` are left out if there is none. */
 export type RunNode = {
   id: string;
   type: string;
@@ -456,7 +456,7 @@ export type RunNode = {
   error?: NodeError | null;
 };
 
-/** A page of the list, the latest first; `next` gives the page after it as `after`, and null is the end. */
+/** A page of the list, the latest first; `next` is the `after` of the next page, and null on the last one. */
 export type RunPage = {
   runs: RunSummary[];
   next: string | null;
@@ -489,7 +489,7 @@ export type Sample = {
   context: Record<string, unknown>;
 };
 
-/** A flow to be saved over the one of this revision. */
+/** A flow that replaces the one of this revision. */
 export type SavedDraft = {
   text: string;
   document?: Record<string, unknown> | null;
@@ -497,13 +497,13 @@ export type SavedDraft = {
   revision: string;
 };
 
-/** The last line: whether all is well, and in `settings` those that work, if others do. */
+/** The last line: whether everything works, and in `settings` those that do. */
 export type SummaryLine = {
   ok: boolean;
   settings: WorkingServer | null;
 };
 
-/** The same, and where the test goes: "inbox", the embedded one, or an address, by the node's own server. */
+/** The same, and where the test goes: "inbox", or an address, by the node's own server. */
 export type TestRequest = {
   text: string;
   document?: Record<string, unknown> | null;
@@ -514,7 +514,7 @@ export type TestRequest = {
   to: string;
 };
 
-/** Which of a connection's servers is looked at; a connection for a service, or for one host, needs none of it. */
+/** Which of a connection's servers is tested; a connection for a service, or for one host, needs none of this. */
 export type TestedServer = {
   host?: string | null;
   port?: number | null;

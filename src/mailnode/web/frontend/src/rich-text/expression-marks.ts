@@ -1,4 +1,4 @@
-// Expressions lifted out of HTML before a parser sees it, so that each comes back octet for octet.
+// Expressions lifted out of HTML before a parser sees it, so that each comes back byte for byte.
 
 import { expressionEnd } from "./expression";
 

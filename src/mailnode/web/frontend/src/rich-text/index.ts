@@ -1,7 +1,7 @@
 // Rich text for the HTML content of a mail, and completion for every field that takes expressions.
 //
 //   mountRichText(host, { paths, image? })   host wraps <textarea name="content">, whose id, label and description it takes
-//       The textarea holds what is stored, octet for octet until something is changed; each change fires `input` on it.
+//       The textarea holds what is stored, byte for byte until something is changed; each change fires `input` on it.
 //       `paths()` gives what expressions may begin with, from the sample: ["input", "input.name", "context.order.id"].
 //       `image("cid:logo")` may give a data: URL, to show an image of an attachment that the page has.
 //       A file that was picked, pasted or dropped fires `mailnode:inline-image` on the host (it bubbles), with
