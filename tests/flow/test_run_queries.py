@@ -35,9 +35,9 @@ class TestLatest:
             await mailnode.run(greeting, input={"name": str(number)}, run_id=f"run{number}")
             await change(mailnode, f"run{number}", created_at=number // 2)
         first = await mailnode.runs.list(limit=3)
-        assert [one["run"] for one in first] == ["run2", "run3", "run0"]
+        assert [one["run"] for one in first] == ["run3", "run2", "run1"]
         rest = await mailnode.runs.list(after=Cursor(first[-1]["createdAt"], first[-1]["run"]))
-        assert [one["run"] for one in rest] == ["run1"]
+        assert [one["run"] for one in rest] == ["run0"]
 
     async def test_looks_for_a_flow_and_a_status(self, mailnode, greeting, inbox, tmp_path):
         await mailnode.run(greeting, input={"name": "Jane"}, run_id="good")

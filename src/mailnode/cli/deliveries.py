@@ -33,7 +33,12 @@ def command() -> None:
     "--state", "states", multiple=True, type=click.Choice(SHOWN_STATES), help="Only these states; may be repeated."
 )
 @click.option("--connection", metavar="NAME", help="Only those of this connection.")
-@click.option("--to", "recipient", metavar="ADDRESS", help="Only those to an address that contains this text.")
+@click.option(
+    "--to",
+    "recipient",
+    metavar="ADDRESS",
+    help="Only those to this address, to addresses that begin so, or to a domain (@example.org).",
+)
 @click.option("--run", metavar="ID", help="Only those of this run.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N", help="The most to list."

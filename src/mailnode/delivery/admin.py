@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, literal_column, select, update
 
 from mailnode.delivery.circuit_breaker import end_wait, ensure_routes
 from mailnode.delivery.delivery import FINAL_STATES, Delivery
+from mailnode.delivery.history import fold_counts
 from mailnode.delivery.intake import WakeWorker, forget_keys, keep_keys
 from mailnode.delivery.queries import DeliveryQueries, find_delivery
 from mailnode.delivery.recovery import OnEnd
@@ -25,7 +26,9 @@ from mailnode.store.tables import deliveries, delivery_content, delivery_recipie
 _DAY_MS = 86_400_000
 # How many rows one transaction deletes, so that no other one waits long for it.
 _SWEPT_AT_ONCE = 500
-_SWEPT_STATES = sorted(FINAL_STATES - {"held"})
+# Spelled out in the statement: an index of only some rows is not used for a parameter.
+_SWEPT = deliveries.c.state.in_([literal_column(f"'{state}'") for state in sorted(FINAL_STATES - {"held"})])
+_RUNNING = runs.c.status == literal_column("'running'")
 
 
 class InDoubt(DeliveryError):
@@ -94,12 +97,13 @@ class Deliveries(DeliveryQueries):
         dead = await self._database.read(self._dead_runners)
         while count := await self._database.write(lambda db: _sweep(db, _ago(db, days), dead)):
             swept += count
+        await self._database.write(fold_counts)
         while await self._database.write(lambda db: forget_keys(db, _ago(db, key_days), _SWEPT_AT_ONCE)):
             pass
         return swept
 
     def _dead_runners(self, db: Connection) -> list[str]:
-        runners = select(runs.c.worker).where(runs.c.status == "running", runs.c.worker.is_not(None)).distinct()
+        runners = select(runs.c.worker).where(_RUNNING, runs.c.worker.is_not(None)).distinct()
         return sorted(one for one in self._process.dead_among(db, set(db.execute(runners).scalars())) if one)[
             :_SWEPT_AT_ONCE
         ]
@@ -200,12 +204,17 @@ def _ago(db: Connection, days: float) -> int:
 
 
 def _sweep(db: Connection, before: int, dead: Sequence[str]) -> int:
-    over = select(deliveries).where(deliveries.c.state.in_(_SWEPT_STATES), deliveries.c.updated_at < before)
+    over = select(deliveries).where(_SWEPT, deliveries.c.updated_at < before)
     ended = db.execute(over.limit(_SWEPT_AT_ONCE).with_for_update(skip_locked=True)).all()
     keep_keys(db, ended)
     db.execute(delete(deliveries).where(deliveries.c.id.in_([row.id for row in ended])))
     is_left = runs.c.worker.is_(None) | runs.c.worker.in_(dead)
-    past = [(runs.c.status != "running") | is_left, runs.c.updated_at < before]
-    ran: Sequence[str] = db.execute(select(runs.c.id).where(*past).limit(_SWEPT_AT_ONCE)).scalars().all()
+    ran = [
+        id_
+        for which in (~_RUNNING, _RUNNING & is_left)
+        for id_ in db.execute(
+            select(runs.c.id).where(which, runs.c.updated_at < before).limit(_SWEPT_AT_ONCE)
+        ).scalars()
+    ]
     db.execute(delete(runs).where(runs.c.id.in_(ran)))
     return len(ended) + len(ran)

@@ -1,12 +1,12 @@
 """Deliveries as they are shown to people and programs: everything is read, nothing is changed."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
+from sqlalchemy import BindParameter, Row, Select, bindparam, select
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, Select, exists, func, or_, select
 
 from mailnode.delivery.circuit_breaker import route_error, waits_until
 from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED, ShownState
@@ -18,7 +18,8 @@ from mailnode.delivery.details import (
     DeliveryRetry,
     DeliverySummary,
 )
-from mailnode.delivery.history import DeliveryHistory, read_history
+from mailnode.delivery.history import DeliveryHistory, read_counts, read_history
+from mailnode.delivery.pages import ASKED_AT_ONCE, Filter, read_by_id, read_page
 from mailnode.delivery.reroute import RETRY_ROUTES
 from mailnode.delivery.result import Result, ResultError
 from mailnode.delivery.row_reader import origin_of, read_result, stored_json
@@ -34,24 +35,10 @@ from mailnode.store.tables import attempts, deliveries, delivery_recipients
 _UNDER_WAY = ("claimed", "handingOver")
 _SHORTEST_ID = 4
 _AUTH = re.compile(r"^C: AUTH (\S+)", re.MULTILINE)
-# A statement bears only so many parameters.
-_ASKED_AT_ONCE = 500
 
 # In a class with a method `list` that word is no type.
 Summaries = list[DeliverySummary]
 _Recipients = list[DeliveryRecipient]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Filter:
-    """What `list` is asked for."""
-
-    states: Sequence[ShownState]
-    connection: str | None
-    recipient: str | None
-    run: str | None
-    after: Cursor | None
-    limit: int
 
 
 class DeliveryQueries:
@@ -75,10 +62,10 @@ class DeliveryQueries:
         """Give the latest deliveries, the newest first, `limit` at the most.
 
         Those that are in one of `states`, if any are given, that were sent by `connection`, to `recipient` (an address,
-        or a part of one), and by the run with the id `run`. `after` is a place in the list, as `Cursor(createdAt,
-        deliveryId)` of the last one that has been seen.
+        the beginning of one where nobody has just that, or a domain, `@example.org`), and by the run with the id `run`.
+        `after` is a place in the list, as `Cursor(createdAt, deliveryId)` of the last one that has been seen.
         """
-        wanted = _Filter(states=states, connection=connection, recipient=recipient, run=run, after=after, limit=limit)
+        wanted = Filter(states=states, connection=connection, recipient=recipient, run=run, after=after, limit=limit)
         return await self._database.read(lambda db: self._list(db, wanted))
 
     async def show(self, which: str) -> DeliveryDetails:
@@ -95,13 +82,12 @@ class DeliveryQueries:
 
     async def counts(self) -> dict[str, int]:
         """Count the deliveries by what the database says of their state; a state without any is left out."""
-        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
-        return await self._database.read(lambda db: {row[0]: row[1] for row in db.execute(query)})
+        return await self._database.read(read_counts)
 
     async def waiting(self) -> int:
         """Count the deliveries that are still to be sent, or being sent."""
-        query = select(func.count()).select_from(deliveries).where(deliveries.c.state.in_(("queued", *_UNDER_WAY)))
-        return await self._database.read(lambda db: int(db.execute(query).scalar_one()))
+        counts = await self.counts()
+        return sum(count for state, count in counts.items() if state not in FINAL_STATES)
 
     async def check_database(self) -> None:
         """See that the database can be read.
@@ -115,28 +101,19 @@ class DeliveryQueries:
         """Give the results of those of these that have ended, by id; None of one that has been deleted since."""
 
         def work(db: Transaction) -> dict[str, Result | None]:
-            query = select(deliveries)
-            parts = [delivery_ids[at : at + _ASKED_AT_ONCE] for at in range(0, len(delivery_ids), _ASKED_AT_ONCE)]
-            there = {row.id: row for part in parts for row in db.execute(query.where(deliveries.c.id.in_(part)))}
+            there = {row.id: row for row in read_by_id(db, delivery_ids)}
             gone: dict[str, Result | None] = {one: None for one in delivery_ids if one not in there}
             return gone | {one: read_result(db, row) for one, row in there.items() if row.state in FINAL_STATES}
 
         return await self._database.read(work)
 
-    def _list(self, db: Transaction, wanted: _Filter) -> Summaries:
-        entries: Summaries = []
-        for row in db.execute(_query(wanted)):
-            state = self._state(db, row)
-            if not wanted.states or state in wanted.states:
-                entries.append(_entry(db, row, state))
-            if len(entries) == wanted.limit:
-                break
-        return entries
+    def _list(self, db: Transaction, wanted: Filter) -> Summaries:
+        return _entries(db, read_page(db, wanted, lambda row: self._state(db, row)))
 
     def _show(self, db: Transaction, which: str) -> DeliveryDetails:
         row = find_delivery(db, which)
         result = read_result(db, row)
-        entry = _entry(db, row, self._state(db, row))
+        (entry,) = _entries(db, [(row, self._state(db, row))])
         known = _hints(route_error(db, row.route_key), result and result["error"])
         tried = _attempts(db, row, known)
         return {
@@ -159,27 +136,6 @@ class DeliveryQueries:
         return INTERRUPTED if is_left else state
 
 
-_LATEST = select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id)
-
-
-def _query(wanted: _Filter) -> Select[Any]:
-    query = _LATEST
-    if wanted.states:
-        kept = {*wanted.states, *(_UNDER_WAY if INTERRUPTED in wanted.states else ())}
-        query = query.where(deliveries.c.state.in_(kept))
-    if wanted.connection is not None:
-        query = query.where(deliveries.c.connection == wanted.connection)
-    if wanted.after is not None:
-        query = query.where(wanted.after.condition(deliveries))
-    if wanted.run is not None:
-        query = query.where(deliveries.c.run_id == wanted.run)
-    if wanted.recipient is not None:
-        to = delivery_recipients.c.delivery_id == deliveries.c.id
-        has = func.lower(delivery_recipients.c.address).contains(wanted.recipient.lower(), autoescape=True)
-        query = query.where(exists().where(to, has))
-    return query
-
-
 def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any]:
     """Find a delivery by its id, the beginning of that, or its Message-ID; with `lock` nobody else may change it.
 
@@ -187,9 +143,10 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
         DeliveryError: there is none, or there are several.
     """
     is_it = [deliveries.c.id == which, deliveries.c.message_id == f"<{which.strip('<>')}>"]
-    if len(which) >= _SHORTEST_ID:
-        is_it.append(deliveries.c.id.startswith(which, autoescape=True))
-    query = _LATEST.where(or_(*is_it)).limit(3)
+    if len(which) >= _SHORTEST_ID:  # ids are hexadecimal, and no such letter comes behind f
+        is_it.append((deliveries.c.id > which) & (deliveries.c.id < f"{which}g"))
+    ids = {id_ for one in is_it for id_ in db.execute(select(deliveries.c.id).where(one).limit(3)).scalars()}
+    query = select(deliveries).where(deliveries.c.id.in_(ids))
     found = db.execute(query.with_for_update() if lock else query).all()
     if len(found) == 1:
         return found[0]
@@ -219,17 +176,37 @@ def _retry(row: Row[Any]) -> DeliveryRetry | None:
     return retry if is_told else None
 
 
-def _entry(db: Transaction, row: Row[Any], state: ShownState) -> DeliverySummary:
-    of_it = delivery_recipients.c.delivery_id == row.id
-    to = select(delivery_recipients.c.address).where(of_it).order_by(delivery_recipients.c.position)
-    tried = select(attempts.c.message).where(attempts.c.delivery_id == row.id).order_by(attempts.c.number)
-    messages = db.execute(tried).scalars().all()
+def _entries(db: Transaction, page: Sequence[tuple[Row[Any], ShownState]]) -> Summaries:
+    ids = [row.id for row, _ in page]
+    to, tried = _by_delivery(db, _ADDRESSES, ids), _by_delivery(db, _TRIED, ids)
+    keys = {row.route_key for row, state in page if state not in FINAL_STATES}
+    routes = {key: (route_error(db, key), waits_until(db, key)) for key in keys}
+    return [_entry(db, row, state, to[row.id], tried[row.id], routes.get(row.route_key)) for row, state in page]
+
+
+def _by_delivery(db: Transaction, query: Select[Any], ids: Sequence[str]) -> Mapping[str, list[Any]]:
+    values: dict[str, list[Any]] = defaultdict(list)
+    for at in range(0, len(ids), ASKED_AT_ONCE):
+        for id_, value in db.execute(query, {"ids": ids[at : at + ASKED_AT_ONCE]}):
+            values[id_].append(value)
+    return values
+
+
+def _entry(
+    db: Transaction,
+    row: Row[Any],
+    state: ShownState,
+    to: list[str],
+    messages: list[str | None],
+    route: tuple[ResultError | None, int] | None,
+) -> DeliverySummary:
+    waits_for, until = route or (None, 0)
     if state in FINAL_STATES and (result := read_result(db, row)):
         # It tells more than the last attempt, and may have had none.
         why = result["error"]["message"] if result["error"] else None
     else:  # what it waits for now may have begun after its last attempt, as a connection that was deleted
-        waits_for = route_error(db, row.route_key) if state == "queued" or not messages else None
-        why = waits_for["message"] if waits_for else messages[-1] if messages else None
+        is_told = waits_for if state == "queued" or not messages else None
+        why = is_told["message"] if is_told else messages[-1] if messages else None
     return {
         "deliveryId": row.id,
         "state": state,
@@ -237,15 +214,28 @@ def _entry(db: Transaction, row: Row[Any], state: ShownState) -> DeliverySummary
         "updatedAt": row.updated_at,
         "messageId": row.message_id,
         "from": row.reverse_path,
-        "to": list(db.execute(to).scalars()),
+        "to": to,
         "connection": row.connection,
         "host": row.host,
         "run": row.run_id,
         "node": row.node_id,
         "attempts": len(messages),
         "error": None if state == "sent" else why,
-        "dueAt": max(row.due_at or 0, waits_until(db, row.route_key)) if state == "queued" else None,
+        "dueAt": max(row.due_at or 0, until) if state == "queued" else None,
     }
+
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_ADDRESSES = (
+    select(delivery_recipients.c.delivery_id, delivery_recipients.c.address)
+    .where(delivery_recipients.c.delivery_id.in_(_IDS))
+    .order_by(delivery_recipients.c.delivery_id, delivery_recipients.c.position)
+)
+_TRIED = (
+    select(attempts.c.delivery_id, attempts.c.message)
+    .where(attempts.c.delivery_id.in_(_IDS))
+    .order_by(attempts.c.delivery_id, attempts.c.number)
+)
 
 
 def _recipients(db: Transaction, delivery_id: str) -> _Recipients:

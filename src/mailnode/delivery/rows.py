@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
-from mailnode.delivery.delivery import Attempt, Delivery, UnreadableDelivery
+from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, UnreadableDelivery
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
@@ -20,6 +20,7 @@ CONTENT_ROW_OCTETS = 256 * 1024
 # Spelled out in the statement: an index of only some rows is not used for a parameter.
 QUEUED = deliveries.c.state == literal_column("'queued'")
 UNDER_WAY = deliveries.c.state.in_((literal_column("'claimed'"), literal_column("'handingOver'")))
+FINAL = deliveries.c.state.in_([literal_column(f"'{state}'") for state in sorted(FINAL_STATES)])
 
 
 def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]], now: int) -> set[str]:
@@ -32,12 +33,12 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMa
         ids = set(db.execute(_THERE, {"ids": list(ids)}).scalars())
         begun = [one for one in begun if one[0].id in ids]
     if begun:
-        _insert_parts(db, begun)
+        _insert_parts(db, begun, now)
     return ids
 
 
-def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]]) -> None:
-    db.execute(_INSERT_RECIPIENT, [row for delivery, _ in begun for row in _recipient_rows(delivery)])
+def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]], now: int) -> None:
+    db.execute(_INSERT_RECIPIENT, [row for delivery, _ in begun for row in _searchable(delivery, now)])
     short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
     long = [one for one in begun if one[1].message.size > CONTENT_ROW_OCTETS]
     if short:
@@ -91,9 +92,10 @@ def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
 def _regroup(db: Connection, delivery: Delivery) -> None:
     """Write down other recipients than there were, and in the options those whom they stand in for."""
     db.execute(delete(delivery_recipients).where(delivery_recipients.c.delivery_id == delivery.id))
-    db.execute(_INSERT_RECIPIENT, list(_recipient_rows(delivery)))
     is_it = deliveries.c.id == delivery.id
-    options = json.loads(db.execute(select(deliveries.c.options).where(is_it)).scalar_one())
+    written = db.execute(select(deliveries.c.options, deliveries.c.created_at).where(is_it)).one()
+    db.execute(_INSERT_RECIPIENT, list(_searchable(delivery, written.created_at)))
+    options = json.loads(written.options)
     options["redirectedFrom"] = list(_recipient_rows(replace(delivery, recipients=delivery.redirected_from)))
     db.execute(update(deliveries).where(is_it).values(options=json.dumps(options)))
 
@@ -194,6 +196,13 @@ def _recipient_rows(delivery: Delivery) -> Iterator[dict[str, Any]]:
             "enhanced_status_code": reply.enhanced_status_code if reply else None,
             "reply_text": _without_nul(reply.text) if reply else None,
         }
+
+
+def _searchable(delivery: Delivery, created_at: int) -> Iterator[dict[str, Any]]:
+    """Give the rows of a delivery's recipients with what they are searched by."""
+    for row in _recipient_rows(delivery):
+        mailbox = row["address"].lower()
+        yield {**row, "mailbox": mailbox, "domain": mailbox.rpartition("@")[2], "created_at": created_at}
 
 
 def _attempt_row(delivery_id: str, attempt: Attempt) -> dict[str, Any]:

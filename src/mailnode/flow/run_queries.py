@@ -1,24 +1,29 @@
 """Queries of stored runs; nothing is changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypedDict, get_args
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from mailnode.delivery.row_reader import stored_json
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.printable import quoted
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
-from mailnode.store.sql import Cursor
+from mailnode.store.sql import Cursor, merged, newest_first
 from mailnode.store.tables import runs
 
 # The database has one state for `running` and `interrupted`: they differ in whether their process is alive.
 ShownRunStatus = Literal["running", "interrupted", "done", "halted"]
 RUN_STATES: tuple[ShownRunStatus, ...] = get_args(ShownRunStatus)
 _UNDER_WAY = "running"
+# A statement bears only so many parameters.
+_ASKED_AT_ONCE = 500
+_ORDER = (runs.c.created_at, runs.c.id)
+# States are long: they are read for the page alone.
+_KEYS = select(*_ORDER, runs.c.status, runs.c.worker)
 
 Entry = dict[str, Any]
 
@@ -108,18 +113,11 @@ class Runs:
         return await self._database.read(lambda db: self._show(db, run_id))
 
     def _list(self, db: Connection, filters: _Filter) -> Summaries:
-        # States are long and would be sorted along with the rows, so they are read for the page alone.
-        query = select(runs.c.id, runs.c.status, runs.c.worker).order_by(runs.c.created_at.desc(), runs.c.id)
-        if filters.flow is not None:
-            query = query.where(runs.c.flow == filters.flow)
-        if filters.statuses:
-            query = query.where(runs.c.status.in_({_UNDER_WAY if s == "interrupted" else s for s in filters.statuses}))
-        if filters.after is not None:
-            query = query.where(filters.after.condition(runs))
-        found: Iterable[Any] = db.execute(query)
+        found = merged(_sources(db, filters))
         fitting = (row.id for row in found if not filters.statuses or self._status(db, row) in filters.statuses)
         ids = list(islice(fitting, filters.limit))
-        rows = {row.id: row for row in db.execute(select(runs).where(runs.c.id.in_(ids)))}
+        parts = [ids[at : at + _ASKED_AT_ONCE] for at in range(0, len(ids), _ASKED_AT_ONCE)]
+        rows = {row.id: row for part in parts for row in db.execute(select(runs).where(runs.c.id.in_(part)))}
         return [self._entry(db, rows[run_id]) for run_id in ids]
 
     def _status(self, db: Connection, row: Row[Any]) -> ShownRunStatus:
@@ -157,6 +155,17 @@ class Runs:
             "mails": [str(result["status"]) for result in results if "deliveryId" in result],
             "error": errors[0]["message"] if errors else None,
         }
+
+
+def _sources(db: Connection, filters: _Filter) -> Iterator[Iterable[Row[Any]]]:
+    """Give what fits as one list for each part of an index that has it in order."""
+    of_it = [] if filters.flow is None else [runs.c.flow == filters.flow]
+    of_status: list[list[ColumnElement[bool]]] = [[]]
+    if of_it or filters.statuses:
+        stored = {_UNDER_WAY if one == "interrupted" else one for one in filters.statuses or RUN_STATES}
+        of_status = [[runs.c.status == status] for status in sorted(stored)]
+    for is_status in of_status:
+        yield newest_first(db, _KEYS.where(*of_it, *is_status), _ORDER, filters.after, filters.limit)
 
 
 def error_of(node: Entry) -> Entry | None:

@@ -78,15 +78,15 @@ class Backend(Protocol):
         """Let go of every connection."""
 
 
-def migrate(connection: Connection) -> None:
-    """Take the migration steps that are missing, in the caller's transaction; only here Alembic is imported."""
+def migrate(connection: Connection, to: str = "head") -> None:
+    """Take the migration steps up to one, in the caller's transaction; only here Alembic is imported."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def newer_schema(name: str, number: int, hint: str) -> StoreError:

@@ -88,6 +88,7 @@ class PostgresDatabase:
                 return
         with self._write_engine.begin() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a step may rewrite many rows
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
             number = self._read_number(connection)
             if number < SCHEMA_NUMBER:

@@ -2,11 +2,12 @@
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from heapq import merge
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import ColumnElement, Connection, Insert, Table
+from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Table, literal, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 
@@ -46,10 +47,35 @@ class Cursor(NamedTuple):
             )
         return cls(int(found[1]), found[2])
 
-    def condition(self, table: Table) -> ColumnElement[bool]:
-        """Give the condition for the rows after it, in the order of `created_at` (descending) and `id`."""
-        at, id_ = table.c.created_at, table.c.id
-        return (at < self.created_at) | ((at == self.created_at) & (id_ > self.id))
+    def condition(self, order: "Order") -> ColumnElement[bool]:
+        """Give the condition for the rows after it."""
+        return tuple_(*order) < tuple_(literal(self.created_at), literal(self.id))
+
+
+# The columns that lists are ordered by, both descending: when a row was created, and its id.
+Order = tuple[ColumnElement[int], ColumnElement[str]]
+
+
+def newest_first(
+    db: Connection, query: Select[Any], order: Order, after: Cursor | None, batch: int
+) -> Iterator[Row[Any]]:
+    """Give the rows of a query in their order, reading no more of them than is taken, `batch` at a time.
+
+    The first columns that it selects are those of `order`. An index has to begin with what the query compares with one
+    value, and go on with those: then it is quick, however many rows there are.
+    """
+    query = query.order_by(*(column.desc() for column in order)).limit(batch)
+    while True:
+        rows = db.execute(query.where(after.condition(order)) if after else query).all()
+        yield from rows
+        if len(rows) < batch:
+            return
+        after = Cursor(*rows[-1][:2])
+
+
+def merged(sources: Iterable[Iterable[Row[Any]]]) -> Iterator[Row[Any]]:
+    """Give the rows of several, each with the newest first, as one such."""
+    return merge(*sources, key=lambda row: row[:2], reverse=True)
 
 
 class _InsertNew(Insert):

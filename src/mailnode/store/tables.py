@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 4
+SCHEMA_NUMBER = 5
 
 metadata = MetaData()
 
@@ -76,17 +76,38 @@ deliveries = Table(
     Column("expires_at", Number, nullable=False),
     Column("created_at", Number, nullable=False),
     Column("updated_at", Number, nullable=False),
-    Index("deliveries_created", "created_at"),
+    Index("deliveries_latest", "created_at", "id"),
+    Index("deliveries_by_run", "run_id", "created_at", "id"),
+    Index("deliveries_by_message_id", "message_id"),
 )
 _QUEUED = text("state = 'queued'")
 _UNDER_WAY = text("state IN ('claimed', 'handingOver')")
-# Partial, so that the thousands that have ended weigh nothing.
+_SWEPT = text("state IN ('cancelled', 'failed', 'partial', 'sent', 'unknown')")
+_FINAL = text("state IN ('cancelled', 'failed', 'held', 'partial', 'sent', 'unknown')")
+# Partial, so that the thousands that have ended weigh nothing, and a change of state touches few.
 for _name, _columns, _which in (
     ("deliveries_due", ("route_key", "due_at"), _QUEUED),
     ("deliveries_expiring", ("expires_at",), _QUEUED),
+    ("deliveries_queued", ("created_at", "id"), _QUEUED),
+    ("deliveries_queued_by_connection", ("connection", "created_at", "id"), _QUEUED),
     ("deliveries_under_way", ("worker",), _UNDER_WAY),
+    ("deliveries_by_state", ("state", "created_at", "id"), _FINAL),
+    ("deliveries_by_connection", ("connection", "state", "created_at", "id"), _FINAL),
+    ("deliveries_swept", ("updated_at",), _SWEPT),
 ):
     Index(_name, *(deliveries.c[column] for column in _columns), sqlite_where=_which, postgresql_where=_which)
+
+# How many deliveries were created, and ended, in each minute: triggers of the database keep it true to `deliveries`.
+# The sweep adds up the minutes of hours that are long over, in their first minute.
+delivery_counts = Table(
+    "delivery_counts",
+    metadata,
+    Column("minute", Number, primary_key=True),  # of Unix time
+    Column("event", Words, primary_key=True),  # created, or the state that a delivery ended in
+    Column("writer", Number, primary_key=True),  # who counted, so that nobody waits for another's commit
+    Column("count", Number, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 # What is known of a delivery that was cleared away, so that nothing is sent twice under its idempotency key.
 kept_keys = Table(
@@ -147,6 +168,11 @@ delivery_recipients = Table(
     Column("reply_code", Count),
     Column("enhanced_status_code", Words),
     Column("reply_text", Words),
+    Column("mailbox", Words),  # the address in small letters; the three are for searches
+    Column("domain", Words),
+    Column("created_at", Number),  # the delivery's
+    Index("delivery_recipients_by_mailbox", "mailbox", "created_at", "delivery_id"),
+    Index("delivery_recipients_by_domain", "domain", "created_at", "delivery_id"),
 )
 
 delivery_content = Table(
@@ -182,6 +208,11 @@ runs = Table(
     Column("state", Words),  # JSON object
     Column("created_at", Number, nullable=False),
     Column("updated_at", Number, nullable=False),
+    Index("runs_latest", "created_at", "id"),
+    Index("runs_by_status", "status", "created_at", "id"),
+    Index("runs_by_flow", "flow", "status", "created_at", "id"),
 )
 _RUNNING = text("status = 'running'")
 Index("runs_under_way", runs.c.worker, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
+_RAN = text("status <> 'running'")
+Index("runs_swept", runs.c.updated_at, sqlite_where=_RAN, postgresql_where=_RAN)

@@ -140,7 +140,9 @@ async def list_deliveries(
     site: SiteHere,
     state: Annotated[Sequence[ShownState], Query(description="Only these; may be repeated.")] = (),
     connection: Annotated[str | None, Query(max_length=200)] = None,
-    recipient: Annotated[str | None, Query(max_length=320, description="An address, or a part of one.")] = None,
+    recipient: Annotated[
+        str | None, Query(max_length=320, description="An address, the beginning of one, or a domain (@example.org).")
+    ] = None,
     run: Annotated[str | None, Query(max_length=200)] = None,
     after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
