@@ -33,6 +33,7 @@ _COMMANDS: dict[str, str] = {
     ErrorCode.UNKNOWN_CONNECTION: "`mailnode connections list` lists them",
     ErrorCode.UNKNOWN_MAIL: "`mailnode inbox list` lists them",
     ErrorCode.UNKNOWN_DELIVERY: "`mailnode deliveries list` lists them",
+    ErrorCode.UNKNOWN_DELIVERY: "`mailnode deliveries list` lists them",
     ErrorCode.CONNECTION_CONFLICT: "`mailnode connections update NAME` changes it",
     ErrorCode.CONSENT_NEEDED: "`mailnode connections authorize NAME` does so",
 }
