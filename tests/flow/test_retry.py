@@ -203,7 +203,7 @@ async def test_a_notification_goes_by_the_server_that_the_environment_names_by_n
 
 
 def test_every_setting_is_of_the_route_the_handling_or_the_content():
-    from mailnode.node.content_digest import HANDLING_KEYS, ROUTE_KEYS
+    from mailnode.node.digest import HANDLING_KEYS, ROUTE_KEYS
     from mailnode.node.settings import SendSmtpEmailSettings
 
     known = {field.alias for field in SendSmtpEmailSettings.model_fields.values()}

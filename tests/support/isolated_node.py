@@ -1,4 +1,4 @@
-"""A Send SMTP Email node that meets neither a book of connections nor a server, for attacks on its settings."""
+"""A Send SMTP Email node without connections and without a server, for attacks on its settings."""
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -17,14 +17,14 @@ class _Made(Exception):
     """A mail that would be sent now."""
 
 
-class _Courier:
+class _Dispatcher:
     async def deliver(self, mail: PreparedMail) -> None:
         raise _Made(b"".join(mail.message.blocks()))
 
 
 _NOBODY: Any = None
-_COURIER: Any = _Courier()
-_NODE: Any = SendSmtpEmailType(MailServices(router=Router(_NOBODY), dispatcher=_COURIER, guard=AddressGuard()))
+_DISPATCHER: Any = _Dispatcher()
+_NODE: Any = SendSmtpEmailType(MailServices(router=Router(_NOBODY), dispatcher=_DISPATCHER, guard=AddressGuard()))
 
 
 async def made(state: dict[str, Any] | None = None, **settings: Any) -> EmailMessage | ResultError:

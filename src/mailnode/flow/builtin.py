@@ -8,7 +8,7 @@ from typing import Any
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.flow.registry import Node, Registry
-from mailnode.node.content_digest import SEND_SMTP_EMAIL
+from mailnode.node.digest import SEND_SMTP_EMAIL
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.notification import EMAIL_NOTIFICATION, EmailNotificationType, NotificationServer

@@ -21,7 +21,7 @@ from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State, queued_in, unstored_in
 from mailnode.json_text import is_deeper
-from mailnode.node.content_digest import without_route
+from mailnode.node.digest import without_route
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.template import Expression, parse_template

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
-from mailnode.node.content_digest import content_digest
+from mailnode.node.digest import content_digest
 from mailnode.node.send_email import MailServices, SendSmtpEmail
 from mailnode.node.settings import OTHER, EmailNotificationSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors

@@ -1,10 +1,7 @@
 """Renders settings and the flow's state to an Email."""
 
-import hashlib
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import Any
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Email
@@ -16,9 +13,8 @@ from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
 from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
 from mailnode.node.settings import AttachmentSettings, SendSmtpEmailSettings
+from mailnode.node.spool import MEGABYTE
 from mailnode.node.template import Template
-
-MEGABYTE = 2**20
 
 # Base64 with its line ends takes 1.37 characters a byte; a data URL may be percent-encoded.
 _CHARACTERS_PER_BYTE = 3
@@ -146,30 +142,3 @@ class Renderer:
             if isinstance(value, Template)
         }
         return FilledAttachment(settings.type, content_type=getattr(settings, "content_type", ""), **texts)
-
-
-def digest(email: Email) -> str:
-    """Give a digest of an email without its Date and Message-ID, in hexadecimal, to compare emails of one key.
-
-    The server is no part of it: the same mail by another one is no other mail.
-    """
-    said = {field.name: getattr(email, field.name) for field in fields(email) if field.name != "attachments"}
-    # It came later: where it is not set, a mail that an earlier version has begun is the same mail.
-    if said["auto_submitted"] is None:
-        del said["auto_submitted"]
-    hashed = hashlib.sha256(json.dumps(said, default=repr).encode())
-    for attachment in email.attachments:
-        hashed.update(repr(replace(attachment, content=b"")).encode())
-        for block in _blocks(attachment.content):
-            hashed.update(block)
-    return hashed.hexdigest()
-
-
-def _blocks(content: bytes | str | BinaryIO) -> Iterator[bytes]:
-    if isinstance(content, str):
-        yield content.encode("utf-8", "surrogatepass")
-    elif isinstance(content, bytes):
-        yield content
-    else:
-        content.seek(0)
-        yield from iter(lambda: content.read(MEGABYTE), b"")

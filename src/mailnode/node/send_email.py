@@ -17,14 +17,15 @@ from mailnode.message.email import Attachment, Email, RawPart
 from mailnode.message.envelope import Message
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.content_digest import SEND_SMTP_EMAIL, content_digest
+from mailnode.node.digest import SEND_SMTP_EMAIL, content_digest, email_digest
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import in_thread_if_long
 from mailnode.node.lint import advise
 from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_path
-from mailnode.node.render import MEGABYTE, Renderer, digest
+from mailnode.node.render import Renderer
 from mailnode.node.settings import OTHER, MailSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
+from mailnode.node.spool import MEGABYTE
 from mailnode.store.retry import RETRY_SECONDS, retry_transient
 
 
@@ -151,7 +152,7 @@ class SendSmtpEmail:
             terms=self._terms(call),
             key=rendered.key or f"{call.run_id}/{call.node_id}",
             # A sender that the connection brings is the route's.
-            digest=digest(rendered.email if settings.from_ else replace(rendered.email, from_="")),
+            digest=email_digest(rendered.email if settings.from_ else replace(rendered.email, from_="")),
             run_id=call.run_id,
             node_id=call.node_id,
             origin=Origin(call.file, call.flow, call.node_id, self.content_digest) if call.file else None,
