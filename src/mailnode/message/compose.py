@@ -134,11 +134,11 @@ def _header(
 
 def _auto_submitted(email: Email) -> bytes:
     # RFC 3834 5: nobody's holiday notice should answer a machine.
-    said = email.auto_submitted or ("auto-replied" if email.in_reply_to.strip() else "auto-generated")
-    if said not in _AUTO_SUBMITTED:
+    value = email.auto_submitted or ("auto-replied" if email.in_reply_to.strip() else "auto-generated")
+    if value not in _AUTO_SUBMITTED:
         hint = f"use {', '.join(_AUTO_SUBMITTED)}"
-        raise ComposeError(f"{quoted(said)} is not a value of Auto-Submitted", hint=hint).locate(key="autoSubmitted")
-    return _AUTO_SUBMITTED[said]
+        raise ComposeError(f"{quoted(value)} is not a value of Auto-Submitted", hint=hint).locate(key="autoSubmitted")
+    return _AUTO_SUBMITTED[value]
 
 
 def _priority(priority: Priority) -> bytes:

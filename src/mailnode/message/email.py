@@ -83,7 +83,7 @@ class Email:
     `envelope_from` is where bounces go: an address, `<>` for nowhere, None for the address of `from_`. `in_reply_to`
     and `references` are Message-IDs, `list_unsubscribe` https and mailto URLs. `auto_submitted` left out says that the
     mail is automatic (RFC 3834), a reply where it has `in_reply_to`. `message_id`, `date` and
-    `boundary_seed` left out are made anew by each composing; given, the bytes are the same every time.
+    `boundary_seed` left out are new each time the email is composed; given, the bytes are the same every time.
     """
 
     from_: str | Mailbox

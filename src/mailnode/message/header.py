@@ -97,7 +97,7 @@ def own_field(name: str, value: str) -> bytes:
 
     Raises:
         HeaderError: the value can't stand in a header field, or contains no address or language where one belongs.
-        MailboxError: an address in it is none.
+        MailboxError: it contains an invalid address.
     """
     if name.lower() == _LANGUAGE and not _LANGUAGES.fullmatch(value):
         raise HeaderError(
@@ -127,7 +127,7 @@ def text_field(name: str, value: str) -> bytes:
 
 
 def _is_plain(value: str) -> bool:
-    # Blanks at an end or in a row would be lost where the field is folded anew, or make a line of blanks.
+    # Blanks at an end or in a row would be lost where the field is folded again, or make a line of blanks.
     return (
         value.isascii() and value.isprintable() and "=?" not in value and "  " not in value and value == value.strip()
     )

@@ -30,7 +30,7 @@ def own_message_id(text: str) -> str:
     """Read the Message-ID of a mail of our own; angle brackets that are missing are added.
 
     Raises:
-        HeaderError: it is none, or several.
+        HeaderError: it is not exactly one Message-ID.
     """
     ids, broken = _read("Message-ID", text)
     if broken or len(ids) != 1:

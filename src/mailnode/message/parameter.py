@@ -54,8 +54,8 @@ def repaired(name: str, value: str) -> bytes:
     found = list(_PARAMETER.finditer(value, len(main))) if mark else []
     if not main.isascii() or "".join(one[0] for one in found).rstrip() != value[len(main) :].rstrip("; \t"):
         raise PartError(f"{name} is not well formed: {quoted(value)}", hint="put file names in double quotes")
-    said = [(one[1], re.sub(r"\\(.)", r"\1", one[2]) if one[2] is not None else one[3].strip()) for one in found]
-    return _field(name, main.strip(), said)
+    parameters = [(one[1], re.sub(r"\\(.)", r"\1", one[2]) if one[2] is not None else one[3].strip()) for one in found]
+    return _field(name, main.strip(), parameters)
 
 
 def without_turning(text: str) -> str:
@@ -65,7 +65,7 @@ def without_turning(text: str) -> str:
 
 def _field(name: str, value: str, parameters: Iterable[tuple[str, str]], *more: Iterable[str]) -> bytes:
     tokens = [value]
-    for parameter in (*(_parameter(key, said) for key, said in parameters), *more):
+    for parameter in (*(_parameter(key, value) for key, value in parameters), *more):
         tokens[-1] += ";"
         tokens += parameter
     return folded(name, tokens)

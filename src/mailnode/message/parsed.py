@@ -39,7 +39,7 @@ class ParsedMessage(Message):
         return text.partition(";")[0]
 
     def get_param(self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True) -> Any:
-        """Give a parameter; one whose number no integer holds, or whose charset is none of mail's, is as if absent."""
+        """Give a parameter; one whose number is too large, or whose charset is not one of email's, counts as absent."""
         try:
             value = super().get_param(param, failobj, header, unquote)
         except ValueError:

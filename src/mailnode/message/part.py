@@ -72,12 +72,12 @@ def base_name(path: str) -> str:
 
 
 def _typed(attachment: Attachment, filename: str) -> tuple[str, Parameters, bytes | BinaryIO]:
-    """Give the media type, its parameters and the bytes; a text is encoded by the charset that is said."""
+    """Give the media type, its parameters and the bytes; a text is encoded by the charset that is declared."""
     content = attachment.content
-    said = attachment.content_type.strip() or by_filename(filename)
+    declared = attachment.content_type.strip() or by_filename(filename)
     if not isinstance(content, str):
-        return *parse_media_type(said or OCTET_STREAM), content
-    media_type, parameters = parse_media_type(said or "text/plain")
+        return *parse_media_type(declared or OCTET_STREAM), content
+    media_type, parameters = parse_media_type(declared or "text/plain")
     charset = dict(parameters).get("charset", "")
     if not charset and media_type.lower().startswith("text/"):
         parameters.append(("charset", "utf-8"))

@@ -1,4 +1,4 @@
-"""Which addresses a URL may lead to: public ones, and those that whoever runs mailnode has allowed."""
+"""Which addresses a URL may lead to: public ones, and those allowed by MAILNODE_FETCH_ALLOW."""
 
 import ipaddress
 import re
@@ -47,7 +47,7 @@ class AddressGuard:
         """Read a comma-separated list of hosts, addresses and networks, as MAILNODE_FETCH_ALLOW holds it.
 
         Raises:
-            UsageError: an entry is none of these.
+            UsageError: an entry is not one of these.
         """
         hosts: set[str] = set()
         networks: list[Network] = []

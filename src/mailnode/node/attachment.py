@@ -167,8 +167,8 @@ def _bare(media_type: str) -> str:
 def _from_data_url(given: FilledAttachment, key: str, url: str, limit: int) -> Attachment:
     with _located(key):
         read = read_data_url(url, limit=limit)
-    said = served_media_type(read.media_type) if names_media_type(url) else ""
-    content_type = given.content_type or said or by_filename(given.filename) or read.media_type
+    declared = served_media_type(read.media_type) if names_media_type(url) else ""
+    content_type = given.content_type or declared or by_filename(given.filename) or read.media_type
     return _attachment(given, read.content, content_type)
 
 

@@ -51,6 +51,6 @@ def _file(url: str, limit: int, number: int) -> Attachment:
         raise AttachmentError(
             f"{quoted(read.media_type)} is not an image", hint="use the media type of an image in the URL"
         )
-    told = hashlib.sha256(f"{read.media_type}\0".encode() + read.content).hexdigest()
+    digest = hashlib.sha256(f"{read.media_type}\0".encode() + read.content).hexdigest()
     name = f"image{number}{extension_of(read.media_type)}"
-    return Attachment(content=read.content, filename=name, content_type=read.media_type, cid=f"image-{told[:24]}")
+    return Attachment(content=read.content, filename=name, content_type=read.media_type, cid=f"image-{digest[:24]}")

@@ -166,9 +166,9 @@ class Decoder(Protocol):
         ...
 
 
-def codings_of(said: str) -> tuple[str, ...]:
+def codings_of(header: str) -> tuple[str, ...]:
     """Read Content-Encoding: the codings that change something. Servers say other words there, such as a charset's."""
-    return tuple(word for one in said.split(",") if (word := one.strip().lower()) in _KNOWN)
+    return tuple(word for one in header.split(",") if (word := one.strip().lower()) in _KNOWN)
 
 
 def decoder_of(codings: Sequence[str], name: str) -> Decoder:

@@ -30,8 +30,8 @@ def without_route(node_type: str, settings: Mapping[str, Any]) -> Mapping[str, A
 
 def content_digest(node_type: str, settings: Mapping[str, Any]) -> str:
     """Tell nodes apart by what they say of the mail, as their file has it: in hexadecimal."""
-    said = {key: value for key, value in settings.items() if key not in ROUTE_KEYS | HANDLING_KEYS}
-    text = json.dumps([node_type, said], sort_keys=True)
+    content = {key: value for key, value in settings.items() if key not in ROUTE_KEYS | HANDLING_KEYS}
+    text = json.dumps([node_type, content], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Fetching a URL that a stranger may have chosen: from public addresses, within a size and a time.
 
 The name is resolved once, every address is judged, and the connection goes to a judged address with the name in Host
-and SNI, so a name that changes its address between the look-ups gains nothing. Each redirect is judged anew.
+and SNI, so a name that changes its address between the look-ups gains nothing. Each redirect is judged again.
 """
 
 import asyncio
@@ -245,16 +245,16 @@ def _check_status(url: "httpx2.URL", status: int) -> None:
 def _raise_transport_error(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoReturn:
     import httpx2
 
-    said = str(error) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        message = f"the certificate of {_host(url)} is not trusted: {shortened(said, MOST_SHOWN_LONG)}"
+    reason = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        message = f"the certificate of {_host(url)} is not trusted: {shortened(reason, MOST_SHOWN_LONG)}"
         raise _failed(message, "install a valid certificate on that server") from None
-    if "WRONG_VERSION_NUMBER" in said:
+    if "WRONG_VERSION_NUMBER" in reason:
         message = f"{_shown(url)} can't be fetched: the server answers, but without TLS"
         raise _failed(message, "write http:// if the server offers no https there, or correct the port") from None
     if isinstance(error, httpx2.TimeoutException):
         raise _timed_out(_shown(url), CONNECT_SECONDS) from None
-    message = f"{_shown(url)} can't be fetched: {shortened(said, MOST_SHOWN_LONG)}"
+    message = f"{_shown(url)} can't be fetched: {shortened(reason, MOST_SHOWN_LONG)}"
     raise _failed(message, "check that the server answers", transient=True) from None
 
 

@@ -88,16 +88,16 @@ def _shortened(text: str, size: int) -> str:
 
 
 def _disposed(disposition: str) -> str:
-    said: dict[str, str] = {}
+    given: dict[str, str] = {}
     for name, in_quotes, token in _PARAMETER.findall(disposition[:_READ_CHARACTERS]):
         value = re.sub(r'\\(["\\])', r"\1", in_quotes) or token.strip().removeprefix('"').removesuffix('"')
-        said.setdefault(name.lower(), value)
-    extended = said.get("filename*", "")
-    return _extended(extended) or _decoded(said.get("filename") or said.get("name") or extended)
+        given.setdefault(name.lower(), value)
+    extended = given.get("filename*", "")
+    return _extended(extended) or _decoded(given.get("filename") or given.get("name") or extended)
 
 
 def _extended(value: str) -> str:
-    """Decode an extended value (RFC 8187 3.2); "" when it is none, so that the plain one counts."""
+    """Decode an extended value (RFC 8187 3.2); "" if it is invalid, so that the plain one counts."""
     parts = _EXTENDED.fullmatch(value)
     if parts is None:
         return ""
@@ -144,7 +144,7 @@ def check_media_type(text: str) -> str:
     """Give a setting's media type back, without blanks around it; "" stays "" and means "by the file name".
 
     Raises:
-        AttachmentError: it is none.
+        AttachmentError: it is not a media type.
     """
     text = text.strip()
     try:
@@ -160,14 +160,14 @@ def charset_of(media_type: str) -> str:
     return dict(parse_media_type(media_type)[1]).get("charset", "") if media_type else ""
 
 
-def served_media_type(said: str) -> str:
+def served_media_type(given: str) -> str:
     """Give the media type that a web server or data URL says; "" where it says none, or nothing by it.
 
     Parameters that are not well formed are left out.
     """
-    said = said.strip()
-    bare = re.split("[;,]", said, maxsplit=1)[0].strip()
+    given = given.strip()
+    bare = re.split("[;,]", given, maxsplit=1)[0].strip()
     main, _, sub = bare.lower().partition("/")
     if main in _ANY or (main == "application" and sub in _ANYTHING):
         return ""
-    return next((one for one in (said, bare) if is_media_type(one)), "")
+    return next((one for one in (given, bare) if is_media_type(one)), "")

@@ -102,7 +102,7 @@ def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     given = Counter(attachment.cid for attachment in email.attachments if attachment.cid)
     inline = {part.cid for part, above in _leaves(root) if above == "multipart/related"}
     missing = sorted(shown - given.keys() - inline)
-    told = {cid.lower() for cid in missing}
+    reported = {cid.lower() for cid in missing}
     others = {cid.lower(): cid for cid in given}
     for cid in missing:
         other = others.get(cid.lower())
@@ -111,7 +111,7 @@ def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     for cid, count in given.items():
         if count > 1:
             yield f"{count} attachments have the cid {cid}: mail programs show only one of them, so give each its own"
-        if cid not in inline and cid.lower() not in told:
+        if cid not in inline and cid.lower() not in reported:
             yield f'nothing in the content refers to cid:{cid}, so it is attached: show it with <img src="cid:{cid}">'
 
 

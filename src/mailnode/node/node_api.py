@@ -54,8 +54,8 @@ def check_path(root: Mapping[str, Any], place: StateName, key: str) -> None:
 class NodeReturn:
     """What a node did.
 
-    `result` is shown in the run, and `error` where no result holds it. `writes` go into the state, `output` to whoever
-    reads the run. `halt` ends the run. `later` gives a result that replaces `result` once it is there, unless something
+    `result` is shown in the run, and `error` where no result holds it. `writes` go into the state, `output` into the
+    run's output. `halt` ends the run. `later` gives a result that replaces `result` once it is there, unless something
     else has been stored in its place.
     """
 

@@ -25,7 +25,7 @@ CPU_SECONDS = 1.0
 JOB_SECONDS = 5.0
 SECONDS_AN_EXPRESSION = 0.002  # ten times what the plainest one takes
 MOST_PROCESSES = 4
-MEMORY_BYTES = 32 * 2**20  # beside the state, which is parsed anew for each expression
+MEMORY_BYTES = 32 * 2**20  # beside the state, which is parsed again for each expression
 MEMORY_PER_STATE_BYTE = 16
 STACK_BYTES = 256 * 2**10
 
@@ -85,8 +85,8 @@ def _last_words(process: ConfinedProcess, begun: float) -> str:
     return "hangs" if took > JOB_SECONDS / 2 else "takes too long together with those before it"
 
 
-def _thrown(process: ConfinedProcess, expression: Expression, said: str) -> ExpressionError:
-    message = said.partition("\n")[0]
+def _thrown(process: ConfinedProcess, expression: Expression, output: str) -> ExpressionError:
+    message = output.partition("\n")[0]
     if _TOO_LARGE.fullmatch(message):
         process.end()  # quickjs forgets some of what it had when it runs out: 'ﷺ'.repeat(1e6).normalize('NFKC')
     return _translated(expression, message)
@@ -109,7 +109,7 @@ _TOO_LARGE = re.compile(
     r"InternalError: (?:out of memory|string too long)|RangeError: (?:invalid string length|BigInt is too large.*)"
     r"|null|\[uninitialized\]"
 )
-# The second is said of regular expressions.
+# The second is output of regular expressions.
 _UNKNOWN = re.compile(r"ReferenceError: '?([\w$]+)'? is not defined")
 _TYPOGRAPHIC = re.compile("[\u2018-\u201e]")
 _QUOTES_HINT = 'use straight quotes around text, "like this": a word processor has changed them'

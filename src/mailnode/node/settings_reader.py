@@ -73,10 +73,10 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
         hint = f"set {key.rpartition('.')[2]}"
         return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
     # An input is what a flow gets.
-    said = detail["msg"].removeprefix("Input ")
-    said = said[0].lower() + said[1:] if said == detail["msg"] else f"it {said}"
+    message = detail["msg"].removeprefix("Input ")
+    message = message[0].lower() + message[1:] if message == detail["msg"] else f"it {message}"
     given = "" if isinstance(detail["input"], dict | list) else f"{quoted(detail['input'])}: "
-    return SettingsError(f"{given}{said}", code=ErrorCode.BAD_SETTING, hint=_remedy(detail)).locate(key=key)
+    return SettingsError(f"{given}{message}", code=ErrorCode.BAD_SETTING, hint=_remedy(detail)).locate(key=key)
 
 
 def _unknown_key(key: str, known: list[str]) -> SettingsError:
