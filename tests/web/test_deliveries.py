@@ -206,7 +206,7 @@ class TestCancel:
     async def test_takes_it_out_of_the_queue(self, api, queue):
         one = await queue()
         assert (await api.post(f"/api/deliveries/{one}/cancel")).json()["state"] == "cancelled"
-        assert "over" in problem(await api.post(f"/api/deliveries/{one}/cancel"), 422)["message"]
+        assert "already ended" in problem(await api.post(f"/api/deliveries/{one}/cancel"), 422)["message"]
 
 
 class TestHistory:
