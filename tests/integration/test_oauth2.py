@@ -52,7 +52,7 @@ async def test_a_second_refusal_is_final_and_explained(
         with pytest.raises(LoginFailed) as caught:
             await mechanism(server.port, "at-old", bad)
         assert (caught.value.code, caught.value.reply_code) == (ErrorCode.AUTH_REFUSED, 535)
-        assert "it says: status" in caught.value.message
+        assert "it reports: status" in caught.value.message
         assert bad not in f"{caught.value}{caught.value.hint}"
 
 
