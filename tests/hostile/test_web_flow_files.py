@@ -122,12 +122,12 @@ from pathlib import Path
 from mailnode.errors import SettingsError
 from mailnode.flow.flow_files import FlowFiles
 
-flow files = FlowFiles(Path(sys.argv[1]))
+flow_files = FlowFiles(Path(sys.argv[1]))
 print("ready", flush=True)
 for line in sys.stdin:
     revision, word = line.split()
     try:
-        shelf.save("hello", shelf.get("hello").text.replace("hi", word), revision)
+        flow_files.save("hello", flow_files.get("hello").text.replace("hi", word), revision)
     except SettingsError:
         print("refused", flush=True)
     else:
