@@ -172,7 +172,11 @@ class TestTheEndpoint:
             (reply(b"<html>Sign in</html>", content_type="text/html"), "tokenFailed", "accessUrl"),
             (reply(b'{"ok": true}', content_type="application/json"), "tokenFailed", "accessUrl"),
             (reply(b"", status=302, location="https://elsewhere.example/"), "tokenFailed", "accessUrl"),
-            (refusal("invalid_grant", "Token has been expired or revoked."), "consentNeeded", "authorize shop"),
+            (
+                refusal("invalid_grant", "Token has been expired or revoked."),
+                "consentNeeded",
+                "authorize the connection",
+            ),
             (refusal("invalid_client", status=401), "tokenRefused", "clientSecret"),
             (refusal("invalid_scope"), "tokenRefused", "scope"),
             (refusal("invalid_client", f"wrong secret {CLIENT_SECRET}"), "tokenRefused", "clientSecret"),
