@@ -32,6 +32,7 @@ from mailnode.environment import Environment
 from mailnode.store import tables
 
 DAY_MS = 86_400_000
+KEPT_DAYS, KEPT_KEYS_DAYS = 30, 400
 # So many have a state that is rare.
 RARE = 20
 RARE_STATE: Literal["unknown"] = "unknown"
@@ -73,6 +74,8 @@ async def fill(count: int, port: int) -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
             db.exec_driver_sql("VACUUM ANALYZE")
     engine.dispose()
+    async with Mailnode.open(environment) as mailnode:  # as is done hourly
+        await mailnode.deliveries.sweep(KEPT_DAYS, KEPT_KEYS_DAYS)
 
 
 def _copy(db: Connection, count: int) -> None:
@@ -85,7 +88,7 @@ def _copy(db: Connection, count: int) -> None:
     id_ = _id(db, at)
     run = literal("fill-") + text
     state = case((at % max(1, count // RARE) == 0, RARE_STATE), else_="sent")
-    for table, filled in {
+    copies: dict[Table, Mapping[str, ColumnElement[Any]]] = {
         tables.deliveries: {
             "id": id_,
             "key": run + "/tell",
@@ -94,11 +97,17 @@ def _copy(db: Connection, count: int) -> None:
             "state": state,
             **times,
         },
-        tables.delivery_recipients: {"delivery_id": id_, "address": literal("jane") + text + "@example.org"},
+        tables.delivery_recipients: {
+            "delivery_id": id_,
+            "address": literal("jane") + text + "@example.org",
+            "mailbox": literal("jane") + text + "@example.org",
+            "created_at": ended,
+        },
         tables.delivery_content: {"delivery_id": id_},
         tables.attempts: {"delivery_id": id_},
         tables.runs: {"id": run, **times},
-    }.items():
+    }
+    for table, filled in copies.items():
         _copies(db, table, numbers, filled)
 
 

@@ -9,14 +9,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from benchmarks.clients.fill import RARE_STATE, address_of, id_of, run_of
+from benchmarks.clients.fill import KEPT_DAYS, KEPT_KEYS_DAYS, RARE_STATE, address_of, id_of, run_of
 from benchmarks.growth import DAYS
 from benchmarks.job import Tally
 from benchmarks.process import cpu_seconds
 from mailnode.app import Mailnode
 
 SECONDS = 0.2
-KEPT_DAYS, KEPT_KEYS_DAYS = 30, 400
 
 View = Callable[[], Awaitable[object]]
 
