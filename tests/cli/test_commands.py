@@ -140,6 +140,10 @@ class TestInbox:
         try:
             port = re.search(rb"127\.0\.0\.1:(\d+)", await inbox.stderr.readline())
             assert port
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(port[1]))
+            writer.write(b"\x1b[2J\x16\x03\x01\r\n")  # not a line of SMTP, and nothing for the terminal
+            assert [(await reader.readline())[:3] for _ in range(2)] == [b"220", b"500"]
+            writer.close()
             await mailnode(
                 *("send", "--host", "127.0.0.1", "--port", port[1].decode(), "--tls-option", "none"),
                 *("--from", "a@x.org", "--to", "b@x.org", "--subject", "Caught", "--text", "x"),

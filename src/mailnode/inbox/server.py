@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import re
 import shutil
 import tempfile
@@ -20,6 +21,9 @@ from aiosmtpd.smtp import Session as Client
 
 from mailnode.errors import UsageError
 from mailnode.inbox.folder import InboxFolder, Received, unusable
+
+# What a client does wrong is told to it; without a handler Python would print aiosmtpd's warnings, raw bytes and all.
+logging.getLogger("mail.log").addHandler(logging.NullHandler())
 
 # Above mailnode's own limit for a message, so that this limit is not reached first.
 MAX_MESSAGE_OCTETS = 50 * 2**20
