@@ -76,6 +76,12 @@ def test_a_line_comment_ends_with_its_line_or_its_expression():
     assert sources("{{ input.a // it's\n + 1 }}") == ["input.a // it's\n + 1"]
 
 
+def test_a_slash_of_the_text_behind_an_expression_that_is_not_closed_is_no_regular_expression():
+    with pytest.raises(ExpressionError) as caught:
+        parse_template("<p>{{ input.name .</p>")
+    assert caught.value.message == "the expression is not closed: {{ input.name .</p>"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -206,7 +206,7 @@ def test_a_text_that_is_no_flow_says_its_line_and_keeps_the_form_shut(page, serv
         ("subject", "{{ input.", "}}"),
         ("from", "a@b@c", "a@b@c"),
         ("resultKey", "1x", "1x"),
-        ("timeoutSeconds", "-1", "greater than 0"),
+        ("timeoutSeconds", "-1", "more than 0"),
         ("attachments", [{"type": "text", "content": "x", "filename": "{{ nothing"}], "{{ nothing"),
         ("headers", {"Subject": "x"}, "Subject"),
         ("@when", "true", "one expression"),

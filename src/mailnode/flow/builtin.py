@@ -80,7 +80,7 @@ def _check_keys(settings: Mapping[str, Any], *keys: str) -> None:
     for key in keys:
         if key not in settings:
             said = "this setting is required"
-            raise SettingsError(said, code=ErrorCode.MISSING_SETTING, hint=f"set {key}").locate(key=key)
+            raise SettingsError(said, code=ErrorCode.MISSING_SETTING, hint=f"give `{key}` a value").locate(key=key)
 
 
 def _parsed(value: Any, key: str) -> Any:

@@ -246,7 +246,7 @@ class _Reader:
                 raise self._bad(join_path(path, key), "unknown key", hint=hint, code=ErrorCode.UNKNOWN_KEY)
         for key in required:
             if key not in mapping:
-                raise self._bad(path, f"{key} is missing", hint=f"add {key}", code=ErrorCode.MISSING_SETTING)
+                raise self._bad(path, f"{key} is missing", hint=f"add the key `{key}`", code=ErrorCode.MISSING_SETTING)
         return mapping
 
     def _bad(self, path: str, message: str, *, hint: str, code: ErrorCode = ErrorCode.BAD_FLOW_FILE) -> SettingsError:

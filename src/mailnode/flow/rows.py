@@ -73,7 +73,7 @@ class RowsFile:
                 while block := file.read(_BLOCK_BYTES):
                     digest.update(block)
         except OSError as error:
-            hint = "check that you may read it"
+            hint = "check the path, and that you may read the file"
             raise _bad(path, f"it can't be read: {error.strerror}", hint=hint) from None
         rows = cls(path, digest.hexdigest()[:_DIGEST_CHARACTERS], 0, stamp)
         count = sum(1 for _ in rows.read())

@@ -79,7 +79,7 @@ class Renderer:
                 raise error.locate(key="from") from None
         if sender is None:
             raise SettingsError(
-                "there is no sender: `from` is empty, and no connection has one",
+                "there is no sender: `from` is empty, and so is that of the connection, if there is one",
                 code=ErrorCode.MISSING_SETTING,
                 hint="set `from`, or give the connection a `from` or a username that is an email address",
             ).locate(key="from")

@@ -27,6 +27,16 @@ _BY_TYPE = {
     "model_attributes_type": "write keys with their values: {type: text, content: Hello, filename: hello.txt}",
     "union_tag_not_found": "set type to url, text, base64, custom or mime",
 }
+# What pydantic says, and plain words for it.
+_PLAIN = {
+    "less than or equal to": "at most",
+    "greater than or equal to": "at least",
+    "greater than": "more than",
+    "a valid boolean": "true or false",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "text",
+}
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -70,13 +80,24 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
     if kind == "extra_forbidden":
         return _unknown_key(key, _known_keys(detail["loc"], model))
     if kind == "missing":
-        hint = f"set {key.rpartition('.')[2]}"
+        hint = f"give `{key.rpartition('.')[2]}` a value"
         return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
+    given = "" if isinstance(detail["input"], dict | list) else f"{quoted(detail['input'])}: "
+    return SettingsError(f"{given}{_message(detail)}", code=ErrorCode.BAD_SETTING, hint=_remedy(detail)).locate(key=key)
+
+
+def _message(detail: ErrorDetails) -> str:
+    """Give what is wrong, in plainer words than pydantic's."""
+    if detail["type"] == "union_tag_invalid":
+        return f"there is no attachment type {quoted(detail['ctx']['tag'])}"
+    if detail["type"] == "string_pattern_mismatch":
+        return "it should be a dotted path"
     # An input is what a flow gets.
     message = detail["msg"].removeprefix("Input ")
     message = message[0].lower() + message[1:] if message == detail["msg"] else f"it {message}"
-    given = "" if isinstance(detail["input"], dict | list) else f"{quoted(detail['input'])}: "
-    return SettingsError(f"{given}{message}", code=ErrorCode.BAD_SETTING, hint=_remedy(detail)).locate(key=key)
+    for words, plain in _PLAIN.items():
+        message = message.replace(words, plain)
+    return message
 
 
 def _unknown_key(key: str, known: list[str]) -> SettingsError:

@@ -232,7 +232,8 @@ class _Scanner:
             return
         regex = _REGEX.match(self._text, self._position - 1)
         if regex is None:
-            raise self._unclosed("a regular expression")
+            # Without braces behind it the slash is that of the text, such as `</p>`.
+            raise self._unclosed("a regular expression" if "}}" in self._text[self._position :] else "the expression")
         self._position = regex.end()
         self._after_value = True
 
