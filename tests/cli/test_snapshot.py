@@ -195,6 +195,9 @@ async def test_the_passphrase_comes_from_a_file_stdin_or_two_prompts(here):
     done = await mailnode("snapshot", "create", "c", "--passphrase-file", "-", **none)
     assert done.status == 2
     assert "empty" in done.stderr
+    done = await mailnode("snapshot", "create", "c", **none)
+    assert done.status == 2
+    assert "mailnode: no passphrase was given\n  hint: type it, or give it with --passphrase-file" in done.stderr
 
 
 @pytest.mark.parametrize(

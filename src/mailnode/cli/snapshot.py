@@ -26,7 +26,7 @@ _TOKENS = {
 _passphrase_file = click.option(
     "--passphrase-file",
     metavar="FILE|-",
-    help="The file of the passphrase. [default: MAILNODE_SNAPSHOT_PASSPHRASE, or a prompt]",
+    help="A file that holds the passphrase. [default: MAILNODE_SNAPSHOT_PASSPHRASE, or a prompt]",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -57,7 +57,7 @@ def create(
 ) -> None:
     """Write a snapshot of flow files and connections; their tokens are renewed first.
 
-    With --to all arguments are flow files.
+    With --to, all arguments are flow files.
     """
     from mailnode import snapshots
     from mailnode.environment import Environment
@@ -190,7 +190,14 @@ def _passphrase(source: str | None, *, twice: bool = False) -> str:
         passphrase = given
     else:
         is_terminal = sys.stdin.isatty()
-        passphrase = click.prompt("Passphrase", hide_input=is_terminal, confirmation_prompt=twice, err=True)
+        try:
+            passphrase = click.prompt("Passphrase", hide_input=is_terminal, confirmation_prompt=twice, err=True)
+        except click.Abort as abort:
+            if not isinstance(abort.__context__, EOFError):
+                raise
+            say("")  # the question has no end of its line
+            hint = "type it, or give it with --passphrase-file or MAILNODE_SNAPSHOT_PASSPHRASE"
+            raise UsageError("no passphrase was given", hint=hint) from None
     if not passphrase:
         raise UsageError(
             "the passphrase is empty", hint="choose one that is hard to guess, and keep it: it can't be recovered"
