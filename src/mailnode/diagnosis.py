@@ -81,7 +81,10 @@ def plan(
     chosen = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
     sender = sender or sender_of(connection)
     if recipients and sender is None:
-        raise UsageError("recipients can be tried only with a sender, and none is known", hint="give a sender")
+        raise UsageError(
+            "recipients can be tried only with a sender, and none is known",
+            hint="give a sender, or set the one of the connection",
+        )
     paths = tuple(parse_mailbox(recipient).addr_spec for recipient in recipients)
     redirected = (connection.redirect_all_to if connection else None) or environment.redirect_all_to
     if connection and not redirected:

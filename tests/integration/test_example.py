@@ -119,5 +119,5 @@ def test_its_result_is_in_the_context_and_the_flow_has_seen_it(shipped):
     assert result["accepted"] == ["zoe@example.org", "orders@example.com", "archive@example.com"]
     assert [told["field"] for told in result["recipients"]] == ["to", "cc", "bcc"]
     assert result["messageId"] == mails[0]["Message-ID"]
-    assert done.output == [f"The mail is sent, as {result['messageId']}."]
+    assert done.output == [f"The email's status is sent; its Message-ID is {result['messageId']}."]
     assert [node.status for node in done.nodes] == ["done", "done", "skipped", "done"]

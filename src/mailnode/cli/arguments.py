@@ -30,7 +30,7 @@ def read_text(source: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(
-            f"{source_name(source)} can't be read: {why}", hint="give the path of a text file that you may read"
+            f"{source_name(source)} can't be read: {why}", hint="check the path, and that you may read the file"
         ) from None
 
 
@@ -136,7 +136,7 @@ def own_server_options(command: Command) -> Command:
 
 def _address_options(command: Command) -> Command:
     port = click.option(
-        "--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port. [default: from the TLS mode]"
+        "--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port. [default: from the TLS option]"
     )
     tls_option = click.option(
         "--tls-option",

@@ -21,9 +21,7 @@ _MOST_TRIES = 20
 @click.command("authorize")
 @click.argument("name")
 @click.option("--device", is_flag=True, help="Enter a code on another device, if the provider supports that.")
-@click.option(
-    "--no-browser", is_flag=True, help="Don't open a browser; paste the address of the page that you land on."
-)
+@click.option("--no-browser", is_flag=True, help="Don't open a browser; paste the address of the page you land on.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port for the browser's answer. [default: any]"
 )

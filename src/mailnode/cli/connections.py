@@ -59,7 +59,7 @@ def command() -> None:
 @click.option("--from", "from", metavar="MAILBOX", help="The default sender.")
 @click.option("--username", metavar="NAME", help="The user name of the login (basic).")
 @click.option("--user", metavar="ADDRESS", help="The mailbox that email is sent from (OAuth2).")
-@click.option("--client-id", "clientId", metavar="ID", help="The client id of the application.")
+@click.option("--client-id", "clientId", metavar="ID", help="The client ID of the application.")
 @click.option("--tenant-id", "tenantId", metavar="ID", help="The Microsoft Entra tenant.")
 @click.option("--scope", metavar="TEXT", help="The scope to request. [default: that of the provider]")
 @click.option("--access-url", "accessUrl", metavar="URL", help="The token endpoint of a provider that is not known.")
@@ -160,9 +160,9 @@ def test(name: str, server: ServerOptions, as_json: bool) -> int:
 
 @command.command("rekey")
 def rekey() -> None:
-    """Encrypt all secrets with a new key; afterwards the old key is not needed any more.
+    """Encrypt all secrets with a new key; the old key is no longer needed afterwards.
 
-    With MAILNODE_SECRET_KEY=new,old the first key is the new one; else a new key is created in the home's key file.
+    With MAILNODE_SECRET_KEY=new,old the first key is the new one; otherwise the home's key file gets a new key.
     """
     from mailnode.connections.secrets.database_key import rekey as change_key
     from mailnode.environment import Environment, open_database

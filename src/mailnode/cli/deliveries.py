@@ -41,7 +41,12 @@ def command() -> None:
 )
 @click.option("--run", metavar="ID", help="Only those of this run.")
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N", help="The most to list."
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many to list at most.",
 )
 @_json
 def list_(

@@ -142,7 +142,9 @@ def _attachment(source: str, files: ExitStack) -> Attachment:
     try:
         file: BinaryIO = files.enter_context(path.open("rb"))
     except OSError as error:
-        raise UsageError(f"--attach {source}: {error.strerror}", hint="give a file that you may read") from None
+        raise UsageError(
+            f"--attach {source}: {error.strerror}", hint="check the path, and that you may read the file"
+        ) from None
     return Attachment(content=file, filename=path.name)
 
 

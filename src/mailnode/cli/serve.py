@@ -40,7 +40,7 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
 def command(port: int, inbox_port: int, flows: Path | None) -> int:
     """Run the editor, its API, a worker and a test inbox on this machine, until Ctrl-C.
 
-    MAILNODE_TOKEN is the token to log in with; else one is created in the home, readable by its owner only.
+    MAILNODE_TOKEN is the token to log in with; otherwise one is created in the home, readable by its owner only.
 
     Exit status: 0 stopped, 4 an outcome could not be stored.
     """

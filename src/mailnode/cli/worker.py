@@ -33,7 +33,7 @@ class _Ended:
 def command(drain: bool) -> int:
     """Send queued email until Ctrl-C or SIGTERM; any number of workers may run.
 
-    The first signal returns unsent email to the queue and waits for answers that are due; a second one exits at once,
+    The first signal returns unsent email to the queue and waits for the servers' answers; a second one exits at once,
     and the next worker finds what is in doubt.
 
     Exit status: 0 done, 4 an outcome could not be stored. With --drain: 1 an email did not reach all its recipients,

@@ -114,7 +114,7 @@ class Connection:
             raise ConnectionsError(
                 f"the connection {self.name!r} is for {self.service or ', '.join(own)}, not for {quoted(host)}",
                 code=ErrorCode.CONNECTION_NOT_FOR_HOST,
-                hint="use a connection for that server, or change the service or hosts of this one, with its secrets",
+                hint="use a connection for that server, or let this one be for it and enter its secrets again",
             )
 
     def check_recipients(self, addr_specs: Iterable[str]) -> None:

@@ -45,7 +45,7 @@ def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
             names it, and the message contains no secret.
     """
     if kind not in TYPE_FIELDS:
-        raise bad(f"there is no connection type {shown(kind)}", "type", f"use {' or '.join(TYPE_FIELDS)}")
+        raise bad(f"there is no connection type {shown(kind)}", "type", f"use one of {', '.join(TYPE_FIELDS)}")
     fields = _check_keys(given, {**TYPE_FIELDS[kind].checks, **COMMON}, TYPE_FIELDS[kind].required)
     if ("service" in fields) == ("hosts" in fields):
         which = "both service and hosts are given" if "hosts" in fields else "neither service nor hosts is given"

@@ -85,8 +85,7 @@ def find_service(name: str) -> Service:
     raise ConnectionsError(
         f"there is no email service {quoted(name)}",
         code=ErrorCode.UNKNOWN_SERVICE,
-        hint=(f"did you mean {' or '.join(list(near)[:3])}? " if near else "")
-        + "other servers are given by their host",
+        hint=f"did you mean {' or '.join(list(near)[:3])}?" if near else "for any other server, give its host",
     )
 
 

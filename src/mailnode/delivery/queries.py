@@ -155,7 +155,7 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
             f"there is no delivery {quoted(which)}",
             code=ErrorCode.UNKNOWN_DELIVERY,
             phase="settings",
-            hint=f"give its id, the first {_SHORTEST_ID} characters of that or more, or its Message-ID",
+            hint=f"give its id (at least the first {_SHORTEST_ID} characters) or its Message-ID",
         )
     raise DeliveryError(
         f"{quoted(which)} matches several deliveries: {', '.join(row.id for row in found[:2])}, ...",

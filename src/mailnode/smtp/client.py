@@ -277,7 +277,7 @@ def send(
         asyncio.get_running_loop()
         raise UsageError(
             "mailnode.send waits for the server and would block the event loop that is running here",
-            hint="await SmtpClient(host, port).send(email), or a Mailnode's run, instead",
+            hint="use `await SmtpClient(host, port).send(email)` instead, or `await mailnode.run(flow)`",
         )
 
     async def send_it() -> Outcome:

@@ -97,8 +97,8 @@ def no_tls_hint(server: ServerSettings) -> str:
     hint = f"port {server.port} offers no TLS: use one that does (465 with tls, 587 with starttls), or set tlsOption to"
     hint += " none"
     if server.login is None or server.allow_plaintext_auth:
-        return f"{hint}, if the mail need not be private on its way there"
-    return f"{hint} in a network that you trust; the login is then sent in clear text, which requires {PLAINTEXT_LOGIN}"
+        return f"{hint}, if the email may travel unencrypted"
+    return f"{hint} on a network that you trust; the login is then sent in clear text, which requires {PLAINTEXT_LOGIN}"
 
 
 def client_certificate_error(error: BaseException | None, server: ServerSettings) -> TlsFailed | None:

@@ -204,7 +204,7 @@ def unreadable(path: Path, error: OSError) -> SnapshotError:
     """Make the error of a file that can't be read."""
     return SnapshotError(
         f"the snapshot {str(path)!r} can't be read: {error.strerror}",
-        hint="give the path of a snapshot that you may read",
+        hint="check the path, and that you may read the snapshot",
     )
 
 
