@@ -82,7 +82,7 @@ def test_nonsense_is_an_unknown_service_with_a_short_message(word):
     with pytest.raises(ConnectionsError) as caught:
         find_service(word)
     assert len(caught.value.message) < 100
-    assert "by their host" in caught.value.hint
+    assert "give its host" in caught.value.hint
 
 
 @pytest.mark.parametrize(
