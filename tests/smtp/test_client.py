@@ -525,6 +525,7 @@ class TestSettings:
             ({"host": "\u2260.example"}, "host"),
             ({"port": 0}, "port"),
             ({"port": 65536}, "port"),
+            ({"port": "25"}, "port"),
             ({"tls_option": "ssl"}, "tlsOption"),
             ({"ehlo_name": "a\r\nMAIL FROM:<x@y>"}, "ehloName"),
             ({"ehlo_name": ""}, "ehloName"),

@@ -70,8 +70,8 @@ class ServerSettings:
         """Refuse an invalid host, port or EHLO name."""
         if not _HOST.fullmatch(self.host):
             raise _bad("host", self.host, "give a host name or an IP address, without scheme, port or spaces")
-        if isinstance(self.port, bool) or not 0 < self.port <= _HIGHEST_PORT:
-            raise _bad("port", self.port, "give a port from 1 to 65535")
+        if type(self.port) is not int or not 0 < self.port <= _HIGHEST_PORT:
+            raise _bad("port", self.port, "give a whole number from 1 to 65535")
         if self.ehlo_name is not None:
             check_ehlo_name(self.ehlo_name)
 
