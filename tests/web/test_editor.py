@@ -222,6 +222,7 @@ def test_what_is_wrong_is_said_beside_its_field(page, served, key, value, words)
     told = field(page, key).locator(".error:not([hidden])").first
     expect(told).to_contain_text(words)
     expect(page.locator("[data-nodes]")).to_contain_text("1 problem")
+    expect(page.locator("[data-troubles]")).to_contain_text(key.removeprefix("@"))
     put(page, "subject", "x" if key == "subject" else "still here")
     if key not in {"subject", "attachments", "headers"}:
         expect(told).to_contain_text(words)

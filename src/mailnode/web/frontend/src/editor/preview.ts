@@ -39,7 +39,9 @@ export class PreviewPane {
   /** Show a mail; where there is none, the last one stays in sight, faded, and the reasons stand above. */
   show({ errors, preview }: Previewed): void {
     this.pane.toggleAttribute("data-stale", !preview);
-    const reasons = errors.map(({ message, hint }) => noticeOf("bad", { words: message, hint }));
+    const reasons = errors.map(({ key, message, hint }) =>
+      noticeOf("bad", { words: key ? `${key}: ${message}` : message, hint }),
+    );
     const warnings = (preview?.warnings ?? []).map((words) => noticeOf("warn", { words }));
     this.find("[data-troubles]").replaceChildren(...reasons, ...warnings);
     if (!preview) return;
