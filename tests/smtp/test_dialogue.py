@@ -206,7 +206,7 @@ class TestTheWayIn:
     async def test_a_server_that_offers_no_login(self):
         async with ScriptedServer() as server:
             dialogue = await told(server, login=USER)
-        assert dialogue.endswith("offers no login, and the connection has one)")
+        assert dialogue.endswith("offers no login, but one is set)")
 
     async def test_a_refused_login_that_is_not_tried_again_said_nothing(self):
         script = {"AUTH": "535 5.7.8 no"}

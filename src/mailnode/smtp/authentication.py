@@ -176,7 +176,7 @@ def _in_clear_text(server: ServerSettings, extensions: Extensions, credentials: 
     return LoginFailed(
         f"{secret} would go to {server.address} in clear text",
         code=ErrorCode.PLAINTEXT_AUTH,
-        hint=f"{remedy}; allowPlaintextAuth permits it in a network that you trust",
+        hint=f"{remedy}; allowPlaintextAuth permits it on a network that you trust",
     )
 
 
@@ -187,14 +187,14 @@ def _not_offered(server: ServerSettings, extensions: Extensions, credentials: Cr
         what = f"{server.address} offers {', '.join(extensions.auth)} and {secret} needs {needed}"
         hint = _other_login_hint(extensions, credentials)
     else:
-        what = f"{server.address} offers no login, and the connection has one"
-        hint = "leave the connection out if this is a relay without logins; otherwise check host and port"
+        what = f"{server.address} offers no login, but one is set"
+        hint = "leave the login out if this relay needs none; otherwise check host and port"
         if server.tls_option == "none" and extensions.starttls:
             hint = "many servers offer it over TLS only: set tlsOption to starttls"
         elif server.tls_option == "none":
             hint = (
-                f"leave the connection out if this is a relay without logins; otherwise: port {server.port} offers"
-                f" neither a login nor TLS (tlsOption starttls would not do), {_TLS_PORTS}"
+                f"leave the login out if this relay needs none; port {server.port} offers neither a login nor TLS:"
+                f" otherwise {_TLS_PORTS}"
             )
     return LoginFailed(what, code=ErrorCode.AUTH_NOT_OFFERED, hint=hint)
 
