@@ -234,3 +234,11 @@ class TestMailnode:
             assert (error.node, error.key, error.code) == ("greet", "subjekt", mailnode.ErrorCode.UNKNOWN_KEY)
             with pytest.raises(mailnode.SettingsError, match="no node 'nobody'"):
                 await opened.dry_run(flow, "nobody").compose()
+
+
+def test_a_mailnode_that_is_not_opened_names_what_opens_it():
+    with pytest.raises(mailnode.UsageError) as caught:
+        mailnode.Mailnode()  # type: ignore[call-arg]  # what a program without types may do
+    assert "Mailnode.open()" in caught.value.hint
+    with pytest.raises(mailnode.UsageError):
+        mailnode.Mailnode(home="here")  # type: ignore[call-arg]  # what a program without types may do

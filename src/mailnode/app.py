@@ -19,7 +19,7 @@ from mailnode.delivery.result import NOT_STORED, Result
 from mailnode.delivery.route import Clients, Router
 from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
-from mailnode.errors import MailnodeError, StoreError
+from mailnode.errors import MailnodeError, StoreError, UsageError
 from mailnode.flow.builtin import own_registry
 from mailnode.flow.document import FlowDocument
 from mailnode.flow.dry_run import CurrentRoutes, DryRun
@@ -37,10 +37,8 @@ from mailnode.store.retry import retry_transient
 from mailnode.supervision import Supervised, TaskStatus
 
 SWEEP_SECONDS = 3600.0
-# More in flight would only wait for sessions.
-RUNS_AT_ONCE = 50
-# How many deliveries one statement asks for.
-_ASKED_AT_ONCE = 500
+RUNS_AT_ONCE = 50  # more in flight would only wait for sessions
+_ASKED_AT_ONCE = 500  # deliveries in one statement
 
 
 class Mailnode:
@@ -55,6 +53,12 @@ class Mailnode:
     done, and `connections` holds the stored logins. `unstored` counts the outcomes that the database does not accept
     just now (`count`), and those that were lost for that (`lost`).
     """
+
+    def __new__(cls, *parts: object, **_: object) -> Self:
+        """Refuse to make one without its parts: programs use `open`."""
+        if not parts:
+            raise UsageError("Mailnode() opens no database", hint="use `async with Mailnode.open() as mailnode:`")
+        return super().__new__(cls)
 
     def __init__(
         self, environment: Environment, database: Database, connections: ConnectionRepository, process: ThisProcess
@@ -240,17 +244,13 @@ class Mailnode:
         return self._queue_worker.supervised.status, self._sweeper.status
 
     def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:
-        """Call `tell` when the email of a route (a login at a server) begins to wait, and when it is sent again.
-
-        It is given the route's name, and the error that it waits for, or None when it is sent again.
-        """
+        """Call `tell` with a route's name and the error that its email begins to wait for, or None: it goes on."""
         self._breaker.on_change = tell
 
     async def stop(self, seconds: float | None = None, *, flows: bool = False) -> None:
         """Stop working on the queue: put back what no server has yet, and wait for answers that are due.
 
-        It waits for `seconds` at most; None is as long as it takes. With `flows` the email of running flows is ended in
-        the same way, and their runs go on with its results.
+        It waits `seconds` at most; None is no limit. With `flows` the email of running flows ends so too; they go on.
         """
         await asyncio.gather(self._queue_worker.stop(seconds), *([self._dispatcher.close(seconds)] if flows else []))
 

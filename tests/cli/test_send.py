@@ -114,8 +114,8 @@ class TestExitStatus:
         [
             (("--text", "x", "--to", "a@x.org"), "give either --service or --host"),
             (("--service", "gmial", "--to", "a@x.org"), "gmial"),
-            (("--host", "x", "--to", "jane", "--from", "b@x.org"), "has no @"),
-            (("--host", "x", "--to", "a@x.org"), "the email has no sender"),
+            (("--host", "x", "--to", "jane", "--from", "b@x.org"), "--to: the address ('jane') has no @"),
+            (("--host", "x", "--to", "a@x.org"), "--from: the email has no sender\n  hint: give --from"),
             (("--host", "x", "--to", "a@x.org", "--from", "b@x.org", "--attach", "/nowhere"), "--attach /nowhere"),
             (
                 ("--host", "x", "--to", "a@x.org", "--from", "b@x.org", "--subject", "a\nBcc: e@x.org"),

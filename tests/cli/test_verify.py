@@ -105,7 +105,7 @@ async def test_a_wrong_password_is_refused_and_never_shown(home):
         ((), "give --service, --host or --connection"),
         (("--host", "127.0.0.1", "--to", "b@y.example"), "give a sender"),
         (("--host", "127.0.0.1", "--from", "nobody"), "nobody"),
-        (("--host", "127.0.0.1:25"), "host can't be '127.0.0.1:25'"),
+        (("--host", "127.0.0.1:25"), "mailnode: --host: '127.0.0.1:25' is not a valid value"),
         (("--connection", "nowhere"), "nowhere"),
     ],
 )

@@ -431,3 +431,33 @@ class TestHeader:
         assert isinstance(message, Message)
         assert message.header_fields
         sent(mail)
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "words"),
+    [
+        ({"to": 5}, "to", "an address is required, not "),
+        ({"cc": b"a@x.org"}, "cc", "an address is required"),
+        ({"bcc": ["a@x.org", 7]}, "bcc[1]", "an address is required"),
+        ({"from_": 5}, "from", "one address is required"),
+        ({"from_": ["a@x.org"]}, "from", "one address is required"),
+        ({"from_": None}, "from", "no sender"),
+        ({"subject": 5}, "subject", "text is required"),
+        ({"envelope_from": 5}, "envelopeFrom", "text is required"),
+        ({"html": b"<p>"}, "html", "text is required"),
+        ({"headers": "X-A: b"}, "headers", "a mapping is required"),
+        ({"attachments": 5}, "attachments", "a list is required"),
+        ({"attachments": ["invoice.pdf"]}, "attachments[0]", "an Attachment is required"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_named_with_its_remedy(values, key, words):
+    with pytest.raises(ComposeError) as caught:
+        compose(Email(**{"from_": "a@x.org", "to": "b@x.org", **values}))
+    assert (caught.value.key, bool(caught.value.hint)) == (key, True)
+    assert words in caught.value.message
+
+
+def test_what_is_no_email_is_refused_with_its_remedy():
+    with pytest.raises(ComposeError, match="an Email is required, not 'hi'") as caught:
+        compose("hi")  # type: ignore[arg-type]  # what a program without types may do
+    assert "Email(from_=" in caught.value.hint

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 import mailnode
-from mailnode.errors import ErrorCode, LoginFailed, SessionLost, SettingsError, Unsendable, UsageError
+from mailnode.errors import ComposeError, ErrorCode, LoginFailed, SessionLost, SettingsError, Unsendable, UsageError
 from mailnode.message.email import Email
 from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
@@ -587,4 +587,13 @@ async def test_a_loss_among_the_rest_of_too_many_recipients_is_not_tried_from_th
 async def test_the_door_without_a_loop_says_what_to_do_where_one_runs():
     with pytest.raises(UsageError, match="event loop") as caught:
         mailnode.send(Email(from_="a@x.example", to="b@y.example", text="hi"), "127.0.0.1")
-    assert caught.value.hint.startswith("await SmtpClient(host, port).send(email)")
+    assert caught.value.hint.startswith("use `await SmtpClient(host, port).send(email)`")
+
+
+def test_what_is_no_email_goes_to_no_server():
+    with pytest.raises(ComposeError, match="an Email is required"):
+        mailnode.send("hi", "127.0.0.1", 9)  # type: ignore[arg-type]  # what a program without types may do
+    with pytest.raises(SettingsError, match=r"^tlsOption: 'ssl' is not a valid value"):
+        SmtpClient("127.0.0.1", tls_option="ssl")  # type: ignore[arg-type]  # the same
+    with pytest.raises(SettingsError, match=r"^host: '' is not a valid value"):
+        SmtpClient("")

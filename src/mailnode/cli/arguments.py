@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -12,11 +13,31 @@ import click
 
 from mailnode.connections.service import Service, find_service
 from mailnode.delivery.route import OtherServer
-from mailnode.errors import UsageError
+from mailnode.errors import ErrorCode, MailnodeError, UsageError
 from mailnode.printable import quoted, shortened
 from mailnode.smtp.server import TlsOption
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NamesOptions(click.Command):
+    """Names the option that an error is about, where the error has the key of a setting."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MailnodeError as error:
+            name = re.split(r"[.\[]", error.key)[0]
+            option = "--" + re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", _OPTIONS.get(name, name))
+            if any(option in parameter.opts for parameter in self.params):
+                error.key = option
+            if error.key == "--from" and error.code == ErrorCode.MISSING_SETTING:
+                error.hint = "give --from, or a --connection that has a sender"
+            raise
+
+
+_OPTIONS = {"attachments": "attach"}
 
 
 def read_text(source: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Literal
 
 import click
 
-from mailnode.cli.arguments import ServerOptions, read_text, server_options
+from mailnode.cli.arguments import NamesOptions, ServerOptions, read_text, server_options
 from mailnode.cli.output import progress, say, show_error, show_json, show_table
 from mailnode.cli.signals import EXIT_SIGNALLED, WAITING, run_stoppable
 from mailnode.delivery.result import Result, result_of_error
@@ -19,7 +19,7 @@ MOST_FETCHED = 25 * 2**20
 EXIT_STATUS = {"sent": 0, "failed": 1, "partial": 3, "unknown": 3}
 
 
-class _WithJsonResult(click.Command):
+class _WithJsonResult(NamesOptions):
     """Prints a result on stdout with --json even where no server was asked; stderr and exit status stay the same."""
 
     def make_context(

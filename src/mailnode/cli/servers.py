@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from mailnode.cli.arguments import ServerOptions, server_options
+from mailnode.cli.arguments import NamesOptions, ServerOptions, server_options
 from mailnode.cli.output import clean, say, show_json, show_table, stepwise
 from mailnode.connections.service import Service, find_service
 from mailnode.connections.service import services as known_services
@@ -16,7 +16,7 @@ from mailnode.errors import UsageError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding
 
 
-@click.command("verify")
+@click.command("verify", cls=NamesOptions)
 @server_options
 @click.option("--from", "sender", metavar="ADDRESS", help="The sender to try. [default: the connection's]")
 @click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="A recipient to try; may be repeated.")

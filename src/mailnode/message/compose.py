@@ -43,6 +43,8 @@ _AUTO_SUBMITTED: dict[AutoSubmitted, bytes] = {
 }
 _CID_URL = re.compile(r"(?<!\w)cid:", re.IGNORECASE)
 _CID_GOES_ON = re.compile(r"[\w.@+-]")
+_EMAIL_HINT = 'give Email(from_="jane@example.org", to="joe@example.com", subject="Hi", text="Hello")'
+_ATTACHMENT_HINT = 'give Attachment.from_path("invoice.pdf")'
 _SEED = re.compile(r"[A-Za-z0-9]{1,40}")
 
 
@@ -52,6 +54,8 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     Raises:
         ComposeError: no message can be made of it; MailboxError, HeaderError and PartError name the part that is wrong.
     """
+    if not isinstance(email, Email):
+        raise ComposeError(f"an Email is required, not {quoted(email)}", hint=_EMAIL_HINT)
     to, cc = _addresses("to", email.to), _addresses("cc", email.cc)
     fields = _fields(to=to, cc=cc, bcc=_addresses("bcc", email.bcc))
     sender = _sender(email)
@@ -85,8 +89,10 @@ def recipients_of(email: Email) -> dict[str, Field]:
 def _sender(email: Email) -> Mailbox:
     if isinstance(email.from_, Mailbox):
         return email.from_
-    if not email.from_.strip():
-        raise ComposeError("the email has no sender", code=ErrorCode.MISSING_SETTING, hint="set the sender (from)")
+    if not email.from_ or not email.from_.strip():
+        raise ComposeError(
+            "the email has no sender", code=ErrorCode.MISSING_SETTING, hint="give the address of the sender"
+        ).locate(key="from")
     return _located("from", parse_mailbox, email.from_)
 
 
@@ -236,6 +242,8 @@ def _file(key: str, attachment: Attachment | RawPart, shown: _CidReferences) -> 
     try:
         if isinstance(attachment, Attachment):
             built = attachment_part(attachment, inline=attachment.cid in shown)
+        elif not isinstance(attachment, RawPart):
+            raise ComposeError(f"an Attachment is required, not {quoted(attachment)}", hint=_ATTACHMENT_HINT)
         else:
             built = raw_part(attachment.content, attachment.cid)
     except MailnodeError as error:

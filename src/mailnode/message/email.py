@@ -1,19 +1,22 @@
 """An email as its author gives it, before it is composed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
-from mailnode.errors import AttachmentError, ErrorCode, PartError
-from mailnode.message.mailbox import Addresses, Mailbox
+from mailnode.errors import AttachmentError, ComposeError, ErrorCode, PartError
+from mailnode.message.mailbox import Addresses, Group, Mailbox
 from mailnode.message.tree import checked_cid
 from mailnode.printable import quoted
 
 Priority = Literal["high", "normal", "low"]
 AutoSubmitted = Literal["auto-generated", "auto-replied", "no"]
+
+_TEXTS = ("subject", "text", "html", "envelope_from", "in_reply_to", "message_id")
+_ADDRESSES = ("to", "cc", "bcc", "reply_to")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +87,9 @@ class Email:
     and `references` are Message-IDs, `list_unsubscribe` https and mailto URLs. `auto_submitted` left out says that the
     mail is automatic (RFC 3834), a reply where it has `in_reply_to`. `message_id`, `date` and
     `boundary_seed` left out are new each time the email is composed; given, the bytes are the same every time.
+
+    Raises:
+        ComposeError: a value is of a wrong type.
     """
 
     from_: str | Mailbox
@@ -105,3 +111,35 @@ class Email:
     date: datetime | None = None
     boundary_seed: str | None = None
     auto_submitted: AutoSubmitted | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a value of a wrong type where it is given: composing would fail on it in words of Python."""
+        texts = (self.subject, self.text, self.html, self.envelope_from, self.in_reply_to, self.message_id)
+        for name, value in zip(_TEXTS, texts, strict=True):
+            if value is not None and not isinstance(value, str):
+                raise _wrong_type(name, value, "text", f'give a text: {name}="..."')
+        if self.from_ and not isinstance(self.from_, (str, Mailbox)):
+            raise _wrong_type("from", self.from_, "one address", 'write it like "jane@example.org"')
+        for name, given in zip(_ADDRESSES, (self.to, self.cc, self.bcc, self.reply_to), strict=True):
+            if given and not isinstance(given, str):
+                _check_addresses(name, given)
+        if not isinstance(self.headers, (dict, Mapping)):
+            raise _wrong_type("headers", self.headers, "a mapping", 'give headers={"X-Name": "value"}')
+        if not isinstance(self.attachments, (tuple, list, Iterable)):
+            raise _wrong_type("attachments", self.attachments, "a list", "give attachments=[Attachment(...)]")
+
+
+def _check_addresses(name: str, given: object) -> None:
+    if isinstance(given, (str, Mailbox, Group)):
+        return
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise _wrong_type(name, given, "an address", 'write it like "jane@example.org", or give a list of such texts')
+    if isinstance(given, (list, tuple)):
+        for index, one in enumerate(given):
+            _check_addresses(f"{name}[{index}]", one)
+
+
+def _wrong_type(name: str, value: object, what: str, hint: str) -> ComposeError:
+    first, *others = name.split("_")
+    key = first + "".join(other.capitalize() for other in others)
+    return ComposeError(f"{what} is required, not {quoted(value)}", hint=hint).locate(key=key)

@@ -186,7 +186,9 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
             item.append(token)
         else:
             if _words(item):
-                mailbox = _mailbox(item, position, is_last=token.kind == "end")
+                is_last = token.kind == "end"
+                place = "the address" if is_last and position == 1 else f"address {position}"
+                mailbox = _mailbox(item, place, is_last=is_last)
                 position += 1
                 if group is None:
                     yield mailbox
@@ -217,36 +219,36 @@ def _group_name(item: list[Token], position: int, outer: str | None) -> str:
         raise MailboxError(
             f"address {position}: there is a group within the group {quoted(outer)}", hint="end the first group with ;"
         )
-    name = _phrase(item, position)
+    name = _phrase(item, f"address {position}")
     if not name:
         raise MailboxError(f"address {position}: there is no group name before the colon", hint=QUOTE_HINT)
     return name
 
 
-def _mailbox(item: list[Token], position: int, *, is_last: bool) -> Mailbox:
+def _mailbox(item: list[Token], place: str, *, is_last: bool) -> Mailbox:
     opening = next((index for index, token in enumerate(item) if token.text == "<"), None)
     if opening is None:
         if not is_last and not any(token.text == "@" for token in item):
-            raise MailboxError(f"address {position} ({_shown(item)}) has no @", hint=_COMMA_HINT)
-        return _located(item, position, _name_behind(item))
+            raise MailboxError(f"{place} ({_shown(item)}) has no @", hint=_COMMA_HINT)
+        return _located(item, place, _name_behind(item))
     rest = item[opening + 1 :]
     closing = next((index for index, token in enumerate(rest) if token.text == ">"), len(rest))
     if closing == len(rest) or _words(rest[closing + 1 :]):
         raise MailboxError(
-            f"address {position} ({_shown(item)}): an address in < > ends with >, and nothing may follow",
+            f"{place} ({_shown(item)}): an address in < > ends with >, and nothing may follow",
             hint=_WRITE_HINT,
         )
     before, address = item[:opening], rest[:closing]
     # Some programs write the address where they know no name.
-    name = "" if _is_same_address(before, address) else _phrase(before, position)
-    return _located(address, position, name)
+    name = "" if _is_same_address(before, address) else _phrase(before, place)
+    return _located(address, place, name)
 
 
 def _is_same_address(one: list[Token], other: list[Token]) -> bool:
     if not any(token.text == "@" for token in one):
         return False
     try:
-        return _located(one, 1, "").addr_spec.lower() == _located(other, 1, "").addr_spec.lower()
+        return _located(one, "", "").addr_spec.lower() == _located(other, "", "").addr_spec.lower()
     except MailboxError:
         return False
 
@@ -258,17 +260,17 @@ def _name_behind(tokens: list[Token]) -> str:
     return comment_text(next(comments, "()"))
 
 
-def _located(tokens: list[Token], position: int, display_name: str) -> Mailbox:
+def _located(tokens: list[Token], place: str, display_name: str) -> Mailbox:
     """Make a mailbox of local part, @ and domain; comments and blanks may only stand around the three."""
     parts = _trimmed(tokens)
     if [part.text == "@" for part in parts] != [False, True, False]:
         what = "is not an address" if any(part.text == "@" for part in parts) else "has no @"
         hint = _TWO_HINT if sum(part.text == "@" for part in parts) > 1 else _WRITE_HINT
-        raise MailboxError(f"address {position} ({_shown(tokens)}) {what}", hint=hint)
+        raise MailboxError(f"{place} ({_shown(tokens)}) {what}", hint=hint)
     try:
         return Mailbox(display_name, parts[0].text, parts[2].text)
     except MailboxError as error:
-        raise MailboxError(f"address {position}: {error.message}", hint=error.hint) from None
+        raise MailboxError(f"{place}: {error.message}", hint=error.hint) from None
 
 
 def _trimmed(tokens: list[Token]) -> list[Token]:
@@ -280,12 +282,10 @@ def _words(tokens: list[Token]) -> list[Token]:
     return [token for token in tokens if token.kind not in {"blank", "comment"}]
 
 
-def _phrase(tokens: list[Token], position: int) -> str:
+def _phrase(tokens: list[Token], place: str) -> str:
     words = _words(tokens)
     if any(word.kind not in {"atom", "quoted"} for word in words):
-        raise MailboxError(
-            f"address {position}: the name {_shown(tokens)} contains a special character", hint=QUOTE_HINT
-        )
+        raise MailboxError(f"{place}: the name {_shown(tokens)} contains a special character", hint=QUOTE_HINT)
     return " ".join(_unquoted(word, is_all=len(words) == 1) for word in words).strip()
 
 

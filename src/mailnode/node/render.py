@@ -79,9 +79,9 @@ class Renderer:
                 raise error.locate(key="from") from None
         if sender is None:
             raise SettingsError(
-                "there is no sender: `from` is empty, and so is that of the connection, if there is one",
+                "the email has no sender",
                 code=ErrorCode.MISSING_SETTING,
-                hint="set `from`, or give the connection a `from` or a username that is an email address",
+                hint="set `from`, or use a connection that has one",
             ).locate(key="from")
         return sender
 

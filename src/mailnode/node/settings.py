@@ -215,13 +215,14 @@ class MailSettings(Settings):
     @model_validator(mode="after")
     def _check_storage(self) -> Self:
         if (self.result_key is None) != (self.store_result == "none"):
-            missing = "resultKey" if self.result_key is None else "storeResult"
+            names = ("resultKey", "storeResult")
+            missing, given = names if self.result_key is None else reversed(names)
             raise PydanticCustomError(
                 "mailnode",
                 "{error}",
                 {
                     "error": SettingsError(
-                        f"storeResult and resultKey go together; {missing} is missing",
+                        f"this setting is required where {given} is set",
                         code=ErrorCode.MISSING_SETTING,
                         hint="set both (storeResult: context, resultKey: mail.sent), or neither",
                     ).locate(key=missing)
@@ -266,7 +267,7 @@ class SendSmtpEmailSettings(MailSettings):
     def _check_server(self) -> Self:
         is_other = self.email_service == OTHER
         if is_other != (self.smtp is not None):
-            words = "emailService other needs smtp settings" if is_other else "smtp is only for emailService other"
+            words = "emailService other needs smtp settings" if is_other else "it is only for emailService other"
             error = SettingsError(
                 words,
                 code=ErrorCode.MISSING_SETTING if is_other else ErrorCode.BAD_SETTING,

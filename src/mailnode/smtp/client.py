@@ -147,7 +147,7 @@ class SmtpClient:
         Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for an
         Email that makes no message. SessionLost has `unknown` true when the server may have accepted the message.
         """
-        composed = compose(message) if isinstance(message, Email) else message
+        composed = message if isinstance(message, Message) else compose(message)
         return await self.hand_over(SendRequest(composed, partial_delivery=partial_delivery))
 
     async def hand_over(self, request: SendRequest) -> Outcome:
@@ -187,7 +187,7 @@ class SmtpClient:
 
         async def one(number: int, message: Email | Message) -> Handover:
             try:
-                composed = compose(message) if isinstance(message, Email) else message
+                composed = message if isinstance(message, Message) else compose(message)
                 outcome = await self.hand_over(
                     SendRequest(composed, partial_delivery=partial_delivery, queue_group=queue_group)
                 )

@@ -111,4 +111,4 @@ def ascii_host(host: str) -> str:
 
 
 def _bad(key: str, value: object, hint: str) -> SettingsError:
-    return SettingsError(f"{key} can't be {quoted(value)}", code=ErrorCode.BAD_SETTING, hint=hint).locate(key=key)
+    return SettingsError(f"{quoted(value)} is not a valid value", code=ErrorCode.BAD_SETTING, hint=hint).locate(key=key)
