@@ -53,11 +53,17 @@ class Message:
     @property
     def header_fields(self) -> tuple[tuple[str, str], ...]:
         """The header fields as a person reads them: unfolded, encoded-words decoded."""
-        from email.parser import BytesHeaderParser
         from email.policy import default
 
+        from mailnode.message.parsed import parse, readable
+
+        def text_of(name: str, value: str) -> str:
+            # A ready-made part's own are of any length, and that policy takes quadratic time for parameters.
+            is_of_part = name.lower().startswith("content-")
+            return readable(value) if is_of_part else str(default.header_fetch_parse(name, value))
+
         head = next(self.blocks()).partition(b"\r\n\r\n")[0]
-        return tuple((name, str(value)) for name, value in BytesHeaderParser(policy=default).parsebytes(head).items())
+        return tuple((name, text_of(name, value)) for name, value in parse(head, header_only=True).items())
 
 
 def blocks_of(pieces: Iterable[bytes | ByteStream]) -> Iterator[bytes]:
