@@ -54,6 +54,7 @@ async def test_the_list_has_the_latest_first_and_can_be_narrowed(three):
         (("--state", "sent"), ["r1"]),
         (("--state", "interrupted", "--state", "failed"), ["r3", "r2"]),
         (("--state", "claimed"), []),
+        (("--state", "sending", "--state", "sent"), ["r1"]),
         (("--to", "JANE@"), ["r3", "r1"]),
         (("--to", "%"), []),
         (("--run", "r2"), ["r2"]),

@@ -72,10 +72,10 @@ def test_its_text_and_html(shipped):
     text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
     for body in (text, html):
         assert "Dear Zoë Müller, your order" in body
-        assert "It travels by express." in body
+        assert "left our warehouse today, by express." in body
         assert "€ 78.00" in body
     assert "Cups & saucers  6" in text
-    assert "Follow it (https://shop.example.com/track/2026-1047)" in text
+    assert "Track your order (https://shop.example.com/track/2026-1047)" in text
     assert "Cups &amp; saucers" in html
     assert 'style="font-size: 20px' in html
 

@@ -243,6 +243,7 @@ class TestListPage:
         answer = await api.get("/deliveries?state=sent&recipient=jane&run=&connection=&hours=24")
         assert answer.headers["HX-Push-Url"] == "/deliveries?state=sent&recipient=jane"
         assert 'value="jane"' in answer.text
+        assert '127.0.0.1 <span class="muted">(no login)</span>' in answer.text
         assert '<option value="sent" selected>' in answer.text
 
     async def test_what_is_under_way_is_sending_whichever_step_it_is_at(self, api, send, server):
@@ -253,6 +254,8 @@ class TestListPage:
             page = (await api.get("/deliveries?state=sending")).text
             assert '<option value="sending" selected>Sending</option>' in page
             assert page.count(">Sending</span>") == 1
+            listed = (await api.get("/api/deliveries?state=sending&state=failed")).json()["deliveries"]
+            assert [one["state"] for one in listed] == [{"MAIL": "claimed", "content": "handingOver"}[stage]]
             assert "No matching deliveries" in (await api.get("/deliveries?state=queued")).text
             silent.release()
             await sending

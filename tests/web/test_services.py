@@ -41,3 +41,10 @@ async def test_an_unknown_service_is_404_with_near_names(api):
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "unknownService"
     assert "Gmail" in answer.json()["error"]["hint"]
+
+
+async def test_a_page_that_is_not_there_shows_no_code(api):
+    answer = await api.get("/nowhere")
+    assert answer.status_code == 404
+    assert "start at /flows" in answer.text.lower()
+    assert "badUsage" not in answer.text

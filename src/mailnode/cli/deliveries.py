@@ -12,7 +12,7 @@ from mailnode.delivery.delivery import SHOWN_STATES, label
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
-    from mailnode.delivery.delivery import ShownState
+    from mailnode.delivery.delivery import AskedState
     from mailnode.delivery.details import DeliveryDetails, DeliveryRecipient
     from mailnode.delivery.queries import DeliveryQueries
 
@@ -30,7 +30,11 @@ def command() -> None:
 
 @command.command("list")
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice(SHOWN_STATES), help="Only these states; may be repeated."
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice((*SHOWN_STATES, "sending")),
+    help="Only these states; may be repeated. sending: claimed and handingOver.",
 )
 @click.option("--connection", metavar="NAME", help="Only those of this connection.")
 @click.option(
@@ -50,7 +54,7 @@ def command() -> None:
 )
 @_json
 def list_(
-    states: "tuple[ShownState, ...]",
+    states: "tuple[AskedState, ...]",
     connection: str | None,
     recipient: str | None,
     run: str | None,

@@ -41,7 +41,8 @@ def command(
     With --inputs it prints a summary. The same command again runs the rows that are left: their run ids begin with
     --run-id, or with the file's digest.
 
-    Exit status: 0 done, 1 halted, 2 wrong usage, flow or settings, 4 the outcome could not be stored.
+    Exit status: 0 done, even if an email failed whose node did not halt the flow (stopOnError false), 1 halted,
+    2 wrong usage, flow or settings, 4 the outcome could not be stored.
     """
     input_, context = json_object(input_text, "--input"), json_object(context_text, "--context")
 

@@ -19,6 +19,9 @@ ShownState = Literal[
 INTERRUPTED: Literal["interrupted"] = "interrupted"
 FINAL_STATES: frozenset[State] = frozenset({"sent", "partial", "failed", "unknown", "held", "cancelled"})
 SHOWN_STATES: tuple[ShownState, ...] = get_args(ShownState)
+# What may be asked for: "sending", as people are shown them, is both states of one under way.
+AskedState = ShownState | Literal["sending"]
+SENDING: tuple[ShownState, ...] = ("claimed", "handingOver")
 # Which of our own steps it is at is nothing that a person needs to know.
 LABELS = {"claimed": "sending", "handingOver": "sending", "notTried": "not attempted"}
 RESENT_AFTER_UNKNOWN = "resentAfterUnknown"
@@ -38,6 +41,11 @@ _HINT = (
 def label(state: str) -> str:
     """Give the words for a state, or a recipient's status, that a person is shown."""
     return LABELS.get(state, state)
+
+
+def asked_states(asked: Iterable[AskedState]) -> tuple[ShownState, ...]:
+    """Give the states that are meant; "sending" means two."""
+    return tuple(state for one in asked for state in (SENDING if one == "sending" else (one,)))
 
 
 class UnreadableDelivery(DeliveryError):

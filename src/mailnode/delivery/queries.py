@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Row, Select, bindparam, select
 from sqlalchemy import Connection as Transaction
 
 from mailnode.delivery.circuit_breaker import route_error, waits_until
-from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED, ShownState
+from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED, SENDING, AskedState, ShownState, asked_states
 from mailnode.delivery.details import (
     DeliveryAttempt,
     DeliveryDetails,
@@ -32,7 +32,6 @@ from mailnode.store.database import Database
 from mailnode.store.sql import Cursor
 from mailnode.store.tables import attempts, deliveries, delivery_recipients
 
-_UNDER_WAY = ("claimed", "handingOver")
 _SHORTEST_ID = 4
 _AUTH = re.compile(r"^C: AUTH (\S+)", re.MULTILINE)
 
@@ -52,7 +51,7 @@ class DeliveryQueries:
     async def list(
         self,
         *,
-        states: Sequence[ShownState] = (),
+        states: Sequence[AskedState] = (),
         connection: str | None = None,
         recipient: str | None = None,
         run: str | None = None,
@@ -61,11 +60,14 @@ class DeliveryQueries:
     ) -> Summaries:
         """Give the latest deliveries, the newest first, `limit` at the most.
 
-        Those that are in one of `states`, if any are given, that were sent by `connection`, to `recipient` (an address,
-        the beginning of one where nobody has just that, or a domain, `@example.org`), and by the run with the id `run`.
+        Those that are in one of `states` (`sending` is `claimed` and `handingOver`), if any are given, that were sent
+        by `connection`, to `recipient` (an address, the beginning of one where nobody has just that, or a domain,
+        `@example.org`), and by the run with the id `run`.
         `after` is a place in the list, as `Cursor(createdAt, deliveryId)` of the last one that has been seen.
         """
-        wanted = Filter(states=states, connection=connection, recipient=recipient, run=run, after=after, limit=limit)
+        wanted = Filter(
+            states=asked_states(states), connection=connection, recipient=recipient, run=run, after=after, limit=limit
+        )
         return await self._database.read(lambda db: self._list(db, wanted))
 
     async def show(self, which: str) -> DeliveryDetails:
@@ -131,7 +133,7 @@ class DeliveryQueries:
         }
 
     def _state(self, db: Transaction, row: Row[Any]) -> ShownState:
-        is_left = row.state in _UNDER_WAY and not self._process.is_alive(db, row.worker)
+        is_left = row.state in SENDING and not self._process.is_alive(db, row.worker)
         state: ShownState = row.state
         return INTERRUPTED if is_left else state
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query
 from pydantic import Field
 
 from mailnode.delivery.admin import InDoubt
-from mailnode.delivery.delivery import ShownState
+from mailnode.delivery.delivery import AskedState, ShownState
 from mailnode.delivery.history import MOST_HOURS
 from mailnode.store.sql import CURSOR_PATTERN, Cursor
 from mailnode.web.api.problem import PROBLEMS, ApiModel
@@ -138,7 +138,9 @@ class RetryRequest(ApiModel):
 @router.get("")
 async def list_deliveries(
     site: SiteHere,
-    state: Annotated[Sequence[ShownState], Query(description="Only these; may be repeated.")] = (),
+    state: Annotated[
+        Sequence[AskedState], Query(description="Only these; may be repeated. `sending`: `claimed` and `handingOver`.")
+    ] = (),
     connection: Annotated[str | None, Query(max_length=200)] = None,
     recipient: Annotated[
         str | None, Query(max_length=320, description="An address, the beginning of one, or a domain (@example.org).")

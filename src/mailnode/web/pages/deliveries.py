@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from mailnode.delivery.admin import InDoubt
-from mailnode.delivery.delivery import FINAL_STATES, SHOWN_STATES, ShownState
+from mailnode.delivery.delivery import FINAL_STATES, SENDING, SHOWN_STATES, AskedState
 from mailnode.delivery.history import MOST_HOURS
 from mailnode.errors import MailnodeError
 from mailnode.web.api.deliveries import (
@@ -31,8 +31,7 @@ router = APIRouter(prefix="/deliveries", include_in_schema=False)
 
 SPANS = ((1, "1 hour"), (24, "24 hours"), (168, "7 days"), (720, "30 days"))
 _CHART_SECONDS = 5
-_SENDING: tuple[ShownState, ...] = ("claimed", "handingOver")
-_FILTERED = ("queued", "sending", *(state for state in SHOWN_STATES if state not in {"queued", *_SENDING}))
+_FILTERED = ("queued", "sending", *(state for state in SHOWN_STATES if state not in {"queued", *SENDING}))
 
 
 class DeliveryChoice(Choice):
@@ -41,17 +40,15 @@ class DeliveryChoice(Choice):
     NAME = "deliveries"
     NO_FILTERS = frozenset({"after", "hours"})
 
-    state: ShownState | Literal["", "sending"] = ""
+    state: AskedState | Literal[""] = ""
     connection: str = Field("", max_length=200)
     recipient: str = Field("", max_length=320)
     run: str = Field("", max_length=200)
     hours: int = Field(24, ge=1, le=MOST_HOURS)
 
     @property
-    def states(self) -> tuple[ShownState, ...]:
+    def states(self) -> tuple[AskedState, ...]:
         """The states of those that are shown; none where all are."""
-        if self.state == "sending":
-            return _SENDING
         return (self.state,) if self.state else ()
 
 
