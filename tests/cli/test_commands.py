@@ -70,7 +70,10 @@ class TestConnections:
         assert (await mailnode("connections", "show", "shop")).json["from"] == "Me <me@gmail.com>"
         unanswered = await mailnode("connections", "delete", "shop")
         assert unanswered.status == 2
-        assert "the question was not answered, so nothing was done\n  hint: " in unanswered.stderr
+        assert (
+            "the question was not answered, so nothing was done\n  hint: give the answer on stdin, or use --yes\n"
+            in unanswered.stderr
+        )
         assert (await mailnode("connections", "delete", "shop", "--yes")).status == 0
         assert (await mailnode("connections", "list", "--json")).json == []
 

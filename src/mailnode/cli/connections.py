@@ -10,7 +10,7 @@ import click
 
 from mailnode.cli.arguments import ServerOptions, own_server_options, read_text, source_name
 from mailnode.cli.authorize import command as authorize
-from mailnode.cli.output import counted, say, show_json, show_table
+from mailnode.cli.output import answered, confirm, counted, say, show_json, show_table
 from mailnode.connections.repository import ConnectionRepository, PublicConnection
 from mailnode.errors import UsageError
 
@@ -142,7 +142,7 @@ def update(name: str, source: str) -> None:
 def delete(name: str, yes: bool) -> None:
     """Delete a connection and its secrets."""
     if not yes:
-        click.confirm(f"Delete the connection {name}?", abort=True, err=True)
+        confirm(f"Delete the connection {name}?")
     _with_connections(lambda repository: repository.delete(name))
     say(f"connection {name} deleted")
 
@@ -197,17 +197,16 @@ def _check_options(kind: str, given: Iterable[str]) -> None:
 def _ask_for(secret: str, *, is_optional: bool) -> dict[str, str]:
     """Ask for a secret: hidden at a terminal, else the next line of stdin."""
     words = _WORDS[secret]
+    what, hint = f"no {words.lower()} was given", "type it, pipe it in as one line, or give all fields with --from-json"
     if sys.stdin.isatty():
         wanted = f"{words} (leave empty if there is none)" if is_optional else words
         default = "" if is_optional else None
-        text = click.prompt(wanted, default=default, show_default=False, hide_input=True, err=True)
+        with answered(what, hint):
+            text = click.prompt(wanted, default=default, show_default=False, hide_input=True, err=True)
     else:
         text = sys.stdin.readline().rstrip("\r\n")
     if not text and not is_optional:
-        raise UsageError(
-            f"no {words.lower()} was given",
-            hint="type it, pipe it in as one line, or give all fields with --from-json",
-        )
+        raise UsageError(what, hint=hint)
     return {secret: text} if text else {}
 
 

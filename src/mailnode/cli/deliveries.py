@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mailnode.cli.output import clean, say, show_json, show_table, time_of
+from mailnode.cli.output import clean, confirm, say, show_json, show_table, time_of
 from mailnode.delivery.delivery import SHOWN_STATES, label
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def retry(delivery: str, as_queued: bool, yes: bool) -> int:
         if not sys.stdin.isatty():
             error.hint = f"{error.hint}: use --yes"
             raise
-        click.confirm(f"{error}. Send it again?", abort=True, err=True)
+        confirm(f"{error}. Send it again?")
         found = _retried(delivery, as_queued=as_queued, is_sure=True)
     assert found["retry"]
     if found["retry"]["why"]:

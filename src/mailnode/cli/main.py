@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mailnode.cli.output import say, show_error
+from mailnode.cli.output import show_error
 from mailnode.cli.signals import Interrupt
 from mailnode.errors import MailnodeError, SmtpError, TokenError
 
@@ -67,8 +67,8 @@ def run(interrupt: Interrupt) -> int:
     """Run the command line with the arguments of `interrupt`, and give its exit status."""
     try:
         status: Any = cli.main(interrupt.arguments, prog_name="mailnode", standalone_mode=False)
-    except click.exceptions.Abort as abort:
-        return _unanswered() if isinstance(abort.__context__, EOFError) else interrupt.exit_status
+    except click.exceptions.Abort:
+        return interrupt.exit_status
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -89,10 +89,3 @@ def run(interrupt: Interrupt) -> int:
         show_error(what, "please report it, with the command that you ran")
         return EXIT_FAILED
     return status if isinstance(status, int) else 0
-
-
-def _unanswered() -> int:
-    say("")  # the question has no end of its line
-    what = "the question was not answered, so nothing was done"
-    show_error(what, "give the answer on stdin, or use --yes if the command has it")
-    return EXIT_MISUSED

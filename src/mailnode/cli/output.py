@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mailnode.errors import ErrorCode, MailnodeError, SmtpError
+from mailnode.errors import ErrorCode, MailnodeError, SmtpError, UsageError
 from mailnode.json_text import json_of
 from mailnode.printable import CONTROL_BUT_TAB_AND_LF, DIRECTION, SURROGATE
 from mailnode.store.clock import utc
@@ -54,6 +54,28 @@ def show_error(message: str, hint: str, code: str = "") -> None:
     say(f"mailnode: {message}")
     if remedy := (" " if hint.endswith("?") else "; ").join(filter(None, (hint, _COMMANDS.get(code, "")))):
         say(f"  hint: {remedy}")
+
+
+def confirm(question: str) -> None:
+    """Ask before something that can't be undone; whoever says no ends the command.
+
+    Raises:
+        UsageError: there was no answer.
+    """
+    with answered("the question was not answered, so nothing was done", "give the answer on stdin, or use --yes"):
+        click.confirm(question, abort=True, err=True)
+
+
+@contextmanager
+def answered(what: str, hint: str) -> Iterator[None]:
+    """Raise UsageError where the questions asked in it find the end of their input."""
+    try:
+        yield
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):
+            raise
+        say("")  # the question has no end of its line
+        raise UsageError(what, hint=hint) from None
 
 
 def show_not_stored(what: str, reason: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailnode.cli.arguments import read_text
-from mailnode.cli.output import counted, say, show_json, show_table, time_of, waiting
+from mailnode.cli.output import answered, confirm, counted, say, show_json, show_table, time_of, waiting
 from mailnode.errors import SnapshotError, UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def create(
     path = file or snapshots.named_path(environment.home, name or "")
     passphrase = _passphrase(passphrase_file, twice=True)
     if hand_over and not yes:
-        click.confirm(f"Delete {', '.join(hand_over)} here once the snapshot is written?", abort=True, err=True)
+        confirm(f"Delete {', '.join(hand_over)} here once the snapshot is written?")
     with waiting("renewing tokens and writing the snapshot"):
         snapshot, errors = asyncio.run(snapshots.create(environment, path, passphrase, flows, names, hand_over))
     for error in errors:
@@ -167,7 +167,7 @@ def restore(
         say("nothing was changed")
         return
     if not yes:
-        click.confirm("Restore this?", abort=True, err=True)
+        confirm("Restore this?")
     asyncio.run(snapshots.restore_snapshot(environment, snapshot, planned, rename, overwrite=overwrite_flows))
     say("restored")
     for step in planned.connections:
@@ -190,14 +190,9 @@ def _passphrase(source: str | None, *, twice: bool = False) -> str:
         passphrase = given
     else:
         is_terminal = sys.stdin.isatty()
-        try:
+        hint = "type it, or give it with --passphrase-file or MAILNODE_SNAPSHOT_PASSPHRASE"
+        with answered("no passphrase was given", hint):
             passphrase = click.prompt("Passphrase", hide_input=is_terminal, confirmation_prompt=twice, err=True)
-        except click.Abort as abort:
-            if not isinstance(abort.__context__, EOFError):
-                raise
-            say("")  # the question has no end of its line
-            hint = "type it, or give it with --passphrase-file or MAILNODE_SNAPSHOT_PASSPHRASE"
-            raise UsageError("no passphrase was given", hint=hint) from None
     if not passphrase:
         raise UsageError(
             "the passphrase is empty", hint="choose one that is hard to guess, and keep it: it can't be recovered"
