@@ -169,7 +169,7 @@ class TestCertificates:
         ):
             with pytest.raises(SettingsError) as caught:
                 await client.send(letter())
-        assert caught.value.key == "ca"
+        assert (caught.value.key, caught.value.message) == ("ca", "there is no certificate in it")
 
 
 class TestWrongMode:

@@ -54,7 +54,7 @@ class SayType:
         text = settings["text"]
         if not isinstance(text, str):
             hint = 'write it in quotes: "text"'
-            raise SettingsError(f"text is expected, not {quoted(text)}", hint=hint).locate(key="text")
+            raise SettingsError(f"it must be text, not {quoted(text)}", hint=hint).locate(key="text")
         return Say(_parsed(text, "text"))
 
 

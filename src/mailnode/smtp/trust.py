@@ -40,7 +40,7 @@ def untrusting_context() -> ssl.SSLContext:
 
 def _no_certificate() -> SettingsError:
     return SettingsError(
-        "`ca` holds no certificate",
+        "there is no certificate in it",
         code=ErrorCode.BAD_SETTING,
         hint="give PEM text: -----BEGIN CERTIFICATE----- and so on",
     ).locate(key="ca")
