@@ -191,10 +191,10 @@ class TestOneThatAlwaysMeetsADefect:
     async def test_is_held_though_it_may_have_been_accepted(self, tmp_path, monkeypatch):
         async with ScriptedServer() as server, sending(tmp_path) as admin:
 
-            def judged(_delivery, _verdicts):
+            def with_verdicts(_delivery, _verdicts):
                 raise Boom("after the answer")
 
-            monkeypatch.setattr(Delivery, "judged", judged)
+            monkeypatch.setattr(Delivery, "with_verdicts", with_verdicts)
             await admin.dispatcher.queue(prepared(server.port, mail("bob@y.example"), terms=SOON))
             async with working(admin):
                 assert await ends(admin, server, ["bob@y.example"]) == ["held"]

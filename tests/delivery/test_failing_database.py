@@ -185,7 +185,7 @@ class TestAnOutcomeThatIsRefusedForLong:
 
     async def test_waits_before_the_database_has_refused_it(self, home, monkeypatch):
         monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 30_000)
-        monkeypatch.setattr(unstored, "_SLOW_SECONDS", 0.01, raising=False)
+        monkeypatch.setattr(unstored, "_SLOW_SECONDS", 0.01)
         script = {"greeting": ["421 4.3.2 later", "220 well"], "dot": ""}
         async with ScriptedServer(script) as server, sending(home) as admin:  # a route that fails, and has news then
             waiting = asyncio.create_task(admin.deliver(server.port))
@@ -216,7 +216,7 @@ class TestAnOutcomeThatIsRefusedForLong:
 
     async def test_is_stored_by_a_stop_when_the_database_can_again(self, home, monkeypatch):
         monkeypatch.setattr(retry, "WAITS_SECONDS", (60.0,))
-        monkeypatch.setattr(unstored, "_LONGEST_WAIT_SECONDS", 60.0, raising=False)
+        monkeypatch.setattr(unstored, "_LONGEST_WAIT_SECONDS", 60.0)
         async with ScriptedServer({"dot": ""}) as server, sending(home) as admin:
             await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))

@@ -250,7 +250,6 @@ class TestALane:
         assert len(well.accepted) == 1
 
     async def test_that_is_silent_holds_no_memory_either(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(queue_worker_module, "MAX_BYTES", 100_000, raising=False)
         for module in (claims, capacity):
             monkeypatch.setattr(module, "MAX_BYTES", 100_000)
         big = letter(content=(b"x" * 70 + b"\r\n") * 500)
@@ -288,7 +287,7 @@ class TestALane:
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             while admin.queue_worker.busy < 100:  # noqa: ASYNC110 -- a count has no event
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(queue_worker_module, "SILENT_SERVER_SECONDS", 0.0, raising=False)
+            monkeypatch.setattr(queue_worker_module, "SILENT_SERVER_SECONDS", 0.0)
             await queue(admin, well.port)
             await well.reached("dot")
             await admin.queue_worker.stop()

@@ -39,7 +39,7 @@ async def test_the_editor_goes_on(api, site):
         draft = {"text": text, "format": "json", "input": {"html": html}}
         made = (await api.post("/api/preview", json=draft)).json()
         assert made["errors"] == []
-        assert any("style sheets were not inlined: " in one for one in made["preview"]["warnings"])
+        assert any("Style sheets were not inlined: " in one for one in made["preview"]["warnings"])
         harmless((await api.get(made["preview"]["html"])).text)
         ran = (await api.post("/api/flows/deep/runs", json={"input": {"html": html}})).json()
         assert ran["nodes"][0]["result"]["status"] == "sent"

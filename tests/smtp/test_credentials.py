@@ -268,7 +268,7 @@ class TestARefusalThatIsNotTheTokens:
 
 class TestItFailsClosed:
     @pytest.mark.parametrize(
-        ("offered", "word"), [("PLAIN LOGIN", "type basic"), ("GSSAPI", "which logins"), ("", "tlsOption")]
+        ("offered", "word"), [("PLAIN LOGIN", "type basic"), ("GSSAPI", "which logins"), ("", "587 with starttls")]
     )
     async def test_a_server_that_takes_no_tokens_is_named_so(self, offered, word):
         async with ScriptedServer(extensions=(f"AUTH {offered}",) if offered else ()) as server:

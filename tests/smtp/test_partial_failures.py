@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from mailnode.smtp.outcome import Outcome
+from mailnode.smtp.send_queue import SendRequest
 from support.batch_outcomes import assert_truth, client_of, deadlines, endings_of, is_accepted, numbered
 from support.scripted_smtp import DROP, LOCKSTEP, PIPELINING, RESET, STALL, SWALLOW, TAKE, USUAL, ScriptedServer
 
@@ -97,7 +98,7 @@ class TestAMessageThatIsNone:
         letters = numbered(range(BATCH))
         letters[number] = Broken(letters[number])
         async with ScriptedServer() as server, client_of(server) as client:
-            ends = await asyncio.gather(*map(client.send, letters), return_exceptions=True)
+            ends = await asyncio.gather(*map(client.hand_over, map(SendRequest, letters)), return_exceptions=True)
         assert isinstance(ends.pop(number), RuntimeError)
         assert all(map(is_accepted, ends))
         assert len(server.accepted) == BATCH - 1

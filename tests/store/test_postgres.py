@@ -158,7 +158,7 @@ async def test_a_server_that_was_started_anew_is_used_again(crashing):
 async def test_a_server_that_goes_silent_is_found_to_be_lost_and_used_again(postgres_url, monkeypatch):
     url = make_url(postgres_url)
     socket = Path(str(url.query["host"])) / ".s.PGSQL.5432"
-    monkeypatch.setattr(watched, "SILENT_SECONDS", 0.2, raising=False)
+    monkeypatch.setattr(watched, "SILENT_SECONDS", 0.2)
     async with asyncio.timeout(60), silent_proxy(socket) as proxy:
         through = url.set(host="127.0.0.1", port=proxy.port, query={"sslmode": "disable", "connect_timeout": "2"})
         database = await asyncio.to_thread(Database.open, through.render_as_string(hide_password=False))

@@ -29,7 +29,7 @@ async def retry_transient(
     """Call `ask`, again with growing waits while it raises a StoreError that is transient.
 
     Raises:
-        StoreError: it still can't after `seconds` (PATIENCE_SECONDS by default), or `is_over`; or it never will.
+        StoreError: it still can't after `seconds` (RETRY_SECONDS by default), or `is_over`; or it never will.
     """
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + (RETRY_SECONDS if seconds is None else seconds)
