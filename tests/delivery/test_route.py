@@ -36,7 +36,7 @@ def test_a_host_as_people_write_it(host, known):
 
 @pytest.mark.parametrize("host", ["", "mail.example.com:25", "https://mail.example.com", "127.0.0.1:25", "a b"])
 def test_what_is_no_host(host):
-    with pytest.raises(SettingsError, match="host: .* is not a valid value"):
+    with pytest.raises(SettingsError, match=r"host: .* is not a valid value"):
         route(OtherServer(host=host), None)
 
 
