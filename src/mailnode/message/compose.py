@@ -57,7 +57,7 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     if not isinstance(email, Email):
         raise ComposeError(f"an Email is required, not {quoted(email)}", hint=_EMAIL_HINT)
     to, cc = _addresses("to", email.to), _addresses("cc", email.cc)
-    fields = _fields(to=to, cc=cc, bcc=_addresses("bcc", email.bcc))
+    fields = _fields(to, cc, _addresses("bcc", email.bcc))
     sender = _sender(email)
     if not fields:
         raise ComposeError("the email has no recipient", code=ErrorCode.MISSING_SETTING, hint="add an address to `to`")
@@ -83,7 +83,7 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
 
 def recipients_of(email: Email) -> dict[str, Field]:
     """Give each recipient's addr-spec and the first header field that names it, in the order of the envelope."""
-    return _fields(to=addresses(email.to), cc=addresses(email.cc), bcc=addresses(email.bcc))
+    return _fields(addresses(email.to), addresses(email.cc), addresses(email.bcc))
 
 
 def _sender(email: Email) -> Mailbox:
@@ -96,12 +96,13 @@ def _sender(email: Email) -> Mailbox:
     return _located("from", parse_mailbox, email.from_)
 
 
-def _fields(**named: tuple[Address, ...]) -> dict[str, Field]:
+def _fields(to: tuple[Address, ...], cc: tuple[Address, ...], bcc: tuple[Address, ...]) -> dict[str, Field]:
     # The domain is lower case already; before the @ case counts (RFC 5321 2.4).
-    fields: dict[str, Field] = {}
-    for field in ("to", "cc", "bcc"):
-        for mailbox in mailboxes(named[field]):
-            fields.setdefault(mailbox.addr_spec, field)
+    fields: dict[str, Field] = {mailbox.addr_spec: "to" for mailbox in mailboxes(to)}
+    for mailbox in mailboxes(cc) if cc else ():
+        fields.setdefault(mailbox.addr_spec, "cc")
+    for mailbox in mailboxes(bcc) if bcc else ():
+        fields.setdefault(mailbox.addr_spec, "bcc")
     return fields
 
 

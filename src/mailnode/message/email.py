@@ -16,6 +16,7 @@ Priority = Literal["high", "normal", "low"]
 AutoSubmitted = Literal["auto-generated", "auto-replied", "no"]
 
 _TEXTS = ("subject", "text", "html", "envelope_from", "in_reply_to", "message_id")
+_TEXT_TYPES = frozenset({str, type(None)})  # nearly always these; a subclass of str is looked at one by one
 _ADDRESSES = ("to", "cc", "bcc", "reply_to")
 
 
@@ -115,18 +116,23 @@ class Email:
     def __post_init__(self) -> None:
         """Refuse a value of a wrong type where it is given: composing would fail on it in words of Python."""
         texts = (self.subject, self.text, self.html, self.envelope_from, self.in_reply_to, self.message_id)
-        for name, value in zip(_TEXTS, texts, strict=True):
-            if value is not None and not isinstance(value, str):
-                raise _wrong_type(name, value, "text", f'give a text: {name}="..."')
+        if not _TEXT_TYPES.issuperset(map(type, texts)):
+            _check_texts(texts)
         if self.from_ and not isinstance(self.from_, (str, Mailbox)):
             raise _wrong_type("from", self.from_, "one address", 'write it like "jane@example.org"')
-        for name, given in zip(_ADDRESSES, (self.to, self.cc, self.bcc, self.reply_to), strict=True):
+        for index, given in enumerate((self.to, self.cc, self.bcc, self.reply_to)):
             if given and not isinstance(given, str):
-                _check_addresses(name, given)
+                _check_addresses(_ADDRESSES[index], given)
         if not isinstance(self.headers, (dict, Mapping)):
             raise _wrong_type("headers", self.headers, "a mapping", 'give headers={"X-Name": "value"}')
         if not isinstance(self.attachments, (tuple, list, Iterable)):
             raise _wrong_type("attachments", self.attachments, "a list", "give attachments=[Attachment(...)]")
+
+
+def _check_texts(texts: Sequence[object]) -> None:
+    for name, value in zip(_TEXTS, texts, strict=True):
+        if value is not None and not isinstance(value, str):
+            raise _wrong_type(name, value, "text", f'give a text: {name}="..."')
 
 
 def _check_addresses(name: str, given: object) -> None:
