@@ -31,6 +31,8 @@ from mailnode.supervision import Supervised
 PAUSE_SECONDS = 0.002
 # How often a worker looks for what it was not woken for.
 LOOK_SECONDS = 1.0
+# A worker that is to end when nothing is due begins again after at most so many defects in a row.
+MOST_DEFECTS = 3
 # A server that accepts no session for so long counts as silent: one delivery waits on, the others are put back.
 SILENT_SERVER_SECONDS = 10.0
 # A worker that has not looked for so long is stuck.

@@ -6,8 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from mailnode.delivery.queue_worker import LOOK_SECONDS, PAUSE_SECONDS, QueueWorker
-from mailnode.engine.engine import MOST_DEFECTS
+from mailnode.delivery.queue_worker import LOOK_SECONDS, MOST_DEFECTS, PAUSE_SECONDS, QueueWorker
 from mailnode.store.retry import retry_transient
 
 

@@ -6,9 +6,6 @@ from sqlalchemy import URL, Connection
 
 from mailnode.delivery.queue_worker import QueueWorker
 
-# Who is to end when nothing is due does not begin again more often than this, in a row, after a defect.
-MOST_DEFECTS = 3
-
 
 class Engine(Protocol):
     """Wakes workers, and this process if it is one."""

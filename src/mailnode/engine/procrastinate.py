@@ -12,8 +12,7 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import URL, Connection, text
 
 from mailnode.delivery.capacity import MAX_DELIVERIES, MAX_UNTRIED
-from mailnode.delivery.queue_worker import QueueWorker
-from mailnode.engine.engine import MOST_DEFECTS
+from mailnode.delivery.queue_worker import MOST_DEFECTS, QueueWorker
 from mailnode.engine.jobs import TROUBLES, Jobs, word_what_others_log
 from mailnode.store.postgres import TCP
 from mailnode.store.retry import retry_transient

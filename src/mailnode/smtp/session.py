@@ -12,7 +12,8 @@ from mailnode.smtp.channel import push_content
 from mailnode.smtp.command import Command
 from mailnode.smtp.handshake import Handshake, perform_handshake
 from mailnode.smtp.host_profile import HostProfile, Pace
-from mailnode.smtp.outcome import Outcome, OutcomeBuilder
+from mailnode.smtp.outcome import Outcome
+from mailnode.smtp.outcome_builder import OutcomeBuilder
 from mailnode.smtp.send_queue import SendRequest, SlotWithdrawn, StaleSession
 from mailnode.smtp.server import ServerSettings
 from mailnode.smtp.transaction import Transaction
