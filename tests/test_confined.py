@@ -79,3 +79,17 @@ async def test_a_job_given_up_before_it_began_leaves_no_process_behind(pool: Con
         hanging.cancel()
         await asyncio.wait({hanging})
         assert await asyncio.wait_for(jobs.run("answer"), SECONDS) == b"answer\n"
+
+
+def test_an_abandoned_process_does_no_job_though_it_had_to_be_started_again(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    process = ConfinedProcess(program)
+    try:
+        assert process.send(b"answer\n").readline() == b"taken\n"
+        process.abandon()
+        assert process._process
+        process._process.wait(SECONDS)  # dead before its next job, which was abandoned meanwhile
+        assert process.send(b"hang\n").readline() == b""
+    finally:
+        process.end()

@@ -44,7 +44,7 @@ class ConfinedProcess:
         return answers
 
     def abandon(self) -> None:
-        """Kill it, from another thread than the one that reads its answers, which has to `end` it then."""
+        """Kill it for good, from another thread than the one that reads its answers, which has to `end` it then."""
         self._is_abandoned = True
         if process := self._process:
             process.kill()
@@ -52,7 +52,6 @@ class ConfinedProcess:
     def end(self) -> int | None:
         """End it, and give its exit status; None if there was no process."""
         process, self._process = self._process, None
-        self._is_abandoned = False
         if not process:
             return None
         atexit.unregister(self.end)
