@@ -155,3 +155,14 @@ def test_a_boundary_that_is_no_text_is_none(boundary):
 def test_no_codec_that_is_no_charset_reads_a_text(codec):
     mail = opened(f"Subject: =?{codec}?q?b-a?=\nContent-Type: text/plain; charset={codec}\n\nb-a")
     assert (dict(mail.fields)["Subject"], mail.text) == (f"=?{codec}?q?b-a?=", "b-a")
+
+
+@pytest.mark.parametrize("charset", [b"utf\xff-8", "utf\u20138".encode(), b"\xc3\xbc", b"\xff", b"=", b""])
+def test_a_charset_whose_name_is_not_ascii_is_shown_as_it_stands(charset):
+    field = b"=?" + charset + b"?q?a=C3=BC?="
+    mail = OpenedMail(
+        b"Subject: " + field + b'\r\nContent-Type: text/plain; charset="' + charset + b'"\r\n'
+        b"Content-Disposition: inline; filename*=" + charset + b"''a%FC\r\n\r\nHi"
+    )
+    assert dict(mail.fields)["Subject"] == field.decode(errors="replace")
+    assert mail.root.text() == "Hi"

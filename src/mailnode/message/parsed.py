@@ -5,7 +5,7 @@ It is asked while a message is still being read, so the bound stands in what it 
 """
 
 from contextlib import suppress
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
@@ -65,7 +65,7 @@ def parse(data: bytes, *, header_only: bool = False) -> "Message[str, str]":
 def readable(value: str) -> str:
     """Give the value of a header field as a person reads it: unfolded, and decoded as far as it can be (RFC 2047)."""
     value = " ".join(value.split())
-    with suppress(HeaderParseError, LookupError, ValueError):
+    with suppress(MessageError, LookupError, ValueError):
         words = decode_header(value)
         if not any(is_other_codec(charset) for _, charset in words if charset):
             return str(make_header(words))
