@@ -75,6 +75,12 @@ class FlowFiles:
         Raises:
             SettingsError: there is no flow of this name, or its file can't be read.
         """
+        path = self.path(name)
+        text = read_text(path)
+        return FlowFile(name, path, text, path.stat().st_mtime_ns // 10**6)
+
+    def path(self, name: str) -> Path:
+        """Give the file of a flow, unread; SettingsError if there is no flow of this name."""
         path = self._path(name)
         if path is None:
             raise SettingsError(
@@ -88,8 +94,7 @@ class FlowFiles:
                 code=ErrorCode.UNKNOWN_FLOW,
                 hint="put the file itself into the folder",
             )
-        text = read_text(path)
-        return FlowFile(name, path, text, path.stat().st_mtime_ns // 10**6)
+        return path
 
     def create(self, text: str, *, json_file: bool = False) -> FlowFile:
         """Write a new flow file, named by the flow's own name.

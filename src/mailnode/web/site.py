@@ -29,7 +29,8 @@ class Site:
     previews: Previews = field(default_factory=Previews)
 
 
-def site_of(request: Request) -> Site:
+# Asynchronous, as every dependency is: FastAPI calls others in a thread, which costs more than all the rest of it.
+async def site_of(request: Request) -> Site:
     """Give the site of an application."""
     site: Site = request.app.state.site
     return site

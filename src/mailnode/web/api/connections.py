@@ -122,7 +122,7 @@ class JsonLines(StreamingResponse):
     media_type = "application/x-ndjson"
 
 
-def pending_consents(request: Request) -> PendingConsents:
+async def pending_consents(request: Request) -> PendingConsents:
     """Give the requests for consent that this server waits for."""
     state = request.app.state
     if not hasattr(state, "consents"):
