@@ -59,8 +59,10 @@ class PreparedMail:
         )
 
 
-def prepare(email: Email, connection: Connection | None, redirect_all_to: str | None = None) -> Message:
-    """Compose an email for sending with a connection.
+def prepare(
+    email: Email, connection: Connection | None, redirect_all_to: str | None = None, *, html_text: str | None = None
+) -> Message:
+    """Compose an email for sending with a connection; `html_text` as for `compose`.
 
     `redirect_all_to`, or the connection's own, is the test mode: that mailbox alone gets the mail, and the true
     recipients stand in a header field; a warning of the message says so.
@@ -73,12 +75,12 @@ def prepare(email: Email, connection: Connection | None, redirect_all_to: str | 
     target = policy.target
     signer = _signer(connection.dkim) if connection and connection.dkim else None
     if target is None:
-        message = compose(email, signer=signer)
+        message = compose(email, signer=signer, html_text=html_text)
         policy.check(message.fields)
         return message
     own = {name: value for name, value in email.headers.items() if name.lower() != ORIGINAL_RECIPIENTS.lower()}
     email = replace(email, headers={**own, ORIGINAL_RECIPIENTS: ", ".join(recipients_of(email))})
-    message = compose(email, signer=signer)
+    message = compose(email, signer=signer, html_text=html_text)
     return replace(
         message,
         envelope=Envelope(message.envelope.reverse_path, (target,)),

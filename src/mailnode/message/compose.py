@@ -48,8 +48,10 @@ _ATTACHMENT_HINT = 'give Attachment.from_path("invoice.pdf")'
 _SEED = re.compile(r"[A-Za-z0-9]{1,40}")
 
 
-def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
+def compose(email: Email, *, signer: DkimSigner | None = None, html_text: str | None = None) -> Message:
     """Compose an email; with a signer, its DKIM-Signature is the first header field.
+
+    `html_text` is what `html_to_text` would make of its HTML, for who has that already.
 
     Raises:
         ComposeError: no message can be made of it; MailboxError, HeaderError and PartError name the part that is wrong.
@@ -64,7 +66,7 @@ def compose(email: Email, *, signer: DkimSigner | None = None) -> Message:
     envelope = Envelope(_reverse_path(email, sender), tuple(fields))
     fresh = os.urandom(24).hex()
     message_id = _message_id(email, sender, fresh[:24])
-    body = _body(email, _seed(email, fresh[24:]))
+    body = _body(email, _seed(email, fresh[24:]), html_text)
     thread = threading(email.in_reply_to, email.references)
     head = b"".join(_header(email, sender, to, cc, message_id, thread.fields))
     if not head.isascii() and not envelope.needs_smtputf8:
@@ -180,7 +182,7 @@ def _seed(email: Email, fresh: str) -> str:
     return email.boundary_seed
 
 
-def _body(email: Email, seed: str) -> BuiltPart:
+def _body(email: Email, seed: str, html_text: str | None) -> BuiltPart:
     inline: list[BuiltPart] = []
     files: list[BuiltPart] = []
     shown = _CidReferences(email.html if email.html and email.attachments else "")
@@ -190,7 +192,7 @@ def _body(email: Email, seed: str) -> BuiltPart:
     # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may hold it.
     while any(f"=_{seed}_".encode() in piece for built in (*inline, *files) for piece in built.in_memory()):
         seed += "x"
-    parts = _text(email, inline, seed)
+    parts = _text(email, inline, seed, html_text)
     if not files:
         return parts or text_part("plain", "")
     if parts is None and len(files) == 1 and not _repeats(email.headers, files[0].head):
@@ -198,13 +200,15 @@ def _body(email: Email, seed: str) -> BuiltPart:
     return multipart("mixed", f"=_{seed}_1", [parts, *files] if parts else files)
 
 
-def _text(email: Email, inline: Sequence[BuiltPart], seed: str) -> BuiltPart | None:
+def _text(email: Email, inline: Sequence[BuiltPart], seed: str, html_text: str | None) -> BuiltPart | None:
     if email.html is None:
         return None if email.text is None else _located("text", text_part, "plain", email.text)
     html = _located("html", text_part, "html", email.html)
     if inline:
         html = multipart("related", f"=_{seed}_3", [html, *inline])
-    text = html_to_text(email.html) if email.text is None else email.text
+    text = email.text
+    if text is None:
+        text = html_to_text(email.html) if html_text is None else html_text
     return multipart("alternative", f"=_{seed}_2", [_located("text", text_part, "plain", text), html])
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby, zip_longest
 from unicodedata import combining, east_asian_width
 
+from mailnode.message.markup import HOLE, HoleError
+
 PARAGRAPH = 2  # line ends between two blocks: an empty line
 LINE = 1
 
@@ -172,4 +174,6 @@ def _width(text: str) -> int:
     """Count the columns of a fixed-width font that `text` takes."""
     if text.isascii():
         return len(text)
+    if HOLE in text:
+        raise HoleError
     return sum(0 if combining(char) else 1 + (east_asian_width(char) in "WF") for char in text)

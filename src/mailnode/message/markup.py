@@ -54,15 +54,22 @@ BARRIERS: dict[Kind, frozenset[Kind]] = {
     "pre": frozenset({"cell"}),
 }
 
-_MAY_HIDE = re.compile(r"hidden|display|max-height", re.IGNORECASE)
+# Stands before and after a number, in the place of a value that is put in later (text_outline.py): no character.
+HOLE = "\ufdd0"
+_MAY_HIDE = re.compile(rf"hidden|display|max-height|{HOLE}", re.IGNORECASE)
 _HIDING_STYLE = re.compile(
     r"(?<![-\w])(?:display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0(?![.\d]))", re.IGNORECASE
 )
 _NOT_A_PLACE = re.compile(r"#|(?:about|blob|cid|data|file|javascript|vbscript):", re.IGNORECASE)
 _ADDRESS_URL = re.compile(r"(?:mailto|tel|sms):([^?]*)", re.IGNORECASE)
 _URL_CONTROLS = re.compile(f"[{ASCII_CONTROL}]")
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:https?:)?//(?:www\.)?")
 _NUMBER = re.compile(r"\s*(-?\d{1,6})(?!\d)")
+
+
+class HoleError(Exception):
+    """How HTML is shown depends on the value that will be put in."""
 
 
 class Tag(NamedTuple):
@@ -75,17 +82,25 @@ class Tag(NamedTuple):
     def attributes(self) -> dict[str, str]:
         """Take the attributes apart: names in lower case, entities in values decoded, the first of equal names."""
         found: dict[str, str] = {}
+        holes = self.source.count(HOLE)
         for name, double, single, bare in _ATTRIBUTE.findall(self.source):
             found.setdefault(name.lower(), decode(double or single or bare))
+            holes -= (double or single).count(HOLE)
+        if holes:  # outside of quotes
+            raise HoleError
         return found
 
 
-def tokens(html: str) -> Iterator[Tag | str]:
+def tokens(html: str, *, has_holes: bool = False) -> Iterator[Tag | str]:
     """Cut `html` into tags and text (entities decoded); comments, declarations and raw text are left out.
+
+    What looks like a hole is none unless the caller made it (`has_holes`).
 
     A quote that is never closed does not swallow the rest, and an unclosed tag at the end is text: what a person wrote
     is not lost by a slip.
     """
+    if not has_holes:
+        html = html.replace(HOLE, "\N{REPLACEMENT CHARACTER}")
     tag_end = _quoted_tag_end
     position = 0
     while found := _MARKUP.search(html, position):
@@ -149,18 +164,26 @@ def is_hidden(tag: Tag) -> bool:
     if not _MAY_HIDE.search(tag.source):
         return False
     attributes = tag.attributes()
-    return "hidden" in attributes or bool(_HIDING_STYLE.search(attributes.get("style", "")))
+    style = attributes.get("style", "")
+    if HOLE in style:
+        raise HoleError
+    return "hidden" in attributes or bool(_HIDING_STYLE.search(style))
 
 
 def integer(tag: Tag, name: str, default: int) -> int:
     """Read an attribute as an integer."""
-    found = _NUMBER.match(tag.attributes().get(name, "")) if tag.source else None
+    given = tag.attributes().get(name, "") if tag.source else ""
+    if HOLE in given:
+        raise HoleError
+    found = _NUMBER.match(given)
     return int(found[1]) if found else default
 
 
 def place(href: str) -> str:
     """Give the destination of a link as a person would write it; "" if it leads nowhere outside the email."""
     href = _URL_CONTROLS.sub("", href).strip()
+    if HOLE in href and not _WEB.match(href):
+        raise HoleError
     if _NOT_A_PLACE.match(href):
         return ""
     if address := _ADDRESS_URL.match(href):
@@ -168,6 +191,17 @@ def place(href: str) -> str:
     return href.replace(" ", "%20")
 
 
-def bare(place: str) -> str:
-    """Give a destination without scheme and www., to compare it with the link's text."""
+def is_place(shown: str, place: str) -> bool:
+    """Whether the text of a link is its destination already, be it without scheme and www."""
+    wanted = _bare(place)
+    if HOLE in shown or HOLE in place:
+        literal, _, _ = wanted.partition(HOLE)
+        # The host has to be whole: `https://{{ one }}` may begin with www.
+        if HOLE in shown or "/" not in literal or _bare(shown).startswith(literal):
+            raise HoleError
+        return False
+    return _bare(shown) == wanted
+
+
+def _bare(place: str) -> str:
     return _SCHEME.sub("", place.lower()).rstrip("/")

@@ -18,9 +18,9 @@ from mailnode.message.markup import (
     VOID,
     Kind,
     Tag,
-    bare,
     integer,
     is_hidden,
+    is_place,
     place,
     tokens,
 )
@@ -31,15 +31,15 @@ _MAX_SPAN = 50
 _RULE = "-" * 40
 
 
-def html_to_text(html: str) -> str:
+def html_to_text(html: str, *, has_holes: bool = False) -> str:
     """Write HTML as the plain text that a person would: its lines end in LF, the last one too; "" for no text.
 
     Links become `text (https://...)`, lists and tables keep their shape, images give their alternative text, quotes
     begin with `> `. What a reader of the HTML would not see is left out. Lines are not wrapped. Any text is taken, in
-    linear time.
+    linear time. With holes (text_outline.py) it raises a HoleError where their values would have a say.
     """
     renderer = _Renderer()
-    for token in tokens(html):
+    for token in tokens(html, has_holes=has_holes):
         if isinstance(token, Tag):
             renderer.tag(token)
         else:
@@ -173,7 +173,7 @@ class _Renderer:
         shown = "".join("".join(link.shown).split())
         if not shown and link.has_image:
             self._lines.write(link.place)
-        elif shown and bare(shown) != bare(link.place):
+        elif shown and not is_place(shown, link.place):
             self._lines.append(f" ({link.place})")
 
     def _blockquote(self, _tag: Tag) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from mailnode.message.markup import decode
+from mailnode.message.text_outline import TextOutline, outline_of
 from mailnode.node.expression import Evaluator
 from mailnode.node.inline import Inlined, inline_before_values, inline_style_sheets
 from mailnode.node.js_string import ValueText
@@ -52,11 +53,16 @@ async def in_thread_if_long(work: Callable[[], T], characters: int) -> T:
 
 
 class _PreparedMarkup(NamedTuple):
-    """Markup that values can be put into; when `is_inlined` is false its sheets are still to be inlined after that."""
+    """Markup that values can be put into; when `is_inlined` is false its sheets are still to be inlined after that.
+
+    `outline` is its text, and `skeleton` itself, where no value has a say in the text, or in links and images.
+    """
 
     markup: Markup
     is_inlined: bool = True
     warnings: tuple[str, ...] = ()
+    outline: TextOutline | None = None
+    skeleton: str | None = None
 
 
 class HtmlTemplate:
@@ -86,7 +92,7 @@ class HtmlTemplate:
         """Give the markup for values, its style sheets inlined if `inline_styles` and if that can be done before."""
         if inline_styles not in self._prepared:
             make = self._inlined if inline_styles else lambda: _PreparedMarkup(self.markup)
-            self._prepared[inline_styles] = await in_thread_if_long(make, len(self.source))
+            self._prepared[inline_styles] = await in_thread_if_long(lambda: _outlined(make()), len(self.source))
         return self._prepared[inline_styles]
 
     def _inlined(self) -> _PreparedMarkup:
@@ -101,6 +107,16 @@ class HtmlTemplate:
         return _PreparedMarkup(set_marked(markup, inlined.html), warnings=inlined.warnings)
 
 
+def _outlined(prepared: _PreparedMarkup) -> _PreparedMarkup:
+    """Add what its mails have in common."""
+    markup = prepared.markup
+    if not prepared.is_inlined or any(expression.raw for expression in markup.expressions):
+        return prepared
+    numbers = {int(mark) for one in markup.attributes for mark in MARK.findall(markup.marked[one.start : one.end])}
+    skeleton = None if any(one.tag in ("a", "img") for one in markup.attributes) else markup.marked
+    return prepared._replace(outline=outline_of(MARK.split(markup.marked), numbers), skeleton=skeleton)
+
+
 def _is_plain_text(markup: Markup) -> bool:
     """Tell whether the author's own words hold no tag, comment or entity, nor {{{ }}}, which brings HTML."""
     if _TAG.search(markup.marked) or any(expression.raw for expression in markup.expressions):
@@ -111,10 +127,15 @@ def _is_plain_text(markup: Markup) -> bool:
 
 @dataclass(frozen=True)
 class RenderedHtml:
-    """HTML ready for composing, and what its author should know about it."""
+    """HTML ready for composing, and what its author should know about it.
+
+    `text` is its plain text, where that was known before the values; `skeleton` has the same links and images.
+    """
 
     html: str
     warnings: tuple[str, ...]
+    text: str | None = None
+    skeleton: str | None = None
 
 
 async def render_content(template: HtmlTemplate, evaluator: Evaluator, *, inline_styles: bool = True) -> RenderedHtml:
@@ -138,12 +159,20 @@ async def render_html(template: HtmlTemplate, evaluator: Evaluator, *, inline_st
         ExpressionError: as `Evaluator.value_texts`.
     """
     prepared = await template.prepared(inline_styles=inline_styles)
-    filled, warnings = _Filler(prepared.markup, await evaluator.value_texts(prepared.markup.expressions)).filled()
+    values = await evaluator.value_texts(prepared.markup.expressions)
+    filled, warnings = _Filler(prepared.markup, values).filled()
     if prepared.is_inlined:
         inlined = Inlined(filled, prepared.warnings)
     else:
         inlined = await in_thread_if_long(lambda: inline_style_sheets(filled), len(filled))
-    return RenderedHtml(inlined.html, (*template.scheme_warnings, *warnings, *inlined.warnings))
+    # A warning tells of an attribute that was emptied.
+    outline = None if warnings else prepared.outline
+    return RenderedHtml(
+        inlined.html,
+        (*template.scheme_warnings, *warnings, *inlined.warnings),
+        outline.filled([value.text for value in values]) if outline else None,
+        prepared.skeleton,
+    )
 
 
 async def _render_plain_text(template: HtmlTemplate, evaluator: Evaluator) -> RenderedHtml:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from mailnode.connections.values import recipient_key
@@ -29,24 +30,27 @@ _SEARCHED_BYTES = 2**16
 _INVITES = re.compile(rb"^METHOD:(?:REQUEST|CANCEL|ADD|COUNTER)\b", re.IGNORECASE | re.MULTILINE)
 
 
-def advise(email: Email, root: Part, login: str, *, keeps_data_images: bool = True) -> tuple[str, ...]:
+def advise(
+    email: Email, root: Part, login: str, *, keeps_data_images: bool = True, skeleton: str | None = None
+) -> tuple[str, ...]:
     """Give warnings about an email that is sent with `login`, a username or ""; `root` is its message's outermost part.
 
-    Without `keeps_data_images`, the data: images that are left have had their warning.
+    Without `keeps_data_images`, the data: images that are left have had their warning. `skeleton` is HTML with the same
+    links and images, the same text for many emails.
     """
-    return tuple(_warnings(email, root, login, keeps_data_images=keeps_data_images))
+    findings = _HtmlFindings(email.html or "") if skeleton is None else _findings_of(skeleton)
+    return tuple(_warnings(email, root, login, findings, keeps_data_images=keeps_data_images))
 
 
-def _warnings(email: Email, root: Part, login: str, *, keeps_data_images: bool) -> Iterator[str]:
+def _warnings(
+    email: Email, root: Part, login: str, findings: "_HtmlFindings", *, keeps_data_images: bool
+) -> Iterator[str]:
     if not email.subject.strip():
         yield "the subject is empty"
     if not _has_text(email, root):
         yield "there is no text: mail programs without HTML, and spam filters, see an empty email"
     yield from _as_text(email)
-    findings = _HtmlFindings(email.html or "")
-    if not keeps_data_images:
-        findings.data_images = 0
-    yield from _html(email.html or "", findings)
+    yield from _html(email.html or "", findings, data_images=findings.data_images if keeps_data_images else 0)
     if email.attachments or findings.cids:
         yield from _files(email, root, findings.cids)
     count = len([*mailboxes(email.to), *mailboxes(email.cc), *mailboxes(email.bcc)])
@@ -76,12 +80,12 @@ def _as_text(email: Email) -> Iterator[str]:
         yield f"{wrong} in content is read as an HTML tag, and not shown: write &lt;{text}&gt;"
 
 
-def _html(html: str, findings: "_HtmlFindings") -> Iterator[str]:
+def _html(html: str, findings: "_HtmlFindings", *, data_images: int) -> Iterator[str]:
     if findings.without_alt:
         yield f"{_count(findings.without_alt, 'image')} without alt text: readers who see no images miss it"
     yield from findings.broken
-    if findings.data_images:
-        what = _count(findings.data_images, "image")
+    if data_images:
+        what = _count(data_images, "image")
         yield f"{what} in the HTML itself (data:), which Gmail and Outlook do not show: set dataImages to attach"
     size = len(html.encode(errors="replace")) if len(html) > _CLIPPED_BYTES // _MOST_BYTES_A_CHARACTER else 0
     if size > _CLIPPED_BYTES:
@@ -198,6 +202,11 @@ class _HtmlFindings:
             self.data_images += 1
         elif not source:
             self.broken.append("an image has no source")
+
+
+@lru_cache(maxsize=32)
+def _findings_of(skeleton: str) -> _HtmlFindings:
+    return _HtmlFindings(skeleton)
 
 
 def _broken(href: str) -> str:

@@ -23,11 +23,16 @@ _LINE_ENDS = str.maketrans("\r\n", "  ")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The email that settings make of a state; `key` is their idempotency key, if they have one."""
+    """The email that settings make of a state; `key` is their idempotency key, if they have one.
+
+    `text` is the plain text of its HTML, where that is known, and `skeleton` has the same links and images.
+    """
 
     email: Email
     warnings: tuple[str, ...]
     key: str | None
+    text: str | None
+    skeleton: str | None
 
 
 class Renderer:
@@ -69,7 +74,13 @@ class Renderer:
         )
         key = settings.idempotency_key
         warnings = (*html.warnings, *(warning for one in attached for warning in one.warnings), *images.warnings)
-        return Rendered(email, warnings, None if key is None else await self._line("idempotencyKey", key))
+        return Rendered(
+            email,
+            warnings,
+            None if key is None else await self._line("idempotencyKey", key),
+            html.text,
+            None if images.files else html.skeleton,
+        )
 
     async def _from(self, sender: str | None) -> str | Mailbox:
         if self._settings.from_ is not None:

@@ -22,7 +22,7 @@ from mailnode.node.expression import Evaluator
 from mailnode.node.html import in_thread_if_long
 from mailnode.node.lint import advise
 from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_path
-from mailnode.node.render import Renderer
+from mailnode.node.render import Rendered, Renderer
 from mailnode.node.settings import OTHER, MailSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.node.spool import MEGABYTE
@@ -142,9 +142,9 @@ class SendSmtpEmail:
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
         rendered = await Renderer(settings, evaluator, self._services.guard).render(sender_of(connection))
         self._check_count(rendered.email)
-        message = await self._compose(rendered.email, connection)
+        message = await self._compose(rendered, connection)
         self._check_size(message)
-        advice = await self._advice(rendered.email, message, connection)
+        advice = await self._advice(rendered, message, connection)
         mail = PreparedMail(
             message=message,
             destination=destination,
@@ -161,17 +161,18 @@ class SendSmtpEmail:
         )
         return rendered.email, mail
 
-    async def _compose(self, email: Email, connection: Connection | None) -> Message:
-        make = partial(prepare, email, connection, self._services.redirect_all_to)
+    async def _compose(self, rendered: Rendered, connection: Connection | None) -> Message:
+        email = rendered.email
+        make = partial(prepare, email, connection, self._services.redirect_all_to, html_text=rendered.text)
         texts = (email.html or "", email.text or "")
         parts = (one.content for one in email.attachments if _is_parsed(one))
         return await in_thread_if_long(make, sum(len(one) for one in (*texts, *parts) if isinstance(one, bytes | str)))
 
-    async def _advice(self, email: Email, message: Message, connection: Connection | None) -> tuple[str, ...]:
+    async def _advice(self, made: Rendered, message: Message, connection: Connection | None) -> tuple[str, ...]:
         login = connection.login.username if connection else ""
-        keeps_data_images = self._settings.data_images == "keep"
-        look = partial(advise, email, message.root, login, keeps_data_images=keeps_data_images)
-        return await in_thread_if_long(look, len(email.html or ""))
+        keeps = self._settings.data_images == "keep"
+        look = partial(advise, made.email, message.root, login, keeps_data_images=keeps, skeleton=made.skeleton)
+        return await in_thread_if_long(look, len(made.email.html or ""))
 
     def _terms(self, call: NodeCall) -> Terms:
         settings = self._settings
