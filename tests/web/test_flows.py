@@ -1,6 +1,7 @@
 """Flows over HTTP: kept, checked, previewed, tested, run."""
 
 import json
+import re
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -223,6 +224,40 @@ class TestTrying:
         assert len(site.inbox.messages()) == 1
         told = problem(await api.post("/api/flows/hello/runs", json={"input": {"a": 1}}, headers=headers), 409)
         assert told["code"] == "keyInUse"
+
+
+BODIES = [
+    b"{}",
+    b'{"input": {"a": [1.5, null, "\\ud83d", "\\u00e9", 12345678901234567890123]}, "context": {"b": {}}}',
+    b'{"input": {"a": NaN}}',
+    b'{"input": {"a": 1}, "input": {"a": 2}}',
+    b"",
+    b"[]",
+    b"null",
+    b'{"input": []}',
+    b'{"input": {}, "more": 1}',
+    b'{"input": ',
+    b'{"input": {"a": "\xff"}}',
+    b'\xef\xbb\xbf{"input": {"a": 1}}',
+    '{"input": {"a": "é"}}'.encode("utf-16"),
+    b'{"input": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}",
+    b'{"input": ' + b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("path", ["/api/flows/greet/runs", "/api/flows/nothing/runs", "/api/flows/a%2Fb/runs"])
+async def test_a_run_is_asked_for_alike_whether_its_request_is_read_on_the_short_way_or_not(api, path):
+    node = {"id": "a", "type": "say", "settings": {"text": "{{ input.a }}"}}
+    await api.post("/api/flows", json={"text": json.dumps({"version": 1, "name": "greet", "nodes": [node]})})
+    for body in BODIES:
+        for more in ({}, {"Idempotency-Key": "order 1"}, {"Idempotency-Key": b"\xff"}, {"Idempotency-Key": ""}):
+            short, long = [
+                await api.post(path, content=body, headers={"Content-Type": f"application/{kind}", **more})
+                for kind in ("json", "x+json")
+            ]
+            told = [re.sub(rb'"run":"\w{32}"|"duplicate":true,', b"", answer.content) for answer in (short, long)]
+            assert (short.status_code, told[0]) == (long.status_code, told[1]), (body[:40], more)
+            assert [name for name, _ in short.headers.raw] == [name for name, _ in long.headers.raw]
 
 
 async def test_metrics_count_what_is_there(api):

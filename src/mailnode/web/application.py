@@ -6,6 +6,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from mailnode.web.api import connections, deliveries, flows, health, inbox, preview, runs, services, snapshots
+from mailnode.web.api.plain_run import plain_run
 from mailnode.web.api.problem import JsonAnswer, answer_errors
 from mailnode.web.page import STATIC
 from mailnode.web.pages import connections as connections_pages
@@ -38,6 +39,7 @@ def create_app(site: Site, token: str) -> FastAPI:
     app.state.sessions = Sessions(token)
     app.state.attempts = Attempts()
     answer_errors(app)
+    app.router.routes.append(plain_run(flows.router))
     for module in (*API, *_PAGES):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")

@@ -2,11 +2,11 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,14 +34,17 @@ CONTENT_SECURITY_POLICY = (
     " font-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none';"
     " frame-ancestors 'self'"
 )
-_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # with less, forms of our own pages would name no Origin
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+_HEADERS = tuple(
+    (name.lower().encode(), value.encode())
+    for name, value in {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",  # with less, forms of our own pages would name no Origin
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }.items()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Guard:
         await self._app(scope, _LimitedBody(receive, _most_octets(scope["path"])).receive, say)
 
     def _refused(self, scope: Scope) -> Response | None:
-        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        headers, path, method = _fields(scope), scope["path"], scope["method"]
         if stranger := _stranger(headers):
             return stranger.response()
         if "transfer-encoding" in headers and "content-length" in headers:
@@ -102,7 +105,7 @@ class Guard:
         cookie = session_cookie(headers)
         if not (cookie and self._sessions.holds(cookie)):
             return _not_in(path, method, scope.get("query_string", b""))
-        if method not in _SAFE_METHODS and not self._sessions.is_csrf(cookie, headers.get(CSRF_HEADER, "")):
+        if method not in _SAFE_METHODS and not self._sessions.is_csrf(cookie, headers.get(CSRF_HEADER.lower(), "")):
             return _Refusal(403, f"the header field {CSRF_HEADER} is missing or wrong", "reload the page").response()
         scope["csrf"] = self._sessions.csrf(cookie)
         return None
@@ -117,8 +120,13 @@ class Guard:
         return _Refusal(401, "that token is wrong", "send the token that mailnode serve printed")
 
 
-def session_cookie(headers: Headers) -> str:
-    """Give the session's cookie of a request, or ""."""
+def _fields(scope: Scope) -> Mapping[str, str]:
+    """Give the header by name, the first field of each: Starlette's Headers look through all for each question."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
+def session_cookie(headers: Mapping[str, str]) -> str:
+    """Give the session's cookie of a request, or ""; the names are in lower case."""
     try:
         cookies = SimpleCookie(headers.get("cookie", ""))
     except CookieError:
@@ -126,7 +134,7 @@ def session_cookie(headers: Headers) -> str:
     return cookies[COOKIE].value if COOKIE in cookies else ""
 
 
-def _stranger(headers: Headers) -> _Refusal | None:
+def _stranger(headers: Mapping[str, str]) -> _Refusal | None:
     host = headers.get("host", "")
     if not _HERE.fullmatch(host):
         return _Refusal(421, f"this server is not {quoted(host)}", "open it as http://127.0.0.1 or http://localhost")
@@ -165,9 +173,8 @@ def _too_large(most: int) -> _Refusal:
 def _with_headers(send: Send) -> Send:
     async def say(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
+            there = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(one for one in _HEADERS if one[0] not in there)]
         await send(message)
 
     return say
