@@ -1,13 +1,15 @@
+import asyncio
 import base64
 import gc
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from mailnode.inbox.server import Inbox
+from support.patient_loop import PatientLoop
 from support.postfix import Postfix, running_postfix
 from support.postgres import Postgres, running_postgres
 
@@ -65,6 +67,11 @@ def database_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("MAILNODE_DATABASE_URL", request.getfixturevalue("postgres_url"))
         monkeypatch.setenv("MAILNODE_SECRET_KEY", base64.b64encode(bytes(32)).decode())
     return kind
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Let no deadline of a fraction of a second pass because the machine is slow."""
+    return {"patient": PatientLoop}
 
 
 def pytest_xdist_auto_num_workers() -> int:

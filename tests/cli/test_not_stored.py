@@ -174,7 +174,7 @@ async def test_health_is_bad_while_an_outcome_waits_and_good_again_when_it_is_st
         await mailnode("run", flow_of(tmp_path, server.port, asynchronous=True), "--no-wait")
         serve = await start("serve", "--port", "0", "--inbox-port", "0")
         (url,) = re.findall(r"http://\S+", await line_with("editor ", serve))
-        async with httpx2.AsyncClient(base_url=url) as client:
+        async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
 
             async def told(status):
                 while (answer := await client.get("/health")).status_code != status:  # noqa: ASYNC110 -- another process has no event of ours

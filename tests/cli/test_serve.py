@@ -46,7 +46,7 @@ def login(said):
 
 async def test_a_token_that_was_made_is_shown_once_and_opens_it(home):
     async with running(*SERVE) as (process, url, said):
-        async with httpx2.AsyncClient(base_url=url) as client:
+        async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
             assert (await client.get("/health")).json()["status"] == "ok"
             assert (await client.get("/api/flows")).status_code == 401
             assert (await client.get("/api/flows", headers=login(said))).json() == []
@@ -60,7 +60,10 @@ async def test_a_token_that_was_made_is_shown_once_and_opens_it(home):
 
 
 async def test_mail_that_waits_is_sent_while_it_serves(home):
-    async with running(*SERVE) as (_, url, said), httpx2.AsyncClient(base_url=url, headers=login(said)) as client:
+    async with (
+        running(*SERVE) as (_, url, said),
+        httpx2.AsyncClient(base_url=url, headers=login(said), timeout=60) as client,
+    ):
         flow = (await client.post("/api/flows", json={"name": "later"})).json()
         flow["document"]["nodes"][0]["settings"]["asynchronous"] = True
         await client.put("/api/flows/later", json={key: flow[key] for key in ("text", "document", "revision")})
@@ -82,7 +85,7 @@ class TestSigterm:
         assert (await process.wait(), "Traceback" in said) == (0, False), said
 
     async def test_with_a_connection_that_is_kept(self, home):
-        async with running(*SERVE) as (process, url, _), httpx2.AsyncClient(base_url=url) as client:
+        async with running(*SERVE) as (process, url, _), httpx2.AsyncClient(base_url=url, timeout=60) as client:
             await client.get("/health")
             await self.ended(process)
 
@@ -93,7 +96,7 @@ class TestSigterm:
             head = f"POST /api/flows HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
             head += f"Content-Length: 100\r\nAuthorization: {login(said)['Authorization']}\r\n\r\n{{"
             writer.write(head.encode())
-            async with httpx2.AsyncClient(base_url=url) as client:
+            async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
                 await client.get("/health")  # behind it, so that it has been read
             await self.ended(process)
             writer.close()
@@ -141,7 +144,7 @@ async def test_a_token_that_keeps_nobody_out_is_refused_before_anything_listens(
 async def test_the_demo_opens_on_its_finished_example(home):
     async with running("demo") as (process, url, said):
         headers = {"Authorization": f"Bearer {(home / 'token').read_text().strip()}"}
-        async with httpx2.AsyncClient(base_url=url, headers=headers) as client:
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
             flow = (await client.get("/api/flows/order-shipped")).json()
             assert flow["errors"] == []
             shown = await client.post("/api/preview", json={"text": flow["text"], **flow["sample"]})

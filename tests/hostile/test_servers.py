@@ -100,7 +100,7 @@ async def test_what_has_no_end_is_given_up(stage, what):
             await writer.drain()
 
     async with liar(talk) as port:
-        await refused(port)
+        await refused(port, deadlines=deadlines(0.3))
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -14,7 +14,8 @@ from mailnode.web.security import guard, prompt_protocol
 from support.web import TOKEN, served_site
 
 FLOW = "version: 1\nname: hello\nnodes:\n- {id: a, type: say, settings: {text: hi}}\n"
-LIMIT = 20
+LIMIT = 60
+REQUEST_SECONDS, BODY_SECONDS = prompt_protocol.REQUEST_SECONDS, guard.BODY_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,13 @@ def served(tmp_path_factory):
         with served_site(home) as serving:
             serving.site.flow_files.create(FLOW)
             yield serving
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Give a request all the time that it may have, where it is meant to arrive."""
+    monkeypatch.setattr(prompt_protocol, "REQUEST_SECONDS", REQUEST_SECONDS)
+    monkeypatch.setattr(guard, "BODY_SECONDS", BODY_SECONDS)
 
 
 def port_of(served):
@@ -170,7 +178,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"POST", b"TRACE", b"CONNECT", b"FOO"])
-async def test_no_path_and_no_method_leads_around_the_door(served, path, method):
+async def test_no_path_and_no_method_leads_around_the_door(served, unhurried, path, method):
     fields = (
         b"X-HTTP-Method-Override: GET",
         b"X-Original-URL: /login",
@@ -212,7 +220,7 @@ async def test_a_body_that_never_comes_is_not_waited_for(served):
 
 async def test_hundreds_who_say_nothing_keep_nobody_waiting(served):
     idle = [await asyncio.open_connection("127.0.0.1", port_of(served)) for _ in range(400)]
-    async with asyncio.timeout(LIMIT), httpx2.AsyncClient(base_url=served.url) as client:
+    async with asyncio.timeout(LIMIT), httpx2.AsyncClient(base_url=served.url, timeout=LIMIT) as client:
         assert (await client.get("/health")).status_code == 200
         for reader, _ in idle:  # and they are not there for long
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
@@ -237,7 +245,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("what", BOMBS)
-async def test_a_bomb_is_an_error_and_others_are_served_meanwhile(served, what):
+async def test_a_bomb_is_an_error_and_others_are_served_meanwhile(served, unhurried, what):
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     async with (
         asyncio.timeout(LIMIT),
@@ -250,9 +258,9 @@ async def test_a_bomb_is_an_error_and_others_are_served_meanwhile(served, what):
         assert (await client.get("/api/flows/hello")).status_code == 200
 
 
-async def test_packed_bodies_are_not_unpacked(served):
+async def test_packed_bodies_are_not_unpacked(served, unhurried):
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "Content-Encoding": "gzip"}
-    async with httpx2.AsyncClient(base_url=served.url, headers=headers) as client:
+    async with httpx2.AsyncClient(base_url=served.url, headers=headers, timeout=LIMIT) as client:
         assert (await client.post("/api/flows", content=b"\x1f\x8b" + bytes(100))).status_code in {400, 422}
 
 

@@ -90,7 +90,7 @@ def catch(port):
 def paths(served):
     """Name each page, with what a link of a stranger might ask it for."""
     headers = {"Authorization": f"Bearer {served.token}"}
-    with httpx2.Client(base_url=served.url, headers=headers) as client:
+    with httpx2.Client(base_url=served.url, headers=headers, timeout=60) as client:
         deliveries = [one["deliveryId"] for one in client.get("/api/deliveries").json()["deliveries"]][:2]
         numbers = [one["number"] for one in client.get("/api/inbox").json()]
     found = ["/flows", "/flows/hello", "/flows/wrong", "/flows/odd", "/runs", "/deliveries", "/connections", "/inbox"]
@@ -107,7 +107,7 @@ def paths(served):
 
 def test_a_parser_finds_only_our_markup_in_each_page(served):
     headers = {"Authorization": f"Bearer {served.token}"}
-    with httpx2.Client(base_url=served.url, headers=headers) as client:
+    with httpx2.Client(base_url=served.url, headers=headers, timeout=60) as client:
         for path in paths(served):
             answer = client.get(path)
             assert answer.status_code < 500, path
@@ -154,7 +154,7 @@ def test_in_a_browser_nothing_of_it_runs_asks_or_stands_there_as_an_element(serv
         for path in paths(served):
             page.goto(path, wait_until="load")
             if path in {"/flows/hello", "/flows/wrong"}:
-                page.locator("[data-nodes] button").first.wait_for(state="attached", timeout=10_000)
+                page.locator("[data-nodes] button").first.wait_for(state="attached")
             assert page.evaluate(INJECTED) == [], path
             assert page.evaluate("window.ran") is None
         browser.close()

@@ -15,7 +15,7 @@ from mailnode.smtp.server import Deadlines
 from support.messages import letter
 from support.scripted_smtp import ScriptedServer, Visit
 
-HANG_SECONDS = 10
+HANG_SECONDS = 60
 Ending = Outcome | SmtpError | asyncio.CancelledError
 
 _PATH = re.compile(r"<([^>]*)>")

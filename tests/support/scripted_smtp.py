@@ -18,7 +18,7 @@ from typing import Any, Self
 from support.scripted_peer import House, Peer
 from support.smtp_script import Accepted, Script, Step, Visit
 
-LEAK_SECONDS = 10
+LEAK_SECONDS = 60
 PIPELINING = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
 LOCKSTEP = ("SIZE 52428800", "8BITMIME", "SMTPUTF8")
 CUT, DROP, RESET, STALL, PAUSE, HOLD = Step.CUT, Step.DROP, Step.RESET, Step.STALL, Step.PAUSE, Step.HOLD

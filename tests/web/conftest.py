@@ -15,7 +15,7 @@ from support.web import Served, opened_site, served_site
 __all__ = ["api", "app", "stranger"]
 
 # What is awaited comes at once, but on a busy machine; only a failure takes so long.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ def served(home: Path) -> Iterator[Served]:
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     """Open a page that is logged in; whatever it complains about fails the test."""
     with browser.new_context(base_url=served.url, viewport={"width": 1400, "height": 1000}) as context:
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         # As the form of the login page does it, which has tests of its own.
         answer = context.request.post("/login", form={"token": served.token}, headers={"Origin": served.url})
         assert answer.ok, answer.text()

@@ -386,7 +386,9 @@ class TestBrowser:
             flow = {"version": 1, "name": "tell", "nodes": []}
             settings = to_server(port or served.site.inbox_port, **settings)
             flow["nodes"] = [{"id": "tell", "type": "sendSmtpEmail", "settings": settings}]
-            with httpx2.Client(base_url=served.url, headers={"Authorization": f"Bearer {served.token}"}) as client:
+            with httpx2.Client(
+                base_url=served.url, headers={"Authorization": f"Bearer {served.token}"}, timeout=60
+            ) as client:
                 client.delete("/api/flows/tell")
                 made = client.post("/api/flows", json={"text": json.dumps(flow), "format": "json"})
                 assert made.status_code == 201, made.text
@@ -432,7 +434,7 @@ class TestBrowser:
         page.goto("/deliveries")
         page.get_by_text("Show as table").click()
         sent()
-        page.locator("#chart td", has_text="1").first.wait_for(timeout=10_000)
+        page.locator("#chart td", has_text="1").first.wait_for()
         assert page.locator("#chart-table").get_attribute("open") is not None
 
     def test_one_in_doubt_of_a_mended_flow_goes_as_queued_where_that_is_asked_for(self, dropping, page, sent):
@@ -461,7 +463,7 @@ class TestBrowser:
     def test_the_remedy_stands_there_while_it_is_tried_and_it_can_be_cancelled(self, page, sent):
         one = sent(1, asynchronous=True)
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("Could not connect").first.wait_for(timeout=10_000)
+        page.get_by_text("Could not connect").first.wait_for()
         assert page.locator("#delivery .notice.bad p").nth(1).inner_text()
         page.get_by_role("button", name="Cancel delivery").click()
         page.locator("#delivery .badge.cancelled").wait_for()
@@ -469,8 +471,8 @@ class TestBrowser:
     def test_a_button_that_is_pressed_while_the_page_renews_itself_does_what_it_says(self, page, sent):
         one = sent(1, asynchronous=True)
         page.goto(f"/deliveries/{one}")
-        page.get_by_text("Could not connect").first.wait_for(timeout=10_000)
-        with page.expect_response(lambda said: "seen=" in said.url and said.status == 200, timeout=30_000):
+        page.get_by_text("Could not connect").first.wait_for()
+        with page.expect_response(lambda said: "seen=" in said.url and said.status == 200):
             page.get_by_role("button", name="Cancel delivery").hover()
             page.mouse.down()
         page.mouse.up()

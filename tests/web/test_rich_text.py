@@ -69,7 +69,7 @@ def address(bundle: None) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page(browser: Browser, address: str) -> Iterator[Page]:
     with browser.new_context(base_url=address, viewport={"width": 900, "height": 800}) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         yield context.new_page()
 
