@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from mailnode.cli.demo import demo_environment
+from mailnode.environment import Environment
 from mailnode.inbox.folder import InboxFolder
 from support.command import mailnode
 from support.flows import to_server, write_flow
@@ -176,6 +178,47 @@ async def test_the_demo_ends_with_the_mail_in_the_inbox_and_its_result_on_the_sc
     assert "Subject: Order 2026-1047 has shipped" in done.stdout
     (received,) = InboxFolder(home / "inbox").messages()
     assert received.rcpt_to == ("zoe@example.org", "orders@example.com", "archive@example.com")
+
+
+DEMO = ("demo", "--once")
+
+
+async def test_the_demo_ends_where_it_began_and_keeps_what_was_changed(home):
+    flows = home / "flows"
+    assert (await mailnode(*DEMO)).status == 0
+    flow, sample = flows / "order-shipped.flow.yaml", flows / "order-shipped.sample.json"
+    changed = flow.read_text().replace("It is on its way", "Mine")
+    flow.write_text(changed)
+    sample.write_text("{}")
+    for _ in range(2):
+        assert (await mailnode(*DEMO)).status == 0
+    assert (flow.read_text(), sample.read_text()) == (changed, "{}")
+    assert "name: order-shipped-" in (flows / "order-shipped-2.flow.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["mailnode.db", ".note"])
+async def test_the_demo_uses_no_folder_that_is_somebody_elses(home, name):
+    home.mkdir()
+    (home / name).touch()
+    done = await mailnode(*DEMO)
+    assert done.status == 2
+    assert str(home) in done.stderr
+    assert "MAILNODE_HOME" in done.stderr
+    assert [path.name for path in home.iterdir()] == [name]
+
+
+async def test_the_demo_keeps_to_its_own_database_and_lifts_no_redirect(home):
+    database = home.parent / "shop.db"
+    said = {"MAILNODE_DATABASE_URL": f"sqlite:///{database}", "MAILNODE_REDIRECT_ALL_TO": "test@example.net"}
+    assert (await mailnode(*DEMO, **said)).status == 0
+    assert not database.exists()
+    (received,) = InboxFolder(home / "inbox").messages()
+    assert received.rcpt_to == ("test@example.net",)
+
+
+def test_without_a_home_the_demo_has_one_of_its_own():
+    environment = Environment.read({})
+    assert demo_environment(environment).home == environment.home.with_name("mailnode-demo")
 
 
 async def test_what_turns_the_direction_of_a_text_is_not_shown_to_a_terminal():

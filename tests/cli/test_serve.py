@@ -151,5 +151,10 @@ async def test_the_demo_opens_on_its_finished_example(home):
             assert shown.json()["errors"] == []
             assert len((await client.get("/api/inbox")).json()) >= 1
         assert f"{url}/flows/order-shipped" in said
+        code = re.findall(rf"{url}/login\?next=/flows/order-shipped#code=(\S+)", said)[0]
+        assert code not in headers["Authorization"]
+        async with httpx2.AsyncClient(base_url=url, headers={"Origin": url}) as client:
+            assert [(await client.post("/login/code", data={"code": code})).status_code for _ in range(2)] == [204, 401]
+            assert (await client.get("/api/flows")).status_code == 200
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 30) == 0

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from mailnode.cli.demo import EXAMPLES, invoice, serve_invoice
+from mailnode.cli.demo import invoice, serve_invoice
+from mailnode.cli.demo_home import EXAMPLES
 from support.flows import run
 
 FLOW = YAML(typ="safe").load((EXAMPLES / "order-shipped.flow.yaml").read_text(encoding="utf-8"))

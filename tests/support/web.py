@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from mailnode.environment import Environment
 from mailnode.web.application import create_app
+from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.serving import Places, configured
 from mailnode.web.serving import opened_site as opened
 from mailnode.web.site import Site
@@ -50,6 +51,7 @@ class Served:
     url: str
     site: Site
     loop: asyncio.AbstractEventLoop
+    codes: LoginCodes
     token: str = TOKEN
 
 
@@ -62,14 +64,15 @@ def served_site(home: Path) -> Iterator[Served]:
 
     async def serve() -> None:
         async with opened_site(home) as site, site.mailnode.working():
-            config = configured(create_app(site, TOKEN))
+            codes = LoginCodes()
+            config = configured(create_app(site, TOKEN, codes))
             config.port, config.timeout_graceful_shutdown = 0, 2
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server._serve())
             while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
                 await asyncio.sleep(0.01)
             port = server.servers[0].sockets[0].getsockname()[1]
-            await ready.put(Served(f"http://127.0.0.1:{port}", site, loop))
+            await ready.put(Served(f"http://127.0.0.1:{port}", site, loop, codes))
             await ended.wait()
             server.should_exit = True
             await serving

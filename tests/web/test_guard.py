@@ -12,6 +12,7 @@ from mailnode.errors import UsageError
 from mailnode.web import application
 from mailnode.web.security.attempts import MOST, WITHIN_SECONDS, Attempts
 from mailnode.web.security.guard import MAX_BODY_OCTETS
+from mailnode.web.security.login_codes import LIFE_SECONDS, LoginCodes
 from mailnode.web.security.sessions import COOKIE, Sessions
 from mailnode.web.security.token import access_token
 from support.web import HERE, TOKEN
@@ -270,12 +271,47 @@ async def test_no_route_but_the_open_ones_answers_a_stranger_or_a_forged_request
     asked = sorted(set(addresses()))
     assert len(asked) > 60
     for method, path in asked:
-        if path in {"/login", "/health", "/oauth2/callback"}:
+        if path in {"/login", "/login/code", "/health", "/oauth2/callback"}:
             continue
         answer = await stranger.request(method, path)
         assert answer.status_code in {401, 303}, (method, path)
         assert answer.headers.get("Location", "/login").startswith("/login")
     await logged_in(stranger)
     for method, path in asked:
-        if method in {"POST", "PUT", "PATCH", "DELETE"} and path != "/login":
+        if method in {"POST", "PUT", "PATCH", "DELETE"} and not path.startswith("/login"):
             assert (await stranger.request(method, path)).status_code == 403, (method, path)
+
+
+class TestALinkThatLogsIn:
+    async def enter(self, client, code, origin=HERE):
+        headers = {"Origin": origin} if origin else {}
+        return (await client.post("/login/code", data={"code": code}, headers=headers)).status_code
+
+    async def test_it_does_once(self, stranger, app):
+        code = app.state.codes.issue()
+        assert await self.enter(stranger, code) == 204
+        assert (await stranger.get("/api/flows")).status_code == 200
+        stranger.cookies.clear()
+        assert await self.enter(stranger, code) == 401
+        assert (await stranger.get("/api/flows")).status_code == 401
+
+    async def test_for_a_minute(self, stranger, app):
+        now = 0.0
+        codes = app.state.codes = LoginCodes(clock=lambda: now)
+        early, late = codes.issue(), codes.issue()
+        now = LIFE_SECONDS - 1
+        assert await self.enter(stranger, early) == 204
+        now = LIFE_SECONDS
+        assert await self.enter(stranger, late) == 401
+
+    @pytest.mark.parametrize("origin", ["", "null", "https://evil.example", "http://127.0.0.1:9"])
+    async def test_from_our_own_page_alone(self, stranger, app, origin):
+        code = app.state.codes.issue()
+        assert await self.enter(stranger, code, origin) in {401, 403}
+        assert await self.enter(stranger, code) == 204, "the code was not used"
+
+    async def test_by_nothing_that_it_is_not(self, stranger, app):
+        code = app.state.codes.issue()
+        for other in ("", code[:-1], code + "x", TOKEN, "ü"):
+            assert await self.enter(stranger, other) == 401
+        assert code not in repr(vars(app.state.codes)), "only its hash is kept"

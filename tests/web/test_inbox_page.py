@@ -208,3 +208,14 @@ class TestBrowser:
         page.fill("#token", served.token)
         page.get_by_role("button", name="Log in").click()
         page.get_by_text("No email yet").wait_for()
+
+    def test_a_link_with_a_code_leads_in_once(self, page, served):
+        page.context.clear_cookies()
+        link = f"/login?next=/inbox#code={served.codes.issue()}"
+        page.goto(link)
+        page.get_by_text("No email yet").wait_for()
+        assert page.url == f"{served.url}/inbox"
+        page.context.clear_cookies()
+        page.goto(link)
+        page.get_by_text("This link has been used, or is older than a minute.").wait_for()
+        assert page.url == f"{served.url}/login?next=/inbox"

@@ -1,16 +1,16 @@
 """`mailnode demo`: the example flow sends an email to an inbox on this machine; then the editor opens."""
 
 import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+import platformdirs
 
+from mailnode.cli.demo_home import Example, put_example, take_home
 from mailnode.cli.output import clean, say, show_json
 from mailnode.cli.signals import run_long
 from mailnode.environment import Environment
@@ -21,12 +21,8 @@ from mailnode.inbox.server import Inbox
 if TYPE_CHECKING:
     from mailnode.web.serving import Serving
 
-FLOW = "order-shipped"
-
-_PACKAGE = Path(__file__).parents[1]
-
-# The wheel has the examples in the package, a checkout beside src.
-EXAMPLES = next(path for path in (_PACKAGE / "examples", _PACKAGE.parents[1] / "examples") if path.exists())
+# The first that are free, so that the next start most likely finds the same ones.
+_EDITOR_PORTS, _INBOX_PORTS, _INVOICE_PORTS = range(8025, 8035), range(1025, 1035), range(8035, 8045)
 
 
 @click.command("demo")
@@ -34,9 +30,11 @@ EXAMPLES = next(path for path in (_PACKAGE / "examples", _PACKAGE.parents[1] / "
 def command(once: bool) -> int:
     """Run the example flow, show the email that arrives in a test inbox, and run the editor.
 
-    Nothing leaves this machine. The flow, its input and the email are kept in the home (MAILNODE_HOME).
+    The example goes to the inbox on this machine only. Flow and email are kept in MAILNODE_HOME, which must be an empty
+    folder or the demo's own; the default is a folder for the demo alone. MAILNODE_DATABASE_URL is ignored.
     """
-    environment = replace(Environment.read(), fetch_allow="127.0.0.1", redirect_all_to=None)
+    environment = demo_environment(Environment.read())
+    take_home(environment.home)
     if once:
         return asyncio.run(_once(environment))
     from mailnode.cli.serve import check_libraries
@@ -45,14 +43,24 @@ def command(once: bool) -> int:
     return run_long(_serve(environment))
 
 
+def demo_environment(environment: Environment) -> Environment:
+    """Give the environment of the demo: never the database, nor unless it was named the home, of email that matters."""
+    is_named = environment.home != platformdirs.user_data_path("mailnode")
+    home = environment.home if is_named else platformdirs.user_data_path("mailnode-demo")
+    return replace(environment, home=home, database_url=None, fetch_allow="127.0.0.1")
+
+
 async def _once(environment: Environment) -> int:
     from mailnode.app import Mailnode
 
-    async with Inbox(environment.home / "inbox") as inbox, serve_invoice(invoice()) as invoice_url:
-        flow, input_ = _prepare(environment.home, inbox.port, invoice_url)
+    async with (
+        Inbox(environment.home / "inbox", port=_free(_INBOX_PORTS)) as inbox,
+        serve_invoice(invoice(), _free(_INVOICE_PORTS)) as invoice_url,
+    ):
+        example = put_example(environment.home, inbox.port, invoice_url)
         async with Mailnode.open(environment) as mailnode:
-            run = await mailnode.run(flow, input=input_)
-        return _show(run, inbox, flow)
+            run = await mailnode.run(example.flow, input=example.input)
+        return _show(run, inbox, example)
 
 
 async def _serve(environment: Environment) -> int:
@@ -61,38 +69,26 @@ async def _serve(environment: Environment) -> int:
 
     ended = 1
 
-    async with serve_invoice(invoice()) as invoice_url:
+    async with serve_invoice(invoice(), _free(_INVOICE_PORTS)) as invoice_url:
 
         async def ready(serving: "Serving") -> None:
             nonlocal ended
             site = serving.site
-            flow, input_ = _prepare(environment.home, site.inbox_port, invoice_url)
-            ended = _show(await site.mailnode.run(flow, input=input_), site.inbox, flow)
-            say(f"\nOpen {serving.url}/flows/{FLOW} and log in with this token:\n  {serving.token.text}\n")
+            example = put_example(environment.home, site.inbox_port, invoice_url)
+            ended = _show(await site.mailnode.run(example.flow, input=example.input), site.inbox, example)
+            page = f"/flows/{example.name}"
+            say("\nOpen this link within a minute; it logs you in, once:")
+            say(f"  {serving.url}/login?next={page}#code={serving.codes.issue()}")
+            say(f"\nLater open {serving.url}{page} and log in with this token:\n  {serving.token.text}\n")
             await announce(serving)
 
-        await serve(environment, Places(port=_free(8025), inbox_port=_free(1025)), ready)
+        await serve(environment, Places(port=_free(_EDITOR_PORTS), inbox_port=_free(_INBOX_PORTS)), ready)
     return ended
 
 
-def _prepare(home: Path, inbox_port: int, invoice_url: str) -> tuple[Path, dict[str, Any]]:
-    """Write the example into the home, with the present ports."""
-    flow = home / "flows" / f"{FLOW}.flow.yaml"
-    flow.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = (EXAMPLES / flow.name).read_text(encoding="utf-8")
-    flow.write_text(text.replace("port: 1025", f"port: {inbox_port}"), encoding="utf-8")
-    input_: dict[str, Any] = json.loads((EXAMPLES / f"{FLOW}.input.json").read_text(encoding="utf-8"))
-    input_ |= {"invoiceUrl": invoice_url}
-    # What the first node of the flow computes, for the preview of the second.
-    total = sum(item["price"] * item["count"] for item in input_["items"])
-    sample = {"input": input_, "context": {"order": {"total": total}}}
-    (flow.parent / f"{FLOW}.sample.json").write_text(json.dumps(sample, indent=2), encoding="utf-8")
-    return flow, input_
-
-
-def _show(run: Run, inbox: InboxFolder, flow: Path) -> int:
+def _show(run: Run, inbox: InboxFolder, example: Example) -> int:
     """Show how the flow ended, and give the exit status."""
-    say(f"flow       {flow}\n")
+    say(f"flow       {example.flow}\n")
     if run.status != "done" or run.state.context["mail"]["shipped"]["status"] != "sent":
         show_json(run.to_json())
         return 1
@@ -120,15 +116,14 @@ def _show_mail(inbox: InboxFolder) -> None:
             click.echo(clean(f"  {part.filename}  {part.media_type}  {part.size} bytes"))
 
 
-def _free(port: int) -> int:
-    """Give this port, or 0 for any free one if it is in use."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def _free(ports: range) -> int:
+    """Give the first port that is not in use, or 0 for any other."""
+    for port in ports:
+        with socket.socket() as tried, suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port
+            return port
+    return 0
 
 
 def invoice() -> bytes:
@@ -153,8 +148,8 @@ def invoice() -> bytes:
 
 
 @asynccontextmanager
-async def serve_invoice(pdf: bytes) -> AsyncIterator[str]:
-    """Serve the invoice on a free port of this machine, and give its URL."""
+async def serve_invoice(pdf: bytes, port: int = 0) -> AsyncIterator[str]:
+    """Serve the invoice on this machine, by default on any free port, and give its URL."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -163,7 +158,7 @@ async def serve_invoice(pdf: bytes) -> AsyncIterator[str]:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
     async with server:
         port = server.sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}/invoice-2026-1047.pdf"

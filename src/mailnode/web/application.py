@@ -17,6 +17,7 @@ from mailnode.web.pages import login
 from mailnode.web.pages import runs as runs_pages
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.guard import Guard
+from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
@@ -24,8 +25,8 @@ API = (flows, preview, runs, deliveries, connections, services, inbox, snapshots
 _PAGES = (login, flows_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
 
 
-def create_app(site: Site, token: str) -> FastAPI:
-    """Make the application of a site, whose door `token` opens."""
+def create_app(site: Site, token: str, codes: LoginCodes | None = None) -> FastAPI:
+    """Make the application of a site, whose door `token` opens, and each of `codes` once."""
     app = FastAPI(
         title="mailnode",
         version=VERSION,
@@ -38,6 +39,7 @@ def create_app(site: Site, token: str) -> FastAPI:
     app.state.site = site
     app.state.sessions = Sessions(token)
     app.state.attempts = Attempts()
+    app.state.codes = codes or LoginCodes()
     answer_errors(app)
     app.router.routes.append(plain_run(flows.router))
     for module in (*API, *_PAGES):

@@ -21,6 +21,7 @@ from mailnode.inbox.server import Inbox
 from mailnode.store.unstored import Unstored
 from mailnode.web.application import create_app
 from mailnode.web.reader import MailReader
+from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.prompt_protocol import PromptProtocol
 from mailnode.web.security.token import Token, access_token
 from mailnode.web.site import Site
@@ -35,11 +36,12 @@ _EXIT_SIGNALLED = 128
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What is served: where, and by which token one comes in."""
+    """What is served: where, and by which token, or code of a link, one comes in."""
 
     site: Site
     url: str
     token: Token
+    codes: LoginCodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +66,14 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
     try:
         async with opened_site(environment, places) as site:
             token = access_token(environment.home, environment.token)
-            server = _Server(configured(create_app(site, token.text)))
+            codes = LoginCodes()
+            server = _Server(configured(create_app(site, token.text, codes)))
             stopped = _stop_on_signals(server)
             async with site.mailnode.working():
                 # Beside the requests under way, which may wait for mail.
                 ending = asyncio.create_task(_end_when(stopped, site.mailnode))
                 try:
-                    await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token))
+                    await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token, codes))
                     await server.serve([listener])
                 finally:
                     stopped.set()

@@ -1,5 +1,6 @@
-"""The door: the token becomes a session."""
+"""The door: the token, or the code of a link, becomes a session."""
 
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -8,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from mailnode.web.page import render
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.guard import session_cookie
+from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import COOKIE, LIFE_SECONDS, Sessions
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +37,23 @@ async def log_in(
         attempts.note_wrong()
         trouble = "That token is wrong. Paste the one that “mailnode serve” printed."
         return render(request, "login.html", 401, next=_local(next), trouble=trouble)
-    response = RedirectResponse(_local(next), 303)
+    return _let_in(request, RedirectResponse(_local(next), 303))
+
+
+@router.post("/login/code")
+async def log_in_by_code(request: Request, code: Annotated[str, Form()] = "") -> Response:
+    """Begin a session by the code of a link, which `mailnode demo` prints."""
+    codes: LoginCodes = request.app.state.codes
+    # The guard has refused every Host that is not this machine's, and an Origin that is not the Host.
+    is_of_our_page = "origin" in request.headers and ip_address(request.scope["server"][0]).is_loopback
+    if is_of_our_page and codes.redeem(code):
+        return _let_in(request, Response(status_code=204))
+    request.app.state.attempts.note_wrong()
+    return Response(status_code=401)
+
+
+def _let_in(request: Request, response: Response) -> Response:
+    sessions: Sessions = request.app.state.sessions
     is_private = request.url.scheme == "https"
     response.set_cookie(
         COOKIE, sessions.begin(), max_age=LIFE_SECONDS, httponly=True, samesite="strict", secure=is_private

@@ -27,7 +27,7 @@ BODY_SECONDS = 60.0
 _HERE = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`.
-_OPEN_PATHS = frozenset({"/login", "/health", "/oauth2/callback"})
+_OPEN_PATHS = frozenset({"/login", "/login/code", "/health", "/oauth2/callback"})
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:;"

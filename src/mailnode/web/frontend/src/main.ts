@@ -7,6 +7,7 @@ const PAGES: Record<string, (main: HTMLElement) => Promise<void>> = {
   flows: async (main) => (await import("./flows/index")).mountFlows(main),
   connections: async (main) => (await import("./connections/index")).mountConnectionsPage(main),
   records: async () => (await import("./records/index")).mountRecords(),
+  login: async (main) => (await import("./login")).enterByLink(main),
   editor: async (main) => (await import("./editor/index")).mountEditor(main),
 };
 
