@@ -166,3 +166,20 @@ def test_a_charset_whose_name_is_not_ascii_is_shown_as_it_stands(charset):
     )
     assert dict(mail.fields)["Subject"] == field.decode(errors="replace")
     assert mail.root.text() == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("Grüße » =?utf-8?q?a=C3=BC?= €", "Grüße » aü €"),
+        ("€=?utf-8?q?b?=c", "€bc"),
+        ("=?us-ascii?q?a?= =?utf-8?q?=C3=BC?= b", "aü b"),
+        ("=?utf-8?q?=C3?= =?UTF-8?Q?=BC?= =?utf-8?b?w7w=?=", "üü"),
+        ("=?utf-8?q?what??= \\u0041", "what? \\u0041"),
+        ("=?utf-8?q?a?= =?utf-8?q?b €", "a =?utf-8?q?b €"),
+        ("=?utf-8?q?€?= =?utf-8?q?b?=", "=?utf-8?q?€?= =?utf-8?q?b?="),
+        ("=?utf-8?q?=FF?= a =?utf-8?q?b?=", "=?utf-8?q?=FF?= a b"),
+    ],
+)
+def test_encoded_words_are_read_where_they_stand_and_what_is_beside_them_stays(field, shown):
+    assert dict(OpenedMail(f"Subject: {field}\n\n".encode()).fields)["Subject"] == shown
