@@ -35,6 +35,7 @@ from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_transient
 from mailnode.supervision import Supervised, TaskStatus
+from mailnode.worker_report import WorkerReport
 
 SWEEP_SECONDS = 3600.0
 RUNS_AT_ONCE = 50  # more in flight would only wait for sessions
@@ -227,6 +228,14 @@ class Mailnode:
             sweeping.cancel()
             await asyncio.wait({sweeping})
 
+    async def settle_lost(self) -> None:
+        """Settle email of flows that a defect has left; whoever works on the queue need not do so.
+
+        Raises:
+            StoreError: the database can't be asked now.
+        """
+        await self._dispatcher.settle_lost()
+
     async def _sweep_hourly(self) -> None:
         while True:
             await self.deliveries.sweep(self._keep_days, self._keep_keys_days)
@@ -242,6 +251,18 @@ class Mailnode:
     def tasks(self) -> tuple[TaskStatus, ...]:
         """The status of the long-lived tasks: the one that works on the queue, and the one that deletes what is old."""
         return self._queue_worker.supervised.status, self._sweeper.status
+
+    @property
+    def report(self) -> WorkerReport:
+        """What this process has done with the queue, and how it is."""
+        return WorkerReport(
+            outcomes=dict(self.outcomes),
+            answers_due=self.answers_due,
+            outcomes_waiting=self.unstored.count,
+            lost=self.unstored.lost,
+            reason=self.unstored.reason,
+            tasks=self.tasks,
+        )
 
     def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:
         """Call `tell` with a route's name and the error that its email begins to wait for, or None: it goes on."""

@@ -83,10 +83,7 @@ class Supervised:
     def report_failure(self, error: BaseException, temporary: tuple[type[Exception], ...] = TEMPORARY) -> float:
         """Record and log a failure, and give the seconds to wait before the restart."""
         is_temporary = isinstance(error, temporary)
-        self._failed_at = time.monotonic()
-        self._in_a_row += 1
-        longest = LONGEST_TEMPORARY_WAIT if is_temporary else LONGEST_WAIT
-        wait = min(FIRST_WAIT * 2.0 ** min(self._in_a_row - 1, _LAST_DOUBLING), longest)
+        wait = self._next_wait(LONGEST_TEMPORARY_WAIT if is_temporary else LONGEST_WAIT)
         if not is_temporary:
             self._defects += 1
             _log.error("unexpected error in %s, which restarts in %g s", self._name, wait, exc_info=error)
@@ -96,6 +93,19 @@ class Supervised:
         what = "it can't continue now" if is_temporary else "it failed unexpectedly"
         self._trouble = f"{what}: {type(error).__name__}"
         return wait
+
+    def report_end(self, how: str) -> float:
+        """Record and log that its process has ended though nobody stopped it; give the seconds before the restart."""
+        wait = self._next_wait(LONGEST_WAIT)
+        self._defects += 1
+        self._trouble = f"its process {how}"
+        _log.error("%s: its process %s; it restarts in %g s", self._name, how, wait)
+        return wait
+
+    def _next_wait(self, longest: float) -> float:
+        self._failed_at = time.monotonic()
+        self._in_a_row += 1
+        return min(FIRST_WAIT * 2.0 ** min(self._in_a_row - 1, _LAST_DOUBLING), longest)
 
     async def run(
         self,

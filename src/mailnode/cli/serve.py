@@ -8,6 +8,7 @@ import click
 
 from mailnode.cli.output import counted, say, show_not_stored
 from mailnode.cli.signals import run_long
+from mailnode.cli.worker import check_processes, processes_option
 from mailnode.environment import Environment
 from mailnode.errors import UsageError, install_hint
 
@@ -37,18 +38,23 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
 @click.option(
     "--flows", type=click.Path(path_type=Path), help="The folder of flow files. [default: flows/ in the home]"
 )
-def command(port: int, inbox_port: int, flows: Path | None) -> int:
+@processes_option
+def command(port: int, inbox_port: int, flows: Path | None, processes: int) -> int:
     """Run the editor, its API, a worker and a test inbox on this machine, until Ctrl-C.
+
+    With --processes the first process has pages, API and inbox, and the others send what is queued.
 
     MAILNODE_TOKEN is the token to log in with; otherwise one is created in the home, readable by its owner only.
 
-    Exit status: 0 stopped, 4 an outcome could not be stored.
+    Exit status: 0 stopped, 1 a process of --processes had failed and not restarted, 4 an outcome could not be stored.
     """
     check_libraries()
+    check_processes(processes)
     from mailnode.web.serving import Places, serve
 
-    unstored = run_long(serve(Environment.read(), Places(port=port, inbox_port=inbox_port, flows=flows), announce))
-    return show_not_stored(counted(unstored.lost, "outcome"), unstored.reason) if unstored.lost else 0
+    places = Places(port=port, inbox_port=inbox_port, flows=flows, processes=processes)
+    report = run_long(serve(Environment.read(), places, announce))
+    return show_not_stored(counted(report.lost, "outcome"), report.reason) if report.lost else report.exit_status
 
 
 def check_libraries() -> None:

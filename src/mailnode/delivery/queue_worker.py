@@ -26,6 +26,7 @@ from mailnode.message.envelope import Message
 from mailnode.store.clock import unix_ms
 from mailnode.store.retry import retry_transient
 from mailnode.supervision import Supervised
+from mailnode.worker_report import QUEUE_TASK
 
 # Between two claims, so that there is something to claim together.
 PAUSE_SECONDS = 0.002
@@ -67,7 +68,7 @@ class QueueWorker:
         self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
         self.stopped = asyncio.Event()
-        self.supervised = Supervised("the queue's worker", stalled_after=SILENT_SECONDS)
+        self.supervised = Supervised(QUEUE_TASK, stalled_after=SILENT_SECONDS)
         self.outcomes: Counter[str] = Counter()
         self.freed = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""`mailnode serve` at work: the editor, the queue worker and the inbox in one process on this machine."""
+"""`mailnode serve` at work: the editor and the inbox, and who works on the queue."""
 
 import asyncio
 import errno
@@ -18,7 +18,6 @@ from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.server import Inbox
-from mailnode.store.unstored import Unstored
 from mailnode.web.application import create_app
 from mailnode.web.reader import MailReader
 from mailnode.web.security.login_codes import LoginCodes
@@ -26,6 +25,8 @@ from mailnode.web.security.prompt_protocol import PromptProtocol
 from mailnode.web.security.token import Token, access_token
 from mailnode.web.site import Site
 from mailnode.web.stop_notice import StopNotice
+from mailnode.worker_processes import WorkerProcesses
+from mailnode.worker_report import WorkerReport
 
 # How long a stop waits for answers that servers owe, and for requests under way.
 STOP_SECONDS = 8
@@ -46,17 +47,23 @@ class Serving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where to serve; port 0 takes a free one, and `flows` left out is the home's folder."""
+    """Where to serve; port 0 takes a free one, and `flows` left out is the home's folder.
+
+    With several `processes` the first has pages, API and inbox, and the others work on the queue.
+    """
 
     port: int = 8025
     inbox_port: int = 1025
     flows: Path | None = None
+    processes: int = 1
 
 
-async def serve(environment: Environment, places: Places, ready: Callable[[Serving], Awaitable[object]]) -> Unstored:
+async def serve(
+    environment: Environment, places: Places, ready: Callable[[Serving], Awaitable[object]]
+) -> WorkerReport:
     """Serve until SIGINT or SIGTERM; the second one leaves at once. `ready` hears where, before the first request.
 
-    It gives what tells whether an outcome was lost.
+    It gives what was done with the queue.
 
     Raises:
         UsageError: a port is taken, or the token can't be used.
@@ -68,24 +75,26 @@ async def serve(environment: Environment, places: Places, ready: Callable[[Servi
             token = access_token(environment.home, environment.token)
             codes = LoginCodes()
             server = _Server(configured(create_app(site, token.text, codes)))
-            stopped = _stop_on_signals(server)
-            async with site.mailnode.working():
+            stopped = _stop_on_signals(server, site)
+            async with site.working():
                 # Beside the requests under way, which may wait for mail.
-                ending = asyncio.create_task(_end_when(stopped, site.mailnode))
+                ending = asyncio.create_task(_end_when(stopped, site))
                 try:
                     await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token, codes))
                     await server.serve([listener])
                 finally:
                     stopped.set()
                     await ending
-        return site.mailnode.unstored
+        return site.report
     finally:
         listener.close()
 
 
-async def _end_when(stopped: asyncio.Event, mailnode: Mailnode) -> None:
+async def _end_when(stopped: asyncio.Event, site: Site) -> None:
     await stopped.wait()
-    await mailnode.stop(_MAIL_SECONDS, flows=True)
+    if site.workers:
+        site.workers.stop()
+    await site.mailnode.stop(_MAIL_SECONDS, flows=True)
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:
@@ -118,6 +127,7 @@ async def opened_site(environment: Environment, places: Places) -> AsyncIterator
                 inbox=inbox,
                 inbox_port=inbox.port,
                 reader=reader,
+                workers=WorkerProcesses(places.processes - 1, is_proven=True) if places.processes > 1 else None,
             )
 
 
@@ -129,11 +139,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _stop_on_signals(server: uvicorn.Server) -> asyncio.Event:
+def _stop_on_signals(server: uvicorn.Server, site: Site) -> asyncio.Event:
     stopped = asyncio.Event()
 
     def stop(number: int) -> None:
         if server.should_exit:
+            if site.workers:
+                site.workers.kill()
             os._exit(_EXIT_SIGNALLED + number)
         server.should_exit = True
         stopped.set()

@@ -1,6 +1,9 @@
 """What pages and API work with."""
 
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Annotated
 
@@ -10,15 +13,22 @@ from mailnode.app import Mailnode
 from mailnode.environment import Environment
 from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.folder import InboxFolder
+from mailnode.supervision import Supervised
 from mailnode.web.previews import Previews
 from mailnode.web.reader import MailReader
+from mailnode.worker_processes import WorkerProcesses
+from mailnode.worker_report import WorkerReport, total
 
 VERSION = version("mailnode")
+SETTLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """An open Mailnode whose queue is being worked, the flows on its flow files, and the inbox beside it."""
+    """An open Mailnode, the flows on its flow files, the inbox beside it, and who works on the queue.
+
+    Those are `workers` in processes of their own, or, where there are none, this process.
+    """
 
     mailnode: Mailnode
     environment: Environment
@@ -27,6 +37,35 @@ class Site:
     inbox_port: int
     reader: MailReader
     previews: Previews = field(default_factory=Previews)
+    workers: WorkerProcesses | None = None
+
+    @property
+    def report(self) -> WorkerReport:
+        """What has been done with the queue, and how those are who work on it: all processes of this command."""
+        here = self.mailnode.report
+        return total([replace(here, tasks=()), self.workers.report]) if self.workers else here
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Have the queue worked on for as long as this is entered."""
+        if self.workers is None:
+            async with self.mailnode.working():
+                yield
+            return
+        settling = asyncio.create_task(Supervised("the settling of defects").run(self._settle_regularly))
+        running = asyncio.create_task(self.workers.run())
+        try:
+            yield
+        finally:
+            settling.cancel()
+            self.workers.stop()
+            await running
+
+    async def _settle_regularly(self) -> None:
+        """What a defect leaves of this process's own email only this process can settle: its claims are valid."""
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            await self.mailnode.settle_lost()
 
 
 # Asynchronous, as every dependency is: FastAPI calls others in a thread, which costs more than all the rest of it.

@@ -1,6 +1,7 @@
 """Whether the server is well, for machines that watch it, and its figures (Prometheus' text format)."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from fastapi import APIRouter, Response
@@ -18,7 +19,7 @@ router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
 class WorkerHealth(ApiModel):
-    """The queue's worker in this process; `lastLook` is Unix ms, null for never, `reason` says why it is not alive."""
+    """Who works on the queue; `lastLook` is Unix ms, null for never, `reason` says why nobody is alive."""
 
     alive: bool
     last_look: int | None
@@ -46,9 +47,9 @@ async def health(site: SiteHere, response: Response) -> Health:
 
     Nothing is told about what is in it. The status is 503 where one of them is not so.
     """
-    task = site.mailnode.tasks[0]
-    worker = WorkerHealth(alive=task.is_alive, last_look=task.succeeded_at, reason=task.reason)
-    waiting = site.mailnode.unstored.count
+    report = site.report
+    worker = _worker_health(report.queue_tasks)
+    waiting = report.outcomes_waiting
     reason = None if worker.alive else f"queued mail is not being sent: {worker.reason}"
     if waiting:
         reason = "outcomes of mail can't be stored in the database"  # why not may name its host
@@ -64,11 +65,18 @@ async def health(site: SiteHere, response: Response) -> Health:
     return Health(status=status, ready=False, outcomes_waiting=waiting, reason=reason, worker=worker)
 
 
+def _worker_health(tasks: Sequence[TaskStatus]) -> WorkerHealth:
+    last_look = max((task.succeeded_at for task in tasks if task.succeeded_at is not None), default=None)
+    is_alive = any(task.is_alive for task in tasks)
+    return WorkerHealth(alive=is_alive, last_look=last_look, reason="" if is_alive else tasks[0].reason)
+
+
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(site: SiteHere) -> str:
-    """Give counts of deliveries by state, of what this process has carried, and of flows."""
+    """Give counts of deliveries by state, of what the processes of this server have carried, and of flows."""
     states = await site.mailnode.deliveries.counts()
-    carried = site.mailnode.outcomes
+    report = site.report
+    carried = report.outcomes
     lines = ["# HELP mailnode_info The version that runs.", "# TYPE mailnode_info gauge"]
     lines.append(f'mailnode_info{{version="{VERSION}"}} 1')
     lines += ["# HELP mailnode_deliveries Deliveries in the database by state.", "# TYPE mailnode_deliveries gauge"]
@@ -80,27 +88,30 @@ async def metrics(site: SiteHere) -> str:
     ]
     lines += [f'mailnode_carried_total{{status="{status}"}} {count}' for status, count in sorted(carried.items())]
     lines += ["# HELP mailnode_answers_due Mails whose server owes an answer.", "# TYPE mailnode_answers_due gauge"]
-    lines.append(f"mailnode_answers_due {site.mailnode.answers_due}")
+    lines.append(f"mailnode_answers_due {report.answers_due}")
     lines += ["# HELP mailnode_outcomes_waiting Outcomes that the database does not take now."]
-    lines += ["# TYPE mailnode_outcomes_waiting gauge", f"mailnode_outcomes_waiting {site.mailnode.unstored.count}"]
-    lines += _tasks(site.mailnode.tasks)
+    lines += ["# TYPE mailnode_outcomes_waiting gauge", f"mailnode_outcomes_waiting {report.outcomes_waiting}"]
+    lines += _tasks(report.tasks)
     lines += ["# HELP mailnode_flows Flows on the shelf.", "# TYPE mailnode_flows gauge"]
     lines.append(f"mailnode_flows {len(site.flow_files.flows())}")
     return "\n".join(lines) + "\n"
 
 
 def _tasks(tasks: Iterable[TaskStatus]) -> list[str]:
-    alive = [(one.name, int(one.is_alive)) for one in tasks]
-    looked = [(one.name, one.succeeded_at // 1000) for one in tasks if one.succeeded_at is not None]
-    defects = [(one.name, one.defects) for one in tasks]
+    alive, defects, looked = Counter[str](), Counter[str](), dict[str, int]()
+    for task in tasks:
+        alive[task.name] += task.is_alive
+        defects[task.name] += task.defects
+        if task.succeeded_at is not None:
+            looked[task.name] = max(task.succeeded_at // 1000, looked.get(task.name, 0))
     return [
-        *_of_tasks("alive", "gauge", "Whether a long-lived task of this process lives.", alive),
+        *_of_tasks("alive", "gauge", "In how many processes a long-lived task lives.", alive),
         *_of_tasks("last_look_seconds", "gauge", "When it last did its work (Unix time).", looked),
         *_of_tasks("defects_total", "counter", "How often it met a defect.", defects),
     ]
 
 
-def _of_tasks(what: str, kind: str, means: str, values: list[tuple[str, int]]) -> list[str]:
+def _of_tasks(what: str, kind: str, means: str, values: Mapping[str, int]) -> list[str]:
     name = f"mailnode_task_{what}"
-    lines = [f'{name}{{task="{task}"}} {value}' for task, value in values]
+    lines = [f'{name}{{task="{task}"}} {value}' for task, value in values.items()]
     return [f"# HELP {name} {means}", f"# TYPE {name} {kind}", *lines]

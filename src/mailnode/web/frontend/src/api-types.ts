@@ -522,7 +522,7 @@ export type TestedServer = {
   ca?: string | null;
 };
 
-/** The queue's worker in this process; `lastLook` is Unix ms, null for never, `reason` says why it is not alive. */
+/** Who works on the queue; `lastLook` is Unix ms, null for never, `reason` says why nobody is alive. */
 export type WorkerHealth = {
   alive: boolean;
   lastLook: number | null;
