@@ -28,12 +28,12 @@ BATCH = 500
 MOST_WAITING = 3000
 # One order in so many has a file of a million octets.
 LARGE_EVERY = 250
-LATE_SECONDS = 180
+LATE_SECONDS = 600
 TOKEN_SECONDS = 75
 # How much more there may be in the last quarter of the time than in the second one.
 SLACK = {"resident MB": 24, "descriptors": 15, "threads": 8, "tasks": 100}
 # More than can be sent in the time.
-ORDERS_A_SECOND = 1500
+ORDERS_A_SECOND = 4000
 CLERK = "clerk@mail.example"
 TEXT = "Dear {{ input.name.toUpperCase() }}, order {{ input.order }} is on its way. " + "All is well. " * 40
 

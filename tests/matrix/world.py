@@ -86,7 +86,7 @@ def running_world(addresses: Iterable[Address]) -> Iterator[World]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(60)
         yield opened[0]
     finally:
         over.set()

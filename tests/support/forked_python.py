@@ -153,7 +153,7 @@ def _server() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 
 def _stop(here: socket.socket, server: subprocess.Popen[bytes]) -> None:
     here.close()
-    server.wait(10)
+    server.wait(60)
 
 
 async def _reader(file: int) -> asyncio.StreamReader:

@@ -11,6 +11,7 @@ for none, `{said}` for the last command), its octets, or a Step.
 
 import asyncio
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -47,7 +48,7 @@ __all__ = [
 class ScriptedServer:
     """The server; use it with `async with`.
 
-    `split` sends replies in pieces of so many octets; `times` has when each stage was reached, in the loop's seconds.
+    `split` sends replies in pieces of so many octets; `times` has when each stage was reached, by the machine's clock.
     """
 
     def __init__(
@@ -140,5 +141,5 @@ class ScriptedServer:
         await self._reached.setdefault(stage, asyncio.Event()).wait()
 
     def _note(self, stage: str) -> None:
-        self.times.setdefault(stage, []).append(asyncio.get_running_loop().time())
+        self.times.setdefault(stage, []).append(time.monotonic())
         self._reached.setdefault(stage, asyncio.Event()).set()

@@ -209,7 +209,7 @@ def token_endpoint_aside(tls: ssl.SSLContext | None = None, **settings: Any) -> 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield started[0]
     finally:
         over.set()

@@ -83,5 +83,5 @@ def served_site(home: Path) -> Iterator[Served]:
         yield asyncio.run_coroutine_threadsafe(ready.get(), loop).result(20)
     finally:
         loop.call_soon_threadsafe(ended.set)
-        thread.join(20)
+        thread.join(60)
         loop.close()
