@@ -4,24 +4,26 @@ import json
 import os
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import peers
 from benchmarks.clients.flow import FROM, SUBJECT, TEMPLATE, TO
 from benchmarks.process import PATIENCE_SECONDS, free_port, started
+from benchmarks.servers import CountingSink
 
 PATH = "whole-node"
+LOOK_SECONDS = 0.2
 # Nothing that n8n tells its makers, or asks of them.
 _SILENT = {
     "N8N_DIAGNOSTICS_ENABLED": "false",
     "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
     "N8N_TEMPLATES_ENABLED": "false",
     "N8N_PERSONALIZATION_ENABLED": "false",
+    "N8N_DISABLED_MODULES": "mcp-registry",
     "EXTERNAL_FRONTEND_HOOKS_URLS": "",
 }
 
@@ -35,7 +37,7 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def node_red(folder: Path, sink: int) -> Iterator[Asked]:
+def node_red(folder: Path, sink: CountingSink) -> Iterator[Asked]:
     """Run Node-RED with a flow of http in, function, template and e-mail; it answers when the e-mail node is done."""
     home = folder / "node-red"
     home.mkdir()
@@ -49,15 +51,16 @@ def node_red(folder: Path, sink: int) -> Iterator[Asked]:
         "telemetry": {"enabled": False, "updateNotification": False},
     }
     (home / "settings.js").write_text(f"module.exports = {json.dumps(settings)};")
-    (home / "flows.json").write_text(json.dumps(_node_red_flow(sink)))
+    (home / "flows.json").write_text(json.dumps(_node_red_flow(sink.port)))
     program = peers.NODE_RED / "node_modules/node-red/red.js"
     command = [str(peers.node24()), str(program), "--settings", str(home / "settings.js")]
     with started(command, said=home / "log") as process:
-        _wait_for_answers(process, port, f"/{PATH}", home / "log")
-        yield Asked(port, process.pid, f"/{PATH}")
+        server = Asked(port, process.pid, f"/{PATH}")
+        _wait_for_mail(process, server, sink, home / "log")
+        yield server
 
 
-def _node_red_flow(sink: int) -> list[dict[str, Any]]:
+def _node_red_flow(port: int) -> list[dict[str, Any]]:
     words = (
         f"msg.from = {json.dumps(FROM)}; msg.to = {json.dumps(TO)}; msg.topic = {json.dumps(SUBJECT)};"
         " msg.euros = (msg.payload.input.cents / 100).toFixed(2); return msg;"
@@ -78,7 +81,7 @@ def _node_red_flow(sink: int) -> list[dict[str, Any]]:
             "output": "str",
             "wires": [["tell"]],
         },
-        {"id": "tell", "type": "e-mail", "server": "127.0.0.1", "port": str(sink), "authtype": "NONE", "name": ""},
+        {"id": "tell", "type": "e-mail", "server": "127.0.0.1", "port": str(port), "authtype": "NONE", "name": ""},
         {"id": "done", "type": "complete", "scope": ["tell"], "wires": [["answer"]]},
         {"id": "answer", "type": "http response", "statusCode": "200", "wires": []},
         {"id": "failed", "type": "catch", "scope": None, "wires": [["refuse"]]},
@@ -90,7 +93,7 @@ def _node_red_flow(sink: int) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def n8n(folder: Path, sink: int) -> Iterator[Asked]:
+def n8n(folder: Path, sink: CountingSink) -> Iterator[Asked]:
     """Run n8n in production mode on SQLite, with a workflow of Webhook and Send Email; its last node's end answers."""
     home = folder / "n8n"
     home.mkdir()
@@ -106,7 +109,7 @@ def n8n(folder: Path, sink: int) -> Iterator[Asked]:
         "N8N_RUNNERS_BROKER_PORT": str(free_port()),
         "PATH": os.pathsep.join((str(Path(str(peers.node24())).parent), os.environ.get("PATH", ""))),
     }
-    (home / "credentials.json").write_text(json.dumps([_n8n_credential(sink)]))
+    (home / "credentials.json").write_text(json.dumps([_n8n_credential(sink.port)]))
     (home / "workflow.json").write_text(json.dumps([_n8n_workflow()]))
     program = [str(peers.node24()), str(peers.N8N / "node_modules/n8n/bin/n8n")]
     for command in (
@@ -116,12 +119,13 @@ def n8n(folder: Path, sink: int) -> Iterator[Asked]:
     ):
         _prepare([*program, *command], environment)
     with started([*program, "start"], environment, said=home / "log") as process:
-        _wait_for_answers(process, port, f"/webhook/{PATH}", home / "log")
-        yield Asked(port, process.pid, f"/webhook/{PATH}")
+        server = Asked(port, process.pid, f"/webhook/{PATH}")
+        _wait_for_mail(process, server, sink, home / "log")
+        yield server
 
 
-def _n8n_credential(sink: int) -> dict[str, Any]:
-    server = {"host": "127.0.0.1", "port": sink, "secure": False, "disableStartTls": True, "user": "", "password": ""}
+def _n8n_credential(port: int) -> dict[str, Any]:
+    server = {"host": "127.0.0.1", "port": port, "secure": False, "disableStartTls": True, "user": "", "password": ""}
     return {"id": "sink", "name": "sink", "type": "smtp", "data": server}
 
 
@@ -162,17 +166,15 @@ def _prepare(command: list[str], environment: Mapping[str, str]) -> None:
         raise SystemExit(f"ended with {done.returncode}: {' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
-def _wait_for_answers(process: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:
-    """Wait until it answers a request with a mail, which is a while after it listens."""
+def _wait_for_mail(process: subprocess.Popen[bytes], server: Asked, sink: CountingSink, log: Path) -> None:
+    """Wait until a request brings a mail: n8n answers that it is well long before."""
     body = json.dumps({"input": {"order": 0, "cents": 0}}).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"}, method="POST"
-    )
-    end = time.monotonic() + 2 * PATIENCE_SECONDS
+    url = f"http://127.0.0.1:{server.port}{server.path}"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="POST")
+    before, end = sink.taken(), time.monotonic() + 2 * PATIENCE_SECONDS
     while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
+        with suppress(OSError), urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
+            if sink.taken() > before:
                 return
-        except (TimeoutError, urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-    raise SystemExit(f"does not answer: {process.args!r}\n{log.read_text()[-2000:]}")
+        time.sleep(LOOK_SECONDS)
+    raise SystemExit(f"no mail comes of {process.args!r}\n{log.read_text()[-2000:]}")

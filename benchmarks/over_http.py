@@ -20,7 +20,7 @@ from benchmarks.measure import Measure, Taken, worker
 from benchmarks.process import free_port, started, wait_for
 from benchmarks.servers import CountingSink, counting_sink
 
-SECONDS, WARM_UP_SECONDS = 2.0, 1.5
+SECONDS, WARM_UP_SECONDS = 3.0, 3.0
 TOKEN = "0123456789abcdef" * 4
 
 
@@ -34,9 +34,9 @@ def _clients(folder: Path) -> Iterator[Mapping[str, Measure]]:
 
         clients = {"mailnode": measure(_mailnode(folder, sink.port))}
         if peers.node_red():
-            clients["Node-RED"] = measure(node_red(folder, sink.port))
+            clients["Node-RED"] = measure(node_red(folder, sink))
         if peers.n8n():
-            clients["n8n"] = measure(n8n(folder, sink.port))
+            clients["n8n"] = measure(n8n(folder, sink))
         yield clients
 
 

@@ -60,7 +60,7 @@ PAGE = """# Results of `make bench`
 
 {servers}
 
-- Ten connections that are kept ask for runs for two seconds, after 1.5 s that do not count; each server answers when
+- Ten connections that are kept ask for runs for three seconds, after three that do not count; each server answers when
   the sink has accepted the mail, and the sink counts them. CPU is that of the server and its children. All send the
   template of the whole node with its two expressions.
 - What an answer promises differs. `mailnode serve` has written the run, the delivery and its outcome to SQLite, each on

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from benchmarks.peers import postfix_tool, postgres_programs, redis_server
 from benchmarks.process import PATIENCE_SECONDS, free_port, serving, started, wait_for, wait_until
@@ -104,6 +104,22 @@ class Postgres(NamedTuple):
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def ask(self, name: str, question: LiteralString, values: Mapping[str, object] | None = None) -> tuple[Any, ...]:
+        """Give the one row that answers."""
+        import psycopg
+
+        with psycopg.connect(self._url(name)) as connection:
+            row = connection.execute(question, values).fetchone()
+        assert row is not None
+        return row
+
+    def vacuum(self, name: str) -> None:
+        """Clear the dead rows of a database away, which it is to do by itself otherwise."""
+        import psycopg
+
+        with psycopg.connect(self._url(name), autocommit=True) as connection:
+            connection.execute("VACUUM")
+
     def wait_until_up(self) -> None:
         """Wait until it takes connections, which is a while after it listens."""
         import psycopg
@@ -120,8 +136,8 @@ class Postgres(NamedTuple):
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Run a PostgreSQL with its own settings: each commit is on the disk before it is answered."""
+def postgres(*settings: str) -> Iterator[Postgres]:
+    """Run a PostgreSQL with its own settings, but for these: each commit is on the disk before it is answered."""
     programs = postgres_programs()
     assert programs is not None
     # It takes no orders from root, and its user may not enter folders of root's.
@@ -135,6 +151,7 @@ def postgres() -> Iterator[Postgres]:
         initdb = [str(programs / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale"]
         subprocess.run(initdb, user=user, group=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
         options = f"-D {data} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        options += "".join(f" -c {setting}" for setting in settings)
         with started([str(programs / "postgres"), *options.split()], user=user, errors=folder / "log") as process:
             server = Postgres(port, process)
             wait_for(process, port)

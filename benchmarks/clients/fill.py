@@ -79,13 +79,13 @@ async def fill(count: int, port: int) -> None:
 
 
 def _copy(db: Connection, count: int) -> None:
-    numbers = _numbers(count)
+    numbers = numbers_to(count)
     at = numbers.c.number
     (newest,) = db.execute(select(func.max(tables.deliveries.c.created_at))).one()
     ended = cast(newest - (count - at) * (DAYS * DAY_MS // count), BigInteger)
     times: dict[str, ColumnElement[Any]] = {"created_at": ended, "updated_at": ended}
     text = cast(at, Text)
-    id_ = _id(db, at)
+    id_ = id_in_sql(db, at)
     run = literal("fill-") + text
     state = case((at % max(1, count // RARE) == 0, RARE_STATE), else_="sent")
     copies: dict[Table, Mapping[str, ColumnElement[Any]]] = {
@@ -108,23 +108,24 @@ def _copy(db: Connection, count: int) -> None:
         tables.runs: {"id": run, **times},
     }
     for table, filled in copies.items():
-        _copies(db, table, numbers, filled)
+        copy_rows(db, table, numbers, filled)
 
 
-def _numbers(count: int) -> CTE:
+def numbers_to(count: int) -> CTE:
+    """Give the numbers from 1 on."""
     first = select(cast(1, BigInteger).label("number")).cte("numbers", recursive=True)
     return first.union_all(select(first.c.number + 1).where(first.c.number < count))
 
 
-def _id(db: Connection, at: ColumnElement[int]) -> ColumnElement[str]:
-    """Write `id_of` in SQL."""
+def id_in_sql(db: Connection, at: ColumnElement[int]) -> ColumnElement[str]:
+    """Give `id_of` as SQL."""
     spread = at * cast(_SPREAD, BigInteger) % cast(_RANGE, BigInteger)
     if db.dialect.name == "sqlite":
         return func.printf("%08x%024x", spread, at, type_=Text)
     return func.lpad(func.to_hex(spread), 8, "0", type_=Text) + func.lpad(func.to_hex(at), 24, "0", type_=Text)
 
 
-def _copies(db: Connection, table: Table, numbers: CTE, filled: Mapping[str, ColumnElement[Any]]) -> None:
+def copy_rows(db: Connection, table: Table, numbers: CTE, filled: Mapping[str, ColumnElement[Any]]) -> None:
     """Copy each row that a table has of the sample, with some columns filled anew."""
 
     def value(column: Column[Any], sample: Mapping[Any, Any]) -> ColumnElement[Any]:
