@@ -48,7 +48,7 @@ def local_part(text: str) -> str:
         MailboxError: it is neither a dot-atom nor a quoted string, is too long, or contains an invisible character.
     """
     _check_seen(text, "before the @")
-    if quoted_string := _QUOTED_STRING.fullmatch(text):
+    if text[:1] == '"' and (quoted_string := _QUOTED_STRING.fullmatch(text)):
         bare = re.sub(r"\\(.)", r"\1", quoted_string[1])
         text = bare if _DOT_ATOM.fullmatch(bare) else '"' + re.sub(r'(["\\])', r"\\\1", bare) + '"'
     elif not _DOT_ATOM.fullmatch(text):

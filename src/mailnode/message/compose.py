@@ -4,11 +4,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import TypeVar, get_args
+from typing import NamedTuple, TypeVar, get_args
 
 from mailnode.errors import ComposeError, ErrorCode, MailnodeError
 from mailnode.message.addr_spec import a_labels
@@ -22,7 +21,7 @@ from mailnode.message.header import (
     text_field,
     unsubscribe_fields,
 )
-from mailnode.message.mailbox import Address, Addresses, Mailbox, addresses, mailboxes, parse_mailbox
+from mailnode.message.mailbox import Address, Addresses, Mailbox, addresses, members, parse_mailbox
 from mailnode.message.markup import decode
 from mailnode.message.message_id import own_message_id, threading
 from mailnode.message.part import attachment_part, text_part
@@ -60,7 +59,7 @@ def compose(email: Email, *, signer: DkimSigner | None = None, html_text: str | 
         raise ComposeError(f"an Email is required, not {quoted(email)}", hint=_EMAIL_HINT)
     to, cc = _addresses("to", email.to), _addresses("cc", email.cc)
     fields = _fields(to, cc, _addresses("bcc", email.bcc))
-    sender = _sender(email)
+    sender = _sender(email.from_)
     if not fields:
         raise ComposeError("the email has no recipient", code=ErrorCode.MISSING_SETTING, hint="add an address to `to`")
     envelope = Envelope(_reverse_path(email, sender), tuple(fields))
@@ -74,7 +73,7 @@ def compose(email: Email, *, signer: DkimSigner | None = None, html_text: str | 
             "a header field has a non-ASCII address, but no address of the envelope asks for SMTPUTF8",
             code=ErrorCode.BAD_MAILBOX,
             hint="use an ASCII address in from and replyTo, or use that address in envelopeFrom too",
-        ).locate(key="replyTo" if sender.is_ascii else "from")
+        ).locate(key="replyTo" if sender.mailbox.is_ascii else "from")
     head += b"MIME-Version: 1.0\r\n" + body.head
     if signer:
         head = signer.sign(head, blocks_of(body.body)) + head
@@ -88,43 +87,52 @@ def recipients_of(email: Email) -> dict[str, Field]:
     return _fields(addresses(email.to), addresses(email.cc), addresses(email.bcc))
 
 
-def _sender(email: Email) -> Mailbox:
-    if isinstance(email.from_, Mailbox):
-        return email.from_
-    if not email.from_ or not email.from_.strip():
+class _Sender(NamedTuple):
+    """What From makes of a mail: the reverse-path, the domain of its Message-ID in A-labels, the field."""
+
+    mailbox: Mailbox
+    addr_spec: str
+    domain: str
+    field: bytes
+
+
+@lru_cache(maxsize=64)  # a program writes from few addresses
+def _sender(given: str | Mailbox) -> _Sender:
+    if not given or (isinstance(given, str) and not given.strip()):
         raise ComposeError(
             "the email has no sender", code=ErrorCode.MISSING_SETTING, hint="give the address of the sender"
         ).locate(key="from")
-    return _located("from", parse_mailbox, email.from_)
+    mailbox = given if isinstance(given, Mailbox) else _located("from", parse_mailbox, given)
+    return _Sender(mailbox, mailbox.addr_spec, a_labels(mailbox.domain), address_field("From", (mailbox,)))
 
 
 def _fields(to: tuple[Address, ...], cc: tuple[Address, ...], bcc: tuple[Address, ...]) -> dict[str, Field]:
     # The domain is lower case already; before the @ case counts (RFC 5321 2.4).
-    fields: dict[str, Field] = {mailbox.addr_spec: "to" for mailbox in mailboxes(to)}
-    for mailbox in mailboxes(cc) if cc else ():
+    fields: dict[str, Field] = {mailbox.addr_spec: "to" for mailbox in members(to)}
+    for mailbox in members(cc) if cc else ():
         fields.setdefault(mailbox.addr_spec, "cc")
-    for mailbox in mailboxes(bcc) if bcc else ():
+    for mailbox in members(bcc) if bcc else ():
         fields.setdefault(mailbox.addr_spec, "bcc")
     return fields
 
 
-def _reverse_path(email: Email, sender: Mailbox) -> str | None:
+def _reverse_path(email: Email, sender: _Sender) -> str | None:
     given = email.envelope_from
     if given is None:
         return sender.addr_spec
     return None if given.strip() == "<>" else _located("envelopeFrom", parse_mailbox, given).addr_spec
 
 
-def _message_id(email: Email, sender: Mailbox, fresh: str) -> str:
+def _message_id(email: Email, sender: _Sender, fresh: str) -> str:
     if not email.message_id:
-        return f"<{fresh}@{a_labels(sender.domain)}>"
+        return f"<{fresh}@{sender.domain}>"
     return _located("messageId", own_message_id, email.message_id)
 
 
 def _header(
-    email: Email, sender: Mailbox, to: tuple[Address, ...], cc: tuple[Address, ...], message_id: str, thread: bytes
+    email: Email, sender: _Sender, to: tuple[Address, ...], cc: tuple[Address, ...], message_id: str, thread: bytes
 ) -> Iterator[bytes]:
-    yield address_field("From", (sender,))
+    yield sender.field
     for name, listed in (("To", to), ("Cc", cc), ("Reply-To", _addresses("replyTo", email.reply_to))):
         if listed:
             yield address_field(name, listed)
@@ -185,7 +193,7 @@ def _seed(email: Email, fresh: str) -> str:
 def _body(email: Email, seed: str, html_text: str | None) -> BuiltPart:
     inline: list[BuiltPart] = []
     files: list[BuiltPart] = []
-    shown = _CidReferences(email.html if email.html and email.attachments else "")
+    shown = _CidReferences((email.attachments and email.html) or "")
     for index, attachment in enumerate(email.attachments):
         built = _file(f"attachments[{index}]", attachment, shown)
         (inline if built.view.cid in shown else files).append(built)
@@ -216,7 +224,7 @@ class _CidReferences:
     """The Content-IDs that HTML refers to; a look-up takes the same time however many there are."""
 
     def __init__(self, html: str) -> None:
-        self._html = _decoded(html)
+        self._html = html and _decoded(html)
         self._places: list[int] | None = None
         self._by_length: dict[int, set[str]] = {}
 
@@ -253,9 +261,7 @@ def _file(key: str, attachment: Attachment | RawPart, shown: _CidReferences) -> 
             built = raw_part(attachment.content, attachment.cid)
     except MailnodeError as error:
         raise error.locate(key=key) from None
-    return (
-        replace(built, warnings=tuple(f"{key}: {warning}" for warning in built.warnings)) if built.warnings else built
-    )
+    return built._replace(warnings=tuple([f"{key}: {warning}" for warning in built.warnings]))
 
 
 def _repeats(names: Iterable[str], head: bytes) -> bool:

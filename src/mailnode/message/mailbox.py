@@ -143,7 +143,12 @@ def mailboxes(given: Addresses) -> Iterator[Mailbox]:
     Raises:
         MailboxError: as `addresses` does.
     """
-    for address in addresses(given):
+    return members(addresses(given))
+
+
+def members(listed: Sequence[Address]) -> Iterator[Mailbox]:
+    """Give all mailboxes of a list that is read already, including those of groups."""
+    for address in listed:
         if isinstance(address, Group):
             yield from address.mailboxes
         else:

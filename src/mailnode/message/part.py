@@ -1,6 +1,7 @@
 """Body parts: texts and files (RFC 2045, RFC 2183)."""
 
 import re
+from functools import cache
 from typing import BinaryIO, Literal, NamedTuple
 
 from mailnode.errors import PartError
@@ -39,8 +40,12 @@ def text_part(subtype: Literal["plain", "html"], text: str) -> BuiltPart:
         PartError: the text can't be encoded.
     """
     encoding, data = encode_text(text)
-    head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n".encode()
-    return BuiltPart(head, (data,), Part(f"text/{subtype}", encoding, len(data)))
+    return BuiltPart(_text_head(subtype, encoding), (data,), Part(f"text/{subtype}", encoding, len(data)))
+
+
+@cache  # six at the most
+def _text_head(subtype: str, encoding: TransferEncoding) -> bytes:
+    return f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n".encode()
 
 
 def attachment_part(attachment: Attachment, *, inline: bool) -> BuiltPart:

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mailnode.errors import ErrorCode, PartError
 from mailnode.message.encoding import ByteStream
@@ -12,8 +11,7 @@ from mailnode.printable import quoted
 _CID = re.compile(r"[!-;=?-~]{1,200}")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A body part as a preview shows it; `size` is its encoded bytes."""
 
     media_type: str
@@ -37,8 +35,7 @@ class Part:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltPart:
+class BuiltPart(NamedTuple):
     """A part ready to be written: its header fields (CRLF at the end), its encoded body in pieces, its view.
 
     `warnings` say what could not stay as it came.
@@ -68,8 +65,8 @@ def multipart(
             # The line break before a delimiter belongs to it (RFC 2046 5.1.1), the one that ends a text to the text.
             body.append(b"\r\n")
     body.append(f"--{boundary}--\r\n".encode())
-    view = Part(f"multipart/{subtype}", parts=tuple(part.view for part in parts))
-    return BuiltPart(head, tuple(body), view, tuple(warning for part in parts for warning in part.warnings))
+    view = Part(f"multipart/{subtype}", parts=tuple([part.view for part in parts]))
+    return BuiltPart(head, tuple(body), view, tuple([warning for part in parts for warning in part.warnings]))
 
 
 def joined(pieces: Iterable[bytes | ByteStream]) -> Iterator[bytes | ByteStream]:
