@@ -63,7 +63,7 @@ fmt: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## format the code, an
 	$(BIN)/python $(WEB)/frontend/api_types.py
 	@if command -v npm >/dev/null; then npm run --silent --prefix $(WEB)/frontend format; fi
 
-bench: $(VENV)/bench $(if $(BASE),,benchmarks/node_modules/nodemailer)  ## compare with Nodemailer and others (ROUNDS=5), or with another commit (BASE=commit PAIRS=10); ROWS="queue worker" for some rows only, GROWTH=1000000 deliveries
+bench: $(VENV)/bench $(if $(BASE),,$(VENV)/django benchmarks/node_modules/nodemailer)  ## compare with Nodemailer and others (ROUNDS=5), or with another commit (BASE=commit PAIRS=10); ROWS="queue worker" for some rows only, GROWTH=1000000 deliveries
 	@$(if $(BASE),,$(if $(if $(ROWS),$(filter http,$(ROWS)),all),$(MAKE) --silent --keep-going peers || true))
 	@$(BIN)/python -m benchmarks$(if $(BASE),.compare $(BASE) --pairs $(or $(PAIRS),10), --rounds $(or $(ROUNDS),5))$(foreach row,$(ROWS), --row $(row))
 
@@ -115,6 +115,11 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(VENV)/made
 
 $(VENV)/bench: benchmarks/requirements.lock $(VENV)/runtime
 	$(PIP) install -qq --no-deps --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+# Apart from the others, so that two commits have the same lock and share one environment.
+$(VENV)/django: benchmarks/django/requirements.lock $(VENV)/runtime
+	$(PIP) install -qq --no-deps --require-hashes -r $<
 	@touch $@
 
 $(VENV)/fuzz: fuzz/requirements.lock $(VENV)/dev

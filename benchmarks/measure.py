@@ -19,7 +19,12 @@ WARM_UP = 0.3
 PILOT_SECONDS = 0.2
 MESSAGE_OCTETS = 3200
 
-MODULES = {"mailnode": "with_mailnode", "aiosmtplib": "with_aiosmtplib", "smtplib": "with_smtplib"}
+MODULES = {
+    "mailnode": "with_mailnode",
+    "aiosmtplib": "with_aiosmtplib",
+    "smtplib": "with_smtplib",
+    "django": "with_django",
+}
 
 
 class Taken(NamedTuple):

@@ -134,10 +134,11 @@ def versions() -> list[str]:
     if path := redis_server():
         found.append(f"Redis {_number_in(path, '--version')}")
     found += [f"BullMQ {_of_npm(HERE, 'bullmq')}"] if node() and (HERE / "node_modules/bullmq").exists() else []
-    found += [f"Celery {version('celery')}"] if has("celery") else []
+    told = {"Celery": "celery", "Django": "django", "django-post-office": "django-post-office"}
+    found += [f"{name} {version(package)}" for name, package in told.items() if has(package)]
     if path := node24():
-        told = {"Node-RED": (node_red(), NODE_RED, "node-red"), "n8n": (n8n(), N8N, "n8n")}
-        of_them = [f"{name} {_of_npm(folder, package)}" for name, (here, folder, package) in told.items() if here]
+        asked = {"Node-RED": (node_red(), NODE_RED, "node-red"), "n8n": (n8n(), N8N, "n8n")}
+        of_them = [f"{name} {_of_npm(folder, package)}" for name, (here, folder, package) in asked.items() if here]
         found += [f"{' and '.join(of_them)} on Node.js {_number_in(path, '--version')}"] if of_them else []
     if programs := postgres_programs():
         found.append(f"PostgreSQL {_number_in(str(programs / 'postgres'), '--version')}")
@@ -163,6 +164,8 @@ def missing() -> list[str]:
         told.append("Nodemailer is not here: install Node.js 20 or newer, with npm.")
     if not has("aiosmtplib"):
         told.append("aiosmtplib is not here: `make bench` installs it.")
+    if not has("django-post-office"):
+        told.append("Django and django-post-office are not here: `make bench` installs them.")
     if postfix_tool("smtp-source") is None:
         told.append("smtp-sink and smtp-source are not here: install Postfix (Debian's package holds them).")
     if redis_server() is None:

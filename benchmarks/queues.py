@@ -100,6 +100,8 @@ def queues(folder: Path) -> Iterator[Mapping[str, Measure]]:
         if peers.redis_server() and peers.has("celery"):
             fewer = replace(job, messages=CELERY_MESSAGES, warm_up=CELERY_WARM_UP)
             clients["Celery"] = partial(_beside_redis, fewer, folders, _celery)
+        if peers.has("django-post-office"):
+            clients["django-post-office"] = partial(_post_office, job, folders)
         yield clients
 
 
@@ -198,6 +200,16 @@ def _celery(job: QueueJob) -> tuple[Process, Process]:
     options = f"-A {module} -q worker -P prefork -c {CELERY_PROCESSES} --without-gossip --without-mingle"
     worker = [sys.executable, "-m", "celery", *options.split()]
     return (worker, environment), ([sys.executable, "-m", module], environment)
+
+
+def _post_office(job: QueueJob, folders: Folders) -> Taken:
+    folder = folders.fresh()
+
+    def process(role: str, job: QueueJob) -> Process:
+        return [sys.executable, "-m", "benchmarks.clients.queue_post_office", role, job.dumps(), str(folder)], {}
+
+    run(*process("prepare", job))
+    return _measure(job, folder, lambda job: Queue(process("work", job), process("produce", job)))
 
 
 def _best_bullmq(job: QueueJob, folders: Folders) -> Measure:

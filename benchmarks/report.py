@@ -24,7 +24,8 @@ PAGE = """# Results of `make bench`
   rounds, a ratio the median of the ratios within each round; `1/4` of a cost is a quarter of it.
 - mailnode (`SmtpClient`) and aiosmtplib run on uvloop, mailnode a second time on plain asyncio. Nodemailer has `pool`,
   `maxMessages: Infinity` and `maxConnections` of as many sessions; like ours its queue holds three mails a session, and
-  it warms up longer than the others, 1.5 s, until its code is compiled. smtplib has a thread a session.
+  it warms up longer than the others, 1.5 s, until its code is compiled. smtplib has a thread a session, and so has
+  Django's `send_mail`, which connects for each mail.
 - TLS is a front before the sink, its certificate made for the run and checked by the clients. The long way delays each
   direction by 25 ms and limits nothing else.
 - An attachment is a file of random octets. Peak memory is that of the whole process, which sends one mail.
@@ -43,6 +44,8 @@ PAGE = """# Results of `make bench`
   each with its one session, ten threads that put) compose in the worker; their Redis has `appendonly yes`,
   `appendfsync always`. BullMQ's worker sends with Nodemailer (`pool`, `maxMessages: Infinity`, `maxConnections: 10`)
   and has that concurrency of 10, 20 and 50 which was the best before the rounds. Celery is measured with 600 mails.
+- django-post-office (`send_many`, `send_queued` again and again, ten threads) is on SQLite with WAL and full
+  synchronisation. It writes down only that a hundred have been sent: after a crash up to a hundred are sent again.
 - Whole node: `Mailnode.run`, ten at once, of a flow with one Send SMTP Email node that names its server, from reading
   the flow's file to the result in the journal, on SQLite. Its template has 800 octets and two expressions, one of which
   is no plain path. The bare client is `SmtpClient` with the same words.

@@ -19,6 +19,7 @@ SMALL_MEGABYTES, LARGE_MEGABYTES = 1, 100
 FAR_MILLISECONDS = 50.0
 FAR_SECONDS = 2.5
 ALL = ("mailnode", "Nodemailer", "mailnode on asyncio", "aiosmtplib", "smtplib", "smtp-source")
+MANY = (*ALL, "django")
 
 
 def _megabytes(taken: Taken) -> float:
@@ -37,7 +38,7 @@ def _plain(sessions: int) -> Prepare:
     @contextmanager
     def prepare(_folder: Path) -> Iterator[Mapping[str, Measure]]:
         with sink() as port:
-            yield senders(Job(port=port, sessions=sessions), *ALL)
+            yield senders(Job(port=port, sessions=sessions), *MANY)
 
     return prepare
 

@@ -15,8 +15,15 @@ SENDERS = {
     "aiosmtplib": "aiosmtplib",
     "smtplib": "standard library",
     "smtp-source": "smtp-source",
+    "django": "Django",
 }
-KEEPERS = {"mailnode": "mailnode", "BullMQ": "BullMQ", "Celery": "Celery", "client": "bare client"}
+KEEPERS = {
+    "mailnode": "mailnode",
+    "BullMQ": "BullMQ",
+    "Celery": "Celery",
+    "django-post-office": "django-post-office",
+    "client": "bare client",
+}
 SERVERS = {"mailnode": "mailnode", "Node-RED": "Node-RED", "n8n": "n8n"}
 SIGNIFICANT = 100
 
