@@ -25,8 +25,9 @@ from mailnode.flow.document import FlowDocument
 from mailnode.flow.dry_run import CurrentRoutes, DryRun
 from mailnode.flow.loader import FlowLoader, LoadedFlow
 from mailnode.flow.rows import Row, RowResult, RowsFile, run_concurrently
-from mailnode.flow.run import Run, checked_run_id, new_run, run_digest, run_nodes
+from mailnode.flow.run import Run, run_nodes
 from mailnode.flow.run_queries import Runs
+from mailnode.flow.run_start import checked_run_id, new_run, run_digest
 from mailnode.flow.run_store import RunStore, store_outcomes
 from mailnode.flow.state import MailOutcome, apply_outcome, queued_in, results_in
 from mailnode.node.address_guard import AddressGuard
@@ -70,7 +71,7 @@ class Mailnode:
         self._clients = Clients()
         self._engine = engine_of(database.url)
         self._run_store = RunStore(database, process)
-        outbox = Outbox(database, process, self._engine.wake, store_outcomes)
+        outbox = Outbox(database, process, self._engine.wake, store_outcomes, self._run_store)
         self.runs = Runs(database, process)
         self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
@@ -174,18 +175,13 @@ class Mailnode:
         async for end in run_concurrently(one, rows.read(), RUNS_AT_ONCE):
             yield end
 
-    async def _run(
-        self,
-        loaded: LoadedFlow,
-        input: dict[str, Any],  # noqa: A002 -- the editor's word
-        context: dict[str, Any],
-        run_id: str | None,
-    ) -> Run:
+    async def _run(self, loaded: LoadedFlow, given: dict[str, Any], context: dict[str, Any], run_id: str | None) -> Run:
         document = loaded.document
-        run = new_run(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), input, context)
+        run = new_run(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), given, context)
         content = run_digest(document, run.state.input, run.state.context)
-        ended = await self._run_store.begin(run.id, document.name, content)
-        if ended is not None:
+        if run_id is None and loaded.is_stored_at_once:
+            self._run_store.begin_new(run.id, document.name, content)
+        elif (ended := await self._run_store.begin(run.id, document.name, content)) is not None:
             return Run.from_json({**ended, "duplicate": True})
         try:
             await run_nodes(loaded.nodes, run)
@@ -196,7 +192,7 @@ class Mailnode:
             await self._run_store.abandon(run.id)
             return run
         try:
-            await self._run_store.end(run.id, run.status, run.to_json())
+            await self._run_store.end(run.id, run.status, None if run.is_end_stored else run.to_json())
         except StoreError as error:
             run.not_stored = error.message
         return run

@@ -7,7 +7,8 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError, StoreError,
 from mailnode.flow.builtin import Say, SayType, SetContextType
 from mailnode.flow.document import parse_flow
 from mailnode.flow.registry import Registry
-from mailnode.flow.run import Run, new_run, prepare_nodes, run_digest, run_nodes
+from mailnode.flow.run import Run, prepare_nodes, run_nodes
+from mailnode.flow.run_start import new_run, run_digest
 from mailnode.node.node_api import NodeReturn, Write
 from support.flows import run as run_file
 from support.flows import write_flow

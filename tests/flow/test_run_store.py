@@ -1,14 +1,16 @@
 import asyncio
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from mailnode.app import Mailnode
-from mailnode.errors import StoreError
+from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.run_queries import Runs
 from mailnode.flow.run_store import RunStore
 from mailnode.store.database import Database
+from mailnode.store.sqlite import SqliteFile
 from mailnode.store.tables import runs
 from support.flows import to_server, write_flow
 from support.scripted_smtp import HOLD, USUAL, ScriptedServer
@@ -86,3 +88,98 @@ async def test_a_state_that_can_not_be_read_fails_its_own_run_alone(tmp_path):
         assert (type(answers[0]), answers[1]) == (StoreError, {"nodes": [], "input": {}, "context": {}})
         assert {one["run"] for one in await Runs(database, worker).list()} == {"run0", "run1"}
         assert (await Runs(database, worker).show("run0"))["nodes"] is None
+
+
+@pytest.fixture
+def commits(monkeypatch):
+    """How many transactions have been opened that write, as the only item."""
+    opened, writing = [0], SqliteFile.writing
+
+    def counted(self: SqliteFile) -> AbstractContextManager[Connection]:
+        opened[0] += 1
+        return writing(self)
+
+    monkeypatch.setattr(SqliteFile, "writing", counted)
+    return opened
+
+
+@pytest.mark.parametrize(("run_id", "expected"), [(None, 3), ("order-17", 4)])
+async def test_a_run_of_one_node_that_waits_takes_three_commits_and_one_more_to_claim_an_id(
+    run_id, expected, tmp_path, commits
+):
+    async with ScriptedServer() as server, Mailnode.open() as mailnode:
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": to_server(server.port)})
+        await mailnode.run(flow)
+        commits[0] = 0
+        run = await mailnode.run(flow, run_id=run_id)
+        assert commits[0] == expected
+        stored = await mailnode.runs.show(run.id)
+    assert (stored["status"], stored["nodes"]) == ("done", run.to_json()["nodes"])
+    assert run.nodes[0].result["status"] == "sent"
+
+
+async def test_a_run_that_sends_nothing_is_stored_with_its_end(tmp_path, commits):
+    async with Mailnode.open() as mailnode:
+        settings = {**to_server(1), "to": "{{ input.nobody }}", "stopOnError": True}
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": settings})
+        commits[0] = 0
+        run = await mailnode.run(flow)
+        stored = await mailnode.runs.show(run.id)
+    assert (commits[0], stored["status"], stored["nodes"]) == (1, "halted", run.to_json()["nodes"])
+
+
+async def test_a_halt_and_what_the_last_node_stores_are_committed_with_its_outcome(tmp_path, commits):
+    async with ScriptedServer({"rcpt": ["550 5.1.1 no such user"]}) as server, Mailnode.open() as mailnode:
+        keeps = {"stopOnError": True, "storeResult": "context", "resultKey": "mail.sent"}
+        nodes = [
+            {"id": "a", "type": "sendSmtpEmail", "settings": {**to_server(server.port), **keeps}},
+            {"id": "b", "type": "say", "settings": {"text": "never"}},
+        ]
+        flow = write_flow(tmp_path, *nodes)
+        commits[0] = 0
+        run = await mailnode.run(flow)
+        stored = await mailnode.runs.show(run.id)
+    assert (commits[0], run.status, stored["status"]) == (2, "halted", "halted")
+    assert (stored["nodes"], stored["context"]) == (run.to_json()["nodes"], run.state.context)
+    assert run.state.context["mail"]["sent"] == run.nodes[0].result
+    assert [node.status for node in run.nodes] == ["failed", "notReached"]
+
+
+async def test_a_run_under_way_is_stored_from_its_first_delivery_on(tmp_path):
+    async with ScriptedServer({"dot": [[HOLD, USUAL], ""]}) as server, Mailnode.open() as mailnode:
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": to_server(server.port)})
+        running = asyncio.create_task(mailnode.run(flow))
+        await server.holding()
+        (shown,) = await mailnode.runs.list()
+        server.release()
+        run = await running
+    assert (shown["run"], shown["status"]) == (run.id, "running")
+
+
+async def test_the_outcome_of_a_run_that_was_cancelled_does_not_end_it(tmp_path):
+    async with ScriptedServer({"dot": [[HOLD, USUAL], ""]}) as server, Mailnode.open() as mailnode:
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": to_server(server.port)})
+        run = asyncio.create_task(mailnode.run(flow, run_id="order-17"))
+        await server.holding()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        server.release()
+    async with Mailnode.open() as mailnode:
+        left = await mailnode.runs.show("order-17")
+        again = await mailnode.run(flow, run_id="order-17")
+    assert (left["status"], again.status, again.is_repeat) == ("interrupted", "done", False)
+    assert len(server.accepted) == 1
+
+
+async def test_the_same_id_in_one_process_is_one_run_and_another_input_is_refused_at_once(tmp_path):
+    async with ScriptedServer({"dot": [[HOLD, USUAL], ""]}) as server, Mailnode.open() as mailnode:
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": to_server(server.port)})
+        running = [asyncio.create_task(mailnode.run(flow, run_id="order-17")) for _ in range(2)]
+        await server.holding()
+        with pytest.raises(DeliveryError, match="another flow or input"):
+            await mailnode.run(flow, run_id="order-17", input={"other": 1})
+        server.release()
+        ended = await asyncio.gather(*running)
+    assert sorted(run.is_repeat for run in ended) == [False, True]
+    assert len(server.accepted) == 1

@@ -22,7 +22,7 @@ from mailnode.delivery.queue_worker import QueueWorker
 from mailnode.delivery.route import Clients, Destination, OtherServer, Router, route
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.environment import Environment, open_connections
-from mailnode.flow.run_store import store_outcomes
+from mailnode.flow.run_store import RunStore, store_outcomes
 from mailnode.message.envelope import Message
 from mailnode.smtp.proxy import Proxy
 from mailnode.store.backend import ThisProcess
@@ -81,7 +81,7 @@ async def sending(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Se
     clients = Clients()
     async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, process):
         engine = EmbeddedEngine()
-        outbox = Outbox(database, process, engine.wake, store_outcomes)
+        outbox = Outbox(database, process, engine.wake, store_outcomes, RunStore(database, process))
         breaker = CircuitBreaker(database)
         find = Router(repository, proxy=proxy).find
         dispatcher = Dispatcher(outbox, breaker, clients, find)

@@ -152,7 +152,10 @@ class AttemptLoop:
 
     async def _end(self, attempt: Attempt | None) -> Result:
         result = result_of(self._delivery, outcome=self._outcome, error=self._error)
-        return await self._store(lambda: self._outbox.store_end(self._delivery, result, attempt), result)
+        # A flow that has stopped waiting goes its own way.
+        end_run = None if self.overdue.done() else self._job.end_run
+        run_end = end_run(result) if end_run else None
+        return await self._store(lambda: self._outbox.store_end(self._delivery, result, attempt, run_end), result)
 
     async def _put_back(self, delivery: Delivery, attempt: Attempt | None, wait: float) -> Result:
         result = result_of(delivery, status="queued")

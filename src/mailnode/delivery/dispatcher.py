@@ -11,7 +11,7 @@ from mailnode.delivery.attempt_loop import AttemptLoop
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.delivery import Delivery, UnreadableDelivery
 from mailnode.delivery.intake import EarlierDelivery
-from mailnode.delivery.job import DeliveryJob
+from mailnode.delivery.job import DeliveryJob, EndRun
 from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.recovery import Defect, defect_attempt
@@ -37,6 +37,9 @@ class WaitResult:
     later: Awaitable[Result] | None = None
 
 
+_Begun = AttemptLoop | WaitResult | EarlierDelivery
+
+
 class Dispatcher:
     """Sends deliveries, each in a task that goes on when the flow stops waiting."""
 
@@ -49,8 +52,10 @@ class Dispatcher:
         self._loops: dict[str, AttemptLoop] = {}
         self._guarded: list[frozenset[str]] = []
 
-    async def deliver(self, mail: PreparedMail) -> WaitResult:
+    async def deliver(self, mail: PreparedMail, end_run: EndRun | None = None) -> WaitResult:
         """Store a delivery, send it, and wait for its end as long as its terms allow.
+
+        `end_run` tells how the run ends with that, which is stored in the same commit.
 
         Raises:
             DeliveryError: the idempotency key belongs to a mail with other content.
@@ -58,7 +63,7 @@ class Dispatcher:
         """
         deadline = asyncio.get_running_loop().time() + mail.terms.seconds
         while True:
-            begun = await self._begin_or_settle(mail, deadline)
+            begun = await self._begin_or_settle(mail, deadline, end_run)
             if isinstance(begun, EarlierDelivery):
                 return WaitResult({**(begun.result or _still_sending(begun)), "duplicate": True})
             if isinstance(begun, WaitResult):
@@ -70,17 +75,17 @@ class Dispatcher:
                     raise
                 # Whoever took it over will know how it ends.
 
-    async def _begin_or_settle(self, mail: PreparedMail, deadline: float) -> AttemptLoop | WaitResult | EarlierDelivery:
+    async def _begin_or_settle(self, mail: PreparedMail, deadline: float, end_run: EndRun | None) -> _Begun:
         try:
-            return await self._begin(mail, deadline)
+            return await self._begin(mail, deadline, end_run)
         except BaseException as error:
             if is_defect(error):  # it may have been claimed all the same
                 await self.settle_lost()
             raise
 
-    async def _claim_shielded(self, mail: PreparedMail) -> AttemptLoop | WaitResult | EarlierDelivery:
+    async def _claim_shielded(self, mail: PreparedMail, end_run: EndRun | None) -> _Begun:
         """Claim the delivery and start to send it; it goes on if the caller is cancelled meanwhile."""
-        taking_up = asyncio.create_task(self._claim(mail))
+        taking_up = asyncio.create_task(self._claim(mail, end_run))
         try:
             await asyncio.wait({taking_up})
         except asyncio.CancelledError:
@@ -88,7 +93,7 @@ class Dispatcher:
             raise
         return taking_up.result()
 
-    async def _claim(self, mail: PreparedMail) -> AttemptLoop | WaitResult | EarlierDelivery:
+    async def _claim(self, mail: PreparedMail, end_run: EndRun | None) -> _Begun:
         begun = await self._outbox.begin(mail)
         if isinstance(begun, EarlierDelivery):
             return begun
@@ -97,9 +102,9 @@ class Dispatcher:
             try:
                 message = mail.message if begun.generation == 1 else await self._stored(begun)
                 client = self._clients.of(mail.route)
-                return self.start(
-                    DeliveryJob(begun, message, client, mail.route, mail.terms.seconds, renew=self._renew)
-                )
+                seconds = mail.terms.seconds
+                job = DeliveryJob(begun, message, client, mail.route, seconds, renew=self._renew, end_run=end_run)
+                return self.start(job)
             except UnreadableDelivery as error:
                 held = error
                 return WaitResult(await retry_transient(lambda: self._outbox.hold(begun, held)))
@@ -209,13 +214,13 @@ class Dispatcher:
             loop.give_up()
         await end_tasks({loop.task for loop in loops}, seconds)
 
-    async def _begin(self, mail: PreparedMail, deadline: float) -> AttemptLoop | WaitResult | EarlierDelivery:
+    async def _begin(self, mail: PreparedMail, deadline: float, end_run: EndRun | None) -> _Begun:
         """Start to send the delivery, or wait for the end of another one with the same key."""
         now = asyncio.get_running_loop().time
         while True:
             # No timeout may cut this off: a claim that is committed must get its attempt loop.
             patience = min(RETRY_SECONDS, max(deadline - now(), 0.0))
-            begun = await retry_begin(lambda: self._claim_shielded(mail), seconds=patience)
+            begun = await retry_begin(lambda: self._claim_shielded(mail, end_run), seconds=patience)
             if not isinstance(begun, EarlierDelivery) or begun.result or now() >= deadline:
                 return begun
             if loop := self._loops.get(begun.delivery.id):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from mailnode.delivery.circuit_breaker import ensure_routes
 from mailnode.delivery.delivery import FINAL_STATES, RESENT_AFTER_UNKNOWN, Delivery, State, UnreadableDelivery
 from mailnode.delivery.prepare import PreparedMail
-from mailnode.delivery.recovery import OnEnd, hold_unreadable, take_over
+from mailnode.delivery.recovery import OnEnd, RunHooks, hold_unreadable, take_over
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.row_reader import options_of, read_deliveries, read_leniently, read_result
 from mailnode.delivery.rows import insert_deliveries, route_columns
@@ -45,14 +45,16 @@ WakeWorker = Callable[[Connection, str], None]
 class Intake:
     """The way in: new deliveries of this worker, and what stands under their keys already."""
 
-    def __init__(self, process: ThisProcess, wake_worker: WakeWorker, on_end: OnEnd) -> None:
+    def __init__(self, process: ThisProcess, wake_worker: WakeWorker, on_end: OnEnd, runs: RunHooks) -> None:
         """Claim for `process`; `wake_worker` is called for what is due, `on_end` for what is held, being unreadable."""
+        self._runs = runs
         self._process = process
         self._wake_worker = wake_worker
         self._on_end = on_end
 
     def begin(self, db: Connection, mails: list[PreparedMail]) -> list[Answer]:
         """Write deliveries down, or find those that their keys have already."""
+        self._runs.store_begins(db, {mail.run_id for mail in mails})
         answers: dict[int, Answer] = {}
         in_doubt: set[str | None] = set()  # keys freed by deliveries that may have reached somebody
         while left := [number for number in range(len(mails)) if number not in answers]:

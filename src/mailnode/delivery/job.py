@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.delivery.policy import original_recipients_field
+from mailnode.delivery.recovery import RunEnd
+from mailnode.delivery.result import Result
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import ErrorCode, LoginFailed, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.message.envelope import Envelope, Message
@@ -13,6 +15,8 @@ from mailnode.smtp.client import SmtpClient
 
 # Gives the route to a destination as it is now, and the client that sends by it.
 Renew = Callable[[Destination], Awaitable[tuple[Route, SmtpClient]]]
+# Gives how the run ends with this result of its mail, if it does; called once the result is known.
+EndRun = Callable[[Result], RunEnd | None]
 _HOUR = 3600
 _UNREACHED: frozenset[Phase] = frozenset({"connect", "tls", "greeting"})
 
@@ -28,6 +32,7 @@ class DeliveryJob:
     With `keep` the waits between its attempts are waited out, because a flow waits for the end; else it goes back to
     the queue. `is_probe` tells that its route has failed so far, `is_last` that its time is over but for one attempt.
     Until `time_until` (the loop's time) it may be sent without asking the rate limit for a time, because it has one.
+    `end_run` is for a run that waits for it.
     """
 
     delivery: Delivery
@@ -40,6 +45,7 @@ class DeliveryJob:
     is_last: bool = False
     time_until: float = -math.inf
     renew: Renew | None = None
+    end_run: EndRun | None = None
 
 
 def message_now(delivery: Delivery, message: Message) -> Message:

@@ -17,6 +17,8 @@ from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.recovery import (
     Defect,
     OnEnd,
+    RunEnd,
+    RunHooks,
     claims_of,
     lost_claims,
     read_or_hold,
@@ -47,18 +49,25 @@ class _Change:
     attempt: Attempt | None = None
     result: Result | None = None
     due_in: float = 0.0
+    run_end: RunEnd | None = None
 
 
 class Outbox:
     """Deliveries, stored by this process; works that wait together share statements and a commit."""
 
-    def __init__(self, database: Database, process: ThisProcess, wake_worker: WakeWorker, on_end: OnEnd) -> None:
-        """Work on `database` as `process`; `wake_worker` is called when something is due, `on_end` for outcomes."""
+    def __init__(
+        self, database: Database, process: ThisProcess, wake_worker: WakeWorker, on_end: OnEnd, runs: RunHooks
+    ) -> None:
+        """Work on `database` as `process`; `wake_worker` is called when something is due, `on_end` for outcomes.
+
+        `runs` stores runs that begin or end with a delivery.
+        """
+        self._runs = runs
         self._database = database
         self._process = process
         self._wake_worker = wake_worker
         self._on_end = on_end
-        self._intake = Intake(process, wake_worker, on_end)
+        self._intake = Intake(process, wake_worker, on_end, runs)
         self.unstored = database.unstored
 
     async def begin(self, mail: PreparedMail) -> Delivery | EarlierDelivery:
@@ -108,9 +117,15 @@ class Outbox:
         """Commit what one attempt brought, and leave the next one to any worker, in `due_in` seconds."""
         await self._database.write_alike(self._store_changes, _Change(delivery, "queued", attempt, due_in=due_in))
 
-    async def store_end(self, delivery: Delivery, result: Result, attempt: Attempt | None) -> None:
-        """Commit the outcome, with the attempt that brought it; content that all accepted is no longer needed."""
-        await self._database.write_alike(self._store_changes, _Change(delivery, result["status"], attempt, result))
+    async def store_end(
+        self, delivery: Delivery, result: Result, attempt: Attempt | None, run_end: RunEnd | None = None
+    ) -> None:
+        """Commit the outcome, with the attempt that brought it, and the end of the run if it ends with that.
+
+        Content that all accepted is no longer needed.
+        """
+        change = _Change(delivery, result["status"], attempt, result, run_end=run_end)
+        await self._database.write_alike(self._store_changes, change)
 
     async def hold(self, delivery: Delivery, error: MailnodeError) -> Result:
         """Commit that a delivery is left to a person, because what is stored of it can't be sent."""
@@ -181,7 +196,11 @@ class Outbox:
             write_attempts(db, [(change.delivery, change.attempt) for change in kept if change.attempt])
             if sent := [{"of": change.delivery.id} for change in kept if change.state == "sent"]:
                 db.execute(_THROW_AWAY, sent)
-            self._on_end(db, [(change.delivery, change.result) for change in kept if change.result])
+            self._on_end(
+                db, [(change.delivery, change.result) for change in kept if change.result and not change.run_end]
+            )
+            if ends := [change.run_end for change in kept if change.run_end]:
+                self._runs.store_ends(db, ends)
             self._intake.wake_for(db, (change.delivery for change in kept if change.state == "queued"))
         return [None if change.delivery.id in held else _stale(change.delivery) for change in changes]
 

@@ -5,9 +5,9 @@ A defect becomes the delivery's last error, and with the third in a row the deli
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,6 +27,26 @@ _log = logging.getLogger(__name__)
 
 # Called with deliveries that have ended, in the transaction that stores it.
 OnEnd = Callable[[Connection, Sequence[tuple[Delivery, Result]]], None]
+
+
+class RunEnd(NamedTuple):
+    """How a run ends with the outcome of its last delivery; `state` is what is stored of it, JSON."""
+
+    run_id: str
+    status: str
+    state: str
+
+
+class RunHooks(Protocol):
+    """What is stored of runs in the transactions that store their deliveries."""
+
+    def store_begins(self, db: Connection, run_ids: Collection[str | None]) -> None:
+        """Store those of these runs that are not stored yet."""
+        ...
+
+    def store_ends(self, db: Connection, ends: Sequence[RunEnd]) -> None:
+        """Store how runs end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """The flow file: completely checked before anything runs; every error has its file, line and key."""
 
+import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,7 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.flow.json_reader import read_json
 from mailnode.flow.source import Source, bad_file, join_path
 from mailnode.flow.yaml_reader import read_yaml
+from mailnode.node.digest import without_route
 from mailnode.printable import quoted
 
 VERSION = 1
@@ -66,6 +69,13 @@ class FlowDocument:
     version: int = VERSION
     path: str = ""
     lines: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def content_hash(self) -> "hashlib._Hash":
+        """A hash with name and nodes in it, without their routes: the beginning of the digest of each run."""
+        nodes = [[node.id, node.type, node.when, without_route(node.type, node.settings)] for node in self.nodes]
+        text = json.dumps([self.name, nodes], sort_keys=True)
+        return hashlib.sha256(text.removesuffix("]").encode("utf-8", "surrogatepass"))
 
     @cached_property
     def _places(self) -> Mapping[str, int]:

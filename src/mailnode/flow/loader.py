@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mailnode.flow.document import FlowDocument, parse_flow_file, read_text
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import PreparedNode, prepare_nodes
+from mailnode.node.send_email import SendSmtpEmail
 
 # How many flows are cached.
 MOST = 32
@@ -27,6 +28,12 @@ class LoadedFlow:
 
     document: FlowDocument
     nodes: list[PreparedNode]
+
+    @property
+    def is_stored_at_once(self) -> bool:
+        """Whether a run stores its first delivery before anything that takes long, or that must not be done twice."""
+        node = self.nodes[0].node
+        return isinstance(node, SendSmtpEmail) and node.is_stored_at_once
 
 
 class FlowLoader:

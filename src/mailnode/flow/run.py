@@ -1,12 +1,14 @@
 """A run of a flow: its nodes one after the other, their results, and how it ended."""
 
 import asyncio
-import hashlib
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Self
 
+from mailnode.delivery.recovery import RunEnd
 from mailnode.delivery.result import NOT_STORED, ResultError, describe
 from mailnode.errors import (
     ErrorCode,
@@ -15,20 +17,17 @@ from mailnode.errors import (
     MailnodeError,
     SettingsError,
     StoreError,
-    UsageError,
 )
 from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.registry import Node, Registry
 from mailnode.flow.state import State, queued_in, unstored_in
 from mailnode.json_text import is_deeper
-from mailnode.node.digest import without_route
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
 from mailnode.node.template import Expression, parse_template
 from mailnode.printable import quoted
 from mailnode.supervision import is_defect
 
-MAX_ID_CHARACTERS = 200
 # What is stored must be readable by programs whose own frames count too.
 MAX_LEVELS = 500
 _OURS = "mailnode."
@@ -69,6 +68,7 @@ class Run:
     """One execution of a flow.
 
     `file` is the path of the flow while it runs; `not_stored` says why its end could not be stored, "" if it was.
+    `ended_by` is the result of a node with which the end was given away, and `is_end_stored` whether it is stored.
     """
 
     id: str
@@ -80,6 +80,9 @@ class Run:
     is_repeat: bool = False
     file: str = ""
     not_stored: str = ""
+    ended_by: Any = field(default=None, repr=False)
+    is_end_stored: bool = False
+    is_abandoned: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give the run as the command line prints it; `duplicate` means that an earlier run was not repeated."""
@@ -162,34 +165,61 @@ async def run_nodes(nodes: list[PreparedNode], run: Run) -> None:
     promised: list[tuple[NodeResult, NodeReturn]] = []
     for prepared, node_result in zip(nodes, run.nodes, strict=True):
         try:
-            returned = await _reach(prepared, run)
+            returned = await _reach(prepared, run, None if promised else partial(_end_with, run, node_result))
         except MailnodeError as error:
             node_result.status, node_result.error = "failed", describe(error)
             run.status = "halted"
             if isinstance(error, StoreError) and error.transient:
                 run.not_stored = error.message
             break
+        except BaseException:
+            run.is_abandoned = True
+            raise
         if returned is None:
             node_result.status = "skipped"
             continue
-        node_result.status, node_result.result, node_result.error = returned.status, returned.result, returned.error
+        _take(run, node_result, returned)
         run.output += returned.output
         if returned.later is not None:
             promised.append((node_result, returned))
         if returned.halt:
-            run.status = "halted"
             break
     await asyncio.gather(*(_follow_up(run, node_result, returned) for node_result, returned in promised))
 
 
-async def _reach(prepared: PreparedNode, run: Run) -> NodeReturn | None:
+def _take(run: Run, node_result: NodeResult, returned: NodeReturn) -> None:
+    node_result.status, node_result.result, node_result.error = returned.status, returned.result, returned.error
+    run.status = "halted" if returned.halt else "done"
+    run.is_end_stored = returned.result is run.ended_by is not None
+
+
+def _end_with(run: Run, node_result: NodeResult, returned: NodeReturn) -> RunEnd | None:
+    """Give how the run ends with what a node is about to return; that is taken again when it is returned."""
+    if run.is_abandoned or not (returned.halt or node_result is run.nodes[-1]):
+        return None
+    try:
+        for write in returned.writes:
+            run.state.write(write)
+        _take(run, node_result, returned)
+        end = RunEnd(run.id, run.status, json.dumps(run.to_json()))
+    except Exception:  # noqa: BLE001 -- the run itself will meet it, and say so
+        return None
+    run.ended_by = returned.result
+    return end
+
+
+async def _reach(
+    prepared: PreparedNode, run: Run, end_run: Callable[[NodeReturn], RunEnd | None] | None
+) -> NodeReturn | None:
     source = prepared.source
-    call = NodeCall(run.flow, run.id, source.id, run.state.input, run.state.context, run.file)
+    call = NodeCall(run.flow, run.id, source.id, run.state.input, run.state.context, run.file, end_run)
     try:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None
         returned = await prepared.node.execute(call)
-        _check_storable([returned.result, returned.error, returned.output, [write.value for write in returned.writes]])
+        if run.ended_by is None or returned.result is not run.ended_by:  # else it is stored
+            made = [returned.result, returned.error, returned.output, [write.value for write in returned.writes]]
+            _check_storable(made)
         for write in returned.writes:
             run.state.write(write)
     except MailnodeError as error:
@@ -235,53 +265,3 @@ async def _follow_up(run: Run, node_result: NodeResult, returned: NodeReturn) ->
     node_result.result = result
     for write in returned.writes:
         run.state.replace(Write(write.place, write.key, result), write.value)
-
-
-def new_run(document: FlowDocument, run_id: str, input: dict[str, Any], context: dict[str, Any]) -> Run:  # noqa: A002
-    """Make a run before its first node; its state is a copy.
-
-    Raises:
-        SettingsError: `input` or `context` is not a JSON object.
-    """
-    nodes = [NodeResult(node.id, node.type, node.label) for node in document.nodes]
-    state = State(_copied("input", input), _copied("context", context))
-    return Run(run_id, document.name, state, nodes, file=document.path)
-
-
-def checked_run_id(run_id: str) -> str:
-    """Check a run id.
-
-    Raises:
-        UsageError: it is not a text.
-        SettingsError: it is empty, longer than 200 characters, or contains a character that is not printable.
-    """
-    if not isinstance(run_id, str):
-        raise UsageError(f"a run id must be a text, not {quoted(run_id)}", hint="give a text, such as order-17")
-    if not 0 < len(run_id) <= MAX_ID_CHARACTERS or not run_id.isprintable():
-        raise SettingsError(
-            f"{quoted(run_id)} is not a valid run id", hint=f"use 1 to {MAX_ID_CHARACTERS} printable characters"
-        ).locate(key="run id")
-    return run_id
-
-
-def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        copied = json.loads(json.dumps(value, allow_nan=False))
-        is_deep = is_deeper(copied, MAX_LEVELS)
-    except RecursionError:
-        is_deep = True
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"this is not valid JSON: {error}", hint="give JSON values only").locate(key=name) from None
-    if is_deep:
-        words = f"values are nested deeper than {MAX_LEVELS} levels"
-        raise SettingsError(words, hint="make them flatter").locate(key=name)
-    if not isinstance(copied, dict):
-        raise SettingsError("a JSON object is required", hint='write {"name": value, ...}').locate(key=name)
-    return copied
-
-
-def run_digest(document: FlowDocument, input: dict[str, Any], context: dict[str, Any]) -> str:  # noqa: A002
-    """Give a hexadecimal digest of flow and state, which runs of one id must share; routes are not part of it."""
-    nodes = [[node.id, node.type, node.when, without_route(node.type, node.settings)] for node in document.nodes]
-    text = json.dumps([document.name, nodes, input, context], sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from mailnode.delivery.delivery import Delivery
-from mailnode.delivery.result import Result
+from mailnode.delivery.recovery import RunEnd
+from mailnode.delivery.result import NOT_STORED, Result
 from mailnode.delivery.row_reader import stored_json
 from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.state import MailOutcome, apply_outcome, outcomes_of, queued_in, results_in, unstored_in
@@ -18,7 +18,7 @@ from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_begin, retry_transient
-from mailnode.store.sql import savepoint
+from mailnode.store.sql import insert_new
 from mailnode.store.tables import runs
 
 POLL_SECONDS = 0.2
@@ -27,37 +27,52 @@ _IN_PROGRESS: dict[str, Any] = {}
 
 
 class RunStore:
-    """Runs, stored by this process."""
+    """Runs, stored by this process; they are the RunHooks of its outbox."""
 
     def __init__(self, database: Database, process: ThisProcess) -> None:
         """Work on `database` as `process`."""
         self._database = database
         self._process = process
+        # Runs of this process by id, those that are not stored yet among them.
+        self._under_way: dict[str, _NewRun] = {}
+        self._unstored: dict[str, _NewRun] = {}
+
+    def begin_new(self, run_id: str, flow: str, digest: str) -> None:
+        """Begin a run whose id nobody can know: it is stored with its first delivery, or else with its end."""
+        self._under_way[run_id] = self._unstored[run_id] = _NewRun(run_id, flow, digest)
 
     async def begin(self, run_id: str, flow: str, digest: str) -> dict[str, Any] | None:
         """Store that a run begins; gives the stored run instead if it has ended before.
 
-        A run in progress elsewhere is waited for. A run whose process died begins again: its emails have idempotency
-        keys, so none is sent twice.
+        A run in progress is waited for. A run whose process died begins again: its emails have idempotency keys, so
+        none is sent twice.
 
         Raises:
             DeliveryError: the id belongs to a run of another flow or input.
         """
         new_run = _NewRun(run_id, flow, digest)
-        while (found := await retry_begin(lambda: self._begin_shielded(new_run))) is _IN_PROGRESS:  # noqa: ASYNC110 -- see below
+        while True:
+            found = self._under_way.get(run_id)
+            if found is None:
+                self._under_way[run_id] = new_run
+                begun: dict[str, Any] | None = _IN_PROGRESS
+                try:
+                    begun = await retry_begin(lambda: self._store_begin(new_run))
+                finally:
+                    if begun is not None:
+                        self._under_way.pop(run_id, None)
+                if begun is not _IN_PROGRESS:
+                    return begun
+            elif found.digest != digest:
+                raise _other_run(run_id)
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
-        return found
 
-    async def _begin_shielded(self, new_run: "_NewRun") -> dict[str, Any] | None:
-        beginning = asyncio.create_task(self._database.write_alike(self._begin, new_run))
+    async def _store_begin(self, new_run: "_NewRun") -> dict[str, Any] | None:
         try:
-            await asyncio.wait({beginning})
+            return await self._database.write_alike(self._begin, new_run)
         except asyncio.CancelledError:
-            await asyncio.wait({beginning})
-            if not (beginning.cancelled() or beginning.exception() or beginning.result()):
-                await self.abandon(new_run.run_id)
+            await self.abandon(new_run.run_id)  # in case that it is stored all the same
             raise
-        return beginning.result()
 
     async def abandon(self, run_id: str) -> None:
         """Store that this process has abandoned a run, as if the process had died."""
@@ -67,49 +82,81 @@ class RunStore:
             await self._database.write(lambda db: db.execute(left))
         except StoreError as error:
             _log.warning("run %s was abandoned, but this can't be stored: %s", run_id, error)
+        finally:
+            self._forget(run_id)
 
-    async def end(self, run_id: str, status: str, state: dict[str, Any]) -> None:
-        """Store how a run ended, as JSON that `begin` gives back.
+    async def end(self, run_id: str, status: str, state: dict[str, Any] | None) -> None:
+        """Store how a run ended, as JSON that `begin` gives back; None if that is stored already.
 
         Outcomes that came in the meantime replace `queued` in it.
 
         Raises:
             StoreError: it can't be stored for long; it is still retried.
         """
-        ended = _EndedRun(run_id, status, state)
-        await self._database.unstored.keep_beside(lambda: self._database.write_alike(_end, ended))
+        if state is not None:
+            ended = RunEnd(run_id, status, json.dumps(state))
+            await self._database.unstored.keep_beside(lambda: self._store_end(ended))
+        self._forget(run_id)
+
+    async def _store_end(self, ended: RunEnd) -> None:
+        await self._database.write_alike(self._end, ended)
+        self._forget(ended.run_id)  # also where nobody waits for it any more
+
+    def _forget(self, run_id: str) -> None:
+        self._under_way.pop(run_id, None)
+        self._unstored.pop(run_id, None)
+
+    def store_begins(self, db: Connection, run_ids: Collection[str | None]) -> None:
+        """Store those of these runs that are not stored yet, in the transaction that stores deliveries of theirs."""
+        self._insert(db, [new for one in run_ids if one is not None and (new := self._unstored.get(one))])
+
+    def store_ends(self, db: Connection, ends: Sequence[RunEnd]) -> None:
+        """Store how runs ended; outcomes that came in the meantime replace `queued` in them."""
+        states = {one.run_id: one.state for one in ends}
+        lacking = {one.run_id: lacks for one in ends if (lacks := _lacking(one.state))}
+        if lacking:
+            # Locked first, so that no outcome comes between reading the outcomes and writing the state.
+            db.execute(_LOCKED, {"ids": list(lacking)}).all()
+            for run_id, lacks in lacking.items():
+                state = json.loads(states[run_id])
+                for outcome in outcomes_of(db, lacks):
+                    apply_outcome(state, outcome)
+                states[run_id] = json.dumps(state)
+        now = unix_ms()
+        rows = [
+            {"of": one.run_id, "status": one.status, "state": states[one.run_id], "updated_at": now}
+            for one in sorted(ends)
+        ]
+        if db.execute(_END, rows).rowcount < len(rows):  # one that had nothing to store before
+            self.store_begins(db, states)
+            db.execute(_END, rows)
+
+    def _end(self, db: Connection, ends: list[RunEnd]) -> list[None]:
+        self.store_ends(db, ends)
+        return [None for _ in ends]
 
     def _begin(self, db: Connection, new_runs: list["_NewRun"]) -> list[dict[str, Any] | Exception | None]:
+        if self._insert(db, new_runs) == len(new_runs):
+            return [None for _ in new_runs]
         there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in new_runs]})}
-        fresh = {one.run_id: one for one in reversed(new_runs) if one.run_id not in there}
-        try:
-            with savepoint(db):
-                self._insert(db, list(fresh.values()))
-        except IntegrityError:  # another process has just begun one of them
-            return [_IN_PROGRESS for _ in new_runs]
-        answers: list[dict[str, Any] | Exception | None] = []
-        for one in new_runs:
-            if one.run_id in there:
-                answers.append(self._resume(db, there[one.run_id], one))
-            else:  # of several with one id the first is the one that runs
-                answers.append(None if fresh[one.run_id] is one else _IN_PROGRESS)
-        return answers
+        return [self._resume(db, there[one.run_id], one) for one in new_runs]
 
-    def _insert(self, db: Connection, fresh: list["_NewRun"]) -> None:
+    def _insert(self, db: Connection, new_runs: list["_NewRun"]) -> int:
+        if not new_runs:
+            return 0
         now = unix_ms()
         written = {"status": "running", "worker": self._process.id, "created_at": now, "updated_at": now}
-        rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in fresh]
-        if rows:
-            db.execute(_INSERT, rows)
+        rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in sorted(new_runs)]
+        return db.execute(_INSERT, rows).rowcount
 
     def _resume(self, db: Connection, row: Row[Any], new_run: "_NewRun") -> dict[str, Any] | Exception | None:
         if row.digest != new_run.digest:
-            return DeliveryError(
-                f"the run id {new_run.run_id!r} was used for another flow or input",
-                hint="give each run its own id, or none; for another flow over the same rows choose another run id",
-            )
+            return _other_run(row.id)
         if row.status != "running":
             return _ended(row)
+        # What this process has under way is not begun again, so that what bears its name was stored by this very call.
+        if row.worker == self._process.id:
+            return None
         if row.worker and self._process.is_alive(db, row.worker):
             return _IN_PROGRESS
         db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._process.id, updated_at=unix_ms()))
@@ -132,35 +179,25 @@ class _NewRun(NamedTuple):
     digest: str
 
 
-class _EndedRun(NamedTuple):
-    """A run that has ended."""
-
-    run_id: str
-    status: str
-    state: dict[str, Any]
-
-
-_INSERT = insert(runs)
+_INSERT = insert_new(runs)
 _END = update(runs).where(runs.c.id == bindparam("of"))
 # The same order everywhere, so that there is no deadlock.
 _LOCKED = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
 
 
-def _end(db: Connection, ended: list[_EndedRun]) -> list[None]:
-    lacking = ((one, queued_in(results_in(one.state)) + unstored_in(results_in(one.state))) for one in ended)
-    waiting = {one.run_id: (one, lacks) for one, lacks in lacking if lacks}
-    if waiting:
-        # Locked first, so that no outcome comes between reading the outcomes and writing the state.
-        db.execute(_LOCKED, {"ids": list(waiting)}).all()
-        for one, lacks in waiting.values():
-            for outcome in outcomes_of(db, lacks):
-                apply_outcome(one.state, outcome)
-    now = unix_ms()
-    rows = [
-        {"of": one.run_id, "status": one.status, "state": json.dumps(one.state), "updated_at": now} for one in ended
-    ]
-    db.execute(_END, sorted(rows, key=lambda row: str(row["of"])))
-    return [None for _ in ended]
+def _other_run(run_id: str) -> DeliveryError:
+    return DeliveryError(
+        f"the run id {run_id!r} was used for another flow or input",
+        hint="give each run its own id, or none; for another flow over the same rows choose another run id",
+    )
+
+
+def _lacking(state: str) -> list[str]:
+    """Give the ids of deliveries whose outcome a stored state does not have, as far as it may name any."""
+    if '"queued"' not in state and NOT_STORED not in state:
+        return []
+    results = list(results_in(json.loads(state)))
+    return queued_in(results) + unstored_in(results)
 
 
 def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> None:

@@ -1,9 +1,10 @@
 """What a flow and its nodes exchange: the call of a node, and what the node returns."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mailnode.delivery.recovery import RunEnd
 from mailnode.delivery.result import ResultError
 from mailnode.errors import SettingsError
 
@@ -14,7 +15,8 @@ StateName = Literal["input", "context"]
 class NodeCall:
     """A flow calls a node, which reads `input` and `context` and returns what to write.
 
-    `file` is the absolute path of the flow file, "" for a flow that comes from none.
+    `file` is the absolute path of the flow file, "" for a flow that comes from none. `end_run` gives how the run ends
+    if the node is about to return this, None if it goes on: a node that stores its outcome stores that with it.
     """
 
     flow: str
@@ -23,6 +25,7 @@ class NodeCall:
     input: Mapping[str, Any]
     context: Mapping[str, Any]
     file: str = ""
+    end_run: "Callable[[NodeReturn], RunEnd | None] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

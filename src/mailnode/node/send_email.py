@@ -91,6 +91,11 @@ class SendSmtpEmail:
         """Where the settings send the email."""
         return RouteSettings(self._destination(), self._settings.retry_hours)
 
+    @property
+    def is_stored_at_once(self) -> bool:
+        """Whether nothing that takes long stands before its delivery is stored, as a fetch of an attachment would."""
+        return all(attachment.type != "url" for attachment in self._settings.attachments)
+
     async def execute(self, call: NodeCall) -> NodeReturn:
         """Make the email and send it: now, waiting up to `timeoutSeconds` for the outcome, or later."""
         try:
@@ -133,7 +138,10 @@ class SendSmtpEmail:
         _, mail = await self._prepare(call)
         if self._settings.asynchronous:
             return WaitResult(await self._services.dispatcher.queue(mail))
-        return await self._services.dispatcher.deliver(mail)
+        end_run = call.end_run
+        return await self._services.dispatcher.deliver(
+            mail, (lambda result: end_run(return_of(self._settings, result))) if end_run else None
+        )
 
     async def _prepare(self, call: NodeCall) -> tuple[Email, PreparedMail]:
         settings = self._settings
