@@ -72,7 +72,7 @@ def variables(monkeypatch):
 
 
 def flow_of(folder, port, kind):
-    settings = to_server(port, connection=kind, timeoutSeconds=1, content="<p>{{ 1 + 1 }}</p>")
+    settings = to_server(port, connection=kind, timeoutSeconds=1, content="<p>{{ (() => 1 + 1)() }}</p>")
     wrong = settings | {"attachments": [{"type": "url", "url": MIME.format(URL_PASSWORD)}]}
     return write_flow(
         folder,
@@ -278,7 +278,7 @@ def engines():
 async def test_no_child_has_one_in_its_arguments_or_environment(monkeypatch):
     for name, secret in ENVIRONMENT.items():
         monkeypatch.setenv(name, secret)
-    assert await Evaluator({}, {}).text(parse_template("{{ 1 + 1 }}")) == "2"
+    assert await Evaluator({}, {}).text(parse_template("{{ (() => 1 + 1)() }}")) == "2"
     assert engines()
     for process in engines():
         scan((process / "cmdline").read_bytes(), "arguments")

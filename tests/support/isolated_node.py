@@ -18,7 +18,7 @@ class _Made(Exception):
 
 
 class _Dispatcher:
-    async def deliver(self, mail: PreparedMail) -> None:
+    async def deliver(self, mail: PreparedMail, _end_run: object) -> None:
         raise _Made(b"".join(mail.message.blocks()))
 
 

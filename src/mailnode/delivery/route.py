@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Self
 
 from mailnode.connections.connection import Connection
@@ -13,6 +14,8 @@ from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.host_profile import HostProfile
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.server import ServerSettings, TlsOption, ascii_host, tls_and_port
+
+_MOST_ROUTES = 256
 
 if TYPE_CHECKING:  # a mail without a connection needs no database
     from mailnode.connections.repository import ConnectionRepository
@@ -130,6 +133,8 @@ class Router:
         self._ehlo_name = ehlo_name
         self._proxy = proxy
         self._redirect_all_to = redirect_all_to
+        # Of those without a connection, which hold no login.
+        self._open_route_of = lru_cache(maxsize=_MOST_ROUTES)(partial(self._route_of, connection=None))
 
     async def connection(self, destination: Destination) -> Connection | None:
         """Give the connection of a destination as it is now, if it has one.
@@ -142,6 +147,9 @@ class Router:
 
     def route_of(self, destination: Destination, connection: Connection | None) -> Route:
         """Give the route to a destination with its connection; raises what `route` does."""
+        return self._route_of(destination, connection) if connection else self._open_route_of(destination)
+
+    def _route_of(self, destination: Destination, connection: Connection | None) -> Route:
         ehlo_name = destination.ehlo_name or self._ehlo_name
         redirect = self._redirect_all_to
         return route(destination.target, connection, ehlo_name=ehlo_name, proxy=self._proxy, redirect_all_to=redirect)

@@ -10,6 +10,7 @@ from mailnode.message.email import Email
 
 SEND_SMTP_EMAIL = "sendSmtpEmail"
 _BLOCK_BYTES = 2**20
+_FIELDS = tuple(field.name for field in fields(Email) if field.name != "attachments")
 # The server, the login, and for how long it is tried.
 ROUTE_KEYS = frozenset({"emailService", "smtp", "connection", "retryHours"})
 # How it is sent and where the result is stored; whatever is in neither set is content.
@@ -40,7 +41,7 @@ def email_digest(email: Email) -> str:
 
     The server has no part in it: an email may be sent by another one.
     """
-    given = {field.name: getattr(email, field.name) for field in fields(email) if field.name != "attachments"}
+    given = {name: getattr(email, name) for name in _FIELDS}
     # Earlier versions did not have this field: without it, an email that one of them began has the same digest.
     if given["auto_submitted"] is None:
         del given["auto_submitted"]

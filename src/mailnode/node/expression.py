@@ -1,7 +1,7 @@
 """The value of expressions over `input` and `context`, as text, as JSON or as truth.
 
-A plain path to a value of the state is answered here and now; everything else is JavaScript, in a sandbox. Both ways
-give the same text: that of ECMAScript's ToString.
+A plain path to a value of the state, and what else is simple, is answered here and now; everything else is JavaScript,
+in a sandbox. All ways give the same text: that of ECMAScript's ToString.
 """
 
 import json
@@ -21,6 +21,8 @@ from mailnode.node.js_string import (
     with_shortest_digits,
     without_line_ends,
 )
+from mailnode.node.plain_js import evaluate
+from mailnode.node.plain_values import UNDEFINED, NeedsEngine, truth_of
 from mailnode.node.sandbox import ResultForm, Sandbox
 from mailnode.node.template import Expression, Template
 
@@ -53,6 +55,8 @@ class Evaluator:
         Where no control character may stand, line ends at the text's ends are taken away, and so are blanks where one
         value is all of the text.
         """
+        if template.literal is not None:
+            return template.literal if control_ok else without_line_ends(template.literal)
         values = await self.value_texts(
             template.expressions, required=required, control_ok=control_ok, max_characters=max_characters
         )
@@ -109,17 +113,26 @@ class Evaluator:
     async def truth(self, expression: Expression) -> bool:
         """Whether JavaScript takes the expression's value for true: `[]` and `"0"` are, `0`, `""` and null are not."""
         found = self._own(expression)
+        if found is _ABSENT:
+            found = self._simple(expression)
         if found is not _ABSENT:
-            return isinstance(found, (dict, list)) or bool(found)
+            return truth_of(found)
         _, truth = await self._one(expression, "truth")
         return bool(truth)
 
     async def _values(self, expressions: Sequence[Expression]) -> list[tuple[str, Any]]:
         """Give the values as `(kind, text or items)`; those that need JavaScript are evaluated together."""
-        found = [text_of_state_value(self._own(expression)) for expression in expressions]
+        found = [self._text(expression) for expression in expressions]
         wanting = [expression for expression, value in zip(expressions, found, strict=True) if value is None]
         computed = iter(await self._compute(wanting, "text") if wanting else [])
         return [value or next(computed) for value in found]
+
+    def _text(self, expression: Expression) -> tuple[str, Any] | None:
+        """Give the value of an expression as `(kind, text or items)`, None if it needs JavaScript."""
+        value = self._own(expression)
+        if value is _ABSENT:
+            value = self._simple(expression)
+        return ("undefined", None) if value is UNDEFINED else text_of_state_value(value)
 
     async def _one(self, expression: Expression, form: ResultForm) -> tuple[str, Any]:
         return (await self._compute([expression], form))[0]
@@ -128,6 +141,13 @@ class Evaluator:
         if self._json is None:
             self._json = _to_json("input", self._state["input"]), _to_json("context", self._state["context"])
         return [with_shortest_digits(*answer) for answer in await _sandbox.evaluate(expressions, form, self._json)]
+
+    def _simple(self, expression: Expression) -> Any:
+        """Give the value of an expression that needs no JavaScript, else _ABSENT."""
+        try:
+            return evaluate(expression.source, self._state)
+        except NeedsEngine:
+            return _ABSENT
 
     def _own(self, expression: Expression) -> Any:
         """Give what a plain path leads to if each step is an object's own property, else _ABSENT."""

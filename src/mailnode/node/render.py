@@ -110,6 +110,8 @@ class Renderer:
         return await self._text(key, template, required=required, control_ok=False)
 
     async def _message_ids(self, key: str, template: Template) -> str:
+        if template.literal == "":
+            return ""
         # The author may write one a line. A value may be folded as in the header that it comes from, and no more.
         parts = [part.translate(_LINE_ENDS) if isinstance(part, str) else part for part in template.parts]
         return await self._text(key, Template(tuple(parts)))
@@ -138,6 +140,8 @@ class Renderer:
         return int(self._settings.max_attachment_mb * MEGABYTE)
 
     async def _attachments(self) -> tuple[ResolvedAttachment, ...]:
+        if not self._settings.attachments:
+            return ()
         limit = self._max_attachment_bytes
         filled = [
             await self._attachment(f"attachments[{index}]", attachment, limit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from mailnode.connections.connection import Connection
@@ -89,7 +89,7 @@ class SendSmtpEmail:
     @property
     def route_settings(self) -> RouteSettings:
         """Where the settings send the email."""
-        return RouteSettings(self._destination(), self._settings.retry_hours)
+        return RouteSettings(self._destination, self._settings.retry_hours)
 
     @property
     def is_stored_at_once(self) -> bool:
@@ -117,7 +117,7 @@ class SendSmtpEmail:
         mailbox = parse_mailbox(address)
         alone = {"asynchronous": False, "store_result": "none", "result_key": None, "idempotency_key": None}
         settings = self._settings.model_copy(update={**alone, "stop_on_error": False})
-        connection = await self._connection(self._destination())
+        connection = await self._connection(self._destination)
         if connection:
             connection.check_recipients([mailbox.addr_spec])
         services = replace(self._services, redirect_all_to=mailbox.addr_spec)
@@ -145,7 +145,7 @@ class SendSmtpEmail:
 
     async def _prepare(self, call: NodeCall) -> tuple[Email, PreparedMail]:
         settings = self._settings
-        destination = self._destination()
+        destination = self._destination
         connection, route = await self._route(destination)
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
         rendered = await Renderer(settings, evaluator, self._services.guard).render(sender_of(connection))
@@ -192,6 +192,7 @@ class SendSmtpEmail:
         )
         return given.for_queue(settings.retry_hours) if settings.asynchronous else given
 
+    @cached_property
     def _destination(self) -> Destination:
         settings = self._settings
         connection, service, smtp = settings.connection or "", settings.email_service, settings.smtp

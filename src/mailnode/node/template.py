@@ -80,6 +80,11 @@ class Template:
         """The expressions alone."""
         return tuple(part for part in self.parts if isinstance(part, Expression))
 
+    @cached_property
+    def literal(self) -> str | None:
+        """The text, where there is no expression in it."""
+        return None if self.expressions else "".join(part for part in self.parts if isinstance(part, str))
+
     @property
     def single(self) -> Expression | None:
         """The expression, when it is one and nothing else stands beside it, not even a blank."""

@@ -1,0 +1,268 @@
+"""What is evaluated without the JavaScript engine is what the engine makes of it.
+
+PLAIN_JS_EXAMPLES=1000000 makes so many expressions; PLAIN_JS_SEED other ones.
+"""
+
+import json
+import os
+import random
+from typing import Any
+
+import pytest
+import quickjs
+
+from mailnode.node.expression import Evaluator
+from mailnode.node.javascript import _EVALUATE, _SHAPES
+from mailnode.node.js_string import text_of_state_value, with_shortest_digits
+from mailnode.node.plain_js import evaluate
+from mailnode.node.plain_values import UNDEFINED, NeedsEngine, truth_of
+from mailnode.node.template import Expression
+
+EXAMPLES = int(os.environ.get("PLAIN_JS_EXAMPLES", "4000"))
+SEED = int(os.environ.get("PLAIN_JS_SEED", "1"))
+
+STATE: dict[str, Any] = {
+    "input": {
+        "name": "Jane",
+        "empty": "",
+        "accent": "Zoë",
+        "face": "\U0001f600",
+        "half": "\ud800",
+        "digits": "12",
+        "blank": " a\x1f ",
+        "zero": 0,
+        "one": 1,
+        "cents": 12345,
+        "price": 1.005,
+        "tie": 0.125,
+        "minus": -2.5,
+        "tiny": 2**-24,
+        "huge": 1e21,
+        "most": 2**53 + 1,
+        "vast": 10**30,
+        "negative": -0.001,
+        "yes": True,
+        "no": False,
+        "nothing": None,
+        "list": ["a", "b", 3, None],
+        "numbers": [1, 2.5],
+        "empties": [],
+        "nested": [[1]],
+        "objects": [{"name": "x"}],
+        "order": {"id": 17, "length": 3, "lines": [{"name": "cup"}], "customer": {"name": "Joe", "toString": "own"}},
+        "length": 9,
+        "constructor": "own",
+        "toFixed": "own",
+        "class": "keyword",
+        "$x": 1,
+        "_y": 2,
+        "": "unnamed",
+    },
+    "context": {"mail": {"status": "sent", "attempts": 1}},
+}
+NAMES = (
+    *STATE["input"],
+    *("id", "lines", "customer", "status", "attempts", "missing", "length", "toString", "__proto__", "valueOf", "mail"),
+)
+LITERALS = (
+    "0",
+    "1",
+    "2",
+    "10",
+    "0.1",
+    ".5",
+    "3.",
+    "1e3",
+    "100",
+    "007",
+    "1_0",
+    "1n",
+    "'a'",
+    '"b c"',
+    "''",
+    '"Jane"',
+    "true",
+    "false",
+    "null",
+    "undefined",
+    "NaN",
+    "[]",
+    "({})",
+    "`t`",
+    "'\\n'",
+)
+BINARY = (
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "===",
+    "!==",
+    "==",
+    "!=",
+    "<",
+    ">",
+    "<=",
+    ">=",
+    "&&",
+    "||",
+    "??",
+    "**",
+    "<<",
+    ",",
+    "in",
+    "=",
+)
+METHODS = (
+    ".toFixed(2)",
+    ".toFixed()",
+    ".toFixed(0)",
+    ".toFixed(20)",
+    ".toFixed(21)",
+    ".toUpperCase()",
+    ".toLowerCase()",
+    ".trim()",
+    ".join()",
+    '.join(", ")',
+    ".toString()",
+    ".join(1)",
+    ".toFixed('1')",
+    ".slice(1)",
+    ".map(x => x)",
+)
+
+
+class Made:
+    """Expressions by chance: mostly of the grammar that is evaluated here, with what lies beside it."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def expression(self, depth: int = 3) -> str:
+        """Make one."""
+        choice = self._random.random()
+        if depth == 0 or choice < 0.3:
+            return self._operand()
+        if choice < 0.7:
+            space, count = self._random.choice((" ", "", "\n", " ")), self._random.choice((15, 16, 21))
+            operator = space + self._random.choice(BINARY[:count]) + space
+            return self.expression(depth - 1) + operator + self.expression(depth - 1)
+        if choice < 0.8:
+            return f"({self.expression(depth - 1)}){self._suffix()}"
+        if choice < 0.9:
+            return f"{self._random.choice('!-+')}{self.expression(depth - 1)}"
+        return f"{self.expression(depth - 1)} ? {self.expression(depth - 1)} : {self.expression(depth - 1)}"
+
+    def _operand(self) -> str:
+        if self._random.random() < 0.35:
+            return self._random.choice(LITERALS) + (self._suffix() if self._random.random() < 0.2 else "")
+        path = self._random.choice(("input", "input", "input", "context", "input.order", "input.order.customer"))
+        for _ in range(self._random.choice((1, 1, 1, 2, 0))):
+            path += self._random.choice((".", ".", ".", "?.")) + self._random.choice(NAMES)
+        return path + (self._suffix() if self._random.random() < 0.4 else "")
+
+    def _suffix(self) -> str:
+        return self._random.choice(("", "[0]", "[1]", "[9]", ".length", "?.length", ".name", *METHODS[:11], *METHODS))
+
+
+class Engine:
+    """quickjs as the sandbox uses it, in this process."""
+
+    def __init__(self) -> None:
+        context = quickjs.Context()
+        self._evaluate = {form: context.eval(_EVALUATE % shape) for form, shape in _SHAPES.items()}
+        self._state = [context.parse_json(json.dumps(STATE[name])) for name in ("input", "context")]
+
+    def ask(self, source: str, form: str) -> tuple[str, Any]:
+        """Give the answer as the sandbox does."""
+        answer = json.loads(
+            self._evaluate[form](source, *self._state), object_hook=lambda pair: (pair["kind"], pair["value"])
+        )
+        return with_shortest_digits(*answer)
+
+
+def ours(source: str) -> tuple[tuple[str, Any] | None, bool] | None:
+    """Give `(kind, text)` and truth; None if the engine has to be asked."""
+    try:
+        value = evaluate(source, STATE)
+    except NeedsEngine:
+        return None
+    return ("undefined", None) if value is UNDEFINED else text_of_state_value(value), truth_of(value)
+
+
+def test_simple_expressions_have_the_value_that_the_engine_gives_them():
+    made, engine, known = Made(SEED), Engine(), 0
+    for _ in range(EXAMPLES):
+        source = made.expression()
+        if answer := ours(source):
+            text, truth = answer
+            known += 1
+            assert engine.ask(source, "truth") == ("truth", truth), source
+            assert text is None or text == engine.ask(source, "text"), source
+    assert known > EXAMPLES / 10
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("(input.cents / 100).toFixed(2)", ("string", "123.45")),
+        ("input.price.toFixed(2)", ("string", "1.00")),
+        ("input.tie.toFixed(2)", ("string", "0.13")),
+        ("input.negative.toFixed(2)", ("string", "-0.00")),
+        ("input.zero.toFixed(8)", ("string", "0.00000000")),
+        ("input.name ?? 'friend'", ("string", "Jane")),
+        ("input.missing?.name ?? 'friend'", ("string", "friend")),
+        ("input.missing", ("undefined", None)),
+        ("input.yes ? 'Dear ' + input.name : ''", ("string", "Dear Jane")),
+        ("input.list.join(', ')", ("string", "a, b, 3, ")),
+        ("input.order.lines.length * 2 + 1", ("number", "3")),
+        ("input.empty || input.accent", ("string", "Zoë")),
+        ("-input.zero", ("number", "0")),
+        ("input.class", ("string", "keyword")),
+    ],
+)
+def test_these_need_no_engine(source: str, expected: tuple[str, Any]) -> None:
+    answer = ours(source)
+    assert answer
+    assert answer[0] == expected == Engine().ask(source, "text")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("input.toString", "input.__proto__", "input.missing.name", "input.face.length", "input.accent.toUpperCase()"),
+        *(
+            "input.name + input.tiny",
+            "input.yes + 1",
+            "input.one / 0",
+            "input.order === input.order",
+            "input.digits == 12",
+        ),
+        *(
+            "input.one ?? 2 || 3",
+            "input.one || 2 ?? 3",
+            "1.toFixed()",
+            "1--1",
+            "010",
+            "input.x // y",
+            "input.nested.join()",
+        ),
+        *(
+            "input.vast + 1",
+            "input.name()",
+            "input['name']",
+            "(" * 50 + "1" + ")" * 50,
+            "!" * 50 + "1",
+            "1 +" * 200 + "1",
+        ),
+    ],
+)
+def test_these_are_left_to_the_engine(source: str) -> None:
+    assert ours(source) is None
+
+
+async def test_a_state_that_changes_between_runs_changes_the_value():
+    expression = Expression("input.count * 2")
+    texts = [(await Evaluator({"count": count}, {}).value_texts([expression]))[0].text for count in (1, 2, 0.5)]
+    assert texts == ["2", "4", "1"]
