@@ -21,7 +21,7 @@ class Envelope:
     @property
     def needs_smtputf8(self) -> bool:
         """Whether an address is beyond ASCII, so that the server must offer SMTPUTF8 (RFC 6531)."""
-        return not ((self.reverse_path or "").isascii() and all(path.isascii() for path in self.forward_paths))
+        return not "".join((self.reverse_path or "", *self.forward_paths)).isascii()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ def is_header_ascii(message: Message) -> bool:
     """
     end, before = b"\r\n\r\n", b"\r\n"
     for block in message.blocks():
+        if block.isascii() and end in block:  # nearly all are, and no slices are needed to see it
+            return True
         if end in before + block[:3]:
             return True
         at = block.find(end)

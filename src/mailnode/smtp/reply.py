@@ -20,7 +20,7 @@ _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 # The usual replies to a message that is accepted; none of them answers a login.
 _COMMON_OCTETS = 80
-_COMMON = frozenset({b"250", b"354"})
+_COMMON = frozenset({b"250 ", b"354 "})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,8 @@ class ReplyParser:
             raise _bad_reply("a reply line is too long", self._rest)
 
     def _take(self, line: bytes) -> Reply | None:
+        if line[:4] in _COMMON and len(line) <= _COMMON_OCTETS and not self._lines:
+            return _common_reply(line)
         if not line:  # Some servers put an empty line after a reply.
             return None
         code, separator = line[:3], line[3:4]
@@ -110,8 +112,6 @@ class ReplyParser:
             raise _bad_reply("this is not a reply line", line)
         if self._lines and code != self._code:
             raise _bad_reply(f"the code changes from {self._code.decode()} within a reply", line)
-        if len(line) <= _COMMON_OCTETS and not self._lines and separator == b" " and code in _COMMON:
-            return _common_reply(line)
         self._code = code
         self._octets += len(line)
         self._lines.append(line[4:])
