@@ -195,7 +195,8 @@ class _LimitedBody:
             async with asyncio.timeout_at(None if self._is_whole else self._until):
                 message = await self._receive()
         except TimeoutError:
-            raise HTTPException(408, f"the request did not arrive within {BODY_SECONDS:g} s") from None
+            words = f"the request did not arrive within {BODY_SECONDS:g} s"
+            raise HTTPException(408, words, {"Connection": "close"}) from None
         self._is_whole = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
