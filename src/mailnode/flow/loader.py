@@ -56,7 +56,7 @@ class FlowLoader:
             if cached and cached.loaded.document is flow:
                 return cached.loaded
             return await self._ready(flow.file, None, None, flow)
-        path = Path(flow)
+        path = flow if isinstance(flow, Path) else Path(flow)
         name, version = str(path), _file_version(path)
         cached = self._cached.get(name)
         is_small = version is not None and version.size <= _SMALL_BYTES

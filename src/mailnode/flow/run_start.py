@@ -41,6 +41,8 @@ def checked_run_id(run_id: str) -> str:
 
 
 def _copied(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    if value == {}:
+        return {}
     try:
         copied = json.loads(json.dumps(value, allow_nan=False))
         is_deep = is_deeper(copied, MAX_LEVELS)

@@ -203,6 +203,8 @@ class SendSmtpEmail:
         return Destination(server, connection, smtp.ehlo_name)
 
     async def _connection(self, destination: Destination) -> Connection | None:
+        if not destination.connection:
+            return None
         patience = min(RETRY_SECONDS, self._settings.timeout_seconds)
         return await retry_transient(lambda: self._services.router.connection(destination), seconds=patience)
 
