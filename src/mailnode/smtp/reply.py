@@ -94,8 +94,9 @@ class ReplyParser:
         lines = (self._rest + octets).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
-            reply = self._take(line.removesuffix(b"\r"))
-            if reply is not None:
+            if line[:4] in _COMMON and len(line) <= _COMMON_OCTETS and not self._lines:
+                yield _common_reply(line)
+            elif reply := self._take(line.removesuffix(b"\r")):
                 yield reply
         if self._rest.startswith(_TLS_RECORDS):
             raise _bad_reply("it is TLS", self._rest)
@@ -103,8 +104,6 @@ class ReplyParser:
             raise _bad_reply("a reply line is too long", self._rest)
 
     def _take(self, line: bytes) -> Reply | None:
-        if line[:4] in _COMMON and len(line) <= _COMMON_OCTETS and not self._lines:
-            return _common_reply(line)
         if not line:  # Some servers put an empty line after a reply.
             return None
         code, separator = line[:3], line[3:4]
@@ -128,7 +127,7 @@ class ReplyParser:
 @lru_cache(maxsize=256)
 def _common_reply(line: bytes) -> Reply:
     """Read a reply of one line; a server sends the same few again and again."""
-    return _reply(int(line[:3]), [line[4:]])
+    return _reply(int(line[:3]), [line[4:].removesuffix(b"\r")])
 
 
 def _reply(code: int, lines: list[bytes]) -> Reply:
