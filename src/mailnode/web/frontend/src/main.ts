@@ -2,6 +2,7 @@
 
 import "htmx.org";
 import { toast } from "./api";
+import { localTimes } from "./times";
 
 const PAGES: Record<string, (main: HTMLElement) => Promise<void>> = {
   flows: async (main) => (await import("./flows/index")).mountFlows(main),
@@ -24,17 +25,6 @@ function switchTheme(): void {
 
 function prefersDark(): boolean {
   return !document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches;
-}
-
-/** Turn the server's UTC into the reader's time; the exact one stays as a title. */
-function localTimes(within: ParentNode): void {
-  for (const time of within.querySelectorAll<HTMLTimeElement>("time[data-ms]")) {
-    time.title = time.dateTime;
-    time.textContent = new Date(Number(time.dataset.ms)).toLocaleString(undefined, {
-      dateStyle: "medium",
-      timeStyle: "medium",
-    });
-  }
 }
 
 /** `data-open` opens the dialog of that id, with its own data in the dialog's fields; `data-close` closes one. */
