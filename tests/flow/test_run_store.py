@@ -183,3 +183,13 @@ async def test_the_same_id_in_one_process_is_one_run_and_another_input_is_refuse
         ended = await asyncio.gather(*running)
     assert sorted(run.is_repeat for run in ended) == [False, True]
     assert len(server.accepted) == 1
+
+
+async def test_a_run_that_fetches_something_first_is_stored_before_that(tmp_path, commits):
+    async with Mailnode.open() as mailnode:
+        attachment = {"type": "url", "url": "https://127.0.0.1/"}  # which may not be fetched from
+        settings = {**to_server(1), "attachments": [attachment]}
+        flow = write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": settings})
+        commits[0] = 0
+        run = await mailnode.run(flow)
+    assert (commits[0], run.nodes[0].result["status"]) == (2, "failed")

@@ -9,6 +9,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
+from mailnode.flow.builtin import Say, SetContext
 from mailnode.flow.document import FlowDocument, parse_flow_file, read_text
 from mailnode.flow.registry import Registry
 from mailnode.flow.run import PreparedNode, prepare_nodes
@@ -24,16 +25,14 @@ _SMALL_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class LoadedFlow:
-    """A flow with its prepared nodes; any number of runs may share it."""
+    """A flow with its prepared nodes; any number of runs may share it.
+
+    `is_stored_at_once` tells that no node does anything that takes long before its delivery is stored.
+    """
 
     document: FlowDocument
     nodes: list[PreparedNode]
-
-    @property
-    def is_stored_at_once(self) -> bool:
-        """Whether a run stores its first delivery before anything that takes long, or that must not be done twice."""
-        node = self.nodes[0].node
-        return isinstance(node, SendSmtpEmail) and node.is_stored_at_once
+    is_stored_at_once: bool
 
 
 class FlowLoader:
@@ -73,7 +72,9 @@ class FlowLoader:
         self, name: str, version: "_FileVersion | None", text: str | None, document: FlowDocument
     ) -> LoadedFlow:
         nodes = await asyncio.to_thread(prepare_nodes, document, self._registry)
-        return self._cache(name, _CachedFlow(version, text, LoadedFlow(document, nodes)))
+        return self._cache(
+            name, _CachedFlow(version, text, LoadedFlow(document, nodes, all(map(_is_stored_at_once, nodes))))
+        )
 
     def _cache(self, name: str, cached: "_CachedFlow") -> LoadedFlow:
         self._cached[name] = cached
@@ -84,6 +85,11 @@ class FlowLoader:
 
     def _is_settled(self, version: "_FileVersion") -> bool:
         return self._clock() - max(version.modified_ns, version.changed_ns) / 1e9 >= _SETTLED_SECONDS
+
+
+def _is_stored_at_once(prepared: PreparedNode) -> bool:
+    node = prepared.node
+    return isinstance(node, Say | SetContext) or (isinstance(node, SendSmtpEmail) and node.is_stored_at_once)
 
 
 class _FileVersion(NamedTuple):
