@@ -442,6 +442,7 @@ class TestHeader:
         ({"from_": 5}, "from", "one address is required"),
         ({"from_": ["a@x.org"]}, "from", "one address is required"),
         ({"from_": None}, "from", "no sender"),
+        ({"from_": []}, "from", "no sender"),
         ({"subject": 5}, "subject", "text is required"),
         ({"envelope_from": 5}, "envelopeFrom", "text is required"),
         ({"html": b"<p>"}, "html", "text is required"),
@@ -461,3 +462,14 @@ def test_what_is_no_email_is_refused_with_its_remedy():
     with pytest.raises(ComposeError, match="an Email is required, not 'hi'") as caught:
         compose("hi")  # type: ignore[arg-type]  # what a program without types may do
     assert "Email(from_=" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["", "Ann", "Ännchen", "Ann of the Long Name " * 20])
+def test_a_sender_is_the_same_each_time_as_text_and_as_mailbox(name):
+    name = name.strip()
+    mailbox = Mailbox(name, "ann", "BÜCHER.example")
+    froms: list[str | Mailbox] = [f'"{name}" <ann@BÜCHER.example>' if name else "ann@BÜCHER.example", mailbox] * 2
+    made = [compose(Email(from_=given, to="joe@x.example", text="hi")) for given in froms]
+    assert {message.envelope.reverse_path for message in made} == {"ann@xn--bcher-kva.example"}
+    assert {message.message_id.partition("@")[2] for message in made} == {"xn--bcher-kva.example>"}
+    assert len({dict(message.header_fields)["From"] for message in made}) == 1

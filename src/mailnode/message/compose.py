@@ -21,7 +21,15 @@ from mailnode.message.header import (
     text_field,
     unsubscribe_fields,
 )
-from mailnode.message.mailbox import Address, Addresses, Mailbox, addresses, members, parse_mailbox
+from mailnode.message.mailbox import (
+    MOST_CACHED_CHARACTERS,
+    Address,
+    Addresses,
+    Mailbox,
+    addresses,
+    members,
+    parse_mailbox,
+)
 from mailnode.message.markup import decode
 from mailnode.message.message_id import own_message_id, threading
 from mailnode.message.part import attachment_part, text_part
@@ -96,14 +104,21 @@ class _Sender(NamedTuple):
     field: bytes
 
 
-@lru_cache(maxsize=64)  # a program writes from few addresses
 def _sender(given: str | Mailbox) -> _Sender:
     if not given or (isinstance(given, str) and not given.strip()):
         raise ComposeError(
             "the email has no sender", code=ErrorCode.MISSING_SETTING, hint="give the address of the sender"
         ).locate(key="from")
+    text = given.display_name if isinstance(given, Mailbox) else given
+    return (_cached_sender if len(text) <= MOST_CACHED_CHARACTERS else _read_sender)(given)
+
+
+def _read_sender(given: str | Mailbox) -> _Sender:
     mailbox = given if isinstance(given, Mailbox) else _located("from", parse_mailbox, given)
     return _Sender(mailbox, mailbox.addr_spec, a_labels(mailbox.domain), address_field("From", (mailbox,)))
+
+
+_cached_sender = lru_cache(maxsize=64)(_read_sender)  # a program writes from few addresses
 
 
 def _fields(to: tuple[Address, ...], cc: tuple[Address, ...], bcc: tuple[Address, ...]) -> dict[str, Field]:

@@ -12,7 +12,8 @@ from mailnode.errors import MailboxError
 from mailnode.message.addr_spec import QUOTE_HINT, Token, comment_text, cut_at_line_ends, domain, local_part, tokenize
 from mailnode.printable import CONTROL, DIRECTION, LINE_SEPARATOR, SURROGATE, quoted
 
-_CACHED_CHARACTERS = 200
+# A longer text may be a stranger's, and a cache of such ones would grow without measure.
+MOST_CACHED_CHARACTERS = 200
 
 # Most addresses are this plain, and then there is nothing to take apart.
 _PLAIN = re.compile(
@@ -115,7 +116,7 @@ def parse_addresses(text: str, *, by_line: bool = False) -> tuple[Address, ...]:
     Raises:
         MailboxError: one of them is invalid; the message names it.
     """
-    return _parse_cached(text, by_line) if len(text) <= _CACHED_CHARACTERS else _parse(text, by_line)
+    return _parse_cached(text, by_line) if len(text) <= MOST_CACHED_CHARACTERS else _parse(text, by_line)
 
 
 def addresses(given: Addresses) -> tuple[Address, ...]:
