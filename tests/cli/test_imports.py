@@ -13,8 +13,8 @@ HEAVY = {
 }
 
 
-def loaded(code):
-    script = f"import sys\n{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+def loaded(code, name="name.partition('.')[0]"):
+    script = f"import sys\n{code}\nprint(*{{{name} for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
@@ -33,6 +33,15 @@ def loaded(code):
 )
 def test_only_this_much_is_loaded(code, allowed):
     assert loaded(code) & HEAVY <= allowed
+
+
+def test_sqlite_is_opened_without_what_postgresql_needs(tmp_path):
+    opening = "import pathlib, mailnode.connections.repository\nfrom mailnode.store.database import Database\n"
+    opening += f"Database.open(pathlib.Path({str(tmp_path / 'mailnode.db')!r})).close()"
+    loaded(opening)  # the first one makes it
+    there = loaded(opening, "name")
+    assert "sqlalchemy.dialects.sqlite" in there
+    assert not there & {"sqlalchemy.dialects.postgresql", "psycopg", "alembic"}
 
 
 def test_each_command_can_be_loaded_alone():

@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Table, create_engine, delete, insert, select, text
 
 from mailnode.errors import StoreError
+from mailnode.store import partial_indexes  # noqa: F401 -- part of the metadata
 from mailnode.store.backend import migrate
 from mailnode.store.database import Database
 from mailnode.store.tables import (

@@ -1,6 +1,9 @@
-"""The tables. Times are Unix milliseconds, ids are text, JSON is text: the same in SQLite and in PostgreSQL."""
+"""The tables. Times are Unix milliseconds, ids are text, JSON is text: the same in SQLite and in PostgreSQL.
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
+Indexes of a part of a table are in partial_indexes.py.
+"""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text
 
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
@@ -80,22 +83,6 @@ deliveries = Table(
     Index("deliveries_by_run", "run_id", "created_at", "id"),
     Index("deliveries_by_message_id", "message_id"),
 )
-_QUEUED = text("state = 'queued'")
-_UNDER_WAY = text("state IN ('claimed', 'handingOver')")
-_SWEPT = text("state IN ('cancelled', 'failed', 'partial', 'sent', 'unknown')")
-_FINAL = text("state IN ('cancelled', 'failed', 'held', 'partial', 'sent', 'unknown')")
-# Partial, so that the thousands that have ended weigh nothing, and a change of state touches few.
-for _name, _columns, _which in (
-    ("deliveries_due", ("route_key", "due_at"), _QUEUED),
-    ("deliveries_expiring", ("expires_at",), _QUEUED),
-    ("deliveries_queued", ("created_at", "id"), _QUEUED),
-    ("deliveries_queued_by_connection", ("connection", "created_at", "id"), _QUEUED),
-    ("deliveries_under_way", ("worker",), _UNDER_WAY),
-    ("deliveries_by_state", ("state", "created_at", "id"), _FINAL),
-    ("deliveries_by_connection", ("connection", "state", "created_at", "id"), _FINAL),
-    ("deliveries_swept", ("updated_at",), _SWEPT),
-):
-    Index(_name, *(deliveries.c[column] for column in _columns), sqlite_where=_which, postgresql_where=_which)
 
 # How many deliveries were created, and ended, in each minute: triggers of the database keep it true to `deliveries`.
 # The sweep adds up the minutes of hours that are long over, in their first minute.
@@ -212,7 +199,3 @@ runs = Table(
     Index("runs_by_status", "status", "created_at", "id"),
     Index("runs_by_flow", "flow", "status", "created_at", "id"),
 )
-_RUNNING = text("status = 'running'")
-Index("runs_under_way", runs.c.worker, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
-_RAN = text("status <> 'running'")
-Index("runs_swept", runs.c.updated_at, sqlite_where=_RAN, postgresql_where=_RAN)

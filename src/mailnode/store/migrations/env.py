@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from mailnode.store import partial_indexes  # noqa: F401 -- part of the metadata
 from mailnode.store.tables import metadata
 
 # SQLite undoes DDL with its transaction, which Alembic does not expect of it.
