@@ -1,15 +1,22 @@
 import asyncio
 import itertools
+import threading
+import time
+from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.connections.rate_limit import MICROSECONDS, RateLimit
+from mailnode.delivery.capacity import Capacity
+from mailnode.delivery.claims import Claims
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.rates import next_time, take_time
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import ConnectionsError
+from mailnode.store.clock import now_us
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries
 from support.deliveries import prepared, sending
@@ -99,6 +106,64 @@ class TestTheTimes:
             return [take_time(db, name, RateLimit(1, 86400), 0) for name in ("a", "b")]
 
         assert await database.write(work) == [0, 0]
+
+
+@contextmanager
+def holding(database, work):
+    """Run `work` in a transaction that stays open for a while; a list gets the time at which it ended."""
+    begun, go_on, ended = threading.Event(), threading.Event(), []
+
+    def hold(db):
+        work(db)
+        begun.set()
+        go_on.wait()
+        ended.append(time.monotonic())
+
+    held = asyncio.ensure_future(database.write(hold))
+    try:
+        yield held, begun, go_on, ended
+    finally:
+        go_on.set()
+
+
+class TestBesideOthers:
+    FIELDS: ClassVar = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": "1/hour"}
+
+    async def test_a_time_is_good_from_when_it_was_taken_however_long_the_database_was_waited_for(self, tmp_path):
+        async with sending(tmp_path) as admin:
+            await admin.repository.create("shop", "basic", self.FIELDS)
+            connection = await admin.repository.get("shop")
+            await admin.dispatcher.queue(prepared(25, terms=LATER, connection=connection))
+            with holding(admin.database, lambda _db: None) as (held, begun, go_on, ended):
+                await asyncio.to_thread(begun.wait)
+                claims = Claims(admin.database, admin.process, lambda _db, _ended: None)
+                batch = asyncio.ensure_future(claims.take(Capacity().free()))
+                await asyncio.sleep(0)
+                go_on.set()
+                await held
+            assert (await batch).claims
+            assert (await batch).taken_at >= ended[0]
+
+    @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+    @pytest.mark.usefixtures("database_kind")
+    async def test_a_look_at_the_queue_waits_for_nobody_who_takes_a_time(self, tmp_path):
+        limit = RateLimit.parse("1/hour")
+        async with sending(tmp_path) as admin, sending(tmp_path) as other:
+            await admin.repository.create("shop", "basic", self.FIELDS)
+            connection = await admin.repository.get("shop")
+            await admin.dispatcher.queue(prepared(25, terms=LATER, connection=connection))
+
+            def take(db):
+                take_time(db, "shop", limit, now_us(db))
+
+            await admin.database.write(take)
+            with holding(admin.database, take) as (held, begun, go_on, _):
+                await asyncio.to_thread(begun.wait)
+                batch = await other.queue_worker.start_due()
+                assert not held.done()
+                go_on.set()
+                await held
+            assert batch.is_paced
 
 
 @pytest.mark.usefixtures("database_kind")

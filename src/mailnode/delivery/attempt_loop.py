@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -266,14 +267,13 @@ class AttemptLoop:
     async def _await_time(self, within_seconds: float) -> None:
         """Wait for the time that the connection's rate limit gives; it is good for a little while."""
         limit = self._route.rate_limit
-        if limit is None or self._loop.time() <= self._time_until:
+        if limit is None or time.monotonic() <= self._time_until:
             return
-        asked_at = self._loop.time()
-        wait = await retry_transient(lambda: self._breaker.time_for(self._route, within_seconds), seconds=LONGEST_PAUSE)
-        if wait is None:
+        at = await retry_transient(lambda: self._breaker.time_for(self._route, within_seconds), seconds=LONGEST_PAUSE)
+        if at is None:
             raise rate_used_up(self._route, self._phase)
-        self._time_until = asked_at + wait + limit.slack_us / 1_000_000
-        await asyncio.sleep(wait)
+        self._time_until = at + limit.slack_us / 1_000_000
+        await asyncio.sleep(at - time.monotonic())
 
     def _set_overdue(self) -> None:
         if not self.overdue.done():

@@ -7,6 +7,7 @@ its success closes the breaker again.
 import json
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -97,7 +98,7 @@ class CircuitBreaker:
             await self._database.write(lambda db: close(db, route_key))
 
     async def time_for(self, route: Route, within_seconds: float) -> float | None:
-        """Take the next time that the rate limit of a route gives; tell in how many seconds it comes.
+        """Take the next time that the rate limit of a route gives; tell when it comes (`time.monotonic`).
 
         None when that would be later than `within_seconds`.
         """
@@ -106,9 +107,9 @@ class CircuitBreaker:
             return 0.0
 
         def work(db: Connection) -> float | None:
-            now = now_us(db)
+            taken_at, now = time.monotonic(), now_us(db)
             at = take_time(db, route.connection, limit, now, ahead_us=int(within_seconds * MICROSECONDS))
-            return None if at is None else (at - now) / MICROSECONDS
+            return None if at is None else taken_at + (at - now) / MICROSECONDS
 
         return await self._database.write(work)
 

@@ -1,6 +1,7 @@
 """Deliveries that are due are claimed route by route, so that no route keeps another one waiting."""
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,14 +45,16 @@ class Claim:
 class ClaimBatch:
     """The claims, and in how many seconds there may be more; None when nothing is in the queue.
 
-    `is_paced` tells that something is due which only waits for its rate limit, and `held` how many could not be read
-    and are held for a person.
+    `taken_at` is when its transaction began (`time.monotonic`): it may have waited long for that. `is_paced` tells that
+    something is due which only waits for its rate limit, and `held` how many could not be read and are held for a
+    person.
     """
 
     claims: Sequence[Claim] = ()
     more_in: float | None = None
     is_paced: bool = False
     held: int = 0
+    taken_at: float = 0.0
 
 
 class Claims:
@@ -76,6 +79,7 @@ class Claims:
         return await self._database.write(lambda db: self._take(db, free))
 
     def _take(self, db: Connection, free: FreeCapacity) -> ClaimBatch:
+        taken_at = time.monotonic()
         now, self._held = now_ms(db), 0
         due = routes_with_due(db, free.only)
         is_over = self._is_over(now, due, free)
@@ -101,7 +105,7 @@ class Claims:
             sizes[works] -= sum(one.delivery.size for one in taken)
             claims += taken
         more_in = 0.0 if claims else (min(wakes) - now) / 1000 if wakes else None
-        return ClaimBatch(claims, more_in, is_paced, self._held)
+        return ClaimBatch(claims, more_in, is_paced, self._held, taken_at)
 
     def _is_over(self, now: int, route_rows: list[Row[Any]], free: FreeCapacity) -> ColumnElement[bool]:
         tried = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= self._up_since)
@@ -116,12 +120,10 @@ class Claims:
             if not take_probe(db, route_row, now):
                 return []
             room = 1
-        limit = _limit(route_row)
-        if limit:
-            times = 0
-            while times < room and take_time(db, route_row.connection, limit, now * 1000) is not None:
-                times += 1
-            room = times
+        if limit := _limit(route_row):  # there are no bursts, so no second time comes now
+            if take_time(db, route_row.connection, limit, now * 1000) is None:
+                return []
+            room = 1
         is_due = (deliveries.c.due_at <= now) | (deliveries.c.due_at > now + _LONGEST_WAIT_MS)
         of_route = (deliveries.c.route_key == route_row.name) & is_due
         return [

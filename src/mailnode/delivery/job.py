@@ -31,7 +31,7 @@ class DeliveryJob:
 
     With `keep` the waits between its attempts are waited out, because a flow waits for the end; else it goes back to
     the queue. `is_probe` tells that its route has failed so far, `is_last` that its time is over but for one attempt.
-    Until `time_until` (the loop's time) it may be sent without asking the rate limit for a time, because it has one.
+    Until `time_until` (`time.monotonic`) it may be sent without asking the rate limit for a time, because it has one.
     `end_run` is for a run that waits for it.
     """
 

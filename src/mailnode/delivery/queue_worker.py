@@ -101,7 +101,7 @@ class QueueWorker:
         self.outcomes += Counter(held=batch.held)
         if batch.claims:
             with self._dispatcher.guarding(one.delivery.id for one in batch.claims):
-                await self._start_all(batch.claims, began)
+                await self._start_all(batch)
         self.supervised.report_success()
         return batch
 
@@ -190,14 +190,14 @@ class QueueWorker:
             loop.give_up()
         await end_tasks({loop.task for loop in self._loops}, seconds)
 
-    async def _start_all(self, claimed: Sequence[Claim], began: float) -> None:
-        messages = await self._messages(claimed)
+    async def _start_all(self, batch: ClaimBatch) -> None:
+        messages = await self._messages(batch.claims)
         routes: dict[Destination, Route | Exception] = {}
-        for one in claimed:
+        for one in batch.claims:
             began_at = unix_ms()
             with suppress(StaleClaim):  # the process that has taken it over sends it
                 try:
-                    await self._start_one(one, messages, routes, began)
+                    await self._start_one(one, messages, routes, batch.taken_at)
                 except UnreadableDelivery as error:
                     await self._until_stopped(partial(self._outbox.hold, one.delivery, error))
                     self.outcomes["held"] += 1
@@ -219,7 +219,7 @@ class QueueWorker:
         one: Claim,
         messages: Mapping[str, Message],
         routes: dict[Destination, Route | Exception],
-        began: float,
+        taken_at: float,
     ) -> None:
         destination = one.delivery.destination
         if destination not in routes:
@@ -243,7 +243,7 @@ class QueueWorker:
                 keep=False,
                 is_probe=one.is_probe,
                 is_last=one.is_last,
-                time_until=began + slack,
+                time_until=taken_at + slack,
             )
         )
 

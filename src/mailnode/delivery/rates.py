@@ -5,7 +5,9 @@ A message gets a time, one `spacing` after the one before it, and may begin unti
 more than `count`, wherever it begins.
 """
 
-from sqlalchemy import Connection, select, update
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
 
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.store.sql import insert_new
@@ -16,23 +18,25 @@ _INSERT = insert_new(rates)
 
 def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *, ahead_us: int = 0) -> int | None:
     """Take the next time to send (microseconds) if it comes within `ahead_us` from now, else none."""
-    free_at = next_time(db, connection, now_us)
+    taken = select(rates).where(rates.c.connection == connection).with_for_update()
+    if (row := db.execute(taken).first()) is None:
+        # Of two workers that take the first time of all at once the later one has to see the earlier one's.
+        db.execute(_INSERT, [{"connection": connection, "free_at": now_us, "taken_at": now_us}])
+        row = db.execute(taken).first()
+    free_at = _next_time(row, now_us)
     if free_at > now_us + ahead_us:
         return None
-    # Of two workers that take the first time of all at once the later one has to see the earlier one's.
-    new = {"connection": connection, "free_at": now_us, "taken_at": now_us}
-    if free_at == now_us and db.execute(_INSERT, [new]).rowcount == 0:
-        free_at = next_time(db, connection, now_us)
-        if free_at > now_us + ahead_us:
-            return None
     values = {"free_at": free_at + limit.spacing_us, "taken_at": now_us}
     db.execute(update(rates).where(rates.c.connection == connection).values(**values))
     return free_at
 
 
 def next_time(db: Connection, connection: str, now_us: int) -> int:
-    """Tell when the next message may go."""
-    row = db.execute(select(rates).where(rates.c.connection == connection).with_for_update()).first()
+    """Tell when the next message may go, as it looks now; nobody who takes a time is waited for."""
+    return _next_time(db.execute(select(rates).where(rates.c.connection == connection)).first(), now_us)
+
+
+def _next_time(row: Row[Any] | None, now_us: int) -> int:
     if row is None:
         return now_us
     # Where the clock was set back the wait that was left stays as long as it was.
