@@ -75,7 +75,7 @@ class Mailnode:
         self.runs = Runs(database, process)
         self._sweeper = Supervised("the hourly clearing of what has ended")
         self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
-        self._breaker = CircuitBreaker(database)
+        self._breaker = CircuitBreaker(database, process)
         redirect = environment.redirect_all_to
         router = Router(
             connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect

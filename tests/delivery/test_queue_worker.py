@@ -202,6 +202,24 @@ class TestALane:
         assert row.failures == 1
         assert "connect" in row.trouble
 
+    async def test_whose_sessions_another_process_has_is_left_to_that_one(self, tmp_path):
+        script = {"greeting": ["220 come in", "421 4.7.0 too many sessions"], "dot": ["", "250 sent too"]}
+        async with ScriptedServer(script) as server, sending(tmp_path) as other, sending(tmp_path) as admin:
+            await queue(admin, server.port)
+            work = asyncio.create_task(drain(other))
+            await server.reached("dot")
+            await queue(admin, server.port)
+            await drain(admin)
+            (row,), under_way = await admin.rows(routes), await states(admin)
+            await drain(admin)
+            visits = len(server.visits)
+            server.say("250 sent")
+            await work
+            assert (row.failures, row.trouble, sorted(under_way)) == (0, None, ["handingOver", "queued"])
+            assert visits == 2
+            await drain(other)
+            assert (len(server.visits), await states(admin)) == (2, ["sent", "sent"])
+
     async def test_whose_name_is_not_known_waits_for_it_as_for_a_port(self, tmp_path, monkeypatch):
         """As where the network is gone: no queued mail to a service by its name is given up for that."""
 

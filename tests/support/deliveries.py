@@ -82,7 +82,7 @@ async def sending(home: Path, *, proxy: Proxy | None = None) -> AsyncIterator[Se
     async with open_connections(replace(Environment.read(), home=home)) as (database, _, repository, process):
         engine = EmbeddedEngine()
         outbox = Outbox(database, process, engine.wake, store_outcomes, RunStore(database, process))
-        breaker = CircuitBreaker(database)
+        breaker = CircuitBreaker(database, process)
         find = Router(repository, proxy=proxy).find
         dispatcher = Dispatcher(outbox, breaker, clients, find)
         queue_worker = QueueWorker(

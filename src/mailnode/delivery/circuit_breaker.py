@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, ScalarSelect, func, select, update
@@ -19,8 +20,10 @@ from mailnode.delivery.rates import take_time
 from mailnode.delivery.result import ResultError, describe
 from mailnode.delivery.route import Route
 from mailnode.delivery.row_reader import stored_json
-from mailnode.delivery.rows import QUEUED
+from mailnode.delivery.rows import QUEUED, UNDER_WAY
 from mailnode.errors import MailnodeError, SmtpError, StoreError
+from mailnode.smtp.pool import may_be_too_many
+from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, now_us
 from mailnode.store.database import Database
 from mailnode.store.sql import insert_new
@@ -29,12 +32,18 @@ from mailnode.store.tables import attempts, connections, deliveries, routes
 # How long a tripped route is left alone: at first, and at most.
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 300_000
+# A worker that a server lets not in, since others have all the sessions that it allows, leaves the route to them for so
+# many seconds: at first (more than a tripped route is left alone, so that the probe is one of theirs), and at most.
+FIRST_REST = 1.5
+LONGEST_REST = 30.0
 # A probe without an end by then, as of a process that died, lets another one begin.
 PROBE_MS = 60_000
 
-_ROUTE_PHASES = {"connect", "tls", "greeting", "ehlo", "auth", "token"}
+_ENTRY_PHASES = {"connect", "tls", "greeting", "ehlo", "auth"}
+_ROUTE_PHASES = {*_ENTRY_PHASES, "token"}
 _LAST_DOUBLING = 20
 _SLOW_DOWN = 421
+HANDING_OVER = "handingOver"
 _log = logging.getLogger(__name__)
 
 # Called when a route is tripped, or, with None, works again.
@@ -47,16 +56,24 @@ class CircuitBreaker:
     `on_change` is called once when this process finds a route failing, and once when it works again.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, process: ThisProcess) -> None:
         """Begin without knowing of any failing route."""
         self._database = database
+        self._process = process
         self._tripped: set[str] = set()
+        self._rests: dict[str, tuple[int, float]] = {}
         self.on_change: OnChange = lambda _route_key, _error: None
 
     @property
     def tripped(self) -> frozenset[str]:
         """The routes that this process has found failing."""
         return frozenset(self._tripped)
+
+    @property
+    def left_to_others(self) -> frozenset[str]:
+        """The routes whose servers serve other processes and let this one not in: it takes nothing of them now."""
+        now = time.monotonic()
+        return frozenset(key for key, (_, until) in self._rests.items() if now < until)
 
     def must_record_success(self, route: Route, *, probe: bool) -> bool:
         """Tell whether it has to be stored that a route works."""
@@ -77,16 +94,36 @@ class CircuitBreaker:
     async def record_failure(
         self, route_key: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
     ) -> None:
-        """Trip the breaker of a route."""
+        """Trip the breaker of a route, unless its server only has no session left for this process."""
+        is_not_let_in = error.phase in _ENTRY_PHASES and may_be_too_many(error)
+        if not is_not_let_in:
+            self._note_tripped(route_key, error)
+
+        def work(db: Connection) -> AbstractSet[str]:
+            others = states_of_others(db, route_key, self._process) if is_not_let_in else frozenset[str]()
+            if HANDING_OVER not in others:
+                ensure_routes(db, {route_key: connection})
+                trip(db, route_key, revision, error, probe=probe)
+            elif probe:  # whom the server serves shows that the route works
+                close(db, route_key)
+            return others
+
+        others = await self._database.write(work)
+        if others:
+            self._rest(route_key)
+        if HANDING_OVER not in others:
+            self._note_tripped(route_key, error)
+
+    def _note_tripped(self, route_key: str, error: MailnodeError) -> None:
         if route_key not in self._tripped:
             self._tripped.add(route_key)
             self.on_change(route_key, error)
 
-        def work(db: Connection) -> None:
-            ensure_routes(db, {route_key: connection})
-            trip(db, route_key, revision, error, probe=probe)
-
-        await self._database.write(work)
+    def _rest(self, route_key: str) -> None:
+        now = time.monotonic()
+        count, until = self._rests.get(route_key, (0, 0.0))
+        count = count + 1 if now < until + LONGEST_REST else 1
+        self._rests[route_key] = count, now + min(FIRST_REST * 2 ** min(count - 1, _LAST_DOUBLING), LONGEST_REST)
 
     async def record_success(self, route_key: str, *, probe: bool) -> None:
         """Close the breaker of a route; it is stored only where it was tripped."""
@@ -146,6 +183,14 @@ def routes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
     """
     query = _ROUTES if only is None else _ROUTES.where(routes.c.name == only)
     return [row for row in db.execute(query) if row.due is not None]
+
+
+def states_of_others(db: Connection, route_key: str, process: ThisProcess) -> frozenset[str]:
+    """Give the states of what other living processes have under way on a route."""
+    theirs = (deliveries.c.route_key == route_key) & (deliveries.c.worker != process.id)
+    rows = db.execute(select(deliveries.c.worker, deliveries.c.state).where(UNDER_WAY, theirs).distinct()).all()
+    dead = process.dead_among(db, {row.worker for row in rows})
+    return frozenset(row.state for row in rows if row.worker not in dead)
 
 
 def is_tripped(route_row: Row[Any]) -> bool:

@@ -91,7 +91,7 @@ class QueueWorker:
         self.freed.clear()
         began = asyncio.get_running_loop().time()
         self._call_back_from_silence()
-        free = self._capacity.free(only, self._breaker.tripped)
+        free = self._capacity.free(only, self._breaker.tripped, self._breaker.left_to_others)
         is_short = free.deliveries < CLAIM_BATCH and began < self._claimed_at + LOOK_SECONDS
         if self.is_stopped or free.is_empty or (is_short and self.busy):
             self.supervised.report_success()

@@ -107,7 +107,7 @@ class SessionPool:
                 return self._reuse() or await self._open_patiently()
             except BaseException as error:
                 self._free_slot()
-                if not (_may_be_too_many(error) and self._sessions):
+                if not (may_be_too_many(error) and self._sessions):
                     raise
             self._host_profile.limit_sessions(self._sessions)
             fresh, is_first = False, True
@@ -120,7 +120,7 @@ class SessionPool:
                 return await self._open()
             except SmtpError as error:
                 is_counted = asyncio.get_running_loop().time() - self._last_alive < _COUNTED_SECONDS
-                if self._sessions or not (is_counted and _may_be_too_many(error)):
+                if self._sessions or not (is_counted and may_be_too_many(error)):
                     raise
             self._host_profile.limit_sessions(1)
             await asyncio.sleep(pause)
@@ -238,7 +238,7 @@ class SessionPool:
         quitting.add_done_callback(self._quitting.discard)
 
 
-def _may_be_too_many(error: BaseException) -> bool:
+def may_be_too_many(error: BaseException) -> bool:
     """Whether this may mean that the server allows no more sessions.
 
     Some servers say so, others close the connection, before or during the TLS handshake, or answer it in clear text.
