@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("database_kind")
 
 LATER = Terms().for_queue(24)
 HOUR_MS = 3_600_000
-HANDING_OVER = "UPDATE deliveries SET state=?, updated_at"
+HANDING_OVER = "UPDATE deliveries SET state='handingOver', "
 
 
 async def drain(admin):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, ScalarSelect, func, select, update
+from sqlalchemy import Connection, Row, ScalarSelect, bindparam, func, select, update
 
 from mailnode.connections.rate_limit import MICROSECONDS
 from mailnode.delivery.delivery import Delivery
@@ -26,6 +26,7 @@ from mailnode.smtp.pool import may_be_too_many
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, now_us
 from mailnode.store.database import Database
+from mailnode.store.prepared import Change, Query
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, connections, deliveries, routes
 
@@ -172,7 +173,7 @@ def ensure_routes(db: Connection, connections_by_key: Mapping[str, str]) -> None
         {"name": key, "connection": connections_by_key[key], "failures": 0, "retry_at": 0}
         for key in sorted(connections_by_key)
     ]
-    db.execute(_INSERT, rows)
+    _INSERT.run(db, rows)
 
 
 def routes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
@@ -181,8 +182,8 @@ def routes_with_due(db: Connection, only: str | None = None) -> list[Row[Any]]:
     Beside its own columns it has `due`, when the first delivery is due, and of its connection `current`, the present
     revision, and `settings`; both are null without one.
     """
-    query = _ROUTES if only is None else _ROUTES.where(routes.c.name == only)
-    return [row for row in db.execute(query) if row.due is not None]
+    found = _ROUTES.all(db) if only is None else _ROUTE.all(db, name=only)
+    return [row for row in found if row.due is not None]
 
 
 def states_of_others(db: Connection, route_key: str, process: ThisProcess) -> frozenset[str]:
@@ -256,7 +257,7 @@ def last_error(db: Connection, delivery: Delivery) -> tuple[str, str]:
     return db.execute(tried.order_by(attempts.c.number.desc()).limit(1)).scalar() or "", ""
 
 
-_INSERT = insert_new(routes)
+_INSERT = Change(insert_new(routes))
 
 
 def _first_due() -> ScalarSelect[int]:
@@ -266,4 +267,5 @@ def _first_due() -> ScalarSelect[int]:
 
 _OF_ROUTE = connections.c.name == routes.c.connection
 _WAITS = select(routes, connections.c.revision.label("current")).join(connections, _OF_ROUTE, isouter=True)
-_ROUTES = _WAITS.add_columns(connections.c.settings, _first_due().label("due"))
+_OF_ALL = _WAITS.add_columns(connections.c.settings, _first_due().label("due"))
+_ROUTES, _ROUTE = Query(_OF_ALL), Query(_OF_ALL.where(routes.c.name == bindparam("name")))

@@ -2,11 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, exists, literal_column, select, update
 
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.delivery.capacity import MAX_BYTES, FreeCapacity, share_out
@@ -20,6 +20,8 @@ from mailnode.errors import MailnodeError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
+from mailnode.store.kinds import Number
+from mailnode.store.prepared import AnyOf, Change, Query
 from mailnode.store.tables import attempts, deliveries
 
 # How long the last attempt of a delivery may take whose time is over: as long as a server may take for its content.
@@ -82,8 +84,9 @@ class Claims:
         taken_at = time.monotonic()
         now, self._held = now_ms(db), 0
         due = routes_with_due(db, free.only)
-        is_over = self._is_over(now, due, free)
-        over = self._claim(db, now, is_over, free.deliveries, free.size, deliveries.c.expires_at)
+        tripped = [row.name for row in due if row.name in free.tripped and is_tripped(row)]
+        is_over = {"since": self._up_since, "tripped": tripped}
+        over = self._claim(db, now, _OVER, is_over, free.deliveries, free.size)
         claims = [Claim(delivery, 0.0) for delivery, _ in over]
         ready, wakes, is_paced = [], [], False
         for row in due:
@@ -107,11 +110,6 @@ class Claims:
         more_in = 0.0 if claims else (min(wakes) - now) / 1000 if wakes else None
         return ClaimBatch(claims, more_in, is_paced, self._held, taken_at)
 
-    def _is_over(self, now: int, route_rows: list[Row[Any]], free: FreeCapacity) -> ColumnElement[bool]:
-        tried = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= self._up_since)
-        tripped = [row.name for row in route_rows if row.name in free.tripped and is_tripped(row)]
-        return (deliveries.c.expires_at <= now) & (tried | deliveries.c.route_key.in_(tripped) if tripped else tried)
-
     def _take_from(self, db: Connection, route_row: Row[Any], room: int, size: int, now: int) -> list[Claim]:
         if room < 1:
             return []
@@ -124,8 +122,7 @@ class Claims:
             if take_time(db, route_row.connection, limit, now * 1000) is None:
                 return []
             room = 1
-        is_due = (deliveries.c.due_at <= now) | (deliveries.c.due_at > now + _LONGEST_WAIT_MS)
-        of_route = (deliveries.c.route_key == route_row.name) & is_due
+        of_route = {"route_key": route_row.name, "too_late": now + _LONGEST_WAIT_MS}
         return [
             Claim(
                 delivery,
@@ -133,22 +130,21 @@ class Claims:
                 is_probe=tripped,
                 is_last=expires_at <= now,
             )
-            for delivery, expires_at in self._claim(db, now, of_route, room, size)
+            for delivery, expires_at in self._claim(db, now, _DUE, of_route, room, size)
         ]
 
     def _claim(
         self,
         db: Connection,
         now: int,
-        which: ColumnElement[bool],
+        which: Query,
+        parameters: Mapping[str, Any],
         room: int,
         size: int,
-        order: ColumnElement[int] = deliveries.c.due_at,
     ) -> list[tuple[Delivery, int]]:
         claimed: list[tuple[Delivery, int]] = []
         while (left := room - len(claimed)) > 0:
-            due = select(deliveries).where(QUEUED, which).order_by(order).limit(left)
-            rows = list(_within(db.execute(due.with_for_update(skip_locked=True)), size))
+            rows = list(_within(which.all(db, now=now, most=left, **parameters), size))
             if not rows:
                 break
             sound = read_or_hold(db, rows, self._on_held)
@@ -168,13 +164,44 @@ class Claims:
         if not sound:
             return []
         process_id = self._process.id  # it may change at any time, and what is claimed is claimed under one
-        ours = {"state": "claimed", "worker": process_id, "updated_at": now}
-        of_these = deliveries.c.id.in_([delivery.id for delivery, _ in sound])
-        db.execute(update(deliveries).where(of_these).values(generation=deliveries.c.generation + 1, **ours))
+        _CLAIM.run_once(db, ids=[delivery.id for delivery, _ in sound], process_id=process_id, now=now)
         return [
             (replace(delivery, generation=delivery.generation + 1, claimed_by=process_id), row.expires_at)
             for delivery, row in sound
         ]
+
+
+_MOST = bindparam("most", type_=Integer)
+_NOW = bindparam("now", type_=Number)
+_TRIED = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= bindparam("since"))
+_OVER = Query(
+    select(deliveries)
+    .where(QUEUED, deliveries.c.expires_at <= _NOW, _TRIED | AnyOf(deliveries.c.route_key, "tripped"))
+    .order_by(deliveries.c.expires_at)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
+_DUE = Query(
+    select(deliveries)
+    .where(
+        QUEUED,
+        deliveries.c.route_key == bindparam("route_key"),
+        (deliveries.c.due_at <= _NOW) | (deliveries.c.due_at > bindparam("too_late")),
+    )
+    .order_by(deliveries.c.due_at)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
+_CLAIM = Change(
+    update(deliveries)
+    .where(AnyOf(deliveries.c.id, "ids"))
+    .values(
+        generation=deliveries.c.generation + literal_column("1"),
+        state=literal_column("'claimed'"),
+        worker=bindparam("process_id"),
+        updated_at=_NOW,
+    )
+)
 
 
 def _sane(at: int, now: int, longest: int) -> int:

@@ -19,6 +19,7 @@ from mailnode.delivery.rows import insert_deliveries, route_columns
 from mailnode.errors import DeliveryError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, utc
+from mailnode.store.prepared import AnyOf, Query
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_recipients, kept_keys
 
@@ -155,7 +156,7 @@ def _other_content(mail: PreparedMail) -> DeliveryError:
 def find_kept(db: Connection, keys: Collection[str]) -> Mapping[str, Row[Any]]:
     """Find what is kept of these keys, by the key."""
     by_hash = {_key_hash(key): key for key in keys}
-    return {by_hash[row.hash]: row for row in db.execute(_FIND_KEPT, {"hashes": [*by_hash]})} if by_hash else {}
+    return {by_hash[row.hash]: row for row in _FIND_KEPT.all(db, hashes=[*by_hash])} if by_hash else {}
 
 
 def earlier_of_key(kept: Row[Any], mail: PreparedMail) -> EarlierDelivery:
@@ -205,7 +206,7 @@ def _key_hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-_FIND_KEPT = select(kept_keys).where(kept_keys.c.hash.in_(bindparam("hashes", expanding=True)))
+_FIND_KEPT = Query(select(kept_keys).where(AnyOf(kept_keys.c.hash, "hashes")))
 _ACCEPTED = select(delivery_recipients.c.delivery_id).where(
     delivery_recipients.c.delivery_id.in_(bindparam("ids", expanding=True)), delivery_recipients.c.status == "accepted"
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, literal_column, select, tuple_, update
 
 from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
@@ -32,6 +32,7 @@ from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
+from mailnode.store.prepared import Change
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
 
@@ -194,8 +195,7 @@ class Outbox:
         kept = [change for change in changes if change.delivery.id in held]
         if kept:
             write_attempts(db, [(change.delivery, change.attempt) for change in kept if change.attempt])
-            if sent := [{"of": change.delivery.id} for change in kept if change.state == "sent"]:
-                db.execute(_THROW_AWAY, sent)
+            _THROW_AWAY.run(db, [{"of": change.delivery.id} for change in kept if change.state == "sent"])
             self._on_end(
                 db, [(change.delivery, change.result) for change in kept if change.result and not change.run_end]
             )
@@ -226,7 +226,7 @@ class Outbox:
             "worker": delivery.claimed_by if change.state == "claimed" else None,
             "tries": delivery.tries,
             "maybe_accepted": delivery.maybe_accepted,
-            "warnings": json.dumps(delivery.warnings),
+            "warnings": json.dumps(delivery.warnings) if delivery.warnings else "[]",
             "result": json.dumps(change.result) if change.result else None,
             "due_at": now + int(change.due_in * 1000),
             "updated_at": now,
@@ -234,17 +234,17 @@ class Outbox:
 
 
 _OF_CLAIM = (table.c.id == bindparam("of")) & (table.c.generation == bindparam("claim")) & UNDER_WAY
-_HAND_OVER = update(table).where(_OF_CLAIM).values(state="handingOver")
-_SETTLE = update(table).where(_OF_CLAIM)
-_THROW_AWAY = delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of"))
+_HAND_OVER = Change(update(table).where(_OF_CLAIM).values(state=literal_column("'handingOver'")))
+_SETTLE = Change(update(table).where(_OF_CLAIM))
+_THROW_AWAY = Change(delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of")))
 
 
-def _update_claimed(db: Connection, change: Update, rows: Sequence[dict[str, Any]]) -> set[str]:
+def _update_claimed(db: Connection, change: Change, rows: Sequence[dict[str, Any]]) -> set[str]:
     """Change those deliveries whose claim still stands, and tell which they are.
 
     One that is written a second time, because the outcome of the first commit was unknown, counts as well.
     """
-    if db.execute(change, rows).rowcount == len(rows):
+    if change.run(db, rows) == len(rows):
         return {row["of"] for row in rows}
     claims = tuple_(table.c.id, table.c.generation).in_([(row["of"], row["claim"]) for row in rows])
     return set(db.execute(select(table.c.id).where(claims)).scalars())

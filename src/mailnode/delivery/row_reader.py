@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any, cast, get_args
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, select
 
 from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, Delivery, Origin, Terms, UnreadableDelivery
 from mailnode.delivery.result import Result, result_of
@@ -17,6 +17,7 @@ from mailnode.message.envelope import Field
 from mailnode.printable import shortened
 from mailnode.smtp.outcome import Recipient, RecipientStatus
 from mailnode.smtp.reply import Reply
+from mailnode.store.prepared import AnyOf, Query
 from mailnode.store.tables import delivery_recipients
 
 _OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom"}
@@ -87,13 +88,13 @@ def read_result(db: Connection, row: Row[Any]) -> Result | None:
 
 def _recipients_of(db: Connection, rows: Sequence[Row[Any]]) -> Mapping[str, Sequence[Row[Any]]]:
     found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    for one in db.execute(_RECIPIENTS, {"ids": [row.id for row in rows]}):
+    for one in _RECIPIENTS.all(db, ids=[row.id for row in rows]):
         found[one.delivery_id].append(one)
     return found
 
 
-_OF_THESE = delivery_recipients.c.delivery_id.in_(bindparam("ids", expanding=True))
-_RECIPIENTS = select(delivery_recipients).where(_OF_THESE).order_by(delivery_recipients.c.position)
+_OF_THESE = AnyOf(delivery_recipients.c.delivery_id, "ids")
+_RECIPIENTS = Query(select(delivery_recipients).where(_OF_THESE).order_by(delivery_recipients.c.position))
 
 # Reads a part of a row, or gives the last value where that can't be read.
 _Read = Callable[[str, Callable[[], Any], Any], Any]

@@ -4,15 +4,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
-from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, UnreadableDelivery
+from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Terms, UnreadableDelivery
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
 from mailnode.message.envelope import Envelope, Message
+from mailnode.smtp.outcome import Recipient
+from mailnode.store.prepared import AnyOf, Change, Query
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
@@ -29,8 +32,8 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMa
     Gives the ids of those that were written.
     """
     ids = {delivery.id for delivery, _ in begun}
-    if db.execute(_INSERT_DELIVERY, [_row(delivery, mail, now) for delivery, mail in begun]).rowcount < len(begun):
-        ids = set(db.execute(_THERE, {"ids": list(ids)}).scalars())
+    if _INSERT_DELIVERY.run(db, [_row(delivery, mail, now) for delivery, mail in begun]) < len(begun):
+        ids = {row.id for row in _THERE.all(db, ids=[*ids])}
         begun = [one for one in begun if one[0].id in ids]
     if begun:
         _insert_parts(db, begun, now)
@@ -38,20 +41,19 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMa
 
 
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]], now: int) -> None:
-    db.execute(_INSERT_RECIPIENT, [row for delivery, _ in begun for row in _searchable(delivery, now)])
+    _INSERT_RECIPIENT.run(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
     short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
     long = [one for one in begun if one[1].message.size > CONTENT_ROW_OCTETS]
-    if short:
-        db.execute(_INSERT_CONTENT, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
+    _INSERT_CONTENT.run(db, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
     for delivery, mail in long:  # row by row, so that no more than one lies in memory
         for row in _content_rows(delivery, mail):
-            db.execute(_INSERT_CONTENT, row)
+            _INSERT_CONTENT.run(db, [row])
 
 
 def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, Message]:
     """Read the content of deliveries, by their ids: the same bytes for every attempt."""
     pieces: dict[str, list[bytes]] = defaultdict(list)
-    for row in db.execute(_CONTENT, {"ids": [delivery.id for delivery in of]}):
+    for row in _CONTENT.all(db, ids=[delivery.id for delivery in of]):
         pieces[row.delivery_id].append(row.octets)
     return {delivery.id: _message(delivery, pieces[delivery.id]) for delivery in of}
 
@@ -84,9 +86,11 @@ def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
         if delivery.is_regrouped:
             _regroup(db, delivery)
             continue
-        rows += ({"of": row.pop("delivery_id"), "at": row.pop("position"), **row} for row in _recipient_rows(delivery))
-    if rows:
-        db.execute(_UPDATE_RECIPIENT, rows)
+        rows += (
+            {"of": delivery.id, "at": position, "status": recipient.status, **_reply_columns(recipient)}
+            for position, recipient in enumerate(delivery.recipients)
+        )
+    _UPDATE_RECIPIENT.run(db, rows)
 
 
 def _regroup(db: Connection, delivery: Delivery) -> None:
@@ -94,7 +98,7 @@ def _regroup(db: Connection, delivery: Delivery) -> None:
     db.execute(delete(delivery_recipients).where(delivery_recipients.c.delivery_id == delivery.id))
     is_it = deliveries.c.id == delivery.id
     written = db.execute(select(deliveries.c.options, deliveries.c.created_at).where(is_it)).one()
-    db.execute(_INSERT_RECIPIENT, list(_searchable(delivery, written.created_at)))
+    _INSERT_RECIPIENT.run(db, [*_searchable(delivery, written.created_at)])
     options = json.loads(written.options)
     options["redirectedFrom"] = list(_recipient_rows(replace(delivery, recipients=delivery.redirected_from)))
     db.execute(update(deliveries).where(is_it).values(options=json.dumps(options)))
@@ -105,21 +109,27 @@ def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> 
     if not made:
         return
     write_recipients(db, (delivery for delivery, _ in made))
-    db.execute(_INSERT_ATTEMPT, [_attempt_row(delivery.id, attempt) for delivery, attempt in made])
+    _INSERT_ATTEMPT.run(db, [_attempt_row(delivery.id, attempt) for delivery, attempt in made])
 
 
 def insert_attempt(db: Connection, delivery_id: str, attempt: Attempt) -> None:
     """Write down what one attempt came to, of a delivery that can't be read."""
-    db.execute(_INSERT_ATTEMPT, [_attempt_row(delivery_id, attempt)])
+    _INSERT_ATTEMPT.run(db, [_attempt_row(delivery_id, attempt)])
 
 
-_OF_THESE = delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True))
-_CONTENT = select(delivery_content).where(_OF_THESE).order_by(delivery_content.c.position)
-_INSERT_DELIVERY, _INSERT_ATTEMPT = insert_new(deliveries), insert_new(attempts)
-_INSERT_RECIPIENT, _INSERT_CONTENT = insert(delivery_recipients), insert(delivery_content)
-_THERE = select(deliveries.c.id).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
-_UPDATE_RECIPIENT = update(delivery_recipients).where(
-    delivery_recipients.c.delivery_id == bindparam("of"), delivery_recipients.c.position == bindparam("at")
+_OF_THESE = AnyOf(delivery_content.c.delivery_id, "ids")
+_CONTENT = Query(
+    select(delivery_content.c.delivery_id, delivery_content.c.octets)
+    .where(_OF_THESE)
+    .order_by(delivery_content.c.position)
+)
+_INSERT_DELIVERY, _INSERT_ATTEMPT = Change(insert_new(deliveries)), Change(insert_new(attempts))
+_INSERT_RECIPIENT, _INSERT_CONTENT = Change(insert(delivery_recipients)), Change(insert(delivery_content))
+_THERE = Query(select(deliveries.c.id).where(AnyOf(deliveries.c.id, "ids")))
+_UPDATE_RECIPIENT = Change(
+    update(delivery_recipients).where(
+        delivery_recipients.c.delivery_id == bindparam("of"), delivery_recipients.c.position == bindparam("at")
+    )
 )
 
 
@@ -134,13 +144,23 @@ def route_columns(destination: Destination, route: Route) -> dict[str, Any]:
     }
 
 
+# Mails of one node have the same by value: these texts are written once.
+@lru_cache(maxsize=128)
+def _destination_text(destination: Destination) -> str:
+    return json.dumps(destination.to_json())
+
+
+@lru_cache(maxsize=128)
+def _terms_text(terms: Terms) -> str:
+    return json.dumps(asdict(terms))
+
+
 def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
-    options = {
-        "destination": delivery.destination.to_json(),
-        "terms": asdict(delivery.terms),
-        "place": delivery.place,
-        "origin": mail.origin.to_json() if mail.origin else None,
-    }
+    origin = mail.origin.to_json() if mail.origin else None
+    options = (
+        f'{{"destination": {_destination_text(delivery.destination)}, "terms": {_terms_text(delivery.terms)}, '
+        f'"place": {json.dumps(delivery.place)}, "origin": {json.dumps(origin)}}}'
+    )
     return {
         "id": delivery.id,
         "key": mail.key,
@@ -159,8 +179,8 @@ def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
         "maybe_accepted": False,
         "run_id": delivery.run_id,
         "node_id": delivery.node_id,
-        "options": json.dumps(options),
-        "warnings": json.dumps(delivery.warnings),
+        "options": options,
+        "warnings": json.dumps(delivery.warnings) if delivery.warnings else "[]",
         "due_at": now,
         "expires_at": now + int(delivery.terms.seconds * 1000),
         "created_at": now,
@@ -185,17 +205,23 @@ def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _recipient_rows(delivery: Delivery) -> Iterator[dict[str, Any]]:
     for position, recipient in enumerate(delivery.recipients):
-        reply = recipient.reply
         yield {
             "delivery_id": delivery.id,
             "position": position,
             "address": recipient.address,
             "field": recipient.field,
             "status": recipient.status,
-            "reply_code": reply.code if reply else None,
-            "enhanced_status_code": reply.enhanced_status_code if reply else None,
-            "reply_text": _without_nul(reply.text) if reply else None,
+            **_reply_columns(recipient),
         }
+
+
+def _reply_columns(recipient: Recipient) -> dict[str, Any]:
+    reply = recipient.reply
+    return {
+        "reply_code": reply.code if reply else None,
+        "enhanced_status_code": reply.enhanced_status_code if reply else None,
+        "reply_text": _without_nul(reply.text) if reply else None,
+    }
 
 
 def _searchable(delivery: Delivery, created_at: int) -> Iterator[dict[str, Any]]:

@@ -41,8 +41,15 @@ class _Job:
             self.future.set_result(value)
 
 
+class _WorkFailed(Exception):
+    """One of several works has failed, and has left the transaction open: the others may still be committed."""
+
+
 class GroupWriter:
-    """Runs works in a thread of its own; those that wait at the same time share a transaction."""
+    """Runs works in a thread of its own; those that wait at the same time share a transaction.
+
+    Only where that fails are they run once more, each in a savepoint, so that an error undoes its own changes alone.
+    """
 
     def __init__(self, backend: Backend) -> None:
         """Start no thread before there is work."""
@@ -82,7 +89,7 @@ class GroupWriter:
             except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
                 if tries > 1 and self._backend.is_passing(error):
                     continue
-                if tries > 1 and not is_apart and len(group) > 1 and self._is_of_one(error):
+                if tries > 1 and not is_apart and len(group) > 1 and self._may_be_of_one(error):
                     is_apart = True
                     continue
                 answers = self._failures(group, error)
@@ -92,8 +99,14 @@ class GroupWriter:
     def _run_group(self, group: list[_Job], *, is_apart: bool) -> "_Answers":
         with self._backend.writing() as connection:
             works = _alike(group)
-            run = _run if len(works) == 1 and not is_apart else self._run_apart
-            return [answer for jobs in works for answer in run(jobs, connection)]
+            if is_apart:
+                return [answer for jobs in works for answer in self._run_apart(jobs, connection)]
+            try:  # without savepoints, which take longer than a short work itself
+                return [answer for jobs in works for answer in _run(jobs, connection)]
+            except BaseException as error:
+                if len(works) > 1 and self._backend.has_transaction(connection) and not self._backend.is_passing(error):
+                    raise _WorkFailed from error
+                raise
 
     def _take_group(self) -> list[_Job]:
         group: list[_Job] = []
@@ -117,6 +130,13 @@ class GroupWriter:
             if len(jobs) > 1 and self._is_of_one(error):
                 return [answer for job in jobs for answer in self._run_apart([job], connection)]
             return self._failures(jobs, error)
+
+    def _may_be_of_one(self, error: BaseException) -> bool:
+        """Whether what failed together may succeed apart."""
+        if isinstance(error, _WorkFailed):
+            return True
+        failure = self._backend.translate(error)
+        return isinstance(error, Exception) and not (isinstance(failure, StoreError) and failure.transient)
 
     def _is_of_one(self, error: BaseException) -> bool:
         """Whether an error comes of what is written, and not of the database, so that it is one item's alone."""

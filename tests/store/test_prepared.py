@@ -1,0 +1,71 @@
+"""Statements that are said to the driver directly do what SQLAlchemy would have them do."""
+
+import pytest
+from sqlalchemy import bindparam, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from mailnode.errors import StoreError, UsageError
+from mailnode.store.database import Database
+from mailnode.store.prepared import AnyOf, Change, Query
+from mailnode.store.sql import insert_new
+from mailnode.store.tables import delivery_content, secret_check
+from support.database import keys, put
+
+INSERT, INSERT_NEW = Change(insert(secret_check)), Change(insert_new(secret_check))
+OF_KEYS = select(secret_check.c.key_id, literal("said").label("how")).where(AnyOf(secret_check.c.key_id, "keys"))
+FIND = Query(OF_KEYS.order_by(secret_check.c.key_id).limit(bindparam("most")))
+RENAME = Change(update(secret_check).where(AnyOf(secret_check.c.key_id, "keys")).values(value=bindparam("name")))
+
+
+def rows(*names):
+    return [{"key_id": name, "value": "new"} for name in names]
+
+
+async def test_rows_are_written_and_counted(database):
+    assert await database.write(lambda db: INSERT.run(db, rows("a"))) == 1
+    assert await database.write(lambda db: INSERT_NEW.run(db, rows("a", "b", "c"))) == 2
+    assert await database.write(lambda db: INSERT.run(db, [])) == 0
+    assert await database.read(keys) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("asked", [[], ["a"], ["c", "a", "nobody"], [f"{number}" for number in range(300)]])
+async def test_a_list_has_any_length(database, asked):
+    names = {"a", "b", "c", *map(str, range(200))}
+    await database.write(lambda db: INSERT.run(db, rows(*names)))
+    found = await database.read(lambda db: FIND.all(db, keys=asked, most=1000))
+    assert [(row.key_id, row.how) for row in found] == [(name, "said") for name in sorted(names & {*asked})]
+    assert await database.write(lambda db: RENAME.run_once(db, keys=asked, name="named")) == len(names & {*asked})
+
+
+async def test_an_error_of_the_driver_is_one_of_sqlalchemys(database):
+    await database.write(put("a"))
+
+    def work(db):
+        with pytest.raises(IntegrityError) as caught:
+            INSERT.run(db, rows("a"))
+        assert "new" not in str(caught.value)  # a parameter may be a secret
+        raise caught.value
+
+    with pytest.raises(StoreError, match="can't be used"):
+        await database.write(work)
+
+
+async def test_what_no_database_can_hold_is_the_callers_error(database):
+    with pytest.raises(UsageError, match="surrogate"):
+        await database.write(lambda db: INSERT.run(db, rows("\ud800")))
+
+
+async def test_what_another_hand_has_written_is_of_its_columns_kind(tmp_path):
+    database = Database.open(tmp_path / "mailnode.db")
+    try:
+
+        def work(db):
+            db.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+            db.exec_driver_sql("INSERT INTO delivery_content VALUES (X'6120', 'one', 'text')")
+            (row,) = Query(select(delivery_content)).all(db)
+            db.exec_driver_sql("DELETE FROM delivery_content")
+            return tuple(row)
+
+        assert await database.write(work) == ("a ", 0, b"")
+    finally:
+        database.close()
