@@ -11,6 +11,9 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyEr
 
 from mailnode.errors import CommitUnknown, StoreError, install_hint
 from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
+from mailnode.store.clock import AHEAD, NOW_US
+from mailnode.store.held import HeldConnection
+from mailnode.store.prepared import driver_cursor
 from mailnode.store.process_lease import ProcessLease
 from mailnode.store.tables import SCHEMA_NUMBER
 
@@ -75,6 +78,7 @@ class PostgresDatabase:
         self._url = url
         self.name = f"the database {url.database!r} at {url.host or 'this machine'}"
         self._write_engine = _engine(url)
+        self._held = HeldConnection(self._write_engine, _begin_with_clock)
         self._read_engine = _engine(url, "REPEATABLE READ", pool_size=readers, default_transaction_read_only="on")
 
     def bring_up_to_date(self, extend: Extend) -> None:
@@ -104,7 +108,7 @@ class PostgresDatabase:
         Raises:
             CommitUnknown: that could not be found out either.
         """
-        with self._write_engine.connect() as connection, connection.begin() as transaction:
+        with self._held.begin() as (connection, transaction):
             yield connection
             # The server would answer the commit with a rollback, which would go unnoticed.
             if _status(connection) == "INERROR":
@@ -165,6 +169,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Close every connection."""
+        self._held.close()
         self._write_engine.dispose()
         self._read_engine.dispose()
 
@@ -227,6 +232,16 @@ def _engine(url: URL, isolation_level: Any = "READ COMMITTED", pool_size: int = 
     event.listen(engine, "connect", set_up)
     event.listen(engine, "do_connect", lambda _dialect, _record, arguments, settings: _watched(arguments, settings))
     return engine
+
+
+def _begin_with_clock(connection: Connection) -> None:
+    """Begin a transaction on the server and ask for its time, both in one trip."""
+    driver: Any = connection.connection.driver_connection
+    with driver_cursor(connection, NOW_US) as cursor:
+        with driver.pipeline():
+            cursor.execute(NOW_US)
+        (now,) = cursor.fetchone()
+    connection.info[AHEAD] = now - time.monotonic_ns() // 1000
 
 
 def _watched(arguments: Any, settings: Any) -> Any:

@@ -6,7 +6,7 @@ the way is converted here, and errors of the driver become SQLAlchemy's, so that
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from operator import itemgetter
 from types import SimpleNamespace
@@ -59,7 +59,7 @@ class Change:
             return 0
         sql, values = self._of_rows.get(db.dialect.name) or self._compile(db, rows[0])
         said = [*map(values, rows)] if values else rows
-        with _cursor(db, sql, said, many=True) as cursor:
+        with driver_cursor(db, sql, said, many=True) as cursor:
             if len(said) == 1:
                 cursor.execute(sql, said[0])
             else:  # psycopg sends them all before it waits for the first answer
@@ -71,7 +71,7 @@ class Change:
         if (compiled := self._of_one.get(db.dialect.name)) is None:
             compiled = self._of_one[db.dialect.name] = _with_constants(db, self._statement)
         sql, said = _with_lists(*compiled, parameters)
-        with _cursor(db, sql, said) as cursor:
+        with driver_cursor(db, sql, said) as cursor:
             return int(cursor.execute(sql, said).rowcount)
 
     def _compile(self, db: Connection, row: Parameters) -> tuple[str, Callable[[Parameters], Any] | None]:
@@ -96,7 +96,7 @@ class Query:
         """Give the rows, which are as SQLAlchemy's; a parameter may be a list for `AnyOf`."""
         compiled, converters = self._compiled.get(db.dialect.name) or self._compile(db)
         sql, said = _with_lists(*compiled, parameters)
-        with _cursor(db, sql, said) as cursor:
+        with driver_cursor(db, sql, said) as cursor:
             found = cursor.execute(sql, said).fetchall()
         if not converters:
             return [*map(self._row._make, found)]
@@ -118,22 +118,21 @@ def _row_of(statement: Select[Any]) -> Any:
 
 
 @contextmanager
-def _cursor(db: Connection, sql: str, said: object, *, many: bool = False) -> Iterator[Any]:
+def driver_cursor(db: Connection, sql: str, said: object = None, *, many: bool = False) -> Iterator[Any]:
     """Give a cursor of the driver; its errors are raised as SQLAlchemy does, which gives up what is broken.
 
     Who listens to what SQLAlchemy says to the database hears this too.
     """
-    cursor, context = db.connection.cursor(), SimpleNamespace()
+    context = SimpleNamespace()
     try:
-        for hear in db.dispatch.before_cursor_execute:
-            hear(db, cursor, sql, said, context, many)
-        yield cursor
-        for hear in db.dispatch.after_cursor_execute:
-            hear(db, cursor, sql, said, context, many)
+        with closing(db.connection.cursor()) as cursor:
+            for hear in db.dispatch.before_cursor_execute:
+                hear(db, cursor, sql, said, context, many)
+            yield cursor
+            for hear in db.dispatch.after_cursor_execute:
+                hear(db, cursor, sql, said, context, many)
     except db.dialect.loaded_dbapi.Error as error:
         db._handle_dbapi_exception(error, sql, None, None, None)  # noqa: SLF001 -- nothing public does it for us
-    finally:
-        cursor.close()
 
 
 def _converted(row: Sequence[Any], converters: Sequence[tuple[int, Callable[[Any], Any]]]) -> list[Any]:

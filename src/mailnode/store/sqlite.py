@@ -4,7 +4,8 @@ import errno
 import os
 import sqlite3
 import time
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
@@ -13,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailnode.errors import StoreError
 from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
 from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, locked
+from mailnode.store.held import HeldConnection
 from mailnode.store.kinds import readable
 from mailnode.store.process_lock import ProcessLock, held_by_earlier, maybe_running, release
 from mailnode.store.tables import SCHEMA_NUMBER
@@ -46,6 +48,7 @@ class SqliteFile:
         # The files beside it must be the same whichever path leads here.
         self._path = path = Path(os.path.realpath(path))
         self._write_engine = _engine(path, "BEGIN IMMEDIATE")
+        self._held = HeldConnection(self._write_engine)
         self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON", pool_size=readers)
 
     def bring_up_to_date(self, _extend: Extend) -> None:
@@ -75,9 +78,11 @@ class SqliteFile:
                 raise newer_schema(f"the database {str(self._path)!r}", number, hint)
             os.pwrite(lock, _MADE, 0)
 
-    def writing(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
         """Open a transaction that writes."""
-        return self._write_engine.begin()
+        with self._held.begin() as (connection, _):
+            yield connection
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Open a transaction that can't write, on one state of the database."""
@@ -144,6 +149,7 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close the file."""
+        self._held.close()
         self._write_engine.dispose()
         self._read_engine.dispose()
 
