@@ -4,8 +4,9 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from sqlalchemy import Connection, Row, select
 
@@ -21,6 +22,7 @@ from mailnode.store.prepared import AnyOf, Query
 from mailnode.store.tables import delivery_recipients
 
 _OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom"}
+_STATUSES, _FIELDS = frozenset(get_args(RecipientStatus)), frozenset(get_args(Field))
 _OTHER_SERVER = "name an existing server in its flow and retry it, or cancel it"
 
 
@@ -100,16 +102,25 @@ _RECIPIENTS = Query(select(delivery_recipients).where(_OF_THESE).order_by(delive
 _Read = Callable[[str, Callable[[], Any], Any], Any]
 
 
+class _Options(NamedTuple):
+    """What the options of a delivery say."""
+
+    destination: Destination
+    terms: Terms
+    place: Mapping[str, Any] | None
+    redirected_from: tuple[Recipient, ...] = ()
+
+
 def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Delivery:
-    options = read("its options", lambda: options_of(row), stored_json(row.options))
-    by_hand = Destination(OtherServer(host=row.host, port=row.port), row.connection)
-    terms = Terms().for_queue(0)
+    # What a redirection has kept are addresses, which stay no longer in memory than it takes.
+    common = None if "redirectedFrom" in row.options else _sound_options(row.options)
+    options = common or _read_options(row, read)
     is_in_doubt = RESENT_AFTER_UNKNOWN in (row.warnings or "")
     return Delivery(
         id=row.id,
         generation=row.generation,
         claimed_by=row.worker or "",
-        destination=read("its server", lambda: _destination(options["destination"]), by_hand),
+        destination=options.destination,
         host=row.host,
         port=row.port,
         route_key=row.route_key,
@@ -117,13 +128,35 @@ def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Del
         message_id=row.message_id,
         size=row.size,
         recipients=read("its recipients", lambda: _recipients(recipients), _lenient_recipients(recipients)),
-        terms=read("its terms", lambda: _terms(options["terms"]), terms),
+        terms=options.terms,
         run_id=row.run_id,
         node_id=row.node_id,
-        place=read("the place of its result", lambda: _place(options["place"]), None),
+        place=options.place,
         tries=row.tries,
         maybe_accepted=row.maybe_accepted,
         warnings=read("its warnings", lambda: _warnings(row.warnings), (RESENT_AFTER_UNKNOWN,) if is_in_doubt else ()),
+        redirected_from=options.redirected_from,
+    )
+
+
+@lru_cache(maxsize=128)
+def _sound_options(text: str) -> _Options | None:
+    """Read options once that all mails of a node have; None for those that are not as this version writes them."""
+    try:
+        stored = _json_object("its options", text)
+        _check_keys("its options", stored, _OPTIONS)
+        return _Options(_destination(stored["destination"]), _terms(stored["terms"]), _place(stored["place"]))
+    except Exception:  # noqa: BLE001 -- whoever reads them key by key says what is wrong
+        return None
+
+
+def _read_options(row: Row[Any], read: _Read) -> _Options:
+    options = read("its options", lambda: options_of(row), stored_json(row.options))
+    by_hand = Destination(OtherServer(host=row.host, port=row.port), row.connection)
+    return _Options(
+        destination=read("its server", lambda: _destination(options["destination"]), by_hand),
+        terms=read("its terms", lambda: _terms(options["terms"]), Terms().for_queue(0)),
+        place=read("the place of its result", lambda: _place(options["place"]), None),
         redirected_from=read(
             "its own recipients",
             lambda: _recipients([SimpleNamespace(**one) for one in options.get("redirectedFrom", ())], fewest=0),
@@ -187,6 +220,8 @@ def _place(stored: Any) -> Mapping[str, Any] | None:
 
 
 def _warnings(text: str) -> tuple[str, ...]:
+    if text == "[]":
+        return ()
     stored = json.loads(text)
     if not isinstance(stored, list) or not all(isinstance(one, str) for one in stored):
         raise ValueError("they are not a list of strings")
@@ -197,7 +232,7 @@ def _recipients(rows: Sequence[Row[Any] | SimpleNamespace], *, fewest: int = 1) 
     if len(rows) < fewest:
         raise ValueError("none are stored")
     for row in rows:
-        if row.status not in get_args(RecipientStatus) or row.field not in get_args(Field):
+        if row.status not in _STATUSES or row.field not in _FIELDS:
             raise ValueError(f"{row.field} {row.status} is unknown")
     return _lenient_recipients(rows)
 

@@ -17,6 +17,7 @@ from mailnode.flow.state import MailOutcome, apply_outcome, outcomes_of, queued_
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
+from mailnode.store.prepared import AnyOf, Change, Query
 from mailnode.store.retry import retry_begin, retry_transient
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import runs
@@ -116,7 +117,7 @@ class RunStore:
         lacking = {one.run_id: lacks for one in ends if (lacks := _lacking(one.state))}
         if lacking:
             # Locked first, so that no outcome comes between reading the outcomes and writing the state.
-            db.execute(_LOCKED, {"ids": list(lacking)}).all()
+            _LOCKED.all(db, ids=[*lacking])
             for run_id, lacks in lacking.items():
                 state = json.loads(states[run_id])
                 for outcome in outcomes_of(db, lacks):
@@ -127,9 +128,9 @@ class RunStore:
             {"of": one.run_id, "status": one.status, "state": states[one.run_id], "updated_at": now}
             for one in sorted(ends)
         ]
-        if db.execute(_END, rows).rowcount < len(rows):  # one that had nothing to store before
+        if _END.run(db, rows) < len(rows):  # one that had nothing to store before
             self.store_begins(db, states)
-            db.execute(_END, rows)
+            _END.run(db, rows)
 
     def _end(self, db: Connection, ends: list[RunEnd]) -> list[None]:
         self.store_ends(db, ends)
@@ -138,16 +139,14 @@ class RunStore:
     def _begin(self, db: Connection, new_runs: list["_NewRun"]) -> list[dict[str, Any] | Exception | None]:
         if self._insert(db, new_runs) == len(new_runs):
             return [None for _ in new_runs]
-        there = {row.id: row for row in db.execute(_LOCKED, {"ids": [one.run_id for one in new_runs]})}
+        there = {row.id: row for row in _LOCKED.all(db, ids=[one.run_id for one in new_runs])}
         return [self._resume(db, there[one.run_id], one) for one in new_runs]
 
     def _insert(self, db: Connection, new_runs: list["_NewRun"]) -> int:
-        if not new_runs:
-            return 0
         now = unix_ms()
         written = {"status": "running", "worker": self._process.id, "created_at": now, "updated_at": now}
         rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in sorted(new_runs)]
-        return db.execute(_INSERT, rows).rowcount
+        return _INSERT.run(db, rows)
 
     def _resume(self, db: Connection, row: Row[Any], new_run: "_NewRun") -> dict[str, Any] | Exception | None:
         if row.digest != new_run.digest:
@@ -179,10 +178,10 @@ class _NewRun(NamedTuple):
     digest: str
 
 
-_INSERT = insert_new(runs)
-_END = update(runs).where(runs.c.id == bindparam("of"))
+_INSERT = Change(insert_new(runs))
+_END = Change(update(runs).where(runs.c.id == bindparam("of")))
 # The same order everywhere, so that there is no deadlock.
-_LOCKED = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
+_LOCKED = Query(select(runs).where(AnyOf(runs.c.id, "ids")).order_by(runs.c.id).with_for_update())
 
 
 def _other_run(run_id: str) -> DeliveryError:
@@ -207,7 +206,7 @@ def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> 
         if delivery.run_id is not None:
             by_run.setdefault(delivery.run_id, []).append(MailOutcome(delivery.node_id, delivery.place, result))
     # Locked even without a state: whoever is writing it now must see these outcomes, or be seen here.
-    for row in db.execute(_LOCKED, {"ids": list(by_run)}).all() if by_run else ():
+    for row in _LOCKED.all(db, ids=[*by_run]) if by_run else ():
         if row.state is None:
             continue
         if (state := _with_outcomes(row, by_run[row.id])) is not None:

@@ -1,6 +1,6 @@
 """The connection that writes, kept from one transaction to the next."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, RootTransaction
@@ -14,18 +14,17 @@ class HeldConnection:
     back all the same: the next transaction begins with a connection that the pool has looked after.
     """
 
-    def __init__(self, engine: Engine, begun: Callable[[Connection], None] = lambda _: None) -> None:
-        """Take nothing from the pool yet; `begun` is called with each transaction that has just begun.
-
-        Where that finds out that the connection broke while nobody used it, another one takes its place.
-        """
+    def __init__(self, engine: Engine) -> None:
+        """Take nothing from the pool yet."""
         self._engine = engine
-        self._begun = begun
         self._connection: Connection | None = None
 
     @contextmanager
     def begin(self) -> Iterator[tuple[Connection, RootTransaction]]:
-        """Begin a transaction, which is committed at the end if it was not before."""
+        """Begin a transaction, which is committed at the end if it was not before.
+
+        Where the connection broke while nobody used it another one takes its place.
+        """
         try:
             connection, transaction = self._begin()
             with transaction:
@@ -41,18 +40,12 @@ class HeldConnection:
             connection.close()
 
     def _begin(self) -> tuple[Connection, RootTransaction]:
-        held = self._connection
-        if held is not None:
+        if (held := self._connection) is not None:
             try:
-                return self._begin_on(held)
+                return held, held.begin()
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
                 self.close()
-        self._connection = self._engine.connect()
-        return self._begin_on(self._connection)
-
-    def _begin_on(self, connection: Connection) -> tuple[Connection, RootTransaction]:
-        transaction = connection.begin()
-        self._begun(connection)
-        return connection, transaction
+        fresh = self._connection = self._engine.connect()
+        return fresh, fresh.begin()

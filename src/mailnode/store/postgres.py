@@ -39,6 +39,7 @@ _ASK_EACH_SECONDS = 0.25
 _LIFE = "(SELECT stats_reset::text FROM pg_stat_bgwriter) AS life"
 _SIGN = f"SELECT pg_current_xact_id_if_assigned()::text AS number, {_LIFE}"
 _WHAT_CAME = text(f"SELECT pg_xact_status(CAST(:number AS xid8)) AS status, {_LIFE}")
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {NOW_US}"
 _IN_THE_FUTURE = "22023"
 # Of all that may lock something here this is the schema (the letters "mailnode").
 _SCHEMA_LOCK = 0x6D61696C6E6F6465
@@ -78,7 +79,9 @@ class PostgresDatabase:
         self._url = url
         self.name = f"the database {url.database!r} at {url.host or 'this machine'}"
         self._write_engine = _engine(url)
-        self._held = HeldConnection(self._write_engine, _begin_with_clock)
+        event.listen(self._write_engine, "connect", _begins_itself)
+        event.listen(self._write_engine, "begin", _begin_with_clock)
+        self._held = HeldConnection(self._write_engine)
         self._read_engine = _engine(url, "REPEATABLE READ", pool_size=readers, default_transaction_read_only="on")
 
     def bring_up_to_date(self, extend: Extend) -> None:
@@ -234,12 +237,16 @@ def _engine(url: URL, isolation_level: Any = "READ COMMITTED", pool_size: int = 
     return engine
 
 
+def _begins_itself(connection: Any, _: object) -> None:
+    """Have the driver begin no transaction: `_begin_with_clock` does."""
+    connection.autocommit = True
+
+
 def _begin_with_clock(connection: Connection) -> None:
-    """Begin a transaction on the server and ask for its time, both in one trip."""
-    driver: Any = connection.connection.driver_connection
-    with driver_cursor(connection, NOW_US) as cursor:
-        with driver.pipeline():
-            cursor.execute(NOW_US)
+    """Begin a transaction and ask the server for its time, in one trip."""
+    with driver_cursor(connection, _BEGIN) as cursor:
+        cursor.execute(_BEGIN)
+        cursor.nextset()
         (now,) = cursor.fetchone()
     connection.info[AHEAD] = now - time.monotonic_ns() // 1000
 
