@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mailnode.errors import StoreError, UsageError
 from mailnode.store.database import Database
-from mailnode.store.prepared import AnyOf, Change, Query
+from mailnode.store.prepared import AnyOf, Change, Query, together
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import delivery_content, secret_check
 from support.database import keys, put
@@ -48,6 +48,21 @@ async def test_an_error_of_the_driver_is_one_of_sqlalchemys(database):
 
     with pytest.raises(StoreError, match="can't be used"):
         await database.write(work)
+
+
+async def test_changes_that_are_sent_together_are_all_made_or_none(database):
+    def work(db, *names):
+        with together(db):
+            for name in names:
+                INSERT.run(db, rows(name, f"{name} too"))
+        return INSERT.run(db, rows("after"))
+
+    assert await database.write(lambda db: work(db, "a", "b")) == 1
+    assert await database.read(keys) == ["a", "a too", "after", "b", "b too"]
+    with pytest.raises(StoreError, match="can't be used"):
+        await database.write(lambda db: work(db, "c", "a", "d"))
+    await database.write(put("later"))
+    assert await database.read(keys) == ["a", "a too", "after", "b", "b too", "later"]
 
 
 async def test_what_no_database_can_hold_is_the_callers_error(database):

@@ -26,13 +26,13 @@ from mailnode.delivery.recovery import (
     take_over,
 )
 from mailnode.delivery.result import Result, result_of
-from mailnode.delivery.rows import UNDER_WAY, read_messages, write_attempts, write_recipients
+from mailnode.delivery.rows import UNDER_WAY, read_messages, regroup, write_attempts
 from mailnode.errors import DeliveryError, MailnodeError
 from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
-from mailnode.store.prepared import Change
+from mailnode.store.prepared import Change, together
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
 
@@ -182,7 +182,7 @@ class Outbox:
         going = [delivery for delivery, revision in batch if revision not in edited]
         rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in going]
         held = _update_claimed(db, _HAND_OVER, rows) if rows else set()
-        write_recipients(db, (delivery for delivery in going if delivery.id in held and delivery.is_regrouped))
+        regroup(db, (delivery for delivery in going if delivery.id in held))
         changed = [connection_edited(revision) if revision and revision in edited else None for _, revision in batch]
         return [
             error or (None if delivery.id in held else _stale(delivery))
@@ -194,8 +194,10 @@ class Outbox:
         held = _update_claimed(db, _SETTLE, [self._columns(change, now) for change in changes])
         kept = [change for change in changes if change.delivery.id in held]
         if kept:
-            write_attempts(db, [(change.delivery, change.attempt) for change in kept if change.attempt])
-            _THROW_AWAY.run(db, [{"of": change.delivery.id} for change in kept if change.state == "sent"])
+            regroup(db, (change.delivery for change in kept if change.attempt))
+            with together(db):
+                write_attempts(db, [(change.delivery, change.attempt) for change in kept if change.attempt])
+                _THROW_AWAY.run(db, [{"of": change.delivery.id} for change in kept if change.state == "sent"])
             self._on_end(
                 db, [(change.delivery, change.result) for change in kept if change.result and not change.run_end]
             )

@@ -79,18 +79,11 @@ def whole(message: Message) -> Message:
     )
 
 
-def write_recipients(db: Connection, changed: Iterable[Delivery]) -> None:
-    """Write down how far the recipients of deliveries have come."""
-    rows: list[dict[str, Any]] = []
+def regroup(db: Connection, changed: Iterable[Delivery]) -> None:
+    """Write down those recipients that are others than there were."""
     for delivery in changed:
         if delivery.is_regrouped:
             _regroup(db, delivery)
-            continue
-        rows += (
-            {"of": delivery.id, "at": position, "status": recipient.status, **_reply_columns(recipient)}
-            for position, recipient in enumerate(delivery.recipients)
-        )
-    _UPDATE_RECIPIENT.run(db, rows)
 
 
 def _regroup(db: Connection, delivery: Delivery) -> None:
@@ -105,10 +98,17 @@ def _regroup(db: Connection, delivery: Delivery) -> None:
 
 
 def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> None:
-    """Write down what attempts came to, and what each brought the recipients; what is there already stays."""
-    if not made:
-        return
-    write_recipients(db, (delivery for delivery, _ in made))
+    """Write down what attempts came to, and what each brought the recipients; what is there already stays.
+
+    Recipients that are others than there were are left to `regroup`.
+    """
+    recipients = [
+        {"of": delivery.id, "at": position, "status": recipient.status, **_reply_columns(recipient)}
+        for delivery, _ in made
+        if not delivery.is_regrouped
+        for position, recipient in enumerate(delivery.recipients)
+    ]
+    _UPDATE_RECIPIENT.run(db, recipients)
     _INSERT_ATTEMPT.run(db, [_attempt_row(delivery.id, attempt) for delivery, attempt in made])
 
 

@@ -79,7 +79,7 @@ class PostgresDatabase:
         self._url = url
         self.name = f"the database {url.database!r} at {url.host or 'this machine'}"
         self._write_engine = _engine(url)
-        event.listen(self._write_engine, "connect", _begins_itself)
+        event.listen(self._write_engine, "connect", _set_up_writing)
         event.listen(self._write_engine, "begin", _begin_with_clock)
         self._held = HeldConnection(self._write_engine)
         self._read_engine = _engine(url, "REPEATABLE READ", pool_size=readers, default_transaction_read_only="on")
@@ -237,9 +237,12 @@ def _engine(url: URL, isolation_level: Any = "READ COMMITTED", pool_size: int = 
     return engine
 
 
-def _begins_itself(connection: Any, _: object) -> None:
-    """Have the driver begin no transaction: `_begin_with_clock` does."""
+def _set_up_writing(connection: Any, _: object) -> None:
+    """Have the driver begin no transaction, as `_begin_with_clock` does, and write no bytes as hexadecimal digits."""
+    from psycopg.types.string import BytesBinaryDumper
+
     connection.autocommit = True
+    connection.adapters.register_dumper(bytes, BytesBinaryDumper)
 
 
 def _begin_with_clock(connection: Connection) -> None:

@@ -19,6 +19,9 @@ from sqlalchemy.ext.compiler import compiles
 Parameters = Mapping[str, Any]
 # Stands for a list of parameters, whose length is known when the statement is said; SQLite has no arrays.
 _LIST = ":*"
+_TOGETHER = "mailnode.together"
+# Content would arrive in hexadecimal digits.
+_AS_BYTES = {"postgresql": {"binary": True}}
 _NAMED = sqlite.dialect(paramstyle="named")
 
 
@@ -54,12 +57,19 @@ class Change:
         self._of_one: dict[str, tuple[str, Parameters]] = {}
 
     def run(self, db: Connection, rows: Sequence[Parameters]) -> int:
-        """Run it with each of these parameters, which have the same names, and tell how many rows were changed."""
+        """Run it with each of these parameters, which have the same names, and tell how many rows were changed.
+
+        Within `together` that is not known yet, and 0 is told.
+        """
         if not rows:
             return 0
         sql, values = self._of_rows.get(db.dialect.name) or self._compile(db, rows[0])
         said = [*map(values, rows)] if values else rows
         with driver_cursor(db, sql, said, many=True) as cursor:
+            if is_together(db):
+                for one in said:
+                    cursor.execute(sql, one)
+                return 0
             if len(said) == 1:
                 cursor.execute(sql, said[0])
             else:  # psycopg sends them all before it waits for the first answer
@@ -96,7 +106,7 @@ class Query:
         """Give the rows, which are as SQLAlchemy's; a parameter may be a list for `AnyOf`."""
         compiled, converters = self._compiled.get(db.dialect.name) or self._compile(db)
         sql, said = _with_lists(*compiled, parameters)
-        with driver_cursor(db, sql, said) as cursor:
+        with driver_cursor(db, sql, said, **_AS_BYTES.get(db.dialect.name, {})) as cursor:
             found = cursor.execute(sql, said).fetchall()
         if not converters:
             return [*map(self._row._make, found)]
@@ -118,19 +128,49 @@ def _row_of(statement: Select[Any]) -> Any:
 
 
 @contextmanager
-def driver_cursor(db: Connection, sql: str, said: object = None, *, many: bool = False) -> Iterator[Any]:
+def together(db: Connection) -> Iterator[None]:
+    """Send the changes that are run within to PostgreSQL in one trip, and wait for their answers at the end.
+
+    An error of one of them is raised there. SQLite is asked as ever: there is no way to it that takes time.
+    """
+    driver: Any = db.connection.driver_connection
+    if db.dialect.name == "sqlite":
+        yield
+        return
+    with _errors_of(db, ""), driver.pipeline():
+        db.info[_TOGETHER] = True
+        try:
+            yield
+        finally:
+            del db.info[_TOGETHER]
+
+
+def is_together(db: Connection) -> bool:
+    """Tell whether changes are being sent together."""
+    return _TOGETHER in db.info
+
+
+@contextmanager
+def driver_cursor(
+    db: Connection, sql: str, said: object = None, *, many: bool = False, **options: Any
+) -> Iterator[Any]:
     """Give a cursor of the driver; its errors are raised as SQLAlchemy does, which gives up what is broken.
 
     Who listens to what SQLAlchemy says to the database hears this too.
     """
     context = SimpleNamespace()
+    with _errors_of(db, sql), closing(db.connection.cursor(**options)) as cursor:
+        for hear in db.dispatch.before_cursor_execute:
+            hear(db, cursor, sql, said, context, many)
+        yield cursor
+        for hear in db.dispatch.after_cursor_execute:
+            hear(db, cursor, sql, said, context, many)
+
+
+@contextmanager
+def _errors_of(db: Connection, sql: str) -> Iterator[None]:
     try:
-        with closing(db.connection.cursor()) as cursor:
-            for hear in db.dispatch.before_cursor_execute:
-                hear(db, cursor, sql, said, context, many)
-            yield cursor
-            for hear in db.dispatch.after_cursor_execute:
-                hear(db, cursor, sql, said, context, many)
+        yield
     except db.dialect.loaded_dbapi.Error as error:
         db._handle_dbapi_exception(error, sql, None, None, None)  # noqa: SLF001 -- nothing public does it for us
 
