@@ -16,7 +16,7 @@ from mailnode.delivery.recovery import OnEnd
 from mailnode.delivery.reroute import CurrentRoute, FindCurrentRoute, no_flow, rerouted
 from mailnode.delivery.result import result_of
 from mailnode.delivery.row_reader import origin_of, read_deliveries, read_leniently
-from mailnode.delivery.rows import read_messages, whole, write_recipients
+from mailnode.delivery.rows import read_messages, regroup, whole
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms
@@ -139,7 +139,7 @@ class Deliveries(DeliveryQueries):
         whole(read_messages(db, [delivery])[delivery.id])
         own = delivery.not_redirected()  # the policy at that time decides who gets it
         if own.is_regrouped:
-            write_recipients(db, [own])
+            regroup(db, [own])
             row = find_delivery(db, row.id)
         return row, own.marked_as_resent() if in_doubt else own
 
