@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.budget import BUDGET_ROWS
 from benchmarks.figure import Row
 from benchmarks.growth import COUNTS, GROWTH_ROWS
 from benchmarks.keeping_rows import KEEPING_ROWS
@@ -23,7 +24,12 @@ def main() -> None:
     print("\n".join(surroundings(options.rounds)), flush=True)
     tables = [
         markdown(columns, lines)
-        for rows, columns in ((ROWS, SENDERS), (KEEPING_ROWS, KEEPERS), (HTTP_ROWS, SERVERS), (GROWTH_ROWS, SIZES))
+        for rows, columns in (
+            (ROWS, SENDERS),
+            ((*KEEPING_ROWS, *BUDGET_ROWS), KEEPERS),
+            (HTTP_ROWS, SERVERS),
+            (GROWTH_ROWS, SIZES),
+        )
         if (lines := _lines([row for row in rows if not options.row or row.name in options.row], columns, options))
     ]
     print("", *tables, sep="\n\n")
@@ -43,7 +49,7 @@ def _lines(rows: Sequence[Row], columns: Iterable[str], options: argparse.Namesp
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each client is measured (5)")
-    names = [row.name for row in (*ROWS, *KEEPING_ROWS, *HTTP_ROWS, *GROWTH_ROWS)]
+    names = [row.name for row in (*ROWS, *KEEPING_ROWS, *BUDGET_ROWS, *HTTP_ROWS, *GROWTH_ROWS)]
     parser.add_argument("--row", action="append", choices=names, help="measure this row alone; may be repeated")
     options = parser.parse_args()
     if options.rounds < 1:

@@ -11,13 +11,15 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.budget import BUDGET_ROWS
 from benchmarks.growth import GROWTH_ROWS
 from benchmarks.instructions import INSTRUCTION_ROWS
 from benchmarks.keeping_rows import KEEPING_ROWS
 from benchmarks.over_http import HTTP_ROWS
 from benchmarks.rows import ROWS
 
-BY_NAME = {row.name: row for row in (*ROWS, *KEEPING_ROWS, *HTTP_ROWS, *GROWTH_ROWS, *INSTRUCTION_ROWS) if row.compares}
+_ALL = (*ROWS, *KEEPING_ROWS, *BUDGET_ROWS, *HTTP_ROWS, *GROWTH_ROWS, *INSTRUCTION_ROWS)
+BY_NAME = {row.name: row for row in _ALL if row.compares}
 
 
 def main() -> None:

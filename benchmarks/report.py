@@ -55,6 +55,9 @@ PAGE = """# Results of `make bench`
   times, at moments that are spread over a second, since a worker on SQLite looks each second for what other processes
   have put; from the put to the server's acceptance, the median of the five. The dead server is a closed port, or one
   that takes connections and says nothing.
+- What a mail takes beside time: one process puts 1,000, a hundred at once, then sends them over ten sessions at the
+  most, and counts what it does, divided by the mails: statements said to the database, commits, jobs given to threads,
+  tasks of the event loop, texts of JSON read or written.
 - The producer alone puts 3,000 mails that nobody takes out; a worker alone sends 3,000 that somebody has put, its CPU
   with that of the sink; two workers share them.
 - `mailnode run` reads 1,000 rows of the flow of the whole node, the first and last 100 of which do not count.

@@ -1,6 +1,6 @@
 """mailnode: what a mail through the queue takes beside time, counted: one process puts mails, then sends them.
 
-python -m benchmarks.clients.budget JOB    of the home and database of the environment
+python -m benchmarks.clients.budget JOB    in the home and database of the environment; tells a JSON object
 """
 
 import asyncio
@@ -13,11 +13,10 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from benchmarks.budget import COUNTED
 from benchmarks.clients.queue_mailnode import PUT_AT_ONCE, mail_of
 from benchmarks.queue_job import QueueJob
 from mailnode.app import Mailnode
-
-COUNTED = ("statements", "commits", "thread hops", "tasks", "JSON passes")
 
 
 class Counted:
@@ -30,8 +29,7 @@ class Counted:
         event.listen(Engine, "commit", lambda _: self._count("commits"))
         for module, name in ((json, "dumps"), (json, "loads")):
             setattr(module, name, self._counting("JSON passes", getattr(module, name)))
-        submit: Any = self._counting("thread hops", ThreadPoolExecutor.submit)
-        ThreadPoolExecutor.submit = submit  # type: ignore[method-assign] -- counted alone
+        setattr(ThreadPoolExecutor, "submit", self._counting("thread hops", ThreadPoolExecutor.submit))  # noqa: B010 -- it is no method then
 
     def tasks(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any) -> Any:
         """Make a task, as the factory of a loop."""
@@ -57,7 +55,8 @@ class Counted:
 async def main(job: QueueJob) -> None:
     """Put mails, and send them over as many sessions as a server is given."""
     counted = Counted()
-    asyncio.get_running_loop().set_task_factory(counted.tasks)
+    loop: Any = asyncio.get_running_loop()
+    loop.set_task_factory(counted.tasks)
     async with Mailnode.open() as mailnode:
         numbers = iter(range(job.messages))
 
