@@ -17,7 +17,7 @@ from mailnode.environment import Environment
 from mailnode.errors import StoreError, UsageError
 from mailnode.store import sqlite
 from mailnode.store.database import Database
-from mailnode.store.tables import SCHEMA_NUMBER, connections, deliveries, runs, tokens
+from mailnode.store.tables import SCHEMA_NUMBER, connections, deliveries, delivery_recipients, runs, tokens
 
 EARLIER = uuid.uuid4().hex
 NOW = 1_700_000_000_000
@@ -162,3 +162,23 @@ def test_the_variable_has_one_value():
     with pytest.raises(UsageError, match="MAILNODE_EARLIER_WORKERS") as caught:
         Environment.read({"MAILNODE_EARLIER_WORKERS": "1"})
     assert "stopped" in caught.value.hint
+
+
+async def test_a_recipient_that_an_earlier_version_adds_is_found(postgres_url):
+    database = Database.open(postgres_url)
+    try:
+
+        def work(db):
+            db.execute(insert(deliveries), [{**DELIVERY, "id": "d1", "state": "queued"}])
+            added = {"delivery_id": "d1", "field": "to", "status": "pending"}
+            for position, address in enumerate(('"a@b"@Example.ORG', "jane")):
+                db.execute(insert(delivery_recipients), [{**added, "position": position, "address": address}])
+            return db.execute(select(delivery_recipients).order_by(delivery_recipients.c.position)).all()
+
+        found = await database.write(work)
+        assert [(row.mailbox, row.domain, row.created_at) for row in found] == [
+            ('"a@b"@example.org', "example.org", NOW),
+            ("jane", "jane", NOW),
+        ]
+    finally:
+        database.close()

@@ -68,6 +68,23 @@ def _search_recipients() -> None:
             {"mailbox": mailbox, "domain": mailbox.rpartition("@")[2], "address": address},
         )
 
+    if db.dialect.name == "postgresql":
+        _fill_for_earlier_versions()
+
+
+def _fill_for_earlier_versions() -> None:
+    """Have the recipients found that a worker of an earlier version adds, which goes on beside this one."""
+    domain = _DOMAIN.replace("address", "NEW.address")
+    op.execute(
+        "CREATE FUNCTION delivery_recipients_searched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"  # noqa: S608 -- of constants
+        f" NEW.mailbox = lower(NEW.address); NEW.domain = {domain};"
+        " NEW.created_at = (SELECT created_at FROM deliveries WHERE id = NEW.delivery_id); RETURN NEW; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER delivery_recipients_searched BEFORE INSERT ON delivery_recipients"
+        " FOR EACH ROW WHEN (NEW.mailbox IS NULL) EXECUTE FUNCTION delivery_recipients_searched()"
+    )
+
 
 def _count_deliveries() -> None:
     op.create_table(
