@@ -35,10 +35,10 @@ class AttemptLoop:
 
     `task` ends with the report. The flow's patience never ends an attempt whose final dot is out: the mail may be
     accepted though nobody waits for the reply, and would be sent twice (RFC 1047). When the time is up in that state,
-    `overdue` is set and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
-    Where the outcome can't be stored for long, `not_stored` brings the report, and the task goes on until it is.
-    `is_answer_due` tells that the dot is out and its answer awaited, `is_route_well` what the last attempt showed,
-    `waits_since` (the loop's time) when it began to wait to be let in by the server, math.inf where it does not.
+    it `is_overdue` and the task goes on; before the dot the session is dropped, and the server has accepted nothing.
+    Where the outcome can't be stored for long, `not_stored` brings the report, and the task goes on until it is. `news`
+    is done with the first of these. `is_answer_due` tells that the dot is out and its answer awaited, `is_route_well`
+    what the last attempt showed, `waits_since` (the loop's time) when it began to wait to be let in, else math.inf.
     """
 
     def __init__(self, outbox: Outbox, breaker: CircuitBreaker, job: DeliveryJob) -> None:
@@ -66,9 +66,11 @@ class AttemptLoop:
         self._error: MailnodeError | None = None
         self._noting: asyncio.Task[None] | None = None
         self._is_over = asyncio.Event()
-        self.overdue: asyncio.Future[None] = self._loop.create_future()
+        self.is_overdue = False
+        self.news: asyncio.Future[None] = self._loop.create_future()
         self.not_stored: asyncio.Future[Result] = self._loop.create_future()
         self.task = asyncio.create_task(self._run())
+        self.task.add_done_callback(self._tell)
 
     @property
     def delivery(self) -> Delivery:
@@ -154,8 +156,7 @@ class AttemptLoop:
     async def _end(self, attempt: Attempt | None) -> Result:
         result = result_of(self._delivery, outcome=self._outcome, error=self._error)
         # A flow that has stopped waiting goes its own way.
-        end_run = None if self.overdue.done() else self._job.end_run
-        run_end = end_run(result) if end_run else None
+        run_end = self._job.end_run(result) if self._job.end_run and not self.is_overdue else None
         return await self._store(lambda: self._outbox.store_end(self._delivery, result, attempt, run_end), result)
 
     async def _put_back(self, delivery: Delivery, attempt: Attempt | None, wait: float) -> Result:
@@ -169,6 +170,7 @@ class AttemptLoop:
         def late(error: StoreError) -> None:
             if not self.not_stored.done():
                 self.not_stored.set_result(unstored(result, error))
+                self._tell(error)
             if self._is_given_up:
                 self._is_over.set()
 
@@ -241,7 +243,7 @@ class AttemptLoop:
             self._outbox.check_claim(self._delivery)
             if self._timeout:
                 self._timeout.reschedule(None)
-            due = self._loop.call_at(self._deadline, self._set_overdue)
+            due = self._loop.call_at(self._deadline, self._tell)
             self.is_answer_due = True
 
         try:
@@ -275,9 +277,10 @@ class AttemptLoop:
         self._time_until = at + limit.slack_us / 1_000_000
         await asyncio.sleep(at - time.monotonic())
 
-    def _set_overdue(self) -> None:
-        if not self.overdue.done():
-            self.overdue.set_result(None)
+    def _tell(self, ended: object = None) -> None:
+        self.is_overdue |= ended is None
+        if not self.news.done():
+            self.news.set_result(None)
 
     @asynccontextmanager
     async def _within_deadline(self) -> AsyncIterator[None]:

@@ -87,11 +87,10 @@ class Dispatcher:
         """Claim the delivery and start to send it; it goes on if the caller is cancelled meanwhile."""
         taking_up = asyncio.create_task(self._claim(mail, end_run))
         try:
-            await asyncio.wait({taking_up})
+            return await asyncio.shield(taking_up)
         except asyncio.CancelledError:
             await asyncio.gather(taking_up, return_exceptions=True)
             raise
-        return taking_up.result()
 
     async def _claim(self, mail: PreparedMail, end_run: EndRun | None) -> _Begun:
         begun = await self._outbox.begin(mail)
@@ -174,9 +173,8 @@ class Dispatcher:
         return loop
 
     async def _outcome(self, loop: AttemptLoop) -> WaitResult:
-        ends: set[asyncio.Future[Any]] = {loop.task, loop.overdue, loop.not_stored}
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await loop.news
         except BaseException as error:
             if not is_defect(error):
                 raise

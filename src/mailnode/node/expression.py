@@ -19,12 +19,11 @@ from mailnode.node.js_string import (
     text_of_state_value,
     too_long_error,
     with_shortest_digits,
-    without_line_ends,
 )
 from mailnode.node.plain_js import evaluate
 from mailnode.node.plain_values import UNDEFINED, NeedsEngine, truth_of
 from mailnode.node.sandbox import ResultForm, Sandbox
-from mailnode.node.template import Expression, Template
+from mailnode.node.template import Expression, Template, without_line_ends
 
 _sandbox = Sandbox()
 _ABSENT = object()
@@ -55,8 +54,9 @@ class Evaluator:
         Where no control character may stand, line ends at the text's ends are taken away, and so are blanks where one
         value is all of the text.
         """
-        if template.literal is not None:
-            return template.literal if control_ok else without_line_ends(template.literal)
+        literal = template.literal if control_ok else template.literal_line
+        if literal is not None:
+            return literal
         values = await self.value_texts(
             template.expressions, required=required, control_ok=control_ok, max_characters=max_characters
         )
@@ -153,7 +153,7 @@ class Evaluator:
         """Give what a plain path leads to if each step is an object's own property, else _ABSENT."""
         value: Any = self._state
         for step in expression.path or ("",):
-            if not isinstance(value, Mapping) or step not in value:
+            if not isinstance(value, (dict, Mapping)) or step not in value:
                 return _ABSENT
             value = value[step]
         return value

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailnode.errors import ErrorCode, ExpressionError
-from mailnode.node.template import Expression
+from mailnode.node.template import Expression, without_line_ends
 from mailnode.printable import CONTROL, quoted_ascii
 
 RESULT_CHARACTERS = 2**20
 
-_BLANKS = " \t\r\n"
 _CONTROL = re.compile(f"[{CONTROL}]")
 
 
@@ -98,19 +97,6 @@ def _set_point(digits: str, point: int) -> str:
         return f"0.{'0' * -point}{digits}"
     fraction = f".{digits[1:]}" if len(digits) > 1 else ""
     return f"{digits[0]}{fraction}e{point - 1:+d}"
-
-
-def without_line_ends(text: str) -> str:
-    """Remove line ends and tabs at both ends, and the spaces outside them."""
-    bare = text.rstrip(_BLANKS)
-    text = bare + _inner(text[len(bare) :])
-    bare = text.lstrip(_BLANKS)
-    return _inner(text[: len(text) - len(bare)][::-1])[::-1] + bare
-
-
-def _inner(blanks: str) -> str:
-    """Give the spaces before the first line end or tab."""
-    return blanks[: len(blanks) - len(blanks.lstrip(" "))]
 
 
 @dataclass(frozen=True)

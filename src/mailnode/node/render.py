@@ -11,7 +11,6 @@ from mailnode.node.attachment import FilledAttachment, ResolvedAttachment, resol
 from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
-from mailnode.node.js_string import without_line_ends
 from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
 from mailnode.node.settings import AttachmentSettings, SendSmtpEmailSettings
 from mailnode.node.spool import MEGABYTE
@@ -110,8 +109,8 @@ class Renderer:
             raise error.locate(key=key) from None
 
     async def _line(self, key: str, template: Template, *, required: bool = False) -> str:
-        if template.literal is not None:
-            return without_line_ends(template.literal)
+        if template.literal_line is not None:
+            return template.literal_line
         return await self._text(key, template, required=required, control_ok=False)
 
     async def _message_ids(self, key: str, template: Template) -> str:

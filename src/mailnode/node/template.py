@@ -42,6 +42,7 @@ _PATH = re.compile(r"[ \t\r\n\u00a0]*((?:input|context)(?:\.[A-Za-z_$][\w$]*)*)[
 
 # Nothing of JavaScript begins so.
 _BLOCK_TAG = re.compile(r"\s*(?:[#^>]\s*|(?=else\b))(?P<word>\w*)")
+_BLANKS = " \t\r\n"
 _UNCLOSED_HINT = 'close it with }}; for literal braces write {{ "{{" }}'
 
 
@@ -85,6 +86,11 @@ class Template:
         """The text, where there is no expression in it."""
         return None if self.expressions else "".join(part for part in self.parts if isinstance(part, str))
 
+    @cached_property
+    def literal_line(self) -> str | None:
+        """The same for a place on one line, such as a header field."""
+        return None if self.literal is None else without_line_ends(self.literal)
+
     @property
     def single(self) -> Expression | None:
         """The expression, when it is one and nothing else stands beside it, not even a blank."""
@@ -92,6 +98,19 @@ class Template:
             case (Expression() as expression,):
                 return expression
         return None
+
+
+def without_line_ends(text: str) -> str:
+    """Remove line ends and tabs at both ends, and the spaces outside them."""
+    bare = text.rstrip(_BLANKS)
+    text = bare + _inner(text[len(bare) :])
+    bare = text.lstrip(_BLANKS)
+    return _inner(text[: len(text) - len(bare)][::-1])[::-1] + bare
+
+
+def _inner(blanks: str) -> str:
+    """Give the spaces before the first line end or tab."""
+    return blanks[: len(blanks) - len(blanks.lstrip(" "))]
 
 
 def has_braces(text: str) -> bool:
