@@ -29,6 +29,7 @@ PILOT_MESSAGES = 1500
 SETTLE_SECONDS = 0.3
 
 SQLITE, POSTGRES = "mailnode", "mailnode on PostgreSQL"
+TWO_WORKERS_WARM_UP = 1500
 ONE_WORKER, TWO_WORKERS = "one worker", "two workers"
 _SECRET_KEY = base64.b64encode(bytes(32)).decode()
 
@@ -80,12 +81,12 @@ def on_each_database(
 
 @contextmanager
 def workers(folder: Path) -> Iterator[Mapping[str, Measure]]:
-    """Give one worker and two on PostgreSQL, if it is here."""
+    """Give a worker in one process and in two on PostgreSQL, if it is here; the second one begins with the warm-up."""
     if not peers.has_postgres():
         yield {}
         return
     with postgres() as server:
-        measure = partial(send_alone, QueueJob(port=0), Folders(folder), server)
+        measure = partial(send_alone, QueueJob(port=0, warm_up=TWO_WORKERS_WARM_UP), Folders(folder), server)
         yield {ONE_WORKER: partial(measure, 1), TWO_WORKERS: partial(measure, 2)}
 
 
@@ -113,9 +114,10 @@ def environment_of(home: Path, url: str | None) -> dict[str, str]:
     }
 
 
-def worker_of(environment: Mapping[str, str]) -> Process:
-    """Give `mailnode worker`."""
-    return [sys.executable, "-m", "mailnode", "worker"], environment
+def worker_of(environment: Mapping[str, str], processes: int = 1) -> Process:
+    """Give `mailnode worker`, in one process or in several under one that only watches them."""
+    several = ["--processes", str(processes)] if processes > 1 else []
+    return [sys.executable, "-m", "mailnode", "worker", *several], environment
 
 
 def producer_of(job: QueueJob, environment: Mapping[str, str]) -> Process:
@@ -168,15 +170,12 @@ def send_alone(job: QueueJob, folders: Folders, server: Postgres | None, workers
     home, environment = folders.home(server)
     with counting_sink(home) as sink, ExitStack() as stack:
         run(*producer_of(replace(job, port=sink.port, warm_up=job.warm_up + job.messages), environment))
-        processes = [
-            stack.enter_context(started(*worker_of(environment), errors=home / f"worker{number}.log"))
-            for number in range(workers)
-        ]
-        pids = [process.pid for process in (sink.process, *processes, *((server.process,) if server else ()))]
-        sink.wait(job.warm_up, *processes)
+        worker = stack.enter_context(started(*worker_of(environment, workers), errors=home / "worker.log"))
+        pids = [process.pid for process in (sink.process, worker, *((server.process,) if server else ()))]
+        sink.wait(job.warm_up, worker)
         begun = sink.taken()
         cpu, wall = cpu_seconds(*pids), time.perf_counter()
-        sink.wait(job.warm_up + job.messages, *processes)
+        sink.wait(job.warm_up + job.messages, worker)
         wall = time.perf_counter() - wall
         cpu = cpu_seconds(*pids) - cpu
         sent = sink.taken() - begun

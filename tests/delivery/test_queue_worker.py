@@ -220,6 +220,22 @@ class TestALane:
             await drain(other)
             assert (len(server.visits), await states(admin)) == (2, ["sent", "sent"])
 
+    async def test_whose_sessions_another_process_has_is_waited_for_by_a_flow_however_often_it_is_refused(
+        self, tmp_path
+    ):
+        script = {
+            "greeting": ["220 come in", *["421 4.7.0 too many sessions"] * 4, "220 come in"],
+            "dot": ["", "250 ok"],
+        }
+        async with ScriptedServer(script) as server, sending(tmp_path) as other, sending(tmp_path) as admin:
+            await queue(admin, server.port)
+            work = asyncio.create_task(drain(other))
+            await server.reached("dot")
+            done = await admin.deliver(server.port)
+            server.say("250 sent")
+            await work
+        assert (done.result["status"], len(server.visits)) == ("sent", 6), done.result
+
     async def test_whose_name_is_not_known_waits_for_it_as_for_a_port(self, tmp_path, monkeypatch):
         """As where the network is gone: no queued mail to a service by its name is given up for that."""
 

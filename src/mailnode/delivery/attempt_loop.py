@@ -28,6 +28,7 @@ from mailnode.supervision import is_defect
 LONGEST_PAUSE = 30.0
 _log = logging.getLogger(__name__)
 _LONGEST_MARGIN = 1.0
+_LONGEST_CROWDED_WAIT = 5.0
 
 
 class AttemptLoop:
@@ -55,7 +56,7 @@ class AttemptLoop:
         self.waits_since = math.inf
         self._is_given_up = False
         self.is_answer_due = False
-        self.is_route_well = True
+        self.is_route_well, self._is_crowded_out = True, False  # the latter: other processes have all of its sessions
         self._timeout: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
@@ -64,7 +65,7 @@ class AttemptLoop:
         self._began_at = unix_ms()
         self._storing: tuple[Callable[[], Awaitable[Result | None]], Result] | None = None
         self._error: MailnodeError | None = None
-        self._noting: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[bool] | None = None
         self._is_over = asyncio.Event()
         self.is_overdue = False
         self.news: asyncio.Future[None] = self._loop.create_future()
@@ -133,7 +134,8 @@ class AttemptLoop:
                 return await self._put_back(before, None, 0.0)
             # A stop ends the attempt, not the delivery.
             is_over = self._loop.time() >= (self._deadline if self._job.keep else self._ends_at)
-            if is_over or not may_try_again(self._delivery, self._error, is_awaited=self._job.keep):
+            may_again = self._is_crowded_out or may_try_again(self._delivery, self._error, is_awaited=self._job.keep)
+            if is_over or not may_again:
                 return await self._end(attempt)
             if self._job.is_last and (why := attempt.error) and not isinstance(why, ConnectionEdited):
                 self._error = too_late(self._delivery.terms, why.phase, why.message, hint=why.hint)
@@ -188,7 +190,7 @@ class AttemptLoop:
     async def _attempt(self) -> Attempt:
         self._began_at = unix_ms()
         self._delivery = self._delivery.with_new_attempt()
-        self._phase, self._outcome, self._error = "connect", None, None
+        self._phase, self._outcome, self._error, self._is_crowded_out = "connect", None, None, False
         try:
             await self._renew_route()
             self._delivery = self._delivery.with_policy(self._route.policy)
@@ -213,7 +215,7 @@ class AttemptLoop:
         self.is_route_well = not is_route_failure(why)
         probe = self._job.is_probe
         if not self.is_route_well:
-            await self._breaker.record(self._route, why, probe=probe)
+            self._is_crowded_out = await self._breaker.record(self._route, why, probe=probe)
         elif self._breaker.must_record_success(
             self._route, probe=probe
         ):  # what came of the mail does not wait for that
@@ -297,4 +299,5 @@ class AttemptLoop:
         """Give the wait until the next attempt; where the route failed, its circuit breaker decides instead."""
         if isinstance(self._error, ConnectionEdited) or (not self._job.keep and not self.is_route_well):
             return 0.0
-        return self._delivery.terms.wait_seconds(self._delivery.tries)
+        wait = self._delivery.terms.wait_seconds(self._delivery.tries)
+        return min(wait, _LONGEST_CROWDED_WAIT) if self._is_crowded_out else wait

@@ -80,22 +80,25 @@ class CircuitBreaker:
         """Tell whether it has to be stored that a route works."""
         return probe or route.key in self._tripped
 
-    async def record(self, route: Route, error: MailnodeError | None, *, probe: bool) -> None:
-        """Record that a route fails, and why, or works; it helps the other workers, and raises nothing."""
+    async def record(self, route: Route, error: MailnodeError | None, *, probe: bool) -> bool:
+        """Record that a route fails, and why, or works; it helps the other workers, and raises nothing.
+
+        It tells whether the server only has no session left for this process.
+        """
         try:
             if error:
-                await self.record_failure(route.key, route.connection, route.revision, error, probe=probe)
-            else:
-                await self.record_success(route.key, probe=probe)
+                return await self.record_failure(route.key, route.connection, route.revision, error, probe=probe)
+            await self.record_success(route.key, probe=probe)
         except StoreError:
             pass
         except Exception:  # noqa: BLE001 -- it is logged; the outcome of the delivery matters more
             _log.exception("the state of the route %s could not be stored", route.key)
+        return False
 
     async def record_failure(
         self, route_key: str, connection: str, revision: int | None, error: MailnodeError, *, probe: bool
-    ) -> None:
-        """Trip the breaker of a route, unless its server only has no session left for this process."""
+    ) -> bool:
+        """Trip the breaker of a route, unless its server only has no session left for this process; tell whether so."""
         is_not_let_in = error.phase in _ENTRY_PHASES and may_be_too_many(error)
         if not is_not_let_in:
             self._note_tripped(route_key, error)
@@ -114,6 +117,7 @@ class CircuitBreaker:
             self._rest(route_key)
         if HANDING_OVER not in others:
             self._note_tripped(route_key, error)
+        return bool(others)
 
     def _note_tripped(self, route_key: str, error: MailnodeError) -> None:
         if route_key not in self._tripped:
