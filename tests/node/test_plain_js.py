@@ -203,6 +203,15 @@ def test_simple_expressions_have_the_value_that_the_engine_gives_them():
     assert known > EXAMPLES / 10
 
 
+def test_expressions_that_are_cut_off_have_no_other_value_here():
+    made, engine = Made(SEED), Engine()
+    for _ in range(EXAMPLES // 20):
+        whole = made.expression()
+        for source in (whole[:end] for end in range(len(whole))):
+            if answer := ours(source):
+                assert engine.ask(source, "truth") == ("truth", answer[1]), source
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -256,6 +265,7 @@ def test_these_need_no_engine(source: str, expected: tuple[str, Any]) -> None:
             "!" * 50 + "1",
             "1 +" * 200 + "1",
         ),
+        *("input[", "input.list[0", "input.name.", "input.name?.", "input.list.join(", "input.list.join(1", "(", ""),
     ],
 )
 def test_these_are_left_to_the_engine(source: str) -> None:

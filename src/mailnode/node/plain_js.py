@@ -92,6 +92,14 @@ class _Parser:
             return text
         return ""
 
+    def _next(self) -> tuple[str, str]:
+        """Take the next token, whatever it is; nothing stands behind the end."""
+        token = self._tokens[self._at]
+        if token[0] == "end":
+            raise NeedsEngine
+        self._at += 1
+        return token
+
     def _expect(self, operator: str) -> None:
         if not self._take(operator):
             raise NeedsEngine
@@ -170,8 +178,7 @@ class _Parser:
         return _chained(base, tuple(steps)) if steps else base
 
     def _item(self) -> Callable[[Any], Any]:
-        kind, text = self._tokens[self._at]
-        self._at += 1
+        kind, text = self._next()
         self._expect("]")
         if kind != "number" or not text.isdigit():
             raise NeedsEngine
@@ -179,8 +186,7 @@ class _Parser:
         return lambda of: item_of(of, number)
 
     def _member(self) -> Callable[[Any], Any]:
-        kind, name = self._tokens[self._at]
-        self._at += 1
+        kind, name = self._next()
         if kind != "name":
             raise NeedsEngine
         if self._take("("):
@@ -190,8 +196,7 @@ class _Parser:
         return lambda of: property_of(of, name)
 
     def _argument(self) -> str | int:
-        kind, text = self._tokens[self._at]
-        self._at += 1
+        kind, text = self._next()
         self._expect(")")
         if kind == "string":
             return text[1:-1]
@@ -202,8 +207,7 @@ class _Parser:
             made = self._expression()
             self._expect(")")
             return made
-        kind, text = self._tokens[self._at]
-        self._at += 1
+        kind, text = self._next()
         if kind == "name" and text in ("input", "context"):
             return lambda state: state[text]
         if kind == "name" and text in _LITERALS:
