@@ -11,6 +11,8 @@ from mailnode.printable import CONTROL, quoted_ascii
 
 RESULT_CHARACTERS = 2**20
 
+# A double has all digits of these.
+_WHOLE_UP_TO = 2**53
 _CONTROL = re.compile(f"[{CONTROL}]")
 
 
@@ -58,6 +60,8 @@ def with_shortest_digits(kind: str, value: Any) -> tuple[str, Any]:
 
 
 def _number(value: float) -> tuple[str, Any] | None:
+    if type(value) is int and abs(value) <= _WHOLE_UP_TO:
+        return "number", str(value)
     try:
         number = float(value)
     except OverflowError:
@@ -109,8 +113,11 @@ class TextRules:
 
     def value_text(self, expression: Expression, value: tuple[str, Any]) -> ValueText:
         kind, content = value
-        scalars = content if kind == "list" else [value]
-        result = ValueText(expression, tuple(self._text(expression, *scalar) for scalar in scalars), kind == "list")
+        is_list = kind == "list"
+        texts = (
+            [self._text(expression, *one) for one in content] if is_list else [self._text(expression, kind, content)]
+        )
+        result = ValueText(expression, tuple(texts), is_list)
         self._check(expression, result.text)
         return result
 
