@@ -163,12 +163,13 @@ async def test_after_a_line_that_is_none_nothing_more_is_read(served, octets):
     assert statuses(said) == [400]
 
 
-async def test_an_upgrade_to_what_is_not_spoken_here_keeps_its_body(served):
+async def test_an_upgrade_to_what_is_not_spoken_here_keeps_its_body_and_is_no_trouble(served, caplog):
     """As Java's client asks for HTTP/2 with each first request."""
     fields = b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n"
     head = b"POST /api/flows/check HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n" + BEARER + b"\r\n"
     said = await ask(served, head + fields + b'{"text": ""}' + SMUGGLED)
     assert statuses(said) == [200, 200]
+    assert caplog.records == []
 
 
 PATHS = [

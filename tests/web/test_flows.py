@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mailnode.web.api import plain_run
+from mailnode.web.api.flows import run_flow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -258,6 +261,21 @@ async def test_a_run_is_asked_for_alike_whether_its_request_is_read_on_the_short
             told = [re.sub(rb'"run":"\w{32}"|"duplicate":true,', b"", answer.content) for answer in (short, long)]
             assert (short.status_code, told[0]) == (long.status_code, told[1]), (body[:40], more)
             assert [name for name, _ in short.headers.raw] == [name for name, _ in long.headers.raw]
+
+
+async def test_the_short_way_is_the_ordinary_one(api, monkeypatch):
+    asked = []
+
+    async def run(site, name, *rest):
+        asked.append(name)
+        return await run_flow(site, name, *rest)
+
+    monkeypatch.setattr(plain_run, "run_flow", run)
+    await made(api)
+    for kind in ("application/json", "Application/JSON; charset=utf-8", "application/x+json"):
+        answer = await api.post("/api/flows/hello/runs", content=b"{}", headers={"Content-Type": kind})
+        assert answer.json()["status"] == "done"
+    assert asked == ["hello", "hello"]
 
 
 async def test_metrics_count_what_is_there(api):

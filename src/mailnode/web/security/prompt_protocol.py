@@ -34,6 +34,10 @@ class PromptProtocol(H11Protocol):
         self._stop()
         super().connection_lost(exc)
 
+    def _should_upgrade(self) -> bool:
+        # Nothing else is spoken here; uvicorn would warn of each offer, as Java clients make it, and advise a library.
+        return False
+
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE:
             self._stop()
