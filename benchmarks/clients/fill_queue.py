@@ -24,6 +24,7 @@ from mailnode.environment import Environment
 from mailnode.store import tables
 
 HOURS = 24
+CAME_MS = 12 * 3_600_000
 # So many connections are created together: those that wait share a commit.
 AT_ONCE = 100
 
@@ -88,7 +89,8 @@ def _copy(url: str, filling: QueueFilling) -> None:
         (sample,) = db.execute(select(tables.deliveries)).all()
         (routed,) = db.execute(select(tables.routes)).all()
         id_ = id_in_sql(db, at)
-        came = cast(sample.created_at + at * 1000 // filling.deliveries, BigInteger)
+        # Over some hours: of one minute the counting trigger would change one row a million times in one transaction.
+        came = cast(sample.created_at - (filling.deliveries - at) * CAME_MS // filling.deliveries, BigInteger)
 
         def renamed(stored: str) -> ColumnElement[str]:
             return func.replace(literal(stored), _name(0), literal("scale-") + of, type_=Text)
