@@ -7,7 +7,6 @@ import pytest
 
 from mailnode.connections.service import find_service
 from mailnode.delivery import capacity, circuit_breaker, claims
-from mailnode.delivery import queue_worker as queue_worker_module
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.engine.procrastinate import ProcrastinateEngine
@@ -321,7 +320,7 @@ class TestALane:
             work = asyncio.create_task(EmbeddedEngine().work(admin.queue_worker))
             while admin.queue_worker.busy < 100:  # noqa: ASYNC110 -- a count has no event
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(queue_worker_module, "SILENT_SERVER_SECONDS", 0.0)
+            monkeypatch.setattr("mailnode.delivery.silent_servers.SILENT_SERVER_SECONDS", 0.0)
             await queue(admin, well.port)
             await well.reached("dot")
             await admin.queue_worker.stop()

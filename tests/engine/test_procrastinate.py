@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import threading
 from dataclasses import replace
 
 import procrastinate
@@ -11,8 +12,11 @@ from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
+from mailnode.connections.rate_limit import RateLimit
 from mailnode.delivery.delivery import Terms
+from mailnode.delivery.rates import take_time
 from mailnode.engine.procrastinate import ProcrastinateEngine
+from mailnode.store.clock import now_us
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_transient
 from support.deliveries import prepared, sending
@@ -99,6 +103,70 @@ async def test_what_is_due_and_has_no_job_is_found_by_the_sweeper(home):
         await admin.queue_worker.stop()
         await work
     assert len(server.accepted) == 1
+
+
+async def limited(admin, name, limit, port, count):
+    """Queue so many mails of a connection with this rate limit."""
+    fields = {"hosts": ["127.0.0.1"], "username": "u", "password": "p", "rateLimit": limit}
+    await admin.repository.create(name, "basic", fields)
+    connection = await admin.repository.get(name)
+    for _ in range(count):
+        await admin.dispatcher.queue(prepared(port, terms=LATER, connection=connection))
+
+
+@pytest.mark.parametrize("limit", ["20/min", "1/hour"])
+async def test_a_route_that_waits_for_its_rate_limit_keeps_no_other_from_being_drained(home, monkeypatch, limit):
+    monkeypatch.setattr("mailnode.engine.procrastinate._ROUTES", 2)
+    extensions = ["AUTH PLAIN", "PIPELINING"]
+    async with ScriptedServer(extensions=extensions) as slow, ScriptedServer() as other, sending(home) as admin:
+        engine = engine_of(admin)
+        for name in ("first", "second"):
+            await limited(admin, name, limit, slow.port, 20)
+        await admin.dispatcher.queue(prepared(other.port, terms=LATER))
+        work = await working(admin, engine)
+        await other.reached("dot")
+        assert len(slow.accepted) < 40
+        await admin.queue_worker.stop()
+        await work
+
+
+async def test_the_sweeper_wakes_for_a_rate_limit_when_its_time_has_come(home):
+    async with sending(home) as admin:
+        engine_of(admin)
+        await limited(admin, "shop", "1/hour", 25, 1)
+
+        def taken(db):
+            assert take_time(db, "shop", RateLimit.parse("1/hour"), now_us(db)) is not None
+            db.execute(text("DELETE FROM procrastinate_jobs"))
+
+        await admin.database.write(taken)
+        await admin.queue_worker.wake()
+        assert await jobs(admin) == []
+        await admin.database.write(lambda db: db.execute(text("UPDATE connections SET settings = '{}'")))
+        await admin.queue_worker.wake()
+        assert await jobs(admin) == [("shop@127.0.0.1:25", "todo")]
+
+
+async def test_a_job_that_waits_is_kept_from_workers_until_the_commit_and_not_written_anew(home):
+    rows = text("SELECT ctid::text FROM procrastinate_jobs")
+    free = text("SELECT ctid::text FROM procrastinate_jobs FOR UPDATE SKIP LOCKED")
+    async with sending(home) as admin, sending(home) as other:
+        engine = engine_of(admin)
+        await admin.database.write(lambda db: engine.wake(db, "@shop:25"))
+        before = await other.database.read(lambda db: db.execute(rows).all())
+        begun, go_on = threading.Event(), threading.Event()
+
+        def wake(db):
+            engine.wake(db, "@shop:25")
+            begun.set()
+            go_on.wait()
+
+        waking = asyncio.ensure_future(admin.database.write(wake))
+        await asyncio.to_thread(begun.wait)
+        assert await other.database.write(lambda db: db.execute(free).all()) == []
+        go_on.set()
+        await waking
+        assert await other.database.write(lambda db: db.execute(free).all()) == before
 
 
 async def test_the_job_of_a_worker_that_fell_silent_is_given_up(home, monkeypatch):

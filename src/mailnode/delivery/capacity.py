@@ -94,13 +94,14 @@ class Capacity:
         left_to_others: AbstractSet[str] = frozenset(),
     ) -> FreeCapacity:
         """Tell what can be taken now; nothing of the routes that are left to other processes."""
+        known = self._windows.keys() if only is None else self._windows.keys() & {only}
         untried = {key for key in self._under_way if key not in self._windows}
         proven = self._under_way.total() - sum(self._under_way[key] for key in untried)
         untried_size = sum(self._sizes[key] for key in untried)
         return FreeCapacity(
             MAX_DELIVERIES - proven,
             MAX_BYTES - (self._sizes.total() - untried_size),
-            {key: self.room(key) for key in self._windows if key not in left_to_others},
+            {key: self.room(key) for key in known if key not in left_to_others},
             untried=_max_untried() - len(untried),
             untried_size=MAX_BYTES - untried_size,
             probes=MAX_PROBES - self._probes,

@@ -1,6 +1,5 @@
 """Deliveries that are due are claimed route by route, so that no route keeps another one waiting."""
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, bindparam, exists, literal_column, select, update
 
-from mailnode.connections.rate_limit import RateLimit
 from mailnode.delivery.capacity import MAX_BYTES, FreeCapacity, share_out
 from mailnode.delivery.circuit_breaker import is_tripped, retry_at, routes_with_due, take_probe
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
-from mailnode.delivery.rates import next_time, take_time
+from mailnode.delivery.rates import next_time, rate_limit_of, take_time
 from mailnode.delivery.recovery import OnEnd, read_or_hold
 from mailnode.delivery.result import Result
 from mailnode.delivery.rows import QUEUED
-from mailnode.errors import MailnodeError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
@@ -91,7 +88,7 @@ class Claims:
         ready, wakes, is_paced = [], [], False
         for row in due:
             at = max(_sane(row.due, now, _LONGEST_WAIT_MS), retry_at(row, now))
-            if at <= now and _limit(row):
+            if at <= now and rate_limit_of(row):
                 at = -(-next_time(db, row.connection, now * 1000) // 1000)
                 is_paced |= at > now
             if at <= now:
@@ -118,7 +115,7 @@ class Claims:
             if not take_probe(db, route_row, now):
                 return []
             room = 1
-        if limit := _limit(route_row):  # there are no bursts, so no second time comes now
+        if limit := rate_limit_of(route_row):  # there are no bursts, so no second time comes now
             if take_time(db, route_row.connection, limit, now * 1000) is None:
                 return []
             room = 1
@@ -215,11 +212,3 @@ def _within(rows: Iterable[Row[Any]], size: int) -> Iterable[Row[Any]]:
         if size < 0 and (number or size + row.size < MAX_BYTES):
             return
         yield row
-
-
-def _limit(route_row: Row[Any]) -> RateLimit | None:
-    try:
-        stored = json.loads(route_row.settings).get("rateLimit") if route_row.settings else None
-        return RateLimit.parse(stored) if stored else None
-    except (ValueError, AttributeError, MailnodeError):
-        return None  # a connection that can't be read sends nothing anyway, and its deliveries say why

@@ -14,6 +14,7 @@ from mailnode.delivery.delivery import Attempt, Delivery, State
 from mailnode.delivery.intake import EarlierDelivery, Intake, WakeWorker
 from mailnode.delivery.policy import connection_edited
 from mailnode.delivery.prepare import PreparedMail
+from mailnode.delivery.rates import rate_limit_of, still_to_come
 from mailnode.delivery.recovery import (
     Defect,
     OnEnd,
@@ -170,8 +171,10 @@ class Outbox:
 
     def _wake(self, db: Connection) -> None:
         now = now_ms(db)
+        paced = still_to_come(db, now * 1000)
         for route_key in sorted(routes_with_due(db), key=lambda route_key: str(route_key.name)):
-            if route_key.due <= now and not (is_tripped(route_key) and route_key.retry_at > now):
+            waits = is_tripped(route_key) and route_key.retry_at > now
+            if route_key.due <= now and not waits and not (route_key.connection in paced and rate_limit_of(route_key)):
                 self._wake_worker(db, route_key.name)
 
     def _hand_over(

@@ -21,6 +21,7 @@ from mailnode.delivery.recovery import Defect, defect_attempt
 from mailnode.delivery.result import Result
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
 from mailnode.delivery.rows import whole
+from mailnode.delivery.silent_servers import kept_waiting
 from mailnode.errors import MailnodeError, StoreError
 from mailnode.message.envelope import Message
 from mailnode.store.clock import unix_ms
@@ -32,10 +33,10 @@ from mailnode.worker_report import QUEUE_TASK
 PAUSE_SECONDS = 0.002
 # How often a worker looks for what it was not woken for.
 LOOK_SECONDS = 1.0
+# For how long a worker keeps a route that waits for its rate limit: later the sweep finds that it is due.
+REST_SECONDS = 5.0
 # A worker that is to end when nothing is due begins again after at most so many defects in a row.
 MOST_DEFECTS = 3
-# A server that accepts no session for so long counts as silent: one delivery waits on, the others are put back.
-SILENT_SERVER_SECONDS = 10.0
 # A worker that has not looked for so long is stuck.
 SILENT_SECONDS = 60.0
 
@@ -105,11 +106,15 @@ class QueueWorker:
         self.supervised.report_success()
         return batch
 
-    async def drain(self, only: str | None = None) -> None:
-        """Carry what is due, of all routes or of `only` one, until there is no more or this is stopped."""
+    async def drain(self, only: str | None = None, rests: asyncio.Event | None = None) -> None:
+        """Carry what is due, of all routes or of `only` one, until there is no more or this is stopped.
+
+        `rests` is set when one waits for its rate limit alone; it is left to whoever took the time that it waited for.
+        """
         if only in self._draining:
             return
         self._draining.add(only)
+        has_taken = False
         try:
             while not self.is_stopped:
                 was_busy = self._busy_with(only)
@@ -118,14 +123,21 @@ class QueueWorker:
                     continue
                 batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
                 if batch.claims:
+                    has_taken = True
                     await asyncio.sleep(PAUSE_SECONDS)
                 elif was_busy and not self._busy_with(only):
                     pass  # what ended meanwhile may have made something due that this round did not see
                 elif was_busy:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
-                elif batch.is_paced and batch.more_in is not None:
+                elif only is None and batch.is_paced and batch.more_in is not None:
                     await asyncio.sleep(min(batch.more_in, LOOK_SECONDS))
+                elif has_taken and batch.is_paced and (batch.more_in or math.inf) <= REST_SECONDS:
+                    has_taken = False
+                    if rests:
+                        rests.set()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self.stopped.wait(), batch.more_in)
                 else:
                     return
         finally:
@@ -145,21 +157,13 @@ class QueueWorker:
 
     def _call_back_from_silence(self) -> None:
         """Put back what waits for a silent server, all but the delivery that has waited longest."""
-        silent_since = asyncio.get_running_loop().time() - SILENT_SERVER_SECONDS
-        waiting: dict[str, list[AttemptLoop]] = {}
-        for loop in self._loops:
-            waiting.setdefault(loop.delivery.route_key, []).append(loop)
-        for route_key, loops in waiting.items():
-            loops.sort(key=lambda loop: loop.waits_since)
-            if loops[0].waits_since <= silent_since and loops[-1].waits_since < math.inf and loops[1:]:
-                self._capacity.note_failure(route_key)
-                for loop in loops[1:]:
-                    loop.give_up()
+        for route_key, loops in kept_waiting(self._loops, asyncio.get_running_loop().time()):
+            self._capacity.note_failure(route_key)
+            for loop in loops:
+                loop.give_up()
 
     async def recover(self) -> int:
-        """Put back into the queue what dead workers left, and what a defect has left of this one; tell how many.
-
-        What waits for a silent server is put back too.
+        """Put back what dead workers left, what a defect has left of this one, and what waits for a silent server.
 
         Raises:
             StoreError: the database can't be asked now.

@@ -5,11 +5,13 @@ A message gets a time, one `spacing` after the one before it, and may begin unti
 more than `count`, wherever it begins.
 """
 
+import json
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from mailnode.connections.rate_limit import RateLimit
+from mailnode.errors import MailnodeError
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import rates
 
@@ -34,6 +36,21 @@ def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *,
 def next_time(db: Connection, connection: str, now_us: int) -> int:
     """Tell when the next message may go, as it looks now; nobody who takes a time is waited for."""
     return _next_time(db.execute(select(rates).where(rates.c.connection == connection)).first(), now_us)
+
+
+def still_to_come(db: Connection, now_us: int) -> set[str]:
+    """Give the connections whose next time has not come; none of those that a clock wrote which was set back since."""
+    ahead = (rates.c.taken_at <= now_us) & (rates.c.free_at > now_us)
+    return set(db.execute(select(rates.c.connection).where(ahead)).scalars())
+
+
+def rate_limit_of(route_row: Row[Any]) -> RateLimit | None:
+    """Read the limit of a route's connection as it is now."""
+    try:
+        stored = json.loads(route_row.settings).get("rateLimit") if route_row.settings else None
+        return RateLimit.parse(stored) if stored else None
+    except (ValueError, AttributeError, MailnodeError):
+        return None  # a connection that can't be read sends nothing anyway, and its deliveries say why
 
 
 def _next_time(row: Row[Any] | None, now_us: int) -> int:
