@@ -124,7 +124,7 @@ def version(distribution: str) -> str:
 
 def versions() -> list[str]:
     """Name everything that takes part, with its version."""
-    # A Python that was compiled with what a profile told is a tenth to a third faster.
+    # A Python that was compiled with what a profile told is faster.
     tuned = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     found = [f"Python {platform.python_version()} ({'built with' if tuned else 'built without'} PGO)"]
     found += [f"{name} {number}" for name in ("mailnode", "uvloop", "aiosmtplib") if (number := version(name))]

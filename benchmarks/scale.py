@@ -12,7 +12,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -122,13 +122,11 @@ def _scaled(options: argparse.Namespace, folders: Folders, server: Postgres, que
         }
         run([sys.executable, "-m", "benchmarks.clients.fill_queue", json.dumps(filling)], environment)
         (begin,) = server.ask(home.name, _NOW)
-        with ExitStack() as stack:
-            workers = [
-                stack.enter_context(started(*worker_of(environment), errors=home / f"worker{number}.log"))
-                for number in range(options.workers)
-            ]
-            wait_until(sink.taken, min(WARM_UP_MOST, int(queued * WARM_UP)), *workers)
-            counts, cpu = _watched(options, sink, queued, [process.pid for process in (*workers, server.process)])
+        command, _ = worker_of(environment)
+        command = [*command, "--processes", str(options.workers)]
+        with started(command, environment, errors=home / "log") as workers:
+            wait_until(sink.taken, min(WARM_UP_MOST, int(queued * WARM_UP)), workers)
+            counts, cpu = _watched(options, sink, queued, [workers.pid, server.process.pid])
             (end,) = server.ask(home.name, _NOW)
         waits = server.ask(home.name, _WAITS, {"begin": begin, "end": end})
         return _told(queued, counts, cpu, waits, _vacuumed(server, home.name))
