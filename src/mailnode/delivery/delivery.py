@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
 from mailnode.delivery.policy import Policy, redirection_warning
@@ -122,7 +122,7 @@ class Origin:
 
     def to_json(self) -> dict[str, str]:
         """Give it as it is stored with a delivery."""
-        return asdict(self)
+        return {"file": self.file, "flow": self.flow, "node": self.node, "content": self.content}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> Self | None:
