@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, literal_column, select, tuple_, update
+from sqlalchemy import Connection, Text, bindparam, cast, delete, literal_column, select, tuple_, update
 
 from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
@@ -33,7 +33,7 @@ from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
-from mailnode.store.prepared import Change, together
+from mailnode.store.prepared import AnyOf, Change, together
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
 
@@ -183,8 +183,9 @@ class Outbox:
         now = now_ms(db)
         edited = outdated(db, {revision for _, revision in batch if revision})
         going = [delivery for delivery, revision in batch if revision not in edited]
-        rows = [{"of": delivery.id, "claim": delivery.generation, "updated_at": now} for delivery in going]
-        held = _update_claimed(db, _HAND_OVER, rows) if rows else set()
+        ids, claims = [delivery.id for delivery in going], [_claim_of(delivery) for delivery in going]
+        changed_rows = _HAND_OVER.run_once(db, ids=ids, claims=claims, now=now) if going else 0
+        held = set(ids) if changed_rows == len(going) else _held(db, going)
         regroup(db, (delivery for delivery in going if delivery.id in held))
         changed = [connection_edited(revision) if revision and revision in edited else None for _, revision in batch]
         return [
@@ -194,7 +195,9 @@ class Outbox:
 
     def _store_changes(self, db: Connection, changes: list[_Change]) -> list[Exception | None]:
         now = now_ms(db)
-        held = _update_claimed(db, _SETTLE, [self._columns(change, now) for change in changes])
+        deliveries = [change.delivery for change in changes]
+        settled = _SETTLE.run(db, [self._columns(change, now) for change in changes])
+        held = {one.id for one in deliveries} if settled == len(changes) else _held(db, deliveries)
         kept = [change for change in changes if change.delivery.id in held]
         if kept:
             regroup(db, (change.delivery for change in kept if change.attempt))
@@ -239,19 +242,27 @@ class Outbox:
 
 
 _OF_CLAIM = (table.c.id == bindparam("of")) & (table.c.generation == bindparam("claim")) & UNDER_WAY
-_HAND_OVER = Change(update(table).where(_OF_CLAIM).values(state=literal_column("'handingOver'")))
+# Found by their ids; an older claim of one of them does not count.
+_CLAIM = table.c.id + literal_column("'/'") + cast(table.c.generation, Text)
+_HAND_OVER = Change(
+    update(table)
+    .where(AnyOf(table.c.id, "ids"), AnyOf(_CLAIM, "claims"), UNDER_WAY)
+    .values(state=literal_column("'handingOver'"), updated_at=bindparam("now"))
+)
 _SETTLE = Change(update(table).where(_OF_CLAIM))
 _THROW_AWAY = Change(delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of")))
 
 
-def _update_claimed(db: Connection, change: Change, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Change those deliveries whose claim still stands, and tell which they are.
+def _claim_of(delivery: Delivery) -> str:
+    return f"{delivery.id}/{delivery.generation}"
+
+
+def _held(db: Connection, changed: Sequence[Delivery]) -> set[str]:
+    """Tell which of those deliveries whose claims were to be changed are held by them still.
 
     One that is written a second time, because the outcome of the first commit was unknown, counts as well.
     """
-    if change.run(db, rows) == len(rows):
-        return {row["of"] for row in rows}
-    claims = tuple_(table.c.id, table.c.generation).in_([(row["of"], row["claim"]) for row in rows])
+    claims = tuple_(table.c.id, table.c.generation).in_([(one.id, one.generation) for one in changed])
     return set(db.execute(select(table.c.id).where(claims)).scalars())
 
 
