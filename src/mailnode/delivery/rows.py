@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
-from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Terms, UnreadableDelivery
+from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Origin, Terms, UnreadableDelivery
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
@@ -155,11 +155,15 @@ def _terms_text(terms: Terms) -> str:
     return json.dumps(asdict(terms))
 
 
+@lru_cache(maxsize=128)
+def _origin_text(origin: Origin | None) -> str:
+    return json.dumps(origin.to_json() if origin else None)
+
+
 def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
-    origin = mail.origin.to_json() if mail.origin else None
     options = (
         f'{{"destination": {_destination_text(delivery.destination)}, "terms": {_terms_text(delivery.terms)}, '
-        f'"place": {json.dumps(delivery.place)}, "origin": {json.dumps(origin)}}}'
+        f'"place": {json.dumps(delivery.place)}, "origin": {_origin_text(mail.origin)}}}'
     )
     return {
         "id": delivery.id,
