@@ -1,7 +1,7 @@
 """Statements that are said to the driver directly do what SQLAlchemy would have them do."""
 
 import pytest
-from sqlalchemy import bindparam, insert, literal, select, update
+from sqlalchemy import Engine, bindparam, event, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mailnode.errors import StoreError, UsageError
@@ -35,6 +35,29 @@ async def test_a_list_has_any_length(database, asked):
     found = await database.read(lambda db: FIND.all(db, keys=asked, most=1000))
     assert [(row.key_id, row.how) for row in found] == [(name, "said") for name in sorted(names & {*asked})]
     assert await database.write(lambda db: RENAME.run_once(db, keys=asked, name="named")) == len(names & {*asked})
+
+
+async def test_a_list_is_found_by_the_index_and_whoever_listens_hears_it(database):
+    said = []
+
+    def hear(_connection, _cursor, sql, parameters, *_):
+        said.append((sql, parameters))
+
+    def plan(db):
+        event.listen(Engine, "before_cursor_execute", hear)
+        try:
+            FIND.all(db, keys=["a", "b", "c"], most=5)
+        finally:
+            event.remove(Engine, "before_cursor_execute", hear)
+        ((sql, parameters),) = said
+        driver = db.connection.driver_connection
+        if db.dialect.name == "sqlite":
+            return driver.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+        driver.execute("SET LOCAL enable_seqscan = off")  # else it is chosen for a table this small
+        return driver.execute(f"EXPLAIN {sql}", parameters).fetchall()
+
+    found = str(await database.write(plan))
+    assert "SEARCH secret_check USING" in found or "Index Cond: (key_id = ANY" in found
 
 
 async def test_an_error_of_the_driver_is_one_of_sqlalchemys(database):
