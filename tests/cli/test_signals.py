@@ -78,10 +78,11 @@ async def test_a_run_whose_dot_is_out_waits_for_the_answer(tmp_path):
     assert len(server.visits) == 1
 
 
-async def test_an_inbox_ends_well_by_sigterm():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_an_inbox_ends_well_however_it_is_stopped(number):
     process = await start("inbox", "--port", "0")
     assert b"receiving email" in await process.stderr.readline()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, said = await process.communicate()
     assert (process.returncode, said.strip()) == (0, b"")
 

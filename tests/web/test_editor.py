@@ -353,8 +353,16 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     expect(result).to_contain_text("ould not connect")
     expect(result).to_contain_text("Check host and port")
     put(page, "smtp.port", served.site.inbox_port)
+    put(page, "subject", "{{ input.nothing }}")
+    page.get_by_role("button", name="Run").click()
+    expect(result.locator(".notice").get_by_text("{{ input.nothing }} is undefined.").last).to_have_text(
+        "Node tell-customer, subject: {{ input.nothing }} is undefined."
+    )
+    put(page, "subject", "Hi")
     page.get_by_role("button", name="Run").click()
     expect(result.locator(".badge")).to_have_text("Done")
+    page.set_viewport_size({"width": 400, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     page.get_by_role("link", name="Open this run").click()
     expect(page.get_by_text("tell-customer").first).to_be_visible()
 

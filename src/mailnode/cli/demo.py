@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import platformdirs
 
-from mailnode.cli.demo_home import Example, put_example, take_home
+from mailnode.cli.demo_home import FLOW, Example, put_example, take_home
 from mailnode.cli.output import clean, say, show_json
 from mailnode.cli.signals import run_long
 from mailnode.environment import Environment
@@ -88,7 +88,8 @@ async def _serve(environment: Environment) -> int:
 
 def _show(run: Run, inbox: InboxFolder, example: Example) -> int:
     """Show how the flow ended, and give the exit status."""
-    say(f"flow       {example.flow}\n")
+    kept = "" if example.name == FLOW else f"  ({FLOW}.flow.yaml differs from the example, and is left as it is)"
+    say(f"flow       {example.flow}{kept}\n")
     if run.status != "done" or run.state.context["mail"]["shipped"]["status"] != "sent":
         show_json(run.to_json())
         return 1

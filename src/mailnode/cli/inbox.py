@@ -1,6 +1,7 @@
 """`mailnode inbox`: a test inbox, that is an SMTP server that keeps all email, and its contents."""
 
 import itertools
+from contextlib import suppress
 
 import click
 
@@ -24,7 +25,8 @@ from mailnode.inbox.server import Inbox
 def command(context: click.Context, port: int) -> None:
     """Run a test inbox until Ctrl-C: an SMTP server on this machine that keeps all email."""
     if context.invoked_subcommand is None:
-        run_long(_serve(port))
+        with suppress(KeyboardInterrupt):  # it runs until it is stopped, so that is a good end
+            run_long(_serve(port))
 
 
 @command.command("list")

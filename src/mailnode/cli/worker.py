@@ -69,8 +69,8 @@ def check_processes(processes: int) -> None:
     url = Environment.read().database_url
     if url is None or isinstance(locate(url), Path):
         raise UsageError(
-            f"--processes {processes} needs PostgreSQL: SQLite lets one process write at a time, so several send no"
-            " more than one",
+            f"--processes {processes} needs PostgreSQL: SQLite lets one process write at a time, so several would"
+            " send no faster than one",
             hint="set MAILNODE_DATABASE_URL to a PostgreSQL database, or leave --processes out",
         )
 

@@ -176,7 +176,7 @@ class Deliveries(DeliveryQueries):
         if row.state == "handingOver":  # the process that was sending it is gone, and with it the server's reply
             delivery = replace(delivery, maybe_accepted=True)
         doubt = " It may have been accepted before that." if delivery.is_in_doubt else ""
-        cancelled = DeliveryError(f"cancelled by a person.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
+        cancelled = DeliveryError(f"cancelled by hand.{doubt}", code=ErrorCode.CANCELLED, phase="connect")
         result = result_of(delivery, status="cancelled", error=cancelled)
         values = {
             "state": "cancelled",

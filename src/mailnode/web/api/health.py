@@ -83,16 +83,19 @@ async def metrics(site: SiteHere) -> str:
     counts = {**dict.fromkeys(_STATES, 0), **states}
     lines += [f'mailnode_deliveries{{state="{state}"}} {count}' for state, count in sorted(counts.items())]
     lines += [
-        "# HELP mailnode_carried_total Deliveries of the queue that ended here.",
+        "# HELP mailnode_carried_total Queued deliveries that have ended in this server's processes, by outcome.",
         "# TYPE mailnode_carried_total counter",
     ]
     lines += [f'mailnode_carried_total{{status="{status}"}} {count}' for status, count in sorted(carried.items())]
-    lines += ["# HELP mailnode_answers_due Mails whose server owes an answer.", "# TYPE mailnode_answers_due gauge"]
+    lines += [
+        "# HELP mailnode_answers_due Emails handed over whose server has not replied yet.",
+        "# TYPE mailnode_answers_due gauge",
+    ]
     lines.append(f"mailnode_answers_due {report.answers_due}")
-    lines += ["# HELP mailnode_outcomes_waiting Outcomes that the database does not take now."]
+    lines += ["# HELP mailnode_outcomes_waiting Outcomes that could not be stored yet."]
     lines += ["# TYPE mailnode_outcomes_waiting gauge", f"mailnode_outcomes_waiting {report.outcomes_waiting}"]
     lines += _tasks(report.tasks)
-    lines += ["# HELP mailnode_flows Flows on the shelf.", "# TYPE mailnode_flows gauge"]
+    lines += ["# HELP mailnode_flows Flow files in the folder of flows.", "# TYPE mailnode_flows gauge"]
     lines.append(f"mailnode_flows {len(site.flow_files.flows())}")
     return "\n".join(lines) + "\n"
 
@@ -105,9 +108,9 @@ def _tasks(tasks: Iterable[TaskStatus]) -> list[str]:
         if task.succeeded_at is not None:
             looked[task.name] = max(task.succeeded_at // 1000, looked.get(task.name, 0))
     return [
-        *_of_tasks("alive", "gauge", "In how many processes a long-lived task lives.", alive),
+        *_of_tasks("alive", "gauge", "In how many processes a long-running task is alive.", alive),
         *_of_tasks("last_look_seconds", "gauge", "When it last did its work (Unix time).", looked),
-        *_of_tasks("defects_total", "counter", "How often it met a defect.", defects),
+        *_of_tasks("defects_total", "counter", "How often it failed unexpectedly, or was restarted.", defects),
     ]
 
 

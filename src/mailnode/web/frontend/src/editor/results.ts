@@ -68,7 +68,9 @@ function showFailure(pane: PreviewPane, title: string, problem: unknown): void {
 
 function troublesOf({ id, error, result }: RunNode): Notice[] {
   const told = error ?? (isObject(result) && isObject(result.error) ? result.error : null);
-  return told ? [noticeOf(told, `${id}: `)] : [];
+  if (!told) return [];
+  const isNamed = textOf(told.message).startsWith(`node ${id}`);
+  return [noticeOf(told, isNamed ? "" : `${id}: `)];
 }
 
 function noticeOf({ message, hint }: NodeError, where = ""): Notice {
