@@ -35,7 +35,7 @@ async def log_in(
             trouble = f"Too many wrong tokens. Wait {int(wait) + 1} seconds."
             return render(request, "login.html", 429, next=_local(next), trouble=trouble)
         attempts.note_wrong()
-        trouble = "That token is wrong. Paste the one that “mailnode serve” printed."
+        trouble = "That token is wrong. “mailnode serve” says where the right one is."
         return render(request, "login.html", 401, next=_local(next), trouble=trouble)
     return _let_in(request, RedirectResponse(_local(next), 303))
 
