@@ -160,5 +160,7 @@ class _WorkerProcess:
 
 def _words(status: int) -> str:
     if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
+        # Most real-time signals have no name.
+        name = signal.Signals(-status).name if -status in {*signal.Signals} else f"signal {-status}"
+        return f"was ended by {name}"
     return f"has ended with exit status {status}"

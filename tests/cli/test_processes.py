@@ -121,8 +121,12 @@ class TestWorker:
             await queue(tmp_path, server.port, "a@y.example")
             async with running("worker", "--processes", "2") as command:
                 await server.reached("dot")
-                send_all(workers_of(command), signal.SIGKILL)
-                assert "it restarts in 1 s" in await hear(command, "its process was ended by SIGKILL")
+                nameless = signal.SIGRTMIN + 6
+                for pid, number in zip(workers_of(command), (signal.SIGKILL, nameless), strict=True):
+                    os.kill(pid, number)
+                said = "".join([await hear(command, "it restarts in 1 s") for _ in range(2)])
+                assert "its process was ended by SIGKILL" in said
+                assert f"its process was ended by signal {nameless}" in said
                 end_leases()
                 await until(lambda: len(server.times["dot"]) == 2)
                 workers = workers_of(command)

@@ -58,7 +58,7 @@ async def test_a_worker_that_is_killed_at_a_commit_loses_nothing_and_hides_no_co
     names = [f"n{one}" for one in range(MAILS)]
     async with ScriptedServer() as server, sending(home) as admin:
         await queue(admin, server.port, names)
-        dying = await worker(Path(killed_worker.__file__), when, str(number))
+        dying = await worker(Path(killed_worker.__file__), when, str(number), "worker", "--drain")
         assert await dying.wait() == -signal.SIGKILL
         in_doubt = sum(row.state == "handingOver" for row in await admin.rows(deliveries))
         await check(admin, server, names, in_doubt)

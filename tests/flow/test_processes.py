@@ -4,10 +4,17 @@ import asyncio
 import json
 import os
 import signal
+from itertools import product
+from pathlib import Path
 
+import pytest
+
+from mailnode.store.tables import deliveries, runs, workers
+from support import killed_worker
 from support.command import mailnode
+from support.deliveries import sending
 from support.flows import to_server, write_flow
-from support.forked_python import python
+from support.forked_python import DEVNULL, python
 from support.scripted_smtp import STALL, ScriptedServer
 
 
@@ -79,6 +86,40 @@ class TestKilled:
         assert (first["status"], first["duplicate"], other["status"]) == ("sent", True, "sent")
         assert len(inbox.messages()) == 1
         assert len(second.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    ("database_kind", "has_id", "commits"), [("sqlite", False, 3), ("postgres", True, 4)], indirect=["database_kind"]
+)
+@pytest.mark.usefixtures("database_kind")
+async def test_a_run_that_is_killed_at_a_commit_has_ended_if_its_mail_has_and_sends_it_once_all_the_same(
+    has_id, commits, home, tmp_path
+):
+    seen = set()
+    async with ScriptedServer() as server, sending(home) as admin:
+        over = workers.update().where(workers.c.id != admin.process.id).values(lease_until=0)
+        for number, when in product(range(1, commits + 1), ("before", "after")):
+            to = f"{when}{number}@y.example"
+            settings = to_server(server.port, to=to)
+            flow = write_flow(tmp_path, {"id": "tell", "type": "sendSmtpEmail", "settings": settings})
+            own_id = ("--run-id", to) if has_id else ()
+            dying = await python(
+                *(Path(killed_worker.__file__), when, str(number), "run", flow, *own_id), stdout=DEVNULL, stderr=DEVNULL
+            )
+            assert await dying.wait() == -signal.SIGKILL
+            left = {row.id: row for row in await admin.rows(runs)}
+            mails = [row for row in await admin.rows(deliveries) if row.id not in seen]
+            seen |= {row.id for row in mails}
+            assert [row.state == "sent" for row in mails] == [left[row.run_id].status == "done" for row in mails]
+            if not has_id:
+                continue
+            await admin.database.write(lambda db: db.execute(over))
+            again = await mailnode("run", flow, *own_id)
+            result = again.json["nodes"][0]["result"]
+            copies = sum(message.forward_paths[0] == f"RCPT TO:<{to}>" for message in server.accepted)
+            in_doubt = [row.state for row in mails] == ["handingOver"]
+            assert (again.status, result["status"], "resentAfterUnknown" in result["warnings"]) == (0, "sent", in_doubt)
+            assert 1 <= copies <= 1 + in_doubt
 
 
 async def test_a_second_process_with_the_same_run_id_waits_and_tells_the_same(tmp_path):

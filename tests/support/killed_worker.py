@@ -1,4 +1,4 @@
-"""A worker that is killed at one of its commits: `python doomed.py before|after N`."""
+"""A command that is killed at one of its commits: `python killed_worker.py before|after N COMMAND`."""
 
 import os
 import signal
@@ -34,4 +34,4 @@ def kill_at(when: str, number: int) -> None:
 
 if __name__ == "__main__":
     kill_at(sys.argv[1], int(sys.argv[2]))
-    main(["worker", "--drain"])
+    main(sys.argv[3:])
