@@ -118,7 +118,9 @@ class _WorkerProcess:
                 return
             self._exit_status = status if status >= 0 else EXIT_FAILED
             if not is_proven and not self.has_begun.is_set():
-                return  # it has said why
+                if status < 0:  # otherwise it has said why
+                    _log.error("worker %d: its process %s before it began to work", self._number, how)
+                return
             if not self._restarts:
                 if status:
                     _log.error("worker %d: its process %s; the next worker takes over what it had", self._number, how)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -107,6 +108,17 @@ class TestWorker:
         assert ended.status == 2
         assert ended.stderr.count("MAILNODE_SECRET_KEY is not set") == 1
         assert "restarts" not in ended.stderr
+
+    async def test_a_first_one_that_is_killed_before_it_began_is_told(self, monkeypatch):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            monkeypatch.setenv("MAILNODE_DATABASE_URL", f"postgresql://mailnode@127.0.0.1:{port}/mailnode")
+            async with running("worker", "--processes", "2") as command:
+                await until(lambda: bool(workers_of(command)))
+                send_all(workers_of(command), signal.SIGKILL)
+                said = await said_to_the_end(command)
+        assert "worker 1: its process was ended by SIGKILL before it began to work\n" in said
+        assert (command.returncode, "restarts" in said) == (1, False)
 
     async def test_drain_adds_up_what_all_have_done(self, tmp_path):
         refusal = {"RCPT TO:<b@y.example>": "550 5.1.1 no such user"}

@@ -25,7 +25,7 @@ processes_option = click.option(
     default=1,
     show_default=True,
     metavar="N",
-    help="How many processes work; more than one needs PostgreSQL.",
+    help="How many processes to run; more than one needs PostgreSQL.",
 )
 
 
