@@ -153,6 +153,15 @@ class TestRemarks:
             ),
         ]
 
+    async def test_links_and_images_within_an_attribute_are_those_of_this_mail(self, inbox, tmp_path):
+        content = """<p title='<a href="https://shop.example/{{ input.id }} x">'>hi</p>"""
+        _, warnings = await said(inbox, tmp_path, {"id": 17}, content=content)
+        assert "the link 'https://shop.example/17 x' is not a valid URL" in warnings
+        content = """<p style="color: {{ input.color }} <img src=x>">hi</p>"""
+        _, warnings = await said(inbox, tmp_path, {"color": "red; }"}, content=content)
+        assert "style was emptied" in warnings
+        assert "without alt text" not in warnings
+
     async def test_what_is_sent_as_it_stands_though_it_was_meant_as_something_else(self, inbox, tmp_path):
         content = "<p>Hi {% if vip %}x{% endif %}, 5 {% off</p>Joe <joe@x.example>"
         content += "<style>@keyframes a{0%{top:0}50%{top:1}}</style>"

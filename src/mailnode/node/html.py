@@ -13,7 +13,7 @@ from mailnode.message.text_outline import TextOutline, outline_of
 from mailnode.node.expression import Evaluator
 from mailnode.node.inline import Inlined, inline_before_values, inline_style_sheets
 from mailnode.node.js_string import ValueText
-from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, parse_html, set_marked
+from mailnode.node.markup import MARK, Attribute, Markup, decode_entities, find_tags, parse_html, set_marked
 from mailnode.printable import quoted_ascii
 
 _URL_ATTRIBUTES = frozenset(
@@ -113,7 +113,8 @@ def _outlined(prepared: _PreparedMarkup) -> _PreparedMarkup:
     if not prepared.is_inlined or any(expression.raw for expression in markup.expressions):
         return prepared
     numbers = {int(mark) for one in markup.attributes for mark in MARK.findall(markup.marked[one.start : one.end])}
-    skeleton = None if any(one.tag in ("a", "img") for one in markup.attributes) else markup.marked
+    seen = (f"{name} {tag.value(name)}" for tag in find_tags(markup.marked, "a", "img") for name in tag.places)
+    skeleton = None if any(map(MARK.search, seen)) else markup.marked
     return prepared._replace(outline=outline_of(MARK.split(markup.marked), numbers), skeleton=skeleton)
 
 
@@ -166,12 +167,12 @@ async def render_html(template: HtmlTemplate, evaluator: Evaluator, *, inline_st
     else:
         inlined = await in_thread_if_long(lambda: inline_style_sheets(filled), len(filled))
     # A warning tells of an attribute that was emptied.
-    outline = None if warnings else prepared.outline
+    outline, skeleton = (None, None) if warnings else (prepared.outline, prepared.skeleton)
     return RenderedHtml(
         inlined.html,
         (*template.scheme_warnings, *warnings, *inlined.warnings),
         outline.filled([value.text for value in values]) if outline else None,
-        prepared.skeleton,
+        skeleton,
     )
 
 
