@@ -196,8 +196,9 @@ def is_place(shown: str, place: str) -> bool:
     wanted = _bare(place)
     if HOLE in shown or HOLE in place:
         literal, _, _ = wanted.partition(HOLE)
-        # The host has to be whole: `https://{{ one }}` may begin with www.
-        if HOLE in shown or "/" not in literal or _bare(shown).startswith(literal):
+        # The host has to be whole: `https://{{ one }}` may begin with www. What follows has a say in a small sigma.
+        is_unsure = HOLE in shown or "/" not in literal or not literal.isascii()
+        if is_unsure or _bare(shown).startswith(literal):
             raise HoleError
         return False
     return _bare(shown) == wanted
