@@ -137,9 +137,9 @@ async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_
         flow_of(tmp_path, right.port)
         retried = await mailnode("deliveries", "retry", one)
         assert (retried.status, retried.stdout) == (0, "")
-        assert f"is queued for 127.0.0.1:{right.port}, by its flow file as it is now; " in retried.stderr
+        assert f"is queued for 127.0.0.1:{right.port}, as its flow file says now; " in retried.stderr
         shown = (await mailnode("deliveries", "show", one)).stdout
-        assert f"fixed it?   `mailnode deliveries retry {one[:8]}` sends it by its flow file as it is now" in shown
+        assert f"fixed it?   `mailnode deliveries retry {one[:8]}` sends it as its flow file says now" in shown
         assert (await mailnode("worker", "--drain")).status == 0
         again = await mailnode("run", flow, "--run-id", "r1")
     assert (again.status, again.json["duplicate"]) == (0, True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SHORT_ID = 8
-_ROUTES = {"flow": ", by its flow file as it is now", "asQueued": ", as it was queued"}
+_ROUTES = {"flow": ", as its flow file says now", "asQueued": ", as it was queued"}
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -158,7 +158,7 @@ def _facts(found: "DeliveryDetails") -> Iterator[tuple[str, str]]:
     if found["state"] == "queued" and found["error"] and found["origin"]:
         yield (
             "fixed it?",
-            f"`mailnode deliveries retry {found['deliveryId'][:_SHORT_ID]}` sends it by its flow file as it is now",
+            f"`mailnode deliveries retry {found['deliveryId'][:_SHORT_ID]}` sends it as its flow file says now",
         )
     for warning in found["result"]["warnings"] if found["result"] else ():
         yield "warning", warning

@@ -143,7 +143,7 @@ def _tell(report: WorkerReport, drain: bool, stopped_by: int) -> int:
     if report.left:
         say(f"{report.left} still queued for a later attempt: see `mailnode deliveries list --state queued`")
     outcomes = {status: count for status, count in report.outcomes.items() if status != "queued"}
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items())) or "nothing"
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items())) or "nothing sent"
     say(f"done: {counts}")
     failed = any(outcomes.get(status) for status in FAILED)
     if failed:
