@@ -18,6 +18,7 @@ from mailnode.web.sentence import capital, sentence
         ("tlsOption is none", "tlsOption is none."),
         ("mailnode failed", "mailnode failed."),
         ("localhost:25 does not answer", "localhost:25 does not answer."),
+        ("http://127.0.0.1/a.pdf leads nowhere", "http://127.0.0.1/a.pdf leads nowhere."),
         ("'x' can't be a name", "'x' can't be a name."),
         ("{{ input.a }} is not a text", "{{ input.a }} is not a text."),
         ("write it like jane@example.org", "Write it like jane@example.org"),

@@ -2,8 +2,8 @@
 
 import re
 
-# A name that is written small, and what may be a key of a setting (`smtp.host`, `tlsOption`), stay as they are.
-_WORD = re.compile(r"(?!mailnode\b|localhost\b)[a-z]+(?:['-][a-z]+)*(?=[\s,;:]|$)")
+# A name that is written small, a URL, and what may be a key of a setting (`smtp.host`, `tlsOption`) stay as they are.
+_WORD = re.compile(r"(?!mailnode\b|localhost\b)[a-z]+(?:['-][a-z]+)*(?=[\s,;]|:(?!//)|$)")
 # What may be copied (an address, an expression, a path) gets no full stop: it would be taken for a part of it.
 _PLAIN_END = re.compile(r"""(?:^|\s)["“(]*[\w'\u2019-]+[)\]"”'\u2019]*$""")
 

@@ -12,6 +12,7 @@ test("an error is a sentence, as the server's own pages have it", () => {
     ["tlsOption is none", "tlsOption is none."],
     ["mailnode failed", "mailnode failed."],
     ["localhost:25 does not answer", "localhost:25 does not answer."],
+    ["http://127.0.0.1/a.pdf leads to a private address", "http://127.0.0.1/a.pdf leads to a private address."],
     ["write it like jane@example.org", "Write it like jane@example.org"],
     ["the expression has no end: {{ input.order", "The expression has no end: {{ input.order"],
     ["allow it (and only it)", "Allow it (and only it)."],
