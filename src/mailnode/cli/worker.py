@@ -69,7 +69,7 @@ def check_processes(processes: int) -> None:
     if url is None or url.startswith("sqlite:"):
         raise UsageError(
             f"--processes {processes} needs PostgreSQL: SQLite lets one process write at a time, so several would"
-            " send hardly faster than one",
+            " send no faster than one",
             hint="set MAILNODE_DATABASE_URL to a PostgreSQL database, or leave --processes out",
         )
 
