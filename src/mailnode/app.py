@@ -12,6 +12,7 @@ from mailnode.connections.repository import ConnectionRepository
 from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
+from mailnode.delivery.clearing import HourlyClearing
 from mailnode.delivery.dispatcher import POLL_SECONDS, Dispatcher
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.queue_worker import QueueWorker
@@ -35,10 +36,8 @@ from mailnode.node.send_email import MailServices
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_transient
-from mailnode.supervision import Supervised, TaskStatus
 from mailnode.worker_report import WorkerReport
 
-SWEEP_SECONDS = 3600.0
 RUNS_AT_ONCE = 50  # more in flight would only wait for sessions
 _ASKED_AT_ONCE = 500  # deliveries in one statement
 
@@ -73,8 +72,6 @@ class Mailnode:
         self._run_store = RunStore(database, process)
         outbox = Outbox(database, process, self._engine.wake, store_outcomes, self._run_store)
         self.runs = Runs(database, process)
-        self._sweeper = Supervised("the hourly clearing of what has ended")
-        self._keep_days, self._keep_keys_days = environment.keep_days, environment.keep_keys_days
         self._breaker = CircuitBreaker(database, process)
         redirect = environment.redirect_all_to
         router = Router(
@@ -90,6 +87,7 @@ class Mailnode:
         self.deliveries = Deliveries(
             database, process, self._engine.wake, store_outcomes, CurrentRoutes(self._registry, router).find
         )
+        self._clearing = HourlyClearing(self.deliveries, environment.keep_days, environment.keep_keys_days)
 
     @classmethod
     @asynccontextmanager
@@ -117,11 +115,6 @@ class Mailnode:
                 await mailnode._dispatcher.close()
                 await opened.database.unstored.close()
                 await mailnode._clients.close()
-
-    @property
-    def answers_due(self) -> int:
-        """How many emails have left as a whole and wait for the server's answer; closing waits for it too."""
-        return self._dispatcher.answers_due
 
     async def run(
         self,
@@ -217,12 +210,12 @@ class Mailnode:
         With `drain` it returns when nothing is due. Meanwhile what ended more than MAILNODE_KEEP_DAYS ago is deleted
         hourly, and idempotency keys after MAILNODE_KEEP_KEYS_DAYS.
         """
-        sweeping = asyncio.create_task(self._sweeper.run(self._sweep_hourly))
+        clearing = asyncio.create_task(self._clearing.clear())
         try:
             await self._engine.work(self._queue_worker, drain=drain)
         finally:
-            sweeping.cancel()
-            await asyncio.wait({sweeping})
+            clearing.cancel()
+            await asyncio.wait({clearing})
 
     async def settle_lost(self) -> None:
         """Settle email of flows that a defect has left; whoever works on the queue need not do so.
@@ -232,32 +225,21 @@ class Mailnode:
         """
         await self._dispatcher.settle_lost()
 
-    async def _sweep_hourly(self) -> None:
-        while True:
-            await self.deliveries.sweep(self._keep_days, self._keep_keys_days)
-            self._sweeper.report_success()
-            await asyncio.sleep(SWEEP_SECONDS)
-
     @property
     def outcomes(self) -> Mapping[str, int]:
         """How many deliveries of the queue have ended in this process, by status."""
         return self._queue_worker.outcomes
 
     @property
-    def tasks(self) -> tuple[TaskStatus, ...]:
-        """The status of the long-lived tasks: the one that works on the queue, and the one that deletes what is old."""
-        return self._queue_worker.supervised.status, self._sweeper.status
-
-    @property
     def report(self) -> WorkerReport:
         """What this process has done with the queue, and how it is."""
         return WorkerReport(
             outcomes=dict(self.outcomes),
-            answers_due=self.answers_due,
+            answers_due=self._dispatcher.answers_due,
             outcomes_waiting=self.unstored.count,
             lost=self.unstored.lost,
             reason=self.unstored.reason,
-            tasks=self.tasks,
+            tasks=(self._queue_worker.supervised.status, self._clearing.status),
         )
 
     def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:

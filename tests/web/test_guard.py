@@ -90,7 +90,7 @@ async def test_a_worker_that_is_cancelled_from_inside_begins_again(stranger, sit
                 task.cancel()
             await asyncio.wait(tasks)
         await ready(stranger)
-    assert site.mailnode.tasks[0].defects == 3
+    assert site.mailnode.report.tasks[0].defects == 3
 
 
 @pytest.mark.parametrize("said", ["Bearer wrong", "Basic " + TOKEN, "Bearer", TOKEN, "Bearer " + TOKEN[:-1]])

@@ -75,7 +75,7 @@ async def _collect(
             async for delivery_id, result in mailnode.drained(summary.queued):
                 summary.settle(delivery_id, result)
     except asyncio.CancelledError:
-        if mailnode.answers_due:
+        if mailnode.report.answers_due:
             say(WAITING)
         raise
 

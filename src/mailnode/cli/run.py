@@ -69,7 +69,7 @@ async def _run_once(flow: str, run_in: "Callable[[Mailnode, Callable[[str], None
                 try:
                     run = await run_in(mailnode, change)
                 except asyncio.CancelledError:
-                    if mailnode.answers_due:
+                    if mailnode.report.answers_due:
                         say(WAITING)
                     raise
     except asyncio.CancelledError:

@@ -52,10 +52,8 @@ class AttemptLoop:
         # A flow has its answer, stored too, within the time that it allows.
         margin = min(job.seconds / 10, _LONGEST_MARGIN) if job.keep else 0.0
         self._ends_at = self._deadline = self._loop.time() + job.seconds - margin
-        self.is_called_back = False
+        self.is_called_back = self._is_given_up = self.is_answer_due = self.is_overdue = False
         self.waits_since = math.inf
-        self._is_given_up = False
-        self.is_answer_due = False
         self.is_route_well, self._is_crowded_out = True, False  # the latter: other processes have all of its sessions
         self._timeout: asyncio.Timeout | None = None
         self._phase: Phase = "connect"
@@ -67,7 +65,6 @@ class AttemptLoop:
         self._error: MailnodeError | None = None
         self._noting: asyncio.Task[bool] | None = None
         self._is_over = asyncio.Event()
-        self.is_overdue = False
         self.news: asyncio.Future[None] = self._loop.create_future()
         self.not_stored: asyncio.Future[Result] = self._loop.create_future()
         self.task = asyncio.create_task(self._run())

@@ -203,3 +203,21 @@ def _comment_end(text: str, start: int) -> int:
         f"the ( at character {start + 1} of {quoted(text)} is not closed",
         hint="close it with ), or put the name in double quotes",
     )
+
+
+def trimmed(tokens: list[Token]) -> list[Token]:
+    """Give tokens without the blanks and comments around them."""
+    inked = [index for index, token in enumerate(tokens) if token.kind not in {"blank", "comment"}]
+    return tokens[inked[0] : inked[-1] + 1] if inked else []
+
+
+def words_of(tokens: list[Token]) -> list[Token]:
+    """Give tokens without blanks and comments."""
+    return [token for token in tokens if token.kind not in {"blank", "comment"}]
+
+
+def name_behind(tokens: list[Token]) -> str:
+    """Give the comment behind a bare address, where names stood before there were < > (RFC 5322 3.4)."""
+    inked = max((index for index, token in enumerate(tokens) if token.kind not in {"blank", "comment"}), default=-1)
+    comments = (token.text for token in tokens[inked + 1 :] if token.kind == "comment")
+    return comment_text(next(comments, "()"))

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailnode.errors import MailboxError
-from mailnode.message.addr_spec import QUOTE_HINT, Token, comment_text, cut_at_line_ends, domain, local_part, tokenize
+from mailnode.message.addr_spec import (
+    QUOTE_HINT,
+    Token,
+    cut_at_line_ends,
+    domain,
+    local_part,
+    name_behind,
+    tokenize,
+    trimmed,
+    words_of,
+)
 from mailnode.printable import CONTROL, DIRECTION, LINE_SEPARATOR, SURROGATE, quoted
 
 # A longer text may be a stranger's, and a cache of such ones would grow without measure.
@@ -191,7 +201,7 @@ def _addresses(tokens: Iterator[Token]) -> Iterator[Address]:
         elif token not in _SEPARATORS:
             item.append(token)
         else:
-            if _words(item):
+            if words_of(item):
                 is_last = token.kind == "end"
                 place = "the address" if is_last and position == 1 else f"address {position}"
                 mailbox = _mailbox(item, place, is_last=is_last)
@@ -236,10 +246,10 @@ def _mailbox(item: list[Token], place: str, *, is_last: bool) -> Mailbox:
     if opening is None:
         if not is_last and not any(token.text == "@" for token in item):
             raise MailboxError(f"{place} ({_shown(item)}) has no @", hint=_COMMA_HINT)
-        return _located(item, place, _name_behind(item))
+        return _located(item, place, name_behind(item))
     rest = item[opening + 1 :]
     closing = next((index for index, token in enumerate(rest) if token.text == ">"), len(rest))
-    if closing == len(rest) or _words(rest[closing + 1 :]):
+    if closing == len(rest) or words_of(rest[closing + 1 :]):
         raise MailboxError(
             f"{place} ({_shown(item)}): an address in < > ends with >, and nothing may follow",
             hint=_WRITE_HINT,
@@ -259,16 +269,9 @@ def _is_same_address(one: list[Token], other: list[Token]) -> bool:
         return False
 
 
-def _name_behind(tokens: list[Token]) -> str:
-    """Give the comment behind a bare address, where names stood before there were < > (RFC 5322 3.4)."""
-    inked = max((index for index, token in enumerate(tokens) if token.kind not in {"blank", "comment"}), default=-1)
-    comments = (token.text for token in tokens[inked + 1 :] if token.kind == "comment")
-    return comment_text(next(comments, "()"))
-
-
 def _located(tokens: list[Token], place: str, display_name: str) -> Mailbox:
     """Make a mailbox of local part, @ and domain; comments and blanks may only stand around the three."""
-    parts = _trimmed(tokens)
+    parts = trimmed(tokens)
     if [part.text == "@" for part in parts] != [False, True, False]:
         what = "is not an address" if any(part.text == "@" for part in parts) else "has no @"
         hint = _TWO_HINT if sum(part.text == "@" for part in parts) > 1 else _WRITE_HINT
@@ -279,17 +282,8 @@ def _located(tokens: list[Token], place: str, display_name: str) -> Mailbox:
         raise MailboxError(f"{place}: {error.message}", hint=error.hint) from None
 
 
-def _trimmed(tokens: list[Token]) -> list[Token]:
-    inked = [index for index, token in enumerate(tokens) if token.kind not in {"blank", "comment"}]
-    return tokens[inked[0] : inked[-1] + 1] if inked else []
-
-
-def _words(tokens: list[Token]) -> list[Token]:
-    return [token for token in tokens if token.kind not in {"blank", "comment"}]
-
-
 def _phrase(tokens: list[Token], place: str) -> str:
-    words = _words(tokens)
+    words = words_of(tokens)
     if any(word.kind not in {"atom", "quoted"} for word in words):
         raise MailboxError(f"{place}: the name {_shown(tokens)} contains a special character", hint=QUOTE_HINT)
     return " ".join(_unquoted(word, is_all=len(words) == 1) for word in words).strip()

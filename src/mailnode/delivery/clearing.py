@@ -1,0 +1,27 @@
+"""What has ended long ago is deleted, hourly."""
+
+import asyncio
+
+from mailnode.delivery.admin import Deliveries
+from mailnode.supervision import Supervised
+
+HOUR_SECONDS = 3600.0
+
+
+class HourlyClearing(Supervised):
+    """Deletes deliveries and runs that ended more than `days` ago, and idempotency keys after `key_days`."""
+
+    def __init__(self, deliveries: Deliveries, days: float, key_days: float) -> None:
+        """Do nothing until `clear` is called."""
+        super().__init__("the hourly clearing of what has ended")
+        self._deliveries, self._days, self._key_days = deliveries, days, key_days
+
+    async def clear(self) -> None:
+        """Go on until it is cancelled, whatever fails meanwhile."""
+        await self.run(self._clear_hourly)
+
+    async def _clear_hourly(self) -> None:
+        while True:
+            await self._deliveries.sweep(self._days, self._key_days)
+            self.report_success()
+            await asyncio.sleep(HOUR_SECONDS)
