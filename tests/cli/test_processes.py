@@ -84,12 +84,20 @@ def send_all(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def end_leases() -> None:
-    """Let the time of workers be over that have ended; those that live renew it."""
+def leases() -> list[str]:
+    """Give the ids of the processes that have one."""
     import psycopg
 
     with psycopg.connect(os.environ["MAILNODE_DATABASE_URL"]) as database:
-        database.execute("UPDATE workers SET lease_until = 0")
+        return [str(one) for (one,) in database.execute("SELECT id FROM workers")]
+
+
+def end_leases(dead: list[str]) -> None:
+    """Let the time of these be over: that of a process which lives would be taken from it."""
+    import psycopg
+
+    with psycopg.connect(os.environ["MAILNODE_DATABASE_URL"]) as database:
+        database.execute("UPDATE workers SET lease_until = 0 WHERE id = ANY(%s)", [dead])
 
 
 @pytest.mark.parametrize("command", ["worker", "serve"])
@@ -133,13 +141,14 @@ class TestWorker:
             await queue(tmp_path, server.port, "a@y.example")
             async with running("worker", "--processes", "2") as command:
                 await server.reached("dot")
-                nameless = signal.SIGRTMIN + 6
+                await until(lambda: len(workers_of(command)) == 2)
+                nameless, dead = signal.SIGRTMIN + 6, leases()
                 for pid, number in zip(workers_of(command), (signal.SIGKILL, nameless), strict=True):
                     os.kill(pid, number)
                 said = "".join([await hear(command, "it restarts in 1 s") for _ in range(2)])
                 assert "its process was ended by SIGKILL" in said
                 assert f"its process was ended by signal {nameless}" in said
-                end_leases()
+                end_leases(dead)
                 await until(lambda: len(server.times["dot"]) == 2)
                 workers = workers_of(command)
                 command.send_signal(signal.SIGTERM)

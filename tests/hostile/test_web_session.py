@@ -85,7 +85,7 @@ UNSAFE = sorted(
         for module in (*application.API, *application._PAGES)
         for route in module.router.routes
         for method in route.methods - {"GET", "HEAD", "OPTIONS"}
-        if route.path != "/login"
+        if not route.path.startswith("/login")
     }
 )
 # What a page elsewhere can have a browser send with its cookies and without asking first.
