@@ -66,7 +66,7 @@ class Books:
     taken: dict[str, list[Taken]] = field(default_factory=dict)
     # Messages whose end was reached, taken or not.
     ended: dict[str, int] = field(default_factory=dict)
-    way_of: Callable[[int], str] = lambda _port: "none"
+    way_of: Callable[[tuple[int, int]], str] = lambda _ports: "none"
 
 
 class House(Submission):
@@ -141,7 +141,7 @@ class House(Submission):
             server_name=self._names.get(id(told)),
             ehlo=session.host_name or "",
             login=session.auth_data if session.authenticated else None,
-            way=self._books.way_of(peer[1]),
+            way=self._books.way_of((peer[1], self.port)),
             mail_from=envelope.mail_from or "",
             rcpt_tos=tuple(envelope.rcpt_tos),
             content=envelope.original_content,

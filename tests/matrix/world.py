@@ -42,9 +42,9 @@ class World:
         """Where access tokens can be had, by https."""
         return self.tokens.http.url("/token", host="localhost")
 
-    def way_of(self, port: int) -> str:
-        """Tell by which proxy somebody comes who is seen at this port."""
-        return next((name for name, running in self.proxies.items() if port in running.ways), "none")
+    def way_of(self, ports: tuple[int, int]) -> str:
+        """Tell by which proxy somebody comes whose connection has these ports, his own and the server's."""
+        return next((name for name, running in self.proxies.items() if ports in running.ways), "none")
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ Misbehaviour = Literal["", "refuse", "hang", "hang up", "nonsense"]
 class ProxyServer:
     """A running proxy; `asked` holds the hosts and ports that it was asked for, as they were said.
 
-    `ways` are the local ports of its tunnels that are open, as whoever is at their end sees them.
+    `ways` are its tunnels that are open, by the port of each and that of the server: two may share one of their own.
     """
 
     scheme: str
@@ -26,7 +26,7 @@ class ProxyServer:
     port: int = 0
     routes: dict[tuple[str, int], int] | None = None
     asked: list[tuple[str, int]] = field(default_factory=list)
-    ways: set[int] = field(default_factory=set)
+    ways: set[tuple[int, int]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -146,7 +146,7 @@ async def _tunnel(
             return
         host, port = "127.0.0.1", running.routes[target]
     there, thither = await asyncio.open_connection(running.known.get(host, host), port)
-    way = thither.get_extra_info("sockname")[1]
+    way = (thither.get_extra_info("sockname")[1], port)
     running.ways.add(way)
     if running.scheme == "http":
         greeting = await there.read(65536) if running.is_late else b""
