@@ -64,7 +64,7 @@ async def _worker(stage: Stage) -> None:
             ((tag, run_id),) = stage.run_ids(scenario).items()
             run = await opened.run(stage.flow(scenario), input=scenario.input(tag), run_id=run_id)
             runs[scenario.case.id] = run
-        async with _process(stage, "mailnode", "worker") as worker:
+        async with _process(stage, "mailnode", "worker", *_processes(stage)) as worker:
             for scenario in stage.scenarios:
                 (tag,) = scenario.tags()
                 run = await _while_it_lives(worker, opened.settled(runs[scenario.case.id]))
@@ -76,6 +76,11 @@ async def _worker(stage: Stage) -> None:
             stage.of(scenario).statuses.append(status)
             run = await opened.run(stage.flow(scenario), input=scenario.input(tag), run_id=run_id)
             stage.of(scenario).again[tag] = run.to_json()
+
+
+def _processes(stage: Stage) -> tuple[str, ...]:
+    """Give the options that have the queue worked by processes of its own, where the database allows several."""
+    return ("--processes", "2") if stage.database_url else ()
 
 
 async def _run(stage: Stage) -> None:
@@ -111,7 +116,7 @@ async def _command_line(stage: Stage, command: Callable[[Scenario], list[str]]) 
 
 
 async def _serve(stage: Stage) -> None:
-    async with _process(stage, "mailnode", "serve", "--port", "0", "--inbox-port", "0") as process:
+    async with _process(stage, "mailnode", "serve", "--port", "0", "--inbox-port", "0", *_processes(stage)) as process:
         url = await _heard(process, r"editor +(http://\S+)")
         headers = {"Authorization": f"Bearer {TOKEN}"}
         # A connection that is kept may be closed by the server at the very moment that it is used again.
