@@ -61,13 +61,17 @@ class FlowNode:
 
 @dataclass(frozen=True)
 class FlowDocument:
-    """A flow; `file` is the name of its file for errors, `path` the absolute path, "" if it was read from a text."""
+    """A flow; `file` is the name of its file for errors, `path` the absolute path, "" if it was read from a text.
+
+    `folder` is where the files are that it names; None for a text that belongs to no folder.
+    """
 
     name: str
     nodes: tuple[FlowNode, ...]
     file: str
     version: int = VERSION
     path: str = ""
+    folder: Path | None = None
     lines: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -121,7 +125,7 @@ def cached_flow(text: str, file: str, path: str, json: bool) -> FlowDocument:
 
     A flow is parsed for each of its runs, and seldom changes between them.
     """
-    return replace(parse_flow(text, file=file, json=json), path=path)
+    return replace(parse_flow(text, file=file, json=json), path=path, folder=Path(path).parent)
 
 
 def read_text(path: Path) -> str:

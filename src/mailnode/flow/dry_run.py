@@ -115,7 +115,8 @@ class DryRun:
 
     def _call(self, document: FlowDocument, prepared: PreparedNode) -> NodeCall:
         run_id = f"test-{uuid.uuid4().hex}"
-        return NodeCall(document.name, run_id, prepared.source.id, self._input, self._context)
+        node_id = prepared.source.id
+        return NodeCall(document.name, run_id, node_id, self._input, self._context, folder=document.folder)
 
 
 class CurrentRoutes:

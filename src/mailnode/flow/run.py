@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from mailnode.delivery.recovery import RunEnd
@@ -67,8 +68,9 @@ class NodeResult:
 class Run:
     """One execution of a flow.
 
-    `file` is the path of the flow while it runs; `not_stored` says why its end could not be stored, "" if it was.
-    `ended_by` is the result of a node with which the end was given away, and `is_end_stored` whether it is stored.
+    `file` is the path of the flow while it runs, `folder` where the files are that it names. `not_stored` says why its
+    end could not be stored, "" if it was. `ended_by` is the result of a node with which the end was given away, and
+    `is_end_stored` whether it is stored.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Run:
     output: list[str] = field(default_factory=list)
     is_repeat: bool = False
     file: str = ""
+    folder: Path | None = None
     not_stored: str = ""
     ended_by: Any = field(default=None, repr=False)
     is_end_stored: bool = False
@@ -212,7 +215,8 @@ async def _reach(
     prepared: PreparedNode, run: Run, end_run: Callable[[NodeReturn], RunEnd | None] | None
 ) -> NodeReturn | None:
     source = prepared.source
-    call = NodeCall(run.flow, run.id, source.id, run.state.input, run.state.context, run.file, end_run)
+    state = run.state
+    call = NodeCall(run.flow, run.id, source.id, state.input, state.context, run.file, run.folder, end_run)
     try:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):
             return None

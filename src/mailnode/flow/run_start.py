@@ -21,7 +21,7 @@ def new_run(document: FlowDocument, run_id: str, input: dict[str, Any], context:
     """
     nodes = [NodeResult(node.id, node.type, node.label) for node in document.nodes]
     state = State(_copied("input", input), _copied("context", context))
-    return Run(run_id, document.name, state, nodes, file=document.path)
+    return Run(run_id, document.name, state, nodes, file=document.path, folder=document.folder)
 
 
 def checked_run_id(run_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from mailnode.delivery.recovery import RunEnd
@@ -15,8 +16,9 @@ StateName = Literal["input", "context"]
 class NodeCall:
     """A flow calls a node, which reads `input` and `context` and returns what to write.
 
-    `file` is the absolute path of the flow file, "" for a flow that comes from none. `end_run` gives how the run ends
-    if the node is about to return this, None if it goes on: a node that stores its outcome stores that with it.
+    `file` is the absolute path of the flow file, "" for a flow that comes from none; `folder` is where the files are
+    that the flow names, None where it belongs to no folder. `end_run` gives how the run ends if the node is about to
+    return this, None if it goes on: a node that stores its outcome stores that with it.
     """
 
     flow: str
@@ -25,6 +27,7 @@ class NodeCall:
     input: Mapping[str, Any]
     context: Mapping[str, Any]
     file: str = ""
+    folder: Path | None = None
     end_run: "Callable[[NodeReturn], RunEnd | None] | None" = None
 
 

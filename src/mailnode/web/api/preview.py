@@ -1,6 +1,7 @@
 """The exact mail that a node would send, and that mail as a test."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -41,6 +42,7 @@ class PreviewRequest(Draft):
             MailnodeError: it is not a flow.
         """
         _, document = self.read()
+        document = replace(document, folder=site.flow_files.folder)
         return site.mailnode.dry_run(document, self.node, input=self.input, context=self.context)
 
 
