@@ -84,6 +84,16 @@ class TestPages:
         assert re.search(r'id="node-greet".*noValue', html, re.DOTALL)
         assert "ive it a value" in html
 
+    async def test_never_call_a_run_done_alone_whose_email_failed(self, api, site, server, tmp_path):
+        port = (await server({"RCPT": ["550 5.1.1 no such user"]})).port
+        await site.mailnode.run(write_flow(tmp_path, {"id": "a", "type": "sendSmtpEmail", "settings": to_server(port)}))
+        good = {"id": "b", "type": "sendSmtpEmail", "settings": to_server(site.inbox_port)}
+        await site.mailnode.run(write_flow(tmp_path, good), run_id="good")
+        html = (await api.get("/runs")).text
+        assert '<span class="badge failed">Done, 1 email failed</span>' in html
+        assert '<span class="badge done">Done</span>' in html
+        assert "Accepted by 127.0.0.1 for jane@example.org." in (await api.get("/runs/good")).text
+
     async def test_lead_from_a_node_to_its_delivery(self, api, site, tmp_path):
         node = {"id": "tell", "type": "sendSmtpEmail", "settings": to_server(site.inbox_port)}
         ran = await site.mailnode.run(write_flow(tmp_path, node), run_id="one")

@@ -13,6 +13,7 @@ from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, label
 from mailnode.store.clock import utc
 from mailnode.web.sentence import sentence
 from mailnode.web.site import VERSION
+from mailnode.web.verdict import run_verdict
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -34,6 +35,7 @@ def _templates() -> Environment:
     templates.filters["label"] = _label
     templates.filters["sentence"] = sentence
     templates.filters["warning"] = _warning
+    templates.globals["run_verdict"] = run_verdict
     return templates
 
 

@@ -1,5 +1,6 @@
 """The runs: the list, and one with what each of its nodes did."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from mailnode.web.live import Live, Part, live
 from mailnode.web.page import render
 from mailnode.web.paged import Choice
 from mailnode.web.site import Site, SiteHere
+from mailnode.web.verdict import mail_verdict
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 
@@ -81,6 +83,7 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
     """Give what the page shows of a node."""
     result = node.get("result")
     mail = result if isinstance(result, dict) and "deliveryId" in result else {}
+    verdict = mail_verdict(mail)
     return {
         "id": node["id"],
         "type": node["type"],
@@ -88,6 +91,7 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
         "status": node["status"],
         "mail": mail.get("status", ""),
         "delivery": mail.get("deliveryId", ""),
+        "verdict": verdict and asdict(verdict),
         "error": error_of(node),
         "result": None if result is None else json_text(result),
     }
