@@ -3,17 +3,29 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from mailnode.connections.connection import Connection
 from mailnode.connections.service import Service, find_service
 from mailnode.delivery.prepare import sender_of
 from mailnode.delivery.route import OtherServer, Route, route
-from mailnode.environment import Environment, open_connection
-from mailnode.errors import UsageError
+from mailnode.environment import Environment, open_connections
+from mailnode.errors import MailnodeError, UsageError
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.smtp.doctor.diagnose import DOCTOR_DEADLINES, examine
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, OnFinding
 from mailnode.smtp.server import ServerSettings, TlsOption
+
+if TYPE_CHECKING:
+    from mailnode.connections.repository import ConnectionRepository
+
+
+class Keep(Protocol):
+    """Keeps what the test of a connection found; no `failed_step` is success."""
+
+    async def __call__(self, *, failed_step: str | None = None, found: str = "", hint: str = "") -> None:
+        """Keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +40,35 @@ class OwnServer:
 
 @dataclass(frozen=True, slots=True)
 class Diagnoser:
-    """A planned check; `notes` are findings that are known before it."""
+    """A planned check; `notes` are findings that are known before it, and `keep` keeps what was found."""
 
     server: ServerSettings
     connection: str
     sender: str | None
     recipients: tuple[str, ...]
     notes: tuple[Finding, ...] = ()
+    keep: "Keep | None" = None
 
     async def run(self, on_finding: OnFinding) -> Diagnosis:
-        """Check the server, and report each finding as it comes."""
+        """Check the server, and report each finding as it comes.
+
+        Raises:
+            MailnodeError: the check can't go on.
+        """
+        try:
+            diagnosis = await self._look(on_finding)
+        except MailnodeError as error:
+            if self.keep:
+                await self.keep(failed_step=error.phase, found=error.message, hint=error.hint)
+            raise
+        if self.keep and diagnosis.ok:
+            await self.keep()
+        elif self.keep:
+            first = diagnosis.failed[0]
+            await self.keep(failed_step=first.step, found=first.found, hint=first.hint)
+        return diagnosis
+
+    async def _look(self, on_finding: OnFinding) -> Diagnosis:
         for note in self.notes:
             on_finding(note)
         diagnosis = await examine(self.server, sender=self.sender, recipients=self.recipients, on_finding=on_finding)
@@ -53,13 +84,25 @@ async def planned(
     sender: str | None = None,
     recipients: Sequence[str] = (),
 ) -> AsyncIterator[Diagnoser]:
-    """Plan a check, and keep its connection open.
+    """Plan a check, and keep its connection open; what is found at a connection's own server is kept with it.
 
     Raises:
         MailnodeError: the connection is unknown, or as `plan` does.
     """
-    async with open_connection(environment, connection_name, afresh=True) as connection:
-        yield plan(target, environment, connection, sender=sender, recipients=recipients)
+    if connection_name is None:
+        yield plan(target, environment, None, sender=sender, recipients=recipients)
+        return
+    async with open_connections(environment) as opened:
+        # A token is requested at once, even if the last request failed a moment ago.
+        await opened.connections.forget_failure(connection_name)
+        connection = await opened.connections.get(connection_name)
+        chosen = plan(target, environment, connection, sender=sender, recipients=recipients)
+        yield kept(chosen, connection, opened.connections) if isinstance(target, OwnServer) else chosen
+
+
+def kept(diagnoser: Diagnoser, connection: Connection, repository: "ConnectionRepository") -> Diagnoser:
+    """Have what is found at a connection's own server kept with it."""
+    return replace(diagnoser, keep=partial(repository.keep_test, connection.identity))
 
 
 def plan(

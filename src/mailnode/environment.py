@@ -160,12 +160,8 @@ async def open_connections(environment: Environment, *, seconds: float | None = 
 
 
 @asynccontextmanager
-async def open_connection(
-    environment: Environment, name: str | None, *, afresh: bool = False
-) -> "AsyncIterator[Connection | None]":
+async def open_connection(environment: Environment, name: str | None) -> "AsyncIterator[Connection | None]":
     """Open a connection by its name; without a name it is None, and no database is opened.
-
-    With `afresh` a token is requested at once, even if the last request failed a moment ago.
 
     Raises:
         ConnectionsError: there is none of this name.
@@ -175,8 +171,6 @@ async def open_connection(
         yield None
     else:
         async with open_connections(environment) as opened:
-            if afresh:
-                await opened.connections.forget_failure(name)
             yield await opened.connections.get(name)
 
 

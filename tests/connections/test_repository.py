@@ -46,6 +46,26 @@ def with_key(database, tmp_path, key):
 
 
 @both
+async def test_the_last_test_is_good_for_the_revision_that_was_tested(repository):
+    await repository.create("shop", "basic", RELAY)
+    first = (await repository.get("shop")).identity
+    assert "lastTest" not in await repository.show("shop")
+    await repository.keep_test(first, failed_step="auth", found="the login failed", hint="check the password")
+    failed = (await repository.show("shop"))["lastTest"]
+    assert {**failed, "at": 0} == {
+        "at": 0, "ok": False, "failedStep": "auth", "found": "the login failed", "hint": "check the password",
+    }  # fmt: skip
+    await repository.keep_test(first)
+    assert (await repository.list())[0]["lastTest"]["ok"]
+    await repository.update("shop", {"username": "other"})
+    await repository.keep_test(first)  # it began before the change
+    assert "lastTest" not in await repository.show("shop")
+    await repository.keep_test((await repository.get("shop")).identity)
+    await repository.delete("shop")
+    assert await repository.list() == []
+
+
+@both
 async def test_a_connection_is_read_as_it_was_written(repository):
     await repository.create("shop", "basic", {**RELAY, "tlsOption": "starttls", "allowPlaintextAuth": True})
     shop = await repository.get("shop")

@@ -9,7 +9,7 @@ import pytest
 from mailnode.connections.consent.pending import PendingConsents
 from mailnode.connections.fields import COMMON, DKIM, TYPE_FIELDS
 from mailnode.web.connection_form import form_fields
-from support.aiosmtp import submission
+from support.aiosmtp import PASSWORDS, submission
 from support.tls import ca_pem, server_context
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint
 from support.web import HERE
@@ -174,6 +174,20 @@ async def test_the_doctor_tells_each_step_and_a_summary_at_the_end(api, inbox):
     ]
     assert summary["ok"] is False
     assert not inbox.messages()
+    tested = (await api.get("/api/connections")).json()[0]["lastTest"]
+    assert (tested["ok"], tested["failedStep"]) == (False, "auth")
+    assert "login" in tested["found"]
+    # another revision was not tested
+    assert "lastTest" not in (await api.patch("/api/connections/shop", json={"username": "other"})).json()
+
+
+async def test_a_test_that_succeeds_is_kept_in_place_of_one_that_failed(api):
+    async with submission(tls=server_context()) as server:
+        await create(api, username="user", password=PASSWORDS["user"])
+        for tls_option, is_good in (("tls", False), ("starttls", True)):
+            where = {"port": server.port, "tlsOption": tls_option, "ca": ca_pem()}
+            findings(await api.post("/api/connections/shop/test", json=where))
+            assert (await api.get("/api/connections/shop")).json()["lastTest"]["ok"] is is_good
 
 
 async def test_the_doctor_names_the_settings_that_would_work(api):

@@ -103,7 +103,7 @@ def list_(as_json: bool) -> None:
             one["type"],
             one.get("service") or ", ".join(one.get("hosts", ())),
             one.get("username") or one.get("user", ""),
-            _STATES.get(one.get("state", ""), ""),
+            _state(one),
         )
         for one in connection
     ]
@@ -112,6 +112,14 @@ def list_(as_json: bool) -> None:
         rows,
         empty="no connections yet; create one with `mailnode connections create NAME`",
     )
+
+
+def _state(connection: PublicConnection) -> str:
+    """Say how it is with a connection; one whose last test failed is not ready."""
+    state, tested = connection.get("state", ""), connection.get("lastTest")
+    if tested and state not in {"needsConsent", "unreadable"}:
+        return "tested" if tested["ok"] else "test failed"
+    return _STATES.get(state, "")
 
 
 @command.command("show")

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, delete, insert, select, update
 
-from mailnode.connections.connection import Connection
+from mailnode.connections.connection import Connection, ConnectionRevision
 from mailnode.connections.edit import edited, invalidates_token
 from mailnode.connections.endpoint import TokenAnswer
 from mailnode.connections.fields import check_fields
 from mailnode.connections.grant import Grant, grant_of
+from mailnode.connections.last_test import keep_test, shown_test
 from mailnode.connections.rows import (
     check_name,
     find_row,
@@ -110,7 +111,8 @@ class ConnectionRepository:
         """Give a connection as JSON: its public fields, and under `secrets` the names of those that are set.
 
         One with tokens also has a `state`, `ready` or `needsConsent`, the `expiryDate` (Unix ms) of its access token,
-        and under `trouble` the error of the last renewal if it failed.
+        and under `trouble` the error of the last renewal if it failed. `lastTest` is what the last test of this
+        revision found: `at` (Unix ms), `ok`, and where it is false `failedStep`, `found` and `hint`.
 
         Raises:
             ConnectionsError: there is none of this name.
@@ -193,6 +195,12 @@ class ConnectionRepository:
         """
         await self._database.write(lambda db: forget_failure(db, find_row(db, name).id))
 
+    async def keep_test(
+        self, tested: ConnectionRevision, *, failed_step: str | None = None, found: str = "", hint: str = ""
+    ) -> None:
+        """Keep what a test of a connection found until it is changed; no `failed_step` is success."""
+        await self._database.write(lambda db: keep_test(db, tested, failed_step, found, hint))
+
     async def delete(self, name: str) -> None:
         """Delete a connection and its secrets.
 
@@ -236,5 +244,6 @@ def _show(db: Transaction, row: Row[Any]) -> PublicConnection:
         "revision": row.revision,
         **public_fields(row),
         **living,
+        **shown_test(db, row.id, row.revision),
         "secrets": sorted([*sealed_secrets(row), *living.get("secrets", ())]),
     }

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 5
+SCHEMA_NUMBER = 6
 
 metadata = MetaData()
 
@@ -50,6 +50,18 @@ tokens = Table(
     Column("retry_at", BigInteger),
     Column("trouble", Text),  # JSON object: the last renewal's error
     Column("updated_at", BigInteger, nullable=False),
+)
+
+# What the last test of a connection found, at the revision that it had then.
+connection_tests = Table(
+    "connection_tests",
+    metadata,
+    Column("connection_id", Words, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", Count, nullable=False),
+    Column("failed_step", Words),  # null: none failed
+    Column("found", Words, nullable=False),
+    Column("hint", Words, nullable=False),
+    Column("tested_at", Number, nullable=False),
 )
 
 deliveries = Table(

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from mailnode.connections.connection import ConnectionType
 from mailnode.connections.consent.pending import CALLBACK, PendingConsents
-from mailnode.diagnosis import Diagnoser, OwnServer, plan
+from mailnode.diagnosis import Diagnoser, OwnServer, kept, plan
 from mailnode.errors import MailnodeError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
 from mailnode.smtp.server import TlsOption
@@ -25,12 +25,22 @@ router = APIRouter(prefix="/api/connections", tags=["connections"])
 CONSENT_COOKIE = "mailnode-consent-"
 
 
+class LastTest(ApiModel):
+    """What the last test of a connection found: when (Unix ms), and where it failed, why, and what to do."""
+
+    at: int
+    ok: bool
+    failed_step: str | None = None
+    found: str | None = None
+    hint: str | None = None
+
+
 class Connection(ApiModel):
     """A connection without its secrets: beside these fields its public ones, by the names that they were given with.
 
     `secrets` names those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its access
     token expires, and `trouble` says why the last renewal failed, if it did. In a list a connection that cannot be read
-    has the state `unreadable`, and `trouble` says why.
+    has the state `unreadable`, and `trouble` says why. `lastTest` is there once its present revision was tested.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -43,6 +53,7 @@ class Connection(ApiModel):
     hosts: list[str] | None = None
     state: Literal["ready", "needsConsent", "unreadable"] | None = None
     trouble: str | None = None
+    last_test: LastTest | None = None
 
 
 class NewConnection(ApiModel):
@@ -193,8 +204,9 @@ async def check_connection(site: SiteHere, name: str, where: TestedServer | None
     repository = site.mailnode.connections
     await repository.forget_failure(name)
     target = OwnServer(host=where.host, port=where.port, tls_option=where.tls_option, ca=where.ca)
-    checkup = plan(target, site.environment, await repository.get(name))
-    return JsonLines(_lines(checkup))
+    connection = await repository.get(name)
+    checkup = plan(target, site.environment, connection)
+    return JsonLines(_lines(kept(checkup, connection, repository)))
 
 
 @router.post("/{name}/authorize", responses=PROBLEMS)

@@ -59,7 +59,7 @@ export type ClearedInbox = {
  *
  * `secrets` names those that are set. One with tokens has a `state`; `expiryDate` (Unix ms) is when its access
  * token expires, and `trouble` says why the last renewal failed, if it did. In a list a connection that cannot be read
- * has the state `unreadable`, and `trouble` says why.
+ * has the state `unreadable`, and `trouble` says why. `lastTest` is there once its present revision was tested.
  */
 export type Connection = {
   name: string;
@@ -70,6 +70,7 @@ export type Connection = {
   hosts?: string[] | null;
   state?: "ready" | "needsConsent" | "unreadable" | null;
   trouble?: string | null;
+  lastTest?: LastTest | null;
   [key: string]: unknown;
 };
 
@@ -273,6 +274,15 @@ export type HistoryBucket = {
   failed: number;
   inDoubt: number;
   waiting: number;
+};
+
+/** What the last test of a connection found: when (Unix ms), and where it failed, why, and what to do. */
+export type LastTest = {
+  at: number;
+  ok: boolean;
+  failedStep?: string | null;
+  found?: string | null;
+  hint?: string | null;
 };
 
 /** A snapshot that was made; `troubles` say which tokens could not be renewed for it. */
