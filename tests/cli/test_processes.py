@@ -151,9 +151,11 @@ class TestWorker:
                 end_leases(dead)
                 await until(lambda: len(server.times["dot"]) == 2)
                 workers = workers_of(command)
+                send_all(workers, signal.SIGSTOP)
                 command.send_signal(signal.SIGTERM)
-                send_all(workers, signal.SIGTERM)  # as a service manager does
                 await hear(command, "stopping")
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):  # as a service manager does
+                    send_all(workers, number)
                 send_all(workers, signal.SIGTERM)
                 server.say("250 2.0.0 at last")
                 said = await said_to_the_end(command)

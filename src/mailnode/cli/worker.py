@@ -44,8 +44,7 @@ def command(drain: bool, processes: int, number: int | None) -> int:
     """
     if number is not None:
         parent = Parent(number)
-        report, _ = run_long(_work(drain, parent))
-        parent.tell(report)
+        run_long(_work(drain, parent))
         return 0
     check_processes(processes)
     if processes == 1:
@@ -83,11 +82,10 @@ async def _work(drain: bool, parent: Parent | None = None) -> tuple[WorkerReport
     tell: Callable[[str], None] = (lambda _: None) if parent else say
 
     def stop(number: int) -> None:
-        if received:
+        # Under a parent only that one ends it at once: a service manager signals all, and the parent each as well.
+        if received and not parent:
             os._exit(EXIT_SIGNALLED + number)
         received.append(number)
-        if parent:
-            parent.ignore_signals()
         stopped.set()
 
     left, trouble = None, None
@@ -113,6 +111,8 @@ async def _work(drain: bool, parent: Parent | None = None) -> tuple[WorkerReport
         if reporting:
             reporting.cancel()
     report = replace(mailnode.report, left=left, error=trouble, is_last=True)
+    if parent:  # while the loop still handles signals: once it is closed one would end this process before it has told
+        parent.tell(report)
     return report, received[0] if received else 0
 
 

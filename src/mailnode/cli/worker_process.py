@@ -38,12 +38,6 @@ class Parent:
         )
         threading.Thread(target=_end_with_parent, name="mailnode-parent", daemon=True).start()
 
-    def ignore_signals(self) -> None:
-        """Stop once only: a service manager sends its signal to all processes, and the parent sends its own."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
-
     def tell(self, report: WorkerReport) -> None:
         """Report to the parent, if it listens."""
         with suppress(OSError):
