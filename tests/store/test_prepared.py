@@ -1,5 +1,7 @@
 """Statements that are said to the driver directly do what SQLAlchemy would have them do."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine, bindparam, event, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
@@ -86,6 +88,27 @@ async def test_changes_that_are_sent_together_are_all_made_or_none(database):
         await database.write(lambda db: work(db, "c", "a", "d"))
     await database.write(put("later"))
     assert await database.read(keys) == ["a", "a too", "after", "b", "b too", "later"]
+
+
+async def test_a_connection_that_breaks_while_changes_are_sent_together_is_told_once(postgres_url, caplog):
+    database = Database.open(postgres_url)
+    broken: list[Any] = []
+
+    def work(db):
+        with together(db):
+            INSERT.run(db, rows("a"))
+            if not broken:
+                broken.append(db.connection.driver_connection.pgconn)
+                broken[0].finish()
+            INSERT.run(db, rows("b"))
+
+    with pytest.raises(StoreError, match="connection is closed") as caught:
+        await database.write(work)
+    assert caught.value.transient
+    await database.write(work)
+    assert await database.read(keys) == ["a", "b"]
+    assert not caplog.records
+    database.close()
 
 
 async def test_what_no_database_can_hold_is_the_callers_error(database):

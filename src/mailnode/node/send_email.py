@@ -172,15 +172,13 @@ class SendSmtpEmail:
     async def _compose(self, rendered: Rendered, connection: Connection | None) -> Message:
         email = rendered.email
         make = partial(prepare, email, connection, self._services.redirect_all_to, html_text=rendered.text)
-        texts = (email.html or "", email.text or "")
-        parts = (one.content for one in email.attachments if _is_parsed(one))
-        return await in_thread_if_long(make, sum(len(one) for one in (*texts, *parts) if isinstance(one, bytes | str)))
+        return await in_thread_if_long(make, _characters(email))
 
     async def _advice(self, made: Rendered, message: Message, connection: Connection | None) -> tuple[str, ...]:
         login = connection.login.username if connection else ""
         keeps = self._settings.data_images == "keep"
         look = partial(advise, made.email, message.root, login, keeps_data_images=keeps, skeleton=made.skeleton)
-        return await in_thread_if_long(look, len(made.email.html or ""))
+        return await in_thread_if_long(look, _characters(made.email))
 
     def _terms(self, call: NodeCall) -> Terms:
         settings = self._settings
@@ -247,6 +245,13 @@ class SendSmtpEmail:
                 code=ErrorCode.TOO_MANY_RECIPIENTS,
                 hint="send several emails, or raise maxRecipients",
             ).locate(key="maxRecipients")
+
+
+def _characters(email: Email) -> int:
+    """Give how much of an email is read while it is made: a file is not, unless it is a message or a part."""
+    texts = (email.html or "", email.text or "")
+    parts = (one.content for one in email.attachments if _is_parsed(one))
+    return sum(len(one) for one in (*texts, *parts) if isinstance(one, bytes | str))
 
 
 def _is_parsed(attachment: Attachment | RawPart) -> bool:

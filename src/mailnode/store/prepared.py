@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ClauseElement, ColumnElement, Connection, Delete, Insert, Select, Text, Update, bindparam
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 
 Parameters = Mapping[str, Any]
@@ -137,12 +138,21 @@ def together(db: Connection) -> Iterator[None]:
     if db.dialect.name == "sqlite":
         yield
         return
-    with _errors_of(db, ""), driver.pipeline():
-        db.info[_TOGETHER] = True
-        try:
-            yield
-        finally:
-            del db.info[_TOGETHER]
+    info, failure = db.info, None  # a connection that breaks within gives no `info` any more
+    info[_TOGETHER] = True
+    try:
+        with _errors_of(db, ""), driver.pipeline():
+            try:
+                yield
+            except BaseException as error:  # noqa: BLE001 -- raised below: the driver logs what ends its pipeline early
+                failure = error
+    except SQLAlchemyError:
+        if failure is None:
+            raise
+    finally:
+        info.pop(_TOGETHER, None)
+    if failure:
+        raise failure
 
 
 def is_together(db: Connection) -> bool:
