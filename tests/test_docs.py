@@ -15,7 +15,8 @@ from mailnode.connections.fields import COMMON, TYPE_FIELDS
 from mailnode.delivery.result import Result
 from mailnode.errors import ErrorCode
 from mailnode.flow.run import Run
-from mailnode.node.settings import ATTACHMENT_TYPES, SendSmtpEmailSettings
+from mailnode.node.attachment_settings import ATTACHMENT_TYPES
+from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.web.application import create_app
 from mailnode.web.panel import PANELS
 from support.flows import run

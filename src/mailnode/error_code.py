@@ -62,6 +62,7 @@ class ErrorCode(StrEnum):
     FETCH_FAILED = "fetchFailed"
     FETCH_TIMEOUT = "fetchTimeout"
     ATTACHMENT_TOO_LARGE = "attachmentTooLarge"
+    UNKNOWN_FILE = "unknownFile"
 
     TOKEN_FAILED = "tokenFailed"  # noqa: S105 -- the names of errors, no secrets
     TOKEN_REFUSED = "tokenRefused"  # noqa: S105

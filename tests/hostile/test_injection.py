@@ -17,7 +17,7 @@ from mailnode.errors import MailnodeError
 from mailnode.flow.document import parse_flow
 from mailnode.message.envelope import Message
 from mailnode.node import settings as forms
-from mailnode.node.settings import ATTACHMENT_TYPES
+from mailnode.node.attachment_settings import ATTACHMENT_TYPES
 from mailnode.smtp.client import SmtpClient
 from support.flows import to_server
 from support.injections import HOSTILE, shown
@@ -54,6 +54,7 @@ TEMPLATED: dict[str, dict[str, Any]] = {
 }
 LITERAL: dict[str, dict[str, Any]] = {
     **TEMPLATED,
+    "attachments.0.path": {"attachments": [{"type": "file", "path": "files/a"}]},
     "headers": {"headers": {}},
     "attachments.1.contentType": TEMPLATED["attachments.1.content"],
     "attachments.3.contentType": TEMPLATED["attachments.3.content"],

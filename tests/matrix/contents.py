@@ -12,6 +12,8 @@ from matrix.world import FILE
 TEXT = "Guten Tag,\n\n.ein Punkt am Anfang\nFrom here on: \u20ac 12\n"
 PICTURE = bytes.fromhex("89504e470d0a1a0a") + bytes(range(256)) * 3
 PARCEL = bytes(range(256)) * 40
+# Beside the flows; more than stays in memory.
+BESIDE = {"files/terms of 2026.bin": bytes(range(256)) * 4200}
 CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
 
 HTML = "<p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>"
@@ -68,6 +70,8 @@ def attachments(case: Case, url: str) -> list[dict[str, Any]]:
     mime = {"type": "mime", "content": header + CALENDAR}
     picture = base64.b64encode(PICTURE).decode()
     logo = {"type": "base64", "content": picture, "filename": "logo.png", "contentType": "image/png", "cid": "logo"}
+    (path,) = BESIDE
+    beside = {"type": "file", "path": path, "filename": "{{ input.order }} terms.bin", "contentType": "application/x-t"}
     of_data = {"type": "url", "url": f"data:image/png;base64,{picture}", "filename": "again.png"}
     given: dict[str, list[dict[str, Any]]] = {
         "none": [],
@@ -76,7 +80,7 @@ def attachments(case: Case, url: str) -> list[dict[str, Any]]:
         "base64": [parcel],
         "custom": [table],
         "mime": [mime],
-        "several": [text, web, table, of_data],
+        "several": [text, web, table, of_data, beside],
         "inline": [logo, parcel],
     }
     return given[case.attachments]
@@ -94,7 +98,13 @@ def files(case: Case, order: str) -> Sequence[File]:
         "base64": [parcel],
         "custom": [table],
         "mime": [File("invite.ics", "text/calendar", CALENDAR.encode())],
-        "several": [text, File("report.pdf", "application/pdf", FILE), table, File("again.png", "image/png", PICTURE)],
+        "several": [
+            text,
+            File("report.pdf", "application/pdf", FILE),
+            table,
+            File("again.png", "image/png", PICTURE),
+            File(f"{order} terms.bin", "application/x-t", next(iter(BESIDE.values()))),
+        ],
         "inline": [File("logo.png", "image/png", PICTURE, "logo"), parcel],
     }
     dot = [File("image1.gif", "image/gif", GIF, DOT_CID)] if case.rest == "all" and case.content != "text" else []

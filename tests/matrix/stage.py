@@ -15,6 +15,7 @@ from mailnode.app import Mailnode
 from mailnode.environment import Environment, open_connections, open_database
 from mailnode.errors import UsageError
 from mailnode.store.tables import deliveries
+from matrix.contents import BESIDE
 from matrix.scenario import Scenario
 
 # Long enough for a machine that has much else to do.
@@ -90,7 +91,10 @@ class Stage:
     async def prepare(self) -> None:
         """Write flows, rows and connections."""
         self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "flows").mkdir()
+        for path, octets in BESIDE.items():
+            beside = self.home / "flows" / path
+            beside.parent.mkdir(parents=True)
+            beside.write_bytes(octets)
         for scenario in self.scenarios:
             self.flow(scenario).write_text(json.dumps(scenario.flow()), encoding="utf-8")
             rows = (json.dumps(scenario.input(tag)) for tag in scenario.tags())

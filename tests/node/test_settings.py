@@ -48,8 +48,8 @@ def refused(model, settings):
         ({"content": "{{else}}"}, ["{{ else }}", "input.vip ?"]),
         ({"retryHours": 0}, ["retryHours: 0: it should be more than 0"]),
         (
-            {"attachments": [{"type": "file", "path": "/etc/passwd"}]},
-            ["attachments[0]: there is no attachment type 'file' | use one of these types: url"],
+            {"attachments": [{"type": "path", "path": "/etc/passwd"}]},
+            ["attachments[0]: there is no attachment type 'path' | use one of these types: file, url"],
         ),
         ({"attachments": [{"type": "text", "content": "x"}]}, ["attachments[0].filename"]),
         ({"attachments": [{"type": "text", "content": "x", "filename": "a", "nme": 1}]}, ["attachments[0].nme"]),
@@ -97,7 +97,7 @@ def test_whatever_stands_in_the_wrong_place_the_error_has_a_remedy(place):
         ({"maxRecipients": 0}, "use at least 1"),
         ({"maxMessageMB": 5000}, "use at most 2048"),
         ({"priority": "urgent"}, "use high, normal or low"),
-        ({"attachments": [{"type": "file"}]}, "use one of these types: url, text, base64, custom, mime"),
+        ({"attachments": [{"type": "ftp"}]}, "use one of these types: file, url, text, base64, custom, mime"),
     ],
 )
 def test_the_remedy_says_what_may_stand_there(settings, hint):

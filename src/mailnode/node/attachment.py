@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -25,9 +26,11 @@ from mailnode.node.filename import (
     slash_warnings,
 )
 from mailnode.node.spool import check_size
+from mailnode.node.stored_file import plain_name, read_stored
 from mailnode.printable import MOST_SHOWN_LONG, quoted
 
-AttachmentType = Literal["url", "text", "base64", "custom", "mime"]
+_Written = Literal["url", "text", "base64", "custom", "mime"]
+AttachmentType = Literal["file"] | _Written
 
 # RFC 2045 7 wants a msg-id; what counts is that `cid:` URLs and angle brackets can hold it.
 _CID = re.compile(r"[!-;=?-~]{1,200}")
@@ -39,6 +42,7 @@ class FilledAttachment:
 
     type: AttachmentType
     _: KW_ONLY
+    path: str = ""
     url: str = ""
     content: str = field(default="", repr=False)
     filename: str = ""
@@ -55,11 +59,16 @@ class ResolvedAttachment:
 
 
 async def resolve_all(
-    attachments: Sequence[FilledAttachment], *, limit_each: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
+    attachments: Sequence[FilledAttachment],
+    *,
+    limit_each: int,
+    guard: AddressGuard,
+    tls: ssl.SSLContext | None = None,
+    folder: Path | None = None,
 ) -> tuple[ResolvedAttachment, ...]:
     """Resolve every attachment, those from the web at the same time; `limit_each` is in decoded bytes.
 
-    A warning says which attachment it is about, as an error does.
+    `folder` is the flow's, where its files are. A warning says which attachment it is about, as an error does.
 
     Raises:
         AttachmentError: one that can't be had, with `key` located (`attachments[1].url`).
@@ -68,7 +77,7 @@ async def resolve_all(
     async def located(index: int, attachment: FilledAttachment) -> ResolvedAttachment:
         key = f"attachments[{index}]"
         with _located(key):
-            resolved = await resolve(attachment, limit=limit_each, guard=guard, tls=tls)
+            resolved = await resolve(attachment, limit=limit_each, guard=guard, tls=tls, folder=folder)
         return replace(resolved, warnings=tuple(f"{key}.{warning}" for warning in resolved.warnings))
 
     try:
@@ -81,18 +90,25 @@ async def resolve_all(
 
 
 async def resolve(
-    filled: FilledAttachment, *, limit: int, guard: AddressGuard, tls: ssl.SSLContext | None = None
+    filled: FilledAttachment,
+    *,
+    limit: int,
+    guard: AddressGuard,
+    tls: ssl.SSLContext | None = None,
+    folder: Path | None = None,
 ) -> ResolvedAttachment:
     """Resolve one attachment of at most `limit` decoded bytes; `tls` verifies web servers (default: system's store).
 
     Raises:
-        AttachmentError: with the setting in `key` (`url`, `content`, `contentType`, `filename`, `cid`).
+        AttachmentError: with the setting in `key` (`path`, `url`, `content`, `contentType`, `filename`, `cid`).
     """
     given = _checked(filled)
-    if given.type == "url" and not is_data_url(given.url):
+    if given.type == "file":
+        resolved = ResolvedAttachment(await _from_file(given, limit, folder))
+    elif given.type == "url" and not is_data_url(given.url):
         resolved = await _from_web(given, limit, guard, tls)
     else:
-        resolved = ResolvedAttachment(_from_settings(given, limit))
+        resolved = ResolvedAttachment(_from_settings(given, given.type, limit))
     return replace(resolved, warnings=(*slash_warnings(filled.filename), *resolved.warnings))
 
 
@@ -105,8 +121,8 @@ def _checked(filled: FilledAttachment) -> FilledAttachment:
     return replace(filled, filename=filename, content_type=content_type, cid=_cid(filled.cid))
 
 
-def _from_settings(given: FilledAttachment, limit: int) -> Attachment | RawPart:
-    match given.type:
+def _from_settings(given: FilledAttachment, kind: _Written, limit: int) -> Attachment | RawPart:
+    match kind:
         case "url":
             return _from_data_url(given, "url", given.url, limit)
         case "base64" if is_data_url(given.content):
@@ -119,6 +135,13 @@ def _from_settings(given: FilledAttachment, limit: int) -> Attachment | RawPart:
             return _from_text(given, given.content_type, limit)
         case "mime":
             return RawPart(content=_encoded(given.content, "utf-8", "MIME part", limit), cid=given.cid)
+
+
+async def _from_file(given: FilledAttachment, limit: int, folder: Path | None) -> Attachment:
+    with _located("path"):
+        content = await asyncio.to_thread(read_stored, folder, given.path, limit)
+    filename = given.filename or plain_name(given.path)
+    return Attachment(content=content, filename=filename, content_type=given.content_type, cid=given.cid)
 
 
 async def _from_web(

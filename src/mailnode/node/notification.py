@@ -7,7 +7,8 @@ from typing import Any, Self
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.node.digest import content_digest
 from mailnode.node.send_email import MailServices, SendSmtpEmail
-from mailnode.node.settings import OTHER, EmailNotificationSettings, SendSmtpEmailSettings
+from mailnode.node.setting_types import OTHER
+from mailnode.node.settings import EmailNotificationSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.printable import quoted
 

@@ -1,6 +1,7 @@
 """Renders settings and the flow's state to an Email."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
@@ -8,11 +9,12 @@ from mailnode.message.email import Email
 from mailnode.message.mailbox import Address, Mailbox
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.attachment import FilledAttachment, ResolvedAttachment, resolve_all
+from mailnode.node.attachment_settings import AttachmentSettings
 from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
 from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
-from mailnode.node.settings import AttachmentSettings, SendSmtpEmailSettings
+from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.node.spool import MEGABYTE
 from mailnode.node.template import Template
 
@@ -38,11 +40,18 @@ class Rendered:
 class Renderer:
     """Renders one node's settings for one state."""
 
-    def __init__(self, settings: SendSmtpEmailSettings, evaluator: Evaluator, guard: AddressGuard) -> None:
-        """Fetch URLs only from where `guard` allows."""
+    def __init__(
+        self,
+        settings: SendSmtpEmailSettings,
+        evaluator: Evaluator,
+        guard: AddressGuard,
+        folder: Path | None = None,
+    ) -> None:
+        """Fetch URLs only from where `guard` allows, and files from the flow's `folder`."""
         self._settings = settings
         self._evaluator = evaluator
         self._guard = guard
+        self._folder = folder
 
     async def render(self, sender: str | None) -> Rendered:
         """Fill in every expression and fetch every attachment; `sender` stands in where settings name no `from`.
@@ -151,7 +160,7 @@ class Renderer:
             await self._attachment(f"attachments[{index}]", attachment, limit)
             for index, attachment in enumerate(self._settings.attachments)
         ]
-        return await resolve_all(filled, limit_each=limit, guard=self._guard)
+        return await resolve_all(filled, limit_each=limit, guard=self._guard, folder=self._folder)
 
     async def _attachment(self, key: str, settings: AttachmentSettings, limit: int) -> FilledAttachment:
         most = _CHARACTERS_PER_BYTE * limit
@@ -160,4 +169,5 @@ class Renderer:
             for name, value in settings
             if isinstance(value, Template)
         }
-        return FilledAttachment(settings.type, content_type=getattr(settings, "content_type", ""), **texts)
+        plain = {name: getattr(settings, name, "") for name in ("path", "content_type")}
+        return FilledAttachment(settings.type, **plain, **texts)

@@ -23,7 +23,8 @@ from mailnode.node.html import in_thread_if_long
 from mailnode.node.lint import advise
 from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_path
 from mailnode.node.render import Rendered, Renderer
-from mailnode.node.settings import OTHER, MailSettings, SendSmtpEmailSettings
+from mailnode.node.setting_types import OTHER
+from mailnode.node.settings import MailSettings, SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.node.spool import MEGABYTE
 from mailnode.store.retry import RETRY_SECONDS, retry_transient
@@ -93,8 +94,8 @@ class SendSmtpEmail:
 
     @property
     def is_stored_at_once(self) -> bool:
-        """Whether nothing that takes long stands before its delivery is stored, as a fetch of an attachment would."""
-        return all(attachment.type != "url" for attachment in self._settings.attachments)
+        """Whether nothing that takes long stands before its delivery is stored, as reading an attachment would."""
+        return all(attachment.type not in {"url", "file"} for attachment in self._settings.attachments)
 
     async def execute(self, call: NodeCall) -> NodeReturn:
         """Make the email and send it: now, waiting up to `timeoutSeconds` for the outcome, or later."""
@@ -148,7 +149,7 @@ class SendSmtpEmail:
         destination = self._destination
         connection, route = await self._route(destination)
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
-        rendered = await Renderer(settings, evaluator, self._services.guard).render(sender_of(connection))
+        rendered = await Renderer(settings, evaluator, self._services.guard, call.folder).render(sender_of(connection))
         self._check_count(rendered.email)
         message = await self._compose(rendered, connection)
         self._check_size(message)

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
-from mailnode.node.settings import ATTACHMENT_TYPES, Settings, SmtpSettings
+from mailnode.node.attachment_settings import ATTACHMENT_TYPES
+from mailnode.node.setting_types import Settings
+from mailnode.node.settings import SmtpSettings
 from mailnode.printable import quoted
 
 Model = TypeVar("Model", bound=Settings)
@@ -25,7 +27,7 @@ _BY_TYPE = {
     "dict_type": "write names with their values: {name: value}",
     "model_type": "write keys with their values: {key: value}",
     "model_attributes_type": "write keys with their values: {type: text, content: Hello, filename: hello.txt}",
-    "union_tag_not_found": "set type to url, text, base64, custom or mime",
+    "union_tag_not_found": "set type to file, url, text, base64, custom or mime",
 }
 # What pydantic says, and plain words for it.
 _PLAIN = {

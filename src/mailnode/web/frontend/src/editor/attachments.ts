@@ -1,10 +1,11 @@
-// Attachments: any number, each of one of five types, which have parts of their own.
+// Attachments: any number, each of one of six types, which have parts of their own.
 
 import { copyOf, find, on } from "../dom";
 import { type Settings, textOf } from "./settings";
 import type { Widget } from "./widget";
 
 const PARTS: Record<string, string[]> = {
+  file: ["path", "filename", "contentType", "cid"],
   url: ["url", "filename", "contentType", "cid"],
   text: ["content", "filename", "cid"],
   base64: ["content", "filename", "contentType", "cid"],
