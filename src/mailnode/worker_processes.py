@@ -18,6 +18,8 @@ from mailnode.worker_report import QUEUE_TASK, WorkerReport, total
 
 # A process that has reported nothing for so long is stuck.
 SILENT_SECONDS = 60.0
+# A line of a report may quote what a database said, and that many times.
+_REPORT_BYTES = 2**20
 EXIT_FAILED = 1
 # How one ends that is stopped while it loads, or once it has told all: by the signal, or by the exit status for it.
 _BY_SIGNAL = {-signal.SIGTERM, 128 + signal.SIGTERM}
@@ -138,6 +140,7 @@ class _WorkerProcess:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                limit=_REPORT_BYTES,
                 start_new_session=True,  # Ctrl-C is for this process
             )
         except OSError as error:  # too many processes, no memory

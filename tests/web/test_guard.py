@@ -93,6 +93,15 @@ async def test_a_worker_that_is_cancelled_from_inside_begins_again(stranger, sit
     assert site.mailnode.report.tasks[0].defects == 3
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Content-Type", "Origin", "Authorization", "Host"])
+async def test_a_field_that_means_one_thing_is_refused_twice(api, name):
+    value = {"Origin": str(api.base_url), "Host": api.base_url.netloc.decode()}.get(
+        name, api.headers.get(name, "application/json")
+    )
+    answer = await api.post("/api/flows/none/runs", headers=[(name, value), (name, value)], content="{}")
+    assert (answer.status_code, name in answer.json()["error"]["message"]) == (400, True), answer.text
+
+
 @pytest.mark.parametrize("said", ["Bearer wrong", "Basic " + TOKEN, "Bearer", TOKEN, "Bearer " + TOKEN[:-1]])
 async def test_a_wrong_token_is_refused(stranger, said):
     answer = await stranger.get("/api/flows", headers={"Authorization": said})

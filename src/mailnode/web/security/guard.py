@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -25,6 +26,8 @@ BODY_SECONDS = 60.0
 
 # A name that a hostile site can't own: one that it points at 127.0.0.1 (DNS rebinding) is none of these.
 _HERE = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+# Of these a second field would mean something else to whoever reads the last one.
+_ONCE = ("Host", "Authorization", "Content-Type", "Idempotency-Key", "Origin")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`.
 _OPEN_PATHS = frozenset({"/login", "/login/code", "/health", "/oauth2/callback"})
@@ -93,10 +96,8 @@ class Guard:
         headers, path, method = _fields(scope), scope["path"], scope["method"]
         if stranger := _stranger(headers):
             return stranger.response()
-        if "transfer-encoding" in headers and "content-length" in headers:
-            return _two_lengths().response()
-        if int(length if (length := headers.get("content-length", "0")).isdecimal() else "0") > _most_octets(path):
-            return _too_large(_most_octets(path)).response()
+        if malformed := _malformed(scope, headers):
+            return malformed.response()
         if path in _OPEN_PATHS or path.startswith("/static/"):
             return None
         if "authorization" in headers:
@@ -123,6 +124,19 @@ class Guard:
 def _fields(scope: Scope) -> Mapping[str, str]:
     """Give the header by name, the first field of each: Starlette's Headers look through all for each question."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
+def _malformed(scope: Scope, headers: Mapping[str, str]) -> _Refusal | None:
+    if len(headers) < len(scope["headers"]):
+        seen = Counter(name.decode("latin-1") for name, _ in scope["headers"])
+        if repeated := next((name for name in _ONCE if seen[name.lower()] > 1), None):
+            return _Refusal(400, f"the header field {repeated} is there more than once", "send it once")
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # RFC 9112 6.1: what follows may be the rest of this request or the next one.
+        return _Refusal(400, "the request gives its length in two ways", "send Content-Length only", closes=True)
+    most = _most_octets(scope["path"])
+    return _too_large(most) if length.isdecimal() and int(length) > most else None
 
 
 def session_cookie(headers: Mapping[str, str]) -> str:
@@ -155,11 +169,6 @@ def _not_in(path: str, method: str, query: bytes) -> Response:
         return PlainTextResponse("Log in first.", 401)
     here = path + (f"?{query.decode('ascii', 'replace')}" if query else "")
     return RedirectResponse(f"/login?next={quote(here, safe='/')}" if here != "/" else "/login", 303)
-
-
-def _two_lengths() -> _Refusal:
-    # RFC 9112 6.1: what follows may be the rest of this request or the next one.
-    return _Refusal(400, "the request gives its length in two ways", "send Content-Length only", closes=True)
 
 
 def _most_octets(path: str) -> int:
