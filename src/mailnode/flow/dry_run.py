@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailnode.delivery.delivery import Origin
 from mailnode.delivery.reroute import CurrentRoute
@@ -13,11 +14,18 @@ from mailnode.delivery.route import Router
 from mailnode.errors import MailnodeError, SettingsError
 from mailnode.flow.document import FlowDocument, FlowNode, load_flow
 from mailnode.flow.registry import Registry, ValidatingNodeType
-from mailnode.flow.run import PreparedNode, prepare_node
+from mailnode.flow.run import PreparedNode, prepare_node, prepare_nodes
+from mailnode.flow.run_plan import RunPlan, plan_run
+from mailnode.flow.run_start import new_run
 from mailnode.node.node_api import NodeCall
 from mailnode.node.send_email import Composition, RouteSettings, SendSmtpEmail
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.outcome import Outcome
+from mailnode.smtp.server import ServerSettings
+
+if TYPE_CHECKING:
+    from mailnode.smtp.doctor.finding import Diagnosis
+    from mailnode.smtp.doctor.reachability import PortOption
 
 
 class DryRun:
@@ -83,6 +91,41 @@ class DryRun:
         document, prepared, node = await asyncio.to_thread(self._find)
         result: Result = (await node.try_out(self._call(document, prepared), address)).result
         return result
+
+    async def plan(self) -> RunPlan:
+        """Say which emails a run with this input and context would send, and to whom; nothing is sent.
+
+        Raises:
+            SettingsError: the flow can't be read, a setting is invalid, or the state is not JSON.
+        """
+        document = await asyncio.to_thread(self._document)
+        run = new_run(document, f"plan-{uuid.uuid4().hex}", dict(self._input), dict(self._context))
+        nodes = await asyncio.to_thread(prepare_nodes, document, self._registry)
+        plan = await plan_run(nodes, run)
+        for error in [plan.error, *(email.error for email in plan.emails)]:
+            if error:
+                document.locate(error, error.node)
+        return plan
+
+    async def examine(self, others: "Sequence[PortOption]" = ()) -> "tuple[ServerSettings, Diagnosis]":
+        """Examine the server of the node step by step, with its login; gives it and the findings. No email is sent.
+
+        Where it fails, the usual ports and TLS modes of its host are tried, and `others`.
+
+        Raises:
+            MailnodeError: the flow can't be read, there is no such node, or its settings name no server.
+        """
+        document, prepared, node = await asyncio.to_thread(self._find)
+        try:
+            route = await node.route()
+        except MailnodeError as error:
+            raise document.locate(error, prepared.source.id) from None
+        # Who only sends has no use for it.
+        from mailnode.smtp.doctor.diagnose import DOCTOR_DEADLINES, examine
+        from mailnode.smtp.doctor.reachability import USUAL_PORTS
+
+        server = replace(route.server, deadlines=DOCTOR_DEADLINES)
+        return server, await examine(server, usual=(*USUAL_PORTS, *others))
 
     def _document(self) -> FlowDocument:
         return self._flow if isinstance(self._flow, FlowDocument) else load_flow(Path(self._flow))

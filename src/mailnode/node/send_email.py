@@ -88,6 +88,11 @@ class SendSmtpEmail:
         self.content_digest = content_digest
 
     @property
+    def settings(self) -> SendSmtpEmailSettings:
+        """The settings."""
+        return self._settings
+
+    @property
     def route_settings(self) -> RouteSettings:
         """Where the settings send the email."""
         return RouteSettings(self._destination, self._settings.retry_hours)
@@ -133,6 +138,10 @@ class SendSmtpEmail:
         """
         email, mail = await self._prepare(call)
         return Composition(email, mail.message, mail.route, mail.warnings)
+
+    async def route(self) -> Route:
+        """Find the server that the settings name, with the login of their connection; raises as `compose` does."""
+        return (await self._route(self._destination))[1]
 
     async def _send(self, call: NodeCall) -> WaitResult:
         self._check_storage(call)

@@ -363,6 +363,35 @@ export type PastedAddress = {
   address: string;
 };
 
+/**
+ * What a run would send: its emails in their order.
+ *
+ * `errors` are the settings because of which it can't begin, or what would halt it. `isCertain` is false where a node
+ * of another package may change what comes after it.
+ */
+export type Plan = {
+  emails: PlannedMail[];
+  errors: ErrorDetail[];
+  isCertain: boolean;
+};
+
+/**
+ * An email that a run would send; `error` says why it can't be made, and then it has no recipients.
+ *
+ * `isInbox` tells those that go to the inbox on this machine, and so to nobody.
+ */
+export type PlannedMail = {
+  node: string;
+  label: string;
+  subject: string;
+  recipients: string[];
+  host: string;
+  port: number;
+  connection: string;
+  isInbox: boolean;
+  error: ErrorDetail | null;
+};
+
 /** An email; `html` and `message` are paths to fetch it for a while, `source` is the beginning of its source. */
 export type Preview = {
   host: string;
@@ -507,10 +536,20 @@ export type SavedDraft = {
   revision: string;
 };
 
+/**
+ * What keeps email from being sent, each at its field, and other settings of the same host that work.
+ *
+ * No email was sent.
+ */
+export type ServerCheck = {
+  errors: ErrorDetail[];
+  settings: mailnode__web__api__trial__WorkingServer | null;
+};
+
 /** The last line: whether everything works, and in `settings` those that do. */
 export type SummaryLine = {
   ok: boolean;
-  settings: WorkingServer | null;
+  settings: mailnode__web__api__connections__WorkingServer | null;
 };
 
 /** The same, and where the test goes: "inbox", or an address, by the node's own server. */
@@ -540,7 +579,14 @@ export type WorkerHealth = {
 };
 
 /** Settings with which a server can be reached. */
-export type WorkingServer = {
+export type mailnode__web__api__connections__WorkingServer = {
+  host: string;
+  port: number;
+  tlsOption: "tls" | "starttls" | "none";
+};
+
+/** Settings of the server that were tried, and work. */
+export type mailnode__web__api__trial__WorkingServer = {
   host: string;
   port: number;
   tlsOption: "tls" | "starttls" | "none";
@@ -557,6 +603,8 @@ export interface Routes {
   "POST /api/flows/{name}/runs": { body: RunRequest; answer: FinishedRun };
   "POST /api/preview": { body: PreviewRequest; answer: Previewed };
   "POST /api/preview/test": { body: TestRequest; answer: MailResult };
+  "POST /api/preview/plan": { body: PreviewRequest; answer: Plan };
+  "POST /api/preview/server": { body: PreviewRequest; answer: ServerCheck };
   "GET /api/runs": { answer: RunPage };
   "GET /api/runs/{run_id}": { answer: Run };
   "GET /api/deliveries": { answer: DeliveryPage };
