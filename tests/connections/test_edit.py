@@ -53,7 +53,7 @@ class TestWhereSecretsGo:
             change = {"hosts": ["smtp.office365.com"], **change}
         error = await refusal(one, **change)
         assert (error.key, error.code) == ("clientSecret", ErrorCode.MISSING_SETTING)
-        assert "clientSecret and refreshToken" in error.message
+        assert [other.key for other in error.others] == ["refreshToken"]
         assert (await refusal(one, **change, clientSecret="s-canary")).key == "refreshToken"
         await one.repository.update("shop", {**change, "clientSecret": "s", "refreshToken": "rt"})
         assert (await one.repository.show("shop"))["revision"] == 2

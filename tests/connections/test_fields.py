@@ -275,3 +275,23 @@ def test_an_url_that_can_be_asked_is_kept_as_it_is(url):
 def test_thousands_of_digits_are_no_time():
     with pytest.raises(ConnectionsError, match="out of range"):
         check_fields("oauth2", {**APPLICATION, "accessToken": "at", "expiryDate": "9" * 5000})
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "keys"),
+    [
+        ("basic", {}, ["username", "password", "service"]),
+        ("basic", {"username": " ", "password": "", "hosts": ["a b"], "rateLimit": "often"},
+         ["username", "password", "hosts[0]", "rateLimit"]),
+        ("basic", {**MINIMAL, "tlsOption": "ssl", "dkim": {"domain": 1}},
+         ["tlsOption", "dkim.domain", "dkim.selector", "dkim.privateKey"]),
+        ("oauth2", {"service": "Outlook365", "tlsOption": "tls"}, ["user", "tlsOption", "refreshToken"]),
+        ("oauth2", {"hosts": ["a.example"], "clientSecret": "x", "accessUrl": "ftp://a"},
+         ["accessUrl", "user", "clientId"]),
+        ("oauth2ClientCredentials", {"service": "Outlook365", "user": "a"}, ["clientId", "clientSecret", "tenantId"]),
+    ],
+)  # fmt: skip
+def test_all_that_is_wrong_is_told_at_once(kind, fields, keys):
+    with pytest.raises(ConnectionsError) as caught:
+        check_fields(kind, fields)
+    assert [error.key for error in (caught.value, *caught.value.others)] == keys

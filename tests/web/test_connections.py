@@ -107,6 +107,29 @@ async def test_an_error_names_the_field_that_it_belongs_to(api, fields, key):
     assert problem(answer)["key"] == key
 
 
+async def test_all_errors_are_told_at_once_and_in_plain_words(api):
+    answer = await api.post("/api/connections", json={"name": "", "username": "u", "rateLimit": "often"})
+    assert problem(answer)["key"] == "name"
+    told = answer.json()["errors"]
+    assert [error["key"] for error in told] == ["name", "rateLimit", "password", "service"]
+    assert told[0] == answer.json()["error"]
+    await create(api)
+    for path, given, key, words in (
+        ("", {"name": 3}, "name", "3: it should be text"),
+        ("", {}, "name", "A value is required here."),
+        ("/shop/test", {"port": "abc"}, "port", "It should be a whole number"),
+        ("/shop/test", {"port": 70000}, "port", "70000: it should be at most 65535"),
+        ("/shop/test", {"tlsOption": "ssl"}, "tlsOption", "It should be 'tls', 'starttls' or 'none'"),
+        ("/shop/test", {"ports": 1}, "ports", "There is no such field."),
+    ):
+        wrong = problem(await api.post(f"/api/connections{path}", json=given))
+        assert wrong["key"] == key
+        assert wrong["message"].startswith(words), wrong["message"]
+        assert wrong["hint"]
+    body = {"content": b"{", "headers": {"Content-Type": "application/json"}}
+    assert problem(await api.post("/api/connections", **body))["message"].startswith("The body is not JSON")
+
+
 async def test_half_a_character_in_a_request_is_an_error_like_others(api):
     await create(api)
     said = {"content": b'{"\\ud800": 1}', "headers": {"Content-Type": "application/json"}}

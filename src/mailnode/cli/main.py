@@ -79,7 +79,8 @@ def run(interrupt: Interrupt) -> int:
         sys.stderr.close()
         return EXIT_FAILED
     except MailnodeError as error:
-        show_error(str(error), error.hint, error.code)
+        for one in (error, *error.others):
+            show_error(str(one), one.hint, one.code)
         return EXIT_FAILED if isinstance(error, SmtpError | TokenError) else EXIT_MISUSED
     except OSError as error:
         show_error(f"system error: {error.strerror or error}", "check that the disk and the output can be written to")

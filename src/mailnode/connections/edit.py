@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailnode.connections.fields import TYPE_FIELDS, check_fields
-from mailnode.errors import ConnectionsError, ErrorCode
+from mailnode.errors import Collected, ConnectionsError, ErrorCode
 
 Fields = Mapping[str, Any]
 
@@ -50,14 +50,18 @@ def edited(kind: str, old: Fields, given: Fields) -> dict[str, Any]:
         return new
     is_static = "clientId" not in new
     credentials = [key for key in TYPE_FIELDS[kind].credentials if key in old and (key != "accessToken" or is_static)]
-    if missing := [key for key in credentials if key not in given]:
-        wanted = " and ".join(missing)
-        changed = " and ".join(_exposing_fields(old, new))
-        raise ConnectionsError(
-            f"changing {changed} requires entering {wanted} again",
+    changed = " and ".join(_exposing_fields(old, new))
+    wrong = Collected()
+    wrong.errors += [
+        ConnectionsError(
+            f"changing {changed} requires entering {key} again",
             code=ErrorCode.MISSING_SETTING,
-            hint=f"give {wanted} together with {changed}: stored secrets are not sent to a new server",
-        ).locate(key=missing[0])
+            hint=f"give {key} together with {changed}: stored secrets are not sent to a new server",
+        ).locate(key=key)
+        for key in credentials
+        if key not in given
+    ]
+    wrong.raise_all()
     return new if "accessToken" in given else {key: new[key] for key in new if key not in {"accessToken", "expiryDate"}}
 
 

@@ -29,8 +29,10 @@ from mailnode.connections.values import (
     to_token,
     to_url,
 )
-from mailnode.errors import ConnectionsError, DkimError, ErrorCode
+from mailnode.errors import Collected, DkimError, ErrorCode
 from mailnode.printable import MOST_SHOWN
+
+TOKENS = ("accessToken", "refreshToken", "expiryDate")
 
 Checks = Mapping[str, Callable[[Any], Any]]
 
@@ -42,39 +44,50 @@ def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ConnectionsError: the type or a field is unknown, or a field is missing, invalid, or excludes another; `key`
-            names it, and the message contains no secret.
+            names it, `others` are all else that is wrong, and no message contains a secret.
     """
     if kind not in TYPE_FIELDS:
         raise bad(f"there is no connection type {shown(kind)}", "type", f"use one of {', '.join(TYPE_FIELDS)}")
-    fields = _check_keys(given, {**TYPE_FIELDS[kind].checks, **COMMON}, TYPE_FIELDS[kind].required)
-    if ("service" in fields) == ("hosts" in fields):
+    wrong = Collected()
+    fields = _check_keys(given, {**TYPE_FIELDS[kind].checks, **COMMON}, TYPE_FIELDS[kind].required, wrong)
+    is_place_known = not wrong.keys & {"service", "hosts"}
+    if is_place_known and ("service" in fields) == ("hosts" in fields):
         which = "both service and hosts are given" if "hosts" in fields else "neither service nor hosts is given"
-        raise bad(which, "service", "give service, or hosts for a server that is not a listed service")
-    if "service" in fields:
-        find_service(fields["service"]).port_for(fields.get("tlsOption"))
-    if kind == "oauth2":
-        _check_tokens(fields)
-    if kind != "basic":
-        check_endpoint(kind, fields)
+        hint = "give service, or hosts for a server that is not a listed service"
+        code = None if "hosts" in fields else ErrorCode.MISSING_SETTING
+        wrong.errors.append(bad(which, "service", hint, code))
+        is_place_known = False
+    if is_place_known and "service" in fields:
+        with wrong.collecting():
+            find_service(fields["service"]).port_for(fields.get("tlsOption"))
+    if kind == "oauth2" and not wrong.keys & {"clientId", "clientSecret", *TOKENS}:
+        with wrong.collecting():
+            _check_tokens(fields)
+    if kind != "basic" and is_place_known and not wrong.keys & {"accessUrl", "tenantId"}:
+        with wrong.collecting():
+            check_endpoint(kind, fields)
+    wrong.raise_all()
     return fields
 
 
-def _check_keys(given: Mapping[str, Any], checks: Checks, required: tuple[str, ...]) -> dict[str, Any]:
+def _check_keys(
+    given: Mapping[str, Any], checks: Checks, required: tuple[str, ...], wrong: Collected
+) -> dict[str, Any]:
+    """Give the fields that are as they should be; all that is wrong with the others is collected."""
     fields: dict[str, Any] = {}
     for key, value in given.items():
         if key not in checks:
             near = difflib.get_close_matches(str(key)[:MOST_SHOWN], checks, n=1)
             hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(checks)}"
-            raise bad(f"there is no field {shown(key)}", str(key)[:MOST_SHOWN], hint, ErrorCode.UNKNOWN_KEY)
-        if value is None:
-            continue
-        try:
-            fields[key] = checks[key](value)
-        except ConnectionsError as error:
-            raise error.locate(key=key) from None
-    for key in required:
-        if key not in fields:
-            raise bad(f"{key} is missing", key, f"give {' and '.join(required)}", ErrorCode.MISSING_SETTING)
+            wrong.errors.append(
+                bad(f"there is no field {shown(key)}", str(key)[:MOST_SHOWN], hint, ErrorCode.UNKNOWN_KEY)
+            )
+        elif value is not None:
+            with wrong.collecting(key):
+                fields[key] = checks[key](value)
+    missing = [key for key in required if key not in fields and key not in wrong.keys]
+    hint = f"give {' and '.join(required)}"
+    wrong.errors += [bad(f"{key} is missing", key, hint, ErrorCode.MISSING_SETTING) for key in missing]
     return fields
 
 
@@ -99,7 +112,9 @@ def _dkim(value: Any) -> dict[str, Any]:
     # The value is not shown: somebody may have put the key itself here.
     if not isinstance(value, Mapping):
         raise bad("dkim must be an object", hint="give {domain, selector, privateKey}, and optionally skipFields")
-    dkim = _check_keys(value, DKIM, ("domain", "selector", "privateKey"))
+    wrong = Collected()
+    dkim = _check_keys(value, DKIM, ("domain", "selector", "privateKey"), wrong)
+    wrong.raise_all()
     try:
         DkimSigner(dkim["domain"], dkim["selector"], dkim["privateKey"], skip_fields=dkim.get("skipFields", ()))
     except DkimError as error:

@@ -34,7 +34,7 @@ from mailnode.connections.token_rows import (
     write_tokens,
 )
 from mailnode.connections.tokens import ConnectionTokens, TokenKeeper
-from mailnode.errors import ConnectionsError, ErrorCode, StoreError
+from mailnode.errors import Collected, ConnectionsError, ErrorCode, StoreError
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections
@@ -61,8 +61,13 @@ class ConnectionRepository:
             ConnectionsError: the name is taken or invalid, or a field is invalid (`key` says which).
             StoreError: the secret key is not the one that this database was written with.
         """
-        name = check_name(name)
-        checked = check_fields(kind, fields)
+        wrong = Collected()
+        checked: Mapping[str, Any] = {}
+        with wrong.collecting():
+            name = check_name(name)
+        with wrong.collecting():
+            checked = check_fields(kind, fields)
+        wrong.raise_all()
 
         def work(db: Transaction) -> None:
             lock_connections(db)

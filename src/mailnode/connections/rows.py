@@ -32,6 +32,10 @@ _LISTED = ("service", "username", "user")
 def check_name(name: str) -> str:
     """Normalize a name (NFC), or raise ConnectionsError."""
     name = unicodedata.normalize("NFC", name)
+    if not name:
+        raise ConnectionsError(
+            "the connection has no name", code=ErrorCode.MISSING_SETTING, hint="give it a name, such as shop"
+        ).locate(key="name")
     if not _NAME.fullmatch(name):
         raise ConnectionsError(
             f"{quoted(name)} is not a valid connection name",

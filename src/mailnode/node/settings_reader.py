@@ -23,6 +23,11 @@ _BY_TYPE = {
     "bool_type": "write true or false, without quotes",
     "int_type": "write a whole number, without quotes",
     "float_type": "write a number, without quotes",
+    "int_parsing": "write a whole number",
+    "int_from_float": "write a whole number",
+    "float_parsing": "write a number",
+    "bool_parsing": "write true or false",
+    "list_type": "write a list: [one, another]",
     "tuple_type": "write a list: [one, another]",
     "dict_type": "write names with their values: {name: value}",
     "model_type": "write keys with their values: {key: value}",
@@ -38,6 +43,9 @@ _PLAIN = {
     "a valid integer": "a whole number",
     "a valid number": "a number",
     "a valid string": "text",
+    "a valid list": "a list",
+    "a valid dictionary or object": "an object",
+    "a valid dictionary": "an object",
 }
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -85,10 +93,12 @@ def _as_ours(detail: ErrorDetails, model: type[BaseModel]) -> MailnodeError:
         hint = f"give `{key.rpartition('.')[2]}` a value"
         return SettingsError("this setting is required", code=ErrorCode.MISSING_SETTING, hint=hint).locate(key=key)
     given = "" if isinstance(detail["input"], dict | list) else f"{quoted(detail['input'])}: "
-    return SettingsError(f"{given}{_message(detail)}", code=ErrorCode.BAD_SETTING, hint=_remedy(detail)).locate(key=key)
+    return SettingsError(f"{given}{message_of(detail)}", code=ErrorCode.BAD_SETTING, hint=remedy_of(detail)).locate(
+        key=key
+    )
 
 
-def _message(detail: ErrorDetails) -> str:
+def message_of(detail: ErrorDetails) -> str:
     """Give what is wrong, in plainer words than pydantic's."""
     if detail["type"] == "union_tag_invalid":
         return f"there is no attachment type {quoted(detail['ctx']['tag'])}"
@@ -126,7 +136,7 @@ def _key(loc: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
 
 
-def _remedy(detail: ErrorDetails) -> str:
+def remedy_of(detail: ErrorDetails) -> str:
     """Give the hint for an error of pydantic; "" for a kind that no setting can cause."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in _BOUNDS:

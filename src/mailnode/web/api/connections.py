@@ -15,7 +15,7 @@ from mailnode.diagnosis import Diagnoser, OwnServer, kept, plan
 from mailnode.errors import MailnodeError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
 from mailnode.smtp.server import TlsOption
-from mailnode.web.api.problem import PROBLEMS, ApiModel, Problem, error_detail
+from mailnode.web.api.problem import PROBLEMS, ApiModel, Problem, problem_of
 from mailnode.web.sentence import capital, sentence
 from mailnode.web.site import SiteHere
 
@@ -272,5 +272,5 @@ def _last_line(look: "asyncio.Task[Diagnosis]") -> str:
     try:
         said = look.result().to_json()
     except MailnodeError as error:
-        return Problem(error=error_detail(error)).model_dump_json(by_alias=True) + "\n"
+        return problem_of(error).model_dump_json(by_alias=True) + "\n"
     return SummaryLine(ok=said["ok"], settings=said["settings"]).model_dump_json(by_alias=True) + "\n"

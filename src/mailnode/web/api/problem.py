@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from mailnode.errors import ErrorCode, MailnodeError, SmtpError, StoreError, TokenError, UsageError
 from mailnode.json_text import json_of
+from mailnode.web.api.misread import misread
 from mailnode.web.page import render
 from mailnode.web.sentence import sentence
 
@@ -59,9 +60,10 @@ class ErrorDetail(ApiModel):
 
 
 class Problem(ApiModel):
-    """The answer to a request that failed."""
+    """The answer to a request that failed; `errors` are all that is wrong with it, and the first is `error`."""
 
     error: ErrorDetail
+    errors: list[ErrorDetail]
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -95,6 +97,12 @@ def error_detail(error: MailnodeError) -> ErrorDetail:
     )
 
 
+def problem_of(error: MailnodeError) -> Problem:
+    """Give an error with those of the same input as the API shows them."""
+    errors = [error_detail(one) for one in (error, *error.others)]
+    return Problem(error=errors[0], errors=errors)
+
+
 def _sound(text: str) -> str:
     """Show half a character, which JSON can bring and UTF-8 can't hold, as what it is."""
     return text.encode(errors="backslashreplace").decode()
@@ -116,19 +124,18 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(MailnodeError)
     async def _ours(request: Request, error: MailnodeError) -> Response:
-        return _answer(request, status_of(error), error_detail(error))
+        return _answer(request, status_of(error), error)
 
     @app.exception_handler(RequestValidationError)
     async def _misread(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        place = [str(part) for part in first["loc"][1:]]
-        wrong = UsageError(f"{first['msg'][0].lower()}{first['msg'][1:]}", hint="see /api/openapi.json")
-        return _answer(request, 422, error_detail(wrong.locate(key=".".join(place))))
+        first, *others = misread(error.errors())
+        first.others = tuple(others)
+        return _answer(request, 422, first)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         hint = "see /api/openapi.json for all paths" if request.url.path.startswith("/api/") else "start at /flows"
-        answer = _answer(request, error.status_code, error_detail(UsageError(str(error.detail).lower(), hint=hint)))
+        answer = _answer(request, error.status_code, UsageError(str(error.detail).lower(), hint=hint))
         answer.headers.update(error.headers or {})
         return answer
 
@@ -136,10 +143,11 @@ def answer_errors(app: FastAPI) -> None:
     async def _defect(request: Request, error: Exception) -> Response:
         _log.exception("a defect of mailnode, at %s", request.url.path, exc_info=error)
         defect = UsageError("something in mailnode failed", hint="this is a bug; the server's log has the details")
-        return _answer(request, 500, error_detail(defect))
+        return _answer(request, 500, defect)
 
 
-def _answer(request: Request, status: int, error: ErrorDetail) -> Response:
+def _answer(request: Request, status: int, error: MailnodeError) -> Response:
+    problem = problem_of(error)
     if request.url.path.startswith("/api/"):
-        return JSONResponse(Problem(error=error).model_dump(by_alias=True), status)
-    return render(request, "problem.html", status, error=error)
+        return JSONResponse(problem.model_dump(by_alias=True), status)
+    return render(request, "problem.html", status, error=problem.error)

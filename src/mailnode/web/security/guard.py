@@ -68,7 +68,7 @@ class _Refusal:
             headers["Connection"] = "close"
         if self.status == 401:  # noqa: PLR2004 -- RFC 9110 15.5.2
             headers["WWW-Authenticate"] = "Bearer"
-        return JSONResponse({"error": error}, self.status, headers)
+        return JSONResponse({"error": error, "errors": [error]}, self.status, headers)
 
 
 class Guard:

@@ -426,9 +426,10 @@ export type Previewed = {
   preview: Preview | null;
 };
 
-/** The answer to a request that failed. */
+/** The answer to a request that failed; `errors` are all that is wrong with it, and the first is `error`. */
 export type Problem = {
   error: ErrorDetail;
+  errors: ErrorDetail[];
 };
 
 /** A recipient, and what the server replied for it. */
