@@ -5,7 +5,7 @@ python -m benchmarks.clients.fill COUNT PORT    of the home and database of the 
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -108,13 +108,18 @@ def _copy(db: Connection, count: int) -> None:
         tables.runs: {"id": run, **times},
     }
     for table, filled in copies.items():
-        copy_rows(db, table, numbers, filled)
+        copy_rows(db, table, rows_of(db, table), numbers, filled)
 
 
-def numbers_to(count: int) -> CTE:
-    """Give the numbers from 1 on."""
-    first = select(cast(1, BigInteger).label("number")).cte("numbers", recursive=True)
+def numbers_to(count: int, begin: int = 1) -> CTE:
+    """Give the numbers from the first to the last one."""
+    first = select(cast(begin, BigInteger).label("number")).cte("numbers", recursive=True)
     return first.union_all(select(first.c.number + 1).where(first.c.number < count))
+
+
+def rows_of(db: Connection, table: Table) -> list[dict[Any, Any]]:
+    """Give the rows that a table has, to be copied."""
+    return [*map(dict, db.execute(select(table)).mappings().all())]
 
 
 def id_in_sql(db: Connection, at: ColumnElement[int]) -> ColumnElement[str]:
@@ -125,13 +130,19 @@ def id_in_sql(db: Connection, at: ColumnElement[int]) -> ColumnElement[str]:
     return func.lpad(func.to_hex(spread), 8, "0", type_=Text) + func.lpad(func.to_hex(at), 24, "0", type_=Text)
 
 
-def copy_rows(db: Connection, table: Table, numbers: CTE, filled: Mapping[str, ColumnElement[Any]]) -> None:
-    """Copy each row that a table has of the sample, with some columns filled anew."""
+def copy_rows(
+    db: Connection,
+    table: Table,
+    samples: Iterable[Mapping[Any, Any]],
+    numbers: CTE,
+    filled: Mapping[str, ColumnElement[Any]],
+) -> None:
+    """Copy each of some rows once for each number, with some columns filled anew."""
 
     def value(column: Column[Any], sample: Mapping[Any, Any]) -> ColumnElement[Any]:
         return cast(filled.get(column.name, literal(sample[column.name], column.type)), column.type)
 
-    for sample in map(dict, db.execute(select(table)).mappings().all()):
+    for sample in samples:
         columns = [value(column, sample).label(column.name) for column in table.columns]
         db.execute(insert(table).from_select([*table.columns.keys()], select(*columns).select_from(numbers)))
 

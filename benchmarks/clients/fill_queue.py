@@ -12,9 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import BigInteger, ColumnElement, Table, Text, cast, create_engine, func, literal, select
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    cast,
+    create_engine,
+    func,
+    literal,
+    select,
+)
 
-from benchmarks.clients.fill import copy_rows, id_in_sql, numbers_to
+from benchmarks.clients.fill import copy_rows, id_in_sql, numbers_to, rows_of
 from benchmarks.clients.with_mailnode import email
 from mailnode.app import Mailnode
 from mailnode.delivery.delivery import Terms
@@ -27,6 +39,9 @@ HOURS = 24
 CAME_MS = 12 * 3_600_000
 # So many connections are created together: those that wait share a commit.
 AT_ONCE = 100
+# Within one transaction the counting trigger changes the row of a minute once for each: the more, the slower.
+COPIED_AT_ONCE = 2_000
+_FILLED = (tables.deliveries, tables.delivery_recipients, tables.delivery_content)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,44 +97,53 @@ async def fill(filling: QueueFilling) -> None:
 
 def _copy(url: str, filling: QueueFilling) -> None:
     engine = create_engine(url)
-    with engine.connect() as db:
-        at = (numbers := numbers_to(filling.deliveries - 1)).c.number
-        # One after another, each with its own place in time, as if they had come in turns.
-        of = cast(at % filling.connections, Text)
-        (sample,) = db.execute(select(tables.deliveries)).all()
-        (routed,) = db.execute(select(tables.routes)).all()
-        id_ = id_in_sql(db, at)
-        # Over some hours: of one minute the counting trigger would change one row a million times in one transaction.
-        came = cast(sample.created_at - (filling.deliveries - at) * CAME_MS // filling.deliveries, BigInteger)
-
-        def renamed(stored: str) -> ColumnElement[str]:
-            return func.replace(literal(stored), _name(0), literal("scale-") + of, type_=Text)
-
-        copies: dict[Table, Mapping[str, ColumnElement[Any]]] = {
-            tables.deliveries: {
-                "id": id_,
-                "key": literal("scale-") + cast(at, Text),
-                "message_id": literal("<") + id_ + "@example.com>",
-                "connection": renamed(sample.connection),
-                "lane": renamed(sample.route_key),
-                "options": renamed(sample.options),
-                "due_at": came,
-                "created_at": came,
-                "updated_at": came,
-            },
-            tables.delivery_recipients: {"delivery_id": id_, "created_at": came},
-            tables.delivery_content: {"delivery_id": id_},
-        }
-        for table, filled in copies.items():
-            copy_rows(db, table, numbers, filled)
+    with engine.begin() as db:
+        samples = {table: rows_of(db, table) for table in _FILLED}
+    for begin in range(1, filling.deliveries, COPIED_AT_ONCE):
+        with engine.begin() as db:
+            _copy_some(db, filling, samples, numbers_to(min(begin + COPIED_AT_ONCE, filling.deliveries) - 1, begin))
+    with engine.begin() as db:
         others = numbers_to(filling.connections - 1)
-        of = cast(others.c.number, Text)
-        names = {"name": renamed(routed.name), "connection": renamed(routed.connection)}
-        copy_rows(db, tables.routes, others, names)
-        db.commit()
+        ((name, connection),) = db.execute(select(tables.routes.c.name, tables.routes.c.connection)).all()
+        to = cast(others.c.number, Text)
+        filled = {"name": _renamed(name, to), "connection": _renamed(connection, to)}
+        copy_rows(db, tables.routes, rows_of(db, tables.routes), others, filled)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
         db.exec_driver_sql("ANALYZE")
     engine.dispose()
+
+
+def _copy_some(
+    db: Connection, filling: QueueFilling, samples: Mapping[Table, list[dict[Any, Any]]], numbers: CTE
+) -> None:
+    at = numbers.c.number
+    # One after another, each with its own place in time, as if they had come in turns.
+    of = cast(at % filling.connections, Text)
+    (sample,) = samples[tables.deliveries]
+    id_ = id_in_sql(db, at)
+    came = cast(sample["created_at"] - (filling.deliveries - at) * CAME_MS // filling.deliveries, BigInteger)
+    copies: dict[Table, Mapping[str, ColumnElement[Any]]] = {
+        tables.deliveries: {
+            "id": id_,
+            "key": literal("scale-") + cast(at, Text),
+            "message_id": literal("<") + id_ + "@example.com>",
+            "connection": _renamed(sample["connection"], of),
+            "lane": _renamed(sample["lane"], of),
+            "options": _renamed(sample["options"], of),
+            "due_at": came,
+            "created_at": came,
+            "updated_at": came,
+        },
+        tables.delivery_recipients: {"delivery_id": id_, "created_at": came},
+        tables.delivery_content: {"delivery_id": id_},
+    }
+    for table, filled in copies.items():
+        copy_rows(db, table, samples[table], numbers, filled)
+
+
+def _renamed(stored: str, number: ColumnElement[str]) -> ColumnElement[str]:
+    """Put the name of another connection in the place of the first one's."""
+    return func.replace(literal(stored), _name(0), literal("scale-") + number, type_=Text)
 
 
 if __name__ == "__main__":
