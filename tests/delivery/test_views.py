@@ -4,6 +4,7 @@ import random
 import re
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import Engine, delete, event, func, insert, select, update
 from mailnode.delivery import pages
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.history import fold_counts, read_counts, read_history
+from mailnode.delivery.pages import Filter
 from mailnode.errors import StoreError
 from mailnode.flow.run_queries import RUN_STATES, Runs
 from mailnode.store.clock import now_ms
@@ -92,6 +94,13 @@ def looks(queries, runs, sweep, ids):
             for run in (None, "r1")
             for after in (None, AFTER)
         ),
+        *(
+            queries.list(states=state, flow="f", subject=subject, connection=connection, recipient=recipient,
+                         since=1, until=2**41)
+            for state in states for subject in (None, "hi") for connection in (None, "")
+            for recipient in (None, "jane@example.org")
+        ),
+        queries.list(subject="hi", after=AFTER, until=2**41, since=1),
         *(runs.list(flow=flow, statuses=status, after=after) for flow in (None, "f") for status in statuses
           for after in (None, AFTER)),
         *(queries.show(which) for which in ids),
@@ -167,6 +176,32 @@ def created(db, which, at):
     db.execute(update(deliveries).where(deliveries.c.id == which).values(created_at=at))
     of_it = delivery_recipients.c.delivery_id == which
     db.execute(update(delivery_recipients).where(of_it).values(created_at=at))
+
+
+async def test_words_of_a_subject_are_looked_for_among_so_many_and_then_further_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "MOST_LOOKED_AT", 5)
+    async with sending(tmp_path) as admin:
+        subjects = ["Your ORDER 17", *["News"] * 7, "Größe order", "News"]
+        ids = []
+        for at, subject in enumerate(subjects):
+            mail = prepared(9, terms=replace(LATER, flow="shop" if at else ""), subject=subject)
+            ids.append((await admin.dispatcher.queue(mail))["deliveryId"])
+            await admin.database.write(partial(created, which=ids[-1], at=at * 1000))
+        queries = admin.deliveries
+        first = await queries.page(Filter(subject="order"))
+        assert [one["subject"] for one in first["deliveries"]] == ["Größe order"]
+        assert first["next"] == Cursor(5000, ids[5])
+        second = await queries.page(Filter(subject="order", after=first["next"]))
+        assert ([one["deliveryId"] for one in second["deliveries"]], second["next"]) == ([ids[0]], None)
+        found = [one["deliveryId"] for one in await queries.list(subject="oRdEr")]
+        assert found == await queries.matching(Filter(subject="oRdEr")) == [ids[8], ids[0]]
+        assert await queries.matching(Filter(subject="GRÖSSE")) == [ids[8]]
+        assert await queries.matching(Filter(flow="shop", subject="order")) == [ids[8]]
+        assert await queries.matching(Filter(flow="shop", states=("queued",), limit=2)) == [ids[9], ids[8]]
+        assert await queries.matching(Filter(flow="sho")) == []
+        assert await queries.matching(Filter(since=2000, until=4000)) == [ids[3], ids[2]]
+        assert await queries.matching(Filter(recipient="bob@y.example", since=9000)) == [ids[9]]
+        assert await queries.matching(Filter(since=4000, until=5000, after=Cursor(3000, "x"))) == []
 
 
 STATES = ("queued", "claimed", "handingOver", "sent", "partial", "failed", "unknown", "held", "cancelled")

@@ -18,6 +18,9 @@ class _Facts(TypedDict):
     to: list[str]
     connection: str
     host: str
+    port: int
+    subject: str
+    flow: str | None
     run: str | None
     node: str | None
     error: str | None
@@ -38,6 +41,9 @@ class DeliverySummary(_Facts, _Sender):
         to: The envelope's recipients.
         connection: The connection that it is sent with, "" for none.
         host: The server that it is sent to.
+        port: The server's port.
+        subject: The beginning of its subject; "" if it has none, or was made by an earlier version.
+        flow: The name of the flow that it comes from, None for none.
         run: The id of the run that it comes from, None for none.
         node: The id of the node that it comes from, None for none.
         attempts: How often it was tried.
@@ -126,7 +132,6 @@ class DeliveryDetails(_Facts, _Sender):
         attempts: Each attempt, the first one first.
         hint: The remedy for `error`, "" for none.
         expiresAt: Until when it is tried, in Unix ms.
-        port: The server's port.
         messageSize: The size of the message in bytes.
         key: The idempotency key, None for none.
         recipients: Each recipient, with the server's last answer about it.
@@ -138,7 +143,6 @@ class DeliveryDetails(_Facts, _Sender):
     attempts: list[DeliveryAttempt]
     hint: str
     expiresAt: int
-    port: int
     messageSize: int
     key: str | None
     recipients: list[DeliveryRecipient]

@@ -21,10 +21,12 @@ class PreparedMail:
     """A mail that can be stored as a delivery.
 
     `route` is where `destination` leads at the moment. `digest` tells one content from another for the same idempotency
-    `key`. `place` is where the flow stores the result (JSON), `origin` what a person's retry needs to find the flow.
+    `key`. `subject` is for lists. `place` is where the flow stores the result (JSON), `origin` what a person's retry
+    needs to find the flow.
     """
 
     message: Message
+    subject: str = ""
     destination: Destination
     route: Route
     terms: Terms = field(default_factory=Terms)

@@ -1,9 +1,10 @@
 """Deliveries as they are shown to people and programs: everything is read, nothing is changed."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypedDict, cast
 
 from sqlalchemy import BindParameter, Row, Select, bindparam, select
 from sqlalchemy import Connection as Transaction
@@ -11,33 +12,34 @@ from sqlalchemy import Connection as Transaction
 from mailnode.delivery.circuit_breaker import route_error, waits_until
 from mailnode.delivery.delivery import FINAL_STATES, INTERRUPTED, SENDING, AskedState, ShownState, asked_states
 from mailnode.delivery.details import (
-    DeliveryAttempt,
     DeliveryDetails,
-    DeliveryOrigin,
     DeliveryRecipient,
-    DeliveryRetry,
     DeliverySummary,
 )
 from mailnode.delivery.history import DeliveryHistory, read_counts, read_history
-from mailnode.delivery.pages import ASKED_AT_ONCE, Filter, read_by_id, read_page
-from mailnode.delivery.reroute import RETRY_ROUTES
+from mailnode.delivery.pages import ASKED_AT_ONCE, Filter, find_page, read_by_id, read_page
 from mailnode.delivery.result import Result, ResultError
-from mailnode.delivery.row_reader import origin_of, read_result, stored_json
+from mailnode.delivery.row_reader import read_result
+from mailnode.delivery.shown import attempts_shown, hints_of, origin_shown, recipients_shown, retry_shown
 from mailnode.errors import DeliveryError, ErrorCode
 from mailnode.printable import quoted
-from mailnode.smtp.remedy import explain
-from mailnode.smtp.reply import Reply
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
 from mailnode.store.sql import Cursor
 from mailnode.store.tables import attempts, deliveries, delivery_recipients
 
 _SHORTEST_ID = 4
-_AUTH = re.compile(r"^C: AUTH (\S+)", re.MULTILINE)
 
 # In a class with a method `list` that word is no type.
 Summaries = list[DeliverySummary]
-_Recipients = list[DeliveryRecipient]
+_Ids = list[str]
+
+
+class SummaryPage(TypedDict):
+    """A page of a list; `next` is the `after` of the next page, None on the last one."""
+
+    deliveries: Summaries
+    next: Cursor | None
 
 
 class DeliveryQueries:
@@ -55,6 +57,10 @@ class DeliveryQueries:
         connection: str | None = None,
         recipient: str | None = None,
         run: str | None = None,
+        flow: str | None = None,
+        subject: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
         after: Cursor | None = None,
         limit: int = 50,
     ) -> Summaries:
@@ -62,13 +68,47 @@ class DeliveryQueries:
 
         Those that are in one of `states` (`sending` is `claimed` and `handingOver`), if any are given, that were sent
         by `connection`, to `recipient` (an address, the beginning of one where nobody has just that, or a domain,
-        `@example.org`), and by the run with the id `run`.
+        `@example.org`), by the run with the id `run` or a flow named `flow`, with a subject that contains `subject`,
+        and that were created at `since` or later and before `until` (Unix ms).
         `after` is a place in the list, as `Cursor(createdAt, deliveryId)` of the last one that has been seen.
         """
-        wanted = Filter(
-            states=asked_states(states), connection=connection, recipient=recipient, run=run, after=after, limit=limit
-        )
+        found: Summaries = []
+        while True:
+            wanted = Filter(
+                states=asked_states(states),
+                connection=connection,
+                recipient=recipient,
+                run=run,
+                flow=flow,
+                subject=subject,
+                since=since,
+                until=until,
+                after=after,
+                limit=limit - len(found),
+            )
+            page = await self.page(wanted)
+            found += page["deliveries"]
+            after = page["next"]
+            if after is None or len(found) == limit:
+                return found
+
+    async def page(self, wanted: Filter) -> SummaryPage:
+        """Give one page of a list, and where the next one goes on.
+
+        A page that was asked for by `subject` may hold fewer than its `limit`, or none, though there is a next one.
+        """
         return await self._database.read(lambda db: self._list(db, wanted))
+
+    async def matching(self, wanted: Filter) -> _Ids:
+        """Give the ids of the latest that fit, `limit` at the most, however many must be looked at."""
+        ids: _Ids = []
+        while True:
+            asked = replace(wanted, limit=wanted.limit - len(ids))
+            keys, after = await self._database.read(partial(self._find, wanted=asked))
+            ids += [key.id for key in keys]
+            if after is None or len(ids) == wanted.limit:
+                return ids
+            wanted = replace(wanted, after=after)
 
     async def show(self, which: str) -> DeliveryDetails:
         """Give all that is known of one delivery, by its id, the beginning of that, or its Message-ID.
@@ -109,27 +149,32 @@ class DeliveryQueries:
 
         return await self._database.read(work)
 
-    def _list(self, db: Transaction, wanted: Filter) -> Summaries:
-        return _entries(db, read_page(db, wanted, lambda row: self._state(db, row)))
+    def _list(self, db: Transaction, wanted: Filter) -> SummaryPage:
+        page = read_page(db, wanted, lambda row: self._state(db, row))
+        return {"deliveries": _entries(db, page.rows), "next": page.next}
+
+    def _find(self, db: Transaction, *, wanted: Filter) -> "tuple[Sequence[Row[Any]], Cursor | None]":
+        return find_page(db, wanted, lambda row: self._state(db, row))
 
     def _show(self, db: Transaction, which: str) -> DeliveryDetails:
         row = find_delivery(db, which)
         result = read_result(db, row)
         (entry,) = _entries(db, [(row, self._state(db, row))])
-        known = _hints(route_error(db, row.route_key), result and result["error"])
-        tried = _attempts(db, row, known)
+        known = hints_of(route_error(db, row.route_key), result and result["error"])
+        tried = attempts_shown(db, row, known)
         return {
             **entry,
             "hint": known.get(entry["error"] or "", tried[-1]["hint"] if tried and entry["error"] else ""),
             "expiresAt": row.expires_at,
-            "port": row.port,
             "messageSize": row.size,
             "key": row.key,
-            "recipients": cast("_Recipients", result["recipients"]) if result else _recipients(db, row.id),
+            "recipients": cast("list[DeliveryRecipient]", result["recipients"])
+            if result
+            else recipients_shown(db, row.id),
             "attempts": tried,
             "result": result,
-            "origin": _origin(row),
-            "retry": _retry(row),
+            "origin": origin_shown(row),
+            "retry": retry_shown(row),
         }
 
     def _state(self, db: Transaction, row: Row[Any]) -> ShownState:
@@ -165,17 +210,6 @@ def find_delivery(db: Transaction, which: str, *, lock: bool = False) -> Row[Any
         phase="settings",
         hint="give more characters of the id",
     )
-
-
-def _origin(row: Row[Any]) -> DeliveryOrigin | None:
-    origin = origin_of(row)
-    return {"file": origin.file, "flow": origin.flow} if origin else None
-
-
-def _retry(row: Row[Any]) -> DeliveryRetry | None:
-    retry = stored_json(row.options).get("retry")
-    is_told = isinstance(retry, dict) and set(retry) == {"route", "why"} and retry["route"] in RETRY_ROUTES
-    return retry if is_told else None
 
 
 def _entries(db: Transaction, page: Sequence[tuple[Row[Any], ShownState]]) -> Summaries:
@@ -219,6 +253,9 @@ def _entry(
         "to": to,
         "connection": row.connection,
         "host": row.host,
+        "port": row.port,
+        "subject": row.subject or "",
+        "flow": row.flow,
         "run": row.run_id,
         "node": row.node_id,
         "attempts": len(messages),
@@ -238,51 +275,3 @@ _TRIED = (
     .where(attempts.c.delivery_id.in_(_IDS))
     .order_by(attempts.c.delivery_id, attempts.c.number)
 )
-
-
-def _recipients(db: Transaction, delivery_id: str) -> _Recipients:
-    of_it = delivery_recipients.c.delivery_id == delivery_id
-    return [
-        {
-            "address": one.address,
-            "field": one.field,
-            "status": one.status,
-            "replyCode": one.reply_code,
-            "enhancedStatusCode": one.enhanced_status_code,
-            "replyText": one.reply_text or "",
-        }
-        for one in db.execute(select(delivery_recipients).where(of_it).order_by(delivery_recipients.c.position))
-    ]
-
-
-def _hints(*errors: ResultError | None) -> dict[str, str]:
-    return {error["message"]: error["hint"] for error in errors if error}
-
-
-def _attempts(db: Transaction, row: Row[Any], known: Mapping[str, str]) -> list[DeliveryAttempt]:
-    of_it = attempts.c.delivery_id == row.id
-    return [
-        {
-            "number": one.number,
-            "startedAt": one.started_at,
-            "endedAt": one.ended_at,
-            "phase": one.phase,
-            "code": one.code,
-            "replyCode": one.reply_code,
-            "message": one.message,
-            "hint": known.get(one.message or "", "") or _remedy(one, row),
-            "dialogue": one.dialogue or "",
-        }
-        for one in db.execute(select(attempts).where(of_it).order_by(attempts.c.number))
-    ]
-
-
-def _remedy(attempt: Row[Any], delivery: Row[Any]) -> str:
-    """Find what a server's words mean; of what failed without any only the last is remembered."""
-    if not attempt.reply_code:
-        return ""
-    logins = _AUTH.findall(attempt.dialogue or "")
-    # Of a session that was open already the dialogue tells no login; who has a connection has logged in.
-    mechanism = logins[-1] if logins else delivery.connection
-    reply = Reply(attempt.reply_code, (attempt.message or "",))
-    return explain(reply, attempt.phase, delivery.host, mechanism=mechanism)

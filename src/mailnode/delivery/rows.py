@@ -20,6 +20,8 @@ from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
 CONTENT_ROW_OCTETS = 256 * 1024
+# More of a subject is not shown in lists.
+SUBJECT_CHARACTERS = 200
 # Spelled out in the statement: an index of only some rows is not used for a parameter.
 QUEUED = deliveries.c.state == literal_column("'queued'")
 UNDER_WAY = deliveries.c.state.in_((literal_column("'claimed'"), literal_column("'handingOver'")))
@@ -183,6 +185,8 @@ def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
         "maybe_accepted": False,
         "run_id": delivery.run_id,
         "node_id": delivery.node_id,
+        "flow": delivery.terms.flow or None,
+        "subject": _without_nul(mail.subject[:SUBJECT_CHARACTERS]),
         "options": options,
         "warnings": json.dumps(delivery.warnings) if delivery.warnings else "[]",
         "due_at": now,

@@ -165,6 +165,7 @@ class SendSmtpEmail:
         advice = await self._advice(rendered, message, connection)
         mail = PreparedMail(
             message=message,
+            subject=rendered.email.subject,
             destination=destination,
             route=route,
             terms=self._terms(call),

@@ -24,6 +24,8 @@ _index("deliveries_queued_by_connection", deliveries, ("connection", "created_at
 _index("deliveries_under_way", deliveries, ("worker",), "state IN ('claimed', 'handingOver')")
 _index("deliveries_by_state", deliveries, ("state", "created_at", "id"), _FINAL)
 _index("deliveries_by_connection", deliveries, ("connection", "state", "created_at", "id"), _FINAL)
+_index("deliveries_queued_by_flow", deliveries, ("flow", "created_at", "id"), _QUEUED)
+_index("deliveries_by_flow", deliveries, ("flow", "state", "created_at", "id"), _FINAL)
 _index("deliveries_swept", deliveries, ("updated_at",), _SWEPT)
 _index("runs_under_way", runs, ("worker",), "status = 'running'")
 _index("runs_swept", runs, ("updated_at",), "status <> 'running'")

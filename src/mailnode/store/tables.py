@@ -84,6 +84,8 @@ deliveries = Table(
     Column("maybe_accepted", Doubt, nullable=False),  # content was handed over once, and no answer came
     Column("run_id", Words),
     Column("node_id", Words),
+    Column("flow", Words),  # its name, for searches
+    Column("subject", Words),  # the same, and to be shown; its beginning is enough for that
     Column("options", Words, nullable=False),  # JSON object: the way to the server, the terms, the place of the result
     Column("warnings", Words, nullable=False),  # JSON array
     Column("result", Words),  # JSON object

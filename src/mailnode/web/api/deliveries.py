@@ -1,22 +1,22 @@
 """Deliveries: what has become of each mail, and what a person may do about it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query
 from pydantic import Field
 
 from mailnode.delivery.admin import InDoubt
-from mailnode.delivery.delivery import AskedState, ShownState
+from mailnode.delivery.bulk import Action, BulkOutcome, cancel_all, find_all, retry_all
+from mailnode.delivery.delivery import ShownState
 from mailnode.delivery.history import MOST_HOURS
-from mailnode.store.sql import CURSOR_PATTERN, Cursor
-from mailnode.web.api.problem import PROBLEMS, ApiModel
+from mailnode.delivery.pages import Filter
+from mailnode.web.api.delivery_filter import ChosenDeliveries, ListedDeliveries, RetriedDeliveries
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
 from mailnode.web.json_safe import whole
-from mailnode.web.site import SiteHere
+from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/deliveries", tags=["deliveries"], responses=PROBLEMS)
-
-MOST_AT_ONCE = 500
 
 
 class _Facts(ApiModel):
@@ -31,6 +31,9 @@ class _Facts(ApiModel):
     to: list[str]
     connection: str
     host: str
+    port: int
+    subject: str
+    flow: str | None
     run: str | None
     node: str | None
     error: str | None
@@ -97,7 +100,6 @@ class Delivery(_Facts):
 
     hint: str
     expires_at: int
-    port: int
     message_size: int
     key: str | None
     recipients: list[Recipient]
@@ -105,6 +107,21 @@ class Delivery(_Facts):
     result: dict[str, Any] | None
     origin: Origin | None
     retry: RetryRoute | None
+
+
+class RefusedDelivery(ApiModel):
+    """A delivery for which it was not done, and why."""
+
+    delivery_id: str
+    error: ErrorDetail
+
+
+class BulkAnswer(ApiModel):
+    """For which it was done, or with `dryRun` would be; for which it was not; and whether more fit than `limit`."""
+
+    delivery_ids: list[str]
+    refused: list[RefusedDelivery]
+    more: bool
 
 
 class HistoryBucket(ApiModel):
@@ -136,33 +153,42 @@ class RetryRequest(ApiModel):
 
 
 @router.get("")
-async def list_deliveries(
-    site: SiteHere,
-    state: Annotated[
-        Sequence[AskedState], Query(description="Only these; may be repeated. `sending`: `claimed` and `handingOver`.")
-    ] = (),
-    connection: Annotated[str | None, Query(max_length=200)] = None,
-    recipient: Annotated[
-        str | None, Query(max_length=320, description="An address, the beginning of one, or a domain (@example.org).")
-    ] = None,
-    run: Annotated[str | None, Query(max_length=200)] = None,
-    after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
-) -> DeliveryPage:
-    """List deliveries, the latest first, by pages."""
-    found = await site.mailnode.deliveries.list(
-        states=state,
-        connection=connection,
-        recipient=recipient,
-        run=run,
-        after=Cursor.parse(after) if after else None,
-        limit=limit + 1,
-    )
-    last = found[limit - 1] if len(found) > limit else None
+async def list_deliveries(site: SiteHere, wanted: Annotated[ListedDeliveries, Query()]) -> DeliveryPage:
+    """List deliveries, the latest first, by pages.
+
+    With `subject` a page may hold fewer than `limit`, or none, though there is a next one: so many are looked at.
+    """
+    return await page_of(site, wanted.page)
+
+
+async def page_of(site: Site, wanted: Filter) -> DeliveryPage:
+    """Give a page of the list."""
+    page = await site.mailnode.deliveries.page(wanted)
     return DeliveryPage(
-        deliveries=[DeliverySummary.model_validate(one) for one in whole(found[:limit])],
-        next=str(Cursor(last["createdAt"], last["deliveryId"])) if last else None,
+        deliveries=[DeliverySummary.model_validate(one) for one in whole(page["deliveries"])],
+        next=str(page["next"]) if page["next"] else None,
     )
+
+
+@router.post("/retry")
+async def retry_deliveries(site: SiteHere, chosen: RetriedDeliveries) -> BulkAnswer:
+    """Retry many deliveries: each as if it were retried alone.
+
+    Filters mean those that are queued, interrupted, partial, failed, unknown or held, and cancelled ones only where
+    `state` says so. Those that may have been accepted already are refused unless `isSure` is true.
+    """
+    return await _in_bulk(
+        site,
+        "retry",
+        chosen,
+        lambda ids: retry_all(site.mailnode.deliveries, ids, is_sure=chosen.is_sure, as_queued=chosen.as_queued),
+    )
+
+
+@router.post("/cancel")
+async def cancel_deliveries(site: SiteHere, chosen: ChosenDeliveries) -> BulkAnswer:
+    """Cancel many deliveries: each as if it were cancelled alone. Filters mean those that are still to be sent."""
+    return await _in_bulk(site, "cancel", chosen, lambda ids: cancel_all(site.mailnode.deliveries, ids))
 
 
 @router.get("/history")
@@ -202,3 +228,15 @@ async def retry_delivery(
 async def cancel_delivery(site: SiteHere, delivery_id: str) -> Delivery:
     """Cancel a delivery that is queued or held, so that it is not sent."""
     return await show_delivery(site, await site.mailnode.deliveries.cancel(delivery_id))
+
+
+async def _in_bulk(
+    site: Site, action: Action, chosen: ChosenDeliveries, do: Callable[[list[str]], Awaitable[BulkOutcome]]
+) -> BulkAnswer:
+    found = chosen.delivery_ids
+    if found is None:
+        found = await find_all(site.mailnode.deliveries, action, chosen.filter(limit=chosen.limit + 1))
+    ids = found[: chosen.limit]
+    outcome = BulkOutcome(done=ids) if chosen.dry_run else await do(ids)
+    refused = [RefusedDelivery(delivery_id=which, error=error_detail(error)) for which, error in outcome.refused]
+    return BulkAnswer(delivery_ids=outcome.done, refused=refused, more=len(found) > len(ids))

@@ -31,6 +31,13 @@ export type BodyPart = {
   parts: BodyPart[];
 };
 
+/** For which it was done, or with `dryRun` would be; for which it was not; and whether more fit than `limit`. */
+export type BulkAnswer = {
+  deliveryIds: string[];
+  refused: RefusedDelivery[];
+  more: boolean;
+};
+
 /** An email and its envelope; `receivedAt` is Unix ms, `size` in bytes, and `mailFrom` is "" for <>. */
 export type CaughtMail = {
   number: number;
@@ -47,6 +54,25 @@ export type CheckedDraft = {
   text: string;
   document: FlowContent | null;
   errors: ErrorDetail[];
+};
+
+/**
+ * The deliveries of these ids, or all that fit what else is given, the latest first, `limit` at the most.
+ *
+ * With `dryRun` nothing is done: the answer tells for which it would be.
+ */
+export type ChosenDeliveries = {
+  state?: ("queued" | "claimed" | "handingOver" | "interrupted" | "sent" | "partial" | "failed" | "unknown" | "held" | "cancelled" | "sending")[];
+  connection?: string | null;
+  recipient?: string | null;
+  run?: string | null;
+  flow?: string | null;
+  subject?: string | null;
+  since?: number | null;
+  until?: number | null;
+  deliveryIds?: string[] | null;
+  limit?: number;
+  dryRun?: boolean;
 };
 
 /** How many emails were deleted. */
@@ -101,13 +127,15 @@ export type Delivery = {
   to: string[];
   connection: string;
   host: string;
+  port: number;
+  subject: string;
+  flow: string | null;
   run: string | null;
   node: string | null;
   error: string | null;
   dueAt: number | null;
   hint: string;
   expiresAt: number;
-  port: number;
   messageSize: number;
   key: string | null;
   recipients: Recipient[];
@@ -134,6 +162,9 @@ export type DeliverySummary = {
   to: string[];
   connection: string;
   host: string;
+  port: number;
+  subject: string;
+  flow: string | null;
   run: string | null;
   node: string | null;
   error: string | null;
@@ -442,6 +473,12 @@ export type Recipient = {
   replyText: string;
 };
 
+/** A delivery for which it was not done, and why. */
+export type RefusedDelivery = {
+  deliveryId: string;
+  error: ErrorDetail;
+};
+
 /** What a restore does: with each flow and each connection. */
 export type RestorePlan = {
   flows: Record<string, string>;
@@ -453,6 +490,23 @@ export type RestoreRequest = {
   passphrase: string;
   rename?: Record<string, string>;
   overwriteFlows?: boolean;
+};
+
+/** The same, and as for one delivery: whether an unknown outcome is accepted, and by which route they go. */
+export type RetriedDeliveries = {
+  state?: ("queued" | "claimed" | "handingOver" | "interrupted" | "sent" | "partial" | "failed" | "unknown" | "held" | "cancelled" | "sending")[];
+  connection?: string | null;
+  recipient?: string | null;
+  run?: string | null;
+  flow?: string | null;
+  subject?: string | null;
+  since?: number | null;
+  until?: number | null;
+  deliveryIds?: string[] | null;
+  limit?: number;
+  dryRun?: boolean;
+  isSure?: boolean;
+  asQueued?: boolean;
 };
 
 /**
@@ -609,6 +663,8 @@ export interface Routes {
   "GET /api/runs": { answer: RunPage };
   "GET /api/runs/{run_id}": { answer: Run };
   "GET /api/deliveries": { answer: DeliveryPage };
+  "POST /api/deliveries/retry": { body: RetriedDeliveries; answer: BulkAnswer };
+  "POST /api/deliveries/cancel": { body: ChosenDeliveries; answer: BulkAnswer };
   "GET /api/deliveries/history": { answer: History };
   "GET /api/deliveries/{delivery_id}": { answer: Delivery };
   "POST /api/deliveries/{delivery_id}/retry": { body?: RetryRequest; answer: Delivery };

@@ -1,5 +1,6 @@
 // Deliveries, runs and the inbox: parts that renew themselves, and questions that come as dialogs.
 
+import { mountBulk } from "./bulk";
 import { defineMorph } from "./morph";
 
 interface Swap {
@@ -9,6 +10,7 @@ interface Swap {
 
 export function mountRecords(): void {
   defineMorph();
+  mountBulk();
   // On the document, because a step back in the browser's history brings another main.
   document.addEventListener("htmx:load", (event) => showAsked(event.target as Element));
   // A button that is taken away between press and release is never clicked: what is under a finger is renewed later.

@@ -20,8 +20,9 @@ function morph(target: Element, fragment: DocumentFragment): Node[] {
   return Idiomorph.morph(target, fragment.children, {
     morphStyle: "outerHTML",
     callbacks: {
-      // What a reader has opened or closed stays so, and a question until it is answered.
-      beforeAttributeUpdated: (name: string, node: Element) => !(name === "open" && node.matches("details, dialog")),
+      // What a reader has opened, closed or ticked stays so, and a question until it is answered.
+      beforeAttributeUpdated: (name: string, node: Element) =>
+        name !== "checked" && !(name === "open" && node.matches("details, dialog")),
       beforeNodeRemoved: (node: Node) => !(node instanceof HTMLDialogElement && node.open),
     },
   }) as Node[];
