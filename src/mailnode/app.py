@@ -12,7 +12,6 @@ from mailnode.connections.repository import ConnectionRepository
 from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
-from mailnode.delivery.clearing import HourlyClearing
 from mailnode.delivery.dispatcher import POLL_SECONDS, Dispatcher
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.queue_worker import QueueWorker
@@ -22,6 +21,7 @@ from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, StoreError, UsageError
 from mailnode.flow.builtin import own_registry
+from mailnode.flow.clearing import HourlyClearing
 from mailnode.flow.document import FlowDocument
 from mailnode.flow.dry_run import CurrentRoutes, DryRun
 from mailnode.flow.loader import FlowLoader, LoadedFlow
@@ -84,10 +84,10 @@ class Mailnode:
         services = MailServices(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
         self._registry = own_registry(services, environment.notification)
         self._loader = FlowLoader(self._registry)
-        self.deliveries = Deliveries(
-            database, process, self._engine.wake, store_outcomes, CurrentRoutes(self._registry, router).find
-        )
-        self._clearing = HourlyClearing(self.deliveries, environment.keep_days, environment.keep_keys_days)
+        current = CurrentRoutes(self._registry, router)
+        self.deliveries = Deliveries(database, process, self._engine.wake, store_outcomes, current.find)
+        flows, days, key_days = environment.home / "flows", environment.keep_days, environment.keep_keys_days
+        self._clearing = HourlyClearing(self.deliveries, flows, days, key_days)
 
     @classmethod
     @asynccontextmanager

@@ -12,8 +12,8 @@ from matrix.world import FILE
 TEXT = "Guten Tag,\n\n.ein Punkt am Anfang\nFrom here on: \u20ac 12\n"
 PICTURE = bytes.fromhex("89504e470d0a1a0a") + bytes(range(256)) * 3
 PARCEL = bytes(range(256)) * 40
-# Beside the flows; more than stays in memory.
-BESIDE = {"files/terms of 2026.bin": bytes(range(256)) * 4200}
+# Beside the flows.
+BESIDE = {"files/terms of 2026.bin": bytes(range(256)) * 400}
 CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
 
 HTML = "<p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>"

@@ -16,7 +16,7 @@ from mailnode.printable import quoted
 from mailnode.store.files import NO_LOCKS, locked, write_atomically
 
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
-_LOCK = ".flows.lock"
+LOCK = ".flows.lock"
 _NO_SAMPLE: dict[str, Any] = {"input": {}, "context": {}}
 
 
@@ -191,7 +191,7 @@ class FlowFiles:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Lock the folder against other processes between reading and changing it."""
-        lock = self.folder / _LOCK
+        lock = self.folder / LOCK
         with ExitStack() as held:
             try:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,7 +5,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from mailnode.web.api import connections, deliveries, flows, health, inbox, preview, runs, services, snapshots, trial
+from mailnode.web.api import (
+    connections,
+    deliveries,
+    files,
+    flows,
+    health,
+    inbox,
+    preview,
+    runs,
+    services,
+    snapshots,
+    trial,
+)
 from mailnode.web.api.plain_run import plain_run
 from mailnode.web.api.problem import JsonAnswer, answer_errors
 from mailnode.web.page import STATIC
@@ -21,7 +33,7 @@ from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
-API = (flows, preview, trial, runs, deliveries, connections, services, inbox, snapshots, health)
+API = (files, flows, preview, trial, runs, deliveries, connections, services, inbox, snapshots, health)
 _PAGES = (login, flows_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.message.email import Attachment, Email
+from mailnode.message.media_type import by_filename
 from mailnode.node.send_email import Composition
 
 _MOST = 8
@@ -64,11 +65,11 @@ def frame(body: str, *, dark: bool = False) -> str:
 def images_of(email: Email) -> dict[str, str]:
     """Give the images that an email refers to as `data:` URLs, by their content-ids."""
     return {
-        attachment.cid: f"data:{attachment.content_type};base64,{base64.b64encode(content).decode()}"
+        attachment.cid: f"data:{media_type};base64,{base64.b64encode(content).decode()}"
         for attachment in email.attachments
         if isinstance(attachment, Attachment)
         and attachment.cid
-        and attachment.content_type.startswith("image/")
+        and (media_type := attachment.content_type or by_filename(attachment.filename)).startswith("image/")
         and (content := _octets(attachment))
     }
 

@@ -11,7 +11,9 @@ from fastapi import Depends, Request
 
 from mailnode.app import Mailnode
 from mailnode.environment import Environment
+from mailnode.flow.clearing import HOUR_SECONDS
 from mailnode.flow.flow_files import FlowFiles
+from mailnode.flow.stored_files import sweep_below
 from mailnode.inbox.folder import InboxFolder
 from mailnode.supervision import Supervised
 from mailnode.web.previews import Previews
@@ -48,18 +50,29 @@ class Site:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Have the queue worked on for as long as this is entered."""
-        if self.workers is None:
-            async with self.mailnode.working():
+        sweeping = asyncio.create_task(Supervised("the hourly clearing of files").run(self._sweep_files_hourly))
+        try:
+            async with self.mailnode.working() if self.workers is None else self._workers_at_work(self.workers):
                 yield
-            return
+        finally:
+            sweeping.cancel()
+
+    @asynccontextmanager
+    async def _workers_at_work(self, workers: WorkerProcesses) -> AsyncIterator[None]:
         settling = asyncio.create_task(Supervised("the settling of defects").run(self._settle_regularly))
-        running = asyncio.create_task(self.workers.run())
+        running = asyncio.create_task(workers.run())
         try:
             yield
         finally:
             settling.cancel()
-            self.workers.stop()
+            workers.stop()
             await running
+
+    async def _sweep_files_hourly(self) -> None:
+        """The folder of these flows may be another one than the home's."""
+        while True:
+            await asyncio.to_thread(sweep_below, self.flow_files.folder)
+            await asyncio.sleep(HOUR_SECONDS)
 
     async def _settle_regularly(self) -> None:
         """What a defect leaves of this process's own email only this process can settle: its claims are valid."""

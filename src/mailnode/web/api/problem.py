@@ -20,6 +20,7 @@ _log = logging.getLogger("mailnode.web")
 
 _NOT_FOUND = frozenset(
     {
+        ErrorCode.UNKNOWN_FILE,
         ErrorCode.UNKNOWN_FLOW,
         ErrorCode.UNKNOWN_RUN,
         ErrorCode.UNKNOWN_DELIVERY,

@@ -76,9 +76,9 @@ def _routes(path: str, methods: Mapping[str, Schema]) -> Iterator[str]:
 
 
 def _body(operation: Schema) -> dict[str, str]:
-    if "requestBody" not in operation:
+    body = operation.get("requestBody", {})
+    if _JSON not in body.get("content", {}):
         return {}
-    body = operation["requestBody"]
     return {"body" if body.get("required") else "body?": _type(body["content"][_JSON]["schema"])}
 
 

@@ -19,10 +19,14 @@ from mailnode.web.sentence import sentence
 
 CSRF_HEADER = "X-CSRF-Token"
 MAX_BODY_OCTETS = 40 * 2**20
+# A file that is stored beside a flow, or flows that bring such files: written to the disk as they come.
+_UPLOADS = re.compile(r"/api/flows/(?:.+/files|import)")
+MAX_UPLOAD_OCTETS = 1024 * 2**20
 # Of who has shown nothing yet: room for a token and a place to go on to.
 _MAX_STRANGERS_OCTETS = 64 * 2**10
 # How long a body may take in all.
 BODY_SECONDS = 60.0
+UPLOAD_SECONDS = 1800.0
 
 # A name that a hostile site can't own: one that it points at 127.0.0.1 (DNS rebinding) is none of these.
 _HERE = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
@@ -90,7 +94,9 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, say)
             return
-        await self._app(scope, _LimitedBody(receive, _most_octets(scope["path"])).receive, say)
+        path = scope["path"]
+        seconds = UPLOAD_SECONDS if _UPLOADS.fullmatch(path) else BODY_SECONDS
+        await self._app(scope, _LimitedBody(receive, _most_octets(path), seconds).receive, say)
 
     def _refused(self, scope: Scope) -> Response | None:
         headers, path, method = _fields(scope), scope["path"], scope["method"]
@@ -172,7 +178,9 @@ def _not_in(path: str, method: str, query: bytes) -> Response:
 
 
 def _most_octets(path: str) -> int:
-    return _MAX_STRANGERS_OCTETS if path in _OPEN_PATHS else MAX_BODY_OCTETS
+    if path in _OPEN_PATHS:
+        return _MAX_STRANGERS_OCTETS
+    return MAX_UPLOAD_OCTETS if _UPLOADS.fullmatch(path) else MAX_BODY_OCTETS
 
 
 def _too_large(most: int) -> _Refusal:
@@ -192,10 +200,11 @@ def _with_headers(send: Send) -> Send:
 class _LimitedBody:
     """Counts the octets of a body while they come, and the time."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
+    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
         self._receive = receive
         self._most = self._left = most
-        self._until = asyncio.get_running_loop().time() + BODY_SECONDS
+        self._seconds = seconds
+        self._until = asyncio.get_running_loop().time() + seconds
         self._is_whole = False
 
     async def receive(self) -> Message:
@@ -204,7 +213,7 @@ class _LimitedBody:
             async with asyncio.timeout_at(None if self._is_whole else self._until):
                 message = await self._receive()
         except TimeoutError:
-            words = f"the request did not arrive within {BODY_SECONDS:g} s"
+            words = f"the request did not arrive within {self._seconds:g} s"
             raise HTTPException(408, words, {"Connection": "close"}) from None
         self._is_whole = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))

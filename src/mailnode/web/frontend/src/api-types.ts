@@ -601,6 +601,14 @@ export type ServerCheck = {
   settings: mailnode__web__api__trial__WorkingServer | null;
 };
 
+/** A file that was stored: `path` is what an attachment of type `file` names it by. */
+export type StoredFile = {
+  path: string;
+  filename: string;
+  contentType: string;
+  size: number;
+};
+
 /** The last line: whether everything works, and in `settings` those that do. */
 export type SummaryLine = {
   ok: boolean;
@@ -648,6 +656,7 @@ export type mailnode__web__api__trial__WorkingServer = {
 };
 
 export interface Routes {
+  "POST /api/flows/{name}/files": { answer: StoredFile };
   "GET /api/flows": { answer: FlowSummary[] };
   "POST /api/flows": { body: NewFlow; answer: Flow };
   "POST /api/flows/check": { body: Draft; answer: CheckedDraft };

@@ -1,20 +1,26 @@
-"""What has ended long ago is deleted, hourly."""
+"""What has ended long ago is deleted, hourly, and what no flow names any more."""
 
 import asyncio
+from pathlib import Path
 
 from mailnode.delivery.admin import Deliveries
+from mailnode.flow.stored_files import sweep_below
 from mailnode.supervision import Supervised
 
 HOUR_SECONDS = 3600.0
 
 
 class HourlyClearing(Supervised):
-    """Deletes deliveries and runs that ended more than `days` ago, and idempotency keys after `key_days`."""
+    """Deletes deliveries and runs that ended more than `days` ago, and idempotency keys after `key_days`.
 
-    def __init__(self, deliveries: Deliveries, days: float, key_days: float) -> None:
+    With `flows`, a folder, it deletes the files there that no flow has named for 30 days.
+    """
+
+    def __init__(self, deliveries: Deliveries, flows: Path, days: float, key_days: float) -> None:
         """Do nothing until `clear` is called."""
         super().__init__("the hourly clearing of what has ended")
         self._deliveries, self._days, self._key_days = deliveries, days, key_days
+        self._flows = flows
 
     async def clear(self) -> None:
         """Go on until it is cancelled, whatever fails meanwhile."""
@@ -23,5 +29,6 @@ class HourlyClearing(Supervised):
     async def _clear_hourly(self) -> None:
         while True:
             await self._deliveries.sweep(self._days, self._key_days)
+            await asyncio.to_thread(sweep_below, self._flows)
             self.report_success()
             await asyncio.sleep(HOUR_SECONDS)

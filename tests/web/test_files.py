@@ -1,0 +1,156 @@
+"""Files beside a flow over HTTP: stored as they come, checked, shown to who is logged in, and to nobody else."""
+
+import asyncio
+import base64
+import hashlib
+from contextlib import suppress
+
+import pytest
+
+from mailnode.web.security.guard import MAX_UPLOAD_OCTETS
+from support.web import TOKEN
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture
+async def flow(api):
+    return (await api.post("/api/flows", json={"name": "hello"})).json()
+
+
+def stored(site):
+    folder = site.flow_files.folder / "files"
+    return sorted(path.name for path in folder.iterdir() if path.name != ".swept") if folder.exists() else []
+
+
+async def upload(api, content, name="logo.png", digest=None, **params):
+    said = {} if digest is None else {"Content-Digest": digest}
+    params = {"filename": name, **params}
+    return await api.post("/api/flows/hello/files", content=content, params=params, headers={**RAW, **said})
+
+
+def digest_of(content):
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+async def test_a_file_is_stored_and_shown_again_and_sent_by_its_path(api, flow, site):
+    answer = await upload(api, PNG, digest=digest_of(PNG))
+    assert answer.status_code == 201, answer.text
+    file = answer.json()
+    assert (file["filename"], file["contentType"], file["size"]) == ("logo.png", "image/png", len(PNG))
+    assert stored(site) == [file["path"].removeprefix("files/")]
+    shown = await api.get(f"/api/flows/hello/{file['path']}")
+    assert (shown.content, shown.headers["Content-Type"]) == (PNG, "image/png")
+    assert shown.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    assert shown.headers["Content-Disposition"] == "attachment"
+    document = flow["document"]
+    settings = document["nodes"][0]["settings"]
+    settings["attachments"] = [{"type": "file", "path": file["path"], "cid": "logo"}]
+    settings["content"] = '<p><img src="cid:logo" alt="us"></p>'
+    made = (await api.post("/api/preview", json={"text": flow["text"], "document": document})).json()
+    assert made["errors"] == []
+    frame = (await api.get(made["preview"]["html"])).text
+    assert base64.b64encode(PNG).decode() in frame
+
+
+async def test_what_is_no_picture_is_only_downloaded(api, flow):
+    for name in ("page.html", "page.svgz", "a.pdf", "a"):
+        path = (await upload(api, b"<script>alert(1)</script>", name)).json()["path"]
+        assert (await api.get(f"/api/flows/hello/{path}")).headers["Content-Type"] == "application/octet-stream"
+    path = (await upload(api, b"<svg/>", "a.svg")).json()["path"]
+    shown = await api.get(f"/api/flows/hello/{path}")
+    assert "sandbox" in shown.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("content", "rules", "status", "words"),
+    [
+        (b"", {}, 422, "is empty"),
+        (bytes(2**20 + 1), {"maxAttachmentMB": "1"}, 422, "the limit is 1 MB"),
+        (PNG, {"maxAttachmentMB": "0"}, 422, "greater than 0"),
+        (PNG, {"maxAttachmentMB": "1e9"}, 422, "less than or equal to 1024"),
+        (PNG, {"digest": digest_of(b"another")}, 422, "did not arrive as it was sent"),
+        (PNG, {"digest": "md5=:AAAA:"}, 422, "no SHA-256"),
+        (PNG, {"digest": "sha-256=:" + "=" * 44 + ":"}, 422, "no SHA-256"),
+        (PNG, {"name": "a\r\nb"}, 422, "control character"),
+        (PNG, {"name": "x" * 1001}, 422, "at most 1000"),
+    ],
+)
+async def test_what_is_refused_leaves_nothing(api, flow, site, content, rules, status, words):
+    answer = await upload(api, content, **rules)
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert words in error["message"]
+    assert error["hint"]
+    assert stored(site) == []
+
+
+async def test_a_name_that_is_a_path_stays_in_the_folder(api, flow, site):
+    for name in ("../../evil.png", "/etc/cron.d/evil.png", "..\\evil.png", "C:\\evil.png", "files/evil.png"):
+        assert (await upload(api, PNG, name)).json()["path"].endswith("-evil.png")
+    assert len(stored(site)) == 1
+    assert not list(site.flow_files.folder.parent.glob("evil*"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["..%2fhello.flow.yaml", "%2e%2e", "..%5chello.flow.yaml", ".swept", "nothing.png", "a%00b", "%2fetc%2fpasswd"],
+)
+async def test_no_path_shows_what_lies_elsewhere(api, flow, site, path):
+    await upload(api, PNG)
+    answer = await api.get(f"/api/flows/hello/files/{path}")
+    assert answer.status_code in {404, 422}, path
+    assert "version: 1" not in answer.text
+
+
+async def test_only_who_is_logged_in_stores_and_sees_files(api, stranger, flow, site):
+    path = (await upload(api, PNG)).json()["path"]
+    assert (await upload(stranger, PNG + b"2")).status_code == 401
+    assert (await stranger.get(f"/api/flows/hello/{path}")).status_code == 401
+    assert len(stored(site)) == 1
+    answer = await api.post("/api/flows/nobody/files", content=PNG, params={"filename": "a"}, headers=RAW)
+    assert answer.status_code == 404
+
+
+async def test_an_upload_may_be_larger_than_other_requests_but_not_endless(api, flow):
+    said = {**RAW, "Content-Length": str(MAX_UPLOAD_OCTETS + 1)}
+    answer = await api.post("/api/flows/hello/files", content=b"x", params={"filename": "a"}, headers=said)
+    assert answer.status_code == 413
+
+
+async def test_who_goes_away_midway_leaves_nothing(app, flow, site):
+    """By ASGI itself, as a server tells it."""
+    there = asyncio.Event()
+    pieces = [{"type": "http.request", "body": bytes(70_000), "more_body": True}]
+
+    async def receive():
+        if pieces:
+            return pieces.pop()
+        assert len(stored(site)) == 1
+        there.set()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    headers = [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {TOKEN}".encode())]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/api/flows/hello/files",
+        "raw_path": b"/api/flows/hello/files",
+        "query_string": b"filename=a",
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    with suppress(Exception):  # nobody is there who could be answered
+        await app(scope, receive, send)
+    assert there.is_set()
+    assert stored(site) == []
