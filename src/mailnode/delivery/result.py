@@ -140,7 +140,9 @@ def result_of(
 
 
 def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "") -> Result:
-    """Give the result of an email that never became a delivery."""
+    """Give the result of an email that never became a delivery; its message tells of errors found with it too."""
+    described = describe(error)
+    described["message"] = "; ".join([error.message, *(f"{other.key}: {other.message}" for other in error.others)])
     return Result(
         status="failed",
         messageId="",
@@ -150,7 +152,7 @@ def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "
         response="",
         messageSize=0,
         recipients=[],
-        error=describe(error),
+        error=described,
         deliveryId="",
         attempts=0,
         connection=connection,

@@ -6,6 +6,7 @@ in a sandbox. All ways give the same text: that of ECMAScript's ToString.
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from mailnode.errors import ErrorCode, ExpressionError, SettingsError
@@ -22,6 +23,7 @@ from mailnode.node.js_string import (
 )
 from mailnode.node.plain_js import evaluate
 from mailnode.node.plain_values import UNDEFINED, NeedsEngine, truth_of
+from mailnode.node.program import Program, TapeReader
 from mailnode.node.sandbox import ResultForm, Sandbox
 from mailnode.node.template import Expression, Template, without_line_ends
 
@@ -39,7 +41,6 @@ class Evaluator:
         """Take the state, JSON values that no expression can change."""
         self._state: dict[str, Any] = {"input": input, "context": context}
         self._lenient = lenient
-        self._json: tuple[str, str] | None = None
 
     async def text(
         self,
@@ -95,6 +96,15 @@ class Evaluator:
         values = await self._values(expressions)
         return [rules.value_text(expression, value) for expression, value in zip(expressions, values, strict=True)]
 
+    async def read(self, program: Program) -> TapeReader:
+        """Run a program, whose expressions may stand within repetitions, and give a reader of what comes of it.
+
+        Raises:
+            ExpressionError: it goes beyond a limit; what else is wrong the reader collects.
+        """
+        tape = await _sandbox.run(program.source, program.expressions, self._state_json)
+        return TapeReader(tape, program.expressions, lenient=self._lenient)
+
     async def value(self, expression: Expression) -> Any:
         """The JSON value of an expression, of its own type; a copy, never a part of the state.
 
@@ -138,9 +148,11 @@ class Evaluator:
         return (await self._compute([expression], form))[0]
 
     async def _compute(self, expressions: list[Expression], form: ResultForm) -> list[tuple[str, Any]]:
-        if self._json is None:
-            self._json = _to_json("input", self._state["input"]), _to_json("context", self._state["context"])
-        return [with_shortest_digits(*answer) for answer in await _sandbox.evaluate(expressions, form, self._json)]
+        return [with_shortest_digits(*one) for one in await _sandbox.evaluate(expressions, form, self._state_json)]
+
+    @cached_property
+    def _state_json(self) -> tuple[str, str]:
+        return _to_json("input", self._state["input"]), _to_json("context", self._state["context"])
 
     def _simple(self, expression: Expression) -> Any:
         """Give the value of an expression that needs no JavaScript, else _ABSENT."""

@@ -37,6 +37,116 @@ _EVALUATE = """(() => {
   };
 })()"""
 _THREW = '{"kind":"threw",'
+
+# Content with directives (program.py): `nodes` are numbers of expressions, and elements with more nodes in them. What
+# comes is written to a tape in the order in which it is read. All see one state, which is frozen; an expression that
+# fails is tried again with copies of all that it sees, which it may change. Called with
+# nothing it says which expression it is at.
+_REPEAT = """(() => {
+  "use strict";
+  const make = Function, print = String, {stringify, parse} = JSON, {from, isArray} = Array, {apply} = Reflect;
+  const {freeze, isFrozen, keys, getPrototypeOf, setPrototypeOf, prototype} = Object;
+  const halt = {};
+  const odd = (kind, value) => ({__proto__: null, kind, value});
+  const scalar = value => {
+    const kind = value === null ? "null" : typeof value;
+    if (kind === "string" || kind === "boolean" || (kind === "number" && value - value === 0)) return value;
+    return odd(kind, kind === "number" || kind === "bigint" ? print(value) : null);
+  };
+  const text = value => isArray(value)
+    ? odd("list", setPrototypeOf(from(value, item => isArray(item) ? odd("list", null) : scalar(item)), null))
+    : scalar(value);
+  const truth = value => !!value;
+  const list = value => {
+    if (!isArray(value)) return odd(value === null ? "null" : typeof value, null);
+    lock(value);
+    return value;
+  };
+  const said = error => { try { return print(error); } catch { return "an error that has no text"; } };
+  const isPlain = value => {
+    if (typeof value !== "object" || value === null) return false;
+    const made = getPrototypeOf(value);
+    return made === prototype || made === null || isArray(value);
+  };
+  const lock = value => {
+    const left = [value];
+    while (left.length) {
+      const one = left.pop();
+      if (!isPlain(one) || isFrozen(one)) continue;
+      freeze(one);
+      for (const key of keys(one)) if (typeof one[key] === "object") left[left.length] = one[key];
+    }
+  };
+  const copied = (value, copies) => {
+    if (!isPlain(value)) return value;
+    if (!copies.has(value)) {
+      const copy = isArray(value) ? [] : {};
+      copies.set(value, copy);
+      for (const key of keys(value)) copy[key] = copied(value[key], copies);
+    }
+    return copies.get(value);
+  };
+  let at = 0;
+  return (program, input, context) => {
+    if (program === undefined) return at;
+    const {sites, nodes, mostRepetitions, mostCharacters, mostFailures} = parse(program);
+    const functions = [], tape = [];
+    let repetitions = 0, characters = 0, failures = 0;
+    const stop = (kind, number) => { tape[tape.length] = odd(kind, number); throw halt; };
+    const compile = number => {
+      const [source, names] = sites[number];
+      return functions[number] = make(...names, '"use strict";return (\\n' + source + '\\n)');
+    };
+    const evaluate = (number, args) => {
+      at = number;
+      const site = functions[number] ?? compile(number);
+      try { return apply(site, null, args); } catch {
+        const copies = new Map();
+        return apply(site, null, args.map(value => copied(value, copies)));
+      }
+    };
+    const get = (shape, number, args) => {
+      try { return shape(evaluate(number, args)); } catch (error) { return odd("threw", said(error)); }
+    };
+    const put = value => {
+      tape[tape.length] = value;
+      if (typeof value === "string" && (characters += value.length) > mostCharacters) stop("tooLong", at);
+      if (value.kind === "threw" && ++failures >= mostFailures) stop("tooManyFailures", at);
+      return value;
+    };
+    const passes = (condition, args) => condition < 0 || put(get(truth, condition, args)) === true;
+    const walk = (nodes, args) => {
+      let isShown = false;
+      for (const node of nodes) {
+        if (typeof node === "number") { put(get(text, node, args)); continue; }
+        const [isElse, each, item, index, condition, inner] = node;
+        if (isElse && isShown) continue;
+        isShown = false;
+        if (each < 0) {
+          isShown = passes(condition, args);
+          if (isShown) walk(inner, args);
+          continue;
+        }
+        const items = get(list, each, args);
+        if (!isArray(items)) { put(items); continue; }
+        put(items.length);
+        for (let number = 0; number < items.length; number++) {
+          if (++repetitions > mostRepetitions) stop("tooManyRepetitions", each);
+          const own = args.slice();
+          own[item] = items[number];
+          if (index >= 0) own[index] = number;
+          if (!passes(condition, own)) continue;
+          isShown = true;
+          walk(inner, own);
+        }
+      }
+    };
+    lock(input);
+    lock(context);
+    try { walk(nodes, [input, context]); } catch (error) { if (error !== halt) throw error; }
+    return stringify(odd("tape", setPrototypeOf(tape, null)));
+  };
+})()"""
 _SHAPES = {
     "text": """value => isArray(value)
       ? answer("list", bare(from(value, item => isArray(item) ? answer("list", null) : scalar(item)), null))
@@ -50,6 +160,8 @@ _SHAPES = {
     }""",
     "truth": """value => answer("truth", !!value)""",
 }
+
+_FORMS = {**{form: _EVALUATE % shape for form, shape in _SHAPES.items()}, "program": _REPEAT}
 
 
 def main() -> None:
@@ -84,17 +196,14 @@ def _evaluate(source: str, job: dict[str, Any], context: Any, as_text: Any) -> s
     context.set_time_limit(job["cpuSeconds"])
     context.set_max_stack_size(job["stackOctets"])
     try:
-        evaluate = as_text if job["form"] == "text" else context.eval(_EVALUATE % _SHAPES[job["form"]])
+        evaluate = as_text if job["form"] == "text" else context.eval(_FORMS[job["form"]])
         answer: str = evaluate(source, *map(context.parse_json, job["state"]))
-    except quickjs.StackOverflow:
-        return _threw("RangeError: Maximum call stack size exceeded")
-    except (quickjs.JSException, UnicodeError) as error:
-        return _threw(str(error))
+    except (quickjs.StackOverflow, quickjs.JSException, UnicodeError) as error:
+        is_deep = isinstance(error, quickjs.StackOverflow)
+        said = "RangeError: Maximum call stack size exceeded" if is_deep else str(error)
+        at = int(evaluate()) if job["form"] == "program" else 0
+        return f'{_THREW}"value":{json.dumps(said)},"at":{at}}}'
     return answer
-
-
-def _threw(said: str) -> str:
-    return f'{_THREW}"value":{json.dumps(said)}}}'
 
 
 if __name__ == "__main__":

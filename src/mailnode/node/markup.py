@@ -13,6 +13,7 @@ from functools import cache
 
 from mailnode.errors import ExpressionError
 from mailnode.message.markup import decode
+from mailnode.node.directives import Block, find_blocks
 from mailnode.node.template import Expression, expression_end, make_expression
 from mailnode.printable import quoted_ascii, shortened
 
@@ -62,28 +63,34 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Markup:
-    """HTML content whose expressions are marks, their numbers between NULs, and the attributes that hold some."""
+    """HTML content whose expressions are marks, their numbers between NULs, and the attributes that hold some.
+
+    `blocks` are its elements with directives.
+    """
 
     marked: str
     expressions: tuple[Expression, ...]
     attributes: tuple[Attribute, ...]
+    blocks: tuple[Block, ...] = ()
 
 
 def parse_html(content: str) -> Markup:
-    """Find the expressions of HTML content and where they stand.
+    """Find the expressions of HTML content and where they stand, and its directives.
 
     Entities inside the braces are decoded, as an editor stores `&amp;&amp;`.
 
     Raises:
-        ExpressionError: an expression has no end, is cut by a tag, or stands where no value can be made safe.
+        ExpressionError: an expression has no end, is cut by a tag, or stands where no value can be made safe; or as
+            `find_blocks`.
     """
     content = content.replace("\0", "\ufffd")
     if cut := _CUT_BRACES.search(content):
         raise ExpressionError(f"a tag splits the braces: {shortened(cut[0])}", hint=_CUT_HINT)
     if "{{" not in content:
-        return Markup(content, (), ())
+        return Markup(content, (), (), find_blocks(content))
     marked, expressions = _mark(content)
-    return Markup(marked, tuple(expressions), tuple(_AttributeFinder(marked, expressions).attributes()))
+    attributes = tuple(_AttributeFinder(marked, expressions).attributes())
+    return Markup(marked, tuple(expressions), attributes, find_blocks(marked))
 
 
 def set_marked(markup: Markup, marked: str) -> Markup:

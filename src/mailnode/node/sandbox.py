@@ -17,7 +17,7 @@ from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.template import Expression
 from mailnode.printable import MOST_SHOWN_LONG, shortened
 
-ResultForm = Literal["text", "value", "truth"]
+ResultForm = Literal["text", "value", "truth", "program"]
 
 CPU_SECONDS = 1.0
 # For all of a node's expressions that are evaluated together; some loops inside quickjs never look at the engine's
@@ -47,19 +47,32 @@ class Sandbox:
         Raises:
             ExpressionError: the first that fails.
         """
-        job = {
-            "sources": [expression.source for expression in expressions],
-            "form": form,
-            "state": state,
-            "memoryOctets": MEMORY_BYTES + MEMORY_PER_STATE_BYTE * sum(map(len, state)),
-            "stackOctets": STACK_BYTES,
-            "cpuSeconds": CPU_SECONDS,
-            "seconds": JOB_SECONDS + SECONDS_AN_EXPRESSION * len(expressions),
-        }
-        line = json.dumps(job).encode() + b"\n"
+        sources = tuple(expression.source for expression in expressions)
+        line = _job(sources, form, state)
         # The same expressions are those of one node: a flow that hangs shares processes with itself.
-        group = tuple(expression.source for expression in expressions)
-        return await self.pool.run(lambda process: _answers(process, expressions, line), group)
+        return await self.pool.run(lambda process: _answers(process, expressions, line), sources)
+
+    async def run(self, program: str, expressions: Sequence[Expression], state: tuple[str, str]) -> list[Any]:
+        """Run a program over `expressions`, and give its tape; both are explained in program.py.
+
+        Raises:
+            ExpressionError: it takes too long, or too much memory.
+        """
+        line = _job((program,), "program", state)
+        return await self.pool.run(lambda process: _tape(process, expressions, line), program)
+
+
+def _job(sources: Sequence[str], form: ResultForm, state: tuple[str, str]) -> bytes:
+    job = {
+        "sources": sources,
+        "form": form,
+        "state": state,
+        "memoryOctets": MEMORY_BYTES + MEMORY_PER_STATE_BYTE * sum(map(len, state)),
+        "stackOctets": STACK_BYTES,
+        "cpuSeconds": CPU_SECONDS,
+        "seconds": JOB_SECONDS + SECONDS_AN_EXPRESSION * len(sources),
+    }
+    return json.dumps(job).encode() + b"\n"
 
 
 def _answers(process: ConfinedProcess, expressions: Sequence[Expression], job: bytes) -> list[Any]:
@@ -76,6 +89,29 @@ def _answers(process: ConfinedProcess, expressions: Sequence[Expression], job: b
         answers.append(answer)
         begun = monotonic()
     return answers
+
+
+def _tape(process: ConfinedProcess, expressions: Sequence[Expression], job: bytes) -> list[Any]:
+    begun = monotonic()
+    line = process.send(job).readline()
+    if not line.endswith(b"\n"):
+        raise _limit(expressions[0], _last_words(process, begun))
+    kind, value, *at = json.loads(line, object_hook=_kind_and_more)
+    if kind == "threw":
+        raise _thrown(process, expressions[at[0]], value)
+    if any(type(entry) is tuple and entry[0] == "threw" and _TOO_LARGE.match(entry[1]) for entry in value):
+        process.end()
+    tape: list[Any] = value
+    return tape
+
+
+def _kind_and_more(answer: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(answer.values())
+
+
+def thrown_error(expression: Expression, output: str) -> ExpressionError:
+    """Give the error for what an expression of a program has thrown."""
+    return _translated(expression, output.partition("\n")[0])
 
 
 def _last_words(process: ConfinedProcess, begun: float) -> str:

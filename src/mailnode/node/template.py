@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mailnode.errors import ExpressionError
-from mailnode.printable import MOST_SHOWN, shortened
+from mailnode.printable import MOST_SHOWN, MOST_SHOWN_LONG, shortened
 
 _TOKEN = re.compile(
     r"""
@@ -48,10 +48,14 @@ _UNCLOSED_HINT = 'close it with }}; for literal braces write {{ "{{" }}'
 
 @dataclass(frozen=True)
 class Expression:
-    """One JavaScript expression; `raw` when it stood in `{{{ }}}`."""
+    """One JavaScript expression; `raw` when it stood in `{{{ }}}`.
+
+    `shown` is how errors name it where it stood in no braces.
+    """
 
     source: str
     raw: bool = False
+    shown: str = ""
 
     @cached_property
     def path(self) -> tuple[str, ...] | None:
@@ -61,6 +65,8 @@ class Expression:
 
     def __str__(self) -> str:
         """Show it as the author wrote it, on one line and shortened."""
+        if self.shown:
+            return shortened(" ".join(self.shown.split()), MOST_SHOWN_LONG)
         source = shortened(" ".join(self.source.split()))
         return f"{{{{{{ {source} }}}}}}" if self.raw else f"{{{{ {source} }}}}"
 
@@ -167,9 +173,12 @@ def make_expression(source: str, *, raw: bool = False) -> Expression:
 
 def _block_hint(word: str) -> str:
     if word in {"each", "for", "foreach"}:
-        return "repeat with JavaScript: {{ input.items.map(item => item.name) }}"
+        return (
+            'write <li data-each="item of input.items">{{ item.name }}</li> in content; '
+            "elsewhere {{ input.items.map(item => item.name) }}"
+        )
     if word in {"if", "unless", "else"}:
-        return 'choose with JavaScript: {{ input.vip ? "Dear friend" : "Hello" }}'
+        return 'write <p data-if="input.vip"> in content, or choose a value: {{ input.vip ? "Dear friend" : "Hello" }}'
     return "write JavaScript between the braces, such as {{ input.name }}"
 
 
