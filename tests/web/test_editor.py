@@ -249,19 +249,92 @@ def test_only_what_applies_is_shown(page, served):
     assert "smtp" not in settings
 
 
-def test_nodes_are_added_moved_picked_and_removed(page, served):
+def test_nodes_are_added_moved_copied_and_removed_and_all_of_that_is_undone(page, served):
     made(served)
     open_editor(page)
+
+    def ids():
+        return [node["id"] for node in saved(page, served)["nodes"]]
+
     page.get_by_label("Node type").select_option("setContext")
     page.get_by_role("button", name="Add node").click()
     put(page, "key", "order.paid")
     put(page, "value", '{"yes": true}')
-    page.get_by_role("button", name="Move set-context up").click()
+    handle = page.get_by_role("button", name="Move set-context:")
+    handle.press("ArrowUp")
+    expect(handle).to_be_focused()
     document = saved(page, served)
     assert [node["id"] for node in document["nodes"]] == ["set-context", "send-email"]
     assert document["nodes"][0]["settings"] == {"key": "order.paid", "value": {"yes": True}}
-    page.get_by_role("button", name="Remove set-context").click()
-    assert [node["id"] for node in saved(page, served)["nodes"]] == ["send-email"]
+    page.get_by_role("button", name="Duplicate set-context", exact=True).click()
+    expect(page.locator("#field-key")).to_have_value("order.paid")
+    put(page, "key", "order.copied")
+    assert ids() == ["set-context", "set-context-2", "send-email"]
+    rows = page.locator("[data-nodes] li")
+    first, last = (rows.nth(number).bounding_box() for number in (0, 2))
+    page.get_by_role("button", name="Move set-context:").hover()
+    page.mouse.down()
+    page.mouse.move(first["x"] + 10, last["y"] + last["height"] - 4, steps=4)
+    expect(rows.nth(2)).to_have_attribute("data-dragged", "")
+    page.mouse.up()
+    assert ids() == ["set-context-2", "send-email", "set-context"]
+    page.get_by_role("button", name="Remove set-context-2").click()
+    expect(rows).to_have_count(2)
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("#field-key")).to_have_value("order.copied")
+    assert ids() == ["set-context-2", "send-email", "set-context"]
+    rows.nth(2).locator(".pick").press("Delete")
+    expect(rows).to_have_count(2)
+    for _ in range(2):
+        page.get_by_role("button", name="Undo the last change of nodes").click()
+    assert ids() == ["set-context", "set-context-2", "send-email"]
+    rows.nth(0).locator(".pick").press("Control+z")
+    expect(rows).to_have_count(2)
+    rows.nth(0).locator(".pick").press("Control+Shift+z")
+    expect(page.locator("#field-key")).to_have_value("order.copied")
+    assert ids() == ["set-context", "set-context-2", "send-email"]
+
+
+def test_who_saves_over_another_s_version_chooses_which_to_keep(page, served):
+    made(served)
+    open_editor(page)
+    files = served.site.flow_files
+    dialog = page.get_by_role("dialog", name="This flow was changed elsewhere")
+
+    def meanwhile(subject):
+        flow = files.get("hello")
+        files.save("hello", flow.text.replace("subject:", f"subject: {subject} #", 1), flow.revision)
+
+    def save(subject):
+        put(page, "subject", subject)
+        page.get_by_role("button", name="Save", exact=True).click()
+
+    meanwhile("theirs")
+    save("mine")
+    dialog.get_by_role("button", name="Back to my draft").click()
+    expect(field(page, "subject").locator("input")).to_have_value("mine")
+    page.keyboard.press("Control+s")
+    dialog.get_by_role("button", name="Overwrite it with mine").click()
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    assert "subject: mine" in files.get("hello").text
+    meanwhile("theirs")
+    save("mine too")
+    dialog.get_by_label("Keep both").fill("first")
+    dialog.get_by_role("button", name="Save as new flow").click()
+    page.wait_for_url("**/flows/first")
+    assert "subject: mine too" in files.get("first").text
+    assert "subject: theirs" in files.get("hello").text
+    page.goto("/flows/hello")
+    meanwhile("theirs again")
+    save("mine")
+    dialog.get_by_role("button", name="Load the other version").click()
+    expect(field(page, "subject").locator("input")).to_have_value("theirs again")
+    files.delete("hello")
+    save("mine at last")
+    gone = page.get_by_role("dialog", name="This flow was deleted or renamed elsewhere")
+    expect(gone.get_by_role("button", name="Overwrite it with mine")).to_be_hidden()
+    gone.get_by_role("button", name="Save as new flow").click()
+    page.wait_for_url("**/flows/hello-2")
 
 
 def test_a_new_mail_goes_to_the_inbox_that_is_there(page, served):

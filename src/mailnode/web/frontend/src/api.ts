@@ -145,9 +145,17 @@ export function clearProblems(form: ParentNode): void {
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
 
-/** Say something for a moment, to eyes and to screen readers. */
-export function toast(words: string): void {
+/** Say something for a moment, to eyes and to screen readers, with a button if there is something to do about it. */
+export function toast(words: string, action?: { words: string; work: () => void }): void {
   const said = element("div", { className: "toast", textContent: words });
+  if (action) {
+    const button = element("button", { type: "button", className: "button", textContent: action.words });
+    button.addEventListener("click", () => {
+      said.remove();
+      action.work();
+    });
+    said.append(button);
+  }
   document.querySelector("#toasts")?.append(said);
-  setTimeout(() => said.remove(), 6000);
+  setTimeout(() => said.remove(), action ? 12_000 : 6000);
 }

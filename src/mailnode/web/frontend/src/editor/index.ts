@@ -12,7 +12,8 @@ import type {
   Sample,
 } from "../api-types";
 import { find, on } from "../dom";
-import { freshNode, showNodes } from "./nodes";
+import { ConflictDialog } from "./conflict";
+import { freshNode, NodeList } from "./nodes";
 import { Panel } from "./panel";
 import { PreviewPane } from "./preview";
 import { mountTestDialog, runFlow, testToInbox, type Tried } from "./results";
@@ -42,6 +43,8 @@ class Editor {
   private timer = 0;
   private asked: AbortController | null = null;
   private readonly pane: PreviewPane;
+  private readonly nodes: NodeList;
+  private readonly conflict: ConflictDialog;
   private readonly around: Surroundings = {
     services: said<EmailService[]>("services"),
     connections: said<Connection[]>("connections"),
@@ -51,6 +54,25 @@ class Editor {
 
   constructor(private readonly main: HTMLElement) {
     this.pane = new PreviewPane(find(main, ".preview"));
+    this.nodes = new NodeList(find(main, ".nodes"), {
+      nodes: () => this.document?.nodes ?? [],
+      current: () => this.current,
+      pick: (id) => this.open(id),
+      change: (nodes, pick) => this.changeNodes(nodes, pick),
+    });
+    this.conflict = new ConflictDialog(find(main, "dialog#conflict"), {
+      draft: () => this.draft,
+      sample: () => this.sample,
+      name: () => this.flow.name,
+      overwrite: (revision) => {
+        this.flow.revision = revision;
+        return this.save();
+      },
+      leave: (address) => {
+        this.isDirty = false;
+        location.assign(address);
+      },
+    });
   }
 
   start(): void {
@@ -120,31 +142,23 @@ class Editor {
     this.touched();
   }
 
+  private changeNodes(nodes: FlowNodeContent[], pick: string): void {
+    if (this.document) this.document.nodes = nodes;
+    this.touched();
+    if (pick === this.current) this.list();
+    else this.open(pick);
+  }
+
   private list(): void {
-    const nodes = this.document?.nodes ?? [];
     const problems = new Map<string, number>();
     for (const error of this.errors) problems.set(error.node, (problems.get(error.node) ?? 0) + 1);
-    showNodes(this.find("[data-nodes]"), {
-      nodes,
-      current: this.current,
-      problems,
-      pick: (id) => this.open(id),
-      change: (changed, pick) => {
-        if (this.document) this.document.nodes = changed;
-        this.touched();
-        if (pick === this.current) this.list();
-        else this.open(pick);
-      },
-    });
+    this.nodes.show(problems);
   }
 
   private addNode(): void {
     if (!this.document) return;
     const type = this.find<HTMLSelectElement>("#new-node").value;
-    const node = freshNode(type, this.document.nodes, said<number>("inboxPort"));
-    this.document.nodes.push(node);
-    this.touched();
-    this.open(node.id);
+    this.nodes.add(freshNode(type, this.document.nodes, said<number>("inboxPort")));
   }
 
   private touched(): void {
@@ -238,6 +252,7 @@ class Editor {
       this.showErrors();
       return true;
     } catch (problem) {
+      if (this.conflict.asks(problem)) return false;
       this.errors = [detailOf(problem)];
       this.showErrors();
       toast(wordsOf(detailOf(problem)));

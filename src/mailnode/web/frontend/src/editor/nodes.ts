@@ -1,7 +1,9 @@
-// The nodes of a flow in their order: pick, add, move, remove.
+// The nodes of a flow in their order: pick, add, move by drag or by keyboard, copy, remove, and all of that undone.
 
+import { toast } from "../api";
 import type { FlowNodeContent } from "../api-types";
-import { element } from "../dom";
+import { element, find } from "../dom";
+import { copyOf, freshId, insertion, move, nameOf, type NodeChange, NodeHistory, removal } from "./node-changes";
 import type { Settings } from "./settings";
 
 const FRESH: Record<string, Settings> = {
@@ -16,25 +18,17 @@ const IDS: Record<string, string> = {
   setContext: "set-context",
 };
 
-/** The list as it is shown; `problems` counts those of each node. */
-export interface NodeList {
-  nodes: FlowNodeContent[];
-  current: string;
-  problems: Map<string, number>;
+/** What the list works with: the nodes as they are, and what is told when they have become others. */
+export interface Edited {
+  nodes: () => FlowNodeContent[];
+  current: () => string;
   pick: (id: string) => void;
   change: (nodes: FlowNodeContent[], pick: string) => void;
 }
 
-export function showNodes(list: HTMLElement, shown: NodeList): void {
-  list.replaceChildren(...shown.nodes.map((node, index) => item(node, index, shown)));
-}
-
 /** Make a node of a type with an id that no other one has; its mail goes to the inbox, which listens on `port`. */
 export function freshNode(type: string, nodes: FlowNodeContent[], port: number): FlowNodeContent {
-  const ids = new Set(nodes.map((node) => node.id));
-  const base = IDS[type] ?? "node";
-  let id = base;
-  for (let number = 2; ids.has(id); number += 1) id = `${base}-${number}`;
+  const id = freshId(IDS[type] ?? "node", nodes);
   return { id, type, settings: type === "sendSmtpEmail" ? toInbox(port) : structuredClone(FRESH[type] ?? {}) };
 }
 
@@ -47,28 +41,174 @@ export function problemCount(count: number): string {
   return count === 1 ? "1 problem" : `${count} problems`;
 }
 
-function item(node: FlowNodeContent, index: number, { nodes, current, problems, pick, change }: NodeList): HTMLElement {
-  const isCurrent = node.id === current;
-  const name = node.label ?? node.id;
-  const opener = button("pick", "", () => pick(node.id));
-  opener.setAttribute("aria-current", String(isCurrent));
-  opener.append(
-    element("span", { textContent: name }),
-    element("span", { className: "muted mono", textContent: node.type }),
-  );
-  const count = problems.get(node.id);
-  if (count) opener.append(element("span", { className: "badge failed", textContent: problemCount(count) }));
-  const others = nodes.filter((one) => one !== node);
-  const move = (to: number): void => change([...others.slice(0, to), node, ...others.slice(to)], current);
-  const row = element("li", {}, opener);
-  row.toggleAttribute("data-current", isCurrent);
-  if (index > 0) row.append(button("icon-button", "↑", () => move(index - 1), `Move ${name} up`));
-  if (index < nodes.length - 1) row.append(button("icon-button", "↓", () => move(index + 1), `Move ${name} down`));
-  if (nodes.length > 1) {
-    const next = isCurrent ? (others[Math.max(0, index - 1)]?.id ?? "") : current;
-    row.append(button("icon-button", "×", () => change(others, next), `Remove ${name}`));
+export class NodeList {
+  private readonly history = new NodeHistory();
+  private shown = "";
+  private isDragged = false;
+
+  constructor(
+    private readonly place: HTMLElement,
+    private readonly edited: Edited,
+  ) {
+    const { undo, redo } = this.buttons;
+    undo.addEventListener("click", () => this.undo());
+    redo.addEventListener("click", () => this.redo());
+    addEventListener("keydown", (event) => this.handleKey(event));
   }
-  return row;
+
+  /** Show the nodes; `problems` counts those of each. */
+  show(problems: Map<string, number>): void {
+    const { undo, redo } = this.buttons;
+    undo.disabled = !this.history.canUndo;
+    redo.disabled = !this.history.canRedo;
+    const nodes = this.edited.nodes();
+    const rows = nodes.map((node) => [node.id, node.label, node.type, problems.get(node.id)]);
+    const shown = JSON.stringify([rows, this.edited.current()]);
+    // What has not changed stays as it is under a finger.
+    if (shown === this.shown || this.isDragged) return;
+    this.shown = shown;
+    const focused = (document.activeElement as HTMLElement | null)?.dataset.focus;
+    this.list.replaceChildren(...nodes.map((node) => this.item(node, problems.get(node.id) ?? 0)));
+    if (focused) this.list.querySelector<HTMLElement>(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  add(node: FlowNodeContent): void {
+    this.do(insertion(node, this.edited.nodes().length), node.id);
+  }
+
+  private get list(): HTMLElement {
+    return find(this.place, "[data-nodes]");
+  }
+
+  private get buttons(): { undo: HTMLButtonElement; redo: HTMLButtonElement } {
+    return { undo: find(this.place, '[data-action="undo"]'), redo: find(this.place, '[data-action="redo"]') };
+  }
+
+  private do(change: NodeChange | null, pick: string): void {
+    if (!change) return;
+    this.edited.change(this.history.do(change, this.edited.nodes()), pick);
+  }
+
+  private remove(node: FlowNodeContent): void {
+    const nodes = this.edited.nodes();
+    const change = removal(nodes, node.id);
+    if (!change) return;
+    const index = nodes.indexOf(node);
+    const next = nodes.filter((one) => one !== node)[Math.max(0, index - 1)]?.id ?? "";
+    this.do(change, node.id === this.edited.current() ? next : this.edited.current());
+    toast(change.words, { words: "Undo", work: () => this.undo() });
+  }
+
+  private duplicate(node: FlowNodeContent): void {
+    const nodes = this.edited.nodes();
+    const copy = copyOf(node, nodes);
+    this.do(insertion(copy, nodes.indexOf(node) + 1), copy.id);
+  }
+
+  private undo(): void {
+    this.restore(this.history.undo(this.edited.nodes()));
+  }
+
+  private redo(): void {
+    this.restore(this.history.redo(this.edited.nodes()));
+  }
+
+  /** Show what came back, or what is left. */
+  private restore(nodes: FlowNodeContent[]): void {
+    const before = new Set(this.edited.nodes().map((node) => node.id));
+    const back = nodes.find((node) => !before.has(node.id))?.id;
+    const current = this.edited.current();
+    const left = nodes.some((node) => node.id === current) ? current : nodes[0]?.id;
+    this.edited.change(nodes, back ?? left ?? "");
+  }
+
+  private handleKey(event: KeyboardEvent): void {
+    const isTyping = (event.target as HTMLElement).matches(
+      "input, textarea, select, [contenteditable] *, [contenteditable]",
+    );
+    if (isTyping || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+    event.preventDefault();
+    if (event.shiftKey) this.redo();
+    else this.undo();
+  }
+
+  private item(node: FlowNodeContent, problems: number): HTMLElement {
+    const isCurrent = node.id === this.edited.current();
+    const name = nameOf(node);
+    const opener = button("pick", "", () => this.edited.pick(node.id));
+    opener.setAttribute("aria-current", String(isCurrent));
+    opener.dataset.focus = `${node.id}/pick`;
+    opener.append(
+      element("span", { textContent: name }),
+      element("span", { className: "muted mono", textContent: node.type }),
+    );
+    if (problems) opener.append(element("span", { className: "badge failed", textContent: problemCount(problems) }));
+    const row = element("li", {}, this.handle(node), opener);
+    row.dataset.node = node.id;
+    row.toggleAttribute("data-current", isCurrent);
+    row.append(button("icon-button", "⧉", () => this.duplicate(node), `Duplicate ${name}`));
+    if (this.edited.nodes().length > 1) {
+      row.append(button("icon-button", "×", () => this.remove(node), `Remove ${name}`));
+      opener.addEventListener("keydown", (event) => event.key === "Delete" && this.remove(node));
+    }
+    return row;
+  }
+
+  /** What a node is moved by: dragged with a finger or a mouse, or with the arrow keys. */
+  private handle(node: FlowNodeContent): HTMLElement {
+    const made = button(
+      "icon-button handle",
+      "⠿",
+      () => undefined,
+      `Move ${nameOf(node)}: drag, or press arrow up or down`,
+    );
+    made.title = "Drag, or press arrow up or down";
+    made.dataset.focus = `${node.id}/move`;
+    made.addEventListener("keydown", (event) => {
+      const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const nodes = this.edited.nodes();
+      const at = nodes.findIndex((one) => one.id === node.id);
+      this.do(move(nodes, node.id, at + step), this.edited.current());
+    });
+    made.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      made.setPointerCapture(event.pointerId);
+      this.isDragged = true;
+      made.closest("li")?.toggleAttribute("data-dragged", true);
+    });
+    made.addEventListener("pointermove", (event) => this.isDragged && this.drag(made, event.clientY));
+    for (const end of ["pointerup", "pointercancel"] as const) {
+      made.addEventListener(end, () => this.isDragged && this.drop(node, end === "pointerup"));
+    }
+    return made;
+  }
+
+  /** Have the row of a handle stand where the finger is. */
+  private drag(handle: HTMLElement, y: number): void {
+    const row = find(this.list, "[data-dragged]");
+    const others = [...this.list.children].filter((one) => one !== row);
+    const next = others.find((one) => {
+      const { top, height } = one.getBoundingClientRect();
+      return y < top + height / 2;
+    });
+    if (row.nextElementSibling === (next ?? null)) return;
+    // A row that is taken out would lose the pointer, so the others go around it.
+    const before = next ? others.slice(0, others.indexOf(next)) : others;
+    for (const one of before) row.before(one);
+    for (const one of others.slice(before.length).reverse()) row.after(one);
+    handle.focus();
+  }
+
+  private drop(node: FlowNodeContent, isMeant: boolean): void {
+    const to = [...this.list.children].findIndex((one) => one.hasAttribute("data-dragged"));
+    this.isDragged = false;
+    this.shown = "";
+    const change = isMeant ? move(this.edited.nodes(), node.id, to) : null;
+    if (change) this.do(change, this.edited.current());
+    else this.edited.change(this.edited.nodes(), this.edited.current());
+  }
 }
 
 function button(className: string, words: string, work: () => void, label?: string): HTMLButtonElement {
