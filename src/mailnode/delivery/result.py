@@ -142,7 +142,7 @@ def result_of(
 def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "") -> Result:
     """Give the result of an email that never became a delivery; its message tells of errors found with it too."""
     described = describe(error)
-    described["message"] = "; ".join([error.message, *(_told(other) for other in error.others)])
+    described["message"] = "; ".join([described["message"], *(_told(other) for other in error.others)])
     return Result(
         status="failed",
         messageId="",
