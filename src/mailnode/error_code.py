@@ -89,6 +89,7 @@ class ErrorCode(StrEnum):
     AUTH_REFUSED = "authRefused"
     PLAINTEXT_AUTH = "plaintextAuth"
     SMTPUTF8_NOT_OFFERED = "smtputf8NotOffered"
+    EIGHT_BIT_NOT_OFFERED = "eightBitNotOffered"
     OVER_SERVER_SIZE = "overServerSize"
     SENDER_REFUSED = "senderRefused"
     RECIPIENTS_REFUSED = "recipientsRefused"

@@ -1,11 +1,13 @@
 import asyncio
+from email import message_from_bytes
+from email.message import EmailMessage
 
 import pytest
 
 import mailnode
 from mailnode.errors import ComposeError, ErrorCode, LoginFailed, SessionLost, SettingsError, Unsendable, UsageError
 from mailnode.message.email import Email
-from mailnode.message.envelope import Message
+from mailnode.message.envelope import Envelope, Message
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
 from mailnode.smtp.send_queue import SendRequest
@@ -49,6 +51,48 @@ async def send(server, message=None, *, partial_delivery="allow", **settings):
 
 def statuses(outcome):
     return [recipient.status for recipient in outcome.recipients]
+
+
+class TestReadyMade:
+    """Messages of other programs."""
+
+    CONTENT = b"From: ann@x.example\r\nMessage-ID: <1@x>\r\nDate: x\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    CONTENT += b"Content-Transfer-Encoding: 8bit\r\n\r\n.na\xc3\xafve\r\n"
+    TO_BOB = Envelope("ann@x.example", ("bob@y.example",))
+
+    async def test_bytes_go_out_as_they_came_and_say_that_they_have_eight_bits(self):
+        async with ScriptedServer() as server, client_of(server) as client:
+            outcome = await client.send(self.CONTENT, self.TO_BOB)
+        assert server.accepted[0].content == self.CONTENT
+        assert b"BODY=8BITMIME\r\n" in server.visit.octets
+        assert outcome.accepted
+
+    async def test_where_a_server_takes_seven_bits_they_are_encoded(self):
+        async with ScriptedServer(extensions=("PIPELINING", "SIZE 0")) as server, client_of(server) as client:
+            await client.send(self.CONTENT, self.TO_BOB)
+        assert b"BODY=" not in server.visit.octets
+        sent = message_from_bytes(server.accepted[0].content)
+        assert sent.get_payload(decode=True) == ".naïve\r\n".encode()
+        assert server.accepted[0].content.isascii()
+        assert f"SIZE={len(server.accepted[0].content)}\r\n".encode() in server.visit.octets
+
+    async def test_where_that_would_break_a_signature_it_is_not_sent(self):
+        async with ScriptedServer(extensions=("PIPELINING",)) as server, client_of(server) as client:
+            with pytest.raises(Unsendable, match=r"8BITMIME.*DKIM") as caught:
+                await client.send(b"DKIM-Signature: v=1\r\n" + self.CONTENT, self.TO_BOB)
+            assert await client.send(letter())
+        assert caught.value.code == ErrorCode.EIGHT_BIT_NOT_OFFERED
+        assert caught.value.hint
+        assert len(server.accepted) == 1
+
+    async def test_many_of_any_kind(self):
+        standard = EmailMessage()
+        standard["From"], standard["To"] = "ann@x.example", "bob@y.example"
+        standard.set_content("Hi\n")
+        async with ScriptedServer() as server, client_of(server) as client:
+            ends = [end async for end in client.send_many([letter(), standard, b"", Email(from_="a@b.c", to="d@e.f")])]
+        assert sorted((end.number, end.outcome is not None) for end in ends) == [(0, 1), (1, 1), (2, 0), (3, 1)]
+        assert len(server.accepted) == 3
 
 
 class TestTheWire:

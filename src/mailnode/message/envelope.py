@@ -29,9 +29,10 @@ class Message:
     """A composed message that can be sent.
 
     `fields` says in which header field each forward-path of the envelope stands. `size` is the number of bytes that
-    `blocks` gives: the same ones whenever it is called, every line of them ended by CRLF and at most 998 long. A small
-    message is one block. `root` is its outermost body part as previews show it; of a message read back from the
-    database no more is known than that it is one. `warnings` say what of other people's data was left out.
+    `blocks` gives: the same ones whenever it is called, every line of them ended by CRLF and at most 998 long, unless
+    another program has made it. A small message is one block. `root` is its outermost body part as previews show it; of
+    a message read back from the database no more is known than that it is one. `warnings` say what of other people's
+    data was left out.
     """
 
     envelope: Envelope
@@ -41,6 +42,11 @@ class Message:
     pieces: tuple[bytes | ByteStream, ...]
     root: Part = _UNKNOWN
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether any server can be given it; what is encoded while it is sent is Base64."""
+        return all(piece.isascii() for piece in self.pieces if isinstance(piece, bytes))
 
     def blocks(self) -> Iterator[bytes]:
         """Give the bytes, before dots are doubled."""

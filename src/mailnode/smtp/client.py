@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from mailnode.errors import UsageError
-from mailnode.message.compose import compose
-from mailnode.message.email import Email
-from mailnode.message.envelope import Message
+from mailnode.message.envelope import Envelope
+from mailnode.message.ready_made import Sendable, message_of
 from mailnode.smtp.account import Account, LoginGate
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.handshake import ServerInfo
@@ -27,6 +26,8 @@ from mailnode.smtp.session import Session
 # For each session: one message under way, one pipelined behind it, one waiting.
 MESSAGES_PER_SESSION = 3
 
+Sendables = Iterable[Sendable] | AsyncIterable[Sendable]
+
 
 class Handover(NamedTuple):
     """The outcome or the error of one of many messages; `number` counts them from 0.
@@ -35,7 +36,7 @@ class Handover(NamedTuple):
     """
 
     number: int
-    message: Email | Message
+    message: Sendable
     outcome: Outcome | None
     error: Exception | None
 
@@ -139,16 +140,23 @@ class SmtpClient:
             server.host, server.port, handshake.tls_version, handshake.extensions, handshake.auth_mechanism
         )
 
-    async def send(self, message: Email | Message, *, partial_delivery: PartialDelivery = "allow") -> Outcome:
+    async def send(
+        self,
+        message: Sendable | bytes,
+        envelope: Envelope | None = None,
+        *,
+        partial_delivery: PartialDelivery = "allow",
+    ) -> Outcome:
         """Hand a message over and tell what the server said, even if it refused everything.
 
-        With `partial_delivery="refuse"` nobody gets it unless all recipients are accepted.
+        An EmailMessage of the standard library, or the bytes of a message, go out as they came, to `envelope` or, left
+        out, to whom their header fields name. With `partial_delivery="refuse"` nobody gets it unless all recipients are
+        accepted.
 
-        Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for an
-        Email that makes no message. SessionLost has `unknown` true when the server may have accepted the message.
+        Raises ConnectFailed, TlsFailed, LoginFailed, ServerRefused, Unsendable or SessionLost, and ComposeError for
+        what makes no message. SessionLost has `unknown` true when the server may have accepted the message.
         """
-        composed = message if isinstance(message, Message) else compose(message)
-        return await self.hand_over(SendRequest(composed, partial_delivery=partial_delivery))
+        return await self.hand_over(SendRequest(message_of(message, envelope), partial_delivery=partial_delivery))
 
     async def hand_over(self, request: SendRequest) -> Outcome:
         """Do what `send` does, with the hooks of a SendRequest: internal, for durable deliveries.
@@ -168,10 +176,7 @@ class SmtpClient:
                 fresh = True
 
     async def send_many(
-        self,
-        messages: Iterable[Email | Message] | AsyncIterable[Email | Message],
-        *,
-        partial_delivery: PartialDelivery = "allow",
+        self, messages: Sendables, *, partial_delivery: PartialDelivery = "allow"
     ) -> AsyncIterator[Handover]:
         """Hand many messages over and give a Handover for each, in the order in which they end.
 
@@ -185,11 +190,10 @@ class SmtpClient:
         ended: asyncio.Queue[asyncio.Task[Handover] | None] = asyncio.Queue()
         under_way: set[asyncio.Task[Handover]] = set()
 
-        async def one(number: int, message: Email | Message) -> Handover:
+        async def one(number: int, message: Sendable) -> Handover:
             try:
-                composed = message if isinstance(message, Message) else compose(message)
                 outcome = await self.hand_over(
-                    SendRequest(composed, partial_delivery=partial_delivery, queue_group=queue_group)
+                    SendRequest(message_of(message), partial_delivery=partial_delivery, queue_group=queue_group)
                 )
             except Exception as error:  # noqa: BLE001 -- the error of one message does not concern the others
                 return Handover(number, message, None, error)
@@ -242,9 +246,7 @@ class SmtpClient:
         return await self._account.open(partial(Session.open, self.server, self._host_profile))
 
 
-async def _numbered(
-    messages: Iterable[Email | Message] | AsyncIterable[Email | Message],
-) -> AsyncIterator[tuple[int, Email | Message]]:
+async def _numbered(messages: Sendables) -> AsyncIterator[tuple[int, Sendable]]:
     count = itertools.count()
     if isinstance(messages, AsyncIterable):
         async for message in messages:
@@ -255,7 +257,7 @@ async def _numbered(
 
 
 def send(
-    email: Email,
+    message: Sendable | bytes,
     host: str,
     port: int | None = None,
     *,
@@ -266,9 +268,10 @@ def send(
     allow_plaintext_auth: bool = False,
     proxy: str | Proxy | None = None,
     deadlines: Deadlines | None = None,
+    envelope: Envelope | None = None,
     partial_delivery: PartialDelivery = "allow",
 ) -> Outcome:
-    """Send one email where no event loop runs; settings and errors are those of SmtpClient and its `send`.
+    """Send one message where no event loop runs; settings and errors are those of SmtpClient and its `send`.
 
     Raises:
         UsageError: an event loop runs in this thread.
@@ -292,6 +295,6 @@ def send(
             proxy=proxy,
             deadlines=deadlines,
         ) as client:
-            return await client.send(email, partial_delivery=partial_delivery)
+            return await client.send(message, envelope, partial_delivery=partial_delivery)
 
     return asyncio.run(send_it())

@@ -54,8 +54,9 @@ def _parameters(message: Message, extensions: Extensions) -> str:
             hint="send a smaller attachment, or a link to it",
         )
     size = "" if extensions.size is None else f" SIZE={message.size}"
-    if not message.envelope.needs_smtputf8 and is_header_ascii(message):
-        return size
+    is_ascii = message.is_ascii
+    if not message.envelope.needs_smtputf8 and (is_ascii or is_header_ascii(message)):
+        return size if is_ascii else f"{size} BODY=8BITMIME"
     if not extensions.smtputf8:
         raise Unsendable(
             "an address has non-ASCII characters before the @ and the server does not offer SMTPUTF8",

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from mailnode.errors import ComposeError, ErrorCode, Unsendable
 from mailnode.message.envelope import Message
+from mailnode.smtp.extension import Extensions
 
 _BLOCK_OCTETS = 128 * 1024
 _BASE64_LINE = 78
@@ -32,6 +34,26 @@ def is_header_ascii(message: Message) -> bool:
             return True
         before = (before + block[-3:])[-3:]
     return True
+
+
+def fitted(message: Message, extensions: Extensions) -> Message:
+    """Give the message as this server takes it: without 8BITMIME its 8-bit parts are encoded (RFC 6152 3).
+
+    Raises:
+        Unsendable: they can't be.
+    """
+    if message.is_ascii or extensions.eight_bit_mime or not is_header_ascii(message):
+        return message
+    from mailnode.message.ready_made import in_seven_bits
+
+    try:
+        return in_seven_bits(message)
+    except ComposeError as error:
+        raise Unsendable(
+            f"the message has 8-bit text, the server does not offer 8BITMIME, and {error.message}",
+            code=ErrorCode.EIGHT_BIT_NOT_OFFERED,
+            hint=error.hint,
+        ) from None
 
 
 def in_blocks(message: Message) -> Iterator[bytes]:

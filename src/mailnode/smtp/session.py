@@ -200,7 +200,7 @@ class Session:
         if request.before_content is not None:
             await request.before_content()
         channel.protocol.expect("content", transaction.on_content_reply)
-        end = await push_content(channel, transaction, request.message)
+        end = await push_content(channel, transaction, transaction.message)
         if transaction.has_content_reply:
             self.abort()
             return

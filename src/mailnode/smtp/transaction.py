@@ -7,6 +7,7 @@ from mailnode.errors import ErrorCode, Phase, SessionLost
 from mailnode.message.envelope import Message
 from mailnode.printable import quoted
 from mailnode.smtp.command import Command, mail, rcpt
+from mailnode.smtp.content import fitted
 from mailnode.smtp.extension import Extensions
 from mailnode.smtp.outcome import Recipient, RecipientStatus, Verdict
 from mailnode.smtp.refusal import is_recipient_limit
@@ -21,17 +22,18 @@ _OUT_OF_SYNC = re.compile(r"5\.5\.0|synchroni[sz]ation|pipelin", re.IGNORECASE)
 class Transaction:
     """One mail transaction: it gives the commands to write, takes their replies, and judges each recipient.
 
-    `record` is called with the octets that were written for it; `pushed_bytes` counts those of content whose dot has
-    not left. With `all_or_nothing` all recipients get the message or none: then DATA waits for every reply to RCPT.
+    `message` is what this server gets. `record` is called with the octets that were written for it; `pushed_bytes`
+    counts those of content whose dot has not left. With `all_or_nothing` all recipients get the message or none: then
+    DATA waits for every reply to RCPT.
     """
 
     def __init__(
         self, message: Message, recipients: Sequence[str], extensions: Extensions, *, all_or_nothing: bool = False
     ) -> None:
-        self._message = message
+        self.message = fitted(message, extensions)
         self._recipients = recipients
         self._all_or_nothing = all_or_nothing and len(recipients) > 1
-        self._mail_line = mail(message, extensions)
+        self._mail_line = mail(self.message, extensions)
         self._rcpt_lines = [rcpt(path) for path in recipients]
         self._mail: Reply | None = None
         self._rcpt: list[Reply] = []
@@ -88,7 +90,7 @@ class Transaction:
         """The commands, content and replies so far, in order, for a transcript."""
         yield from self._entries
         if self.is_dot_sent or self.pushed_bytes:
-            size = self._message.size if self.is_dot_sent else self.pushed_bytes
+            size = self.message.size if self.is_dot_sent else self.pushed_bytes
             yield content_entry(size, ended=self.is_dot_sent)
         if self._content:
             yield self._content
@@ -174,7 +176,7 @@ class Transaction:
     def verdict(self) -> Verdict:
         """Give the verdict on each recipient as far as the replies go; one without a reply is deferred."""
         if self.is_complete and self._accepted == len(self._recipients):  # which nearly all are
-            fields, reply = self._message.fields, self._content
+            fields, reply = self.message.fields, self._content
             verdicts = tuple([Recipient(path, fields[path], "accepted", reply) for path in self._recipients])
             return Verdict(verdicts, self._content, "content")
         if self._mail is not None and self._mail.is_refusal:
@@ -240,7 +242,7 @@ class Transaction:
         )
 
     def _recipient(self, path: str, reply: Reply | None) -> Recipient:
-        return Recipient(path, self._message.fields[path], _status(reply), reply)
+        return Recipient(path, self.message.fields[path], _status(reply), reply)
 
     def _refuse_all(self, first: Reply) -> Verdict:
         decisive = next((reply for reply in self._rcpt if reply.is_permanent), first)

@@ -1,0 +1,248 @@
+"""Messages that other programs have made: they go out as they came, but for what no server may see or take.
+
+Line breaks become CRLF, Bcc is left out, and a Date and a Message-ID are added where there are none (RFC 6409 8).
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from email.utils import formatdate, getaddresses
+from typing import TYPE_CHECKING, Any, Union
+
+from mailnode.errors import ComposeError, ErrorCode, MailnodeError, PartError
+from mailnode.message.compose import compose
+from mailnode.message.dkim import DkimSigner
+from mailnode.message.email import Email
+from mailnode.message.encoding import crlf, longest_line
+from mailnode.message.envelope import Envelope, Field, Message
+from mailnode.message.mailbox import Mailbox, parse_mailbox
+from mailnode.message.raw_part import MAX_LINE, clean_message
+from mailnode.printable import quoted
+
+if TYPE_CHECKING:
+    from email.message import Message as StandardMessage
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*")
+_MAILBOX_FILE_LINE = re.compile(rb">?From [^\r]*\r\n")
+_MESSAGE_ID = re.compile(r"<[^<>\s]+>")
+_BLIND = frozenset({"bcc", "resent-bcc"})
+_SIGNATURES = frozenset({"dkim-signature", "arc-message-signature"})
+_OF_RECIPIENTS: tuple[Field, ...] = ("to", "cc", "bcc")
+_ENCODING = "content-transfer-encoding"
+_HINT = "give a whole message: header fields, an empty line, then the body"
+
+
+Sendable = Union[Email, "StandardMessage[Any, Any]", Message]
+
+
+def message_of(
+    given: Sendable | bytes, envelope: Envelope | None = None, *, signer: DkimSigner | None = None
+) -> Message:
+    """Give the message that is sent for what a program gives: an Email is composed, a Message is sent as it is.
+
+    An EmailMessage of the standard library, or bytes, go out as they came (see `ready_made`).
+
+    Raises:
+        ComposeError: no message can be made of it, or `envelope` is given with an Email, which has its own.
+    """
+    if isinstance(given, Message | Email):
+        if envelope is not None:
+            raise ComposeError("an Email has its own envelope", hint="leave `envelope` out, or give bytes")
+        return given if isinstance(given, Message) else compose(given, signer=signer)
+    if isinstance(given, bytes | bytearray | memoryview):
+        return ready_made(bytes(given), envelope, signer=signer)
+    if not hasattr(given, "get_all"):
+        return compose(given, signer=signer)  # type: ignore[arg-type]  # it says what is wrong
+    return ready_made(_bytes_of(given), envelope, signer=signer)
+
+
+def ready_made(content: bytes, envelope: Envelope | None = None, *, signer: DkimSigner | None = None) -> Message:
+    """Make a message of bytes that another program has written; its body stays as it is.
+
+    Without an envelope the sender is that of Sender, else of From, and the recipients are those of To, Cc and Bcc. With
+    a signer a DKIM-Signature is put above all, beside which those that are there still hold; 8-bit parts are encoded
+    first, as a later server may do, unless a signature of theirs would break.
+
+    Raises:
+        ComposeError: it is no message, or has no recipient; MailboxError: an address can't be one.
+        DkimError: it can't be signed.
+    """
+    head, body = _split(crlf(content))
+    fields = _fields(head)
+    values = _Values(fields)
+    envelope = values.envelope() if envelope is None else _checked(envelope)
+    kept = b"".join(field for name, field in fields if name not in _BLIND)
+    message_id = values.message_id or f"<{os.urandom(12).hex()}@{_domain(envelope, values)}>"
+    if "message-id" not in values.names:
+        kept += f"Message-ID: {message_id}\r\n".encode()
+    if "date" not in values.names:
+        kept += f"Date: {formatdate(localtime=False)}\r\n".encode()
+    data = kept + b"\r\n" + body
+    if signer:
+        data = _signed(data, signer, is_theirs=not _SIGNATURES.isdisjoint(values.names))
+    return Message(
+        envelope, values.fields_of(envelope), message_id, len(data), (data,), warnings=tuple(_warnings(body))
+    )
+
+
+def in_seven_bits(message: Message) -> Message:
+    """Give a message whose 8-bit parts are encoded as Base64, for a server that does not offer 8BITMIME (RFC 6152 3).
+
+    Raises:
+        PartError: a signature would break, or the message is not well formed.
+    """
+    data = message.octets()
+    fields = _fields(_split(data)[0])
+    if not _SIGNATURES.isdisjoint(name for name, _ in fields):
+        raise PartError(
+            "the message has a DKIM signature, which would break if its 8-bit text were encoded",
+            hint="encode it before it is signed, or use a server that offers 8BITMIME",
+        )
+    clean = _in_seven_bits(data, fields)
+    return replace(message, size=len(clean), pieces=(clean,))
+
+
+def _in_seven_bits(data: bytes, fields: Sequence[tuple[str, bytes]]) -> bytes:
+    """Encode the body; of the header only the field that tells so is another one."""
+    head, body = _split(clean_message(data))
+    encoding = b"".join(field for name, field in _fields(head) if name == _ENCODING)
+    return b"".join(field for name, field in fields if name != _ENCODING) + encoding + b"\r\n" + body
+
+
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    """Give the header fields and the body, each with its last CRLF."""
+    if b"\0" in data:
+        raise ComposeError("the message contains a NUL character", hint="encode binary content as Base64")
+    if line := _MAILBOX_FILE_LINE.match(data):
+        data = data[line.end() :]
+    head, _, body = data.partition(b"\r\n\r\n")
+    ended = body if not body or body.endswith(b"\r\n") else body + b"\r\n"
+    return head if head.endswith(b"\r\n") else head + b"\r\n", ended
+
+
+def _fields(head: bytes) -> list[tuple[str, bytes]]:
+    fields, at = list[tuple[str, bytes]](), 0
+    while found := _FIELD.match(head, at):
+        fields.append((found[1].decode("ascii").lower(), found[0]))
+        at = found.end()
+    if at < len(head) or not fields:
+        line = head[at:].partition(b"\r\n")[0].decode("utf-8", "replace")
+        raise ComposeError(f"a line of the message's header is not a header field: {quoted(line)}", hint=_HINT)
+    return fields
+
+
+class _Values:
+    """What the header says of sender and recipients."""
+
+    def __init__(self, fields: Sequence[tuple[str, bytes]]) -> None:
+        self.names = frozenset(name for name, _ in fields)
+        self._said: dict[str, list[str]] = {}
+        for name, field in fields:
+            value = field.partition(b":")[2].decode("utf-8", "replace")
+            self._said.setdefault(name, []).append(" ".join(value.split()))
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID, "" where there is none."""
+        said = self._said.get("message-id", [""])[0]
+        found = _MESSAGE_ID.search(said)
+        return found[0] if found else said
+
+    @property
+    def sender(self) -> Mailbox | None:
+        """The mailbox of Sender or From."""
+        for name in ("sender", "from"):
+            for address in self._addresses(name):
+                return _mailbox(name, address)
+        return None
+
+    def envelope(self) -> Envelope:
+        """Give the envelope that smtplib would use too."""
+        if any(name.startswith("resent-") for name in self.names):
+            hint = "say to whom it goes: Envelope(sender, recipients)"
+            raise ComposeError("the message was resent, so its header does not tell its recipients", hint=hint)
+        if (sender := self.sender) is None:
+            raise ComposeError(
+                "the message has no sender", code=ErrorCode.MISSING_SETTING, hint="give it a From, or an envelope"
+            ).locate(key="from")
+        found = (_mailbox(name, address).addr_spec for name in _OF_RECIPIENTS for address in self._addresses(name))
+        if not (recipients := tuple(dict.fromkeys(found))):
+            raise ComposeError(
+                "the message has no recipient", code=ErrorCode.MISSING_SETTING, hint="give it a To, or an envelope"
+            ).locate(key="to")
+        return Envelope(sender.addr_spec, recipients)
+
+    def fields_of(self, envelope: Envelope) -> Mapping[str, Field]:
+        """Say in which field each recipient stands; who stands in none is a blind one."""
+        fields: dict[str, Field] = {}
+        for name in _OF_RECIPIENTS:
+            for address in self._addresses(name):
+                fields.setdefault(_comparable(address), name)
+        return {path: fields.get(_comparable(path), "bcc") for path in envelope.forward_paths}
+
+    def _addresses(self, name: str) -> Iterator[str]:
+        for _, address in getaddresses(self._said.get(name, [])):
+            if address:
+                yield address
+
+
+def _comparable(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def _checked(envelope: Envelope) -> Envelope:
+    """Give an envelope whose addresses can be said to a server, each once."""
+    path = envelope.reverse_path
+    forward = dict.fromkeys(_mailbox("to", given).addr_spec for given in envelope.forward_paths)
+    if not forward:
+        raise ComposeError(
+            "the envelope has no recipient", code=ErrorCode.MISSING_SETTING, hint="give it at least one forward-path"
+        ).locate(key="to")
+    return Envelope(_mailbox("from", path).addr_spec if path else None, tuple(forward))
+
+
+def _mailbox(key: str, text: str) -> Mailbox:
+    try:
+        return parse_mailbox(text)
+    except MailnodeError as error:
+        raise error.locate(key=key) from None
+
+
+def _domain(envelope: Envelope, values: _Values) -> str:
+    if envelope.reverse_path:
+        return envelope.reverse_path.rpartition("@")[2]
+    return sender.domain if (sender := values.sender) else "localhost"
+
+
+def _signed(data: bytes, signer: DkimSigner, *, is_theirs: bool) -> bytes:
+    if not data.isascii() and not is_theirs:
+        with suppress(PartError):  # it is signed as a part, or not well formed, and stays as it is
+            data = _in_seven_bits(data, _fields(_split(data)[0]))
+    head, body = _split(data)
+    return signer.sign(head, (body,)) + data
+
+
+def _warnings(body: bytes) -> Iterator[str]:
+    if (longest := longest_line(body)) > MAX_LINE:
+        yield f"a line of the message has {longest} bytes: servers may refuse or break one of more than {MAX_LINE}"
+
+
+def _bytes_of(message: "StandardMessage[Any, Any]") -> bytes:
+    """Write a message of the standard library as `smtplib` does, with addresses beyond ASCII as they are (RFC 6532)."""
+    from email.generator import BytesGenerator
+    from io import BytesIO
+
+    written = BytesIO()
+    addressed = [str(value) for name in ("sender", "from", *_OF_RECIPIENTS) for value in message.get_all(name, ())]
+    is_foreign = any(not address.isascii() for _, address in getaddresses(addressed))
+    policy = message.policy.clone(linesep="\r\n")
+    try:
+        if is_foreign:
+            policy = policy.clone(utf8=True)  # type: ignore[call-arg]  # typeshed does not know it
+        BytesGenerator(written, mangle_from_=False, policy=policy).flatten(message)
+    except (UnicodeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise ComposeError(f"the EmailMessage can't be written: {error}", hint="check its fields and parts") from None
+    return written.getvalue()
