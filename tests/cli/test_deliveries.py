@@ -58,6 +58,10 @@ async def test_the_list_has_the_latest_first_and_can_be_narrowed(three):
         (("--to", "JANE@"), ["r3", "r1"]),
         (("--to", "%"), []),
         (("--run", "r2"), ["r2"]),
+        (
+            ("--flow", "test", "--subject", "HI", "--since", "2026-01-01", "--until", "2999-01-01T00:30"),
+            ["r3", "r2", "r1"],
+        ),
         (("--connection", "shop"), []),
         (("--limit", "1"), ["r3"]),
     ):
@@ -114,6 +118,22 @@ async def test_an_empty_home():
     done = await mailnode("deliveries", "list")
     assert (done.status, done.stdout) == (0, "")
     assert "no deliveries yet" in done.stderr
+
+
+async def test_all_that_match_are_retried_and_cancelled_after_a_question(three):
+    one, failed, left = three
+    asked = await mailnode("deliveries", "retry", "--state", "failed", "--flow", "test")
+    assert (asked.status, "1 email would be affected" in asked.stderr, "--yes" in asked.stderr) == (2, True, True)
+    for arguments in ((), (failed, "--flow", "test")):
+        assert "--state failed --flow orders" in (await mailnode("deliveries", "retry", *arguments)).stderr
+    retried = await mailnode("deliveries", "retry", "--state", "failed", "--flow", "test", "--yes")
+    assert (retried.status, "1 email is queued" in retried.stderr) == (0, True), retried.stderr
+    cancelled = await mailnode("deliveries", "cancel", failed, left[:8], one)
+    assert cancelled.status == 2
+    cancelled = await mailnode("deliveries", "cancel", failed, left[:8], one, "--yes")
+    assert (cancelled.status, "2 emails are cancelled" in cancelled.stderr) == (1, True), cancelled.stderr
+    assert "has already ended: sent" in cancelled.stderr
+    assert "no delivery to retry matches" in (await mailnode("deliveries", "retry", "--flow", "test")).stderr
 
 
 async def test_a_mended_port_is_where_retry_sends_and_as_queued_the_old_one(tmp_path):

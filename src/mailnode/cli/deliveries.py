@@ -3,16 +3,16 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mailnode.cli.delivery_filters import do_to_many, filter_of, filtered, is_filtered
 from mailnode.cli.output import clean, confirm, say, show_json, show_table, time_of
-from mailnode.delivery.delivery import SHOWN_STATES, label
+from mailnode.delivery.delivery import label
 
 if TYPE_CHECKING:
     from mailnode.app import Mailnode
-    from mailnode.delivery.delivery import AskedState
     from mailnode.delivery.details import DeliveryDetails, DeliveryRecipient
     from mailnode.delivery.queries import DeliveryQueries
 
@@ -29,21 +29,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice((*SHOWN_STATES, "sending")),
-    help="Only these states; may be repeated. sending: claimed and handingOver.",
-)
-@click.option("--connection", metavar="NAME", help="Only those of this connection.")
-@click.option(
-    "--to",
-    "recipient",
-    metavar="ADDRESS",
-    help="Only those to this address, to addresses that begin so, or to a domain (@example.org).",
-)
-@click.option("--run", metavar="ID", help="Only those of this run.")
+@filtered
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
@@ -53,18 +39,9 @@ def command() -> None:
     help="How many to list at most.",
 )
 @_json
-def list_(
-    states: "tuple[AskedState, ...]",
-    connection: str | None,
-    recipient: str | None,
-    run: str | None,
-    limit: int,
-    as_json: bool,
-) -> None:
+def list_(limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
-    found = _with_queries(
-        lambda queries: queries.list(states=states, connection=connection, recipient=recipient, run=run, limit=limit)
-    )
+    found = _with_queries(lambda queries: queries.find(filter_of(filters, limit=limit)))
     if as_json:
         show_json(found)
         return
@@ -74,12 +51,13 @@ def list_(
             time_of(one["createdAt"]),
             label(one["state"]),
             _to(one["to"]),
+            one["subject"],
             one["error"] or "",
         )
         for one in found
     ]
-    empty = "no delivery matches" if states or connection or recipient or run else "no deliveries yet"
-    show_table(("Delivery", "Created", "State", "To", "Error"), rows, empty=empty)
+    empty = "no delivery matches" if is_filtered(filters) else "no deliveries yet"
+    show_table(("Delivery", "Created", "State", "To", "Subject", "Error"), rows, empty=empty)
 
 
 @command.command("show")
@@ -106,17 +84,25 @@ def show(delivery: str, as_json: bool) -> None:
 
 
 @command.command("retry")
-@click.argument("delivery", metavar="ID|MESSAGE-ID")
+@click.argument("deliveries", metavar="[ID|MESSAGE-ID]...", nargs=-1)
+@filtered
 @click.option("--as-queued", is_flag=True, help="Use the server and connection that it was queued with.")
-@click.option("--yes", is_flag=True, help="Don't ask, even if the email may have been accepted before.")
-def retry(delivery: str, as_queued: bool, yes: bool) -> int:
-    """Put a delivery back into the queue, for `mailnode worker` or the next run.
+@click.option("--yes", is_flag=True, help="Don't ask, even if an email may have been accepted before.")
+def retry(deliveries: tuple[str, ...], as_queued: bool, yes: bool, **filters: Any) -> int:
+    """Put a delivery, or many, back into the queue, for `mailnode worker` or the next run.
 
     The email stays the same; server, connection, ehloName and retryHours are taken from the flow file as it is now.
     Recipients that a server has accepted do not get it again. It asks before sending what may have been accepted.
+
+    With options such as --state and --flow all that match are meant, of those that were not sent and not cancelled
+    (--state cancelled means these too). It asks first, and says how many; without --yes those that may have been
+    accepted stay as they are.
     """
     from mailnode.delivery.admin import InDoubt
 
+    if len(deliveries) != 1 or is_filtered(filters):
+        return do_to_many("retry", deliveries, filters, yes=yes, is_sure=yes, as_queued=as_queued)
+    (delivery,) = deliveries
     try:
         found = _retried(delivery, as_queued=as_queued, is_sure=yes)
     except InDoubt as error:
@@ -143,9 +129,17 @@ def _retried(delivery: str, *, as_queued: bool, is_sure: bool) -> "DeliveryDetai
 
 
 @command.command("cancel")
-@click.argument("delivery", metavar="ID|MESSAGE-ID")
-def cancel(delivery: str) -> int:
-    """Take a delivery out of the queue; it is not sent."""
+@click.argument("deliveries", metavar="[ID|MESSAGE-ID]...", nargs=-1)
+@filtered
+@click.option("--yes", is_flag=True, help="Don't ask before cancelling many.")
+def cancel(deliveries: tuple[str, ...], yes: bool, **filters: Any) -> int:
+    """Take a delivery, or many, out of the queue; it is not sent.
+
+    With options such as --state and --flow all that match and are still to be sent are meant; it asks first.
+    """
+    if len(deliveries) != 1 or is_filtered(filters):
+        return do_to_many("cancel", deliveries, filters, yes=yes)
+    (delivery,) = deliveries
     say(f"{_with_mailnode(lambda mailnode: mailnode.deliveries.cancel(delivery))} is cancelled")
     return 0
 
@@ -163,6 +157,8 @@ def _facts(found: "DeliveryDetails") -> Iterator[tuple[str, str]]:
     for warning in found["result"]["warnings"] if found["result"] else ():
         yield "warning", warning
     yield "message", f"{found['messageId']}, {found['messageSize']} bytes"
+    if found["subject"]:
+        yield "subject", found["subject"]
     yield "from", found["from"] or "<>"
     yield "server", _server(found)
     if found["retry"] and found["retry"]["why"]:

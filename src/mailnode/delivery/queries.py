@@ -72,25 +72,29 @@ class DeliveryQueries:
         and that were created at `since` or later and before `until` (Unix ms).
         `after` is a place in the list, as `Cursor(createdAt, deliveryId)` of the last one that has been seen.
         """
+        wanted = Filter(
+            states=asked_states(states),
+            connection=connection,
+            recipient=recipient,
+            run=run,
+            flow=flow,
+            subject=subject,
+            since=since,
+            until=until,
+            after=after,
+            limit=limit,
+        )
+        return await self.find(wanted)
+
+    async def find(self, wanted: Filter) -> Summaries:
+        """Give the latest that fit, `limit` at the most, however many must be looked at."""
         found: Summaries = []
         while True:
-            wanted = Filter(
-                states=asked_states(states),
-                connection=connection,
-                recipient=recipient,
-                run=run,
-                flow=flow,
-                subject=subject,
-                since=since,
-                until=until,
-                after=after,
-                limit=limit - len(found),
-            )
-            page = await self.page(wanted)
+            page = await self.page(replace(wanted, limit=wanted.limit - len(found)))
             found += page["deliveries"]
-            after = page["next"]
-            if after is None or len(found) == limit:
+            if page["next"] is None or len(found) == wanted.limit:
                 return found
+            wanted = replace(wanted, after=page["next"])
 
     async def page(self, wanted: Filter) -> SummaryPage:
         """Give one page of a list, and where the next one goes on.
