@@ -1,5 +1,7 @@
 """The editor in a real browser, as somebody who builds flows meets it."""
 
+import base64
+import re
 from email import message_from_bytes, policy
 
 import pytest
@@ -11,6 +13,7 @@ from mailnode.web.api.flows import blank_flow
 from mailnode.web.panel import PANELS
 from support.editor_home import example, sample
 
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 # One value of each field that differs from its default; what a choice of them makes apply comes before it.
 VALUES = {
     "emailService": "other",
@@ -50,6 +53,7 @@ VALUES = {
     "lenient": True,
     "headers": {"X-Campaign": "spring", "X-Order": "{{ input.order }}"},
     "attachments": [
+        {"type": "file", "path": "files/terms.pdf", "filename": "t.pdf", "contentType": "a/b", "cid": "t"},
         {"type": "url", "url": "https://example.com/a.pdf", "filename": "a.pdf"},
         {"type": "text", "content": "Thank you", "filename": "t.txt"},
         {"type": "base64", "content": "AAEC", "filename": "b.bin", "contentType": "image/png", "cid": "logo"},
@@ -530,3 +534,56 @@ def test_script_that_is_stored_in_a_flow_never_runs_in_the_editor(page, served):
     expect(page.locator("#flow-text")).to_be_visible()
     expect(page.locator("[data-head]")).to_contain_text(EVIL)
     assert ran == []
+
+
+def test_files_and_images_are_stored_beside_the_flow_and_the_flow_only_names_them(page, served):
+    flow = made(served)
+    large = bytes(range(256)) * 4096  # 1 MB
+    document = read_yaml(flow.text).value
+    document["nodes"][0]["settings"]["maxAttachmentMB"] = 1
+    served.site.flow_files.save("hello", with_document(flow.text, document), flow.revision)
+    open_editor(page)
+    open_sections(page)
+    attachments = field(page, "attachments")
+    chooser = attachments.locator("[data-attach] input")
+    chooser.set_input_files([{"name": "Terms & so.pdf", "mimeType": "application/pdf", "buffer": large}])
+    path = attachments.locator('[data-part="path"] input')
+    expect(path).to_have_value(re.compile(r"files/[0-9a-f]{32}-Terms-so\.pdf"))
+    expect(attachments.locator('[data-part="filename"] input')).to_have_value("Terms & so.pdf")
+    # What is too large, or empty, is told before anything is sent.
+    chooser.set_input_files([{"name": "film.mp4", "mimeType": "video/mp4", "buffer": large + b"!"}])
+    error = attachments.locator(":scope > [data-file-error]")
+    expect(error).to_contain_text("film.mp4 has 1.1 MB. The limit of this node is 1 MB.")
+    own = attachments.locator(".attachment [data-upload] input")
+    own.set_input_files([{"name": "empty.txt", "mimeType": "text/plain", "buffer": b""}])
+    expect(attachments.locator(".attachment [data-file-error]")).to_contain_text("empty.txt is empty.")
+    expect(attachments.locator(".attachment")).to_have_count(1)
+    own.set_input_files([{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"later"}])
+    expect(path).to_have_value(re.compile(r"files/[0-9a-f]{32}-notes\.txt"))
+    expect(attachments.locator(".attachment [data-file-error]")).to_be_hidden()
+
+    field(page, "content").get_by_role("button", name="Image").click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator("[name=file]").set_input_files([{"name": "dot.gif", "mimeType": "image/gif", "buffer": PIXEL}])
+    dialog.get_by_role("button", name="Insert").click()
+    image = page.locator('.surface img[src^="/api/flows/hello/files/"]')
+    expect(image).to_be_visible()
+    expect(attachments.locator(".attachment")).to_have_count(2)
+    expect(page.frame_locator(".preview iframe").first.locator('img[src^="data:image/gif"]')).to_be_attached()
+    settings = saved(page, served)["nodes"][0]["settings"]
+    notes, dot = settings["attachments"]
+    assert notes.keys() == {"type", "path"}
+    assert dot.keys() == {"type", "path", "cid"}
+    assert f'<img src="cid:{dot["cid"]}"' in settings["content"]
+
+    page.reload()
+    open_editor(page)
+    open_sections(page)
+    expect(image).to_be_visible()
+    assert image.evaluate("image => image.naturalWidth") == 1
+    page.get_by_role("button", name="Send test to inbox").click()
+    expect(page.get_by_role("tabpanel", name="Result").locator(".badge")).to_be_visible()
+    (received,) = served.site.inbox.messages()
+    message = message_from_bytes(received.octets(), policy=policy.default)
+    parts = {part.get_filename(): part.get_payload(decode=True) for part in message.walk() if part.get_filename()}
+    assert parts == {"notes.txt": b"later", "dot.gif": PIXEL}

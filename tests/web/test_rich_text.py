@@ -100,16 +100,22 @@ def open_editor(page: Page, address: str):
         page.goto("/")
         page.wait_for_function("'mountRichText' in window")
         page.evaluate(
-            """([html, paths]) => {
+            """([html, paths, pixel]) => {
                 const host = document.querySelector("[data-rich]");
                 host.querySelector("textarea").value = html;
                 window.events = [];
                 host.addEventListener("input", () => window.events.push("input"));
                 document.addEventListener("mailnode:inline-image", (event) => window.events.push(event.detail));
-                window.field = mountRichText(host, {paths: () => paths});
+                const store = async (file) => ({
+                    path: `files/1-${file.name}`,
+                    filename: file.name,
+                    contentType: file.type,
+                    address: pixel,
+                });
+                window.field = mountRichText(host, {paths: () => paths, store});
                 for (const id of ["to", "text"]) mountCompletion(document.getElementById(id), () => paths);
             }""",
-            [html, PATHS],
+            [html, PATHS, f"data:image/gif;base64,{base64.b64encode(PIXEL).decode()}"],
         )
         return Editor(page)
 
@@ -282,9 +288,9 @@ def test_a_picked_file_becomes_an_attachment_that_the_text_refers_to(open_editor
     expect(editor.surface.locator("img[alt=Logo]")).to_be_visible()
     detail = editor.page.evaluate("window.events.find((event) => event.cid)")
     assert detail == {
+        "path": "files/1-Our Logo.gif",
         "filename": "Our Logo.gif",
-        "contentType": "image/gif",
-        "base64": base64.b64encode(PIXEL).decode(),
+        "contentType": "",
         "cid": detail["cid"],
     }
     assert editor.stored == f'<p><img src="cid:{detail["cid"]}" alt="Logo"></p>'

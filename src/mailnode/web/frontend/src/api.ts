@@ -7,15 +7,21 @@ type Route = keyof Routes;
 type ParameterOf<R> = R extends `${string}{${infer Name}}${infer Rest}` ? Name | ParameterOf<Rest> : never;
 type PathOf<R extends Route> = [ParameterOf<R>] extends [never] ? unknown : { path: Record<ParameterOf<R>, string> };
 type BodyOf<R extends Route> = Pick<Routes[R], keyof Routes[R] & "body">;
-type RequestOf<R extends Route> = PathOf<R> & BodyOf<R> & { signal?: AbortSignal };
+interface Extras {
+  signal?: AbortSignal;
+  query?: Record<string, string>;
+  headers?: Record<string, string>;
+  /** A body that is sent as it is. */
+  file?: File;
+}
+type RequestOf<R extends Route> = PathOf<R> & BodyOf<R> & Extras;
 type ArgumentsOf<R extends Route> = Partial<RequestOf<R>> extends RequestOf<R> ? [RequestOf<R>?] : [RequestOf<R>];
 type AnswerOf<R extends Route> = Routes[R] extends { answer: infer Answer } ? Answer : never;
 type LineOf<R extends Route> = Routes[R] extends { line: infer Line } ? Line : never;
 
-interface AnyRequest {
+interface AnyRequest extends Extras {
   path?: Record<string, string>;
   body?: unknown;
-  signal?: AbortSignal;
 }
 
 export class Problem extends Error {
@@ -53,20 +59,26 @@ export async function* linesOf<R extends Route>(route: R, ...[request]: Argument
   }
 }
 
-async function send(route: Route, { path = {}, body, signal }: AnyRequest = {}): Promise<Response> {
+async function send(route: Route, request: AnyRequest = {}): Promise<Response> {
+  const { path = {}, query, body, file, signal } = request;
   const [method = "", template = ""] = route.split(" ");
   const csrf = document.querySelector<HTMLMetaElement>('meta[name="csrf-token"]')?.content ?? "";
-  const headers: Record<string, string> = { "X-CSRF-Token": csrf, Accept: "application/json" };
+  const headers: Record<string, string> = { "X-CSRF-Token": csrf, Accept: "application/json", ...request.headers };
   const options: RequestInit = { method, headers };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
+  if (file) {
+    headers["Content-Type"] = "application/octet-stream";
+    options.body = file;
+  }
   if (signal) options.signal = signal;
   const address = template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(path[name] ?? ""));
+  const search = query ? `?${new URLSearchParams(query).toString()}` : "";
   let response: Response;
   try {
-    response = await fetch(address, options);
+    response = await fetch(address + search, options);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem({ message: "The server does not answer.", hint: "Check that mailnode serve is running." });

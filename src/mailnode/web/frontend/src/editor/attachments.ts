@@ -1,8 +1,10 @@
 // Attachments: any number, each of one of six types, which have parts of their own.
 
+import { detailOf, wordsOf } from "../api";
 import { copyOf, find, on } from "../dom";
 import { type Settings, textOf } from "./settings";
-import type { Widget } from "./widget";
+import { plainName, storeFile } from "./stored-file";
+import type { Surroundings, Widget } from "./widget";
 
 const PARTS: Record<string, string[]> = {
   file: ["path", "filename", "contentType", "cid"],
@@ -14,19 +16,19 @@ const PARTS: Record<string, string[]> = {
 };
 
 export interface InlineImage {
+  path: string;
   filename: string;
   contentType: string;
-  base64: string;
   cid: string;
 }
 
-export function mountAttachments(field: HTMLElement): Widget {
+export function mountAttachments(field: HTMLElement, around: Surroundings): Widget {
   const place = find<HTMLElement>(field, "[data-attachments]");
   const changed = (): boolean => place.dispatchEvent(new Event("input", { bubbles: true }));
 
   let items: Item[] = [];
   const add = (value: Settings): Item => {
-    const item = new Item(value, () => {
+    const item = new Item(value, around, () => {
       item.element.remove();
       items = items.filter((one) => one !== item);
       renumber(place);
@@ -39,14 +41,29 @@ export function mountAttachments(field: HTMLElement): Widget {
   };
 
   find(field, "[data-action=add-attachment]").addEventListener("click", () => {
-    find(add({ type: "url" }).element, "select").focus();
+    find(add({ type: "file" }).element, "select").focus();
     changed();
+  });
+  const chooser = find<HTMLInputElement>(field, "[data-attach] input");
+  on(chooser, "change", async () => {
+    const wrong = find(field, ":scope > [data-file-error]");
+    wrong.hidden = true;
+    for (const file of [...(chooser.files ?? [])]) {
+      try {
+        add(await taken(file, around));
+        changed();
+      } catch (error) {
+        wrong.textContent = wordsOf(detailOf(error));
+        wrong.hidden = false;
+      }
+    }
+    chooser.value = "";
   });
   field.ownerDocument.addEventListener("mailnode:inline-image", (event) => {
     if (!field.isConnected) return;
     const image = (event as CustomEvent<InlineImage>).detail;
-    const { filename, contentType, cid } = image;
-    add({ type: "base64", content: image.base64, filename, contentType, cid });
+    const { path, filename, contentType, cid } = image;
+    add({ ...attachmentOf({ path, filename }), ...(contentType ? { contentType } : {}), cid });
     changed();
   });
   return {
@@ -57,6 +74,16 @@ export function mountAttachments(field: HTMLElement): Widget {
     },
     value: () => items.map((item) => item.value()),
   };
+}
+
+/** Store a file, and give the attachment that names it. */
+async function taken(file: File, around: Surroundings): Promise<Settings> {
+  return attachmentOf(await storeFile(around.flow(), file, around.settings()));
+}
+
+/** The attachment of a stored file; its name stands there where its path says another one. */
+function attachmentOf({ path, filename }: { path: string; filename: string }): Settings {
+  return plainName(path) === filename ? { type: "file", path } : { type: "file", path, filename };
 }
 
 function renumber(place: HTMLElement): void {
@@ -74,11 +101,15 @@ class Item {
   private readonly kind: HTMLSelectElement;
   private readonly unknown: Settings;
 
-  constructor(value: Settings, remove: () => void) {
+  constructor(
+    value: Settings,
+    private readonly around: Surroundings,
+    remove: () => void,
+  ) {
     this.element = copyOf("template[data-attachment]");
     this.element.classList.add("field");
     this.kind = find(this.element, "select");
-    this.kind.value = typeof value.type === "string" && value.type in PARTS ? value.type : "url";
+    this.kind.value = typeof value.type === "string" && value.type in PARTS ? value.type : "file";
     const known = new Set(["type", ...Object.values(PARTS).flat()]);
     this.unknown = Object.fromEntries(Object.entries(value).filter(([key]) => !known.has(key)));
     for (const name of new Set(Object.values(PARTS).flat())) this.input(name).value = textOf(value[name]);
@@ -103,6 +134,9 @@ class Item {
   }
 
   private showParts(): void {
+    const isFile = this.kind.value === "file";
+    this.input("filename").placeholder = isFile ? plainName(this.input("path").value) : "";
+    this.input("contentType").placeholder = isFile ? "By the file name" : "application/pdf";
     const shown = PARTS[this.kind.value] ?? [];
     for (const part of this.element.querySelectorAll<HTMLElement>("[data-part]")) {
       part.hidden = part.dataset.part !== "type" && !shown.includes(part.dataset.part ?? "");
@@ -112,20 +146,24 @@ class Item {
   private async take(upload: HTMLInputElement): Promise<void> {
     const file = upload.files?.[0];
     if (!file) return;
-    this.kind.value = "base64";
-    this.input("content").value = await base64Of(file);
-    this.input("filename").value = file.name;
-    this.input("contentType").value = file.type;
-    this.showParts();
-    this.element.dispatchEvent(new Event("input", { bubbles: true }));
+    const button = find(this.element, "[data-upload]");
+    const wrong = find(this.element, "[data-file-error]");
+    button.ariaBusy = "true";
+    wrong.hidden = true;
+    try {
+      const { path, filename } = await taken(file, this.around);
+      this.kind.value = "file";
+      this.input("path").value = textOf(path);
+      this.input("filename").value = textOf(filename);
+      this.input("contentType").value = "";
+      this.showParts();
+      this.element.dispatchEvent(new Event("input", { bubbles: true }));
+    } catch (error) {
+      wrong.textContent = wordsOf(detailOf(error));
+      wrong.hidden = false;
+    } finally {
+      button.ariaBusy = null;
+      upload.value = "";
+    }
   }
-}
-
-function base64Of(file: File): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve((reader.result as string).replace(/^[^,]*,/, ""));
-    reader.onerror = () => reject(reader.error ?? new Error("The file can't be read."));
-    reader.readAsDataURL(file);
-  });
 }

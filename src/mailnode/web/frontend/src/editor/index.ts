@@ -50,6 +50,7 @@ class Editor {
     connections: said<Connection[]>("connections"),
     sample: () => this.sample,
     settings: () => ({}),
+    flow: () => this.flow.name,
   };
 
   constructor(private readonly main: HTMLElement) {

@@ -5,6 +5,7 @@ import type { ErrorDetail, FlowNodeContent } from "../api-types";
 import { find } from "../dom";
 import { problemCount } from "./nodes";
 import { isSame, pathsOf, read, type Settings, textOf, write } from "./settings";
+import { imageAddress, storeFile } from "./stored-file";
 import { mountWidget, type Surroundings, type Widget } from "./widget";
 
 interface Bound {
@@ -92,7 +93,16 @@ export class Panel {
     const paths = (): string[] => pathsOf(around.sample());
     const { mountCompletion, mountRichText } = await import("../rich-text/index");
     const rich = this.place.querySelector<HTMLElement>("[data-rich]");
-    if (rich) mountRichText(rich, { paths, image: (address) => attachedImage(this.shown.settings, address) });
+    if (rich) {
+      mountRichText(rich, {
+        paths,
+        image: (address) => attachedImage(around.flow(), this.shown.settings, address),
+        store: async (file) => {
+          const stored = await storeFile(around.flow(), file, this.shown.settings);
+          return { ...stored, address: imageAddress(around.flow(), stored.path) };
+        },
+      });
+    }
     const texts =
       "[data-templated] :is(input:not([type=checkbox]), textarea):not([data-rich] *), input[data-templated]";
     for (const input of this.place.querySelectorAll<HTMLInputElement>(texts)) mountCompletion(input, paths);
@@ -105,11 +115,13 @@ export class Panel {
   }
 }
 
-/** Give an attached image that its `cid:` address stands for, as a data: URL. */
-function attachedImage(settings: Settings, address: string): string | undefined {
+/** Give where an attached image is that its `cid:` address stands for: beside the flow, or as a data: URL. */
+function attachedImage(flow: string, settings: Settings, address: string): string | undefined {
   const attachments = Array.isArray(settings.attachments) ? (settings.attachments as Settings[]) : [];
-  const found = attachments.find(({ type, cid }) => type === "base64" && `cid:${textOf(cid)}` === address);
-  const [contentType, content] = [textOf(found?.contentType), textOf(found?.content)];
+  const found = attachments.find(({ cid }) => `cid:${textOf(cid)}` === address);
+  if (found?.type === "file") return imageAddress(flow, found.path);
+  if (found?.type !== "base64") return undefined;
+  const [contentType, content] = [textOf(found.contentType), textOf(found.content)];
   return /^image\/[\w.+-]+$/.test(contentType) ? `data:${contentType};base64,${content}` : undefined;
 }
 

@@ -20,6 +20,8 @@ export interface Surroundings {
   connections: Connection[];
   sample: () => Sample;
   settings: () => Settings;
+  /** The name of the flow, as it is stored. */
+  flow: () => string;
 }
 
 export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
@@ -36,7 +38,7 @@ export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
     case "connection":
       return mountConnection(field, around);
     case "attachments":
-      return mountAttachments(field);
+      return mountAttachments(field, around);
     case "headers":
       return mountHeaders(field);
     default:

@@ -4,18 +4,22 @@ import type { Editor, Node } from "@tiptap/core";
 import Image, { type ImageOptions } from "@tiptap/extension-image";
 import { isSafeUrl } from "./url";
 
-const TOO_BIG = 10 * 1024 * 1024;
-
 /** What the panel turns into an attachment (event `mailnode:inline-image`). */
 export interface InlineImage {
+  path: string;
   filename: string;
+  /** "" where the name says it. */
   contentType: string;
-  base64: string;
   cid: string;
 }
 
+/** Stores a file beside the flow; `address` is where it can be seen. */
+export type StoreFile = (
+  file: File,
+) => Promise<{ path: string; filename: string; contentType: string; address: string | undefined }>;
+
 export interface PictureOptions {
-  /** Gives a data: URL of what an address stands for (`cid:logo`), or nothing. */
+  /** Gives a data: URL, or an address of this server, of what an address stands for (`cid:logo`), or nothing. */
   shown: (address: string) => string | undefined;
 }
 
@@ -51,15 +55,16 @@ function standIn(address: string, alt: string): HTMLElement {
   return place;
 }
 
-/** Read a picked, pasted or dropped image; what is none, or too big for a mail, is refused with words for the reader. */
-export async function readImage(file: File): Promise<InlineImage> {
+/** Store a picked, pasted or dropped image; what is none, or too large for the node, is refused with words for the reader. */
+export async function storeImage(
+  file: File,
+  store: StoreFile,
+): Promise<{ image: InlineImage; address: string | undefined }> {
   if (!file.type.startsWith("image/")) throw new Error(`${file.name} is not an image.`);
-  if (file.size > TOO_BIG) throw new Error(`${file.name} is larger than 10 MB.`);
-  const octets = new Uint8Array(await file.arrayBuffer());
-  let binary = "";
-  for (let at = 0; at < octets.length; at += 0x8000) binary += String.fromCharCode(...octets.subarray(at, at + 0x8000));
   const name = file.name || `image.${file.type.slice("image/".length).replace(/\W.*/, "")}`;
-  return { filename: name, contentType: file.type, base64: btoa(binary), cid: freshCid(name) };
+  const { address, ...stored } = await store(new File([file], name, { type: file.type }));
+  const contentType = stored.contentType === file.type ? "" : file.type;
+  return { image: { path: stored.path, filename: stored.filename, contentType, cid: freshCid(name) }, address };
 }
 
 /** A name of its own, so that two images never stand for one another. */

@@ -1,10 +1,10 @@
 // The field of HTML content: a rich view or the source, over one textarea that holds what is stored.
 
 import type { Editor } from "@tiptap/core";
-import { toast } from "../api";
+import { Problem, toast, wordsOf } from "../api";
 import { find } from "../dom";
 import { ask } from "./question-dialog";
-import { type InlineImage, readImage } from "./picture";
+import { type InlineImage, type StoreFile, storeImage } from "./picture";
 import { pickColour } from "./palette";
 import { editExpression, editImage, editLink, insertTable } from "./tool-dialogs";
 import { withLinesKept } from "./plain-text";
@@ -19,8 +19,10 @@ const MOST_NAMED = 6;
 export interface RichTextOptions {
   /** What expressions may begin with: `input.name`, `context.order.id`. */
   paths: () => string[];
-  /** Gives a data: URL of an image's address (`cid:logo`) that this page has, to show it. */
+  /** Gives where an image's address (`cid:logo`) leads that this page has, to show it. */
   image?: (address: string) => string | undefined;
+  /** Stores an image that is inserted, pasted or dropped. */
+  store: StoreFile;
 }
 
 export class RichText {
@@ -151,15 +153,15 @@ export class RichText {
   private async takeImages(files: File[], alt = ""): Promise<void> {
     for (const file of files) {
       try {
-        const image = await readImage(file);
+        const { image, address } = await storeImage(file, this.options.store);
         const src = `cid:${image.cid}`;
-        this.pictures.set(src, `data:${image.contentType};base64,${image.base64}`);
+        if (address) this.pictures.set(src, address);
         this.host.dispatchEvent(
           new CustomEvent<InlineImage>("mailnode:inline-image", { bubbles: true, detail: image }),
         );
         this.editor?.chain().focus().insertContent({ type: "image", attrs: { src, alt } }).run();
       } catch (error) {
-        toast(error instanceof Error ? error.message : String(error));
+        toast(error instanceof Problem ? wordsOf(error) : error instanceof Error ? error.message : String(error));
       }
     }
   }
