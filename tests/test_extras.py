@@ -21,7 +21,7 @@ def test_every_hint_names_an_extra_that_there_is_and_the_way_it_is_installed() -
         text = module.read_text(encoding="utf-8")
         assert "mailnode[" not in text, module
         asked |= set(re.findall(r'install_hint\("(\w+)"\)', text))
-    assert asked == {"proxy", "postgres", "web"} <= EXTRAS.keys()
+    assert asked == {"mjml", "proxy", "postgres", "web"} <= EXTRAS.keys()
     for extra in asked:
         assert f"pip install 'path/to/checkout[{extra}]'" in install_hint(extra)
 

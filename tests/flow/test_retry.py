@@ -218,6 +218,7 @@ def test_every_setting_is_of_the_route_the_handling_or_the_content():
             "headers",
             "lenient",
             "dataImages",
+            "layout",
             "inlineStyles",
         ),
     }

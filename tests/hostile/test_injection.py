@@ -60,6 +60,7 @@ LITERAL: dict[str, dict[str, Any]] = {
     "attachments.3.contentType": TEMPLATED["attachments.3.content"],
     "emailService": {},
     "connection": {},
+    "layout": {},
     "resultKey": {"storeResult": "context"},
     "smtp.host": {},
     "smtp.ca": {},

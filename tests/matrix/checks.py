@@ -143,6 +143,7 @@ def _check_bodies(case: Case, message: EmailMessage) -> None:
     reader = _Reader()
     reader.feed(str(html.get_content()))
     assert f"Dear {NAME}, your order {ORDER} is on its way." in reader.text
+    assert (f"Of {ORDER}" in reader.text) == (case.layout != "none")
     if case.content == "styled":
         inlined = case.rest != "all"
         assert reader.style_of["total"] == ("color: #c00" if inlined else "")

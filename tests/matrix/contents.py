@@ -12,8 +12,17 @@ from matrix.world import FILE
 TEXT = "Guten Tag,\n\n.ein Punkt am Anfang\nFrom here on: \u20ac 12\n"
 PICTURE = bytes.fromhex("89504e470d0a1a0a") + bytes(range(256)) * 3
 PARCEL = bytes(range(256)) * 40
+LAYOUTS = {
+    "html": "<style>div { color: #070; }</style><div><div data-content></div>Of {{ input.order }}</div>",
+    "mjml": (
+        "<mjml><mj-body><mj-section><mj-column><mj-text data-content></mj-text>"
+        '<mj-button href="https://shop.example/?{{ input.order }}">Of {{ input.order }}</mj-button>'
+        "</mj-column></mj-section></mj-body></mjml>"
+    ),
+}
+TERMS = bytes(range(256)) * 400
 # Beside the flows.
-BESIDE = {"files/terms of 2026.bin": bytes(range(256)) * 400}
+BESIDE = {"files/terms of 2026.bin": TERMS} | {f"layouts/{name}.html": text.encode() for name, text in LAYOUTS.items()}
 CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
 
 HTML = "<p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>"
@@ -45,11 +54,15 @@ class File:
 def content(case: Case) -> dict[str, Any]:
     """Give the settings of a case's content."""
     shown = (SHOWN if case.attachments == "inline" else "") + (DOT if case.rest == "all" else "")
-    return {
-        "text": {"textContent": TEXT},
-        "html": {"content": HTML + shown},
-        "styled": {"content": STYLED % shown},
-    }[case.content]
+    layout = {} if case.layout == "none" else {"layout": case.layout}
+    return (
+        layout
+        | {
+            "text": {"textContent": TEXT},
+            "html": {"content": HTML + shown},
+            "styled": {"content": STYLED % shown},
+        }[case.content]
+    )
 
 
 def attachments(case: Case, url: str) -> list[dict[str, Any]]:
@@ -70,7 +83,7 @@ def attachments(case: Case, url: str) -> list[dict[str, Any]]:
     mime = {"type": "mime", "content": header + CALENDAR}
     picture = base64.b64encode(PICTURE).decode()
     logo = {"type": "base64", "content": picture, "filename": "logo.png", "contentType": "image/png", "cid": "logo"}
-    (path,) = BESIDE
+    path = next(iter(BESIDE))
     beside = {"type": "file", "path": path, "filename": "{{ input.order }} terms.bin", "contentType": "application/x-t"}
     of_data = {"type": "url", "url": f"data:image/png;base64,{picture}", "filename": "again.png"}
     given: dict[str, list[dict[str, Any]]] = {
@@ -103,7 +116,7 @@ def files(case: Case, order: str) -> Sequence[File]:
             File("report.pdf", "application/pdf", FILE),
             table,
             File("again.png", "image/png", PICTURE),
-            File(f"{order} terms.bin", "application/x-t", next(iter(BESIDE.values()))),
+            File(f"{order} terms.bin", "application/x-t", TERMS),
         ],
         "inline": [File("logo.png", "image/png", PICTURE, "logo"), parcel],
     }

@@ -18,7 +18,7 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     # What the server does: "impostor" has the certificate of another name, "lost" goes away after the first final dot.
     "server": ("accepts", "refuses one", "defers once", "lost once", "impostor"),
     "login_extra": ("nothing", "from", "dkim", "allowedRecipients", "redirectAllTo"),
-    # To come: rows that repeat, layouts.
+    # To come: rows that repeat.
     "content": ("text", "html", "styled"),
     "store_result": ("none", "input", "context"),
     "asynchronous": ("waits", "asynchronous"),
@@ -30,6 +30,7 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "trust": ("system", "ca"),
     # The settings that each are one header field, one limit or one name: as few as can be, or all there are.
     "rest": ("few", "all"),
+    "layout": ("none", "html", "mjml"),
 }
 
 
@@ -53,6 +54,7 @@ class Case(NamedTuple):
     rate_limit: str
     trust: str
     rest: str
+    layout: str
 
     @property
     def id(self) -> str:
@@ -107,6 +109,8 @@ def why_not(chosen: Mapping[str, str]) -> str:
         "ca is a setting of other servers": is_named and get["trust"] == "ca",
         "where all goes to one address no other is refused": get["login_extra"] == "redirectAllTo"
         and get["server"] == "refuses one",
+        "a whole document stands in no layout": get["content"] == "styled" and get["layout"] not in {"", "none"},
+        "nor does a text without HTML": get["content"] == "text" and get["layout"] not in {"", "none"},
         "a picture within the text wants HTML": get["content"] == "text" and get["attachments"] == "inline",
     }
     return next((reason for reason, holds in rules.items() if holds), "")

@@ -93,7 +93,7 @@ class Stage:
         self.home.mkdir(parents=True, exist_ok=True)
         for path, octets in BESIDE.items():
             beside = self.home / "flows" / path
-            beside.parent.mkdir(parents=True)
+            beside.parent.mkdir(parents=True, exist_ok=True)
             beside.write_bytes(octets)
         for scenario in self.scenarios:
             self.flow(scenario).write_text(json.dumps(scenario.flow()), encoding="utf-8")

@@ -124,6 +124,7 @@ def test_the_defaults_are_those_of_the_contract():
         **dict.fromkeys(("in_reply_to", "references", "list_unsubscribe"), ""),
         **dict.fromkeys(("smtp", "connection", "from_", "text_content", "envelope_from", "result_key"), None),
         "idempotency_key": None,
+        "layout": "",
         "auto_submitted": None,
         "data_images": "keep",
         "attachments": (),

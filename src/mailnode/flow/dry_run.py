@@ -14,7 +14,7 @@ from mailnode.delivery.route import Router
 from mailnode.errors import MailnodeError, SettingsError
 from mailnode.flow.document import FlowDocument, FlowNode, load_flow
 from mailnode.flow.registry import Registry, ValidatingNodeType
-from mailnode.flow.run import PreparedNode, prepare_node, prepare_nodes
+from mailnode.flow.run import PreparedNode, check_layout, prepare_node, prepare_nodes
 from mailnode.flow.run_plan import RunPlan, plan_run
 from mailnode.flow.run_start import new_run
 from mailnode.node.node_api import NodeCall
@@ -132,7 +132,7 @@ class DryRun:
 
     def _errors(self, document: FlowDocument, node: FlowNode) -> list[MailnodeError]:
         try:
-            prepare_node(document, node, self._registry)
+            check_layout(document, prepare_node(document, node, self._registry))
         except MailnodeError as error:
             first = error
         else:

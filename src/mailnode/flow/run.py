@@ -25,6 +25,7 @@ from mailnode.flow.state import State, queued_in, unstored_in
 from mailnode.json_text import is_deeper
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn, Write
+from mailnode.node.send_email import SendSmtpEmail
 from mailnode.node.template import Expression, parse_template
 from mailnode.printable import quoted
 from mailnode.supervision import is_defect
@@ -131,9 +132,22 @@ def prepare_nodes(document: FlowDocument, registry: Registry) -> list[PreparedNo
     """Read the settings of every node, so that an invalid one is found before anything is sent.
 
     Raises:
-        MailnodeError: a setting is invalid; with file, line, node and key.
+        MailnodeError: a setting is invalid, or names a layout that can't be used; with file, line, node and key.
     """
-    return [prepare_node(document, node, registry) for node in document.nodes]
+    nodes = [prepare_node(document, node, registry) for node in document.nodes]
+    for prepared in nodes:
+        check_layout(document, prepared)
+    return nodes
+
+
+def check_layout(document: FlowDocument, prepared: PreparedNode) -> None:
+    """Check the layout that a node names, where the flow belongs to a folder; raises as `prepare_nodes` does."""
+    if document.folder is None or not isinstance(prepared.node, SendSmtpEmail):
+        return
+    try:
+        prepared.node.check_layout(document.folder)
+    except MailnodeError as error:
+        raise document.locate(error, prepared.source.id) from None
 
 
 def prepare_node(document: FlowDocument, source: FlowNode, registry: Registry) -> PreparedNode:

@@ -8,7 +8,8 @@ from mailnode.flow.builtin import Say, SetContext
 from mailnode.flow.run import PreparedNode, Run
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn
-from mailnode.node.send_email import Composition, SendSmtpEmail, return_of, return_of_error
+from mailnode.node.node_return import return_of, return_of_error
+from mailnode.node.send_email import Composition, SendSmtpEmail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """HTML content taken apart into what is literal and what is put in: values, and elements with directives."""
 
 import html
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from mailnode.node.program import Node, Program, ProgramMaker, TapeReader, with_
 from mailnode.node.safe_attributes import reason_to_empty
 from mailnode.node.template import Expression
 
+LINE_BREAK = re.compile(r"\r\n?|\n")
 MOST_BYTES = 5 * 2**20
 
 
@@ -112,9 +114,10 @@ def _nodes(maker: ProgramMaker, parts: Parts, names: tuple[str, ...]) -> list[No
 class Filler:
     """Puts values in the places of their numbers."""
 
-    def __init__(self, reader: TapeReader, *, is_bounded: bool) -> None:
-        """Take the values from a tape; content with directives is bounded."""
+    def __init__(self, reader: TapeReader, *, is_bounded: bool, plain: range = range(0)) -> None:
+        """Take the values from a tape; content with directives is bounded, and line breaks of `plain` ones are seen."""
         self._reader = reader
+        self._plain = plain
         self._expressions = reader.expressions
         self._pieces: list[str] = []
         self._warnings: dict[str, list[str]] = {}
@@ -140,7 +143,8 @@ class Filler:
                 self._pieces.append(part)
             elif isinstance(part, int):
                 text = self._reader.text(part).replace("\0", "\ufffd")
-                self._pieces.append(text if self._expressions[part].raw else html.escape(text))
+                text = text if self._expressions[part].raw else html.escape(text)
+                self._pieces.append(LINE_BREAK.sub("<br>\n", text) if part in self._plain else text)
             elif isinstance(part, AttributePart):
                 self._pieces.append(self._attribute(part))
             elif not (part.block.is_else and is_shown):

@@ -11,18 +11,17 @@ from typing import NamedTuple, TypeVar
 from mailnode.message.markup import decode
 from mailnode.message.text_outline import TextOutline, outline_of
 from mailnode.node.expression import Evaluator
-from mailnode.node.filling import Filler, Parts, parts_of, program_of
+from mailnode.node.filling import LINE_BREAK, Filler, Parts, parts_of, program_of
 from mailnode.node.inline import Inlined, inline_before_values, inline_style_sheets
 from mailnode.node.markup import MARK, Markup, find_tags, parse_html, set_marked
+from mailnode.node.mjml import compile_mjml, is_mjml
 from mailnode.node.program import Program, TapeReader
 from mailnode.node.safe_attributes import SCHEMES
 
 _LITERAL_SCHEME = re.compile(r"[\s\"'/](href|src)\s*=\s*+[\"']?\s*+([a-z][a-z0-9+.-]*):(image/)?", re.IGNORECASE)
 
 _TAG = re.compile(r"<[A-Za-z/!?]")
-_LINE_BREAK = re.compile(r"\r\n?|\n")
 _PLAIN_TEXT_WARNING = "content is plain text, so each of its line breaks became a <br>: write HTML, or use textContent"
-
 
 T = TypeVar("T")
 
@@ -53,14 +52,16 @@ class _PreparedMarkup(NamedTuple):
 class HtmlTemplate:
     """HTML content, parsed once for all its mails, and inlined once where values have no say in that."""
 
-    def __init__(self, source: str) -> None:
-        """Parse content.
+    def __init__(self, source: str, plain: range = range(0)) -> None:
+        """Parse content, compiled before if it is MJML; `plain` are expressions whose line breaks are to be seen.
 
         Raises:
-            ExpressionError: as `parse_html`.
+            ExpressionError: as `parse_html` and `compile_mjml`.
+            SettingsError: as `compile_mjml`.
         """
         self.source = source
-        self.markup = parse_html(source)
+        self.plain = plain
+        self.markup = parse_html(compile_mjml(source) if is_mjml(source) else source)
         self.is_plain_text = _is_plain_text(self.markup)
         self._prepared: dict[bool, _PreparedMarkup] = {}
 
@@ -77,7 +78,7 @@ class HtmlTemplate:
         """Give the markup for values, its style sheets inlined if `inline_styles` and if that can be done before."""
         if inline_styles not in self._prepared:
             make = self._inlined if inline_styles else lambda: _PreparedMarkup(self.markup)
-            self._prepared[inline_styles] = await in_thread_if_long(lambda: _cut(make()), len(self.source))
+            self._prepared[inline_styles] = await in_thread_if_long(lambda: self._cut(make()), len(self.source))
         return self._prepared[inline_styles]
 
     def _inlined(self) -> _PreparedMarkup:
@@ -91,20 +92,19 @@ class HtmlTemplate:
             return _PreparedMarkup(markup, is_inlined=False)
         return _PreparedMarkup(set_marked(markup, inlined.html), warnings=inlined.warnings)
 
-
-def _cut(prepared: _PreparedMarkup) -> _PreparedMarkup:
-    """Add what its mails have in common."""
-    markup = prepared.markup
-    parts = parts_of(markup)
-    if markup.blocks:
-        return prepared._replace(parts=parts, program=program_of(parts, markup.expressions))
-    prepared = prepared._replace(parts=parts)
-    if not prepared.is_inlined or any(expression.raw for expression in markup.expressions):
-        return prepared
-    numbers = {int(mark) for one in markup.attributes for mark in MARK.findall(markup.marked[one.start : one.end])}
-    seen = (f"{name} {tag.value(name)}" for tag in find_tags(markup.marked, "a", "img") for name in tag.places)
-    skeleton = None if any(map(MARK.search, seen)) else markup.marked
-    return prepared._replace(outline=outline_of(MARK.split(markup.marked), numbers), skeleton=skeleton)
+    def _cut(self, prepared: _PreparedMarkup) -> _PreparedMarkup:
+        """Add what its mails have in common."""
+        markup = prepared.markup
+        parts = parts_of(markup)
+        if markup.blocks:
+            return prepared._replace(parts=parts, program=program_of(parts, markup.expressions))
+        prepared = prepared._replace(parts=parts)
+        if self.plain or not prepared.is_inlined or any(expression.raw for expression in markup.expressions):
+            return prepared
+        numbers = {int(mark) for one in markup.attributes for mark in MARK.findall(markup.marked[one.start : one.end])}
+        seen = (f"{name} {tag.value(name)}" for tag in find_tags(markup.marked, "a", "img") for name in tag.places)
+        skeleton = None if any(map(MARK.search, seen)) else markup.marked
+        return prepared._replace(outline=outline_of(MARK.split(markup.marked), numbers), skeleton=skeleton)
 
 
 def _is_plain_text(markup: Markup) -> bool:
@@ -149,7 +149,7 @@ async def render_html(template: HtmlTemplate, evaluator: Evaluator, *, inline_st
         ExpressionError: as `Evaluator.value_texts`.
     """
     prepared = await template.prepared(inline_styles=inline_styles)
-    filled, warnings, texts = await _filled(prepared, evaluator)
+    filled, warnings, texts = await _filled(prepared, evaluator, template.plain)
     if prepared.is_inlined:
         inlined = Inlined(filled, prepared.warnings)
     else:
@@ -164,16 +164,16 @@ async def render_html(template: HtmlTemplate, evaluator: Evaluator, *, inline_st
     )
 
 
-async def _filled(prepared: _PreparedMarkup, evaluator: Evaluator) -> tuple[str, list[str], list[str]]:
+async def _filled(prepared: _PreparedMarkup, evaluator: Evaluator, plain: range) -> tuple[str, list[str], list[str]]:
     """Give the HTML, warnings, and the values' texts where no directive decides how many there are."""
     program = prepared.program
     if program:
         reader = await evaluator.read(program)
-        filler = Filler(reader, is_bounded=True)
+        filler = Filler(reader, is_bounded=True, plain=plain)
         return (*await in_thread_if_long(lambda: filler.filled(prepared.parts), reader.characters), [])
     expressions = prepared.markup.expressions
     texts = [value.text for value in await evaluator.value_texts(expressions)]
-    filler = Filler(TapeReader(texts, expressions), is_bounded=False)
+    filler = Filler(TapeReader(texts, expressions), is_bounded=False, plain=plain)
     return *filler.filled(prepared.parts), texts
 
 
@@ -188,9 +188,9 @@ def _plain_text_with(markup: Markup, texts: Sequence[str]) -> RenderedHtml:
     values = [html.escape(text.replace("\0", "\ufffd")) for text in texts]
     filled = MARK.sub(lambda mark: values[int(mark[1])], markup.marked)
     text = filled.strip("\r\n")
-    if not _LINE_BREAK.search(text):
+    if not LINE_BREAK.search(text):
         return RenderedHtml(filled, ())
-    return RenderedHtml(_LINE_BREAK.sub("<br>\n", text) + "\n", (_PLAIN_TEXT_WARNING,))
+    return RenderedHtml(LINE_BREAK.sub("<br>\n", text) + "\n", (_PLAIN_TEXT_WARNING,))
 
 
 def markdown_to_html(text: str) -> str:

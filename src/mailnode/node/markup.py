@@ -105,24 +105,30 @@ def decode_entities(text: str) -> str:
     return html.unescape(_MANY_DIGITS.sub("&#1114112", _LEADING_ZEROS.sub("&#", text)))
 
 
-def _mark(content: str) -> tuple[str, list[Expression]]:
+def expression_spans(content: str) -> list[tuple[int, int]]:
+    """Give where the expressions of HTML content begin and end, with their braces; errors as `parse_html` has them."""
+    return [(start, end) for start, end, _ in _expressions(content)]
+
+
+def _expressions(content: str) -> Iterator[tuple[int, int, Expression]]:
     decoded = _DecodedContent(content)
-    expressions: list[Expression] = []
-    pieces: list[str] = []
     position = 0
     while opening := _OPENING.search(content, position):
-        pieces.append(content[position : opening.start()])
+        position = opening.end()
         if opening["braces"]:
-            expression, position = _read_expression(
-                content, decoded, opening.end(), raw=len(opening["braces"]) > len("{{")
-            )
-            pieces.append(f"\0{len(expressions)}\0")
-            expressions.append(expression)
-        else:
-            pieces.append(opening.group())
-            position = opening.end()
-    pieces.append(content[position:])
-    return "".join(pieces), expressions
+            raw = len(opening["braces"]) > len("{{")
+            expression, position = _read_expression(content, decoded, position, raw=raw)
+            yield opening.start(), position, expression
+
+
+def _mark(content: str) -> tuple[str, list[Expression]]:
+    found = [*_expressions(content)]
+    pieces: list[str] = []
+    position = 0
+    for number, (start, end, _) in enumerate(found):
+        pieces += content[position:start], f"\0{number}\0"
+        position = end
+    return "".join([*pieces, content[position:]]), [expression for _, _, expression in found]
 
 
 def _read_expression(content: str, decoded: "_DecodedContent", start: int, *, raw: bool) -> tuple[Expression, int]:

@@ -13,6 +13,7 @@ from mailnode.node.attachment_settings import AttachmentSettings
 from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
+from mailnode.node.layout import find_layout
 from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
 from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.node.spool import MEGABYTE
@@ -47,7 +48,7 @@ class Renderer:
         guard: AddressGuard,
         folder: Path | None = None,
     ) -> None:
-        """Fetch URLs only from where `guard` allows, and files from the flow's `folder`."""
+        """Fetch URLs only from where `guard` allows, and layouts and files from the flow's `folder`."""
         self._settings = settings
         self._evaluator = evaluator
         self._guard = guard
@@ -137,10 +138,14 @@ class Renderer:
 
     async def _html(self) -> RenderedHtml:
         settings = self._settings
+        layout = find_layout(self._folder, settings.layout) if settings.layout else None
+        template = layout.around(settings.content) if layout else settings.content
         try:
-            return await render_content(settings.content, self._evaluator, inline_styles=settings.inline_styles)
+            return await render_content(template, self._evaluator, inline_styles=settings.inline_styles)
         except MailnodeError as error:
-            raise error.locate(key="content") from None
+            for one in (error, *error.others):
+                one.locate(key="layout" if layout and layout.has_said(one) else "content")
+            raise error from None
 
     async def _images(self, html: str) -> AttachedImages:
         if self._settings.data_images == "keep":

@@ -1,15 +1,15 @@
 """The Send SMTP Email node: makes an email of its settings and the flow's state, and sends it."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from mailnode.connections.connection import Connection
 from mailnode.delivery.delivery import Origin, Terms
 from mailnode.delivery.dispatcher import Dispatcher, WaitResult
 from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
-from mailnode.delivery.result import Result, result_of_error
 from mailnode.delivery.route import Destination, OtherServer, Route, Router
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError, StoreError
 from mailnode.message.compose import recipients_of
@@ -20,11 +20,13 @@ from mailnode.node.address_guard import AddressGuard
 from mailnode.node.digest import SEND_SMTP_EMAIL, content_digest, email_digest
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import in_thread_if_long
+from mailnode.node.layout import find_layout
 from mailnode.node.lint import advise
-from mailnode.node.node_api import NodeCall, NodeReturn, Write, check_path
+from mailnode.node.node_api import NodeCall, NodeReturn, check_path
+from mailnode.node.node_return import return_of, return_of_error
 from mailnode.node.render import Rendered, Renderer
 from mailnode.node.setting_types import OTHER
-from mailnode.node.settings import MailSettings, SendSmtpEmailSettings
+from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.node.settings_reader import read_settings, settings_errors
 from mailnode.node.spool import MEGABYTE
 from mailnode.store.retry import RETRY_SECONDS, retry_transient
@@ -101,6 +103,11 @@ class SendSmtpEmail:
     def is_stored_at_once(self) -> bool:
         """Whether nothing that takes long stands before its delivery is stored, as reading an attachment would."""
         return all(attachment.type not in {"url", "file"} for attachment in self._settings.attachments)
+
+    def check_layout(self, folder: Path) -> None:
+        """Read the layout that the settings name, of the flows in `folder`; MailnodeError if it can't be used."""
+        if self._settings.layout:
+            find_layout(folder, self._settings.layout).around(self._settings.content)
 
     async def execute(self, call: NodeCall) -> NodeReturn:
         """Make the email and send it: now, waiting up to `timeoutSeconds` for the outcome, or later."""
@@ -267,31 +274,3 @@ def _characters(email: Email) -> int:
 
 def _is_parsed(attachment: Attachment | RawPart) -> bool:
     return isinstance(attachment, RawPart) or attachment.content_type.lower().startswith("message/")
-
-
-def return_of(settings: MailSettings, result: Result, later: Awaitable[Result] | None = None) -> NodeReturn:
-    """Give what the node returns for an email that was tried: the result, where to store it, and whether the run halts.
-
-    A run halts on what nobody may have got, never on `partial` or `queued`: such mail is on its way to somebody.
-    """
-    failed = result["status"] in {"failed", "unknown", "held", "cancelled"}
-    return NodeReturn(
-        status="failed" if failed else "done",
-        result=result,
-        writes=_writes(settings, result),
-        halt=failed and settings.stop_on_error,
-        later=later,
-    )
-
-
-def return_of_error(settings: MailSettings, error: MailnodeError) -> NodeReturn:
-    """Give what the node returns for an email that could not be tried."""
-    step = return_of(settings, result_of_error(error, connection=getattr(settings, "connection", None) or ""))
-    # What stands in the result's way stays there.
-    return replace(step, writes=()) if error.key == "resultKey" else step
-
-
-def _writes(settings: MailSettings, result: Result) -> tuple[Write, ...]:
-    if settings.store_result == "none" or settings.result_key is None:
-        return ()
-    return (Write(settings.store_result, settings.result_key, result),)

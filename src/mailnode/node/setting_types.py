@@ -12,6 +12,7 @@ from mailnode.errors import ErrorCode, ExpressionError, MailnodeError, SettingsE
 from mailnode.message.header import check_own_field_name
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.node.html import HtmlTemplate
+from mailnode.node.layout import check_layout_name
 from mailnode.node.recipients import AddressTemplate, parse_address_template, parse_mailbox_template
 from mailnode.node.stored_file import check_stored_path
 from mailnode.node.template import Template, has_braces, parse_template
@@ -91,6 +92,13 @@ def _service(text: str) -> Service | Literal["other"]:
     return OTHER if name.lower() == OTHER else find_service(name)
 
 
+def _layout(text: str) -> str:
+    name = _plain(text)
+    if name:
+        check_layout_name(name)
+    return name
+
+
 def _recipients(text: str) -> AddressTemplate:
     if not text.strip():
         raise SettingsError("no recipient", code=ErrorCode.MISSING_SETTING, hint="enter at least one address")
@@ -119,6 +127,7 @@ Addresses = Annotated[AddressTemplate, Parsed(AddressTemplate, parse_address_tem
 Recipients = Annotated[AddressTemplate, Parsed(AddressTemplate, _recipients, _source_of)]
 OneMailbox = Annotated[AddressTemplate, Parsed(AddressTemplate, parse_mailbox_template, _source_of)]
 Content = Annotated[HtmlTemplate, Parsed(HtmlTemplate, HtmlTemplate, _source_of)]
+LayoutName = Annotated[str, AfterValidator(_with_ours(_layout))]
 EmailService = Annotated[
     Service | Literal["other"],
     Parsed(Service, _service, lambda service: service if isinstance(service, str) else service.name),

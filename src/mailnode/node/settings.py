@@ -20,6 +20,7 @@ from mailnode.node.setting_types import (
     Content,
     EmailService,
     FieldName,
+    LayoutName,
     OneMailbox,
     Plain,
     Recipients,
@@ -90,6 +91,7 @@ class SendSmtpEmailSettings(MailSettings):
     from_: OneMailbox | None = Field(default=None, alias="from")
     reply_to: Addresses = NO_ADDRESSES
     text_content: Templated | None = None
+    layout: LayoutName = ""
     data_images: Literal["keep", "attach"] = "keep"
     envelope_from: ReversePath | None = None
     in_reply_to: Templated = EMPTY

@@ -158,6 +158,9 @@ _SEND = (
                 hint="For mail programs without HTML. If empty, it is made from the content.",
             ),
             Field(
+                key="layout", label="Layout", hint="The name of a layout in the folder layouts. If empty, none.",
+            ),
+            Field(
                 key="dataImages", label="Images embedded in the HTML (data:)", kind="choice", default="keep",
                 choices=(("keep", "Leave them in the HTML"), ("attach", "Attach them as inline files")),
                 hint="Gmail and Outlook do not show images that are embedded in the HTML.",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
@@ -246,6 +247,7 @@ def check(site: Site, text: str, form: Format) -> tuple[FlowContent | None, list
         document = parse_flow(text, file="", json=form == "json")
     except MailnodeError as error:
         return None, [error_detail(error)]
+    document = replace(document, folder=site.flow_files.folder)
     return plain(document), [error_detail(error) for error in site.mailnode.dry_run(document).errors()]
 
 
