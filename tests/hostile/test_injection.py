@@ -54,6 +54,7 @@ TEMPLATED: dict[str, dict[str, Any]] = {
 }
 LITERAL: dict[str, dict[str, Any]] = {
     **TEMPLATED,
+    "attachments.0.forEach": {"attachments": [FILE]},
     "attachments.0.path": {"attachments": [{"type": "file", "path": "files/a"}]},
     "headers": {"headers": {}},
     "attachments.1.contentType": TEMPLATED["attachments.1.content"],
@@ -66,6 +67,8 @@ LITERAL: dict[str, dict[str, Any]] = {
     "smtp.ca": {},
     "smtp.ehloName": {},
 }
+# Where a value may be an item's: content repeats elements, and attachments have forEach.
+WITH_ITEMS = {"content", "attachments.0.url", "attachments.0.filename", "attachments.2.content"}
 ADDRESSES = {"to", "cc", "bcc", "replyTo", "from", "envelopeFrom"}
 SHOWN, BLIND = {"jane@example.org", "carl@y.example"}, {"bert@y.example"}
 NO_TEXT = {
@@ -135,8 +138,14 @@ async def compose(mailnode, case):
     within = "{{ input.v }}@y.example" if case.place in ADDRESSES else "a{{ input.v }}b"
     if case.place == "attachments.2.content":
         within = "Content-Type: text/plain\r\nContent-Description: a{{ input.v }}\r\n\r\nx"
-    written = {"literal": case.value, "alone": "{{ input.v }}", "within": within}[case.way]
-    node = {"id": "tell", "type": "sendSmtpEmail", "settings": settings_of(case.place, written)}
+    written = {"literal": case.value, "alone": "{{ input.v }}", "within": within}.get(case.way, "{{ item }}")
+    settings = settings_of(case.place, written)
+    if case.way == "item" and case.place == "content":
+        settings["content"] = '<p data-each="item of [input.v, input.v]" title="{{ item }}">{{ item }}</p>'
+    elif case.way == "item":
+        for attachment in settings["attachments"]:
+            attachment["forEach"] = "{{ [input.v] }}"
+    node = {"id": "tell", "type": "sendSmtpEmail", "settings": settings}
     flow = parse_flow(json.dumps({"version": 1, "name": "t", "nodes": [node]}), file="t.json", json=True)
     return (await mailnode.dry_run(flow, "tell", input={"v": case.value}).compose()).message
 
@@ -152,7 +161,7 @@ async def compose_all():
     made, errors = [], []
     async with Mailnode.open() as mailnode:
         for place in LITERAL:
-            for way in ("literal", "alone", "within") if place in TEMPLATED else ("literal",):
+            for way in _ways(place):
                 harmless = {"within": "jo"}.get(way, "jo@x.example")
                 plain = await compose(mailnode, Case(place, way, harmless)) if place in ADDRESSES else None
                 for value in HOSTILE:
@@ -164,6 +173,13 @@ async def compose_all():
                     else:
                         made.append(Made(case, message, plain or message))
     return made, errors
+
+
+def _ways(place):
+    """The ways by which a text comes into a place; the items of a list come into content and attachments."""
+    if place not in TEMPLATED:
+        return ("literal",)
+    return ("literal", "alone", "within", *(["item"] if place in WITH_ITEMS else []))
 
 
 def header_of(octets):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import dkim
 
-from matrix.contents import DOT_CID, TEXT, files
+from matrix.contents import DOT_CID, LINES, TEXT, files
 from matrix.dimensions import Case
 from matrix.expected import FAILED, Expected, exit_status, expected, halts, login, recipients, reverse_path, sender
 from matrix.scenario import EHLO_NAME, NAME, NODE, ORDER, Scenario, public_key
@@ -144,6 +144,12 @@ def _check_bodies(case: Case, message: EmailMessage) -> None:
     reader.feed(str(html.get_content()))
     assert f"Dear {NAME}, your order {ORDER} is on its way." in reader.text
     assert (f"Of {ORDER}" in reader.text) == (case.layout != "none")
+    if case.content == "rows":
+        words = " ".join(reader.text.split())
+        assert [words.count(line) for line in (*LINES, "few", "none", "many")] == [1, 1, 1, 0, 0]
+        assert reader.titles == ["0: <Tea>", "2: Cups"]
+        assert case.rest == "all" or all(line in " ".join(plain.split()) for line in LINES)
+        assert "data-" not in str(html.get_content())
     if case.content == "styled":
         inlined = case.rest != "all"
         assert reader.style_of["total"] == ("color: #c00" if inlined else "")
@@ -162,12 +168,14 @@ class _Reader(HTMLParser):
         super().__init__()
         self.text = ""
         self.pictures: list[str] = []
+        self.titles: list[str] = []
         self.style_of: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "img":
             self.pictures.append(given["src"])
+        self.titles += [given["title"]] if "title" in given else []
         if "class" in given:
             self.style_of[given["class"]] = given.get("style", "")
 

@@ -26,6 +26,18 @@ BESIDE = {"files/terms of 2026.bin": TERMS} | {f"layouts/{name}.html": text.enco
 CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
 
 HTML = "<p>Dear {{ input.name }}, your order <b>{{ input.order }}</b> is on its way.</p>"
+ROWS = """\
+<table><tr data-each="item, number of input.items" data-if="item.count" title="{{ number }}: {{ item.name }}">
+<td>{{ item.count }} of {{ item.name }} in <i data-each="size of item.sizes">{{ size }} </i></td>
+</tr><tr data-else><td>nothing</td></table>
+<p data-if="input.items.length > 9">many</p><p data-else>few</p>
+"""
+ITEMS: list[dict[str, Any]] = [
+    {"name": "<Tea>", "count": 2, "sizes": ["S", "M"]},
+    {"name": "none", "count": 0, "sizes": []},
+    {"name": "Cups", "count": 1, "sizes": ["L"]},
+]
+LINES = ["2 of <Tea> in S M", "1 of Cups in L"]
 GIF = b"GIF89a" + bytes(range(40))
 DOT = f'<p><img src="data:image/gif;base64,{base64.b64encode(GIF).decode()}" alt="a dot"></p>'
 DOT_CID = f"image-{hashlib.sha256(b'image/gif' + bytes(1) + GIF).hexdigest()[:24]}"
@@ -61,6 +73,7 @@ def content(case: Case) -> dict[str, Any]:
             "text": {"textContent": TEXT},
             "html": {"content": HTML + shown},
             "styled": {"content": STYLED % shown},
+            "rows": {"content": HTML + ROWS + shown},
         }[case.content]
     )
 
@@ -68,6 +81,7 @@ def content(case: Case) -> dict[str, Any]:
 def attachments(case: Case, url: str) -> list[dict[str, Any]]:
     """Give the attachments of a case; at `url` there is a file."""
     text = {"type": "text", "content": "{{ input.lines }}", "filename": "lines.txt"}
+    each = {"type": "text", "forEach": "{{ input.items }}", "content": "{{ item.name }}", "filename": "{{ index }}.txt"}
     parcel = {"type": "base64", "content": base64.b64encode(PARCEL).decode(), "filename": "Gr\u00f6\u00dfe \u20ac.bin"}
     web = {"type": "url", "url": url}
     table = {
@@ -93,7 +107,7 @@ def attachments(case: Case, url: str) -> list[dict[str, Any]]:
         "base64": [parcel],
         "custom": [table],
         "mime": [mime],
-        "several": [text, web, table, of_data, beside],
+        "several": [text, web, table, of_data, beside, each],
         "inline": [logo, parcel],
     }
     return given[case.attachments]
@@ -117,6 +131,7 @@ def files(case: Case, order: str) -> Sequence[File]:
             table,
             File("again.png", "image/png", PICTURE),
             File(f"{order} terms.bin", "application/x-t", TERMS),
+            *(File(f"{number}.txt", "text/plain", item["name"].encode()) for number, item in enumerate(ITEMS)),
         ],
         "inline": [File("logo.png", "image/png", PICTURE, "logo"), parcel],
     }

@@ -18,8 +18,7 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     # What the server does: "impostor" has the certificate of another name, "lost" goes away after the first final dot.
     "server": ("accepts", "refuses one", "defers once", "lost once", "impostor"),
     "login_extra": ("nothing", "from", "dkim", "allowedRecipients", "redirectAllTo"),
-    # To come: rows that repeat.
-    "content": ("text", "html", "styled"),
+    "content": ("text", "html", "styled", "rows"),
     "store_result": ("none", "input", "context"),
     "asynchronous": ("waits", "asynchronous"),
     "database": ("sqlite", "postgres"),

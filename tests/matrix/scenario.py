@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mailnode.connections.service import find_service
 from mailnode.smtp.server import TlsOption
-from matrix.contents import TEXT, attachments, content
+from matrix.contents import ITEMS, TEXT, attachments, content
 from matrix.dimensions import Case
 from matrix.servers import PASSWORDS, Address
 from matrix.world import World
@@ -85,7 +85,7 @@ class Scenario:
     def input(self, tag: str) -> dict[str, Any]:
         """What its flow is run with."""
         to = [f"ann+{tag}@example.org", f"Bob <bob+{tag}@example.org>"]
-        return {"tag": tag, "name": NAME, "order": ORDER, "to": to, "lines": TEXT}
+        return {"tag": tag, "name": NAME, "order": ORDER, "to": to, "lines": TEXT, "items": ITEMS}
 
     def flow(self) -> dict[str, Any]:
         """Give its flow: the mail, and a word after it."""

@@ -38,10 +38,15 @@ _CID = re.compile(r"[!-;=?-~]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class FilledAttachment:
-    """The settings of an attachment with their expressions filled in; "" stands where its type has no such setting."""
+    """The settings of an attachment with their expressions filled in; "" stands where its type has no such setting.
+
+    `key` is that of its settings, and `turn` which of the attachments that these make it is: `3 of 5`.
+    """
 
     type: AttachmentType
     _: KW_ONLY
+    key: str = ""
+    turn: str = ""
     path: str = ""
     url: str = ""
     content: str = field(default="", repr=False)
@@ -75,10 +80,11 @@ async def resolve_all(
     """
 
     async def located(index: int, attachment: FilledAttachment) -> ResolvedAttachment:
-        key = f"attachments[{index}]"
-        with _located(key):
+        key = attachment.key or f"attachments[{index}]"
+        turn = f" ({attachment.turn})" if attachment.turn else ""
+        with _located(key, turn):
             resolved = await resolve(attachment, limit=limit_each, guard=guard, tls=tls, folder=folder)
-        return replace(resolved, warnings=tuple(f"{key}.{warning}" for warning in resolved.warnings))
+        return replace(resolved, warnings=tuple(f"{key}.{warning}{turn}" for warning in resolved.warnings))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -248,8 +254,9 @@ def _cid(cid: str) -> str:
 
 
 @contextmanager
-def _located(key: str) -> Iterator[None]:
+def _located(key: str, turn: str = "") -> Iterator[None]:
     try:
         yield
     except MailnodeError as error:
+        error.message += turn
         raise error.locate(key=key) from None

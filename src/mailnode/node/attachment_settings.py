@@ -5,10 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mailnode.node.setting_types import EMPTY, Plain, Settings, StoredPath, Templated
+from mailnode.node.setting_types import EMPTY, List, Plain, Settings, StoredPath, Templated
 
 
-class FileAttachment(Settings):
+class RepeatedAttachment(Settings):
+    """What attachments of all types have: with `forEach` there is one for each `item` of a list."""
+
+    for_each: List = EMPTY
+
+
+class FileAttachment(RepeatedAttachment):
     """Attachment "From File": a file in the folder `files` beside the flow."""
 
     type: Literal["file"]
@@ -18,7 +24,7 @@ class FileAttachment(Settings):
     cid: Templated = EMPTY
 
 
-class UrlAttachment(Settings):
+class UrlAttachment(RepeatedAttachment):
     """Attachment "From URL": http, https or data."""
 
     type: Literal["url"]
@@ -28,7 +34,7 @@ class UrlAttachment(Settings):
     cid: Templated = EMPTY
 
 
-class TextAttachment(Settings):
+class TextAttachment(RepeatedAttachment):
     """Attachment "From Text Content"."""
 
     type: Literal["text"]
@@ -37,7 +43,7 @@ class TextAttachment(Settings):
     cid: Templated = EMPTY
 
 
-class Base64Attachment(Settings):
+class Base64Attachment(RepeatedAttachment):
     """Attachment "From Base64 String"."""
 
     type: Literal["base64"]
@@ -47,7 +53,7 @@ class Base64Attachment(Settings):
     cid: Templated = EMPTY
 
 
-class CustomAttachment(Settings):
+class CustomAttachment(RepeatedAttachment):
     """Attachment "Custom Content Attachment"."""
 
     type: Literal["custom"]
@@ -57,7 +63,7 @@ class CustomAttachment(Settings):
     cid: Templated = EMPTY
 
 
-class MimeAttachment(Settings):
+class MimeAttachment(RepeatedAttachment):
     """Attachment "From Pregenerated MIME Node"."""
 
     type: Literal["mime"]

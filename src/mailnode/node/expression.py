@@ -23,9 +23,9 @@ from mailnode.node.js_string import (
 )
 from mailnode.node.plain_js import evaluate
 from mailnode.node.plain_values import UNDEFINED, NeedsEngine, truth_of
-from mailnode.node.program import Program, TapeReader
+from mailnode.node.program import Program, TapeReader, check_limits
 from mailnode.node.sandbox import ResultForm, Sandbox
-from mailnode.node.template import Expression, Template, without_line_ends
+from mailnode.node.template import Expression, Template
 
 _sandbox = Sandbox()
 _ABSENT = object()
@@ -50,26 +50,14 @@ class Evaluator:
         control_ok: bool = True,
         max_characters: int = RESULT_CHARACTERS,
     ) -> str:
-        """Fill in a template; arguments and errors as for `value_texts`.
-
-        Where no control character may stand, line ends at the text's ends are taken away, and so are blanks where one
-        value is all of the text.
-        """
+        """Fill in a template, as `Template.filled` does; arguments and errors as for `value_texts`."""
         literal = template.literal if control_ok else template.literal_line
         if literal is not None:
             return literal
         values = await self.value_texts(
             template.expressions, required=required, control_ok=control_ok, max_characters=max_characters
         )
-        texts = iter(values)
-        pieces = [part if isinstance(part, str) else next(texts) for part in template.parts]
-        text = "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
-        if control_ok:
-            return text
-        match [piece for piece in pieces if isinstance(piece, ValueText) or piece.strip()]:
-            case [ValueText()]:
-                return text.strip()
-        return without_line_ends(text)
+        return template.filled((value.text for value in values), control_ok=control_ok)
 
     async def value_texts(
         self,
@@ -92,18 +80,27 @@ class Evaluator:
             ExpressionError: `noValue` for null and undefined, `expressionLimit`, `badHeader` for a control character,
                 `badExpression` for any other value that has no text, or none that UTF-8 can hold.
         """
-        rules = TextRules(self._lenient and not required, control_ok, max_characters)
+        rules = self.rules(required=required, control_ok=control_ok, max_characters=max_characters)
         values = await self._values(expressions)
         return [rules.value_text(expression, value) for expression, value in zip(expressions, values, strict=True)]
 
-    async def read(self, program: Program) -> TapeReader:
+    def rules(
+        self, *, required: bool = False, control_ok: bool = True, max_characters: int = RESULT_CHARACTERS
+    ) -> TextRules:
+        """Give what `value_texts` goes by."""
+        return TextRules(self._lenient and not required, control_ok, max_characters)
+
+    async def read(self, program: Program, list_key: str = "") -> TapeReader:
         """Run a program, whose expressions may stand within repetitions, and give a reader of what comes of it.
+
+        `list_key` is the setting that the lists stand in, if they have one of their own.
 
         Raises:
             ExpressionError: it goes beyond a limit; what else is wrong the reader collects.
         """
         tape = await _sandbox.run(program.source, program.expressions, self._state_json)
-        return TapeReader(tape, program.expressions, lenient=self._lenient)
+        check_limits(program, tape)
+        return TapeReader(tape, program.expressions, lenient=self._lenient, list_key=list_key)
 
     async def value(self, expression: Expression) -> Any:
         """The JSON value of an expression, of its own type; a copy, never a part of the state.

@@ -23,10 +23,7 @@ _MOST_SHOWN_ERRORS = 20
 _STATE = ("input", "context")
 
 Node = int | list[Any]
-_LIMITS = {
-    "tooManyRepetitions": f"repeats more than {MOST_REPETITIONS:,} times, all repetitions together",
-    "tooLong": f"makes more than {MOST_CHARACTERS // 2**20} MB of text",
-}
+_BEYOND = frozenset({"tooManyRepetitions", "tooLong"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,8 @@ class Program:
 
     source: str
     expressions: tuple[Expression, ...]
+    most_repetitions: int
+    most_characters: int
 
 
 class ProgramMaker:
@@ -71,47 +70,49 @@ class ProgramMaker:
         judged = self.new(condition, within) if condition else -1
         return [is_else, each, item, index, judged, []], within
 
-    def made(self, nodes: Sequence[Node]) -> Program:
-        """Make the program of all nodes."""
+    def made(
+        self, nodes: Sequence[Node], most_repetitions: int = MOST_REPETITIONS, most_characters: int = MOST_CHARACTERS
+    ) -> Program:
+        """Make the program of all nodes, which may repeat so often and give so much text, all together."""
         sites = [
             (expression.source, (*_STATE, *self._names.get(number, ())))
             for number, expression in enumerate(self._expressions)
         ]
         limits = {
-            "mostRepetitions": MOST_REPETITIONS,
-            "mostCharacters": MOST_CHARACTERS,
+            "mostRepetitions": most_repetitions,
+            "mostCharacters": most_characters,
             "mostFailures": _MOST_FAILURES,
         }
-        return Program(json.dumps({"sites": sites, "nodes": nodes, **limits}), tuple(self._expressions))
+        source = json.dumps({"sites": sites, "nodes": nodes, **limits})
+        return Program(source, tuple(self._expressions), most_repetitions, most_characters)
 
 
 class TapeReader:
     """Reads a tape in the order of its program; what is wrong is collected, so that an author learns of all of it."""
 
-    def __init__(self, tape: Sequence[Any], expressions: Sequence[Expression], *, lenient: bool = False) -> None:
-        """Read the tape of a program over `expressions`.
-
-        Raises:
-            ExpressionError: it goes beyond the limits of a mail.
-        """
+    def __init__(
+        self, tape: Sequence[Any], expressions: Sequence[Expression], *, lenient: bool = False, list_key: str = ""
+    ) -> None:
+        """Read the tape of a program over `expressions`."""
         self.expressions = expressions
         self.characters = sum(len(entry) for entry in tape if type(entry) is str)
         self._tape = iter(tape)
         self._lenient = lenient
+        self._list_key = list_key
         self._rules = TextRules(lenient, control_ok=True, max_characters=RESULT_CHARACTERS)
         self._rows: list[tuple[Loop, int]] = []
         self._errors: dict[str, tuple[ExpressionError, list[str]]] = {}
-        if tape and type(tape[-1]) is tuple and tape[-1][0] in _LIMITS:
-            kind, number = tape[-1]
-            raise _beyond(expressions[number], _LIMITS[kind])
 
     @property
     def place(self) -> str:
         """Where the reader is: `row 3 of input.items`; "" outside of all repetitions."""
         return " in ".join(f"row {number} of {_source(loop.items)}" for loop, number in reversed(self._rows))
 
-    def text(self, number: int, rules: TextRules | None = None) -> str:
-        """Give the text of an expression's value, the next on the tape; "" for one that has none, which is an error."""
+    def text(self, number: int, rules: TextRules | None = None, key: str = "") -> str:
+        """Give the text of an expression's value, the next on the tape; "" for one that has none, which is an error.
+
+        `key` is the setting that it stands in, of several.
+        """
         entry = self._next()
         if type(entry) is str and entry.isascii() and rules is None and len(entry) <= RESULT_CHARACTERS:
             return entry
@@ -122,7 +123,7 @@ class TapeReader:
                 raise thrown_error(expression, value)
             return (rules or self._rules).value_text(expression, (kind, value)).text
         except ExpressionError as error:
-            self._fail(error)
+            self._fail(error.locate(key=key))
         return ""
 
     def times(self, loop: Loop | None, condition: Expression | None) -> Iterator[None]:
@@ -168,16 +169,18 @@ class TapeReader:
     def _refuse(self, items: Expression, kind: str, said: str | None) -> None:
         """Refuse what is no list, unless it is nothing."""
         if kind == "threw":
-            self._fail(thrown_error(items, said or ""))
+            error = thrown_error(items, said or "")
         elif kind not in {"null", "undefined"}:
-            self._fail(_not_a_list(items, kind))
-        elif not self._lenient:
+            error = _not_a_list(items, kind)
+        elif self._lenient:
+            return
+        else:
             error = no_text_error(items, kind)
-            error.hint = f"give it a list, or none: {items.source} ?? []"
-            self._fail(error)
+            error.hint = f"give it a list, or none: {items.source.strip()} ?? []"
+        self._fail(error.locate(key=self._list_key))
 
     def _fail(self, error: ExpressionError) -> None:
-        self._errors.setdefault(error.message, (error, []))[1].append(self.place)
+        self._errors.setdefault(str(error), (error, []))[1].append(self.place)
 
 
 def _pair(entry: Any) -> tuple[str, Any]:
@@ -202,16 +205,28 @@ def with_places(text: str, places: Sequence[str]) -> str:
     return f"{text}{where}, and {more:,} more time{'s' if more > 1 else ''}" if more else f"{text}{where}"
 
 
+def check_limits(program: Program, tape: Sequence[Any]) -> None:
+    """Check that a tape was written to its end.
+
+    Raises:
+        ExpressionError: the program went beyond its limits.
+    """
+    if not tape or type(tape[-1]) is not tuple or tape[-1][0] not in _BEYOND:
+        return
+    kind, number = tape[-1]
+    if kind == "tooLong":
+        what = f"makes more than {program.most_characters // 2**20} MB of text"
+    else:
+        what = f"repeats more than {program.most_repetitions:,} times, all repetitions together"
+    raise ExpressionError(
+        f"{program.expressions[number]} {what}",
+        code=ErrorCode.EXPRESSION_LIMIT,
+        hint="take the first ones only: input.items.slice(0, 100), or send a link instead",
+    )
+
+
 def _source(expression: Expression) -> str:
     return shortened(" ".join(expression.source.split()))
-
-
-def _beyond(expression: Expression, what: str) -> ExpressionError:
-    return ExpressionError(
-        f"{expression} {what}",
-        code=ErrorCode.EXPRESSION_LIMIT,
-        hint="show the first ones only: input.items.slice(0, 100), or send a link or a file instead",
-    )
 
 
 def _not_a_list(items: Expression, kind: str) -> ExpressionError:

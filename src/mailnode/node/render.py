@@ -1,5 +1,6 @@
 """Renders settings and the flow's state to an Email."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
 from mailnode.node.layout import find_layout
 from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
+from mailnode.node.repeated_attachment import fill_for_each
 from mailnode.node.settings import SendSmtpEmailSettings
 from mailnode.node.spool import MEGABYTE
-from mailnode.node.template import Template
+from mailnode.node.template import Expression, Template
 
 # Base64 with its line ends takes 1.37 characters a byte; a data URL may be percent-encoded.
 _CHARACTERS_PER_BYTE = 3
+_MAY_HOLD_CONTROLS = frozenset({"content", "url"})
 _LINE_ENDS = str.maketrans("\r\n", "  ")
 
 
@@ -160,19 +163,42 @@ class Renderer:
     async def _attachments(self) -> tuple[ResolvedAttachment, ...]:
         if not self._settings.attachments:
             return ()
-        limit = self._max_attachment_bytes
         filled = [
-            await self._attachment(f"attachments[{index}]", attachment, limit)
+            one
             for index, attachment in enumerate(self._settings.attachments)
+            for one in await self._filled(f"attachments[{index}]", attachment)
         ]
-        return await resolve_all(filled, limit_each=limit, guard=self._guard, folder=self._folder)
+        return await resolve_all(filled, limit_each=self._max_attachment_bytes, guard=self._guard, folder=self._folder)
 
-    async def _attachment(self, key: str, settings: AttachmentSettings, limit: int) -> FilledAttachment:
-        most = _CHARACTERS_PER_BYTE * limit
-        texts = {
-            name: await self._text(f"{key}.{name}", value, max_characters=most, control_ok=name in {"content", "url"})
-            for name, value in settings
-            if isinstance(value, Template)
-        }
+    async def _filled(self, key: str, settings: AttachmentSettings) -> list[FilledAttachment]:
+        most = _CHARACTERS_PER_BYTE * self._max_attachment_bytes
+        templates = {name: value for name, value in settings if isinstance(value, Template) and name != "for_each"}
+        items = settings.for_each.single
+        if items:
+            turns = await self._for_each(key, items, templates, most)
+        else:
+            turns = [
+                {
+                    name: await self._text(
+                        f"{key}.{name}", template, max_characters=most, control_ok=name in _MAY_HOLD_CONTROLS
+                    )
+                    for name, template in templates.items()
+                }
+            ]
         plain = {name: getattr(settings, name, "") for name in ("path", "content_type")}
-        return FilledAttachment(settings.type, **plain, **texts)
+        return [
+            FilledAttachment(settings.type, key=key, turn=f"{number} of {len(turns)}" if items else "", **plain, **turn)
+            for number, turn in enumerate(turns, 1)
+        ]
+
+    async def _for_each(
+        self, key: str, items: Expression, templates: Mapping[str, Template], most: int
+    ) -> list[dict[str, str]]:
+        rules = {
+            name: self._evaluator.rules(max_characters=most, control_ok=name in _MAY_HOLD_CONTROLS)
+            for name in templates
+        }
+        try:
+            return await fill_for_each(self._evaluator, items, templates, rules)
+        except MailnodeError as error:
+            raise error.locate(key=key) from None

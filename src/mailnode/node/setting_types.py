@@ -111,6 +111,13 @@ def _reverse_path(text: str) -> Template:
     return parse_template(text)
 
 
+def _list(text: str) -> Template:
+    template = parse_template(text.strip())
+    if template.parts and not template.single:
+        raise ExpressionError("this is not one expression", hint="name a list: {{ input.files }}")
+    return template
+
+
 def _source_of(parsed: Template | AddressTemplate | HtmlTemplate) -> str:
     return parsed.source
 
@@ -122,6 +129,7 @@ NO_CONTENT = HtmlTemplate("")
 # Names of servers, connections and types: blanks and line ends around them are never meant.
 Plain = Annotated[str, AfterValidator(_with_ours(_plain))]
 Templated = Annotated[Template, Parsed(Template, parse_template, _source_of)]
+List = Annotated[Template, Parsed(Template, _list, _source_of)]
 ReversePath = Annotated[Template, Parsed(Template, _reverse_path, _source_of)]
 Addresses = Annotated[AddressTemplate, Parsed(AddressTemplate, parse_address_template, _source_of)]
 Recipients = Annotated[AddressTemplate, Parsed(AddressTemplate, _recipients, _source_of)]

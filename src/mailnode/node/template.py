@@ -5,6 +5,7 @@ expressions, comments and brackets. It evaluates nothing. Its time is linear in 
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -96,6 +97,21 @@ class Template:
     def literal_line(self) -> str | None:
         """The same for a place on one line, such as a header field."""
         return None if self.literal is None else without_line_ends(self.literal)
+
+    def filled(self, texts: Iterable[str], *, control_ok: bool = True) -> str:
+        """Give the text with those of its expressions' values, in their order.
+
+        Where no control character may stand, line ends at its ends are taken away, and so are blanks where one value is
+        all of the text.
+        """
+        given = iter(texts)
+        pieces = [part if isinstance(part, str) else next(given) for part in self.parts]
+        text = "".join(pieces)
+        if control_ok:
+            return text
+        bare = [part for part in self.parts if isinstance(part, Expression) or part.strip()]
+        is_value = len(bare) == 1 and isinstance(bare[0], Expression)
+        return text.strip() if is_value else without_line_ends(text)
 
     @property
     def single(self) -> Expression | None:

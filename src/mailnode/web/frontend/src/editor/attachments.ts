@@ -7,12 +7,12 @@ import { plainName, storeFile } from "./stored-file";
 import type { Surroundings, Widget } from "./widget";
 
 const PARTS: Record<string, string[]> = {
-  file: ["path", "filename", "contentType", "cid"],
-  url: ["url", "filename", "contentType", "cid"],
-  text: ["content", "filename", "cid"],
-  base64: ["content", "filename", "contentType", "cid"],
-  custom: ["content", "contentType", "filename", "cid"],
-  mime: ["content", "cid"],
+  file: ["path", "filename", "contentType", "cid", "forEach"],
+  url: ["url", "filename", "contentType", "cid", "forEach"],
+  text: ["content", "filename", "cid", "forEach"],
+  base64: ["content", "filename", "contentType", "cid", "forEach"],
+  custom: ["content", "contentType", "filename", "cid", "forEach"],
+  mime: ["content", "cid", "forEach"],
 };
 
 export interface InlineImage {
