@@ -265,12 +265,13 @@ async def brought(url):
 
 async def test_consent_comes_back_to_the_server_and_is_stored(api, oauth, endpoint):
     begun = await begin(api, oauth)
-    assert begun["comesBack"]
+    assert (await api.get(f"{oauth}/authorize")).json()["state"] == "waiting"
     back = await brought(begun["url"])
     assert back.startswith(f"{HERE}/oauth2/callback?")
     page = await api.get(back)
     assert page.status_code == 200
     assert "is authorized" in page.text
+    assert (await api.get(f"{oauth}/authorize")).json() == {"state": "authorized", "error": None, "warning": ""}
     shown = (await api.get(oauth)).json()
     assert shown["state"] == "ready"
     assert {"accessToken", "refreshToken"} <= set(shown["secrets"])
@@ -333,6 +334,8 @@ async def test_consent_that_is_refused_says_so_and_ends_the_request(api, oauth):
     page = await api.get(f"/oauth2/callback?{urlencode(said)}")
     assert page.status_code == 502
     assert "access_denied" in page.text
+    told = (await api.get(f"{oauth}/authorize")).json()
+    assert (told["state"], told["error"]["code"]) == ("failed", "tokenRefused")
     assert "<script>alert" not in page.text
     again = await api.get(f"/oauth2/callback?{urlencode({'code': 'x', 'state': state})}")
     assert "This answer is not expected" in again.text
@@ -344,7 +347,10 @@ async def test_a_token_endpoint_that_refuses_the_code_is_told(api, oauth, endpoi
     page = await api.get(back)
     assert page.status_code == 502
     assert "clientSecret" in page.text
+    assert (await api.get(f"{oauth}/authorize")).json()["error"]["code"]
     assert (await api.get(oauth)).json()["state"] == "needsConsent"
+    await begin(api, oauth)
+    assert (await api.get(f"{oauth}/authorize")).json()["state"] == "waiting"
 
 
 async def test_consent_to_a_connection_that_was_changed_meanwhile_is_not_stored(api, oauth):
@@ -367,11 +373,25 @@ async def test_the_address_that_the_browser_ended_at_may_be_pasted(api, oauth, e
     assert problem(again)["code"] == "consentNeeded"
 
 
-async def test_a_provider_with_a_redirect_of_its_own_has_the_address_pasted(api):
+async def test_an_answer_that_comes_to_localhost_is_led_to_the_browser_s_own_address(api, stranger, endpoint):
+    """Microsoft redirects to http://localhost at any port, as it is registered there."""
     fields = {"type": "oauth2", "service": "Outlook365", "user": USER, "clientId": CLIENT_ID}
-    await api.post("/api/connections", json={"name": "work", **fields})
+    urls = {"accessUrl": endpoint.url, "authorizeUrl": endpoint.authorize_url}
+    await api.post("/api/connections", json={"name": "work", **fields, **urls})
     begun = await begin(api, "/api/connections/work")
-    assert (begun["comesBack"], begun["redirectUri"]) == (False, "http://localhost")
+    assert begun["redirectUri"] == "http://localhost:8025"
+    back = await brought(begun["url"])
+    assert back.startswith("http://localhost:8025?code=")
+    # no cookie comes along to another name
+    led = await stranger.get(back)
+    assert led.status_code == 303
+    assert led.headers["location"].startswith(f"{HERE}/oauth2/callback?code=")
+    assert (await stranger.get(led.headers["location"])).status_code == 422
+    assert "is authorized" in (await api.get(led.headers["location"])).text
+    # what answers no request leads nowhere else
+    for query in ("state=x&code=y", "state=", "state=a&state=b", f"{led.headers['location'].partition('?')[2]}"):
+        assert (await stranger.get(f"/?{query}")).headers["location"] == f"/oauth2/callback?{query}"
+    assert (await stranger.get("/")).headers["location"] == "/flows"
 
 
 async def test_a_connection_that_needs_no_consent_says_so(api):

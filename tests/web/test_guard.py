@@ -280,7 +280,7 @@ async def test_no_route_but_the_open_ones_answers_a_stranger_or_a_forged_request
     asked = sorted(set(addresses()))
     assert len(asked) > 60
     for method, path in asked:
-        if path in {"/login", "/login/code", "/health", "/oauth2/callback"}:
+        if path in {"/", "/login", "/login/code", "/health", "/oauth2/callback"}:
             continue
         answer = await stranger.request(method, path)
         assert answer.status_code in {401, 303}, (method, path)

@@ -1,7 +1,7 @@
 """The web application: a guard before everything, the API, the pages, and what the browser loads."""
 
 from fastapi import FastAPI
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -58,10 +58,6 @@ def create_app(site: Site, token: str, codes: LoginCodes | None = None) -> FastA
         app.include_router(module.router)
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(Guard, sessions=app.state.sessions, attempts=app.state.attempts)
-
-    @app.get("/", include_in_schema=False)
-    async def _start() -> Response:
-        return RedirectResponse("/flows", 303)
 
     return app
 

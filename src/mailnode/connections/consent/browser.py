@@ -165,6 +165,11 @@ def check_authorize_url(grant: RefreshGrant) -> None:
         ).locate(key="authorizeUrl")
 
 
+def state_in(query: str) -> str:
+    """Give the state in the query of a callback, by which its request is known; "" where there is none."""
+    return _parameters(query).get("state", "")
+
+
 async def by_browser(
     grant: RefreshGrant,
     user: str,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from time import monotonic
+from urllib.parse import urlsplit
 
 from mailnode.connections.connection import Connection
 from mailnode.connections.consent.browser import (
@@ -13,11 +14,12 @@ from mailnode.connections.consent.browser import (
     check_authorize_url,
     consent_grant,
     short_lived,
+    state_in,
 )
 from mailnode.connections.endpoint import TokenEndpoint
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.service import LOOPBACK
-from mailnode.errors import ConnectionsError, ErrorCode, TokenError
+from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, TokenError
 from mailnode.printable import quoted
 from mailnode.smtp.proxy import Proxy
 
@@ -27,30 +29,26 @@ CALLBACK = "/oauth2/callback"
 
 @dataclass(frozen=True, slots=True)
 class PendingConsent:
-    """An authorization request of a connection that has not been answered yet.
+    """An authorization request of a connection that has not been answered yet; it was begun at the address `origin`.
 
-    `proof` is a secret of the browser that began it, so that no other can finish it. `comes_back` is false where the
-    provider takes no redirect to the web server: then a person pastes the address that the browser lands on.
+    `proof` is a secret of the browser that began it, so that no other can finish it.
     """
 
     connection: str
     request: CodeRequest
-    comes_back: bool
+    origin: str
     ends_at: float
     proxy: Proxy | None = field(repr=False)
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     proof: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
-    async def settle(self, code: str, repository: ConnectionRepository) -> str:
-        """Exchange the code for tokens and store them; gives a warning when they can't be renewed, else "".
 
-        Raises:
-            TokenError: the endpoint issues none.
-            ConnectionsError: the connection was deleted or changed.
-        """
-        answer = await self.request.exchange(code, TokenEndpoint(proxy=self.proxy))
-        await repository.consent(self.connection, answer, self.request.grant)
-        return short_lived(answer, self.request.grant)
+@dataclass(frozen=True, slots=True)
+class ConsentOutcome:
+    """What became of the last request of a connection: an error, or tokens, with a warning if they will not last."""
+
+    error: MailnodeError | None = None
+    warning: str = ""
 
 
 class PendingConsents:
@@ -60,27 +58,60 @@ class PendingConsents:
         self.seconds = seconds
         self._clock = clock
         self._pending: dict[str, PendingConsent] = {}
+        self._outcomes: dict[str, ConsentOutcome] = {}
 
     def begin(self, connection: Connection, origin: str) -> PendingConsent:
-        """Begin a request; the answer comes to the web server at `origin` if the provider allows that.
+        """Begin a request, whose answer comes to the web server at `origin`.
 
         Raises:
             ConnectionsError: the connection needs no consent, or the authorization URL is not known.
         """
         grant = consent_grant(connection)
         check_authorize_url(grant)
-        comes_back = grant.redirect_uri == LOOPBACK
-        # Another one is registered to the letter, but for the port, at which nothing needs to listen.
-        redirect_uri = f"{origin}{CALLBACK}" if comes_back else grant.redirect_uri.replace(":{port}", "")
         pending = PendingConsent(
             connection=connection.name,
-            request=CodeRequest(grant, connection.login.username, redirect_uri),
-            comes_back=comes_back,
+            request=CodeRequest(grant, connection.login.username, _redirect_uri(grant.redirect_uri, origin)),
+            origin=origin,
             ends_at=self._clock() + self.seconds,
             proxy=connection.proxy,
         )
         self._pending = {one.connection: one for one in (*self._living(), pending)}
+        self._outcomes.pop(connection.name, None)
         return pending
+
+    async def settle(self, pending: PendingConsent, code: str, repository: ConnectionRepository) -> str:
+        """Exchange the code for tokens and store them; gives a warning when they can't be renewed, else "".
+
+        Raises:
+            TokenError: the endpoint issues none.
+            ConnectionsError: the connection was deleted or changed.
+        """
+        grant = pending.request.grant
+        try:
+            answer = await pending.request.exchange(code, TokenEndpoint(proxy=pending.proxy))
+            await repository.consent(pending.connection, answer, grant)
+        except MailnodeError as error:
+            self._outcomes[pending.connection] = ConsentOutcome(error)
+            raise
+        warning = short_lived(answer, grant)
+        self._outcomes[pending.connection] = ConsentOutcome(warning=warning)
+        return warning
+
+    def is_waiting(self, connection: str) -> bool:
+        """Whether a request of this connection waits for its answer."""
+        return any(one.connection == connection for one in self._living())
+
+    def outcome(self, connection: str) -> ConsentOutcome | None:
+        """Give what became of the last request of this connection, if it was answered."""
+        return self._outcomes.get(connection)
+
+    def home_of(self, query: str) -> str:
+        """Give the address at which the request was begun that an answer belongs to; "" where none waits for it.
+
+        A provider may send the browser to another name of this machine, where its proof is not known.
+        """
+        said = state_in(query).encode(errors="replace")
+        return next((one.origin for one in self._living() if compare_digest(one.request.state.encode(), said)), "")
 
     def answered(self, query: str, proofs: Collection[str]) -> tuple[PendingConsent, str]:
         """Take the answer of a browser, and give the request that it answers, with its code.
@@ -125,8 +156,9 @@ class PendingConsents:
         """Read an answer; one to this request, with a code or an error, ends it."""
         try:
             code = read(text)
-        except TokenError:
+        except TokenError as error:
             self._pending.pop(pending.connection, None)
+            self._outcomes[pending.connection] = ConsentOutcome(error)
             raise
         if code is not None:
             self._pending.pop(pending.connection, None)
@@ -135,3 +167,14 @@ class PendingConsents:
     def _living(self) -> tuple[PendingConsent, ...]:
         now = self._clock()
         return tuple(one for one in self._pending.values() if now < one.ends_at)
+
+
+def _redirect_uri(registered: str, origin: str) -> str:
+    """Say where the answer comes to: the web server's own page, where a provider takes any address of this machine.
+
+    Another address is registered to the letter, but for the port: the web server has it answered there.
+    """
+    if registered == LOOPBACK:
+        return f"{origin}{CALLBACK}"
+    port = urlsplit(origin).port
+    return registered.replace(":{port}", f":{port}" if port else "")

@@ -15,7 +15,7 @@ from mailnode.diagnosis import Diagnoser, OwnServer, kept, plan
 from mailnode.errors import MailnodeError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
 from mailnode.smtp.server import TlsOption
-from mailnode.web.api.problem import PROBLEMS, ApiModel, Problem, problem_of
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, Problem, error_detail, problem_of
 from mailnode.web.sentence import capital, sentence
 from mailnode.web.site import SiteHere
 
@@ -107,11 +107,18 @@ class SummaryLine(ApiModel):
 
 
 class ConsentRequest(ApiModel):
-    """The page that a person opens; if the answer does not `comeBack`, the person pastes the address where it ends."""
+    """The page that a person opens, and where the answer comes back to; register the latter at the provider."""
 
     url: str
     redirect_uri: str
-    comes_back: bool
+
+
+class ConsentState(ApiModel):
+    """What became of the last authorization; `error` says why it failed, and `warning` why tokens will not last."""
+
+    state: Literal["none", "waiting", "authorized", "failed"]
+    error: ErrorDetail | None = None
+    warning: str = ""
 
 
 class PastedAddress(ApiModel):
@@ -225,9 +232,21 @@ async def authorize_connection(
         # The provider's page is another site's, and a strict cookie would not come along from there.
         samesite="lax",
     )
-    return ConsentRequest(
-        url=pending.request.url, redirect_uri=pending.request.redirect_uri, comes_back=pending.comes_back
-    )
+    return ConsentRequest(url=pending.request.url, redirect_uri=pending.request.redirect_uri)
+
+
+@router.get("/{name}/authorize", responses=PROBLEMS)
+async def authorization_state(site: SiteHere, name: str, consents: ConsentsHere) -> ConsentState:
+    """Say what became of the authorization that was begun last; `none` where there was none, or it took too long."""
+    proper = (await _show(site, name)).name
+    if consents.is_waiting(proper):
+        return ConsentState(state="waiting")
+    outcome = consents.outcome(proper)
+    if outcome is None:
+        return ConsentState(state="none")
+    if outcome.error:
+        return ConsentState(state="failed", error=error_detail(outcome.error))
+    return ConsentState(state="authorized", warning=sentence(outcome.warning))
 
 
 @router.post("/{name}/authorize/finish", **_SHOWN)
@@ -237,8 +256,8 @@ async def finish_authorization(
     """Finish an authorization with the address where the browser ended, if it did not come back by itself."""
     proper = (await _show(site, name)).name
     pending, code = consents.pasted(proper, pasted.address)
-    warning = await pending.settle(code, site.mailnode.connections)
-    return Authorization(connection=await _show(site, proper), warning=warning)
+    warning = await consents.settle(pending, code, site.mailnode.connections)
+    return Authorization(connection=await _show(site, proper), warning=sentence(warning))
 
 
 async def _show(site: SiteHere, name: str) -> Connection:

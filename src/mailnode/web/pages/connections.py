@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from mailnode.connections.consent.pending import CALLBACK
 from mailnode.errors import MailnodeError
@@ -11,6 +11,7 @@ from mailnode.web.api.connections import CONSENT_COOKIE, ConsentsHere
 from mailnode.web.api.problem import error_detail, status_of
 from mailnode.web.connection_form import TYPE_LABELS, form_values
 from mailnode.web.page import render
+from mailnode.web.sentence import sentence
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(include_in_schema=False)
@@ -34,7 +35,7 @@ async def consent_page(site: SiteHere, request: Request, consents: ConsentsHere)
     proofs = [text for name, text in request.cookies.items() if name.startswith(CONSENT_COOKIE)]
     try:
         pending, code = consents.answered(request.url.query, proofs)
-        warning = await pending.settle(code, site.mailnode.connections)
+        warning = sentence(await consents.settle(pending, code, site.mailnode.connections))
     except MailnodeError as error:
         page = render(
             request, "connections/consent.html", status_of(error), error=error_detail(error), name="", warning=""
@@ -44,6 +45,15 @@ async def consent_page(site: SiteHere, request: Request, consents: ConsentsHere)
         page.delete_cookie(f"{CONSENT_COOKIE}{pending.id}", path=CALLBACK, httponly=True, samesite="lax")
     page.headers["Referrer-Policy"] = "no-referrer"  # there is a code in the address
     return page
+
+
+@router.get("/")
+async def start(request: Request, consents: ConsentsHere) -> RedirectResponse:
+    """Lead to the flows; or a provider's answer to its page, at the address where the browser's cookie is known."""
+    query = request.url.query
+    if home := consents.home_of(query):
+        return RedirectResponse(f"{home}{CALLBACK}?{query}", 303)
+    return RedirectResponse(f"{CALLBACK}?{query}" if "state" in request.query_params else "/flows", 303)
 
 
 async def _listing(site: Site) -> dict[str, Any]:

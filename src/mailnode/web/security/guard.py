@@ -33,8 +33,9 @@ _HERE = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGN
 # Of these a second field would mean something else to whoever reads the last one.
 _ONCE = ("Host", "Authorization", "Content-Type", "Idempotency-Key", "Origin")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`.
-_OPEN_PATHS = frozenset({"/login", "/login/code", "/health", "/oauth2/callback"})
+# A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`. Some come
+# to "/", which shows nothing and only leads on.
+_OPEN_PATHS = frozenset({"/", "/login", "/login/code", "/health", "/oauth2/callback"})
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:;"
@@ -174,7 +175,7 @@ def _not_in(path: str, method: str, query: bytes) -> Response:
     if method not in _SAFE_METHODS:
         return PlainTextResponse("Log in first.", 401)
     here = path + (f"?{query.decode('ascii', 'replace')}" if query else "")
-    return RedirectResponse(f"/login?next={quote(here, safe='/')}" if here != "/" else "/login", 303)
+    return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
 
 
 def _most_octets(path: str) -> int:

@@ -105,11 +105,17 @@ export type ConnectionUses = {
   flows: string[];
 };
 
-/** The page that a person opens; if the answer does not `comeBack`, the person pastes the address where it ends. */
+/** The page that a person opens, and where the answer comes back to; register the latter at the provider. */
 export type ConsentRequest = {
   url: string;
   redirectUri: string;
-  comesBack: boolean;
+};
+
+/** What became of the last authorization; `error` says why it failed, and `warning` why tokens will not last. */
+export type ConsentState = {
+  state: "none" | "waiting" | "authorized" | "failed";
+  error?: ErrorDetail | null;
+  warning?: string;
 };
 
 /**
@@ -686,6 +692,7 @@ export interface Routes {
   "GET /api/connections/{name}/uses": { answer: ConnectionUses };
   "POST /api/connections/{name}/test": { body?: TestedServer | null; line: FindingLine | SummaryLine | Problem };
   "POST /api/connections/{name}/authorize": { answer: ConsentRequest };
+  "GET /api/connections/{name}/authorize": { answer: ConsentState };
   "POST /api/connections/{name}/authorize/finish": { body: PastedAddress; answer: Authorization };
   "GET /api/services": { answer: EmailService[] };
   "GET /api/services/{name}": { answer: EmailService };
