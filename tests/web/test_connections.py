@@ -1,6 +1,7 @@
 """Connections over HTTP: made, shown without their secrets, changed, tested, authorized."""
 
 import json
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -8,12 +9,16 @@ import pytest
 
 from mailnode.connections.consent.pending import PendingConsents
 from mailnode.connections.fields import COMMON, DKIM, TYPE_FIELDS
-from mailnode.web.connection_form import form_fields
+from mailnode.connections.service import find_service, services
+from mailnode.web.api.services import auth_of
+from mailnode.web.connection_form import _POPULAR, form_fields, popular_first
+from mailnode.web.provider_tiles import TILES, inline_html, provider_steps
 from support.aiosmtp import PASSWORDS, submission
 from support.tls import ca_pem, server_context
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint
 from support.web import HERE
 
+ROOT = Path(__file__).parents[2]
 PASSWORD = "canary-password-5b1e"
 BASIC = {"hosts": ["127.0.0.1"], "username": "user", "password": PASSWORD}
 
@@ -411,12 +416,41 @@ async def test_the_page_lists_connections_escaped_and_says_what_to_do_where_ther
 
 
 async def test_the_dialog_has_each_field_once_with_a_word_of_help(api):
-    open_, more = form_fields()
-    keys = [field.key for field in (*open_, *more)]
+    fields = [field for place in form_fields().values() for field in place]
+    keys = [field.key for field in fields]
     known = {*(key for kind in TYPE_FIELDS.values() for key in kind.checks), *COMMON, *(f"dkim.{key}" for key in DKIM)}
     assert len(keys) == len(set(keys))
     assert set(keys) == known - {"service", "hosts", "dkim"}
-    assert all(field.hint for field in (*open_, *more))
+    assert all(field.hint for field in fields)
     page = (await api.get("/connections")).text.partition('data-view="work"')[0]
     assert all(page.count(f'data-key="{key}"') == 1 for key in known - {"dkim"})
-    assert page.count('type="password"') == len([one for one in (*open_, *more) if one.control == "secret"])
+    assert page.count('type="password"') == len([one for one in fields if one.control == "secret"])
+
+
+def test_the_form_keeps_the_order_that_users_of_the_node_know():
+    keys = [field.key for place in form_fields().values() for field in place]
+    known = ["user", "clientId", "clientSecret", "accessToken", "refreshToken", "expiryDate", "accessUrl", "tlsOption"]
+    assert [key for key in keys if key in known] == known
+
+
+def test_the_most_popular_services_come_first_and_none_is_left_out():
+    names = [service.name for service in popular_first()]
+    assert names[:3] == ["Gmail", "Outlook365", "GmailWorkspace"]
+    assert set(_POPULAR) <= set(names)
+    assert sorted(names) == sorted(service.name for service in services())
+
+
+def test_the_steps_at_a_provider_are_those_of_the_documentation():
+    documented = " ".join((ROOT / "docs/connections.md").read_text().split())
+    assert set(provider_steps()) == {tile.id for tile in TILES if tile.type != "basic"}
+    for tile in TILES:
+        for service in tile.services:
+            assert tile.type in auth_of(find_service(service)), tile.id
+        for number, step in enumerate(provider_steps().get(tile.id, ()), 1):
+            assert tile.id == "oauth2" or f"{number}. {step}" in documented, step
+
+
+def test_a_step_s_markdown_is_html_and_all_else_is_text():
+    said = inline_html("a <b> [*x*](https://a.example/?b=1&c) **d** `e<f>` & g")
+    link = '<a href="https://a.example/?b=1&amp;c" target="_blank" rel="noopener noreferrer"><em>x</em></a>'
+    assert said == f"a &lt;b&gt; {link} <strong>d</strong> <code>e&lt;f&gt;</code> &amp; g"

@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from playwright.sync_api import Page, expect
 
 from mailnode.web.page import FOLDER
-from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, token_endpoint_aside
+from support.tls import ca_pem
+from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint_aside
+from support.token_servers import oidc_provider
 
 FRONTEND = FOLDER / "frontend"
 PASSWORD = "canary-password-5b1e"
@@ -42,23 +44,24 @@ def test_a_basic_connection_is_made_by_keyboard_alone(page, api):
     page.get_by_role("button", name="Create your first connection").focus()
     page.keyboard.press("Enter")
     dialog = dialog_of(page)
+    expect(dialog.get_by_role("button", name="Google or Gmail")).to_be_focused()
+    for _ in range(5):
+        page.keyboard.press("Tab")
+    expect(dialog.get_by_role("button", name="User name and password")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(dialog.get_by_label("Connection name")).to_be_focused()
     page.keyboard.type("shop")
-    page.keyboard.press("Shift+Tab")
-    expect(dialog.get_by_label("Authentication")).to_be_focused()
-    page.keyboard.type("Basic")
-    page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     expect(field(dialog, "service")).to_be_focused()
     page.keyboard.type("gmail.com")
     expect(dialog.get_by_text("Needs an app password")).to_be_visible()
-    page.keyboard.press("Tab")
-    page.keyboard.type("me@gmail.com")
     page.keyboard.press("Enter")
-    error = dialog.get_by_text("password is missing")
-    expect(error).to_be_visible()
-    expect(field(dialog, "password")).to_be_focused()
+    expect(dialog.get_by_text("Password is missing")).to_be_visible()
+    expect(dialog.get_by_text("User name is missing")).to_be_visible()
+    expect(field(dialog, "username")).to_be_focused()
+    page.keyboard.type("me@gmail.com")
+    page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(dialog.get_by_text("shop was created")).to_be_visible()
@@ -66,37 +69,112 @@ def test_a_basic_connection_is_made_by_keyboard_alone(page, api):
     row = page.get_by_role("row", name="shop")
     expect(row).to_contain_text("Gmail")
     expect(row).to_contain_text("Basic Auth")
+    expect(row).to_contain_text("Not tested")
     assert api.get("/api/connections/shop").json()["secrets"] == ["password"]
     assert PASSWORD not in page.content()
 
 
-def test_an_oauth2_connection_is_made_and_authorized_in_the_browser(page, api):
-    with token_endpoint_aside() as endpoint:
+def test_each_provider_is_explained_and_every_error_stands_at_its_field(page):
+    page.get_by_role("button", name="New connection").click()
+    dialog = dialog_of(page)
+    dialog.get_by_role("button", name="Google or Gmail").click()
+    expect(dialog.get_by_role("link", name="Google Cloud console")).to_be_visible()
+    callback = dialog.locator("[data-part=web-redirect]").filter(visible=True)
+    expect(callback).to_have_text(f"{page.url.removesuffix('/connections')}/oauth2/callback")
+    expect(field(dialog, "service")).to_have_value("Gmail")
+    expect(dialog.get_by_text("Automatic is TLS from the start on port 465, as Gmail offers it.")).to_be_visible()
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    for label in ("Connection name", "Mailbox", "Client ID", "Client secret"):
+        expect(dialog.get_by_text(f"{label} is missing.")).to_be_visible()
+    expect(field(dialog, "name")).to_be_focused()
+    dialog.get_by_role("button", name="Back").click()
+    dialog.get_by_role("button", name="Microsoft 365 or Outlook").click()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    dialog.get_by_role("button", name="Redirect address: Copy").click()
+    expect(dialog.get_by_role("button", name="Redirect address: Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "http://localhost"
+    expect(dialog.get_by_text("Automatic is STARTTLS on port 587, as Outlook365 offers it.")).to_be_visible()
+    expect(field(dialog, "authorizeUrl")).to_be_hidden()
+    field(dialog, "name").fill("/")
+    dialog.get_by_text("More options").click()
+    field(dialog, "rateLimit").fill("often")
+    dialog.get_by_text("More options").click()
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    field(dialog, "clientId").fill("app")
+    field(dialog, "user").fill(USER)
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    expect(dialog.get_by_text("is not a valid connection name")).to_be_visible()
+    expect(field(dialog, "rateLimit")).to_be_visible()
+    expect(field(dialog, "rateLimit")).to_have_attribute("aria-invalid", "true")
+    assert not faults(page)
+
+
+def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(browser, served, monkeypatch, tmp_path):
+    """The provider is that of another author (PyPI's oidc-provider-mock), over TLS."""
+    (tmp_path / "ca.pem").write_text(ca_pem())
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    opened = browser.new_context(base_url=served.url, ignore_https_errors=True)
+    with oidc_provider() as provider, opened as context:
+        context.set_default_timeout(60_000)
+        context.request.post("/login", form={"token": served.token}, headers={"Origin": served.url})
+        page = context.new_page()
+        page.goto("/connections", wait_until="networkidle")
         page.get_by_role("button", name="New connection").click()
         dialog = dialog_of(page)
-        dialog.get_by_label("Connection name").fill("jane")
-        dialog.get_by_label("Authentication").select_option("OAuth2")
-        dialog.get_by_label("Other servers").check()
-        dialog.get_by_label("Hosts").fill("127.0.0.1")
-        for key, text in {
-            "user": USER,
-            "clientId": CLIENT_ID,
-            "clientSecret": CLIENT_SECRET,
-            "accessUrl": endpoint.url,
-        }.items():
+        dialog.get_by_role("button", name="Another OAuth2 provider").click()
+        given = {"name": "jane", "hosts": "127.0.0.1", "user": USER, "clientId": "app", "clientSecret": "kept-well"}
+        urls = {"accessUrl": f"{provider}/oauth2/token", "authorizeUrl": f"{provider}/oauth2/authorize"}
+        for key, text in {**given, **urls}.items():
             field(dialog, key).fill(text)
         dialog.get_by_text("More options").click()
-        field(dialog, "authorizeUrl").fill(endpoint.authorize_url)
-        dialog.get_by_role("button", name="Create").click()
+        field(dialog, "scope").fill("openid offline_access")
+        dialog.get_by_role("button", name="Create", exact=True).click()
         expect(dialog.get_by_text("jane was created. Now authorize it.")).to_be_visible()
+        dialog.get_by_role("button", name="Authorize").click()
+        with context.expect_page() as other:
+            dialog.get_by_role("link", name="Open the provider's page").click()
+        other.value.locator("[name=sub]").first.fill(USER)
+        other.value.get_by_role("button", name="Authorize").click()
+        expect(other.value.get_by_text("The connection jane is authorized")).to_be_visible()
+        expect(dialog.get_by_text("jane is authorized; the next email uses it.")).to_be_visible()
+        expect(dialog.get_by_role("button", name="Test")).to_be_focused()
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        dialog.get_by_label("Port").fill(str(port))
+        dialog.get_by_role("button", name="Test").click()
+        expect(dialog.get_by_text(re.compile("^Failed: .*No email was sent"))).to_be_visible()
+        dialog.get_by_role("button", name="Change its settings").click()
+        expect(field(dialog, "user")).to_have_value(USER)
+        dialog.get_by_role("button", name="Back").click()
+        dialog.get_by_role("button", name="Done").click()
+        row = page.get_by_role("row", name="jane")
+        expect(row).to_contain_text("Test failed")
+        expect(row).not_to_contain_text("Ready")
+
+
+def test_microsoft_s_answer_comes_back_by_itself(page, api):
+    """It is sent to http://localhost, which is registered there, at the editor's port."""
+    with token_endpoint_aside() as endpoint:
+        urls = {"accessUrl": endpoint.url, "authorizeUrl": endpoint.authorize_url}
+        login = {"user": USER, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
+        fields = {"name": "work", "type": "oauth2", "service": "Outlook365", **login, **urls}
+        assert api.post("/api/connections", json=fields).status_code == 201
+        page.reload(wait_until="networkidle")
+        page.get_by_role("button", name="Authorize work").click()
+        dialog = dialog_of(page)
+        endpoint.fail_next(refusal("unauthorized_client"), times=2)
+        with page.context.expect_page() as opened:
+            dialog.get_by_role("link", name="Open the provider's page").click()
+        expect(opened.value.get_by_text("Not authorized")).to_be_visible()
+        expect(dialog.get_by_text("work is not authorized.")).to_be_visible()
         dialog.get_by_role("button", name="Authorize").click()
         with page.context.expect_page() as opened:
             dialog.get_by_role("link", name="Open the provider's page").click()
-        expect(opened.value.get_by_text("The connection jane is authorized")).to_be_visible()
-        expect(dialog.get_by_text("jane is authorized; the next email uses it.")).to_be_visible()
+        expect(opened.value.get_by_text("The connection work is authorized")).to_be_visible()
+        expect(dialog.get_by_text("work is authorized; the next email uses it.")).to_be_visible()
         dialog.get_by_role("button", name="Done").click()
-    expect(page.get_by_role("row", name="jane")).to_contain_text("Ready")
-    assert api.get("/api/connections/jane").json()["state"] == "ready"
+    expect(page.get_by_role("row", name="work")).to_contain_text("Authorized")
+    assert api.get("/api/connections/work").json()["state"] == "ready"
 
 
 def made(api, **fields):
@@ -180,8 +258,10 @@ def test_no_state_of_the_page_has_a_fault_of_accessibility(page, api, scheme, wi
     assert not faults(page)
     page.get_by_role("button", name="New connection").click()
     dialog = dialog_of(page)
+    assert not faults(page)
+    dialog.get_by_role("button", name="Microsoft 365 client credentials").click()
     dialog.get_by_text("More options").click()
-    dialog.get_by_role("button", name="Create").click()
+    dialog.get_by_role("button", name="Create", exact=True).click()
     expect(field(dialog, "name")).to_be_focused()
     assert not faults(page)
     page.keyboard.press("Escape")
@@ -190,7 +270,7 @@ def test_no_state_of_the_page_has_a_fault_of_accessibility(page, api, scheme, wi
     assert not faults(page)
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Authorize work").click()
-    expect(dialog.get_by_text("You are sent to http://localhost")).to_be_visible()
+    expect(dialog.get_by_text("You are sent back to http://localhost")).to_be_visible()
     assert not faults(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -215,13 +295,13 @@ def test_the_panel_of_a_node_makes_a_connection_for_its_own_service(page, api):
     page.goto("/flows/orders", wait_until="networkidle")
     page.get_by_role("button", name="Create a connection").click()
     dialog = dialog_of(page)
+    expect(dialog.get_by_role("button", name="Microsoft 365 or Outlook")).to_be_hidden()
+    dialog.get_by_role("button", name="User name and password").click()
     expect(field(dialog, "service")).to_have_value("Gmail")
-    expect(dialog.get_by_label("Authentication")).to_have_value("oauth2")
-    dialog.get_by_label("Authentication").select_option("Basic Auth")
     dialog.get_by_label("Connection name").fill("shop")
     field(dialog, "username").fill("me@gmail.com")
     field(dialog, "password").fill(PASSWORD)
-    dialog.get_by_role("button", name="Create").click()
+    dialog.get_by_role("button", name="Create", exact=True).click()
     dialog.get_by_role("button", name="Done").click()
     expect(page.locator("#field-connection")).to_have_value("shop")
 
@@ -234,6 +314,7 @@ def test_a_connection_for_the_node_s_own_server_is_tested_there(page, api):
     page.goto("/flows/orders", wait_until="networkidle")
     page.get_by_role("button", name="Create a connection").click()
     dialog = dialog_of(page)
+    dialog.get_by_role("button", name="User name and password").click()
     expect(field(dialog, "hosts")).to_have_value("127.0.0.1")
     dialog.get_by_label("Connection name").fill("shop")
     field(dialog, "username").fill("me")

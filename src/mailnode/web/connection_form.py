@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mailnode.connections.fields import COMMON, DKIM, SECRET_PATHS, TYPE_FIELDS
-from mailnode.connections.service import services
+from mailnode.connections.service import Service, services
 from mailnode.connections.token_rows import TOKEN_SECRETS
 from mailnode.connections.values import to_expiry, to_flag, to_hosts, to_recipients, to_texts, to_tls_option, to_url
 from mailnode.web.api.services import auth_of
 from mailnode.web.panel import TLS_OPTIONS
+from mailnode.web.provider_tiles import TILES
 
 Control = Literal["text", "secret", "pem", "url", "number", "flag", "tls", "lines"]
 
@@ -36,16 +37,25 @@ _CONTROLS: Mapping[Any, Control] = {
     to_texts: "lines",
     to_recipients: "lines",
 }
-# What most people need not look at: the provider of a known service brings it.
-_FOLDED = frozenset({"authorizeUrl", "deviceUrl", "scope"})
+# The fields in the order of the form, by the part where they stand; those that are not named here stand in `more`.
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "login": ("username", "password", "user", "clientId", "clientSecret", "serviceClient", "privateKey"),
+    "tokens": ("accessToken", "refreshToken", "expiryDate", "accessUrl"),
+    "server": ("authorizeUrl", "tenantId", "tlsOption"),
+}
+# Services that most people look for, before all others.
+_POPULAR = (
+    "Gmail", "Outlook365", "GmailWorkspace", "Hotmail", "Yahoo", "iCloud", "AOL", "Zoho", "FastMail", "GMX", "SendGrid",
+    "Mailgun", "SES", "Postmark",
+)  # fmt: skip
 # By key: what a field is called, and what it is for.
 _WORDS: Mapping[str, tuple[str, str]] = {
     "username": ("User name", "Your login at the email provider, often your email address."),
     "password": ("Password", "The password of this login. Many services require an app password."),
     "user": ("Mailbox", "The mailbox that email is sent from."),
     "clientId": ("Client ID", "The application's ID, as registered with the provider."),
-    "clientSecret": ("Client secret", "The application's secret. A public client has none."),
-    "accessToken": ("Access token", "Only needed without a refresh token."),
+    "clientSecret": ("Client secret", "The application's secret, if it has one."),
+    "accessToken": ("Access token", "Required only if there is no refresh token."),
     "refreshToken": (
         "Refresh token",
         "Used to get new access tokens. Leave both tokens empty to authorize in the browser.",
@@ -62,7 +72,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "serviceClient": ("Service account", "The service account's email address."),
     "privateKey": ("Private key", "Its RSA key in PEM format, from the BEGIN line to the END line."),
     "from": ("Default sender", "Used when an email names no sender."),
-    "tlsOption": ("TLS", "Used when the node does not say it."),
+    "tlsOption": ("TLS option", "How the connection to the server is encrypted."),
     "allowPlaintextAuth": ("Allow login without TLS", "Anyone on the network path can read the password."),
     "proxy": (
         "Proxy",
@@ -114,29 +124,35 @@ class FormField:
         return self.key in SECRETS
 
 
-def form_fields() -> tuple[list[FormField], list[FormField]]:
-    """Give the fields that stand open, and those that are folded away; `service` and `hosts` stand elsewhere."""
+def form_fields() -> dict[str, list[FormField]]:
+    """Give the fields by the part of the form where they stand; `service` and `hosts` stand elsewhere."""
     checks = {key: check for kind in TYPE_FIELDS.values() for key, check in kind.checks.items()}
-    own = [_field(key, check, _types(key), _required(key)) for key, check in checks.items()]
-    common = [
-        _field(key, check, tuple(TYPE_FIELDS))
-        for key, check in _flat(COMMON).items()
-        if key not in {"service", "hosts"}
-    ]
-    more = [field for field in own if field.key in _FOLDED]
-    return [field for field in own if field.key not in _FOLDED], more + common
+    fields = {key: _field(key, check, _types(key), _required(key)) for key, check in checks.items()}
+    fields |= {key: _field(key, check, tuple(TYPE_FIELDS)) for key, check in _flat(COMMON).items()}
+    placed = {place: [fields.pop(key) for key in keys] for place, keys in _PLACES.items()}
+    return {**placed, "more": [field for key, field in fields.items() if key not in {"service", "hosts"}]}
+
+
+def popular_first() -> list[Service]:
+    """Give all services: first those that most people look for, then by name."""
+    rank = {name: place for place, name in enumerate(_POPULAR)}
+    return sorted(services(), key=lambda service: rank.get(service.name, len(rank)))
 
 
 def form_values() -> dict[str, Any]:
     """Give what the template of the dialog wants."""
-    fields, more = form_fields()
     return {
         "connection_types": [(kind, label, TYPE_HINTS[kind]) for kind, label in TYPE_LABELS.items()],
-        "connection_fields": fields,
-        "connection_more": more,
+        "connection_tiles": TILES,
+        "connection_fields": form_fields(),
         "tls_options": TLS_OPTIONS,
-        "connection_services": [(service, auth_of(service)) for service in services()],
+        "connection_services": [(service, auth_of(service)) for service in popular_first()],
+        "token_urls": {service.name: _token_url(service) for service in services() if service.provider},
     }
+
+
+def _token_url(service: Service) -> str:
+    return service.provider.access_url.replace("{tenant}", "common") if service.provider else ""
 
 
 def _field(key: str, check: object, types: tuple[str, ...], required: tuple[str, ...] = ()) -> FormField:

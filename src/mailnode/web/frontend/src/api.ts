@@ -1,6 +1,6 @@
 // The one way to the HTTP API: routes and JSON are those of its OpenAPI document, errors are Problems.
 
-import type { ErrorDetail, Routes } from "./api-types";
+import type { ErrorDetail, Problem as ProblemBody, Routes } from "./api-types";
 import { element } from "./dom";
 
 type Route = keyof Routes;
@@ -31,6 +31,8 @@ export class Problem extends Error {
   constructor(
     readonly detail: Partial<ErrorDetail>,
     readonly status = 0,
+    /** All that is wrong with the request, `detail` too. */
+    readonly all: ErrorDetail[] = [],
   ) {
     super(detail.message ?? "The server gave no reason.");
     this.hint = detail.hint ?? "";
@@ -84,15 +86,16 @@ async function send(route: Route, request: AnyRequest = {}): Promise<Response> {
     throw new Problem({ message: "The server does not answer.", hint: "Check that mailnode serve is running." });
   }
   if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
-  if (!response.ok) throw new Problem(await detailIn(response), response.status);
+  if (!response.ok) throw await problemIn(response);
   return response;
 }
 
-async function detailIn(response: Response): Promise<Partial<ErrorDetail>> {
+async function problemIn(response: Response): Promise<Problem> {
   try {
-    return ((await response.json()) as { error: ErrorDetail }).error;
+    const { error, errors } = (await response.json()) as ProblemBody;
+    return new Problem(error, response.status, errors);
   } catch {
-    return { message: `The server answered with status ${response.status}.` };
+    return new Problem({ message: `The server answered with status ${response.status}.` }, response.status);
   }
 }
 
@@ -109,21 +112,26 @@ export function wordsOf({ message, hint }: { message: string; hint: string }): s
 
 /** Put an error beside the field that it is about, or at the form's end, and lead the reader there. */
 export function showProblem(form: HTMLElement, error: unknown): void {
+  showProblems(form, error instanceof Problem && error.all.length ? error.all : [detailOf(error)]);
+}
+
+/** Put each error beside its field, or at the form's end, and lead the reader to the first. */
+export function showProblems(form: HTMLElement, errors: readonly ErrorDetail[]): void {
   clearProblems(form);
-  const detail = detailOf(error);
-  const words = wordsOf(detail);
-  const field = detail.key ? fieldOf(form, detail.key) : null;
-  if (field) {
-    markField(field, words);
-    field.querySelector<HTMLElement>("input, select, textarea")?.focus();
-    return;
+  const left: string[] = [];
+  for (const detail of errors) {
+    const field = detail.key ? fieldOf(form, detail.key) : null;
+    if (field) markField(field, wordsOf(detail));
+    else left.push(wordsOf(detail));
   }
+  form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  if (!left.length) return;
   const place = form.querySelector<HTMLElement>(".form-error");
   if (place) {
-    place.textContent = words;
+    place.textContent = left.join("\n");
     place.hidden = false;
   } else {
-    toast(words);
+    toast(left.join("\n"));
   }
 }
 

@@ -1,61 +1,73 @@
 /** Consent to a connection: the provider's page in another tab, and what comes back from there. */
 
 import { call, Problem, showProblem } from "../api";
-import type { Connection } from "../api-types";
 import { find } from "../dom";
 
 const POLL_MS = 1500;
 
-/** Ask for consent until it is there, `signal` ends it, or it can't be asked for; give what is to be said then. */
-export async function authorize(view: HTMLElement, name: string, signal: AbortSignal): Promise<string | undefined> {
-  const before = await call("GET /api/connections/{name}", { path: { name } });
-  const { url, redirectUri, comesBack } = await call("POST /api/connections/{name}/authorize", { path: { name } });
+/** What came of it, in words; `isGood` is whether there are tokens now. */
+export interface Consented {
+  said: string;
+  isGood: boolean;
+}
+
+/** Ask for consent until it is there, refused, or `signal` ends it; a Problem says why it can't be asked for. */
+export async function authorize(view: HTMLElement, name: string, signal: AbortSignal): Promise<Consented | undefined> {
+  const { url, redirectUri } = await call("POST /api/connections/{name}/authorize", { path: { name } });
   const section = find(view, "[data-part=consent]");
   const form = find<HTMLFormElement>(view, "[data-part=paste]");
   const link = find<HTMLAnchorElement>(view, "[data-part=consent-link]");
   link.href = url;
-  find(view, "#connection-address-hint").textContent = comesBack
-    ? `You are sent back to ${redirectUri}. Only if that page does not open, paste its address here.`
-    : `You are sent to ${redirectUri}, which does not open: paste the whole address of that page here.`;
+  find(view, "#connection-address-hint").textContent =
+    `You are sent back to ${redirectUri}. Only if that page does not open, paste its whole address here.`;
   form.reset();
   section.hidden = false;
   link.focus();
-  const said = await Promise.race([pasted(form, name, signal), noticed(before, signal)]);
+  const ended = new AbortController();
+  const said = await Promise.race([pasted(form, name, ended.signal), noticed(name, signal), aborted(signal)]);
+  ended.abort();
   if (!signal.aborted) section.hidden = true;
   return said;
 }
 
 /** Wait for the address that a person pastes; after a wrong one another may come. */
-async function pasted(form: HTMLFormElement, name: string, signal: AbortSignal): Promise<string | undefined> {
-  const ended = new AbortController();
-  return new Promise<string | undefined>((resolve) => {
+async function pasted(form: HTMLFormElement, name: string, ended: AbortSignal): Promise<Consented | undefined> {
+  return new Promise((resolve) => {
     const submitted = async (event: Event): Promise<void> => {
       event.preventDefault();
       const body = { address: find<HTMLInputElement>(form, "[name=address]").value };
       try {
         const done = await call("POST /api/connections/{name}/authorize/finish", { path: { name }, body });
-        resolve(thanks(done.connection, done.warning));
+        resolve(thanks(name, done.warning));
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         showProblem(form, error);
       }
     };
-    form.addEventListener("submit", (event) => void submitted(event), { signal: ended.signal });
-    signal.addEventListener("abort", () => resolve(undefined));
-  }).finally(() => ended.abort());
+    form.addEventListener("submit", (event) => void submitted(event), { signal: ended });
+  });
 }
 
-/** Look now and then whether the other tab has brought the consent: it makes the connection another revision. */
-async function noticed(before: Connection, signal: AbortSignal): Promise<string | undefined> {
-  const { name } = before;
+/** Look now and then what has come of it in the other tab. */
+async function noticed(name: string, signal: AbortSignal): Promise<Consented | undefined> {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     if (signal.aborted) return undefined;
-    const now = await call("GET /api/connections/{name}", { path: { name } }).catch(() => before);
-    if (now.revision !== before.revision && now.state === "ready") return thanks(now, "");
+    const now = await call("GET /api/connections/{name}/authorize", { path: { name } }).catch(() => undefined);
+    if (now?.state === "authorized") return thanks(name, now.warning ?? "");
+    if (now?.state === "failed" && now.error) {
+      return { said: [`${name} is not authorized.`, now.error.message, now.error.hint].join(" "), isGood: false };
+    }
+    if (now?.state === "none") {
+      return { said: `${name} is not authorized: no answer came in time. Authorize it again.`, isGood: false };
+    }
   }
 }
 
-function thanks({ name }: Connection, warning: string): string {
-  return `${name} is authorized; the next email uses it.${warning ? ` ${warning}` : ""}`;
+async function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
+}
+
+function thanks(name: string, warning: string): Consented {
+  return { said: `${name} is authorized; the next email uses it.${warning ? ` ${warning}` : ""}`, isGood: true };
 }

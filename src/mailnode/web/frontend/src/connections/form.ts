@@ -2,83 +2,19 @@
 
 import type { Connection, NewConnection } from "../api-types";
 import { find } from "../dom";
-import { textOf } from "../editor/settings";
+import { AUTOMATIC_BY_PORT, automaticOf } from "./tls";
+import { Field } from "./field";
+import type { Tile } from "./tiles";
 import type { Fields } from "./types";
 
-type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
-
 const DKIM = "dkim.";
-
-/** One field with its control; values are as the API has them, undefined where nothing stands. */
-class Field {
-  readonly key: string;
-  readonly control: Control;
-
-  constructor(readonly box: HTMLElement) {
-    this.key = box.dataset.key ?? "";
-    this.control = find<Control>(box, "[name]");
-  }
-
-  get isSecret(): boolean {
-    return "secret" in this.box.dataset;
-  }
-
-  get isHidden(): boolean {
-    return this.box.hidden;
-  }
-
-  get isRemoved(): boolean {
-    return this.box.querySelector<HTMLInputElement>("[data-remove]")?.checked ?? false;
-  }
-
-  get value(): unknown {
-    if (this.control instanceof HTMLInputElement && this.control.type === "checkbox") {
-      return this.control.checked || undefined;
-    }
-    if (this.control instanceof HTMLTextAreaElement && !this.isSecret) {
-      const lines = this.control.value
-        .split(/[\n,;]/)
-        .map((line) => line.trim())
-        .filter(Boolean);
-      return lines.length ? lines : undefined;
-    }
-    return (this.isSecret ? this.control.value : this.control.value.trim()) || undefined;
-  }
-
-  show(value: unknown): void {
-    if (this.control instanceof HTMLInputElement && this.control.type === "checkbox") {
-      this.control.checked = value === true;
-    } else {
-      this.control.value = Array.isArray(value) ? value.join("\n") : textOf(value);
-    }
-  }
-
-  belongTo(type: string): void {
-    const types = this.box.dataset.types;
-    if (types === undefined) return;
-    this.box.hidden = !types.split(" ").includes(type);
-    const isRequired = (this.box.dataset.required ?? "").split(" ").includes(type);
-    this.control.setAttribute("aria-required", String(isRequired));
-    const mark = this.box.querySelector<HTMLElement>("label > .required");
-    if (mark) mark.hidden = !isRequired;
-  }
-
-  /** Say whether a secret is set already, and let one that is not required be taken away. */
-  keep(isSet: boolean): void {
-    const kept = this.box.querySelector<HTMLElement>(".connection-kept");
-    if (!kept) return;
-    kept.hidden = !isSet;
-    const remove = find<HTMLInputElement>(kept, "[data-remove]");
-    remove.checked = false;
-    find(kept, ".connection-remove").hidden = this.control.getAttribute("aria-required") === "true";
-  }
-}
 
 /** The form of the dialog. */
 export class ConnectionForm {
   private readonly fields: Field[];
   private readonly type: HTMLSelectElement;
   private readonly service: HTMLInputElement;
+  private tile: Tile | undefined;
 
   constructor(readonly form: HTMLFormElement) {
     this.fields = [...form.querySelectorAll<HTMLElement>(".field")].map((box) => new Field(box));
@@ -89,6 +25,7 @@ export class ConnectionForm {
     for (const radio of form.querySelectorAll<HTMLInputElement>("[name=connection-where]")) {
       radio.addEventListener("change", () => this.aim(this.where));
     }
+    this.field("privateKey").control.addEventListener("input", () => this.takeKeyFile());
   }
 
   get name(): string {
@@ -99,20 +36,43 @@ export class ConnectionForm {
     return find<HTMLInputElement>(this.form, "[name=connection-where]:checked").value === "hosts" ? "hosts" : "service";
   }
 
-  /** Empty the form for a new connection to a place, if one is known. */
-  begin(service: string, hosts: readonly string[]): void {
-    this.fill({ service: service || undefined, hosts: hosts.length ? hosts : undefined }, []);
+  /** Empty the form for a new connection that logs in by a tile's way, to a place if one is known. */
+  begin(tile: Tile | undefined, service: string, hosts: readonly string[]): void {
+    const usual = hosts.length ? "" : service || (tile?.services[0] ?? "");
+    const isOwn = hosts.length > 0 || (tile?.id === "oauth2" && !service);
+    this.fill({ service: usual || undefined, hosts: isOwn ? [...hosts] : undefined }, []);
     this.type.disabled = this.field("name").control.disabled = false;
-    const types = this.known(service)?.dataset.types?.split(" ") ?? [];
-    this.choose(service || hosts.length ? (types.includes("oauth2") ? "oauth2" : "basic") : "oauth2");
+    this.tile = tile;
+    find(this.form, "[data-part=where]").hidden = Boolean(tile?.services.length);
+    this.choose(tile?.type ?? "basic");
+    find<HTMLDetailsElement>(this.form, "[data-part=tokens]").open = tile?.id === "oauth2";
+    this.guide(tile, true);
   }
 
   /** Show a connection that is to be changed. */
-  open(shown: Connection): void {
+  open(shown: Connection, tile: Tile | undefined): void {
     this.fill(shown, shown.secrets);
     this.type.disabled = this.field("name").control.disabled = true;
+    this.tile = undefined;
+    find(this.form, "[data-part=where]").hidden = false;
     this.choose(shown.type);
     for (const field of this.fields) field.keep(shown.secrets.includes(field.key));
+    this.guide(tile, false);
+  }
+
+  /** The names of the fields by their keys. */
+  get labels(): Map<string, string> {
+    return new Map(this.fields.map((field) => [field.key, field.label]));
+  }
+
+  /** The fields with an asterisk that are empty. */
+  get missing(): { key: string; label: string }[] {
+    return this.fields.filter((field) => field.isMissing).map(({ key, label }) => ({ key, label }));
+  }
+
+  /** The fields that only the provider requires, and mailnode does not. */
+  isRequiredByProvider(key: string): boolean {
+    return Boolean(this.tile?.required.includes(key));
   }
 
   /** Everything that was filled in. */
@@ -140,7 +100,12 @@ export class ConnectionForm {
     const whole = key.replace(/\[\d+\]$/, "");
     const folded = this.fields.find((one) => one.key === whole)?.box.closest("details");
     if (folded) folded.open = true;
-    if (whole === "service" || whole === "hosts") this.aim(whole);
+    if (whole === "hosts") this.aim(whole);
+  }
+
+  /** The key of the field that says where the secrets may go. */
+  get place(): "service" | "hosts" {
+    return this.where;
   }
 
   private field(key: string): Field {
@@ -164,7 +129,11 @@ export class ConnectionForm {
       field.show(field.isSecret ? undefined : valueOf(values, field.key));
       field.keep(secrets.includes(field.key));
     }
-    for (const details of this.form.querySelectorAll("details")) details.open = false;
+    for (const details of this.form.querySelectorAll("details")) {
+      details.open = [...details.querySelectorAll<HTMLInputElement>(".field [name]")].some(
+        (control) => details.dataset.part === "tokens" && control.value,
+      );
+    }
     this.aim(valueOf(values, "hosts") === undefined ? "service" : "hosts");
     this.tellNote();
   }
@@ -172,18 +141,61 @@ export class ConnectionForm {
   private choose(type: string): void {
     this.type.value = type;
     find(this.form, "#connection-type-hint").textContent = this.type.selectedOptions[0]?.dataset.hint ?? "";
-    for (const field of this.fields) field.belongTo(type);
+    for (const field of this.fields) field.belongTo(type, this.tile);
+    const tokens = find(this.form, "[data-part=tokens]");
+    tokens.hidden = !tokens.querySelector(".field:not([hidden])");
+    this.tellNote();
+  }
+
+  private guide(tile: Tile | undefined, isOpen: boolean): void {
+    for (const guide of this.form.querySelectorAll<HTMLDetailsElement>("[data-guide]")) {
+      guide.hidden = guide.dataset.guide !== tile?.id;
+      guide.open = isOpen;
+    }
+    for (const place of this.form.querySelectorAll("[data-part=web-redirect]")) {
+      place.textContent = `${location.origin}/oauth2/callback`;
+    }
   }
 
   private aim(where: "service" | "hosts"): void {
     find<HTMLInputElement>(this.form, `[name=connection-where][value=${where}]`).checked = true;
     this.field("service").box.hidden = where !== "service";
     this.field("hosts").box.hidden = where !== "hosts";
+    this.tellNote();
   }
 
   private tellNote(): void {
-    find(this.form, "#connection-service-hint").textContent =
-      this.known(this.service.value)?.dataset.note || "Search by name or by domain, such as gmail.com.";
+    const known = this.where === "service" ? this.known(this.service.value) : undefined;
+    const { note, ports, tokenUrl } = known?.dataset ?? {};
+    find(this.form, "#connection-service-hint").textContent = note || "Search by name or by domain, such as gmail.com.";
+    find(this.form, "#connection-tlsOption-hint").textContent = known
+      ? automaticOf(known.value, JSON.parse(ports ?? "{}") as Record<string, number>)
+      : AUTOMATIC_BY_PORT;
+    find<HTMLInputElement>(this.form, "#connection-accessUrl").placeholder = tokenUrl ?? "";
+  }
+
+  /** Google's key file is JSON that names the account too: whoever pastes all of it has filled in both fields. */
+  private takeKeyFile(): void {
+    const control = this.field("privateKey").control;
+    if (!control.value.trimStart().startsWith("{")) return;
+    try {
+      const file = JSON.parse(control.value) as Record<string, unknown>;
+      if (typeof file.private_key !== "string") return;
+      control.value = file.private_key;
+      if (typeof file.client_email === "string") this.field("serviceClient").control.value = file.client_email;
+    } catch {
+      // not all of it yet
+    }
+  }
+
+  /** The types of connections that a service takes. */
+  typesOf(service: string): string[] {
+    return this.known(service)?.dataset.types?.split(" ") ?? [];
+  }
+
+  /** The proper name of a service. */
+  properName(service: string): string {
+    return this.known(service)?.value ?? service;
   }
 
   private known(name: string): HTMLOptionElement | undefined {
