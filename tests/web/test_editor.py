@@ -381,10 +381,10 @@ def test_the_preview_follows_the_panel_and_the_sample(page, served):
     expect(frame.locator("html")).to_have_css("color-scheme", "dark")
 
 
-def make_connection(page: Page, kind, name, **fields):
+def make_connection(page: Page, way, name, **fields):
     page.get_by_role("button", name="Create a connection").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Authentication").select_option(kind)
+    dialog.get_by_role("button", name=way).click()
     dialog.get_by_label("Connection name").fill(name)
     for key, text in fields.items():
         dialog.locator(f"[name='{key}']").fill(text)
@@ -401,10 +401,10 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     head = page.locator("[data-head]")
     expect(head).to_contain_text("Order 2026-1047 has shipped")
 
-    make_connection(page, "Basic Auth", "shop", username="shop", password="a secret")
+    make_connection(page, "User name and password", "shop", username="shop", password="a secret")
     expect(head).to_contain_text("connection shop")
     account = {"user": "billing@example.com", "clientId": "a-client", "clientSecret": "s", "refreshToken": "r"}
-    make_connection(page, "OAuth2", "billing", **account, accessUrl="http://127.0.0.1:1/token")
+    make_connection(page, "Another OAuth2 provider", "billing", **account, accessUrl="http://127.0.0.1:1/token")
     expect(head).to_contain_text("connection billing")
     page.get_by_role("button", name="Run").click()
     result = page.get_by_role("tabpanel", name="Result")
