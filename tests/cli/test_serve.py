@@ -64,7 +64,7 @@ async def test_mail_that_waits_is_sent_while_it_serves(home):
         running(*SERVE) as (_, url, said),
         httpx2.AsyncClient(base_url=url, headers=login(said), timeout=60) as client,
     ):
-        flow = (await client.post("/api/flows", json={"name": "later"})).json()
+        flow = (await client.post("/api/flows", json={"name": "later", "sender": "me@example.com"})).json()
         flow["document"]["nodes"][0]["settings"]["asynchronous"] = True
         await client.put("/api/flows/later", json={key: flow[key] for key in ("text", "document", "revision")})
         run = (await client.post("/api/flows/later/runs", json={})).json()
@@ -107,7 +107,7 @@ class TestSigterm:
             running(*SERVE) as (process, url, said),
             httpx2.AsyncClient(base_url=url, headers=login(said), timeout=60) as client,
         ):
-            flow = (await client.post("/api/flows", json={"name": "slow"})).json()
+            flow = (await client.post("/api/flows", json={"name": "slow", "sender": "me@example.com"})).json()
             settings = flow["document"]["nodes"][0]["settings"]
             settings["smtp"] = {"host": "127.0.0.1", "port": server.port, "tlsOption": "none"}
             await client.put("/api/flows/slow", json={key: flow[key] for key in ("text", "document", "revision")})

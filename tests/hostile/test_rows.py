@@ -108,7 +108,7 @@ async def test_a_connection_that_can_not_be_read_stands_in_the_way_of_no_other(h
         for number in range(len(damages)):
             made = await api.post("/api/connections", json={**CONNECTION, "name": f"{damages[number][1]} {number}"})
             assert made.status_code == 201
-        await api.post("/api/flows", json={"name": "one"})
+        await api.post("/api/flows", json={"name": "one", "sender": "me@example.com"})
         for value in (*VALUES, *more):
             with closing(sqlite3.connect(home / "mailnode.db")) as db, db:
                 for number, (table, column) in enumerate(damages):

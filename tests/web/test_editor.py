@@ -66,7 +66,7 @@ NODE = {"id": "tell", "label": "Tell the customer", "when": "{{ input.paid }}"}
 
 def made(served):
     """Put a flow on the flow files that sends to the inbox."""
-    flow = served.site.flow_files.create(blank_flow("hello", served.site.inbox_port))
+    flow = served.site.flow_files.create(blank_flow("hello", served.site.inbox_port, "me@example.com"))
     served.site.flow_files.store_sample(flow.name, sample())
     return flow
 
@@ -462,10 +462,10 @@ def test_who_leaves_with_a_change_is_asked(page, served):
 
 def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.get_by_role("button", name="Create your first flow").click()
-    page.get_by_label("Name").fill("!")
+    page.get_by_label("Name", exact=True).fill("!")
     page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("#new-flow-name-error")).to_contain_text("is not a valid name")
-    page.get_by_label("Name").fill("Für alle")
+    page.get_by_label("Name", exact=True).fill("Für alle")
     expect(page.locator("#new-flow-name-hint")).to_have_text("It will be named fur-alle.")
     page.get_by_role("button", name="Create", exact=True).click()
     page.wait_for_url("**/flows/fur-alle")
@@ -473,15 +473,25 @@ def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Create your first flow").click()
-    page.get_by_label("Name").fill("first")
+    page.get_by_label("Name", exact=True).fill("first")
     page.keyboard.press("Enter")
     page.wait_for_url("**/flows/first")
     page.goto("/flows")
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("New name").fill("Once first")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="once-first").wait_for()
     page.get_by_role("button", name="Duplicate").click()
-    page.get_by_label("Name").fill("second")
+    expect(page.get_by_label("Sender")).to_be_hidden()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("once-first-copy")
+    page.get_by_label("Name", exact=True).fill("second")
     page.get_by_role("button", name="Create", exact=True).click()
     page.wait_for_url("**/flows/second")
     page.goto("/flows")
+    page.get_by_label("Search").fill("on first")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_label("Search").fill("")
+    expect(page.locator("tbody tr")).to_have_count(2)
     page.locator("tr", has_text="first").get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("tbody tr")).to_have_count(1)

@@ -16,7 +16,7 @@ RAW = {"Content-Type": "application/octet-stream"}
 
 @pytest.fixture
 async def flow(api):
-    return (await api.post("/api/flows", json={"name": "hello"})).json()
+    return (await api.post("/api/flows", json={"name": "hello", "sender": "me@example.com"})).json()
 
 
 def stored(site):

@@ -1,6 +1,7 @@
 """Flows over HTTP: kept, checked, previewed, tested, run."""
 
 import json
+import os
 import re
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from mailnode.web.api import plain_run
 from mailnode.web.api.flows import run_flow
+from mailnode.web.pages import flows as flows_page
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -28,7 +30,7 @@ def sample():
 
 
 async def made(api, name="hello"):
-    answer = await api.post("/api/flows", json={"name": name})
+    answer = await api.post("/api/flows", json={"name": name, "sender": "me@example.com"})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -55,6 +57,63 @@ class TestKeeping:
         assert (await api.delete("/api/flows/renamed")).status_code == 204
         assert problem(await api.get("/api/flows/renamed"), 404)["code"] == "unknownFlow"
 
+    async def test_the_last_changed_comes_first_and_names_are_searched_by_words(self, api, site):
+        for at, name in enumerate(("order-shipped", "Invoice", "order-paid")):
+            await made(api, name)
+            os.utime(site.flow_files.path(name), (at, at))
+        (site.flow_files.folder / "no name!.flow.yaml").touch()
+        for search, names in (
+            ("", ["order-paid", "Invoice", "order-shipped"]),
+            ("ORDER", ["order-paid", "order-shipped"]),
+            ("ship order", ["order-shipped"]),
+            ("nothing", []),
+        ):
+            answer = await api.get("/api/flows", params={"search": search})
+            assert [one["name"] for one in answer.json()] == names
+            page = (await api.get("/flows", params={"search": search})).text
+            assert re.findall(r'data-flow="([\w-]+)"', page) == names
+        assert "No matching flows" in page
+
+    async def test_the_page_reads_no_more_flows_than_it_shows(self, api, site, monkeypatch):
+        for name in "abc":
+            await made(api, name)
+        monkeypatch.setattr(flows_page, "AT_ONCE", 2)
+        first = (await api.get("/flows")).text
+        assert 'href="/flows?after=2"' in first
+        second = (await api.get("/flows?after=2")).text
+        assert sorted(re.findall(r'data-flow="(\w)"', first) + re.findall(r'data-flow="(\w)"', second)) == [
+            "a",
+            "b",
+            "c",
+        ]
+        assert "Next page" not in second
+
+    async def test_it_is_renamed_with_its_file_and_its_sample(self, api, site):
+        await made(api)
+        await made(api, "other")
+        await api.put("/api/flows/hello/sample", json={"input": {"a": 1}, "context": {}})
+        told = problem(await api.post("/api/flows/hello/rename", json={"name": "other"}), 409)
+        assert told["key"] == "name"
+        problem(await api.post("/api/flows/hello/rename", json={"name": "../x"}))
+        problem(await api.post("/api/flows/gone/rename", json={"name": "x"}), 404)
+        renamed = (await api.post("/api/flows/hello/rename", json={"name": "again"})).json()
+        assert (renamed["name"], renamed["document"]["name"], renamed["sample"]["input"]) == (
+            "again",
+            "again",
+            {"a": 1},
+        )
+        assert [one.name for one in site.flow_files.flows()] == ["again", "other"]
+
+    async def test_a_new_flow_has_no_sender_that_nobody_chose(self, api):
+        flow = (await api.post("/api/flows", json={"name": "hello"})).json()
+        assert "from" not in flow["document"]["nodes"][0]["settings"]
+        told = (await api.post("/api/preview", json={"text": flow["text"], "input": {}, "context": {}})).json()[
+            "errors"
+        ]
+        assert [(one["key"], one["message"]) for one in told] == [("from", "The email has no sender.")]
+        flow = await made(api, "other")
+        assert flow["document"]["nodes"][0]["settings"]["from"] == "me@example.com"
+
     async def test_comments_and_order_survive_the_form(self, api, example):
         flow = (await api.post("/api/flows", json={"text": example})).json()
         flow["document"]["nodes"][1]["settings"]["subject"] = "Another subject"
@@ -78,12 +137,12 @@ class TestKeeping:
 
     async def test_two_flows_have_two_names(self, api):
         await made(api)
-        told = problem(await api.post("/api/flows", json={"name": "hello"}), 409)
+        told = problem(await api.post("/api/flows", json={"name": "hello", "sender": "me@example.com"}), 409)
         assert told["key"] == "name"
 
     @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, "é", "a/b", ".hidden", "a\n"])
     async def test_a_name_that_is_none_is_refused_beside_its_field(self, api, site, name):
-        told = problem(await api.post("/api/flows", json={"name": name}))
+        told = problem(await api.post("/api/flows", json={"name": name, "sender": "me@example.com"}))
         assert told["key"] == "name"
         assert not site.flow_files.folder.exists() or list(site.flow_files.folder.iterdir()) == []
 
@@ -132,7 +191,7 @@ class TestKeeping:
     async def test_a_folder_that_can_t_be_written_is_told(self, api, site):
         site.flow_files.folder.parent.mkdir(exist_ok=True)
         site.flow_files.folder.write_text("a file")
-        told = problem(await api.post("/api/flows", json={"name": "hello"}))
+        told = problem(await api.post("/api/flows", json={"name": "hello", "sender": "me@example.com"}))
         assert str(site.flow_files.folder) in told["message"]
 
 

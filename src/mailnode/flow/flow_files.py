@@ -1,7 +1,7 @@
 """The flow files of a folder, by name; each may have a sample of `input` and `context` beside it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,14 @@ from mailnode.store.files import NO_LOCKS, locked, write_atomically
 _YAML, _JSON, _SAMPLE = ".flow.yaml", ".flow.json", ".sample.json"
 LOCK = ".flows.lock"
 _NO_SAMPLE: dict[str, Any] = {"input": {}, "context": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFlow:
+    """A flow file that has not been read; `modified_at` is Unix ms."""
+
+    name: str
+    modified_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +63,27 @@ class FlowFiles:
         """Use the flows in `folder`, which is created when the first one is written."""
         self.folder = folder
 
-    def flows(self) -> list[FlowFile]:
-        """Give all readable flows, by name."""
+    def listed(self) -> list[ListedFlow]:
+        """Give all flows, unread, the last changed first."""
+        found: dict[str, int] = {}
         try:
-            found = sorted(
-                {path.name.removesuffix(end) for end in (_YAML, _JSON) for path in self.folder.glob(f"*{end}")}
-            )
+            for end in (_JSON, _YAML):  # of two of one name the second counts
+                for path in self.folder.glob(f"*{end}"):
+                    with suppress(FileNotFoundError):  # deleted meanwhile, or a link that leads nowhere
+                        found[path.name.removesuffix(end)] = path.stat().st_mtime_ns
         except OSError as error:
             raise _unusable(self.folder, error) from None
+        named = [(modified, name) for name, modified in found.items() if NAME.fullmatch(name)]
+        return [ListedFlow(name, modified // 10**6) for modified, name in sorted(named, reverse=True)]
+
+    def flows(self) -> list[FlowFile]:
+        """Give all readable flows, by name."""
+        return self.read(sorted(one.name for one in self.listed()))
+
+    def read(self, names: Iterable[str]) -> list[FlowFile]:
+        """Give the readable ones of these flows."""
         flows: list[FlowFile] = []
-        for name in found:
+        for name in names:
             with suppress(SettingsError):
                 flows.append(self.get(name))
         return flows
@@ -143,6 +162,12 @@ class FlowFiles:
         copy = self.create(renamed(old.text, new_name, json_file=old.is_json), json_file=old.is_json)
         self.store_sample(new_name, self.sample(name))
         return copy
+
+    def rename(self, name: str, new_name: str) -> FlowFile:
+        """Give a flow, its file and its sample another name; raises as `get` and `create` do."""
+        with self._locked():
+            old = self.get(name)
+            return self._replace(old, renamed(old.text, new_name, json_file=old.is_json))
 
     def delete(self, name: str) -> None:
         """Delete a flow and its sample; SettingsError if there is none."""

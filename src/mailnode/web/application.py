@@ -9,6 +9,7 @@ from mailnode.web.api import (
     connections,
     deliveries,
     files,
+    flow_list,
     flows,
     health,
     inbox,
@@ -33,7 +34,7 @@ from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
-API = (files, flows, preview, trial, runs, deliveries, connections, services, inbox, snapshots, health)
+API = (files, flow_list, flows, preview, trial, runs, deliveries, connections, services, inbox, snapshots, health)
 _PAGES = (login, flows_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
 
 

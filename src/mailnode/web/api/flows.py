@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mailnode.errors import MailnodeError, UsageError
 from mailnode.flow.document import FlowDocument, parse_flow
@@ -44,7 +44,6 @@ nodes:
     settings:
       emailService: other
       smtp: {{host: 127.0.0.1, port: {port}, tlsOption: none}}
-      from: me@example.com
       to: you@example.org
       subject: Hello
       content: <p>Hello!</p>
@@ -81,15 +80,6 @@ class FlowContent(ApiModel):
     version: int
     name: str
     nodes: list[FlowNodeContent]
-
-
-class FlowSummary(ApiModel):
-    """One flow of the folder; `trouble` says why it can't be run."""
-
-    name: str
-    node_count: int
-    modified_at: int
-    trouble: str
 
 
 class Flow(ApiModel):
@@ -136,6 +126,9 @@ class NewFlow(ApiModel):
 
     name: str | None = None
     copy_of: str | None = None
+    sender: str | None = Field(
+        None, max_length=1000, description="The `from` of a flow that is made from a name alone."
+    )
     text: str | None = None
     format: Format = "yaml"
 
@@ -152,23 +145,17 @@ class SavedDraft(Draft):
     revision: str
 
 
-@router.get("")
-async def list_flows(site: SiteHere) -> list[FlowSummary]:
-    """List the flows of the shelf."""
-    return await asyncio.to_thread(lambda: [_summary(site, flow) for flow in site.flow_files.flows()])
-
-
 @router.post("", status_code=201, **_SHORT)
 async def create_flow(site: SiteHere, new: NewFlow) -> Flow:
     """Make a new flow."""
     if new.text is not None:
         text, json_file = new.text, new.format == "json"
-        return await _told(site, lambda: site.flow_files.create(text, json_file=json_file))
+        return await told(site, lambda: site.flow_files.create(text, json_file=json_file))
     name, copy_of = new.name, new.copy_of
     assert name is not None
     if copy_of is not None:
-        return await _told(site, lambda: site.flow_files.duplicate(copy_of, name))
-    return await _told(site, lambda: site.flow_files.create(blank_flow(name, site.inbox_port)))
+        return await told(site, lambda: site.flow_files.duplicate(copy_of, name))
+    return await told(site, lambda: site.flow_files.create(blank_flow(name, site.inbox_port, new.sender)))
 
 
 @router.post("/check", **_SHORT)
@@ -182,7 +169,7 @@ async def check_flow(site: SiteHere, draft: Draft) -> CheckedDraft:
 @router.get("/{name}", **_SHORT)
 async def show_flow(site: SiteHere, name: str) -> Flow:
     """Show a flow."""
-    return await _told(site, lambda: site.flow_files.get(name))
+    return await told(site, lambda: site.flow_files.get(name))
 
 
 @router.get("/{name}/file", response_class=PlainTextResponse)
@@ -197,8 +184,8 @@ async def download_flow(site: SiteHere, name: str) -> Response:
 async def save_flow(site: SiteHere, name: str, flow: SavedDraft) -> Flow:
     """Save a flow; its settings may still be wrong, but it must be a flow."""
     shelved = site.flow_files.get(name)
-    flow = flow.model_copy(update={"format": _format(shelved)})
-    return await _told(site, lambda: site.flow_files.save(name, flow.merged(), flow.revision))
+    flow = flow.model_copy(update={"format": format_of(shelved)})
+    return await told(site, lambda: site.flow_files.save(name, flow.merged(), flow.revision))
 
 
 @router.delete("/{name}", status_code=204)
@@ -235,10 +222,16 @@ async def run_flow(
     return JsonAnswer(run.to_json())
 
 
-def blank_flow(name: str, port: int) -> str:
-    """Give a flow that sends one mail to the inbox."""
+def blank_flow(name: str, port: int, sender: str | None = None) -> str:
+    """Give a flow that sends one mail to the inbox, as soon as it has a sender."""
     text = BLANK.format(name="new", port=port)
-    return with_document(text, {**read_yaml(text).value, "name": name})
+    document = {**read_yaml(text).value, "name": name}
+    if sender:
+        (node,) = document["nodes"]
+        settings = {**node["settings"]}
+        route = {key: settings.pop(key) for key in ("emailService", "smtp")}
+        document["nodes"] = [{**node, "settings": {**route, "from": sender, **settings}}]
+    return with_document(text, document)
 
 
 def check(site: Site, text: str, form: Format) -> tuple[FlowContent | None, list[ErrorDetail]]:
@@ -261,23 +254,16 @@ def plain(document: FlowDocument) -> FlowContent:
     return FlowContent(version=document.version, name=document.name, nodes=nodes)
 
 
-def _summary(site: Site, flow: FlowFile) -> FlowSummary:
-    document, errors = check(site, flow.text, _format(flow))
-    trouble = f"{errors[0].message} {errors[0].hint}" if errors else ""
-    count = len(document.nodes) if document else 0
-    return FlowSummary(name=flow.name, node_count=count, modified_at=flow.modified_at, trouble=trouble)
-
-
-async def _told(site: Site, work: Callable[[], FlowFile]) -> Flow:
+async def told(site: Site, work: Callable[[], FlowFile]) -> Flow:
     """Do what reads and changes files, in a thread: who carries mail meanwhile must not wait for a large text."""
     return await asyncio.to_thread(lambda: _flow(site, work()))
 
 
 def _flow(site: Site, flow: FlowFile) -> Flow:
-    document, errors = check(site, flow.text, _format(flow))
+    document, errors = check(site, flow.text, format_of(flow))
     return Flow(
         name=flow.name,
-        format=_format(flow),
+        format=format_of(flow),
         revision=flow.revision,
         text=flow.text,
         document=document,
@@ -286,7 +272,8 @@ def _flow(site: Site, flow: FlowFile) -> Flow:
     )
 
 
-def _format(flow: FlowFile) -> Format:
+def format_of(flow: FlowFile) -> Format:
+    """Give the format of a flow's file."""
     return "json" if flow.is_json else "yaml"
 
 

@@ -96,7 +96,7 @@ async def metrics(site: SiteHere) -> str:
     lines += ["# TYPE mailnode_outcomes_waiting gauge", f"mailnode_outcomes_waiting {report.outcomes_waiting}"]
     lines += _tasks(report.tasks)
     lines += ["# HELP mailnode_flows Flow files in the folder of flows.", "# TYPE mailnode_flows gauge"]
-    lines.append(f"mailnode_flows {len(site.flow_files.flows())}")
+    lines.append(f"mailnode_flows {len(site.flow_files.listed())}")
     return "\n".join(lines) + "\n"
 
 

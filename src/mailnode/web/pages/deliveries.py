@@ -36,6 +36,8 @@ from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/deliveries", include_in_schema=False)
 
+# More flows are found by typing their names.
+MOST_SUGGESTED = 200
 SPANS = ((1, "1 hour"), (24, "24 hours"), (168, "7 days"), (720, "30 days"))
 _CHART_SECONDS = 5
 _FILTERED = ("queued", "sending", *(state for state in SHOWN_STATES if state not in {"queued", *SENDING}))
@@ -104,7 +106,7 @@ async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Respons
         "records/deliveries.html",
         choice=choice,
         states=_FILTERED,
-        flows=[flow.name for flow in site.flow_files.flows()],
+        flows=[flow.name for flow in site.flow_files.listed()[:MOST_SUGGESTED]],
         connections=[one["name"] for one in await site.mailnode.connections.list()],
         chart=(await _chart(request, site, choice)).html,
         table=(await _table(request, site, choice)).html,

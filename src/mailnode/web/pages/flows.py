@@ -1,23 +1,50 @@
 """The flows, and the editor of one."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import Field
 
 from mailnode.web.api.connections import list_connections
-from mailnode.web.api.flows import list_flows, show_flow
+from mailnode.web.api.flow_list import named, summaries
+from mailnode.web.api.flows import show_flow
 from mailnode.web.api.services import list_services
 from mailnode.web.connection_form import form_values
 from mailnode.web.page import render
+from mailnode.web.paged import Choice
 from mailnode.web.panel import NODE_TYPES, PANELS
 from mailnode.web.site import SiteHere
 
 router = APIRouter(include_in_schema=False)
 
+AT_ONCE = 50
+
+
+class FlowChoice(Choice):
+    """Which flows a reader has chosen to see; `after` counts those on the pages before."""
+
+    NAME = "flows"
+
+    after: str = Field("", pattern=r"^[0-9]{0,6}$")
+    search: str = Field("", max_length=200)
+
 
 @router.get("/flows")
-async def show_flows(request: Request, site: SiteHere) -> Response:
+async def show_flows(request: Request, site: SiteHere, choice: Annotated[FlowChoice, Query()]) -> Response:
     """List the flows."""
-    return render(request, "flows.html", flows=await list_flows(site), folder=site.flow_files.folder)
+    found, begin = await named(site, choice.search), int(choice.after or 0)
+    end = begin + AT_ONCE
+    page = render(
+        request,
+        "flows.html",
+        flows=await summaries(site, found[begin:end]),
+        choice=choice,
+        next=str(end) if len(found) > end else "",
+        folder=site.flow_files.folder,
+    )
+    page.headers["HX-Push-Url"] = choice.address()
+    return page
 
 
 @router.get("/flows/{name}")

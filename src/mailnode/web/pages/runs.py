@@ -14,6 +14,7 @@ from mailnode.web.json_safe import json_text, whole
 from mailnode.web.live import Live, Part, live
 from mailnode.web.page import render
 from mailnode.web.paged import Choice
+from mailnode.web.pages.deliveries import MOST_SUGGESTED
 from mailnode.web.site import Site, SiteHere
 from mailnode.web.verdict import mail_verdict
 
@@ -35,7 +36,7 @@ Chosen = Annotated[RunChoice, Query()]
 @router.get("")
 async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Response:
     """List runs."""
-    flows = [flow.name for flow in site.flow_files.flows()]
+    flows = [flow.name for flow in site.flow_files.listed()[:MOST_SUGGESTED]]
     table = await _table(request, site, choice)
     page = render(request, "records/runs.html", choice=choice, statuses=RUN_STATES, flows=flows, table=table.html)
     page.headers["HX-Push-Url"] = choice.address()

@@ -259,6 +259,11 @@ export type FlowContent = {
   nodes: FlowNodeContent[];
 };
 
+/** The new name of a flow. */
+export type FlowName = {
+  name: string;
+};
+
 /** A node of a flow; without `label` it is shown by its id, and without `when` it always runs. */
 export type FlowNodeContent = {
   id: string;
@@ -363,6 +368,7 @@ export type NewConnection = {
 export type NewFlow = {
   name?: string | null;
   copyOf?: string | null;
+  sender?: string | null;
   text?: string | null;
   format?: "yaml" | "json";
 };
@@ -665,6 +671,7 @@ export interface Routes {
   "POST /api/flows/{name}/files": { answer: StoredFile };
   "GET /api/flows": { answer: FlowSummary[] };
   "POST /api/flows": { body: NewFlow; answer: Flow };
+  "POST /api/flows/{name}/rename": { body: FlowName; answer: Flow };
   "POST /api/flows/check": { body: Draft; answer: CheckedDraft };
   "GET /api/flows/{name}": { answer: Flow };
   "PUT /api/flows/{name}": { body: SavedDraft; answer: Flow };

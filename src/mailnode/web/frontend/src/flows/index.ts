@@ -4,14 +4,21 @@ import { call, clearProblems, showProblem } from "../api";
 import type { Flow } from "../api-types";
 import { nameOf } from "./name";
 
+const SENDER = "sender";
+
 export function mountFlows(main: HTMLElement): void {
   showName(main);
+  rememberSender(main);
   onSubmit(main, "new-flow", async (form) => {
-    open(
-      await call("POST /api/flows", {
-        body: { name: nameOf(text(form, "name")), copyOf: text(form, "copyOf") || null },
-      }),
-    );
+    const copyOf = text(form, "copyOf") || null;
+    const sender = copyOf ? null : text(form, "sender").trim() || null;
+    open(await call("POST /api/flows", { body: { name: nameOf(text(form, "name")), copyOf, sender } }));
+    if (sender) localStorage.setItem(SENDER, sender);
+  });
+  onSubmit(main, "rename-flow", async (form) => {
+    const name = nameOf(text(form, "newName"));
+    await call("POST /api/flows/{name}/rename", { path: { name: text(form, "name") }, body: { name } });
+    location.reload();
   });
   onSubmit(main, "import-flow", async (form) => {
     const file = form.get("file") as File;
@@ -22,6 +29,12 @@ export function mountFlows(main: HTMLElement): void {
     await call("DELETE /api/flows/{name}", { path: { name: text(form, "name") } });
     location.reload();
   });
+}
+
+/** Whoever has named a sender once need not type it again. */
+function rememberSender(main: HTMLElement): void {
+  const field = main.querySelector<HTMLInputElement>("#new-flow-sender");
+  if (field) field.defaultValue = localStorage.getItem(SENDER) ?? "";
 }
 
 /** Say which name a flow will have before it counts. */
