@@ -55,6 +55,27 @@ async def test_a_file_is_stored_and_shown_again_and_sent_by_its_path(api, flow, 
     assert base64.b64encode(PNG).decode() in frame
 
 
+async def test_a_flow_is_exported_with_its_files_and_imported_again(api, flow, site):
+    assert (await api.get("/api/flows/hello/export")).text == flow["text"]
+    path = (await upload(api, PNG)).json()["path"]
+    document = flow["document"]
+    document["nodes"][0]["settings"]["attachments"] = [{"type": "file", "path": path}]
+    said = {"text": flow["text"], "document": document, "revision": flow["revision"]}
+    saved = (await api.put("/api/flows/hello", json=said)).json()
+    answer = await api.get("/api/flows/hello/export")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="hello.zip"'
+    again = await api.post("/api/flows/import", content=answer.content, headers=RAW)
+    assert again.status_code == 409
+    await api.delete("/api/flows/hello")
+    (site.flow_files.folder / path).unlink()
+    made = (await api.post("/api/flows/import", content=answer.content, headers=RAW)).json()
+    assert made["text"] == saved["text"]
+    assert (site.flow_files.folder / path).read_bytes() == PNG
+    bad = await api.post("/api/flows/import", content=b"x" * 100, headers=RAW)
+    assert bad.status_code == 422
+    assert "not a .zip" in bad.json()["error"]["message"]
+
+
 async def test_what_is_no_picture_is_only_downloaded(api, flow):
     for name in ("page.html", "page.svgz", "a.pdf", "a"):
         path = (await upload(api, b"<script>alert(1)</script>", name)).json()["path"]

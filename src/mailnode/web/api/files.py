@@ -4,18 +4,21 @@ import asyncio
 import base64
 import binascii
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Annotated, BinaryIO
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from mailnode.errors import UsageError
+from mailnode.flow.archive import read_archive, write_archive
 from mailnode.flow.stored_files import StoredFiles
 from mailnode.message.media_type import by_filename
 from mailnode.node.spool import MEGABYTE
 from mailnode.node.stored_file import FOLDER, opened_stored
+from mailnode.web.api.flows import Flow, download_flow, told
 from mailnode.web.api.problem import PROBLEMS, ApiModel
 from mailnode.web.site import SiteHere
 
@@ -56,6 +59,35 @@ async def store_file(
     return StoredFile(path=stored.path, filename=stored.filename, content_type=stored.content_type, size=stored.size)
 
 
+@router.post("/import", status_code=201, openapi_extra=_RAW, response_model_exclude_unset=True)
+async def import_flow(site: SiteHere, request: Request) -> Flow:
+    """Make a flow of an exported .zip, with the files and layouts in it; the body is that file."""
+    with tempfile.TemporaryFile() as archive:
+        try:
+            async for block in request.stream():
+                archive.write(block)
+        except OSError as error:
+            raise UsageError(
+                f"the archive can't be received: {error.strerror}", hint="free some space in the temporary folder"
+            ) from None
+        return await told(site, lambda: read_archive(site.flow_files, archive))
+
+
+@router.get("/{name}/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+async def export_flow(site: SiteHere, name: str) -> Response:
+    """Download a flow: its file as it is, or a .zip where it uses files or layouts."""
+    with ExitStack() as opened:
+        archive = opened.enter_context(tempfile.TemporaryFile())
+        if not await asyncio.to_thread(write_archive, site.flow_files, name, archive):
+            return await download_flow(site, name)
+        archive.seek(0)
+        return StreamingResponse(
+            _blocks(archive, opened.pop_all()),
+            media_type="application/zip",
+            headers={"Content-Disposition": f'attachment; filename="{site.flow_files.get(name).name}.zip"'},
+        )
+
+
 @router.get("/{name}/files/{file}", response_class=Response, responses={200: {"content": {"image/*": {}}}})
 async def show_file(site: SiteHere, name: str, file: str) -> Response:
     """Give a file beside a flow: an image for the page that edits it, everything else to download."""
@@ -76,7 +108,7 @@ async def show_file(site: SiteHere, name: str, file: str) -> Response:
     )
 
 
-def _blocks(content: BinaryIO, opened: ExitStack) -> Iterator[bytes]:
+def _blocks(content: IO[bytes], opened: ExitStack) -> Iterator[bytes]:
     with opened:
         while block := content.read(_BLOCK_BYTES):
             yield block

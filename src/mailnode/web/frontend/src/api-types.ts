@@ -669,6 +669,7 @@ export type mailnode__web__api__trial__WorkingServer = {
 
 export interface Routes {
   "POST /api/flows/{name}/files": { answer: StoredFile };
+  "POST /api/flows/import": { answer: Flow };
   "GET /api/flows": { answer: FlowSummary[] };
   "POST /api/flows": { body: NewFlow; answer: Flow };
   "POST /api/flows/{name}/rename": { body: FlowName; answer: Flow };

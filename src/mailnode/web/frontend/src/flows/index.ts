@@ -22,6 +22,10 @@ export function mountFlows(main: HTMLElement): void {
   });
   onSubmit(main, "import-flow", async (form) => {
     const file = form.get("file") as File;
+    if (/\.zip$/i.test(file.name)) {
+      open(await call("POST /api/flows/import", { file }));
+      return;
+    }
     const format = file.name.endsWith(".json") ? "json" : "yaml";
     open(await call("POST /api/flows", { body: { text: await file.text(), format } }));
   });
