@@ -78,7 +78,7 @@ def test_its_text_and_html(shipped):
         assert "within three days" not in body
         assert "€ 78.00" in body
     assert [text.count(item["name"]) for item in INPUT["items"]] == [1, 1, 1]
-    assert re.search(r"^Cups & saucers +6$", text, re.MULTILINE)
+    assert re.search(r"^Cups & saucers +6\r?$", text, re.MULTILINE)
     assert "Track your order (https://shop.example.com/track/2026-1047)" in text
     assert "Cups &amp; saucers" in html
     assert 'style="font-size: 20px' in html
