@@ -11,6 +11,7 @@ import pytest
 
 from mailnode.message.compose import compose
 from mailnode.message.email import Attachment, Email
+from mailnode.web.pages import inbox as inbox_page
 from mailnode.web.safe_html import MAIL_POLICY
 from support.hostile_markup import ALL_EVIL, EVIL, assert_only_our_markup
 
@@ -116,7 +117,7 @@ class TestPages:
         assert f"port {site.inbox_port}" in html
 
     async def test_renew_themselves_only_when_something_is_new(self, api, caught):
-        found = re.search(r'hx-get="([^"]+)"', (await api.get("/inbox")).text)
+        found = re.search(r'hx-get="(/inbox/live[^"]+)"', (await api.get("/inbox")).text)
         assert found is not None
         assert (await api.get(found[1])).status_code == 204
         await caught(letter(subject="Something new"))
@@ -130,6 +131,44 @@ class TestPages:
         assert "a&amp;b.csv" in html
         assert "Content-Type: multipart/mixed" in html
         assert f'href="/api/inbox/{number}/source"' in html
+
+    async def test_search_and_lead_to_older_ones(self, api, caught, monkeypatch):
+        monkeypatch.setattr(inbox_page, "AT_ONCE", 2)
+        monkeypatch.setattr(inbox_page, "MOST_LOOKED_AT", 3)
+        numbers = [
+            await caught(letter(subject=f"{word} {at}")) for at, word in enumerate(["Order", "News", "News", "Größe"])
+        ]
+
+        def shown(html):
+            return [int(number) for number in re.findall(r'id="to-(\d+)"', html)]
+
+        first = (await api.get("/inbox")).text
+        assert shown(first) == [numbers[3], numbers[2]]
+        assert f'href="/inbox?after={numbers[2]}">Older' in first
+        assert shown((await api.get(f"/inbox?after={numbers[2]}")).text) == [numbers[1], numbers[0]]
+        assert shown((await api.get("/inbox", params={"search": "GRÖSSE jane@"})).text) == [numbers[3]]
+        none = (await api.get("/inbox?search=order")).text
+        assert "older ones may" in none
+        assert f'href="/inbox?search=order&amp;after={numbers[1]}">Look further back' in none
+        assert shown((await api.get(f"/inbox?search=order&after={numbers[1]}")).text) == [numbers[0]]
+        listed = (await api.get("/api/inbox", params={"search": "news", "before": numbers[2]})).json()
+        assert [one["number"] for one in listed] == [numbers[1]]
+        assert (await api.get("/inbox?after=x")).status_code == 422
+
+    async def test_show_to_whom_a_mail_is_and_its_files_first(self, api, caught):
+        files = [Attachment(content="a", filename="a.csv"), Attachment(content=PIXEL, filename="logo.gif", cid="logo")]
+        number = await caught(
+            letter(to="Jane <jane@example.org>", cc="joe@example.com", attachments=files, html='<img src="cid:logo">')
+        )
+        head = (await api.get(f"/inbox/{number}")).text.split("<h2")[0]
+        for words in (
+            "Jane &lt;jane@example.org&gt;",
+            "joe@example.com",
+            ">a.csv</a>",
+            ">logo.gif</a>",
+            "shown in the",
+        ):
+            assert words in head
 
     async def test_lead_from_one_mail_to_the_next(self, api, caught):
         numbers = [await caught(letter()) for _ in range(3)]

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.parser import HeaderParser
@@ -76,6 +76,13 @@ class Received:
         """The files, with `filename`, `media_type`, `cid` and their `octets`; images within the HTML are among them."""
         return tuple(part for part in self._opened.root.walk() if part.is_attached)
 
+    def has(self, words: Sequence[str]) -> bool:
+        """Tell whether each of these words (in small letters) occurs in its subject or in an address."""
+        if not words:
+            return True
+        said = " ".join((self.subject, self.sender, self.mail_from, *self.rcpt_to)).casefold()
+        return all(word in said for word in words)
+
     def to_json(self) -> dict[str, Any]:
         """Give its entry in a list, as JSON."""
         return {
@@ -117,6 +124,22 @@ class InboxFolder:
     def messages(self) -> list[Received]:
         """Give all emails, oldest first."""
         return [received for number in self._numbers() if (received := self._read(number))]
+
+    def latest(self, *, search: str = "", before: int | None = None) -> Iterator[tuple[Received, bool]]:
+        """Give the emails, the newest first, from the one before number `before` on, each with whether it matches.
+
+        It does if each word of `search` occurs in its subject or in an address; letters are read only as far as taken.
+        """
+        words = search.casefold().split()
+        for number in reversed(self._numbers()):
+            if (before is None or number < before) and (received := self._read(number)):
+                yield received, received.has(words)
+
+    def around(self, number: int) -> tuple[int | None, int | None]:
+        """Give the numbers of the emails before and after one."""
+        numbers = self._numbers()
+        before = max((one for one in numbers if one < number), default=None)
+        return before, min((one for one in numbers if one > number), default=None)
 
     def get(self, number: int) -> Received:
         """Give an email by its number."""

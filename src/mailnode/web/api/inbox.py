@@ -1,12 +1,14 @@
 """The inbox: what the SMTP server of this machine has caught."""
 
+from itertools import islice
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from mailnode.errors import ErrorCode, UsageError
+from mailnode.inbox.folder import Received
 from mailnode.message.part import base_name
 from mailnode.printable import quoted
 from mailnode.web.api.problem import PROBLEMS, ApiModel
@@ -14,6 +16,8 @@ from mailnode.web.json_safe import whole
 from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/inbox", tags=["inbox"], responses=PROBLEMS)
+
+MOST_LISTED = 1_000
 
 Number = Annotated[int, Path(ge=0, le=10**17)]
 
@@ -66,9 +70,20 @@ class ClearedInbox(ApiModel):
 
 
 @router.get("")
-def list_mails(site: SiteHere) -> list[CaughtMail]:
+def list_mails(
+    site: SiteHere,
+    search: Annotated[str, Query(max_length=200, description="Words in the subject or in an address.")] = "",
+    before: Annotated[int | None, Query(ge=0, description="Only those before this number.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+) -> list[CaughtMail]:
     """List the received emails, the latest first."""
-    return [CaughtMail.model_validate(whole(one.to_json())) for one in reversed(site.inbox.messages())]
+    found = (one for one, fits in site.inbox.latest(search=search, before=before) if fits)
+    return [summary(one) for one in islice(found, limit)]
+
+
+def summary(one: Received) -> CaughtMail:
+    """Give an email as lists show it."""
+    return CaughtMail.model_validate(whole(one.to_json()))
 
 
 @router.delete("")
