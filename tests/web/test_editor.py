@@ -126,6 +126,11 @@ def put_content(page: Page, html):
     field(page, "content").locator("textarea").fill(html)
 
 
+def run(page: Page):
+    page.get_by_role("button", name="Run…").click()
+    page.locator('#run-dialog [data-answer="run"]').click()
+
+
 def saved(page: Page, served, name="hello"):
     page.get_by_role("button", name="Save").click()
     expect(page.locator("[data-saved]")).to_have_text("Saved")
@@ -226,7 +231,9 @@ def test_what_is_wrong_is_said_beside_its_field(page, served, key, value, words)
     told = field(page, key).locator(".error:not([hidden])").first
     expect(told).to_contain_text(words)
     expect(page.locator("[data-nodes]")).to_contain_text("1 problem")
-    expect(page.locator("[data-troubles]")).to_contain_text(key.removeprefix("@"))
+    label = next(one.label for section in PANELS["sendSmtpEmail"] for one in section.fields if one.key == key)
+    page.locator("[data-troubles]").get_by_role("button", name=f"Send SMTP Email, {label}").click()
+    expect(field(page, key).locator(":focus")).to_have_count(1)
     put(page, "subject", "x" if key == "subject" else "still here")
     if key not in {"subject", "attachments", "headers"}:
         expect(told).to_contain_text(words)
@@ -406,8 +413,8 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     account = {"user": "billing@example.com", "clientId": "a-client", "clientSecret": "s", "refreshToken": "r"}
     make_connection(page, "Another OAuth2 provider", "billing", **account, accessUrl="http://127.0.0.1:1/token")
     expect(head).to_contain_text("connection billing")
-    page.get_by_role("button", name="Run").click()
     result = page.get_by_role("tabpanel", name="Result")
+    run(page)
     expect(result).to_contain_text("he token endpoint 127.0.0.1:1 can't be reached")
     expect(result).to_contain_text("Check the host of accessUrl")
     put(page, "connection", "")
@@ -415,7 +422,8 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
     page.get_by_role("tab", name="Email").click()
     expect(head).not_to_contain_text("connection billing")
 
-    page.get_by_role("button", name="Send test to inbox").click()
+    page.get_by_role("button", name="Send test…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Send to the inbox").click()
     expect(result).to_contain_text("in the inbox on this machine")
     (received,) = served.site.inbox.messages()
     message = message_from_bytes(received.octets(), policy=policy.default)
@@ -426,18 +434,20 @@ def test_a_newcomer_s_way_from_the_first_test_to_a_mended_port(page, served):
 
     open_editor(page, flow.name)
     put(page, "smtp.port", "1")
-    page.get_by_role("button", name="Run").click()
+    run(page)
     expect(result).to_contain_text("ould not connect")
     expect(result).to_contain_text("Check host and port")
-    put(page, "smtp.port", served.site.inbox_port)
+    expect(result.locator(".badge").first).to_have_text("Done, 1 email failed")
+    page.get_by_role("button", name=f"Use these settings: port {served.site.inbox_port}, no TLS").click()
     put(page, "subject", "{{ input.nothing }}")
-    page.get_by_role("button", name="Run").click()
+    run(page)
     expect(result.locator(".notice").get_by_text("{{ input.nothing }} is undefined.").last).to_have_text(
         "Node tell-customer, subject: {{ input.nothing }} is undefined."
     )
     put(page, "subject", "Hi")
-    page.get_by_role("button", name="Run").click()
-    expect(result.locator(".badge")).to_have_text("Done")
+    run(page)
+    expect(result).to_contain_text("Accepted by 127.0.0.1 for zoe@example.org")
+    expect(result.locator(".badge").first).to_have_text("Done")
     page.set_viewport_size({"width": 400, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     page.get_by_role("link", name="Open this run").click()
@@ -538,8 +548,8 @@ def test_script_that_is_stored_in_a_flow_never_runs_in_the_editor(page, served):
     open_sections(page)
     for tab in ("Text", "Header fields", "Parts", "Source", "Sample data"):
         page.get_by_role("tab", name=tab).click()
-    page.get_by_role("button", name="Run").click()
-    expect(page.get_by_role("tabpanel", name="Result").locator(".badge")).to_have_text("Done")
+    run(page)
+    expect(page.get_by_role("tabpanel", name="Result").locator(".badge").first).to_have_text("Done")
     page.get_by_role("button", name="YAML").click()
     expect(page.locator("#flow-text")).to_be_visible()
     expect(page.locator("[data-head]")).to_contain_text(EVIL)
@@ -591,7 +601,8 @@ def test_files_and_images_are_stored_beside_the_flow_and_the_flow_only_names_the
     open_sections(page)
     expect(image).to_be_visible()
     assert image.evaluate("image => image.naturalWidth") == 1
-    page.get_by_role("button", name="Send test to inbox").click()
+    page.get_by_role("button", name="Send test…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Send to the inbox").click()
     expect(page.get_by_role("tabpanel", name="Result").locator(".badge")).to_be_visible()
     (received,) = served.site.inbox.messages()
     message = message_from_bytes(received.octets(), policy=policy.default)

@@ -1,6 +1,7 @@
 """What a run would send, and at which field a server fails, over HTTP."""
 
 import json
+from email import message_from_bytes, policy
 
 import pytest
 
@@ -70,6 +71,20 @@ class TestPlan:
         async with opened_api(home) as api:
             said = (await api.post("/api/preview/plan", json=draft(mail(25)))).json()
         assert said["emails"][0]["recipients"] == ["me@x.org"]
+
+
+class TestInbox:
+    async def test_gets_all_that_a_run_would_send_and_nobody_else_gets_it(self, api, site):
+        nodes = [
+            mail(1, to="a@x.org", storeResult="context", resultKey="first"),
+            mail(1, "lost", subject="{{ input.no }}"),
+            mail(1, "second", to="b@x.org", when="{{ context.first.accepted.length }}"),
+        ]
+        said = (await api.post("/api/preview/inbox", json=draft(*nodes))).json()
+        assert [one["error"] is None for one in said["emails"]] == [True, False, True]
+        received = [message_from_bytes(one.octets(), policy=policy.default)["To"] for one in site.inbox.messages()]
+        assert sorted(received) == ["a@x.org", "b@x.org"]
+        assert await site.mailnode.deliveries.list() == []
 
 
 class TestServer:

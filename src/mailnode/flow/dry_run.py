@@ -107,6 +107,19 @@ class DryRun:
                 document.locate(error, error.node)
         return plan
 
+    async def send_all_to_port(self, port: int) -> RunPlan:
+        """Send the emails of `plan` to a server on this machine, as an Inbox, and to no other; gives the plan.
+
+        Raises:
+            MailnodeError: as `plan` does, or that server does not accept one.
+        """
+        plan = await self.plan()
+        async with SmtpClient("127.0.0.1", port, tls_option="none") as client:
+            for email in plan.emails:
+                if email.message:
+                    await client.send(email.message)
+        return plan
+
     async def examine(self, others: "Sequence[PortOption]" = ()) -> "tuple[ServerSettings, Diagnosis]":
         """Examine the server of the node step by step, with its login; gives it and the findings. No email is sent.
 

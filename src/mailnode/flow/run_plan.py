@@ -6,6 +6,7 @@ from mailnode.delivery.result import Result, result_of_error
 from mailnode.errors import ExpressionError, MailnodeError
 from mailnode.flow.builtin import Say, SetContext
 from mailnode.flow.run import PreparedNode, Run
+from mailnode.message.envelope import Message
 from mailnode.node.expression import Evaluator
 from mailnode.node.node_api import NodeCall, NodeReturn
 from mailnode.node.node_return import return_of, return_of_error
@@ -26,6 +27,7 @@ class PlannedEmail:
     host: str = ""
     port: int = 0
     connection: str = ""
+    message: Message | None = None
     error: MailnodeError | None = None
 
 
@@ -80,7 +82,8 @@ async def _returned(prepared: PreparedNode, call: NodeCall, plan: RunPlan) -> No
         return return_of_error(node.settings, error)
     server, envelope = made.route.server, made.message.envelope
     where = replace(planned, host=server.host, port=server.port, connection=made.route.connection)
-    plan.emails.append(replace(where, subject=made.email.subject, recipients=tuple(envelope.forward_paths)))
+    to = tuple(envelope.forward_paths)
+    plan.emails.append(replace(where, subject=made.email.subject, recipients=to, message=made.message))
     return return_of(node.settings, _accepted(made))
 
 

@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter
 
 from mailnode.errors import ErrorCode
-from mailnode.flow.run_plan import PlannedEmail
+from mailnode.flow.run_plan import PlannedEmail, RunPlan
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Step
 from mailnode.smtp.server import ServerSettings, TlsOption
 from mailnode.web.api.preview import PreviewRequest
@@ -85,12 +85,14 @@ async def plan(site: SiteHere, request: PreviewRequest) -> Plan:
     dry_run = await asyncio.to_thread(request.dry_run, site)
     if errors := await asyncio.to_thread(dry_run.errors):
         return Plan(emails=[], errors=[error_detail(error) for error in errors], is_certain=True)
-    planned = await dry_run.plan()
-    return Plan(
-        emails=[_mail(site, email) for email in planned.emails],
-        errors=[error_detail(planned.error)] if planned.error else [],
-        is_certain=planned.is_certain,
-    )
+    return _plan(site, await dry_run.plan())
+
+
+@router.post("/inbox")
+async def send_to_inbox(site: SiteHere, request: PreviewRequest) -> Plan:
+    """Send what a run would send to the inbox on this machine and to nobody else; nothing is saved."""
+    dry_run = await asyncio.to_thread(request.dry_run, site)
+    return _plan(site, await dry_run.send_all_to_port(site.inbox_port))
 
 
 @router.post("/server")
@@ -131,6 +133,14 @@ def _at_field(
         node=node,
         key=key,
         line=0,
+    )
+
+
+def _plan(site: Site, planned: RunPlan) -> Plan:
+    return Plan(
+        emails=[_mail(site, email) for email in planned.emails],
+        errors=[error_detail(planned.error)] if planned.error else [],
+        is_certain=planned.is_certain,
     )
 
 

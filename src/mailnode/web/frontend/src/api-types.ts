@@ -682,6 +682,7 @@ export interface Routes {
   "POST /api/preview": { body: PreviewRequest; answer: Previewed };
   "POST /api/preview/test": { body: TestRequest; answer: MailResult };
   "POST /api/preview/plan": { body: PreviewRequest; answer: Plan };
+  "POST /api/preview/inbox": { body: PreviewRequest; answer: Plan };
   "POST /api/preview/server": { body: PreviewRequest; answer: ServerCheck };
   "GET /api/runs": { answer: RunPage };
   "GET /api/runs/{run_id}": { answer: Run };

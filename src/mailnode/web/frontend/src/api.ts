@@ -61,6 +61,14 @@ export async function* linesOf<R extends Route>(route: R, ...[request]: Argument
   }
 }
 
+/** Give the text at an address of this server, as a part of a page. */
+export async function textAt(address: string): Promise<string> {
+  const response = await fetch(address);
+  if (!response.ok || response.redirected)
+    throw new Problem({ message: "The page could not be loaded." }, response.status);
+  return response.text();
+}
+
 async function send(route: Route, request: AnyRequest = {}): Promise<Response> {
   const { path = {}, query, body, file, signal } = request;
   const [method = "", template = ""] = route.split(" ");

@@ -9,16 +9,19 @@ import type {
   Flow,
   FlowContent,
   FlowNodeContent,
+  Previewed,
   Sample,
+  ServerCheck,
 } from "../api-types";
 import { find, on } from "../dom";
 import { ConflictDialog } from "./conflict";
+import { KnownProblems } from "./known-problems";
 import { freshNode, NodeList } from "./nodes";
-import { Panel } from "./panel";
+import { Panel, type ServerSettings } from "./panel";
 import { PreviewPane } from "./preview";
-import { mountTestDialog, runFlow, testToInbox, type Tried } from "./results";
-import { mountSample } from "./sample";
-import { isSame } from "./settings";
+import { mountSample, type SampleEditor } from "./sample";
+import { lacksSample, Sending, type Tried } from "./sending";
+import { isSame, write } from "./settings";
 import type { Surroundings } from "./widget";
 
 const PREVIEW_AFTER_MS = 250;
@@ -35,7 +38,7 @@ class Editor {
   private flow = said<Flow>("flow");
   private document: FlowContent | null = this.flow.document;
   private readonly sample: Sample = this.flow.sample;
-  private errors: ErrorDetail[] = this.flow.errors;
+  private readonly problems = new KnownProblems(this.flow.errors, () => this.document);
   private current = "";
   private panel: Panel | null = null;
   private isText = false;
@@ -45,6 +48,8 @@ class Editor {
   private readonly pane: PreviewPane;
   private readonly nodes: NodeList;
   private readonly conflict: ConflictDialog;
+  private readonly sending: Sending;
+  private readonly samples: SampleEditor;
   private readonly around: Surroundings = {
     services: said<EmailService[]>("services"),
     connections: said<Connection[]>("connections"),
@@ -74,6 +79,29 @@ class Editor {
         location.assign(address);
       },
     });
+    const edited = {
+      draft: () => this.draft,
+      tried: () => this.tried,
+      sample: () => this.sample,
+      name: () => this.flow.name,
+      isDirty: () => this.isDirty,
+      save: () => this.save(),
+      showProblems: (errors: ErrorDetail[]) => this.showProblems(errors),
+      showServer: (node: string, check: ServerCheck | null) => {
+        this.problems.tell(node, check);
+        const [first] = check?.errors ?? [];
+        if (first) this.lead(first);
+        this.showErrors();
+      },
+    };
+    this.sending = new Sending(this.pane, edited, find(main, "dialog#run-dialog"));
+    this.samples = mountSample(
+      main,
+      this.sample,
+      () => this.flow.name,
+      () => this.document,
+      () => this.later(),
+    );
   }
 
   start(): void {
@@ -83,21 +111,14 @@ class Editor {
     form.addEventListener("submit", (event) => event.preventDefault());
     this.text.addEventListener("input", () => this.touched());
     this.on("save", () => this.save());
-    this.on("run", () => this.run());
+    this.on("run", () => this.sending.run());
     this.on("add-node", () => this.addNode());
-    this.on("test-inbox", () => testToInbox(this.pane, this.tried));
-    const dialog = this.find<HTMLDialogElement>("dialog#test-address");
-    this.on("test-address", () => dialog.showModal());
-    mountTestDialog(dialog, this.pane, () => this.tried);
+    const dialog = this.find<HTMLDialogElement>("dialog#test-dialog");
+    this.on("test", () => dialog.showModal());
+    this.sending.mountTest(dialog);
     for (const view of this.main.querySelectorAll<HTMLElement>("[data-view]")) {
       view.addEventListener("click", () => void this.view(view.dataset.view === "text"));
     }
-    mountSample(
-      this.main,
-      this.sample,
-      () => this.flow.name,
-      () => this.later(),
-    );
     addEventListener("beforeunload", (event) => this.isDirty && event.preventDefault());
     addEventListener("keydown", (event) => {
       if ((event.ctrlKey || event.metaKey) && event.key === "s") {
@@ -152,7 +173,7 @@ class Editor {
 
   private list(): void {
     const problems = new Map<string, number>();
-    for (const error of this.errors) problems.set(error.node, (problems.get(error.node) ?? 0) + 1);
+    for (const error of this.problems.all) problems.set(error.node, (problems.get(error.node) ?? 0) + 1);
     this.nodes.show(problems);
   }
 
@@ -178,25 +199,67 @@ class Editor {
     const asked = (this.asked = new AbortController());
     try {
       const made = await call("POST /api/preview", { body: this.tried, signal: asked.signal });
-      this.errors = made.errors;
-      this.pane.show(made);
-      this.showErrors();
+      this.showMade(made);
     } catch (problem) {
-      if (!asked.signal.aborted) this.pane.show({ errors: [detailOf(problem)], preview: null });
+      if (!asked.signal.aborted) this.showMade({ errors: [detailOf(problem)], preview: null });
     }
+  }
+
+  private showMade(made: Previewed): void {
+    this.problems.errors = made.errors;
+    const fill = (): void => this.fillSample();
+    this.pane.show(
+      made,
+      this.problems.notices((error) => this.lead(error), fill),
+    );
+    this.samples.showUsed();
+    this.showErrors();
+  }
+
+  /** Show the sample with a place for each value that the flow names. */
+  private fillSample(): void {
+    this.samples.fill();
+    this.pane.see("sample");
+    this.find("#sample-input").focus();
+  }
+
+  private showProblems(errors: ErrorDetail[]): void {
+    const [first] = errors;
+    if (!first) return;
+    this.problems.errors = errors;
+    this.showErrors();
+    if (lacksSample(errors)) this.fillSample();
+    else this.lead(first);
+  }
+
+  /** Go to the field that an error is about, or to its line. */
+  private lead({ node, key, line }: ErrorDetail): void {
+    if (this.isText) {
+      const before = this.text.value
+        .split("\n")
+        .slice(0, Math.max(line - 1, 0))
+        .join("\n").length;
+      this.text.focus();
+      this.text.setSelectionRange(before + (line > 1 ? 1 : 0), before + (line > 1 ? 1 : 0));
+      return;
+    }
+    if (node && node !== this.current && this.document?.nodes.some((one) => one.id === node)) this.open(node);
+    this.panel?.lead(key);
   }
 
   private showErrors(): void {
     if (this.isText) {
       const place = this.find("#flow-text-error");
-      place.textContent = this.errors
+      place.textContent = this.problems.errors
         .map((error) => `${error.line ? `Line ${error.line}: ` : ""}${wordsOf(error)}`)
         .join("\n");
-      place.hidden = !this.errors.length;
+      place.hidden = !this.problems.errors.length;
       return;
     }
-    const mine = this.errors.filter((error) => error.node === this.current || !error.node);
+    const mine = this.problems.all.filter((error) => error.node === this.current || !error.node);
     const left = this.panel?.showErrors(mine) ?? mine;
+    const works = this.problems.server(this.current)?.settings;
+    this.panel?.advise(works ?? null, (smtp) => this.useServer(smtp));
     const others = this.find("[data-other-errors]");
     others.replaceChildren(
       ...left.map((error) => {
@@ -209,11 +272,20 @@ class Editor {
     this.list();
   }
 
+  private useServer(server: ServerSettings): void {
+    const node = structuredClone(this.node);
+    if (!node) return;
+    for (const [key, value] of Object.entries(server)) write(node.settings, `smtp.${key}`, value);
+    this.edited(node);
+    this.open(node.id);
+    this.panel?.lead("smtp.port");
+  }
+
   private async view(asText: boolean): Promise<void> {
     if (asText === this.isText) return;
     try {
       const checked = await call("POST /api/flows/check", { body: this.draft });
-      this.errors = checked.errors;
+      this.problems.errors = checked.errors;
       if (!asText && !checked.document) {
         this.showErrors();
         toast("Correct the errors in the text to open the form.");
@@ -246,7 +318,7 @@ class Editor {
       if (saved.name !== this.flow.name) history.replaceState(null, "", `/flows/${saved.name}`);
       this.find("h1").textContent = saved.name;
       this.flow = saved;
-      this.errors = saved.errors;
+      this.problems.errors = saved.errors;
       this.isDirty = false;
       this.find("[data-saved]").textContent = "Saved";
       if (this.isText) this.text.value = saved.text;
@@ -254,15 +326,11 @@ class Editor {
       return true;
     } catch (problem) {
       if (this.conflict.asks(problem)) return false;
-      this.errors = [detailOf(problem)];
+      this.problems.errors = [detailOf(problem)];
       this.showErrors();
       toast(wordsOf(detailOf(problem)));
       return false;
     }
-  }
-
-  private async run(): Promise<void> {
-    if (!this.isDirty || (await this.save())) await runFlow(this.pane, this.flow.name, this.sample);
   }
 
   /** The mail that is looked at: the node's own, or where that sends none the flow's first. */

@@ -2,8 +2,9 @@
 
 import { clearProblems, fieldOf, markField, wordsOf } from "../api";
 import type { ErrorDetail, FlowNodeContent } from "../api-types";
-import { find } from "../dom";
+import { element, find } from "../dom";
 import { problemCount } from "./nodes";
+import { adviceOf, nameOf } from "./server-advice";
 import { isSame, pathsOf, read, type Settings, textOf, write } from "./settings";
 import { imageAddress, storeFile } from "./stored-file";
 import { mountWidget, type Surroundings, type Widget } from "./widget";
@@ -14,6 +15,11 @@ interface Bound {
   fallback: unknown;
   widget: Widget;
 }
+
+/** Where a server is, as far as advice names it. */
+export type ServerSettings = { host?: string; port: number; tlsOption: string };
+
+const FOCUSABLE = "[contenteditable=true], input:not([hidden]), select, textarea:not([hidden]), button";
 
 export class Panel {
   private readonly bound: Bound[];
@@ -76,6 +82,36 @@ export class Panel {
       find(section, "[data-count]").textContent = count ? problemCount(count) : "";
     }
     return left;
+  }
+
+  /** Offer other settings of the server: those that were found to work, or, while it is typed, those that are usual. */
+  advise(works: ServerSettings | null, use: (settings: ServerSettings) => void): void {
+    for (const old of this.place.querySelectorAll("[data-advice]")) old.remove();
+    const advice = works ? null : adviceOf(this.shown.settings);
+    const settings = works ?? advice?.settings;
+    const key = advice?.key ?? this.place.querySelector<HTMLElement>(".field:has(> .error:not([hidden]))")?.dataset.key;
+    const field = fieldOf(this.place, key?.startsWith("smtp.") ? key : "smtp.port");
+    if (!settings || !field || field.closest("[data-out]")) return;
+    const button = element("button", { type: "button", className: "button", textContent: nameOf(settings) });
+    button.addEventListener("click", () => use(settings));
+    const note = element("div", { className: "note" });
+    note.dataset.advice = "";
+    if (advice) note.append(element("p", { textContent: advice.words }));
+    note.append(button);
+    field.append(note);
+  }
+
+  /** Go to the field of a key: the section that it is in opens, and it gets the focus. */
+  lead(key: string): void {
+    const own = key === "id" || key === "when" ? `@${key}` : key;
+    const field = own ? fieldOf(this.place, own) : null;
+    if (!field) return;
+    const section = field.closest("details");
+    if (section) section.open = true;
+    const within =
+      field.querySelector<HTMLElement>("[aria-invalid=true]") ?? field.querySelector<HTMLElement>(FOCUSABLE);
+    within?.focus({ preventScroll: true });
+    field.scrollIntoView({ block: "center" });
   }
 
   private showWhatApplies(): void {

@@ -1,6 +1,7 @@
 // The pane beside the panel: the mail as it would go out, in all its views.
 
 import type { BodyPart, Preview, Previewed } from "../api-types";
+import { textAt } from "../api";
 import { element, find } from "../dom";
 
 const HEAD = ["From", "To", "Cc", "Subject"];
@@ -9,6 +10,10 @@ const TLS = { tls: "TLS", starttls: "STARTTLS", none: "no TLS" };
 export interface Notice {
   words: string;
   hint?: string;
+  /** The place that it is about, which a press leads to. */
+  place?: { words: string; lead: () => void };
+  /** What else can be done about it. */
+  remedy?: { words: string; work: () => void };
 }
 
 /** What came of a run or a test: its status, what to read of it, all of it, and where to read on. */
@@ -16,7 +21,7 @@ export interface Result {
   title: string;
   status: string;
   notices: Notice[];
-  details: unknown;
+  details?: unknown;
   link?: { href: string; words: string };
 }
 
@@ -37,11 +42,9 @@ export class PreviewPane {
   }
 
   /** Show a mail; where there is none, the last one stays in sight, faded, and the reasons stand above. */
-  show({ errors, preview }: Previewed): void {
+  show({ preview }: Previewed, errors: Notice[]): void {
     this.pane.toggleAttribute("data-stale", !preview);
-    const reasons = errors.map(({ key, message, hint }) =>
-      noticeOf("bad", { words: key ? `${key}: ${message}` : message, hint }),
-    );
+    const reasons = errors.map((notice) => noticeOf("bad", notice));
     const warnings = (preview?.warnings ?? []).map((words) => noticeOf("warn", { words }));
     this.find("[data-troubles]").replaceChildren(...reasons, ...warnings);
     if (!preview) return;
@@ -60,17 +63,34 @@ export class PreviewPane {
 
   showResult({ title, status, notices, details, link }: Result): void {
     const badge = element("span", {
-      className: `badge ${status}`,
+      className: `badge ${status === "not started" ? "failed" : status}`,
       textContent: status.charAt(0).toUpperCase() + status.slice(1),
     });
-    const kind = status === "sent" || status === "done" ? "good" : "bad";
+    const kind = status === "sent" ? "good" : status === "running" ? "" : "bad";
     this.find("[data-result]").replaceChildren(
       element("h2", {}, `${title} `, badge),
       ...notices.map((notice) => noticeOf(kind, notice)),
       ...(link ? [element("a", { href: link.href, textContent: link.words })] : []),
-      element("pre", { textContent: JSON.stringify(details, null, 2), tabIndex: 0 }),
+      ...(details === undefined ? [] : [folded("Details", JSON.stringify(details, null, 2))]),
     );
-    this.find("#tab-result").click();
+    this.see("result");
+  }
+
+  /** Show what came of a run as its page does; it renews itself there while email of it is queued. */
+  async showRun(id: string): Promise<void> {
+    const address = `/runs/live/run/${encodeURIComponent(id)}`;
+    const place = this.find("[data-result]");
+    const link = element("a", { href: `/runs/${encodeURIComponent(id)}`, textContent: "Open this run" });
+    const [{ showLive }, html] = await Promise.all([import("../records/morph"), textAt(address)]);
+    const part = element("div");
+    place.replaceChildren(part, element("p", {}, link));
+    showLive(part, html);
+    this.see("result");
+  }
+
+  /** Bring a view to the front. */
+  see(view: string): void {
+    this.find(`#tab-${view}`).click();
   }
 
   private showFrame(): void {
@@ -116,9 +136,22 @@ function mountTabs(list: HTMLElement): void {
   });
 }
 
-function noticeOf(kind: string, { words, hint = "" }: Notice): HTMLElement {
+function noticeOf(kind: string, { words, hint = "", place, remedy }: Notice): HTMLElement {
   const lines = [words, hint].filter(Boolean).map((line) => element("p", { textContent: line }));
+  if (place) lines.unshift(element("p", {}, pressable("link", place.words, place.lead)));
+  if (remedy) lines.push(element("p", {}, pressable("button", remedy.words, remedy.work)));
   return element("div", { className: `notice ${kind}` }, ...lines);
+}
+
+function pressable(className: string, words: string, work: () => void): HTMLButtonElement {
+  const made = element("button", { type: "button", className, textContent: words });
+  made.addEventListener("click", work);
+  return made;
+}
+
+function folded(words: string, text: string): HTMLElement {
+  const summary = element("summary", { textContent: words });
+  return element("details", { className: "section" }, summary, element("pre", { textContent: text, tabIndex: 0 }));
 }
 
 function headOf({ headerFields, envelopeFrom, recipients, host, port, tlsOption, connection }: Preview): HTMLElement[] {

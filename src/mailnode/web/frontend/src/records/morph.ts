@@ -15,6 +15,14 @@ export function defineMorph(): void {
   });
 }
 
+/** Put a part that the server has made into a place, and let it renew itself from there. */
+export function showLive(place: HTMLElement, html: string): void {
+  defineMorph();
+  place.innerHTML = html;
+  localTimes(place);
+  htmx.process(place);
+}
+
 function morph(target: Element, fragment: DocumentFragment): Node[] {
   localTimes(fragment); // or each time would count as changed
   return Idiomorph.morph(target, fragment.children, {
