@@ -293,7 +293,7 @@ nodes:
 def test_the_panel_of_a_node_makes_a_connection_for_its_own_service(page, api):
     assert api.post("/api/flows", json={"text": FLOW}).status_code == 201
     page.goto("/flows/orders", wait_until="networkidle")
-    page.get_by_role("button", name="Create a connection").click()
+    page.get_by_role("button", name="Create a connection for Gmail").click()
     dialog = dialog_of(page)
     expect(dialog.get_by_role("button", name="Microsoft 365 or Outlook")).to_be_hidden()
     dialog.get_by_role("button", name="User name and password").click()
@@ -304,6 +304,8 @@ def test_the_panel_of_a_node_makes_a_connection_for_its_own_service(page, api):
     dialog.get_by_role("button", name="Create", exact=True).click()
     dialog.get_by_role("button", name="Done").click()
     expect(page.locator("#field-connection")).to_have_value("shop")
+    expect(page.locator("#field-connection")).to_be_focused()
+    expect(page.get_by_role("button", name="Create a connection for Gmail")).to_be_hidden()
 
 
 def test_a_connection_for_the_node_s_own_server_is_tested_there(page, api):

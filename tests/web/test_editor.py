@@ -90,7 +90,7 @@ def put(page: Page, key, value):
     kind = place.get_attribute("data-kind")
     if kind == "switch":
         place.locator("input").set_checked(value)
-    elif kind in {"choice", "connection"}:
+    elif kind in {"choice", "tls", "connection"}:
         place.locator("select").select_option(value)
     elif kind == "service":
         place.locator("input").fill("Other SMTP")
@@ -250,10 +250,24 @@ def test_only_what_applies_is_shown(page, served):
     put(page, "asynchronous", value=True)
     expect(field(page, "retryHours")).to_be_visible()
     service = field(page, "emailService").locator("input")
-    service.fill("gma")
-    page.keyboard.press("Enter")
-    expect(service).to_have_value("Gmail")
+    tls = field(page, "smtp.tlsOption")
+    tls.locator("select").select_option("")
+    field(page, "smtp.port").locator("input").fill("2526")
+    expect(tls).to_contain_text("Automatic is TLS from the start on port 2526")
+    field(page, "smtp.port").locator("input").fill("587")
+    expect(tls).to_contain_text("Automatic is STARTTLS on port 587")
+    service.fill("nonsense")
+    expect(field(page, "emailService").locator(".error")).to_be_visible()
+    service.fill("")
+    service.press_sequentially("gma")
+    # what is highlighted counts, also in the answer that takes the error away
+    expect(field(page, "emailService").get_by_role("option").first).to_have_text("Gmail")
+    expect(field(page, "emailService").locator(".error")).to_be_hidden()
     expect(field(page, "smtp.host")).to_be_hidden()
+    expect(service).to_have_value("gma")
+    page.keyboard.press("Tab")
+    expect(service).to_have_value("Gmail")
+    expect(field(page, "connection")).to_contain_text("Gmail requires a login.")
     expect(field(page, "emailService").locator("[data-note]")).to_contain_text("app password")
     settings = saved(page, served)["nodes"][0]["settings"]
     assert settings["emailService"] == "Gmail"

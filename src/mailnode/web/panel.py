@@ -9,6 +9,7 @@ Kind = Literal[
     "addresses",
     "number",
     "choice",
+    "tls",
     "switch",
     "service",
     "connection",
@@ -118,7 +119,7 @@ _SEND = (
         (
             Field(key="smtp.host", label="Host", required=True, default=None, placeholder="smtp.example.com"),
             Field(key="smtp.port", label="Port", kind="number", default=None, placeholder="Automatic"),
-            Field(key="smtp.tlsOption", label="TLS option", kind="choice", choices=TLS_OPTIONS, default=None),
+            Field(key="smtp.tlsOption", label="TLS option", kind="tls", choices=TLS_OPTIONS, default=None),
             Field(
                 key="smtp.ca", label="Certificate authority (PEM)", kind="lines", default=None,
                 hint="Only needed if no public authority signed the server's certificate.",

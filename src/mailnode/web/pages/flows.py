@@ -10,7 +10,7 @@ from mailnode.web.api.connections import list_connections
 from mailnode.web.api.flow_list import named, summaries
 from mailnode.web.api.flows import show_flow
 from mailnode.web.api.services import list_services
-from mailnode.web.connection_form import form_values
+from mailnode.web.connection_form import form_values, popularity
 from mailnode.web.page import render
 from mailnode.web.paged import Choice
 from mailnode.web.panel import NODE_TYPES, PANELS
@@ -51,13 +51,14 @@ async def show_flows(request: Request, site: SiteHere, choice: Annotated[FlowCho
 async def edit_flow(request: Request, site: SiteHere, name: str) -> Response:
     """Open a flow in the editor."""
     flow = await show_flow(site, name)
+    services = sorted(await list_services(), key=popularity)
     return render(
         request,
         "editor/editor.html",
         flow=flow,
         said={
             "flow": flow.model_dump(by_alias=True, exclude_unset=True),
-            "services": [service.model_dump(by_alias=True) for service in await list_services()],
+            "services": [service.model_dump(by_alias=True) for service in services],
             "connections": [one.model_dump(by_alias=True, exclude_unset=True) for one in await list_connections(site)],
             "inboxPort": site.inbox_port,
         },

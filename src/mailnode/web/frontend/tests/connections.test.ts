@@ -1,8 +1,10 @@
 import "./dom";
+import type { EmailService } from "../src/api-types";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fitting, tileFor, type Tile } from "../src/connections/tiles";
 import { automaticAt, automaticOf } from "../src/connections/tls";
+import { choicesFor, isFit, OTHER } from "../src/editor/service";
 import { inWordsOfForm } from "../src/connections/words";
 
 const tile = (id: string, type: string, services: string[]): Tile => ({
@@ -76,4 +78,24 @@ test("errors name the fields of the form", () => {
     "Refresh token requires Client ID",
     "Give user and Client ID.",
   ]);
+});
+
+test("what is typed finds a service, and other is offered last", () => {
+  const service = (name: string, domains: string[] = []): EmailService => ({
+    name,
+    domains,
+    aliases: [],
+    host: `smtp.${name.toLowerCase()}.example`,
+    ports: {},
+    auth: [],
+    note: "",
+    dead: "",
+  });
+  const services = [service("Gmail", ["gmail.com"]), service("Outlook365"), service("Hotmail"), service("Mail.ru")];
+  assert.deepEqual(choicesFor("gmai", services), ["Gmail", OTHER]);
+  assert.deepEqual(choicesFor("mail", services), ["Mail.ru", "Gmail", "Hotmail", OTHER]);
+  assert.deepEqual(choicesFor("oth", services), [OTHER]);
+  assert.equal(choicesFor("Gmail", services).length, 5);
+  assert.ok(isFit("Gmail", "gmai", services) && isFit("Gmail", "gmail.com", services) && isFit(OTHER, "Oth", services));
+  assert.ok(!isFit(OTHER, "nonsense", services) && !isFit("Gmail", "", services));
 });

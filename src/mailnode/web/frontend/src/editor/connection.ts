@@ -17,6 +17,7 @@ const TYPES: Record<string, string> = {
 export function mountConnection(field: HTMLElement, around: Surroundings): Widget {
   const select = find<HTMLSelectElement>(field, "select");
   const note = find<HTMLElement>(field, "[data-note]");
+  const wanted = find<HTMLElement>(field, "[data-wanted]");
 
   const target = (): DialogOptions => {
     const settings = around.settings();
@@ -44,18 +45,33 @@ export function mountConnection(field: HTMLElement, around: Surroundings): Widge
     note.hidden = !chosen;
   };
 
+  /** A known service takes no email without a login: say so, and offer to make one. */
+  const want = (): void => {
+    const { service = "" } = target();
+    const known = around.services.find(({ name, aliases }) => [name, ...aliases].includes(service))?.name;
+    wanted.hidden = !known || Boolean(select.value);
+    if (!known) return;
+    const fitting = around.connections.filter((one) => one.service === known).map((one) => one.name);
+    const there = fitting.length ? `Choose a connection (${fitting.slice(0, 3).join(", ")}), or create another.` : "";
+    find(wanted, "[data-words]").textContent = `${known} requires a login. ${there}`;
+    find(wanted, "button").textContent = `Create a connection for ${known}`;
+  };
+
   select.addEventListener("change", tell);
-  on(find(field, "[data-action=add-connection]"), "click", async () => {
+  const create = async (): Promise<void> => {
     const { openConnectionDialog } = await import("../connections/index");
     const name = await openConnectionDialog(target());
     if (!name) return;
     around.connections = await call("GET /api/connections");
     fill(name);
     select.dispatchEvent(new Event("input", { bubbles: true }));
-  });
+    select.focus();
+  };
+  for (const button of field.querySelectorAll<HTMLElement>("[data-action]")) on(button, "click", create);
   return {
     show: (value) => fill(textOf(value)),
     value: () => select.value || undefined,
+    renew: want,
   };
 }
 

@@ -123,6 +123,7 @@ export class Panel {
       element.hidden = !applies;
       element.toggleAttribute("data-out", !applies);
     }
+    for (const { widget } of this.bound) widget.renew?.();
   }
 
   private async enrich(around: Surroundings): Promise<void> {

@@ -5,7 +5,8 @@ import { element, find } from "../dom";
 import { textOf } from "./settings";
 import type { Surroundings, Widget } from "./widget";
 
-const OTHER = "Other SMTP Service";
+export const OTHER = "Other SMTP Service";
+const NO_FIT = 2;
 
 export function mountService(field: HTMLElement, around: Surroundings): Widget {
   const input = find<HTMLInputElement>(field, "input");
@@ -13,17 +14,12 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
   const note = find<HTMLElement>(field, "[data-note]");
   let active = -1;
 
-  const choices = (): string[] => {
-    const sought = input.value.trim().toLowerCase();
-    const isWhole = sought === OTHER.toLowerCase() || around.services.some((one) => one.name.toLowerCase() === sought);
-    const names = around.services.map((service) => service.name);
-    if (isWhole || !sought) return [OTHER, ...names];
-    const rank = (service: EmailService): number => {
-      const words = [...namesOf(service), service.host].map((word) => word.toLowerCase());
-      return words.some((word) => word.startsWith(sought)) ? 0 : words.some((word) => word.includes(sought)) ? 1 : 2;
-    };
-    const fitting = around.services.filter((service) => rank(service) < 2).sort((one, two) => rank(one) - rank(two));
-    return [...fitting.map((service) => service.name), OTHER];
+  const choices = (): string[] => choicesFor(input.value, around.services);
+  /** The choice that is highlighted, as long as it fits what was typed: it counts as chosen. */
+  const matched = (): string | undefined => {
+    if (list.hidden || active < 0) return undefined;
+    const choice = choices()[active];
+    return choice && isFit(choice, input.value, around.services) ? choice : undefined;
   };
 
   const open = (): void => {
@@ -59,21 +55,26 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
     close();
   };
   const tell = (): void => {
-    const found = around.services.find((service) => service.name === input.value);
+    const found = around.services.find((service) => service.name === (matched() ?? input.value));
     note.textContent = found?.dead || (found?.note ?? "");
     note.hidden = !note.textContent;
   };
 
+  // Before the form reads the field: what is highlighted is what it reads.
   input.addEventListener("input", (event) => {
-    tell();
     if (event.isTrusted) {
       active = 0;
       open();
     }
+    tell();
   });
   input.addEventListener("focus", () => input.select());
   input.addEventListener("click", open);
-  input.addEventListener("blur", close);
+  input.addEventListener("blur", () => {
+    const choice = matched();
+    if (choice) choose(choice);
+    else close();
+  });
   input.addEventListener("keydown", (event) => {
     const count = list.hidden ? 0 : list.children.length;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -86,6 +87,7 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
     } else if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
       close();
+      input.dispatchEvent(new Event("input", { bubbles: true }));
     }
   });
   return {
@@ -100,9 +102,35 @@ export function mountService(field: HTMLElement, around: Surroundings): Widget {
     value() {
       // An alias stays as it was written until somebody chooses another service.
       if (input.value === input.dataset.shown) return input.dataset.said || undefined;
-      return input.value.trim() === OTHER ? "other" : input.value.trim() || undefined;
+      const said = matched() ?? input.value.trim();
+      return said === OTHER ? "other" : said || undefined;
     },
   };
+}
+
+/** Give what the list shows for a text: all for a whole name, else what begins with it before what has it within. */
+export function choicesFor(text: string, services: readonly EmailService[]): string[] {
+  const sought = text.trim().toLowerCase();
+  const names = services.map((service) => service.name);
+  if (!sought || [OTHER, ...names].some((name) => name.toLowerCase() === sought)) return [OTHER, ...names];
+  const ranked = services.map((service) => ({ name: service.name, rank: rankOf(service, sought) }));
+  const fitting = ranked.filter(({ rank }) => rank < NO_FIT).sort((one, two) => one.rank - two.rank);
+  const known = fitting.map(({ name }) => name);
+  return OTHER.toLowerCase().startsWith(sought) ? [OTHER, ...known] : [...known, OTHER];
+}
+
+/** Whether a choice has in it what was typed; *other* is offered for everything. */
+export function isFit(choice: string, text: string, services: readonly EmailService[]): boolean {
+  const sought = text.trim().toLowerCase();
+  if (!sought) return false;
+  if (choice === OTHER) return OTHER.toLowerCase().startsWith(sought);
+  const service = services.find(({ name }) => name === choice);
+  return service !== undefined && rankOf(service, sought) < NO_FIT;
+}
+
+function rankOf(service: EmailService, sought: string): number {
+  const words = [...namesOf(service), ...service.domains, service.host].map((word) => word.toLowerCase());
+  return words.some((word) => word.startsWith(sought)) ? 0 : words.some((word) => word.includes(sought)) ? 1 : NO_FIT;
 }
 
 function namesOf(service: EmailService): string[] {

@@ -2,16 +2,19 @@
 
 import type { Connection, EmailService, Sample } from "../api-types";
 import { find } from "../dom";
+import { automaticAt } from "../connections/tls";
 import { mountAttachments } from "./attachments";
 import { mountConnection } from "./connection";
 import { mountHeaders } from "./headers";
 import { mountService } from "./service";
-import { type Settings, textOf } from "./settings";
+import { read, type Settings, textOf } from "./settings";
 
 /** A field of the panel: it shows a setting, and gives what the reader made of it (undefined: left out). */
 export interface Widget {
   show(value: unknown): void;
   value(): unknown;
+  /** Another field has changed on which this one depends. */
+  renew?(): void;
 }
 
 /** What a field may need beside its own value. */
@@ -35,6 +38,8 @@ export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
       return json(find<HTMLTextAreaElement>(field, "textarea"));
     case "service":
       return mountService(field, around);
+    case "tls":
+      return mountTls(field, around);
     case "connection":
       return mountConnection(field, around);
     case "attachments":
@@ -44,6 +49,17 @@ export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
     default:
       return text(find<HTMLInputElement>(field, "input, select, textarea"));
   }
+}
+
+/** A TLS option; beside *Automatic* stands what that is at the port as it is. */
+function mountTls(field: HTMLElement, around: Surroundings): Widget {
+  const widget = text(find<HTMLInputElement>(field, "select"));
+  const select = find<HTMLSelectElement>(field, "select");
+  const note = find(field, "[data-note]");
+  const renew = (): void => {
+    note.textContent = select.value ? "" : automaticAt(textOf(read(around.settings(), "smtp.port")));
+  };
+  return { ...widget, renew };
 }
 
 /** What was written down stays so until it is changed here: a field of one line shows no line ends. */
