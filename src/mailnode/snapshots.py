@@ -1,18 +1,25 @@
-"""Snapshots: flow files and connections saved in one encrypted file, and restored."""
+"""Snapshots: flow files with what they use, and connections, saved in one encrypted file, and restored."""
 
 import asyncio
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mailnode.connections.snapshot.contents import Snapshot, SnapshotFlow, check_flow_name, write_snapshot
+from mailnode.connections.snapshot.contents import (
+    Snapshot,
+    SnapshotFile,
+    SnapshotFlow,
+    check_flow_name,
+    write_snapshot,
+)
 from mailnode.connections.snapshot.restore import ConnectionChange, plan, restore
 from mailnode.connections.snapshot.sealed_file import read_file, read_file_header
 from mailnode.environment import Environment, OpenHome, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
+from mailnode.flow.beside import present_beside
 from mailnode.flow.document import parse_flow
 from mailnode.printable import quoted
 from mailnode.store.files import put_in_place, written_beside
@@ -24,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class FlowChange:
-    """What a restore changes in one flow file."""
+    """What a restore changes in one flow file, or in one that flows use."""
 
     path: Path
     change: Literal["new", "changed", "same"]
@@ -36,6 +43,7 @@ class RestorePlan:
 
     flows: tuple[FlowChange, ...]
     connections: tuple[ConnectionChange, ...]
+    beside: tuple[FlowChange, ...] = ()
 
 
 def named_path(home: Path, name: str) -> Path:
@@ -93,13 +101,17 @@ async def create(
     Raises:
         MailnodeError: a flow or a connection can't be taken, or the file can't be written; then nothing is changed.
     """
-    texts = [read_flow(flow) for flow in flows]
+    paths = list(flows)
+    texts = [read_flow(path) for path in paths]
     if len({text.name for text in texts}) < len(texts):
         raise SnapshotError("two flow files have the same name", hint="rename one, or create two snapshots")
+    beside = await asyncio.to_thread(_read_beside, texts, paths)
     _make_room(path, environment.home)
     async with open_connections(environment) as opened:
         errors = await _renew(opened, names)
-        snapshot = await write_snapshot(opened.database, opened.cipher, path, passphrase, texts, names, hand_over)
+        snapshot = await write_snapshot(
+            opened.database, opened.cipher, path, passphrase, texts, names, hand_over, beside=beside
+        )
     return snapshot, errors
 
 
@@ -116,10 +128,16 @@ async def plan_restore(
     Raises:
         MailnodeError: the snapshot can't be restored completely.
     """
-    flows = tuple(FlowChange(folder / flow.name, _change(folder / flow.name, flow)) for flow in snapshot.flows)
+    flows, beside = (
+        [FlowChange(folder / name, _change(folder / name, content)) for name, content in group]
+        for group in _contents(snapshot)
+    )
+    for one in {path.parent for path in (folder / name for name, _ in _contents(snapshot)[1])}:
+        if one.is_symlink():
+            raise SnapshotError(f"{str(one)!r} is a link", hint="make it a folder of its own beside the flows")
     async with open_connections(environment) as opened:
         steps = await opened.database.read(lambda db: plan(db, opened.cipher, snapshot.connections, rename))
-    return RestorePlan(flows, tuple(steps))
+    return RestorePlan(tuple(flows), tuple(steps), tuple(beside))
 
 
 async def restore_snapshot(
@@ -131,18 +149,20 @@ async def restore_snapshot(
         MailnodeError: it fails, or something has changed since the plan; then nothing is changed.
     """
     check_overwrite(planned, overwrite=overwrite)
-    steps = {step.path.name: step for step in planned.flows}
-    for flow in snapshot.flows:
-        if _change(steps[flow.name].path, flow) != steps[flow.name].change:
+    flows, beside = _contents(snapshot)
+    # What a flow uses is there before the flow is.
+    steps = [*zip(planned.beside, beside, strict=True), *zip(planned.flows, flows, strict=True)]
+    for step, (_, content) in steps:
+        if _change(step.path, content) != step.change:
             raise SnapshotError(
                 "the flow files here have changed since the preview",
                 hint="restore again, and check what would be changed",
             )
     with ExitStack() as written:
         besides = [
-            (_write_beside(steps[flow.name].path, flow.text, written), steps[flow.name].path)
-            for flow in snapshot.flows
-            if steps[flow.name].change != "same"
+            (_write_beside(step.path, content, written), step.path)
+            for step, (_, content) in steps
+            if step.change != "same"
         ]
         async with open_connections(environment) as opened:
             await opened.database.write(
@@ -153,7 +173,7 @@ async def restore_snapshot(
 
 def check_overwrite(planned: RestorePlan, *, overwrite: bool) -> None:
     """Raise SnapshotError, with their names, if flow files would be replaced without `overwrite`."""
-    changed = [str(step.path) for step in planned.flows if step.change == "changed"]
+    changed = [str(step.path) for step in (*planned.flows, *planned.beside) if step.change == "changed"]
     if changed and not overwrite:
         raise SnapshotError(
             f"flow files here differ from the snapshot's: {', '.join(changed)}",
@@ -189,21 +209,48 @@ async def _renew(opened: OpenHome, names: Collection[str]) -> list[MailnodeError
     return [error for error in found if isinstance(error, TokenError)]
 
 
-def _change(path: Path, flow: SnapshotFlow) -> Literal["new", "changed", "same"]:
+def _contents(snapshot: Snapshot) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+    """Give the flow files by name, and what they use by path."""
+    flows = [(flow.name, flow.text.encode()) for flow in snapshot.flows]
+    return flows, [(one.path, one.content) for one in snapshot.beside]
+
+
+def _read_beside(flows: Sequence[SnapshotFlow], paths: Sequence[Path]) -> list[SnapshotFile]:
+    """Read what flows use in their folders."""
+    found: dict[str, bytes] = {}
+    for flow, path in zip(flows, paths, strict=True):
+        text = flow.text.removeprefix("\ufeff")
+        document = parse_flow(text, file=str(path), json=path.suffix.lower() == ".json")
+        for beside in present_beside(document, path.parent):
+            try:
+                content = (path.parent / beside).read_bytes()
+            except OSError as error:
+                raise SnapshotError(
+                    f"the file {str(path.parent / beside)!r} can't be read: {error.strerror}",
+                    hint="check that you may read it: the flow uses it",
+                ) from None
+            if found.setdefault(beside, content) != content:
+                raise SnapshotError(
+                    f"flows of two folders use different files {beside}", hint="create two snapshots, or rename one"
+                )
+    return [SnapshotFile(path, content) for path, content in found.items()]
+
+
+def _change(path: Path, content: bytes) -> Literal["new", "changed", "same"]:
     try:
-        return "same" if path.read_bytes() == flow.text.encode() else "changed"
+        return "same" if path.read_bytes() == content else "changed"
     except FileNotFoundError:
         return "new"
     except OSError as error:
         raise _unwritable(path, error) from None
 
 
-def _write_beside(path: Path, text: str, written: ExitStack) -> Path:
-    """Write the new text of a file to a file beside it, which `written` deletes at its end unless it was moved."""
+def _write_beside(path: Path, content: bytes, written: ExitStack) -> Path:
+    """Write the new content of a file to a file beside it, which `written` deletes at its end unless it was moved."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        return written.enter_context(written_beside(path, text.encode(), mode=mode))
+        return written.enter_context(written_beside(path, content, mode=mode))
     except OSError as error:
         raise _unwritable(path, error) from None
 

@@ -165,9 +165,9 @@ class TestTheFile:
         assert "longer" in refused(sealed + b"x")
 
     def test_a_newer_format_is_named(self, sealed):
-        message = refused(sealed.replace(b"snapshot 1", b"snapshot 2", 1))
-        assert "format 2" in message
-        assert "up to 1" in message
+        message = refused(sealed.replace(b"snapshot 1", b"snapshot 3", 1))
+        assert "format 3" in message
+        assert "up to 2" in message
 
     @pytest.mark.parametrize("octets", [b"PK\3\4", b"\0" * 5000, b"mailnode snapshot 01\n{}\n", b"x" * 5000, b"\n"])
     def test_what_is_no_snapshot_says_so(self, octets):

@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import pytest
 
+from mailnode.connections.snapshot import sealed_file
+from mailnode.connections.snapshot.sealed_file import Kdf
 from mailnode.web.security.guard import MAX_UPLOAD_OCTETS
 from support.web import TOKEN
 
@@ -74,6 +76,35 @@ async def test_a_flow_is_exported_with_its_files_and_imported_again(api, flow, s
     bad = await api.post("/api/flows/import", content=b"x" * 100, headers=RAW)
     assert bad.status_code == 422
     assert "not a .zip" in bad.json()["error"]["message"]
+
+
+async def test_a_snapshot_carries_the_files_of_its_flows(api, flow, site, home, monkeypatch):
+    monkeypatch.setattr(sealed_file, "KDF", Kdf(2**4, 8, 1))  # a passphrase that costs nothing
+    secret = {"name": "before", "passphrase": "correct horse battery staple"}
+    path = (await upload(api, PNG)).json()["path"]
+    document = flow["document"]
+    document["nodes"][0]["settings"]["attachments"] = [{"type": "file", "path": path}]
+    said = {"text": flow["text"], "document": document, "revision": flow["revision"]}
+    assert (await api.put("/api/flows/hello", json=said)).status_code == 200
+    made = (await api.post("/api/snapshots", json=secret)).json()
+    assert made["files"] == [path]
+    # A reader of the first format would lose them without a word.
+    assert (home / "snapshots" / "before.mailnode-snapshot").read_bytes().startswith(b"mailnode snapshot 2\n")
+    stored_file = site.flow_files.folder / path
+    stored_file.write_bytes(b"another")
+    opening = {"passphrase": secret["passphrase"]}
+    planned = (await api.post("/api/snapshots/before/plan", json=opening)).json()
+    assert (planned["flows"], planned["files"]) == ({"hello.flow.yaml": "same"}, {path: "changed"})
+    refused = await api.post("/api/snapshots/before/restore", json=opening)
+    assert path in refused.json()["error"]["message"]
+    stored_file.unlink()
+    assert (await api.post("/api/snapshots/before/restore", json=opening)).status_code == 200
+    assert stored_file.read_bytes() == PNG
+    stored_file.unlink()
+    stored_file.parent.joinpath(".swept").unlink(missing_ok=True)
+    stored_file.parent.rmdir()
+    stored_file.parent.symlink_to(home)
+    assert "is a link" in (await api.post("/api/snapshots/before/plan", json=opening)).json()["error"]["message"]
 
 
 async def test_what_is_no_picture_is_only_downloaded(api, flow):

@@ -75,7 +75,10 @@ def create(
         snapshot, errors = asyncio.run(snapshots.create(environment, path, passphrase, flows, names, hand_over))
     for error in errors:
         say(f"warning: {error}")
-    say(f"{path}: {counted(len(snapshot.flows), 'flow')}, {counted(len(snapshot.connections), 'connection')}")
+    counts = [counted(len(snapshot.flows), "flow"), counted(len(snapshot.connections), "connection")]
+    if snapshot.beside:
+        counts.insert(1, counted(len(snapshot.beside), "file"))
+    say(f"{path}: {', '.join(counts)}")
     for one in hand_over:
         say(f"connection {one} was handed over and deleted here")
 
@@ -111,10 +114,14 @@ def show(source: str, passphrase_file: str | None, as_json: bool) -> None:
     connections = [one.shown() for one in snapshot.connections]
     if as_json:
         flows = [flow.name for flow in snapshot.flows]
-        show_json({"createdAt": snapshot.created_at, "flows": flows, "connections": connections})
+        files = [one.path for one in snapshot.beside]
+        said = {"createdAt": snapshot.created_at, "flows": flows, "files": files, "connections": connections}
+        show_json(said)
         return
     say(f"created {time_of(snapshot.created_at)}")
     show_table(("Flow",), [(flow.name,) for flow in snapshot.flows], empty="no flows")
+    if snapshot.beside:
+        show_table(("File", "Bytes"), [(one.path, str(len(one.content))) for one in snapshot.beside], empty="")
     rows = [(one["name"], one["type"], one["user"], one["for"], _handed(one)) for one in connections]
     show_table(("Connection", "Type", "User", "For", "Tokens"), rows, empty="no connections")
 
@@ -213,6 +220,7 @@ def _show_plan(planned: "RestorePlan", *, as_json: bool) -> None:
         show_json(
             {
                 "flows": [{"file": str(step.path), "change": step.change} for step in planned.flows],
+                "files": [{"file": str(step.path), "change": step.change} for step in planned.beside],
                 "connections": [
                     {"name": step.name, "type": step.type, "change": step.change, "tokens": step.tokens}
                     for step in planned.connections
@@ -221,6 +229,7 @@ def _show_plan(planned: "RestorePlan", *, as_json: bool) -> None:
         )
         return
     rows = [("flow", str(step.path), step.change, "") for step in planned.flows]
+    rows += [("file", str(step.path), step.change, "") for step in planned.beside]
     rows += [("connection", step.name, step.change, _TOKENS[step.tokens]) for step in planned.connections]
     show_table(("What", "Name", "Change", "Tokens"), rows, empty="the snapshot is empty")
 

@@ -1,6 +1,7 @@
 """The contents of a snapshot: flow files and connections with their secrets, as JSON."""
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -24,6 +25,8 @@ from mailnode.store.database import Database
 from mailnode.store.tables import connections
 
 _FLOW_NAME = re.compile(r"[^/\\\0.][^/\\\0]{0,199}\.(?:ya?ml|json)", re.IGNORECASE)
+# Where flows of this version look for files, and the ways in which such a path can't lead elsewhere.
+_BESIDE = re.compile(r"(?:files|layouts)/[^./\\:\0\n][^/\\:\0\n]{0,254}")
 _CONNECTION_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -40,6 +43,25 @@ class SnapshotFlow:
         text = said["text"]
         text.encode()
         return cls(check_flow_name(said["name"]), text)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFile:
+    """A file or layout that flows use: its path from their folder, and its bytes."""
+
+    path: str
+    content: bytes = field(repr=False)
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """Read one from a snapshot; ValueError or KeyError where it has another form."""
+        if not _BESIDE.fullmatch(said["path"]):
+            raise ValueError
+        return cls(said["path"], base64.b64decode(said["content"], validate=True))
+
+    def to_json(self) -> dict[str, str]:
+        """Give all of it."""
+        return {"path": self.path, "content": base64.b64encode(self.content).decode()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +142,12 @@ _STAND_IN: Mapping[bool, Mapping[str, str]] = {True: {"accessToken": "none"}, Fa
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Flows and connections as they were at `created_at` (Unix ms)."""
+    """Flows, what they use beside them, and connections, as they were at `created_at` (Unix ms)."""
 
     created_at: int
     flows: tuple[SnapshotFlow, ...]
     connections: tuple[SnapshotConnection, ...]
+    beside: tuple[SnapshotFile, ...] = ()
 
     @classmethod
     def opened(cls, content: bytes, passphrase: str) -> Self:
@@ -138,21 +161,25 @@ class Snapshot:
             said = json.loads(body)
             flows = tuple(SnapshotFlow.from_json(one) for one in said["flows"])
             kept = tuple(SnapshotConnection.from_json(one) for one in said["connections"])
+            beside = tuple(SnapshotFile.from_json(one) for one in said.get("beside", ()))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _unusable("its contents have an unknown format") from None
         except MailnodeError as error:
             raise error if isinstance(error, SnapshotError) else _unusable(str(error)) from None
-        if len({flow.name for flow in flows}) < len(flows) or len({one.id for one in kept}) < len(kept):
+        keys = [[flow.name for flow in flows], [one.id for one in kept], [one.path for one in beside]]
+        if any(len(set(names)) < len(names) for names in keys):
             raise _unusable("it contains something twice")
-        return cls(header.created_at, flows, kept)
+        return cls(header.created_at, flows, kept, beside)
 
     def sealed(self, passphrase: str) -> bytes:
         """Give the bytes of its file; SnapshotError when it would be too large."""
-        body = {
+        body: dict[str, Any] = {
             "flows": [{"name": flow.name, "text": flow.text} for flow in self.flows],
             "connections": [one.to_json() for one in self.connections],
         }
-        return seal(json.dumps(body).encode(), passphrase, self.created_at)
+        if self.beside:
+            body["beside"] = [one.to_json() for one in self.beside]
+        return seal(json.dumps(body).encode(), passphrase, self.created_at, version=2 if self.beside else 1)
 
 
 def check_flow_name(name: str) -> str:
@@ -206,8 +233,10 @@ async def write_snapshot(
     flows: Iterable[SnapshotFlow] = (),
     names: Collection[str] = (),
     hand_over: Collection[str] = (),
+    *,
+    beside: Iterable[SnapshotFile] = (),
 ) -> Snapshot:
-    """Write a snapshot of flows and of the connections of these names, or of all, to a new file.
+    """Write flows, what they use `beside` them, and the connections of these names, or all, to a new file.
 
     Connections that are handed over are deleted in the transaction in which the file is written.
 
@@ -224,7 +253,8 @@ async def write_snapshot(
         if is_written:  # by a transaction that lost against another
             path.unlink()
             is_written = False
-        snapshot = Snapshot(now, tuple(flows), keep(db, cipher, names, hand_over, now))
+        kept = keep(db, cipher, names, hand_over, now)
+        snapshot = Snapshot(now, tuple(flows), kept, tuple(beside))
         write_file(path, snapshot.sealed(passphrase))
         is_written = True
         if gone := [one.id for one in snapshot.connections if one.handed_over]:

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 from mailnode.errors import SnapshotError
 from mailnode.store.files import write_atomically
 
-VERSION = 1
+# 2 has files and layouts beside the flows, which a reader of 1 would lose.
+VERSION = 2
 # Many flows with large attachments in them.
 MAX_BYTES = 256 * 2**20
 
@@ -74,8 +75,8 @@ class Header:
             raise _damaged("it is longer than its header says")
 
 
-def seal(body: bytes, passphrase: str, created_at: int) -> bytes:
-    """Encrypt the body of a snapshot, and give the bytes of its file.
+def seal(body: bytes, passphrase: str, created_at: int, *, version: int = 1) -> bytes:
+    """Encrypt the body of a snapshot of this version, and give the bytes of its file.
 
     Raises:
         SnapshotError: the body is too large.
@@ -94,7 +95,7 @@ def seal(body: bytes, passphrase: str, created_at: int) -> bytes:
         "nonce": base64.b64encode(nonce).decode(),
         "bodyOctets": len(body) + _TAG_BYTES,
     }
-    lines = f"mailnode snapshot {VERSION}\n{json.dumps(said)}\n".encode()
+    lines = f"mailnode snapshot {version}\n{json.dumps(said)}\n".encode()
     sealed = lines + AESGCM(_key(passphrase, KDF, salt)).encrypt(nonce, body, lines)
     return sealed + hashlib.sha256(sealed).digest()
 

@@ -30,6 +30,7 @@ class MadeSnapshot(ApiModel):
 
     name: str
     flows: list[str]
+    files: list[str]
     connections: list[str]
     troubles: list[ErrorDetail]
 
@@ -48,9 +49,10 @@ class RestoreRequest(OpenRequest):
 
 
 class RestorePlan(ApiModel):
-    """What a restore does: with each flow and each connection."""
+    """What a restore does: with each flow, each file that they use, and each connection."""
 
     flows: dict[str, str]
+    files: dict[str, str]
     connections: dict[str, str]
 
 
@@ -71,6 +73,7 @@ async def create_snapshot(site: SiteHere, new: NewSnapshot) -> MadeSnapshot:
     return MadeSnapshot(
         name=new.name,
         flows=[flow.name for flow in snapshot.flows],
+        files=[one.path for one in snapshot.beside],
         connections=[connection.name for connection in snapshot.connections],
         troubles=[error_detail(trouble) for trouble in troubles],
     )
@@ -104,5 +107,6 @@ async def _planned(site: Site, snapshot: Snapshot, rename: dict[str, str]) -> sn
 def _shown(planned: snapshots.RestorePlan) -> RestorePlan:
     return RestorePlan(
         flows={step.path.name: step.change for step in planned.flows},
+        files={f"{step.path.parent.name}/{step.path.name}": step.change for step in planned.beside},
         connections={step.name: step.change for step in planned.connections},
     )

@@ -331,6 +331,7 @@ export type LastTest = {
 export type MadeSnapshot = {
   name: string;
   flows: string[];
+  files: string[];
   connections: string[];
   troubles: ErrorDetail[];
 };
@@ -491,9 +492,10 @@ export type RefusedDelivery = {
   error: ErrorDetail;
 };
 
-/** What a restore does: with each flow and each connection. */
+/** What a restore does: with each flow, each file that they use, and each connection. */
 export type RestorePlan = {
   flows: Record<string, string>;
+  files: Record<string, string>;
   connections: Record<string, string>;
 };
 
