@@ -75,6 +75,13 @@ export function expressionIn(chip: DocumentNode): string {
   return decodeEntities(writtenIn(chip));
 }
 
+/** The chip that is selected, or stands directly before the cursor. */
+export function lastChip({ selection }: EditorState): DocumentNode | null {
+  const node =
+    selection instanceof NodeSelection ? selection.node : selection.empty ? selection.$from.nodeBefore : null;
+  return node?.type.name === "expression" ? node : null;
+}
+
 /** Put an expression where a range is; without one nothing stays there. */
 export function putExpression(editor: Editor, range: { from: number; to: number }, expression: string): void {
   const node = { type: "expression", attrs: { written: encodeEntities(expression) } };

@@ -10,8 +10,14 @@ const INLINE = new Set(
     " ",
   ),
 );
-const SAME_LOOK: Record<string, string> = { b: "strong", i: "em", strike: "s" };
+const SAME_LOOK: Record<string, string> = { b: "strong", i: "em", strike: "s", del: "s" };
+const FILLED = new Set(["p", "div", "center", "section", "article"]);
 const LEAVES = new Set(["img", "br", "hr", "input", "wbr"]);
+
+const DIRECTIVE = /^data-(?:each|if|else)=/;
+
+/** Selects what is no part of a line. */
+export const NOT_INLINE = `:not(${[...INLINE, "img", "br"].join(", ")})`;
 
 export function isInline(name: string): boolean {
   return INLINE.has(name) || name === "img" || name === "br";
@@ -56,6 +62,7 @@ function piecesOf(html: string): Piece[] {
 
 class Walk {
   readonly pieces: Piece[] = [];
+  private isPreformatted = false;
 
   constructor(private readonly lifted: Lifted) {}
 
@@ -74,14 +81,26 @@ class Walk {
       if (name !== "img") this.trimEnd();
       this.pieces.push({ kind: "leaf", token: tokens.join(" "), marks: said(marks) });
     } else if (INLINE.has(name)) {
-      for (const child of element.childNodes)
-        this.node(child, [...marks, ...(name === "span" ? tokens.slice(1) : tokens)]);
+      this.inline(element, name === "span" ? tokens.slice(1) : tokens, marks);
     } else {
       const isImplied = name === "tbody" && tokens.length === 1;
       if (!isImplied) this.edge(tokens.join(" "));
+      const isOuter = this.isPreformatted;
+      this.isPreformatted ||= name === "pre";
       for (const child of element.childNodes) this.node(child, marks);
       if (!isImplied) this.edge(`</${name}>`);
+      this.isPreformatted = isOuter;
     }
+  }
+
+  /** What is repeated or shown on a condition begins and ends somewhere, whatever else it is. */
+  private inline(element: Element, tokens: string[], marks: string[]): void {
+    const directives = tokens.filter((token) => DIRECTIVE.test(token));
+    const others = tokens.filter((token) => !DIRECTIVE.test(token));
+    const leaf = (token: string): unknown => this.pieces.push({ kind: "leaf", token, marks: "" });
+    if (directives.length) leaf(`<${directives.join(" ")}>`);
+    for (const child of element.childNodes) this.node(child, [...marks, ...others]);
+    if (directives.length) leaf("</>");
   }
 
   edge(token: string): void {
@@ -102,11 +121,11 @@ class Walk {
   }
 
   private plain(data: string, marks: string[]): void {
-    let token = data.replace(/[ \t\r\n\f]+/g, " ");
+    let token = this.isPreformatted ? data : data.replace(/[ \t\r\n\f]+/g, " ");
     const last = this.pieces.at(-1);
     const isAtStart =
       !last || last.kind === "edge" || last.token === "br" || (last.kind === "text" && last.token.endsWith(" "));
-    if (isAtStart) token = token.replace(/^ /, "");
+    if (isAtStart && !this.isPreformatted) token = token.replace(/^ /, "");
     if (!token) return;
     if (last?.kind === "text" && last.marks === said(marks)) last.token += token;
     else this.pieces.push({ kind: "text", token, marks: said(marks) });
@@ -114,7 +133,7 @@ class Walk {
 
   private trimEnd(): void {
     const last = this.pieces.at(-1);
-    if (last?.kind !== "text") return;
+    if (last?.kind !== "text" || this.isPreformatted) return;
     last.token = last.token.replace(/ $/, "");
     if (!last.token) this.pieces.pop();
   }
@@ -123,7 +142,7 @@ class Walk {
 /** A line break that alone keeps a paragraph open is no content. */
 function isFiller(element: Element): boolean {
   const parent = element.parentElement;
-  return parent?.localName === "p" && parent.childNodes.length === 1;
+  return parent !== null && FILLED.has(parent.localName) && parent.childNodes.length === 1;
 }
 
 function said(marks: string[]): string {

@@ -14,6 +14,9 @@ const CARRIER = "data-kept";
 const OWN: Record<string, { attributes?: string[]; properties?: string[] }> = {
   paragraph: { properties: ["text-align"] },
   heading: { properties: ["text-align"] },
+  section: {},
+  blockquote: {},
+  preformatted: {},
   bulletList: {},
   orderedList: {},
   listItem: {},
@@ -24,8 +27,17 @@ const OWN: Record<string, { attributes?: string[]; properties?: string[] }> = {
   tableHeader: {},
   image: { attributes: ["title", "width", "height"] },
   link: { attributes: ["class", "title"] },
+  bold: {},
+  italic: {},
+  underline: {},
+  strike: {},
+  inlineElement: {},
   textStyle: { properties: ["color", "background-color"] },
 };
+
+export function isKeptName(name: string): boolean {
+  return NAMES.has(name);
+}
 
 type Kept = Record<string, string>;
 

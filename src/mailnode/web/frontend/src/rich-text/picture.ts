@@ -30,8 +30,9 @@ export function pictureExtension(options: PictureOptions): Node<ImageOptions> {
     ],
     addNodeView() {
       return ({ node }) => {
-        const { src, alt, width, height } = node.attrs as Record<string, string | null>;
+        const { src, alt, width, height, each, if: condition } = node.attrs as Record<string, string | null>;
         const address = src ?? "";
+        const isLabelled = [each, condition, node.attrs.else].some((said) => typeof said === "string");
         const data = address.startsWith("data:image/") ? address : options.shown(address);
         if (!data) return { dom: standIn(address, alt ?? "") };
         const image = document.createElement("img");
@@ -39,10 +40,18 @@ export function pictureExtension(options: PictureOptions): Node<ImageOptions> {
         if (height) image.setAttribute("height", height);
         image.alt = alt ?? "";
         image.src = data;
-        return { dom: image };
+        return { dom: isLabelled ? labelled(image) : image };
       };
     },
   }).configure({ inline: true, allowBase64: true });
+}
+
+/** What has no inside can't show a label. */
+function labelled(image: HTMLElement): HTMLElement {
+  const place = document.createElement("span");
+  place.className = "picture";
+  place.append(image);
+  return place;
 }
 
 function standIn(address: string, alt: string): HTMLElement {

@@ -8,8 +8,12 @@ export interface Asked {
   value?: string;
   hint?: string;
   type?: "text" | "number" | "checkbox" | "file";
+  /** Values to choose from, with their labels. */
+  choices?: [value: string, label: string][];
   /** Offers paths: within braces, or as the whole field. */
   completes?: "braces" | "bare";
+  /** What is offered here, if it is not what all fields offer. */
+  paths?: () => string[];
 }
 
 export interface Question {
@@ -17,10 +21,12 @@ export interface Question {
   words?: string;
   fields?: Asked[];
   confirm: string;
-  /** A second way to answer, such as removing what is asked about; its answer is `{ removed: "yes" }`. */
+  /** A second way to answer, such as removing what is asked about. */
   remove?: string;
   /** Says what is wrong with an answer, and in which field. */
   check?: (answer: Answer) => [field: string, words: string] | null;
+  /** Gets the form before it is shown. */
+  started?: (form: HTMLFormElement) => void;
 }
 
 export interface Answer {
@@ -41,7 +47,7 @@ export function ask(question: Question, paths: () => string[] = () => []): Promi
     };
     if (question.words) form.append(element("p", { textContent: question.words }));
     for (const field of question.fields ?? []) form.append(fieldOf(field, `${form.id}-${field.name}`, paths));
-    form.append(buttons(question, dialog, answered));
+    form.append(buttons(question, dialog, (answer) => answered({ ...answerOf(form), ...answer })));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const answer = answerOf(form);
@@ -53,6 +59,7 @@ export function ask(question: Question, paths: () => string[] = () => []): Promi
       dialog.remove();
       resolve(null);
     });
+    question.started?.(form);
     dialog.showModal();
   });
 }
@@ -70,23 +77,36 @@ function frameOf(title: string): { dialog: HTMLDialogElement; form: HTMLFormElem
 
 function fieldOf(asked: Asked, id: string, paths: () => string[]): HTMLElement {
   const field = element("div", { className: "field" });
-  const input = element("input", { id, name: asked.name, type: asked.type ?? "text" });
+  const input = asked.choices
+    ? selectOf(asked.choices)
+    : element("input", { type: asked.type ?? "text", spellcheck: false });
+  Object.assign(input, { id, name: asked.name });
   const error = element("p", { className: "error", id: `${id}-error`, hidden: true });
   input.setAttribute("aria-describedby", asked.hint ? `${id}-hint ${id}-error` : `${id}-error`);
-  input.spellcheck = false;
-  if (asked.type === "checkbox") input.checked = asked.value === "on";
-  else if (asked.type === "file") input.accept = "image/*";
+  if (input instanceof HTMLInputElement && asked.type === "checkbox") input.checked = asked.value === "on";
+  else if (input instanceof HTMLInputElement && asked.type === "file") input.accept = "image/*";
   else input.value = asked.value ?? "";
   const label = element("label", { htmlFor: id, textContent: asked.label });
   field.append(...(asked.type === "checkbox" ? [label] : [label, input]));
   if (asked.type === "checkbox") label.prepend(input, " ");
   if (asked.hint) field.append(element("p", { className: "hint", id: `${id}-hint`, textContent: asked.hint }));
   field.append(error);
-  if (asked.completes) mountCompletion(input, paths, { isBare: asked.completes === "bare" });
+  if (asked.completes && input instanceof HTMLInputElement)
+    mountCompletion(input, asked.paths ?? paths, { isBare: asked.completes === "bare" });
   return field;
 }
 
-function buttons(question: Question, dialog: HTMLDialogElement, answered: (answer: Answer) => void): HTMLElement {
+function selectOf(choices: [string, string][]): HTMLSelectElement {
+  const select = element("select", {});
+  select.append(...choices.map(([value, textContent]) => element("option", { value, textContent })));
+  return select;
+}
+
+function buttons(
+  question: Question,
+  dialog: HTMLDialogElement,
+  answered: (answer: Partial<Answer>) => void,
+): HTMLElement {
   const row = element("div", { className: "row" });
   row.append(element("button", { className: "button primary", type: "submit", textContent: question.confirm }));
   const cancel = element("button", { className: "button", type: "button", textContent: "Cancel" });
@@ -94,27 +114,27 @@ function buttons(question: Question, dialog: HTMLDialogElement, answered: (answe
   row.append(cancel);
   if (question.remove) {
     const remove = element("button", { className: "button danger", type: "button", textContent: question.remove });
-    remove.addEventListener("click", () => answered({ values: {}, files: [], isRemoved: true }));
+    remove.addEventListener("click", () => answered({ isRemoved: true }));
     row.append(remove);
   }
   return row;
 }
 
 function answerOf(form: HTMLFormElement): Answer {
-  const inputs = [...form.querySelectorAll("input")];
+  const inputs = [...form.querySelectorAll<HTMLInputElement | HTMLSelectElement>("input, select")];
   const values = inputs.map((input) => [
     input.name,
-    input.type === "checkbox" && !input.checked ? "" : input.value.trim(),
+    input instanceof HTMLInputElement && input.type === "checkbox" && !input.checked ? "" : input.value.trim(),
   ]);
   return {
     values: Object.fromEntries(values) as Record<string, string>,
-    files: inputs.flatMap((input) => [...(input.files ?? [])]),
+    files: inputs.flatMap((input) => (input instanceof HTMLInputElement ? [...(input.files ?? [])] : [])),
     isRemoved: false,
   };
 }
 
 function showWrong(form: HTMLFormElement, name: string, words: string): void {
-  for (const input of form.querySelectorAll("input")) {
+  for (const input of form.querySelectorAll<HTMLInputElement | HTMLSelectElement>("input, select")) {
     const isWrong = input.name === name;
     const error = form.querySelector<HTMLElement>(`#${CSS.escape(`${input.id}-error`)}`);
     input.ariaInvalid = isWrong ? "true" : null;

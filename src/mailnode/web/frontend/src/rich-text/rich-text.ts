@@ -7,6 +7,10 @@ import { ask } from "./question-dialog";
 import { type InlineImage, type StoreFile, storeImage } from "./picture";
 import { pickColour } from "./palette";
 import { editExpression, editImage, editLink, insertTable } from "./tool-dialogs";
+import { loopsHere } from "./directives";
+import { editCondition, editRepeat } from "./repeat-dialog";
+import { RepeatOffer } from "./repeat-offer";
+import { scopedPaths } from "./scope";
 import { withLinesKept } from "./plain-text";
 import { lossOf } from "./html-loss";
 import { writeStored } from "./stored-html";
@@ -32,6 +36,10 @@ export class RichText {
   private readonly toolbar: Toolbar;
   private readonly pictures = new Map<string, string>();
   private readonly watch: MutationObserver;
+  private readonly offer = new RepeatOffer((editor) => void editRepeat(editor, this.options.paths));
+  /** What an expression at the cursor may begin with. */
+  private readonly paths = (): string[] =>
+    scopedPaths(this.options.paths(), this.editor ? loopsHere(this.editor.state) : []);
   private editor: Editor | null = null;
 
   constructor(
@@ -45,7 +53,7 @@ export class RichText {
     this.toolbar = new Toolbar(this.workshop(), this.stored.id, "Formatting", () => this.toggle());
     // What the surface itself fires says nothing yet: the textarea does, once it holds the change.
     this.place.addEventListener("input", (event) => event.stopPropagation());
-    this.stored.before(this.toolbar.element, this.notice, this.place);
+    this.stored.before(this.toolbar.element, this.notice, this.place, this.offer.element);
     this.stored.classList.add("code");
     this.stored.addEventListener("keydown", (event) => this.leave(event));
     this.watch = new MutationObserver(() => this.showValidity());
@@ -69,11 +77,12 @@ export class RichText {
     const html = withLinesKept(this.stored.value);
     const editor = openSurface(html, {
       place: this.place,
-      paths: this.options.paths,
+      paths: this.paths,
       shown: (address) => this.pictures.get(address) ?? this.options.image?.(address),
       attributes: this.described(),
       takeImages: (files) => void this.takeImages(files),
       takeDocument: (pasted) => void this.takeDocument(pasted),
+      editDirectives: (editor, position) => this.editDirectives(editor, position),
       keys: this.keys(),
     });
     const lost = lossOf(html, writeStored(editor.state.doc));
@@ -83,7 +92,10 @@ export class RichText {
       return lost;
     }
     this.editor = editor;
-    editor.on("transaction", () => this.toolbar.show(editor));
+    editor.on("transaction", () => {
+      this.toolbar.show(editor);
+      this.offer.show(editor, this.options.paths);
+    });
     editor.on("update", () => this.store());
     this.show("rich");
     if (lost.length) this.store();
@@ -103,6 +115,7 @@ export class RichText {
     this.stored.hidden = isRich;
     this.notice.replaceChildren();
     this.notice.hidden = true;
+    this.offer.hide();
     this.toolbar.show(this.editor);
     this.showValidity();
   }
@@ -181,12 +194,14 @@ export class RichText {
   }
 
   private workshop(): Workshop {
-    const { paths } = this.options;
+    const { paths } = this;
     return {
       editLink: (editor) => void editLink(editor, paths),
       editImage: (editor) => void editImage(editor, paths, (files, alt) => void this.takeImages(files, alt)),
       insertTable: (editor) => void insertTable(editor),
       insertExpression: (editor) => void editExpression(editor, paths),
+      editRepeat: (editor) => void editRepeat(editor, this.options.paths),
+      editCondition: (editor) => void editCondition(editor, this.options.paths),
       pickColour: (editor, kind, opener) => {
         const name = kind === "color" ? "color" : "backgroundColor";
         const before = String(editor.getAttributes("textStyle")[name] ?? "");
@@ -200,6 +215,12 @@ export class RichText {
         });
       },
     };
+  }
+
+  private editDirectives(editor: Editor, position: number): void {
+    const node = editor.state.doc.nodeAt(position);
+    const edit = node?.attrs.each ? editRepeat : editCondition;
+    void edit(editor, this.options.paths, position);
   }
 
   private keys(): Record<string, (editor: Editor) => void> {

@@ -1,14 +1,24 @@
 // The stored HTML and the editor's document: one into the other, without a loss that can be avoided.
 
-import { DOMParser as DocumentParser, DOMSerializer, type Node as DocumentNode, type Schema } from "@tiptap/pm/model";
+import {
+  DOMParser as DocumentParser,
+  DOMSerializer,
+  type Fragment,
+  type Node as DocumentNode,
+  type Schema,
+} from "@tiptap/pm/model";
 import { dropSheets, parseInert } from "./inert-html";
 import { unpackKept } from "./kept-attributes";
 import { decodeEntities, lift, lower, MARK, markOf } from "./expression-marks";
-import { isInline } from "./html-loss";
+import { DIRECTED } from "./directives";
+import { HOLLOW, markGroups, regroup } from "./blocks";
+import { LOOSE, markLoose, unwrapLoose } from "./loose";
 
 export const EXPRESSION = "data-expression";
 export const BOXED = "data-boxed";
-export const LOOSE = "data-loose";
+
+const LINES = "div, center, section, article, header, footer, main, aside, address, figure";
+const FILLER = `:is(p:not([${LOOSE}]), ${LINES}) > br:only-child:not(${DIRECTED})`;
 
 /** Read stored HTML; each expression in its text becomes a chip. */
 export function readStored(schema: Schema, html: string): DocumentNode {
@@ -20,11 +30,18 @@ export function readStored(schema: Schema, html: string): DocumentNode {
     for (const attribute of element.attributes) attribute.value = lower(attribute.value, meant);
   }
   markLoose(parsed.body);
+  markGroups(parsed.body);
   showChips(parsed, written);
-  for (const filler of parsed.querySelectorAll("p > br:only-child")) {
+  for (const filler of parsed.querySelectorAll(FILLER)) {
     if (filler.parentNode?.childNodes.length === 1) filler.remove();
   }
-  return DocumentParser.fromSchema(schema).parse(parsed.body);
+  return parserOf(schema).parse(parsed.body);
+}
+
+/** A parser that goes by elements only: a style is kept as it was written, whatever it looks like. */
+export function parserOf(schema: Schema): DocumentParser {
+  const rules = DocumentParser.fromSchema(schema).rules.filter((rule) => !("style" in rule));
+  return new DocumentParser(schema, rules);
 }
 
 /** Write the document as it is to be stored. */
@@ -32,7 +49,9 @@ export function writeStored(doc: DocumentNode): string {
   const inert = document.implementation.createHTMLDocument();
   const root = inert.createElement("div");
   root.append(
-    DOMSerializer.fromSchema(doc.type.schema).serializeFragment(doc.content, { document: keepingStyles(inert) }),
+    DOMSerializer.fromSchema(doc.type.schema).serializeFragment(withoutTrailing(doc), {
+      document: keepingStyles(inert),
+    }),
   );
   const written: string[] = [];
   for (const chip of root.querySelectorAll(`[${EXPRESSION}]`)) {
@@ -41,19 +60,10 @@ export function writeStored(doc: DocumentNode): string {
   }
   unbox(root);
   unpackKept(root);
-  dropTrailingParagraph(root);
+  regroup(root);
   unwrapLoose(root);
+  freeBlanks(root);
   return root.innerHTML === "<p></p>" ? "" : lower(filled(root), written);
-}
-
-/** Text that stands in no paragraph gets one, and loses it again unless it has become more than that. */
-function markLoose(body: HTMLElement): void {
-  const isLoose = [...body.childNodes].every((node) => !(node instanceof Element) || isInline(node.localName));
-  if (!isLoose || !body.textContent.trim()) return;
-  const paragraph = body.ownerDocument.createElement("p");
-  paragraph.setAttribute(LOOSE, "");
-  paragraph.append(...body.childNodes);
-  body.append(paragraph);
 }
 
 /** Elements of this document take a style as it is written; a browser would write it anew, and drop what only mail readers know. */
@@ -96,23 +106,31 @@ function unbox(root: HTMLElement): void {
   for (const paragraph of root.querySelectorAll(`[${BOXED}]`)) paragraph.removeAttribute(BOXED);
 }
 
-function unwrapLoose(root: HTMLElement): void {
-  for (const paragraph of root.querySelectorAll(`[${LOOSE}]`)) {
-    paragraph.removeAttribute(LOOSE);
-    if (root.childElementCount === 1 && paragraph.attributes.length === 0)
-      paragraph.replaceWith(...paragraph.childNodes);
+/** Between a condition and its other case stands nothing but blanks, and no format of them. */
+function freeBlanks(root: HTMLElement): void {
+  for (const other of root.querySelectorAll("span[data-else]")) {
+    const blank = other.previousElementSibling;
+    if (blank && !blank.matches(DIRECTED) && !blank.firstElementChild && /^[ \t\r\n\f]+$/.test(blank.textContent))
+      blank.replaceWith(...blank.childNodes);
   }
 }
 
-/** The empty paragraph behind a table or line is a place for the cursor only. */
-function dropTrailingParagraph(root: HTMLElement): void {
-  const last = root.lastElementChild;
-  const before = last?.previousElementSibling;
-  if (before && /^(?:table|hr)$/.test(before.localName) && last.outerHTML === "<p></p>") last.remove();
+/** The empty paragraph behind a table or the like is a place for the cursor only. */
+function withoutTrailing({ content, lastChild: last }: DocumentNode): Fragment {
+  const before = content.maybeChild(content.childCount - 2);
+  const isPlace =
+    before && last?.type.name === "paragraph" && last.childCount === 0 && last.hasMarkup(last.type) && !isText(before);
+  return isPlace ? content.cut(0, content.size - last.nodeSize) : content;
+}
+
+function isText({ type }: DocumentNode): boolean {
+  return /^(?:paragraph|heading|bulletList|orderedList)$/.test(type.name);
 }
 
 /** An empty paragraph has no height in a mail, unless something is in it. */
 function filled(root: HTMLElement): string {
-  for (const paragraph of root.querySelectorAll("p:empty")) paragraph.append(root.ownerDocument.createElement("br"));
+  for (const paragraph of root.querySelectorAll(`:is(p, ${LINES}):empty:not([${HOLLOW}])`))
+    paragraph.append(root.ownerDocument.createElement("br"));
+  for (const hollow of root.querySelectorAll(`[${HOLLOW}]`)) hollow.removeAttribute(HOLLOW);
   return root.innerHTML;
 }

@@ -1,18 +1,21 @@
 // The editing surface: TipTap with the extensions that mail needs, and nothing that puts style elements into the page.
 
 import { Editor, Extension, type Extensions } from "@tiptap/core";
-import { Table, TableCell, TableHeader, TableRow } from "@tiptap/extension-table";
+import { Table, TableCell, TableHeader } from "@tiptap/extension-table";
 import TextAlign from "@tiptap/extension-text-align";
 import { BackgroundColor, Color, TextStyle } from "@tiptap/extension-text-style";
-import type { Transaction } from "@tiptap/pm/state";
+import { Plugin, type Transaction } from "@tiptap/pm/state";
 import { fixTables } from "@tiptap/pm/tables";
 import StarterKit from "@tiptap/starter-kit";
+import { InlineElement, Paragraph, Preformatted, Quote, Row, Section } from "./blocks";
 import { Chip, SETTLE } from "./chip";
+import { DirectiveAttributes, DirectiveMark, labelledAt } from "./directives";
 import { pastedInert } from "./inert-html";
 import { KeptAttributes } from "./kept-attributes";
 import { imageFilesOf, type PictureOptions, pictureExtension } from "./picture";
 import { editExpression } from "./tool-dialogs";
-import { BOXED, LOOSE, readStored } from "./stored-html";
+import { LOOSE } from "./loose";
+import { BOXED, parserOf, readStored } from "./stored-html";
 import { Suggestion } from "./suggestion";
 import { isSafeUrl } from "./url";
 
@@ -25,6 +28,8 @@ export interface SurfaceOptions extends PictureOptions {
   attributes: Record<string, string>;
   takeImages: (files: File[]) => void;
   takeDocument: (html: string) => void;
+  /** The label of what is repeated, or shown on a condition, was clicked; it stands at this position. */
+  editDirectives: (editor: Editor, position: number) => void;
   keys: Record<string, (editor: Editor) => void>;
 }
 
@@ -42,6 +47,13 @@ export function openSurface(html: string, options: SurfaceOptions): Editor {
       transformPastedHTML: pastedInert,
       handlePaste: (_, event) => takesDocument(event.clipboardData, options) || takes(event.clipboardData, options),
       handleDrop: (_, event) => takes(event.dataTransfer, options),
+      handleDOMEvents: {
+        click: (view, event) => {
+          const position = labelledAt(view, event);
+          if (position !== null) options.editDirectives(editor, position);
+          return position !== null;
+        },
+      },
     },
   });
   const { tr } = editor.state;
@@ -74,9 +86,10 @@ export function extensionsOf(options: SurfaceOptions): Extensions {
   return [
     StarterKit.configure({
       blockquote: false,
+      paragraph: false,
       code: false,
       codeBlock: false,
-      heading: { levels: [1, 2, 3] },
+      heading: { levels: [1, 2, 3, 4, 5, 6] },
       // Below a table the cursor needs a place; out of a heading or list it comes by Enter.
       trailingNode: { notAfter: ["heading", "bulletList", "orderedList"] },
       link: {
@@ -90,15 +103,23 @@ export function extensionsOf(options: SurfaceOptions): Extensions {
     Color,
     BackgroundColor,
     TextAlign.configure({ types: ["heading", "paragraph"] }),
+    Paragraph,
+    Section,
+    Quote,
+    Preformatted,
+    InlineElement,
+    DirectiveMark,
     plainTable,
-    TableRow,
+    Row,
     withoutAlign(TableHeader),
     withoutAlign(TableCell),
     pictureExtension(options),
     Chip.configure({ edit: (editor, position) => void editExpression(editor, options.paths, position) }),
     Suggestion.configure({ paths: options.paths, place: options.place }),
     KeptAttributes,
+    DirectiveAttributes,
     paragraphsPlace,
+    elementsOnly,
     shortcuts(options),
   ];
 }
@@ -116,6 +137,14 @@ function withoutAlign<T extends typeof TableCell | typeof TableHeader>(cell: T):
   }) as T;
 }
 
+/** What is pasted is read as what is stored is. */
+const elementsOnly = Extension.create({
+  name: "elementsOnly",
+  addProseMirrorPlugins() {
+    return [new Plugin({ props: { clipboardParser: parserOf(this.editor.schema) } })];
+  },
+});
+
 /** How a paragraph was written: as one in a list item or cell, or as loose text. */
 const paragraphsPlace = Extension.create({
   name: "paragraphsPlace",
@@ -127,7 +156,8 @@ const paragraphsPlace = Extension.create({
           default: false,
           keepOnSplit: false,
           parseHTML: (element) =>
-            element.hasAttribute(BOXED) || /^(?:li|td|th)$/.test(element.parentElement?.localName ?? ""),
+            element.hasAttribute(BOXED) ||
+            (!element.hasAttribute(LOOSE) && /^(?:li|td|th)$/.test(element.parentElement?.localName ?? "")),
           renderHTML: ({ isBoxed }) => (isBoxed ? { [BOXED]: "" } : {}),
         },
         isLoose: {

@@ -1,6 +1,7 @@
 // What the toolbar holds, in its order: each tool's name, sign, keys and work.
 
 import type { Editor } from "@tiptap/core";
+import { moveHere, targetsHere } from "./targets";
 
 /** What tools need that is not the document's. */
 export interface Workshop {
@@ -8,6 +9,8 @@ export interface Workshop {
   editImage: (editor: Editor) => void;
   insertTable: (editor: Editor) => void;
   insertExpression: (editor: Editor) => void;
+  editRepeat: (editor: Editor) => void;
+  editCondition: (editor: Editor) => void;
   pickColour: (editor: Editor, kind: "color" | "background", opener: HTMLElement) => void;
 }
 
@@ -139,6 +142,38 @@ export const TOOLS: Tool[][] = [
     },
   ],
   [
+    {
+      name: "repeat",
+      label: "Repeat for each…",
+      keys: "Alt-Shift-r",
+      ours: true,
+      isOn: (editor) => targetsHere(editor).some(({ said }) => said.each !== null),
+      run: (editor, { editRepeat }) => editRepeat(editor),
+    },
+    {
+      name: "condition",
+      label: "Show only if…",
+      keys: "Alt-Shift-o",
+      ours: true,
+      isOn: (editor) => targetsHere(editor).some(({ said }) => said.if !== null || said.else !== null),
+      run: (editor, { editCondition }) => editCondition(editor),
+    },
+    {
+      name: "moveUp",
+      label: "Move up",
+      keys: "Alt-Shift-ArrowUp",
+      ours: true,
+      run: (editor) => moveHere(editor, -1),
+    },
+    {
+      name: "moveDown",
+      label: "Move down",
+      keys: "Alt-Shift-ArrowDown",
+      ours: true,
+      run: (editor) => moveHere(editor, 1),
+    },
+  ],
+  [
     table("rowAbove", "Add row above", (editor) => editor.chain().focus().addRowBefore().run()),
     table("rowBelow", "Add row below", (editor) => editor.chain().focus().addRowAfter().run()),
     table("rowGone", "Delete row", (editor) => editor.chain().focus().deleteRow().run()),
@@ -159,6 +194,7 @@ export function keysFor(keys: string): string {
   const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
   return keys
     .replace("Mod", isMac ? "⌘" : "Ctrl")
+    .replace("Arrow", "")
     .replaceAll("-", "+")
     .replace(/\+(.)$/, (_, key: string) => `+${key.toUpperCase()}`);
 }
