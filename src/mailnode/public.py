@@ -15,6 +15,7 @@ from mailnode.delivery.history import DeliveryHistory as DeliveryHistory
 from mailnode.delivery.history import HistoryBucket as HistoryBucket
 from mailnode.delivery.result import Result as Result
 from mailnode.delivery.result import ResultError as ResultError
+from mailnode.delivery.result import ResultInvitation as ResultInvitation
 from mailnode.delivery.result import ResultRecipient as ResultRecipient
 from mailnode.environment import Environment as Environment
 from mailnode.error_code import ErrorCode as ErrorCode
@@ -61,6 +62,7 @@ from mailnode.message.email import Email as Email
 from mailnode.message.email import RawPart as RawPart
 from mailnode.message.envelope import Envelope as Envelope
 from mailnode.message.envelope import Message as Message
+from mailnode.message.invitation import Invitation as Invitation
 from mailnode.message.mailbox import Group as Group
 from mailnode.message.mailbox import Mailbox as Mailbox
 from mailnode.node.send_email import Composition as Composition

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from mailnode.connections.service import Service
-from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
+from mailnode.delivery.prepare import PreparedMail, prepare_numbered, sender_of
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.route import Destination, OtherServer, route
 from mailnode.environment import Environment, open_connection
@@ -62,12 +62,13 @@ async def send_once(
     async with open_connection(environment, connection_name) as connection:
         chosen = route(target, connection, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy)
         email = replace(email, from_=email.from_ or sender_of(connection) or "")
-        message = prepare(email, connection, environment.redirect_all_to)
+        message, numbered = prepare_numbered(email, connection, environment.redirect_all_to)
         mail = PreparedMail(
             message=message,
             destination=Destination(target, chosen.connection),
             route=chosen,
             warnings=(*chosen.warnings, *message.warnings),
+            numbered=numbered,
         )
         return await _send(mail, partial_delivery, watch, on_waiting)
 

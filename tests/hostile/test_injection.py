@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import unicodedata
 from collections import Counter
 from copy import deepcopy
 from email import message_from_bytes, policy
@@ -11,6 +12,7 @@ from email.utils import getaddresses
 from typing import Any, NamedTuple
 
 import pytest
+from icalendar import Calendar
 
 from mailnode.app import Mailnode
 from mailnode.errors import MailnodeError
@@ -18,6 +20,7 @@ from mailnode.flow.document import parse_flow
 from mailnode.message.envelope import Message
 from mailnode.node import settings as forms
 from mailnode.node.attachment_settings import ATTACHMENT_TYPES
+from mailnode.node.invitation import InvitationSettings
 from mailnode.smtp.client import SmtpClient
 from support.flows import to_server
 from support.injections import HOSTILE, shown
@@ -26,6 +29,7 @@ from support.scripted_smtp import ScriptedServer
 
 FILE = {"type": "text", "content": "x", "filename": "a.txt", "cid": "c"}
 PART = "Content-Type: text/plain\r\n\r\nx"
+EVENT = {"start": "2026-03-12T14:30Z", "duration": 45, "summary": "Kitchen"}
 # Every place that takes text, as a path into the settings, with what stands around it.
 TEMPLATED: dict[str, dict[str, Any]] = {
     "to": {},
@@ -42,6 +46,13 @@ TEMPLATED: dict[str, dict[str, Any]] = {
     "listUnsubscribe": {},
     "idempotencyKey": {},
     "headers.X-Shop": {"headers": {}},
+    **{
+        f"invitation.{name}": {"invitation": EVENT}
+        for name in (
+            *("method", "start", "end", "duration", "timezone", "summary", "location", "description"),
+            *("uid", "organizer", "url", "alarmMinutes"),
+        )
+    },
     "attachments.0.url": {"attachments": [{"type": "url", "url": "data:,x"}]},
     "attachments.0.filename": {"attachments": [FILE]},
     "attachments.0.cid": {"attachments": [FILE]},
@@ -69,7 +80,7 @@ LITERAL: dict[str, dict[str, Any]] = {
 }
 # Where a value may be an item's: content repeats elements, and attachments have forEach.
 WITH_ITEMS = {"content", "attachments.0.url", "attachments.0.filename", "attachments.2.content"}
-ADDRESSES = {"to", "cc", "bcc", "replyTo", "from", "envelopeFrom"}
+ADDRESSES = {"to", "cc", "bcc", "replyTo", "from", "envelopeFrom", "invitation.organizer"}
 SHOWN, BLIND = {"jane@example.org", "carl@y.example"}, {"bert@y.example"}
 NO_TEXT = {
     "priority",
@@ -80,6 +91,7 @@ NO_TEXT = {
     "asynchronous",
     "smtp",
     "attachments",
+    "invitation",
     "partialDelivery",
     "onUnknown",
 }
@@ -201,6 +213,7 @@ def unquoted(address):
 def test_no_setting_that_takes_text_is_left_out():
     fields = {field.alias or name for name, field in forms.SendSmtpEmailSettings.model_fields.items()}
     fields |= {f"smtp.{field.alias or name}" for name, field in forms.SmtpSettings.model_fields.items()}
+    fields |= {f"invitation.{field.alias or name}" for name, field in InvitationSettings.model_fields.items()}
     files = {field.alias or name for kind in ATTACHMENT_TYPES.values() for name, field in kind.model_fields.items()}
     assert fields - NO_TEXT - {"smtp.port", "smtp.tlsOption"} == {
         place.removesuffix(".X-Shop") for place in LITERAL if not place.startswith("attachments")
@@ -291,3 +304,23 @@ def as_heard(message):
     options = f" SIZE={message.size}" + (" BODY=8BITMIME SMTPUTF8" if envelope.needs_smtputf8 else "")
     recipients = tuple(f"RCPT TO:<{path}>" for path in envelope.forward_paths)
     return f"MAIL FROM:<{envelope.reverse_path or ''}>{options}", recipients, message.octets()
+
+
+def test_a_calendar_holds_one_event_and_what_was_given_as_its_text(sweep):
+    made = [one for one in sweep[0] if one.case.place.startswith("invitation.")]
+    usual = None
+    for case, message, _ in made:
+        assert all(len(line) <= 75 and line.decode() is not None for line in message.calendar.split(b"\r\n")), case
+        calendar = Calendar.from_ical(message.calendar)
+        (event,) = calendar.walk("VEVENT")
+        names = set(event) - {"DESCRIPTION", "LOCATION", "URL"}
+        usual = usual or names
+        assert (names, set(calendar)) == (usual, {"VERSION", "PRODID", "METHOD"}), case
+        assert message.calendar.count(b"\nATTENDEE") == len(SHOWN), case
+        name = case.place.partition(".")[2]
+        if name in {"summary", "location", "description"}:
+            text = case.value.strip() if case.way == "alone" else case.value.strip("\r\n\t")
+            bare = "".join(one for one in text if one in "\r\n\t" or unicodedata.category(one) != "Cc")
+            given = f"a{bare}b" if case.way == "within" else bare
+            assert str(event.get(name.upper(), "")).split() == given.split(), case
+    assert len(made) > 300

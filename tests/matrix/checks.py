@@ -1,17 +1,20 @@
 """What is held against a case: its result, where that stands, what is stored, what a server has and a reader reads."""
 
 import re
+from datetime import UTC
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import getaddresses
 from html.parser import HTMLParser
+from typing import Any
 
 import dkim
+from icalendar import Calendar
 
 from matrix.contents import DOT_CID, LINES, TEXT, files
 from matrix.dimensions import Case
 from matrix.expected import FAILED, Expected, exit_status, expected, halts, login, recipients, reverse_path, sender
-from matrix.scenario import EHLO_NAME, NAME, NODE, ORDER, Scenario, public_key
+from matrix.scenario import EHLO_NAME, NAME, NODE, ORDER, REDIRECTED_TO, Scenario, public_key
 from matrix.servers import Taken
 from matrix.stage import Json, Ran
 
@@ -112,9 +115,37 @@ def _check_message(scenario: Scenario, octets: bytes, tag: str) -> None:
         moved = re.sub(rb"Message-ID: <", b"Message-ID: <moved-", octets, count=1)
         assert dkim.verify(moved, dnsfunc=lambda *_args, **_options: record) == (case.rest == "all")
     _check_bodies(case, message)
-    arrived = [_file(part) for part in message.walk() if part.get_filename() or part["Content-ID"]]
+    if case.invitation != "none":
+        _check_invitation(case, message, tag)
+    is_file = [part for part in message.walk() if part.get_filename() or part["Content-ID"]]
+    arrived = [_file(part) for part in is_file if part.get_content_type() != "application/ics"]
     sent = [(file.name, file.content_type, file.octets, file.cid) for file in files(case, ORDER)]
     assert sorted(arrived) == sorted(sent)
+
+
+def _check_invitation(case: Case, message: EmailMessage, tag: str) -> None:
+    """The event, as another reader of calendars understands it, twice."""
+    shown: Any = next(one for one in message.walk() if one.get_param("method"))
+    file: Any = next(one for one in message.walk() if one.get_content_type() == "application/ics")
+    calendar: Any = Calendar.from_ical(shown.get_content())
+    assert Calendar.from_ical(file.get_content()) == calendar
+    assert shown.get_param("method") == calendar["METHOD"] == case.invitation.upper()
+    event: Any = calendar.walk("VEVENT")[0]
+    is_test = case.login_extra == "redirectAllTo"
+    invited = [str(one) for one in [event["ATTENDEE"]] for one in (one if isinstance(one, list) else [one])]
+    own = [f"mailto:ann+{tag}@example.org", f"mailto:bob+{tag}@example.org"]
+    carol = [f"mailto:carol+{tag}@example.org"] if case.rest == "all" else []
+    assert invited == ([f"mailto:{REDIRECTED_TO}"] if is_test else own + carol)
+    assert (event["SUMMARY"], event["SEQUENCE"]) == (NAME, 0)
+    assert str(event["UID"]).startswith("test.") == is_test
+    start, end = (event[name].dt.astimezone(UTC).isoformat() for name in ("DTSTART", "DTEND"))
+    if case.invitation == "cancel":
+        assert event["UID"] == f"{'test.' * is_test}{tag}@shop.example"
+        assert (start, end) == ("2026-03-28T09:00:00+00:00", "2026-03-29T08:00:00+00:00")
+        return
+    assert event["DESCRIPTION"].rstrip() == TEXT.rstrip()
+    assert (event["ORGANIZER"], event["LOCATION"]) == ("mailto:desk@shop.example", ORDER)
+    assert (start, end) == ("2026-03-29T00:30:00+00:00", "2026-03-29T01:30:00+00:00")
 
 
 def _check_the_rest(message: EmailMessage, tag: str) -> None:

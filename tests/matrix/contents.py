@@ -78,6 +78,32 @@ def content(case: Case) -> dict[str, Any]:
     )
 
 
+def invitation(case: Case) -> dict[str, Any]:
+    """Give the settings of a case's invitation, {} for none."""
+    if case.invitation == "none":
+        return {}
+    event = {"method": case.invitation, "summary": "{{ input.name }}", "timezone": "Europe/Berlin"}
+    if case.invitation == "cancel":
+        return {
+            "invitation": {
+                **event,
+                "uid": "{{ input.tag }}@shop.example",
+                "start": "2026-03-28T10:00",
+                "end": "2026-03-29T10:00",
+            }
+        }
+    more = {
+        "start": "2026-03-29T01:30",
+        "duration": 60,
+        "location": "{{ input.order }}",
+        "description": "{{ input.lines }}",
+        "url": "https://shop.example/{{ input.order }}",
+        "organizer": "Desk <desk@shop.example>",
+        "alarmMinutes": 15,
+    }
+    return {"invitation": {**event, **more}}
+
+
 def attachments(case: Case, url: str) -> list[dict[str, Any]]:
     """Give the attachments of a case; at `url` there is a file."""
     text = {"type": "text", "content": "{{ input.lines }}", "filename": "lines.txt"}

@@ -30,6 +30,7 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     # The settings that each are one header field, one limit or one name: as few as can be, or all there are.
     "rest": ("few", "all"),
     "layout": ("none", "html", "mjml"),
+    "invitation": ("none", "request", "cancel"),
 }
 
 
@@ -54,6 +55,7 @@ class Case(NamedTuple):
     trust: str
     rest: str
     layout: str
+    invitation: str
 
     @property
     def id(self) -> str:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mailnode.connections.service import find_service
 from mailnode.smtp.server import TlsOption
-from matrix.contents import ITEMS, TEXT, attachments, content
+from matrix.contents import ITEMS, TEXT, attachments, content, invitation
 from matrix.dimensions import Case
 from matrix.servers import PASSWORDS, Address
 from matrix.world import World
@@ -103,6 +103,7 @@ class Scenario:
             "to": "{{ input.to }}",
             "subject": "Order {{ input.order }} f\u00fcr {{ input.name }}",
             **content(case),
+            **invitation(case),
             "attachments": attachments(case, self.world.file_url),
             "storeResult": case.store_result,
             "stopOnError": case.stop_on_error == "stops",

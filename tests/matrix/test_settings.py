@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from mailnode.connections.fields import COMMON, TYPE_FIELDS
 from mailnode.environment import Environment
 from mailnode.node.attachment_settings import AttachmentSettings
+from mailnode.node.invitation import InvitationSettings
 from mailnode.node.settings import (
     EmailNotificationSettings,
     SendSmtpEmailSettings,
@@ -117,6 +118,7 @@ def _missing(there: Iterable[str], used: Iterable[str]) -> set[str]:
 def _groups() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "", SendSmtpEmailSettings
     yield "smtp.", SmtpSettings
+    yield "invitation.", InvitationSettings
     for model in get_args(get_args(AttachmentSettings)[0]):
         (kind,) = get_args(model.model_fields["type"].annotation)
         yield f"attachments[{kind}].", model
@@ -129,7 +131,8 @@ def _fields(group: str, model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo
 
 def _places(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from settings.items()
-    yield from ((f"smtp.{name}", value) for name, value in settings.get("smtp", {}).items())
+    for group in ("smtp", "invitation"):
+        yield from ((f"{group}.{name}", value) for name, value in settings.get(group, {}).items())
     for attachment in settings["attachments"]:
         yield from ((f"attachments[{attachment['type']}].{name}", value) for name, value in attachment.items())
 

@@ -127,6 +127,7 @@ def test_the_defaults_are_those_of_the_contract():
         "layout": "",
         "auto_submitted": None,
         "data_images": "keep",
+        "invitation": None,
         "attachments": (),
         "headers": {},
         "inline_styles": True,

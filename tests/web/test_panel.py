@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailnode.node.invitation import InvitationSettings
 from mailnode.node.settings import EmailNotificationSettings, SendSmtpEmailSettings, SmtpSettings
 from mailnode.web.panel import NODE_TYPES, PANELS
 
@@ -17,7 +18,8 @@ def settings_of(model):
 
 
 def test_each_setting_of_a_mail_has_a_field():
-    expected = set(settings_of(SendSmtpEmailSettings)) - {"smtp"}
+    expected = set(settings_of(SendSmtpEmailSettings)) - {"smtp", "invitation"}
+    expected |= {f"invitation.{key}" for key in settings_of(InvitationSettings)}
     expected |= {f"smtp.{key}" for key in settings_of(SmtpSettings)}
     assert set(keys("sendSmtpEmail")) == expected
 

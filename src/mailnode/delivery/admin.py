@@ -17,6 +17,7 @@ from mailnode.delivery.reroute import CurrentRoute, FindCurrentRoute, no_flow, r
 from mailnode.delivery.result import result_of
 from mailnode.delivery.row_reader import origin_of, read_deliveries, read_leniently
 from mailnode.delivery.rows import read_messages, regroup, whole
+from mailnode.delivery.sequences import forget_invitations
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms
@@ -99,6 +100,8 @@ class Deliveries(DeliveryQueries):
             swept += count
         await self._database.write(fold_counts)
         while await self._database.write(lambda db: forget_keys(db, _ago(db, key_days), _SWEPT_AT_ONCE)):
+            pass
+        while await self._database.write(lambda db: forget_invitations(db, now_ms(db), _SWEPT_AT_ONCE)):
             pass
         return swept
 

@@ -162,6 +162,7 @@ class Delivery:
     place: Mapping[str, Any] | None = None
     tries: int = 0
     maybe_accepted: bool = False  # content was handed over once, and no answer came
+    invitation: Mapping[str, Any] | None = None  # the uid of the event that its message invites to, and its sequence
     warnings: tuple[str, ...] = ()
     redirected_from: tuple[Recipient, ...] = ()  # all recipients, while one mailbox stands in for those who are open
     is_regrouped: bool = False  # the recipients differ from those that are stored

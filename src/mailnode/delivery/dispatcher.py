@@ -99,7 +99,8 @@ class Dispatcher:
         began_at = unix_ms()
         with self.guarding([begun.id]):
             try:
-                message = mail.message if begun.generation == 1 else await self._stored(begun)
+                is_as_stored = begun.generation == 1 and not mail.numbered
+                message = mail.message if is_as_stored else await self._stored(begun)
                 client = self._clients.of(mail.route)
                 seconds = mail.terms.seconds
                 job = DeliveryJob(begun, message, client, mail.route, seconds, renew=self._renew, end_run=end_run)

@@ -16,6 +16,7 @@ from mailnode.delivery.recovery import OnEnd, RunHooks, hold_unreadable, take_ov
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.row_reader import options_of, read_deliveries, read_leniently, read_result
 from mailnode.delivery.rows import insert_deliveries, route_columns
+from mailnode.delivery.sequences import number_invitations
 from mailnode.errors import DeliveryError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, utc
@@ -65,6 +66,7 @@ class Intake:
             kept = self._answers_of_kept_keys(db, came, in_doubt)
             db.execute(delete(table).where(table.c.id.in_([begun[one].id for one in kept]))) if kept else None
             answers |= {number: answer for number, answer in kept.items() if answer is not None}
+            begun |= self._numbered(db, {one: begun[one] for one in came if one not in kept}, mails)
             answers |= {number: begun[number] for number in came if number not in kept}
             self.wake_for(db, [begun[one] for one in came if one not in kept and not begun[one].claimed_by])
             refused = {mails[one].key: one for one in reversed(left) if one not in answers and one not in kept}
@@ -73,6 +75,14 @@ class Intake:
             for key, row in known.items():
                 answers[refused[key]] = self._earlier_or_taken_over(db, row, mails[refused[key]])
         return [answers[number] for number in range(len(mails))]
+
+    def _numbered(
+        self, db: Connection, came: Mapping[int, Delivery], mails: Sequence[PreparedMail]
+    ) -> dict[int, Delivery]:
+        """Give those that invite somebody with their sequence numbers, which they take here."""
+        inviting = [(one, mails[place], numbered) for place, one in came.items() if (numbered := mails[place].numbered)]
+        stored = number_invitations(db, inviting, now_ms(db)) if inviting else {}
+        return {place: stored[one.id] for place, one in came.items() if one.id in stored}
 
     def wake_for(self, db: Connection, queued: Iterable[Delivery]) -> None:
         """Wake for each route, in one order everywhere: who defers the same job twice waits for the other's commit."""
@@ -166,7 +176,7 @@ def earlier_of_key(kept: Row[Any], mail: PreparedMail) -> EarlierDelivery:
     )
     day = f"{utc(kept.ended_at):%Y-%m-%d}"
     warning = f"the details of this email, which ended on {day}, have been deleted (MAILNODE_KEEP_DAYS)"
-    begun = replace(begun, host="", warnings=(warning,))
+    begun = replace(begun, host="", invitation=None, warnings=(warning,))
     return EarlierDelivery(begun, kept.status, result_of(begun, status=kept.status))
 
 

@@ -1,9 +1,10 @@
 """A mail made ready to be stored and sent: composed, signed, its recipients allowed or redirected, its route known."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailnode.connections.connection import Connection, DkimSettings
 from mailnode.delivery.delivery import Delivery, Origin, Terms
@@ -13,7 +14,21 @@ from mailnode.message.compose import compose, recipients_of
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Email
 from mailnode.message.envelope import Envelope, Message
+from mailnode.message.invitation import Invitation
+from mailnode.message.text import html_to_text
 from mailnode.smtp.outcome import Recipient
+
+
+class Numbered(NamedTuple):
+    """An invitation whose sequence number is taken when its delivery is stored, and what composes its message then."""
+
+    invitation: Invitation
+    compose: Callable[[Invitation], Message]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a result tells of it."""
+        return {"uid": self.invitation.uid, "sequence": self.invitation.sequence}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +37,8 @@ class PreparedMail:
 
     `route` is where `destination` leads at the moment. `digest` tells one content from another for the same idempotency
     `key`. `subject` is for lists. `place` is where the flow stores the result (JSON), `origin` what a person's retry
-    needs to find the flow.
+    needs to find the flow. `numbered` makes the message of an invitation once more, with the number that `message`
+    does not have yet.
     """
 
     message: Message
@@ -37,6 +53,7 @@ class PreparedMail:
     origin: Origin | None = None
     place: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    numbered: Numbered | None = None
 
     def delivery(self, delivery_id: str, claimed_by: str = "") -> Delivery:
         """Make the delivery that nobody has tried yet."""
@@ -58,6 +75,7 @@ class PreparedMail:
             node_id=self.node_id,
             place=self.place,
             warnings=self.warnings,
+            invitation=self.numbered and self.numbered.told,
         )
 
 
@@ -67,7 +85,8 @@ def prepare(
     """Compose an email for sending with a connection; `html_text` as for `compose`.
 
     `redirect_all_to`, or the connection's own, is the test mode: that mailbox alone gets the mail, and the true
-    recipients stand in a header field; a warning of the message says so.
+    recipients stand in a header field; a warning of the message says so. An invitation in it is for that mailbox alone,
+    with a uid of its own: no calendar can take it for the true one, or write to anybody else.
 
     Raises:
         ConnectionsError: the connection may not send to one of the recipients.
@@ -80,6 +99,8 @@ def prepare(
         message = compose(email, signer=signer, html_text=html_text)
         policy.check(message.fields)
         return message
+    if email.invitation:
+        email = replace(email, invitation=email.invitation.as_test(target))
     own = {name: value for name, value in email.headers.items() if name.lower() != ORIGINAL_RECIPIENTS.lower()}
     email = replace(email, headers={**own, ORIGINAL_RECIPIENTS: ", ".join(recipients_of(email))})
     message = compose(email, signer=signer, html_text=html_text)
@@ -88,6 +109,24 @@ def prepare(
         envelope=Envelope(message.envelope.reverse_path, (target,)),
         fields={target: "to"},
         warnings=(*message.warnings, redirection_warning(target)),
+    )
+
+
+def prepare_numbered(
+    email: Email, connection: Connection | None, redirect_all_to: str | None = None, *, html_text: str | None = None
+) -> tuple[Message, Numbered | None]:
+    """Give what `prepare` makes, which it raises for, and of an invitation what makes it again with its number."""
+    message = prepare(email, connection, redirect_all_to, html_text=html_text)
+    if email.invitation is None:
+        return message, None
+    target = Policy(connection, redirect_all_to).target
+    invitation = email.invitation.as_test(target) if target else email.invitation
+    same = replace(email, message_id=message.message_id, date=email.date or datetime.now(UTC))
+    if email.html is not None and html_text is None:
+        html_text = html_to_text(email.html)  # not once more while the database waits
+    return message, Numbered(
+        invitation,
+        lambda counted: prepare(replace(same, invitation=counted), connection, redirect_all_to, html_text=html_text),
     )
 
 

@@ -58,6 +58,18 @@ class ResultError(TypedDict):
     enhancedStatusCode: str | None
 
 
+class ResultInvitation(TypedDict):
+    """The event that an email invites to, for its update or its cancellation.
+
+    Attributes:
+        uid: What tells the event from every other one.
+        sequence: How often it was sent before.
+    """
+
+    uid: str
+    sequence: int
+
+
 class Result(TypedDict):
     """The result of sending one email, as a flow stores it; its keys are JSON's.
 
@@ -81,6 +93,7 @@ class Result(TypedDict):
         authMechanism: How the login was done, "" for none.
         timings: Milliseconds: `connectMs`, `authMs`, `envelopeMs`, `contentMs`, `totalMs`; empty without a session.
         warnings: What was left out of the email, or should be known about the delivery.
+        invitation: The event that it invites to; there only for an invitation that came to a delivery.
     """
 
     status: Status
@@ -101,6 +114,7 @@ class Result(TypedDict):
     authMechanism: str
     timings: dict[str, float]
     warnings: list[str]
+    invitation: NotRequired[ResultInvitation]
 
 
 def result_of(
@@ -118,7 +132,7 @@ def result_of(
     accepted = [recipient.address for recipient in delivery.recipients if recipient.status == "accepted"]
     ended_by = error or refusal(delivery, outcome)
     why = None if status in {"sent", "queued"} else _unknown_or(ended_by, status, in_doubt=delivery.is_in_doubt)
-    return Result(
+    result = Result(
         status=status,
         messageId=delivery.message_id,
         envelope={"from": delivery.reverse_path, "to": [recipient.address for recipient in delivery.recipients]},
@@ -137,6 +151,9 @@ def result_of(
         timings=_timings(outcome.timings) if outcome else {},
         warnings=list(delivery.warnings),
     )
+    if event := delivery.invitation:
+        result["invitation"] = ResultInvitation(uid=event["uid"], sequence=event["sequence"])
+    return result
 
 
 def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "") -> Result:

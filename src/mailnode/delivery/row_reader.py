@@ -21,7 +21,7 @@ from mailnode.smtp.reply import Reply
 from mailnode.store.prepared import AnyOf, Query
 from mailnode.store.tables import delivery_recipients
 
-_OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom"}
+_OPTIONS = {"destination", "terms", "place", "origin", "asQueued", "retry", "redirectedFrom", "invitation"}
 _STATUSES, _FIELDS = frozenset(get_args(RecipientStatus)), frozenset(get_args(Field))
 _OTHER_SERVER = "name an existing server in its flow and retry it, or cancel it"
 
@@ -109,11 +109,13 @@ class _Options(NamedTuple):
     terms: Terms
     place: Mapping[str, Any] | None
     redirected_from: tuple[Recipient, ...] = ()
+    invitation: Mapping[str, Any] | None = None
 
 
 def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Delivery:
-    # What a redirection has kept are addresses, which stay no longer in memory than it takes.
-    common = None if "redirectedFrom" in row.options else _sound_options(row.options)
+    # What a redirection has kept are addresses, which stay no longer in memory than it takes; a uid is each mail's own.
+    is_own = "redirectedFrom" in row.options or '"invitation"' in row.options
+    common = None if is_own else _sound_options(row.options)
     options = common or _read_options(row, read)
     is_in_doubt = RESENT_AFTER_UNKNOWN in (row.warnings or "")
     return Delivery(
@@ -134,6 +136,7 @@ def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Del
         place=options.place,
         tries=row.tries,
         maybe_accepted=row.maybe_accepted,
+        invitation=options.invitation,
         warnings=read("its warnings", lambda: _warnings(row.warnings), (RESENT_AFTER_UNKNOWN,) if is_in_doubt else ()),
         redirected_from=options.redirected_from,
     )
@@ -162,6 +165,7 @@ def _read_options(row: Row[Any], read: _Read) -> _Options:
             lambda: _recipients([SimpleNamespace(**one) for one in options.get("redirectedFrom", ())], fewest=0),
             (),
         ),
+        invitation=read("its invitation", lambda: _invitation(options.get("invitation")), None),
     )
 
 
@@ -215,6 +219,12 @@ def _terms(stored: Mapping[str, Any]) -> Terms:
 
 def _place(stored: Any) -> Mapping[str, Any] | None:
     if stored is None or (isinstance(stored, dict) and set(stored) == {"place", "key"}):
+        return stored
+    raise ValueError("it is invalid")
+
+
+def _invitation(stored: Any) -> Mapping[str, Any] | None:
+    if stored is None or (isinstance(stored, dict) and set(stored) == {"uid", "sequence"}):
         return stored
     raise ValueError("it is invalid")
 

@@ -44,12 +44,21 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMa
 
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]], now: int) -> None:
     _INSERT_RECIPIENT.run(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
+    begun = [one for one in begun if not one[1].numbered]  # an invitation's content is stored with its number
     short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
     long = [one for one in begun if one[1].message.size > CONTENT_ROW_OCTETS]
     _INSERT_CONTENT.run(db, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
     for delivery, mail in long:  # row by row, so that no more than one lies in memory
         for row in _content_rows(delivery, mail):
             _INSERT_CONTENT.run(db, [row])
+
+
+def store_numbered(db: Connection, delivery: Delivery, mail: PreparedMail) -> None:
+    """Write down the content of a new delivery whose invitation has its number now."""
+    values = {"size": delivery.size, "options": _options(delivery, mail), "warnings": json.dumps(delivery.warnings)}
+    db.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**values))
+    for row in _content_rows(delivery, mail):
+        _INSERT_CONTENT.run(db, [row])
 
 
 def read_messages(db: Connection, of: Sequence[Delivery]) -> Mapping[str, Message]:
@@ -162,11 +171,15 @@ def _origin_text(origin: Origin | None) -> str:
     return json.dumps(origin.to_json() if origin else None)
 
 
-def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
-    options = (
+def _options(delivery: Delivery, mail: PreparedMail) -> str:
+    invitation = f', "invitation": {json.dumps(delivery.invitation)}' if delivery.invitation else ""
+    return (
         f'{{"destination": {_destination_text(delivery.destination)}, "terms": {_terms_text(delivery.terms)}, '
-        f'"place": {json.dumps(delivery.place)}, "origin": {_origin_text(mail.origin)}}}'
+        f'"place": {json.dumps(delivery.place)}, "origin": {_origin_text(mail.origin)}{invitation}}}'
     )
+
+
+def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "key": mail.key,
@@ -187,7 +200,7 @@ def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
         "node_id": delivery.node_id,
         "flow": delivery.terms.flow or None,
         "subject": _without_nul(mail.subject[:SUBJECT_CHARACTERS]),
-        "options": options,
+        "options": _options(delivery, mail),
         "warnings": json.dumps(delivery.warnings) if delivery.warnings else "[]",
         "due_at": now,
         "expires_at": now + int(delivery.terms.seconds * 1000),

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar, get_args
 
 from mailnode.errors import ComposeError, ErrorCode, MailnodeError
 from mailnode.message.addr_spec import a_labels
+from mailnode.message.cid_references import CidReferences
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Attachment, AutoSubmitted, Email, Priority, RawPart
 from mailnode.message.envelope import Envelope, Field, Message, blocks_of
@@ -21,6 +22,7 @@ from mailnode.message.header import (
     text_field,
     unsubscribe_fields,
 )
+from mailnode.message.invitation import calendar_of
 from mailnode.message.mailbox import (
     MOST_CACHED_CHARACTERS,
     Address,
@@ -30,9 +32,8 @@ from mailnode.message.mailbox import (
     members,
     parse_mailbox,
 )
-from mailnode.message.markup import decode
 from mailnode.message.message_id import own_message_id, threading
-from mailnode.message.part import attachment_part, text_part
+from mailnode.message.part import attachment_part, calendar_part, text_part
 from mailnode.message.raw_part import raw_part
 from mailnode.message.text import html_to_text
 from mailnode.message.tree import BuiltPart, joined, multipart
@@ -48,10 +49,10 @@ _PRIORITY: dict[Priority, bytes] = {
 _AUTO_SUBMITTED: dict[AutoSubmitted, bytes] = {
     word: f"Auto-Submitted: {word}\r\n".encode("ascii") for word in get_args(AutoSubmitted)
 }
-_CID_URL = re.compile(r"(?<!\w)cid:", re.IGNORECASE)
-_CID_GOES_ON = re.compile(r"[\w.@+-]")
 _EMAIL_HINT = 'give Email(from_="jane@example.org", to="joe@example.com", subject="Hi", text="Hello")'
 _ATTACHMENT_HINT = 'give Attachment.from_path("invoice.pdf")'
+# Of another media type than the part that is shown, so that no reader shows the invitation twice.
+_CALENDAR_FILE = {"filename": "invite.ics", "content_type": "application/ics"}
 _SEED = re.compile(r"[A-Za-z0-9]{1,40}")
 
 
@@ -73,7 +74,8 @@ def compose(email: Email, *, signer: DkimSigner | None = None, html_text: str | 
     envelope = Envelope(_reverse_path(email, sender), tuple(fields))
     fresh = os.urandom(24).hex()
     message_id = _message_id(email, sender, fresh[:24])
-    body = _body(email, _seed(email, fresh[24:]), html_text)
+    calendar = _calendar(email, sender, to, cc)
+    body = _body(email, _seed(email, fresh[24:]), html_text, calendar)
     thread = threading(email.in_reply_to, email.references)
     head = b"".join(_header(email, sender, to, cc, message_id, thread.fields))
     if not head.isascii() and not envelope.needs_smtputf8:
@@ -87,7 +89,8 @@ def compose(email: Email, *, signer: DkimSigner | None = None, html_text: str | 
         head = signer.sign(head, blocks_of(body.body)) + head
     pieces = tuple(joined((head, b"\r\n", *body.body)))
     size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
-    return Message(envelope, fields, message_id, size, pieces, body.view, (*thread.warnings, *body.warnings))
+    warnings = (*thread.warnings, *body.warnings)
+    return Message(envelope, fields, message_id, size, pieces, body.view, warnings, calendar)
 
 
 def recipients_of(email: Email) -> dict[str, Field]:
@@ -205,17 +208,29 @@ def _seed(email: Email, fresh: str) -> str:
     return email.boundary_seed
 
 
-def _body(email: Email, seed: str, html_text: str | None) -> BuiltPart:
+def _calendar(email: Email, sender: _Sender, to: tuple[Address, ...], cc: tuple[Address, ...]) -> bytes:
+    if email.invitation is None:
+        return b""
+    date = email.date or datetime.now(UTC)
+    stamp = date if date.tzinfo else date.astimezone()
+    return calendar_of(email.invitation, sender.mailbox, tuple(members(to)), tuple(members(cc)), stamp)
+
+
+def _body(email: Email, seed: str, html_text: str | None, calendar: bytes) -> BuiltPart:
     inline: list[BuiltPart] = []
     files: list[BuiltPart] = []
-    shown = _CidReferences((email.attachments and email.html) or "")
+    shown = CidReferences((email.attachments and email.html) or "")
     for index, attachment in enumerate(email.attachments):
         built = _file(f"attachments[{index}]", attachment, shown)
         (inline if built.view.cid in shown else files).append(built)
     # No encoding of ours makes `=_`, and a plain text that holds it is encoded; ready-made parts alone may hold it.
     while any(f"=_{seed}_".encode() in piece for built in (*inline, *files) for piece in built.in_memory()):
         seed += "x"
-    parts = _text(email, inline, seed, html_text)
+    texts = _texts(email, inline, seed, html_text)
+    if email.invitation:
+        texts = [*(texts or [text_part("plain", "")]), calendar_part(calendar, email.invitation.method)]
+        files.append(attachment_part(Attachment(content=calendar, **_CALENDAR_FILE), inline=False))
+    parts = multipart("alternative", f"=_{seed}_2", texts) if len(texts) > 1 else texts[0] if texts else None
     if not files:
         return parts or text_part("plain", "")
     if parts is None and len(files) == 1 and not _repeats(email.headers, files[0].head):
@@ -223,50 +238,20 @@ def _body(email: Email, seed: str, html_text: str | None) -> BuiltPart:
     return multipart("mixed", f"=_{seed}_1", [parts, *files] if parts else files)
 
 
-def _text(email: Email, inline: Sequence[BuiltPart], seed: str, html_text: str | None) -> BuiltPart | None:
+def _texts(email: Email, inline: Sequence[BuiltPart], seed: str, html_text: str | None) -> list[BuiltPart]:
+    """Give the text and the HTML, of which a reader shows the last one that it can."""
     if email.html is None:
-        return None if email.text is None else _located("text", text_part, "plain", email.text)
+        return [] if email.text is None else [_located("text", text_part, "plain", email.text)]
     html = _located("html", text_part, "html", email.html)
     if inline:
         html = multipart("related", f"=_{seed}_3", [html, *inline])
     text = email.text
     if text is None:
         text = html_to_text(email.html) if html_text is None else html_text
-    return multipart("alternative", f"=_{seed}_2", [_located("text", text_part, "plain", text), html])
+    return [_located("text", text_part, "plain", text), html]
 
 
-class _CidReferences:
-    """The Content-IDs that HTML refers to; a look-up takes the same time however many there are."""
-
-    def __init__(self, html: str) -> None:
-        self._html = html and _decoded(html)
-        self._places: list[int] | None = None
-        self._by_length: dict[int, set[str]] = {}
-
-    def __contains__(self, cid: str) -> bool:
-        """Whether the HTML refers to this cid, and not to one that only begins so."""
-        if not cid or not self._html:
-            return False
-        if len(cid) not in self._by_length:
-            self._by_length[len(cid)] = set(self._of_length(len(cid)))
-        return cid in self._by_length[len(cid)]
-
-    def _of_length(self, length: int) -> Iterator[str]:
-        if self._places is None:
-            self._places = [found.end() for found in _CID_URL.finditer(self._html)]
-        for start in self._places:
-            if not _CID_GOES_ON.match(self._html, start + length):
-                yield self._html[start : start + length]
-
-
-def _decoded(html: str) -> str:
-    """Undo what may hide a cid in an attribute: entities, and the percent signs of a URL (RFC 2392 2)."""
-    from urllib.parse import unquote
-
-    return unquote(decode(html))
-
-
-def _file(key: str, attachment: Attachment | RawPart, shown: _CidReferences) -> BuiltPart:
+def _file(key: str, attachment: Attachment | RawPart, shown: CidReferences) -> BuiltPart:
     try:
         if isinstance(attachment, Attachment):
             built = attachment_part(attachment, inline=attachment.cid in shown)

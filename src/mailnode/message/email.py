@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
 from mailnode.errors import AttachmentError, ComposeError, ErrorCode, PartError
+from mailnode.message.invitation import Invitation
 from mailnode.message.mailbox import Addresses, Group, Mailbox
 from mailnode.message.tree import checked_cid
 from mailnode.printable import quoted
@@ -87,7 +88,8 @@ class Email:
     `envelope_from` is where bounces go: an address, `<>` for nowhere, None for the address of `from_`. `in_reply_to`
     and `references` are Message-IDs, `list_unsubscribe` https and mailto URLs. `auto_submitted` left out says that the
     mail is automatic (RFC 3834), a reply where it has `in_reply_to`. `message_id`, `date` and
-    `boundary_seed` left out are new each time the email is composed; given, the bytes are the same every time.
+    `boundary_seed` left out are new each time the email is composed; given, the bytes are the same every time. An
+    `invitation` goes with it as a calendar reads it, and once more as the file invite.ics.
 
     Raises:
         ComposeError: a value is of a wrong type.
@@ -112,6 +114,7 @@ class Email:
     date: datetime | None = None
     boundary_seed: str | None = None
     auto_submitted: AutoSubmitted | None = None
+    invitation: Invitation | None = None
 
     def __post_init__(self) -> None:
         """Refuse a value of a wrong type where it is given: composing would fail on it in words of Python."""
@@ -127,6 +130,8 @@ class Email:
             raise _wrong_type("headers", self.headers, "a mapping", 'give headers={"X-Name": "value"}')
         if not isinstance(self.attachments, (tuple, list, Iterable)):
             raise _wrong_type("attachments", self.attachments, "a list", "give attachments=[Attachment(...)]")
+        if self.invitation is not None and not isinstance(self.invitation, Invitation):
+            raise _wrong_type("invitation", self.invitation, "an Invitation", "give Invitation(uid=..., ...)")
 
 
 def _check_texts(texts: Sequence[object]) -> None:

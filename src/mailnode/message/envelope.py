@@ -31,8 +31,8 @@ class Message:
     `fields` says in which header field each forward-path of the envelope stands. `size` is the number of bytes that
     `blocks` gives: the same ones whenever it is called, every line of them ended by CRLF and at most 998 long, unless
     another program has made it. A small message is one block. `root` is its outermost body part as previews show it; of
-    a message read back from the database no more is known than that it is one. `warnings` say what of other people's
-    data was left out.
+    a message read back from the database no more is known than that it is one. `calendar` is the
+    invitation in it (RFC 5545), b"" for none. `warnings` say what of other people's data was left out.
     """
 
     envelope: Envelope
@@ -42,6 +42,7 @@ class Message:
     pieces: tuple[bytes | ByteStream, ...]
     root: Part = _UNKNOWN
     warnings: tuple[str, ...] = ()
+    calendar: bytes = b""
 
     @property
     def is_ascii(self) -> bool:

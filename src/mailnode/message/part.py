@@ -48,6 +48,14 @@ def _text_head(subtype: str, encoding: TransferEncoding) -> bytes:
     return f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n".encode()
 
 
+def calendar_part(calendar: bytes, method: str) -> BuiltPart:
+    """Build the part that mail programs show as an invitation (RFC 6047 2.4)."""
+    encoding, data = encode_text(calendar.decode())
+    kind = f"Content-Type: text/calendar; charset=utf-8; method={method.upper()}\r\n"
+    head = f"{kind}Content-Transfer-Encoding: {encoding}\r\n".encode("ascii")
+    return BuiltPart(head, (data,), Part("text/calendar", encoding, len(data)))
+
+
 def attachment_part(attachment: Attachment, *, inline: bool) -> BuiltPart:
     """Build the part of an attached file, whose bytes a receiver decodes unchanged.
 

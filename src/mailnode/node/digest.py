@@ -36,15 +36,21 @@ def content_digest(node_type: str, settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def email_digest(email: Email) -> str:
+def email_digest(email: Email, *, has_sender: bool = True, has_uid: bool = True) -> str:
     """Give a digest of an email without its Date and Message-ID, in hexadecimal, to compare emails of one key.
 
-    The server has no part in it: an email may be sent by another one.
+    The server has no part in it: an email may be sent by another one. Without `has_sender` its sender is the
+    connection's, and without `has_uid` the uid of its invitation is the run's: neither is what its author gave it.
     """
     given = {name: getattr(email, name) for name in _FIELDS}
-    # Earlier versions did not have this field: without it, an email that one of them began has the same digest.
-    if given["auto_submitted"] is None:
-        del given["auto_submitted"]
+    if not has_sender:
+        given["from_"] = ""
+    if email.invitation and not has_uid:
+        given["invitation"] = replace(email.invitation, uid="own")
+    # Earlier versions did not have these fields: without them, an email that one of them began has the same digest.
+    for name in ("auto_submitted", "invitation"):
+        if given[name] is None:
+            del given[name]
     hashed = hashlib.sha256(json.dumps(given, default=repr).encode())
     for attachment in email.attachments:
         hashed.update(repr(replace(attachment, content=b"")).encode())

@@ -7,6 +7,7 @@ from typing import Any
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Email
+from mailnode.message.invitation import Invitation
 from mailnode.message.mailbox import Address, Mailbox
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.attachment import FilledAttachment, ResolvedAttachment, resolve_all
@@ -14,6 +15,7 @@ from mailnode.node.attachment_settings import AttachmentSettings
 from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
+from mailnode.node.invitation import invitation_of
 from mailnode.node.layout import find_layout
 from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
 from mailnode.node.repeated_attachment import fill_for_each
@@ -57,8 +59,10 @@ class Renderer:
         self._guard = guard
         self._folder = folder
 
-    async def render(self, sender: str | None) -> Rendered:
+    async def render(self, sender: str | None, own_name: str = "") -> Rendered:
         """Fill in every expression and fetch every attachment; `sender` stands in where settings name no `from`.
+
+        `own_name` is of the run and the node, for an invitation whose settings have no uid.
 
         Raises:
             MailnodeError: a setting has no value that could stand in a mail; `key` says which.
@@ -67,8 +71,9 @@ class Renderer:
         html = await self._html()
         attached = await self._attachments()
         images = await self._images(html.html)
+        from_ = await self._from(sender)
         email = Email(
-            from_=await self._from(sender),
+            from_=from_,
             to=await self._addresses("to", settings.to, required=True),
             cc=await self._addresses("cc", settings.cc),
             bcc=await self._addresses("bcc", settings.bcc),
@@ -84,6 +89,7 @@ class Renderer:
             auto_submitted=settings.auto_submitted,
             headers={name: await self._line(f"headers.{name}", value) for name, value in settings.headers.items()},
             attachments=(*(one.attachment for one in attached), *images.files),
+            invitation=await self._invitation(own_name, from_),
         )
         key = settings.idempotency_key
         warnings = (*html.warnings, *(warning for one in attached for warning in one.warnings), *images.warnings)
@@ -94,6 +100,18 @@ class Renderer:
             html.text,
             None if images.files else html.skeleton,
         )
+
+    async def _invitation(self, own_name: str, sender: str | Mailbox) -> Invitation | None:
+        settings = self._settings.invitation
+        if settings is None:
+            return None
+        organizer = None
+        try:
+            if settings.organizer is not None:
+                organizer = await render_mailbox(settings.organizer, self._evaluator)
+        except MailnodeError as error:
+            raise error.locate(key="invitation.organizer") from None
+        return await invitation_of(settings, self._text, organizer, own_name, sender)
 
     async def _from(self, sender: str | None) -> str | Mailbox:
         if self._settings.from_ is not None:

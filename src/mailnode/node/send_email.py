@@ -9,7 +9,7 @@ from typing import Any
 from mailnode.connections.connection import Connection
 from mailnode.delivery.delivery import Origin, Terms
 from mailnode.delivery.dispatcher import Dispatcher, WaitResult
-from mailnode.delivery.prepare import PreparedMail, prepare, sender_of
+from mailnode.delivery.prepare import Numbered, PreparedMail, prepare_numbered, sender_of
 from mailnode.delivery.route import Destination, OtherServer, Route, Router
 from mailnode.errors import ConnectionsError, ErrorCode, MailnodeError, SettingsError, StoreError
 from mailnode.message.compose import recipients_of
@@ -165,9 +165,11 @@ class SendSmtpEmail:
         destination = self._destination
         connection, route = await self._route(destination)
         evaluator = Evaluator(call.input, call.context, lenient=settings.lenient)
-        rendered = await Renderer(settings, evaluator, self._services.guard, call.folder).render(sender_of(connection))
+        key = f"{call.run_id}/{call.node_id}"
+        renderer = Renderer(settings, evaluator, self._services.guard, call.folder)
+        rendered = await renderer.render(sender_of(connection), key)
         self._check_count(rendered.email)
-        message = await self._compose(rendered, connection)
+        message, invited = await self._compose(rendered, connection)
         self._check_size(message)
         advice = await self._advice(rendered, message, connection)
         mail = PreparedMail(
@@ -176,20 +178,20 @@ class SendSmtpEmail:
             destination=destination,
             route=route,
             terms=self._terms(call),
-            key=rendered.key or f"{call.run_id}/{call.node_id}",
-            # A sender that the connection brings is the route's.
-            digest=email_digest(rendered.email if settings.from_ else replace(rendered.email, from_="")),
+            key=rendered.key or key,
+            digest=email_digest(rendered.email, has_sender=settings.from_ is not None, has_uid=settings.has_uid),
             run_id=call.run_id,
             node_id=call.node_id,
             origin=Origin(call.file, call.flow, call.node_id, self.content_digest) if call.file else None,
             place={"place": settings.store_result, "key": settings.result_key} if settings.result_key else None,
             warnings=(*route.warnings, *rendered.warnings, *message.warnings, *advice),
+            numbered=invited,
         )
         return rendered.email, mail
 
-    async def _compose(self, rendered: Rendered, connection: Connection | None) -> Message:
+    async def _compose(self, rendered: Rendered, connection: Connection | None) -> tuple[Message, Numbered | None]:
         email = rendered.email
-        make = partial(prepare, email, connection, self._services.redirect_all_to, html_text=rendered.text)
+        make = partial(prepare_numbered, email, connection, self._services.redirect_all_to, html_text=rendered.text)
         return await in_thread_if_long(make, _characters(email))
 
     async def _advice(self, made: Rendered, message: Message, connection: Connection | None) -> tuple[str, ...]:

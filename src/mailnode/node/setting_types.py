@@ -19,6 +19,7 @@ from mailnode.node.template import Template, has_braces, parse_template
 
 OTHER: Literal["other"] = "other"
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -40,7 +41,7 @@ class Parsed:
     def __init__(self, kind: type[T], parse: Callable[[str], object], source: Callable[[T], str]) -> None:
         """Parse with `parse`; `source` gives the text of what that makes."""
         self._kind = kind
-        self._parse = _with_ours(parse)
+        self._parse = with_ours(parse)
         self._source = source
 
     def __get_pydantic_core_schema__(self, _: object, __: GetCoreSchemaHandler) -> CoreSchema:
@@ -55,10 +56,10 @@ class Parsed:
         )
 
 
-def _with_ours(parse: Callable[[str], T]) -> Callable[[str], T]:
+def with_ours(parse: Callable[[S], T]) -> Callable[[S], T]:
     """Let a MailnodeError through pydantic, which adds the key."""
 
-    def parsed(text: str) -> T:
+    def parsed(text: S) -> T:
         try:
             return parse(text)
         except MailnodeError as error:
@@ -127,7 +128,7 @@ NO_ADDRESSES = parse_address_template("")
 NO_CONTENT = HtmlTemplate("")
 
 # Names of servers, connections and types: blanks and line ends around them are never meant.
-Plain = Annotated[str, AfterValidator(_with_ours(_plain))]
+Plain = Annotated[str, AfterValidator(with_ours(_plain))]
 Templated = Annotated[Template, Parsed(Template, parse_template, _source_of)]
 List = Annotated[Template, Parsed(Template, _list, _source_of)]
 ReversePath = Annotated[Template, Parsed(Template, _reverse_path, _source_of)]
@@ -135,10 +136,10 @@ Addresses = Annotated[AddressTemplate, Parsed(AddressTemplate, parse_address_tem
 Recipients = Annotated[AddressTemplate, Parsed(AddressTemplate, _recipients, _source_of)]
 OneMailbox = Annotated[AddressTemplate, Parsed(AddressTemplate, parse_mailbox_template, _source_of)]
 Content = Annotated[HtmlTemplate, Parsed(HtmlTemplate, HtmlTemplate, _source_of)]
-LayoutName = Annotated[str, AfterValidator(_with_ours(_layout))]
+LayoutName = Annotated[str, AfterValidator(with_ours(_layout))]
 EmailService = Annotated[
     Service | Literal["other"],
     Parsed(Service, _service, lambda service: service if isinstance(service, str) else service.name),
 ]
-StoredPath = Annotated[str, AfterValidator(_with_ours(_stored_path))]
-FieldName = Annotated[str, AfterValidator(_with_ours(_field_name))]
+StoredPath = Annotated[str, AfterValidator(with_ours(_stored_path))]
+FieldName = Annotated[str, AfterValidator(with_ours(_field_name))]

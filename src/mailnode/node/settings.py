@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from mailnode.errors import ErrorCode, SettingsError
 from mailnode.message.email import AutoSubmitted, Priority
 from mailnode.node.attachment_settings import AttachmentSettings
+from mailnode.node.invitation import InvitationSettings
 from mailnode.node.setting_types import (
     EMPTY,
     NO_ADDRESSES,
@@ -88,6 +89,7 @@ class SendSmtpEmailSettings(MailSettings):
     smtp: SmtpSettings | None = None
     connection: Plain | None = None
     attachments: tuple[AttachmentSettings, ...] = Field(default=(), strict=False)
+    invitation: InvitationSettings | None = None
     from_: OneMailbox | None = Field(default=None, alias="from")
     reply_to: Addresses = NO_ADDRESSES
     text_content: Templated | None = None
@@ -109,6 +111,11 @@ class SendSmtpEmailSettings(MailSettings):
     max_attachment_mb: Annotated[float, Field(gt=0, le=1024)] = Field(default=10, alias="maxAttachmentMB")
     max_message_mb: Annotated[float, Field(gt=0, le=2048)] = Field(default=25, alias="maxMessageMB")
     lenient: bool = False
+
+    @property
+    def has_uid(self) -> bool:
+        """Whether the settings themselves give the event of the invitation its uid."""
+        return self.invitation is not None and self.invitation.uid is not None
 
     @model_validator(mode="after")
     def _check_server(self) -> Self:

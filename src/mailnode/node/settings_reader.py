@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.node.attachment_settings import ATTACHMENT_TYPES
+from mailnode.node.invitation import InvitationSettings
 from mailnode.node.setting_types import Settings
 from mailnode.node.settings import SmtpSettings
 from mailnode.printable import quoted
@@ -122,6 +123,8 @@ def _known_keys(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]
     group: type[BaseModel] = model
     if loc[0] == "smtp" and len(loc) > 1:
         group = SmtpSettings
+    elif loc[0] == "invitation" and len(loc) > 1:
+        group = InvitationSettings
     elif loc[0] == "attachments" and len(loc) > 2:  # noqa: PLR2004 -- attachments, index, kind
         group = ATTACHMENT_TYPES[str(loc[2])]
     return [field.alias or name for name, field in group.model_fields.items()]

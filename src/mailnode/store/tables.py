@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 7
+SCHEMA_NUMBER = 8
 
 metadata = MetaData()
 
@@ -121,6 +121,17 @@ kept_keys = Table(
     Column("delivery_id", Words, nullable=False),
     Column("ended_at", Number, nullable=False),
     Index("kept_keys_ended", "ended_at"),
+    sqlite_with_rowid=False,
+)
+
+# The highest sequence number of each event that was invited to, by its uid.
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("uid", Words, primary_key=True),
+    Column("sequence", Count, nullable=False),
+    Column("kept_until", Number, nullable=False),
+    Index("invitations_kept_until", "kept_until"),
     sqlite_with_rowid=False,
 )
 

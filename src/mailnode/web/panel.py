@@ -14,6 +14,8 @@ Kind = Literal[
     "service",
     "connection",
     "html",
+    "moment",
+    "zone",
     "attachments",
     "headers",
     "value",
@@ -104,6 +106,44 @@ _NODE = (
     ),
 )  # fmt: skip
 
+_INVITATION = Section(
+    "Invitation",
+    (
+        Field(
+            key="invitation.method", label="What the email does", kind="choice", default="request", templated=True,
+            choices=(("request", "Invites to the event, or updates it"), ("cancel", "Cancels the event")),
+            hint="Everybody in To and CC is invited; BCC is not.",
+        ),
+        Field(key="invitation.summary", label="Event", templated=True, placeholder="Delivery of your kitchen"),
+        Field(
+            key="invitation.start", label="Start", kind="moment", templated=True,
+            hint="Leave the time empty for an event of whole days.",
+        ),
+        Field(
+            key="invitation.end", label="End", kind="moment", templated=True,
+            hint="Or give the duration. Of whole days, the last day; if empty, there is only one.",
+        ),
+        Field(
+            key="invitation.duration", label="Duration (minutes)", templated=True, placeholder="45",
+            hint="Instead of the end. Longer ones also as PT1H30M (hours and minutes) or P2D (days).",
+        ),
+        Field(key="invitation.timezone", label="Time zone", kind="zone", templated=True),
+        Field(key="invitation.location", label="Location", templated=True),
+        Field(key="invitation.description", label="Description", kind="lines", templated=True),
+        Field(key="invitation.url", label="Web address of the event", templated=True, placeholder="https://"),
+        Field(
+            key="invitation.organizer", label="Organizer", templated=True, default=None,
+            hint="Answers go to this address. If empty, to the sender.",
+        ),
+        Field(key="invitation.alarmMinutes", label="Reminder (minutes before)", templated=True, placeholder="15"),
+        Field(
+            key="invitation.uid", label="Event ID (uid)", templated=True, default=None,
+            placeholder="booking-{{ input.id }}@example.com",
+            hint="An update or a cancellation needs the ID of the invitation. If empty, each run makes a new event.",
+        ),
+    ),
+)  # fmt: skip
+
 _SEND = (
     Section(
         "",
@@ -143,6 +183,7 @@ _SEND = (
             _CONTENT,
         ),
     ),
+    _INVITATION,
     Section("Attachments", (Field(key="attachments", label="Attachments", kind="attachments", default=[]),)),
     _STORAGE,
     Section(
