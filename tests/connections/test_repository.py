@@ -46,6 +46,24 @@ def with_key(database, tmp_path, key):
 
 
 @both
+async def test_connections_are_found_and_listed_page_by_page(repository):
+    for name, fields in (("b", RELAY), ("a", GMAIL), ("J\u00dcRGEN", {**RELAY, "username": "J\u00f6rg"}), ("c", RELAY)):
+        await repository.create(name, "basic", fields)
+
+    async def names(**wanted):
+        return [one["name"] for one in await repository.list(**wanted)]
+
+    everyone = await names()
+    assert sorted(everyone) == sorted(["a", "b", "c", "J\u00dcRGEN"])
+    assert await names(limit=2) == everyone[:2]
+    assert await names(limit=2, after=everyone[1]) == everyone[2:]
+    assert await names(search="GMAIL") == ["a"]
+    assert await names(search="mail.EXAMPLE", limit=1) == [name for name in everyone if name != "a"][:1]
+    assert await names(search="j\u00fcrgen") == await names(search="J\u00d6RG") == ["J\u00dcRGEN"]
+    assert await names(search="canary") == await names(search="%") == []
+
+
+@both
 async def test_the_last_test_is_good_for_the_revision_that_was_tested(repository):
     await repository.create("shop", "basic", RELAY)
     first = (await repository.get("shop")).identity

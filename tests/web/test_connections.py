@@ -415,6 +415,20 @@ async def test_the_page_lists_connections_escaped_and_says_what_to_do_where_ther
     assert "Basic Auth" in page.text
 
 
+async def test_the_page_finds_connections_and_shows_fifty_at_once(api, site):
+    for number in range(51):
+        await site.mailnode.connections.create(f"shop {number:02}", "basic", {**BASIC, "username": f"user{number}"})
+    page = (await api.get("/connections")).text
+    assert (page.count("<tr data-name"), "Next page" in page) == (50, True)
+    page = (await api.get("/connections?after=shop+49")).text
+    assert (page.count("<tr data-name"), "First page" in page, "Next page" in page) == (1, True, False)
+    assert 'hx-get="/connections/list?after=shop+49"' in page
+    found = (await api.get("/connections/list?search=+USER7+")).text
+    assert (found.count("<tr data-name"), "shop 07" in found) == (1, True)
+    assert "No matching connections" in (await api.get("/connections?search=nothing")).text
+    assert [one["name"] for one in (await api.get("/api/connections?search=user5&limit=1")).json()] == ["shop 05"]
+
+
 async def test_the_dialog_has_each_field_once_with_a_word_of_help(api):
     fields = [field for place in form_fields().values() for field in place]
     keys = [field.key for field in fields]

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
@@ -16,6 +17,7 @@ from mailnode.connections.last_test import keep_test, shown_test
 from mailnode.connections.rows import (
     check_name,
     find_row,
+    is_found,
     open_fields,
     public_fields,
     readable_row,
@@ -221,10 +223,21 @@ class ConnectionRepository:
 
         self._opened.pop(await self._database.write(work), None)
 
-    async def list(self) -> PublicConnections:
-        """Give all connections as JSON, by name; a damaged one has the state `unreadable`."""
-        query = select(connections).order_by(connections.c.name)
-        return await self._database.read(lambda db: [_listed(db, row) for row in db.execute(query).all()])
+    async def list(self, *, search: str = "", after: str = "", limit: int | None = None) -> PublicConnections:
+        """Give connections as JSON, by name; a damaged one has the state `unreadable`.
+
+        `search` leaves those that have this text in their name, server or account, in any case; `after` is the name of
+        the last one that was given before.
+        """
+        query = select(connections).where(connections.c.name > after).order_by(connections.c.name)
+        if not search:
+            query = query.limit(limit)
+
+        def work(db: Transaction) -> PublicConnections:
+            found = (row for row in db.execute(query) if is_found(row, search))
+            return [_listed(db, row) for row in list(islice(found, limit))]
+
+        return await self._database.read(work)
 
     def _rewrite(self, db: Transaction, row: Row[Any], fields: Mapping[str, Any]) -> None:
         changed = update(connections).where(connections.c.id == row.id)

@@ -58,6 +58,16 @@ def row_of(db: Transaction, name: str) -> Row[Any] | None:
     return db.execute(select(connections).where(connections.c.name == name)).first()
 
 
+def is_found(row: Row[Any], search: str) -> bool:
+    """Whether a row has this text in what a list shows of it, in any case; a damaged one is found by its name."""
+    try:
+        settings = json.loads(row.settings)
+        shown = [row.service, row.hosts, *(settings.get(key) for key in (*_LISTED, "from"))]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        shown = []
+    return any(search.casefold() in text.casefold() for text in (row.name, *shown) if isinstance(text, str))
+
+
 def find_row(db: Transaction, name: str) -> Row[Any]:
     """Find a connection by its name; ConnectionsError, with similar names, where there is none."""
     proper = unicodedata.normalize("NFC", name)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
@@ -154,9 +154,15 @@ _SHOWN: dict[str, Any] = {"response_model_exclude_unset": True, "responses": PRO
 
 
 @router.get("", **_SHOWN)
-async def list_connections(site: SiteHere) -> list[Connection]:
-    """List the connections, without their secrets."""
-    return [Connection(**shown) for shown in await site.mailnode.connections.list()]
+async def list_connections(
+    site: SiteHere,
+    search: Annotated[str, Query(max_length=200)] = "",
+    after: Annotated[str, Query(max_length=200)] = "",
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+) -> list[Connection]:
+    """List the connections by name, without their secrets: all, or those found by `search` and next `after` a name."""
+    found = await site.mailnode.connections.list(search=search, after=after, limit=limit)
+    return [Connection(**shown) for shown in found]
 
 
 @router.post("", status_code=201, **_SHOWN)
