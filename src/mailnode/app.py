@@ -185,7 +185,7 @@ class Mailnode:
             await self._run_store.abandon(run.id)
             return run
         try:
-            await self._run_store.end(run.id, run.status, None if run.is_end_stored else run.to_json())
+            await self._run_store.end(run.id, run.status, None if run.is_end_stored else run.stored())
         except StoreError as error:
             run.not_stored = error.message
         return run

@@ -77,6 +77,26 @@ class TestShow:
         shown = await mailnode.runs.show("one")
         assert (shown["status"], shown["nodes"], shown["input"]) == ("running", None, None)
 
+    async def test_gives_what_one_began_with_whatever_its_nodes_replaced(self, mailnode, inbox, tmp_path):
+        nodes = [
+            {"id": "total", "type": "setContext", "settings": {"key": "order.total", "value": 17}},
+            {"id": "again", "type": "setContext", "settings": {"key": "order.total", "value": 18}},
+            {
+                "id": "tell",
+                "type": "sendSmtpEmail",
+                "settings": to_server(inbox.port, storeResult="input", resultKey="mail.first"),
+            },
+        ]
+        given = {"input": {"name": "Jane"}, "context": {"order": {"id": 1, "total": 0}, "x": [1]}}
+        await mailnode.run(write_flow(tmp_path, *nodes), **given, run_id="one")
+        shown = await mailnode.runs.show("one")
+        assert (shown["context"]["order"]["total"], shown["input"]["mail"]["first"]["status"]) == (18, "sent")
+        assert shown["startedWith"] == given
+        for damaged in ("[]", '{"context": 1}', '{"input": {"mail": 1}}'):
+            stored = f'{{"nodes": [], "input": {{"mail": 2}}, "context": {{}}, "output": [], "replaced": {damaged}}}'
+            await change(mailnode, "one", state=stored)
+            await mailnode.runs.show("one")
+
     async def test_of_one_that_is_not_there_says_so(self, mailnode):
         with pytest.raises(UsageError) as raised:
             await mailnode.runs.show("nowhere")

@@ -102,6 +102,11 @@ class Run:
             "nodes": [node.to_json() for node in self.nodes],
         }
 
+    def stored(self) -> dict[str, Any]:
+        """Give the run as it is stored: with what its nodes replaced, so that it can be run again."""
+        replaced = self.state.replaced
+        return {**self.to_json(), "replaced": replaced} if replaced else self.to_json()
+
     @property
     def pending(self) -> list[str]:
         """The ids of queued deliveries whose outcome the run does not have yet."""
@@ -218,7 +223,7 @@ def _end_with(run: Run, node_result: NodeResult, returned: NodeReturn) -> RunEnd
         for write in returned.writes:
             run.state.write(write)
         _take(run, node_result, returned)
-        end = RunEnd(run.id, run.status, json.dumps(run.to_json()))
+        end = RunEnd(run.id, run.status, json.dumps(run.stored()))
     except Exception:  # noqa: BLE001 -- the run itself will meet it, and say so
         return None
     run.ended_by = returned.result

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from mailnode.delivery.row_reader import stored_json
 from mailnode.errors import ErrorCode, UsageError
+from mailnode.flow.state import began_with
 from mailnode.printable import quoted
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
@@ -58,12 +59,14 @@ class RunDetails(RunSummary):
         context: The context at the end; None as above.
         output: What `say` nodes said; None as above.
         nodes: What each node did (id, type, label, status, result, error); None as above.
+        startedWith: The `input` and `context` at its beginning, with which it can be run again; None as above.
     """
 
     input: dict[str, Any] | None
     context: dict[str, Any] | None
     output: list[str] | None
     nodes: list[dict[str, Any]] | None
+    startedWith: dict[str, dict[str, Any]] | None
 
 
 # Named here, since `list` is a method in the class.
@@ -140,6 +143,7 @@ class Runs:
             "context": stored.get("context"),
             "output": stored.get("output"),
             "nodes": stored.get("nodes"),
+            "startedWith": began_with(stored),
         }
 
     def _entry(self, db: Connection, row: Row[Any]) -> RunSummary:

@@ -1,24 +1,30 @@
 """The state of a run, `input` and `context`, and how the outcome of an email replaces its first result there."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Connection, select
 
 from mailnode.delivery.result import Result, is_unstored
 from mailnode.delivery.row_reader import place_of, read_result
-from mailnode.node.node_api import Write, check_path
+from mailnode.node.node_api import StateName, Write, check_path
 from mailnode.store.tables import deliveries
 
 
 class State:
-    """The `input` and `context` of a run."""
+    """The `input` and `context` of a run.
+
+    `replaced` has what stood at its beginning under each outermost key that was written since: `[value]`, or `[]` where
+    there was none.
+    """
 
     def __init__(self, input: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: A002 -- the editor's word
         """Take two JSON objects, which belong to this run from here on."""
         self.input = input
         self.context = context
+        self.replaced: dict[StateName, dict[str, list[Any]]] = {}
 
     def write(self, write: Write) -> None:
         """Put a value at its dotted path; missing objects on the path are created.
@@ -29,9 +35,16 @@ class State:
         check_path(self._root(write), write.place, write.key)
         *path, last = write.key.split(".")
         container = self._root(write)
+        self._remember(write.place, (*path, last)[0])
         for part in path:
             container = container.setdefault(part, {})
         container[last] = write.value
+
+    def _remember(self, place: StateName, key: str) -> None:
+        root = self.input if place == "input" else self.context
+        kept = self.replaced.setdefault(place, {})
+        if key not in kept:  # a copy by way of JSON, which has no limit of depth here
+            kept[key] = [json.loads(json.dumps(root[key]))] if key in root else []
 
     def replace(self, write: Write, first: Any) -> bool:
         """Write a result if the `first` one, or one of the same delivery, is still there; gives whether it was."""
@@ -49,6 +62,23 @@ class State:
 
     def _root(self, write: Write) -> dict[str, Any]:
         return self.input if write.place == "input" else self.context
+
+
+def began_with(stored: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
+    """Give `input` and `context` as a stored run began with them; None where it has none, as before its end.
+
+    Runs of versions that did not keep what was replaced give what they ended with.
+    """
+    ends = {name: stored.get(name) for name in get_args(StateName)}
+    replaced = stored.get("replaced", {})
+    if not isinstance(replaced, dict) or not all(isinstance(one, dict) for one in (*ends.values(), *replaced.values())):
+        return None
+    return {name: _restored(end, replaced.get(name, {})) for name, end in ends.items()}
+
+
+def _restored(end: Any, replaced: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in end.items() if key not in replaced}
+    return kept | {key: value[0] for key, value in replaced.items() if isinstance(value, list) and value}
 
 
 @dataclass(frozen=True, slots=True)

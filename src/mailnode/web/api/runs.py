@@ -60,13 +60,24 @@ class RunNode(ApiModel):
     error: NodeError | None = None
 
 
+class StartedWith(ApiModel):
+    """The state that a run began with."""
+
+    input: dict[str, Any]
+    context: dict[str, Any]
+
+
 class Run(RunSummary):
-    """A run: its final state, its output, and what each node did; null while there is none."""
+    """A run: its final state, its output, and what each node did; null while there is none.
+
+    `startedWith` has the `input` and `context` with which it can be run again.
+    """
 
     input: dict[str, Any] | None
     context: dict[str, Any] | None
     output: list[str] | None
     nodes: list[RunNode] | None
+    started_with: StartedWith | None
 
 
 class FinishedRun(ApiModel):

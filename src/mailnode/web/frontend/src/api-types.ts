@@ -539,7 +539,11 @@ export type RetryRoute = {
   why: string;
 };
 
-/** A run: its final state, its output, and what each node did; null while there is none. */
+/**
+ * A run: its final state, its output, and what each node did; null while there is none.
+ *
+ * `startedWith` has the `input` and `context` with which it can be run again.
+ */
 export type Run = {
   run: string;
   flow: string;
@@ -552,6 +556,7 @@ export type Run = {
   context: Record<string, unknown> | null;
   output: string[] | null;
   nodes: RunNode[] | null;
+  startedWith: StartedWith | null;
 };
 
 /** What a node did in a run; `result` and `error` are left out if there is none. */
@@ -613,6 +618,12 @@ export type SavedDraft = {
 export type ServerCheck = {
   errors: ErrorDetail[];
   settings: mailnode__web__api__trial__WorkingServer | null;
+};
+
+/** The state that a run began with. */
+export type StartedWith = {
+  input: Record<string, unknown>;
+  context: Record<string, unknown>;
 };
 
 /** A file that was stored: `path` is what an attachment of type `file` names it by. */

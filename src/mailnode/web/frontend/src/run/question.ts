@@ -25,10 +25,10 @@ export function questionOf({ emails, errors, isCertain }: Plan, isDirty: boolean
   if (!isCertain) notes.push("Nodes of other packages may change what is sent.");
   if (errors.length) notes.push("The run stops at the problem below.");
   if (isDirty) notes.push("The flow has unsaved changes. They are saved first, and the run uses them.");
-  const verb = real.length ? "send" : "run";
+  const yes = real.length ? ["Send now", "Save and send"] : ["Run now", "Save and run"];
   return {
     title: titleOf(made, real),
-    yes: isDirty ? `Save and ${verb}` : `${capital(verb)} now`,
+    yes: yes[Number(isDirty)] ?? "",
     notes,
     hasReal: real.length > 0,
   };
@@ -62,8 +62,4 @@ function recipientsOf(emails: readonly PlannedMail[]): string[] {
 
 function countOf(count: number, kind = ""): string {
   return `${count} ${kind}${count === 1 ? "email" : "emails"}`;
-}
-
-function capital(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
 }
