@@ -109,9 +109,12 @@ class Collected:
         try:
             yield
         except MailnodeError as error:
-            error.locate(key=key)
-            self.errors += [error, *error.others]
-            error.others = ()
+            self.add(error.locate(key=key))
+
+    def add(self, error: MailnodeError) -> None:
+        """Collect an error, with those that come with it."""
+        self.errors += [error, *error.others]
+        error.others = ()
 
     @property
     def keys(self) -> set[str]:

@@ -307,3 +307,32 @@ class TestAPlaceThatIsTaken:
         assert "resultKey" in error["message"]
         assert ran.state.input == {"order": "5"}
         assert inbox.messages() == []
+
+
+class TestErrors:
+    async def test_all_that_has_no_value_is_told_at_once_with_its_setting(self, inbox, tmp_path):
+        file = {"type": "text", "content": "{{ input.c.d }}", "filename": "{{ input.e }}"}
+        ran = await run(
+            flow_of(
+                tmp_path,
+                inbox.port,
+                subject="{{ input.a }} and {{ input.b.toFixed() }}",
+                content="<p>{{ input.f }}</p><p data-each='i of [1, 2]'>{{ i.g.h }}</p>",
+                replyTo="{{ input.i }}",
+                attachments=[file],
+            )
+        )
+        said = ran.state.context["mail"]["error"]["message"]
+        places = ["content: {{ input.f }}", "content: {{ i.g.h }}", "attachments[0].content: {{ input.c.d }}"]
+        places += ["attachments[0].filename: {{ input.e }}", "replyTo: {{ input.i }}", "subject: {{ input.a }}"]
+        found = [said.find(place) for place in [*places, "subject: {{ input.b.toFixed() }}"]]
+        assert -1 not in found
+        assert found == sorted(found)
+        assert inbox.messages() == []
+
+    async def test_nobody_waits_for_all_that_take_too_long(self, inbox, tmp_path, monkeypatch):
+        monkeypatch.setattr("mailnode.node.sandbox.CPU_SECONDS", 0.1)
+        slow = "{{ (() => { for (;;); })() }}"
+        ran = await run(flow_of(tmp_path, inbox.port, subject=slow, replyTo=f"{slow} {slow} <a@b.example>"))
+        error = ran.state.context["mail"]["error"]
+        assert (error["code"], error["message"].count("takes too long")) == ("expressionLimit", 1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from mailnode.errors import ErrorCode, ExpressionError, SettingsError
+from mailnode.errors import Collected, ErrorCode, ExpressionError, SettingsError
 from mailnode.node.js_string import (
     RESULT_CHARACTERS,
     TextRules,
@@ -24,7 +24,7 @@ from mailnode.node.js_string import (
 from mailnode.node.plain_js import evaluate
 from mailnode.node.plain_values import UNDEFINED, NeedsEngine, truth_of
 from mailnode.node.program import Program, TapeReader, check_limits
-from mailnode.node.sandbox import ResultForm, Sandbox
+from mailnode.node.sandbox import ResultForm, Sandbox, thrown_error
 from mailnode.node.template import Expression, Template
 
 _sandbox = Sandbox()
@@ -77,12 +77,21 @@ class Evaluator:
             max_characters: how long a value's text may be.
 
         Raises:
-            ExpressionError: `noValue` for null and undefined, `expressionLimit`, `badHeader` for a control character,
-                `badExpression` for any other value that has no text, or none that UTF-8 can hold.
+            ExpressionError: the first, with its `others`: `noValue` for null and undefined, `expressionLimit`,
+                `badHeader` for a control character, `badExpression` for any other value that has no text, or none that
+                UTF-8 can hold.
         """
         rules = self.rules(required=required, control_ok=control_ok, max_characters=max_characters)
         values = await self._values(expressions)
-        return [rules.value_text(expression, value) for expression, value in zip(expressions, values, strict=True)]
+        texts = []
+        wrong = Collected()
+        for expression, (kind, value) in zip(expressions, values, strict=True):
+            with wrong.collecting():
+                if kind == "threw":
+                    raise thrown_error(expression, value)
+                texts.append(rules.value_text(expression, (kind, value)))
+        wrong.raise_all()
+        return texts
 
     def rules(
         self, *, required: bool = False, control_ok: bool = True, max_characters: int = RESULT_CHARACTERS
@@ -142,7 +151,10 @@ class Evaluator:
         return ("undefined", None) if value is UNDEFINED else text_of_state_value(value)
 
     async def _one(self, expression: Expression, form: ResultForm) -> tuple[str, Any]:
-        return (await self._compute([expression], form))[0]
+        kind, value = (await self._compute([expression], form))[0]
+        if kind == "threw":
+            raise thrown_error(expression, value)
+        return kind, value
 
     async def _compute(self, expressions: list[Expression], form: ResultForm) -> list[tuple[str, Any]]:
         return [with_shortest_digits(*one) for one in await _sandbox.evaluate(expressions, form, self._state_json)]

@@ -1,8 +1,8 @@
 """JavaScript in quickjs-ng, in a process of its own: what sandbox.py starts, and the only place that knows quickjs.
 
 Nothing of mailnode is imported here: the process has the standard library, quickjs and what comes in by its pipe. It
-answers each line of JSON, a job, with a line for each of the job's expressions up to the first that fails. One that
-neither ends nor looks at the engine's clock, `new Array(4e9).join()`, ends the process.
+answers each line of JSON, a job, with a line for each of the job's expressions up to the first that breaks a limit. One
+that neither ends nor looks at the engine's clock, `new Array(4e9).join()`, ends the process.
 """
 
 import json
@@ -36,7 +36,6 @@ _EVALUATE = """(() => {
     }
   };
 })()"""
-_THREW = '{"kind":"threw",'
 
 # Content with directives (program.py): `nodes` are numbers of expressions, and elements with more nodes in them. What
 # comes is written to a tape in the order in which it is read. All see one state, which is frozen; an expression that
@@ -172,8 +171,8 @@ def main() -> None:
         # Its default is to end the process, whatever that is doing.
         signal.setitimer(signal.ITIMER_REAL, job["seconds"])
         for left, source in zip(reversed(range(len(job["sources"]))), job["sources"], strict=True):
-            answer = _evaluate(source, job, *spare)
-            is_over = not left or answer.startswith(_THREW)
+            answer, is_limit = _evaluate(source, job, *spare)
+            is_over = is_limit or not left
             if is_over:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             sys.stdout.buffer.write(answer.encode() + b"\n")
@@ -190,8 +189,8 @@ def _fresh() -> tuple[Any, Any]:
     return context, context.eval(_EVALUATE % _SHAPES["text"])
 
 
-def _evaluate(source: str, job: dict[str, Any], context: Any, as_text: Any) -> str:
-    """Give `{kind, value}` in the form that the job asks for."""
+def _evaluate(source: str, job: dict[str, Any], context: Any, as_text: Any) -> tuple[str, bool]:
+    """Give `{kind, value}` in the form that the job asks for, and whether a limit ended it, `at` a program's number."""
     context.set_memory_limit(job["memoryOctets"])
     context.set_time_limit(job["cpuSeconds"])
     context.set_max_stack_size(job["stackOctets"])
@@ -202,8 +201,8 @@ def _evaluate(source: str, job: dict[str, Any], context: Any, as_text: Any) -> s
         is_deep = isinstance(error, quickjs.StackOverflow)
         said = "RangeError: Maximum call stack size exceeded" if is_deep else str(error)
         at = int(evaluate()) if job["form"] == "program" else 0
-        return f'{_THREW}"value":{json.dumps(said)},"at":{at}}}'
-    return answer
+        return f'{{"kind":"threw","value":{json.dumps(said)},"at":{at}}}', True
+    return answer, False
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
 """Renders settings and the flow's state to an Email."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mailnode.errors import ErrorCode, MailnodeError, SettingsError
+from mailnode.errors import Collected, ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Email
 from mailnode.message.invitation import Invitation
 from mailnode.message.mailbox import Address, Mailbox
 from mailnode.node.address_guard import AddressGuard
-from mailnode.node.attachment import FilledAttachment, ResolvedAttachment, resolve_all
+from mailnode.node.attachment import FilledAttachment, resolve_all
 from mailnode.node.attachment_settings import AttachmentSettings
 from mailnode.node.data_images import AttachedImages, attach_data_images
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import RenderedHtml, in_thread_if_long, render_content
 from mailnode.node.invitation import invitation_of
-from mailnode.node.layout import find_layout
+from mailnode.node.layout import Layout, find_layout
 from mailnode.node.recipients import AddressTemplate, render_addresses, render_mailbox
 from mailnode.node.repeated_attachment import fill_for_each
 from mailnode.node.settings import SendSmtpEmailSettings
@@ -27,6 +27,8 @@ from mailnode.node.template import Expression, Template
 _CHARACTERS_PER_BYTE = 3
 _MAY_HOLD_CONTROLS = frozenset({"content", "url"})
 _LINE_ENDS = str.maketrans("\r\n", "  ")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Renderer:
         self._evaluator = evaluator
         self._guard = guard
         self._folder = folder
+        self._wrong = Collected()
 
     async def render(self, sender: str | None, own_name: str = "") -> Rendered:
         """Fill in every expression and fetch every attachment; `sender` stands in where settings name no `from`.
@@ -65,12 +68,12 @@ class Renderer:
         `own_name` is of the run and the node, for an invitation whose settings have no uid.
 
         Raises:
-            MailnodeError: a setting has no value that could stand in a mail; `key` says which.
+            MailnodeError: a setting has no value that could stand in a mail; `key` says which, and its `others` are
+                those of all settings.
         """
         settings = self._settings
         html = await self._html()
-        attached = await self._attachments()
-        images = await self._images(html.html)
+        filled = await self._attachments()
         from_ = await self._from(sender)
         email = Email(
             from_=from_,
@@ -80,7 +83,6 @@ class Renderer:
             reply_to=await self._addresses("replyTo", settings.reply_to),
             subject=await self._line("subject", settings.subject),
             text=None if settings.text_content is None else await self._text("textContent", settings.text_content),
-            html=images.html or None,
             priority=settings.priority,
             envelope_from=await self._envelope_from(),
             in_reply_to=await self._message_ids("inReplyTo", settings.in_reply_to),
@@ -88,22 +90,31 @@ class Renderer:
             list_unsubscribe=await self._line("listUnsubscribe", settings.list_unsubscribe),
             auto_submitted=settings.auto_submitted,
             headers={name: await self._line(f"headers.{name}", value) for name, value in settings.headers.items()},
-            attachments=(*(one.attachment for one in attached), *images.files),
-            invitation=await self._invitation(own_name, from_),
+            invitation=await self._or(None, "", self._invitation(own_name, from_)),
         )
-        key = settings.idempotency_key
+        key = None if settings.idempotency_key is None else await self._line("idempotencyKey", settings.idempotency_key)
+        self._wrong.raise_all()
+        limit = self._max_attachment_bytes
+        attached = await resolve_all(filled, limit_each=limit, guard=self._guard, folder=self._folder)
+        images = await self._images(html.html)
+        files = (*(one.attachment for one in attached), *images.files)
         warnings = (*html.warnings, *(warning for one in attached for warning in one.warnings), *images.warnings)
-        return Rendered(
-            email,
-            warnings,
-            None if key is None else await self._line("idempotencyKey", key),
-            html.text,
-            None if images.files else html.skeleton,
-        )
+        email = replace(email, html=images.html or None, attachments=files)
+        return Rendered(email, warnings, key, html.text, None if images.files else html.skeleton)
+
+    async def _or(self, otherwise: T, key: str, made: Awaitable[T]) -> T:
+        """Await a setting's value; give another one in its place where it has none, and collect the error for later."""
+        try:
+            return await made
+        except MailnodeError as error:
+            self._wrong.add(error.locate(key=key))
+            if error.code is ErrorCode.EXPRESSION_LIMIT:
+                self._wrong.raise_all()  # nobody waits for all that take too long
+        return otherwise
 
     async def _invitation(self, own_name: str, sender: str | Mailbox) -> Invitation | None:
         settings = self._settings.invitation
-        if settings is None:
+        if settings is None or not sender:
             return None
         organizer = None
         try:
@@ -111,21 +122,17 @@ class Renderer:
                 organizer = await render_mailbox(settings.organizer, self._evaluator)
         except MailnodeError as error:
             raise error.locate(key="invitation.organizer") from None
-        return await invitation_of(settings, self._text, organizer, own_name, sender)
+        return await invitation_of(settings, self._line_or_error, organizer, own_name, sender)
+
+    async def _line_or_error(self, key: str, template: Template, *, control_ok: bool = True) -> str:
+        try:
+            return await self._evaluator.text(template, control_ok=control_ok)
+        except MailnodeError as error:
+            raise error.locate(key=key) from None
 
     async def _from(self, sender: str | None) -> str | Mailbox:
-        if self._settings.from_ is not None:
-            try:
-                return await render_mailbox(self._settings.from_, self._evaluator)
-            except MailnodeError as error:
-                raise error.locate(key="from") from None
-        if sender is None:
-            raise SettingsError(
-                "the email has no sender",
-                code=ErrorCode.MISSING_SETTING,
-                hint="set `from`, or use a connection that has one",
-            ).locate(key="from")
-        return sender
+        given = self._settings.from_
+        return await self._or("", "from", render_mailbox(given, self._evaluator) if given else _sender(sender))
 
     async def _envelope_from(self) -> str | None:
         given = self._settings.envelope_from
@@ -134,10 +141,7 @@ class Renderer:
     async def _addresses(self, key: str, parsed: AddressTemplate, *, required: bool = False) -> tuple[Address, ...]:
         if not parsed.expressions:
             return parsed.addresses
-        try:
-            return await render_addresses(parsed, self._evaluator, required=required)
-        except MailnodeError as error:
-            raise error.locate(key=key) from None
+        return await self._or((), key, render_addresses(parsed, self._evaluator, required=required))
 
     async def _line(self, key: str, template: Template, *, required: bool = False) -> str:
         if template.literal_line is not None:
@@ -152,21 +156,24 @@ class Renderer:
         return await self._text(key, Template(tuple(parts)))
 
     async def _text(self, key: str, template: Template, **rules: Any) -> str:
-        try:
-            return await self._evaluator.text(template, **rules)
-        except MailnodeError as error:
-            raise error.locate(key=key) from None
+        return await self._or("", key, self._evaluator.text(template, **rules))
 
     async def _html(self) -> RenderedHtml:
         settings = self._settings
         layout = find_layout(self._folder, settings.layout) if settings.layout else None
+        return await self._or(RenderedHtml("", ()), "", self._content(layout))
+
+    async def _content(self, layout: Layout | None) -> RenderedHtml:
+        settings = self._settings
         template = layout.around(settings.content) if layout else settings.content
         try:
             return await render_content(template, self._evaluator, inline_styles=settings.inline_styles)
         except MailnodeError as error:
-            for one in (error, *error.others):
+            others, error.others = error.others, ()
+            for one in (error, *others):
                 one.locate(key="layout" if layout and layout.has_said(one) else "content")
-            raise error from None
+            error.others = others
+            raise
 
     async def _images(self, html: str) -> AttachedImages:
         if self._settings.data_images == "keep":
@@ -178,15 +185,12 @@ class Renderer:
         """How large an attachment may be."""
         return int(self._settings.max_attachment_mb * MEGABYTE)
 
-    async def _attachments(self) -> tuple[ResolvedAttachment, ...]:
-        if not self._settings.attachments:
-            return ()
-        filled = [
+    async def _attachments(self) -> list[FilledAttachment]:
+        return [
             one
             for index, attachment in enumerate(self._settings.attachments)
             for one in await self._filled(f"attachments[{index}]", attachment)
         ]
-        return await resolve_all(filled, limit_each=self._max_attachment_bytes, guard=self._guard, folder=self._folder)
 
     async def _filled(self, key: str, settings: AttachmentSettings) -> list[FilledAttachment]:
         most = _CHARACTERS_PER_BYTE * self._max_attachment_bytes
@@ -216,7 +220,14 @@ class Renderer:
             name: self._evaluator.rules(max_characters=most, control_ok=name in _MAY_HOLD_CONTROLS)
             for name in templates
         }
-        try:
-            return await fill_for_each(self._evaluator, items, templates, rules)
-        except MailnodeError as error:
-            raise error.locate(key=key) from None
+        return await self._or([], key, fill_for_each(self._evaluator, items, templates, rules))
+
+
+async def _sender(sender: str | None) -> str | Mailbox:
+    if sender is None:
+        raise SettingsError(
+            "the email has no sender",
+            code=ErrorCode.MISSING_SETTING,
+            hint="set `from`, or use a connection that has one",
+        )
+    return sender

@@ -42,10 +42,11 @@ class Sandbox:
     async def evaluate(self, expressions: Sequence[Expression], form: ResultForm, state: tuple[str, str]) -> list[Any]:
         """Give each expression's `(kind, value)` in the wanted form; `state` is the JSON of input and context.
 
-        Every expression has its own copy of the state and of JavaScript itself, so what one changes no other sees.
+        Every expression has its own copy of the state and of JavaScript itself, so what one changes no other sees. For
+        one that fails it is `("threw", what)`, of which `thrown_error` makes an error.
 
         Raises:
-            ExpressionError: the first that fails.
+            ExpressionError: one breaks a limit.
         """
         sources = tuple(expression.source for expression in expressions)
         line = _job(sources, form, state)
@@ -83,10 +84,10 @@ def _answers(process: ConfinedProcess, expressions: Sequence[Expression], job: b
         line = heard.readline()
         if not line.endswith(b"\n"):
             raise _limit(expression, _last_words(process, begun))
-        answer = json.loads(line, object_hook=_pair)
-        if answer[0] == "threw":
-            raise _thrown(process, expression, answer[1])
-        answers.append(answer)
+        kind, value, *at = json.loads(line, object_hook=_kind_and_more)
+        if kind == "threw" and (at or _TOO_LARGE.match(value)):
+            raise _thrown(process, expression, value)
+        answers.append((kind, value))
         begun = monotonic()
     return answers
 
@@ -110,7 +111,7 @@ def _kind_and_more(answer: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def thrown_error(expression: Expression, output: str) -> ExpressionError:
-    """Give the error for what an expression of a program has thrown."""
+    """Give the error for what an expression has thrown."""
     return _translated(expression, output.partition("\n")[0])
 
 
@@ -126,10 +127,6 @@ def _thrown(process: ConfinedProcess, expression: Expression, output: str) -> Ex
     if _TOO_LARGE.fullmatch(message):
         process.end()  # quickjs forgets some of what it had when it runs out: 'ﷺ'.repeat(1e6).normalize('NFKC')
     return _translated(expression, message)
-
-
-def _pair(answer: dict[str, Any]) -> tuple[str, Any]:
-    return answer["kind"], answer["value"]
 
 
 _SIZE_HINT = "an expression may take one second, 32 MB of memory and 1 MB of text: prepare large values in the flow"
