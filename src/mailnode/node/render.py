@@ -122,9 +122,9 @@ class Renderer:
                 organizer = await render_mailbox(settings.organizer, self._evaluator)
         except MailnodeError as error:
             raise error.locate(key="invitation.organizer") from None
-        return await invitation_of(settings, self._line_or_error, organizer, own_name, sender)
+        return await invitation_of(settings, self._text_or_error, organizer, own_name, sender)
 
-    async def _line_or_error(self, key: str, template: Template, *, control_ok: bool = True) -> str:
+    async def _text_or_error(self, key: str, template: Template, *, control_ok: bool = True) -> str:
         try:
             return await self._evaluator.text(template, control_ok=control_ok)
         except MailnodeError as error:
