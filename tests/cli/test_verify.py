@@ -37,7 +37,7 @@ async def test_a_good_server_is_well_and_gets_no_mail(home, ca):
         tried = ("--from", "a@x.example", "--to", "b@y.example")
         done = await mailnode("verify", *at(server, "starttls"), "--ca", ca, *tried, **home)
     assert done.status == 0, done.stdout
-    assert f"no problems: host 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
+    assert f"no problems: --host 127.0.0.1 --port {server.port} --tls-option starttls" in done.stdout
     assert "b@y.example" in done.stdout
     assert not server.accepted
     assert not server.visit.count("DATA")
@@ -48,7 +48,9 @@ async def test_a_wrong_tls_option_is_named_with_the_settings_that_would_work(hom
         done = await mailnode("verify", *at(server, "tls"), "--ca", ca, **home)
     assert done.status == 1
     assert "greets in clear text" in done.stdout
-    assert f"settings that would work: host 127.0.0.1, port {server.port}, tlsOption starttls" in done.stdout
+    assert "set --tls-option to starttls" in " ".join(done.stdout.split())
+    assert "tlsOption" not in done.stdout
+    assert f"settings that would work: --host 127.0.0.1 --port {server.port} --tls-option starttls" in done.stdout
 
 
 async def test_a_step_is_a_line_with_its_mark_and_its_hint_below(home, ca):
@@ -56,7 +58,7 @@ async def test_a_step_is_a_line_with_its_mark_and_its_hint_below(home, ca):
         done = await mailnode("verify", *at(server, "tls"), "--ca", ca, **home)
     assert done.status == 1
     lines = done.stdout.splitlines()
-    assert lines[0] == f"127.0.0.1:{server.port}, tlsOption tls"
+    assert lines[0] == f"127.0.0.1:{server.port}, TLS option tls"
     assert [line.split()[:2] for line in lines[2:4]] == [["✓", "resolve"], ["✓", "connect"]]
     assert lines[4].startswith("✗  tls")
     assert "it expired on 2020-01-01" in lines[4]

@@ -4,7 +4,7 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -21,23 +21,48 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class NamesOptions(click.Command):
-    """Names the option that an error is about, where the error has the key of a setting."""
+    """Names the options that an error is about, where the error has the keys of settings."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except MailnodeError as error:
-            name = re.split(r"[.\[]", error.key)[0]
-            option = "--" + re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", _OPTIONS.get(name, name))
-            if any(option in parameter.opts for parameter in self.params):
-                error.key = option
-            if error.key == "--from" and error.code == ErrorCode.MISSING_SETTING:
-                error.hint = "give --from, or a --connection that has a sender"
+            options = {option for parameter in self.params for option in parameter.opts}
+            for one in (error, *error.others):
+                _name_options(one, options)
             raise
 
 
-_OPTIONS = {"attachments": "attach"}
+def _name_options(error: MailnodeError, options: Collection[str]) -> None:
+    name = re.split(r"[.\[]", error.key)[0]
+    option = option_of(_OPTIONS.get(name, name))
+    error.message, error.hint = in_options(error.message, options), in_options(error.hint, options)
+    if option in options:
+        if error.code == ErrorCode.MISSING_SETTING and error.message in {f"{name} is missing", f"{option} is missing"}:
+            error.message, error.hint = "this option is required", f"give {option}"
+        error.key = option
+    if error.key == "--from" and error.code == ErrorCode.MISSING_SETTING:
+        error.hint = "give --from, or a --connection that has a sender"
+
+
+def option_of(key: str) -> str:
+    """Give the option that is called like a key: `--tls-option` for `tlsOption`."""
+    return "--" + re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", key)
+
+
+def in_options(text: str, options: Collection[str]) -> str:
+    """Put options in place of the keys in a text; a key in small letters is a word like any other, and stays."""
+
+    def named(key: re.Match[str]) -> str:
+        option = option_of(key[0])
+        return option if option in options else key[0]
+
+    return _KEY.sub(named, text)
+
+
+_KEY = re.compile(r"\b(?<!--)[a-z]+(?:[A-Z][a-z]+)+\b")
+_OPTIONS = {"attachments": "attach", "hosts": "host"}
 
 
 def read_text(source: str) -> str:

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from mailnode.cli.arguments import ServerOptions, own_server_options, read_text, source_name
+from mailnode.cli.arguments import NamesOptions, ServerOptions, option_of, own_server_options, read_text, source_name
 from mailnode.cli.authorize import command as authorize
 from mailnode.cli.output import answered, confirm, counted, say, show_json, show_table
 from mailnode.connections.repository import ConnectionRepository, PublicConnection
-from mailnode.errors import UsageError
+from mailnode.errors import MailnodeError, UsageError
 
 T = TypeVar("T")
 
@@ -46,7 +46,40 @@ def command() -> None:
     """Create, show, change and test connections: the logins that email is sent with."""
 
 
-@command.command("create")
+class _Create(NamesOptions):
+    """Speaks of options, unless the fields came as JSON, where they have their own names."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        if ctx.params.get("source"):
+            return click.Command.invoke(self, ctx)
+        try:
+            return super().invoke(ctx)
+        except MailnodeError as error:
+            for one in (error, *error.others):
+                one.message, one.hint = _OF_OPTIONS.get(one.message, (one.message, one.hint))
+            raise
+
+
+# What the errors of fields say, where keys that are words of their own, or have no option, stand in them.
+_OF_OPTIONS = {
+    "neither service nor hosts is given": (
+        "neither --service nor --host is given",
+        "give --service, or --host for a server that is not a listed service",
+    ),
+    "both service and hosts are given": ("both --service and --host are given", "give one of them"),
+    "there is neither a token nor a --client-id to get one with": (
+        "there is no --client-id to get tokens with",
+        "give --client-id and authorize the connection; tokens that you have are given with --from-json",
+    ),
+    "clientSecret is missing": (
+        "no client secret was given",
+        "type it, pipe it in as one line, or give all fields with --from-json",
+    ),
+}
+
+
+@command.command("create", cls=_Create)
 @click.argument("name")
 @click.option(
     "--type", "kind", type=click.Choice(list(_SECRET)), default="basic", show_default=True, help="How it logs in."
@@ -155,7 +188,7 @@ def delete(name: str, yes: bool) -> None:
     say(f"connection {name} deleted")
 
 
-@command.command("test")
+@command.command("test", cls=NamesOptions)
 @click.argument("name")
 @own_server_options
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
@@ -194,7 +227,7 @@ def _check_options(kind: str, given: Iterable[str]) -> None:
     for field in given:
         if field not in _FOR or kind in _FOR[field]:
             continue
-        option = "--" + "".join(f"-{each.lower()}" if each.isupper() else each for each in field)
+        option = option_of(field)
         instead = {"username": "give --user", "user": "give --username"}.get(field, f"leave {option} out")
         types = " or ".join(_FOR[field])
         raise UsageError(

@@ -9,7 +9,7 @@ from mailnode.cli.output import counted, say, show_json, show_table
 from mailnode.cli.signals import run_long
 from mailnode.environment import Environment
 from mailnode.inbox.folder import InboxFolder
-from mailnode.inbox.server import Inbox
+from mailnode.inbox.server import inbox_of
 
 
 @click.group("inbox", invoke_without_command=True)
@@ -60,7 +60,7 @@ def _folder() -> InboxFolder:
 
 
 async def _serve(port: int) -> None:
-    async with Inbox(Environment.read().home / "inbox", port=port) as inbox:
+    async with inbox_of(Environment.read().home, port, "--port") as inbox:
         say(f"receiving email on 127.0.0.1:{inbox.port}; `mailnode inbox list` lists it, Ctrl-C stops")
         shown = max((one.number for one in inbox.messages()), default=0)
         for count in itertools.count(1):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from mailnode.cli.arguments import NamesOptions, ServerOptions, server_options
+from mailnode.cli.arguments import NamesOptions, ServerOptions, in_options, server_options
 from mailnode.cli.output import clean, say, show_json, show_table, stepwise
 from mailnode.connections.service import Service, find_service
 from mailnode.connections.service import services as known_services
@@ -14,6 +14,8 @@ from mailnode.diagnosis import OwnServer, planned
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding
+
+_TLS_OPTION = ("--tls-option",)
 
 
 @click.command("verify", cls=NamesOptions)
@@ -67,7 +69,7 @@ def check(
             if as_json:
                 return await diagnoser.run(lambda _finding: None)
             whose = f", connection {diagnoser.connection}" if diagnoser.connection else ""
-            click.echo(f"{diagnoser.server.address}, tlsOption {diagnoser.server.tls_option}{whose}\n")
+            click.echo(f"{diagnoser.server.address}, TLS option {diagnoser.server.tls_option}{whose}\n")
             with stepwise("checking") as show:
                 return await diagnoser.run(lambda finding: show(*_row(finding)))
 
@@ -81,12 +83,13 @@ def check(
 
 def _row(finding: Finding) -> tuple[str, str, str, str, str]:
     time = "" if finding.status == "skipped" else f"{finding.ms:.0f} ms"
-    return finding.status, finding.step, time, finding.found, finding.hint
+    found, hint = (in_options(text, _TLS_OPTION) for text in (finding.found, finding.hint))
+    return finding.status, finding.step, time, found, hint
 
 
 def _summary(diagnosis: Diagnosis) -> Iterator[str]:
     settings = diagnosis.settings
-    found = f"host {settings.host}, port {settings.port}, tlsOption {settings.tls_option}" if settings else ""
+    found = f"--host {settings.host} --port {settings.port} --tls-option {settings.tls_option}" if settings else ""
     if diagnosis.ok:
         yield f"no problems: {found}"
         return

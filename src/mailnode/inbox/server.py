@@ -9,9 +9,9 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -253,6 +253,19 @@ async def read_content(reader: asyncio.StreamReader, most: int = MAX_MESSAGE_OCT
     if is_too_much or end > most:
         return None
     return bytes(content[: end + 2]).replace(b"\r\n.", b"\r\n")[2:]
+
+
+@asynccontextmanager
+async def inbox_of(home: Path, port: int, option: str) -> AsyncIterator[Inbox]:
+    """Run the inbox of a home; `option` is what its port is chosen by, and is named where the port can't be used."""
+    inbox = Inbox(home / "inbox", port=port)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(inbox)
+        except UsageError as error:
+            error.hint = error.hint.replace("another port", f"another port with {option}")
+            raise
+        yield inbox
 
 
 def _not_listening(hostname: str, port: int, error: OSError | OverflowError) -> UsageError:

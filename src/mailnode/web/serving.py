@@ -17,7 +17,7 @@ from mailnode.app import Mailnode
 from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.flow.flow_files import FlowFiles
-from mailnode.inbox.server import Inbox
+from mailnode.inbox.server import inbox_of
 from mailnode.web.application import create_app
 from mailnode.web.reader import MailReader
 from mailnode.web.security.login_codes import LoginCodes
@@ -115,7 +115,7 @@ def configured(app: ASGIApp) -> uvicorn.Config:
 async def opened_site(environment: Environment, places: Places) -> AsyncIterator[Site]:
     """Open what the pages work with: the database, the flows, and an inbox that listens."""
     async with (
-        Inbox(environment.home / "inbox", port=places.inbox_port) as inbox,
+        inbox_of(environment.home, places.inbox_port, "--inbox-port") as inbox,
         Mailnode.open(environment) as mailnode,
     ):
         flow_files = FlowFiles(places.flows or environment.home / "flows")
