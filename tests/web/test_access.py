@@ -20,6 +20,11 @@ def findings(page):
 def assert_fits(page):
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wider <= 0, f"{page.url} is {wider} px wider than its window"
+    broken = page.evaluate(
+        """() => [...document.querySelectorAll(".button, .tabs > *, [role=tab]")]
+          .filter((one) => getComputedStyle(one).overflowWrap !== "normal").map((one) => one.outerHTML)"""
+    )
+    assert broken == [], "a button may break in mid-word"
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1600)])
@@ -46,8 +51,8 @@ def test_no_page_keeps_anybody_out(page, served, scheme, width):
 def test_no_dialog_keeps_anybody_out(page, served):
     filled(served)
     page.goto("/flows")
-    for name in ("New flow", "Import…"):
-        page.get_by_role("button", name=name).click()
+    for name in ("New flow", "Import…", "Rename"):
+        page.get_by_role("button", name=name).first.click()
         assert findings(page) == []
         page.keyboard.press("Escape")
     page.goto("/flows/order-shipped")
@@ -56,6 +61,30 @@ def test_no_dialog_keeps_anybody_out(page, served):
         expect(page.locator("dialog[open]")).to_be_visible()
         assert findings(page) == []
         page.keyboard.press("Escape")
+
+
+def test_many_deliveries_are_chosen_and_sent_again_after_a_question(page, served):
+    filled(served)
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto("/deliveries")
+    failed = page.locator("#deliveries tbody tr", has=page.locator(".badge.failed"))
+    failed.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Send 1 again…").click()
+    asked = page.get_by_role("dialog", name="Send 1 email again?")
+    expect(asked).to_be_visible()
+    assert_fits(page)
+    assert findings(page) == []
+    asked.get_by_role("button", name="Back").click()
+    page.get_by_label("Subject contains").fill("1047")
+    expect(page.locator("#deliveries tbody tr")).to_have_count(2)
+    page.get_by_role("button", name="Send all that match again…").click()
+    page.get_by_role("button", name="Send 1 email again").click()
+    done = page.get_by_role("dialog", name="1 email is in the queue again")
+    expect(done).to_be_visible()
+    assert findings(page) == []
+    done.get_by_role("button", name="OK").click()
+    page.get_by_role("button", name="Cancel all that match…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def test_the_empty_pages_say_what_to_do_next(page):

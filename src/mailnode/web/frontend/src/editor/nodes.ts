@@ -3,6 +3,7 @@
 import { toast } from "../api";
 import type { FlowNodeContent } from "../api-types";
 import { element, find } from "../dom";
+import { iconOf } from "../rich-text/icons";
 import { copyOf, freshId, insertion, move, nameOf, type NodeChange, NodeHistory, removal } from "./node-changes";
 import type { Settings } from "./settings";
 
@@ -146,7 +147,7 @@ export class NodeList {
     const row = element("li", {}, this.handle(node), opener);
     row.dataset.node = node.id;
     row.toggleAttribute("data-current", isCurrent);
-    row.append(button("icon-button", "⧉", () => this.duplicate(node), `Duplicate ${name}`));
+    row.append(iconButton("copy", "", () => this.duplicate(node), `Duplicate ${name}`));
     if (this.edited.nodes().length > 1) {
       row.append(button("icon-button", "×", () => this.remove(node), `Remove ${name}`));
       opener.addEventListener("keydown", (event) => event.key === "Delete" && this.remove(node));
@@ -156,12 +157,7 @@ export class NodeList {
 
   /** What a node is moved by: dragged with a finger or a mouse, or with the arrow keys. */
   private handle(node: FlowNodeContent): HTMLElement {
-    const made = button(
-      "icon-button handle",
-      "⠿",
-      () => undefined,
-      `Move ${nameOf(node)}: drag, or press arrow up or down`,
-    );
+    const made = iconButton("grip", "handle", () => undefined, `Move ${nameOf(node)}: drag, or press arrow up or down`);
     made.title = "Drag, or press arrow up or down";
     made.dataset.focus = `${node.id}/move`;
     made.addEventListener("keydown", (event) => {
@@ -209,6 +205,12 @@ export class NodeList {
     if (change) this.do(change, this.edited.current());
     else this.edited.change(this.edited.nodes(), this.edited.current());
   }
+}
+
+function iconButton(icon: string, className: string, work: () => void, label: string): HTMLButtonElement {
+  const made = button(`icon-button ${className}`, "", work, label);
+  made.append(iconOf(icon) ?? "");
+  return made;
 }
 
 function button(className: string, words: string, work: () => void, label?: string): HTMLButtonElement {
