@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from mailnode.app import Mailnode
 from mailnode.errors import MailnodeError
+from mailnode.flow import clearing
 from mailnode.flow.stored_files import StoredFiles, sweep_below
 from mailnode.node.stored_file import is_stored_name, plain_name, read_stored
 
@@ -228,3 +230,10 @@ class TestSweeping:
         swept = [name for name in ("a", "b", ".git") if (tmp_path / name / "files" / ".swept").exists()]
         assert swept == ["b"]
         assert "can't be looked through" in caplog.text
+
+
+async def test_who_works_on_the_queue_sweeps_the_flows_of_the_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, swept = asyncio.get_running_loop(), asyncio.Queue[Path]()
+    monkeypatch.setattr(clearing, "sweep_below", lambda folder: loop.call_soon_threadsafe(swept.put_nowait, folder))
+    async with Mailnode.open() as mailnode, mailnode.working():
+        assert await swept.get() == home / "flows"

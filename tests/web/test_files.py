@@ -9,6 +9,7 @@ import pytest
 
 from mailnode.connections.snapshot import sealed_file
 from mailnode.connections.snapshot.sealed_file import Kdf
+from mailnode.web import site as site_module
 from mailnode.web.security.guard import MAX_UPLOAD_OCTETS
 from support.web import TOKEN
 
@@ -206,3 +207,10 @@ async def test_who_goes_away_midway_leaves_nothing(app, flow, site):
         await app(scope, receive, send)
     assert there.is_set()
     assert stored(site) == []
+
+
+async def test_the_server_sweeps_the_folder_that_it_serves(site, monkeypatch):
+    loop, swept = asyncio.get_running_loop(), asyncio.Queue()
+    monkeypatch.setattr(site_module, "sweep_below", lambda folder: loop.call_soon_threadsafe(swept.put_nowait, folder))
+    async with site.working():
+        assert await swept.get() == site.flow_files.folder

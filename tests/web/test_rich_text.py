@@ -1,6 +1,7 @@
 """The rich text editor of a mail's content, in a real browser, under the content security policy of every page."""
 
 import base64
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -576,6 +577,30 @@ def test_a_pasted_image_becomes_an_attachment(open_editor):
     )
     expect(editor.surface.locator("img[src]")).to_be_visible()
     assert editor.page.evaluate("window.events.filter((event) => event.cid).length") == 1
+
+
+def test_images_that_stand_in_pasted_html_become_attachments_and_what_was_there_stays(open_editor):
+    pixel = base64.b64encode(PIXEL).decode()
+    before = f'<p><img src="data:image/png;base64,{pixel}" alt="before"></p>'
+    editor = open_editor(before)
+    editor.surface.focus()
+    editor.press("Control+End")
+    editor.page.evaluate(
+        """(html) => {
+            const data = new DataTransfer();
+            data.setData("text/html", html);
+            const paste = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+            document.querySelector(".surface").dispatchEvent(paste);
+        }""",
+        f'<p>from <img src="data:image/gif;base64,{pixel}" alt="new"> Gmail</p>',
+    )
+    expect(editor.source).to_have_value(re.compile(r'src="cid:image-[0-9a-f]{8}" alt="new"'))
+    assert f'src="data:image/png;base64,{pixel}" alt="before"' in editor.stored
+    (attached,) = editor.page.evaluate("window.events.filter((event) => event.cid)")
+    assert attached["filename"] == "image.gif"
+    # Undoing takes the paste back as a whole.
+    editor.press("Control+z")
+    expect(editor.source).to_have_value(before)
 
 
 def test_the_keyboard_is_enough(open_editor):

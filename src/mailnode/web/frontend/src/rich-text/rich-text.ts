@@ -5,6 +5,7 @@ import { Problem, toast, wordsOf } from "../api";
 import { find } from "../dom";
 import { ask } from "./question-dialog";
 import { type InlineImage, type StoreFile, storeImage } from "./picture";
+import { dataImagesOf, fileOf, readdress } from "./data-images";
 import { pickColour } from "./palette";
 import { editExpression, editImage, editLink, insertTable } from "./tool-dialogs";
 import { loopsHere } from "./directives";
@@ -35,6 +36,8 @@ export class RichText {
   private readonly notice = document.createElement("div");
   private readonly toolbar: Toolbar;
   private readonly pictures = new Map<string, string>();
+  /** Images of data: addresses that stay so: what was opened with them, and what could not be stored. */
+  private known = new Set<string>();
   private readonly watch: MutationObserver;
   private readonly offer = new RepeatOffer((editor) => void editRepeat(editor, this.options.paths));
   /** What an expression at the cursor may begin with. */
@@ -96,6 +99,7 @@ export class RichText {
       this.toolbar.show(editor);
       this.offer.show(editor, this.options.paths);
     });
+    this.known = dataImagesOf(editor);
     editor.on("update", () => this.store());
     this.show("rich");
     if (lost.length) this.store();
@@ -160,22 +164,38 @@ export class RichText {
   private store(): void {
     if (!this.editor) return;
     this.stored.value = writeStored(this.editor.state.doc);
+    if (this.stored.value.includes("data:image/")) void this.takeDataImages(this.editor);
     this.stored.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   private async takeImages(files: File[], alt = ""): Promise<void> {
     for (const file of files) {
-      try {
-        const { image, address } = await storeImage(file, this.options.store);
-        const src = `cid:${image.cid}`;
-        if (address) this.pictures.set(src, address);
-        this.host.dispatchEvent(
-          new CustomEvent<InlineImage>("mailnode:inline-image", { bubbles: true, detail: image }),
-        );
-        this.editor?.chain().focus().insertContent({ type: "image", attrs: { src, alt } }).run();
-      } catch (error) {
-        toast(error instanceof Problem ? wordsOf(error) : error instanceof Error ? error.message : String(error));
-      }
+      const src = await this.attach(file);
+      if (src) this.editor?.chain().focus().insertContent({ type: "image", attrs: { src, alt } }).run();
+    }
+  }
+
+  private async takeDataImages(editor: Editor): Promise<void> {
+    for (const address of dataImagesOf(editor)) {
+      if (this.known.has(address)) continue;
+      this.known.add(address);
+      const file = fileOf(address);
+      const src = file && (await this.attach(file));
+      if (src && editor === this.editor) readdress(editor, address, src);
+    }
+  }
+
+  /** Store an image and have it attached; gives its address, null after words for the reader. */
+  private async attach(file: File): Promise<string | null> {
+    try {
+      const { image, address } = await storeImage(file, this.options.store);
+      const src = `cid:${image.cid}`;
+      if (address) this.pictures.set(src, address);
+      this.host.dispatchEvent(new CustomEvent<InlineImage>("mailnode:inline-image", { bubbles: true, detail: image }));
+      return src;
+    } catch (error) {
+      toast(error instanceof Problem ? wordsOf(error) : error instanceof Error ? error.message : String(error));
+      return null;
     }
   }
 
