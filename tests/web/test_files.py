@@ -210,7 +210,7 @@ async def test_who_goes_away_midway_leaves_nothing(app, flow, site):
 
 
 async def test_the_server_sweeps_the_folder_that_it_serves(site, monkeypatch):
-    loop, swept = asyncio.get_running_loop(), asyncio.Queue()
+    loop, swept = asyncio.get_running_loop(), asyncio.Queue[object]()
     monkeypatch.setattr(site_module, "sweep_below", lambda folder: loop.call_soon_threadsafe(swept.put_nowait, folder))
     async with site.working():
         assert await swept.get() == site.flow_files.folder
