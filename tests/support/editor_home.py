@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def example(served: Served) -> FlowFile:
     text = (EXAMPLES / "order-shipped.flow.yaml").read_text().replace("port: 1025", f"port: {served.site.inbox_port}")
     flow = served.site.flow_files.create(text.replace('        - {type: url, url: "{{ input.invoiceUrl }}"}\n', ""))
     served.site.flow_files.store_sample(flow.name, sample())
+    shutil.copytree(EXAMPLES / "layouts", served.site.flow_files.folder / "layouts", dirs_exist_ok=True)
     return flow
 
 

@@ -8,7 +8,17 @@ from playwright.sync_api import expect
 from support.editor_home import filled
 
 AXE = Path(__file__).parents[2] / "src/mailnode/web/frontend/node_modules/axe-core/axe.min.js"
-PAGES = ("/flows", "/flows/order-shipped", "/runs", "/deliveries", "/connections", "/inbox", "/nothing")
+PAGES = (
+    "/flows",
+    "/flows/order-shipped",
+    "/layouts",
+    "/layouts/branded",
+    "/runs",
+    "/deliveries",
+    "/connections",
+    "/inbox",
+    "/nothing",
+)
 
 
 def findings(page):
@@ -88,7 +98,7 @@ def test_many_deliveries_are_chosen_and_sent_again_after_a_question(page, served
 
 
 def test_the_empty_pages_say_what_to_do_next(page):
-    for path in ("/flows", "/runs", "/deliveries", "/connections", "/inbox"):
+    for path in ("/flows", "/layouts", "/runs", "/deliveries", "/connections", "/inbox"):
         page.goto(path)
         expect(page.locator(".empty")).to_be_visible()
         assert findings(page) == []

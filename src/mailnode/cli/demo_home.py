@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mailnode.errors import UsageError
+from mailnode.node.layout import FOLDER as LAYOUTS
 from mailnode.store.files import write_atomically
 
 FLOW = "order-shipped"
@@ -55,6 +56,7 @@ def put_example(home: Path, inbox_port: int, invoice_url: str) -> Example:
     """Put the example into the home, for the present ports; where one of its name was changed, beside it."""
     folder = home / "flows"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _put_layouts(folder)
     flow = _put_flow(folder, inbox_port)
     input_: dict[str, Any] = json.loads((EXAMPLES / f"{FLOW}.input.json").read_text(encoding="utf-8"))
     example = Example(flow, input_ | {"invoiceUrl": invoice_url})
@@ -66,6 +68,14 @@ def put_example(home: Path, inbox_port: int, invoice_url: str) -> Example:
             folder / f"{example.name}.sample.json", json.dumps(sample, indent=2).encode(), mode=0o644, overwrite=False
         )
     return example
+
+
+def _put_layouts(folder: Path) -> None:
+    """Put the layouts beside the flow, for whoever wants to try them; one of the same name stays as it is."""
+    (folder / LAYOUTS).mkdir(mode=0o700, exist_ok=True)
+    for layout in (EXAMPLES / LAYOUTS).glob("*.html"):
+        with suppress(FileExistsError):
+            write_atomically(folder / LAYOUTS / layout.name, layout.read_bytes(), mode=0o644, overwrite=False)
 
 
 def _put_flow(folder: Path, inbox_port: int) -> Path:

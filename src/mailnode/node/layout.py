@@ -94,7 +94,10 @@ def find_layout(folder: Path | None, name: str) -> Layout:
         SettingsError: `unknownLayout` if there is none, `badLayout` if it has not exactly one place for the content.
         ExpressionError: as `parse_html` and `compile_mjml`.
     """
-    return read_layout(name, layout_text(folder, name))
+    try:
+        return read_layout(name, layout_text(folder, name))
+    except MailnodeError as error:
+        raise error.locate(key="layout") from None
 
 
 def layout_text(folder: Path | None, name: str) -> str:
@@ -141,7 +144,7 @@ def read_layout(name: str, text: str) -> Layout:
         slot = _slot(html)
     except MailnodeError as error:
         error.message = f"in the layout {name}: {error.message}"
-        raise error.locate(key="layout") from None
+        raise error from None
     start, end = slot.attribute
     rest = html[end : slot.start]
     tag = html[:start].rstrip() + (">" if rest.strip() == ">" else rest)
@@ -245,4 +248,4 @@ def _remembered_text(path: Path, _version: tuple[int, ...]) -> str:
 
 def _unknown(name: str, why: str, hint: str) -> SettingsError:
     words = f"the layout {quoted(name)} can't be used: {why}"
-    return SettingsError(words, code=ErrorCode.UNKNOWN_LAYOUT, hint=hint).locate(key="layout")
+    return SettingsError(words, code=ErrorCode.UNKNOWN_LAYOUT, hint=hint)

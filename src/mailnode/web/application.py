@@ -13,6 +13,7 @@ from mailnode.web.api import (
     flows,
     health,
     inbox,
+    layouts,
     preview,
     runs,
     services,
@@ -26,6 +27,7 @@ from mailnode.web.pages import connections as connections_pages
 from mailnode.web.pages import deliveries as deliveries_pages
 from mailnode.web.pages import flows as flows_pages
 from mailnode.web.pages import inbox as inbox_pages
+from mailnode.web.pages import layouts as layouts_pages
 from mailnode.web.pages import login
 from mailnode.web.pages import runs as runs_pages
 from mailnode.web.security.attempts import Attempts
@@ -34,8 +36,22 @@ from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
 
-API = (files, flow_list, flows, preview, trial, runs, deliveries, connections, services, inbox, snapshots, health)
-_PAGES = (login, flows_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
+API = (
+    files,
+    flow_list,
+    flows,
+    layouts,
+    preview,
+    trial,
+    runs,
+    deliveries,
+    connections,
+    services,
+    inbox,
+    snapshots,
+    health,
+)
+_PAGES = (login, flows_pages, layouts_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
 
 
 def create_app(site: Site, token: str, codes: LoginCodes | None = None) -> FastAPI:

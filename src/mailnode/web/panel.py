@@ -13,6 +13,7 @@ Kind = Literal[
     "switch",
     "service",
     "connection",
+    "layout",
     "html",
     "moment",
     "zone",
@@ -181,6 +182,10 @@ _SEND = (
             _TO,
             _SUBJECT,
             _CONTENT,
+            Field(
+                key="layout", label="Layout", kind="layout",
+                hint="The frame around the content: header, footer and colours that several emails share.",
+            ),
         ),
     ),
     _INVITATION,
@@ -198,9 +203,6 @@ _SEND = (
             Field(
                 key="textContent", label="Define custom text Email Content", kind="lines", templated=True, default=None,
                 hint="For mail programs without HTML. If empty, it is made from the content.",
-            ),
-            Field(
-                key="layout", label="Layout", hint="The name of a layout in the folder layouts. If empty, none.",
             ),
             Field(
                 key="dataImages", label="Images embedded in the HTML (data:)", kind="choice", default="keep",

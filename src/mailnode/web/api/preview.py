@@ -88,7 +88,7 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
         made = None if blocking else await dry_run.compose()
     except MailnodeError as error:
         return Previewed(errors=[error_detail(error)], preview=None)
-    shown = await _shown_beside(site, made) if made else None
+    shown = await preview_of(site, made) if made else None
     return Previewed(errors=[error_detail(error) for error in errors], preview=shown)
 
 
@@ -121,7 +121,8 @@ async def _body(site: Site, made: Composition) -> str:
     return await site.reader.harmless(made.email.html, images_of(made.email)) if made.email.html else ""
 
 
-async def _shown_beside(site: Site, made: Composition) -> Preview:
+async def preview_of(site: Site, made: Composition) -> Preview:
+    """Keep a composed email for a browser, and give what is shown of it."""
     kept = site.previews.keep(made, await _body(site, made))
     return await asyncio.to_thread(_shown, made, kept)
 

@@ -22,6 +22,7 @@ _NOT_FOUND = frozenset(
     {
         ErrorCode.UNKNOWN_FILE,
         ErrorCode.UNKNOWN_FLOW,
+        ErrorCode.UNKNOWN_LAYOUT,
         ErrorCode.UNKNOWN_RUN,
         ErrorCode.UNKNOWN_DELIVERY,
         ErrorCode.UNKNOWN_MAIL,
@@ -30,7 +31,13 @@ _NOT_FOUND = frozenset(
     }
 )
 _CONFLICTS = frozenset(
-    {ErrorCode.FLOW_CONFLICT, ErrorCode.CONNECTION_CONFLICT, ErrorCode.UNKNOWN_OUTCOME, ErrorCode.KEY_IN_USE}
+    {
+        ErrorCode.FLOW_CONFLICT,
+        ErrorCode.LAYOUT_CONFLICT,
+        ErrorCode.CONNECTION_CONFLICT,
+        ErrorCode.UNKNOWN_OUTCOME,
+        ErrorCode.KEY_IN_USE,
+    }
 )
 
 

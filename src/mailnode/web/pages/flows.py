@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from mailnode.node.layout import layout_names
 from mailnode.web.api.connections import list_connections
 from mailnode.web.api.flow_list import named, summaries
 from mailnode.web.api.flows import show_flow
@@ -60,6 +61,7 @@ async def edit_flow(request: Request, site: SiteHere, name: str) -> Response:
             "flow": flow.model_dump(by_alias=True, exclude_unset=True),
             "services": [service.model_dump(by_alias=True) for service in services],
             "connections": [one.model_dump(by_alias=True, exclude_unset=True) for one in await list_connections(site)],
+            "layouts": layout_names(site.flow_files.folder),
             "inboxPort": site.inbox_port,
         },
         panels=PANELS,

@@ -327,6 +327,36 @@ export type LastTest = {
   hint?: string | null;
 };
 
+/** A layout with its text, and what is wrong with it. */
+export type Layout = {
+  name: string;
+  modifiedAt: number;
+  usedBy: string[];
+  trouble: string;
+  revision: string;
+  text: string;
+  errors: ErrorDetail[];
+};
+
+/**
+ * The text of a layout to look at, around the content of a flow's node, filled with the flow's sample data.
+ *
+ * Without a flow it stands around a sample text; without a node it is the first node that sends email.
+ */
+export type LayoutDraft = {
+  text: string;
+  flow?: string | null;
+  node?: string | null;
+};
+
+/** One layout of the folder; `trouble` says why it can't be used, `usedBy` which flows use it. */
+export type LayoutSummary = {
+  name: string;
+  modifiedAt: number;
+  usedBy: string[];
+  trouble: string;
+};
+
 /** A snapshot that was made; `troubles` say which tokens could not be renewed for it. */
 export type MadeSnapshot = {
   name: string;
@@ -372,6 +402,13 @@ export type NewFlow = {
   sender?: string | null;
   text?: string | null;
   format?: "yaml" | "json";
+};
+
+/** A new layout: with a text, as a copy of another one, or one to begin with. */
+export type NewLayout = {
+  name: string;
+  copyOf?: string | null;
+  text?: string | null;
 };
 
 /** What goes into a snapshot: flows and connections by name, all of them where none is named. */
@@ -610,6 +647,13 @@ export type SavedDraft = {
   revision: string;
 };
 
+/** The text of a layout that replaces the one of this revision; `name` is its new name, if it gets one. */
+export type SavedLayout = {
+  text: string;
+  revision: string;
+  name?: string | null;
+};
+
 /**
  * What keeps email from being sent, each at its field, and other settings of the same host that work.
  *
@@ -692,6 +736,12 @@ export interface Routes {
   "DELETE /api/flows/{name}": { answer: undefined };
   "PUT /api/flows/{name}/sample": { body: RunRequest; answer: Sample };
   "POST /api/flows/{name}/runs": { body: RunRequest; answer: FinishedRun };
+  "GET /api/layouts": { answer: LayoutSummary[] };
+  "POST /api/layouts": { body: NewLayout; answer: Layout };
+  "GET /api/layouts/{name}": { answer: Layout };
+  "PUT /api/layouts/{name}": { body: SavedLayout; answer: Layout };
+  "DELETE /api/layouts/{name}": { answer: undefined };
+  "POST /api/layouts/preview": { body: LayoutDraft; answer: Previewed };
   "POST /api/preview": { body: PreviewRequest; answer: Previewed };
   "POST /api/preview/test": { body: TestRequest; answer: MailResult };
   "POST /api/preview/plan": { body: PreviewRequest; answer: Plan };

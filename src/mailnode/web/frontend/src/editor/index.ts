@@ -53,6 +53,7 @@ class Editor {
   private readonly around: Surroundings = {
     services: said<EmailService[]>("services"),
     connections: said<Connection[]>("connections"),
+    layouts: said<string[]>("layouts"),
     sample: () => this.sample,
     settings: () => ({}),
     flow: () => this.flow.name,

@@ -6,6 +6,7 @@ import { automaticAt } from "../connections/tls";
 import { mountAttachments } from "./attachments";
 import { mountConnection } from "./connection";
 import { mountHeaders } from "./headers";
+import { mountLayout } from "./layout";
 import { mountService } from "./service";
 import { read, type Settings, textOf } from "./settings";
 
@@ -21,6 +22,7 @@ export interface Widget {
 export interface Surroundings {
   services: EmailService[];
   connections: Connection[];
+  layouts: string[];
   sample: () => Sample;
   settings: () => Settings;
   /** The name of the flow, as it is stored. */
@@ -42,6 +44,8 @@ export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
       return mountTls(field, around);
     case "connection":
       return mountConnection(field, around);
+    case "layout":
+      return mountLayout(field, around);
     case "attachments":
       return mountAttachments(field, around);
     case "headers":
