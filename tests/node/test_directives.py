@@ -8,6 +8,7 @@ from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node import program, sandbox
 from mailnode.node.expression import Evaluator
 from mailnode.node.html import HtmlTemplate, render_html
+from support.repeats import repeats
 
 EVIL = '<p data-if="input.no" data-each="x of input.items">{{ input.no }}</p>'
 STATE = {
@@ -218,3 +219,13 @@ async def test_the_most_repetitions_are_allowed_and_are_one_call_to_the_engine(m
     assert result.html.count("<p>") == count
     assert result.html.endswith(f"<p>{count - 1}</p>true")
     assert len(jobs) == 1
+
+
+async def test_content_made_by_chance_becomes_what_another_way_makes_of_it():
+    lengths = []
+    for seed in range(100):
+        made = repeats(seed)
+        result = await render_html(HtmlTemplate(made.content), Evaluator(made.input, {}))
+        assert result.html == made.html, seed
+        lengths.append(result.html.count("<i title"))
+    assert max(lengths) > 10
