@@ -1,5 +1,6 @@
 """Requests that do not fit the API's models, told in plain words."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,23 +11,43 @@ from mailnode.node.settings_reader import message_of, remedy_of
 from mailnode.printable import quoted
 
 _ANY = "/api/openapi.json describes every request"
+_HINTS = {
+    "string_too_long": "make it shorter",
+    "string_too_short": "fill it in",
+    "too_long": "make it shorter",
+    "string_type": 'write text in quotes: "text"',
+    "string_pattern_mismatch": _ANY,
+    "dict_type": 'write a JSON object: {"name": value}',
+    "model_type": 'write a JSON object: {"name": value}',
+    "model_attributes_type": 'write a JSON object: {"name": value}',
+    "list_type": "write a JSON array: [one, another]",
+}
+# What pydantic adds on how it reads a value.
+_READING = re.compile(r", (?:unable to|got a) .*|(?<=an object) to extract fields from")
+_PART = re.compile(r"\w+")
 
 
 def misread(details: Sequence[ErrorDetails]) -> list[MailnodeError]:
     """Give what is wrong with a request, one error for each place, of what its reader (pydantic) found there."""
-    errors: dict[str, MailnodeError] = {}
+    places: dict[str, list[ErrorDetails]] = {}
     for detail in details:
-        # The first part is where it stood: body, path, query.
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][1:])
-        key = key.removeprefix(".")
-        errors.setdefault(key, _error(detail).locate(key=key if detail["type"] != "json_invalid" else ""))
-    return list(errors.values())
+        places.setdefault(_key(detail), []).append(detail)
+    return [_error(found).locate(key=key) for key, found in places.items()]
 
 
-def _error(detail: ErrorDetails) -> MailnodeError:
+def _key(detail: ErrorDetails) -> str:
+    """Write a location as a key; the first part is where it stood (body, path, query), and some name a type."""
+    if detail["type"] == "json_invalid":
+        return ""
+    parts = [part for part in detail["loc"][1:] if isinstance(part, int) or _PART.fullmatch(part)]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+
+
+def _error(found: list[ErrorDetails]) -> MailnodeError:
+    detail, context = found[0], found[0].get("ctx", {})
     match detail["type"]:
         case "json_invalid":
-            why = detail.get("ctx", {}).get("error", "")
+            why = context.get("error", "")
             return UsageError(
                 f"the body is not JSON{f': {why}' if why else ''}", hint="send JSON as application/json, in UTF-8"
             )
@@ -35,9 +56,28 @@ def _error(detail: ErrorDetails) -> MailnodeError:
             return UsageError(what, code=ErrorCode.MISSING_SETTING, hint=_ANY)
         case "extra_forbidden":
             return UsageError("there is no such field", code=ErrorCode.UNKNOWN_KEY, hint=_ANY)
-    return UsageError(f"{_shown(detail['input'])}{message_of(detail)}", hint=remedy_of(detail) or _ANY)
+        case "value_error":
+            return UsageError(str(context.get("error", "this value is invalid")), hint=_ANY)
+        case "string_too_long":
+            words = f"it is longer than {context['max_length']} characters"
+        case "string_pattern_mismatch":
+            words = "it does not have the form that is expected here"
+        case "literal_error":
+            expected = " or ".join(one["ctx"]["expected"] for one in found if one["type"] == "literal_error")
+            *most, last = re.findall(r"'([^']*)'", expected)
+            words = f"it should be {', '.join(most)}{' or ' if most else ''}{last}"
+            return UsageError(f"{_shown(detail['input'])}{words}", hint="use one of these")
+        case _:
+            words = _READING.sub("", message_of(detail))
+    return UsageError(f"{_shown(detail['input'])}{words}", hint=_HINTS.get(detail["type"]) or remedy_of(detail) or _ANY)
 
 
 def _shown(value: Any) -> str:
     """Show what was given if that is short and plain; a text may be a secret."""
-    return f"{quoted(value)}: " if isinstance(value, bool | int | float) or value is None else ""
+    if value is None:
+        return "null: "
+    return (
+        f"{str(value).lower() if isinstance(value, bool) else quoted(value)}: "
+        if isinstance(value, bool | int | float)
+        else ""
+    )
