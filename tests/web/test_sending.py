@@ -1,5 +1,6 @@
 """Sending from the editor in a real browser: what is asked first, and where the remedy stands."""
 
+import asyncio
 import re
 
 from playwright.sync_api import Page, expect
@@ -63,3 +64,25 @@ def test_a_value_that_is_missing_opens_the_sample_with_a_place_for_it(page: Page
     page.get_by_label("input.order").fill("17")
     page.get_by_role("tab", name="Sample data").click()
     expect(page.locator("#sample-input")).to_have_value(re.compile('"email": "ada@example.org"'))
+
+
+def test_a_run_is_run_again_with_what_it_began_with_or_another_input(page: Page, served):
+    flow = example(served)
+    ran = served.site.mailnode.run(flow.path, **sample(), run_id="a/b")
+    asyncio.run_coroutine_threadsafe(ran, served.loop).result(60)
+    page.goto("/runs/a%2Fb")
+    page.get_by_role("button", name="Run again…").click()
+    again = page.locator("#again-dialog")
+    state = again.get_by_label("Input (JSON)")
+    expect(again.get_by_label("Context (JSON)")).to_have_value('{\n  "order": {\n    "total": 78\n  }\n}')
+    changed = state.input_value().replace("zoe@example.org", "ada@example.org")
+    state.fill("[")
+    again.get_by_role("button", name="Run…").click()
+    expect(again.locator("#again-input-error")).to_contain_text("Enter a JSON object")
+    state.fill(changed)
+    again.get_by_role("button", name="Run…").click()
+    asked = page.locator("#run-dialog")
+    expect(asked.get_by_role("heading")).to_have_text("Send 1 email to the inbox on this machine now?")
+    asked.get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("Accepted by 127.0.0.1 for ada@example.org")).to_be_visible()
+    assert "a%2Fb" not in page.url

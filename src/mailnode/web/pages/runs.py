@@ -60,7 +60,8 @@ async def renew_one(request: Request, site: SiteHere, run_id: str) -> Response:
 async def show_one(request: Request, site: SiteHere, run_id: str) -> Response:
     """Show one run."""
     run = await site.mailnode.runs.show(run_id)
-    return render(request, "records/run.html", run=whole({"run": run["run"]})["run"], part=_part(request, run).html)
+    names = whole({"run": run["run"], "flow": run["flow"]})
+    return render(request, "records/run.html", **names, part=_part(request, run).html)
 
 
 async def _table(request: Request, site: Site, choice: RunChoice) -> Live:

@@ -3,6 +3,7 @@
 import { call, clearProblems, toast, wordsOf, detailOf } from "../api";
 import type { FlowContent, Sample } from "../api-types";
 import { element, find } from "../dom";
+import { jsonObject } from "../json";
 import { placesNamed, withSkeleton } from "./sample-skeleton";
 import { isObject, type Settings, textOf } from "./settings";
 
@@ -38,7 +39,7 @@ export function mountSample(
     areas.set(key, area);
     area.addEventListener("input", () => {
       clearProblems(field);
-      const parsed = objectIn(area.value);
+      const parsed = jsonObject(area.value);
       if (parsed) {
         sample[key] = parsed;
         changed();
@@ -50,7 +51,7 @@ export function mountSample(
       area.ariaInvalid = "true";
     });
     area.addEventListener("change", () => {
-      if (objectIn(area.value)) store();
+      if (jsonObject(area.value)) store();
     });
   }
   show();
@@ -135,14 +136,5 @@ function valueOf(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return text;
-  }
-}
-
-function objectIn(text: string): Settings | null {
-  try {
-    const parsed = JSON.parse(text || "{}") as unknown;
-    return isObject(parsed) ? parsed : null;
-  } catch {
-    return null;
   }
 }

@@ -11,6 +11,8 @@ interface Swap {
 export function mountRecords(): void {
   defineMorph();
   mountBulk();
+  const again = document.querySelector<HTMLElement>('[data-action="run-again"]');
+  if (again) void import("../run/again").then(({ mountAgain }) => mountAgain(again));
   // On the document, because a step back in the browser's history brings another main.
   document.addEventListener("htmx:load", (event) => showAsked(event.target as Element));
   // A button that is taken away between press and release is never clicked: what is under a finger is renewed later.
