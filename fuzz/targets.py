@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 
 from css_inline import CSSInliner
@@ -27,11 +27,13 @@ from mailnode.node.address_guard import AddressGuard
 from mailnode.node.data_images import attach_data_images
 from mailnode.node.decoding import decode_base64, read_data_url
 from mailnode.node.filename import check_filename, check_media_type, fetched_filename, is_media_type, served_media_type
+from mailnode.node.filling import AttributePart, Parts, parts_of, program_of
 from mailnode.node.html import HtmlTemplate
 from mailnode.node.inline import inline_style_sheets
 from mailnode.node.inline.plan import remembered_plan
 from mailnode.node.inline.splice import own_style, splice, together
 from mailnode.node.inline.tags import Scan
+from mailnode.node.markup import parse_html
 from mailnode.node.template import parse_template
 from mailnode.printable import without_controls
 from mailnode.smtp.bearer import TokenStatus
@@ -171,6 +173,35 @@ def html(octets: bytes) -> None:
     assert all(f"cid:{file.cid}" in made.html for file in made.files)
     html_to_text(text)
     HtmlTemplate(text)
+
+
+def directives(octets: bytes) -> None:
+    """Content with directives taken apart: once each, and without its directives, it is what it was."""
+    markup = parse_html(_text(octets))
+    blocks = [*markup.blocks]
+    for block in blocks:
+        blocks += block.blocks
+        assert all(block.start <= one.start < one.end <= block.end for one in block.blocks)
+    cuts = sorted(cut for block in blocks for cut in block.cuts)
+    assert all("data-" in markup.marked[start:end].lower() for start, end in cuts)
+    ends, starts = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(markup.marked)]
+    bare = "".join(markup.marked[end:start] for end, start in zip(ends, starts, strict=True))
+    parts = parts_of(markup)
+    assert "".join(_written(parts)) == bare
+    program_of(parts, markup.expressions)
+
+
+def _written(parts: Parts) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, int):
+            yield f"\0{part}\0"
+        elif isinstance(part, AttributePart):
+            yield part.literals[0]
+            yield from (f"\0{one}\0{text}" for one, text in zip(part.numbers, part.literals[1:], strict=True))
+        else:
+            yield from _written(part.parts)
 
 
 def native_html(octets: bytes) -> None:
@@ -344,6 +375,7 @@ TARGETS: Mapping[str, Target] = {
     target.__name__: _guarded(target)
     for target in (
         *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, native_html),
+        directives,
         file_name,
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
         *(snapshot, safe_mail, caught_mail, raw_head, message_ids, file_field, style_sheet, style_attributes),

@@ -112,6 +112,10 @@ SHAPES = {
         *("<ul><li>", "<![CDATA[", "<?", "</", '<p "', "<title>", "<script>", "<a href=x>b", "&#x"),
         *("<img src='data:image/gif,a'>", "<img ", "<img src='"),
     ],
+    "directives": [
+        *("<p data-if=1>", "<li data-each='i of a' title='{{ i }}'>x", "<p data-if=1></p><p data-else></p>"),
+        *("<!--[if mso]><b data-if=1>", "<noscript><p data-if=a>", "<p data-if=1 ", "<p data-if='"),
+    ],
     "native_html": [
         *(
             "<div>",

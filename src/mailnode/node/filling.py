@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailnode.errors import ErrorCode, ExpressionError
-from mailnode.node.directives import Block
+from mailnode.node.directives import EACH, IF, Block
 from mailnode.node.markup import MARK, Attribute, Markup, decode_entities
 from mailnode.node.program import Node, Program, ProgramMaker, TapeReader, with_places
 from mailnode.node.safe_attributes import reason_to_empty
@@ -42,7 +42,11 @@ Parts = tuple[Part, ...]
 
 
 def parts_of(markup: Markup) -> Parts:
-    """Cut content into its parts; a number is that of an expression in text."""
+    """Cut content into its parts; a number is that of an expression in text.
+
+    Raises:
+        ExpressionError: readers do not agree on where an element with directives ends.
+    """
     return _Cutter(markup).parts(0, len(markup.marked), markup.blocks)
 
 
@@ -67,6 +71,11 @@ class _Cutter:
     def _plain(self, start: int, end: int) -> Iterator[Part]:
         for at in range(bisect_left(self._starts, start), bisect_left(self._starts, end)):
             begin, stop, attribute = self._spans[at]
+            if stop > end:
+                raise ExpressionError(
+                    f"an element with {EACH} or {IF} ends within a tag",
+                    hint="write <![endif] only where a conditional comment ends",
+                )
             yield from self._text(start, begin)
             if attribute:
                 pieces = MARK.split(self._marked[begin:stop])

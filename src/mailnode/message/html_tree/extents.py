@@ -12,6 +12,7 @@ from mailnode.message.html_tree.stack import ATTRIBUTE, Element, Stack, ascii_lo
 _WHOLE = re.compile(r"<(?:!doctype|html|head|body|frameset)(?=[\t\n\f\r />])", re.IGNORECASE)
 _CONDITION = re.compile(r"<!--\[if\b[^\]>]*\]>", re.IGNORECASE)
 _CONDITION_END = re.compile(r"<!\[endif\]", re.IGNORECASE)
+_MOST_WITHIN = 2
 _PAGE = frozenset({"body", "frameset", "head", "html"})
 
 
@@ -81,13 +82,16 @@ class _Stack(Stack):
 class _Extents(Scanner):
     """Follows the elements of a document, or of a piece of one that stands at `offset` in it."""
 
-    def __init__(self, html: str, offset: int, names: AbstractSet[str], most_levels: int, most_tags: int) -> None:
+    def __init__(
+        self, html: str, offset: int, names: AbstractSet[str], most_levels: int, most_tags: int, within: int = 0
+    ) -> None:
         self._stack = _Stack(most_levels, most_tags)
         super().__init__(html, self._stack, most_tags, len(html) + 1, is_quirky=modes(html)[0])
         self._offset = offset
         self._names = names
         self._most = most_levels, most_tags
         self._name = re.compile("|".join(map(re.escape, sorted(names))), re.IGNORECASE)
+        self._within = within
         self._open: list[tuple[Extent, Element]] = []
         self._page_end = 0
         self.found: list[Extent] = []
@@ -163,8 +167,10 @@ class _Extents(Scanner):
         return end
 
     def _look_into(self, start: int, end: int) -> None:
-        if self._name.search(self._html, start, end):
-            part = _Extents(self._html[start:end], self._offset + start, self._names, *self._most)
+        # A comment that never ends holds all that follow.
+        if self._within < _MOST_WITHIN and self._name.search(self._html, start, end):
+            html = self._html[start:end]
+            part = _Extents(html, self._offset + start, self._names, *self._most, within=self._within + 1)
             part.run()
             self.found += part.found
 
