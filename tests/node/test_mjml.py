@@ -3,13 +3,15 @@
 import re
 import sys
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.errors import ErrorCode, MailnodeError, install_hint
-from mailnode.node.html import HtmlTemplate
+from mailnode.node.expression import Evaluator
+from mailnode.node.html import HtmlTemplate, render_html
 from mailnode.node.mjml import _compiled, compile_mjml, is_mjml
 from mailnode.node.mjml.components import CHILDREN, EMPTY, HTML_HOLDERS, IN_HEAD, NAMES, parents
 
@@ -53,6 +55,10 @@ def holding(name: str, attributes: str = "", inner: str | None = None) -> str:
 def holding_alone(name: str) -> str:
     inner = "x" if name in HTML_HOLDERS else "".join(holding_alone(child) for child in CHILDREN.get(name, ())[:1])
     return f"<{name}>{inner}</{name}>"
+
+
+async def rendered(text: str, **values: Any) -> str:
+    return (await render_html(HtmlTemplate(text), Evaluator(values, {}), inline_styles=False)).html
 
 
 def refusal(text: str) -> MailnodeError:
@@ -176,6 +182,40 @@ class TestCarried:
             '<mj-wrapper data-each="one of input.x"><mj-section background-color="{{ one.color }}"/></mj-wrapper>'
         )
         assert "{{ one.color }}" in compile_mjml(text)
+
+
+class TestRendered:
+    @pytest.mark.parametrize("name", CARRIED)
+    async def test_every_element_is_repeated_and_left_out(self, name: str) -> None:
+        inner = "" if name in EMPTY else "{{ item.word }}" if name in HTML_HOLDERS else None
+        text = holding(name, 'data-each="item of input.items" data-if="item.good" css-class="one"', inner)
+        items = [{"good": True, "word": "A&amp;"}, {"good": False, "word": "no"}, {"good": True, "word": "B"}]
+        html = await rendered(text, items=items)
+        one = r'class="(?:[^"]* )?one"'
+        assert len(re.findall(one, html)) == 2 * len(re.findall(one, compile_mjml(text)))
+        if inner:
+            assert html.index("A&amp;amp;") < html.index(">B<")
+        assert "data-" not in html
+        assert not re.search(one, await rendered(text, items=[]))
+
+    @pytest.mark.parametrize("name", ["mj-section", "mj-wrapper", "mj-hero"])
+    async def test_the_next_element_may_be_shown_else(self, name: str) -> None:
+        one, two = (
+            holding(name, f'{words} css-class="{words[5:7]}"') for words in ('data-if="input.vip"', "data-else")
+        )
+        text = one.removesuffix("</mj-body></mjml>") + two.removeprefix("<mjml><mj-body>")
+        vip, other = await rendered(text, vip=True), await rendered(text, vip=False)
+        assert ('class="if"' in vip, 'class="el"' in vip) == (True, False)
+        assert ('class="if"' in other, 'class="el"' in other) == (False, True)
+
+    async def test_rows_of_a_column_and_of_a_table_within(self) -> None:
+        text = in_column(
+            '<mj-text data-if="input.items.length">Some</mj-text> <!-- or --> <mj-text data-else>None</mj-text>'
+            '<mj-table><tr data-each="item of input.items"><td>{{ item }}</td><tr data-else><td>-</td></tr></mj-table>'
+        )
+        assert ("Some" in await rendered(text, items=["1"])) is ("None" in await rendered(text, items=[])) is True
+        assert "<tr><td>1</td><tr><td>2</td></table>" in await rendered(text, items=["1", "2"])
+        assert "<tr><td>-</td></tr></table>" in await rendered(text, items=[])
 
 
 @pytest.mark.parametrize(
