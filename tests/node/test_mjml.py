@@ -25,6 +25,7 @@ OUTERMOST = {
     "mj-social-element": "table",
     "mj-navbar-link": "a",
 }
+SECTIONS = f"<mj-body>{'<mj-section/>' * 2000}</mj-body>"
 
 
 def in_body(inner: str) -> str:
@@ -244,6 +245,14 @@ class TestRendered:
         (in_column("<mj-spacer><mj-spacer/></mj-spacer>"), 1, "<mj-spacer> can't stand in <mj-spacer>", "<mj-column>"),
         (in_body("<mj-section>" * 20_000), 1, "<mj-section> can't stand in <mj-section>", "<mj-body>"),
         (in_body("<mj-section/>" * 6_000), 1, "more than 5,000 elements", "data-each"),
+        (in_column("<mj-carousel>" + "<mj-carousel-image src='u'/>" * 51), 1, "more than 50 images", "several"),
+        (
+            f"<mjml><mj-head><mj-attributes><mj-all a='{'x' * 9000}'/></mj-attributes></mj-head>{SECTIONS}</mjml>",
+            1,
+            "attributes that other elements have too are too long",
+            "<mj-attributes>",
+        ),
+        (in_body(f"<mj-section background-url=\"{{{{ '{'x' * 720}' }}}}\"/>" * 1350), 1, "5 MB of HTML", "data-each"),
         (in_column(f"<mj-text>{'x' * 2**20}</mj-text>"), 1, "longer than 1 MB", "links"),
         (in_column("<mj-raw data-content></mj-raw>"), 1, "data-content can't stand on <mj-raw>", "<mj-text>"),
         (in_column("<mj-image data-content/>"), 1, "data-content can't stand on <mj-image>", "<mj-text>"),

@@ -1,24 +1,19 @@
 """What is carried around the compiler of MJML: expressions, HTML and directives, each by a token in its place."""
 
 import re
-import secrets
 from dataclasses import dataclass
 
 from mailnode.node.directives import EACH, ELSE, IF
 from mailnode.node.mjml.components import AROUND, DEFAULTS, IN_HEAD
+from mailnode.node.mjml.places import CONTENT, EXPRESSION, KEY, Places, end_of_element, with_edits
 from mailnode.node.mjml.reader import Attribute, Element, MjmlSource
 
 SLOT = "data-content"
+MOST_HTML = 5 * 2**20
 _CARRIED = (ELSE, EACH, IF, SLOT)
-# Nobody can have written it.
-_KEY = f"m{secrets.token_hex(8)}"
-_EXPRESSION = re.compile(rf"{_KEY}e(\d+)e")
-_CONTENT = re.compile(rf"{_KEY}c(\d+)c")
-_CLASS = re.compile(rf"\s?class=\"{_KEY}d\d+d(?:-[a-z]+)?\"|{_KEY}d\d+d(?:-[a-z]+)? |\s?{_KEY}d\d+d(?:-[a-z]+)?")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_CLASS = re.compile(rf"\s?class=\"{KEY}d\d+d(?:-[a-z]+)?\"|{KEY}d\d+d(?:-[a-z]+)? |\s?{KEY}d\d+d(?:-[a-z]+)?")
+_WORD = re.compile(r"[\w$]+")
 _VARIABLES = re.compile(r"\s*([\w$]+)\s*(?:,\s*([\w$]+)\s*)?of\b")
-_TAG_AND_END = re.compile(r"<(/?)([a-z][a-z0-9:]*)\b[^<>]*?(/?)>", re.IGNORECASE)
-_VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +51,24 @@ class Compilation:
         Raises:
             ExpressionError: an expression or directive has no place in that HTML.
         """
-        edits: list[tuple[int, str]] = []
-        hidden = _COMMENT.sub(lambda comment: " " * len(comment[0]), html)
-        for number, bearer in enumerate(self._bearers):
-            edits.append(self._carry(html, hidden, number, bearer))
+        places = Places(html)
+        edits = [self._carry(places, number, bearer) for number, bearer in enumerate(self._bearers)]
         for number, element in enumerate(self._contents):
             if SLOT in element.attributes:
-                edits.append(self._slot(html, number, element))
-        self._check_expressions(html)
-        for position, text in sorted(edits, reverse=True):
-            html = html[:position] + text + html[position:]
-        html = _CLASS.sub("", html)
-        html = _EXPRESSION.sub(lambda token: self._source.expression(int(token[1])), html)
-        return _CONTENT.sub(lambda token: self._content(int(token[1])), html)
+                edits.append(self._slot(places, number, element))
+        self._check_expressions(places)
+        self._check_length(places)
+        html = _CLASS.sub("", with_edits(html, edits))
+        html = EXPRESSION.sub(lambda token: self._source.expression(int(token[1])), html)
+        return CONTENT.sub(lambda token: self._content(int(token[1])), html)
+
+    def _check_length(self, places: Places) -> None:
+        spans = self._source.spans
+        added = (spans[number][1] - spans[number][0] for number, _ in places.expressions)
+        if len(places.html) + sum(added) > MOST_HTML:
+            raise self._source.error(
+                0, f"it makes more than {MOST_HTML // 2**20} MB of HTML", "repeat with data-each, or make it shorter"
+            )
 
     def _content(self, number: int) -> str:
         start, end = self._contents[number].content or (0, 0)
@@ -91,7 +91,7 @@ class Compilation:
         if not self._source.text[slice(*element.content)].strip() and SLOT not in element.attributes:
             return ""
         self._contents.append(element)
-        return f"{_KEY}c{len(self._contents) - 1}c"
+        return f"{KEY}c{len(self._contents) - 1}c"
 
     def _value(self, attribute: Attribute) -> str:
         return self._text(attribute.start, attribute.end) if attribute.has_value else attribute.name
@@ -101,7 +101,7 @@ class Compilation:
         pieces: list[str] = []
         for number in self._source.within(start, end):
             begin, stop = self._source.spans[number]
-            pieces += _escaped(self._source.text[start:begin]), f"{_KEY}e{number}e"
+            pieces += _escaped(self._source.text[start:begin]), f"{KEY}e{number}e"
             start = stop
         pieces.append(_escaped(self._source.text[start:end]))
         text = "".join(pieces)
@@ -116,7 +116,7 @@ class Compilation:
         directives = tuple(one for one in given if one.name != SLOT)
         if not directives:
             return
-        mark = f"{_KEY}d{len(self._bearers)}d"
+        mark = f"{KEY}d{len(self._bearers)}d"
         own = attributes.get("css-class", self._defaults.css_class(element, attributes.get("mj-class", "")))
         attributes["css-class"] = f"{mark} {own}".rstrip()
         each = element.attributes.get(EACH)
@@ -150,24 +150,24 @@ class Compilation:
                 "put it on <mj-carousel>, or use <mj-image>",
             )
 
-    def _carry(self, html: str, hidden: str, number: int, bearer: _Bearer) -> tuple[int, str]:
+    def _carry(self, places: Places, number: int, bearer: _Bearer) -> tuple[int, str]:
         """Give where the directives of an element go: into the start tag of the outermost element made of it."""
         element = bearer.element
-        tags = [*re.finditer(rf'<([a-z]+)[^<>]*\bclass="[^"]*\b{_KEY}d{number}d(?!-)[^<>]*>', hidden)]
-        if len(tags) != 1:
+        marks = places.marks.get(number, [])
+        if len(marks) != 1:
             raise self._source.error(
                 element.position,
                 f"{bearer.directives[0].name} of <{element.name}> can't be carried into HTML",
                 "put it on an element around it",
             )
-        start = tags[0].start()
-        if (around := AROUND.get(element.name)) and (found := re.search(around, hidden[max(0, start - 2000) : start])):
+        start = places.seen.rindex("<", 0, marks[0])
+        around = AROUND.get(element.name)
+        if around and (found := re.search(around, places.seen[max(0, start - 2000) : start])):
             start -= len(found[0])
-        self._check_scope(html, start, _end_of_element(hidden, start), bearer)
-        text = "".join(f" {self._directive(one)}" for one in bearer.directives)
-        name = re.compile(r"<[a-z]+").match(html, start)
+        self._check_scope(places, start, bearer)
+        name = re.compile(r"<[a-z]+").match(places.html, start)
         assert name, "a start tag begins there"
-        return name.end(), text
+        return name.end(), "".join(f" {self._directive(one)}" for one in bearer.directives)
 
     def _directive(self, attribute: Attribute) -> str:
         if not attribute.has_value:
@@ -175,18 +175,21 @@ class Compilation:
         value = self._source.text[attribute.start : attribute.end]
         return f"{attribute.name}='{value}'" if '"' in value else f'{attribute.name}="{value}"'
 
-    def _check_scope(self, html: str, start: int, end: int, bearer: _Bearer) -> None:
+    def _check_scope(self, places: Places, start: int, bearer: _Bearer) -> None:
         """Check that no expression with a variable of `data-each` stands beside what is repeated, as Outlook's may."""
         if not bearer.variables:
             return
-        within = {one for inner in _all(bearer.element) for one in self._numbers(inner)}
-        beside = {int(token) for part in (html[:start], html[end:]) for token in _EXPRESSION.findall(part)}
-        for number in sorted(within & beside):
-            expression = self._source.expression(number)
-            if bearer.variables & set(re.findall(r"[\w$]+", expression)):
+        wanted = {number for inner in _all(bearer.element) for number in self._numbers(inner)}
+        wanted = {one for one in wanted if bearer.variables & set(_WORD.findall(self._source.expression(one)))}
+        if not wanted:
+            return
+        end = end_of_element(places.seen, start)
+        for number, place in places.expressions:
+            if number in wanted and not start <= place < end:
                 raise self._source.error(
                     self._source.spans[number][0],
-                    f"{expression} is needed outside what <{bearer.element.name}> repeats, for Outlook",
+                    f"{self._source.expression(number)} is needed outside what <{bearer.element.name}> repeats,"
+                    " for Outlook",
                     "put data-each on an element around it, such as <mj-wrapper>",
                 )
 
@@ -198,19 +201,20 @@ class Compilation:
             for number in self._source.within(one.start, one.end)
         }
 
-    def _slot(self, html: str, number: int, element: Element) -> tuple[int, str]:
+    def _slot(self, places: Places, number: int, element: Element) -> tuple[int, str]:
         """Give where `data-content` goes: into the start tag directly before an element's content."""
-        before = html[: html.index(f"{_KEY}c{number}c")]
-        tag = re.compile(r"<([a-z]+)[^<>]*>\Z").search(before, max(0, before.rfind("<")))
+        place = places.contents[number]
+        start = places.html.rindex("<", 0, place)
+        tag = re.compile(r"<([a-z]+)[^<>]*>").fullmatch(places.html, start, place)
         if not tag:
             raise self._source.error(
                 element.position, f"data-content can't stand on <{element.name}>", "put it on <mj-text>"
             )
         return tag.end(1), f" {SLOT}"
 
-    def _check_expressions(self, html: str) -> None:
+    def _check_expressions(self, places: Places) -> None:
         """Check that each expression in an attribute came through: the compiler leaves out what it can't read."""
-        found = {int(number) for number in _EXPRESSION.findall(html)}
+        found = {number for number, _ in places.expressions}
         for element in _all(self._root):
             for attribute in element.attributes.values():
                 if attribute.name in _CARRIED:
@@ -254,15 +258,3 @@ def _all(element: Element) -> list[Element]:
 def _escaped(text: str) -> str:
     """Write the value of an attribute so that its end is its end; entities that are there stay."""
     return text.replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _end_of_element(html: str, start: int) -> int:
-    """Find where an element of the compiler's ends: its HTML is well formed, and tokens hide the author's."""
-    depth = 0
-    for tag in _TAG_AND_END.finditer(html, start):
-        if tag[3] or tag[2].lower() in _VOID:
-            continue
-        depth += -1 if tag[1] else 1
-        if depth == 0:
-            return tag.end()
-    return len(html)

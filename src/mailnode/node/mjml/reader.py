@@ -16,6 +16,11 @@ from mailnode.printable import quoted, shortened
 
 MOST_CHARACTERS = 2**20
 MOST_ELEMENTS = 5_000
+# Each comes with rules for all the others.
+MOST_IMAGES = 50
+# What elements have from others is written again for each of them: characters of such attributes, times elements.
+MOST_INHERITED = 10_000_000
+_GIVING = frozenset({"mj-social", "mj-navbar", "mj-accordion", "mj-accordion-element", "mj-carousel"})
 _BEGINNING = re.compile(r"\ufeff?\s*(?:<!--.*?-->\s*)*<mjml(?=[\s/>])", re.DOTALL | re.IGNORECASE)
 _START = re.compile(r"<([A-Za-z][^\s/>]*)")
 _NAME = re.compile(r"[a-z_][a-z0-9_:.-]*")
@@ -106,7 +111,7 @@ class _Reader:
         self._position = 0
         self._open: list[Element] = []
         self._root: Element | None = None
-        self._count = 0
+        self._count = self._inherited = 0
 
     def root(self) -> Element:
         while self._position < len(self._bare):
@@ -115,6 +120,10 @@ class _Reader:
             one = self._open[-1]
             raise self._source.error(one.position, f"<{one.name}> is not closed", f"write </{one.name}> at its end")
         assert self._root, "it begins with <mjml>"
+        if self._inherited * self._count > MOST_INHERITED:
+            raise self._source.error(
+                0, "attributes that other elements have too are too long", "make those of <mj-attributes> shorter"
+            )
         return self._root
 
     def _take(self) -> None:
@@ -164,7 +173,10 @@ class _Reader:
             raise self._source.error(
                 tag.start(), f"there are more than {MOST_ELEMENTS:,} elements", "repeat with data-each"
             )
+        if name in _GIVING or (element.parent and element.parent.name == DEFAULTS):
+            self._inherited += position - tag.start()
         if element.parent:
+            self._check_room(element.parent, tag.start())
             element.parent.children.append(element)
         else:
             self._root = element
@@ -176,6 +188,11 @@ class _Reader:
             self._pass_content(element)
         else:
             self._open.append(element)
+
+    def _check_room(self, parent: Element, position: int) -> None:
+        if parent.name == "mj-carousel" and len(parent.children) == MOST_IMAGES:
+            words = f"<mj-carousel> can't hold more than {MOST_IMAGES} images"
+            raise self._source.error(position, words, "use several, or link to a gallery")
 
     def _check_place(self, name: str, position: int) -> None:
         if name == "mj-include":
