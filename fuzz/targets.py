@@ -33,6 +33,7 @@ from mailnode.node.inline import inline_style_sheets
 from mailnode.node.inline.plan import remembered_plan
 from mailnode.node.inline.splice import own_style, splice, together
 from mailnode.node.inline.tags import Scan
+from mailnode.node.layout import read_layout
 from mailnode.node.markup import parse_html
 from mailnode.node.template import parse_template
 from mailnode.printable import without_controls
@@ -173,6 +174,12 @@ def html(octets: bytes) -> None:
     assert all(f"cid:{file.cid}" in made.html for file in made.files)
     html_to_text(text)
     HtmlTemplate(text)
+
+
+def layout(octets: bytes) -> None:
+    """A layout, of HTML or MJML: whatever content is put into it stands there as it is."""
+    read = read_layout("fuzz", _text(octets))
+    assert "<i>x</i>" in read.around(HtmlTemplate("<i>x</i>")).source
 
 
 def directives(octets: bytes) -> None:
@@ -376,6 +383,7 @@ TARGETS: Mapping[str, Target] = {
     for target in (
         *(address_list, header_field, mime_part, message, content, data_url, base64_text, template, html, native_html),
         directives,
+        layout,
         file_name,
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
         *(snapshot, safe_mail, caught_mail, raw_head, message_ids, file_field, style_sheet, style_attributes),

@@ -116,6 +116,7 @@ SHAPES = {
         *("<p data-if=1>", "<li data-each='i of a' title='{{ i }}'>x", "<p data-if=1></p><p data-else></p>"),
         *("<!--[if mso]><b data-if=1>", "<noscript><p data-if=a>", "<p data-if=1 ", "<p data-if='"),
     ],
+    "layout": ["<b>", "<div data-content></div>", "<!--", "{{ a }}", "<mjml>"],
     "native_html": [
         *(
             "<div>",
