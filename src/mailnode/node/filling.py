@@ -15,6 +15,7 @@ from mailnode.node.template import Expression
 
 LINE_BREAK = re.compile(r"\r\n?|\n")
 MOST_BYTES = 5 * 2**20
+_SPECIAL = re.compile("[\0&<>\"']")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,8 @@ class Filler:
             if isinstance(part, str):
                 self._pieces.append(part)
             elif isinstance(part, int):
-                text = self._reader.text(part).replace("\0", "\ufffd")
-                text = text if self._expressions[part].raw else html.escape(text)
+                text = self._reader.text(part)
+                text = text.replace("\0", "\ufffd") if self._expressions[part].raw else _escaped(text)
                 self._pieces.append(LINE_BREAK.sub("<br>\n", text) if part in self._plain else text)
             elif isinstance(part, AttributePart):
                 self._pieces.append(self._attribute(part))
@@ -178,7 +179,7 @@ class Filler:
         values = [self._reader.text(number) for number in part.numbers]
         pieces = [part.literals[0]]
         for value, literal in zip(values, part.literals[1:], strict=True):
-            pieces += html.escape(value.replace("\0", "\ufffd")), literal
+            pieces += _escaped(value), literal
         filled = "".join(pieces)
         reason = reason_to_empty(part.tag, part.name, part.decoded, values, filled)
         if not reason:
@@ -186,6 +187,10 @@ class Filler:
         warning = f"{part.name} was emptied: {self._expressions[part.numbers[0]]} contains {reason}"
         self._warnings.setdefault(warning, []).append(self._reader.place)
         return ""
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text.replace("\0", "\ufffd")) if _SPECIAL.search(text) else text
 
 
 def _too_long() -> ExpressionError:

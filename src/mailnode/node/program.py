@@ -20,6 +20,7 @@ MOST_REPETITIONS = 10_000
 MOST_CHARACTERS = 5 * 2**20
 _MOST_FAILURES = 100
 _MOST_SHOWN_ERRORS = 20
+_WHOLE_UP_TO = 2**53
 _STATE = ("input", "context")
 
 Node = int | list[Any]
@@ -114,8 +115,12 @@ class TapeReader:
         `key` is the setting that it stands in, of several.
         """
         entry = self._next()
-        if type(entry) is str and entry.isascii() and rules is None and len(entry) <= RESULT_CHARACTERS:
-            return entry
+        # Nearly all values are such.
+        if rules is None:
+            if type(entry) is str and entry.isascii() and len(entry) <= RESULT_CHARACTERS:
+                return entry
+            if type(entry) is int and abs(entry) <= _WHOLE_UP_TO:
+                return str(entry)
         expression = self.expressions[number]
         kind, value = _pair(entry)
         try:
@@ -188,7 +193,7 @@ def _pair(entry: Any) -> tuple[str, Any]:
     if type(entry) is tuple:
         kind, value = entry
         return (kind, [_pair(item) for item in value]) if kind == "list" and value is not None else entry
-    if type(entry) is int and abs(entry) > 2**53:
+    if type(entry) is int and abs(entry) > _WHOLE_UP_TO:
         return "number", number_text(float(entry))
     return text_of_state_value(entry) or ("string", entry)
 
