@@ -584,6 +584,9 @@ def test_files_and_images_are_stored_beside_the_flow_and_the_flow_only_names_the
     path = attachments.locator('[data-part="path"] input')
     expect(path).to_have_value(re.compile(r"files/[0-9a-f]{32}-Terms-so\.pdf"))
     expect(attachments.locator('[data-part="filename"] input')).to_have_value("Terms & so.pdf")
+    page.get_by_role("button", name="Add attachment").focus()
+    page.keyboard.press("Shift+Tab")
+    expect(attachments.locator("[data-attach]")).to_have_css("outline-style", "solid")
     # What is too large, or empty, is told before anything is sent.
     chooser.set_input_files([{"name": "film.mp4", "mimeType": "video/mp4", "buffer": large + b"!"}])
     error = attachments.locator(":scope > [data-file-error]")

@@ -87,7 +87,12 @@ def read_archive(flow_files: FlowFiles, archive: IO[bytes]) -> FlowFile:
                 _put_beside(flow_files.folder, packed, beside, written)
             except OSError as error:
                 raise _unusable(flow_files.folder, error) from None
-            made = flow_files.create(text, json_file=is_json)
+            try:
+                made = flow_files.create(text, json_file=is_json)
+            except SettingsError as error:
+                if error.code == ErrorCode.FLOW_CONFLICT:
+                    written.pop_all()  # somebody else has just made it, and it uses these files
+                raise
             written.pop_all()
     if isinstance(kept, dict):
         flow_files.store_sample(made.name, kept)

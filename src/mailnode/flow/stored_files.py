@@ -28,6 +28,8 @@ from mailnode.store.files import locked, put_in_place
 # How long a file stays that no flow names, seen hourly.
 KEPT_SECONDS = 30 * 24 * 3600.0
 _SEEN_SECONDS = 2 * 3600.0
+# Flows stand no deeper; what else lies in their folder may be large.
+_MOST_LEVELS = 4
 _UPLOAD = ".upload."
 _UPLOAD_SECONDS = 24 * 3600.0
 _SWEPT = ".swept"
@@ -178,6 +180,9 @@ class StoredFiles:
 def sweep_below(folder: Path) -> None:
     """Sweep the files of a folder of flows and of the folders in it; what fails is logged."""
     for here, folders, _ in os.walk(folder):
+        if len(Path(here).relative_to(folder).parts) >= _MOST_LEVELS:
+            folders.clear()
+            continue
         if FOLDER in folders:
             folders.remove(FOLDER)
             try:

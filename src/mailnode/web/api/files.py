@@ -66,6 +66,7 @@ async def import_flow(site: SiteHere, request: Request) -> Flow:
         try:
             async for block in request.stream():
                 archive.write(block)
+            archive.flush()
         except OSError as error:
             raise UsageError(
                 f"the archive can't be received: {error.strerror}", hint="free some space in the temporary folder"

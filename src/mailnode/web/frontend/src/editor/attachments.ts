@@ -44,10 +44,12 @@ export function mountAttachments(field: HTMLElement, around: Surroundings): Widg
     find(add({ type: "file" }).element, "select").focus();
     changed();
   });
-  const chooser = find<HTMLInputElement>(field, "[data-attach] input");
+  const attach = find(field, "[data-attach]");
+  const chooser = find<HTMLInputElement>(attach, "input");
   on(chooser, "change", async () => {
     const wrong = find(field, ":scope > [data-file-error]");
     wrong.hidden = true;
+    attach.ariaBusy = "true";
     for (const file of [...(chooser.files ?? [])]) {
       try {
         add(await taken(file, around));
@@ -58,6 +60,7 @@ export function mountAttachments(field: HTMLElement, around: Surroundings): Widg
       }
     }
     chooser.value = "";
+    attach.ariaBusy = null;
   });
   field.ownerDocument.addEventListener("mailnode:inline-image", (event) => {
     if (!field.isConnected) return;
