@@ -589,8 +589,9 @@ def test_files_and_images_are_stored_beside_the_flow_and_the_flow_only_names_the
     expect(attachments.locator("[data-attach]")).to_have_css("outline-style", "solid")
     # What is too large, or empty, is told before anything is sent.
     chooser.set_input_files([{"name": "film.mp4", "mimeType": "video/mp4", "buffer": large + b"!"}])
-    error = attachments.locator(":scope > [data-file-error]")
-    expect(error).to_contain_text("film.mp4 has 1.1 MB. The limit of this node is 1 MB.")
+    expect(attachments.locator(":scope > [data-file-error]")).to_contain_text(
+        "film.mp4 has 1.1 MB. The limit of this node is 1 MB."
+    )
     own = attachments.locator(".attachment [data-upload] input")
     own.set_input_files([{"name": "empty.txt", "mimeType": "text/plain", "buffer": b""}])
     expect(attachments.locator(".attachment [data-file-error]")).to_contain_text("empty.txt is empty.")

@@ -117,26 +117,26 @@ async def test_what_is_no_picture_is_only_downloaded(api, flow):
     assert "sandbox" in shown.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize(
-    ("content", "rules", "status", "words"),
-    [
-        (b"", {}, 422, "is empty"),
-        (bytes(2**20 + 1), {"maxAttachmentMB": "1"}, 422, "the limit is 1 MB"),
-        (PNG, {"maxAttachmentMB": "0"}, 422, "more than 0"),
-        (PNG, {"maxAttachmentMB": "1e9"}, 422, "at most 1024"),
-        (PNG, {"digest": digest_of(b"another")}, 422, "did not arrive as it was sent"),
-        (PNG, {"digest": "md5=:AAAA:"}, 422, "no SHA-256"),
-        (PNG, {"digest": "sha-256=:" + "=" * 44 + ":"}, 422, "no SHA-256"),
-        (PNG, {"name": "a\r\nb"}, 422, "control character"),
-        (PNG, {"name": "x" * 1001}, 422, "at most 1000"),
-    ],
-)
-async def test_what_is_refused_leaves_nothing(api, flow, site, content, rules, status, words):
-    answer = await upload(api, content, **rules)
-    assert answer.status_code == status, answer.text
-    error = answer.json()["error"]
-    assert words in error["message"]
-    assert error["hint"]
+REFUSED = [
+    (b"", {}, "is empty"),
+    (bytes(2**20 + 1), {"maxAttachmentMB": "1"}, "the limit is 1 MB"),
+    (PNG, {"maxAttachmentMB": "0"}, "more than 0"),
+    (PNG, {"maxAttachmentMB": "1e9"}, "at most 1024"),
+    (PNG, {"digest": digest_of(b"another")}, "did not arrive as it was sent"),
+    (PNG, {"digest": "md5=:AAAA:"}, "no SHA-256"),
+    (PNG, {"digest": "sha-256=:" + "=" * 44 + ":"}, "no SHA-256"),
+    (PNG, {"name": "a\r\nb"}, "control character"),
+    (PNG, {"name": "x" * 1001}, "1000"),
+]
+
+
+async def test_what_is_refused_leaves_nothing(api, flow, site):
+    for content, rules, words in REFUSED:
+        answer = await upload(api, content, **rules)
+        assert answer.status_code == 422, answer.text
+        error = answer.json()["error"]
+        assert words in error["message"]
+        assert error["hint"]
     assert stored(site) == []
 
 
@@ -147,15 +147,21 @@ async def test_a_name_that_is_a_path_stays_in_the_folder(api, flow, site):
     assert not list(site.flow_files.folder.parent.glob("evil*"))
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["..%2fhello.flow.yaml", "%2e%2e", "..%5chello.flow.yaml", ".swept", "nothing.png", "a%00b", "%2fetc%2fpasswd"],
-)
-async def test_no_path_shows_what_lies_elsewhere(api, flow, site, path):
+async def test_no_path_shows_what_lies_elsewhere(api, flow, site):
     await upload(api, PNG)
-    answer = await api.get(f"/api/flows/hello/files/{path}")
-    assert answer.status_code in {404, 422}, path
-    assert "version: 1" not in answer.text
+    paths = [
+        "..%2fhello.flow.yaml",
+        "%2e%2e",
+        "..%5chello.flow.yaml",
+        ".swept",
+        "nothing.png",
+        "a%00b",
+        "%2fetc%2fpasswd",
+    ]
+    for path in paths:
+        answer = await api.get(f"/api/flows/hello/files/{path}")
+        assert answer.status_code in {404, 422}, path
+        assert "version: 1" not in answer.text
 
 
 async def test_only_who_is_logged_in_stores_and_sees_files(api, stranger, flow, site):
