@@ -202,12 +202,15 @@ class TestErrors:
             read_layout("plain", PLAIN).around(HtmlTemplate(content))
 
     async def test_an_undefined_value_says_where_it_stands(self, inbox: Inbox, tmp_path: Path) -> None:
-        put(tmp_path, PLAIN)
-        for state, key in (({"name": "Zoë"}, "layout"), ({"shop": "Tea"}, "content")):
-            settings = to_server(inbox.port, layout="plain", content="<p>{{ input.name }}</p>")
-            flow = write_flow(tmp_path, {"id": "tell", "type": "sendSmtpEmail", "settings": settings})
-            ran = await run(flow, input=state)
+        put(tmp_path, PLAIN + '<p data-each="one of input.all">{{ one }}</p>')
+        settings = to_server(inbox.port, layout="plain", content="<p>{{ input.name }}</p>")
+        flow = write_flow(tmp_path, {"id": "tell", "type": "sendSmtpEmail", "settings": settings})
+        whole = {"name": "Zoë", "shop": "Tea", "all": []}
+        for left_out, key in (("shop", "layout"), ("all", "layout"), ("name", "content")):
+            ran = await run(flow, input={name: value for name, value in whole.items() if name != left_out})
             assert f"node tell, {key}: " in ran.nodes[0].result["error"]["message"]
+        message = (await run(flow, input={"all": []})).nodes[0].result["error"]["message"]
+        assert ("layout: {{ input.shop }}" in message, "content: {{ input.name }}" in message) == (True, True)
 
 
 def test_the_same_layout_and_content_are_one_template() -> None:

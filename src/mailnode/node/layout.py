@@ -6,6 +6,7 @@ sheets, limits) holds for both together.
 
 import re
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +17,13 @@ from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.html_tree import MOST_LEVELS, MOST_TAGS
 from mailnode.message.html_tree.extents import ExtentError, elements_with
 from mailnode.message.html_tree.stack import BeyondLimitError
+from mailnode.node.directives import Block
 from mailnode.node.filling import LINE_BREAK
 from mailnode.node.html import HtmlTemplate
 from mailnode.node.markup import ATTRIBUTE, expression_spans, parse_html
 from mailnode.node.mjml import compile_mjml, is_mjml
 from mailnode.node.mjml.reader import without_expressions
+from mailnode.node.template import Expression
 from mailnode.printable import quoted
 
 FOLDER = "layouts"
@@ -53,11 +56,12 @@ class _Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A layout: the HTML before the content, and the HTML after it."""
+    """A layout: the HTML before the content, and the HTML after it; its `expressions` are as errors show them."""
 
     name: str
     before: str
     after: str
+    expressions: frozenset[str] = frozenset()
 
     def around(self, content: HtmlTemplate) -> HtmlTemplate:
         """Put content into the layout: one template, made once for its mails.
@@ -73,9 +77,7 @@ class Layout:
 
     def has_said(self, error: MailnodeError) -> bool:
         """Tell whether an error is of an expression of the layout's own."""
-        return any(
-            str(one) in error.message for part in (self.before, self.after) for one in parse_html(part).expressions
-        )
+        return any(one in error.message for one in self.expressions)
 
 
 def check_layout_name(name: str) -> None:
@@ -140,7 +142,7 @@ def read_layout(name: str, text: str) -> Layout:
     """
     try:
         html = compile_mjml(text) if is_mjml(text) else text
-        parse_html(html)  # for its errors: around a content they would not tell which of the two is wrong
+        markup = parse_html(html)  # around a content its errors would not tell which of the two is wrong
         slot = _slot(html)
     except MailnodeError as error:
         error.message = f"in the layout {name}: {error.message}"
@@ -148,7 +150,13 @@ def read_layout(name: str, text: str) -> Layout:
     start, end = slot.attribute
     rest = html[end : slot.start]
     tag = html[:start].rstrip() + (">" if rest.strip() == ">" else rest)
-    return Layout(name, tag, html[slot.end :])
+    return Layout(name, tag, html[slot.end :], frozenset(map(str, (*markup.expressions, *_judged(markup.blocks)))))
+
+
+def _judged(blocks: Iterable[Block]) -> Iterator[Expression]:
+    for block in blocks:
+        yield from filter(None, (block.loop and block.loop.items, block.condition))
+        yield from _judged(block.blocks)
 
 
 @lru_cache(maxsize=32)
