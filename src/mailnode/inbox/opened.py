@@ -86,6 +86,13 @@ class OpenedMail:
         """The first HTML that is not attached; None if there is none."""
         return self._first("text/html")
 
+    @cached_property
+    def calendar(self) -> str | None:
+        """The first calendar object beside its texts, or else attached; None if there is none."""
+        parts = [part for part in self.root.walk() if part.media_type in {"text/calendar", "application/ics"}]
+        shown = sorted(parts, key=lambda part: part.is_attached)
+        return shown[0].text() if shown else None
+
     def part(self, number: str) -> OpenedPart | None:
         """Give a part by its number; None if there is none."""
         return next((part for part in self.root.walk() if part.number == number), None)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.inbox.opened import OpenedMail, OpenedPart
+from mailnode.message.event_card import read_event
 from mailnode.web.json_safe import whole
 from mailnode.web.safe_html import safe_html
 
@@ -32,7 +33,14 @@ def _open(job: Job) -> Any:
         "root": _told(mail.root),
         "text": mail.text and mail.text[:MOST_CHARACTERS],
         "html": mail.html and mail.html[:MOST_CHARACTERS],
+        "invitation": _invitation(mail),
     }
+
+
+def _invitation(mail: OpenedMail) -> Any:
+    calendar = mail.calendar
+    found = read_event(calendar[:MOST_CHARACTERS].encode()) if calendar else None
+    return found and found.to_json()
 
 
 def _body(job: Job) -> Any:

@@ -54,13 +54,33 @@ class BodyPart(ApiModel):
     parts: list["BodyPart"]
 
 
+class Event(ApiModel):
+    """The event of an invitation; times are Unix ms, of an `allDay` one the midnights of UTC of first and last day.
+
+    `zone` is the zone that it is written in, "" for times by anybody's clock.
+    """
+
+    method: str
+    summary: str
+    start: int
+    end: int
+    all_day: bool
+    zone: str
+    location: str
+    description: str
+    url: str
+    organizer: str
+    attendees: list[str]
+
+
 class Mail(CaughtMail):
-    """An opened email: `text` and `html` are the first ones that are not files."""
+    """An opened email: `text` and `html` are the first ones that are not files, `invitation` its event, if any."""
 
     header_fields: list[HeaderField]
     root: BodyPart
     text: str | None
     html: str | None
+    invitation: Event | None
 
 
 class ClearedInbox(ApiModel):

@@ -10,12 +10,13 @@ from pydantic import Field
 
 from mailnode.errors import MailnodeError
 from mailnode.flow.dry_run import DryRun
+from mailnode.message.event_card import read_event
 from mailnode.message.text import html_to_text
 from mailnode.message.tree import Part
 from mailnode.node.send_email import Composition
 from mailnode.smtp.server import TlsOption
 from mailnode.web.api.flows import Draft, State
-from mailnode.web.api.inbox import BodyPart
+from mailnode.web.api.inbox import BodyPart, Event
 from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
 from mailnode.web.api.runs import MailResult
 from mailnode.web.previews import KeptPreview, images_of
@@ -69,6 +70,7 @@ class Preview(ApiModel):
     size: int
     root: BodyPart
     warnings: list[str]
+    invitation: Event | None
 
 
 class Previewed(ApiModel):
@@ -135,6 +137,7 @@ def _numbered(part: Part, number: str) -> BodyPart:
 
 def _shown(made: Composition, kept: KeptPreview) -> Preview:
     message, server = made.message, made.route.server
+    event = read_event(message.calendar) if message.calendar else None
     return Preview(
         host=server.host,
         port=server.port,
@@ -150,4 +153,5 @@ def _shown(made: Composition, kept: KeptPreview) -> Preview:
         size=message.size,
         root=_numbered(message.root, "1"),
         warnings=[sentence(warning) for warning in made.warnings],
+        invitation=Event.model_validate(event.to_json()) if event else None,
     )

@@ -213,6 +213,25 @@ export type ErrorDetail = {
   line: number;
 };
 
+/**
+ * The event of an invitation; times are Unix ms, of an `allDay` one the midnights of UTC of first and last day.
+ *
+ * `zone` is the zone that it is written in, "" for times by anybody's clock.
+ */
+export type Event = {
+  method: string;
+  summary: string;
+  start: number;
+  end: number;
+  allDay: boolean;
+  zone: string;
+  location: string;
+  description: string;
+  url: string;
+  organizer: string;
+  attendees: string[];
+};
+
 /** One step of a test; `ms` is how long it took. */
 export type FindingLine = {
   step: "settings" | "resolve" | "connect" | "port" | "tls" | "greeting" | "ehlo" | "token" | "auth" | "mail" | "rcpt" | "quit";
@@ -366,7 +385,7 @@ export type MadeSnapshot = {
   troubles: ErrorDetail[];
 };
 
-/** An opened email: `text` and `html` are the first ones that are not files. */
+/** An opened email: `text` and `html` are the first ones that are not files, `invitation` its event, if any. */
 export type Mail = {
   number: number;
   mailFrom: string;
@@ -379,6 +398,7 @@ export type Mail = {
   root: BodyPart;
   text: string | null;
   html: string | null;
+  invitation: Event | null;
 };
 
 /** The result of an email, as a node stores it; it has more fields than these. */
@@ -489,6 +509,7 @@ export type Preview = {
   size: number;
   root: BodyPart;
   warnings: string[];
+  invitation: Event | null;
 };
 
 /** A draft, the node to preview (by default the first that sends email), and the state to fill it with. */

@@ -1,5 +1,7 @@
 // The server's UTC as the reader's time.
 
+import { localEvents } from "./event";
+
 /** Show each time as the reader's clock would; the exact one stays as a title. */
 export function localTimes(within: ParentNode): void {
   for (const time of within.querySelectorAll<HTMLTimeElement>("time[data-ms]")) {
@@ -9,4 +11,5 @@ export function localTimes(within: ParentNode): void {
       timeStyle: "medium",
     });
   }
+  localEvents(within);
 }

@@ -3,6 +3,7 @@
 import type { BodyPart, Preview, Previewed } from "../api-types";
 import { textAt } from "../api";
 import { element, find } from "../dom";
+import { eventCard } from "./event-card";
 
 const HEAD = ["From", "To", "Cc", "Subject"];
 const TLS = { tls: "TLS", starttls: "STARTTLS", none: "no TLS" };
@@ -51,6 +52,9 @@ export class PreviewPane {
     this.html = preview.html;
     this.showFrame();
     this.find("[data-head]").replaceChildren(...headOf(preview));
+    const event = this.find("[data-invitation]");
+    event.hidden = !preview.invitation;
+    event.replaceChildren(...(preview.invitation ? [eventCard(preview.invitation)] : []));
     this.find("[data-text]").textContent = preview.text;
     this.find("[data-fields]").replaceChildren(...preview.headerFields.map(fieldRow));
     this.find("[data-parts]").replaceChildren(partItem(preview.root));
