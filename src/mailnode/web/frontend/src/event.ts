@@ -14,7 +14,8 @@ export function whenOf({ start, end, allDay, zone }: EventTimes, locale?: string
   const inZone = formatted(start, end, allDay, timeZone, locale);
   if (allDay || !zone) return [inZone];
   const own = formatted(start, end, allDay, ownZone, locale);
-  return own === inZone ? [`${inZone} (${timeZone})`] : [`${inZone} (${timeZone})`, `${own} (your time, ${ownZone})`];
+  const there = `${inZone} (${shown(timeZone)})`;
+  return own === inZone ? [there] : [there, `${own} (your time, ${shown(ownZone)})`];
 }
 
 export function readersZone(): string {
@@ -35,6 +36,10 @@ export function writeLines(place: HTMLElement, lines: string[]): void {
 function formatted(start: number, end: number, allDay: boolean, timeZone: string, locale?: string): string {
   const style = allDay ? { dateStyle: "full" as const } : { dateStyle: "full" as const, timeStyle: "short" as const };
   return new Intl.DateTimeFormat(locale, { ...style, timeZone }).formatRange(start, Math.max(start, end));
+}
+
+function shown(zone: string): string {
+  return zone.replaceAll("_", " ");
 }
 
 function isKnown(zone: string): boolean {

@@ -141,7 +141,7 @@ export class Panel {
       });
     }
     const texts =
-      "[data-templated] :is(input:not([type=checkbox]), textarea):not([data-rich] *), input[data-templated]";
+      "[data-templated] :is(input:not([type=checkbox], [type=date], [type=time]), textarea):not([data-rich] *), input[data-templated]";
     for (const input of this.place.querySelectorAll<HTMLInputElement>(texts)) mountCompletion(input, paths);
     // Attachments and header fields are added later; they get it when they are used.
     for (const list of this.place.querySelectorAll("[data-attachments], [data-headers]")) {

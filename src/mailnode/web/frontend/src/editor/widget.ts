@@ -7,6 +7,7 @@ import { mountAttachments } from "./attachments";
 import { mountConnection } from "./connection";
 import { mountHeaders } from "./headers";
 import { mountLayout } from "./layout";
+import { mountPicker } from "./picker";
 import { mountService } from "./service";
 import { read, type Settings, textOf } from "./settings";
 
@@ -48,6 +49,9 @@ export function mountWidget(field: HTMLElement, around: Surroundings): Widget {
       return mountLayout(field, around);
     case "attachments":
       return mountAttachments(field, around);
+    case "moment":
+    case "zone":
+      return mountPicker(field);
     case "headers":
       return mountHeaders(field);
     default:
