@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from mailnode.errors import ErrorCode, MailnodeError, SmtpError, StoreError, TokenError, UsageError
 from mailnode.json_text import json_of
@@ -146,6 +147,10 @@ def answer_errors(app: FastAPI) -> None:
         answer = _answer(request, error.status_code, UsageError(str(error.detail).lower(), hint=hint))
         answer.headers.update(error.headers or {})
         return answer
+
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is there who would read it
 
     @app.exception_handler(Exception)
     async def _defect(request: Request, error: Exception) -> Response:
