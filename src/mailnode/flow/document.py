@@ -94,7 +94,9 @@ class FlowDocument:
         return next(self.lines[path] for path in enclosing if path in self.lines)
 
     def locate(self, error: E, node_id: str) -> E:
-        """Add file, line and node to an error of a node's setting, whose `key` is known."""
+        """Add file, line and node to an error of a node's setting, whose `key` is known, and to its `others`."""
+        for other in error.others:
+            other.locate(file=self.file, line=self.line_of(node_id, other.key), node=node_id)
         return error.locate(file=self.file, line=self.line_of(node_id, error.key), node=node_id)
 
 

@@ -17,7 +17,7 @@ from mailnode.json_text import json_of
 from mailnode.node.digest import SEND_SMTP_EMAIL
 from mailnode.node.layout import FOLDER, MOST_BYTES, SUFFIX
 from mailnode.web.api.preview import Previewed, preview_of
-from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail, problem_of
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/layouts", tags=["layouts"], responses=PROBLEMS)
@@ -123,14 +123,14 @@ async def delete_layout(site: SiteHere, name: str) -> None:
 async def preview_layout(site: SiteHere, draft: LayoutDraft) -> Previewed:
     """Show a layout around content, and what is wrong with it; nothing is sent or saved."""
     if error := await asyncio.to_thread(error_in, _DRAFT, draft.text):
-        return Previewed(errors=[error_detail(error)], preview=None)
+        return Previewed(errors=problem_of(error).errors, preview=None)
     with tempfile.TemporaryDirectory(prefix="mailnode-") as place:
         try:
             document, sample = await asyncio.to_thread(_prepared, site, draft, Path(place))
             dry_run = site.mailnode.dry_run(document, input=sample["input"], context=sample["context"])
             return Previewed(errors=[], preview=await preview_of(site, await dry_run.compose()))
         except MailnodeError as error:
-            return Previewed(errors=[error_detail(error)], preview=None)
+            return Previewed(errors=problem_of(error).errors, preview=None)
 
 
 def _prepared(site: Site, draft: LayoutDraft, place: Path) -> tuple[FlowDocument, dict[str, Any]]:

@@ -17,7 +17,7 @@ from mailnode.node.send_email import Composition
 from mailnode.smtp.server import TlsOption
 from mailnode.web.api.flows import Draft, State
 from mailnode.web.api.inbox import BodyPart, Event
-from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail, problem_of
 from mailnode.web.api.runs import MailResult
 from mailnode.web.previews import KeptPreview, images_of
 from mailnode.web.safe_html import MAIL_POLICY
@@ -89,7 +89,7 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
         blocking = [error for error in errors if request.node in {None, error.node}]
         made = None if blocking else await dry_run.compose()
     except MailnodeError as error:
-        return Previewed(errors=[error_detail(error)], preview=None)
+        return Previewed(errors=problem_of(error).errors, preview=None)
     shown = await preview_of(site, made) if made else None
     return Previewed(errors=[error_detail(error) for error in errors], preview=shown)
 

@@ -9,7 +9,7 @@ from mailnode.flow.run_plan import PlannedEmail, RunPlan
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Step
 from mailnode.smtp.server import ServerSettings, TlsOption
 from mailnode.web.api.preview import PreviewRequest
-from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail, problem_of
 from mailnode.web.sentence import capital, sentence
 from mailnode.web.site import Site, SiteHere
 
@@ -33,7 +33,7 @@ _OF_THE_SERVER = "smtp."
 
 
 class PlannedMail(ApiModel):
-    """An email that a run would send; `error` says why it can't be made, and then it has no recipients.
+    """An email that a run would send; `errors` say why it can't be made, and then it has no recipients.
 
     `isInbox` tells those that go to the inbox on this machine, and so to nobody.
     """
@@ -46,7 +46,7 @@ class PlannedMail(ApiModel):
     port: int
     connection: str
     is_inbox: bool
-    error: ErrorDetail | None
+    errors: list[ErrorDetail]
 
 
 class Plan(ApiModel):
@@ -139,7 +139,7 @@ def _at_field(
 def _plan(site: Site, planned: RunPlan) -> Plan:
     return Plan(
         emails=[_mail(site, email) for email in planned.emails],
-        errors=[error_detail(planned.error)] if planned.error else [],
+        errors=problem_of(planned.error).errors if planned.error else [],
         is_certain=planned.is_certain,
     )
 
@@ -154,5 +154,5 @@ def _mail(site: Site, email: PlannedEmail) -> PlannedMail:
         port=email.port,
         connection=email.connection,
         is_inbox=email.host in {"127.0.0.1", "localhost", "::1"} and email.port == site.inbox_port,
-        error=error_detail(email.error) if email.error else None,
+        errors=problem_of(email.error).errors if email.error else [],
     )

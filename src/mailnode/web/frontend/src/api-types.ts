@@ -477,7 +477,7 @@ export type Plan = {
 };
 
 /**
- * An email that a run would send; `error` says why it can't be made, and then it has no recipients.
+ * An email that a run would send; `errors` say why it can't be made, and then it has no recipients.
  *
  * `isInbox` tells those that go to the inbox on this machine, and so to nobody.
  */
@@ -490,7 +490,7 @@ export type PlannedMail = {
   port: number;
   connection: string;
   isInbox: boolean;
-  error: ErrorDetail | null;
+  errors: ErrorDetail[];
 };
 
 /** An email; `html` and `message` are paths to fetch it for a while, `source` is the beginning of its source. */

@@ -113,6 +113,11 @@ export function detailOf(error: unknown): ErrorDetail {
   return { code: "", phase: "settings", message: "", hint: "", node: "", key: "", line: 0, ...detail };
 }
 
+/** Give all that an error says is wrong. */
+export function detailsOf(error: unknown): ErrorDetail[] {
+  return error instanceof Problem && error.all.length ? [...error.all] : [detailOf(error)];
+}
+
 /** Say what is wrong, and under it what to do. */
 export function wordsOf({ message, hint }: { message: string; hint: string }): string {
   return hint ? `${message}\n${hint}` : message;
@@ -120,7 +125,7 @@ export function wordsOf({ message, hint }: { message: string; hint: string }): s
 
 /** Put an error beside the field that it is about, or at the form's end, and lead the reader there. */
 export function showProblem(form: HTMLElement, error: unknown): void {
-  showProblems(form, error instanceof Problem && error.all.length ? error.all : [detailOf(error)]);
+  showProblems(form, detailsOf(error));
 }
 
 /** Put each error beside its field, or at the form's end, and lead the reader to the first. */

@@ -12,7 +12,7 @@ const mail = (change: Partial<PlannedMail> = {}): PlannedMail => ({
   port: 587,
   connection: "",
   isInbox: false,
-  error: null,
+  errors: [],
   ...change,
 });
 const plan = (...emails: PlannedMail[]): Plan => ({ emails, errors: [], isCertain: true });
@@ -25,7 +25,7 @@ test("the question counts real emails and names who gets them", () => {
     [plan(mail({ recipients: ["a", "b", "c", "d"] })), "Send 1 real email to a, b, c and 1 more now?"],
     [plan(mail({ isInbox: true })), "Send 1 email to the inbox on this machine now?"],
     [plan(mail({ isInbox: true }), mail()), "Send 1 real email to zoe@example.org now?"],
-    [plan(mail({ recipients: [], error })), "Run the flow now? It sends no email."],
+    [plan(mail({ recipients: [], errors: [error] })), "Run the flow now? It sends no email."],
     [plan(), "Run the flow now? It sends no email."],
   ];
   for (const [asked, title] of cases) assert.equal(questionOf(asked, false).title, title);

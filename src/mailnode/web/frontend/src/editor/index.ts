@@ -1,6 +1,6 @@
 // The editor of one flow: the form or the text on one side, the mail that comes of it on the other.
 
-import { call, detailOf, toast, wordsOf } from "../api";
+import { call, detailOf, detailsOf, toast, wordsOf } from "../api";
 import type {
   Connection,
   Draft,
@@ -327,7 +327,7 @@ class Editor {
       return true;
     } catch (problem) {
       if (this.conflict.asks(problem)) return false;
-      this.problems.errors = [detailOf(problem)];
+      this.problems.errors = detailsOf(problem);
       this.showErrors();
       toast(wordsOf(detailOf(problem)));
       return false;

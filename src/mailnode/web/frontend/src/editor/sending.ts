@@ -1,6 +1,6 @@
 // What comes of a flow: it is run after a question, or one of its mails is sent as a test.
 
-import { call, clearProblems, detailOf, Problem, showProblem } from "../api";
+import { call, clearProblems, detailOf, detailsOf, Problem, showProblem } from "../api";
 import type { Draft, ErrorDetail, NodeError, RunNode, Sample, ServerCheck, TestRequest } from "../api-types";
 import { find } from "../dom";
 import { askBefore } from "../run/dialog";
@@ -42,7 +42,7 @@ export class Sending {
     const body = { ...this.edited.draft(), ...this.edited.sample(), node: null };
     await this.told("Run", async () => {
       const plan = await call("POST /api/preview/plan", { body });
-      const problems = [...plan.errors, ...plan.emails.flatMap(({ error }) => error ?? [])];
+      const problems = [...plan.errors, ...plan.emails.flatMap(({ errors }) => errors)];
       if (plan.errors.length && !plan.emails.length) {
         this.showProblems(problems);
         return;
@@ -59,7 +59,7 @@ export class Sending {
 
   private async runToInbox(body: Tried): Promise<void> {
     const { emails } = await call("POST /api/preview/inbox", { body });
-    const count = emails.filter((email) => !email.error).length;
+    const count = emails.filter((email) => !email.errors.length).length;
     this.inInbox(count === 1 ? "The email is" : `${count} emails are`, { emails });
   }
 
@@ -116,7 +116,7 @@ export class Sending {
       clearProblems(form);
       work.catch((problem: unknown) => {
         showProblem(form, problem);
-        this.edited.showProblems([detailOf(problem)].filter(({ node }) => node));
+        this.edited.showProblems(detailsOf(problem).filter(({ node }) => node));
       });
     };
     form.addEventListener("submit", (event) => {
@@ -162,9 +162,9 @@ export class Sending {
   }
 
   private fail(title: string, problem: unknown): void {
-    const detail = detailOf(problem);
-    this.pane.showResult({ title, status: "failed", notices: [noticeOf(detail)], details: detail });
-    if (detail.node) this.edited.showProblems([detail]);
+    const details = detailsOf(problem);
+    this.pane.showResult({ title, status: "failed", notices: details.map((one) => noticeOf(one)), details });
+    this.edited.showProblems(details.filter(({ node }) => node));
   }
 }
 

@@ -10,10 +10,12 @@ export type Answer = "run" | "inbox" | "show" | null;
 /** Ask; gives what was chosen, null for nothing. `lead` is offered where something can't be made. */
 export function askBefore(dialog: HTMLDialogElement, plan: Plan, isDirty: boolean, canLead = true): Promise<Answer> {
   const { title, yes, notes, hasReal } = questionOf(plan, isDirty);
-  const problems = [...plan.errors, ...plan.emails.flatMap(({ error }) => error ?? [])];
+  const problems = [...plan.errors, ...plan.emails.flatMap(({ errors }) => errors)];
   find(dialog, "[data-title]").textContent = title;
   find(dialog, "[data-plan]").replaceChildren(
-    ...plan.emails.filter((email) => !email.error).map((email) => element("li", { textContent: lineOf(email) })),
+    ...plan.emails
+      .filter((email) => !email.errors.length)
+      .map((email) => element("li", { textContent: lineOf(email) })),
   );
   find(dialog, "[data-notes]").replaceChildren(
     ...problems.map(problemOf),

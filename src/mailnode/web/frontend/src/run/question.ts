@@ -16,7 +16,7 @@ const MOST_NAMED = 3;
 
 /** Put the question of a plan; `isDirty` where what is on the screen would be saved first. */
 export function questionOf({ emails, errors, isCertain }: Plan, isDirty: boolean): Question {
-  const made = emails.filter((email) => !email.error);
+  const made = emails.filter((email) => !email.errors.length);
   const real = made.filter((email) => !email.isInbox);
   const notes = [];
   const inInbox = made.length - real.length;
