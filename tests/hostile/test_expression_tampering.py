@@ -6,6 +6,7 @@ from email.message import EmailMessage
 import pytest
 
 from mailnode.node.expression import Evaluator
+from mailnode.node.html import HtmlTemplate, render_html
 from mailnode.node.template import Expression, parse_template
 from support.flows import run, write_flow
 from support.isolated_node import all_is_well, made
@@ -51,12 +52,14 @@ FINE = "3 {&quot;a&quot;:2,&quot;n&quot;:[1.5,&quot;x&quot;]} undefinedundefined
 @pytest.mark.parametrize("tamper", TAMPERS)
 async def test_what_one_expression_changes_no_other_sees(tamper):
     evil = f"{{{{ ((() => {{ try {{ {tamper} }} catch {{}} }})(), '') }}}}"
+    # The expressions of content with directives share one JavaScript.
     for before in (evil, evil + evil):
-        mail = await made({"a": 2}, textContent="x", content=f"<p>{before}{INTACT}</p>")
-        assert isinstance(mail, EmailMessage), mail
-        html = mail.get_body(("html",))
-        assert html
-        assert html.get_content().strip() == f"<p>{FINE}</p>"
+        for start in ("<p>", "<p data-if=1>"):
+            mail = await made({"a": 2}, textContent="x", content=f"{start}{before}{INTACT}</p>")
+            assert isinstance(mail, EmailMessage), mail
+            html = mail.get_body(("html",))
+            assert html
+            assert html.get_content().strip() == f"<p>{FINE}</p>"
     await all_is_well()
 
 
@@ -77,6 +80,9 @@ async def test_a_node_s_state_is_changed_by_no_expression(tmp_path):
 async def test_a_stranger_s_keys_pollute_no_prototype():
     """A careless merge of the input into an object."""
     state = json.loads('{"__proto__": {"evil": 1}, "constructor": {"evil": 1}, "a": 2}')
+    repeated = "<p data-each='i of [input, input]'>{{ (i.a = 3, typeof i.evil + Object.keys(i)) }}{{ i.a }}</p>"
+    rendered = await render_html(HtmlTemplate(repeated), Evaluator(state, {}))
+    assert rendered.html == "<p>undefined__proto__,constructor,a2</p>" * 2
     merge = "((o, i) => { for (const k in i) for (const j in i[k]) (o[k] ??= {})[j] = i[k][j]; return '' })({}, input)"
     evaluator = Evaluator(state, {})
     assert await evaluator.text(parse_template(f"{{{{ {merge} }}}}{{{{ typeof {{}}.evil }}}}")) == "undefined"

@@ -38,13 +38,13 @@ _EVALUATE = """(() => {
 })()"""
 
 # Content with directives (program.py): `nodes` are numbers of expressions, and elements with more nodes in them. What
-# comes is written to a tape in the order in which it is read. All see one state, which is frozen; an expression that
-# fails is tried again with copies of all that it sees, which it may change. Called with
-# nothing it says which expression it is at.
+# comes is written to a tape in the order in which it is read. All see one state and one language, both frozen; one that
+# fails is tried again with copies of the state, which it may change. Called with nothing it says at which it is.
 _REPEAT = """(() => {
   "use strict";
   const make = Function, print = String, {stringify, parse} = JSON, {from, isArray} = Array, {apply} = Reflect;
-  const {freeze, isFrozen, keys, getPrototypeOf, setPrototypeOf, prototype} = Object;
+  const {defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, isFrozen, keys, prototype} = Object;
+  const {setPrototypeOf} = Object, {ownKeys} = Reflect;
   const halt = {};
   const odd = (kind, value) => ({__proto__: null, kind, value});
   const scalar = value => {
@@ -81,10 +81,31 @@ _REPEAT = """(() => {
     if (!copies.has(value)) {
       const copy = isArray(value) ? [] : {};
       copies.set(value, copy);
-      for (const key of keys(value)) copy[key] = copied(value[key], copies);
+      for (const key of keys(value)) {
+        const own = {__proto__: null, value: copied(value[key], copies)};
+        defineProperty(copy, key, {...own, configurable: true, enumerable: true, writable: true});
+      }
     }
     return copies.get(value);
   };
+  // The language itself, with what no name leads to: the prototypes of iterators and of functions of each kind.
+  const lockLanguage = () => {
+    const left = [globalThis, [].keys(), "".matchAll(/x/g), ""[Symbol.iterator](), new Map().keys(), new Set().keys()];
+    left.push(function* () {}, async () => {}, async function* () {}, (function* () {})(), [].values().map(text));
+    const known = new Set();
+    while (left.length) {
+      const one = left.pop();
+      if ((typeof one !== "object" && typeof one !== "function") || one === null || known.has(one)) continue;
+      known.add(one);
+      left.push(getPrototypeOf(one));
+      for (const key of ownKeys(one)) {
+        const {value, get, set} = getOwnPropertyDescriptor(one, key);
+        left.push(value, get, set);
+      }
+      freeze(one);
+    }
+  };
+  lockLanguage();
   let at = 0;
   return (program, input, context) => {
     if (program === undefined) return at;
@@ -165,37 +186,39 @@ _FORMS = {**{form: _EVALUATE % shape for form, shape in _SHAPES.items()}, "progr
 
 def main() -> None:
     """Answer jobs until there are no more."""
-    spare = _fresh()
+    spares = {"text": _fresh("text")}
     for line in sys.stdin.buffer:
         job = json.loads(line)
+        kind = "program" if job["form"] == "program" else "text"
         # Its default is to end the process, whatever that is doing.
         signal.setitimer(signal.ITIMER_REAL, job["seconds"])
         for left, source in zip(reversed(range(len(job["sources"]))), job["sources"], strict=True):
-            answer, is_limit = _evaluate(source, job, *spare)
+            answer, is_limit = _evaluate(source, job, *(spares.pop(kind, None) or _fresh(kind)))
             is_over = is_limit or not left
             if is_over:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             sys.stdout.buffer.write(answer.encode() + b"\n")
             sys.stdout.buffer.flush()
             # Made while the other process is busy with the answer.
-            spare = _fresh()
+            spares[kind] = _fresh(kind)
             if is_over:
                 break
 
 
-def _fresh() -> tuple[Any, Any]:
-    """Make a context with the function that most jobs need: the one that gives text."""
+def _fresh(form: str) -> tuple[Any, Any]:
+    """Make a context with the function for a form; that of programs has locked the language in it."""
     context = quickjs.Context()
-    return context, context.eval(_EVALUATE % _SHAPES["text"])
+    return context, context.eval(_FORMS[form])
 
 
-def _evaluate(source: str, job: dict[str, Any], context: Any, as_text: Any) -> tuple[str, bool]:
+def _evaluate(source: str, job: dict[str, Any], context: Any, evaluate: Any) -> tuple[str, bool]:
     """Give `{kind, value}` in the form that the job asks for, and whether a limit ended it, `at` a program's number."""
     context.set_memory_limit(job["memoryOctets"])
     context.set_time_limit(job["cpuSeconds"])
     context.set_max_stack_size(job["stackOctets"])
     try:
-        evaluate = as_text if job["form"] == "text" else context.eval(_FORMS[job["form"]])
+        if job["form"] in {"value", "truth"}:
+            evaluate = context.eval(_FORMS[job["form"]])
         answer: str = evaluate(source, *map(context.parse_json, job["state"]))
     except (quickjs.StackOverflow, quickjs.JSException, UnicodeError) as error:
         is_deep = isinstance(error, quickjs.StackOverflow)
