@@ -1,5 +1,6 @@
 """Connections over HTTP: made, shown without their secrets, changed, tested, authorized."""
 
+import asyncio
 import json
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -283,6 +284,17 @@ async def test_consent_comes_back_to_the_server_and_is_stored(api, oauth, endpoi
     assert endpoint.grants == ["authorization_code"]
     asked = parse_qs(urlsplit(begun["url"]).query)
     assert asked["code_challenge_method"] == ["S256"]
+
+
+async def test_an_authorization_waits_until_its_code_is_exchanged(api, oauth, endpoint):
+    back = await brought((await begin(api, oauth))["url"])
+    endpoint.hold()
+    page = asyncio.create_task(api.get(back))
+    await endpoint.asked.wait()
+    assert (await api.get(f"{oauth}/authorize")).json()["state"] == "waiting"
+    endpoint.release()
+    assert "is authorized" in (await page).text
+    assert (await api.get(f"{oauth}/authorize")).json()["state"] == "authorized"
 
 
 async def test_the_cookie_of_a_consent_goes_to_its_page_alone(api, app, oauth):

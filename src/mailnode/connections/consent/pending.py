@@ -59,6 +59,8 @@ class PendingConsents:
         self._clock = clock
         self._pending: dict[str, PendingConsent] = {}
         self._outcomes: dict[str, ConsentOutcome] = {}
+        # Answered, and not yet exchanged for tokens.
+        self._settling: set[str] = set()
 
     def begin(self, connection: Connection, origin: str) -> PendingConsent:
         """Begin a request, whose answer comes to the web server at `origin`.
@@ -93,13 +95,15 @@ class PendingConsents:
         except MailnodeError as error:
             self._outcomes[pending.connection] = ConsentOutcome(error)
             raise
+        finally:
+            self._settling.discard(pending.connection)
         warning = short_lived(answer, grant)
         self._outcomes[pending.connection] = ConsentOutcome(warning=warning)
         return warning
 
     def is_waiting(self, connection: str) -> bool:
-        """Whether a request of this connection waits for its answer."""
-        return any(one.connection == connection for one in self._living())
+        """Whether a request of this connection waits for its answer, or that is exchanged for tokens."""
+        return connection in self._settling or any(one.connection == connection for one in self._living())
 
     def outcome(self, connection: str) -> ConsentOutcome | None:
         """Give what became of the last request of this connection, if it was answered."""
@@ -162,6 +166,7 @@ class PendingConsents:
             raise
         if code is not None:
             self._pending.pop(pending.connection, None)
+            self._settling.add(pending.connection)
         return code
 
     def _living(self) -> tuple[PendingConsent, ...]:
