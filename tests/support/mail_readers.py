@@ -33,6 +33,28 @@ def read_by_npm(mails: Iterable[bytes], *, parser: str = "postal-mime") -> Itera
     return map(json.loads, done.stdout.splitlines())
 
 
+def events_by_npm(calendars: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Have ical.js of npm, which Thunderbird has too, read calendar objects of one event, or skip the test."""
+    if not (_FOLDER / "node_modules/ical.js").exists():
+        absent("ical.js is not installed: `make test` installs it where npm is")
+    return _events(calendars, require("node"), _FOLDER / "calendar.mjs")
+
+
+def events_by_libical(calendars: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Have Debian's libical, which Evolution and KDE have, read calendar objects of one event, or skip the test."""
+    python = "/usr/bin/python3"
+    asked = "import gi; gi.require_version('ICalGLib', '3.0')"
+    if not Path(python).exists() or subprocess.run((python, "-c", asked), capture_output=True, check=False).returncode:
+        absent("gir1.2-ical-3.0 and python3-gi are not installed")
+    return _events(calendars, python, Path(__file__).with_name("libical_reader.py"))
+
+
+def _events(calendars: Iterable[bytes], *command: str | Path) -> list[dict[str, Any]]:
+    said = b"\n".join(map(b64encode, calendars)) + b"\n"
+    done = subprocess.run(command, input=said, stdout=subprocess.PIPE, timeout=120, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def files_by_munpack(mail: bytes) -> dict[str, bytes]:
     """Have Debian's munpack (mpack) write the files of a mail, or skip the test; it knows RFC 2045 alone."""
     return _unpacked(mail, require("munpack"), "-q", "-C")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from mailnode.errors import ComposeError, ErrorCode, MailnodeError
+from mailnode.message.addr_spec import a_labels
 from mailnode.message.mailbox import Addresses, Mailbox, mailboxes, parse_mailbox
 from mailnode.message.time_zone import zone_component
 from mailnode.printable import quoted
@@ -215,7 +216,7 @@ def _cal_address(mailbox: Mailbox) -> "vCalAddress":
     from icalendar import vCalAddress
 
     local, _, domain = mailbox.addr_spec.rpartition("@")
-    address = vCalAddress(f"mailto:{quote(local, safe=_OF_MAILTO)}@{domain}")
+    address = vCalAddress(f"mailto:{quote(local, safe=_OF_MAILTO)}@{a_labels(domain)}")
     # A parameter has no way to write these (RFC 5545 3.2).
     if name := _one_line(mailbox.display_name).replace('"', "'"):
         address.params["CN"] = name
@@ -228,8 +229,8 @@ def _written(invitation: Invitation) -> tuple[datetime | date, datetime | date]:
     if not isinstance(start, datetime) or not isinstance(end, datetime):
         return start, end + timedelta(days=1)
     zone = _named_zone(start.tzinfo)
-    # In the hour that comes twice, the zone's clock means the first one (RFC 5545 3.3.5).
-    if zone is None or any(_is_second(one.astimezone(zone)) for one in (start, end)):
+    # Of the hour that comes twice the first one is meant (RFC 5545 3.3.5), but ical.js takes the second.
+    if zone is None or any(_is_twice(one.astimezone(zone)) for one in (start, end)):
         return _in(UTC, start), _in(UTC, end)
     return _in(zone, start), _in(zone, end)
 
@@ -238,8 +239,8 @@ def _in(zone: tzinfo, moment: datetime) -> datetime:
     return moment.astimezone(zone).replace(microsecond=0)
 
 
-def _is_second(moment: datetime) -> bool:
-    return bool(moment.fold) and moment.replace(fold=0).utcoffset() != moment.utcoffset()
+def _is_twice(moment: datetime) -> bool:
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
 
 
 def _named_zone(zone: tzinfo | None) -> ZoneInfo | None:
