@@ -6,17 +6,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from mailnode.connections.repository import ConnectionRepository
 from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
-from mailnode.delivery.dispatcher import POLL_SECONDS, Dispatcher
+from mailnode.delivery.dispatcher import Dispatcher
 from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.queue_worker import QueueWorker
-from mailnode.delivery.result import NOT_STORED, Result
+from mailnode.delivery.result import Result
 from mailnode.delivery.route import Clients, Router
+from mailnode.direct import DirectSender, SendOptions
 from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
 from mailnode.errors import MailnodeError, StoreError, UsageError
@@ -30,16 +31,16 @@ from mailnode.flow.run import Run, run_nodes
 from mailnode.flow.run_queries import Runs
 from mailnode.flow.run_start import checked_run_id, new_run, run_digest
 from mailnode.flow.run_store import RunStore, store_outcomes
-from mailnode.flow.state import MailOutcome, apply_outcome, queued_in, results_in
+from mailnode.flow.settling import drained, settled
+from mailnode.message.envelope import Envelope
+from mailnode.message.ready_made import Sendable
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.send_email import MailServices
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
-from mailnode.store.retry import retry_transient
 from mailnode.worker_report import WorkerReport
 
 RUNS_AT_ONCE = 50  # more in flight would only wait for sessions
-_ASKED_AT_ONCE = 500  # deliveries in one statement
 
 
 class Mailnode:
@@ -82,6 +83,7 @@ class Mailnode:
         self._queue_worker = QueueWorker(outbox, claims, self._dispatcher, self._breaker, self._clients, router.find)
         guard = AddressGuard.from_text(environment.fetch_allow)
         services = MailServices(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
+        self._direct = DirectSender(router, self._dispatcher, redirect)
         self._registry = own_registry(services, environment.notification)
         self._loader = FlowLoader(self._registry)
         current = CurrentRoutes(self._registry, router)
@@ -115,6 +117,21 @@ class Mailnode:
                 await mailnode._dispatcher.close()
                 await opened.database.unstored.close()
                 await mailnode._clients.close()
+
+    async def send(
+        self, message: Sendable | bytes, envelope: Envelope | None = None, **options: Unpack[SendOptions]
+    ) -> Result:
+        """Send an Email, an EmailMessage of the standard library, or bytes with an envelope, without a flow.
+
+        The options are those of SendOptions. A delivery is stored first, as a node's is, and the result is what a node
+        would store, also where every recipient was refused. `key` makes it safe to repeat: the same again sends nothing
+        and gives the first one's result, with `duplicate`. An Email without a sender has the connection's.
+
+        Raises:
+            MailnodeError: nothing was stored or sent, as the message can't be made or no server is found for it;
+                DeliveryError: the key belongs to an email with other content.
+        """
+        return await self._direct.send(message, envelope, **options)
 
     async def run(
         self,
@@ -267,16 +284,8 @@ class Mailnode:
 
     async def drained(self, queued: Sequence[str]) -> AsyncIterator[tuple[str, Result | None]]:
         """Yield deliveries by id as they end, with the result, or None if deleted; some process has to work on them."""
-        left = list(queued)
-        while left:
-            asked, left = left[:_ASKED_AT_ONCE], left[_ASKED_AT_ONCE:]
-            ended = await retry_transient(lambda: self.deliveries.outcomes(asked))  # noqa: B023 -- awaited here
-            ended |= {one.id: result for one, result in self._dispatcher.unstored_results(asked) if one.id not in ended}
-            for item in ended.items():
-                yield item
-            left += [one for one in asked if one not in ended]
-            if not ended:
-                await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
+        async for ended in drained(self.deliveries, self._dispatcher, queued):
+            yield ended
 
     async def settled(self, run: Run, watch: Callable[[int], None] = lambda _left: None) -> Run:
         """Wait until each email that a run has queued has its outcome, and give the run with the outcomes.
@@ -284,16 +293,4 @@ class Mailnode:
         Some process has to work on them: this one within `working`, or another one. `watch` is called with the number
         of those that are left. An outcome that the database does not accept for a minute is given as it is known here.
         """
-        stored = run.to_json()
-        try:
-            while pending := queued_in(results_in(stored)):
-                watch(len(pending))
-                if len(self._dispatcher.unstored_results(pending)) == len(pending):
-                    break
-                await self._dispatcher.wait_for_end(pending)
-                stored = await self._run_store.with_outcomes(stored)
-        except StoreError as error:
-            stored[NOT_STORED] = error.message
-        for delivery, result in self._dispatcher.unstored_results(queued_in(results_in(stored))):
-            apply_outcome(stored, MailOutcome(delivery.node_id, delivery.place, result))
-        return Run.from_json(stored)
+        return await settled(self._run_store, self._dispatcher, run, watch)

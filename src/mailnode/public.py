@@ -17,6 +17,7 @@ from mailnode.delivery.result import Result as Result
 from mailnode.delivery.result import ResultError as ResultError
 from mailnode.delivery.result import ResultInvitation as ResultInvitation
 from mailnode.delivery.result import ResultRecipient as ResultRecipient
+from mailnode.direct import SendOptions as SendOptions
 from mailnode.environment import Environment as Environment
 from mailnode.error_code import ErrorCode as ErrorCode
 from mailnode.errors import AttachmentError as AttachmentError

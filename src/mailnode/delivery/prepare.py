@@ -94,7 +94,7 @@ def prepare(
     """
     policy = Policy(connection, redirect_all_to)
     target = policy.target
-    signer = _signer(connection.dkim) if connection and connection.dkim else None
+    signer = signer_of(connection)
     if target is None:
         message = compose(email, signer=signer, html_text=html_text)
         policy.check(message.fields)
@@ -136,6 +136,11 @@ def sender_of(connection: Connection | None) -> str | None:
         return None
     username = connection.login.username
     return connection.from_ or (username if "@" in username else None)
+
+
+def signer_of(connection: Connection | None) -> DkimSigner | None:
+    """Give what signs the mail of a connection, if it has a key."""
+    return _signer(connection.dkim) if connection and connection.dkim else None
 
 
 @lru_cache(maxsize=64)
