@@ -140,7 +140,8 @@ async def test_with_lenient_nothing_is_an_empty_list():
             "(row 1 of a in row 1 of [[1], [1, 2]]), and 2 more times",
             "default",
         ),
-        ("<p data-each='i of [1]'>{{ i }}</p>{{ i }}", "i is not defined", "input"),
+        ("<p data-each='i of [1]'>{{ i }}</p>{{ i }}", "i is not defined", "within the element"),
+        ("<p data-each='i of [1]'>{{ i }}</p>{{ j }}", "j is not defined", "input.j"),
         # What is written wrongly is known before there is a mail.
         ("<p data-each='i in input.items'>", "data-each can't be read: 'i in input.items'", "item of input.items"),
         ("<p data-each=item>", "data-each can't be read", "item of input.items"),
@@ -158,6 +159,8 @@ async def test_with_lenient_nothing_is_an_empty_list():
         ("<p>1</p><p data-else>", "data-else on <p> follows no element with", "right behind"),
         ("<p data-if=1>1</p>x<p data-else>", "data-else on <p> follows no element with", "right behind"),
         ("<p data-if=1>1</p><p data-else='input.no'>", "data-else on <p> has a value", "data-if"),
+        ("<p data-if=1>1</p><p data-else-if='a'>", "there is no data-else-if", 'data-else data-if="a"'),
+        ("<body data-if=1>", "data-if on <body>: it is the page itself", "within <body>"),
         ("<b data-if=1>1<p>2</b>3</p>", "data-if on <b>: it overlaps <p>", "close"),
         ("<div><tr data-each='i of [1]'></tr></div>", "data-each on <tr>: it stands where browsers drop it", "table"),
         (f"{'<div data-if=1>' * 300}", "nested deeper than 256", "flatter"),

@@ -168,7 +168,7 @@ class TestRemarks:
         _, words = await said(inbox, tmp_path, subject="Dear *|FNAME|*", content=content, textContent="{ % x } **|**")
         assert words.splitlines() == [
             "subject contains *|FNAME|*, which mailnode does not fill in: it only knows {{ }}",
-            "content contains {% if vip %}, which mailnode does not fill in: it only knows {{ }}",
+            "content contains {% if vip %}, which mailnode does not fill in: write {{ }}, data-each and data-if",
             "<joe@x.example> in content is read as an HTML tag, and not shown: write &lt;joe@x.example&gt;",
         ]
 

@@ -25,8 +25,10 @@ from mailnode.printable import quoted, shortened
 
 EACH, IF, ELSE = "data-each", "data-if", "data-else"
 DIRECTIVES = frozenset({EACH, IF, ELSE})
+# What people write for one more case.
+_MISTAKEN = frozenset({"data-else-if", "data-elseif", "data-elif"})
 
-_ANY = re.compile(r"data-(?:each|if|else)", re.IGNORECASE)
+_ANY = re.compile(r"data-(?:each|if|else|elif)", re.IGNORECASE)
 _EACH = re.compile(r"\s*(?P<item>[^\s,]+)(?:\s*,\s*(?P<index>[^\s,]+))?\s+of\s+(?P<items>\S.*)", re.DOTALL)
 _MARK = re.compile("\0[0-9]+\0")
 # What may stand between an element and the one that is shown else.
@@ -81,7 +83,7 @@ def find_blocks(marked: str) -> tuple[Block, ...]:
     if not _ANY.search(marked):
         return ()
     try:
-        extents = elements_with(marked, DIRECTIVES, most_levels=MOST_LEVELS, most_tags=MOST_TAGS)
+        extents = elements_with(marked, DIRECTIVES | _MISTAKEN, most_levels=MOST_LEVELS, most_tags=MOST_TAGS)
     except ExtentError as error:
         raise ExpressionError(f"{error.attribute} on <{error.name}>: it {error}", hint=error.remedy) from None
     except BeyondLimitError as error:
@@ -111,6 +113,9 @@ def _block(marked: str, extent: Extent, before: int | None, inner: tuple[Block, 
     """Make a block; the one before it, within the same element, ends at `before`."""
     given: dict[str, WrittenAttribute] = {}
     for attribute in extent.attributes:
+        if attribute.name in _MISTAKEN:
+            hint = f'write {ELSE} {IF}="{attribute.value}"'
+            raise ExpressionError(f"there is no {attribute.name}, on <{extent.name}>", hint=hint)
         if given.setdefault(attribute.name, attribute) is not attribute:
             hint = f'join conditions with &&, as in {IF}="input.a && input.b"'
             raise ExpressionError(f"<{extent.name}> has {attribute.name} twice", hint=hint)

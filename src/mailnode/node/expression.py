@@ -109,7 +109,8 @@ class Evaluator:
         """
         tape = await _sandbox.run(program.source, program.expressions, self._state_json)
         check_limits(program, tape)
-        return TapeReader(tape, program.expressions, lenient=self._lenient, list_key=list_key)
+        names = program.variables
+        return TapeReader(tape, program.expressions, variables=names, lenient=self._lenient, list_key=list_key)
 
     async def value(self, expression: Expression) -> Any:
         """The JSON value of an expression, of its own type; a copy, never a part of the state.

@@ -21,6 +21,9 @@ _TYPOGRAPHIC = ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e")
 _CLIPPED_BYTES = 102 * 1024
 _MOST_BYTES_A_CHARACTER = 4
 _FOREIGN_TAG = re.compile(r"\{%[^{}%]{1,200}%\}|\*\|[A-Z0-9_:]{1,60}\|\*")
+_KNOWN = dict.fromkeys(("subject", "textContent"), "it only knows {{ }}") | {
+    "content": "write {{ }}, data-each and data-if"
+}
 _BLANK_LINE = re.compile(r"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S")
 _BLOCK = re.compile(
     r"<(?:p|br|div|table|ul|ol|li|h[1-6]|pre|hr|blockquote|section|article|center|body|style)\b", re.IGNORECASE
@@ -72,7 +75,7 @@ def _as_text(email: Email) -> Iterator[str]:
     html = email.html or ""
     for key, text in (("subject", email.subject), ("content", html), ("textContent", email.text or "")):
         if ("{%" in text or "*|" in text) and (tag := _FOREIGN_TAG.search(text)):
-            yield f"{key} contains {_one_line(tag[0])}, which mailnode does not fill in: it only knows {{{{ }}}}"
+            yield f"{key} contains {_one_line(tag[0])}, which mailnode does not fill in: {_KNOWN[key]}"
     if not _BLOCK.search(html) and _BLANK_LINE.search(html):
         yield "content has tags, but no <p> and no <br>: its lines are shown as one"
     if "@" in html and (address := _ADDRESS_AS_TAG.search(html)):

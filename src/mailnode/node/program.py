@@ -6,6 +6,7 @@ engine answers is a tape: the values one after the other, before each element wi
 
 import json
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +30,11 @@ _BEYOND = frozenset({"tooManyRepetitions", "tooLong"})
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program as the engine takes it, and its expressions by number."""
+    """A program as the engine takes it, its expressions by number, and the names of all variables."""
 
     source: str
     expressions: tuple[Expression, ...]
+    variables: frozenset[str]
     most_repetitions: int
     most_characters: int
 
@@ -44,6 +46,7 @@ class ProgramMaker:
         """Begin with the expressions that have numbers already."""
         self._expressions = [*expressions]
         self._names: dict[int, tuple[str, ...]] = {}
+        self._variables: set[str] = set()
 
     def value(self, number: int, names: tuple[str, ...]) -> int:
         """Give the node of an expression that sees variables of these names."""
@@ -65,6 +68,7 @@ class ProgramMaker:
         each, within = -1, names
         if loop:
             each = self.new(loop.items, names)
+            self._variables.update(loop.names)
             within = (*names, *(name for name in loop.names if name not in names))
         places = [len(_STATE) + within.index(name) for name in loop.names] if loop else []
         item, index = [*places, -1, -1][:2]
@@ -85,19 +89,27 @@ class ProgramMaker:
             "mostFailures": _MOST_FAILURES,
         }
         source = json.dumps({"sites": sites, "nodes": nodes, **limits})
-        return Program(source, tuple(self._expressions), most_repetitions, most_characters)
+        variables = frozenset(self._variables)
+        return Program(source, tuple(self._expressions), variables, most_repetitions, most_characters)
 
 
 class TapeReader:
     """Reads a tape in the order of its program; what is wrong is collected, so that an author learns of all of it."""
 
     def __init__(
-        self, tape: Sequence[Any], expressions: Sequence[Expression], *, lenient: bool = False, list_key: str = ""
+        self,
+        tape: Sequence[Any],
+        expressions: Sequence[Expression],
+        *,
+        variables: AbstractSet[str] = frozenset(),
+        lenient: bool = False,
+        list_key: str = "",
     ) -> None:
         """Read the tape of a program over `expressions`."""
         self.expressions = expressions
         self.characters = sum(len(entry) for entry in tape if type(entry) is str)
         self._tape = iter(tape)
+        self._variables = variables
         self._lenient = lenient
         self._list_key = list_key
         self._rules = TextRules(lenient, control_ok=True, max_characters=RESULT_CHARACTERS)
@@ -125,7 +137,7 @@ class TapeReader:
         kind, value = _pair(entry)
         try:
             if kind == "threw":
-                raise thrown_error(expression, value)
+                raise thrown_error(expression, value, self._variables)
             return (rules or self._rules).value_text(expression, (kind, value)).text
         except ExpressionError as error:
             self._fail(error.locate(key=key))
@@ -168,13 +180,13 @@ class TapeReader:
             return True
         truth = self._next()
         if type(truth) is tuple:
-            self._fail(thrown_error(condition, truth[1]))
+            self._fail(thrown_error(condition, truth[1], self._variables))
         return truth is True
 
     def _refuse(self, items: Expression, kind: str, said: str | None) -> None:
         """Refuse what is no list, unless it is nothing."""
         if kind == "threw":
-            error = thrown_error(items, said or "")
+            error = thrown_error(items, said or "", self._variables)
         elif kind not in {"null", "undefined"}:
             error = _not_a_list(items, kind)
         elif self._lenient:

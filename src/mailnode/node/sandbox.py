@@ -8,6 +8,7 @@ import json
 import re
 import signal
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -110,9 +111,9 @@ def _kind_and_more(answer: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(answer.values())
 
 
-def thrown_error(expression: Expression, output: str) -> ExpressionError:
-    """Give the error for what an expression has thrown."""
-    return _translated(expression, output.partition("\n")[0])
+def thrown_error(expression: Expression, output: str, variables: AbstractSet[str] = frozenset()) -> ExpressionError:
+    """Give the error for what an expression has thrown; others than it may see `variables`."""
+    return _translated(expression, output.partition("\n")[0], variables)
 
 
 def _last_words(process: ConfinedProcess, begun: float) -> str:
@@ -150,7 +151,7 @@ _TOO_DEEP = frozenset({"RangeError: Maximum call stack size exceeded", "SyntaxEr
 _NO_VALUE = re.compile(r"TypeError: (?:cannot (?:read|set) property .* of |Cannot convert )(?:undefined|null)")
 
 
-def _translated(expression: Expression, message: str) -> ExpressionError:
+def _translated(expression: Expression, message: str, variables: AbstractSet[str] = frozenset()) -> ExpressionError:
     """Translate an error of quickjs."""
     if message == "InternalError: interrupted":
         return _limit(expression, "takes too long")
@@ -166,14 +167,16 @@ def _translated(expression: Expression, message: str) -> ExpressionError:
         )
     return ExpressionError(
         f"{expression} can't be evaluated: {shortened(message, MOST_SHOWN_LONG)}",
-        hint=_hint(expression.source, message),
+        hint=_hint(expression.source, message, variables),
     )
 
 
-def _hint(source: str, message: str) -> str:
+def _hint(source: str, message: str, variables: AbstractSet[str]) -> str:
     if message.startswith("SyntaxError") and _TYPOGRAPHIC.search(source):
         return _QUOTES_HINT
     if unknown := _UNKNOWN.fullmatch(message):
+        if unknown[1] in variables:
+            return f"use {unknown[1]} within the element whose data-each names it"
         if re.search(rf"(?<!\|)\|\s*{re.escape(unknown[1])}\b", source):
             return "there are no filters: call a method, such as {{ input.name.toUpperCase() }}"
         return f"use input or context: {{{{ input.{unknown[1]} }}}}"

@@ -138,10 +138,10 @@ class _Extents(Scanner):
 
     def _begin(self, extent: Extent) -> None:
         inserted = self._stack.inserted
-        if not inserted or _bare(inserted[-1]) != extent.name:
-            raise _error(extent, "stands where browsers drop it", "put it where it belongs: <tr> within <table>")
         if extent.name in _PAGE:
             raise _error(extent, "is the page itself", "put it on an element within <body>")
+        if not inserted or _bare(inserted[-1]) != extent.name:
+            raise _error(extent, "stands where browsers drop it", "put it where it belongs: <tr> within <table>")
         self.found.append(extent)
         if self._stack.open[-1] is inserted[-1]:
             self._open.append((extent, inserted[-1]))
