@@ -25,6 +25,18 @@ VALUES = {
     "to": "{{ input.name }} <{{ input.email }}>",
     "subject": "Order {{ input.order }}",
     "content": '<p class="x">Dear {{ input.name }}</p>',
+    "invitation.method": "cancel",
+    "invitation.summary": "Kitchen for {{ input.name }}",
+    "invitation.start": "2026-03-12T14:30",
+    "invitation.end": "{{ input.until }}",
+    "invitation.duration": "PT1H30M",
+    "invitation.timezone": "America/New_York",
+    "invitation.location": "12 Long Street",
+    "invitation.description": "Please keep\nthe drive free.",
+    "invitation.url": "https://example.com/b",
+    "invitation.organizer": "Desk <desk@example.com>",
+    "invitation.alarmMinutes": "15",
+    "invitation.uid": "booking-{{ input.order }}@example.com",
     "storeResult": "context",
     "resultKey": "mail.shipped",
     "stopOnError": True,
@@ -104,8 +116,22 @@ def put(page: Page, key, value):
         put_attachments(page, place, value)
     elif kind == "html":
         put_content(page, value)
+    elif kind in {"moment", "zone"}:
+        pick(place, value)
     else:
         place.locator("input, textarea").fill(str(value))
+
+
+def pick(place, value):
+    if value.startswith("{{"):
+        place.get_by_role("button", name="Use an expression").click()
+        place.locator("[data-written]").fill(value)
+    elif place.get_attribute("data-kind") == "zone":
+        place.locator("select").select_option(value)
+    else:
+        day, time = value.split("T")
+        place.locator("[type=date]").fill(day)
+        place.locator("[type=time]").fill(time)
 
 
 def put_attachments(page: Page, place, value):
@@ -139,7 +165,7 @@ def saved(page: Page, served, name="hello"):
 
 def test_every_setting_of_the_panel_is_in_the_file_and_comes_back(page, served):
     fields = [f.key for section in PANELS["sendSmtpEmail"] for f in section.fields if not f.key.startswith("@")]
-    assert {*VALUES, "connection"} == set(fields)
+    assert {*VALUES, "connection", "layout"} == set(fields)
     made(served)
     open_editor(page)
     open_sections(page)
@@ -148,8 +174,11 @@ def test_every_setting_of_the_panel_is_in_the_file_and_comes_back(page, served):
     for key, value in NODE.items():
         put(page, f"@{key}", value)
     (node,) = saved(page, served)["nodes"]
-    smtp = {key.removeprefix("smtp."): value for key, value in VALUES.items() if key.startswith("smtp.")}
-    settings = {key: value for key, value in VALUES.items() if "." not in key} | {"smtp": smtp}
+    groups = {
+        group: {key.partition(".")[2]: value for key, value in VALUES.items() if key.startswith(f"{group}.")}
+        for group in ("smtp", "invitation")
+    }
+    settings = {key: value for key, value in VALUES.items() if "." not in key} | groups
     assert node == {**NODE, "type": "sendSmtpEmail", "settings": settings}
 
     page.reload()
