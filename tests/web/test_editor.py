@@ -66,7 +66,7 @@ VALUES = {
     "headers": {"X-Campaign": "spring", "X-Order": "{{ input.order }}"},
     "attachments": [
         {"type": "file", "path": "files/terms.pdf", "filename": "t.pdf", "contentType": "a/b", "cid": "t"},
-        {"type": "url", "url": "https://example.com/a.pdf", "filename": "a.pdf"},
+        {"type": "url", "url": "https://example.com/{{ item }}.pdf", "filename": "a.pdf", "forEach": "{{ input.ids }}"},
         {"type": "text", "content": "Thank you", "filename": "t.txt"},
         {"type": "base64", "content": "AAEC", "filename": "b.bin", "contentType": "image/png", "cid": "logo"},
         {"type": "custom", "content": "{}", "contentType": "application/json", "filename": "c.json"},
