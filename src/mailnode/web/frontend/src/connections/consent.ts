@@ -3,7 +3,7 @@
 import { call, Problem, showProblem } from "../api";
 import { find } from "../dom";
 
-const POLL_MS = 1500;
+const POLL_MS = 700;
 
 /** What came of it, in words; `isGood` is whether there are tokens now. */
 export interface Consented {
