@@ -16,6 +16,7 @@ from mailnode.flow.edit import renamed
 from mailnode.inbox.opened import MAX_PARTS, OpenedMail
 from mailnode.message.compose import compose
 from mailnode.message.email import Email, RawPart
+from mailnode.message.event_card import MOST_ATTENDEES, read_event
 from mailnode.message.header import check_own_field_name, own_field, text_field
 from mailnode.message.html_tree import beyond_limits, measure
 from mailnode.message.mailbox import addresses, parse_addresses
@@ -376,6 +377,15 @@ def caught_mail(octets: bytes) -> None:
         assert len(words or "") <= len(octets)
 
 
+def event_card(octets: bytes) -> None:
+    """A stranger's calendar has a card that can be shown, or none."""
+    if card := read_event(octets):
+        shown = json.loads(json.dumps(card.to_json()))
+        assert abs(shown["end"]) < _LAST_MS
+        assert len(shown["attendees"]) <= MOST_ATTENDEES
+
+
+_LAST_MS = 253_402_300_800_000  # the year 10000
 _IMAGES = {"a": "data:image/gif;base64," + "A" * 4000}
 
 TARGETS: Mapping[str, Target] = {
@@ -386,6 +396,16 @@ TARGETS: Mapping[str, Target] = {
         layout,
         file_name,
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
-        *(snapshot, safe_mail, caught_mail, raw_head, message_ids, file_field, style_sheet, style_attributes),
+        *(
+            snapshot,
+            safe_mail,
+            caught_mail,
+            event_card,
+            raw_head,
+            message_ids,
+            file_field,
+            style_sheet,
+            style_attributes,
+        ),
     )
 }

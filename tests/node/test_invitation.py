@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import date
+from pathlib import Path
 
 import icalendar
 import pytest
@@ -16,6 +17,7 @@ from mailnode.store.tables import invitations
 from support.flows import run, send, to_server, write_flow
 from support.mail_readers import read_by_stdlib
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 EVENT = {"start": "2026-03-12T14:30", "duration": 45, "timezone": "Europe/Berlin", "summary": "Kitchen"}
 CANCELLED = {**EVENT, "method": "cancel", "uid": "kitchen-7@shop.example"}
 TIMES = [
@@ -271,6 +273,22 @@ class TestSequence:
             await mailnode.deliveries.sweep(30, 365)
             left = await database.read(lambda db: db.execute(select(invitations.c.uid)).scalars().all())
         assert left == ["new"]
+
+
+async def test_the_example_invites_moves_and_cancels(inbox, tmp_path):
+    flow = tmp_path / "booking.flow.yaml"
+    text = (EXAMPLES / "booking.flow.yaml").read_text(encoding="utf-8")
+    flow.write_text(text.replace("port: 1025", f"port: {inbox.port}"), encoding="utf-8")
+    state = json.loads((EXAMPLES / "booking.input.json").read_text(encoding="utf-8"))
+    async with Mailnode.open() as mailnode:
+        for change in ({}, {"day": "2027-03-15"}, {"day": "2027-03-15", "cancelled": True}):
+            ran = await mailnode.run(flow, input=state | change)
+            assert ran.nodes[0].result["status"] == "sent", ran.nodes[0].result["error"]
+    read = [event_of(mail.octets()) for mail in inbox.messages()]
+    told = [(str(one["METHOD"]), event["SEQUENCE"], event["DTSTART"].dt.day, str(event["UID"])) for one, event in read]
+    uid = "booking-17@example.com"
+    assert told == [("REQUEST", 0, 12, uid), ("REQUEST", 1, 15, uid), ("CANCEL", 2, 15, uid)]
+    assert ["accept the invitation" in mail.octets().decode() for mail in inbox.messages()] == [True, True, False]
 
 
 class _Mail:

@@ -116,7 +116,7 @@ class TestRemarks:
     )
     async def test_a_calendar_that_is_only_a_file(self, inbox, tmp_path, file):
         _, words = await said(inbox, tmp_path, attachments=[file])
-        assert words == "in.ics is only an attached file: mail programs may not offer to accept the invitation"
+        assert words == "in.ics is only an attached file: mail programs may not offer to accept it: set `invitation`"
 
     @pytest.mark.parametrize(
         "event", [CALENDAR.replace("REQUEST", "PUBLISH"), CALENDAR.replace("METHOD:REQUEST\n", "")]

@@ -101,7 +101,7 @@ def _files(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
     yield from _cids(email, root, shown)
     if (calendars := _calendars(root)) and any(_asks_for_answers(attachment) for attachment in email.attachments):
         name = _one_line(calendars[0].filename) or "the calendar"
-        yield f"{name} is only an attached file: mail programs may not offer to accept the invitation"
+        yield f"{name} is only an attached file: mail programs may not offer to accept it: set `invitation`"
 
 
 def _cids(email: Email, root: Part, shown: set[str]) -> Iterator[str]:
