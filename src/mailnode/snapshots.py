@@ -21,6 +21,7 @@ from mailnode.environment import Environment, OpenHome, open_connections
 from mailnode.errors import MailnodeError, SnapshotError, TokenError
 from mailnode.flow.beside import present_beside
 from mailnode.flow.document import parse_flow
+from mailnode.flow.flow_name import top_of
 from mailnode.printable import quoted
 from mailnode.store.files import put_in_place, written_beside
 
@@ -76,7 +77,7 @@ def read_flow(path: Path) -> SnapshotFlow:
     Raises:
         MailnodeError: it can't be read, or is not a flow.
     """
-    name = check_flow_name(path.name)
+    check_flow_name(path.name)
     try:
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
@@ -84,8 +85,9 @@ def read_flow(path: Path) -> SnapshotFlow:
         raise SnapshotError(
             f"the flow {str(path)!r} can't be read: {why}", hint="give the path of a flow file"
         ) from None
-    parse_flow(text.removeprefix("\ufeff"), file=str(path), json=path.suffix.lower() == ".json")
-    return SnapshotFlow(name, text)
+    document = parse_flow(text.removeprefix("\ufeff"), file=str(path), json=path.suffix.lower() == ".json")
+    path = path.absolute()
+    return SnapshotFlow(check_flow_name(path.relative_to(top_of(path, document.name)).as_posix()), text)
 
 
 async def create(
@@ -132,7 +134,7 @@ async def plan_restore(
         [FlowChange(folder / name, _change(folder / name, content)) for name, content in group]
         for group in _contents(snapshot)
     )
-    for one in {path.parent for path in (folder / name for name, _ in _contents(snapshot)[1])}:
+    for one in {(folder / name).parent for group in _contents(snapshot) for name, _ in group} - {folder}:
         if one.is_symlink():
             raise SnapshotError(f"{str(one)!r} is a link", hint="make it a folder of its own beside the flows")
     async with open_connections(environment) as opened:
@@ -221,12 +223,13 @@ def _read_beside(flows: Sequence[SnapshotFlow], paths: Sequence[Path]) -> list[S
     for flow, path in zip(flows, paths, strict=True):
         text = flow.text.removeprefix("\ufeff")
         document = parse_flow(text, file=str(path), json=path.suffix.lower() == ".json")
-        for beside in present_beside(document, path.parent):
+        folder = top_of(path.absolute(), document.name)
+        for beside in present_beside(document, folder):
             try:
-                content = (path.parent / beside).read_bytes()
+                content = (folder / beside).read_bytes()
             except OSError as error:
                 raise SnapshotError(
-                    f"the file {str(path.parent / beside)!r} can't be read: {error.strerror}",
+                    f"the file {str(folder / beside)!r} can't be read: {error.strerror}",
                     hint="check that you may read it: the flow uses it",
                 ) from None
             if found.setdefault(beside, content) != content:

@@ -252,7 +252,22 @@ class TestTheFile:
     def test_a_body_of_another_form_is_refused(self, body):
         refused(seal(body, PASSPHRASE, 1))
 
-    @pytest.mark.parametrize("name", ["../x.yaml", "/x.yaml", "a/x.yaml", "a\\x.yaml", ".x.yaml", "x", "", "x\0.yaml"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "../x.yaml",
+            "/x.yaml",
+            "a/../x.yaml",
+            "files/x.yaml",
+            "a//x.yaml",
+            "a b/x.yaml",
+            "a\\x.yaml",
+            ".x.yaml",
+            "x",
+            "",
+            "x\0.yaml",
+        ],
+    )
     def test_a_flow_whose_name_has_a_path_in_it_is_refused(self, name):
         body = {"flows": [{"name": name, "text": ""}], "connections": []}
         assert "is not a valid file name" in refused(seal(json.dumps(body).encode(), PASSPHRASE, 1))

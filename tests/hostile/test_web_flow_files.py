@@ -61,7 +61,24 @@ async def test_no_name_reads_writes_renames_or_deletes_another_file(api, around,
     assert octets_of(around) == before
 
 
-TEXT_NAMES = ["..", "../outside", "/etc/x", "a/b", "a\\b", "a\0b", "a\nb", "", " ", ".", "x" * 65, "é", "\ud800", "a.b"]
+TEXT_NAMES = [
+    "..",
+    "../outside",
+    "/etc/x",
+    "a/../b",
+    "files/b",
+    "a/runs",
+    "a\\b",
+    "a\0b",
+    "a\nb",
+    "",
+    " ",
+    ".",
+    "x" * 65,
+    "é",
+    "\ud800",
+    "a.b",
+]
 
 
 @pytest.mark.parametrize("name", TEXT_NAMES, ids=[ascii(name[:30]) for name in TEXT_NAMES])

@@ -44,7 +44,7 @@ def write_archive(flow_files: FlowFiles, name: str, archive: IO[bytes]) -> bool:
         UsageError: a file can't be read.
     """
     flow = flow_files.get(name)
-    folder = flow.path.parent
+    folder = flow.folder
     beside: tuple[str, ...] = ()
     with suppress(SettingsError):  # what is no flow just now names nothing
         beside = present_beside(flow.document(), folder)
@@ -53,7 +53,9 @@ def write_archive(flow_files: FlowFiles, name: str, archive: IO[bytes]) -> bool:
     try:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
             packed.writestr(flow.path.name, flow.text.encode("utf-8", "surrogatepass"))
-            packed.writestr(f"{flow.name}{_SAMPLE}", json_of(flow_files.sample(name), indent=2) + "\n")
+            packed.writestr(
+                f"{flow.name.rpartition('/')[2]}{_SAMPLE}", json_of(flow_files.sample(name), indent=2) + "\n"
+            )
             for path in beside:
                 packed.write(folder / path, path)
     except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mailnode.errors import ErrorCode, MailnodeError, SettingsError
+from mailnode.flow.flow_name import is_flow_name, top_of
 from mailnode.flow.json_reader import read_json
 from mailnode.flow.source import Source, bad_file, join_path
 from mailnode.flow.yaml_reader import read_yaml
@@ -127,7 +128,8 @@ def cached_flow(text: str, file: str, path: str, json: bool) -> FlowDocument:
 
     A flow is parsed for each of its runs, and seldom changes between them.
     """
-    return replace(parse_flow(text, file=file, json=json), path=path, folder=Path(path).parent)
+    document = parse_flow(text, file=file, json=json)
+    return replace(document, path=path, folder=top_of(Path(path), document.name))
 
 
 def read_text(path: Path) -> str:
@@ -241,7 +243,7 @@ class _Reader:
 
     def _name(self, value: object, path: str) -> str:
         name = self._typed(value, path, str)
-        if not NAME.fullmatch(name):
+        if not (is_flow_name(name) if path == "name" else NAME.fullmatch(name)):
             near = suggested_name(name)
             hint = "use 1 to 64 letters (a-z, A-Z), digits, hyphens and underscores" + (f": {near}" if near else "")
             raise self._bad(path, f"{quoted(name)} is not a valid name", hint=hint)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.errors import ErrorCode, SettingsError, UsageError
-from mailnode.flow.document import MAX_BYTES, NAME, FlowDocument, cached_flow, parse_flow, read_text
+from mailnode.flow.document import MAX_BYTES, FlowDocument, cached_flow, parse_flow, read_text
 from mailnode.flow.edit import renamed
+from mailnode.flow.flow_name import folders_of_flows, is_flow_name, top_of
 from mailnode.flow.json_reader import read_json
 from mailnode.json_text import json_of
 from mailnode.printable import quoted
@@ -47,6 +48,11 @@ class FlowFile:
         """Whether the file is JSON; else it is YAML."""
         return self.path.name.endswith(_JSON)
 
+    @property
+    def folder(self) -> Path:
+        """The folder of flows that it is in, where `files` and `layouts` are."""
+        return top_of(self.path, _name_in(self))
+
     def document(self) -> FlowDocument:
         """Parse the flow; SettingsError if it is not one."""
         return cached_flow(self.text, self.path.name, str(self.path.absolute()), self.is_json)
@@ -54,6 +60,8 @@ class FlowFile:
 
 class FlowFiles:
     """A folder of flow files, `NAME.flow.yaml` or `NAME.flow.json`, where NAME is the flow's own name.
+
+    `marketing/welcome` is in the folder `marketing` in it, which is there as long as a flow is in it.
 
     Files are written atomically, by one process at a time. A link to a file outside the folder is not followed. Each
     call raises UsageError if the folder can't be used.
@@ -67,14 +75,17 @@ class FlowFiles:
         """Give all flows, unread, the last changed first."""
         found: dict[str, int] = {}
         try:
-            for end in (_JSON, _YAML):  # of two of one name the second counts
-                for path in self.folder.glob(f"*{end}"):
-                    with suppress(FileNotFoundError):  # deleted meanwhile, or a link that leads nowhere
-                        found[path.name.removesuffix(end)] = path.stat().st_mtime_ns
+            for folder, files in folders_of_flows(self.folder):
+                for end in (_JSON, _YAML):  # of two of one name the second counts
+                    for file in files:
+                        if file.endswith(end) and is_flow_name(name := f"{folder}{file.removesuffix(end)}"):
+                            with suppress(FileNotFoundError):  # deleted meanwhile, or a link that leads nowhere
+                                found[name] = (self.folder / folder / file).stat().st_mtime_ns
         except OSError as error:
             raise _unusable(self.folder, error) from None
-        named = [(modified, name) for name, modified in found.items() if NAME.fullmatch(name)]
-        return [ListedFlow(name, modified // 10**6) for modified, name in sorted(named, reverse=True)]
+        return [
+            ListedFlow(name, at // 10**6) for at, name in sorted(((at, n) for n, at in found.items()), reverse=True)
+        ]
 
     def flows(self) -> list[FlowFile]:
         """Give all readable flows, by name."""
@@ -145,16 +156,24 @@ class FlowFiles:
             return self._replace(old, text)
 
     def _replace(self, old: FlowFile, text: str) -> FlowFile:
-        new_name = parse_flow(text, file=old.path.name, json=old.is_json).name
-        if new_name != old.name:
-            self._check_free(new_name)
-        target = old.path.with_name(f"{new_name}{_JSON if old.is_json else _YAML}")
-        self._write(target, text)
-        if target != old.path:
-            if self._sample_path(old.name).exists():
-                self._sample_path(old.name).replace(self._sample_path(new_name))
-            old.path.unlink()
-        return self.get(new_name)
+        named = parse_flow(text, file=old.path.name, json=old.is_json).name
+        if named in {old.name, _name_in(old)}:  # where a person has put it, whatever it is called there
+            self._write(old.path, text)
+            return self.get(old.name)
+        self._check_free(named)
+        self._write(self.folder / f"{named}{_JSON if old.is_json else _YAML}", text)
+        if self._sample_path(old.name).exists():
+            self._sample_path(old.name).replace(self._sample_path(named))
+        old.path.unlink()
+        self._remove_empty(old.path.parent)
+        return self.get(named)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove a folder in which no flow is left, and those above it likewise."""
+        with suppress(OSError):
+            while folder != self.folder:
+                folder.rmdir()
+                folder = folder.parent
 
     def duplicate(self, name: str, new_name: str) -> FlowFile:
         """Write a copy of a flow; raises as `get` and `create` do."""
@@ -176,6 +195,7 @@ class FlowFiles:
             try:
                 old.path.unlink()
                 self._sample_path(name).unlink(missing_ok=True)
+                self._remove_empty(old.path.parent)
             except OSError as error:
                 raise _unusable(old.path, error) from None
 
@@ -204,14 +224,15 @@ class FlowFiles:
             self._write(self._sample_path(name), text)
 
     def _path(self, name: str) -> Path | None:
-        if not NAME.fullmatch(name):  # no name leads outside the folder
+        if not is_flow_name(name):  # no name leads outside the folder
             return None
         paths = (self.folder / f"{name}{end}" for end in (_YAML, _JSON))
         return next((path for path in paths if path.is_file()), None)
 
     def _is_outside(self, path: Path) -> bool:
         """Whether a file is a link to one outside the folder, perhaps one that only this process may read."""
-        return path.is_symlink() and not path.resolve().is_relative_to(self.folder.resolve())
+        is_linked = path.is_symlink() or path.parent != self.folder
+        return is_linked and not path.resolve().is_relative_to(self.folder.resolve())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -240,9 +261,19 @@ class FlowFiles:
             raise SettingsError(f"{path.name} is larger than {MAX_BYTES // 2**20} MB", hint="fetch attachments by URL")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.parent != self.folder and not path.parent.resolve().is_relative_to(self.folder.resolve()):
+                raise UsageError(f"{path.parent} is a link", hint="make it a folder of its own in the flows' folder")
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(path, data)
         except OSError as error:
             raise _unusable(path, error) from None
+
+
+def _name_in(flow: FlowFile) -> str:
+    """Give the name that a flow's text says; its file's where it is no flow just now."""
+    with suppress(SettingsError):
+        return flow.document().name
+    return flow.name
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:

@@ -18,6 +18,7 @@ from pathlib import Path
 from mailnode.errors import AttachmentError, ErrorCode, SettingsError, UsageError
 from mailnode.flow.document import parse_flow_file, read_text
 from mailnode.flow.flow_files import LOCK
+from mailnode.flow.flow_name import folders_of_flows
 from mailnode.message.media_type import by_filename
 from mailnode.node.filename import check_filename
 from mailnode.node.spool import check_size
@@ -212,12 +213,18 @@ def _cut(text: str, size: int) -> str:
     return text.encode()[:size].decode(errors="ignore")
 
 
+def _flows_in(folder: Path) -> Iterator[Path]:
+    """Give the files that may be flows of a folder: all of its own, and those of flows in the folders in it."""
+    for below, names in folders_of_flows(folder):
+        for name in names:
+            if _FLOWS.fullmatch(name) and (not below or ".flow." in name):
+                yield folder / below / name
+
+
 def _digests_in(folder: Path) -> set[str] | None:
     """Give what may be digests of files in the flows of a folder; None where one of them can't be read."""
     found: set[str] = set()
-    for path in folder.iterdir():
-        if not _FLOWS.fullmatch(path.name):
-            continue
+    for path in _flows_in(folder):
         try:
             found |= set(_DIGEST.findall(read_text(path)))
         except SettingsError:
@@ -228,8 +235,8 @@ def _digests_in(folder: Path) -> set[str] | None:
 def _may_be_named(folder: Path, name: str) -> bool:
     """Say whether a flow names a file in other characters (escapes), or is no flow just now and may name any."""
     digest = name[:DIGEST_CHARACTERS]
-    for path in folder.glob("*.flow.*"):
-        if not _FLOWS.fullmatch(path.name):
+    for path in _flows_in(folder):
+        if ".flow." not in path.name:
             continue
         try:
             document = parse_flow_file(read_text(path), path)

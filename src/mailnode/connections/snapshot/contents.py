@@ -24,7 +24,9 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections
 
-_FLOW_NAME = re.compile(r"[^/\\\0.][^/\\\0]{0,199}\.(?:ya?ml|json)", re.IGNORECASE)
+_FLOW_NAME = re.compile(
+    r"(?:(?!(?:files|layouts)/)[a-z0-9_-]{1,64}/){0,4}[^/\\\0.][^/\\\0]{0,199}\.(?:ya?ml|json)", re.IGNORECASE
+)
 # Where flows of this version look for files, and the ways in which such a path can't lead elsewhere.
 _BESIDE = re.compile(r"(?:files|layouts)/[^./\\:\0\n][^/\\:\0\n]{0,254}")
 _CONNECTION_ID = re.compile(r"[0-9a-f]{32}")
@@ -32,7 +34,7 @@ _CONNECTION_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFlow:
-    """A flow file: its name without a folder, and its text."""
+    """A flow file: its name, with the folders that its flow is in, and its text."""
 
     name: str
     text: str = field(repr=False)

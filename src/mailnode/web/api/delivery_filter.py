@@ -25,7 +25,7 @@ class DeliveryFilter(ApiModel):
         None, max_length=320, description="An address, the beginning of one, or a domain (@example.org)."
     )
     run: str | None = Field(None, max_length=200)
-    flow: str | None = Field(None, max_length=200, description="The flow's name.")
+    flow: str | None = Field(None, max_length=400, description="The flow's name.")
     subject: str | None = Field(None, max_length=200, description="Words that the subject contains.")
     since: _Time = Field(None, description="Created at this time or later (Unix ms).")
     until: _Time = Field(None, description="Created before this time (Unix ms).")

@@ -20,6 +20,7 @@ from mailnode.node.spool import MEGABYTE
 from mailnode.node.stored_file import FOLDER, opened_stored
 from mailnode.web.api.flows import Flow, download_flow, told
 from mailnode.web.api.problem import PROBLEMS, ApiModel
+from mailnode.web.flow_path import FLOW
 from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
@@ -39,7 +40,7 @@ class StoredFile(ApiModel):
     size: int
 
 
-@router.post("/{name}/files", status_code=201, openapi_extra=_RAW)
+@router.post(f"/{FLOW}/files", status_code=201, openapi_extra=_RAW)
 async def store_file(
     site: SiteHere,
     name: str,
@@ -53,7 +54,7 @@ async def store_file(
     ] = None,
 ) -> StoredFile:
     """Store a file beside a flow; the body is its bytes. The same file again is one file."""
-    folder = site.flow_files.path(name).parent
+    folder = (await asyncio.to_thread(site.flow_files.get, name)).folder
     limit, digest = int(max_attachment_mb * MEGABYTE), _digest(content_digest)
     stored = await StoredFiles(folder).store(filename, request.stream(), limit=limit, digest=digest)
     return StoredFile(path=stored.path, filename=stored.filename, content_type=stored.content_type, size=stored.size)
@@ -74,7 +75,7 @@ async def import_flow(site: SiteHere, request: Request) -> Flow:
         return await told(site, lambda: read_archive(site.flow_files, archive))
 
 
-@router.get("/{name}/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+@router.get(f"/{FLOW}/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
 async def export_flow(site: SiteHere, name: str) -> Response:
     """Download a flow: its file as it is, or a .zip where it uses files or layouts."""
     with ExitStack() as opened:
@@ -85,14 +86,14 @@ async def export_flow(site: SiteHere, name: str) -> Response:
         return StreamingResponse(
             _blocks(archive, opened.pop_all()),
             media_type="application/zip",
-            headers={"Content-Disposition": f'attachment; filename="{site.flow_files.get(name).name}.zip"'},
+            headers={"Content-Disposition": f'attachment; filename="{name.rpartition("/")[2]}.zip"'},
         )
 
 
-@router.get("/{name}/files/{file}", response_class=Response, responses={200: {"content": {"image/*": {}}}})
+@router.get(f"/{FLOW}/files/{{file}}", response_class=Response, responses={200: {"content": {"image/*": {}}}})
 async def show_file(site: SiteHere, name: str, file: str) -> Response:
     """Give a file beside a flow: an image for the page that edits it, everything else to download."""
-    folder = site.flow_files.path(name).parent
+    folder = (await asyncio.to_thread(site.flow_files.get, name)).folder
     opened = ExitStack()
     content = await asyncio.to_thread(opened.enter_context, opened_stored(folder, f"{FOLDER}/{file}"))
     media_type = by_filename(file)

@@ -8,6 +8,7 @@ from pydantic import Field
 from mailnode.flow.flow_files import FlowFile, ListedFlow
 from mailnode.web.api.flows import Flow, check, format_of, told
 from mailnode.web.api.problem import PROBLEMS, ApiModel
+from mailnode.web.flow_path import FLOW
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
@@ -29,22 +30,26 @@ class FlowName(ApiModel):
 
 
 @router.get("")
-async def list_flows(site: SiteHere, search: str = "") -> list[FlowSummary]:
-    """List the flows, the last changed first; with `search` those in whose names it occurs."""
-    return await summaries(site, await named(site, search))
+async def list_flows(site: SiteHere, search: str = "", folder: str = "") -> list[FlowSummary]:
+    """List the flows, the last changed first: those in a folder, and in whose names each word of `search` occurs."""
+    return await summaries(site, matching(await listed(site), search, folder))
 
 
-@router.post("/{name}/rename", response_model_exclude_unset=True)
+@router.post(f"/{FLOW}/rename", response_model_exclude_unset=True)
 async def rename_flow(site: SiteHere, name: str, new: FlowName) -> Flow:
     """Rename a flow; its earlier runs and deliveries keep its old name."""
     return await told(site, lambda: site.flow_files.rename(name, new.name))
 
 
-async def named(site: Site, search: str) -> list[ListedFlow]:
-    """Give the flows in whose names all words of a text occur, the last changed first."""
-    words = search.casefold().split()
-    listed = await asyncio.to_thread(site.flow_files.listed)
-    return [one for one in listed if all(word in one.name.casefold() for word in words)]
+async def listed(site: Site) -> list[ListedFlow]:
+    """Give all flows, unread, the last changed first."""
+    return await asyncio.to_thread(site.flow_files.listed)
+
+
+def matching(flows: list[ListedFlow], search: str, folder: str) -> list[ListedFlow]:
+    """Give those in a folder, or in one in it, in whose names each word of a text occurs."""
+    words, begin = search.casefold().split(), f"{folder}/" if folder else ""
+    return [one for one in flows if one.name.startswith(begin) and all(word in one.name.casefold() for word in words)]
 
 
 async def summaries(site: Site, flows: list[ListedFlow]) -> list[FlowSummary]:

@@ -18,6 +18,7 @@ from mailnode.flow.yaml_reader import read_yaml
 from mailnode.json_text import is_deeper
 from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, JsonAnswer, error_detail
 from mailnode.web.api.runs import FinishedRun
+from mailnode.web.flow_path import FLOW
 from mailnode.web.site import Site, SiteHere
 
 router = APIRouter(prefix="/api/flows", tags=["flows"], responses=PROBLEMS)
@@ -166,13 +167,7 @@ async def check_flow(site: SiteHere, draft: Draft) -> CheckedDraft:
     return CheckedDraft(text=text, document=document, errors=errors)
 
 
-@router.get("/{name}", **_SHORT)
-async def show_flow(site: SiteHere, name: str) -> Flow:
-    """Show a flow."""
-    return await told(site, lambda: site.flow_files.get(name))
-
-
-@router.get("/{name}/file", response_class=PlainTextResponse)
+@router.get(f"/{FLOW}/file", response_class=PlainTextResponse)
 async def download_flow(site: SiteHere, name: str) -> Response:
     """Download a flow's file as it is."""
     flow = site.flow_files.get(name)
@@ -180,21 +175,13 @@ async def download_flow(site: SiteHere, name: str) -> Response:
     return PlainTextResponse(flow.text.encode(), headers=disposition)
 
 
-@router.put("/{name}", **_SHORT)
-async def save_flow(site: SiteHere, name: str, flow: SavedDraft) -> Flow:
-    """Save a flow; its settings may still be wrong, but it must be a flow."""
-    shelved = site.flow_files.get(name)
-    flow = flow.model_copy(update={"format": format_of(shelved)})
-    return await told(site, lambda: site.flow_files.save(name, flow.merged(), flow.revision))
-
-
-@router.delete("/{name}", status_code=204)
+@router.delete(f"/{FLOW}", status_code=204)
 async def delete_flow(site: SiteHere, name: str) -> None:
     """Delete a flow; its runs and deliveries are kept."""
     site.flow_files.delete(name)
 
 
-@router.put("/{name}/sample")
+@router.put(f"/{FLOW}/sample")
 async def store_sample(site: SiteHere, name: str, sample: RunRequest) -> Sample:
     """Store the sample data that a flow is tried with."""
     kept = Sample(input=sample.input, context=sample.context)
@@ -202,7 +189,7 @@ async def store_sample(site: SiteHere, name: str, sample: RunRequest) -> Sample:
     return kept
 
 
-@router.post("/{name}/runs", response_model=FinishedRun)
+@router.post(f"/{FLOW}/runs", response_model=FinishedRun)
 async def run_flow(
     site: SiteHere,
     name: str,
@@ -220,6 +207,21 @@ async def run_flow(
         run_id=_header_text(idempotency_key),
     )
     return JsonAnswer(run.to_json())
+
+
+# After those whose addresses begin so.
+@router.get(f"/{FLOW}", **_SHORT)
+async def show_flow(site: SiteHere, name: str) -> Flow:
+    """Show a flow."""
+    return await told(site, lambda: site.flow_files.get(name))
+
+
+@router.put(f"/{FLOW}", **_SHORT)
+async def save_flow(site: SiteHere, name: str, flow: SavedDraft) -> Flow:
+    """Save a flow; its settings may still be wrong, but it must be a flow."""
+    shelved = site.flow_files.get(name)
+    flow = flow.model_copy(update={"format": format_of(shelved)})
+    return await told(site, lambda: site.flow_files.save(name, flow.merged(), flow.revision))
 
 
 def blank_flow(name: str, port: int, sender: str | None = None) -> str:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailnode.web.api.flows import RunRequest, run_flow
+from mailnode.web.flow_path import FLOW
 from mailnode.web.site import site_of
 
 
@@ -39,7 +40,7 @@ class PlainRun:
 
 def plain_run(documented: ASGIApp) -> Route:
     """Give the route, which comes before all others."""
-    return Route("/api/flows/{name}/runs", PlainRun(documented), methods=["POST"], include_in_schema=False)
+    return Route(f"/api/flows/{FLOW}/runs", PlainRun(documented), methods=["POST"], include_in_schema=False)
 
 
 def _read(request: Request, body: bytes) -> RunRequest | None:

@@ -110,7 +110,7 @@ class MailResult(ApiModel):
 @router.get("")
 async def list_runs(
     site: SiteHere,
-    flow: Annotated[str | None, Query(max_length=64)] = None,
+    flow: Annotated[str | None, Query(max_length=400)] = None,
     status: Annotated[Sequence[ShownRunStatus], Query(description="Only these; may be repeated.")] = (),
     after: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,

@@ -82,7 +82,7 @@ async def create_snapshot(site: SiteHere, new: NewSnapshot) -> MadeSnapshot:
 @router.post("/{name}/plan")
 async def plan_snapshot(site: SiteHere, name: str, request: OpenRequest) -> RestorePlan:
     """Say what a restore would do."""
-    return _shown(await _planned(site, await _opened(site, name, request.passphrase), request.rename))
+    return _shown(site, await _planned(site, await _opened(site, name, request.passphrase), request.rename))
 
 
 @router.post("/{name}/restore")
@@ -92,7 +92,7 @@ async def restore_snapshot(site: SiteHere, name: str, request: RestoreRequest) -
     planned = await _planned(site, snapshot, request.rename)
     overwrite = request.overwrite_flows
     await snapshots.restore_snapshot(site.environment, snapshot, planned, request.rename, overwrite=overwrite)
-    return _shown(planned)
+    return _shown(site, planned)
 
 
 async def _opened(site: Site, name: str, passphrase: str) -> Snapshot:
@@ -104,9 +104,9 @@ async def _planned(site: Site, snapshot: Snapshot, rename: dict[str, str]) -> sn
     return await snapshots.plan_restore(site.environment, snapshot, site.flow_files.folder, rename)
 
 
-def _shown(planned: snapshots.RestorePlan) -> RestorePlan:
+def _shown(site: Site, planned: snapshots.RestorePlan) -> RestorePlan:
     return RestorePlan(
-        flows={step.path.name: step.change for step in planned.flows},
+        flows={step.path.relative_to(site.flow_files.folder).as_posix(): step.change for step in planned.flows},
         files={f"{step.path.parent.name}/{step.path.name}": step.change for step in planned.beside},
         connections={step.name: step.change for step in planned.connections},
     )

@@ -59,7 +59,7 @@ class DeliveryChoice(Choice):
     connection: str = Field("", max_length=200)
     recipient: str = Field("", max_length=320)
     run: str = Field("", max_length=200)
-    flow: str = Field("", max_length=200)
+    flow: str = Field("", max_length=400)
     subject: str = Field("", max_length=200)
     since: _Day = None
     until: _Day = None

@@ -8,10 +8,11 @@ from pydantic import Field
 
 from mailnode.node.layout import layout_names
 from mailnode.web.api.connections import list_connections
-from mailnode.web.api.flow_list import named, summaries
+from mailnode.web.api.flow_list import listed, matching, summaries
 from mailnode.web.api.flows import show_flow
 from mailnode.web.api.services import list_services
 from mailnode.web.connection_form import form_values, popularity
+from mailnode.web.flow_path import FLOW
 from mailnode.web.page import render
 from mailnode.web.paged import Choice
 from mailnode.web.panel import NODE_TYPES, PANELS
@@ -29,18 +30,22 @@ class FlowChoice(Choice):
 
     after: str = Field("", pattern=r"^[0-9]{0,6}$")
     search: str = Field("", max_length=200)
+    folder: str = Field("", max_length=400)
 
 
 @router.get("/flows")
 async def show_flows(request: Request, site: SiteHere, choice: Annotated[FlowChoice, Query()]) -> Response:
     """List the flows."""
-    found, begin = await named(site, choice.search), int(choice.after or 0)
+    flows = await listed(site)
+    found, begin = matching(flows, choice.search, choice.folder), int(choice.after or 0)
     end = begin + AT_ONCE
+    folders = {one.name.rpartition("/")[0] for one in flows}
     page = render(
         request,
         "flows.html",
         flows=await summaries(site, found[begin:end]),
         choice=choice,
+        folders=sorted(folders - {""}),
         next=str(end) if len(found) > end else "",
         folder=site.flow_files.folder,
     )
@@ -48,7 +53,7 @@ async def show_flows(request: Request, site: SiteHere, choice: Annotated[FlowCho
     return page
 
 
-@router.get("/flows/{name}")
+@router.get(f"/flows/{FLOW}")
 async def edit_flow(request: Request, site: SiteHere, name: str) -> Response:
     """Open a flow in the editor."""
     flow = await show_flow(site, name)

@@ -26,7 +26,7 @@ class RunChoice(Choice):
 
     NAME = "runs"
 
-    flow: str = Field("", max_length=64)
+    flow: str = Field("", max_length=400)
     status: ShownRunStatus | Literal[""] = ""
 
 

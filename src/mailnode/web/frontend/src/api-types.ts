@@ -752,9 +752,9 @@ export interface Routes {
   "POST /api/flows": { body: NewFlow; answer: Flow };
   "POST /api/flows/{name}/rename": { body: FlowName; answer: Flow };
   "POST /api/flows/check": { body: Draft; answer: CheckedDraft };
+  "DELETE /api/flows/{name}": { answer: undefined };
   "GET /api/flows/{name}": { answer: Flow };
   "PUT /api/flows/{name}": { body: SavedDraft; answer: Flow };
-  "DELETE /api/flows/{name}": { answer: undefined };
   "PUT /api/flows/{name}/sample": { body: RunRequest; answer: Sample };
   "POST /api/flows/{name}/runs": { body: RunRequest; answer: FinishedRun };
   "GET /api/layouts": { answer: LayoutSummary[] };
