@@ -100,7 +100,7 @@ def test_a_layout_is_written_looked_at_and_chosen(page: Page, home: Path) -> Non
     expect(page.get_by_role("heading", name="green-new")).to_be_visible()
     frame = page.frame_locator("[data-frame]")
     expect(frame.get_by_role("heading", name="A heading")).to_be_visible()
-    source = page.get_by_label("HTML or MJML")
+    source = page.get_by_role("textbox", name="HTML or MJML")
     source.fill("<p>No place</p>")
     expect(page.get_by_text("No element has data-content", exact=False)).to_be_visible()
     source.fill("<div data-content></div><p>From the shop</p>")

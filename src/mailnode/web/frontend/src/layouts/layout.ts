@@ -61,6 +61,8 @@ class LayoutEditor {
     });
     this.tell();
     void this.preview();
+    // Until it is there, or if it can't be loaded, the plain field does.
+    void import("../source/source-editor").then(({ mountSource }) => mountSource(this.source));
   }
 
   private isChanged(): boolean {
