@@ -46,7 +46,7 @@ def found(html):
         ("<td x>1<td>2", ["<td x>1"]),
         ("<tr x><td>1</td></tr><p>a</p><tr x><td>2</td></tr>", ["<tr x><td>1</td></tr>", "<tr x><td>2</td></tr>"]),
         ("<p>a</p><!--[if mso]><tr x><td>1</td></tr><![endif]-->q", ["<tr x><td>1</td></tr>"]),
-        ("<!--[if mso]><td x>1<![endif]-->q", ["<td x>1"]),
+        ("<!--[if mso]><td x>1<td>2</td><![endif]-->q", ["<td x>1"]),
         ("<noscript x><p x>1</p></noscript>2", ["<noscript x><p x>1</p></noscript>", "<p x>1</p>"]),
         ("<table><tr><td x><table><tr><td>1</table></td></tr></table>", ["<td x><table><tr><td>1</table></td>"]),
         ("<h1 x>a</h2>b", ["<h1 x>a</h2>"]),
@@ -64,6 +64,7 @@ def test_an_element_ends_where_the_rules_of_html_say(html, elements):
         ("<p>a</p><tr x><td>1</td></tr>", "browsers drop it"),
         ("<body x><p>", "the page itself"),
         ("<b x>1<p>2</b>3</p>", "overlaps <p>"),
+        ("<!--[if mso]><td x><![endif]-->1<!--[if mso]></td><![endif]-->", "does not end in the conditional comment"),
         ("<!doctype html><form x><div></form></div>", "overlaps <div>"),
     ],
 )

@@ -131,6 +131,8 @@ async def test_with_lenient_nothing_is_an_empty_list():
         ("<p data-each='i of input.nothing'>", 'data-each="i of input.nothing" is null', "input.nothing ?? []"),
         ("<p data-each='i of input.text'>", "input.text is text, not a list", "input.text.split(',')"),
         ("<p data-each='i of input.object'>", "input.object is an object, not a list", "Object.values(input.object)"),
+        ("<p data-each='i of new Proxy([1], {get: () => \"x\"})'>", "can't be evaluated: TypeError", "JavaScript"),
+        ("<p data-each='i of [{get a() { throw 1 }}]'>", "can't be evaluated: 1", "JavaScript"),
         ("<p data-each='i of 5'>", "5 is a number, not a list", "list"),
         ("<p data-each='i of input.a.b'>", "cannot read property 'b' of undefined", "default"),
         ("<p data-if='nobody'>", 'data-if="nobody" can\'t be evaluated', "input.nobody"),

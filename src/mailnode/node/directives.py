@@ -118,6 +118,8 @@ def _block(marked: str, extent: Extent, before: int | None, inner: tuple[Block, 
             raise ExpressionError(f"there is no {attribute.name}, on <{extent.name}>", hint=hint)
         if given.setdefault(attribute.name, attribute) is not attribute:
             hint = f'join conditions with &&, as in {IF}="input.a && input.b"'
+            if attribute.name == EACH:
+                hint = "put the second one on an element within"
             raise ExpressionError(f"<{extent.name}> has {attribute.name} twice", hint=hint)
         if _MARK.search(attribute.value):
             raise ExpressionError(

@@ -149,8 +149,9 @@ _REPEAT = """(() => {
         }
         const items = get(list, each, args);
         if (!isArray(items)) { put(items); continue; }
-        put(items.length);
-        for (let number = 0; number < items.length; number++) {
+        const length = items.length >>> 0;  // a proxy's may be anything
+        put(length);
+        for (let number = 0; number < length; number++) {
           if (++repetitions > mostRepetitions) stop("tooManyRepetitions", each);
           const own = args.slice();
           own[item] = items[number];

@@ -105,6 +105,9 @@ class _Extents(Scanner):
         # What stands behind </body> is a part of it to parsers.
         end = self._page_end or len(self._html)
         for extent, _ in self._open:
+            if self._within:
+                remedy = "put it on an element around the comment, or close this one before <![endif]"
+                raise _error(extent, "does not end in the conditional comment that it begins in", remedy)
             extent.end = max(end + self._offset, extent.end)
 
     def _tag(self, name: str, is_end: bool, start: int) -> int | None:
