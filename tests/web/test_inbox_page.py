@@ -4,13 +4,16 @@ import asyncio
 import base64
 import re
 import smtplib
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mailnode.message.compose import compose
 from mailnode.message.email import Attachment, Email
+from mailnode.message.invitation import Invitation
 from mailnode.web.pages import inbox as inbox_page
 from mailnode.web.safe_html import MAIL_POLICY
 from support.hostile_markup import ALL_EVIL, EVIL, assert_only_our_markup
@@ -67,6 +70,28 @@ class TestApi:
         assert {"name": "Subject", "value": "Hi"} in mail["headerFields"]
         assert mail["root"]["mediaType"] == "multipart/mixed"
         assert [part["filename"] for part in mail["root"]["parts"]] == ["", "a.csv"]
+
+    async def test_shows_the_event_of_an_invitation(self, api, caught):
+        start = datetime(2026, 3, 12, 14, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+        event = Invitation(uid="a", start=start, end=start + timedelta(hours=1), summary="<b>Lunch", location="Hall 3")
+        number = await caught(letter(invitation=event))
+        told = (await api.get(f"/api/inbox/{number}")).json()["invitation"]
+        assert (told["method"], told["summary"], told["location"]) == ("request", "<b>Lunch", "Hall 3")
+        assert (told["start"], told["zone"], told["allDay"]) == (1773322200000, "Europe/Berlin", False)
+        page = (await api.get(f"/inbox/{number}")).text
+        assert "&lt;b&gt;Lunch" in page
+        assert "Hall 3" in page
+
+    @pytest.mark.parametrize(
+        "calendar",
+        ["", "no calendar", "BEGIN:VCALENDAR\r\n" + "BEGIN:VEVENT\r\n" * 100_000],
+        ids=["none", "other", "deep"],
+    )
+    async def test_a_calendar_that_can_not_be_read_leaves_the_mail_as_it_is(self, api, caught, calendar):
+        file = Attachment(content=calendar, filename="a.ics", content_type="text/calendar")
+        mail = (await api.get(f"/api/inbox/{await caught(letter(attachments=[file]))}")).json()
+        assert mail["invitation"] is None
+        assert mail["text"].startswith("Hello")
 
     async def test_gives_the_source_octet_for_octet_as_a_file(self, api, caught):
         octets = letter()

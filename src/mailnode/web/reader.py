@@ -36,13 +36,24 @@ class MailReader:
         self._pool.close()
 
     async def opened(self, mail: Received) -> dict[str, Any]:
-        """Give `headerFields`, `root` (the tree of parts), `text` and `html` of a mail, as JSON has them.
+        """Give `headerFields`, `root` (the tree of parts), `text`, `html` and `invitation` of a mail, as JSON has them.
 
         Raises:
             UsageError: the mail can't be read within the limits, or is gone.
         """
         opened: dict[str, Any] = await self._of("open", mail)
-        return opened
+        invitation = await self._event(mail) if opened.pop("hasCalendar") else None
+        return {**opened, "invitation": invitation}
+
+    async def _event(self, mail: Received) -> dict[str, Any] | None:
+        """Give the event of its calendar; a job of its own, so that the mail is shown whatever that holds."""
+        try:
+            event: dict[str, Any] | None = await self._of("event", mail)
+        except UsageError as error:
+            if error.code != ErrorCode.MAIL_NOT_SHOWN:
+                raise
+            return None
+        return event
 
     async def part(self, mail: Received, number: str) -> ReadPart | None:
         """Give a body part by its place (`1.2`), None where there is none; raises as `opened` does."""

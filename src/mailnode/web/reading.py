@@ -22,6 +22,7 @@ MEMORY_OCTETS = 2**30
 # More is of no use on a page; the mail itself, and each part, can be downloaded.
 MOST_CHARACTERS = 2**20
 MOST_FIELDS = 1_000
+MOST_CALENDAR_OCTETS = 128 * 1024
 
 Job = Mapping[str, Any]
 
@@ -33,13 +34,13 @@ def _open(job: Job) -> Any:
         "root": _told(mail.root),
         "text": mail.text and mail.text[:MOST_CHARACTERS],
         "html": mail.html and mail.html[:MOST_CHARACTERS],
-        "invitation": _invitation(mail),
+        "hasCalendar": mail.calendar is not None,
     }
 
 
-def _invitation(mail: OpenedMail) -> Any:
-    calendar = mail.calendar
-    found = read_event(calendar[:MOST_CHARACTERS].encode()) if calendar else None
+def _event(job: Job) -> Any:
+    calendar = (_mail(job).calendar or "").encode()
+    found = read_event(calendar) if len(calendar) <= MOST_CALENDAR_OCTETS else None
     return found and found.to_json()
 
 
@@ -76,7 +77,13 @@ def _told(part: OpenedPart) -> dict[str, Any]:
     }
 
 
-DOES: Mapping[str, Callable[[Job], Any]] = {"open": _open, "body": _body, "part": _part, "clean": _clean}
+DOES: Mapping[str, Callable[[Job], Any]] = {
+    "open": _open,
+    "event": _event,
+    "body": _body,
+    "part": _part,
+    "clean": _clean,
+}
 
 
 def main() -> None:
