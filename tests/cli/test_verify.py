@@ -90,6 +90,9 @@ async def test_a_connection_is_tested_with_its_own_server(home):
         done = await mailnode("connections", "test", "shop", "--port", str(server.port), "--tls-option", "none", **home)
     assert done.status == 0, done.stdout
     assert "logged in as user" in done.stdout
+    assert "tested" in (await mailnode("connections", "list", **home)).stdout
+    assert (await mailnode("connections", "test", "shop", "--port", str(server.port), **home)).status == 1
+    assert "test failed" in (await mailnode("connections", "list", **home)).stdout
 
 
 async def test_a_wrong_password_is_refused_and_never_shown(home):

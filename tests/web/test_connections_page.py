@@ -88,6 +88,12 @@ def test_each_provider_is_explained_and_every_error_stands_at_its_field(page):
         expect(dialog.get_by_text(f"{label} is missing.")).to_be_visible()
     expect(field(dialog, "name")).to_be_focused()
     dialog.get_by_role("button", name="Back").click()
+    dialog.get_by_role("button", name="Google Workspace service account").click()
+    key_file = {"private_key": "a key", "client_email": "robot@project.example"}
+    field(dialog, "privateKey").fill(json.dumps(key_file))
+    expect(field(dialog, "serviceClient")).to_have_value("robot@project.example")
+    expect(field(dialog, "privateKey")).to_have_value("a key")
+    dialog.get_by_role("button", name="Back").click()
     dialog.get_by_role("button", name="Microsoft 365 or Outlook").click()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     dialog.get_by_role("button", name="Redirect address: Copy").click()
