@@ -70,9 +70,10 @@ async def test_what_would_lose_something_is_refused(api: httpx2.AsyncClient, sit
 
 async def test_a_preview_has_the_content_and_the_sample_of_a_flow(api: httpx2.AsyncClient) -> None:
     await api.post("/api/layouts", json={"name": "green", "text": LAYOUT})
-    await api.post("/api/flows", json={"text": FLOW})
-    await api.put("/api/flows/shop/sample", json=SAMPLE)
-    shown = (await api.post("/api/layouts/preview", json={"text": LAYOUT, "flow": "shop", "node": "tell"})).json()
+    await api.post("/api/flows", json={"text": FLOW.replace("name: shop", "name: teas/shop")})
+    assert (await api.get("/api/layouts")).json()[0]["usedBy"] == ["teas/shop"]
+    await api.put("/api/flows/teas/shop/sample", json=SAMPLE)
+    shown = (await api.post("/api/layouts/preview", json={"text": LAYOUT, "flow": "teas/shop", "node": "tell"})).json()
     assert shown["preview"]["text"].split() == ["Hello", "Of", "Tea", "&", "Co"]
     frame = (await api.get(shown["preview"]["html"])).text
     assert '<h2 style="color:' in frame
