@@ -15,7 +15,7 @@ from mailnode.store.tables import deliveries, delivery_recipients
 # A search that finds no more recipients than these is sorted by hand.
 MOST_SORTED = 1_000
 # No index knows the words of a subject: so many deliveries are looked at for one page, and the next page goes on there.
-MOST_LOOKED_AT = 10_000
+MOST_LOOKED_AT = 4_000
 _LOOKED_AT_ONCE = 1_000
 # A statement bears only so many parameters.
 ASKED_AT_ONCE = 500
