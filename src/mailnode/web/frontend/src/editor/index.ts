@@ -1,26 +1,16 @@
 // The editor of one flow: the form or the text on one side, the mail that comes of it on the other.
 
 import { call, detailOf, detailsOf, toast, wordsOf } from "../api";
-import type {
-  Connection,
-  Draft,
-  EmailService,
-  ErrorDetail,
-  Flow,
-  FlowContent,
-  FlowNodeContent,
-  Previewed,
-  Sample,
-  ServerCheck,
-} from "../api-types";
+import type { Connection, Draft, EmailService, Flow, FlowContent, FlowNodeContent, Sample } from "../api-types";
 import { find, on } from "../dom";
 import { ConflictDialog } from "./conflict";
 import { KnownProblems } from "./known-problems";
 import { freshNode, NodeList } from "./nodes";
 import { Panel, type ServerSettings } from "./panel";
 import { PreviewPane } from "./preview";
-import { mountSample, type SampleEditor } from "./sample";
-import { lacksSample, Sending, type Tried } from "./sending";
+import { ProblemView } from "./problem-view";
+import { mountSample } from "./sample";
+import { Sending, type Tried } from "./sending";
 import { isSame, write } from "./settings";
 import type { Surroundings } from "./widget";
 
@@ -49,7 +39,7 @@ class Editor {
   private readonly nodes: NodeList;
   private readonly conflict: ConflictDialog;
   private readonly sending: Sending;
-  private readonly samples: SampleEditor;
+  private readonly shown: ProblemView;
   private readonly around: Surroundings = {
     services: said<EmailService[]>("services"),
     connections: said<Connection[]>("connections"),
@@ -80,6 +70,21 @@ class Editor {
         location.assign(address);
       },
     });
+    const samples = mountSample(
+      main,
+      this.sample,
+      () => this.flow.name,
+      () => this.document,
+      () => this.later(),
+    );
+    this.shown = new ProblemView(main, this.problems, this.pane, samples, {
+      isText: () => this.isText,
+      current: () => this.current,
+      panel: () => this.panel,
+      open: (id) => this.document?.nodes.some((node) => node.id === id) && this.open(id),
+      list: () => this.list(),
+      useServer: (server) => this.useServer(server),
+    });
     const edited = {
       draft: () => this.draft,
       tried: () => this.tried,
@@ -87,22 +92,8 @@ class Editor {
       name: () => this.flow.name,
       isDirty: () => this.isDirty,
       save: () => this.save(),
-      showProblems: (errors: ErrorDetail[]) => this.showProblems(errors),
-      showServer: (node: string, check: ServerCheck | null) => {
-        this.problems.tell(node, check);
-        const [first] = check?.errors ?? [];
-        if (first) this.lead(first);
-        this.showErrors();
-      },
     };
-    this.sending = new Sending(this.pane, edited, find(main, "dialog#run-dialog"));
-    this.samples = mountSample(
-      main,
-      this.sample,
-      () => this.flow.name,
-      () => this.document,
-      () => this.later(),
-    );
+    this.sending = new Sending(this.pane, edited, this.shown, find(main, "dialog#run-dialog"));
   }
 
   start(): void {
@@ -114,9 +105,9 @@ class Editor {
     this.on("save", () => this.save());
     this.on("run", () => this.sending.run());
     this.on("add-node", () => this.addNode());
-    const dialog = this.find<HTMLDialogElement>("dialog#test-dialog");
-    this.on("test", () => dialog.showModal());
-    this.sending.mountTest(dialog);
+    const test = this.find<HTMLDialogElement>("dialog#test-dialog");
+    this.on("test", () => test.showModal());
+    this.sending.mountTest(test);
     for (const view of this.main.querySelectorAll<HTMLElement>("[data-view]")) {
       view.addEventListener("click", () => void this.view(view.dataset.view === "text"));
     }
@@ -153,7 +144,7 @@ class Editor {
     const node = this.node;
     if (!node) return;
     this.panel = new Panel(this.find("[data-panel-place]"), node, this.around, (changed) => this.edited(changed));
-    this.showErrors();
+    this.shown.show();
     this.later();
   }
 
@@ -199,78 +190,10 @@ class Editor {
     this.asked?.abort();
     const asked = (this.asked = new AbortController());
     try {
-      const made = await call("POST /api/preview", { body: this.tried, signal: asked.signal });
-      this.showMade(made);
+      this.shown.showMade(await call("POST /api/preview", { body: this.tried, signal: asked.signal }));
     } catch (problem) {
-      if (!asked.signal.aborted) this.showMade({ errors: [detailOf(problem)], preview: null });
+      if (!asked.signal.aborted) this.shown.showMade({ errors: [detailOf(problem)], preview: null });
     }
-  }
-
-  private showMade(made: Previewed): void {
-    this.problems.errors = made.errors;
-    const fill = (): void => this.fillSample();
-    this.pane.show(
-      made,
-      this.problems.notices((error) => this.lead(error), fill),
-    );
-    this.samples.showUsed();
-    this.showErrors();
-  }
-
-  /** Show the sample with a place for each value that the flow names. */
-  private fillSample(): void {
-    this.samples.fill();
-    this.pane.see("sample");
-    this.find("#sample-input").focus();
-  }
-
-  private showProblems(errors: ErrorDetail[]): void {
-    const [first] = errors;
-    if (!first) return;
-    this.problems.errors = errors;
-    this.showErrors();
-    if (lacksSample(errors)) this.fillSample();
-    else this.lead(first);
-  }
-
-  /** Go to the field that an error is about, or to its line. */
-  private lead({ node, key, line }: ErrorDetail): void {
-    if (this.isText) {
-      const before = this.text.value
-        .split("\n")
-        .slice(0, Math.max(line - 1, 0))
-        .join("\n").length;
-      this.text.focus();
-      this.text.setSelectionRange(before + (line > 1 ? 1 : 0), before + (line > 1 ? 1 : 0));
-      return;
-    }
-    if (node && node !== this.current && this.document?.nodes.some((one) => one.id === node)) this.open(node);
-    this.panel?.lead(key);
-  }
-
-  private showErrors(): void {
-    if (this.isText) {
-      const place = this.find("#flow-text-error");
-      place.textContent = this.problems.errors
-        .map((error) => `${error.line ? `Line ${error.line}: ` : ""}${wordsOf(error)}`)
-        .join("\n");
-      place.hidden = !this.problems.errors.length;
-      return;
-    }
-    const mine = this.problems.all.filter((error) => error.node === this.current || !error.node);
-    const left = this.panel?.showErrors(mine) ?? mine;
-    const works = this.problems.server(this.current)?.settings;
-    this.panel?.advise(works ?? null, (smtp) => this.useServer(smtp));
-    const others = this.find("[data-other-errors]");
-    others.replaceChildren(
-      ...left.map((error) => {
-        const item = document.createElement("li");
-        item.textContent = wordsOf(error);
-        return item;
-      }),
-    );
-    others.hidden = !left.length;
-    this.list();
   }
 
   private useServer(server: ServerSettings): void {
@@ -288,7 +211,7 @@ class Editor {
       const checked = await call("POST /api/flows/check", { body: this.draft });
       this.problems.errors = checked.errors;
       if (!asText && !checked.document) {
-        this.showErrors();
+        this.shown.show();
         toast("Correct the errors in the text to open the form.");
         return;
       }
@@ -306,7 +229,7 @@ class Editor {
     for (const button of this.main.querySelectorAll<HTMLElement>("[data-view]")) {
       button.ariaPressed = String((button.dataset.view === "text") === asText);
     }
-    if (asText) this.showErrors();
+    if (asText) this.shown.show();
     else this.open(this.node?.id ?? firstMail(this.document)?.id ?? "");
   }
 
@@ -323,12 +246,12 @@ class Editor {
       this.isDirty = false;
       this.find("[data-saved]").textContent = "Saved";
       if (this.isText) this.text.value = saved.text;
-      this.showErrors();
+      this.shown.show();
       return true;
     } catch (problem) {
       if (this.conflict.asks(problem)) return false;
       this.problems.errors = detailsOf(problem);
-      this.showErrors();
+      this.shown.show();
       toast(wordsOf(detailOf(problem)));
       return false;
     }

@@ -10,6 +10,7 @@ interface Told {
   settings: string;
 }
 
+const MOST_LINES = 6;
 const OF_SERVER = ["emailService", "smtp", "connection", "from", "to"];
 
 export class KnownProblems {
@@ -42,18 +43,18 @@ export class KnownProblems {
     return [...this.errors, ...[...this.servers.keys()].flatMap((id) => this.server(id)?.errors ?? [])];
   }
 
-  /** Say each problem with its node and field, which a press leads to, and what would help. */
+  /** Say each problem with its node and field, which a press leads to; those with the same remedy stand together. */
   notices(lead: (error: ErrorDetail) => void, fillSample: () => void): Notice[] {
     const remedy = { words: "Fill in sample data", work: fillSample };
-    return this.errors.map((error) => {
-      const { message: words, hint } = error;
-      const where = this.placeOf(error);
-      return {
-        words,
-        hint,
-        ...(where ? { place: { words: where, lead: () => lead(error) } } : {}),
-        ...(lacksSample([error]) ? { remedy } : {}),
-      };
+    const groups = new Map<string, ErrorDetail[]>();
+    for (const error of this.errors) groups.set(error.hint, [...(groups.get(error.hint) ?? []), error]);
+    return [...groups].map(([hint, errors]) => {
+      const lines = errors.slice(0, MOST_LINES).map((error) => {
+        const place = this.placeOf(error);
+        return { words: error.message, ...(place ? { place: { words: place, lead: () => lead(error) } } : {}) };
+      });
+      if (errors.length > MOST_LINES) lines.push({ words: `And ${errors.length - MOST_LINES} more.` });
+      return { lines, hint, ...(lacksSample(errors) ? { remedy } : {}) };
     });
   }
 

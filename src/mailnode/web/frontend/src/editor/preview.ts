@@ -5,14 +5,19 @@ import { textAt } from "../api";
 import { element, find } from "../dom";
 import { eventCard } from "./event-card";
 
+const LEAST_SEEN = 120; // pixels
 const HEAD = ["From", "To", "Cc", "Subject"];
 const TLS = { tls: "TLS", starttls: "STARTTLS", none: "no TLS" };
 
-export interface Notice {
+/** A sentence, and the place that it is about, which a press leads to. */
+export interface Line {
   words: string;
-  hint?: string;
-  /** The place that it is about, which a press leads to. */
   place?: { words: string; lead: () => void };
+}
+
+export interface Notice {
+  lines: Line[];
+  hint?: string;
   /** What else can be done about it. */
   remedy?: { words: string; work: () => void };
 }
@@ -46,7 +51,7 @@ export class PreviewPane {
   show({ preview }: Previewed, errors: Notice[]): void {
     this.pane.toggleAttribute("data-stale", !preview);
     const reasons = errors.map((notice) => noticeOf("bad", notice));
-    const warnings = (preview?.warnings ?? []).map((words) => noticeOf("warn", { words }));
+    const warnings = (preview?.warnings ?? []).map((words) => noticeOf("warn", { lines: [{ words }] }));
     this.find("[data-troubles]").replaceChildren(...reasons, ...warnings);
     if (!preview) return;
     this.html = preview.html;
@@ -95,6 +100,10 @@ export class PreviewPane {
   /** Bring a view to the front. */
   see(view: string): void {
     this.find(`#tab-${view}`).click();
+    const shown = this.find(`#see-${view}`);
+    const { top, bottom } = shown.getBoundingClientRect();
+    // On a narrow screen it is far below the button that was pressed.
+    if (top > innerHeight - LEAST_SEEN || bottom < 0) shown.scrollIntoView();
   }
 
   private showFrame(): void {
@@ -140,11 +149,13 @@ function mountTabs(list: HTMLElement): void {
   });
 }
 
-function noticeOf(kind: string, { words, hint = "", place, remedy }: Notice): HTMLElement {
-  const lines = [words, hint].filter(Boolean).map((line) => element("p", { textContent: line }));
-  if (place) lines.unshift(element("p", {}, pressable("link", place.words, place.lead)));
-  if (remedy) lines.push(element("p", {}, pressable("button", remedy.words, remedy.work)));
-  return element("div", { className: `notice ${kind}` }, ...lines);
+function noticeOf(kind: string, { lines, hint = "", remedy }: Notice): HTMLElement {
+  const shown = lines.map(({ words, place }) =>
+    element("p", {}, ...(place ? [pressable("link", place.words, place.lead), ": "] : []), words),
+  );
+  if (hint) shown.push(element("p", { textContent: hint }));
+  if (remedy) shown.push(element("p", {}, pressable("button", remedy.words, remedy.work)));
+  return element("div", { className: `notice ${kind}` }, ...shown);
 }
 
 function pressable(className: string, words: string, work: () => void): HTMLButtonElement {

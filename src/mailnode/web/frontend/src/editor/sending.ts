@@ -1,11 +1,12 @@
 // What comes of a flow: it is run after a question, or one of its mails is sent as a test.
 
 import { call, clearProblems, detailOf, detailsOf, Problem, showProblem } from "../api";
-import type { Draft, ErrorDetail, NodeError, RunNode, Sample, ServerCheck, TestRequest } from "../api-types";
+import type { Draft, ErrorDetail, NodeError, RunNode, Sample, TestRequest } from "../api-types";
 import { find } from "../dom";
 import { askBefore } from "../run/dialog";
 import { sentence } from "../sentence";
 import type { Notice, PreviewPane } from "./preview";
+import type { ProblemView } from "./problem-view";
 import { isObject, textOf } from "./settings";
 
 /** What a test is made of: the draft, its node (null: the first that sends mail), and a state. */
@@ -19,10 +20,6 @@ export interface Edited {
   name: () => string;
   isDirty: () => boolean;
   save: () => Promise<boolean>;
-  /** Show all problems that are known now, and lead to the first. */
-  showProblems: (errors: ErrorDetail[]) => void;
-  /** Show what is wrong with the server of a node at its fields; null for nothing. */
-  showServer: (node: string, check: ServerCheck | null) => void;
 }
 
 const OF_SERVER = new Set(["connect", "tls", "greeting", "ehlo"]);
@@ -34,6 +31,7 @@ export class Sending {
   constructor(
     private readonly pane: PreviewPane,
     private readonly edited: Edited,
+    private readonly problems: ProblemView,
     private readonly dialog: HTMLDialogElement,
   ) {}
 
@@ -65,8 +63,8 @@ export class Sending {
 
   private async runSaved(): Promise<void> {
     const name = this.edited.name();
-    const waits = [{ words: "If a server does not respond, the run waits for as long as the node allows." }];
-    this.pane.showResult({ title: "Run", status: "running", notices: waits });
+    const waits = "If a server does not respond, the run waits for as long as the node allows.";
+    this.pane.showResult({ title: "Run", status: "running", notices: [saying(waits)] });
     const run = await call("POST /api/flows/{name}/runs", { path: { name }, body: this.edited.sample() });
     await this.pane.showRun(run.run);
     await this.locate(run.nodes);
@@ -81,7 +79,7 @@ export class Sending {
     this.pane.showResult({
       title: "Test",
       status: "sent",
-      notices: [{ words: `${what} in the inbox on this machine. Nobody else got it.` }],
+      notices: [saying(`${what} in the inbox on this machine. Nobody else got it.`)],
       details,
       link: { href: "/inbox", words: "Read it in the inbox" },
     });
@@ -91,10 +89,7 @@ export class Sending {
     const tried = this.edited.tried();
     const result = await call("POST /api/preview/test", { body: { ...tried, to } });
     const said = textOf(result.response);
-    const good = {
-      words: `Accepted by ${textOf(result.host)} for ${to}.`,
-      hint: said && `The server replied: ${said}`,
-    };
+    const good = saying(`Accepted by ${textOf(result.host)} for ${to}.`, said && `The server replied: ${said}`);
     const notices = [result.error ? noticeOf(result.error) : good];
     this.pane.showResult({ title: "Test", status: result.status, notices, details: result });
     if (tried.node) await this.locate([{ id: tried.node, type: "", label: "", status: "", result }]);
@@ -116,7 +111,7 @@ export class Sending {
       clearProblems(form);
       work.catch((problem: unknown) => {
         showProblem(form, problem);
-        this.edited.showProblems(detailsOf(problem).filter(({ node }) => node));
+        this.problems.showAll(detailsOf(problem).filter(({ node }) => node));
       });
     };
     form.addEventListener("submit", (event) => {
@@ -136,13 +131,13 @@ export class Sending {
       const phase = textOf(error.phase);
       const key = FIELDS[phase];
       if (key)
-        this.edited.showServer(id, {
+        this.problems.tellServer(id, {
           errors: [{ ...detailOf(""), ...detailIn(error), node: id, key }],
           settings: null,
         });
       else if (OF_SERVER.has(phase)) {
         const body = { ...this.edited.draft(), node: id };
-        this.edited.showServer(id, await call("POST /api/preview/server", { body }));
+        this.problems.tellServer(id, await call("POST /api/preview/server", { body }));
       }
     }
   }
@@ -150,7 +145,7 @@ export class Sending {
   private showProblems(problems: ErrorDetail[]): void {
     const notices = problems.map((problem) => noticeOf(problem, problem.node));
     this.pane.showResult({ title: "Run", status: "not started", notices, details: problems });
-    this.edited.showProblems(problems);
+    this.problems.showAll(problems);
   }
 
   private async told(title: string, work: () => Promise<void>): Promise<void> {
@@ -164,7 +159,7 @@ export class Sending {
   private fail(title: string, problem: unknown): void {
     const details = detailsOf(problem);
     this.pane.showResult({ title, status: "failed", notices: details.map((one) => noticeOf(one)), details });
-    this.edited.showProblems(details.filter(({ node }) => node));
+    this.problems.showAll(details.filter(({ node }) => node));
   }
 }
 
@@ -179,5 +174,9 @@ function detailIn({ code, message, hint }: NodeError): Pick<ErrorDetail, "code" 
 
 function noticeOf({ message, hint }: NodeError, where = ""): Notice {
   const before = where && !textOf(message).includes(where) ? `${where}: ` : "";
-  return { words: `${before}${sentence(textOf(message))}`, hint: sentence(textOf(hint)) };
+  return saying(`${before}${sentence(textOf(message))}`, sentence(textOf(hint)));
+}
+
+function saying(words: string, hint = ""): Notice {
+  return { lines: [{ words }], hint };
 }
