@@ -228,6 +228,6 @@ async def _sender(sender: str | None) -> str | Mailbox:
         raise SettingsError(
             "the email has no sender",
             code=ErrorCode.MISSING_SETTING,
-            hint="set `from`, or use a connection that has one",
+            hint="give the address of the sender, or use a connection that has one",
         )
     return sender
