@@ -34,7 +34,7 @@ ROWS = """\
 """
 ITEMS: list[dict[str, Any]] = [
     {"name": "<Tea>", "count": 2, "sizes": ["S", "M"]},
-    {"name": "none", "count": 0, "sizes": []},
+    {"name": "Sold out", "count": 0, "sizes": []},
     {"name": "Cups", "count": 1, "sizes": ["L"]},
 ]
 LINES = ["2 of <Tea> in S M", "1 of Cups in L"]

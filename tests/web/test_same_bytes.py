@@ -1,4 +1,4 @@
-"""Preview, Python, command line and API make the same mail, byte for byte."""
+"""Preview, command line and API make the same mail, byte for byte."""
 
 import json
 import re
@@ -49,14 +49,11 @@ async def test_mails_with_nested_repetitions_are_the_same_from_all_faces(site, a
         shown = (await api.post("/api/preview", json=draft)).json()["preview"]
         assert bare((await api.get(shown["message"])).content) == wanted[number]
 
-    await site.mailnode.run(flow, input=given)
-    assert taken(inbox, 0) == wanted
-
     ran = await mailnode("run", path, "--input", json.dumps(given))
     assert ran.status == 0, ran.stderr
-    assert taken(inbox, COUNT) == wanted
+    assert taken(inbox, 0) == wanted
 
     created = await api.post("/api/flows", json={"text": path.read_text(), "format": "json"})
     ran = await api.post(f"/api/flows/{created.json()['name']}/runs", json={"input": given})
     assert ran.json()["status"] == "done"
-    assert taken(inbox, 2 * COUNT) == wanted
+    assert taken(inbox, COUNT) == wanted
