@@ -37,7 +37,7 @@ def moments(zone):
     while day.year == 2026:
         hours = [day + timedelta(hours=hour) for hour in range(25)]
         if day.astimezone(zone).utcoffset() != hours[-1].astimezone(zone).utcoffset():
-            times += [hour + timedelta(minutes=minutes) for hour in hours for minutes in (-30, 0, 30)]
+            times += [hour + timedelta(minutes=minutes) for hour in hours for minutes in (0, 30)]
         day = hours[-1]
     return times
 

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
+from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -77,12 +78,17 @@ def parse_zone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (ValueError, OSError, KeyError):  # what a name may be that is a path, a folder, or unknown
-        names = {name.casefold(): name for name in sorted(available_timezones())}
+        names = _names_of_zones()
         wanted = text.casefold().replace(" ", "_")
         near = [name for key, name in names.items() if key.rpartition("/")[2] == wanted.rpartition("/")[2]]
         near = near or [names[key] for key in get_close_matches(wanted, names, n=1)]
         hint = f"did you mean {near[0]}?" if near else "write its IANA name, as Europe/Berlin or America/New_York"
         raise _wrong(f"there is no time zone {quoted(text)}", hint) from None
+
+
+@cache  # they are read from the disk
+def _names_of_zones() -> dict[str, str]:
+    return {name.casefold(): name for name in sorted(available_timezones())}
 
 
 def in_zone(moment: datetime, zone: ZoneInfo | None) -> datetime:
