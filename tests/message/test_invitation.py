@@ -36,8 +36,10 @@ def moments(zone):
     day = datetime(2026, 1, 1, tzinfo=UTC)
     while day.year == 2026:
         hours = [day + timedelta(hours=hour) for hour in range(25)]
-        if day.astimezone(zone).utcoffset() != hours[-1].astimezone(zone).utcoffset():
-            times += [hour + timedelta(minutes=minutes) for hour in hours for minutes in (0, 30)]
+        offsets = [hour.astimezone(zone).utcoffset() for hour in (day, hours[-1])]
+        if offsets[0] != offsets[1]:
+            at = next(number for number, hour in enumerate(hours) if hour.astimezone(zone).utcoffset() == offsets[1])
+            times += [hours[at] + timedelta(minutes=minutes) for minutes in range(-120, 150, 30)]
         day = hours[-1]
     return times
 
