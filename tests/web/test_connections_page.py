@@ -128,6 +128,8 @@ def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(brows
         page.get_by_role("button", name="New connection").click()
         dialog = dialog_of(page)
         dialog.get_by_role("button", name="Another OAuth2 provider").click()
+        dialog.get_by_role("button", name="Create", exact=True).click()
+        expect(dialog.get_by_text("Token URL is missing.")).to_be_visible()
         given = {"name": "jane", "hosts": "127.0.0.1", "user": USER, "clientId": "app", "clientSecret": "kept-well"}
         urls = {"accessUrl": f"{provider}/oauth2/token", "authorizeUrl": f"{provider}/oauth2/authorize"}
         for key, text in {**given, **urls}.items():

@@ -160,8 +160,8 @@ class Showing {
     submit.disabled = true;
     try {
       const isNew = !this.shown;
-      if (isNew && this.form.missing.some(({ key }) => this.form.isRequiredByProvider(key))) {
-        this.tell(this.form.missing.map(({ key }) => missing(key)));
+      if (isNew && this.form.lacksWhatProviderRequires) {
+        this.tell(this.form.missing.map(missing));
         return;
       }
       const shown = await this.save();

@@ -23,7 +23,10 @@ export class ConnectionForm {
     this.type.addEventListener("change", () => this.choose(this.type.value));
     this.service.addEventListener("input", () => this.tellNote());
     for (const radio of form.querySelectorAll<HTMLInputElement>("[name=connection-where]")) {
-      radio.addEventListener("change", () => this.aim(this.where));
+      radio.addEventListener("change", () => {
+        this.aim(this.where);
+        this.choose(this.type.value);
+      });
     }
     this.field("privateKey").control.addEventListener("input", () => this.takeKeyFile());
   }
@@ -66,13 +69,20 @@ export class ConnectionForm {
   }
 
   /** The fields with an asterisk that are empty. */
-  get missing(): { key: string; label: string }[] {
-    return this.fields.filter((field) => field.isMissing).map(({ key, label }) => ({ key, label }));
+  get missing(): string[] {
+    return this.fields.filter((field) => field.isMissing).map(({ key }) => key);
   }
 
-  /** The fields that only the provider requires, and mailnode does not. */
-  isRequiredByProvider(key: string): boolean {
-    return Boolean(this.tile?.required.includes(key));
+  /** Whether something is missing that only the provider requires; who has an access token can do without it. */
+  get lacksWhatProviderRequires(): boolean {
+    if (this.field("accessToken").value !== undefined) return false;
+    return this.missing.some((key) => this.ways?.required.includes(key));
+  }
+
+  /** The tile as it is for the place that is chosen: at a server of one's own nobody knows where tokens are had. */
+  private get ways(): Tile | undefined {
+    if (this.tile?.id !== "oauth2" || this.where === "service") return this.tile;
+    return { ...this.tile, required: [...this.tile.required, "accessUrl"] };
   }
 
   /** Everything that was filled in. */
@@ -141,7 +151,7 @@ export class ConnectionForm {
   private choose(type: string): void {
     this.type.value = type;
     find(this.form, "#connection-type-hint").textContent = this.type.selectedOptions[0]?.dataset.hint ?? "";
-    for (const field of this.fields) field.belongTo(type, this.tile);
+    for (const field of this.fields) field.belongTo(type, this.ways);
     const tokens = find(this.form, "[data-part=tokens]");
     tokens.hidden = !tokens.querySelector(".field:not([hidden])");
     this.tellNote();
