@@ -211,7 +211,8 @@ class _Reader(HTMLParser):
             self.style_of[given["class"]] = given.get("style", "")
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if not self.cdata_elem:  # else it is a style sheet
+            self.text += data
 
 
 def _file(part: EmailMessage) -> tuple[str, str, bytes, str]:
