@@ -203,7 +203,8 @@ async def test_all_that_is_wrong_is_told_at_once():
     ],
 )
 async def test_limits_are_clear_errors(content, words, monkeypatch):
-    monkeypatch.setattr(sandbox, "CPU_SECONDS", 0.2)
+    if "for (;;)" in content:
+        monkeypatch.setattr(sandbox, "CPU_SECONDS", 0.2)
     error = await refusal(content)
     assert words in error.message
     assert error.hint
