@@ -151,7 +151,7 @@ function mountTabs(list: HTMLElement): void {
 
 function noticeOf(kind: string, { lines, hint = "", remedy }: Notice): HTMLElement {
   const shown = lines.map(({ words, place }) =>
-    element("p", {}, ...(place ? [pressable("link", place.words, place.lead), ": "] : []), words),
+    element("p", {}, ...(place ? [pressable("link", `${place.words}:`, place.lead), " "] : []), words),
   );
   if (hint) shown.push(element("p", { textContent: hint }));
   if (remedy) shown.push(element("p", {}, pressable("button", remedy.words, remedy.work)));

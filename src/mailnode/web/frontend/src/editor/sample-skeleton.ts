@@ -51,41 +51,32 @@ export function pathsNamed({ nodes }: FlowContent): Step[][] {
   return found;
 }
 
-/** Give the sample with an empty value at each path of the flow that it lacks; what is there stays. */
+/**
+ * Give the sample with an empty value at each path of the flow that it lacks; what is there stays.
+ *
+ * What a node writes itself has a place too: the preview of one node knows nothing of those before it.
+ */
 export function withSkeleton(sample: Sample, flow: FlowContent): Sample {
   const made = structuredClone(sample) as unknown as Settings;
-  const written = new Set(writtenBy(flow));
   const lists = new WeakSet();
   for (const path of pathsNamed(flow)) {
-    if (!written.has(path.slice(0, 2).join(".")) && !path.includes("__proto__")) put(made, path, lists);
+    if (!path.includes("__proto__")) put(made, path, lists);
   }
   return made as unknown as Sample;
 }
 
-/** Give the places of single values that the flow names and does not write itself, each once. */
+/** Give the places of single values that the flow names, each once. */
 export function placesNamed(flow: FlowContent): string[][] {
-  const written = new Set(writtenBy(flow));
   const found = new Map<string, string[]>();
   for (const path of pathsNamed(flow)) {
     const names = path.filter((step) => step !== 0);
     const isSingle = names.length === path.length && path.length > 1 && !path.includes("__proto__");
-    if (isSingle && !written.has(path.slice(0, 2).join("."))) found.set(names.join("."), names);
+    if (isSingle) found.set(names.join("."), names);
   }
   // What others lead through is no single value.
   return [...found]
     .filter(([key]) => ![...found.keys()].some((other) => other.startsWith(`${key}.`)))
     .map(([, path]) => path);
-}
-
-/** What nodes of the flow write themselves needs no sample. */
-function* writtenBy({ nodes }: FlowContent): Iterable<string> {
-  for (const { type, settings } of nodes) {
-    const key = typeof settings.key === "string" ? settings.key : "";
-    const result = typeof settings.resultKey === "string" ? settings.resultKey : "";
-    if (type === "setContext" && key) yield `context.${key.split(".")[0]}`;
-    if (result && settings.storeResult === "input") yield `input.${result.split(".")[0]}`;
-    if (result && settings.storeResult === "context") yield `context.${result.split(".")[0]}`;
-  }
 }
 
 function bare(value: unknown): string {
