@@ -632,7 +632,7 @@ def test_files_and_images_are_stored_beside_the_flow_and_the_flow_only_names_the
     field(page, "content").get_by_role("button", name="Image").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("[name=file]").set_input_files([{"name": "dot.gif", "mimeType": "image/gif", "buffer": PIXEL}])
-    dialog.get_by_role("button", name="Insert").click()
+    dialog.get_by_role("button", name="Insert", exact=True).click()
     image = page.locator('.surface img[src^="/api/flows/hello/files/"]')
     expect(image).to_be_visible()
     expect(attachments.locator(".attachment")).to_have_count(2)

@@ -430,8 +430,13 @@ def test_conversion_asks_first(open_editor):
     editor.answer("Convert")
     expect(editor.surface).to_be_focused()
     assert editor.mode == "rich"
-    assert editor.stored == "Dear {{ input.name }}<br>bye"
+    assert editor.stored == '<span style="font-family: serif">Dear {{ input.name }}<br>bye</span>'
     assert editor.page.evaluate("window.events").count("input") > 0
+    editor.notice.get_by_role("button", name="Undo").click()
+    assert editor.stored == '<font face="serif">Dear {{ input.name }}<br>bye</font>'
+    editor = open_editor("<mjml><mj-body><mj-text>Hi</mj-text></mj-body></mjml>")
+    expect(editor.notice).to_contain_text("This is MJML")
+    expect(editor.page.get_by_role("button", name="Convert to rich text")).to_have_count(0)
 
 
 def test_an_expression_becomes_a_chip_when_it_is_closed(open_editor):
@@ -511,6 +516,12 @@ HOSTILE = """
 def test_hostile_html_that_is_pasted_is_dropped_and_never_runs(open_editor):
     editor = open_editor()
     editor.paste(HOSTILE)
+    dialog = editor.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 field or button of a form, 2 images that are not on the web and 2 links")
+    editor.answer("Cancel")
+    assert editor.stored == ""
+    editor.paste(HOSTILE)
+    editor.answer("Paste")
     stored = editor.stored
     assert all(word in stored for word in ("text", "kept", "chip"))
     for evil in ("alert", "script", "onerror", "onclick", "javascript", "<svg", "<style", "iframe", "form", "svg+xml"):
@@ -556,6 +567,7 @@ def test_plain_text_keeps_its_lines(open_editor):
 
 @pytest.mark.parametrize("html", [HOSTILE, f"<p>{{{{ input.name }}}}</p>{HOSTILE}"])
 def test_hostile_html_that_is_stored_never_runs(open_editor, html):
+    html = html.replace("<style>* { display: none }</style>", "")  # a mail with a style sheet stays as source
     editor = open_editor(html)
     assert (editor.mode, editor.stored) == ("source", html)
     editor.page.get_by_role("button", name="Convert to rich text").click()
@@ -650,6 +662,27 @@ def test_other_fields_complete_too(open_editor, field):
     page.keyboard.type("{{ context.user.nam")
     page.get_by_role("option").click()
     assert page.locator(field).input_value() == "Jane <{{ input.email }}>{{ context.user.name }}"
+    expect(page.locator(field)).to_be_focused()
+    # A button does the same for who knows nothing of braces, and a list never covers what it belongs to.
+    page.set_viewport_size({"width": 900, "height": 520})
+    page.keyboard.type(" {{")
+    expect(page.get_by_role("listbox")).to_be_visible()
+    here, there = page.get_by_role("listbox").bounding_box(), page.locator(field).bounding_box()
+    assert here
+    assert there
+    assert here["y"] + here["height"] <= there["y"] or here["y"] >= there["y"] + there["height"]
+    page.set_viewport_size({"width": 900, "height": 800})
+    editor.press("Escape", "Backspace", "Backspace", "Tab", "Enter")
+    dialog = page.get_by_role("dialog")
+    expect(page.get_by_role("option").nth(1)).to_have_text(PATHS[1])
+    covered = dialog.get_by_role("listbox").bounding_box()
+    buttons = dialog.get_by_role("button", name="Insert", exact=True).bounding_box()
+    assert covered
+    assert buttons
+    assert covered["y"] + covered["height"] <= buttons["y"]
+    editor.press("ArrowDown", "Enter", "Enter")
+    expect(dialog).to_have_count(0)
+    assert page.locator(field).input_value().endswith("{{ context.user.name }} {{ input.name }}")
     expect(page.locator(field)).to_be_focused()
 
 

@@ -12,6 +12,7 @@ export const schema = getSchema(
     attributes: {},
     takeImages: () => undefined,
     takeDocument: () => undefined,
+    mayLose: () => Promise.resolve(true),
     editDirectives: () => undefined,
     keys: {},
   }),

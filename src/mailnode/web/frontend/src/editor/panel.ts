@@ -143,11 +143,12 @@ export class Panel {
     const texts =
       "[data-templated] :is(input:not([type=checkbox], [type=date], [type=time]), textarea):not([data-rich] *), input[data-templated]";
     for (const input of this.place.querySelectorAll<HTMLInputElement>(texts)) mountCompletion(input, paths);
-    // Attachments and header fields are added later; they get it when they are used.
+    // Attachments and header fields are added later.
     for (const list of this.place.querySelectorAll("[data-attachments], [data-headers]")) {
-      list.addEventListener("focusin", ({ target }) => {
-        if (target instanceof HTMLElement && target.matches(texts)) mountCompletion(target as HTMLInputElement, paths);
-      });
+      const mount = (): void => {
+        for (const input of list.querySelectorAll<HTMLInputElement>(texts)) mountCompletion(input, paths);
+      };
+      new MutationObserver(mount).observe(list, { childList: true });
     }
   }
 }

@@ -32,8 +32,7 @@ export const Paragraph = Node.create({
     isHollow: {
       default: false,
       keepOnSplit: false,
-      parseHTML: (element) =>
-        element.localName !== "p" && !element.firstElementChild && !/[^ \t\r\n\f]/.test(element.textContent),
+      parseHTML: (element) => element.hasAttribute(HOLLOW),
       renderHTML: ({ isHollow }) => (isHollow ? { [HOLLOW]: "" } : {}),
     },
   }),
@@ -118,6 +117,12 @@ export const Row = TableRow.extend({
     },
   }),
 });
+
+/** Have each box that holds nothing say so, before what only keeps a line open is taken away. */
+export function markHollow(root: ParentNode): void {
+  for (const element of root.querySelectorAll(SECTION))
+    if (!element.firstElementChild && !/[^ \t\r\n\f]/.test(element.textContent)) element.setAttribute(HOLLOW, "");
+}
 
 let groups = 0;
 

@@ -1,5 +1,6 @@
 // Completion in ordinary fields: typing `{{` offers what an expression may begin with.
 
+import { mountInsertValue } from "./insert-value";
 import { Listbox } from "./listbox";
 
 /** Before the caret: braces that are open, and as much of a path as is typed. */
@@ -20,11 +21,13 @@ export function mountCompletion(
 ): void {
   if (mounted.has(input)) return;
   mounted.add(input);
+  if (!isBare) mountInsertValue(input, paths);
   if (input instanceof HTMLInputElement) input.role = "combobox"; // a textarea may have no role of its own
   input.autocomplete = "off";
   const open = isBare ? /([\w$.[\]"']+)$/ : OPEN_EXPRESSION;
-  const place = input.closest<HTMLElement>("dialog, .field") ?? input.parentElement ?? document.body;
-  const list = new Listbox(input, place, (path) => {
+  const dialog = input.closest("dialog");
+  const place = input.closest<HTMLElement>(".field") ?? dialog ?? document.body;
+  const list = new Listbox(input, place, dialog !== null, (path) => {
     const { before, after } = around(input);
     const typed = open.exec(before)?.[1] ?? "";
     const closing = isBare || /^\s*\}\}/.test(after) ? "" : closerOf(before);
@@ -46,6 +49,12 @@ export function mountCompletion(
       list.offer(paths(), open.exec(around(input).before)?.[1] ?? "", input.getBoundingClientRect());
   });
   input.addEventListener("blur", () => list.hide());
+  // The first field of a dialog that asks for a value offers what there is.
+  if (isBare)
+    input.addEventListener(
+      "focus",
+      () => input.autofocus && list.offer(paths(), input.value, input.getBoundingClientRect()),
+    );
 }
 
 function around(input: HTMLInputElement | HTMLTextAreaElement): { before: string; after: string } {

@@ -26,15 +26,11 @@ export function dropSheets(root: ParentNode): void {
   for (const element of root.querySelectorAll(`style${QUIET}`)) element.remove();
 }
 
-/** What was pasted, without what could come to life. */
-export function pastedInert(html: string): string {
-  const { body } = parseInert(html);
-  dropSheets(body);
-  for (const element of body.querySelectorAll("script, template, iframe, object, embed")) element.remove();
-  for (const element of body.querySelectorAll("*")) {
-    for (const { name } of [...element.attributes]) if (name.includes(QUIET)) element.removeAttribute(name);
-  }
-  return body.innerHTML;
+/** Give the text of each style sheet. */
+export function sheetsIn(root: ParentNode): string[] {
+  // Its name is not that of a style sheet here, so that a comment in it is one.
+  const sheets = [...root.querySelectorAll(`style${QUIET}`)];
+  return sheets.map(({ childNodes }) => [...childNodes].map(({ nodeValue }) => nodeValue ?? "").join(""));
 }
 
 function unmark(node: Node): void {

@@ -1,4 +1,4 @@
-// A list to choose from that stays under the caret while the keyboard stays in the text (ARIA 1.2, combobox pattern).
+// A list to choose from that stays by the caret while the keyboard stays in the text (ARIA 1.2, combobox pattern).
 
 const SHOWN = 50;
 let count = 0;
@@ -8,17 +8,19 @@ export class Listbox {
   private items: string[] = [];
   private current = 0;
 
-  /** `owner` has the keyboard; the list stands in `place`, so that a dialog's list is part of the dialog. */
+  /** `owner` has the keyboard; the list stands in `place`: `isWithin` it, making room, or above all else beside the caret. */
   constructor(
     private readonly owner: HTMLElement,
     place: HTMLElement,
+    private readonly isWithin: boolean,
     private readonly pick: (item: string) => void,
   ) {
     this.list.id = `completion-${(count += 1)}`;
     this.list.className = "listbox completion";
     this.list.role = "listbox";
     this.list.ariaLabel = "Values from the sample data";
-    this.list.popover = "manual";
+    if (isWithin) this.list.hidden = true;
+    else this.list.popover = "manual";
     this.list.addEventListener("mousedown", (event) => {
       event.preventDefault();
       const option = event.target instanceof Element ? event.target.closest("li") : null;
@@ -32,11 +34,11 @@ export class Listbox {
   }
 
   get isOpen(): boolean {
-    return this.list.matches(":popover-open");
+    return this.isWithin ? !this.list.hidden : this.list.matches(":popover-open");
   }
 
   /** Offer those of the paths that hold what was typed, those that begin with it first. */
-  offer(paths: string[], typed: string, at: { left: number; bottom: number }): void {
+  offer(paths: string[], typed: string, at: { left: number; top: number; bottom: number }): void {
     const wanted = typed.toLowerCase();
     const fitting = paths.filter((path) => path.toLowerCase().includes(wanted) && path !== typed);
     fitting.sort(
@@ -48,17 +50,16 @@ export class Listbox {
       return;
     }
     this.list.replaceChildren(...this.items.map((item, index) => this.option(item, index)));
-    if (!this.isOpen) this.list.showPopover();
-    const { width, height } = this.list.getBoundingClientRect();
-    this.list.style.left = `${Math.max(4, Math.min(at.left, innerWidth - width - 4))}px`;
-    this.list.style.top = `${Math.max(4, Math.min(at.bottom + 4, innerHeight - height - 4))}px`;
+    if (this.isWithin) this.list.hidden = false;
+    else this.stand(at);
     if (this.owner.role === "combobox") this.owner.ariaExpanded = "true";
     this.move(0);
   }
 
   hide(): void {
     if (!this.isOpen) return;
-    this.list.hidePopover();
+    if (this.isWithin) this.list.hidden = true;
+    else this.list.hidePopover();
     this.owner.removeAttribute("aria-activedescendant");
     if (this.owner.role === "combobox") this.owner.ariaExpanded = "false";
   }
@@ -79,6 +80,20 @@ export class Listbox {
 
   remove(): void {
     this.list.remove();
+  }
+
+  /** Stand under the line, or over it where there is more room: never on it, nor on the bar of buttons. */
+  private stand(at: { left: number; top: number; bottom: number }): void {
+    if (!this.isOpen) this.list.showPopover();
+    this.list.style.maxHeight = "";
+    const { width, height } = this.list.getBoundingClientRect();
+    const ceiling = Math.max(0, document.querySelector(".bar")?.getBoundingClientRect().bottom ?? 0);
+    const [over, under] = [at.top - 8 - ceiling, innerHeight - at.bottom - 8];
+    const isUnder = under >= Math.min(height, 280) || under >= over;
+    const high = Math.max(60, Math.min(height, isUnder ? under : over));
+    this.list.style.maxHeight = `${high}px`;
+    this.list.style.left = `${Math.max(4, Math.min(at.left, innerWidth - width - 4))}px`;
+    this.list.style.top = `${isUnder ? at.bottom + 4 : at.top - 4 - high}px`;
   }
 
   private option(item: string, index: number): HTMLLIElement {

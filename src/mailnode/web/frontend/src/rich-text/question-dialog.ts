@@ -45,8 +45,14 @@ export function ask(question: Question, paths: () => string[] = () => []): Promi
       resolve(answer);
       dialog.close();
     };
+    const first = question.fields?.[0];
     if (question.words) form.append(element("p", { textContent: question.words }));
-    for (const field of question.fields ?? []) form.append(fieldOf(field, `${form.id}-${field.name}`, paths));
+    for (const asked of question.fields ?? []) {
+      const field = fieldOf(asked, `${form.id}-${asked.name}`);
+      form.append(field);
+      const input = asked.completes && field.querySelector("input");
+      if (input) mountCompletion(input, asked.paths ?? paths, { isBare: asked.completes === "bare" });
+    }
     form.append(buttons(question, dialog, (answer) => answered({ ...answerOf(form), ...answer })));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -60,6 +66,8 @@ export function ask(question: Question, paths: () => string[] = () => []): Promi
       resolve(null);
     });
     question.started?.(form);
+    if (first?.completes === "bare" && !first.value)
+      (form.elements.namedItem(first.name) as HTMLInputElement).autofocus = true;
     dialog.showModal();
   });
 }
@@ -75,7 +83,7 @@ function frameOf(title: string): { dialog: HTMLDialogElement; form: HTMLFormElem
   return { dialog, form };
 }
 
-function fieldOf(asked: Asked, id: string, paths: () => string[]): HTMLElement {
+function fieldOf(asked: Asked, id: string): HTMLElement {
   const field = element("div", { className: "field" });
   const input = asked.choices
     ? selectOf(asked.choices)
@@ -91,8 +99,6 @@ function fieldOf(asked: Asked, id: string, paths: () => string[]): HTMLElement {
   if (asked.type === "checkbox") label.prepend(input, " ");
   if (asked.hint) field.append(element("p", { className: "hint", id: `${id}-hint`, textContent: asked.hint }));
   field.append(error);
-  if (asked.completes && input instanceof HTMLInputElement)
-    mountCompletion(input, asked.paths ?? paths, { isBare: asked.completes === "bare" });
   return field;
 }
 

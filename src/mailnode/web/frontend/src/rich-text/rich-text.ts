@@ -9,17 +9,17 @@ import { dataImagesOf, fileOf, readdress } from "./data-images";
 import { pickColour } from "./palette";
 import { editExpression, editImage, editLink, insertTable } from "./tool-dialogs";
 import { loopsHere } from "./directives";
+import { keptIn, modernized, reasonToStay } from "./conversion";
 import { editCondition, editRepeat } from "./repeat-dialog";
 import { RepeatOffer } from "./repeat-offer";
 import { scopedPaths } from "./scope";
 import { withLinesKept } from "./plain-text";
 import { lossOf } from "./html-loss";
 import { writeStored } from "./stored-html";
-import { openSurface } from "./surface";
+import { openSurface, type SurfaceOptions } from "./surface";
 import { Toolbar } from "./toolbar";
+import { buttonOf, listed, named } from "./wording";
 import { type Tool, TOOLS, type Workshop } from "./tools";
-
-const MOST_NAMED = 6;
 
 export interface RichTextOptions {
   /** What expressions may begin with: `input.name`, `context.order.id`. */
@@ -78,16 +78,7 @@ export class RichText {
   private open(isAsked = false): string[] {
     this.close();
     const html = withLinesKept(this.stored.value);
-    const editor = openSurface(html, {
-      place: this.place,
-      paths: this.paths,
-      shown: (address) => this.pictures.get(address) ?? this.options.image?.(address),
-      attributes: this.described(),
-      takeImages: (files) => void this.takeImages(files),
-      takeDocument: (pasted) => void this.takeDocument(pasted),
-      editDirectives: (editor, position) => this.editDirectives(editor, position),
-      keys: this.keys(),
-    });
+    const editor = openSurface(html, this.surface());
     const lost = lossOf(html, writeStored(editor.state.doc));
     if (lost.length && !isAsked) {
       editor.destroy();
@@ -104,6 +95,23 @@ export class RichText {
     this.show("rich");
     if (lost.length) this.store();
     return [];
+  }
+
+  private surface(): SurfaceOptions {
+    return {
+      place: this.place,
+      paths: this.paths,
+      shown: (address) => this.pictures.get(address) ?? this.options.image?.(address),
+      attributes: this.described(),
+      takeImages: (files) => void this.takeImages(files),
+      takeDocument: (pasted) => void this.takeDocument(pasted),
+      mayLose: async (lost) => {
+        const words = `What you paste will come without ${listed(lost)}.`;
+        return (await ask({ title: "Paste without some of it?", words, confirm: "Paste" })) !== null;
+      },
+      editDirectives: (editor, position) => this.editDirectives(editor, position),
+      keys: this.keys(),
+    };
   }
 
   private close(): void {
@@ -128,15 +136,32 @@ export class RichText {
     this.close();
     this.show("source");
     if (lost.length === 0) return;
-    const convert = document.createElement("button");
-    convert.type = "button";
-    convert.className = "button";
-    convert.textContent = "Convert to rich text";
-    convert.addEventListener("click", () => void this.convert(lost));
-    const words = document.createElement("p");
-    words.textContent = `Shown as HTML source because the rich text view would lose ${named(lost)}.`;
-    this.notice.replaceChildren(words, convert);
+    const stays = reasonToStay(this.stored.value);
+    if (stays) {
+      this.say(`${stays} The rich text view would lose ${named(lost)}.`);
+      return;
+    }
+    const convert = buttonOf("Convert to rich text", () => void this.convert(lost));
+    this.say(`Shown as HTML source because the rich text view would lose ${named(lost)}.`, convert);
+  }
+
+  private say(words: string, ...more: HTMLElement[]): void {
+    const paragraph = document.createElement("p");
+    paragraph.textContent = words;
+    this.notice.replaceChildren(paragraph, ...more);
     this.notice.hidden = false;
+  }
+
+  /** Offer what stood here before it was replaced as a whole: the view's own history begins behind it. */
+  private offerBack(before: string, words: string): void {
+    const back = buttonOf("Undo", () => {
+      this.stored.value = before;
+      this.refresh();
+      this.stored.dispatchEvent(new Event("input", { bubbles: true }));
+      if (this.editor) this.editor.commands.focus();
+      else this.stored.focus();
+    });
+    this.say(words, back);
   }
 
   private toggle(): void {
@@ -144,21 +169,35 @@ export class RichText {
       this.showSource();
       this.stored.focus();
     } else if (this.open().length) {
-      this.notice.querySelector("button")?.focus();
+      (this.notice.querySelector("button") ?? this.stored).focus();
     } else {
       (this.editor as Editor | null)?.commands.focus();
     }
   }
 
   private async convert(lost: string[]): Promise<void> {
-    const answer = await ask({
-      title: "Convert to rich text?",
-      words: `The HTML of this email will lose ${named(lost)}. Its text, links and expressions are kept.`,
-      confirm: "Convert",
-    });
+    const before = this.stored.value;
+    const after = this.converted(before);
+    const { kept, lost: gone } = keptIn(before, after);
+    const words = [`The HTML of this email will lose ${named(lost)}.`];
+    if (gone.length) words.push(`It will also lose ${listed(gone)}.`);
+    if (kept.length) words.push(`What is kept: its ${listed(kept)}.`);
+    const answer = await ask({ title: "Convert to rich text?", words: words.join(" "), confirm: "Convert" });
     if (!answer) return;
+    this.stored.value = modernized(before);
     this.open(true);
+    this.store();
     this.editor?.commands.focus();
+    this.offerBack(before, "Converted to rich text.");
+  }
+
+  /** What a conversion would make of HTML. */
+  private converted(html: string): string {
+    const place = document.createElement("div");
+    const editor = openSurface(withLinesKept(modernized(html)), { ...this.surface(), place });
+    const made = writeStored(editor.state.doc);
+    editor.destroy();
+    return made;
   }
 
   private store(): void {
@@ -206,11 +245,13 @@ export class RichText {
       words: "You are pasting the source of an HTML document. It replaces the current content.",
       confirm: "Replace",
     };
-    if (this.stored.value && !(await ask(question))) return;
+    const before = this.stored.value;
+    if (before && !(await ask(question))) return;
     this.stored.value = html;
     this.refresh();
     this.stored.dispatchEvent(new Event("input", { bubbles: true }));
     if (!this.editor) this.stored.focus();
+    if (before) this.offerBack(before, `Replaced. ${this.notice.querySelector("p")?.textContent ?? ""}`.trim());
   }
 
   private workshop(): Workshop {
@@ -278,9 +319,4 @@ export class RichText {
     const surface = this.place.firstElementChild;
     if (surface) surface.ariaInvalid = this.stored.ariaInvalid;
   }
-}
-
-function named(lost: string[]): string {
-  const some = lost.slice(0, MOST_NAMED).join(", ");
-  return lost.length > MOST_NAMED ? `${some} and ${lost.length - MOST_NAMED} more` : some;
 }

@@ -11,7 +11,7 @@ import { dropSheets, parseInert } from "./inert-html";
 import { unpackKept } from "./kept-attributes";
 import { decodeEntities, lift, lower, MARK, markOf } from "./expression-marks";
 import { DIRECTED } from "./directives";
-import { HOLLOW, markGroups, regroup } from "./blocks";
+import { HOLLOW, markGroups, markHollow, regroup } from "./blocks";
 import { LOOSE, markLoose, unwrapLoose } from "./loose";
 
 export const EXPRESSION = "data-expression";
@@ -31,6 +31,7 @@ export function readStored(schema: Schema, html: string): DocumentNode {
   }
   markLoose(parsed.body);
   markGroups(parsed.body);
+  markHollow(parsed.body);
   showChips(parsed, written);
   for (const filler of parsed.querySelectorAll(FILLER)) {
     if (filler.parentNode?.childNodes.length === 1) filler.remove();

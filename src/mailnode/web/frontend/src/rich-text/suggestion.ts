@@ -28,7 +28,7 @@ export const Suggestion = Extension.create<SuggestionOptions>({
           handleDOMEvents: { blur: () => list?.hide() },
         },
         view(view) {
-          list = new Listbox(view.dom, options.place, (path) => {
+          list = new Listbox(view.dom, options.place, false, (path) => {
             const typed = openBefore(view);
             if (!typed) return;
             const { from } = view.state.selection;

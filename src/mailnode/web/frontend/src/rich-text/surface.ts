@@ -4,15 +4,17 @@ import { Editor, Extension, type Extensions } from "@tiptap/core";
 import { Table, TableCell, TableHeader } from "@tiptap/extension-table";
 import TextAlign from "@tiptap/extension-text-align";
 import { BackgroundColor, Color, TextStyle } from "@tiptap/extension-text-style";
-import { Plugin, type Transaction } from "@tiptap/pm/state";
+import { closeHistory } from "@tiptap/pm/history";
+import type { Slice } from "@tiptap/pm/model";
+import { Plugin, TextSelection, type Transaction } from "@tiptap/pm/state";
 import { fixTables } from "@tiptap/pm/tables";
 import StarterKit from "@tiptap/starter-kit";
 import { InlineElement, Paragraph, Preformatted, Quote, Row, Section } from "./blocks";
 import { Chip, SETTLE } from "./chip";
 import { DirectiveAttributes, DirectiveMark, labelledAt } from "./directives";
-import { pastedInert } from "./inert-html";
 import { KeptAttributes } from "./kept-attributes";
 import { imageFilesOf, type PictureOptions, pictureExtension } from "./picture";
+import { readPasted } from "./pasted";
 import { editExpression } from "./tool-dialogs";
 import { LOOSE } from "./loose";
 import { BOXED, parserOf, readStored } from "./stored-html";
@@ -29,12 +31,21 @@ export interface SurfaceOptions extends PictureOptions {
   takeImages: (files: File[]) => void;
   takeDocument: (html: string) => void;
   /** The label of what is repeated, or shown on a condition, was clicked; it stands at this position. */
+  /** Ask whether to go on although something gets lost. */
+  mayLose: (lost: string[]) => Promise<boolean>;
   editDirectives: (editor: Editor, position: number) => void;
   keys: Record<string, (editor: Editor) => void>;
 }
 
 /** Open stored HTML; what the document then is has settled, so that a later change is the reader's. */
 export function openSurface(html: string, options: SurfaceOptions): Editor {
+  let lost: string[] = [];
+  const takesSome = (slice: Slice, at?: number): boolean => {
+    const told = lost;
+    lost = [];
+    if (told.length) void takeAsked(editor, slice, options.mayLose(told), at);
+    return told.length > 0;
+  };
   const editor = new Editor({
     element: options.place,
     injectCSS: false,
@@ -44,9 +55,16 @@ export function openSurface(html: string, options: SurfaceOptions): Editor {
     enablePasteRules: false,
     editorProps: {
       attributes: { class: "surface", spellcheck: "true", "aria-multiline": "true", ...options.attributes },
-      transformPastedHTML: pastedInert,
-      handlePaste: (_, event) => takesDocument(event.clipboardData, options) || takes(event.clipboardData, options),
-      handleDrop: (_, event) => takes(event.dataTransfer, options),
+      transformPastedHTML: (pasted) => {
+        const read = readPasted(pasted);
+        ({ lost } = read);
+        return read.html;
+      },
+      handlePaste: (_, event, slice) =>
+        takesDocument(event.clipboardData, options) || takes(event.clipboardData, options) || takesSome(slice),
+      handleDrop: (view, event, slice) =>
+        takes(event.dataTransfer, options) ||
+        takesSome(slice, view.posAtCoords({ left: event.clientX, top: event.clientY })?.pos),
       handleDOMEvents: {
         click: (view, event) => {
           const position = labelledAt(view, event);
@@ -60,6 +78,16 @@ export function openSurface(html: string, options: SurfaceOptions): Editor {
   settle(editor, tr.replaceWith(0, tr.doc.content.size, readStored(editor.schema, html).content));
   settle(editor, fixTables(editor.state) ?? editor.state.tr);
   return editor;
+}
+
+/** Put in what was pasted or dropped, once the reader knows what is missing from it. */
+async function takeAsked(editor: Editor, slice: Slice, asked: Promise<boolean>, at?: number): Promise<void> {
+  const isTaken = await asked;
+  if (editor.isDestroyed) return;
+  const tr = closeHistory(editor.state.tr);
+  if (at !== undefined) tr.setSelection(TextSelection.near(tr.doc.resolve(Math.min(at, tr.doc.content.size))));
+  if (isTaken) editor.view.dispatch(tr.replaceSelection(slice).scrollIntoView().setMeta("paste", true));
+  editor.commands.focus();
 }
 
 function settle(editor: Editor, tr: Transaction): void {

@@ -3,7 +3,8 @@
 import type { Editor } from "@tiptap/core";
 import { type Answer, ask } from "./question-dialog";
 import { expressionIn, putExpression } from "./chip";
-import { expressionEnd, innerOf } from "./expression";
+import { innerOf } from "./expression";
+import { valueQuestion } from "./insert-value";
 import { selectedImage } from "./picture";
 import { isSafeUrl } from "./url";
 
@@ -18,27 +19,7 @@ export async function editExpression(editor: Editor, paths: Paths, position?: nu
   const before = chip ? expressionIn(chip) : "";
   const braces = before.startsWith("{{{") ? 3 : 2;
   const closer = "}".repeat(braces);
-  const answer = await ask(
-    {
-      title: chip ? "Edit expression" : "Insert expression",
-      fields: [
-        {
-          name: "expression",
-          label: "Expression (JavaScript)",
-          value: chip ? innerOf(before) : "",
-          hint: 'A value of input or context, such as input.name or context.order?.id ?? "none".',
-          completes: "bare",
-        },
-      ],
-      confirm: chip ? "Change" : "Insert",
-      ...(chip ? { remove: "Remove" } : {}),
-      check: ({ values: { expression = "" } }) =>
-        expressionEnd(` ${expression} ${closer}`, 0, closer) === expression.length + 2 && expression
-          ? null
-          : ["expression", "This is not a complete expression. Check its quotes and brackets."],
-    },
-    paths,
-  );
+  const answer = await ask(valueQuestion(chip ? innerOf(before) : "", closer), paths);
   if (!answer) {
     editor.commands.focus();
     return;

@@ -136,7 +136,7 @@ export const TOOLS: Tool[][] = [
     },
     {
       name: "expression",
-      label: "Expression",
+      label: "Insert value",
       sign: "{{ }}",
       run: (editor, { insertExpression }) => insertExpression(editor),
     },
