@@ -14,9 +14,6 @@ redacted SMTP transcript so far, "" without one; `others` are errors of the same
 way up add where it happened (`file`, `line`, `node`, `key`), with `locate`.
 """
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Self
 
 # Exported from here too, for whoever raises or catches an error: the aliases do so (PEP 484).
@@ -95,38 +92,6 @@ class MailnodeError(Exception):
     def __str__(self) -> str:
         """Give the message, with where it happened before it; the hint is not in it."""
         return f"{self.where}: {self.message}" if self.where else self.message
-
-
-class Collected:
-    """Errors of one input, collected so that all can be told at once."""
-
-    def __init__(self) -> None:
-        self.errors: list[MailnodeError] = []
-
-    @contextmanager
-    def collecting(self, key: str = "") -> Iterator[None]:
-        """Collect an error, with those that come with it; `key` is where it happened."""
-        try:
-            yield
-        except MailnodeError as error:
-            self.add(error.locate(key=key))
-
-    def add(self, error: MailnodeError) -> None:
-        """Collect an error, with those that come with it."""
-        self.errors += [error, *error.others]
-        error.others = ()
-
-    @property
-    def keys(self) -> set[str]:
-        """The keys, without what is within them, at which something is wrong."""
-        return {re.split(r"[.\[]", error.key)[0] for error in self.errors}
-
-    def raise_all(self) -> None:
-        """Raise the first error, with the rest as its `others`; do nothing where there is none."""
-        if self.errors:
-            first, *others = self.errors
-            first.others = tuple(others)
-            raise first
 
 
 def _join_key(outer: str, inner: str) -> str:

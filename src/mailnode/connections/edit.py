@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mailnode.collected import Collected
 from mailnode.connections.fields import TYPE_FIELDS, check_fields
-from mailnode.errors import Collected, ConnectionsError, ErrorCode
+from mailnode.errors import ConnectionsError, ErrorCode
 
 Fields = Mapping[str, Any]
 

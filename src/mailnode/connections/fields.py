@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from mailnode.collected import Collected
 from mailnode.connections.grant import check_endpoint
 from mailnode.connections.rate_limit import to_rate_limit
 from mailnode.connections.service import find_service
@@ -29,7 +30,7 @@ from mailnode.connections.values import (
     to_token,
     to_url,
 )
-from mailnode.errors import Collected, DkimError, ErrorCode
+from mailnode.errors import DkimError, ErrorCode
 from mailnode.printable import MOST_SHOWN
 
 TOKENS = ("accessToken", "refreshToken", "expiryDate")

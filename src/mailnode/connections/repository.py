@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, delete, insert, select, update
 
+from mailnode.collected import Collected
 from mailnode.connections.connection import Connection, ConnectionRevision
 from mailnode.connections.edit import edited, invalidates_token
 from mailnode.connections.endpoint import TokenAnswer
@@ -36,7 +37,7 @@ from mailnode.connections.token_rows import (
     write_tokens,
 )
 from mailnode.connections.tokens import ConnectionTokens, TokenKeeper
-from mailnode.errors import Collected, ConnectionsError, ErrorCode, StoreError
+from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.tables import connections

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from mailnode.errors import Collected, ErrorCode, ExpressionError, SettingsError
+from mailnode.collected import Collected
+from mailnode.errors import ErrorCode, ExpressionError, SettingsError
 from mailnode.node.js_string import (
     RESULT_CHARACTERS,
     TextRules,

@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from mailnode.errors import Collected, ErrorCode, ExpressionError
+from mailnode.collected import Collected
+from mailnode.errors import ErrorCode, ExpressionError
 from mailnode.node.directives import Loop
 from mailnode.node.js_string import RESULT_CHARACTERS, TextRules, no_text_error, number_text, text_of_state_value
 from mailnode.node.sandbox import thrown_error

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mailnode.errors import Collected, ErrorCode, MailnodeError, SettingsError
+from mailnode.collected import Collected
+from mailnode.errors import ErrorCode, MailnodeError, SettingsError
 from mailnode.message.email import Email
 from mailnode.message.invitation import Invitation
 from mailnode.message.mailbox import Address, Mailbox
