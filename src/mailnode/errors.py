@@ -81,12 +81,9 @@ class MailnodeError(Exception):
     @property
     def where(self) -> str:
         """Where it happened, as text: `orders.flow.yaml, line 12, node tell-customer, to`; "" when it is not known."""
-        parts = [
-            self.file,
-            f"line {self.line}" if self.line else "",
-            f"node {self.node}" if self.node else "",
-            shortened(self.key, MOST_SHOWN_LONG),
-        ]
+        line = f"line {self.line}" if self.line else ""
+        node = f"node {self.node}" if self.node else ""
+        parts = (self.file, line, node, shortened(self.key, MOST_SHOWN_LONG))
         return ", ".join(escaped(part) for part in parts if part)
 
     def __str__(self) -> str:

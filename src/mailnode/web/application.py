@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from mailnode.web.api import (
     connections,
+    consent,
     deliveries,
     files,
     flow_list,
@@ -46,6 +47,7 @@ API = (
     runs,
     deliveries,
     connections,
+    consent,
     services,
     inbox,
     snapshots,

@@ -5,24 +5,20 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
 from mailnode.connections.connection import ConnectionType
-from mailnode.connections.consent.pending import CALLBACK, PendingConsents
 from mailnode.diagnosis import Diagnoser, OwnServer, kept, plan
 from mailnode.errors import MailnodeError
 from mailnode.smtp.doctor.finding import Diagnosis, Finding, Status, Step
 from mailnode.smtp.server import TlsOption
-from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, Problem, error_detail, problem_of
+from mailnode.web.api.problem import PROBLEMS, ApiModel, Problem, problem_of
 from mailnode.web.sentence import capital, sentence
 from mailnode.web.site import SiteHere
 
 router = APIRouter(prefix="/api/connections", tags=["connections"])
-
-# The cookie by which the browser that began to ask for consent is known again; one for each request.
-CONSENT_COOKIE = "mailnode-consent-"
 
 
 class LastTest(ApiModel):
@@ -106,54 +102,16 @@ class SummaryLine(ApiModel):
     settings: WorkingServer | None
 
 
-class ConsentRequest(ApiModel):
-    """The page that a person opens, and where the answer comes back to; register the latter at the provider."""
-
-    url: str
-    redirect_uri: str
-
-
-class ConsentState(ApiModel):
-    """What became of the last authorization; `error` says why it failed, and `warning` why tokens will not last."""
-
-    state: Literal["none", "waiting", "authorized", "failed"]
-    error: ErrorDetail | None = None
-    warning: str = ""
-
-
-class PastedAddress(ApiModel):
-    """The address of the page where the browser ended."""
-
-    address: str
-
-
-class Authorization(ApiModel):
-    """An authorized connection; `warning` says why its tokens will not last, and is "" if they will."""
-
-    connection: Connection
-    warning: str
-
-
 class JsonLines(StreamingResponse):
     """An answer of one JSON object a line."""
 
     media_type = "application/x-ndjson"
 
 
-async def pending_consents(request: Request) -> PendingConsents:
-    """Give the requests for consent that this server waits for."""
-    state = request.app.state
-    if not hasattr(state, "consents"):
-        state.consents = PendingConsents()
-    consents: PendingConsents = state.consents
-    return consents
+SHOWN: dict[str, Any] = {"response_model_exclude_unset": True, "responses": PROBLEMS}
 
 
-ConsentsHere = Annotated[PendingConsents, Depends(pending_consents)]
-_SHOWN: dict[str, Any] = {"response_model_exclude_unset": True, "responses": PROBLEMS}
-
-
-@router.get("", **_SHOWN)
+@router.get("", **SHOWN)
 async def list_connections(
     site: SiteHere,
     search: Annotated[str, Query(max_length=200)] = "",
@@ -165,26 +123,26 @@ async def list_connections(
     return [Connection(**shown) for shown in found]
 
 
-@router.post("", status_code=201, **_SHOWN)
+@router.post("", status_code=201, **SHOWN)
 async def create_connection(site: SiteHere, new: NewConnection, response: Response) -> Connection:
     """Create a connection; its secrets are encrypted and never shown again."""
     await site.mailnode.connections.create(new.name, new.type, new.model_extra or {})
-    shown = await _show(site, new.name)
-    response.headers["Location"] = f"{router.prefix}/{quote(shown.name)}"
-    return shown
+    made = await shown(site, new.name)
+    response.headers["Location"] = f"{router.prefix}/{quote(made.name)}"
+    return made
 
 
-@router.get("/{name}", **_SHOWN)
+@router.get("/{name}", **SHOWN)
 async def show_connection(site: SiteHere, name: str) -> Connection:
     """Show a connection; of its secrets only which ones are set."""
-    return await _show(site, name)
+    return await shown(site, name)
 
 
-@router.patch("/{name}", **_SHOWN)
+@router.patch("/{name}", **SHOWN)
 async def change_connection(site: SiteHere, name: str, fields: Annotated[dict[str, Any], Body()]) -> Connection:
     """Change some fields of a connection; null removes one, and all others stay, secrets too."""
     await site.mailnode.connections.update(name, fields)
-    return await _show(site, name)
+    return await shown(site, name)
 
 
 @router.delete("/{name}", status_code=204, responses=PROBLEMS)
@@ -196,7 +154,7 @@ async def delete_connection(site: SiteHere, name: str) -> None:
 @router.get("/{name}/uses", responses=PROBLEMS)
 async def connection_uses(site: SiteHere, name: str) -> ConnectionUses:
     """Name the flows that use a connection."""
-    proper = (await _show(site, name)).name
+    proper = (await shown(site, name)).name
     return ConnectionUses(flows=await asyncio.to_thread(_users, site, proper))
 
 
@@ -222,51 +180,7 @@ async def check_connection(site: SiteHere, name: str, where: TestedServer | None
     return JsonLines(_lines(kept(checkup, connection, repository)))
 
 
-@router.post("/{name}/authorize", responses=PROBLEMS)
-async def authorize_connection(
-    site: SiteHere, name: str, request: Request, response: Response, consents: ConsentsHere
-) -> ConsentRequest:
-    """Begin an authorization: return the address that a person opens in the browser that asked."""
-    connection = await site.mailnode.connections.get(name)
-    pending = consents.begin(connection, str(request.base_url).rstrip("/"))
-    response.set_cookie(
-        f"{CONSENT_COOKIE}{pending.id}",
-        pending.proof,
-        max_age=int(consents.seconds),
-        path=CALLBACK,
-        httponly=True,
-        # The provider's page is another site's, and a strict cookie would not come along from there.
-        samesite="lax",
-    )
-    return ConsentRequest(url=pending.request.url, redirect_uri=pending.request.redirect_uri)
-
-
-@router.get("/{name}/authorize", responses=PROBLEMS)
-async def authorization_state(site: SiteHere, name: str, consents: ConsentsHere) -> ConsentState:
-    """Say what became of the authorization that was begun last; `none` where there was none, or it took too long."""
-    proper = (await _show(site, name)).name
-    if consents.is_waiting(proper):
-        return ConsentState(state="waiting")
-    outcome = consents.outcome(proper)
-    if outcome is None:
-        return ConsentState(state="none")
-    if outcome.error:
-        return ConsentState(state="failed", error=error_detail(outcome.error))
-    return ConsentState(state="authorized", warning=sentence(outcome.warning))
-
-
-@router.post("/{name}/authorize/finish", **_SHOWN)
-async def finish_authorization(
-    site: SiteHere, name: str, pasted: PastedAddress, consents: ConsentsHere
-) -> Authorization:
-    """Finish an authorization with the address where the browser ended, if it did not come back by itself."""
-    proper = (await _show(site, name)).name
-    pending, code = consents.pasted(proper, pasted.address)
-    warning = await consents.settle(pending, code, site.mailnode.connections)
-    return Authorization(connection=await _show(site, proper), warning=sentence(warning))
-
-
-async def _show(site: SiteHere, name: str) -> Connection:
+async def shown(site: SiteHere, name: str) -> Connection:
     return Connection(**await site.mailnode.connections.show(name))
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mailnode.connections.consent.pending import CALLBACK
 from mailnode.errors import MailnodeError
-from mailnode.web.api.connections import CONSENT_COOKIE, ConsentsHere
+from mailnode.web.api.consent import CONSENT_COOKIE, ConsentsHere
 from mailnode.web.api.problem import error_detail, status_of
 from mailnode.web.connection_form import TYPE_LABELS, form_values
 from mailnode.web.page import render
