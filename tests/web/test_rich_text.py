@@ -633,6 +633,11 @@ def test_the_keyboard_is_enough(open_editor):
     expect(editor.source).to_be_focused()
     editor.press("Escape")
     expect(editor.tool("HTML source")).to_be_focused()
+    editor.press("ArrowLeft", "Enter")
+    expect(editor.tool("Full screen")).to_have_attribute("aria-pressed", "true")
+    assert (editor.source.bounding_box() or {})["height"] > 600
+    editor.press("Enter", "ArrowRight")
+    expect(editor.tool("Full screen")).to_have_attribute("aria-pressed", "false")
     editor.press("Enter")
     expect(editor.surface).to_be_focused()
     editor.press("Tab")

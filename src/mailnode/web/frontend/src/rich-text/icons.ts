@@ -19,6 +19,7 @@ const STROKES: Record<string, string> = {
   condition: "M8 14 V8.5 M8 8.5 3.5 4.5 M8 8.5 12.5 4.5 M3.5 7.5 V4.5 H6.5 M9.5 4.5 H12.5 V7.5",
   moveUp: "M8 13 V3 M4 7 8 3 12 7",
   moveDown: "M8 3 V13 M4 9 8 13 12 9",
+  full: "M2.5 6 V2.5 H6 M10 2.5 H13.5 V6 M13.5 10 V13.5 H10 M6 13.5 H2.5 V10",
   rowAbove: "M2 8 H14 V13.5 H2 Z M8 2 V6 M6 4 H10",
   rowBelow: "M2 2.5 H14 V8 H2 Z M8 10 V14 M6 12 H10",
   rowGone: "M2 5.5 H14 V10.5 H2 Z M6 6.7 10 9.3 M10 6.7 6 9.3",

@@ -7,6 +7,7 @@ import { keysFor, type Tool, TOOLS, type Workshop } from "./tools";
 export class Toolbar {
   readonly element = document.createElement("div");
   private readonly buttons = new Map<Tool, HTMLButtonElement>();
+  private readonly full = button("full", "Full screen", undefined);
   private readonly source = button("source", "HTML source", undefined);
   private editor: Editor | null = null;
 
@@ -22,7 +23,12 @@ export class Toolbar {
     if (controls) this.element.setAttribute("aria-controls", controls);
     for (const group of TOOLS) this.element.append(this.group(group));
     this.source.addEventListener("click", toggleSource);
-    this.element.append(this.source);
+    this.full.ariaPressed = "false";
+    this.full.addEventListener("click", () => {
+      const isFull = this.element.parentElement?.classList.toggle("rich-full") ?? false;
+      this.full.ariaPressed = String(isFull);
+    });
+    this.element.append(this.full, this.source);
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("focusin", (event) => this.stop(event.target as HTMLElement));
     this.show(null);
