@@ -152,6 +152,24 @@ def test_damage_and_what_unpacks_without_end_leave_nothing(
     assert there(elsewhere) == {}
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_damage_is_a_defect(elsewhere: FlowFiles, method: int) -> None:
+    """Each byte about the files in an archive in turn, and the length of the directory, which moves all of it."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        archive.writestr("hello.flow.yaml", "no: flow, é")
+        archive.writestr("é", "")
+    octets = made.getvalue()
+    directory = octets.index(b"PK\x01\x02")
+    for place in [*range(80), *range(directory, len(octets))]:
+        for other in (0, 0xFF, octets[place] ^ 4):
+            damaged = bytearray(octets)
+            damaged[place] = other
+            with pytest.raises(MailnodeError):
+                read_archive(elsewhere, io.BytesIO(damaged))
+    assert not elsewhere.folder.exists()
+
+
 def test_settings_that_are_wrong_name_nothing() -> None:
     given: list[Any] = [
         7,

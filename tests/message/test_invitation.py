@@ -159,6 +159,12 @@ class TestInvitation:
         (read,) = events_by_npm([calendar_of(event, SHOP, [JANE], [], NOON)])
         assert (read["start"], read["end"]) == ("2026-10-25T00:45:00Z", "2026-10-25T01:15:00Z")
 
+    @pytest.mark.parametrize("uid", ["x" * 255, "\u00e9" * 127, "\U0001f600" * 63 + "abc"])
+    def test_a_test_of_the_longest_uid_has_one_of_its_own(self, uid):
+        test = Invitation(**{**EVENT, "uid": uid}).as_test("jane@example.org")
+        assert test.uid.startswith("test." + uid[:50])
+        assert test.as_test("jane@example.org") == test
+
     def test_an_offset_is_written_in_utc(self):
         start = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=5)))
         calendar = written(start=start, end=start + timedelta(hours=1))

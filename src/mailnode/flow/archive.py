@@ -1,12 +1,10 @@
 """A flow with its sample and what it uses beside it in one .zip, and back into a folder of flows."""
 
 import filecmp
-import lzma
 import os
 import re
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -71,7 +69,7 @@ def read_archive(flow_files: FlowFiles, archive: IO[bytes]) -> FlowFile:
         UsageError: the folder can't be used.
     """
     with _opened(archive) as packed:
-        there = {one.filename: one for one in packed.infolist() if not one.is_dir()}
+        there = {one.filename: one for one in packed.infolist() if not one.filename.endswith("/")}
         there = {name: one for name, one in there.items() if not name.startswith(_ADDED_BY_SYSTEMS)}
         flows = [found for name in there if (found := _FLOW.fullmatch(name))]
         if len(flows) != 1:
@@ -154,13 +152,20 @@ def _is_there(beside: Path, target: Path) -> bool:
     )
 
 
+def _opened(archive: IO[bytes]) -> zipfile.ZipFile:
+    _check_directory(archive)
+    with _unpacking():
+        return zipfile.ZipFile(archive)
+
+
 @contextmanager
-def _opened(archive: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+def _unpacking() -> Iterator[None]:
     try:
-        _check_directory(archive)
-        with zipfile.ZipFile(archive) as packed:
-            yield packed
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError) as error:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's; bz2's for damaged data has none
+            raise
+        # Of a damaged archive the readers raise what they like.
         raise _bad(f"the archive can't be unpacked: {error}") from None
 
 
@@ -186,12 +191,19 @@ def _text(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
 
 
 def _blocks(packed: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> Iterator[bytes]:
-    with packed.open(member) as opened:
-        while block := opened.read(_BLOCK_BYTES):
+    with _unpacking():
+        opened = packed.open(member)
+    with opened:
+        while block := _block(opened):
             most -= len(block)
             if most < 0:
                 raise _bad(f"{quoted(member.filename, MOST_SHOWN_LONG)} is too large")
             yield block
+
+
+def _block(opened: IO[bytes]) -> bytes:
+    with _unpacking():
+        return opened.read(_BLOCK_BYTES)
 
 
 def _bad(why: str) -> SettingsError:
