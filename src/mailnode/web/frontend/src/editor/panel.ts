@@ -86,19 +86,16 @@ export class Panel {
 
   /** Offer other settings of the server: those that were found to work, or, while it is typed, those that are usual. */
   advise(works: ServerSettings | null, use: (settings: ServerSettings) => void): void {
-    for (const old of this.place.querySelectorAll("[data-advice]")) old.remove();
+    const old = [...this.place.querySelectorAll("[data-advice]")];
     const advice = works ? null : adviceOf(this.shown.settings);
     const settings = works ?? advice?.settings;
     const key = advice?.key ?? this.place.querySelector<HTMLElement>(".field:has(> .error:not([hidden]))")?.dataset.key;
     const field = fieldOf(this.place, key?.startsWith("smtp.") ? key : "smtp.port");
-    if (!settings || !field || field.closest("[data-out]")) return;
-    const button = element("button", { type: "button", className: "button", textContent: nameOf(settings) });
-    button.addEventListener("click", () => use(settings));
-    const note = element("div", { className: "note" });
-    note.dataset.advice = "";
-    if (advice) note.append(element("p", { textContent: advice.words }));
-    note.append(button);
-    field.append(note);
+    const note = settings && field && !field.closest("[data-out]") ? noteOf(settings, advice?.words, use) : null;
+    // One that says the same stays: a button that is being pressed must not go away.
+    const same = note && old.find((one) => one.parentElement === field && one.isEqualNode(note));
+    for (const one of old) if (one !== same) one.remove();
+    if (note && !same) field?.append(note);
   }
 
   /** Go to the field of a key: the section that it is in opens, and it gets the focus. */
@@ -186,4 +183,18 @@ function assign(node: FlowNodeContent, key: string, value: unknown): void {
   } else {
     write(node.settings, key, value);
   }
+}
+
+function noteOf(
+  settings: ServerSettings,
+  words: string | undefined,
+  use: (settings: ServerSettings) => void,
+): HTMLElement {
+  const button = element("button", { type: "button", className: "button", textContent: nameOf(settings) });
+  button.addEventListener("click", () => use(settings));
+  const note = element("div", { className: "note" });
+  note.dataset.advice = "";
+  if (words) note.append(element("p", { textContent: words }));
+  note.append(button);
+  return note;
 }
