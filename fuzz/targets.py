@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import wraps
 
 from css_inline import CSSInliner
@@ -178,8 +179,11 @@ def html(octets: bytes) -> None:
 
 
 def layout(octets: bytes) -> None:
-    """A layout, of HTML or MJML: whatever content is put into it stands there as it is."""
-    read = read_layout("fuzz", _text(octets))
+    """A layout, of HTML or MJML: whatever content is put into it stands there as it is; and the text as content."""
+    text = _text(octets)
+    with suppress(MailnodeError):
+        read_layout("around", "<div data-content></div>").around(HtmlTemplate(text))
+    read = read_layout("fuzz", text)
     assert "<i>x</i>" in read.around(HtmlTemplate("<i>x</i>")).source
 
 

@@ -116,7 +116,10 @@ SHAPES = {
         *("<p data-if=1>", "<li data-each='i of a' title='{{ i }}'>x", "<p data-if=1></p><p data-else></p>"),
         *("<!--[if mso]><b data-if=1>", "<noscript><p data-if=a>", "<p data-if=1 ", "<p data-if='"),
     ],
-    "layout": ["<b>", "<div data-content></div>", "<!--", "{{ a }}", "<mjml>"],
+    "layout": [
+        *("<b>", "<div data-content></div>", "<!--", "<!-- -->", "{{ a }}", "<mjml>"),
+        "<mjml><mj-body><mj-section><mj-column><mj-text>\x1e<!--\x1e",
+    ],
     "native_html": [
         *(
             "<div>",

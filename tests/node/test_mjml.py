@@ -77,6 +77,8 @@ def refusal(text: str) -> MailnodeError:
         ("<p><mjml></p>", False),
         ("<mjml-x>", False),
         ("&lt;mjml>", False),
+        ("<!-- -->\n" * 1000 + "<mjml>", True),
+        ("<!-- -->\n" * 1000 + "<p>", False),
     ],
 )
 def test_content_that_begins_with_mjml_is_mjml(text: str, expected: bool) -> None:

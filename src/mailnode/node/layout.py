@@ -35,7 +35,9 @@ SLOT = "data-content"
 _SETTLED_SECONDS = 2
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_DOCUMENT = re.compile(r"<!--.*?-->|(?P<found><!doctype\b|<(?:html|head|body)(?=[\s/>]))", re.DOTALL | re.IGNORECASE)
+_DOCUMENT = re.compile(
+    rf"{_COMMENT.pattern}|(?P<found><!doctype\b|<(?:html|head|body)(?=[\s/>]))", re.DOTALL | re.IGNORECASE
+)
 # They hold no markup, or the most ordinary content ends them.
 _NO_PLACE = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}

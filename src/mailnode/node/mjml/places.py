@@ -8,7 +8,7 @@ KEY = f"m{secrets.token_hex(8)}"
 EXPRESSION = re.compile(rf"{KEY}e(\d+)e")
 CONTENT = re.compile(rf"{KEY}c(\d+)c")
 _MARK = re.compile(rf"{KEY}d(\d+)d(?!-)")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _TAG_AND_END = re.compile(r"<(/?)([a-z][a-z0-9:]*)\b[^<>]*?(/?)>", re.IGNORECASE)
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 

@@ -21,7 +21,7 @@ MOST_IMAGES = 50
 # What elements have from others is written again for each of them: characters of such attributes, times elements.
 MOST_INHERITED = 10_000_000
 _GIVING = frozenset({"mj-social", "mj-navbar", "mj-accordion", "mj-accordion-element", "mj-carousel"})
-_BEGINNING = re.compile(r"\ufeff?\s*(?:<!--.*?-->\s*)*<mjml(?=[\s/>])", re.DOTALL | re.IGNORECASE)
+_BEGINNING = re.compile(r"\ufeff?\s*(?:<!--.*?-->\s*)*+<mjml(?=[\s/>])", re.DOTALL | re.IGNORECASE)
 _START = re.compile(r"<([A-Za-z][^\s/>]*)")
 _NAME = re.compile(r"[a-z_][a-z0-9_:.-]*")
 _TAG_END = re.compile(r"[\s/]*>")
@@ -234,7 +234,7 @@ class _Reader:
 
     def _pass_content(self, element: Element) -> None:
         start = self._position
-        end = re.compile(rf"<!--.*?-->|(?P<end></{element.name}\s*>)", re.DOTALL | re.IGNORECASE)
+        end = re.compile(rf"<!--.*?(?:-->|\Z)|(?P<end></{element.name}\s*>)", re.DOTALL | re.IGNORECASE)
         closing = next((one for one in end.finditer(self._bare, start) if one["end"]), None)
         if not closing:
             raise self._source.error(
