@@ -68,6 +68,17 @@ async def test_what_would_lose_something_is_refused(api: httpx2.AsyncClient, sit
     assert problem(await api.post("/api/layouts", json=large), 422)["message"]
 
 
+async def test_a_link_in_the_place_of_the_folder_is_not_followed(
+    api: httpx2.AsyncClient, site: Site, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    site.flow_files.folder.mkdir(exist_ok=True)
+    (site.flow_files.folder / "layouts").symlink_to(elsewhere)
+    assert "is a link" in problem(await api.post("/api/layouts", json={"name": "green"}), 422)["message"]
+    assert list(elsewhere.iterdir()) == []
+
+
 async def test_a_preview_has_the_content_and_the_sample_of_a_flow(api: httpx2.AsyncClient) -> None:
     await api.post("/api/layouts", json={"name": "green", "text": LAYOUT})
     await api.post("/api/flows", json={"text": FLOW.replace("name: shop", "name: teas/shop")})

@@ -140,8 +140,11 @@ class LayoutFiles:
         if len(data) > MOST_BYTES:
             words = f"the layout is larger than {MOST_BYTES // 2**20} MB"
             raise SettingsError(words, code=ErrorCode.BAD_LAYOUT, hint="use links to images, not data: URLs")
+        folder = self._path(name).parent
+        if folder.is_symlink():
+            raise UsageError(f"{folder} is a link", hint="make it a folder of its own beside the flows")
         try:
-            self._path(name).parent.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
             write_atomically(self._path(name), data)
         except OSError as error:
             raise _unusable(self._path(name), error) from None
