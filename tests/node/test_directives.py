@@ -36,6 +36,12 @@ async def refusal(content, **options):
     return caught.value
 
 
+async def test_a_hundred_stand_within_one_another():
+    start = '<i data-each="a of [[1]].flatMap(x => x.map(y => y))" data-if="[1].some(x => x)">'
+    made = await rendered(start * 100 + "{{ [a].map(x => x + 1)[0] }}" + "</i>" * 100)
+    assert made.html == "<i>" * 100 + "2" + "</i>" * 100
+
+
 @pytest.mark.parametrize(
     ("content", "html"),
     [
@@ -166,6 +172,12 @@ async def test_with_lenient_nothing_is_an_empty_list():
         ("<b data-if=1>1<p>2</b>3</p>", "data-if on <b>: it overlaps <p>", "close"),
         ("<div><tr data-each='i of [1]'></tr></div>", "data-each on <tr>: it stands where browsers drop it", "table"),
         (f"{'<div data-if=1>' * 300}", "nested deeper than 256", "flatter"),
+        (f"{'<div data-if=1>' * 101}", "more than 100 elements", "flatter"),
+        (
+            f"{'<i data-if=1>' * 250}<!--[if mso]>{'<i data-if=1>' * 250}{'</i>' * 250}<![endif]-->",
+            "than 100",
+            "flatter",
+        ),
     ],
 )
 async def test_what_can_t_be_done_is_an_error_with_its_place_and_remedy(content, message, hint):

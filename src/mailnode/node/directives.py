@@ -25,6 +25,8 @@ from mailnode.printable import quoted, shortened
 
 EACH, IF, ELSE = "data-each", "data-if", "data-else"
 DIRECTIVES = frozenset({EACH, IF, ELSE})
+# The engine goes into each within the one around it, on a stack of its own.
+MOST_NESTED = 100
 # What people write for one more case.
 _MISTAKEN = frozenset({"data-else-if", "data-elseif", "data-elif"})
 
@@ -92,11 +94,17 @@ def find_blocks(marked: str) -> tuple[Block, ...]:
             code=ErrorCode.EXPRESSION_LIMIT,
             hint="make it flatter, and shorter",
         ) from None
-    return _within(marked, extents, 0, len(extents))
+    return _within(marked, extents, 0, len(extents), 0)
 
 
-def _within(marked: str, extents: Sequence[Extent], at: int, stop: int) -> tuple[Block, ...]:
-    """Make blocks of extents[at:stop], which are all that stand within one element."""
+def _within(marked: str, extents: Sequence[Extent], at: int, stop: int, depth: int) -> tuple[Block, ...]:
+    """Make blocks of extents[at:stop], which are all that stand within one element, `depth` of them around."""
+    if depth > MOST_NESTED:
+        raise ExpressionError(
+            f"more than {MOST_NESTED} elements with {EACH} or {IF} stand within one another",
+            code=ErrorCode.EXPRESSION_LIMIT,
+            hint="make it flatter",
+        )
     found: list[Block] = []
     while at < stop:
         extent = extents[at]
@@ -104,7 +112,7 @@ def _within(marked: str, extents: Sequence[Extent], at: int, stop: int) -> tuple
         while inner < stop and extents[inner].start < extent.end:
             inner += 1
         before = found[-1].end if found else None
-        found.append(_block(marked, extent, before, _within(marked, extents, at + 1, inner)))
+        found.append(_block(marked, extent, before, _within(marked, extents, at + 1, inner, depth + 1)))
         at = inner
     return tuple(found)
 
