@@ -12,6 +12,7 @@ from mailnode.flow.yaml_reader import read_yaml
 from mailnode.web.api.flows import blank_flow
 from mailnode.web.panel import PANELS
 from support.editor_home import example, sample
+from support.source import write_source
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 # One value of each field that differs from its default; what a choice of them makes apply comes before it.
@@ -149,7 +150,7 @@ def put_content(page: Page, html):
     source = field(page, "content").get_by_role("button", name="HTML source")
     if source.get_attribute("aria-pressed") != "true":
         source.click()
-    field(page, "content").locator("textarea").fill(html)
+    write_source(page, html)
 
 
 def run(page: Page):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from mailnode.web.security.guard import CONTENT_SECURITY_POLICY
+from support.source import write_source
 
 WEB = Path(__file__).parents[2] / "src/mailnode/web"
 STATIC = WEB / "static"
@@ -133,12 +134,13 @@ class Editor:
     def __init__(self, page) -> None:
         self.page = page
         self.surface = page.locator(".surface")
-        self.source = page.locator("#content")
+        self.field = page.locator("#content")
+        self.source = page.locator(".rich .cm-content")
         self.notice = page.locator(".rich-notice")
 
     @property
     def stored(self):
-        return self.source.input_value()
+        return self.field.input_value()
 
     @property
     def mode(self):
@@ -384,7 +386,7 @@ def test_a_change_leaves_the_rest_as_it_was(open_editor, html):
     for expression in ("{{ input.b && 1 }}", '{{{ "<b>x</b>" }}}', "{{ input.a &amp;&amp; "):
         assert (expression in html) == (expression in stored)
     editor.tool("HTML source").click()
-    editor.source.fill(stored)
+    write_source(editor.page, stored)
     editor.tool("HTML source").click()
     assert editor.mode == "rich", stored
 
@@ -418,6 +420,59 @@ def test_html_that_the_view_would_lose_opens_as_source_and_says_what(open_editor
     editor.page.keyboard.insert_text("\n<p>more</p>  ")
     assert editor.stored == html + "\n<p>more</p>  "
     assert editor.page.evaluate("window.events").count("input") > 0
+
+
+def test_the_source_is_in_colours_and_completes_expressions_and_undoes(open_editor):
+    editor = open_editor("<p>Dear </p>")
+    editor.tool("HTML source").click()
+    expect(editor.source).to_be_focused()
+    expect(editor.source).to_have_attribute("aria-label", "Email Content")
+    assert editor.source.locator("span").count() > 2
+    described = "element => element.ariaDescribedByElements.map((one) => one.id || one.textContent)"
+    assert editor.source.evaluate(described) == ["error", "Tab goes to the next field, Escape to the toolbar."]
+    editor.page.evaluate('document.querySelector("#content").setAttribute("aria-invalid", "true")')
+    expect(editor.source).to_have_attribute("aria-invalid", "true")
+    editor.press("Control+End", "ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft")
+    editor.page.keyboard.type("{{em")
+    expect(editor.page.get_by_role("option")).to_have_text(["input.email"])
+    assert editor.source.evaluate("element => element.ariaActiveDescendantElement.textContent") == "input.email"
+    editor.press("Enter")
+    expect(editor.page.get_by_role("listbox")).to_be_hidden()
+    assert editor.stored == "<p>Dear {{ input.email }}</p>"
+    editor.tool("Insert value").click()
+    editor.answer("Insert", expression="input.name")
+    expect(editor.source).to_be_focused()
+    assert editor.stored == "<p>Dear {{ input.email }}{{ input.name }}</p>"
+    assert editor.page.evaluate("window.events.every((event) => event === 'input')")
+    editor.press("Control+z")
+    assert editor.stored == "<p>Dear {{ input.email }}</p>"
+    editor.press("Tab")
+    expect(editor.page.locator("#to")).to_be_focused()
+    editor.tool("HTML source").click()
+    expect(editor.surface.locator(".chip")).to_have_count(1)
+
+
+def test_what_is_typed_before_the_colours_are_there_is_kept(open_editor):
+    editor = open_editor("<p>one</p>")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    editor.page.route("**/chunk-source-editor-*.js", hold)
+    with editor.page.expect_request("**/chunk-source-editor-*.js"):
+        editor.tool("HTML source").click()
+    expect(editor.field).to_be_focused()
+    editor.press("Control+End")
+    editor.page.keyboard.type("<p>two</p>")
+    (route,) = held
+    route.continue_()
+    expect(editor.source).to_be_focused()
+    editor.page.keyboard.type("<p>three</p>")
+    assert editor.stored == "<p>one</p><p>two</p><p>three</p>"
+    editor.press("Control+z", "Control+z")
+    assert editor.stored == "<p>one</p>"
+    editor.page.unroute("**/chunk-source-editor-*.js")
 
 
 def test_conversion_asks_first(open_editor):
@@ -606,13 +661,13 @@ def test_images_that_stand_in_pasted_html_become_attachments_and_what_was_there_
         }""",
         f'<p>from <img src="data:image/gif;base64,{pixel}" alt="new"> Gmail</p>',
     )
-    expect(editor.source).to_have_value(re.compile(r'src="cid:image-[0-9a-f]{8}" alt="new"'))
+    expect(editor.field).to_have_value(re.compile(r'src="cid:image-[0-9a-f]{8}" alt="new"'))
     assert f'src="data:image/png;base64,{pixel}" alt="before"' in editor.stored
     (attached,) = editor.page.evaluate("window.events.filter((event) => event.cid)")
     assert attached["filename"] == "image.gif"
     # Undoing takes the paste back as a whole.
     editor.press("Control+z")
-    expect(editor.source).to_have_value(before)
+    expect(editor.field).to_have_value(before)
 
 
 def test_the_keyboard_is_enough(open_editor):
@@ -635,7 +690,7 @@ def test_the_keyboard_is_enough(open_editor):
     expect(editor.tool("HTML source")).to_be_focused()
     editor.press("ArrowLeft", "Enter")
     expect(editor.tool("Full screen")).to_have_attribute("aria-pressed", "true")
-    assert (editor.source.bounding_box() or {})["height"] > 600
+    assert (editor.page.locator(".source-editor").bounding_box() or {})["height"] > 600
     editor.press("Enter", "ArrowRight")
     expect(editor.tool("Full screen")).to_have_attribute("aria-pressed", "false")
     editor.press("Enter")
@@ -801,7 +856,8 @@ def test_axe_finds_nothing(open_editor, scheme):
     assert editor.findings() == []
     editor.answer("Cancel")
     editor.tool("HTML source").click()
-    editor.source.fill("<button>x</button>")
+    write_source(editor.page, "<button>x</button>")
+    assert editor.findings() == []
     editor.tool("HTML source").click()
     expect(editor.notice).to_be_visible()
     assert editor.findings() == []

@@ -124,7 +124,8 @@ export class NodeList {
   }
 
   private handleKey(event: KeyboardEvent): void {
-    const isTyping = (event.target as HTMLElement).matches(
+    // The field itself, even where a shadow root names its host as the target.
+    const isTyping = (event.composedPath()[0] as HTMLElement).matches(
       "input, textarea, select, [contenteditable] *, [contenteditable]",
     );
     if (isTyping || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;

@@ -19,6 +19,7 @@ interface Bound {
 /** Where a server is, as far as advice names it. */
 export type ServerSettings = { host?: string; port: number; tlsOption: string };
 
+const WRONG = "[aria-invalid=true]:not([hidden]), .source-editor:not([hidden])";
 const FOCUSABLE = "[contenteditable=true], input:not([hidden]), select, textarea:not([hidden]), button";
 
 export class Panel {
@@ -105,8 +106,7 @@ export class Panel {
     if (!field) return;
     const section = field.closest("details");
     if (section) section.open = true;
-    const within =
-      field.querySelector<HTMLElement>("[aria-invalid=true]") ?? field.querySelector<HTMLElement>(FOCUSABLE);
+    const within = field.querySelector<HTMLElement>(WRONG) ?? field.querySelector<HTMLElement>(FOCUSABLE);
     within?.focus({ preventScroll: true });
     field.scrollIntoView({ block: "center" });
   }

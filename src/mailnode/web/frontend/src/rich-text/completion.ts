@@ -62,6 +62,7 @@ function around(input: HTMLInputElement | HTMLTextAreaElement): { before: string
   return { before: input.value.slice(0, caret), after: input.value.slice(caret) };
 }
 
-function closerOf(before: string): string {
+/** What closes the braces that are open before the caret. */
+export function closerOf(before: string): string {
   return ` ${/(\{\{\{?)[^{]*$/.exec(before)?.[1] === "{{{" ? "}}}" : "}}"}`;
 }

@@ -28,13 +28,19 @@ export class Listbox {
     });
     place.append(this.list);
     owner.setAttribute("aria-autocomplete", "list");
-    owner.setAttribute("aria-controls", this.list.id);
+    if (this.isShadowed) owner.ariaControlsElements = [this.list];
+    else owner.setAttribute("aria-controls", this.list.id);
     if (owner.role === "combobox") owner.ariaExpanded = "false";
     addEventListener("scroll", () => this.hide(), { passive: true });
   }
 
   get isOpen(): boolean {
     return this.isWithin ? !this.list.hidden : this.list.matches(":popover-open");
+  }
+
+  /** Whether the owner stands behind the border of a shadow root, across which ids mean nothing and elements do. */
+  private get isShadowed(): boolean {
+    return this.owner.getRootNode() instanceof ShadowRoot;
   }
 
   /** Offer those of the paths that hold what was typed, those that begin with it first. */
@@ -109,7 +115,8 @@ export class Listbox {
     [...this.list.children].forEach((option, index) => (option.ariaSelected = String(index === to)));
     const chosen = this.list.children[to];
     chosen?.scrollIntoView({ block: "nearest" });
-    if (chosen) this.owner.setAttribute("aria-activedescendant", chosen.id);
+    if (chosen && this.isShadowed) this.owner.ariaActiveDescendantElement = chosen;
+    else if (chosen) this.owner.setAttribute("aria-activedescendant", chosen.id);
   }
 
   private choose(index: number): void {

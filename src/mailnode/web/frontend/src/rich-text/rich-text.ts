@@ -1,11 +1,11 @@
 // The field of HTML content: a rich view or the source, over one textarea that holds what is stored.
 
 import type { Editor } from "@tiptap/core";
-import { Problem, toast, wordsOf } from "../api";
 import { find } from "../dom";
 import { ask } from "./question-dialog";
-import { type InlineImage, type StoreFile, storeImage } from "./picture";
-import { dataImagesOf, fileOf, readdress } from "./data-images";
+import { ContentImages } from "./content-images";
+import { valueQuestion } from "./insert-value";
+import type { StoreFile } from "./picture";
 import { pickColour } from "./palette";
 import { editExpression, editImage, editLink, insertTable } from "./tool-dialogs";
 import { loopsHere } from "./directives";
@@ -13,6 +13,7 @@ import { keptIn, modernized, reasonToStay } from "./conversion";
 import { editCondition, editRepeat } from "./repeat-dialog";
 import { RepeatOffer } from "./repeat-offer";
 import { scopedPaths } from "./scope";
+import { SourceView } from "./source-view";
 import { withLinesKept } from "./plain-text";
 import { lossOf } from "./html-loss";
 import { writeStored } from "./stored-html";
@@ -35,9 +36,8 @@ export class RichText {
   private readonly place = document.createElement("div");
   private readonly notice = document.createElement("div");
   private readonly toolbar: Toolbar;
-  private readonly pictures = new Map<string, string>();
-  /** Images of data: addresses that stay so: what was opened with them, and what could not be stored. */
-  private known = new Set<string>();
+  private readonly source: SourceView;
+  private readonly images: ContentImages;
   private readonly watch: MutationObserver;
   private readonly offer = new RepeatOffer((editor) => void editRepeat(editor, this.options.paths));
   /** What an expression at the cursor may begin with. */
@@ -53,12 +53,12 @@ export class RichText {
     this.place.className = "rich-view";
     this.notice.className = "note rich-notice";
     this.notice.role = "status";
+    this.images = new ContentImages(host, options.store, () => this.editor);
     this.toolbar = new Toolbar(this.workshop(), this.stored.id, "Formatting", () => this.toggle());
     // What the surface itself fires says nothing yet: the textarea does, once it holds the change.
     this.place.addEventListener("input", (event) => event.stopPropagation());
     this.stored.before(this.toolbar.element, this.notice, this.place, this.offer.element);
-    this.stored.classList.add("code");
-    this.stored.addEventListener("keydown", (event) => this.leave(event));
+    this.source = new SourceView(this.stored, { paths: options.paths, leave: () => this.toolbar.focusSource() });
     this.watch = new MutationObserver(() => this.showValidity());
     this.watch.observe(this.stored, { attributeFilter: ["aria-invalid"] });
     this.refresh();
@@ -71,6 +71,7 @@ export class RichText {
 
   destroy(): void {
     this.watch.disconnect();
+    this.source.destroy();
     this.close();
   }
 
@@ -90,7 +91,7 @@ export class RichText {
       this.toolbar.show(editor);
       this.offer.show(editor, this.options.paths);
     });
-    this.known = dataImagesOf(editor);
+    this.images.opened(editor);
     editor.on("update", () => this.store());
     this.show("rich");
     if (lost.length) this.store();
@@ -101,9 +102,9 @@ export class RichText {
     return {
       place: this.place,
       paths: this.paths,
-      shown: (address) => this.pictures.get(address) ?? this.options.image?.(address),
+      shown: (address) => this.images.shown(address) ?? this.options.image?.(address),
       attributes: this.described(),
-      takeImages: (files) => void this.takeImages(files),
+      takeImages: (files) => void this.images.take(files),
       takeDocument: (pasted) => void this.takeDocument(pasted),
       mayLose: async (lost) => {
         const words = `What you paste will come without ${listed(lost)}.`;
@@ -124,7 +125,8 @@ export class RichText {
     const isRich = mode === "rich";
     this.host.dataset.mode = mode;
     this.place.hidden = !isRich;
-    this.stored.hidden = isRich;
+    if (isRich) this.source.hide();
+    else this.source.show();
     this.notice.replaceChildren();
     this.notice.hidden = true;
     this.offer.hide();
@@ -159,7 +161,7 @@ export class RichText {
       this.refresh();
       this.stored.dispatchEvent(new Event("input", { bubbles: true }));
       if (this.editor) this.editor.commands.focus();
-      else this.stored.focus();
+      else this.source.focus();
     });
     this.say(words, back);
   }
@@ -167,9 +169,9 @@ export class RichText {
   private toggle(): void {
     if (this.editor) {
       this.showSource();
-      this.stored.focus();
+      this.source.focus();
     } else if (this.open().length) {
-      (this.notice.querySelector("button") ?? this.stored).focus();
+      (this.notice.querySelector("button") ?? this.source).focus();
     } else {
       (this.editor as Editor | null)?.commands.focus();
     }
@@ -203,39 +205,8 @@ export class RichText {
   private store(): void {
     if (!this.editor) return;
     this.stored.value = writeStored(this.editor.state.doc);
-    if (this.stored.value.includes("data:image/")) void this.takeDataImages(this.editor);
+    if (this.stored.value.includes("data:image/")) void this.images.takeData(this.editor);
     this.stored.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-
-  private async takeImages(files: File[], alt = ""): Promise<void> {
-    for (const file of files) {
-      const src = await this.attach(file);
-      if (src) this.editor?.chain().focus().insertContent({ type: "image", attrs: { src, alt } }).run();
-    }
-  }
-
-  private async takeDataImages(editor: Editor): Promise<void> {
-    for (const address of dataImagesOf(editor)) {
-      if (this.known.has(address)) continue;
-      this.known.add(address);
-      const file = fileOf(address);
-      const src = file && (await this.attach(file));
-      if (src && editor === this.editor) readdress(editor, address, src);
-    }
-  }
-
-  /** Store an image and have it attached; gives its address, null after words for the reader. */
-  private async attach(file: File): Promise<string | null> {
-    try {
-      const { image, address } = await storeImage(file, this.options.store);
-      const src = `cid:${image.cid}`;
-      if (address) this.pictures.set(src, address);
-      this.host.dispatchEvent(new CustomEvent<InlineImage>("mailnode:inline-image", { bubbles: true, detail: image }));
-      return src;
-    } catch (error) {
-      toast(error instanceof Problem ? wordsOf(error) : error instanceof Error ? error.message : String(error));
-      return null;
-    }
   }
 
   /** A whole document takes the place of what stands here; as source, if the rich view would lose some of it. */
@@ -250,7 +221,7 @@ export class RichText {
     this.stored.value = html;
     this.refresh();
     this.stored.dispatchEvent(new Event("input", { bubbles: true }));
-    if (!this.editor) this.stored.focus();
+    if (!this.editor) this.source.focus();
     if (before) this.offerBack(before, `Replaced. ${this.notice.querySelector("p")?.textContent ?? ""}`.trim());
   }
 
@@ -258,9 +229,10 @@ export class RichText {
     const { paths } = this;
     return {
       editLink: (editor) => void editLink(editor, paths),
-      editImage: (editor) => void editImage(editor, paths, (files, alt) => void this.takeImages(files, alt)),
+      editImage: (editor) => void editImage(editor, paths, (files, alt) => void this.images.take(files, alt)),
       insertTable: (editor) => void insertTable(editor),
       insertExpression: (editor) => void editExpression(editor, paths),
+      insertInSource: () => void this.insertInSource(),
       editRepeat: (editor) => void editRepeat(editor, this.options.paths),
       editCondition: (editor) => void editCondition(editor, this.options.paths),
       pickColour: (editor, kind, opener) => {
@@ -276,6 +248,12 @@ export class RichText {
         });
       },
     };
+  }
+
+  private async insertInSource(): Promise<void> {
+    const answer = await ask(valueQuestion(""), this.options.paths);
+    if (answer) this.source.insert(`{{ ${answer.values.expression ?? ""} }}`);
+    else this.source.focus();
   }
 
   private editDirectives(editor: Editor, position: number): void {
@@ -298,13 +276,6 @@ export class RichText {
     };
   }
 
-  private leave(event: KeyboardEvent): void {
-    if (event.key === "Escape" || (event.altKey && event.key === "F10")) {
-      event.preventDefault();
-      this.toolbar.focusSource();
-    }
-  }
-
   private described(): Record<string, string> {
     const names = ["aria-labelledby", "aria-label", "aria-describedby"];
     return Object.fromEntries(
@@ -318,5 +289,6 @@ export class RichText {
   private showValidity(): void {
     const surface = this.place.firstElementChild;
     if (surface) surface.ariaInvalid = this.stored.ariaInvalid;
+    this.source.showValidity();
   }
 }

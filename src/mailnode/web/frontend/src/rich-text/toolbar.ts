@@ -34,12 +34,12 @@ export class Toolbar {
     this.show(null);
   }
 
-  /** Show the state of the rich view; without one only the way back to it is left. */
+  /** Show the state of the rich view; without one only the way back to it is left, and what source has use for. */
   show(editor: Editor | null): void {
     this.editor = editor;
     const isInTable = editor?.isActive("table") ?? false;
     for (const [tool, element] of this.buttons) {
-      element.hidden = editor === null || (tool.inTable === true && !isInTable);
+      element.hidden = editor ? tool.inTable === true && !isInTable : !tool.runInSource;
       if (!editor) continue;
       element.ariaDisabled = tool.can && !tool.can(editor) ? "true" : null;
       if (tool.isOn) element.ariaPressed = String(tool.isOn(editor));
@@ -70,7 +70,8 @@ export class Toolbar {
     for (const tool of tools) {
       const element = button(tool.name, tool.label, tool.sign, tool.keys);
       element.addEventListener("click", () => {
-        if (this.editor && element.ariaDisabled !== "true") tool.run(this.editor, this.workshop, element);
+        if (!this.editor) tool.runInSource?.(this.workshop);
+        else if (element.ariaDisabled !== "true") tool.run(this.editor, this.workshop, element);
       });
       this.buttons.set(tool, element);
       group.append(element);

@@ -9,6 +9,7 @@ export interface Workshop {
   editImage: (editor: Editor) => void;
   insertTable: (editor: Editor) => void;
   insertExpression: (editor: Editor) => void;
+  insertInSource: () => void;
   editRepeat: (editor: Editor) => void;
   editCondition: (editor: Editor) => void;
   pickColour: (editor: Editor, kind: "color" | "background", opener: HTMLElement) => void;
@@ -28,6 +29,8 @@ export interface Tool {
   isOn?: (editor: Editor) => boolean;
   can?: (editor: Editor) => boolean;
   run: (editor: Editor, workshop: Workshop, opener: HTMLElement) => unknown;
+  /** Its work in the HTML source, for a tool that has some there. */
+  runInSource?: (workshop: Workshop) => void;
 }
 
 const mark = (name: string, label: string, sign: string, keys: string): Tool => ({
@@ -139,6 +142,7 @@ export const TOOLS: Tool[][] = [
       label: "Insert value",
       sign: "{{ }}",
       run: (editor, { insertExpression }) => insertExpression(editor),
+      runInSource: ({ insertInSource }) => insertInSource(),
     },
   ],
   [
