@@ -328,3 +328,10 @@ async def test_a_listing_reads_the_beginning_of_a_long_field_alone(inbox: Inbox)
     assert subject.startswith("ü a ü a")
     assert len(subject) < 2_000
     assert subject.endswith(" …")
+
+
+def test_a_subject_of_nothing_but_folded_blanks_leaves_the_list(tmp_path):
+    (tmp_path / "00000001.eml").write_bytes(b"Subject:\r\n" + b" \r\n" * 2_000 + b"From: a@b.example\r\n\r\n")
+    (received,) = InboxFolder(tmp_path).messages()
+    assert received.subject.strip() == "\N{HORIZONTAL ELLIPSIS}"
+    assert received.sender == "a@b.example"

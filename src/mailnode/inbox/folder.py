@@ -224,7 +224,9 @@ def _shown(value: str) -> str:
     """Give a value for display; a very long one is cut at the end of a word."""
     if len(value) <= _MAX_FIELD_CHARACTERS:
         return readable(value)
-    return f"{readable(value[:_MAX_FIELD_CHARACTERS].rsplit(maxsplit=1)[0])} …"
+    beginning = value[:_MAX_FIELD_CHARACTERS]
+    words = beginning.rsplit(maxsplit=1) or [beginning]  # all of it may be blanks
+    return f"{readable(words[0])} …"
 
 
 def missing(number: int) -> UsageError:
