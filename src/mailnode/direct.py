@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, TypedDict, Unpack
 
 from mailnode.connections.connection import Connection
@@ -26,6 +27,7 @@ SECONDS, RETRY_HOURS = 60.0, 24.0
 
 # What a program makes anew each time it writes the same message.
 _FRESH_FIELD = re.compile(rb"^(?:date|message-id):[^\r]*\r\n(?:[ \t][^\r]*\r\n)*", re.IGNORECASE | re.MULTILINE)
+_MOST_BOUNDARIES = 100
 _BOUNDARY = re.compile(rb'boundary="?([^"\r\n;]+)', re.IGNORECASE)
 
 
@@ -167,7 +169,8 @@ def _digest(given: Sendable | bytes, envelope: Envelope | None) -> str:
     message = message_of(given, envelope)
     head, end, body = message.octets().partition(b"\r\n\r\n")
     content = _FRESH_FIELD.sub(b"", head + b"\r\n") + end + body
-    for number, boundary in enumerate(dict.fromkeys(_BOUNDARY.findall(content))):
+    # Each is replaced in all of it: what a text says of thousands stays as it is.
+    for number, boundary in enumerate(islice(dict.fromkeys(_BOUNDARY.findall(content)), _MOST_BOUNDARIES)):
         content = content.replace(boundary, b"boundary-%d" % number)
     hashed = hashlib.sha256(repr((message.envelope.reverse_path, sorted(message.fields.items()))).encode())
     hashed.update(content)

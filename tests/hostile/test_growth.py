@@ -15,6 +15,7 @@ from functools import partial
 import pytest
 
 from fuzz.targets import TARGETS
+from mailnode import direct
 from mailnode.message.compose import compose
 from mailnode.message.email import Email, RawPart
 from mailnode.node.data_images import attach_data_images
@@ -278,7 +279,21 @@ def lines_before_an_address(count):
     asyncio.run(render_addresses(parse_address_template(text), Evaluator("a", {})))
 
 
-@pytest.mark.parametrize("work", [images, parameters_in_a_preview, blanks_in_a_link, lines_before_an_address])
+def boundaries_in_a_message_of_a_program(count):
+    text = b"".join(b"boundary=%d-%s\r\n" % (one, b"x" * 60) for one in range(count // 10))
+    direct._digest(b"From: a@x.org\r\nTo: b@x.org\r\n\r\n" + text, None)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        images,
+        parameters_in_a_preview,
+        blanks_in_a_link,
+        lines_before_an_address,
+        boundaries_in_a_message_of_a_program,
+    ],
+)
 def test_so_does_what_the_parsers_are_used_for(work):
     assert not is_quadratic(work, int)
 
