@@ -105,6 +105,12 @@ function fieldOf(asked: Asked, id: string): HTMLElement {
 function selectOf(choices: [string, string][]): HTMLSelectElement {
   const select = element("select", {});
   select.append(...choices.map(([value, textContent]) => element("option", { value, textContent })));
+  // As in a text field, where the browser does it by itself.
+  select.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    select.form?.requestSubmit();
+  });
   return select;
 }
 
@@ -113,16 +119,15 @@ function buttons(
   dialog: HTMLDialogElement,
   answered: (answer: Partial<Answer>) => void,
 ): HTMLElement {
-  const row = element("div", { className: "row" });
-  row.append(element("button", { className: "button primary", type: "submit", textContent: question.confirm }));
-  const cancel = element("button", { className: "button", type: "button", textContent: "Cancel" });
-  cancel.addEventListener("click", () => dialog.close());
-  row.append(cancel);
+  const row = element("div", { className: "row end" });
   if (question.remove) {
     const remove = element("button", { className: "button danger", type: "button", textContent: question.remove });
     remove.addEventListener("click", () => answered({ isRemoved: true }));
     row.append(remove);
   }
+  const cancel = element("button", { className: "button", type: "button", textContent: "Cancel" });
+  cancel.addEventListener("click", () => dialog.close());
+  row.append(cancel, element("button", { className: "button primary", type: "submit", textContent: question.confirm }));
   return row;
 }
 
