@@ -98,6 +98,13 @@ def test_what_is_no_message_or_goes_to_nobody_is_refused(content, envelope, said
     assert caught.value.hint
 
 
+def test_comments_too_deep_to_be_read_name_nobody():
+    content = b"From: ann@x.example\r\nCc: " + b"(" * 5_000 + b"\r\n\r\nHi\r\n"
+    assert ready_made(content, Envelope("ann@x.example", ("bob@y.example",))).fields == {"bob@y.example": "bcc"}
+    with pytest.raises(ComposeError, match="has no recipient"):
+        ready_made(content)
+
+
 def test_a_line_that_servers_may_break_is_told():
     (warning,) = made(STAMPED + b"\r\n" + b"a" * 999, TO_BOB).warnings
     assert "999 bytes" in warning

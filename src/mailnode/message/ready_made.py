@@ -182,10 +182,15 @@ class _Values:
                 fields.setdefault(_comparable(address), name)
         return {path: fields.get(_comparable(path), "bcc") for path in envelope.forward_paths}
 
-    def _addresses(self, name: str) -> Iterator[str]:
-        for _, address in getaddresses(self._said.get(name, [])):
-            if address:
-                yield address
+    def _addresses(self, name: str) -> list[str]:
+        return _addresses_in(self._said.get(name, []))
+
+
+def _addresses_in(values: Sequence[str]) -> list[str]:
+    """Give the addresses in fields; none where comments stand too deep within comments to be read."""
+    with suppress(RecursionError):
+        return [address for _, address in getaddresses(values) if address]
+    return []
 
 
 def _comparable(address: str) -> str:
@@ -237,7 +242,7 @@ def _bytes_of(message: "StandardMessage[Any, Any]") -> bytes:
 
     written = BytesIO()
     addressed = [str(value) for name in ("sender", "from", *_OF_RECIPIENTS) for value in message.get_all(name, ())]
-    is_foreign = any(not address.isascii() for _, address in getaddresses(addressed))
+    is_foreign = any(not address.isascii() for address in _addresses_in(addressed))
     policy = message.policy.clone(linesep="\r\n")
     try:
         if is_foreign:
