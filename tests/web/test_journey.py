@@ -193,6 +193,7 @@ def send_yesterday_s_failure(page: Page, home: Path) -> None:
     page.get_by_label("State").select_option("failed")
     page.get_by_label("Flow").fill("order-placed")
     page.locator("#deliveries").get_by_role("link").first.click()
+    expect(page.locator("#delivery dl.facts")).to_contain_text("Order of Zoë")
     page.get_by_role("button", name="Send again with today's settings").click()
     expect(page.locator("#delivery .badge.sent").first).to_be_visible()
 
