@@ -536,6 +536,7 @@ def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
     page.keyboard.press("Enter")
     page.get_by_role("link", name="once-first").wait_for()
     page.get_by_role("button", name="Duplicate").click()
+    expect(page.get_by_role("dialog", name="Duplicate once-first")).to_be_visible()
     expect(page.get_by_label("Sender")).to_be_hidden()
     expect(page.get_by_label("Name", exact=True)).to_have_value("once-first-copy")
     page.get_by_label("Name", exact=True).fill("second")
