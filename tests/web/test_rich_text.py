@@ -228,6 +228,7 @@ def test_an_empty_line_is_one_in_the_mail(open_editor):
         ("Heading 1", "<h1>word</h1>"),
         ("Heading 2", "<h2>word</h2>"),
         ("Heading 3", "<h3>word</h3>"),
+        ("Quote", "<blockquote><p>word</p></blockquote>"),
         ("Bullet list", "<ul><li>word</li></ul>"),
         ("Numbered list", "<ol><li>word</li></ol>"),
         ("Align left", '<p style="text-align: left">word</p>'),
@@ -420,6 +421,31 @@ def test_html_that_the_view_would_lose_opens_as_source_and_says_what(open_editor
     editor.page.keyboard.insert_text("\n<p>more</p>  ")
     assert editor.stored == html + "\n<p>more</p>  "
     assert editor.page.evaluate("window.events").count("input") > 0
+
+
+def test_a_button_and_a_line_are_put_in(open_editor):
+    editor = open_editor("<p>word</p>")
+    editor.surface.focus()
+    editor.press("Control+a")
+    editor.tool("Button").click()
+    editor.answer("Insert")
+    expect(editor.page.get_by_role("dialog")).to_contain_text("Enter an address.")
+    editor.answer("Insert", text="Your order", href="{{ input.url }}")
+    expect(editor.surface).to_be_focused()
+    made = re.fullmatch(r'<p><a style="([^"]+)" href="{{ input.url }}">Your order</a></p>', editor.stored)
+    assert made, editor.stored
+    assert "background-color: #0b5c57" in made[1]
+    assert "color: #ffffff" in made[1]
+    editor.press("End")
+    editor.page.keyboard.type("!")
+    editor.tool("Horizontal line").click()
+    editor.page.keyboard.type("after")
+    assert re.search("</a>!</p><hr><p>after</p>$", editor.stored), editor.stored
+    before = editor.stored
+    editor.tool("HTML source").click()
+    expect(editor.source).to_be_focused()
+    editor.tool("HTML source").click()
+    assert (editor.mode, editor.stored) == ("rich", before)
 
 
 def test_the_source_is_in_colours_and_completes_expressions_and_undoes(open_editor):

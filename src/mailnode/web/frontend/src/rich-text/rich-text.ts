@@ -7,7 +7,7 @@ import { ContentImages } from "./content-images";
 import { valueQuestion } from "./insert-value";
 import type { StoreFile } from "./picture";
 import { pickColour } from "./palette";
-import { editExpression, editImage, editLink, insertTable } from "./tool-dialogs";
+import { editExpression, editImage, editLink, insertButton, insertTable } from "./tool-dialogs";
 import { loopsHere } from "./directives";
 import { keptIn, modernized, reasonToStay } from "./conversion";
 import { editCondition, editRepeat } from "./repeat-dialog";
@@ -230,6 +230,7 @@ export class RichText {
     return {
       editLink: (editor) => void editLink(editor, paths),
       editImage: (editor) => void editImage(editor, paths, (files, alt) => void this.images.take(files, alt)),
+      insertButton: (editor) => void insertButton(editor, paths),
       insertTable: (editor) => void insertTable(editor),
       insertExpression: (editor) => void editExpression(editor, paths),
       insertInSource: () => void this.insertInSource(),

@@ -118,8 +118,8 @@ export function extensionsOf(options: SurfaceOptions): Extensions {
       code: false,
       codeBlock: false,
       heading: { levels: [1, 2, 3, 4, 5, 6] },
-      // Below a table the cursor needs a place; out of a heading or list it comes by Enter.
-      trailingNode: { notAfter: ["heading", "bulletList", "orderedList"] },
+      // Below a table the cursor needs a place; out of a heading, list or quote it comes by Enter.
+      trailingNode: { notAfter: ["heading", "bulletList", "orderedList", "blockquote"] },
       link: {
         autolink: false,
         openOnClick: false,

@@ -71,6 +71,41 @@ function putLink(editor: Editor, { values: { href = "", text = "" } }: Answer): 
   editor.chain().focus().insertContent(link).unsetMark("link").run();
 }
 
+// A button is a link that looks like one: mail readers take forms and scripts away.
+const BUTTON =
+  "display: inline-block; padding: 12px 24px; border-radius: 6px; background-color: #0b5c57; color: #ffffff; text-decoration: none";
+
+/** Ask what a new button says, the selection at first, and where it leads; the link's tool edits it later. */
+export async function insertButton(editor: Editor, paths: Paths): Promise<void> {
+  const { from, to } = editor.state.selection;
+  const answer = await ask(
+    {
+      title: "Insert button",
+      fields: [
+        { name: "text", label: "Text on the button", value: editor.state.doc.textBetween(from, to, " ") },
+        {
+          name: "href",
+          label: "Address",
+          hint: "Where the button leads: https://…, mailto:… or {{ input.url }}",
+          completes: "braces",
+        },
+      ],
+      confirm: "Insert",
+      check: ({ values: { text = "", href = "" } }) => {
+        if (!text.trim()) return ["text", "Enter what the button says."];
+        if (!href) return ["href", "Enter an address."];
+        return isSafeUrl(href) ? null : ["href", UNSAFE];
+      },
+    },
+    paths,
+  );
+  const chain = editor.chain().focus();
+  if (!answer) return void chain.run();
+  const { text = "", href = "" } = answer.values;
+  const marks = [{ type: "link", attrs: { href, kept: { style: BUTTON } } }];
+  chain.insertContent({ type: "text", text, marks }).unsetMark("link").run();
+}
+
 /** Ask for an image: an address or a file. */
 export async function editImage(
   editor: Editor,

@@ -1,12 +1,15 @@
 // What the toolbar holds, in its order: each tool's name, sign, keys and work.
 
 import type { Editor } from "@tiptap/core";
+import { TextSelection } from "@tiptap/pm/state";
+import { liftTarget } from "@tiptap/pm/transform";
 import { moveHere, targetsHere } from "./targets";
 
 /** What tools need that is not the document's. */
 export interface Workshop {
   editLink: (editor: Editor) => void;
   editImage: (editor: Editor) => void;
+  insertButton: (editor: Editor) => void;
   insertTable: (editor: Editor) => void;
   insertExpression: (editor: Editor) => void;
   insertInSource: () => void;
@@ -119,6 +122,19 @@ export const TOOLS: Tool[][] = [
       isOn: (editor) => editor.isActive("orderedList"),
       run: (editor) => editor.chain().focus().toggleOrderedList().run(),
     },
+    {
+      name: "quote",
+      label: "Quote",
+      keys: "Mod-Shift-b",
+      ours: true,
+      isOn: (editor) => editor.isActive("blockquote"),
+      run: (editor) => toggleQuote(editor),
+    },
+    {
+      name: "rule",
+      label: "Horizontal line",
+      run: (editor) => editor.chain().focus().setHorizontalRule().run(),
+    },
   ],
   [alignment("left", "Mod-Shift-l"), alignment("center", "Mod-Shift-e"), alignment("right", "Mod-Shift-r")],
   [
@@ -130,6 +146,7 @@ export const TOOLS: Tool[][] = [
       isOn: (editor) => editor.isActive("link"),
       run: (editor, { editLink }) => editLink(editor),
     },
+    { name: "button", label: "Button", run: (editor, { insertButton }) => insertButton(editor) },
     { name: "image", label: "Image", run: (editor, { editImage }) => editImage(editor) },
     {
       name: "table",
@@ -191,6 +208,21 @@ export const TOOLS: Tool[][] = [
 
 function clearFormatting(editor: Editor): boolean {
   return editor.chain().focus().unsetAllMarks().clearNodes().resetAttributes("paragraph", ["textAlign", "kept"]).run();
+}
+
+/** Put the selected blocks into a quote, or out of the one that they are in, even where all is selected. */
+function toggleQuote(editor: Editor): boolean {
+  const chain = editor.chain().focus();
+  if (!editor.isActive("blockquote")) return chain.wrapIn("blockquote").run();
+  return chain
+    .command(({ tr }) => {
+      const { $from, $to } = TextSelection.between(tr.selection.$from, tr.selection.$to);
+      const range = $from.blockRange($to, ({ type }) => type.name === "blockquote");
+      const target = range && liftTarget(range);
+      if (range && typeof target === "number") tr.lift(range, target);
+      return true;
+    })
+    .run();
 }
 
 /** Name keys as the reader's keyboard does. */
