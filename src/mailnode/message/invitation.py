@@ -93,8 +93,9 @@ class Invitation:
 
     def as_test(self, mailbox: str) -> Self:
         """Give it as a test shows it: for one mailbox alone, with a `uid` apart from that of the true event."""
-        uid = self.uid if self.uid.startswith(_TEST) else f"{_TEST}{self.uid}"
-        uid = uid.encode()[:MOST_UID_BYTES].decode(errors="ignore")
+        if self.uid.startswith(_TEST) and self.attendees == (mailbox,):
+            return self  # it is one already
+        uid = f"{_TEST}{self.uid}".encode()[:MOST_UID_BYTES].decode(errors="ignore")
         return replace(self, uid=uid, attendees=(mailbox,))
 
 
