@@ -207,6 +207,13 @@ SHAPES = {
         *("Subject: =?punycode?q?\x1eb\x1e?=", "Content-Type: text/plain; charset=punycode\r\n\r\n\x1eb\x1e"),
         *("Content-ID: <a>\r\n\r\n", "Content-Transfer-Encoding: base64\r\n\r\n=", '"', "\\", "\u00fc"),
     ],
+    "event_card": [
+        *(
+            "BEGIN:VEVENT\r\n",
+            "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n\x1eATTENDEE:mailto:a@b\r\n\x1eEND:VEVENT\r\nEND:VCALENDAR\r\n",
+        ),
+        *("BEGIN:VEVENT\r\nEND:VEVENT\r\n", "DESCRIPTION:a\r\n b", ";A=B", "\\n"),
+    ],
     "certificate": ["0\x82", "\0"],
 }
 CASES = [(target, shape) for target, shapes in SHAPES.items() for shape in shapes]

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from playwright.sync_api import Page, expect
 
 from mailnode.web.page import FOLDER
-from support.tls import ca_pem
+from support.tls import trusted_by_the_system
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint_aside
 from support.token_servers import oidc_provider
 
@@ -115,12 +115,10 @@ def test_each_provider_is_explained_and_every_error_stands_at_its_field(page):
     assert not faults(page)
 
 
-def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(browser, served, monkeypatch, tmp_path):
+def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(browser, served):
     """The provider is that of another author (PyPI's oidc-provider-mock), over TLS."""
-    (tmp_path / "ca.pem").write_text(ca_pem())
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     opened = browser.new_context(base_url=served.url, ignore_https_errors=True)
-    with oidc_provider() as provider, opened as context:
+    with trusted_by_the_system(), oidc_provider() as provider, opened as context:
         context.set_default_timeout(60_000)
         context.request.post("/login", form={"token": served.token}, headers={"Origin": served.url})
         page = context.new_page()
