@@ -220,6 +220,7 @@ def test_every_setting_is_of_the_route_the_handling_or_the_content():
             "dataImages",
             "layout",
             "inlineStyles",
+            "invitation",
         ),
     }
     assert known >= ROUTE_KEYS | HANDLING_KEYS
