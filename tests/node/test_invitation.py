@@ -63,6 +63,7 @@ WRONG = [
     ({"timezone": "europe/berlin"}, "timezone", "no time zone", "did you mean Europe/Berlin?"),
     ({"timezone": "../../etc/passwd"}, "timezone", "no time zone", "IANA"),
     ({"timezone": "Europe"}, "timezone", "no time zone", ""),
+    ({"timezone": "posixrules"}, "timezone", "no time zone", ""),
     ({"method": "publish"}, "method", "is not a method", "cancel"),
     ({"method": "cancel"}, "uid", "a cancellation needs the uid", "invitation.uid"),
     ({"uid": " "}, "uid", "the uid is empty", "booking-1234"),

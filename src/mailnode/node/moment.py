@@ -21,6 +21,8 @@ _DURATION = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _MINUTES = re.compile(r"\d{1,7}(?:\.0+)?", re.ASCII)
+# Files of the database that are zones of this machine alone, or of nobody: calendars read them as UTC.
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
 _MOMENT_HINT = "write 2026-03-12T14:30, with an offset if you like (2026-03-12T14:30+01:00), or 2026-03-12 for all day"
 _DURATION_HINT = "write minutes as a number, 45, or an ISO 8601 duration, PT1H30M or P2D"
 
@@ -76,6 +78,8 @@ def parse_zone(text: str) -> ZoneInfo:
         SettingsError: there is none of this name.
     """
     try:
+        if text in _NO_PLACES:
+            raise KeyError(text)  # noqa: TRY301 -- told below, with what may be meant
         return ZoneInfo(text)
     except (ValueError, OSError, KeyError):  # what a name may be that is a path, a folder, or unknown
         names = _names_of_zones()
@@ -88,7 +92,7 @@ def parse_zone(text: str) -> ZoneInfo:
 
 @cache  # they are read from the disk
 def _names_of_zones() -> dict[str, str]:
-    return {name.casefold(): name for name in sorted(available_timezones())}
+    return {name.casefold(): name for name in sorted(available_timezones() - _NO_PLACES)}
 
 
 def in_zone(moment: datetime, zone: ZoneInfo | None) -> datetime:
