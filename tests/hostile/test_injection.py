@@ -172,11 +172,13 @@ def sweep(tmp_path_factory):
 async def compose_all():
     made, errors = [], []
     async with Mailnode.open() as mailnode:
-        for place in LITERAL:
-            for way in _ways(place):
+        for number, place in enumerate(LITERAL):
+            for way in (ways := _ways(place)):
                 harmless = {"within": "jo"}.get(way, "jo@x.example")
                 plain = await compose(mailnode, Case(place, way, harmless)) if place in ADDRESSES else None
-                for value in HOSTILE:
+                # As a value each text comes into each place; beside that, by the other ways, every other one.
+                is_all = len(ways) == 1 or way in {"alone", "item"}
+                for value in HOSTILE if is_all else HOSTILE[number % 2 :: 2]:
                     case = Case(place, way, value)
                     try:
                         message = await compose(mailnode, case)

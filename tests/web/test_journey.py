@@ -51,6 +51,7 @@ def make_layout_and_flow(page: Page) -> None:
     page.get_by_role("button", name="Create your first layout").click()
     page.get_by_label("Name", exact=True).fill("shop")
     page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.locator(".cm-content")).to_be_visible()  # in the place of a plain field, which may be found before
     page.get_by_role("textbox", name="HTML or MJML").fill("<h1>The Shop</h1><div data-content></div>")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved.", exact=True)).to_be_visible()

@@ -112,6 +112,7 @@ def test_a_layout_is_written_looked_at_and_chosen(page: Page, home: Path) -> Non
     expect(page.get_by_role("heading", name="green-new")).to_be_visible()
     frame = page.frame_locator("[data-frame]")
     expect(frame.get_by_role("heading", name="A heading")).to_be_visible()
+    expect(page.locator(".cm-content")).to_be_visible()  # in the place of a plain field, which may be found before
     source = page.get_by_role("textbox", name="HTML or MJML")
     source.fill("<p>No place</p>")
     expect(page.get_by_text("No element has data-content", exact=False)).to_be_visible()
