@@ -83,7 +83,7 @@ class DirectSender:
         connection = await self.router.connection(Destination(target or OtherServer(host=""), name))
         destination = Destination(target or _target_of(connection), name)
         route = self.router.route_of(destination, connection)
-        digest = _digest(given, envelope)
+        digest = _digest(given, envelope) if options.get("key") is not None else ""
         if isinstance(given, Email) and not given.from_:
             given = replace(given, from_=sender_of(connection) or "")
         message, numbered = _message(given, envelope, connection, self.redirect_all_to)
