@@ -1,7 +1,8 @@
 // The list of flows: its dialogs make, import and delete them.
 
-import { call, clearProblems, showProblem } from "../api";
+import { call } from "../api";
 import type { Flow } from "../api-types";
+import { onSubmit, text } from "../forms";
 import { nameOf } from "./name";
 
 const SENDER = "sender";
@@ -55,18 +56,4 @@ function showName(main: HTMLElement): void {
 
 function open({ name }: Flow): void {
   location.assign(`/flows/${encodeURIComponent(name)}`);
-}
-
-function text(form: FormData, name: string): string {
-  const value = form.get(name);
-  return typeof value === "string" ? value : "";
-}
-
-function onSubmit(main: HTMLElement, name: string, work: (form: FormData) => Promise<void>): void {
-  const form = main.querySelector<HTMLFormElement>(`form[data-form="${name}"]`);
-  form?.addEventListener("submit", (event) => {
-    event.preventDefault();
-    clearProblems(form);
-    work(new FormData(form)).catch((problem: unknown) => showProblem(form, problem));
-  });
 }

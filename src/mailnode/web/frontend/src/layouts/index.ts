@@ -1,7 +1,8 @@
 // The page of layouts: its dialogs make, rename and delete them.
 
-import { call, clearProblems, showProblem } from "../api";
+import { call } from "../api";
 import { nameOf } from "../flows/name";
+import { onSubmit, text } from "../forms";
 
 export function mountLayouts(main: HTMLElement): void {
   onSubmit(main, "new-layout", async (form) => {
@@ -23,18 +24,4 @@ export function mountLayouts(main: HTMLElement): void {
 
 function open({ name }: { name: string }): void {
   location.assign(`/layouts/${encodeURIComponent(name)}`);
-}
-
-function text(form: FormData, name: string): string {
-  const value = form.get(name);
-  return typeof value === "string" ? value : "";
-}
-
-function onSubmit(main: HTMLElement, name: string, work: (form: FormData) => Promise<void>): void {
-  const form = main.querySelector<HTMLFormElement>(`form[data-form="${name}"]`);
-  form?.addEventListener("submit", (event) => {
-    event.preventDefault();
-    clearProblems(form);
-    work(new FormData(form)).catch((problem: unknown) => showProblem(form, problem));
-  });
 }
