@@ -32,8 +32,8 @@ class App:
 class Submitted:
     """A message as it was handed in: lines end with CRLF, and the dots of the transfer are taken away.
 
-    `reverse_path` is "" for the null path; the forward paths are distinct, in their order. `peer` is where it came from:
-    an address, or `uid 1000`.
+    `reverse_path` is "" for the null path; the forward paths are distinct, in their order. `peer` is where it came
+    from: an address, or `uid 1000`.
     """
 
     reverse_path: str
