@@ -3,7 +3,8 @@
 import asyncio
 import re
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
 from support.editor_home import example, sample
 
@@ -64,6 +65,28 @@ def test_a_value_that_is_missing_opens_the_sample_with_a_place_for_it(page: Page
     page.get_by_label("input.order").fill("17")
     page.get_by_role("tab", name="Sample data").click()
     expect(page.locator("#sample-input")).to_have_value(re.compile('"email": "ada@example.org"'))
+
+
+@pytest.mark.parametrize(("place", "chunk"), [("/flows", "flows"), ("/runs/a%2Fb", "again")])
+def test_nothing_is_clicked_in_vain_before_the_page_has_its_code(page: Page, served, place, chunk):
+    flow = example(served)
+    ran = served.site.mailnode.run(flow.path, **sample(), run_id="a/b")
+    asyncio.run_coroutine_threadsafe(ran, served.loop).result(60)
+    held: list[Route] = []
+    page.route(f"**/chunk-{chunk}-*.js", lambda route: held.append(route))  # noqa: PLW0108  (playwright marks the function)
+    with page.expect_request(f"**/chunk-{chunk}-*.js"):
+        page.goto(place)
+    main = page.locator("main")
+    expect(main).to_have_attribute("inert", "")
+    (route,) = held
+    route.continue_()
+    expect(main).not_to_have_attribute("inert", "")
+    page.get_by_role("button", name="New flow" if chunk == "flows" else "Run again…").first.click()
+    expect(page.locator("dialog[open]")).to_be_visible()
+    other = page.context.new_page()
+    other.route(f"**/chunk-{chunk}-*.js", lambda route: route.abort())
+    other.goto(place)
+    expect(other.get_by_text("A part of this page could not be loaded.")).to_be_visible()
 
 
 def test_a_run_is_run_again_with_what_it_began_with_or_another_input(page: Page, served):

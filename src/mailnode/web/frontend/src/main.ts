@@ -47,6 +47,23 @@ function openDialogs(event: MouseEvent): void {
   dialog.showModal();
 }
 
+/** Nothing in the page can be clicked before its module has come: such a click would be lost without a word. */
+async function mountPage(main: HTMLElement): Promise<void> {
+  const mount = PAGES[main.dataset.page ?? ""];
+  if (!mount) return;
+  const focused = main.querySelector<HTMLElement>(":focus") ?? main.querySelector<HTMLElement>("[autofocus]");
+  main.inert = true;
+  try {
+    await mount(main);
+  } catch (error) {
+    toast("A part of this page could not be loaded. Reload the page.");
+    throw error;
+  } finally {
+    main.inert = false;
+    focused?.focus();
+  }
+}
+
 applyTheme();
 document.addEventListener("click", openDialogs);
 document.querySelector('[data-action="theme"]')?.addEventListener("click", switchTheme);
@@ -55,5 +72,4 @@ document.addEventListener("htmx:responseError", () => toast("The server could no
 localTimes(document);
 
 const main = document.querySelector<HTMLElement>("main[data-page]");
-const mount = main && PAGES[main.dataset.page ?? ""];
-if (mount) void mount(main);
+if (main) void mountPage(main);

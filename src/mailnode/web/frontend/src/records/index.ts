@@ -8,11 +8,9 @@ interface Swap {
   requestConfig: { elt: Element };
 }
 
-export function mountRecords(): void {
+export async function mountRecords(): Promise<void> {
   defineMorph();
   mountBulk();
-  const again = document.querySelector<HTMLElement>('[data-action="run-again"]');
-  if (again) void import("../run/again").then(({ mountAgain }) => mountAgain(again));
   // On the document, because a step back in the browser's history brings another main.
   document.addEventListener("htmx:load", (event) => showAsked(event.target as Element));
   // A button that is taken away between press and release is never clicked: what is under a finger is renewed later.
@@ -37,6 +35,8 @@ export function mountRecords(): void {
     const { elt, successful } = (event as CustomEvent<{ elt: Element; successful: boolean }>).detail;
     if (successful) elt.closest("dialog")?.close();
   });
+  const again = document.querySelector<HTMLElement>('[data-action="run-again"]');
+  if (again) (await import("../run/again")).mountAgain(again);
 }
 
 /** A dialog that the server sends wants to be seen at once. */
