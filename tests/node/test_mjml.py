@@ -74,6 +74,10 @@ def refusal(text: str) -> MailnodeError:
     [
         ("<mjml></mjml>", True),
         ("\ufeff\n <!-- a --> <MJML lang='de'>", True),
+        ("<?xml version='1.0' encoding='utf-8'?>\n<mjml>", True),
+        ("\ufeff<?xml version='1.0'?><!-- a --><mjml>", True),
+        ("<!-- a --><?xml version='1.0'?><mjml>", False),
+        ("<?xml version='1.0'?><p>", False),
         ("<p><mjml></p>", False),
         ("<mjml-x>", False),
         ("&lt;mjml>", False),
@@ -151,6 +155,10 @@ class TestCarried:
         assert 'href="https://example.org/?q={{ input.q && input.r }}"' in html
         assert ">{{{ input.html }}}</a>" in html
         assert len(HtmlTemplate(html).markup.expressions) >= 8
+
+    def test_an_xml_declaration_before_it_is_left_out(self) -> None:
+        text = in_column("<mj-text>{{ input.name }}</mj-text>")
+        assert compile_mjml(f"\ufeff<?xml version='1.0' encoding='utf-8'?>\n{text}") == compile_mjml(text)
 
     def test_html_in_it_stays_as_it_was_written(self) -> None:
         inner = "<P>1<p>2 & 3 < 4<br><img src=x alt='a\"b'><!-- {{ x }} </mj-text> --><ul><li>a<li>b</ul><![if x]>"
@@ -237,6 +245,18 @@ class TestRendered:
         ("<mjml><mj-body></mj-section>", 1, "</mj-section> closes nothing", "<mj-body> is open"),
         ("<mjml></mjml>\n<mjml></mjml>", 2, "<mjml> can't stand here", "once"),
         ("<mjml></mjml> </mjml>", 1, "</mjml> closes nothing", "remove"),
+        (
+            "<mjml><mj-body></mj-body>\n<mj-body></mj-body></mjml>",
+            2,
+            "<mj-body> can't stand there twice",
+            "one of the two",
+        ),
+        (
+            "<?xml version='1.0'?>\n<mjml>\n<mj-head/><mj-head/></mjml>",
+            3,
+            "<mj-head> can't stand there twice",
+            "one of",
+        ),
         ("<mjml><mj-body>\n<mj-include path='/etc/passwd'/>", 2, "<mj-include> is not read", "put the text"),
         ("<mjml><mj-head>\n<mj-title>x", 2, "<mj-title> is not closed", "</mj-title>"),
         ("<mjml><mj-body width='1' WIDTH='2'>", 1, "has width twice", "keep one"),

@@ -21,7 +21,10 @@ MOST_IMAGES = 50
 # What elements have from others is written again for each of them: characters of such attributes, times elements.
 MOST_INHERITED = 10_000_000
 _GIVING = frozenset({"mj-social", "mj-navbar", "mj-accordion", "mj-accordion-element", "mj-carousel"})
-_BEGINNING = re.compile(r"\ufeff?\s*(?:<!--.*?-->\s*)*+<mjml(?=[\s/>])", re.DOTALL | re.IGNORECASE)
+_DECLARATION = re.compile(r"\ufeff?<\?xml\s[^<>]*\?>", re.IGNORECASE)
+_BEGINNING = re.compile(
+    rf"(?:{_DECLARATION.pattern}|\ufeff)?\s*(?:<!--.*?-->\s*)*+<mjml(?=[\s/>])", re.DOTALL | re.IGNORECASE
+)
 _START = re.compile(r"<([A-Za-z][^\s/>]*)")
 _NAME = re.compile(r"[a-z_][a-z0-9_:.-]*")
 _TAG_END = re.compile(r"[\s/]*>")
@@ -87,7 +90,7 @@ class MjmlSource:
 
 
 def is_mjml(text: str) -> bool:
-    """Tell whether content is MJML: it begins with `<mjml>`, after blanks and comments at the most."""
+    """Tell whether content is MJML: it begins with `<mjml>`, after XML declaration and comments at the most."""
     return bool(_BEGINNING.match(text))
 
 
@@ -114,6 +117,8 @@ class _Reader:
         self._count = self._inherited = 0
 
     def root(self) -> Element:
+        if declaration := _DECLARATION.match(self._bare):
+            self._position = declaration.end()
         while self._position < len(self._bare):
             self._take()
         if self._open:
@@ -176,7 +181,7 @@ class _Reader:
         if name in _GIVING or (element.parent and element.parent.name == DEFAULTS):
             self._inherited += position - tag.start()
         if element.parent:
-            self._check_room(element.parent, tag.start())
+            self._check_room(element.parent, name, tag.start())
             element.parent.children.append(element)
         else:
             self._root = element
@@ -189,7 +194,9 @@ class _Reader:
         else:
             self._open.append(element)
 
-    def _check_room(self, parent: Element, position: int) -> None:
+    def _check_room(self, parent: Element, name: str, position: int) -> None:
+        if parent.name == "mjml" and any(one.name == name for one in parent.children):
+            raise self._source.error(position, f"<{name}> can't stand there twice", "put all into one of the two")
         if parent.name == "mj-carousel" and len(parent.children) == MOST_IMAGES:
             words = f"<mj-carousel> can't hold more than {MOST_IMAGES} images"
             raise self._source.error(position, words, "use several, or link to a gallery")
