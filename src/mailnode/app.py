@@ -38,6 +38,8 @@ from mailnode.node.address_guard import AddressGuard
 from mailnode.node.send_email import MailServices
 from mailnode.store.backend import ThisProcess
 from mailnode.store.database import Database
+from mailnode.submission.apps import Apps
+from mailnode.submission.database_gate import DatabaseGate
 from mailnode.worker_report import WorkerReport
 
 RUNS_AT_ONCE = 50  # more in flight would only wait for sessions
@@ -83,6 +85,8 @@ class Mailnode:
         self._queue_worker = QueueWorker(outbox, claims, self._dispatcher, self._breaker, self._clients, router.find)
         guard = AddressGuard.from_text(environment.fetch_allow)
         services = MailServices(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
+        self.apps = Apps(database)
+        self.gate = DatabaseGate(database, connections, router, self._engine.wake, redirect)
         self._direct = DirectSender(router, self._dispatcher, redirect)
         self._registry = own_registry(services, environment.notification)
         self._loader = FlowLoader(self._registry)

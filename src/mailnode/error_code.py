@@ -42,6 +42,8 @@ class ErrorCode(StrEnum):
     BAD_CONNECTION = "badConnection"
     CONNECTION_CONFLICT = "connectionConflict"
     CONNECTION_NOT_FOR_HOST = "connectionNotForHost"
+    UNKNOWN_APP = "unknownApp"
+    APP_CONFLICT = "appConflict"
     RECIPIENT_NOT_ALLOWED = "recipientNotAllowed"
     TOO_MANY_RECIPIENTS = "tooManyRecipients"
     MESSAGE_TOO_LARGE = "messageTooLarge"

@@ -16,6 +16,7 @@ COMMANDS = {
     "preview": "mailnode.cli.preview:command",
     "verify": "mailnode.cli.servers:verify",
     "connections": "mailnode.cli.connections:command",
+    "apps": "mailnode.cli.apps:command",
     "worker": "mailnode.cli.worker:command",
     "services": "mailnode.cli.servers:services",
     "deliveries": "mailnode.cli.deliveries:command",

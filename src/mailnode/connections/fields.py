@@ -50,7 +50,7 @@ def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in TYPE_FIELDS:
         raise bad(f"there is no connection type {shown(kind)}", "type", f"use one of {', '.join(TYPE_FIELDS)}")
     wrong = Collected()
-    fields = _check_keys(given, {**TYPE_FIELDS[kind].checks, **COMMON}, TYPE_FIELDS[kind].required, wrong)
+    fields = check_keys(given, {**TYPE_FIELDS[kind].checks, **COMMON}, TYPE_FIELDS[kind].required, wrong)
     is_place_known = not wrong.keys & {"service", "hosts"}
     if is_place_known and ("service" in fields) == ("hosts" in fields):
         which = "both service and hosts are given" if "hosts" in fields else "neither service nor hosts is given"
@@ -71,9 +71,7 @@ def check_fields(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _check_keys(
-    given: Mapping[str, Any], checks: Checks, required: tuple[str, ...], wrong: Collected
-) -> dict[str, Any]:
+def check_keys(given: Mapping[str, Any], checks: Checks, required: tuple[str, ...], wrong: Collected) -> dict[str, Any]:
     """Give the fields that are as they should be; all that is wrong with the others is collected."""
     fields: dict[str, Any] = {}
     for key, value in given.items():
@@ -114,7 +112,7 @@ def _dkim(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise bad("dkim must be an object", hint="give {domain, selector, privateKey}, and optionally skipFields")
     wrong = Collected()
-    dkim = _check_keys(value, DKIM, ("domain", "selector", "privateKey"), wrong)
+    dkim = check_keys(value, DKIM, ("domain", "selector", "privateKey"), wrong)
     wrong.raise_all()
     try:
         DkimSigner(dkim["domain"], dkim["selector"], dkim["privateKey"], skip_fields=dkim.get("skipFields", ()))

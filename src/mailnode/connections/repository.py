@@ -100,20 +100,20 @@ class ConnectionRepository:
             ConnectionsError: there is none of this name; the hint names near ones.
             StoreError: the secret key is not the one that it was written with.
         """
+        return await self._database.read(lambda db: self.opened(db, name))
 
-        def work(db: Transaction) -> Connection:
-            row = find_row(db, name)
-            opened = self._opened.get(row.id)
-            if opened is None or opened.revision != row.revision:
-                check_key(db, self._cipher)
-                fields = open_fields(row, self._cipher)
-                tokens = None if row.type == "basic" else ConnectionTokens(row.id, row.revision, self._keeper)
-                with readable_row(row.name):
-                    opened = Connection.from_fields(row.id, row.name, row.type, row.revision, fields, tokens)
-                self._opened[row.id] = opened
-            return opened
-
-        return await self._database.read(work)
+    def opened(self, db: Transaction, name: str) -> Connection:
+        """Give the same within a transaction."""
+        row = find_row(db, name)
+        opened = self._opened.get(row.id)
+        if opened is None or opened.revision != row.revision:
+            check_key(db, self._cipher)
+            fields = open_fields(row, self._cipher)
+            tokens = None if row.type == "basic" else ConnectionTokens(row.id, row.revision, self._keeper)
+            with readable_row(row.name):
+                opened = Connection.from_fields(row.id, row.name, row.type, row.revision, fields, tokens)
+            self._opened[row.id] = opened
+        return opened
 
     async def show(self, name: str) -> PublicConnection:
         """Give a connection as JSON: its public fields, and under `secrets` the names of those that are set.

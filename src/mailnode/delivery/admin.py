@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, literal_column, select, update
 
 from mailnode.delivery.circuit_breaker import end_wait, ensure_routes
 from mailnode.delivery.delivery import FINAL_STATES, Delivery
+from mailnode.delivery.duplicates import forget_submissions
 from mailnode.delivery.history import fold_counts
 from mailnode.delivery.intake import WakeWorker, forget_keys, keep_keys
 from mailnode.delivery.queries import DeliveryQueries, find_delivery
@@ -101,8 +102,9 @@ class Deliveries(DeliveryQueries):
         await self._database.write(fold_counts)
         while await self._database.write(lambda db: forget_keys(db, _ago(db, key_days), _SWEPT_AT_ONCE)):
             pass
-        while await self._database.write(lambda db: forget_invitations(db, now_ms(db), _SWEPT_AT_ONCE)):
-            pass
+        for forget in (forget_invitations, forget_submissions):
+            while await self._database.write(lambda db, forget=forget: forget(db, now_ms(db), _SWEPT_AT_ONCE)):  # type: ignore[misc]
+                pass
         return swept
 
     def _dead_runners(self, db: Connection) -> list[str]:

@@ -160,6 +160,7 @@ class Delivery:
     run_id: str | None = None
     node_id: str | None = None
     place: Mapping[str, Any] | None = None
+    app: str | None = None  # the program that handed it in
     tries: int = 0
     maybe_accepted: bool = False  # content was handed over once, and no answer came
     invitation: Mapping[str, Any] | None = None  # the uid of the event that its message invites to, and its sequence

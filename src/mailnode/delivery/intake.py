@@ -44,6 +44,15 @@ Answer = Delivery | EarlierDelivery | Exception
 WakeWorker = Callable[[Connection, str], None]
 
 
+def wake_for(db: Connection, queued: Iterable[Delivery], wake_worker: WakeWorker) -> None:
+    """Wake for each route, in one order everywhere: who defers the same job twice waits for the other's commit."""
+    by_route = {delivery.route_key: delivery.destination.connection for delivery in queued}
+    if by_route:
+        ensure_routes(db, by_route)
+    for route_key in sorted(by_route):
+        wake_worker(db, route_key)
+
+
 class Intake:
     """The way in: new deliveries of this worker, and what stands under their keys already."""
 
@@ -68,7 +77,8 @@ class Intake:
             answers |= {number: answer for number, answer in kept.items() if answer is not None}
             begun |= self._numbered(db, {one: begun[one] for one in came if one not in kept}, mails)
             answers |= {number: begun[number] for number in came if number not in kept}
-            self.wake_for(db, [begun[one] for one in came if one not in kept and not begun[one].claimed_by])
+            queued = [begun[one] for one in came if one not in kept and not begun[one].claimed_by]
+            wake_for(db, queued, self._wake_worker)
             refused = {mails[one].key: one for one in reversed(left) if one not in answers and one not in kept}
             known = _rows_by_key(db, list(refused), in_doubt) if refused else {}
             # Of several with one key the second must find what the first has made of it.
@@ -83,14 +93,6 @@ class Intake:
         inviting = [(one, mails[place], numbered) for place, one in came.items() if (numbered := mails[place].numbered)]
         stored = number_invitations(db, inviting, now_ms(db)) if inviting else {}
         return {place: stored[one.id] for place, one in came.items() if one.id in stored}
-
-    def wake_for(self, db: Connection, queued: Iterable[Delivery]) -> None:
-        """Wake for each route, in one order everywhere: who defers the same job twice waits for the other's commit."""
-        by_route = {delivery.route_key: delivery.destination.connection for delivery in queued}
-        if by_route:
-            ensure_routes(db, by_route)
-        for route_key in sorted(by_route):
-            self._wake_worker(db, route_key)
 
     def _new_delivery(self, mail: PreparedMail, in_doubt: Collection[str | None]) -> Delivery:
         begun = mail.delivery(uuid.uuid4().hex, "" if mail.terms.queued else self._process.id)

@@ -11,7 +11,7 @@ from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
 from mailnode.delivery.circuit_breaker import is_tripped, last_error, routes_with_due
 from mailnode.delivery.delivery import Attempt, Delivery, State
-from mailnode.delivery.intake import EarlierDelivery, Intake, WakeWorker
+from mailnode.delivery.intake import EarlierDelivery, Intake, WakeWorker, wake_for
 from mailnode.delivery.policy import connection_edited
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.rates import rate_limit_of, still_to_come
@@ -166,7 +166,7 @@ class Outbox:
         left = select(table).where(UNDER_WAY, of_dead).with_for_update(skip_locked=True)
         rows = db.execute(left).all()
         found = [take_over(db, delivery, row) for delivery, row in read_or_hold(db, rows, self._on_end)]
-        self._intake.wake_for(db, found)
+        wake_for(db, found, self._wake_worker)
         return len(found)
 
     def _wake(self, db: Connection) -> None:
@@ -209,7 +209,7 @@ class Outbox:
             )
             if ends := [change.run_end for change in kept if change.run_end]:
                 self._runs.store_ends(db, ends)
-            self._intake.wake_for(db, (change.delivery for change in kept if change.state == "queued"))
+            wake_for(db, [one.delivery for one in kept if one.state == "queued"], self._wake_worker)
         return [None if change.delivery.id in held else _stale(change.delivery) for change in changes]
 
     def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Result | Exception]:

@@ -38,7 +38,7 @@ class PreparedMail:
     `route` is where `destination` leads at the moment. `digest` tells one content from another for the same idempotency
     `key`. `subject` is for lists. `place` is where the flow stores the result (JSON), `origin` what a person's retry
     needs to find the flow. `numbered` makes the message of an invitation once more, with the number that `message`
-    does not have yet.
+    does not have yet. `app` is the program that handed it in.
     """
 
     message: Message
@@ -54,6 +54,7 @@ class PreparedMail:
     place: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     numbered: Numbered | None = None
+    app: str | None = None
 
     def delivery(self, delivery_id: str, claimed_by: str = "") -> Delivery:
         """Make the delivery that nobody has tried yet."""
@@ -74,6 +75,7 @@ class PreparedMail:
             run_id=self.run_id,
             node_id=self.node_id,
             place=self.place,
+            app=self.app,
             warnings=self.warnings,
             invitation=self.numbered and self.numbered.told,
         )

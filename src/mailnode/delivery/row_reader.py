@@ -134,6 +134,7 @@ def _delivery(row: Row[Any], recipients: Sequence[Row[Any]], read: _Read) -> Del
         run_id=row.run_id,
         node_id=row.node_id,
         place=options.place,
+        app=row.app,
         tries=row.tries,
         maybe_accepted=row.maybe_accepted,
         invitation=options.invitation,

@@ -200,6 +200,7 @@ def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
         "node_id": delivery.node_id,
         "flow": delivery.terms.flow or None,
         "subject": _without_nul(mail.subject[:SUBJECT_CHARACTERS]),
+        "app": delivery.app,
         "options": _options(delivery, mail),
         "warnings": json.dumps(delivery.warnings) if delivery.warnings else "[]",
         "due_at": now,

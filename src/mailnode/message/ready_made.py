@@ -3,12 +3,13 @@
 Line breaks become CRLF, Bcc is left out, and a Date and a Message-ID are added where there are none (RFC 6409 8).
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from email.utils import formatdate, getaddresses
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Union
 
 from mailnode.errors import ComposeError, ErrorCode, MailnodeError, PartError
@@ -17,8 +18,9 @@ from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Email
 from mailnode.message.encoding import crlf, longest_line
 from mailnode.message.envelope import Envelope, Field, Message
-from mailnode.message.mailbox import Mailbox, parse_mailbox
+from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
 from mailnode.message.raw_part import MAX_LINE, clean_message
+from mailnode.message.standard_message import addresses_in, bytes_of
 from mailnode.printable import quoted
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def message_of(
         return ready_made(bytes(given), envelope, signer=signer)
     if not hasattr(given, "get_all"):
         return compose(given, signer=signer)  # type: ignore[arg-type]  # it says what is wrong
-    return ready_made(_bytes_of(given), envelope, signer=signer)
+    return ready_made(bytes_of(given), envelope, signer=signer)
 
 
 def ready_made(content: bytes, envelope: Envelope | None = None, *, signer: DkimSigner | None = None) -> Message:
@@ -69,22 +71,68 @@ def ready_made(content: bytes, envelope: Envelope | None = None, *, signer: Dkim
         ComposeError: it is no message, or has no recipient; MailboxError: an address can't be one.
         DkimError: it can't be signed.
     """
-    head, body = _split(crlf(content))
-    fields = _fields(head)
-    values = _Values(fields)
-    envelope = values.envelope() if envelope is None else _checked(envelope)
-    kept = b"".join(field for name, field in fields if name not in _BLIND)
-    message_id = values.message_id or f"<{os.urandom(12).hex()}@{_domain(envelope, values)}>"
-    if "message-id" not in values.names:
-        kept += f"Message-ID: {message_id}\r\n".encode()
-    if "date" not in values.names:
-        kept += f"Date: {formatdate(localtime=False)}\r\n".encode()
-    data = kept + b"\r\n" + body
-    if signer:
-        data = _signed(data, signer, is_theirs=not _SIGNATURES.isdisjoint(values.names))
-    return Message(
-        envelope, values.fields_of(envelope), message_id, len(data), (data,), warnings=tuple(_warnings(body))
-    )
+    return ReadyMade(content).message(envelope, signer=signer)
+
+
+class ReadyMade:
+    """Bytes that another program has written, read as a message.
+
+    Raises:
+        ComposeError: they are none.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        """Read the header; the body stays as it is."""
+        head, self._body = _split(crlf(content))
+        fields = _fields(head)
+        self._values = _Values(fields)
+        self._kept = b"".join(field for name, field in fields if name not in _BLIND)
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID that it came with, "" for none."""
+        return self._values.message_id
+
+    @property
+    def subject(self) -> str:
+        """The Subject, as a person reads it."""
+        from mailnode.message.parsed import readable
+
+        return readable(self._values.first("subject"))
+
+    @property
+    def digest(self) -> str:
+        """What tells its bytes, without Bcc and what is added, from other ones."""
+        hashed = hashlib.sha256(self._kept)
+        hashed.update(b"\r\n")
+        hashed.update(self._body)
+        return hashed.hexdigest()
+
+    def authors(self) -> tuple[str, ...]:
+        """Give the addresses in all fields From and Sender.
+
+        Raises:
+            MailboxError: one of them can't be read for sure; ComposeError: there is no From.
+        """
+        if "from" not in self._values.names:
+            raise ComposeError("the message has no From", hint="give it a From", code=ErrorCode.MISSING_SETTING)
+        said = (one for name in ("from", "sender") for one in self._values.all(name))
+        return tuple(mailbox.addr_spec for one in said for mailbox in mailboxes(one))
+
+    def message(self, envelope: Envelope | None = None, *, signer: DkimSigner | None = None) -> Message:
+        """Make the message that is sent of it; as `ready_made` does, which says what it raises."""
+        values, kept = self._values, self._kept
+        envelope = values.envelope() if envelope is None else _checked(envelope)
+        message_id = values.message_id or f"<{os.urandom(12).hex()}@{_domain(envelope, values)}>"
+        if "message-id" not in values.names:
+            kept += f"Message-ID: {message_id}\r\n".encode()
+        if "date" not in values.names:
+            kept += f"Date: {formatdate(localtime=False)}\r\n".encode()
+        data = kept + b"\r\n" + self._body
+        if signer:
+            data = _signed(data, signer, is_theirs=not _SIGNATURES.isdisjoint(values.names))
+        warnings = tuple(_warnings(self._body))
+        return Message(envelope, values.fields_of(envelope), message_id, len(data), (data,), warnings=warnings)
 
 
 def in_seven_bits(message: Message) -> Message:
@@ -143,10 +191,18 @@ class _Values:
             value = field.partition(b":")[2].decode("utf-8", "replace")
             self._said.setdefault(name, []).append(" ".join(value.split()))
 
+    def all(self, name: str) -> list[str]:
+        """Give what all fields of this name say, each on one line."""
+        return self._said.get(name, [])
+
+    def first(self, name: str) -> str:
+        """Give what the first field of this name says, "" where there is none."""
+        return self._said.get(name, [""])[0]
+
     @property
     def message_id(self) -> str:
         """The Message-ID, "" where there is none."""
-        said = self._said.get("message-id", [""])[0]
+        said = self.first("message-id")
         found = _MESSAGE_ID.search(said)
         return found[0] if found else said
 
@@ -183,14 +239,7 @@ class _Values:
         return {path: fields.get(_comparable(path), "bcc") for path in envelope.forward_paths}
 
     def _addresses(self, name: str) -> list[str]:
-        return _addresses_in(self._said.get(name, []))
-
-
-def _addresses_in(values: Sequence[str]) -> list[str]:
-    """Give the addresses in fields; none where comments stand too deep within comments to be read."""
-    with suppress(RecursionError):
-        return [address for _, address in getaddresses(values) if address]
-    return []
+        return addresses_in(self._said.get(name, []))
 
 
 def _comparable(address: str) -> str:
@@ -233,21 +282,3 @@ def _signed(data: bytes, signer: DkimSigner, *, is_theirs: bool) -> bytes:
 def _warnings(body: bytes) -> Iterator[str]:
     if (longest := longest_line(body)) > MAX_LINE:
         yield f"a line of the message has {longest} bytes: servers may refuse or break one of more than {MAX_LINE}"
-
-
-def _bytes_of(message: "StandardMessage[Any, Any]") -> bytes:
-    """Write a message of the standard library as `smtplib` does, with addresses beyond ASCII as they are (RFC 6532)."""
-    from email.generator import BytesGenerator
-    from io import BytesIO
-
-    written = BytesIO()
-    addressed = [str(value) for name in ("sender", "from", *_OF_RECIPIENTS) for value in message.get_all(name, ())]
-    is_foreign = any(not address.isascii() for address in _addresses_in(addressed))
-    policy = message.policy.clone(linesep="\r\n")
-    try:
-        if is_foreign:
-            policy = policy.clone(utf8=True)  # type: ignore[call-arg]  # typeshed does not know it
-        BytesGenerator(written, mangle_from_=False, policy=policy).flatten(message)
-    except (UnicodeError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise ComposeError(f"the EmailMessage can't be written: {error}", hint="check its fields and parts") from None
-    return written.getvalue()

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 8
+SCHEMA_NUMBER = 9
 
 metadata = MetaData()
 
@@ -86,6 +86,8 @@ deliveries = Table(
     Column("node_id", Words),
     Column("flow", Words),  # its name, for searches
     Column("subject", Words),  # the same, and to be shown; its beginning is enough for that
+    Column("app", Words),  # the name of the program that handed it in
+    Column("duplicates", Count),  # how often it handed it in again
     Column("options", Words, nullable=False),  # JSON object: the way to the server, the terms, the place of the result
     Column("warnings", Words, nullable=False),  # JSON array
     Column("result", Words),  # JSON object
@@ -132,6 +134,43 @@ invitations = Table(
     Column("sequence", Count, nullable=False),
     Column("kept_until", Number, nullable=False),
     Index("invitations_kept_until", "kept_until"),
+    sqlite_with_rowid=False,
+)
+
+# Programs that hand in messages by SMTP; their passwords are random, so that a fast hash keeps them.
+apps = Table(
+    "apps",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False, unique=True),
+    Column("connection", Words, nullable=False),
+    Column("unix_user", Words, unique=True),
+    Column("password_hash", Words, nullable=False),  # SHA-256, in hexadecimal
+    Column("settings", Words, nullable=False),  # JSON object: all else that a person has set
+    Column("created_at", Number, nullable=False),
+    Column("updated_at", Number, nullable=False),
+)
+
+# What changes as an app is used: where its rate limits stand (GCRA), in microseconds of the database's clock.
+app_use = Table(
+    "app_use",
+    metadata,
+    Column("app_id", Words, primary_key=True),
+    Column("last_used_at", Number, nullable=False),
+    Column("free_at", Number, nullable=False),  # of its messages
+    Column("report_free_at", Number, nullable=False),  # of the reports of its failures
+    sqlite_with_rowid=False,
+)
+
+# Who has got which message of an app within a day, so that one that is handed in again is not sent twice.
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("fingerprint", Words, primary_key=True),  # of app, Message-ID, reverse-path and content; SHA-256
+    Column("address", Words, primary_key=True),
+    Column("delivery_id", Words, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Index("submissions_created", "created_at"),
     sqlite_with_rowid=False,
 )
 

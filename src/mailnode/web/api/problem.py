@@ -28,6 +28,7 @@ _NOT_FOUND = frozenset(
         ErrorCode.UNKNOWN_DELIVERY,
         ErrorCode.UNKNOWN_MAIL,
         ErrorCode.UNKNOWN_CONNECTION,
+        ErrorCode.UNKNOWN_APP,
         ErrorCode.UNKNOWN_SERVICE,
     }
 )
@@ -36,6 +37,7 @@ _CONFLICTS = frozenset(
         ErrorCode.FLOW_CONFLICT,
         ErrorCode.LAYOUT_CONFLICT,
         ErrorCode.CONNECTION_CONFLICT,
+        ErrorCode.APP_CONFLICT,
         ErrorCode.UNKNOWN_OUTCOME,
         ErrorCode.KEY_IN_USE,
     }

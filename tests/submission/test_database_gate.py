@@ -1,0 +1,197 @@
+"""What apps hand in becomes deliveries: for whom it may, once, and with an answer that is true."""
+
+import asyncio
+import os
+import sqlite3
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from mailnode.app import Mailnode
+from mailnode.submission import login_delays
+from mailnode.submission.gate import App, Reply, Submitted
+from support.scripted_smtp import ScriptedServer
+
+CONTENT = (
+    b"From: Ann <ann@x.example>\r\nTo: bob@y.example\r\nBcc: eve@z.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"Message-ID: <1@x.example>\r\n\r\n\xffHi\r\n.dot\r\n"
+)
+
+
+def submitted(*to, content=CONTENT, reverse_path="ann@x.example"):
+    paths = to or ("bob@y.example",)
+    return Submitted(reverse_path, paths, content, smtputf8=False, peer="192.0.2.1")
+
+
+async def create(opened, port, **fields):
+    connection = {"hosts": ["127.0.0.1"], "username": "ann@x.example", "password": "secret"}
+    allowed = fields.pop("allowedRecipients", None)
+    await opened.connections.create(
+        "shop", "basic", {**connection, "allowedRecipients": allowed, "allowPlaintextAuth": True}
+    )
+    place = {"host": "127.0.0.1", "port": port, "tlsOption": "none"}
+    made = await opened.apps.create("web", {"connection": "shop", **place, **fields})
+    app = await opened.gate.authenticate(made.login, made.password, "192.0.2.1")
+    assert isinstance(app, App)
+    return app
+
+
+async def take(opened, app, *to, **given):
+    """Do what a server does for one transaction, up to the first refusal."""
+    message = submitted(*to, **given)
+    if reply := await opened.gate.may_send_from(app, message.reverse_path):
+        return reply
+    for path in message.forward_paths:
+        if reply := await opened.gate.may_send_to(app, path):
+            return reply
+    return await opened.gate.take(app, message)
+
+
+@asynccontextmanager
+async def an_app(home, script=None, **fields):
+    """Give a server, an open mailnode and an app that sends by it."""
+    extensions = ("PIPELINING", "8BITMIME", "SMTPUTF8", "AUTH PLAIN")
+    async with ScriptedServer(script, extensions=extensions) as server, Mailnode.open(home=home) as opened:
+        yield server, opened, await create(opened, server.port, **fields)
+
+
+@pytest.mark.usefixtures("database_kind")
+async def test_a_message_is_a_delivery_and_goes_out_as_it_came(home):
+    async with an_app(home) as (server, opened, app):
+        reply = await take(opened, app, "bob@y.example", "eve@z.example")
+        assert (reply.code, reply.enhanced) == (250, "2.0.0")
+        (one,) = await opened.deliveries.list()
+        assert one["deliveryId"] in reply.text
+        assert (one["state"], one["subject"], one["to"]) == ("queued", "Grüße", ["bob@y.example", "eve@z.example"])
+        await opened.work(drain=True)
+        assert (await opened.apps.show("web"))["lastUsedAt"]
+    (accepted,) = server.accepted
+    assert accepted.forward_paths == ("RCPT TO:<bob@y.example>", "RCPT TO:<eve@z.example>")
+    head, _, body = accepted.content.partition(b"\r\n\r\n")
+    assert head.startswith(CONTENT.partition(b"\r\n\r\n")[0].replace(b"Bcc: eve@z.example\r\n", b"") + b"\r\nDate: ")
+    assert body == b"\xffHi\r\n.dot\r\n"
+
+
+async def test_logins_are_checked(home, monkeypatch):
+    monkeypatch.setattr(login_delays, "FIRST_SECONDS", 0.0)
+    async with an_app(home, unixUser="root" if os.getuid() == 0 else "nobody") as (_, opened, _app):
+        for login, password in (("web", "wrong"), ("nobody", ""), ("web", ""), ("", "\udc80")):
+            refused = await opened.gate.authenticate(login, password, "192.0.2.1")
+            assert isinstance(refused, Reply)
+            assert (refused.code, refused.enhanced) == (535, "5.7.8")
+        made = await opened.apps.rotate("web")
+        assert isinstance(await opened.gate.authenticate(made.login, made.password, "192.0.2.1"), App)
+        stranger = await opened.gate.peer_user(4_000_000)
+        assert isinstance(stranger, Reply)
+        assert (stranger.code, stranger.enhanced) == (550, "5.7.1")
+        if os.getuid() == 0:
+            own = await opened.gate.peer_user(0)
+            assert isinstance(own, App)
+            assert own.name == "web"
+
+
+def written_by(line):
+    return CONTENT.replace(b"From: Ann <ann@x.example>", line)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"reverse_path": "eve@x.example"}, 550),
+        ({"reverse_path": ""}, 550),
+        ({"reverse_path": "info@sub.firm.example"}, 550),
+        ({"reverse_path": "Any.One@FIRM.example"}, 250),
+        ({"content": written_by(b"From: eve@z.example")}, 550),
+        ({"content": written_by(b"From: ann@x.example, eve@z.example")}, 550),
+        ({"content": written_by(b"From: ann@x.example\r\nFrom: eve@z.example")}, 550),
+        ({"content": written_by(b"From: ann@x.example\r\nSender: eve@z.example")}, 550),
+        ({"content": written_by(b"From: ann@x.example <eve@z.example>")}, 553),
+        ({"content": written_by(b'From: "ann@x.example"\r\n\t<eve@z.example>')}, 550),
+        ({"content": written_by(b"FROM : team:ann@x.example,eve@z.example;")}, 550),
+        ({"content": written_by(b"From: ANN@X.example\r\nSender: a@firm.example")}, 250),
+        ({"content": b"To: bob@y.example\r\n\r\nHi\r\n"}, 554),
+        ({"content": b"no header\r\n"}, 554),
+    ],
+)
+async def test_senders_hold_for_the_envelope_and_for_the_header(home, given, code):
+    async with an_app(home, senders=["ann@x.example", "@firm.example"]) as (_, opened, app):
+        reply = await take(opened, app, **given)
+        assert reply.code == code, reply
+        assert len(await opened.deliveries.list()) == (code == 250)
+
+
+async def test_the_null_path_is_for_apps_that_list_it(home):
+    async with an_app(home, senders=["ann@x.example", "<>"]) as (server, opened, app):
+        assert (await take(opened, app, reverse_path="")).code == 250
+        await opened.work(drain=True)
+    assert server.accepted[0].reverse_path.startswith("MAIL FROM:<>")
+
+
+async def test_recipients_are_the_connections_and_redirects_wait_until_it_is_sent(home):
+    async with an_app(home, allowedRecipients=["y.example"]) as (server, opened, app):
+        assert await opened.gate.may_send_from(app, "ann@x.example") is None
+        refused = await opened.gate.may_send_to(app, "bob@z.example")
+        assert refused
+        assert (refused.code, refused.enhanced) == (550, "5.7.1")
+        bad = await opened.gate.may_send_to(app, "bob@@z.example")
+        assert bad
+        assert bad.code == 553
+        assert await opened.gate.may_send_to(app, "bob@Y.example") is None
+        # Also where it is edited between RCPT and the content's end: it was allowed when it was asked.
+        assert (await opened.gate.take(app, submitted())).code == 250
+        await opened.connections.update("shop", {"redirectAllTo": "desk@x.example"})
+        await opened.work(drain=True)
+        assert await take(opened, app, "bob@z.example", content=written_by(b"From: ann@x.example")) != refused
+    assert server.accepted[0].forward_paths == ("RCPT TO:<desk@x.example>",)
+    assert b"X-Original-Recipients: bob@y.example\r\n" in server.accepted[0].content
+
+
+@pytest.mark.usefixtures("database_kind")
+async def test_over_its_rate_nothing_is_taken(home):
+    async with an_app(home, rateLimit="2/day") as (_, opened, app):
+        contents = [CONTENT.replace(b"<1@", b"<%d@" % number) for number in range(5)]
+        await opened.gate.may_send_from(app, "ann@x.example")
+        replies = await asyncio.gather(*(opened.gate.take(app, submitted(content=one)) for one in contents))
+        assert sorted(reply.code for reply in replies) == [250, 250, 450, 450, 450]
+        assert {reply.enhanced for reply in replies} == {"2.0.0", "4.7.1"}
+        assert len(await opened.deliveries.list()) == 2
+        # Another process counts in the same place.
+        async with Mailnode.open(home=home) as other:
+            assert (await take(other, app, content=CONTENT.replace(b"<1@", b"<other@"))).code == 450
+
+
+async def test_what_passes_is_temporary_and_takes_nothing(home):
+    async with an_app(home) as (_, opened, app):
+        engine = opened._run_store._database._backend._write_engine
+
+        def full(_connection, _cursor, statement, _parameters, _context, _many):
+            if "INSERT INTO deliveries" in statement:
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise OperationalError(statement, {}, error)
+
+        event.listen(engine, "before_cursor_execute", full)
+        reply = await take(opened, app)
+        event.remove(engine, "before_cursor_execute", full)
+        assert (reply.code, reply.enhanced) == (452, "4.3.1")
+        assert await opened.deliveries.list() == []
+        await opened.connections.delete("shop")
+        assert (await take(opened, app)).code == 451
+        await opened.apps.delete("web")
+        assert (await take(opened, app)).code == 550
+    closed = await opened.gate.authenticate("web", "x", "192.0.2.1")
+    assert isinstance(closed, Reply)
+    assert closed.code == 454
+    assert (await opened.gate.may_send_from(app, "ann@x.example") or closed).code == 451
+
+
+async def test_without_the_key_nothing_is_taken(home):
+    async with an_app(home) as (server, _opened, app):
+        pass
+    (home / "secret.key").unlink()
+    async with Mailnode.open(home=home) as opened:
+        assert (await take(opened, app)).code == 451
+        assert await opened.deliveries.list() == []
+    assert server.accepted == []
