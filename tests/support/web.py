@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from mailnode.environment import Environment
 from mailnode.web.application import create_app
+from mailnode.web.security.exposure import ON_THIS_MACHINE, Exposure
 from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.serving import Places, configured
 from mailnode.web.serving import opened_site as opened
@@ -56,8 +57,8 @@ class Served:
 
 
 @contextmanager
-def served_site(home: Path) -> Iterator[Served]:
-    """Serve a home from a thread of its own, its queue worked, on a free port."""
+def served_site(home: Path, exposure: Exposure = ON_THIS_MACHINE) -> Iterator[Served]:
+    """Serve a home from a thread of its own, its queue worked, on a free port of loopback."""
     ready: asyncio.Queue[Served] = asyncio.Queue()
     loop = asyncio.new_event_loop()
     ended = asyncio.Event()
@@ -65,7 +66,7 @@ def served_site(home: Path) -> Iterator[Served]:
     async def serve() -> None:
         async with opened_site(home) as site, site.mailnode.working():
             codes = LoginCodes()
-            config = configured(create_app(site, TOKEN, codes))
+            config = configured(create_app(site, TOKEN, codes, exposure))
             config.port, config.timeout_graceful_shutdown = 0, 2
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server._serve())

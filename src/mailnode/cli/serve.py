@@ -2,10 +2,11 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from mailnode.cli.exposure import Exposed, exposure_options
 from mailnode.cli.output import counted, say, show_not_stored
 from mailnode.cli.signals import run_long
 from mailnode.cli.worker import check_processes, processes_option
@@ -24,6 +25,8 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
     type=click.IntRange(0, 65535),
     default=8025,
     show_default=True,
+    envvar="MAILNODE_PORT",
+    show_envvar=True,
     metavar="PORT",
     help="The port; 0 takes a free one.",
 )
@@ -39,20 +42,25 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
     "--flows", type=click.Path(path_type=Path), help="The folder of flow files. [default: flows/ in the home]"
 )
 @processes_option
-def command(port: int, inbox_port: int, flows: Path | None, processes: int) -> int:
-    """Run the editor, its API, a worker and a test inbox on this machine, until Ctrl-C.
+@exposure_options
+def command(port: int, inbox_port: int, flows: Path | None, processes: int, **exposed: Unpack[Exposed]) -> int:
+    """Run the editor, its API, a worker and a test inbox, until Ctrl-C; only this machine can connect.
 
     With --processes the first process has pages, API and inbox, and the others send what is queued.
 
     MAILNODE_TOKEN is the token to log in with; otherwise one is created in the home, readable by its owner only.
 
+    Other machines can connect with --host, behind a proxy or with a certificate: see docs/operating.md.
+
     Exit status: 0 stopped, 1 a process of --processes had failed and not restarted, 4 an outcome could not be stored.
     """
     check_libraries()
     check_processes(processes)
+    from mailnode.web.security.exposure import exposure_of
     from mailnode.web.serving import Places, serve
 
-    places = Places(port=port, inbox_port=inbox_port, flows=flows, processes=processes)
+    exposure = exposure_of(**exposed)
+    places = Places(port=port, inbox_port=inbox_port, flows=flows, processes=processes, exposure=exposure)
     report = run_long(serve(Environment.read(), places, announce))
     return show_not_stored(counted(report.lost, "outcome"), report.reason) if report.lost else report.exit_status
 
@@ -76,7 +84,8 @@ async def announce(serving: "Serving") -> None:
     token = "the value of MAILNODE_TOKEN" if environment.token else f"in {environment.home / FILE_NAME}"
     if serving.token.is_new:
         token = f"{serving.token.text}  (stored {token})"
-    say(f"editor     {serving.url}\ntoken      {token}\nflows      {serving.site.flow_files.folder}")
+    elsewhere = "" if serving.url.endswith(serving.address) else f"listening  {serving.address}\n"
+    say(f"editor     {serving.url}\n{elsewhere}token      {token}\nflows      {serving.site.flow_files.folder}")
     say(f"inbox      127.0.0.1:{serving.site.inbox_port}\n\nPress Ctrl-C to stop.")
     if not is_built():
         say(

@@ -32,6 +32,7 @@ from mailnode.web.pages import layouts as layouts_pages
 from mailnode.web.pages import login
 from mailnode.web.pages import runs as runs_pages
 from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.exposure import ON_THIS_MACHINE, Exposure
 from mailnode.web.security.guard import Guard
 from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import Sessions
@@ -56,13 +57,16 @@ API = (
 _PAGES = (login, flows_pages, layouts_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
 
 
-def create_app(site: Site, token: str, codes: LoginCodes | None = None) -> FastAPI:
-    """Make the application of a site, whose door `token` opens, and each of `codes` once."""
+def create_app(
+    site: Site, token: str, codes: LoginCodes | None = None, exposure: Exposure = ON_THIS_MACHINE
+) -> FastAPI:
+    """Make the application of a site: `token` opens it, each of `codes` once, and others find it by `exposure`."""
     app = FastAPI(
         title="mailnode",
         version=VERSION,
         description="Flows that send mail, their runs, and what became of each mail.",
         openapi_url="/api/openapi.json",
+        servers=[{"url": exposure.base_path}] if exposure.base_path else None,
         docs_url=None,  # these pages load their scripts from other hosts
         redoc_url=None,
         default_response_class=JsonAnswer,
@@ -76,7 +80,7 @@ def create_app(site: Site, token: str, codes: LoginCodes | None = None) -> FastA
     for module in (*API, *_PAGES):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
-    app.add_middleware(Guard, sessions=app.state.sessions, attempts=app.state.attempts)
+    app.add_middleware(Guard, sessions=app.state.sessions, attempts=app.state.attempts, exposure=exposure)
 
     return app
 

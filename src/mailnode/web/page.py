@@ -1,5 +1,6 @@
 """Pages: Jinja2 templates, escaped throughout, with what every page needs."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
 from markupsafe import Markup
 
 from mailnode.delivery.delivery import RESENT_AFTER_UNKNOWN, label
 from mailnode.store.clock import utc
+from mailnode.web.base_path import at
 from mailnode.web.sentence import sentence
 from mailnode.web.site import VERSION
 from mailnode.web.verdict import run_verdict
@@ -20,15 +23,28 @@ STATIC = FOLDER / "static"
 _WARNINGS = {RESENT_AFTER_UNKNOWN: "it was sent again after an attempt with an unknown outcome, so it may arrive twice"}
 
 
+class _BelowTheBasePath(Extension):
+    """Puts the base path before each address of ours, as a template is compiled: no template can forget it."""
+
+    # Other addresses come from Python as markup, or are in attributes of their own.
+    _ADDRESS = re.compile(r"""(\s(?:href|src|action|hx-(?:get|post|put|patch|delete))=")(?=/|\{\{)""")
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002 -- as Jinja calls it
+        """Give a template's source with it."""
+        return self._ADDRESS.sub(r"\1{{ at('') }}", source)
+
+
 @cache
 def _templates() -> Environment:
     templates = Environment(
+        extensions=[_BelowTheBasePath],
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.globals["at"] = at
     templates.globals["version"] = VERSION
     templates.filters["when"] = _when
     templates.filters["size"] = _size

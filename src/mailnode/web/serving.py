@@ -20,6 +20,7 @@ from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.server import inbox_of
 from mailnode.web.application import create_app
 from mailnode.web.reader import MailReader
+from mailnode.web.security.exposure import ON_THIS_MACHINE, Exposure
 from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.prompt_protocol import PromptProtocol
 from mailnode.web.security.token import Token, access_token
@@ -37,10 +38,11 @@ _EXIT_SIGNALLED = 128
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What is served: where, and by which token, or code of a link, one comes in."""
+    """What is served: where, and by which token, or code of a link, one comes in; `address` is where it listens."""
 
     site: Site
     url: str
+    address: str
     token: Token
     codes: LoginCodes
 
@@ -56,6 +58,7 @@ class Places:
     inbox_port: int = 1025
     flows: Path | None = None
     processes: int = 1
+    exposure: Exposure = ON_THIS_MACHINE
 
 
 async def serve(
@@ -69,18 +72,20 @@ async def serve(
         UsageError: a port is taken, or the token can't be used.
         StoreError: as `Mailnode.open`.
     """
-    listener = _listen(places.port)
+    exposure = places.exposure
+    listener = _listen(exposure.host, places.port)
     try:
         async with opened_site(environment, places) as site:
             token = access_token(environment.home, environment.token)
             codes = LoginCodes()
-            server = _Server(configured(create_app(site, token.text, codes)))
+            server = _Server(configured(create_app(site, token.text, codes, exposure), exposure))
             stopped = _stop_on_signals(server, site)
             async with site.working():
                 # Beside the requests under way, which may wait for mail.
                 ending = asyncio.create_task(_end_when(stopped, site))
                 try:
-                    await ready(Serving(site, f"http://127.0.0.1:{listener.getsockname()[1]}", token, codes))
+                    host, port = listener.getsockname()[:2]
+                    await ready(Serving(site, exposure.url(port), f"{host}:{port}", token, codes))
                     await server.serve([listener])
                 finally:
                     stopped.set()
@@ -97,8 +102,9 @@ async def _end_when(stopped: asyncio.Event, site: Site) -> None:
     await site.mailnode.stop(_MAIL_SECONDS, flows=True)
 
 
-def configured(app: ASGIApp) -> uvicorn.Config:
+def configured(app: ASGIApp, exposure: Exposure = ON_THIS_MACHINE) -> uvicorn.Config:
     """Say how the application is served: by h11, which is strict, whatever else is there, and without WebSockets."""
+    certificate = exposure.certificate
     return uvicorn.Config(
         StopNotice(app),
         http=PromptProtocol,
@@ -106,7 +112,9 @@ def configured(app: ASGIApp) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nobody stands before us whose word on the client would count
+        proxy_headers=False,  # the guard reads them, of those proxies whose word counts
+        ssl_certfile=certificate and certificate.chain,
+        ssl_keyfile=certificate and str(certificate.key),
         timeout_graceful_shutdown=STOP_SECONDS,
     )
 
@@ -156,14 +164,20 @@ def _stop_on_signals(server: uvicorn.Server, site: Site) -> asyncio.Event:
     return stopped
 
 
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        if host == "::":  # all addresses, whatever the machine's own default is
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((host, port))
         listener.listen()  # whoever hears where it is may come at once
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(
+                f"--host {host} is not an address of this machine", hint="give one that it has, or 0.0.0.0 for all"
+            ) from None
         taken = error.errno == errno.EADDRINUSE
         raise UsageError(
             f"the editor cannot listen on port {port}: {'it is in use' if taken else error.strerror}",

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from mailnode.connections.consent.pending import CALLBACK, PendingConsents
 from mailnode.web.api.connections import SHOWN, Connection, shown
 from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
+from mailnode.web.base_path import at
 from mailnode.web.sentence import sentence
 from mailnode.web.site import SiteHere
 
@@ -62,7 +63,7 @@ async def authorize_connection(
 ) -> ConsentRequest:
     """Begin an authorization: return the address that a person opens in the browser that asked."""
     connection = await site.mailnode.connections.get(name)
-    pending = consents.begin(connection, str(request.base_url).rstrip("/"))
+    pending = consents.begin(connection, f"{request.scope['arrival'].origin}{at('')}")
     response.set_cookie(
         f"{CONSENT_COOKIE}{pending.id}",
         pending.proof,

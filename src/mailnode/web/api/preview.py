@@ -19,6 +19,7 @@ from mailnode.web.api.flows import Draft, State
 from mailnode.web.api.inbox import BodyPart, Event
 from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail, problem_of
 from mailnode.web.api.runs import MailResult
+from mailnode.web.base_path import at
 from mailnode.web.previews import KeptPreview, images_of
 from mailnode.web.safe_html import MAIL_POLICY
 from mailnode.web.sentence import sentence
@@ -147,8 +148,8 @@ def _shown(made: Composition, kept: KeptPreview) -> Preview:
         recipients=list(message.envelope.forward_paths),
         header_fields=[(name, value) for name, value in message.header_fields],
         text=made.email.text if made.email.text is not None else html_to_text(made.email.html or ""),
-        html=f"/api/preview/{kept.number}/html" if made.email.html else "",
-        message=f"/api/preview/{kept.number}/message",
+        html=at(f"/api/preview/{kept.number}/html") if made.email.html else "",
+        message=at(f"/api/preview/{kept.number}/message"),
         source=kept.octets[:_SOURCE_OCTETS].decode("utf-8", "replace"),
         size=message.size,
         root=_numbered(message.root, "1"),

@@ -1,6 +1,5 @@
 """The door: the token, or the code of a link, becomes a session."""
 
-from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -44,8 +43,8 @@ async def log_in(
 async def log_in_by_code(request: Request, code: Annotated[str, Form()] = "") -> Response:
     """Begin a session by the code of a link, which `mailnode demo` prints."""
     codes: LoginCodes = request.app.state.codes
-    # The guard has refused every Host that is not this machine's, and an Origin that is not the Host.
-    is_of_our_page = "origin" in request.headers and ip_address(request.scope["server"][0]).is_loopback
+    # The guard has refused an Origin that is not this server's. Whoever reads such a link sits at this machine.
+    is_of_our_page = "origin" in request.headers and request.scope["arrival"].is_local
     if is_of_our_page and codes.redeem(code):
         return _let_in(request, Response(status_code=204))
     request.app.state.attempts.note_wrong()
@@ -54,10 +53,7 @@ async def log_in_by_code(request: Request, code: Annotated[str, Form()] = "") ->
 
 def _let_in(request: Request, response: Response) -> Response:
     sessions: Sessions = request.app.state.sessions
-    is_private = request.url.scheme == "https"
-    response.set_cookie(
-        COOKIE, sessions.begin(), max_age=LIFE_SECONDS, httponly=True, samesite="strict", secure=is_private
-    )
+    response.set_cookie(COOKIE, sessions.begin(), max_age=LIFE_SECONDS, httponly=True, samesite="strict")
     return response
 
 

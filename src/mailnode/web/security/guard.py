@@ -4,18 +4,20 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailnode.printable import quoted
+from mailnode.web.base_path import BASE_PATH
+from mailnode.web.security.arrival import Arrival, arrival_of, foreign_page
 from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.exposure import Exposure
+from mailnode.web.security.refusal import Refusal
 from mailnode.web.security.sessions import COOKIE, Sessions
-from mailnode.web.sentence import sentence
 
 CSRF_HEADER = "X-CSRF-Token"
 MAX_BODY_OCTETS = 40 * 2**20
@@ -28,14 +30,15 @@ _MAX_STRANGERS_OCTETS = 64 * 2**10
 BODY_SECONDS = 60.0
 UPLOAD_SECONDS = 1800.0
 
-# A name that a hostile site can't own: one that it points at 127.0.0.1 (DNS rebinding) is none of these.
-_HERE = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 # Of these a second field would mean something else to whoever reads the last one.
 _ONCE = ("Host", "Authorization", "Content-Type", "Idempotency-Key", "Origin")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`. Some come
 # to "/", which shows nothing and only leads on.
 _OPEN_PATHS = frozenset({"/", "/login", "/login/code", "/health", "/oauth2/callback"})
+# Fields of an answer that hold an address of ours.
+_ADDRESSES = frozenset({b"location", b"hx-redirect", b"hx-push-url"})
+_COOKIE_PATH = re.compile(rb"(; *path=)/", re.IGNORECASE)
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:;"
@@ -55,43 +58,24 @@ _HEADERS = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """Why a request goes no further."""
-
-    status: int
-    message: str
-    hint: str
-    retry_after: int = 0
-    closes: bool = False
-
-    def response(self) -> Response:
-        said = {"message": sentence(self.message), "hint": sentence(self.hint)}
-        error = {"code": "badUsage", "phase": "settings", **said, "node": "", "key": "", "line": 0}
-        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
-        if self.closes:
-            headers["Connection"] = "close"
-        if self.status == 401:  # noqa: PLR2004 -- RFC 9110 15.5.2
-            headers["WWW-Authenticate"] = "Bearer"
-        return JSONResponse({"error": error, "errors": [error]}, self.status, headers)
-
-
 class Guard:
     """The ASGI door: Host and Origin, who it is, no forged requests, no endless bodies, and strict headers."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, attempts: Attempts) -> None:
-        """Stand before `app`."""
+    def __init__(self, app: ASGIApp, sessions: Sessions, attempts: Attempts, exposure: Exposure) -> None:
+        """Stand before `app`, which is reached as `exposure` says."""
         self._app = app
         self._sessions = sessions
         self._attempts = attempts
+        self._exposure = exposure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        BASE_PATH.set(self._exposure.base_path)
         refused = self._refused(scope)
-        say = _with_headers(send)
+        say = _with_headers(send, self._exposure.base_path, scope.get("arrival"))
         if refused is not None:
             await refused(scope, receive, say)
             return
@@ -100,11 +84,10 @@ class Guard:
         await self._app(scope, _LimitedBody(receive, _most_octets(path), seconds).receive, say)
 
     def _refused(self, scope: Scope) -> Response | None:
-        headers, path, method = _fields(scope), scope["path"], scope["method"]
-        if stranger := _stranger(headers):
-            return stranger.response()
-        if malformed := _malformed(scope, headers):
-            return malformed.response()
+        headers, method = _fields(scope), scope["method"]
+        if refusal := self._misled(scope, headers) or _malformed(scope, headers):
+            return refusal.response()
+        path = scope["path"]
         if path in _OPEN_PATHS or path.startswith("/static/"):
             return None
         if "authorization" in headers:
@@ -114,18 +97,37 @@ class Guard:
         if not (cookie and self._sessions.holds(cookie)):
             return _not_in(path, method, scope.get("query_string", b""))
         if method not in _SAFE_METHODS and not self._sessions.is_csrf(cookie, headers.get(CSRF_HEADER.lower(), "")):
-            return _Refusal(403, f"the header field {CSRF_HEADER} is missing or wrong", "reload the page").response()
+            return Refusal(403, f"the header field {CSRF_HEADER} is missing or wrong", "reload the page").response()
         scope["csrf"] = self._sessions.csrf(cookie)
         return None
 
-    def _check_bearer(self, said: str) -> _Refusal | None:
+    def _misled(self, scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
+        """Refuse what is meant for another server, or sent by its pages; else note in the scope how it came."""
+        arrival = arrival_of(self._exposure, scope, headers)
+        if isinstance(arrival, Refusal):
+            return arrival
+        scope["arrival"] = arrival
+        return _elsewhere(scope, self._exposure) or foreign_page(arrival, headers)
+
+    def _check_bearer(self, said: str) -> Refusal | None:
         scheme, _, token = said.partition(" ")
         if scheme.lower() == "bearer" and self._sessions.is_token(token.strip()):
             return None
         if wait := self._attempts.wait_seconds:
-            return _Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
+            return Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
         self._attempts.note_wrong()
-        return _Refusal(401, "that token is wrong", "send the token that mailnode serve printed")
+        return Refusal(401, "that token is wrong", "send the token that mailnode serve printed")
+
+
+def _elsewhere(scope: Scope, exposure: Exposure) -> Refusal | None:
+    """Take the base path off a request's path; refuse one that is not below it."""
+    if base := exposure.base_path:
+        path = scope["path"]
+        if path != base and not path.startswith(f"{base}/"):
+            hint = "have the proxy pass the path as it came, with all of it"
+            return Refusal(404, f"{quoted(path)} is not below {base}, where everything is", hint)
+        scope["path"] = path[len(base) :] or "/"
+    return None
 
 
 def _fields(scope: Scope) -> Mapping[str, str]:
@@ -133,15 +135,15 @@ def _fields(scope: Scope) -> Mapping[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
-def _malformed(scope: Scope, headers: Mapping[str, str]) -> _Refusal | None:
+def _malformed(scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
     if len(headers) < len(scope["headers"]):
         seen = Counter(name.decode("latin-1") for name, _ in scope["headers"])
         if repeated := next((name for name in _ONCE if seen[name.lower()] > 1), None):
-            return _Refusal(400, f"the header field {repeated} is there more than once", "send it once")
+            return Refusal(400, f"the header field {repeated} is there more than once", "send it once")
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers and "content-length" in headers:
         # RFC 9112 6.1: what follows may be the rest of this request or the next one.
-        return _Refusal(400, "the request gives its length in two ways", "send Content-Length only", closes=True)
+        return Refusal(400, "the request gives its length in two ways", "send Content-Length only", closes=True)
     most = _most_octets(scope["path"])
     return _too_large(most) if length.isdecimal() and int(length) > most else None
 
@@ -155,23 +157,9 @@ def session_cookie(headers: Mapping[str, str]) -> str:
     return cookies[COOKIE].value if COOKIE in cookies else ""
 
 
-def _stranger(headers: Mapping[str, str]) -> _Refusal | None:
-    host = headers.get("host", "")
-    if not _HERE.fullmatch(host):
-        return _Refusal(421, f"this server is not {quoted(host)}", "open it as http://127.0.0.1 or http://localhost")
-    origin = headers.get("origin")
-    if origin is not None and origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
-        return _Refusal(403, f"a page of {quoted(origin)} must not send requests here", "open the editor itself")
-    # Ports are no part of a site, so that what else is served on this machine is a page of the same one.
-    is_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
-    if origin is None and is_elsewhere and headers.get("sec-fetch-mode") != "navigate":
-        return _Refusal(403, "a page of another site must not send requests here", "open the editor itself")
-    return None
-
-
 def _not_in(path: str, method: str, query: bytes) -> Response:
     if path.startswith("/api/") or path == "/metrics":
-        return _Refusal(401, "a token is required", "send Authorization: Bearer TOKEN, or log in").response()
+        return Refusal(401, "a token is required", "send Authorization: Bearer TOKEN, or log in").response()
     if method not in _SAFE_METHODS:
         return PlainTextResponse("Log in first.", 401)
     here = path + (f"?{query.decode('ascii', 'replace')}" if query else "")
@@ -184,18 +172,32 @@ def _most_octets(path: str) -> int:
     return MAX_UPLOAD_OCTETS if _UPLOADS.fullmatch(path) else MAX_BODY_OCTETS
 
 
-def _too_large(most: int) -> _Refusal:
-    return _Refusal(413, f"the request is larger than {most // 2**10:,} kB", "fetch large files from a URL")
+def _too_large(most: int) -> Refusal:
+    return Refusal(413, f"the request is larger than {most // 2**10:,} kB", "fetch large files from a URL")
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, base_path: str, arrival: Arrival | None) -> Send:
+    is_private = arrival is not None and arrival.is_private
+
     async def say(message: Message) -> None:
         if message["type"] == "http.response.start":
             there = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(one for one in _HEADERS if one[0] not in there)]
+            said = (*message["headers"], *(one for one in _HEADERS if one[0] not in there))
+            if base_path or is_private:
+                said = tuple((name, _outward(name, value, base_path.encode(), is_private)) for name, value in said)
+            message["headers"] = [*said]
         await send(message)
 
     return say
+
+
+def _outward(name: bytes, value: bytes, base_path: bytes, is_private: bool) -> bytes:
+    """Give what a field of an answer says to who sees the base path, and whether cookies want TLS."""
+    if name in _ADDRESSES and value.startswith(b"/"):
+        return base_path + value
+    if name == b"set-cookie":
+        return _COOKIE_PATH.sub(rb"\1" + base_path + b"/", value, count=1) + (b"; Secure" if is_private else b"")
+    return value
 
 
 class _LimitedBody:

@@ -1,5 +1,6 @@
 // The one way to the HTTP API: routes and JSON are those of its OpenAPI document, errors are Problems.
 
+import { at, pathHere } from "./base-path";
 import type { ErrorDetail, Problem as ProblemBody, Routes } from "./api-types";
 import { element } from "./dom";
 
@@ -88,12 +89,12 @@ async function send(route: Route, request: AnyRequest = {}): Promise<Response> {
   const search = query ? `?${new URLSearchParams(query).toString()}` : "";
   let response: Response;
   try {
-    response = await fetch(address + search, options);
+    response = await fetch(at(address) + search, options);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem({ message: "The server does not answer.", hint: "Check that mailnode serve is running." });
   }
-  if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+  if (response.status === 401) location.assign(at(`/login?next=${encodeURIComponent(pathHere())}`));
   if (!response.ok) throw await problemIn(response);
   return response;
 }

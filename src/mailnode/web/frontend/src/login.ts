@@ -1,5 +1,6 @@
 // The login page: a link with a code logs in by itself, once.
 
+import { at } from "./base-path";
 import { find } from "./dom";
 
 /** Exchange the code in the address for a session; it stands in the fragment, which browsers send to nobody. */
@@ -8,9 +9,9 @@ export async function enterByLink(main: HTMLElement): Promise<void> {
   if (!code) return;
   // A used code in the history would only mislead.
   history.replaceState(null, "", location.pathname + location.search);
-  const answer = await fetch("/login/code", { method: "POST", body: new URLSearchParams({ code }) });
+  const answer = await fetch(at("/login/code"), { method: "POST", body: new URLSearchParams({ code }) });
   if (answer.ok) {
-    location.replace(find<HTMLInputElement>(main, "[name=next]").value);
+    location.replace(at(find<HTMLInputElement>(main, "[name=next]").value));
     return;
   }
   const error = find(main, "#token-error");

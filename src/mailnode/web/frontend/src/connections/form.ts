@@ -1,5 +1,6 @@
 /** The fields of the dialog: which belong to a type, what stands in them, and what of it was changed. */
 
+import { at } from "../base-path";
 import type { Connection, NewConnection } from "../api-types";
 import { find } from "../dom";
 import { AUTOMATIC_BY_PORT, automaticOf } from "./tls";
@@ -163,7 +164,7 @@ export class ConnectionForm {
       guide.open = isOpen;
     }
     for (const place of this.form.querySelectorAll("[data-part=web-redirect]")) {
-      place.textContent = `${location.origin}/oauth2/callback`;
+      place.textContent = `${location.origin}${at("/oauth2/callback")}`;
     }
   }
 

@@ -1,5 +1,6 @@
 // A flow that was changed or deleted elsewhere while it was edited here: which of the two is to be kept.
 
+import { at } from "../base-path";
 import { call, clearProblems, detailOf, Problem, showProblem, toast, wordsOf } from "../api";
 import type { Draft, Flow, FlowContent, Sample } from "../api-types";
 import { find, on } from "../dom";
@@ -76,5 +77,5 @@ async function textOf(draft: Draft, name: string): Promise<string> {
 }
 
 function address(name: Flow["name"]): string {
-  return `/flows/${encodeURIComponent(name)}`;
+  return at(`/flows/${encodeURIComponent(name)}`);
 }

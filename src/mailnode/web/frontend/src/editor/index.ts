@@ -1,5 +1,6 @@
 // The editor of one flow: the form or the text on one side, the mail that comes of it on the other.
 
+import { at } from "../base-path";
 import { call, detailOf, detailsOf, toast, wordsOf } from "../api";
 import type { Connection, Draft, EmailService, Flow, FlowContent, FlowNodeContent, Sample } from "../api-types";
 import { find, on } from "../dom";
@@ -239,7 +240,7 @@ class Editor {
         path: this.flow,
         body: { ...this.draft, revision: this.flow.revision },
       });
-      if (saved.name !== this.flow.name) history.replaceState(null, "", `/flows/${saved.name}`);
+      if (saved.name !== this.flow.name) history.replaceState(null, "", at(`/flows/${saved.name}`));
       this.find("h1").textContent = saved.name;
       this.flow = saved;
       this.problems.errors = saved.errors;

@@ -1,5 +1,6 @@
 // The layout around the content: one that is there, with a way to its source.
 
+import { at } from "../base-path";
 import { call } from "../api";
 import { find, on } from "../dom";
 import { textOf } from "./settings";
@@ -21,7 +22,7 @@ export function mountLayout(field: HTMLElement, around: Surroundings): Widget {
   };
   const tell = (): void => {
     edit.hidden = !around.layouts.includes(select.value);
-    edit.href = `/layouts/${encodeURIComponent(select.value)}`;
+    edit.href = at(`/layouts/${encodeURIComponent(select.value)}`);
   };
 
   select.addEventListener("input", tell);

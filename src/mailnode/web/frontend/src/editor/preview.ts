@@ -1,5 +1,6 @@
 // The pane beside the panel: the mail as it would go out, in all its views.
 
+import { at } from "../base-path";
 import type { BodyPart, Preview, Previewed } from "../api-types";
 import { textAt } from "../api";
 import { element, find } from "../dom";
@@ -87,9 +88,9 @@ export class PreviewPane {
 
   /** Show what came of a run as its page does; it renews itself there while email of it is queued. */
   async showRun(id: string): Promise<void> {
-    const address = `/runs/live/run/${encodeURIComponent(id)}`;
+    const address = at(`/runs/live/run/${encodeURIComponent(id)}`);
     const place = this.find("[data-result]");
-    const link = element("a", { href: `/runs/${encodeURIComponent(id)}`, textContent: "Open this run" });
+    const link = element("a", { href: at(`/runs/${encodeURIComponent(id)}`), textContent: "Open this run" });
     const [{ showLive }, html] = await Promise.all([import("../records/morph"), textAt(address)]);
     const part = element("div");
     place.replaceChildren(part, element("p", {}, link));

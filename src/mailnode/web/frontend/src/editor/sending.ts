@@ -1,5 +1,6 @@
 // What comes of a flow: it is run after a question, or one of its mails is sent as a test.
 
+import { at } from "../base-path";
 import { call, clearProblems, detailOf, detailsOf, Problem, showProblem } from "../api";
 import type { Draft, ErrorDetail, NodeError, RunNode, Sample, TestRequest } from "../api-types";
 import { find } from "../dom";
@@ -81,7 +82,7 @@ export class Sending {
       status: "sent",
       notices: [saying(`${what} in the inbox on this machine. Nobody else got it.`)],
       details,
-      link: { href: "/inbox", words: "Read it in the inbox" },
+      link: { href: at("/inbox"), words: "Read it in the inbox" },
     });
   }
 

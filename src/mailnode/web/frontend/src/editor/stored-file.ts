@@ -1,5 +1,6 @@
 // Files that are stored beside the flow: checked first, then sent as they are. The flow only names them.
 
+import { at } from "../base-path";
 import { call, Problem } from "../api";
 import type { StoredFile } from "../api-types";
 import { type Settings, textOf } from "./settings";
@@ -34,7 +35,7 @@ export async function storeFile(flow: string, file: File, settings: Settings): P
 export function imageAddress(flow: string, path: unknown): string | undefined {
   const name = textOf(path).replace(/^files\//, "");
   if (!IMAGE.test(name)) return undefined;
-  return `/api/flows/${encodeURIComponent(flow)}/files/${encodeURIComponent(name)}`;
+  return at(`/api/flows/${encodeURIComponent(flow)}/files/${encodeURIComponent(name)}`);
 }
 
 /** Give the name of a stored file without its digest. */

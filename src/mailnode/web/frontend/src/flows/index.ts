@@ -1,5 +1,6 @@
 // The list of flows: its dialogs make, import and delete them.
 
+import { at } from "../base-path";
 import { call } from "../api";
 import type { Flow } from "../api-types";
 import { onSubmit, text } from "../forms";
@@ -55,5 +56,5 @@ function showName(main: HTMLElement): void {
 }
 
 function open({ name }: Flow): void {
-  location.assign(`/flows/${encodeURIComponent(name)}`);
+  location.assign(at(`/flows/${encodeURIComponent(name)}`));
 }

@@ -1,5 +1,6 @@
 // The page of layouts: its dialogs make, rename and delete them.
 
+import { at } from "../base-path";
 import { call } from "../api";
 import { nameOf } from "../flows/name";
 import { onSubmit, text } from "../forms";
@@ -23,5 +24,5 @@ export function mountLayouts(main: HTMLElement): void {
 }
 
 function open({ name }: { name: string }): void {
-  location.assign(`/layouts/${encodeURIComponent(name)}`);
+  location.assign(at(`/layouts/${encodeURIComponent(name)}`));
 }

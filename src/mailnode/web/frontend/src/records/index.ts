@@ -1,5 +1,6 @@
 // Deliveries, runs and the inbox: parts that renew themselves, and questions that come as dialogs.
 
+import { at } from "../base-path";
 import { mountBulk } from "./bulk";
 import { defineMorph } from "./morph";
 
@@ -27,7 +28,7 @@ export async function mountRecords(): Promise<void> {
   // A session has its end, and the page of the login is no part of this one.
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const { xhr } = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail;
-    if (new URL(xhr.responseURL).pathname !== "/login") return;
+    if (new URL(xhr.responseURL).pathname !== at("/login")) return;
     event.preventDefault();
     location.reload();
   });

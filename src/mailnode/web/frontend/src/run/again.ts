@@ -1,5 +1,6 @@
 // A run is run again, with what it began with or what a person makes of it.
 
+import { at } from "../base-path";
 import { call, clearProblems, Problem, showProblem, toast } from "../api";
 import type { Draft, Plan, Sample } from "../api-types";
 import { find, on } from "../dom";
@@ -64,10 +65,10 @@ async function answered(
   const answer = await askBefore(find(document, "dialog#run-dialog"), plan, false, false);
   if (answer === "inbox") {
     await call("POST /api/preview/inbox", { body: { ...draft, ...state, node: null } });
-    location.assign("/inbox");
+    location.assign(at("/inbox"));
   } else if (answer === "run") {
     const run = await call("POST /api/flows/{name}/runs", { path: { name }, body: state });
-    location.assign(`/runs/${encodeURIComponent(run.run)}`);
+    location.assign(at(`/runs/${encodeURIComponent(run.run)}`));
   } else {
     dialog.showModal();
   }
