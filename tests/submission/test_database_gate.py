@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -11,50 +11,8 @@ from sqlalchemy.exc import OperationalError
 
 from mailnode.app import Mailnode
 from mailnode.submission import login_delays
-from mailnode.submission.gate import App, Reply, Submitted
-from support.scripted_smtp import ScriptedServer
-
-CONTENT = (
-    b"From: Ann <ann@x.example>\r\nTo: bob@y.example\r\nBcc: eve@z.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
-    b"Message-ID: <1@x.example>\r\n\r\n\xffHi\r\n.dot\r\n"
-)
-
-
-def submitted(*to, content=CONTENT, reverse_path="ann@x.example"):
-    paths = to or ("bob@y.example",)
-    return Submitted(reverse_path, paths, content, smtputf8=False, peer="192.0.2.1")
-
-
-async def create(opened, port, **fields):
-    connection = {"hosts": ["127.0.0.1"], "username": "ann@x.example", "password": "secret"}
-    allowed = fields.pop("allowedRecipients", None)
-    await opened.connections.create(
-        "shop", "basic", {**connection, "allowedRecipients": allowed, "allowPlaintextAuth": True}
-    )
-    place = {"host": "127.0.0.1", "port": port, "tlsOption": "none"}
-    made = await opened.apps.create("web", {"connection": "shop", **place, **fields})
-    app = await opened.gate.authenticate(made.login, made.password, "192.0.2.1")
-    assert isinstance(app, App)
-    return app
-
-
-async def take(opened, app, *to, **given):
-    """Do what a server does for one transaction, up to the first refusal."""
-    message = submitted(*to, **given)
-    if reply := await opened.gate.may_send_from(app, message.reverse_path):
-        return reply
-    for path in message.forward_paths:
-        if reply := await opened.gate.may_send_to(app, path):
-            return reply
-    return await opened.gate.take(app, message)
-
-
-@asynccontextmanager
-async def an_app(home, script=None, **fields):
-    """Give a server, an open mailnode and an app that sends by it."""
-    extensions = ("PIPELINING", "8BITMIME", "SMTPUTF8", "AUTH PLAIN")
-    async with ScriptedServer(script, extensions=extensions) as server, Mailnode.open(home=home) as opened:
-        yield server, opened, await create(opened, server.port, **fields)
+from mailnode.submission.gate import App, Reply
+from support.submitting import CONTENT, an_app, submitted, take
 
 
 @pytest.mark.usefixtures("database_kind")
@@ -64,6 +22,9 @@ async def test_a_message_is_a_delivery_and_goes_out_as_it_came(home):
         assert (reply.code, reply.enhanced) == (250, "2.0.0")
         (one,) = await opened.deliveries.list()
         assert one["deliveryId"] in reply.text
+        assert (one["app"], one["duplicates"]) == ("web", 0)
+        assert await opened.deliveries.list(app="web", states=["queued"]) == [one]
+        assert await opened.deliveries.list(app="other") == []
         assert (one["state"], one["subject"], one["to"]) == ("queued", "Grüße", ["bob@y.example", "eve@z.example"])
         await opened.work(drain=True)
         assert (await opened.apps.show("web"))["lastUsedAt"]
@@ -130,7 +91,7 @@ async def test_the_null_path_is_for_apps_that_list_it(home):
 
 
 async def test_recipients_are_the_connections_and_redirects_wait_until_it_is_sent(home):
-    async with an_app(home, allowedRecipients=["y.example"]) as (server, opened, app):
+    async with an_app(home, allowed=["y.example"]) as (server, opened, app):
         assert await opened.gate.may_send_from(app, "ann@x.example") is None
         refused = await opened.gate.may_send_to(app, "bob@z.example")
         assert refused
@@ -164,7 +125,8 @@ async def test_over_its_rate_nothing_is_taken(home):
 
 async def test_what_passes_is_temporary_and_takes_nothing(home):
     async with an_app(home) as (_, opened, app):
-        engine = opened._run_store._database._backend._write_engine
+        backend: Any = opened._run_store._database._backend
+        engine = backend._write_engine
 
         def full(_connection, _cursor, statement, _parameters, _context, _many):
             if "INSERT INTO deliveries" in statement:

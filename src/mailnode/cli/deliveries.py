@@ -164,6 +164,9 @@ def _facts(found: "DeliveryDetails") -> Iterator[tuple[str, str]]:
     if found["retry"] and found["retry"]["why"]:
         yield "retry", f"with the server and connection that it was queued with: {found['retry']['why']}"
     yield "created", time_of(found["createdAt"])
+    if found["app"]:
+        again = found["duplicates"]
+        yield "app", found["app"] + (f", handed in again {again} times" if again else "")
     if found["run"]:
         yield "run", f"{found['run']}, node {found['node']}"
     if found["key"] and found["key"] != f"{found['run']}/{found['node']}":

@@ -31,6 +31,7 @@ _FILTERS = (
         help="Only these states; may be repeated. sending: claimed and handingOver.",
     ),
     click.option("--flow", metavar="NAME", help="Only those of this flow."),
+    click.option("--app", metavar="NAME", help="Only those that this app has handed in."),
     click.option("--subject", metavar="WORDS", help="Only those whose subject contains this."),
     click.option(
         "--to",
@@ -70,6 +71,7 @@ def filter_of(given: dict[str, Any], *, limit: int) -> "Filter":
         recipient=given["recipient"],
         run=given["run"],
         flow=given["flow"],
+        app=given["app"],
         subject=given["subject"],
         since=_ms(since),
         until=_ms(until),

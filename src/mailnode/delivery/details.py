@@ -23,6 +23,8 @@ class _Facts(TypedDict):
     flow: str | None
     run: str | None
     node: str | None
+    app: str | None
+    duplicates: int
     error: str | None
     dueAt: int | None
 
@@ -46,6 +48,8 @@ class DeliverySummary(_Facts, _Sender):
         flow: The name of the flow that it comes from, None for none.
         run: The id of the run that it comes from, None for none.
         node: The id of the node that it comes from, None for none.
+        app: The program that handed it in by SMTP, None for none.
+        duplicates: How often that program handed it in again, which sent nothing.
         attempts: How often it was tried.
         error: What ended the last attempt, in words; None if nothing went wrong.
         dueAt: When one in the queue is tried next, at the soonest, in Unix ms; None for others.

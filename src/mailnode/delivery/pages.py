@@ -23,7 +23,7 @@ _UNDER_WAY_STATES: set[ShownState] = {"claimed", "handingOver", "interrupted"}
 _BEHIND_ALL = "\U0010ffff"
 _ALL = select(deliveries)
 _ORDER = (deliveries.c.created_at, deliveries.c.id)
-_COMPARED = ("state", "worker", "connection", "run_id", "flow", "subject")
+_COMPARED = ("state", "worker", "connection", "run_id", "flow", "app", "subject")
 _KEYS = select(*_ORDER, *(deliveries.c[name] for name in _COMPARED))
 
 _to = delivery_recipients.c
@@ -39,6 +39,7 @@ class Filter:
     recipient: str | None = None
     run: str | None = None
     flow: str | None = None
+    app: str | None = None
     subject: str | None = None
     since: int | None = None
     until: int | None = None
@@ -48,7 +49,7 @@ class Filter:
     @property
     def is_of_recipients(self) -> bool:
         """Whether nothing else is asked for than a recipient."""
-        others = (self.connection, self.run, self.flow, self.subject)
+        others = (self.connection, self.run, self.flow, self.app, self.subject)
         return not self.states and all(one is None for one in others)
 
     @property
@@ -95,6 +96,7 @@ def _fits(row: Row[Any], wanted: Filter, shown_state: Callable[[Row[Any]], Shown
         (wanted.connection is None or row.connection == wanted.connection)
         and (wanted.run is None or row.run_id == wanted.run)
         and (wanted.flow is None or row.flow == wanted.flow)
+        and (wanted.app is None or row.app == wanted.app)
         and (wanted.subject is None or wanted.subject.casefold() in (row.subject or "").casefold())
         and (not wanted.states or shown_state(row) in wanted.states)
     )
@@ -152,6 +154,9 @@ def _sources(db: Connection, wanted: Filter, *more: ColumnElement[bool]) -> Iter
 
     if wanted.run is not None:
         yield source(deliveries.c.run_id == wanted.run)
+        return
+    if wanted.app is not None:
+        yield source(deliveries.c.app == wanted.app)
         return
     if wanted.flow is wanted.connection is None and not wanted.states:
         yield source()

@@ -58,6 +58,7 @@ class DeliveryQueries:
         recipient: str | None = None,
         run: str | None = None,
         flow: str | None = None,
+        app: str | None = None,
         subject: str | None = None,
         since: int | None = None,
         until: int | None = None,
@@ -68,8 +69,8 @@ class DeliveryQueries:
 
         Those that are in one of `states` (`sending` is `claimed` and `handingOver`), if any are given, that were sent
         by `connection`, to `recipient` (an address, the beginning of one where nobody has just that, or a domain,
-        `@example.org`), by the run with the id `run` or a flow named `flow`, with a subject that contains `subject`,
-        and that were created at `since` or later and before `until` (Unix ms).
+        `@example.org`), by the run with the id `run`, a flow named `flow` or an `app` of this name, with a subject that
+        contains `subject`, and that were created at `since` or later and before `until` (Unix ms).
         `after` is a place in the list, as `Cursor(createdAt, deliveryId)` of the last one that has been seen.
         """
         wanted = Filter(
@@ -78,6 +79,7 @@ class DeliveryQueries:
             recipient=recipient,
             run=run,
             flow=flow,
+            app=app,
             subject=subject,
             since=since,
             until=until,
@@ -262,6 +264,8 @@ def _entry(
         "flow": row.flow,
         "run": row.run_id,
         "node": row.node_id,
+        "app": row.app,
+        "duplicates": row.duplicates or 0,
         "attempts": len(messages),
         "error": None if state == "sent" else why,
         "dueAt": max(row.due_at or 0, until) if state == "queued" else None,

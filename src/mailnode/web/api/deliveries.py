@@ -20,7 +20,10 @@ router = APIRouter(prefix="/api/deliveries", tags=["deliveries"], responses=PROB
 
 
 class _Facts(ApiModel):
-    """What is shown of every delivery; times are Unix ms, and `error` is the message of the last error."""
+    """What is shown of every delivery; times are Unix ms, and `error` is the message of the last error.
+
+    `app` is the program that handed it in by SMTP, and `duplicates` counts how often it did so again, in vain.
+    """
 
     delivery_id: str
     state: ShownState
@@ -36,6 +39,8 @@ class _Facts(ApiModel):
     flow: str | None
     run: str | None
     node: str | None
+    app: str | None
+    duplicates: int
     error: str | None
     due_at: int | None
 

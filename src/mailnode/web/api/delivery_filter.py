@@ -26,6 +26,7 @@ class DeliveryFilter(ApiModel):
     )
     run: str | None = Field(None, max_length=200)
     flow: str | None = Field(None, max_length=400, description="The flow's name.")
+    app: str | None = Field(None, max_length=200, description="The app that handed it in by SMTP.")
     subject: str | None = Field(None, max_length=200, description="Words that the subject contains.")
     since: _Time = Field(None, description="Created at this time or later (Unix ms).")
     until: _Time = Field(None, description="Created before this time (Unix ms).")
@@ -38,6 +39,7 @@ class DeliveryFilter(ApiModel):
             recipient=self.recipient,
             run=self.run,
             flow=self.flow,
+            app=self.app,
             subject=self.subject,
             since=self.since,
             until=self.until,

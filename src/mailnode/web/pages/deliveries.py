@@ -60,6 +60,7 @@ class DeliveryChoice(Choice):
     recipient: str = Field("", max_length=320)
     run: str = Field("", max_length=200)
     flow: str = Field("", max_length=400)
+    app: str = Field("", max_length=200)
     subject: str = Field("", max_length=200)
     since: _Day = None
     until: _Day = None
@@ -82,6 +83,7 @@ class DeliveryChoice(Choice):
             recipient=it.recipient or None,
             run=it.run or None,
             flow=it.flow or None,
+            app=it.app or None,
             subject=it.subject or None,
             since=_begin_ms(it.since, it.zone) if it.since else None,
             until=_begin_ms(it.until + timedelta(days=1), it.zone) if it.until else None,
@@ -107,6 +109,7 @@ async def show_list(request: Request, site: SiteHere, choice: Chosen) -> Respons
         choice=choice,
         states=_FILTERED,
         flows=[flow.name for flow in site.flow_files.listed()[:MOST_SUGGESTED]],
+        apps=[one["name"] for one in await site.mailnode.apps.list()],
         connections=[one["name"] for one in await site.mailnode.connections.list()],
         chart=(await _chart(request, site, choice)).html,
         table=(await _table(request, site, choice)).html,

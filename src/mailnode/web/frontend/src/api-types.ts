@@ -67,6 +67,7 @@ export type ChosenDeliveries = {
   recipient?: string | null;
   run?: string | null;
   flow?: string | null;
+  app?: string | null;
   subject?: string | null;
   since?: number | null;
   until?: number | null;
@@ -138,6 +139,8 @@ export type Delivery = {
   flow: string | null;
   run: string | null;
   node: string | null;
+  app: string | null;
+  duplicates: number;
   error: string | null;
   dueAt: number | null;
   hint: string;
@@ -173,6 +176,8 @@ export type DeliverySummary = {
   flow: string | null;
   run: string | null;
   node: string | null;
+  app: string | null;
+  duplicates: number;
   error: string | null;
   dueAt: number | null;
   attempts: number;
@@ -571,6 +576,7 @@ export type RetriedDeliveries = {
   recipient?: string | null;
   run?: string | null;
   flow?: string | null;
+  app?: string | null;
   subject?: string | null;
   since?: number | null;
   until?: number | null;
