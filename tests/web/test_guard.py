@@ -10,12 +10,14 @@ from mailnode import supervision
 from mailnode.delivery.claims import Claims
 from mailnode.errors import UsageError
 from mailnode.web import application
+from mailnode.web.application import create_app
 from mailnode.web.security.attempts import MOST, WITHIN_SECONDS, Attempts
+from mailnode.web.security.exposure import ON_THIS_MACHINE, exposure_of
 from mailnode.web.security.guard import MAX_BODY_OCTETS
 from mailnode.web.security.login_codes import LIFE_SECONDS, LoginCodes
 from mailnode.web.security.sessions import COOKIE, Sessions
 from mailnode.web.security.token import access_token
-from support.web import HERE, TOKEN
+from support.web import HERE, TOKEN, asking
 
 
 async def logged_in(client, place="/"):
@@ -52,6 +54,28 @@ async def test_health_is_for_everybody_and_tells_nothing_of_what_is_there(strang
     assert (told["status"], told["live"], told["ready"], told["reason"]) == ("ok", True, True, None)
     assert (told["worker"]["alive"], told["worker"]["reason"]) == (True, "")
     assert not (await stranger.get("/health")).json()["ready"]
+
+
+async def test_supervisors_ask_by_any_name_and_hear_no_more_than_they_need(site):
+    for exposure in (
+        ON_THIS_MACHINE,
+        exposure_of(
+            host="0.0.0.0", base_path="/mail", public_url="https://mail.example.org", trusted_proxies=["10.0.0.1"]
+        ),
+    ):
+        app = create_app(site, TOKEN, exposure=exposure)
+        async with asking(app, token="") as supervisor:
+            supervisor.headers["Host"] = "10.1.2.3:8025"
+            for base in {"", exposure.base_path}:
+                live = await supervisor.get(f"{base}/health/live")
+                assert (live.status_code, live.json()) == (200, {"status": "ok", "reason": None})
+                waits = await supervisor.get(f"{base}/health/ready")
+                assert (waits.status_code, waits.json()["status"]) == (503, "failing")
+                assert waits.json()["reason"].startswith("queued mail is not being sent")
+            async with site.mailnode.working(), asyncio.timeout(30):
+                while (told := await supervisor.get("/health/ready")).status_code == 503:  # noqa: ASYNC110 -- as above
+                    await asyncio.sleep(0.005)
+            assert told.json() == {"status": "ok", "reason": None}
 
 
 async def test_health_says_why_no_worker_lives_and_that_one_lives_again(stranger, api, site, monkeypatch):
@@ -280,7 +304,7 @@ async def test_no_route_but_the_open_ones_answers_a_stranger_or_a_forged_request
     asked = sorted(set(addresses()))
     assert len(asked) > 60
     for method, path in asked:
-        if path in {"/", "/login", "/login/code", "/health", "/oauth2/callback"}:
+        if path in {"/", "/login", "/login/code", "/oauth2/callback"} or path.startswith("/health"):
             continue
         answer = await stranger.request(method, path)
         assert answer.status_code in {401, 303}, (method, path)

@@ -11,7 +11,7 @@ from mailnode.delivery.delivery import State
 from mailnode.errors import StoreError
 from mailnode.supervision import TaskStatus
 from mailnode.web.api.problem import PROBLEMS, ApiModel
-from mailnode.web.site import VERSION, SiteHere
+from mailnode.web.site import VERSION, Site, SiteHere
 
 _STATES: tuple[str, ...] = get_args(State)
 
@@ -41,12 +41,42 @@ class Health(ApiModel):
     worker: WorkerHealth
 
 
+class Probe(ApiModel):
+    """What a supervisor needs: whether to restart it (`/health/live`), or to send it requests (`/health/ready`)."""
+
+    status: Literal["ok", "failing"] = "ok"
+    reason: str | None = None
+
+
 @router.get("/health", responses={503: {"model": Health, "description": "not ready, for this reason"}})
 async def health(site: SiteHere, response: Response) -> Health:
     """Tell whether the database can be read, and knows what has happened, and whether the queue is worked off.
 
     Nothing is told about what is in it. The status is 503 where one of them is not so.
     """
+    told = await _health(site)
+    if not told.ready:
+        response.status_code = 503
+    return told
+
+
+@router.get("/health/live")
+async def live() -> Probe:
+    """Tell that the server answers; where it does not, starting it anew may help."""
+    return Probe()
+
+
+@router.get("/health/ready", responses={503: {"model": Probe, "description": "not ready, for this reason"}})
+async def ready(site: SiteHere, response: Response) -> Probe:
+    """Tell whether the server does all its work, as `/health` does, in few words and to whoever asks."""
+    reason = (await _health(site)).reason
+    if reason is None:
+        return Probe()
+    response.status_code = 503
+    return Probe(status="failing", reason=reason)
+
+
+async def _health(site: Site) -> Health:
     report = site.report
     worker = _worker_health(report.queue_tasks)
     waiting = report.outcomes_waiting
@@ -60,7 +90,6 @@ async def health(site: SiteHere, response: Response) -> Health:
             reason = "the database can't be read"
     if reason is None:
         return Health(worker=worker)
-    response.status_code = 503
     status: Literal["waiting", "failing"] = "waiting" if waiting else "failing"
     return Health(status=status, ready=False, outcomes_waiting=waiting, reason=reason, worker=worker)
 

@@ -35,7 +35,9 @@ _ONCE = ("Host", "Authorization", "Content-Type", "Idempotency-Key", "Origin")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`. Some come
 # to "/", which shows nothing and only leads on.
-_OPEN_PATHS = frozenset({"/", "/login", "/login/code", "/health", "/oauth2/callback"})
+_OPEN_PATHS = frozenset({"/", "/login", "/login/code", "/health", "/health/live", "/health/ready", "/oauth2/callback"})
+# Asked by supervisors, by whatever address they know, past the proxy; the answers hold nothing that is anybody's.
+_PROBES = frozenset({"/health/live", "/health/ready"})
 # Fields of an answer that hold an address of ours.
 _ADDRESSES = frozenset({b"location", b"hx-redirect", b"hx-push-url"})
 _COOKIE_PATH = re.compile(rb"(; *path=)/", re.IGNORECASE)
@@ -67,6 +69,7 @@ class Guard:
         self._sessions = sessions
         self._attempts = attempts
         self._exposure = exposure
+        self._probes = _PROBES | {f"{exposure.base_path}{path}" for path in _PROBES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it."""
@@ -85,6 +88,9 @@ class Guard:
 
     def _refused(self, scope: Scope) -> Response | None:
         headers, method = _fields(scope), scope["method"]
+        if scope["path"] in self._probes:
+            scope["path"] = scope["path"].removeprefix(self._exposure.base_path)
+            return None
         if refusal := self._misled(scope, headers) or _malformed(scope, headers):
             return refusal.response()
         path = scope["path"]

@@ -533,6 +533,12 @@ export type Previewed = {
   preview: Preview | null;
 };
 
+/** What a supervisor needs: whether to restart it (`/health/live`), or to send it requests (`/health/ready`). */
+export type Probe = {
+  status?: "ok" | "failing";
+  reason?: string | null;
+};
+
 /** The answer to a request that failed; `errors` are all that is wrong with it, and the first is `error`. */
 export type Problem = {
   error: ErrorDetail;
@@ -803,4 +809,6 @@ export interface Routes {
   "POST /api/snapshots/{name}/plan": { body: OpenRequest; answer: RestorePlan };
   "POST /api/snapshots/{name}/restore": { body: RestoreRequest; answer: RestorePlan };
   "GET /health": { answer: Health };
+  "GET /health/live": { answer: Probe };
+  "GET /health/ready": { answer: Probe };
 }
