@@ -1,7 +1,6 @@
 """Mailnode: everything wired together from the environment; the only place that knows all the others."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,17 +19,19 @@ from mailnode.delivery.route import Clients, Router
 from mailnode.direct import DirectSender, SendOptions
 from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, open_connections
-from mailnode.errors import MailnodeError, StoreError, UsageError
+from mailnode.errors import MailnodeError, UsageError
 from mailnode.flow.builtin import own_registry
 from mailnode.flow.clearing import HourlyClearing
 from mailnode.flow.document import FlowDocument
 from mailnode.flow.dry_run import CurrentRoutes, DryRun
-from mailnode.flow.loader import FlowLoader, LoadedFlow
-from mailnode.flow.rows import Row, RowResult, RowsFile, run_concurrently
-from mailnode.flow.run import Run, run_nodes
+from mailnode.flow.loader import FlowLoader
+from mailnode.flow.rows import RowResult, RowsFile
+from mailnode.flow.run import Run
 from mailnode.flow.run_queries import Runs
-from mailnode.flow.run_start import checked_run_id, new_run, run_digest
+from mailnode.flow.run_queue import AcceptedRun, RunQueue
 from mailnode.flow.run_store import RunStore, store_outcomes
+from mailnode.flow.run_worker import RunWorker
+from mailnode.flow.runner import FlowRunner
 from mailnode.flow.settling import drained, settled
 from mailnode.message.envelope import Envelope
 from mailnode.message.ready_made import Sendable
@@ -41,8 +42,6 @@ from mailnode.store.database import Database
 from mailnode.submission.apps import Apps
 from mailnode.submission.database_gate import DatabaseGate
 from mailnode.worker_report import WorkerReport
-
-RUNS_AT_ONCE = 50  # more in flight would only wait for sessions
 
 
 class Mailnode:
@@ -90,6 +89,9 @@ class Mailnode:
         self._direct = DirectSender(router, self._dispatcher, redirect)
         self._registry = own_registry(services, environment.notification)
         self._loader = FlowLoader(self._registry)
+        run_queue = RunQueue(database, process)
+        self._runner = FlowRunner(self._run_store, run_queue)
+        self._run_worker = RunWorker(run_queue, self._run_store, self._runner, self._registry)
         current = CurrentRoutes(self._registry, router)
         self.deliveries = Deliveries(database, process, self._engine.wake, store_outcomes, current.find)
         flows, days, key_days = environment.home / "flows", environment.keep_days, environment.keep_keys_days
@@ -156,7 +158,22 @@ class Mailnode:
             UsageError: the run id is not a text.
             DeliveryError: the run id belongs to another run.
         """
-        return await self._run(await self._loader.load(flow), input or {}, context or {}, run_id)
+        return await self._runner.run(await self._loader.load(flow), input or {}, context or {}, run_id)
+
+    async def queue_run(
+        self,
+        flow: str | Path | FlowDocument,
+        *,
+        input: dict[str, Any] | None = None,  # noqa: A002 -- the editor's word
+        context: dict[str, Any] | None = None,
+        run_id: str | None = None,
+    ) -> AcceptedRun:
+        """Store a run, with the flow as it is now, for whoever works on the queue, and return at once.
+
+        The arguments are those of `run`, and so are the errors. If the process that runs it dies, the next one takes
+        it up as `run` does with the same run id; `runs.show` tells how far it is.
+        """
+        return await self._runner.queue(await self._loader.load(flow), input or {}, context or {}, run_id)
 
     async def run_rows(
         self,
@@ -176,40 +193,8 @@ class Mailnode:
             SettingsError: the flow is wrong, or the file was changed meanwhile; runs that have begun are finished.
         """
         loaded = await self._loader.load(flow)
-        prefix = checked_run_id(rows.digest if prefix is None else prefix)
-
-        async def one(row: Row) -> RowResult:
-            fields = {**(input or {}), **row.fields}
-            run_id = f"{prefix}-{row.number}"
-            try:
-                return RowResult(row.number, run_id, await self._run(loaded, fields, context or {}, run_id), None)
-            except MailnodeError as error:
-                return RowResult(row.number, run_id, None, error)
-
-        async for end in run_concurrently(one, rows.read(), RUNS_AT_ONCE):
+        async for end in self._runner.run_rows(loaded, rows, input or {}, context or {}, prefix):
             yield end
-
-    async def _run(self, loaded: LoadedFlow, given: dict[str, Any], context: dict[str, Any], run_id: str | None) -> Run:
-        document = loaded.document
-        run = new_run(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), given, context)
-        content = run_digest(document, run.state.input, run.state.context)
-        if run_id is None and loaded.is_stored_at_once:
-            self._run_store.begin_new(run.id, document.name, content)
-        elif (ended := await self._run_store.begin(run.id, document.name, content)) is not None:
-            return Run.from_json({**ended, "duplicate": True})
-        try:
-            await run_nodes(loaded.nodes, run)
-        except BaseException:
-            await self._run_store.abandon(run.id)
-            raise
-        if run.not_stored:
-            await self._run_store.abandon(run.id)
-            return run
-        try:
-            await self._run_store.end(run.id, run.status, None if run.is_end_stored else run.stored())
-        except StoreError as error:
-            run.not_stored = error.message
-        return run
 
     def dry_run(
         self,
@@ -226,17 +211,25 @@ class Mailnode:
         return DryRun(self._registry, flow, node_id, input or {}, context or {})
 
     async def work(self, *, drain: bool = False) -> None:
-        """Send what is due in the queue, whichever process put it there, until `stop` is called.
+        """Send what is due in the queue and run what is queued, whoever put it there, until `stop` is called.
 
         With `drain` it returns when nothing is due. Meanwhile what ended more than MAILNODE_KEEP_DAYS ago is deleted
         hourly, and idempotency keys after MAILNODE_KEEP_KEYS_DAYS.
         """
-        clearing = asyncio.create_task(self._clearing.clear())
+        tasks = {asyncio.create_task(self._clearing.clear())}
         try:
+            if not drain:
+                tasks.add(asyncio.create_task(self._run_worker.work()))
+            else:
+                await self._run_worker.work(drain=True)
+                if self._run_worker.is_stopped:
+                    return
             await self._engine.work(self._queue_worker, drain=drain)
         finally:
-            clearing.cancel()
-            await asyncio.wait({clearing})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await self._run_worker.stop()
 
     async def settle_lost(self) -> None:
         """Settle email of flows that a defect has left; whoever works on the queue need not do so.
@@ -260,7 +253,7 @@ class Mailnode:
             outcomes_waiting=self.unstored.count,
             lost=self.unstored.lost,
             reason=self.unstored.reason,
-            tasks=(self._queue_worker.supervised.status, self._clearing.status),
+            tasks=(self._queue_worker.supervised.status, self._run_worker.supervised.status, self._clearing.status),
         )
 
     def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:
@@ -271,8 +264,11 @@ class Mailnode:
         """Stop working on the queue: put back what no server has yet, and wait for answers that are due.
 
         It waits `seconds` at most; None is no limit. With `flows` the email of running flows ends so too; they go on.
+        Queued runs are left to the next process that works on the queue.
         """
-        await asyncio.gather(self._queue_worker.stop(seconds), *([self._dispatcher.close(seconds)] if flows else []))
+        left = await self._run_worker.stop()
+        closing = self._dispatcher.close(seconds, None if flows else left)
+        await asyncio.gather(self._queue_worker.stop(seconds), closing)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

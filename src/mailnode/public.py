@@ -53,6 +53,7 @@ from mailnode.flow.run import Run as Run
 from mailnode.flow.run_queries import RunDetails as RunDetails
 from mailnode.flow.run_queries import Runs as Runs
 from mailnode.flow.run_queries import RunSummary as RunSummary
+from mailnode.flow.run_queue import AcceptedRun as AcceptedRun
 from mailnode.inbox.folder import Received as Received
 from mailnode.inbox.opened import OpenedPart as OpenedPart
 from mailnode.inbox.server import Inbox as Inbox

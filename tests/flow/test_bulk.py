@@ -1,8 +1,9 @@
 from collections import Counter
 
-from mailnode.app import RUNS_AT_ONCE, Mailnode
+from mailnode.app import Mailnode
 from mailnode.environment import Environment
 from mailnode.flow.rows import RowsFile
+from mailnode.flow.runner import RUNS_AT_ONCE
 from support.flows import to_server, write_flow
 
 

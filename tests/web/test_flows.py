@@ -11,7 +11,7 @@ import pytest
 
 from mailnode.flow.stored_files import StoredFiles
 from mailnode.web.api import plain_run
-from mailnode.web.api.flows import run_flow
+from mailnode.web.api.flow_runs import run_flow
 from mailnode.web.pages import flows as flows_page
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -406,6 +406,33 @@ async def test_the_short_way_is_the_ordinary_one(api, monkeypatch):
         answer = await api.post("/api/flows/hello/runs", content=b"{}", headers={"Content-Type": kind})
         assert answer.json()["status"] == "done"
     assert asked == ["hello", "hello"]
+
+
+async def test_a_run_that_nobody_waits_for_is_accepted_shown_and_run_once(api, site):
+    node = {"id": "a", "type": "say", "settings": {"text": "Hello {{ input.a }}"}}
+    await api.post("/api/flows", json={"text": json.dumps({"version": 1, "name": "greet", "nodes": [node]})})
+
+    async def ask(wait, name="greet", key="order/1 ä", a="you"):
+        headers = {"Idempotency-Key": key.encode()}
+        return await api.post(f"/api/flows/{name}/runs?wait={wait}", json={"input": {"a": a}}, headers=headers)
+
+    accepted = await ask("false")
+    assert (accepted.status_code, accepted.headers["location"]) == (202, "/api/runs/order%2F1%20%C3%A4")
+    assert accepted.json() == {"run": "order/1 ä", "flow": "greet", "status": "running"}
+    assert "The run is in progress" in (await api.get("/runs/order%2F1%20%C3%A4")).text
+    assert (await ask("false")).json() == {**accepted.json(), "duplicate": True}
+    wrong = [
+        await ask("false", a="me"),
+        await ask("false", name="no"),
+        await ask("maybe"),
+        await ask("false", key="\t"),
+    ]
+    assert [one.status_code for one in wrong] == [409, 404, 422, 422]
+    await site.mailnode.work(drain=True)
+    assert (await api.get(accepted.headers["location"])).json()["output"] == ["Hello you"]
+    assert (await ask("true")).json()["duplicate"]
+    again = await ask("false")
+    assert (again.status_code, again.json()["status"]) == (202, "done")
 
 
 async def test_metrics_count_what_is_there(api):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from mailnode.cli.arguments import json_object, state_options
 from mailnode.cli.output import counted, say, show_error, show_json, show_not_stored, tell_route, waiting
 from mailnode.cli.signals import WAITING, run_stoppable
 from mailnode.delivery.result import ResultError
+from mailnode.errors import UsageError
 from mailnode.flow.run import NodeResult, Run
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     help="Run the flow once for each row of a .csv or .jsonl file; its fields are added to --input.",
 )
 @click.option("--no-wait", is_flag=True, help="Leave asynchronous email to `mailnode worker` or the next run.")
+@click.option(
+    "--queue", is_flag=True, help="Store the run for `mailnode worker` or `mailnode serve`, and do not run it."
+)
 def command(
     flow: str,
     input_text: str | None,
@@ -35,17 +39,23 @@ def command(
     run_id: str | None,
     inputs: str | None,
     no_wait: bool,
+    queue: bool,
 ) -> int:
     """Run a flow, wait for its email, and print the run as JSON.
 
     With --inputs it prints a summary. The same command again runs the rows that are left: their run ids begin with
-    --run-id, or with the file's digest.
+    --run-id, or with the file's digest. With --queue it prints the run's id once the run is stored; whoever works on
+    the queue runs it.
 
     Exit status: 0 done, even if an email failed whose node did not halt the flow (stopOnError false), 1 halted,
     2 wrong usage, flow or settings, 4 the outcome could not be stored.
     """
     input_, context = json_object(input_text, "--input"), json_object(context_text, "--context")
 
+    if queue:
+        if inputs is not None or no_wait:
+            raise UsageError("--queue goes with neither --inputs nor --no-wait", hint="leave the other one out")
+        return run_stoppable(_queue(flow, input_, context, run_id))
     if inputs is not None:
         from mailnode.cli.bulk import run_rows
 
@@ -56,6 +66,15 @@ def command(
         return run if no_wait else await _settle(mailnode, run, change)
 
     return run_stoppable(_run_once(flow, run))
+
+
+async def _queue(flow: str, input_: dict[str, Any], context: dict[str, Any], run_id: str | None) -> int:
+    from mailnode.app import Mailnode
+
+    async with Mailnode.open() as mailnode:
+        accepted = await mailnode.queue_run(flow, input=input_, context=context, run_id=run_id)
+    show_json(accepted.to_json())
+    return 0
 
 
 async def _run_once(flow: str, run_in: "Callable[[Mailnode, Callable[[str], None]], Awaitable[Run]]") -> int:

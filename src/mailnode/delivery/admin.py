@@ -213,7 +213,8 @@ def _sweep(db: Connection, before: int, dead: Sequence[str]) -> int:
     ended = db.execute(over.limit(_SWEPT_AT_ONCE).with_for_update(skip_locked=True)).all()
     keep_keys(db, ended)
     db.execute(delete(deliveries).where(deliveries.c.id.in_([row.id for row in ended])))
-    is_left = runs.c.worker.is_(None) | runs.c.worker.in_(dead)
+    # One that is queued has waited for a worker, however long ago that was.
+    is_left = runs.c.request.is_(None) & (runs.c.worker.is_(None) | runs.c.worker.in_(dead))
     ran = [
         id_
         for which in (~_RUNNING, _RUNNING & is_left)

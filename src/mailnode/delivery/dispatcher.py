@@ -203,12 +203,13 @@ class Dispatcher:
         """How many mails have their final dot out and no answer to it."""
         return sum(loop.is_answer_due for loop in self._loops.values())
 
-    async def close(self, seconds: float | None = None) -> None:
+    async def close(self, seconds: float | None = None, run_ids: Collection[str] | None = None) -> None:
         """Wait for every answer that is due to a final dot; give up all else, which is safe to send again.
 
-        What has no answer after `seconds` is in doubt; the process that takes it over finds it so.
+        What has no answer after `seconds` is in doubt; the process that takes it over finds it so. With `run_ids` only
+        the email of these runs is ended.
         """
-        loops = list(self._loops.values())
+        loops = [loop for loop in self._loops.values() if run_ids is None or loop.delivery.run_id in run_ids]
         for loop in loops:
             loop.give_up()
         await end_tasks({loop.task for loop in loops}, seconds)

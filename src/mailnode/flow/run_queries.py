@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypedDict, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from mailnode.delivery.row_reader import stored_json
 from mailnode.errors import ErrorCode, UsageError
@@ -24,7 +24,9 @@ _UNDER_WAY = "running"
 _ASKED_AT_ONCE = 500
 _ORDER = (runs.c.created_at, runs.c.id)
 # States are long: they are read for the page alone.
-_KEYS = select(*_ORDER, runs.c.status, runs.c.worker)
+_IS_QUEUED = runs.c.request.is_not(None).label("is_queued")
+_KEYS = select(*_ORDER, runs.c.status, runs.c.worker, _IS_QUEUED)
+_SHOWN: Select[Any] = select(*(column for column in runs.c if column is not runs.c.request), _IS_QUEUED)
 
 Entry = dict[str, Any]
 
@@ -35,7 +37,7 @@ class RunSummary(TypedDict):
     Attributes:
         run: The id.
         flow: The flow's name.
-        status: `running`, `interrupted` (its process ended), `done` or `halted`.
+        status: `running` (or queued to be run), `interrupted` (its process ended), `done` or `halted`.
         createdAt: When it began, in Unix ms.
         updatedAt: When its status changed last, in Unix ms.
         mails: The status of each email that it made, as in a Result.
@@ -120,16 +122,18 @@ class Runs:
         fitting = (row.id for row in found if not filters.statuses or self._status(db, row) in filters.statuses)
         ids = list(islice(fitting, filters.limit))
         parts = [ids[at : at + _ASKED_AT_ONCE] for at in range(0, len(ids), _ASKED_AT_ONCE)]
-        rows = {row.id: row for part in parts for row in db.execute(select(runs).where(runs.c.id.in_(part)))}
+        rows = {row.id: row for part in parts for row in db.execute(_SHOWN.where(runs.c.id.in_(part)))}
         return [self._entry(db, rows[run_id]) for run_id in ids]
 
     def _status(self, db: Connection, row: Row[Any]) -> ShownRunStatus:
-        is_left = row.status == _UNDER_WAY and not (row.worker and self._process.is_alive(db, row.worker))
         status: ShownRunStatus = row.status
-        return "interrupted" if is_left else status
+        # A queued one is taken up by the next worker, so that it is under way even while nobody runs it.
+        if status != _UNDER_WAY or row.is_queued or (row.worker and self._process.is_alive(db, row.worker)):
+            return status
+        return "interrupted"
 
     def _show(self, db: Connection, run_id: str) -> RunDetails:
-        row = db.execute(select(runs).where(runs.c.id == run_id)).first()
+        row = db.execute(_SHOWN.where(runs.c.id == run_id)).first()
         if row is None:
             raise UsageError(
                 f"there is no run {quoted(run_id)}",

@@ -55,18 +55,29 @@ class RunStore:
         while True:
             found = self._under_way.get(run_id)
             if found is None:
-                self._under_way[run_id] = new_run
-                begun: dict[str, Any] | None = _IN_PROGRESS
-                try:
-                    begun = await retry_begin(lambda: self._store_begin(new_run))
-                finally:
-                    if begun is not None:
-                        self._under_way.pop(run_id, None)
-                if begun is not _IN_PROGRESS:
+                if (begun := await self._try_begin(new_run)) is not _IN_PROGRESS:
                     return begun
             elif found.digest != digest:
-                raise _other_run(run_id)
+                raise other_run(run_id)
             await asyncio.sleep(POLL_SECONDS)  # another process has no event of ours
+
+    async def take_up(self, run_id: str, flow: str, digest: str) -> bool:
+        """Begin a run that is stored already, as `begin` does; tell false if it has ended, or somebody runs it."""
+        return run_id not in self._under_way and await self._try_begin(_NewRun(run_id, flow, digest)) is None
+
+    def is_under_way(self, run_id: str) -> bool:
+        """Tell whether this process runs it."""
+        return run_id in self._under_way
+
+    async def _try_begin(self, new_run: "_NewRun") -> dict[str, Any] | None:
+        self._under_way[new_run.run_id] = new_run
+        begun: dict[str, Any] | None = _IN_PROGRESS
+        try:
+            begun = await retry_begin(lambda: self._store_begin(new_run))
+        finally:
+            if begun is not None:
+                self._under_way.pop(new_run.run_id, None)
+        return begun
 
     async def _store_begin(self, new_run: "_NewRun") -> dict[str, Any] | None:
         try:
@@ -125,7 +136,7 @@ class RunStore:
                 states[run_id] = json.dumps(state)
         now = unix_ms()
         rows = [
-            {"of": one.run_id, "status": one.status, "state": states[one.run_id], "updated_at": now}
+            {"of": one.run_id, "status": one.status, "state": states[one.run_id], "request": None, "updated_at": now}
             for one in sorted(ends)
         ]
         if _END.run(db, rows) < len(rows):  # one that had nothing to store before
@@ -150,7 +161,7 @@ class RunStore:
 
     def _resume(self, db: Connection, row: Row[Any], new_run: "_NewRun") -> dict[str, Any] | Exception | None:
         if row.digest != new_run.digest:
-            return _other_run(row.id)
+            return other_run(row.id)
         if row.status != "running":
             return _ended(row)
         # What this process has under way is not begun again, so that what bears its name was stored by this very call.
@@ -158,7 +169,9 @@ class RunStore:
             return None
         if row.worker and self._process.is_alive(db, row.worker):
             return _IN_PROGRESS
-        db.execute(update(runs).where(runs.c.id == row.id).values(worker=self._process.id, updated_at=unix_ms()))
+        lost = {"losses": (row.losses or 0) + 1} if row.worker else {}
+        taken = {"worker": self._process.id, "updated_at": unix_ms(), **lost}
+        db.execute(update(runs).where(runs.c.id == row.id).values(taken))
         return None
 
     async def with_outcomes(self, run: dict[str, Any]) -> dict[str, Any]:
@@ -180,11 +193,14 @@ class _NewRun(NamedTuple):
 
 _INSERT = Change(insert_new(runs))
 _END = Change(update(runs).where(runs.c.id == bindparam("of")))
+# What a queued run begins with may be long, and only who runs it reads it.
+_KNOWN = [column for column in runs.c if column is not runs.c.request]
 # The same order everywhere, so that there is no deadlock.
-_LOCKED = Query(select(runs).where(AnyOf(runs.c.id, "ids")).order_by(runs.c.id).with_for_update())
+_LOCKED = Query(select(*_KNOWN).where(AnyOf(runs.c.id, "ids")).order_by(runs.c.id).with_for_update())
 
 
-def _other_run(run_id: str) -> DeliveryError:
+def other_run(run_id: str) -> DeliveryError:
+    """Make the error of an id that belongs to a run of another flow or input."""
     return DeliveryError(
         f"the run id {run_id!r} was used for another flow or input",
         hint="give each run its own id, or none; for another flow over the same rows choose another run id",

@@ -29,4 +29,5 @@ _index("deliveries_by_flow", deliveries, ("flow", "state", "created_at", "id"), 
 _index("deliveries_by_app", deliveries, ("app", "created_at", "id"), "app IS NOT NULL")
 _index("deliveries_swept", deliveries, ("updated_at",), _SWEPT)
 _index("runs_under_way", runs, ("worker",), "status = 'running'")
+_index("runs_queued", runs, ("worker", "created_at", "id"), "status = 'running' AND request IS NOT NULL")
 _index("runs_swept", runs, ("updated_at",), "status <> 'running'")

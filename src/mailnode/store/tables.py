@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 9
+SCHEMA_NUMBER = 10
 
 metadata = MetaData()
 
@@ -257,6 +257,8 @@ runs = Table(
     Column("status", Words, nullable=False),
     Column("worker", Words),
     Column("state", Words),  # JSON object
+    Column("request", Words),  # JSON object: what a run that nobody waits for begins with, until it has ended
+    Column("losses", Count),  # how many processes have died while they ran it; null is none
     Column("created_at", Number, nullable=False),
     Column("updated_at", Number, nullable=False),
     Index("runs_latest", "created_at", "id"),

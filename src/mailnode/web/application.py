@@ -11,6 +11,7 @@ from mailnode.web.api import (
     deliveries,
     files,
     flow_list,
+    flow_runs,
     flows,
     health,
     inbox,
@@ -41,6 +42,7 @@ from mailnode.web.site import VERSION, Site
 API = (
     files,
     flow_list,
+    flow_runs,
     flows,
     layouts,
     preview,
@@ -76,7 +78,7 @@ def create_app(
     app.state.attempts = Attempts()
     app.state.codes = codes or LoginCodes()
     answer_errors(app)
-    app.router.routes.append(plain_run(flows.router))
+    app.router.routes.append(plain_run(flow_runs.router))
     for module in (*API, *_PAGES):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")

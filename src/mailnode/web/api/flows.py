@@ -5,19 +5,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import AfterValidator, Field, model_validator
 
-from mailnode.errors import MailnodeError, UsageError
+from mailnode.errors import MailnodeError
 from mailnode.flow.document import FlowDocument, parse_flow
 from mailnode.flow.edit import with_document
 from mailnode.flow.flow_files import FlowFile
 from mailnode.flow.source import MAX_DEPTH
 from mailnode.flow.yaml_reader import read_yaml
 from mailnode.json_text import is_deeper
-from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, JsonAnswer, error_detail
-from mailnode.web.api.runs import FinishedRun
+from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail
 from mailnode.web.flow_path import FLOW
 from mailnode.web.site import Site, SiteHere
 
@@ -189,26 +188,6 @@ async def store_sample(site: SiteHere, name: str, sample: RunRequest) -> Sample:
     return kept
 
 
-@router.post(f"/{FLOW}/runs", response_model=FinishedRun)
-async def run_flow(
-    site: SiteHere,
-    name: str,
-    request: RunRequest,
-    idempotency_key: Annotated[
-        str | None, Header(description="The run's id; the same again runs nothing twice.")
-    ] = None,
-) -> Response:
-    """Run a flow to its end and return the run; email that it sends asynchronously may still be queued."""
-    # By its path: an unchanged file is neither read nor parsed again.
-    run = await site.mailnode.run(
-        site.flow_files.path(name),
-        input=request.input,
-        context=request.context,
-        run_id=_header_text(idempotency_key),
-    )
-    return JsonAnswer(run.to_json())
-
-
 # After those whose addresses begin so.
 @router.get(f"/{FLOW}", **_SHORT)
 async def show_flow(site: SiteHere, name: str) -> Flow:
@@ -277,13 +256,3 @@ def _flow(site: Site, flow: FlowFile) -> Flow:
 def format_of(flow: FlowFile) -> Format:
     """Give the format of a flow's file."""
     return "json" if flow.is_json else "yaml"
-
-
-def _header_text(value: str | None) -> str | None:
-    """Read a header field's octets as UTF-8, which is what clients send beyond ASCII."""
-    if value is None:
-        return None
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        raise UsageError("the Idempotency-Key is not UTF-8", hint="use printable characters") from None

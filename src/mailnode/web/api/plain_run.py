@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mailnode.web.api.flows import RunRequest, run_flow
+from mailnode.web.api.flow_runs import run_flow
+from mailnode.web.api.flows import RunRequest
 from mailnode.web.flow_path import FLOW
 from mailnode.web.site import site_of
 
@@ -44,6 +45,8 @@ def plain_run(documented: ASGIApp) -> Route:
 
 
 def _read(request: Request, body: bytes) -> RunRequest | None:
+    if request.scope["query_string"]:
+        return None
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return None
     try:

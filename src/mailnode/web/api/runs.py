@@ -98,6 +98,18 @@ class FinishedRun(ApiModel):
     outcome_not_stored: str = ""
 
 
+class AcceptedRun(ApiModel):
+    """A run that is stored and will be run, whatever happens to this server; its address is in `Location`.
+
+    With `duplicate` its id was there before, and `status` is that of the run by now.
+    """
+
+    run: str
+    flow: str
+    status: ShownRunStatus | str
+    duplicate: bool = False
+
+
 class MailResult(ApiModel):
     """The result of an email, as a node stores it; it has more fields than these."""
 

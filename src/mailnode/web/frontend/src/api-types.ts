@@ -1,5 +1,17 @@
 // Written by api_types.py from the API's OpenAPI document; `make fmt` writes it anew.
 
+/**
+ * A run that is stored and will be run, whatever happens to this server; its address is in `Location`.
+ *
+ * With `duplicate` its id was there before, and `status` is that of the run by now.
+ */
+export type AcceptedRun = {
+  run: string;
+  flow: string;
+  status: "running" | "interrupted" | "done" | "halted" | string;
+  duplicate?: boolean;
+};
+
 /** One attempt: what ended it, what to do about that, and the SMTP dialogue without secrets. */
 export type Attempt = {
   number: number;
@@ -763,12 +775,12 @@ export interface Routes {
   "GET /api/flows": { answer: FlowSummary[] };
   "POST /api/flows": { body: NewFlow; answer: Flow };
   "POST /api/flows/{name}/rename": { body: FlowName; answer: Flow };
+  "POST /api/flows/{name}/runs": { body: RunRequest; answer: FinishedRun };
   "POST /api/flows/check": { body: Draft; answer: CheckedDraft };
   "DELETE /api/flows/{name}": { answer: undefined };
   "GET /api/flows/{name}": { answer: Flow };
   "PUT /api/flows/{name}": { body: SavedDraft; answer: Flow };
   "PUT /api/flows/{name}/sample": { body: RunRequest; answer: Sample };
-  "POST /api/flows/{name}/runs": { body: RunRequest; answer: FinishedRun };
   "GET /api/layouts": { answer: LayoutSummary[] };
   "POST /api/layouts": { body: NewLayout; answer: Layout };
   "GET /api/layouts/{name}": { answer: Layout };
