@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from mailnode.connections.repository import ConnectionRepository
 from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
@@ -18,7 +17,7 @@ from mailnode.delivery.result import Result
 from mailnode.delivery.route import Clients, Router
 from mailnode.direct import DirectSender, SendOptions
 from mailnode.engine.engine import engine_of
-from mailnode.environment import Environment, open_connections
+from mailnode.environment import Environment, OpenHome, open_connections
 from mailnode.errors import MailnodeError, UsageError
 from mailnode.flow.builtin import own_registry
 from mailnode.flow.clearing import HourlyClearing
@@ -37,10 +36,9 @@ from mailnode.message.envelope import Envelope
 from mailnode.message.ready_made import Sendable
 from mailnode.node.address_guard import AddressGuard
 from mailnode.node.send_email import MailServices
-from mailnode.store.backend import ThisProcess
-from mailnode.store.database import Database
 from mailnode.submission.apps import Apps
 from mailnode.submission.database_gate import DatabaseGate
+from mailnode.submission.failure_reports import FailureReports
 from mailnode.worker_report import WorkerReport
 
 
@@ -63,29 +61,28 @@ class Mailnode:
             raise UsageError("Mailnode() opens no database", hint="use `async with Mailnode.open() as mailnode:`")
         return super().__new__(cls)
 
-    def __init__(
-        self, environment: Environment, database: Database, connections: ConnectionRepository, process: ThisProcess
-    ) -> None:
+    def __init__(self, environment: Environment, opened: OpenHome) -> None:
         """Connect the parts; programs use `open`."""
-        self.connections = connections
+        database, _, self.connections, process = opened
         self.unstored = database.unstored
         self._clients = Clients()
         self._engine = engine_of(database.url)
         self._run_store = RunStore(database, process)
-        outbox = Outbox(database, process, self._engine.wake, store_outcomes, self._run_store)
+        on_end = FailureReports(self._engine.wake, environment.ehlo_name).beside(store_outcomes)
+        outbox = Outbox(database, process, self._engine.wake, on_end, self._run_store)
         self.runs = Runs(database, process)
         self._breaker = CircuitBreaker(database, process)
         redirect = environment.redirect_all_to
         router = Router(
-            connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect
+            self.connections, ehlo_name=environment.ehlo_name, proxy=environment.smtp_proxy, redirect_all_to=redirect
         )
         self._dispatcher = Dispatcher(outbox, self._breaker, self._clients, router.find)
-        claims = Claims(database, process, store_outcomes)
+        claims = Claims(database, process, on_end)
         self._queue_worker = QueueWorker(outbox, claims, self._dispatcher, self._breaker, self._clients, router.find)
         guard = AddressGuard.from_text(environment.fetch_allow)
         services = MailServices(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
         self.apps = Apps(database)
-        self.gate = DatabaseGate(database, connections, router, self._engine.wake, redirect)
+        self.gate = DatabaseGate(database, self.connections, router, self._engine.wake, redirect)
         self._direct = DirectSender(router, self._dispatcher, redirect)
         self._registry = own_registry(services, environment.notification)
         self._loader = FlowLoader(self._registry)
@@ -93,7 +90,7 @@ class Mailnode:
         self._runner = FlowRunner(self._run_store, run_queue)
         self._run_worker = RunWorker(run_queue, self._run_store, self._runner, self._registry)
         current = CurrentRoutes(self._registry, router)
-        self.deliveries = Deliveries(database, process, self._engine.wake, store_outcomes, current.find)
+        self.deliveries = Deliveries(database, process, self._engine.wake, on_end, current.find)
         flows, days, key_days = environment.home / "flows", environment.keep_days, environment.keep_keys_days
         self._clearing = HourlyClearing(self.deliveries, flows, days, key_days)
 
@@ -115,7 +112,7 @@ class Mailnode:
         if home is not None:
             environment = replace(environment, home=Path(home))
         async with open_connections(environment, seconds=None) as opened:
-            mailnode = cls(environment, opened.database, opened.connections, opened.process)
+            mailnode = cls(environment, opened)
             try:
                 yield mailnode
             finally:

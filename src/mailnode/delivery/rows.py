@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Origin, Terms, UnreadableDelivery
-from mailnode.delivery.prepare import PreparedMail
+from mailnode.delivery.prepare import Numbered
 from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
 from mailnode.message.envelope import Envelope, Message
@@ -28,7 +28,24 @@ UNDER_WAY = deliveries.c.state.in_((literal_column("'claimed'"), literal_column(
 FINAL = deliveries.c.state.in_([literal_column(f"'{state}'") for state in sorted(FINAL_STATES)])
 
 
-def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]], now: int) -> set[str]:
+class StorableMail(Protocol):
+    """What is stored of a mail beside its delivery; PreparedMail is one."""
+
+    @property
+    def message(self) -> Message: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def origin(self) -> Origin | None: ...
+    @property
+    def numbered(self) -> Numbered | None: ...
+
+
+def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> set[str]:
     """Write new deliveries down, with their recipients and their content, but for those whose key is taken.
 
     Gives the ids of those that were written.
@@ -42,7 +59,7 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, PreparedMa
     return ids
 
 
-def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]], now: int) -> None:
+def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> None:
     _INSERT_RECIPIENT.run(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
     begun = [one for one in begun if not one[1].numbered]  # an invitation's content is stored with its number
     short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
@@ -53,7 +70,7 @@ def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, PreparedMail]]
             _INSERT_CONTENT.run(db, [row])
 
 
-def store_numbered(db: Connection, delivery: Delivery, mail: PreparedMail) -> None:
+def store_numbered(db: Connection, delivery: Delivery, mail: StorableMail) -> None:
     """Write down the content of a new delivery whose invitation has its number now."""
     values = {"size": delivery.size, "options": _options(delivery, mail), "warnings": json.dumps(delivery.warnings)}
     db.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**values))
@@ -171,7 +188,7 @@ def _origin_text(origin: Origin | None) -> str:
     return json.dumps(origin.to_json() if origin else None)
 
 
-def _options(delivery: Delivery, mail: PreparedMail) -> str:
+def _options(delivery: Delivery, mail: StorableMail) -> str:
     invitation = f', "invitation": {json.dumps(delivery.invitation)}' if delivery.invitation else ""
     return (
         f'{{"destination": {_destination_text(delivery.destination)}, "terms": {_terms_text(delivery.terms)}, '
@@ -179,7 +196,7 @@ def _options(delivery: Delivery, mail: PreparedMail) -> str:
     )
 
 
-def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
+def _row(delivery: Delivery, mail: StorableMail, now: int) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "key": mail.key,
@@ -210,7 +227,7 @@ def _row(delivery: Delivery, mail: PreparedMail, now: int) -> dict[str, Any]:
     }
 
 
-def _content_rows(delivery: Delivery, mail: PreparedMail) -> Iterator[dict[str, Any]]:
+def _content_rows(delivery: Delivery, mail: StorableMail) -> Iterator[dict[str, Any]]:
     for position, octets in enumerate(_pieces(mail.message.blocks())):
         yield {"delivery_id": delivery.id, "position": position, "octets": octets}
 

@@ -52,7 +52,7 @@ class AppUse:
         query = select(app_use.c.free_at).where(app_use.c.app_id == app_id).with_for_update()
         if (free_at := db.execute(query).scalar()) is None:
             # Of two processes that begin at once the later one has to see the earlier one's.
-            _INSERT.run(db, [_unused(app_id)])
+            _INSERT.run(db, [unused(app_id)])
             free_at = db.execute(query).scalar_one()
         over = []
         for place in places:
@@ -67,11 +67,12 @@ class AppUse:
     def _write(self, db: Connection, app_id: str, now_us: int) -> None:
         used = {"of": app_id, "last_used_at": now_us // 1000}
         if not _USE.run(db, [used]):
-            _INSERT.run(db, [{**_unused(app_id), "last_used_at": now_us // 1000}])
+            _INSERT.run(db, [{**unused(app_id), "last_used_at": now_us // 1000}])
         self._written[app_id] = now_us // 1000
 
 
-def _unused(app_id: str) -> dict[str, str | int]:
+def unused(app_id: str) -> dict[str, str | int]:
+    """Give the row of an app that has not been used yet."""
     return {"app_id": app_id, "last_used_at": 0, "free_at": 0, "report_free_at": 0}
 
 
