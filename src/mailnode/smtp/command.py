@@ -14,7 +14,7 @@ from mailnode.smtp.reply import Reply
 # A path may have spaces and angle brackets in a quoted local part only, or it could add parameters to its command.
 _QUOTED = rf'"(?:[^"\\{ASCII_CONTROL}]|\\[^{ASCII_CONTROL}])*"'
 _ATOM = rf'[^\s<>"@{ASCII_CONTROL}]+'
-_PATH = re.compile(f"(?:{_QUOTED}|{_ATOM})@{_ATOM}")
+PATH = re.compile(f"(?:{_QUOTED}|{_ATOM})@{_ATOM}")
 _UNSAYABLE = re.compile(f"[{ASCII_CONTROL}{SURROGATE}]")
 
 
@@ -67,7 +67,7 @@ def _parameters(message: Message, extensions: Extensions) -> str:
 
 
 def _path(path: str, phase: Phase) -> str:
-    if not _PATH.fullmatch(path):
+    if not PATH.fullmatch(path):
         raise _unsendable("the envelope has an invalid address", path, phase)
     return path
 
