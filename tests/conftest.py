@@ -12,12 +12,14 @@ from mailnode.inbox.server import Inbox
 from support.patient_loop import PatientLoop
 from support.postfix import Postfix, running_postfix
 from support.postgres import Postgres, running_postgres
+from support.schema import know_by_heart
 
 # How long an example takes is the machine's affair. The suite tries the same examples each time, so that a change is
 # judged by what it changed; HYPOTHESIS_PROFILE=search tries others, and more, as `make fuzz` does.
 settings.register_profile("mailnode", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "mailnode"))
+know_by_heart()
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ async def running(*arguments):
     try:
         while "Press Ctrl-C to stop" not in said:
             assert process.stderr
-            line = await asyncio.wait_for(process.stderr.readline(), 30)
+            line = await asyncio.wait_for(process.stderr.readline(), 60)
             assert line, said
             said += line.decode()
         yield process, re.findall(r"http://127\.0\.0\.1:\d+", said)[0], said
@@ -51,7 +51,7 @@ async def test_a_token_that_was_made_is_shown_once_and_opens_it(home):
             assert (await client.get("/api/flows")).status_code == 401
             assert (await client.get("/api/flows", headers=login(said))).json() == []
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     token = (home / "token").read_text().strip()
     assert token in said
     async with running(*SERVE) as (_, _, said):
@@ -121,7 +121,7 @@ class TestSigterm:
 async def test_ctrl_c_ends_it(home):
     async with running(*SERVE) as (process, _, _):
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 @pytest.mark.parametrize("option", ["--port", "--inbox-port"])
@@ -153,8 +153,8 @@ async def test_the_demo_opens_on_its_finished_example(home):
         assert f"{url}/flows/order-shipped" in said
         code = re.findall(rf"{url}/login\?next=/flows/order-shipped#code=(\S+)", said)[0]
         assert code not in headers["Authorization"]
-        async with httpx2.AsyncClient(base_url=url, headers={"Origin": url}) as client:
+        async with httpx2.AsyncClient(base_url=url, headers={"Origin": url}, timeout=60) as client:
             assert [(await client.post("/login/code", data={"code": code})).status_code for _ in range(2)] == [204, 401]
             assert (await client.get("/api/flows")).status_code == 200
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0

@@ -53,7 +53,7 @@ async def working(admin):
 
 async def all_ended(admin):
     """Wait until no delivery is under way, and give them all."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             rows = await admin.rows(deliveries)
             if not UNDER_WAY & {row.state for row in rows}:
@@ -74,7 +74,7 @@ def is_true(server, row, name):
 
 async def is_alive(admin):
     """Wait until the worker looks again."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not admin.queue_worker.supervised.status.is_alive:  # noqa: ASYNC110 -- it has no event of its own
             await asyncio.sleep(0.002)
 
@@ -101,7 +101,7 @@ async def test_no_slot_of_a_server_is_lost_to_a_send_that_fails_at_any_wait():
                     first = asyncio.create_task(client.send(letter()))
                     await asyncio.sleep(0)
                     ended = await asyncio.gather(asyncio.create_task(one()), first, return_exceptions=True)
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(60):
                         await client.send(letter())
             assert isinstance(ended[0], Boom | SessionLost | None)
             if not raising.has_raised:

@@ -27,7 +27,7 @@ SOON = replace(LATER, first_wait=0.0)
 
 async def drain(admin):
     """Carry all that is due, as `mailnode worker --drain` does."""
-    await asyncio.wait_for(EmbeddedEngine().work(admin.queue_worker, drain=True), 30)
+    await asyncio.wait_for(EmbeddedEngine().work(admin.queue_worker, drain=True), 60)
 
 
 async def queue(admin, port, message=None, *, terms=SOON, **draft):

@@ -16,7 +16,7 @@ from mailnode.flow.document import parse_flow, read_text
 from mailnode.flow.loader import MOST, FlowLoader
 from mailnode.flow.registry import Node, Registry
 
-SECONDS = 20
+SECONDS = 60
 
 
 class Slow(SayType):

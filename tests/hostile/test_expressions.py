@@ -213,7 +213,7 @@ async def test_however_many_runs_of_one_flow_hang_others_are_evaluated(monkeypat
     monkeypatch.setattr(sandbox, "JOB_SECONDS", 60.0)
     hanging = [asyncio.create_task(evaluated("{{ new Array(4e9).join() }}")) for _ in range(20)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await evaluated("{{ (() => 1 + 1)() }}") == "2"
     assert not [task for task in hanging if task.done()]
     for task in hanging[sandbox.MOST_PROCESSES - 1 :]:

@@ -76,7 +76,7 @@ async def refused(port, error=SmtpError, *, message=None, **settings):
     fitting = {"tls_option": "none", "ehlo_name": "client.example", "deadlines": deadlines(1), **settings}
     tracemalloc.start()
     try:
-        async with asyncio.timeout(20), SmtpClient("127.0.0.1", port, **fitting) as client:
+        async with asyncio.timeout(60), SmtpClient("127.0.0.1", port, **fitting) as client:
             with pytest.raises(error) as caught:
                 await client.send(message or letter())
         assert tracemalloc.get_traced_memory()[1] < MOST_OCTETS

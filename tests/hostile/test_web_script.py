@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from mailnode.flow.document import parse_flow
+from support.browser import chromium
 from support.hostile_markup import ALL_EVIL, EVIL, assert_only_our_markup
-from support.require import require
 from support.web import served_site
 
 # What would tell that it ran, by each way that a page may be led astray.
@@ -133,7 +133,7 @@ def test_in_a_browser_nothing_of_it_runs_asks_or_stands_there_as_an_element(serv
     happened: list[tuple[str, str]] = []
     path = ""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require("chromium", folder="/usr/bin"))
+        browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_context(base_url=served.url).new_page()
 
         def note(dialog):

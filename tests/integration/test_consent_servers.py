@@ -65,7 +65,7 @@ async def authorize(ca_file: Path) -> tuple[int | None, str]:
         said += line.decode()
     trust = ssl.create_default_context()
     authority().configure_trust(trust)
-    async with httpx2.AsyncClient(verify=trust, trust_env=False) as browser:
+    async with httpx2.AsyncClient(verify=trust, trust_env=False, timeout=60) as browser:
         allowed = await browser.post(url[0], data={"sub": USER})
         page = await browser.get(allowed.headers["location"])
     assert "You can close this window" in page.text

@@ -71,7 +71,7 @@ def addresses() -> list[str]:
 async def test_at_once(peer: Peer) -> None:
     start = len(peer.server.log())
     emails = [Email(from_="a@x.example", to=one, subject="your order", text="It comes.\n") for one in addresses()]
-    async with asyncio.timeout(30), peer.client() as client:
+    async with asyncio.timeout(60), peer.client() as client:
         handovers = [one async for one in client.send_many(emails)]
     assert {str(one.error) for one in handovers} == {"None"}
     outcomes = [one.outcome for one in handovers if one.outcome]

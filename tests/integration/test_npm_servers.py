@@ -36,7 +36,7 @@ class TestClosingTlsBehindEachReply:
     async def test_at_once(self, smtp_server: NpmServer) -> None:
         to = [f"ann-{number}@hasty.example" for number in range(MAILS)]
         start = len(smtp_server.log())
-        async with asyncio.timeout(30), client_of(smtp_server.ports["hasty_port"], "tls") as client:
+        async with asyncio.timeout(60), client_of(smtp_server.ports["hasty_port"], "tls") as client:
             outcomes = [one.outcome async for one in client.send_many(map(small, to))]
         assert all(outcome and outcome.accepted for outcome in outcomes)
         assert await smtp_server.received(start, MAILS) == Counter(to)
@@ -61,7 +61,7 @@ class TestMailsThatAreTooLarge:
         self, smtp_server: NpmServer, tls_option: TlsOption
     ) -> None:
         start = len(smtp_server.log())
-        async with asyncio.timeout(30), client_of(smtp_server.ports["small_port"], tls_option) as client:
+        async with asyncio.timeout(60), client_of(smtp_server.ports["small_port"], tls_option) as client:
             outcome = await client.send(large())
         assert [str(one.reply) for one in outcome.refused] == ["552 5.3.4 message exceeds fixed maximum message size"]
         (refused,) = [one for one in smtp_server.events(start) if one["event"] == "refused"]
@@ -76,7 +76,7 @@ class TestMailsThatAreTooLarge:
 async def test_haraka_hangs_up_on_much_behind_a_dot_and_gets_none_of_it(haraka: NpmServer) -> None:
     start = len(haraka.log())
     many = [f"r{number}@{'y' * 60}.{'z' * 60}.example" for number in range(70)]
-    async with asyncio.timeout(30), client_of(haraka.port, "none", max_sessions=1) as client:
+    async with asyncio.timeout(60), client_of(haraka.port, "none", max_sessions=1) as client:
         outcomes = await asyncio.gather(*(client.send(small(*to)) for to in (["one@y.example"], many, many)))
     accepted = Counter(address for outcome in outcomes for address in outcome.accepted)
     assert "one@y.example" in accepted

@@ -104,7 +104,7 @@ async def consent(url: str) -> str:
     authority().configure_trust(trust)
     back = "http://127.0.0.1:1/"
     asked = {"client_id": "app", "redirect_uri": back, "response_type": "code", "scope": "openid offline_access"}
-    async with httpx2.AsyncClient(verify=trust, trust_env=False) as browser:
+    async with httpx2.AsyncClient(verify=trust, trust_env=False, timeout=60) as browser:
         allowed = await browser.post(f"{url}/oauth2/authorize?{urlencode(asked)}", data={"sub": USER})
         code = parse_qs(urlsplit(allowed.headers["location"]).query)["code"][0]
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from playwright.sync_api import Page, sync_playwright
 
 from mailnode.node.inline import inline_style_sheets
+from support.browser import chromium
 from support.byte_invariant import changes
-from support.require import require
 
 SELECTORS = (
     *(
@@ -135,7 +135,7 @@ def test_what_leaves_is_what_was_written(html: str) -> None:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require("chromium"))
+        browser = playwright.chromium.launch(executable_path=chromium())
         yield browser.new_page()
         browser.close()
 

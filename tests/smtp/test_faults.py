@@ -66,7 +66,7 @@ def server_of(stage, script):
 
 def settings_of(stage, fault):
     """Make the client come to the stage, and lose its patience only where it must."""
-    short = dict.fromkeys(DEADLINES_OF[stage] if fault is STALL else (), 1)
+    short = dict.fromkeys(DEADLINES_OF[stage] if fault is STALL else (), 0.25)
     settings: dict[str, Any] = {"deadlines": replace(deadlines(5), **short)}
     if stage in {"STARTTLS", "tls"}:
         settings |= {"tls_option": "starttls", "ca": ca_pem()}
@@ -104,7 +104,7 @@ class TestTheMatrix:
     async def test_a_message_taken_without_a_word_is_unknown_and_the_only_one(self, end, number):
         letters = numbered(range(BATCH))
         script = {f"dot of <m{number}@": (TAKE, end)}
-        patience = replace(deadlines(5), content=1 if end is STALL else 5)
+        patience = replace(deadlines(5), content=0.25 if end is STALL else 5)
         async with ScriptedServer(script) as server, client_of(server, deadlines=patience) as client:
             endings = await endings_of(client, letters)
         assert_truth(server, letters, endings)

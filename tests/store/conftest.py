@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mailnode.store import backend, sqlite
 from mailnode.store.database import Database
+
+
+@pytest.fixture(autouse=True)
+def _migrated_by_alembic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each file made as the product makes it."""
+    monkeypatch.setattr(sqlite, "migrate", backend.migrate)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -184,7 +184,7 @@ async def test_reads_run_beside_each_other_and_a_glance_beside_them_all(database
     held = threading.Event()
 
     def meet(db):
-        together.wait(20)
+        together.wait(60)
         held.wait()
         return keys(db)
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from playwright.async_api import Page, Route, ViewportSize, async_playwright
 
-from support.require import require
+from support.browser import chromium
 
 _Scheme = Literal["light", "dark"]
 _SEEN: tuple[tuple[int, _Scheme], ...] = ((800, "light"), (800, "dark"), (375, "dark"), (375, "light"))
@@ -84,9 +84,8 @@ async def _answer(route: Route) -> None:
 @asynccontextmanager
 async def comparison() -> AsyncIterator[Comparison]:
     """Open a browser with the pages; no script runs, each image is the same one, and all else is not to be had."""
-    path = require("chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path)
+        browser = await playwright.chromium.launch(executable_path=chromium())
         context = await browser.new_context(java_script_enabled=False)
         await context.route("**/*", _answer)
         yield Comparison((await context.new_page(), await context.new_page()), await browser.new_page())

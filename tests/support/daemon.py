@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 _PORTS = range(10_000, 32_768)
 
 

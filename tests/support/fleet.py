@@ -165,7 +165,7 @@ class Fleet:
                 await asyncio.sleep(0.1)
 
     def client(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=30, trust_env=False)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
 
     def who(self, port: int) -> str:
         """Tell whether a visitor is the editor's process."""

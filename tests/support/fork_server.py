@@ -46,6 +46,12 @@ def load() -> None:
         if not name.startswith(_NOT_FOR_IMPORT):
             with suppress(ModuleNotFoundError):
                 import_module(name)
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from support import schema
+
+    del sys.path[0]
+    schema.know_by_heart()
+    schema.learn()
     gc.collect()
     gc.freeze()
 

@@ -81,7 +81,7 @@ def served_site(home: Path, exposure: Exposure = ON_THIS_MACHINE) -> Iterator[Se
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        yield asyncio.run_coroutine_threadsafe(ready.get(), loop).result(20)
+        yield asyncio.run_coroutine_threadsafe(ready.get(), loop).result(60)
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join(60)

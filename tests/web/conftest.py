@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from mailnode.web.site import Site
 from support.asking_fixtures import api, app, stranger
+from support.browser import chromium, patient
 from support.require import require
 from support.scripted_smtp import ScriptedServer
 from support.web import Served, opened_site, served_site
@@ -35,9 +36,8 @@ def bundle() -> None:
 @pytest.fixture(scope="module")
 def browser(bundle: None) -> Iterator[Browser]:
     """Run Debian's Chromium for one module: its loop runs as long, and async tests want one of their own."""
-    path = require("chromium")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path)
+        running = playwright.chromium.launch(executable_path=chromium())
         yield running
         running.close()
 
@@ -65,16 +65,15 @@ def served(home: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def page(browser: Browser, served: Served) -> Iterator[Page]:
-    """Open a page that is logged in; whatever it complains about fails the test."""
+    """Open a tab that is logged in, and has no page yet; whatever a page complains about fails the test."""
     with browser.new_context(base_url=served.url, viewport={"width": 1400, "height": 1000}) as context:
         context.set_default_timeout(60_000)
         # As the form of the login page does it, which has tests of its own.
         answer = context.request.post("/login", form={"token": served.token}, headers={"Origin": served.url})
         assert answer.ok, answer.text()
-        opened = context.new_page()
+        opened = patient(context.new_page())
         complaints: list[str] = []
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        opened.goto("/flows")
         yield opened
         assert complaints == []

@@ -265,7 +265,7 @@ async def begin(api, oauth):
 
 async def brought(url):
     """Where the provider sends the browser of somebody who consents."""
-    async with httpx2.AsyncClient() as person:
+    async with httpx2.AsyncClient(timeout=60) as person:
         return (await person.get(url)).headers["location"]
 
 

@@ -377,6 +377,7 @@ def test_who_saves_over_another_s_version_chooses_which_to_keep(page, served):
     dialog.get_by_label("Keep both").fill("first")
     dialog.get_by_role("button", name="Save as new flow").click()
     page.wait_for_url("**/flows/first")
+    expect(field(page, "subject").locator("input")).to_have_value("mine too")
     assert "subject: mine too" in files.get("first").text
     assert "subject: theirs" in files.get("hello").text
     page.goto("/flows/hello")
@@ -427,7 +428,7 @@ def test_the_preview_follows_the_panel_and_the_sample(page, served):
     frame = page.frame_locator("[data-frame]")
     expect(frame.locator("p")).to_have_text("Hello!")
     page.get_by_role("button", name="Phone").click()
-    assert page.locator("[data-frame]").bounding_box()["width"] <= 375
+    expect(page.locator("[data-frame]")).to_have_css("width", "375px")
     page.get_by_role("button", name="Dark", exact=True).click()
     expect(frame.locator("html")).to_have_css("color-scheme", "dark")
 
@@ -447,7 +448,7 @@ def make_connection(page: Page, way, name, **fields):
 
 def test_a_newcomer_s_way_from_the_first_test_to_a_sent_email(page, served):
     flow = example(served)
-    page.get_by_role("link", name="Flows").click()
+    page.goto("/flows")
     page.get_by_role("link", name=flow.name, exact=True).click()
     head = page.locator("[data-head]")
     expect(head).to_contain_text("Order 2026-1047 has shipped")
@@ -509,6 +510,7 @@ def test_who_leaves_with_a_change_is_asked(page, served):
 
 
 def test_flows_are_made_copied_and_deleted_in_the_list(page, served):
+    page.goto("/flows")
     page.get_by_role("button", name="Create your first flow").click()
     page.get_by_label("Name", exact=True).fill("!")
     page.get_by_role("button", name="Create", exact=True).click()

@@ -46,7 +46,7 @@ async def ready(stranger):
 async def test_health_is_for_everybody_and_tells_nothing_of_what_is_there(stranger, site):
     answer = await stranger.get("/health")
     assert (answer.status_code, answer.json()["reason"]) == (503, "queued mail is not being sent: it has not started")
-    async with site.mailnode.working(), asyncio.timeout(30):
+    async with site.mailnode.working(), asyncio.timeout(60):
         await ready(stranger)
         while not (told := (await stranger.get("/health")).json())["worker"]["lastLook"]:  # noqa: ASYNC110 -- as above
             await asyncio.sleep(0.005)
@@ -90,7 +90,7 @@ async def test_health_says_why_no_worker_lives_and_that_one_lives_again(stranger
 
     monkeypatch.setattr(Claims, "take", fails)
     monkeypatch.setattr(supervision, "FIRST_WAIT", 0.05)
-    async with site.mailnode.working(), asyncio.timeout(30):
+    async with site.mailnode.working(), asyncio.timeout(60):
         await broken.wait()
         await asyncio.sleep(0)  # what was raised is heard
         answer = await stranger.get("/health")
@@ -106,7 +106,7 @@ async def test_health_says_why_no_worker_lives_and_that_one_lives_again(stranger
 
 async def test_a_worker_that_is_cancelled_from_inside_begins_again(stranger, site, monkeypatch):
     monkeypatch.setattr(supervision, "FIRST_WAIT", 0.0)
-    async with site.mailnode.working(), asyncio.timeout(30):
+    async with site.mailnode.working(), asyncio.timeout(60):
         for _ in range(3):
             await ready(stranger)
             tasks = {task for task in asyncio.all_tasks() if "_error_of" in repr(task.get_coro())}

@@ -10,6 +10,7 @@ from email.policy import SMTP
 from zoneinfo import ZoneInfo
 
 import pytest
+from playwright.sync_api import expect
 
 from mailnode.message.compose import compose
 from mailnode.message.email import Attachment, Email
@@ -227,7 +228,7 @@ class TestBrowser:
     """In a real one: `served` works the queue, and `page` is logged in and complains of what a policy has stopped."""
 
     @pytest.fixture
-    def happened(self, page):
+    def happened(self, page, served):
         """Collect what a stranger's script would do: dialogs, and requests to elsewhere."""
         seen = []
 
@@ -236,7 +237,7 @@ class TestBrowser:
             dialog.dismiss()
 
         def asked(request):
-            if not request.url.startswith((page.url.split("/", 3)[0], "data:")):
+            if not request.url.startswith((f"{served.url}/", "data:")):
                 seen.append(request.url)
 
         page.on("dialog", ran)
@@ -249,8 +250,8 @@ class TestBrowser:
         put(served.site.inbox_port, hostile())
         page.get_by_role("link", name=re.compile("script")).click()
         frame = page.frame_locator("iframe.mail-frame")
-        assert frame.locator("h1").inner_text() == "Hello"
-        assert frame.locator("form, button, script").count() == 0
+        expect(frame.locator("h1")).to_have_text("Hello")
+        expect(frame.locator("form, button, script")).to_have_count(0)
         page.wait_for_timeout(200)  # what would come late
         assert happened == []
 
@@ -259,11 +260,11 @@ class TestBrowser:
         page.goto("/inbox")
         page.get_by_role("button", name="Delete all…").click()
         page.get_by_role("button", name="Cancel").click()
-        assert page.get_by_role("link", name="Hi").is_visible()
+        expect(page.get_by_role("link", name="Hi")).to_be_visible()
         page.get_by_role("button", name="Delete all…").click()
         page.get_by_role("button", name="Delete all", exact=True).click()
         page.get_by_text("No email yet").wait_for()
-        assert not page.locator("dialog[open]").count()
+        expect(page.locator("dialog[open]")).to_have_count(0)
 
     def test_whose_session_is_over_comes_back_here_by_the_login(self, page, served):
         page.goto("/inbox")
@@ -278,8 +279,8 @@ class TestBrowser:
         link = f"/login?next=/inbox#code={served.codes.issue()}"
         page.goto(link)
         page.get_by_text("No email yet").wait_for()
-        assert page.url == f"{served.url}/inbox"
+        expect(page).to_have_url(f"{served.url}/inbox")
         page.context.clear_cookies()
         page.goto(link)
         page.get_by_text("This link has been used, or is older than a minute.").wait_for()
-        assert page.url == f"{served.url}/login?next=/inbox"
+        expect(page).to_have_url(f"{served.url}/login?next=/inbox")

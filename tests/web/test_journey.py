@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
+from support.browser import ready
 from support.web import Served
 
 DAY_MS = 86_400_000
@@ -38,6 +39,12 @@ def setting(page: Page, key: str) -> Locator:
     return page.locator(f'.panel .field[data-key="{key}"]')
 
 
+def arrived(page: Page, path: str) -> None:
+    """Wait until a link has led there."""
+    page.wait_for_url(f"**{path}")
+    ready(page)
+
+
 def day_before(home: Path) -> None:
     """Let all that was sent so far have been sent yesterday."""
     with sqlite3.connect(home / "mailnode.db", timeout=60) as database:
@@ -47,7 +54,9 @@ def day_before(home: Path) -> None:
 
 def make_layout_and_flow(page: Page) -> None:
     """A frame for all emails of the shop, and a flow."""
+    page.goto("/flows")
     page.get_by_role("link", name="Layouts").click()
+    arrived(page, "/layouts")
     page.get_by_role("button", name="Create your first layout").click()
     page.get_by_label("Name", exact=True).fill("shop")
     page.get_by_role("button", name="Create", exact=True).click()
@@ -56,6 +65,7 @@ def make_layout_and_flow(page: Page) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
     page.get_by_role("link", name="Flows").click()
+    arrived(page, "/flows")
     page.get_by_role("button", name="Create your first flow").click()
     page.get_by_label("Name", exact=True).fill("Order placed")
     page.get_by_label("Sender").fill("Shop <shop@example.com>")
@@ -178,6 +188,7 @@ def break_and_mend_the_port(page: Page, served: Served) -> None:
 def run_again(page: Page, served: Served) -> None:
     """Run once more from the page of the run."""
     page.get_by_role("link", name="Open this run").click()
+    arrived(page, "/runs/*")
     page.get_by_role("button", name="Run again…").click()
     page.locator("#again-dialog").get_by_role("button", name="Run…").click()
     before = page.url
@@ -191,9 +202,13 @@ def send_yesterday_s_failure(page: Page, home: Path) -> None:
     """Find what failed, and send it by today's settings."""
     day_before(home)
     page.get_by_role("link", name="Deliveries", exact=True).click()
+    arrived(page, "/deliveries")
     page.get_by_label("State").select_option("failed")
     page.get_by_label("Flow").fill("order-placed")
+    arrived(page, "/deliveries?*flow=order-placed*")
+    expect(page.locator("#deliveries tbody tr")).to_have_count(1)
     page.locator("#deliveries").get_by_role("link").first.click()
+    arrived(page, "/deliveries/*")
     expect(page.locator("#delivery dl.facts")).to_contain_text("Order of Zoë")
     page.get_by_role("button", name="Send again with today's settings").click()
     expect(page.locator("#delivery .badge.sent").first).to_be_visible()
@@ -235,6 +250,7 @@ def put(page: Page, target: Locator, text: str, key: str = "Tab") -> None:
 
 def make_flow_by_keyboard(page: Page) -> None:
     """A flow, with values of a sample."""
+    page.goto("/flows")
     reach(page, page.get_by_role("button", name="Create your first flow"))
     press(page, "Enter")
     put(page, page.get_by_label("Name", exact=True), "Order placed")
@@ -308,11 +324,13 @@ def send_yesterday_s_failure_by_keyboard(page: Page, home: Path) -> None:
     day_before(home)
     reach(page, page.get_by_role("link", name="Deliveries", exact=True), "Shift+Tab")
     press(page, "Enter")
+    arrived(page, "/deliveries")
     reach(page, page.get_by_label("State"))
     page.keyboard.type("Failed")
     expect(page.locator("#deliveries tbody tr")).to_have_count(1)
     reach(page, page.locator("#deliveries").get_by_role("link").first)
     press(page, "Enter")
+    arrived(page, "/deliveries/*")
     reach(page, page.get_by_role("button", name="Send again with today's settings"))
     press(page, "Enter")
     expect(page.locator("#delivery .badge.sent").first).to_be_visible()

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from mailnode.web.previews import frame
 from mailnode.web.safe_html import MAIL_POLICY, MOST_REPEATED_CHARACTERS, safe_html
-from support.require import require
+from support.browser import chromium
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 OUT = "http://tracker.invalid"
@@ -213,10 +213,9 @@ def test_nor_is_it_when_attacks_stand_together(attacks):
 
 
 def test_a_browser_without_any_other_lock_runs_and_asks_for_nothing():
-    chromium = require("chromium", folder="/usr/bin")
     happened = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium)
+        browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_page()
 
         def note_dialog(dialog):
@@ -236,11 +235,10 @@ def test_a_browser_without_any_other_lock_runs_and_asks_for_nothing():
 
 def test_a_browser_with_the_policy_alone_runs_and_asks_for_nothing():
     """As if nothing were taken out of the mail, and no frame were around it."""
-    chromium = require("chromium", folder="/usr/bin")
     happened = []
     pages = {f"https://mail.invalid/{number}": attack for number, attack in enumerate([*RUNS, *FETCHES, *LEADS_AWAY])}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium)
+        browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_page()
 
         def answer(route):

@@ -17,8 +17,8 @@ def schema(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAILNODE_HOME", str(home))
         with served_site(home) as served:
-            described = httpx2.get(f"{served.url}/api/openapi.json", headers=LOGIN).json()
-            httpx2.post(f"{served.url}/api/flows", headers=LOGIN, json={"name": "a"})
+            described = httpx2.get(f"{served.url}/api/openapi.json", headers=LOGIN, timeout=60).json()
+            httpx2.post(f"{served.url}/api/flows", headers=LOGIN, json={"name": "a"}, timeout=60)
             yield schemathesis.openapi.from_dict(described), served.url
 
 
@@ -32,7 +32,7 @@ def test_no_request_makes_a_failure_of_ours(schema):
         @given(case=operation.as_strategy())
         @settings(max_examples=12, database=None, suppress_health_check=list(HealthCheck))
         def check(case):
-            response = case.call(base_url=url, headers=LOGIN, timeout=30)
+            response = case.call(base_url=url, headers=LOGIN, timeout=60)
             assert response.status_code < 500 or response.status_code in {502, 503}, (
                 case.as_curl_command(),
                 response.text,

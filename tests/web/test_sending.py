@@ -73,6 +73,7 @@ def test_nothing_is_clicked_in_vain_before_the_page_has_its_code(page: Page, ser
     ran = served.site.mailnode.run(flow.path, **sample(), run_id="a/b")
     asyncio.run_coroutine_threadsafe(ran, served.loop).result(60)
     held: list[Route] = []
+    page = page.context.new_page()  # which waits for nothing
     page.route(f"**/chunk-{chunk}-*.js", lambda route: held.append(route))  # noqa: PLW0108  (playwright marks the function)
     with page.expect_request(f"**/chunk-{chunk}-*.js"):
         page.goto(place)
