@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack
 
+from mailnode.access.audit import AuditLog
+from mailnode.access.tokens import ApiTokens
 from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
@@ -82,6 +84,8 @@ class Mailnode:
         guard = AddressGuard.from_text(environment.fetch_allow)
         services = MailServices(router=router, dispatcher=self._dispatcher, guard=guard, redirect_all_to=redirect)
         self.apps = Apps(database)
+        self.tokens = ApiTokens(database)
+        self.audit = AuditLog(database)
         self.gate = DatabaseGate(database, self.connections, router, self._engine.wake, redirect)
         self._direct = DirectSender(router, self._dispatcher, redirect)
         self._registry = own_registry(services, environment.notification)
@@ -92,7 +96,7 @@ class Mailnode:
         current = CurrentRoutes(self._registry, router)
         self.deliveries = Deliveries(database, process, self._engine.wake, on_end, current.find)
         flows, days, key_days = environment.home / "flows", environment.keep_days, environment.keep_keys_days
-        self._clearing = HourlyClearing(self.deliveries, flows, days, key_days)
+        self._clearing = HourlyClearing(self.deliveries, flows, days, key_days, self.audit.clear)
 
     @classmethod
     @asynccontextmanager
@@ -119,6 +123,7 @@ class Mailnode:
                 await mailnode._queue_worker.stop()
                 await mailnode._dispatcher.close()
                 await opened.database.unstored.close()
+                await mailnode.audit.close()
                 await mailnode._clients.close()
 
     async def send(

@@ -17,6 +17,8 @@ COMMANDS = {
     "verify": "mailnode.cli.servers:verify",
     "connections": "mailnode.cli.connections:command",
     "apps": "mailnode.cli.apps:command",
+    "tokens": "mailnode.cli.tokens:command",
+    "audit": "mailnode.cli.tokens:audit",
     "worker": "mailnode.cli.worker:command",
     "services": "mailnode.cli.servers:services",
     "deliveries": "mailnode.cli.deliveries:command",

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 10
+SCHEMA_NUMBER = 11
 
 metadata = MetaData()
 
@@ -172,6 +172,33 @@ submissions = Table(
     Column("created_at", Number, nullable=False),
     Index("submissions_created", "created_at"),
     sqlite_with_rowid=False,
+)
+
+# Tokens of programs that ask the HTTP API, by their names.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("digest", Words, nullable=False, unique=True),  # SHA-256 of the token, in hexadecimal
+    Column("scopes", Words, nullable=False),  # words, with blanks between them
+    Column("created_at", Number, nullable=False),
+    Column("last_used_at", Number),
+)
+
+# Who has asked the HTTP API for what.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("created_at", Number, nullable=False),
+    Column("caller", Words, nullable=False),  # token, serveToken, browser, unknown
+    Column("token", Words),  # its name
+    Column("method", Words, nullable=False),
+    Column("path", Words, nullable=False),
+    Column("status", Count, nullable=False),
+    Column("client", Words, nullable=False),
+    Index("audit_created", "created_at", "id"),
+    Index("audit_by_token", "token", "created_at", "id"),
 )
 
 # The circuit breaker of each route, by one login to one server, for every worker to see.

@@ -33,6 +33,7 @@ from mailnode.web.pages import layouts as layouts_pages
 from mailnode.web.pages import login
 from mailnode.web.pages import runs as runs_pages
 from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.callers import Callers
 from mailnode.web.security.exposure import ON_THIS_MACHINE, Exposure
 from mailnode.web.security.guard import Guard
 from mailnode.web.security.login_codes import LoginCodes
@@ -82,7 +83,7 @@ def create_app(
     for module in (*API, *_PAGES):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
-    app.add_middleware(Guard, sessions=app.state.sessions, attempts=app.state.attempts, exposure=exposure)
+    app.add_middleware(Guard, callers=Callers(site, app.state.sessions, app.state.attempts), exposure=exposure)
 
     return app
 

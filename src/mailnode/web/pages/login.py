@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from mailnode.web.page import render
 from mailnode.web.security.attempts import Attempts
-from mailnode.web.security.guard import session_cookie
+from mailnode.web.security.callers import session_cookie
 from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import COOKIE, LIFE_SECONDS, Sessions
 

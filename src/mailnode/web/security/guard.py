@@ -4,22 +4,18 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailnode.printable import quoted
 from mailnode.web.base_path import BASE_PATH
-from mailnode.web.security.arrival import Arrival, arrival_of, foreign_page
-from mailnode.web.security.attempts import Attempts
+from mailnode.web.security.arrival import arrival_of, foreign_page
+from mailnode.web.security.callers import Caller, Callers
 from mailnode.web.security.exposure import Exposure
 from mailnode.web.security.refusal import Refusal
-from mailnode.web.security.sessions import COOKIE, Sessions
 
-CSRF_HEADER = "X-CSRF-Token"
 MAX_BODY_OCTETS = 40 * 2**20
 # A file that is stored beside a flow, or flows that bring such files: written to the disk as they come.
 _UPLOADS = re.compile(r"/api/flows/(?:.+/files|import)")
@@ -32,7 +28,6 @@ UPLOAD_SECONDS = 1800.0
 
 # Of these a second field would mean something else to whoever reads the last one.
 _ONCE = ("Host", "Authorization", "Content-Type", "Idempotency-Key", "Origin")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A provider's redirect comes from another site, so without the session's cookie; it is known by its `state`. Some come
 # to "/", which shows nothing and only leads on.
 _OPEN_PATHS = frozenset({"/", "/login", "/login/code", "/health", "/health/live", "/health/ready", "/oauth2/callback"})
@@ -63,11 +58,10 @@ _HEADERS = tuple(
 class Guard:
     """The ASGI door: Host and Origin, who it is, no forged requests, no endless bodies, and strict headers."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, attempts: Attempts, exposure: Exposure) -> None:
-        """Stand before `app`, which is reached as `exposure` says."""
+    def __init__(self, app: ASGIApp, callers: Callers, exposure: Exposure) -> None:
+        """Stand before `app`, which is for `callers`, and reached as `exposure` says."""
         self._app = app
-        self._sessions = sessions
-        self._attempts = attempts
+        self._callers = callers
         self._exposure = exposure
         self._probes = _PROBES | {f"{exposure.base_path}{path}" for path in _PROBES}
 
@@ -77,8 +71,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         BASE_PATH.set(self._exposure.base_path)
-        refused = self._refused(scope)
-        say = _with_headers(send, self._exposure.base_path, scope.get("arrival"))
+        refused = await self._refused(scope)
+        say = self._heard(scope, send)
         if refused is not None:
             await refused(scope, receive, say)
             return
@@ -86,7 +80,24 @@ class Guard:
         seconds = UPLOAD_SECONDS if _UPLOADS.fullmatch(path) else BODY_SECONDS
         await self._app(scope, _LimitedBody(receive, _most_octets(path), seconds).receive, say)
 
-    def _refused(self, scope: Scope) -> Response | None:
+    def _heard(self, scope: Scope, send: Send) -> Send:
+        """Note how a request is answered, and say it with our header fields."""
+        base_path = self._exposure.base_path.encode()
+        is_private = "arrival" in scope and scope["arrival"].is_private
+
+        async def say(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name for name, _ in message["headers"]}
+                said = [*message["headers"], *(one for one in _HEADERS if one[0] not in there)]
+                if base_path or is_private:
+                    said = [(name, _outward(name, value, base_path, is_private)) for name, value in said]
+                message["headers"] = said
+                self._callers.note(scope, message["status"])
+            await send(message)
+
+        return say
+
+    async def _refused(self, scope: Scope) -> Response | None:
         headers, method = _fields(scope), scope["method"]
         if scope["path"] in self._probes:
             scope["path"] = scope["path"].removeprefix(self._exposure.base_path)
@@ -95,17 +106,10 @@ class Guard:
             return refusal.response()
         path = scope["path"]
         if path in _OPEN_PATHS or path.startswith("/static/"):
+            if method == "POST":  # a login, whatever comes of it
+                scope["caller"] = Caller("browser")
             return None
-        if "authorization" in headers:
-            refusal = self._check_bearer(headers["authorization"])
-            return refusal.response() if refusal else None
-        cookie = session_cookie(headers)
-        if not (cookie and self._sessions.holds(cookie)):
-            return _not_in(path, method, scope.get("query_string", b""))
-        if method not in _SAFE_METHODS and not self._sessions.is_csrf(cookie, headers.get(CSRF_HEADER.lower(), "")):
-            return Refusal(403, f"the header field {CSRF_HEADER} is missing or wrong", "reload the page").response()
-        scope["csrf"] = self._sessions.csrf(cookie)
-        return None
+        return await self._callers.refusal(scope, headers)
 
     def _misled(self, scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
         """Refuse what is meant for another server, or sent by its pages; else note in the scope how it came."""
@@ -114,15 +118,6 @@ class Guard:
             return arrival
         scope["arrival"] = arrival
         return _elsewhere(scope, self._exposure) or foreign_page(arrival, headers)
-
-    def _check_bearer(self, said: str) -> Refusal | None:
-        scheme, _, token = said.partition(" ")
-        if scheme.lower() == "bearer" and self._sessions.is_token(token.strip()):
-            return None
-        if wait := self._attempts.wait_seconds:
-            return Refusal(429, "too many wrong tokens", "wait a minute", retry_after=int(wait) + 1)
-        self._attempts.note_wrong()
-        return Refusal(401, "that token is wrong", "send the token that mailnode serve printed")
 
 
 def _elsewhere(scope: Scope, exposure: Exposure) -> Refusal | None:
@@ -154,24 +149,6 @@ def _malformed(scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
     return _too_large(most) if length.isdecimal() and int(length) > most else None
 
 
-def session_cookie(headers: Mapping[str, str]) -> str:
-    """Give the session's cookie of a request, or ""; the names are in lower case."""
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
-
-
-def _not_in(path: str, method: str, query: bytes) -> Response:
-    if path.startswith("/api/") or path == "/metrics":
-        return Refusal(401, "a token is required", "send Authorization: Bearer TOKEN, or log in").response()
-    if method not in _SAFE_METHODS:
-        return PlainTextResponse("Log in first.", 401)
-    here = path + (f"?{query.decode('ascii', 'replace')}" if query else "")
-    return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
-
-
 def _most_octets(path: str) -> int:
     if path in _OPEN_PATHS:
         return _MAX_STRANGERS_OCTETS
@@ -180,21 +157,6 @@ def _most_octets(path: str) -> int:
 
 def _too_large(most: int) -> Refusal:
     return Refusal(413, f"the request is larger than {most // 2**10:,} kB", "fetch large files from a URL")
-
-
-def _with_headers(send: Send, base_path: str, arrival: Arrival | None) -> Send:
-    is_private = arrival is not None and arrival.is_private
-
-    async def say(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            there = {name for name, _ in message["headers"]}
-            said = (*message["headers"], *(one for one in _HEADERS if one[0] not in there))
-            if base_path or is_private:
-                said = tuple((name, _outward(name, value, base_path.encode(), is_private)) for name, value in said)
-            message["headers"] = [*said]
-        await send(message)
-
-    return say
 
 
 def _outward(name: bytes, value: bytes, base_path: bytes, is_private: bool) -> bytes:
