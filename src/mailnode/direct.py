@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, TypedDict, Unpack
@@ -13,7 +14,7 @@ from mailnode.delivery.dispatcher import Dispatcher
 from mailnode.delivery.policy import Policy, original_recipients_field, redirection_warning
 from mailnode.delivery.prepare import Numbered, PreparedMail, prepare_numbered, sender_of, signer_of
 from mailnode.delivery.result import Result
-from mailnode.delivery.route import Destination, OtherServer, Router
+from mailnode.delivery.route import Destination, OtherServer, Route, Router
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.message.email import Email
 from mailnode.message.envelope import Envelope, Message
@@ -31,12 +32,12 @@ _MOST_BOUNDARIES = 100
 _BOUNDARY = re.compile(rb'boundary="?([^"\r\n;]+)', re.IGNORECASE)
 
 
-class SendOptions(TypedDict, total=False):
-    """How a program sends.
+class EnqueueOptions(TypedDict, total=False):
+    """Where an email that is queued goes, and what is done with it.
 
     The server is that of `service` or `host` (with `port`, `tls_option` and `ca`, as for SmtpClient); left out it is
-    the one that `connection` is for. With `wait`, as usual, the email is tried now, for `timeout_seconds` (60) at most;
-    without, it is queued, and tried for `retry_hours` (24). The others are a node's settings of the same names.
+    the one that `connection` is for. It is tried for `retry_hours` (24). The others are a node's settings of the same
+    names.
     """
 
     connection: str
@@ -45,12 +46,21 @@ class SendOptions(TypedDict, total=False):
     port: int
     tls_option: TlsOption
     ca: str
-    key: str
-    wait: bool
-    timeout_seconds: float
     retry_hours: float
     partial_delivery: PartialDelivery
     on_unknown: Literal["resend", "hold"]
+
+
+class SendOptions(EnqueueOptions, total=False):
+    """How a program sends: beside what EnqueueOptions says, whether it waits.
+
+    With `wait`, as usual, the email is tried now, for `timeout_seconds` (60) at most; without, it is queued. `key` is
+    the idempotency key.
+    """
+
+    key: str
+    wait: bool
+    timeout_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +88,43 @@ class DirectSender:
         Raises:
             MailnodeError: it can't be made, or no route is found; nothing is stored then.
         """
-        name = options.get("connection", "")
-        target = _named(options)
-        connection = await self.router.connection(Destination(target or OtherServer(host=""), name))
-        destination = Destination(target or _target_of(connection), name)
-        route = self.router.route_of(destination, connection)
-        digest = _digest(given, envelope) if options.get("key") is not None else ""
-        if isinstance(given, Email) and not given.from_:
-            given = replace(given, from_=sender_of(connection) or "")
-        message, numbered = _message(given, envelope, connection, self.redirect_all_to)
-        return PreparedMail(
-            message=message,
-            subject=given.subject if isinstance(given, Email) else _subject(message),
-            destination=destination,
-            route=route,
-            terms=_terms(options),
-            key=options.get("key"),
-            digest=digest,
-            warnings=(*route.warnings, *message.warnings),
-            numbered=numbered,
+        target = named_server(options)
+        connection = await self.router.connection(
+            Destination(target or OtherServer(host=""), options.get("connection", ""))
         )
+        return ready_mail(given, envelope, options, connection, self.router.route_of, self.redirect_all_to)
+
+
+def ready_mail(
+    given: Sendable | bytes,
+    envelope: Envelope | None,
+    options: SendOptions,
+    connection: Connection | None,
+    route_of: Callable[[Destination, Connection | None], Route],
+    redirect_all_to: str | None,
+) -> PreparedMail:
+    """Make a mail that can be stored, which goes with `connection`; `route_of` finds the route to its server.
+
+    Raises:
+        MailnodeError: it can't be made, or no route is found.
+    """
+    destination = Destination(named_server(options) or _target_of(connection), options.get("connection", ""))
+    route = route_of(destination, connection)
+    digest = _digest(given, envelope) if options.get("key") is not None else ""
+    if isinstance(given, Email) and not given.from_:
+        given = replace(given, from_=sender_of(connection) or "")
+    message, numbered = _message(given, envelope, connection, redirect_all_to)
+    return PreparedMail(
+        message=message,
+        subject=given.subject if isinstance(given, Email) else _subject(message),
+        destination=destination,
+        route=route,
+        terms=_terms(options),
+        key=options.get("key"),
+        digest=digest,
+        warnings=(*route.warnings, *message.warnings),
+        numbered=numbered,
+    )
 
 
 def _terms(options: SendOptions) -> Terms:
@@ -110,7 +137,7 @@ def _terms(options: SendOptions) -> Terms:
     return terms if options.get("wait", True) else terms.for_queue(options.get("retry_hours", RETRY_HOURS))
 
 
-def _named(options: SendOptions) -> Service | OtherServer | None:
+def named_server(options: SendOptions) -> Service | OtherServer | None:
     """Give the server that is named, if one is."""
     service, host = options.get("service"), options.get("host")
     if service and host:

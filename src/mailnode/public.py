@@ -17,6 +17,7 @@ from mailnode.delivery.result import Result as Result
 from mailnode.delivery.result import ResultError as ResultError
 from mailnode.delivery.result import ResultInvitation as ResultInvitation
 from mailnode.delivery.result import ResultRecipient as ResultRecipient
+from mailnode.direct import EnqueueOptions as EnqueueOptions
 from mailnode.direct import SendOptions as SendOptions
 from mailnode.environment import Environment as Environment
 from mailnode.error_code import ErrorCode as ErrorCode
@@ -54,6 +55,8 @@ from mailnode.flow.run_queries import RunDetails as RunDetails
 from mailnode.flow.run_queries import Runs as Runs
 from mailnode.flow.run_queries import RunSummary as RunSummary
 from mailnode.flow.run_queue import AcceptedRun as AcceptedRun
+from mailnode.in_transaction import enqueue as enqueue
+from mailnode.in_transaction import enqueue_async as enqueue_async
 from mailnode.inbox.folder import Received as Received
 from mailnode.inbox.opened import OpenedPart as OpenedPart
 from mailnode.inbox.server import Inbox as Inbox

@@ -4,14 +4,15 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, select
 
-from mailnode.connections.connection import ConnectionRevision
+from mailnode.connections.connection import Connection, ConnectionRevision
 from mailnode.connections.fields import COMMON, TYPE_FIELDS, join_secrets, split_secrets
 from mailnode.connections.grant import Grant, grant_of
 from mailnode.connections.secrets.cipher import Cipher
@@ -25,6 +26,8 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.tables import connections
 
 _NAME = re.compile(r"[^\W_](?:[\w. -]{0,62}[\w.-])?")
+_SIGNING_KEY = "dkim.privateKey"
+NAMES = select(connections.c.name).order_by(connections.c.name)
 # What a list shows beside the hosts.
 _LISTED = ("service", "username", "user")
 
@@ -68,16 +71,26 @@ def is_found(row: Row[Any], search: str) -> bool:
     return any(search.casefold() in text.casefold() for text in (row.name, *shown) if isinstance(text, str))
 
 
+def proper_name(name: str) -> str | None:
+    """Give the form in which a name is stored; None where no connection can have it."""
+    proper = unicodedata.normalize("NFC", name)
+    return proper if _NAME.fullmatch(proper) else None
+
+
 def find_row(db: Transaction, name: str) -> Row[Any]:
     """Find a connection by its name; ConnectionsError, with similar names, where there is none."""
-    proper = unicodedata.normalize("NFC", name)
-    row = row_of(db, proper) if _NAME.fullmatch(proper) else None
+    proper = proper_name(name)
+    row = row_of(db, proper) if proper else None
     if row is not None:
         return row
-    names = db.execute(select(connections.c.name).order_by(connections.c.name)).scalars().all()
+    raise unknown_connection(name, db.execute(NAMES).scalars().all())
+
+
+def unknown_connection(name: str, names: Sequence[str]) -> ConnectionsError:
+    """Make the error of a name that is none of those that there are; it tells similar ones."""
     folded = {name.casefold(): name for name in names}
     near = [folded[match] for match in difflib.get_close_matches(name[:MOST_SHOWN].casefold(), folded)]
-    raise ConnectionsError(
+    return ConnectionsError(
         f"there is no connection {quoted(name)}",
         code=ErrorCode.UNKNOWN_CONNECTION,
         hint=f"did you mean {' or '.join(near)}?" if near else "check its name",
@@ -111,6 +124,20 @@ def open_fields(row: Row[Any], cipher: Cipher) -> dict[str, Any]:
         return join_secrets(
             public_fields(row), {path: cipher.unseal(text, row.id, path) for path, text in sealed.items()}
         )
+
+
+def without_login(row: Row[Any], cipher: Callable[[], Cipher]) -> Connection:
+    """Give a connection for one who makes email and sends none: without password, tokens and proxy.
+
+    `cipher` is asked only where the connection has a key that signs.
+    """
+    fields, sealed = public_fields(row), sealed_secrets(row)
+    with readable_row(row.name):
+        if (key := sealed.get(_SIGNING_KEY)) is not None:
+            fields = join_secrets(fields, {_SIGNING_KEY: cipher().unseal(key, row.id, _SIGNING_KEY)})
+        name = fields["username"] if row.type == "basic" else fields["user"]
+        given = {**fields, "username": name, "password": ""}
+        return replace(Connection.from_fields(row.id, row.name, "basic", row.revision, given), type=row.type)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
 from mailnode.delivery.circuit_breaker import is_tripped, last_error, routes_with_due
 from mailnode.delivery.delivery import Attempt, Delivery, State
+from mailnode.delivery.enqueued import adopt_enqueued
 from mailnode.delivery.intake import EarlierDelivery, Intake, WakeWorker, wake_for
 from mailnode.delivery.policy import connection_edited
 from mailnode.delivery.prepare import PreparedMail
@@ -158,6 +159,7 @@ class Outbox:
         await self._database.write(self._wake)
 
     def _recover(self, db: Connection) -> int:
+        adopt_enqueued(db)
         workers = set(db.execute(select(table.c.worker).where(UNDER_WAY).distinct()).scalars())
         dead = self._process.dead_among(db, workers)
         if not dead:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, Insert, bindparam, delete, insert, literal_column, select, update
 
 from mailnode.delivery.delivery import FINAL_STATES, Attempt, Delivery, Origin, Terms, UnreadableDelivery
 from mailnode.delivery.prepare import Numbered
@@ -57,6 +57,14 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, StorableMa
     if begun:
         _insert_parts(db, begun, now)
     return ids
+
+
+def statements_of(delivery: Delivery, mail: StorableMail, now: int) -> Iterator[tuple[Insert, list[dict[str, Any]]]]:
+    """Give what writes a new delivery down, for a connection that is not ours: each statement with its rows."""
+    yield insert(deliveries), [_row(delivery, mail, now)]
+    yield insert(delivery_recipients), [*_searchable(delivery, now)]
+    for row in _content_rows(delivery, mail):
+        yield insert(delivery_content), [row]
 
 
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> None:

@@ -10,6 +10,7 @@ import psycopg
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.manager import JobManager
 
+from mailnode.delivery.enqueued import CHANNEL
 from mailnode.supervision import TEMPORARY
 
 if TYPE_CHECKING:
@@ -51,6 +52,26 @@ def word_what_others_log() -> None:
         if _worded not in logger.handlers:
             logger.addHandler(_worded)
             logger.propagate = False
+
+
+class HearingConnector(procrastinate.PsycopgConnector):
+    """A connector that also hears of what programs have committed: `enqueued` is set then."""
+
+    def __init__(self, **options: Any) -> None:
+        """Connect as its options say."""
+        super().__init__(**options)
+        self.enqueued = asyncio.Event()
+
+    async def listen_notify(self, on_notification: Any, channels: Iterable[str]) -> None:
+        """Listen for jobs, and for this."""
+
+        async def heard(*, channel: str, payload: str) -> None:
+            if channel == CHANNEL:
+                self.enqueued.set()
+            else:
+                await on_notification(channel=channel, payload=payload)
+
+        await super().listen_notify(on_notification=heard, channels=[*channels, CHANNEL])
 
 
 class Jobs(JobManager):

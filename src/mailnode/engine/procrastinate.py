@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, text
 
 from mailnode.delivery.capacity import MAX_DELIVERIES, MAX_UNTRIED
 from mailnode.delivery.queue_worker import MOST_DEFECTS, QueueWorker
-from mailnode.engine.jobs import TROUBLES, Jobs, word_what_others_log
+from mailnode.engine.jobs import TROUBLES, HearingConnector, Jobs, word_what_others_log
 from mailnode.store.postgres import TCP
 from mailnode.store.retry import retry_transient
 
@@ -22,6 +22,8 @@ TASK = "drain"
 # How often a worker looks for what is due and has no job, and for jobs whose worker is silent.
 SWEEP_SECONDS = 1.0
 STALLED_SECONDS = 20
+# What programs commit within this time is looked for together.
+HEAR_SECONDS = 0.05
 # How many routes a worker drains at once: each of them has something under way.
 _ROUTES = MAX_DELIVERIES + MAX_UNTRIED
 # How long the database may take to accept a connection or to list stalled jobs, and the jobs to end, before it counts
@@ -74,7 +76,7 @@ class ProcrastinateEngine:
         await (
             queue_worker.recover()
         )  # a pool is slow to see that the database is back: there is none before it answers us
-        connector = procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1)
+        connector = HearingConnector(conninfo=self._conninfo, min_size=1)
         app = procrastinate.App(connector=connector)
         app.job_manager = jobs = Jobs(connector, self._over)
 
@@ -87,7 +89,7 @@ class ProcrastinateEngine:
         try:
             async with asyncio.timeout(_SILENT_SECONDS):
                 await app.open_async()
-            await self._serve(app, jobs, queue_worker)
+            await self._serve(app, jobs, queue_worker, connector.enqueued)
         finally:
             await app.close_async()
 
@@ -109,7 +111,9 @@ class ProcrastinateEngine:
         task.add_done_callback(self._drains.discard)
         task.add_done_callback(lambda _: rests.set())
 
-    async def _serve(self, app: procrastinate.App, jobs: Jobs, queue_worker: QueueWorker) -> None:
+    async def _serve(
+        self, app: procrastinate.App, jobs: Jobs, queue_worker: QueueWorker, enqueued: asyncio.Event
+    ) -> None:
         working = asyncio.create_task(
             app.run_worker_async(
                 queues=[QUEUE],
@@ -126,7 +130,7 @@ class ProcrastinateEngine:
         try:
             while not queue_worker.is_stopped and not working.done():
                 await self._sweep(jobs, queue_worker)
-                await asyncio.wait({working}, timeout=SWEEP_SECONDS)
+                await self._rest(working, queue_worker, enqueued)
             if not queue_worker.is_stopped:
                 working.result()
                 raise ConnectorException("procrastinate's worker ended by itself")
@@ -136,6 +140,23 @@ class ProcrastinateEngine:
         finally:
             working.cancel()
             await asyncio.wait({working}, timeout=_SILENT_SECONDS)
+
+    async def _rest(self, working: asyncio.Task[None], queue_worker: QueueWorker, enqueued: asyncio.Event) -> None:
+        """Wait until the next sweep; meanwhile wake for what programs write in transactions of their own."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + SWEEP_SECONDS
+        while (left := ends_at - loop.time()) > 0 and not working.done() and not queue_worker.is_stopped:
+            ends = [asyncio.create_task(event.wait()) for event in (enqueued, queue_worker.stopped)]
+            try:
+                await asyncio.wait({working, *ends}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for end in ends:
+                    end.cancel()
+            if enqueued.is_set():
+                enqueued.clear()
+                await queue_worker.recover()
+                await queue_worker.wake()
+                await asyncio.wait({working}, timeout=HEAR_SECONDS)
 
     async def _sweep(self, jobs: Jobs, queue_worker: QueueWorker) -> None:
         """Wake for what the dead left and for what is due and has no job; end the jobs that are left over.
