@@ -2,6 +2,7 @@ import asyncio
 import base64
 import gc
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +38,16 @@ async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
     """Run a server that keeps what it is sent."""
     async with Inbox(tmp_path / "inbox") as running:
         yield running
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Give a port of 127.0.0.1 that nobody listens on, and that nobody else is given meanwhile."""
+    with socket.socket() as held:
+        # A server of the test's own may still come to it.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

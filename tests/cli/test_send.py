@@ -1,6 +1,5 @@
 import asyncio
 import json
-import socket
 import sys
 from email import message_from_bytes, policy
 
@@ -152,10 +151,8 @@ class TestJsonOfWhatReachedNoServer:
         assert "MAILNODE_EHLO_NAME" in error["message"]
         assert (await self.told(*to(25), "--connection", "none", status=2))["code"] == "unknownConnection"
 
-    async def test_a_server_that_is_not_there(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        error = await self.told(*to(port), "--text", "x", status=1)
+    async def test_a_server_that_is_not_there(self, closed_port):
+        error = await self.told(*to(closed_port), "--text", "x", status=1)
         assert (error["code"], error["phase"], error["hint"] != "") == ("connectFailed", "connect", True)
 
     async def test_a_signal(self):

@@ -2,7 +2,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 
 import pytest
 
@@ -166,10 +165,8 @@ async def test_a_mail_that_fails_for_good_is_not_said_to_wait(tmp_path):
     assert "done: 1 failed" in done.stderr
 
 
-async def test_a_server_that_is_away_is_told_once_and_so_is_its_return(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+async def test_a_server_that_is_away_is_told_once_and_so_is_its_return(tmp_path, closed_port):
+    port = closed_port
     await mailnode("run", flow_of(tmp_path, port), "--no-wait")
     worker = await start("worker")
     told = [await worker.stderr.readline() for _ in range(3)]

@@ -180,12 +180,10 @@ class TestByBrowser:
         grant = grant_at(endpoint, redirect_uri="http://localhost:{port}")
         assert (await by_browser(grant, USER, Person(consents_by_ipv6))).refresh_token
 
-    async def test_a_port_may_be_given(self, endpoint):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+    async def test_a_port_may_be_given(self, endpoint, closed_port):
         person = Person(consents)
-        await by_browser(grant_at(endpoint), USER, person, port=port)
-        assert asked_in(await person.shown)["redirect_uri"] == f"http://127.0.0.1:{port}/"
+        await by_browser(grant_at(endpoint), USER, person, port=closed_port)
+        assert asked_in(await person.shown)["redirect_uri"] == f"http://127.0.0.1:{closed_port}/"
 
     async def test_a_port_that_is_taken_is_named(self, endpoint):
         with socket.create_server(("127.0.0.1", 0)) as taken:

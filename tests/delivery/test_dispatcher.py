@@ -82,11 +82,9 @@ class TestTheOutcome:
         assert report["error"]["transient"]
         assert numbers == [1, 2, 3]
 
-    async def test_a_closed_port_is_tried_again_and_tries_nobody(self, tmp_path):
-        async with ScriptedServer() as server:
-            port = server.port
+    async def test_a_closed_port_is_tried_again_and_tries_nobody(self, tmp_path, closed_port):
         async with sending(tmp_path) as admin:
-            report = (await admin.deliver(port)).result
+            report = (await admin.deliver(closed_port)).result
         assert (report["status"], report["attempts"]) == ("failed", 3)
         assert report["error"]
         assert report["error"]["phase"] == "connect"

@@ -1,6 +1,6 @@
 import asyncio
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -36,13 +36,6 @@ async def queue(admin, port, message=None, *, terms=SOON, **draft):
 
 async def states(admin):
     return [row.state for row in await admin.rows(deliveries)]
-
-
-@asynccontextmanager
-async def closed_port():
-    async with ScriptedServer() as server:
-        port = server.port
-    yield port
 
 
 class TestTheQueue:
@@ -190,10 +183,10 @@ class TestALane:
         """Leave a failing route alone for so long that no slow machine sees the end of it."""
         monkeypatch.setattr(circuit_breaker, "FIRST_WAIT_MS", circuit_breaker.LONGEST_WAIT_MS)
 
-    async def test_that_is_dead_is_tried_by_one_delivery_while_the_others_wait(self, tmp_path):
-        async with closed_port() as port, sending(tmp_path) as admin:
+    async def test_that_is_dead_is_tried_by_one_delivery_while_the_others_wait(self, tmp_path, closed_port):
+        async with sending(tmp_path) as admin:
             for _ in range(20):
-                await queue(admin, port)
+                await queue(admin, closed_port)
             await drain(admin)
             assert len(await admin.rows(attempts)) == 1
             assert await states(admin) == ["queued"] * 20

@@ -20,14 +20,6 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[int, Any]]]:
 
 
 @pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield int(sock.getsockname()[1])
-
-
-@pytest.fixture
 def silent_port() -> Iterator[int]:
     """A port that takes no connection and refuses none: its queue is full."""
     with socket.socket() as listener:

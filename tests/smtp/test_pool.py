@@ -1,4 +1,5 @@
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -129,10 +130,8 @@ class TestLeases:
                 pass
             await pool.aclose()
 
-    async def test_a_closed_port_gives_its_slot_back(self):
-        async with ScriptedServer() as server:
-            pass
-        pool = pool_of(server)
+    async def test_a_closed_port_gives_its_slot_back(self, closed_port):
+        pool = pool_of(SimpleNamespace(port=closed_port))
         for _ in range(3):
             with pytest.raises(ConnectFailed):
                 async with pool.lease(SendRequest(letter())):

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mailnode.web.security.exposure import exposure_of
+from support.browser import patient, ready
 from support.daemon import free_ports
 from support.nginx import running_documented_nginx
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, token_endpoint_aside
@@ -37,7 +38,7 @@ def proxied(browser: Browser, home) -> Iterator[Proxied]:
         assert behind
         with running_documented_nginx(behind, port, NAME), browser.new_context(ignore_https_errors=True) as context:
             context.set_default_timeout(60_000)
-            page = context.new_page()
+            page = patient(context.new_page())
             complaints: list[str] = []
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("response", lambda said: complaints.append(said.url) if said.status in {403, 404, 421} else None)
@@ -46,6 +47,7 @@ def proxied(browser: Browser, home) -> Iterator[Proxied]:
             page.get_by_label("Token").fill(served.token)
             page.get_by_role("button", name="Log in").click()
             page.wait_for_url(f"{url}/connections")
+            ready(page)
             headers = {"Host": f"{NAME}:{port}", "Authorization": f"Bearer {served.token}"}
             there = f"https://127.0.0.1:{port}/mailnode"
             with httpx2.Client(base_url=there, headers=headers, verify=False, timeout=60) as api:
@@ -90,6 +92,8 @@ def test_editor_consent_live_pages_and_api_work_behind_nginx(proxied: Proxied) -
         fields = {"name": "work", "type": "oauth2", **login, **urls}
         assert api.post("/api/connections", json=fields).status_code == 201
         page.get_by_role("navigation").get_by_role("link", name="Connections").click()
+        page.wait_for_url(f"{url}/connections")
+        ready(page)
         page.get_by_role("button", name="Authorize work").click()
         with page.context.expect_page() as opened:
             page.get_by_role("link", name="Open the provider's page").click()

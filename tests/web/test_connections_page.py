@@ -116,7 +116,7 @@ def test_each_provider_is_explained_and_every_error_stands_at_its_field(page):
     assert not faults(page)
 
 
-def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(browser, served):
+def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(browser, served, closed_port):
     """The provider is that of another author (PyPI's oidc-provider-mock), over TLS."""
     opened = browser.new_context(base_url=served.url, ignore_https_errors=True)
     with trusted_by_the_system(), oidc_provider() as provider, opened as context:
@@ -145,9 +145,7 @@ def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(brows
         expect(other.value.get_by_text("The connection jane is authorized")).to_be_visible()
         expect(dialog.get_by_text("jane is authorized; the next email uses it.")).to_be_visible()
         expect(dialog.get_by_role("button", name="Test")).to_be_focused()
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        dialog.get_by_label("Port").fill(str(port))
+        dialog.get_by_label("Port").fill(str(closed_port))
         dialog.get_by_role("button", name="Test").click()
         expect(dialog.get_by_text(re.compile("^Failed: .*No email was sent"))).to_be_visible()
         dialog.get_by_role("button", name="Change its settings").click()
@@ -315,10 +313,8 @@ def test_the_panel_of_a_node_makes_a_connection_for_its_own_service(page, api):
     expect(page.get_by_role("button", name="Create a connection for Gmail")).to_be_hidden()
 
 
-def test_a_connection_for_the_node_s_own_server_is_tested_there(page, api):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    smtp = f"emailService: other, smtp: {{host: 127.0.0.1, port: {port}, tlsOption: none}}"
+def test_a_connection_for_the_node_s_own_server_is_tested_there(page, api, closed_port):
+    smtp = f"emailService: other, smtp: {{host: 127.0.0.1, port: {closed_port}, tlsOption: none}}"
     assert api.post("/api/flows", json={"text": FLOW.replace("emailService: Gmail", smtp)}).status_code == 201
     page.goto("/flows/orders")
     page.get_by_role("button", name="Create a connection").click()
@@ -330,4 +326,4 @@ def test_a_connection_for_the_node_s_own_server_is_tested_there(page, api):
     field(dialog, "password").fill(PASSWORD)
     page.keyboard.press("Enter")
     dialog.get_by_role("button", name="Test").click()
-    expect(dialog.get_by_text(f"could not connect to 127.0.0.1:{port}")).to_be_visible()
+    expect(dialog.get_by_text(f"could not connect to 127.0.0.1:{closed_port}")).to_be_visible()
