@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack
 
 from mailnode.access.audit import AuditLog
 from mailnode.access.tokens import ApiTokens
+from mailnode.background import Background
 from mailnode.delivery.admin import Deliveries
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claims
@@ -21,6 +22,8 @@ from mailnode.direct import DirectSender, SendOptions
 from mailnode.engine.engine import engine_of
 from mailnode.environment import Environment, OpenHome, open_connections
 from mailnode.errors import MailnodeError, UsageError
+from mailnode.events.repository import Webhooks
+from mailnode.events.sender import EventSender
 from mailnode.flow.builtin import own_registry
 from mailnode.flow.clearing import HourlyClearing
 from mailnode.flow.document import FlowDocument
@@ -53,8 +56,8 @@ class Mailnode:
             run = await mailnode.run("order-shipped.flow.yaml", input={"email": "jane@example.org"})
 
     `deliveries` shows what has become of each email and has one sent again or cancelled, `runs` shows what flows have
-    done, and `connections` holds the stored logins. `unstored` counts the outcomes that the database does not accept
-    just now (`count`), and those that were lost for that (`lost`).
+    done, `connections` holds the stored logins, and `webhooks` where outcomes are posted to. `unstored` counts the
+    outcomes that the database does not accept just now (`count`), and those that were lost for that (`lost`).
     """
 
     def __new__(cls, *parts: object, **_: object) -> Self:
@@ -65,7 +68,7 @@ class Mailnode:
 
     def __init__(self, environment: Environment, opened: OpenHome) -> None:
         """Connect the parts; programs use `open`."""
-        database, _, self.connections, process = opened
+        database, cipher, self.connections, process = opened
         self.unstored = database.unstored
         self._clients = Clients()
         self._engine = engine_of(database.url)
@@ -96,7 +99,11 @@ class Mailnode:
         current = CurrentRoutes(self._registry, router)
         self.deliveries = Deliveries(database, process, self._engine.wake, on_end, current.find)
         flows, days, key_days = environment.home / "flows", environment.keep_days, environment.keep_keys_days
-        self._clearing = HourlyClearing(self.deliveries, flows, days, key_days, self.audit.clear)
+        self.webhooks = Webhooks(database, cipher, environment.webhook_allow)
+        events = EventSender(database, self.webhooks, lambda: self._dispatcher.is_busy)
+        also = self.audit.clear, self.webhooks.sweep
+        clearing = HourlyClearing(self.deliveries, flows, days, key_days, *also)
+        self._background = Background(self._engine, self._queue_worker, self._run_worker, events, clearing)
 
     @classmethod
     @asynccontextmanager
@@ -125,6 +132,7 @@ class Mailnode:
                 await opened.database.unstored.close()
                 await mailnode.audit.close()
                 await mailnode._clients.close()
+                await mailnode.webhooks.poster.close()
 
     async def send(
         self, message: Sendable | bytes, envelope: Envelope | None = None, **options: Unpack[SendOptions]
@@ -215,23 +223,10 @@ class Mailnode:
     async def work(self, *, drain: bool = False) -> None:
         """Send what is due in the queue and run what is queued, whoever put it there, until `stop` is called.
 
-        With `drain` it returns when nothing is due. Meanwhile what ended more than MAILNODE_KEEP_DAYS ago is deleted
-        hourly, and idempotency keys after MAILNODE_KEEP_KEYS_DAYS.
+        With `drain` it returns when nothing is due. Events are posted to webhooks. Meanwhile what ended more than
+        MAILNODE_KEEP_DAYS ago is deleted hourly, and idempotency keys after MAILNODE_KEEP_KEYS_DAYS.
         """
-        tasks = {asyncio.create_task(self._clearing.clear())}
-        try:
-            if not drain:
-                tasks.add(asyncio.create_task(self._run_worker.work()))
-            else:
-                await self._run_worker.work(drain=True)
-                if self._run_worker.is_stopped:
-                    return
-            await self._engine.work(self._queue_worker, drain=drain)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            await self._run_worker.stop()
+        await self._background.work(drain=drain)
 
     async def settle_lost(self) -> None:
         """Settle email of flows that a defect has left; whoever works on the queue need not do so.
@@ -255,7 +250,7 @@ class Mailnode:
             outcomes_waiting=self.unstored.count,
             lost=self.unstored.lost,
             reason=self.unstored.reason,
-            tasks=(self._queue_worker.supervised.status, self._run_worker.supervised.status, self._clearing.status),
+            tasks=self._background.tasks,
         )
 
     def on_route_trouble(self, tell: Callable[[str, MailnodeError | None], None]) -> None:

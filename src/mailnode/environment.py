@@ -41,6 +41,7 @@ class Environment:
     database_url: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     fetch_allow: str = ""
+    webhook_allow: str = ""
     redirect_all_to: str | None = None
     ehlo_name: str | None = None
     smtp_proxy: Proxy | None = None
@@ -65,6 +66,7 @@ class Environment:
             database_url=given.get("MAILNODE_DATABASE_URL"),
             token=given.get("MAILNODE_TOKEN"),
             fetch_allow=given.get("MAILNODE_FETCH_ALLOW", ""),
+            webhook_allow=given.get("MAILNODE_WEBHOOK_ALLOW", ""),
             redirect_all_to=_checked(given, "MAILNODE_REDIRECT_ALL_TO", lambda text: parse_mailbox(text).addr_spec),
             ehlo_name=_checked(given, "MAILNODE_EHLO_NAME", check_ehlo_name),
             smtp_proxy=_checked(given, "MAILNODE_SMTP_PROXY", parse_proxy),

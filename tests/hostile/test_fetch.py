@@ -87,7 +87,7 @@ async def test_no_alias_leads_inside(http, host):
 @pytest.mark.parametrize("host", ALIASES, ids=ascii)
 async def test_nor_does_it_by_a_redirect(http, host):
     async def resolve(name, port):
-        return [ip_address("127.0.0.1")] if name == "outside.example" else await fetching._resolve(name, port)
+        return [ip_address("127.0.0.1")] if name == "outside.example" else await fetching.resolve_host(name, port)
 
     async def onwards(exchange):
         location = http.url("/inside", host).encode()

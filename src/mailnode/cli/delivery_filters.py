@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DAY = "%Y-%m-%d"
-_TIMES = click.DateTime([_DAY, "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+TIMES = click.DateTime([_DAY, "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 _SHORT_ID = 8
 _FILTERS = (
     click.option(
@@ -41,10 +41,10 @@ _FILTERS = (
     ),
     click.option("--connection", metavar="NAME", help="Only those of this connection."),
     click.option("--run", metavar="ID", help="Only those of this run."),
-    click.option("--since", type=_TIMES, metavar="TIME", help="Only those created at this day or time (UTC) or later."),
+    click.option("--since", type=TIMES, metavar="TIME", help="Only those created at this day or time (UTC) or later."),
     click.option(
         "--until",
-        type=_TIMES,
+        type=TIMES,
         metavar="TIME",
         help="Only those created before this time (UTC), or until this day ends.",
     ),
@@ -73,8 +73,8 @@ def filter_of(given: dict[str, Any], *, limit: int) -> "Filter":
         flow=given["flow"],
         app=given["app"],
         subject=given["subject"],
-        since=_ms(since),
-        until=_ms(until),
+        since=unix_ms_of(since),
+        until=unix_ms_of(until),
         limit=limit,
     )
 
@@ -140,5 +140,5 @@ def _tell(action: "Action", outcome: "BulkOutcome") -> int:
     return 1 if outcome.refused else 0
 
 
-def _ms(time: datetime | None) -> int | None:
+def unix_ms_of(time: datetime | None) -> int | None:
     return None if time is None else int(time.replace(tzinfo=UTC).timestamp() * 1000)

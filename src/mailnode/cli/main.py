@@ -22,6 +22,7 @@ COMMANDS = {
     "worker": "mailnode.cli.worker:command",
     "services": "mailnode.cli.servers:services",
     "deliveries": "mailnode.cli.deliveries:command",
+    "webhooks": "mailnode.cli.webhooks:command",
     "snapshot": "mailnode.cli.snapshot:command",
     "inbox": "mailnode.cli.inbox:command",
     "serve": "mailnode.cli.serve:command",

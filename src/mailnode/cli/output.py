@@ -35,6 +35,7 @@ _COMMANDS: dict[str, str] = {
     ErrorCode.UNKNOWN_APP: "`mailnode apps list` lists them",
     ErrorCode.APP_CONFLICT: "`mailnode apps update NAME` changes it",
     ErrorCode.UNKNOWN_DELIVERY: "`mailnode deliveries list` lists them",
+    ErrorCode.UNKNOWN_WEBHOOK: "`mailnode webhooks list` lists them",
     ErrorCode.CONNECTION_CONFLICT: "`mailnode connections update NAME` changes it",
     ErrorCode.CONSENT_NEEDED: "`mailnode connections authorize NAME` does so",
 }

@@ -199,6 +199,11 @@ class Dispatcher:
         return route, self._clients.of(route)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a delivery is under way."""
+        return bool(self._loops)
+
+    @property
     def answers_due(self) -> int:
         """How many mails have their final dot out and no answer to it."""
         return sum(loop.is_answer_due for loop in self._loops.values())

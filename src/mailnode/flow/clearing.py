@@ -1,7 +1,8 @@
 """What has ended long ago is deleted, hourly, and what no flow names any more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mailnode.delivery.admin import Deliveries
@@ -24,12 +25,22 @@ class HourlyClearing(Supervised):
         flows: Path,
         days: float,
         key_days: float,
-        also: Callable[[float], Awaitable[None]],
+        *also: Callable[[float], Awaitable[object]],
     ) -> None:
         """Do nothing until `clear` is called."""
         super().__init__("the hourly clearing of what has ended")
         self._deliveries, self._days, self._key_days = deliveries, days, key_days
         self._flows, self._also = flows, also
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Clear hourly for as long as this is entered."""
+        clearing = asyncio.create_task(self.clear())
+        try:
+            yield
+        finally:
+            clearing.cancel()
+            await asyncio.wait({clearing})
 
     async def clear(self) -> None:
         """Go on until it is cancelled, whatever fails meanwhile."""
@@ -38,7 +49,8 @@ class HourlyClearing(Supervised):
     async def _clear_hourly(self) -> None:
         while True:
             await self._deliveries.sweep(self._days, self._key_days)
-            await self._also(self._days)
+            for sweep in self._also:
+                await sweep(self._days)
             await asyncio.to_thread(sweep_below, self._flows)
             self.report_success()
             await asyncio.sleep(HOUR_SECONDS)

@@ -1,4 +1,4 @@
-"""Which addresses a URL may lead to: public ones, and those allowed by MAILNODE_FETCH_ALLOW."""
+"""Which addresses a URL may lead to: public ones, and those that a variable of the environment allows."""
 
 import ipaddress
 import re
@@ -43,8 +43,8 @@ class AddressGuard:
     networks: tuple[Network, ...] = ()
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read a comma-separated list of hosts, addresses and networks, as MAILNODE_FETCH_ALLOW holds it.
+    def from_text(cls, text: str, variable: str = VARIABLE) -> Self:
+        """Read a comma-separated list of hosts, addresses and networks, as this variable holds it.
 
         Raises:
             UsageError: an entry is not one of these.
@@ -55,8 +55,18 @@ class AddressGuard:
             if (network := _network(entry)) is not None:
                 networks.append(network)
             else:
-                hosts.add(_host(entry))
+                hosts.add(_host(entry, variable))
         return cls(frozenset(hosts), tuple(networks))
+
+    def names(self, host: str) -> bool:
+        """Say whether the list itself has this host, as a name or within one of its networks."""
+        if host.lower().rstrip(".") in self.hosts:
+            return True
+        try:
+            address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
 
     def allows(self, host: str, address: Address) -> bool:
         """Say whether a URL of this host may lead to this address."""
@@ -79,7 +89,7 @@ def _network(entry: str) -> Network | None:
         return None
 
 
-def _host(entry: str) -> str:
+def _host(entry: str, variable: str) -> str:
     import idna
 
     try:
@@ -88,7 +98,7 @@ def _host(entry: str) -> str:
         host = ""
     if not _HOST.fullmatch(host := host.rstrip(".")):
         raise UsageError(
-            f"{quoted(entry)} in {VARIABLE} is not a host, address or network",
+            f"{quoted(entry)} in {variable} is not a host, address or network",
             hint="write names, addresses and networks, separated by commas: files.internal, 10.1.2.3, 10.2.0.0/16",
         )
     return host

@@ -64,7 +64,7 @@ async def fetch(
     """
     try:
         async with asyncio.timeout(seconds):
-            return await _Fetcher(max_bytes, allow, tls or client_context(), resolve or _resolve).run(url)
+            return await _Fetcher(max_bytes, allow, tls or client_context(), resolve or resolve_host).run(url)
     except TimeoutError:
         raise _timed_out(_shown_text(url), seconds) from None
 
@@ -170,7 +170,8 @@ async def _request(
     )
 
 
-async def _resolve(host: str, port: int) -> list[Address]:
+async def resolve_host(host: str, port: int) -> list[Address]:
+    """Find the addresses of a host in the system's way."""
     # The system's resolver also reads hosts such as 2130706433 and 0x7f.1, so what it gives is what is judged.
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ipaddress.ip_address(address[0]) for _, _, _, _, address in found]

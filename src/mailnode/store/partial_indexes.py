@@ -7,6 +7,7 @@ takes with a stored connection; only Alembic reads them.
 from sqlalchemy import Index, Table, text
 
 from mailnode.store.tables import deliveries, runs
+from mailnode.store.webhook_tables import webhook_events
 
 
 def _index(name: str, table: Table, columns: tuple[str, ...], which: str) -> None:
@@ -31,3 +32,5 @@ _index("deliveries_swept", deliveries, ("updated_at",), _SWEPT)
 _index("runs_under_way", runs, ("worker",), "status = 'running'")
 _index("runs_queued", runs, ("worker", "created_at", "id"), "status = 'running' AND request IS NOT NULL")
 _index("runs_swept", runs, ("updated_at",), "status <> 'running'")
+_index("webhook_events_due", webhook_events, ("webhook_id", "due_at"), "state = 'waiting'")
+_index("webhook_events_failed", webhook_events, ("webhook_id", "number"), "state = 'failed'")

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import Table, delete, exists, insert, select, update
 
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.key_file import FILE_NAME, new_key, read_keys, write_keys
@@ -21,12 +21,13 @@ from mailnode.store.database import Database
 from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, lock_file
 from mailnode.store.sql import take_advisory_lock
 from mailnode.store.tables import connections, secret_check, tokens
+from mailnode.store.webhook_tables import webhooks
 
 _ABOUT = ("", "check")
 
 
 def lock_connections(db: Transaction) -> None:
-    """Lock connections, tokens and keys until the end of the transaction; taken before any other lock.
+    """Lock connections, tokens, webhooks and keys until the end of the transaction; taken before any other lock.
 
     A change of the key rewrites every secret, and must not overwrite a new one.
     """
@@ -58,9 +59,9 @@ def check_key(db: Transaction, cipher: Cipher) -> None:
 def adopt_key(db: Transaction, cipher: Cipher) -> None:
     """Check the key as `check_key` does, and record the one that encrypts from now on.
 
-    Without any connection no earlier key is needed, so earlier keys are forgotten.
+    Without any connection and webhook no earlier key is needed, so earlier keys are forgotten.
     """
-    if not db.execute(select(exists().select_from(connections))).scalar():
+    if not db.execute(select(exists().select_from(connections) | exists().select_from(webhooks))).scalar():
         db.execute(delete(secret_check))
     check_key(db, cipher)
     record_key(db, cipher)
@@ -122,22 +123,28 @@ async def reencrypt(database: Database, cipher: Cipher) -> int:
     def work(db: Transaction) -> int:
         lock_connections(db)
         check_key(db, cipher)
-        rows = db.execute(select(connections.c.id, connections.c.name, connections.c.secrets)).all()
-        for row in rows:
-            try:
-                secrets = _reencrypted(cipher, row.id, row.secrets)
-                db.execute(update(connections).where(connections.c.id == row.id).values(secrets=secrets))
-                _seal_tokens(db, cipher, row.id)
-            except StoreError as error:
-                raise StoreError(
-                    f"the connection {row.name!r}: {error.message}",
-                    code=error.code,
-                    hint="give the key that it was encrypted with too, or delete this connection; nothing was changed",
-                ) from None
+        count = _reencrypt_all(db, cipher, connections, "connection")
+        _reencrypt_all(db, cipher, webhooks, "webhook")
         forget_other_keys(db, cipher)
-        return len(rows)
+        return count
 
     return await database.write(work)
+
+
+def _reencrypt_all(db: Transaction, cipher: Cipher, table: Table, what: str) -> int:
+    rows = db.execute(select(table.c.id, table.c.name, table.c.secrets)).all()
+    for row in rows:
+        try:
+            secrets = _reencrypted(cipher, row.id, row.secrets)
+            db.execute(update(table).where(table.c.id == row.id).values(secrets=secrets))
+            _seal_tokens(db, cipher, row.id)
+        except StoreError as error:
+            raise StoreError(
+                f"the {what} {row.name!r}: {error.message}",
+                code=error.code,
+                hint=f"give the key that it was encrypted with too, or delete this {what}; nothing was changed",
+            ) from None
+    return len(rows)
 
 
 def _seal_tokens(db: Transaction, cipher: Cipher, connection_id: str) -> None:

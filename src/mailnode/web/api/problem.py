@@ -30,6 +30,8 @@ _NOT_FOUND = frozenset(
         ErrorCode.UNKNOWN_CONNECTION,
         ErrorCode.UNKNOWN_APP,
         ErrorCode.UNKNOWN_SERVICE,
+        ErrorCode.UNKNOWN_WEBHOOK,
+        ErrorCode.UNKNOWN_EVENT,
     }
 )
 _CONFLICTS = frozenset(
@@ -38,6 +40,7 @@ _CONFLICTS = frozenset(
         ErrorCode.LAYOUT_CONFLICT,
         ErrorCode.CONNECTION_CONFLICT,
         ErrorCode.APP_CONFLICT,
+        ErrorCode.WEBHOOK_CONFLICT,
         ErrorCode.UNKNOWN_OUTCOME,
         ErrorCode.KEY_IN_USE,
     }

@@ -1,0 +1,1 @@
+"""Outcomes told to others: webhooks."""
