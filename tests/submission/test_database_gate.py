@@ -38,7 +38,14 @@ async def test_a_message_is_a_delivery_and_goes_out_as_it_came(home):
 async def test_logins_are_checked(home, monkeypatch):
     monkeypatch.setattr(login_delays, "FIRST_SECONDS", 0.0)
     async with an_app(home, unixUser="root" if os.getuid() == 0 else "nobody") as (_, opened, _app):
-        for login, password in (("web", "wrong"), ("nobody", ""), ("web", ""), ("", "\udc80")):
+        for login, password in (
+            ("web", "wrong"),
+            ("nobody", ""),
+            ("web", ""),
+            ("", "\udc80"),
+            ("a\0b", "x\0"),
+            ("\udc80", ""),
+        ):
             refused = await opened.gate.authenticate(login, password, "192.0.2.1")
             assert isinstance(refused, Reply)
             assert (refused.code, refused.enhanced) == (535, "5.7.8")

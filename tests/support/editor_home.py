@@ -46,5 +46,6 @@ def filled(served: Served) -> None:
         await site.mailnode.connections.create("shop", "basic", basic)
         oauth2 = {"service": "Outlook365", "user": "billing@example.com", "clientId": "a-client"}
         await site.mailnode.connections.create("billing", "oauth2", oauth2)
+        await site.mailnode.apps.create("website", {"connection": "shop", "rateLimit": "60/min"})
 
     asyncio.run_coroutine_threadsafe(work(), served.loop).result(60)

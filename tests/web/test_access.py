@@ -16,6 +16,7 @@ PAGES = (
     "/runs",
     "/deliveries",
     "/connections",
+    "/apps",
     "/inbox",
     "/nothing",
 )
@@ -100,7 +101,7 @@ def test_many_deliveries_are_chosen_and_sent_again_after_a_question(page, served
 
 
 def test_the_empty_pages_say_what_to_do_next(page):
-    for path in ("/flows", "/layouts", "/runs", "/deliveries", "/connections", "/inbox"):
+    for path in ("/flows", "/layouts", "/runs", "/deliveries", "/connections", "/apps", "/inbox"):
         page.goto(path)
         expect(page.locator(".empty")).to_be_visible()
         assert findings(page) == []

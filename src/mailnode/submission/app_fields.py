@@ -112,13 +112,18 @@ def target_of(connection: Connection) -> Service | OtherServer:
     ).locate(key="host")
 
 
+def is_name(text: str) -> bool:
+    """Whether an app may have this name; what may be none is not looked for in the database."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str) -> str:
     """Check the name of an app, which is its login too.
 
     Raises:
         SettingsError: it can't be one.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         hint = "use up to 64 letters, digits, dots, hyphens and underscores; begin with a letter or digit"
         raise SettingsError(f"{quoted(name)} is not a valid app name", hint=hint).locate(key="name")
     return name

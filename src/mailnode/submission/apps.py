@@ -18,7 +18,7 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import app_use, apps
-from mailnode.submission.app_fields import TO_SENDER, check_fields, check_name, senders_of
+from mailnode.submission.app_fields import TO_SENDER, check_fields, check_name, is_name, senders_of
 
 _PASSWORD_BYTES = 16
 
@@ -156,7 +156,7 @@ _SHOWN = select(apps, app_use.c.last_used_at).join_from(apps, app_use, app_use.c
 
 
 def _find(db: Transaction, name: str) -> Row[Any]:
-    if (row := db.execute(_SHOWN.where(apps.c.name == name)).first()) is not None:
+    if is_name(name) and (row := db.execute(_SHOWN.where(apps.c.name == name)).first()) is not None:
         return row
     raise SettingsError(f"there is no app named {quoted(name)}", code=ErrorCode.UNKNOWN_APP, hint="check its name")
 

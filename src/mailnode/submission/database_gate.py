@@ -30,7 +30,7 @@ from mailnode.message.mailbox import parse_mailbox
 from mailnode.message.ready_made import ReadyMade
 from mailnode.store.database import Database
 from mailnode.store.tables import apps
-from mailnode.submission.app_fields import StoredApp
+from mailnode.submission.app_fields import StoredApp, is_name
 from mailnode.submission.apps import hash_of
 from mailnode.submission.gate import App, Reply, Submitted
 from mailnode.submission.intake import OverRate, Submission, SubmissionIntake
@@ -78,7 +78,8 @@ class DatabaseGate:
     async def authenticate(self, login: str, password: str, peer: str) -> App | Reply:
         """Give the app with this login and password; a wrong one is answered later each time."""
         try:
-            row = await self._database.read(lambda db: db.execute(select(apps).where(apps.c.name == login)).first())
+            of_it = select(apps).where(apps.c.name == (login if is_name(login) else ""))
+            row = await self._database.read(lambda db: db.execute(of_it).first())
             is_right = hmac.compare_digest(row.password_hash if row else _NO_HASH, hash_of(password))
             if row and is_right:
                 return StoredApp.of(row)

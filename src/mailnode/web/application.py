@@ -6,6 +6,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from mailnode.web.api import (
+    apps,
     connections,
     consent,
     deliveries,
@@ -25,6 +26,7 @@ from mailnode.web.api import (
 from mailnode.web.api.plain_run import plain_run
 from mailnode.web.api.problem import JsonAnswer, answer_errors
 from mailnode.web.page import STATIC
+from mailnode.web.pages import apps as apps_pages
 from mailnode.web.pages import connections as connections_pages
 from mailnode.web.pages import deliveries as deliveries_pages
 from mailnode.web.pages import flows as flows_pages
@@ -51,13 +53,23 @@ API = (
     runs,
     deliveries,
     connections,
+    apps,
     consent,
     services,
     inbox,
     snapshots,
     health,
 )
-_PAGES = (login, flows_pages, layouts_pages, deliveries_pages, runs_pages, inbox_pages, connections_pages)
+_PAGES = (
+    login,
+    flows_pages,
+    layouts_pages,
+    deliveries_pages,
+    runs_pages,
+    inbox_pages,
+    connections_pages,
+    apps_pages,
+)
 
 
 def create_app(

@@ -12,6 +12,34 @@ export type AcceptedRun = {
   duplicate?: boolean;
 };
 
+/**
+ * A program that hands in email by SMTP; times are Unix ms, and `lastUsedAt` is exact to a minute.
+ *
+ * `senders` are addresses, domains (`@example.org`) and `<>`. `notify` is an address, `sender` or `none`.
+ */
+export type App = {
+  name: string;
+  connection: string;
+  senders: string[];
+  rateLimit?: string | null;
+  notify: string;
+  duplicatesCheck: boolean;
+  unixUser?: string | null;
+  host?: string | null;
+  port?: number | null;
+  tlsOption?: "tls" | "starttls" | "none" | null;
+  ca?: string | null;
+  createdAt: number;
+  updatedAt: number;
+  lastUsedAt: number | null;
+};
+
+/** The login of an app; its password is not shown again. */
+export type AppLogin = {
+  login: string;
+  password: string;
+};
+
 /** One attempt: what ended it, what to do about that, and the SMTP dialogue without secrets. */
 export type Attempt = {
   number: number;
@@ -425,6 +453,21 @@ export type MailResult = {
   [key: string]: unknown;
 };
 
+/** A new app; without `senders` it may send from the address of its connection. */
+export type NewApp = {
+  name: string;
+  connection: string;
+  senders?: string[] | null;
+  rateLimit?: string | null;
+  notify?: string | null;
+  duplicatesCheck?: boolean | null;
+  unixUser?: string | null;
+  host?: string | null;
+  port?: number | null;
+  tlsOption?: "tls" | "starttls" | "none" | null;
+  ca?: string | null;
+};
+
 /** A name, a type, and the fields of that type. */
 export type NewConnection = {
   name: string;
@@ -808,6 +851,12 @@ export interface Routes {
   "DELETE /api/connections/{name}": { answer: undefined };
   "GET /api/connections/{name}/uses": { answer: ConnectionUses };
   "POST /api/connections/{name}/test": { body?: TestedServer | null; line: FindingLine | SummaryLine | Problem };
+  "GET /api/apps": { answer: App[] };
+  "POST /api/apps": { body: NewApp; answer: AppLogin };
+  "GET /api/apps/{name}": { answer: App };
+  "PATCH /api/apps/{name}": { body: Record<string, unknown>; answer: App };
+  "DELETE /api/apps/{name}": { answer: undefined };
+  "POST /api/apps/{name}/password": { answer: AppLogin };
   "POST /api/connections/{name}/authorize": { answer: ConsentRequest };
   "GET /api/connections/{name}/authorize": { answer: ConsentState };
   "POST /api/connections/{name}/authorize/finish": { body: PastedAddress; answer: Authorization };

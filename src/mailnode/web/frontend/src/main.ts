@@ -8,6 +8,7 @@ const PAGES: Record<string, (main: HTMLElement) => Promise<void>> = {
   flows: async (main) => (await import("./flows/index")).mountFlows(main),
   layouts: async (main) => (await import("./layouts/index")).mountLayouts(main),
   layout: async (main) => (await import("./layouts/layout")).mountLayout(main),
+  apps: async (main) => (await import("./apps/index")).mountApps(main),
   connections: async (main) => (await import("./connections/index")).mountConnectionsPage(main),
   records: async () => (await import("./records/index")).mountRecords(),
   login: async (main) => (await import("./login")).enterByLink(main),

@@ -2,6 +2,7 @@
 
 import { Problem, call, clearProblems, detailOf, showProblem, showProblems } from "../api";
 import type { Connection, ErrorDetail } from "../api-types";
+import { copyBeside } from "../copying";
 import { find } from "../dom";
 import { check, chosen, offer } from "./check";
 import { authorize } from "./consent";
@@ -127,7 +128,7 @@ class Showing {
     if (action === "close") this.dialog.close();
     if (action === "choose") this.choose(button?.closest<HTMLElement>("[data-tile]"));
     if (action === "back") this.back();
-    if (action === "copy" && button) await copy(button);
+    if (action === "copy" && button) await copyBeside(button);
     if (action === "settings") await this.change();
     if (action === "test" || action === "authorize") await this.start(action);
   }
@@ -238,20 +239,6 @@ function missing(key: string): ErrorDetail {
 }
 
 /** Copy what stands beside a button; the button says what came of it until it is left. */
-async function copy(button: HTMLElement): Promise<void> {
-  const text = button.parentElement?.querySelector("code")?.textContent ?? "";
-  const label = button.lastChild;
-  if (!label) return;
-  const words = label.textContent;
-  try {
-    await navigator.clipboard.writeText(text);
-    label.textContent = "Copied";
-  } catch {
-    label.textContent = "Select the text to copy it";
-  }
-  button.addEventListener("blur", () => (label.textContent = words), { once: true });
-}
-
 let form: ConnectionForm | undefined;
 
 function formOf(element: HTMLFormElement): ConnectionForm {
