@@ -109,6 +109,7 @@ def test_the_command_shows_a_password_once(home):
     assert json.loads(done("rotate", "web", "--json"))["password"] != password
     assert refused("create", "new", "--connection", "shop", "--rate", "fast").startswith("--rate: ")
     assert refused("create", "new", "--connection", "shop", "--sender", "a@b@c").startswith("--sender: ")
+    assert password.encode() not in b"".join(one.read_bytes() for one in home.glob("mailnode.db*"))
     done("delete", "web", "--yes")
     assert "'web'" in refused("show", "web")
 

@@ -19,7 +19,11 @@ _RULES = tuple(
         ({"POST"}, r"/api/preview(?:/(?:plan|inbox|server))?", _EDIT),
         ({"POST", "PUT", "DELETE"}, r"/api/(?:flows|layouts)(?:/.*)?", _EDIT),
         ({"DELETE"}, r"/api/inbox", _EDIT),
-        ({"GET", "HEAD"}, r"/api/(?:flows|layouts|preview|runs|deliveries|connections|inbox)(?:/.*)?|/metrics", _READ),
+        (
+            {"GET", "HEAD"},
+            r"/api/(?:flows|layouts|preview|runs|deliveries|connections|apps|inbox)(?:/.*)?|/metrics",
+            _READ,
+        ),
     )
 )
 
