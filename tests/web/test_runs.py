@@ -71,6 +71,28 @@ class TestOne:
         assert (await api.get("/runs/one")).status_code == 200
         assert (await api.get("/runs")).status_code == 200
 
+    async def test_says_the_worst_of_its_email_and_follows_what_comes_later(self, api, site, server, tmp_path, run):
+        port = (await server({"RCPT": ["550 5.1.1 no such user"]})).port
+        nodes = [
+            {"id": name, "type": "sendSmtpEmail", "settings": to_server(to, **more)}
+            for name, to, more in (
+                ("good", site.inbox_port, {}),
+                ("later", site.inbox_port, {"asynchronous": True}),
+                ("bad", port, {}),
+            )
+        ]
+        assert (await run("none")).mail is None
+        for kinds, mail in ((nodes, "failed"), (nodes[:2], "queued"), (nodes[:1], "sent")):
+            await api.post("/api/flows", json={"text": json.dumps({"version": 1, "name": mail, "nodes": kinds})})
+            answer = await api.post(f"/api/flows/{mail}/runs", json={}, headers={"Idempotency-Key": mail})
+            assert (answer.status_code, answer.json()["mail"]) == (200, mail)
+        await site.mailnode.work(drain=True)
+        assert (await api.get("/api/runs/queued")).json()["mail"] == "sent"
+        listed = {one["run"]: one["mail"] for one in (await api.get("/api/runs")).json()["runs"]}
+        assert listed == {"none": None, "failed": "failed", "queued": "sent", "sent": "sent"}
+        again = await api.post("/api/flows/queued/runs", json={}, headers={"Idempotency-Key": "queued"})
+        assert (again.json()["duplicate"], again.json()["mail"]) == (True, "sent")
+
 
 class TestPages:
     async def test_say_what_to_do_where_there_is_nothing(self, api):

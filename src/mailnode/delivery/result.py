@@ -3,7 +3,7 @@
 The first keys have the names that Nodemailer's users know. No secret and no body is ever in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 from mailnode.delivery.delivery import Delivery, UnreadableDelivery
@@ -14,6 +14,7 @@ from mailnode.smtp.remedy import explain
 NOT_STORED = "outcomeNotStored"
 
 Status = Literal["sent", "partial", "failed", "unknown", "queued", "held", "cancelled"]
+WORST_FIRST: tuple[Status, ...] = ("failed", "unknown", "held", "partial", "cancelled", "queued", "sent")
 
 
 class ResultRecipient(TypedDict):
@@ -183,6 +184,12 @@ def result_of_error(error: MailnodeError, *, connection: str = "", host: str = "
 
 def _told(other: MailnodeError) -> str:
     return f"{other.key}: {other.message}" if other.key else other.message
+
+
+def worst_of(results: Iterable[Any]) -> Status | None:
+    """Give the worst status of those of these values that are results of emails, None where none is one."""
+    found = {one.get("status") for one in results if isinstance(one, dict) and "deliveryId" in one}
+    return next((status for status in WORST_FIRST if status in found), None)
 
 
 def unstored(result: Result, error: MailnodeError) -> Result:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from mailnode.delivery.recovery import RunEnd
-from mailnode.delivery.result import NOT_STORED, ResultError, describe
+from mailnode.delivery.result import NOT_STORED, ResultError, Status, describe, worst_of
 from mailnode.errors import (
     ErrorCode,
     ExpressionError,
@@ -90,12 +90,16 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """Give the run as the command line prints it; `duplicate` means that an earlier run was not repeated."""
+        return self._json({"mail": self.mail})
+
+    def _json(self, more: dict[str, Any]) -> dict[str, Any]:
         return {
             **({"duplicate": True} if self.is_repeat else {}),
             **({NOT_STORED: self.not_stored} if self.not_stored else {}),
             "run": self.id,
             "flow": self.flow,
             "status": self.status,
+            **more,
             "input": self.state.input,
             "context": self.state.context,
             "output": self.output,
@@ -104,8 +108,13 @@ class Run:
 
     def stored(self) -> dict[str, Any]:
         """Give the run as it is stored: with what its nodes replaced, so that it can be run again."""
-        replaced = self.state.replaced
-        return {**self.to_json(), "replaced": replaced} if replaced else self.to_json()
+        replaced = {"replaced": self.state.replaced} if self.state.replaced else {}
+        return {**self._json({}), **replaced}  # `mail` follows the outcomes of the nodes
+
+    @property
+    def mail(self) -> Status | None:
+        """The worst status of its email, None where it has none."""
+        return worst_of(node.result for node in self.nodes)
 
     @property
     def pending(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
+from mailnode.delivery.result import Status, worst_of
 from mailnode.delivery.row_reader import stored_json
 from mailnode.errors import ErrorCode, UsageError
 from mailnode.flow.state import began_with
@@ -40,6 +41,7 @@ class RunSummary(TypedDict):
         status: `running` (or queued to be run), `interrupted` (its process ended), `done` or `halted`.
         createdAt: When it began, in Unix ms.
         updatedAt: When its status changed last, in Unix ms.
+        mail: The worst status of its email, None where it has none, or has not ended.
         mails: The status of each email that it made, as in a Result.
         error: The first error, in words; None if nothing went wrong.
     """
@@ -49,6 +51,7 @@ class RunSummary(TypedDict):
     status: ShownRunStatus
     createdAt: int
     updatedAt: int
+    mail: Status | None
     mails: list[str]
     error: str | None
 
@@ -160,6 +163,7 @@ class Runs:
             "status": self._status(db, row),
             "createdAt": row.created_at,
             "updatedAt": row.updated_at,
+            "mail": worst_of(results),
             "mails": [str(result["status"]) for result in results if "deliveryId" in result],
             "error": errors[0]["message"] if errors else None,
         }

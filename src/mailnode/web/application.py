@@ -23,6 +23,7 @@ from mailnode.web.api import (
     snapshots,
     trial,
 )
+from mailnode.web.api.description import DescribedApi, operation_id
 from mailnode.web.api.plain_run import plain_run
 from mailnode.web.api.problem import JsonAnswer, answer_errors
 from mailnode.web.page import STATIC
@@ -76,7 +77,7 @@ def create_app(
     site: Site, token: str, codes: LoginCodes | None = None, exposure: Exposure = ON_THIS_MACHINE
 ) -> FastAPI:
     """Make the application of a site: `token` opens it, each of `codes` once, and others find it by `exposure`."""
-    app = FastAPI(
+    app = DescribedApi(
         title="mailnode",
         version=VERSION,
         description="Flows that send mail, their runs, and what became of each mail.",
@@ -85,6 +86,7 @@ def create_app(
         docs_url=None,  # these pages load their scripts from other hosts
         redoc_url=None,
         default_response_class=JsonAnswer,
+        generate_unique_id_function=operation_id,
     )
     app.state.site = site
     app.state.sessions = Sessions(token)

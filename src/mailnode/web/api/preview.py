@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mailnode.errors import MailnodeError
 from mailnode.flow.dry_run import DryRun
@@ -18,7 +18,7 @@ from mailnode.smtp.server import TlsOption
 from mailnode.web.api.flows import Draft, State
 from mailnode.web.api.inbox import BodyPart, Event
 from mailnode.web.api.problem import PROBLEMS, ApiModel, ErrorDetail, error_detail, problem_of
-from mailnode.web.api.runs import MailResult
+from mailnode.web.api.runs import NodeError
 from mailnode.web.base_path import at
 from mailnode.web.previews import KeptPreview, images_of
 from mailnode.web.safe_html import MAIL_POLICY
@@ -81,6 +81,15 @@ class Previewed(ApiModel):
     preview: Preview | None
 
 
+class TestedEmail(ApiModel):
+    """What became of a test; it has more fields of a MailResult, and `inbox` where it is in the inbox."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: str
+    error: NodeError | None = None
+
+
 @router.post("")
 async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
     """Compose the email of a node and list all errors of the flow; nothing is sent or saved."""
@@ -95,7 +104,7 @@ async def preview(site: SiteHere, request: PreviewRequest) -> Previewed:
     return Previewed(errors=[error_detail(error) for error in errors], preview=shown)
 
 
-@router.post("/test", response_model=MailResult, response_model_exclude_unset=True)
+@router.post("/test", response_model=TestedEmail, response_model_exclude_unset=True)
 async def send_test(site: SiteHere, request: TestRequest) -> dict[str, Any]:
     """Send the email of a node as a test and return the result; nothing is stored in the flow."""
     dry_run = await asyncio.to_thread(request.dry_run, site)

@@ -83,17 +83,18 @@ class Problem(ApiModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": description}
     for code, description in (
-        (400, "the request is not JSON"),
+        (400, "the request is not valid HTTP, or gives its length or a header field twice"),
         (401, "no token, or a wrong one"),
         (403, "a page of another site, or no CSRF token"),
         (404, "it does not exist"),
-        (409, "the name is taken, or somebody else has changed it"),
         (408, "the request did not arrive in time"),
+        (409, "it is not as expected: its name is taken, it was changed, or what is asked for needs a decision"),
         (413, "too large"),
-        (422, "a value is invalid"),
+        (421, "another name for this server than its own"),
+        (422, "a value is invalid, and `key` says which"),
         (429, "too many wrong tokens"),
         (502, "another server refused or cannot be reached"),
-        (503, "the database cannot be used"),
+        (503, "the database cannot be used, or this server is stopping"),
     )
 }
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict
 
+from mailnode.delivery.result import Status
 from mailnode.flow.run_queries import ShownRunStatus
 from mailnode.store.sql import CURSOR_PATTERN, Cursor
 from mailnode.web.api.problem import PROBLEMS, ApiModel, JsonAnswer
@@ -15,12 +16,15 @@ from mailnode.web.site import SiteHere
 router = APIRouter(prefix="/api/runs", tags=["runs"], responses=PROBLEMS)
 
 MOST_AT_ONCE = 500
+NodeStatus = Literal["done", "failed", "skipped", "notReached"]
+RecipientStatus = Literal["accepted", "refused", "deferred", "unknown", "notTried"]
 
 
 class RunSummary(ApiModel):
     """One line of the list; `mails` has the status of each mail that it made, `error` the first one's words.
 
-    A run of a newer version may have a status that this one does not know.
+    `mail` is the worst of them, in the order failed, unknown, held, partial, cancelled, queued, sent; null where there
+    is none. A run of a newer version may have a status that this one does not know.
     """
 
     run: str
@@ -28,6 +32,7 @@ class RunSummary(ApiModel):
     status: ShownRunStatus | str
     created_at: int
     updated_at: int
+    mail: Status | None
     mails: list[str]
     error: str | None
 
@@ -49,14 +54,69 @@ class NodeError(ApiModel):
     hint: str = ""
 
 
+class MailRecipient(ApiModel):
+    """A recipient, with the server's last answer about it; it may have more fields than these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    address: str
+    field: str
+    status: RecipientStatus | str
+    reply_code: int | None
+    enhanced_status_code: str | None
+    reply_text: str
+
+
+class MailInvitation(ApiModel):
+    """The event that an email invites to, for its update or its cancellation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    uid: str
+    sequence: int
+
+
+class MailResult(ApiModel):
+    """The result of an email, as a node stores it; it may have more fields than these.
+
+    `duplicate` is there where an earlier email with the same idempotency key is reported, `invitation` where the email
+    is one.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Status | str
+    duplicate: bool = False
+    message_id: str
+    envelope: dict[str, Any]
+    accepted: list[str]
+    rejected: list[str]
+    response: str
+    message_size: int
+    recipients: list[MailRecipient]
+    error: NodeError | None = None
+    delivery_id: str
+    attempts: int
+    connection: str
+    host: str
+    tls_version: str
+    auth_mechanism: str
+    timings: dict[str, float]
+    warnings: list[str]
+    invitation: MailInvitation | None = None
+
+
 class RunNode(ApiModel):
-    """What a node did in a run; `result` and `error` are left out if there is none."""
+    """What a node did in a run; `result` and `error` are left out if there is none.
+
+    The result of a node that sends email is a MailResult; a node of another package may have any other.
+    """
 
     id: str
     type: str
     label: str
-    status: str
-    result: Any = None
+    status: NodeStatus | str
+    result: MailResult | Any = None
     error: NodeError | None = None
 
 
@@ -81,15 +141,17 @@ class Run(RunSummary):
 
 
 class FinishedRun(ApiModel):
-    """A run that has just ended.
+    """A run that has just ended; the answer is 200 whatever became of its email.
 
-    With `duplicate` it was not run again: the earlier run is returned. `outcomeNotStored` says why the database does
-    not know how it ended.
+    `mail` is the worst status of its email, in the order failed, unknown, held, partial, cancelled, queued, sent; null
+    where it has none. With `duplicate` it was not run again: the earlier run is returned. `outcomeNotStored` says why
+    the database does not know how it ended.
     """
 
     run: str
     flow: str
     status: Literal["done", "halted", "interrupted"]
+    mail: Status | None
     input: dict[str, Any]
     context: dict[str, Any]
     output: list[str]
@@ -108,15 +170,6 @@ class AcceptedRun(ApiModel):
     flow: str
     status: ShownRunStatus | str
     duplicate: bool = False
-
-
-class MailResult(ApiModel):
-    """The result of an email, as a node stores it; it has more fields than these."""
-
-    model_config = ConfigDict(extra="allow")
-
-    status: str
-    error: NodeError | None = None
 
 
 @router.get("")

@@ -288,15 +288,17 @@ export type FindingLine = {
 };
 
 /**
- * A run that has just ended.
+ * A run that has just ended; the answer is 200 whatever became of its email.
  *
- * With `duplicate` it was not run again: the earlier run is returned. `outcomeNotStored` says why the database does
- * not know how it ended.
+ * `mail` is the worst status of its email, in the order failed, unknown, held, partial, cancelled, queued, sent; null
+ * where it has none. With `duplicate` it was not run again: the earlier run is returned. `outcomeNotStored` says why
+ * the database does not know how it ended.
  */
 export type FinishedRun = {
   run: string;
   flow: string;
   status: "done" | "halted" | "interrupted";
+  mail: "sent" | "partial" | "failed" | "unknown" | "queued" | "held" | "cancelled" | null;
   input: Record<string, unknown>;
   context: Record<string, unknown>;
   output: string[];
@@ -446,10 +448,50 @@ export type Mail = {
   invitation: Event | null;
 };
 
-/** The result of an email, as a node stores it; it has more fields than these. */
+/** The event that an email invites to, for its update or its cancellation. */
+export type MailInvitation = {
+  uid: string;
+  sequence: number;
+  [key: string]: unknown;
+};
+
+/** A recipient, with the server's last answer about it; it may have more fields than these. */
+export type MailRecipient = {
+  address: string;
+  field: string;
+  status: "accepted" | "refused" | "deferred" | "unknown" | "notTried" | string;
+  replyCode: number | null;
+  enhancedStatusCode: string | null;
+  replyText: string;
+  [key: string]: unknown;
+};
+
+/**
+ * The result of an email, as a node stores it; it may have more fields than these.
+ *
+ * `duplicate` is there where an earlier email with the same idempotency key is reported, `invitation` where the email
+ * is one.
+ */
 export type MailResult = {
-  status: string;
+  status: "sent" | "partial" | "failed" | "unknown" | "queued" | "held" | "cancelled" | string;
+  duplicate?: boolean;
+  messageId: string;
+  envelope: Record<string, unknown>;
+  accepted: string[];
+  rejected: string[];
+  response: string;
+  messageSize: number;
+  recipients: MailRecipient[];
   error?: NodeError | null;
+  deliveryId: string;
+  attempts: number;
+  connection: string;
+  host: string;
+  tlsVersion: string;
+  authMechanism: string;
+  timings: Record<string, number>;
+  warnings: string[];
+  invitation?: MailInvitation | null;
   [key: string]: unknown;
 };
 
@@ -675,6 +717,7 @@ export type Run = {
   status: "running" | "interrupted" | "done" | "halted" | string;
   createdAt: number;
   updatedAt: number;
+  mail: "sent" | "partial" | "failed" | "unknown" | "queued" | "held" | "cancelled" | null;
   mails: string[];
   error: string | null;
   input: Record<string, unknown> | null;
@@ -684,13 +727,17 @@ export type Run = {
   startedWith: StartedWith | null;
 };
 
-/** What a node did in a run; `result` and `error` are left out if there is none. */
+/**
+ * What a node did in a run; `result` and `error` are left out if there is none.
+ *
+ * The result of a node that sends email is a MailResult; a node of another package may have any other.
+ */
 export type RunNode = {
   id: string;
   type: string;
   label: string;
-  status: string;
-  result?: unknown;
+  status: "done" | "failed" | "skipped" | "notReached" | string;
+  result?: MailResult | unknown;
   error?: NodeError | null;
 };
 
@@ -709,7 +756,8 @@ export type RunRequest = {
 /**
  * One line of the list; `mails` has the status of each mail that it made, `error` the first one's words.
  *
- * A run of a newer version may have a status that this one does not know.
+ * `mail` is the worst of them, in the order failed, unknown, held, partial, cancelled, queued, sent; null where there
+ * is none. A run of a newer version may have a status that this one does not know.
  */
 export type RunSummary = {
   run: string;
@@ -717,6 +765,7 @@ export type RunSummary = {
   status: "running" | "interrupted" | "done" | "halted" | string;
   createdAt: number;
   updatedAt: number;
+  mail: "sent" | "partial" | "failed" | "unknown" | "queued" | "held" | "cancelled" | null;
   mails: string[];
   error: string | null;
 };
@@ -783,6 +832,13 @@ export type TestRequest = {
   to: string;
 };
 
+/** What became of a test; it has more fields of a MailResult, and `inbox` where it is in the inbox. */
+export type TestedEmail = {
+  status: string;
+  error?: NodeError | null;
+  [key: string]: unknown;
+};
+
 /** Which of a connection's servers is tested; a connection for a service, or for one host, needs none of this. */
 export type TestedServer = {
   host?: string | null;
@@ -831,7 +887,7 @@ export interface Routes {
   "DELETE /api/layouts/{name}": { answer: undefined };
   "POST /api/layouts/preview": { body: LayoutDraft; answer: Previewed };
   "POST /api/preview": { body: PreviewRequest; answer: Previewed };
-  "POST /api/preview/test": { body: TestRequest; answer: MailResult };
+  "POST /api/preview/test": { body: TestRequest; answer: TestedEmail };
   "POST /api/preview/plan": { body: PreviewRequest; answer: Plan };
   "POST /api/preview/inbox": { body: PreviewRequest; answer: Plan };
   "POST /api/preview/server": { body: PreviewRequest; answer: ServerCheck };
