@@ -1,9 +1,11 @@
 """Output: results on stdout, everything else on stderr, without control characters."""
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -12,6 +14,9 @@ from mailnode.errors import ErrorCode, MailnodeError, SmtpError, UsageError
 from mailnode.json_text import json_of
 from mailnode.printable import CONTROL_BUT_TAB_AND_LF, DIRECTION, SURROGATE
 from mailnode.store.clock import utc
+
+_log = logging.getLogger("mailnode.cli")
+_records = SimpleNamespace(enabled=False)
 
 EXIT_NOT_STORED = 4
 # An email that a person cancelled has not failed; a partial delivery has, for some recipients.
@@ -53,8 +58,12 @@ def show_json(value: Any) -> None:
 
 def show_error(message: str, hint: str, code: str = "") -> None:
     """Print an error and its remedy on stderr; for some codes a command that helps is added."""
+    remedy = (" " if hint.endswith("?") else "; ").join(filter(None, (hint, _COMMANDS.get(code, ""))))
+    if _records.enabled:
+        _log.error("%s", clean(message), extra={"hint": clean(remedy), "code": str(code)})
+        return
     say(f"mailnode: {message}")
-    if remedy := (" " if hint.endswith("?") else "; ").join(filter(None, (hint, _COMMANDS.get(code, "")))):
+    if remedy:
         say(f"  hint: {remedy}")
 
 
@@ -114,8 +123,21 @@ def tell_route(route_key: str, error: MailnodeError | None) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line on stderr."""
-    click.echo(clean(text), err=True)
+    """Print a line on stderr; where all that stands there are records, as one of them."""
+    if not _records.enabled:
+        click.echo(clean(text), err=True)
+    elif words := clean(text).strip():
+        _log.info("%s", words)
+
+
+def say_as_records() -> None:
+    """Have what is said on stderr be records of the log from now on, for who reads that as JSON."""
+    _records.enabled = True
+
+
+def says_records() -> bool:
+    """Whether what is said on stderr are records of the log."""
+    return bool(_records.enabled)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:

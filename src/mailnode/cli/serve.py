@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from mailnode.cli.exposure import Exposed, exposure_options
-from mailnode.cli.output import counted, say, show_not_stored
+from mailnode.cli.logs import log_options
+from mailnode.cli.output import counted, say, says_records, show_not_stored
 from mailnode.cli.signals import run_long
 from mailnode.cli.worker import check_processes, processes_option
 from mailnode.environment import Environment
@@ -43,6 +44,7 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
 )
 @processes_option
 @exposure_options
+@log_options
 def command(port: int, inbox_port: int, flows: Path | None, processes: int, **exposed: Unpack[Exposed]) -> int:
     """Run the editor, its API, a worker and a test inbox, until Ctrl-C; only this machine can connect.
 
@@ -80,6 +82,9 @@ async def announce(serving: "Serving") -> None:
     from mailnode.web.page import is_built
     from mailnode.web.security.token import FILE_NAME
 
+    if says_records():
+        say(f"serving {serving.url} on {serving.address}")  # a token must not stay in a log
+        return
     environment = serving.site.environment
     token = "the value of MAILNODE_TOKEN" if environment.token else f"in {environment.home / FILE_NAME}"
     if serving.token.is_new:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import click
 
+from mailnode.cli.logs import log_options
 from mailnode.cli.output import FAILED, counted, say, show_error, show_not_stored, tell_route
 from mailnode.cli.signals import EXIT_SIGNALLED, run_long
 from mailnode.cli.worker_process import Parent
@@ -32,6 +33,7 @@ processes_option = click.option(
 @click.command("worker")
 @click.option("--drain", is_flag=True, help="Exit when nothing is due any more.")
 @processes_option
+@log_options
 @click.option("--process", "number", type=int, hidden=True)  # as `WorkerProcesses` starts each of them
 def command(drain: bool, processes: int, number: int | None) -> int:
     """Send queued email until Ctrl-C or SIGTERM; any number of workers may run.

@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mailnode.cli.output import says_records
+from mailnode.log_ids import from_now_on
 from mailnode.worker_report import WorkerReport
 
 if TYPE_CHECKING:
@@ -27,11 +29,15 @@ class Parent:
 
     def __init__(self, number: int) -> None:
         """Label what this process says on stderr, and watch the parent."""
+        label = f"worker {number}: "
+        if says_records():  # a line is one JSON object
+            from_now_on(worker=str(number))
+            label = ""
         self._reports = os.dup(1)
         os.dup2(2, 1)  # whatever else is printed there is no report
         os.set_blocking(self._reports, False)  # a parent that is stopped must not stop this one
         sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(_Labelled(f"worker {number}: ".encode())),
+            io.BufferedWriter(_Labelled(label.encode())),
             encoding=sys.stderr.encoding,
             errors="backslashreplace",
             line_buffering=True,

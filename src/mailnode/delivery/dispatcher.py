@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from mailnode.delivery.attempt_loop import AttemptLoop
@@ -19,6 +20,7 @@ from mailnode.delivery.result import Result, result_of, unstored
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
 from mailnode.delivery.rows import whole
 from mailnode.errors import DeliveryError, ErrorCode, InternalError, MailnodeError
+from mailnode.log_ids import about
 from mailnode.message.envelope import Message
 from mailnode.smtp.client import SmtpClient
 from mailnode.store.clock import unix_ms
@@ -111,7 +113,7 @@ class Dispatcher:
             except BaseException as error:
                 if not is_defect(error):
                     raise
-                _log.error("delivery %s hit an internal error", begun.id, exc_info=error)
+                _log.error("delivery %s hit an internal error", begun.id, exc_info=error, extra={"delivery": begun.id})
                 defect = Defect(*defect_attempt(begun, error, "connect", began_at), is_awaited=True)
                 return WaitResult(await retry_transient(lambda: self._outbox.store_defect(defect)))
 
@@ -167,11 +169,17 @@ class Dispatcher:
 
     def start(self, job: DeliveryJob) -> AttemptLoop:
         """Start to send a delivery that this process has claimed."""
-        loop = AttemptLoop(self._outbox, self._breaker, job)
-        delivery_id = job.delivery.id
-        self._loops[delivery_id] = loop
-        loop.task.add_done_callback(lambda _: self._loops.pop(delivery_id, None))
+        delivery = job.delivery
+        with about(delivery=delivery.id, run=delivery.run_id, node=delivery.node_id, app=delivery.app):
+            loop = AttemptLoop(self._outbox, self._breaker, job)
+            loop.task.add_done_callback(partial(self._ended, delivery.id))
+        self._loops[delivery.id] = loop
         return loop
+
+    def _ended(self, delivery_id: str, task: asyncio.Task[Result]) -> None:
+        self._loops.pop(delivery_id, None)
+        if not task.cancelled() and not task.exception():
+            _log.info("delivery %s: %s", delivery_id, task.result()["status"])
 
     async def _outcome(self, loop: AttemptLoop) -> WaitResult:
         try:

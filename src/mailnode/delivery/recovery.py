@@ -153,7 +153,8 @@ def read_or_hold(db: Connection, rows: Sequence[Row[Any]], on_end: OnEnd) -> lis
 def hold_unreadable(db: Connection, row: Row[Any], error: Exception, on_end: OnEnd) -> tuple[Delivery, Result]:
     """Hold a delivery that can't be read for a person; give what can be read of it, and its result."""
     why = error if isinstance(error, MailnodeError) else InternalError.of(error, "connect")
-    _log.error("delivery %s is held: %s", row.id, why.message, exc_info=None if why is error else error)
+    about_it = {"delivery": row.id}
+    _log.error("delivery %s is held: %s", row.id, why.message, exc_info=None if why is error else error, extra=about_it)
     now = now_ms(db)
     (delivery,) = read_leniently(db, [row])
     in_doubt = delivery.maybe_accepted or row.state == "handingOver"

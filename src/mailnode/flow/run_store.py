@@ -93,7 +93,7 @@ class RunStore:
         try:
             await self._database.write(lambda db: db.execute(left))
         except StoreError as error:
-            _log.warning("run %s was abandoned, but this can't be stored: %s", run_id, error)
+            _log.warning("run %s was abandoned, but this can't be stored: %s", run_id, error, extra={"run": run_id})
         finally:
             self._forget(run_id)
 
@@ -245,5 +245,6 @@ def _with_outcomes(row: Row[Any], outcomes: list[MailOutcome]) -> str | None:
         run = json.loads(row.state)
         return json.dumps(run) if [outcome for outcome in outcomes if apply_outcome(run, outcome)] else None
     except Exception:  # noqa: BLE001 -- another program may have written anything
-        _log.exception("the stored state of run %s is damaged: outcomes of its email were not added", row.id)
+        words = "the stored state of run %s is damaged: outcomes of its email were not added"
+        _log.exception(words, row.id, extra={"run": row.id})
         return None

@@ -1,5 +1,6 @@
 """Runs flows: now, or by a worker later, each id once."""
 
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -12,8 +13,10 @@ from mailnode.flow.run import Run, run_nodes
 from mailnode.flow.run_queue import AcceptedRun, RunQueue
 from mailnode.flow.run_start import checked_run_id, new_run, run_digest
 from mailnode.flow.run_store import RunStore
+from mailnode.log_ids import about
 
 State = dict[str, Any]
+_log = logging.getLogger(__name__)
 RUNS_AT_ONCE = 50  # more in flight would only wait for sessions
 
 
@@ -54,7 +57,9 @@ class FlowRunner:
     async def carry_out(self, loaded: LoadedFlow, run: Run) -> Run:
         """Run the nodes of a run that has begun here, and store its end."""
         try:
-            await run_nodes(loaded.nodes, run)
+            with about(run=run.id, flow=run.flow):
+                await run_nodes(loaded.nodes, run)
+                _log.info("run %s of %s: %s", run.id, run.flow, run.status)
         except BaseException:
             await self._run_store.abandon(run.id)
             raise

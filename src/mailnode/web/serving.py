@@ -109,6 +109,7 @@ def configured(app: ASGIApp, exposure: Exposure = ON_THIS_MACHINE) -> uvicorn.Co
         StopNotice(app),
         http=PromptProtocol,
         ws="none",
+        log_config=None,  # what the command has set up holds
         log_level="warning",
         access_log=False,
         server_header=False,
