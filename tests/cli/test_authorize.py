@@ -249,7 +249,7 @@ class TestAuthorize:
             "device_code": "dc",
             "user_code": "WDJB-MJHT",
             "verification_uri": "https://login.mail.example/device",
-            "interval": 0.001,
+            "interval": 1,
         }
         device_url = endpoint.http.on("/device", reply(json.dumps(said).encode(), content_type="application/json"))
         tokens = {"access_token": "at-1", "refresh_token": "rt-1"}

@@ -2,11 +2,15 @@
 
 import shutil
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, Response, expect
 
 from support.require import require
+
+_AXE = Path(__file__).parents[2] / "src/mailnode/web/frontend/node_modules/axe-core/axe.min.js"
 
 
 def chromium() -> str:
@@ -34,3 +38,16 @@ def patient(page: Page) -> Page:
     for name in ("goto", "reload"):
         setattr(page, name, until_ready(getattr(page, name)))
     return page
+
+
+@cache
+def _axe() -> str:
+    return _AXE.read_text()
+
+
+def faults_of(page: Page) -> list[str]:
+    """Give what axe-core finds in a page that keeps anybody out, each with the element that has the fault."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_axe())
+    found = page.evaluate("async () => (await axe.run(document, { resultTypes: ['violations'] })).violations")
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]

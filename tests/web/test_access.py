@@ -1,13 +1,12 @@
 """The pages for everybody: what axe-core finds, narrow and wide, light and dark, and by keyboard alone."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
+from support.browser import faults_of, ready
 from support.editor_home import filled
+from support.web import served_site
 
-AXE = Path(__file__).parents[2] / "src/mailnode/web/frontend/node_modules/axe-core/axe.min.js"
 PAGES = (
     "/flows",
     "/flows/order-shipped",
@@ -22,10 +21,15 @@ PAGES = (
 )
 
 
-def findings(page):
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("async () => (await axe.run(document)).violations")
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Serve one home with something in it for all tests that only look at it."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAILNODE_HOME", str(home))
+        with served_site(home) as serving:
+            filled(serving)
+            yield serving
 
 
 def assert_fits(page):
@@ -39,8 +43,7 @@ def assert_fits(page):
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1600)])
-def test_no_page_keeps_anybody_out(page, served, scheme, width):
-    filled(served)
+def test_no_page_keeps_anybody_out(page, scheme, width):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     for path in PAGES:
@@ -52,63 +55,32 @@ def test_no_page_keeps_anybody_out(page, served, scheme, width):
         if path.startswith("/layouts/"):
             expect(page.get_by_role("textbox", name="HTML or MJML").locator("..")).to_have_class("cm-scroller")
         assert_fits(page)
-        assert findings(page) == [], path
+        assert faults_of(page) == [], path
     for path in ("/runs", "/deliveries", "/inbox"):
         page.goto(path)
         page.locator("main tbody a").first.click()
         page.wait_for_url(f"**{path}/*")
+        ready(page)
         assert_fits(page)
-        assert findings(page) == [], page.url
+        assert faults_of(page) == [], page.url
 
 
-def test_no_dialog_keeps_anybody_out(page, served):
-    filled(served)
+def test_no_dialog_keeps_anybody_out(page):
     page.goto("/flows")
     for name in ("New flow", "Import…", "Rename"):
         page.get_by_role("button", name=name).first.click()
-        assert findings(page) == []
+        expect(page.locator("dialog[open]")).to_be_visible()
+        assert faults_of(page) == []
         page.keyboard.press("Escape")
     page.goto("/flows/order-shipped")
     for name in ("Create a connection", "Send test…", "Run…"):
         page.get_by_role("button", name=name).click()
         expect(page.locator("dialog[open]")).to_be_visible()
-        assert findings(page) == []
+        assert faults_of(page) == []
         page.keyboard.press("Escape")
 
 
-def test_many_deliveries_are_chosen_and_sent_again_after_a_question(page, served):
-    filled(served)
-    page.set_viewport_size({"width": 400, "height": 900})
-    page.goto("/deliveries")
-    failed = page.locator("#deliveries tbody tr", has=page.locator(".badge.failed"))
-    failed.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Send 1 again…").click()
-    asked = page.get_by_role("dialog", name="Send 1 email again?")
-    expect(asked).to_be_visible()
-    assert_fits(page)
-    assert findings(page) == []
-    asked.get_by_role("button", name="Back").click()
-    page.get_by_label("Subject contains").fill("1047")
-    expect(page.locator("#deliveries tbody tr")).to_have_count(2)
-    page.get_by_role("button", name="Send all that match again…").click()
-    page.get_by_role("button", name="Send 1 email again").click()
-    done = page.get_by_role("dialog", name="1 email is in the queue again")
-    expect(done).to_be_visible()
-    assert findings(page) == []
-    done.get_by_role("button", name="OK").click()
-    page.get_by_role("button", name="Cancel all that match…").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-
-
-def test_the_empty_pages_say_what_to_do_next(page):
-    for path in ("/flows", "/layouts", "/runs", "/deliveries", "/connections", "/apps", "/inbox"):
-        page.goto(path)
-        expect(page.locator(".empty")).to_be_visible()
-        assert findings(page) == []
-
-
-def test_the_keyboard_goes_from_the_top_into_the_panel(page, served):
-    filled(served)
+def test_the_keyboard_goes_from_the_top_into_the_panel(page):
     page.goto("/flows/order-shipped")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -124,10 +96,45 @@ def test_the_keyboard_goes_from_the_top_into_the_panel(page, served):
 
 
 def test_nothing_is_asked_of_another_host(page, served):
-    filled(served)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     for path in PAGES:
         page.goto(path)
         page.wait_for_load_state("networkidle") if path.startswith("/flows") else None
     assert [url for url in asked if not url.startswith((served.url, "data:"))] == []
+
+
+class TestAHomeOfItsOwn:
+    @pytest.fixture
+    def served(self, home):
+        with served_site(home) as serving:
+            yield serving
+
+    def test_many_deliveries_are_chosen_and_sent_again_after_a_question(self, page, served):
+        filled(served)
+        page.set_viewport_size({"width": 400, "height": 900})
+        page.goto("/deliveries")
+        failed = page.locator("#deliveries tbody tr", has=page.locator(".badge.failed"))
+        failed.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Send 1 again…").click()
+        asked = page.get_by_role("dialog", name="Send 1 email again?")
+        expect(asked).to_be_visible()
+        assert_fits(page)
+        assert faults_of(page) == []
+        asked.get_by_role("button", name="Back").click()
+        page.get_by_label("Subject contains").fill("1047")
+        expect(page.locator("#deliveries tbody tr")).to_have_count(2)
+        page.get_by_role("button", name="Send all that match again…").click()
+        page.get_by_role("button", name="Send 1 email again").click()
+        done = page.get_by_role("dialog", name="1 email is in the queue again")
+        expect(done).to_be_visible()
+        assert faults_of(page) == []
+        done.get_by_role("button", name="OK").click()
+        page.get_by_role("button", name="Cancel all that match…").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    def test_the_empty_pages_say_what_to_do_next(self, page):
+        for path in ("/flows", "/layouts", "/runs", "/deliveries", "/connections", "/apps", "/inbox"):
+            page.goto(path)
+            expect(page.locator(".empty")).to_be_visible()
+            assert faults_of(page) == []

@@ -10,13 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import Page, expect
 
-from mailnode.web.page import FOLDER
-from support.browser import patient
+from support.browser import faults_of, patient
 from support.tls import trusted_by_the_system
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, refusal, token_endpoint_aside
 from support.token_servers import oidc_provider
 
-FRONTEND = FOLDER / "frontend"
 PASSWORD = "canary-password-5b1e"
 
 
@@ -113,7 +111,7 @@ def test_each_provider_is_explained_and_every_error_stands_at_its_field(page):
     expect(dialog.get_by_text("is not a valid connection name")).to_be_visible()
     expect(field(dialog, "rateLimit")).to_be_visible()
     expect(field(dialog, "rateLimit")).to_have_attribute("aria-invalid", "true")
-    assert not faults(page)
+    assert faults_of(page) == []
 
 
 def test_a_connection_is_authorized_at_a_provider_and_tested_in_one_dialog(browser, served, closed_port):
@@ -260,30 +258,24 @@ def test_no_state_of_the_page_has_a_fault_of_accessibility(page, api, scheme, wi
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     page.reload()
-    assert not faults(page)
+    assert faults_of(page) == []
     page.get_by_role("button", name="New connection").click()
     dialog = dialog_of(page)
-    assert not faults(page)
+    assert faults_of(page) == []
     dialog.get_by_role("button", name="Microsoft 365 client credentials").click()
     dialog.get_by_text("More options").click()
     dialog.get_by_role("button", name="Create", exact=True).click()
     expect(field(dialog, "name")).to_be_focused()
-    assert not faults(page)
+    assert faults_of(page) == []
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Test shop").click()
     expect(dialog.get_by_text("No email was sent")).to_be_visible()
-    assert not faults(page)
+    assert faults_of(page) == []
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Authorize work").click()
     expect(dialog.get_by_text("You are sent back to http://localhost")).to_be_visible()
-    assert not faults(page)
+    assert faults_of(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def faults(page):
-    page.evaluate((FRONTEND / "node_modules/axe-core/axe.min.js").read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
 
 
 FLOW = """version: 1

@@ -13,11 +13,11 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from mailnode.web.security.guard import CONTENT_SECURITY_POLICY
+from support.browser import faults_of
 from support.source import write_source
 
 WEB = Path(__file__).parents[2] / "src/mailnode/web"
 STATIC = WEB / "static"
-AXE = WEB / "frontend/node_modules/axe-core/axe.min.js"
 PATHS = ["input", "input.name", "input.email", "input.order.id", "context", "context.user.name"]
 LISTS = ["input.items", "input.items[0].name", "input.items[0].price", "input.vip"]
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -189,9 +189,7 @@ class Editor:
         )
 
     def findings(self) -> list[str]:
-        self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run(document)")
-        return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found["violations"]]
+        return faults_of(self.page)
 
 
 def test_what_is_typed_is_stored_and_says_so(open_editor):
