@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _LEAST_MS = 100_000_000_000
 
 
+@lru_cache(maxsize=1024)
 def host_key(host: str) -> str:
     """Give what is equal for two spellings of one host: case, A-labels, a final dot, an address's zeros."""
     try:

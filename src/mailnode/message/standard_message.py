@@ -15,6 +15,8 @@ _ADDRESSED = ("sender", "from", "to", "cc", "bcc")
 
 def addresses_in(values: Sequence[str]) -> list[str]:
     """Give the addresses in fields; none where comments stand too deep within comments to be read."""
+    if not values:
+        return []
     with suppress(RecursionError):
         return [address for _, address in getaddresses(values) if address]
     return []

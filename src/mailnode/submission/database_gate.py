@@ -6,7 +6,7 @@ import pwd
 from dataclasses import dataclass
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from mailnode.connections.connection import Connection
 from mailnode.connections.repository import ConnectionRepository
@@ -15,7 +15,7 @@ from mailnode.delivery.duplicates import fingerprint_of
 from mailnode.delivery.intake import WakeWorker
 from mailnode.delivery.policy import Policy
 from mailnode.delivery.prepare import PreparedMail, signer_of
-from mailnode.delivery.route import Router
+from mailnode.delivery.route import Destination, Route, Router
 from mailnode.errors import (
     ComposeError,
     DkimError,
@@ -29,6 +29,7 @@ from mailnode.message.envelope import Envelope
 from mailnode.message.mailbox import parse_mailbox
 from mailnode.message.ready_made import ReadyMade
 from mailnode.store.database import Database
+from mailnode.store.prepared import Query
 from mailnode.store.tables import apps
 from mailnode.submission.app_fields import StoredApp, is_name
 from mailnode.submission.apps import hash_of
@@ -46,10 +47,13 @@ _NO_HASH = hash_of("")
 
 @dataclass(frozen=True, slots=True)
 class _Current:
-    """An app and its connection, as they were at the beginning of its last transaction."""
+    """An app, its connection and the route to its server, as they were at the beginning of its last transaction."""
 
+    row: object
     app: StoredApp
     connection: Connection
+    destination: Destination
+    route: Route
 
 
 class DatabaseGate:
@@ -155,11 +159,17 @@ class DatabaseGate:
         assert isinstance(app, StoredApp)
 
         def work(db: Transaction) -> _Current | None:
-            row = db.execute(select(apps).where(apps.c.id == app.id)).first()
-            if row is None:
+            rows = _BY_ID.all(db, id=app.id)
+            if not rows:
                 return None
+            (row,) = rows
+            connection = self._connections.opened(db, row.connection)
+            known = self._current.get(app.id)
+            if known is not None and known.row == row and known.connection is connection:
+                return known
             stored = StoredApp.of(row)
-            return _Current(stored, self._connections.opened(db, stored.connection))
+            destination = stored.destination(connection)
+            return _Current(row, stored, connection, destination, self._router.route_of(destination, connection))
 
         found = await self._database.read(work)
         if found is not None:
@@ -180,12 +190,11 @@ class DatabaseGate:
         envelope = Envelope(submitted.reverse_path or None, submitted.forward_paths)
         message = given.message(envelope, signer=signer_of(connection))
         self._check_recipients(connection, message.envelope.forward_paths)
-        destination = app.destination(connection)
-        route = self._router.route_of(destination, connection)
+        route = current.route
         mail = PreparedMail(
             message=message,
             subject=given.subject,
-            destination=destination,
+            destination=current.destination,
             route=route,
             terms=_TERMS,
             app=app.name,
@@ -196,6 +205,9 @@ class DatabaseGate:
         return Submission(
             app, mail, fingerprint_of(app.id, given.message_id, message.envelope.reverse_path or "", given.digest)
         )
+
+
+_BY_ID = Query(select(apps).where(apps.c.id == bindparam("id")))
 
 
 def _refusal(error: MailnodeError) -> Reply:

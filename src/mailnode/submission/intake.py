@@ -1,8 +1,8 @@
 """Messages of apps as they come into the database: within their rates, to nobody twice, many in one commit."""
 
-import uuid
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -25,7 +25,6 @@ class Submission:
     app: StoredApp
     mail: PreparedMail
     fingerprint: str = ""
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,43 +60,47 @@ class SubmissionIntake:
     def _store(self, db: Connection, submissions: list[Submission]) -> list[Stored | Exception]:
         now = now_us(db)
         may_come = self._use.take(db, [(one.app.id, one.app.rate_limit) for one in submissions], now)
-        coming = [one for one, may in zip(submissions, may_come, strict=True) if may]
-        fresh = self._fresh(db, coming, now // 1000)
-        begun = [made for one in coming if (made := _begun(one, fresh.get(one.id)))]
+        ids = _new_ids(len(submissions))
+        coming = [(id_, one) for id_, one, may in zip(ids, submissions, may_come, strict=True) if may]
+        fresh = _fresh(db, coming, now // 1000)
+        begun = [made for id_, one in coming if (made := _begun(id_, one, fresh.get(id_)))]
         if begun:
             insert_deliveries(db, begun, now // 1000)
             wake_for(db, [delivery for delivery, _ in begun], self._wake_worker)
-        again = {id_: one for id_, one in fresh.items() if one.earlier}
-        if again:
-            count_duplicates(db, [one.earlier for one in again.values()])
-        return [
-            _answer(one, fresh.get(one.id)) if may else OverRate()
-            for one, may in zip(submissions, may_come, strict=True)
-        ]
-
-    def _fresh(self, db: Connection, coming: Sequence[Submission], now: int) -> Mapping[str, Fresh]:
-        handed_in = [
-            HandedIn(one.id, one.fingerprint, one.mail.message.envelope.forward_paths)
-            for one in coming
-            if one.fingerprint
-        ]
-        if not handed_in:
-            return {}
-        found = fresh_recipients(db, handed_in, now)
-        return {one.delivery_id: fresh for one, fresh in zip(handed_in, found, strict=True)}
+        if again := [one.earlier for one in fresh.values() if one.earlier]:
+            count_duplicates(db, again)
+        return [_answer(id_, fresh.get(id_)) if may else OverRate() for id_, may in zip(ids, may_come, strict=True)]
 
 
-def _answer(one: Submission, fresh: Fresh | None) -> Stored:
-    return Stored(one.id) if fresh is None or fresh.addresses else Stored(fresh.earlier, is_duplicate=True)
+def _new_ids(count: int) -> list[str]:
+    """Make ids of deliveries, all at once: to ask the system for random bytes may cost this thread its turn."""
+    made = os.urandom(16 * count).hex()
+    return [made[at : at + 32] for at in range(0, len(made), 32)]
 
 
-def _begun(one: Submission, fresh: Fresh | None) -> tuple[Delivery, PreparedMail] | None:
+def _fresh(db: Connection, coming: Sequence[tuple[str, Submission]], now: int) -> Mapping[str, Fresh]:
+    handed_in = [
+        HandedIn(id_, one.fingerprint, one.mail.message.envelope.forward_paths)
+        for id_, one in coming
+        if one.fingerprint
+    ]
+    if not handed_in:
+        return {}
+    found = fresh_recipients(db, handed_in, now)
+    return {one.delivery_id: fresh for one, fresh in zip(handed_in, found, strict=True)}
+
+
+def _answer(id_: str, fresh: Fresh | None) -> Stored:
+    return Stored(id_) if fresh is None or fresh.addresses else Stored(fresh.earlier, is_duplicate=True)
+
+
+def _begun(id_: str, one: Submission, fresh: Fresh | None) -> tuple[Delivery, PreparedMail] | None:
     mail = one.mail
     if fresh is not None and not fresh.addresses:
         return None
     if fresh is not None and fresh.earlier:
         mail = _for_fresh(mail, fresh)
-    delivery = mail.delivery(one.id)
+    delivery = mail.delivery(id_)
     return (delivery.marked_after_earlier() if fresh is not None and fresh.in_doubt else delivery), mail
 
 
