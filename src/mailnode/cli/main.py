@@ -26,6 +26,7 @@ COMMANDS = {
     "snapshot": "mailnode.cli.snapshot:command",
     "inbox": "mailnode.cli.inbox:command",
     "serve": "mailnode.cli.serve:command",
+    "submission": "mailnode.cli.submission:command",
     "demo": "mailnode.cli.demo:command",
 }
 

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 import click
 
@@ -10,6 +10,7 @@ from mailnode.cli.exposure import Exposed, exposure_options
 from mailnode.cli.logs import log_options
 from mailnode.cli.output import counted, say, says_records, show_not_stored
 from mailnode.cli.signals import run_long
+from mailnode.cli.submission import DoorOptions, door_options, doors_of
 from mailnode.cli.worker import check_processes, processes_option
 from mailnode.environment import Environment
 from mailnode.errors import UsageError, install_hint
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from mailnode.web.serving import Serving
 
 _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
+
+
+class _Options(Exposed, DoorOptions):
+    """Who can reach the editor, and where programs hand in email."""
 
 
 @click.command("serve")
@@ -45,8 +50,11 @@ _LIBRARIES = ("fastapi", "jinja2", "nh3", "python_multipart", "uvicorn")
 @processes_option
 @exposure_options
 @log_options
-def command(port: int, inbox_port: int, flows: Path | None, processes: int, **exposed: Unpack[Exposed]) -> int:
+@door_options("submission-")
+def command(port: int, inbox_port: int, flows: Path | None, processes: int, **options: Unpack[_Options]) -> int:
     """Run the editor, its API, a worker and a test inbox, until Ctrl-C; only this machine can connect.
+
+    With --submission-port programs hand in email by SMTP, each with a login of its own: see `mailnode apps`.
 
     With --processes the first process has pages, API and inbox, and the others send what is queued.
 
@@ -61,8 +69,15 @@ def command(port: int, inbox_port: int, flows: Path | None, processes: int, **ex
     from mailnode.web.security.exposure import exposure_of
     from mailnode.web.serving import Places, serve
 
-    exposure = exposure_of(**exposed)
-    places = Places(port=port, inbox_port=inbox_port, flows=flows, processes=processes, exposure=exposure)
+    exposure = exposure_of(**cast(Exposed, {name: options.get(name) for name in Exposed.__annotations__}))
+    places = Places(
+        port=port,
+        inbox_port=inbox_port,
+        flows=flows,
+        processes=processes,
+        exposure=exposure,
+        doors=doors_of(options, certificate=(options["tls_cert"], options["tls_key"])),
+    )
     report = run_long(serve(Environment.read(), places, announce))
     return show_not_stored(counted(report.lost, "outcome"), report.reason) if report.lost else report.exit_status
 
@@ -84,6 +99,8 @@ async def announce(serving: "Serving") -> None:
 
     if says_records():
         say(f"serving {serving.url} on {serving.address}")  # a token must not stay in a log
+        for address in serving.submission:
+            say(f"taking email by SMTP at {address}")
         return
     environment = serving.site.environment
     token = "the value of MAILNODE_TOKEN" if environment.token else f"in {environment.home / FILE_NAME}"
@@ -91,7 +108,10 @@ async def announce(serving: "Serving") -> None:
         token = f"{serving.token.text}  (stored {token})"
     elsewhere = "" if serving.url.endswith(serving.address) else f"listening  {serving.address}\n"
     say(f"editor     {serving.url}\n{elsewhere}token      {token}\nflows      {serving.site.flow_files.folder}")
-    say(f"inbox      127.0.0.1:{serving.site.inbox_port}\n\nPress Ctrl-C to stop.")
+    say(f"inbox      127.0.0.1:{serving.site.inbox_port}")
+    for address in serving.submission:
+        say(f"submission {address}")
+    say("\nPress Ctrl-C to stop.")
     if not is_built():
         say(
             "\nThe editor's scripts are missing, because this checkout was installed without Node.js: the API works,"

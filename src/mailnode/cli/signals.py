@@ -18,7 +18,13 @@ EXIT_SIGNALLED = 128
 WAITING = "waiting for the server's answer to an email that was handed over; press Ctrl-C again to leave at once"
 _SHOW_CURSOR = b"\x1b[?25h"
 # Commands that run until they are stopped, and the arguments with which they end by themselves.
-_SERVICES = {"serve": (), "worker": ("--drain",), "demo": ("--once",), "inbox": ("list", "show", "clear")}
+_SERVICES = {
+    "serve": (),
+    "submission": (),
+    "worker": ("--drain",),
+    "demo": ("--once",),
+    "inbox": ("list", "show", "clear"),
+}
 
 
 class Interrupt:

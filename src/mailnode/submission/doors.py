@@ -1,15 +1,21 @@
 """Where the SMTP server listens: ports, and a Unix socket."""
 
+import asyncio
 import errno
 import socket
+import struct
 from contextlib import suppress
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
+from typing import Self
 
 from mailnode.errors import UsageError
 from mailnode.submission.certificate import ServerCertificate
 
+_BACKLOG = 1024
+_IPV6_SITE_BITS = 64  # one customer of a provider has as many addresses as it likes
+_CREDENTIALS = struct.Struct("3i")  # unix(7): pid, uid, gid
 _CERTIFICATE_HINT = "give --submission-cert and --submission-key"
 
 
@@ -25,6 +31,18 @@ class Doors:
     tls_port: int | None = None
     socket: Path | None = None
     certificate: ServerCertificate | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is any."""
+        return self.port is not None or self.tls_port is not None or self.socket is not None
+
+    def with_port(self, port: int) -> Self:
+        """Give these with this port."""
+        return replace(self, port=port)
+
+
+NOWHERE = Doors()
 
 
 def check_doors(doors: Doors) -> Doors:
@@ -58,6 +76,60 @@ def host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def plain_address(address: str) -> str:
+    """Give an address without its zone, and as IPv4 where it is one."""
+    ip = ip_address(address.partition("%")[0])
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
+
+
+def site_of(address: str) -> str:
+    """Give what connections are counted by: the address, or its network; "" for this machine's, which are not."""
+    ip = ip_address(address)
+    if ip.is_loopback:
+        return ""
+    return str(ip_network((ip, _IPV6_SITE_BITS), strict=False)) if isinstance(ip, IPv6Address) else address
+
+
+def peer_uid(sock: socket.socket) -> int:
+    """Give the user at the other end of a Unix socket.
+
+    Raises:
+        OSError: the system can't tell.
+    """
+    _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(uid)
+
+
+async def ports(host: str, port: int) -> list[socket.socket]:
+    """Listen on a port of all addresses of a host; 0 takes a free one.
+
+    Raises:
+        UsageError: it can't be used.
+    """
+    listeners = list[socket.socket]()
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in dict.fromkeys(found):
+            listeners.append(sock := socket.socket(family, socket.SOCK_STREAM))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" and len(found) == 1 else 1)
+            sock.bind(address)
+            _listen(sock)
+    except (OSError, OverflowError) as error:
+        for sock in listeners:
+            sock.close()
+        raise not_listening(host_and_port(host, port), error) from None
+    return listeners
+
+
+def _listen(sock: socket.socket) -> None:
+    sock.setblocking(False)
+    sock.listen(_BACKLOG)
+
+
 def unix_socket(path: Path) -> socket.socket:
     """Listen at a path that everybody may connect to: who it is, the kernel tells."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -67,6 +139,7 @@ def unix_socket(path: Path) -> socket.socket:
             path.unlink()  # left by a process that was killed
         sock.bind(str(path))
         path.chmod(0o666)
+        _listen(sock)
     except OSError as error:
         sock.close()
         raise not_listening(str(path), error) from None

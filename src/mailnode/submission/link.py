@@ -1,20 +1,15 @@
 """The connection of one client: bytes in both directions, with deadlines, in clear text and then over TLS."""
 
 import asyncio
-import os
 import socket
 import ssl
-import struct
-from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
-from typing import cast
+from typing import Self, cast
 
 # Reading pauses when so much is unread.
 _MAX_UNREAD_BYTES = 256 * 1024
 # How long a client may take for the last replies.
 _CLOSING_SECONDS = 5.0
-_CREDENTIALS = struct.Struct("3i")  # unix(7): pid, uid, gid
 
 
 class Interrupted(Exception):
@@ -22,10 +17,9 @@ class Interrupted(Exception):
 
 
 class Link(asyncio.Protocol):
-    """One connection that was accepted; `connected` is called with it at the beginning."""
+    """One connection that was accepted."""
 
-    def __init__(self, connected: Callable[["Link"], None]) -> None:
-        self._connected = connected
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._received = b""
@@ -33,25 +27,24 @@ class Link(asyncio.Protocol):
         self._is_over = self._is_full = self._is_tls = False
         self._closed: asyncio.Future[None] = self._loop.create_future()
 
-    @property
-    def address(self) -> str:
-        """The client's address; "" on a Unix socket."""
-        name = self._raw.get_extra_info("peername")
-        if not isinstance(name, tuple):
-            return ""
-        address = ip_address(str(name[0]).partition("%")[0])
-        return str(getattr(address, "ipv4_mapped", None) or address)
-
-    def peer_uid(self) -> int:
-        """Give the user at the other end of a Unix socket.
+    @classmethod
+    async def over(cls, sock: socket.socket, context: ssl.SSLContext | None, seconds: float) -> Self:
+        """Take a socket, and own it; with a context it begins with a TLS handshake.
 
         Raises:
-            OSError: the system can't tell.
+            OSError: the handshake failed.
         """
-        # uvloop's own socket does not tell its options.
-        with socket.socket(fileno=os.dup(self._raw.get_extra_info("socket").fileno())) as sock:
-            _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-        return int(uid)
+        link = cls()  # uvloop gives another protocol than the one that it was given
+        link._is_tls = context is not None
+        limit = None if context is None else seconds
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: link, sock, ssl=context, ssl_handshake_timeout=limit
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return link
 
     @property
     def _raw(self) -> asyncio.Transport:
@@ -116,10 +109,6 @@ class Link(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(Interrupted())
 
-    def close(self) -> None:
-        """Close as soon as what was written has left."""
-        self._raw.close()
-
     def abort(self) -> None:
         """Close at once."""
         if self._transport is not None:
@@ -130,7 +119,7 @@ class Link(asyncio.Protocol):
         if self._is_full:
             self.abort()
         elif not self._closed.done():
-            self.close()
+            self._raw.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await asyncio.shield(self._closed)
@@ -150,9 +139,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio calls this)."""
-        if self._transport is None:
-            self._transport = cast(asyncio.Transport, transport)
-            self._connected(self)
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Keep what has come (asyncio calls this)."""

@@ -1,24 +1,33 @@
 """The SMTP server for programs: where it listens, and how many clients it takes."""
 
 import asyncio
+import socket
 from collections import Counter
-from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address, ip_network
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mailnode.errors import SettingsError
+from mailnode.smtp.server import check_ehlo_name
 from mailnode.submission import replies
 from mailnode.submission.content import Memory
-from mailnode.submission.doors import Doors, check_doors, host_and_port, not_listening, unix_socket
+from mailnode.submission.doors import (
+    Doors,
+    check_doors,
+    host_and_port,
+    peer_uid,
+    plain_address,
+    ports,
+    site_of,
+    unix_socket,
+)
 from mailnode.submission.gate import Gate
-from mailnode.submission.link import Link
 from mailnode.submission.protocol import SubmissionProtocol
 from mailnode.submission.session import Limits, Session
+from mailnode.supervision import Supervised
 
 STOP_SECONDS = 8.0
-_BACKLOG = 1024
-_IPV6_SITE_BITS = 64  # one customer of a provider has as many addresses as it likes
 
 
 class SubmissionServer:
@@ -42,7 +51,7 @@ class SubmissionServer:
         self._limits = limits or Limits()
         self._memory = Memory(self._limits.memory_bytes)
         self._socket: Path | None = None
-        self._servers: list[asyncio.Server] = []
+        self._listeners: dict[socket.socket, asyncio.Task[None]] = {}
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._counts = Counter[str]()
 
@@ -51,14 +60,13 @@ class SubmissionServer:
         doors = self._doors
         try:
             if doors.port is not None:
-                self.port = await self._listen(doors.port, self._connected)
                 words = "STARTTLS" if doors.certificate else "clear text"
-                self.addresses.append(f"{host_and_port(doors.host, self.port)} ({words})")
+                self.port = await self._listen(doors.port, words, begins_with_tls=False)
             if doors.tls_port is not None:
-                self.tls_port = await self._listen(doors.tls_port, self._connected_for_tls)
-                self.addresses.append(f"{host_and_port(doors.host, self.tls_port)} (TLS)")
+                self.tls_port = await self._listen(doors.tls_port, "TLS", begins_with_tls=True)
             if doors.socket is not None:
-                await self._listen_locally(doors.socket)
+                self._accept_from(unix_socket(doors.socket), begins_with_tls=False)
+                self._socket = doors.socket
                 self.addresses.append(str(doors.socket))
         except BaseException:
             await self.stop(0)
@@ -73,66 +81,55 @@ class SubmissionServer:
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Take no more clients, and let those that are there finish what is under way, for so long at most."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for listener, task in self._listeners.items():
+            task.cancel()
+            await asyncio.wait({task})
+            listener.close()
+        self._listeners.clear()
         if self._socket is not None:
             self._socket.unlink(missing_ok=True)
-        tasks = list(self._sessions)
-        for session in list(self._sessions.values()):
+            self._socket = None
+        for session in self._sessions.values():
             session.stop()
-        if tasks:
+        if tasks := list(self._sessions):
             _, late = await asyncio.wait(tasks, timeout=seconds)
             for task in late:
                 self._sessions[task].abort()
-                task.cancel()
             if late:
                 await asyncio.wait(late)
 
-    async def _listen(self, port: int, connected: Callable[[Link], None]) -> int:
+    async def _listen(self, port: int, words: str, *, begins_with_tls: bool) -> int:
+        for listener in await ports(self._doors.host, port):
+            self._accept_from(listener, begins_with_tls=begins_with_tls)
+            port = int(listener.getsockname()[1])
+            self.addresses.append(f"{host_and_port(*listener.getsockname()[:2])} ({words})")
+        return port
+
+    def _accept_from(self, listener: socket.socket, *, begins_with_tls: bool) -> None:
+        work = Supervised("the SMTP server").run(lambda: self._accept(listener, begins_with_tls=begins_with_tls))
+        self._listeners[listener] = asyncio.get_running_loop().create_task(work)
+
+    async def _accept(self, listener: socket.socket, *, begins_with_tls: bool) -> None:
         loop = asyncio.get_running_loop()
-        host = self._doors.host
-        try:
-            server = await loop.create_server(lambda: Link(connected), host, port, backlog=_BACKLOG)
-        except (OSError, OverflowError) as error:
-            raise not_listening(host_and_port(host, port), error) from None
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        while True:
+            sock, address = await loop.sock_accept(listener)
+            sock.setblocking(False)
+            try:
+                uid = peer_uid(sock) if sock.family == socket.AF_UNIX else None
+            except OSError:
+                sock.close()  # it has left already
+                continue
+            peer = f"uid {uid}" if uid is not None else plain_address(str(address[0]))
+            self._begin(sock, peer, uid=uid, begins_with_tls=begins_with_tls)
 
-    async def _listen_locally(self, path: Path) -> None:
-        sock = unix_socket(path)
-        self._socket = path
-        loop = asyncio.get_running_loop()
-        self._servers.append(
-            await loop.create_unix_server(lambda: Link(self._connected_locally), sock=sock, backlog=_BACKLOG)
-        )
-
-    def _connected(self, link: Link) -> None:
-        self._begin(link, link.address)
-
-    def _connected_for_tls(self, link: Link) -> None:
-        link.pause()
-        self._begin(link, link.address, begins_with_tls=True)
-
-    def _connected_locally(self, link: Link) -> None:
-        try:
-            uid = link.peer_uid()
-        except OSError:  # it has left already
-            link.abort()
-            return
-        self._begin(link, f"uid {uid}", uid=uid)
-
-    def _begin(self, link: Link, peer: str, *, uid: int | None = None, begins_with_tls: bool = False) -> None:
-        if not peer:  # it has left already
-            link.abort()
-            return
-        key = _counted(peer) if uid is None else ""
+    def _begin(self, sock: socket.socket, peer: str, *, uid: int | None, begins_with_tls: bool) -> None:
+        key = "" if uid is not None else site_of(peer)
         if (key and self._counts[key] >= self._limits.connections_per_address) or not self._has_room():
             if not begins_with_tls:
                 last = replies.TOO_MANY_CONNECTIONS
-                text = f"{last.enhanced} {self._name} {last.text}"
-                link.write_now(replies.lines_in_bytes(last.code, [text]))
-            link.close()
+                with suppress(OSError):
+                    sock.send(replies.lines_in_bytes(last.code, [f"{last.enhanced} {self._name} {last.text}"]))
+            sock.close()
             return
         protocol = SubmissionProtocol(
             self._name,
@@ -144,9 +141,9 @@ class SubmissionServer:
         )
         context = self._certificate.context if self._certificate else None
         session = Session(
-            link, protocol, self._gate, self._limits, peer, uid=uid, context=context, begins_with_tls=begins_with_tls
+            sock, protocol, self._gate, self._limits, peer, uid=uid, context=context, begins_with_tls=begins_with_tls
         )
-        task = asyncio.get_running_loop().create_task(session.run())
+        task = session.start()
         self._sessions[task] = session
         self._counts[key] += 1
         task.add_done_callback(lambda _: self._forget(task, key))
@@ -167,9 +164,8 @@ class SubmissionServer:
             del self._counts[key]
 
 
-def _counted(address: str) -> str:
-    """Give what connections are counted by; "" for this machine's, which are not."""
-    ip = ip_address(address)
-    if ip.is_loopback:
-        return ""
-    return str(ip_network((ip, _IPV6_SITE_BITS), strict=False)) if isinstance(ip, IPv6Address) else address
+def own_name(ehlo_name: str | None) -> str:
+    """Give the name that clients are told: the one of MAILNODE_EHLO_NAME, or that of this machine."""
+    with suppress(SettingsError):
+        return check_ehlo_name(ehlo_name or socket.gethostname())
+    return "localhost"

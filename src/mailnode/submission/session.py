@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Session:
 
     def __init__(
         self,
-        link: Link,
+        sock: socket.socket,
         protocol: SubmissionProtocol,
         gate: Gate,
         limits: Limits,
@@ -57,7 +58,7 @@ class Session:
         begins_with_tls: bool = False,
     ) -> None:
         """Serve nothing yet; `uid` is the user at the other end of a Unix socket."""
-        self._link = link
+        self._sock = sock
         self._protocol = protocol
         self._gate = gate
         self._limits = limits
@@ -69,19 +70,34 @@ class Session:
         self._began = self._loop.time()
         self._deadline = self._began + limits.login_seconds
         self._progress = -1
-        self._stop_reply: Reply | None = None
-        self._is_waiting = False
+        self._is_stopping = self._is_waiting = False
+        self._connected: Link | None = None
 
     @property
     def is_idle_stranger(self) -> bool:
         """Whether it waits for a client that has not said who it is."""
         return self._is_waiting and not self._protocol.is_logged_in
 
-    async def run(self) -> None:
-        """Serve."""
+    @property
+    def _link(self) -> Link:
+        assert self._connected
+        return self._connected
+
+    def start(self) -> asyncio.Task[None]:
+        """Serve, in a task of its own."""
+        self._task = self._loop.create_task(self._run())
+        return self._task
+
+    async def _run(self) -> None:
+        context = self._context() if self._context and self._begins_with_tls else None
         try:
-            if self._begins_with_tls:
-                await self._start_tls()
+            self._is_waiting = True
+            self._connected = await Link.over(self._sock, context, self._limits.tls_seconds)
+        except OSError:
+            return  # no handshake
+        finally:
+            self._is_waiting = False
+        try:
             if self._uid is not None:
                 self._protocol.app = await _told(self._gate.peer_user(self._uid), replies.TROUBLE)
             self._protocol.greet()
@@ -97,20 +113,28 @@ class Session:
             self._protocol.forget_content()
             await self._link.end()
 
-    def stop(self, reply: Reply = replies.STOPPING) -> None:
+    def stop(self) -> None:
         """Tell the client to go, as soon as it has the reply to what is under way."""
-        self._stop_reply = reply
+        self._is_stopping = True
         if self._is_waiting and not self._protocol.is_in_content:
-            self._link.interrupt()
+            if self._connected is None:
+                self._task.cancel()
+            else:
+                self._connected.interrupt()
 
     def evict(self) -> None:
         """Make room for another client."""
-        self._say_last(replies.TOO_MANY_CONNECTIONS)
-        self._link.abort()
+        if self._connected is None:
+            self._task.cancel()
+        else:
+            self._say_last(replies.TOO_MANY_CONNECTIONS)
+            self._link.abort()
 
     def abort(self) -> None:
         """End at once, whatever is under way."""
-        self._link.abort()
+        if self._connected is not None:
+            self._link.abort()
+        self._task.cancel()
 
     async def _serve(self) -> None:
         while True:
@@ -123,10 +147,7 @@ class Session:
                     await self._flush()
                     return
                 case StartTls():
-                    self._link.pause()
-                    self._link.write_now(self._protocol.take_due())
                     await self._start_tls()
-                    self._protocol.tls_started()
                 case _:
                     if isinstance(event, Credentials | Submitted):  # which may take long
                         await self._flush()
@@ -139,8 +160,8 @@ class Session:
     async def _hear(self) -> bool:
         """Wait for the client; give whether it has said anything."""
         in_content = self._protocol.is_in_content
-        if self._stop_reply and not in_content:
-            self._protocol.close(self._stop_reply)
+        if self._is_stopping and not in_content:
+            self._protocol.close(replies.STOPPING)
             return True
         if self._protocol.progress != self._progress:
             self._progress = self._protocol.progress
@@ -163,7 +184,15 @@ class Session:
 
     async def _start_tls(self) -> None:
         assert self._context
-        await self._link.start_tls(self._context(), self._limits.tls_seconds)
+        context = self._context()
+        self._link.pause()
+        self._link.write_now(self._protocol.take_due())
+        self._is_waiting = True
+        try:
+            await self._link.start_tls(context, self._limits.tls_seconds)
+        finally:
+            self._is_waiting = False
+        self._protocol.tls_started()
 
     def _say_last(self, reply: Reply) -> None:
         self._protocol.close(reply)

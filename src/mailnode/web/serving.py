@@ -5,7 +5,7 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.server import inbox_of
+from mailnode.submission.doors import NOWHERE, Doors
+from mailnode.submission.server import SubmissionServer, own_name
 from mailnode.web.application import create_app
 from mailnode.web.reader import MailReader
 from mailnode.web.security.exposure import ON_THIS_MACHINE, Exposure
@@ -38,13 +40,17 @@ _EXIT_SIGNALLED = 128
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What is served: where, and by which token, or code of a link, one comes in; `address` is where it listens."""
+    """What is served: where, and by which token, or code of a link, one comes in.
+
+    `address` is where it listens, and `submission` where the SMTP server for programs does.
+    """
 
     site: Site
     url: str
     address: str
     token: Token
     codes: LoginCodes
+    submission: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +65,7 @@ class Places:
     flows: Path | None = None
     processes: int = 1
     exposure: Exposure = ON_THIS_MACHINE
+    doors: Doors = NOWHERE
 
 
 async def serve(
@@ -80,12 +87,14 @@ async def serve(
             codes = LoginCodes()
             server = _Server(configured(create_app(site, token.text, codes, exposure), exposure))
             stopped = _stop_on_signals(server, site)
-            async with site.working():
+            submission = SubmissionServer(site.mailnode.gate, places.doors, name=own_name(environment.ehlo_name))
+            async with site.working(), submission:
                 # Beside the requests under way, which may wait for mail.
-                ending = asyncio.create_task(_end_when(stopped, site))
+                ending = asyncio.create_task(_end_when(stopped, site, submission))
                 try:
                     host, port = listener.getsockname()[:2]
-                    await ready(Serving(site, exposure.url(port), f"{host}:{port}", token, codes))
+                    address = f"{host}:{port}"
+                    await ready(Serving(site, exposure.url(port), address, token, codes, submission.addresses))
                     await server.serve([listener])
                 finally:
                     stopped.set()
@@ -95,11 +104,11 @@ async def serve(
         listener.close()
 
 
-async def _end_when(stopped: asyncio.Event, site: Site) -> None:
+async def _end_when(stopped: asyncio.Event, site: Site, submission: SubmissionServer) -> None:
     await stopped.wait()
     if site.workers:
         site.workers.stop()
-    await site.mailnode.stop(_MAIL_SECONDS, flows=True)
+    await asyncio.gather(site.mailnode.stop(_MAIL_SECONDS, flows=True), submission.stop(_MAIL_SECONDS))
 
 
 def configured(app: ASGIApp, exposure: Exposure = ON_THIS_MACHINE) -> uvicorn.Config:
