@@ -110,7 +110,7 @@ async def test_serve_has_the_same_server(home, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--host", "0.0.0.0"], "--submission-cert"),
+        (["--host", "0.0.0.0"], "MAILNODE_SUBMISSION_CERT"),
         (["--tls-port", "0"], "needs a certificate"),
         (["--cert", "a.pem"], "belong together"),
         (["--cert", "a.pem", "--key", "a.pem"], "a.pem can't be read"),

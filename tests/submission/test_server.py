@@ -141,7 +141,7 @@ async def test_what_is_sent_in_clear_text_behind_starttls_is_not_heard(certifica
 async def test_a_password_in_clear_text_is_not_taken_from_other_machines(certificate):
     with pytest.raises(UsageError) as refused:
         SubmissionServer(KeepingGate(), Doors(host="0.0.0.0", port=0))
-    assert "--submission-cert" in refused.value.hint
+    assert "MAILNODE_SUBMISSION_CERT" in refused.value.hint
     with pytest.raises(UsageError):
         SubmissionServer(KeepingGate(), Doors(tls_port=0))
     SubmissionServer(KeepingGate(), Doors(host="0.0.0.0", port=0, certificate=certificate))

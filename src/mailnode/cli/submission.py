@@ -24,16 +24,33 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PORT = 1587
 _PORT = click.IntRange(0, 65535)
 _FILE = click.Path(path_type=Path)
-_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("port", {"type": _PORT, "metavar": "PORT", "help": "The port of the SMTP server for programs, with STARTTLS."}),
-    ("tls-port", {"type": _PORT, "metavar": "PORT", "help": "Its port that speaks TLS from the start."}),
-    ("socket", {"type": _FILE, "help": "Its Unix socket, for `mailnode-sendmail` of all users."}),
+_OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    (
+        "port",
+        "MAILNODE_SUBMISSION_PORT",
+        {"type": _PORT, "metavar": "PORT", "help": "The port of the SMTP server for programs, with STARTTLS."},
+    ),
+    (
+        "tls-port",
+        "MAILNODE_SUBMISSION_TLS_PORT",
+        {"type": _PORT, "metavar": "PORT", "help": "Its port that speaks TLS from the start."},
+    ),
+    (
+        "socket",
+        "MAILNODE_SUBMISSION_SOCKET",
+        {"type": _FILE, "help": "Its Unix socket, for `mailnode-sendmail` of all users."},
+    ),
     (
         "host",
+        "MAILNODE_SUBMISSION_HOST",
         {"default": "127.0.0.1", "show_default": True, "metavar": "ADDRESS", "help": "The address of these ports."},
     ),
-    ("cert", {"type": _FILE, "help": "The certificate of these ports, with its chain (PEM)."}),
-    ("key", {"type": _FILE, "help": "The private key of this certificate (PEM)."}),
+    (
+        "cert",
+        "MAILNODE_SUBMISSION_CERT",
+        {"type": _FILE, "help": "The certificate of these ports, with its chain (PEM)."},
+    ),
+    ("key", "MAILNODE_SUBMISSION_KEY", {"type": _FILE, "help": "The private key of this certificate (PEM)."}),
 )
 
 
@@ -52,12 +69,9 @@ def door_options(prefix: str = "") -> Callable[[F], F]:
     """Add the options to a command, with this before their names; each is a variable too."""
 
     def add(command: F) -> F:
-        for name, settings in reversed(_OPTIONS):
+        for name, variable, settings in reversed(_OPTIONS):
             word = f"submission_{name.replace('-', '_')}"
-            option = click.option(
-                f"--{prefix}{name}", word, envvar=f"MAILNODE_{word.upper()}", show_envvar=True, **settings
-            )
-            command = option(command)
+            command = click.option(f"--{prefix}{name}", word, envvar=variable, show_envvar=True, **settings)(command)
         return command
 
     return add

@@ -16,7 +16,7 @@ from mailnode.submission.certificate import ServerCertificate
 _BACKLOG = 1024
 _IPV6_SITE_BITS = 64  # one customer of a provider has as many addresses as it likes
 _CREDENTIALS = struct.Struct("3i")  # unix(7): pid, uid, gid
-_CERTIFICATE_HINT = "give --submission-cert and --submission-key"
+_CERTIFICATE_HINT = "give it, and its key: MAILNODE_SUBMISSION_CERT and MAILNODE_SUBMISSION_KEY, or their options"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
