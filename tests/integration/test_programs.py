@@ -210,7 +210,7 @@ mkdir -m 1730 /var/spool/cron/crontabs && mount --bind /dev/null /etc/crontab
 mount --bind "$SENDMAIL" /usr/sbin/sendmail
 cat >/etc/cron.d/told <<END
 MAILTO=$TO
-* * * * * root printf 'Gr\\303\\274\\303\\237e\\n.\\nend\\n'
+* * * * * root echo Grüße; echo .; echo end
 END
 exec cron -f
 """
@@ -236,5 +236,6 @@ async def test_cron_starts_us_as_the_sendmail_of_the_machine(world: World) -> No
                 await cron.wait()
     assert (taken.mail_from, taken.rcpt_tos) == (f"root@{host}", (recipients(tag)[0],))
     told = message_from_bytes(taken.content, policy=policy.default)
-    assert told["From"] == f"root@{host} (Cron Daemon)"
+    assert told["From"] == f"root@{host}"
+    assert told["Subject"] == f"Cron <root@{host}> echo Grüße; echo .; echo end"
     assert text_of(told) == "Grüße\r\n.\r\nend".encode()

@@ -14,7 +14,8 @@ from mailnode.errors import ComposeError, MailboxError, PartError
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Email
 from mailnode.message.envelope import Envelope, Message
-from mailnode.message.ready_made import in_seven_bits, message_of, ready_made
+from mailnode.message.ready_made import message_of, ready_made
+from mailnode.message.seven_bits import in_seven_bits
 
 TO_BOB = Envelope("ann@x.example", ("bob@y.example",))
 HEAD = b"From: Ann <ann@x.example>\r\nTo: bob@y.example\r\nSubject:  odd   blanks \r\n"

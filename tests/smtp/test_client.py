@@ -1,5 +1,5 @@
 import asyncio
-from email import message_from_bytes
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
@@ -75,6 +75,39 @@ class TestReadyMade:
         assert sent.get_payload(decode=True) == ".naïve\r\n".encode()
         assert server.accepted[0].content.isascii()
         assert f"SIZE={len(server.accepted[0].content)}\r\n".encode() in server.visit.octets
+
+    async def test_a_header_in_raw_bytes_is_sent_as_it_is_only_where_smtputf8_is(self):
+        raw = "From: J\u00fcrg <ann@x.example>\r\nSubject: Cron <root@box> echo Gr\u00fc\u00dfe\r\nX-Old: ".encode()
+        content = raw + b"na\xefve\r\nTo: bob@b\xc3\xbccher.example\r\n" + self.CONTENT.partition(b"\r\n")[2]
+        async with ScriptedServer() as server, client_of(server) as client:
+            await client.send(content, self.TO_BOB)
+        assert server.accepted[0].content == content
+        for offered, has_body in ((("8BITMIME",), True), ((), False)):
+            async with ScriptedServer(extensions=offered) as server, client_of(server) as client:
+                await client.send(content, self.TO_BOB)
+            [mail] = server.accepted
+            assert (mail.content.isascii(), "SMTPUTF8" in mail.reverse_path) == (not has_body, False)
+            sent = message_from_bytes(mail.content, policy=policy.default)
+            assert sent["From"] == "J\u00fcrg <ann@x.example>"
+            assert sent["Subject"] == "Cron <root@box> echo Gr\u00fc\u00dfe"
+            assert (sent["X-Old"], sent["To"]) == ("na\u00efve", "bob@xn--bcher-kva.example")
+            assert sent.get_payload(decode=True) == ".na\u00efve\r\n".encode()
+
+    @pytest.mark.parametrize(
+        ("field", "words"),
+        [
+            (b"DKIM-Signature: v=1\r\nSubject: \xc3\xbc", "DKIM signature"),
+            (b"To: \xc3\xbc@y.example", "before the @"),
+            (b"Content-Disposition: inline; filename=\xc3\xbc", "content-disposition is not in ASCII"),
+        ],
+    )
+    async def test_what_no_header_in_ascii_can_say_is_not_sent(self, field, words):
+        async with ScriptedServer(extensions=("8BITMIME",)) as server, client_of(server) as client:
+            with pytest.raises(Unsendable, match=f"SMTPUTF8.*{words}") as caught:
+                await client.send(field + b"\r\n" + self.CONTENT, self.TO_BOB)
+        assert caught.value.code == ErrorCode.SMTPUTF8_NOT_OFFERED
+        assert caught.value.hint
+        assert not server.accepted
 
     async def test_where_that_would_break_a_signature_it_is_not_sent(self):
         async with ScriptedServer(extensions=("PIPELINING",)) as server, client_of(server) as client:

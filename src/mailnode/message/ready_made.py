@@ -8,34 +8,28 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Union
 
-from mailnode.errors import ComposeError, ErrorCode, MailnodeError, PartError
+from mailnode.errors import ComposeError, ErrorCode, MailnodeError
 from mailnode.message.compose import compose
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.email import Email
 from mailnode.message.encoding import crlf, longest_line
 from mailnode.message.envelope import Envelope, Field, Message
 from mailnode.message.mailbox import Mailbox, mailboxes, parse_mailbox
-from mailnode.message.raw_part import MAX_LINE, clean_message
+from mailnode.message.raw_part import MAX_LINE
+from mailnode.message.seven_bits import SIGNATURES, header_fields, split, with_ascii_header, with_seven_bits
 from mailnode.message.standard_message import addresses_in, bytes_of
-from mailnode.printable import quoted
 
 if TYPE_CHECKING:
     from email.message import Message as StandardMessage
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*")
-_MAILBOX_FILE_LINE = re.compile(rb">?From [^\r]*\r\n")
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 _BLIND = frozenset({"bcc", "resent-bcc"})
-_SIGNATURES = frozenset({"dkim-signature", "arc-message-signature"})
 _OF_RECIPIENTS: tuple[Field, ...] = ("to", "cc", "bcc")
-_ENCODING = "content-transfer-encoding"
 # hashlib lets other threads run for more than this; a message of so many bytes is hashed in less than a millisecond.
 _KEEPS_TURN, _SHORT = 2047, 256 * 1024
-_HINT = "give a whole message: header fields, an empty line, then the body"
 
 
 Sendable = Union[Email, "StandardMessage[Any, Any]", Message]
@@ -85,8 +79,8 @@ class ReadyMade:
 
     def __init__(self, content: bytes) -> None:
         """Read the header; the body stays as it is."""
-        head, self._body = _split(crlf(content))
-        fields = _fields(head)
+        head, self._body = split(crlf(content))
+        fields = header_fields(head)
         self._values = _Values(fields)
         self._kept = b"".join(field for name, field in fields if name not in _BLIND)
 
@@ -132,7 +126,7 @@ class ReadyMade:
             kept += f"Date: {formatdate(localtime=False)}\r\n".encode()
         data = kept + b"\r\n" + self._body
         if signer:
-            data = _signed(data, signer, is_theirs=not _SIGNATURES.isdisjoint(values.names))
+            data = _signed(data, signer, is_theirs=not SIGNATURES.isdisjoint(values.names))
         warnings = tuple(_warnings(self._body))
         return Message(envelope, values.fields_of(envelope), message_id, len(data), (data,), warnings=warnings)
 
@@ -143,52 +137,6 @@ def _hash(hashed: "hashlib._Hash", data: bytes) -> None:
     size = _KEEPS_TURN if len(data) <= _SHORT else len(data)
     for begin in pieces:
         hashed.update(data[begin : begin + size])
-
-
-def in_seven_bits(message: Message) -> Message:
-    """Give a message whose 8-bit parts are encoded as Base64, for a server that does not offer 8BITMIME (RFC 6152 3).
-
-    Raises:
-        PartError: a signature would break, or the message is not well formed.
-    """
-    data = message.octets()
-    fields = _fields(_split(data)[0])
-    if not _SIGNATURES.isdisjoint(name for name, _ in fields):
-        raise PartError(
-            "the message has a DKIM signature, which would break if its 8-bit text were encoded",
-            hint="encode it before it is signed, or use a server that offers 8BITMIME",
-        )
-    clean = _in_seven_bits(data, fields)
-    return replace(message, size=len(clean), pieces=(clean,))
-
-
-def _in_seven_bits(data: bytes, fields: Sequence[tuple[str, bytes]]) -> bytes:
-    """Encode the body; of the header only the field that tells so is another one."""
-    head, body = _split(clean_message(data))
-    encoding = b"".join(field for name, field in _fields(head) if name == _ENCODING)
-    return b"".join(field for name, field in fields if name != _ENCODING) + encoding + b"\r\n" + body
-
-
-def _split(data: bytes) -> tuple[bytes, bytes]:
-    """Give the header fields and the body, each with its last CRLF."""
-    if b"\0" in data:
-        raise ComposeError("the message contains a NUL character", hint="encode binary content as Base64")
-    if line := _MAILBOX_FILE_LINE.match(data):
-        data = data[line.end() :]
-    head, _, body = data.partition(b"\r\n\r\n")
-    ended = body if not body or body.endswith(b"\r\n") else body + b"\r\n"
-    return head if head.endswith(b"\r\n") else head + b"\r\n", ended
-
-
-def _fields(head: bytes) -> list[tuple[str, bytes]]:
-    fields, at = list[tuple[str, bytes]](), 0
-    while found := _FIELD.match(head, at):
-        fields.append((found[1].decode("ascii").lower(), found[0]))
-        at = found.end()
-    if at < len(head) or not fields:
-        line = head[at:].partition(b"\r\n")[0].decode("utf-8", "replace")
-        raise ComposeError(f"a line of the message's header is not a header field: {quoted(line)}", hint=_HINT)
-    return fields
 
 
 class _Values:
@@ -283,9 +231,10 @@ def _domain(envelope: Envelope, values: _Values) -> str:
 
 def _signed(data: bytes, signer: DkimSigner, *, is_theirs: bool) -> bytes:
     if not data.isascii() and not is_theirs:
-        with suppress(PartError):  # it is signed as a part, or not well formed, and stays as it is
-            data = _in_seven_bits(data, _fields(_split(data)[0]))
-    head, body = _split(data)
+        for encoded in (with_seven_bits, with_ascii_header):
+            with suppress(ComposeError):  # it is signed as a part, or can't be encoded, and stays as it is
+                data = encoded(data, header_fields(split(data)[0]))
+    head, body = split(data)
     return signer.sign(head, (body,)) + data
 
 

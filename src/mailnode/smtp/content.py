@@ -39,12 +39,20 @@ def is_header_ascii(message: Message) -> bool:
 def fitted(message: Message, extensions: Extensions) -> Message:
     """Give the message as this server takes it: without 8BITMIME its 8-bit parts are encoded (RFC 6152 3).
 
+    Its header is, too, where there is no SMTPUTF8 and only texts and names need it.
+
     Raises:
         Unsendable: they can't be.
     """
-    if message.is_ascii or extensions.eight_bit_mime or not is_header_ascii(message):
+    if message.is_ascii:
         return message
-    from mailnode.message.ready_made import in_seven_bits
+    if not is_header_ascii(message):
+        if extensions.smtputf8 or message.envelope.needs_smtputf8:
+            return message
+        message = _with_ascii_header(message)
+    if message.is_ascii or extensions.eight_bit_mime:
+        return message
+    from mailnode.message.seven_bits import in_seven_bits
 
     try:
         return in_seven_bits(message)
@@ -52,6 +60,19 @@ def fitted(message: Message, extensions: Extensions) -> Message:
         raise Unsendable(
             f"the message has 8-bit text, the server does not offer 8BITMIME, and {error.message}",
             code=ErrorCode.EIGHT_BIT_NOT_OFFERED,
+            hint=error.hint,
+        ) from None
+
+
+def _with_ascii_header(message: Message) -> Message:
+    from mailnode.message.seven_bits import in_ascii_header
+
+    try:
+        return in_ascii_header(message)
+    except ComposeError as error:
+        raise Unsendable(
+            f"the server does not offer SMTPUTF8, and {error.message}",
+            code=ErrorCode.SMTPUTF8_NOT_OFFERED,
             hint=error.hint,
         ) from None
 
