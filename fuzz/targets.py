@@ -48,6 +48,12 @@ from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.reply import ReplyParser
 from mailnode.smtp.sasl import MECHANISMS, Exchange, Login
 from mailnode.smtp.transaction import Transaction
+from mailnode.submission.content import Memory
+from mailnode.submission.events import Close, ProtocolLimits
+from mailnode.submission.gate import App, Submitted
+from mailnode.submission.gate import Reply as Submission
+from mailnode.submission.login import Credentials
+from mailnode.submission.protocol import SubmissionProtocol
 from mailnode.web.safe_html import MOST_REPEATED_CHARACTERS, safe_html
 from support.byte_invariant import changes
 
@@ -56,6 +62,7 @@ Target = Callable[[bytes], None]
 LONGEST_ERROR = 2000
 _LOGIN = Login("shop", "pencil")
 _CLEAN = re.compile(rb"(?:[^\r\n]{0,998}\r\n)*")
+_CLEAN_CONTENT = re.compile(rb"(?:[^\r\n]*\r\n)*")
 _LIMIT = 2**20
 _FIELDS = [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"MIME-Version"]
 _INLINER = CSSInliner(keep_style_tags=True, keep_link_tags=True, load_remote_stylesheets=False)
@@ -344,6 +351,40 @@ def protocol(octets: bytes) -> None:
         assert {one.address for one in judged.recipients} <= set(_MAIL.envelope.forward_paths)
 
 
+def submission(octets: bytes) -> None:
+    """A client of our server says this, at once or in pieces of some size: replies and mails are the same."""
+    size = octets[0] + 1 if octets else 1
+    known = App("shop") if size % 2 else None
+    whole, in_pieces = (_submitted(octets[1:], cut, known) for cut in (len(octets), size))
+    assert whole == in_pieces
+    replies, mails = whole
+    assert all(_CLEAN_CONTENT.fullmatch(mail) for mail in mails)
+    assert not mails or known or b"235 " in replies
+    parser = ReplyParser()
+    list(parser.feed(replies))
+    assert not parser.has_partial_reply
+
+
+def _submitted(octets: bytes, size: int, app: App | None) -> tuple[bytes, list[bytes]]:
+    memory = Memory(_LIMIT)
+    limits = ProtocolLimits(message_bytes=200, recipients=3, errors=5, idle_commands=5, failed_logins=2)
+    spoken = SubmissionProtocol("mail.example", "192.0.2.1", memory, limits, app=app, is_private=True)
+    spoken.greet()
+    said, mails = b"", list[bytes]()
+    for at in range(0, len(octets), max(size, 1)):
+        spoken.receive(octets[at : at + max(size, 1)])
+        while (event := spoken.next_event()) is not None and not isinstance(event, Close):
+            if isinstance(event, Submitted):
+                mails.append(event.content)
+            refused = Submission(554, "5.7.1", "no\u00fc\n")
+            is_asked = isinstance(event, Submitted | Credentials)
+            spoken.answer(App("shop") if event == ("shop", "pencil") else refused if is_asked else None)
+        said += spoken.take_due()
+    spoken.forget_content()
+    assert memory.take(_LIMIT)
+    return said, mails
+
+
 def certificate(octets: bytes) -> None:
     """A certificate that nobody has checked."""
     read_certificate(octets)
@@ -400,6 +441,7 @@ TARGETS: Mapping[str, Target] = {
         layout,
         file_name,
         *(media_type, flow_yaml, flow_json, connection, reply, ehlo, sasl, protocol, certificate, proxy, networks),
+        submission,
         *(
             snapshot,
             safe_mail,

@@ -16,7 +16,7 @@ from support.command import mailnode
 from support.daemon import until
 from support.forked_python import python
 from support.scripted_smtp import ScriptedServer
-from support.tls import authority, ca_pem
+from support.tls import ca_pem, served_certificate
 
 
 @asynccontextmanager
@@ -44,11 +44,8 @@ async def running(*arguments, **environment):
 
 @pytest.fixture
 def certificate(tmp_path):
-    made = authority().issue_cert("127.0.0.1")
-    chain, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made.cert_chain_pems[0].write_to_path(chain)
-    made.private_key_pem.write_to_path(key)
-    return str(chain), str(key)
+    served_certificate(tmp_path)
+    return str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
 
 
 async def made_app(home, port):

@@ -78,8 +78,7 @@ async def talk(reader, writer, lines):
 async def test_nothing_is_relayed(home, tmp_path, monkeypatch):
     monkeypatch.setattr(login_delays, "FIRST_SECONDS", 0.0)
     path = tmp_path / "mail.sock"
-    fields = {"senders": ["ann@x.example"], "allowed": ["@y.example"]}
-    async with an_app(home, **fields) as (upstream, opened, _):
+    async with an_app(home, senders=["ann@x.example"], allowed=["@y.example"]) as (upstream, opened, _):
         password = (await opened.apps.rotate("web")).password
         login = plain("", "web", password)
         async with SubmissionServer(opened.gate, Doors(port=0, socket=path)) as server:

@@ -22,7 +22,7 @@ from mailnode.submission.server import SubmissionServer
 from mailnode.submission.session import Limits
 from support.gates import KeepingGate, listening
 from support.messages import letter
-from support.tls import authority, ca_pem
+from support.tls import authority, ca_pem, served_certificate
 
 CONTENT = b"Subject: hi\r\n\r\n.a\r\n..b\r\n"
 LOGIN = b"EHLO c\r\nAUTH PLAIN AHNob3AAcGVuY2ls\r\n"
@@ -31,15 +31,7 @@ MAIL = b"MAIL FROM:<ann@x.example>\r\nRCPT TO:<bob@y.example>\r\nDATA\r\n"
 
 @pytest.fixture
 def certificate(tmp_path):
-    return written_certificate(tmp_path)
-
-
-def written_certificate(folder):
-    made = authority().issue_cert("127.0.0.1", "localhost")
-    chain, key = folder / "cert.pem", folder / "key.pem"
-    chain.write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
-    key.write_bytes(made.private_key_pem.bytes())
-    return ServerCertificate(chain, key)
+    return served_certificate(tmp_path)
 
 
 class Peer:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailnode.smtp.trust import client_context
+from mailnode.submission.certificate import ServerCertificate
 
 
 @cache
@@ -53,6 +55,15 @@ def server_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     return context
+
+
+def served_certificate(folder: Path) -> ServerCertificate:
+    """Write what our own SMTP server presents to cert.pem and key.pem in a folder."""
+    made = authority().issue_cert("127.0.0.1", "localhost")
+    chain, key = folder / "cert.pem", folder / "key.pem"
+    chain.write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
+    key.write_bytes(made.private_key_pem.bytes())
+    return ServerCertificate(chain, key)
 
 
 def self_signed_context() -> ssl.SSLContext:

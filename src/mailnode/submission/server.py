@@ -1,6 +1,7 @@
 """The SMTP server for programs: where it listens, and how many clients it takes."""
 
 import asyncio
+import resource
 import socket
 from collections import Counter
 from contextlib import suppress
@@ -49,6 +50,8 @@ class SubmissionServer:
         self._certificate = doors.certificate
         self._name = name
         self._limits = limits or Limits()
+        # The files that the process may have open are also those of the database and of servers.
+        self._most = min(self._limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._memory = Memory(self._limits.memory_bytes)
         self._socket: Path | None = None
         self._listeners: dict[socket.socket, asyncio.Task[None]] = {}
@@ -150,7 +153,7 @@ class SubmissionServer:
 
     def _has_room(self) -> bool:
         """Whether one more client can be served, if need be in the place of the first that has not said who it is."""
-        if len(self._sessions) < self._limits.connections:
+        if len(self._sessions) < self._most:
             return True
         stranger = next((session for session in self._sessions.values() if session.is_idle_stranger), None)
         if stranger is not None:
