@@ -17,6 +17,7 @@ PAGES = (
     "/connections",
     "/apps",
     "/inbox",
+    "/api/docs",
     "/nothing",
 )
 

@@ -27,13 +27,13 @@ from mailnode.web.api.description import DescribedApi, operation_id
 from mailnode.web.api.plain_run import plain_run
 from mailnode.web.api.problem import JsonAnswer, answer_errors
 from mailnode.web.page import STATIC
+from mailnode.web.pages import api_docs, login
 from mailnode.web.pages import apps as apps_pages
 from mailnode.web.pages import connections as connections_pages
 from mailnode.web.pages import deliveries as deliveries_pages
 from mailnode.web.pages import flows as flows_pages
 from mailnode.web.pages import inbox as inbox_pages
 from mailnode.web.pages import layouts as layouts_pages
-from mailnode.web.pages import login
 from mailnode.web.pages import runs as runs_pages
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.callers import Callers
@@ -62,6 +62,7 @@ API = (
     health,
 )
 _PAGES = (
+    api_docs,
     login,
     flows_pages,
     layouts_pages,

@@ -33,11 +33,13 @@ TAGS = {
     "runs": "What each execution of a flow did.",
     "deliveries": "What became of each email.",
     "connections": "Logins for servers, without their secrets.",
+    "apps": "The programs that hand in email by SMTP.",
     "services": "The known providers.",
     "inbox": "What the test inbox has received.",
     "snapshots": "Flows and connections in one encrypted file.",
     "health": "Whether it works, and how much it does.",
 }
+_SUCCESS = {"200": "it was done", "201": "it was made", "204": "it was done; there is no body"}
 # What anybody may ask.
 _OPEN = "/health"
 # What the guard answers before an operation is reached, to all and to those who must show who they are.
@@ -61,8 +63,8 @@ def operation_id(route: APIRoute) -> str:
 def described(document: Document) -> Document:
     """Complete the document that FastAPI makes."""
     document["components"]["securitySchemes"] = SECURITY
-    used = {tag for _, _, operation in _operations(document) for tag in operation.get("tags", ())}
-    document["tags"] = [{"name": name, "description": words} for name, words in TAGS.items() if name in used]
+    used = dict.fromkeys(tag for _, _, operation in _operations(document) for tag in operation.get("tags", ()))
+    document["tags"] = [{"name": name, "description": TAGS.get(name, "")} for name in sorted(used, key=_order)]
     for path, method, operation in _operations(document):
         is_open = path.startswith(_OPEN)
         scopes = wanted_scopes(method.upper(), path)
@@ -72,7 +74,14 @@ def described(document: Document) -> Document:
         possible = _possible(method, operation, is_open=is_open)
         answers = operation["responses"]
         operation["responses"] = {one: answers[one] for one in answers if one < "400" or one in possible}
+        for status, words in _SUCCESS.items():
+            if (answer := answers.get(status, {})).get("description") == "Successful Response":
+                answer["description"] = words
     return document
+
+
+def _order(tag: str) -> int:
+    return [*TAGS].index(tag) if tag in TAGS else len(TAGS)
 
 
 def _possible(method: str, operation: Document, *, is_open: bool) -> frozenset[str]:

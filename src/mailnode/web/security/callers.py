@@ -100,7 +100,7 @@ def _lacking(name: str, scope: str) -> Refusal:
 
 
 def _not_in(path: str, method: str, query: bytes) -> Response:
-    if path.startswith("/api/") or path == "/metrics":
+    if (path.startswith("/api/") and path != "/api/docs") or path == "/metrics":
         return Refusal(401, "a token is required", "send Authorization: Bearer TOKEN, or log in").response()
     if method not in SAFE_METHODS:
         return PlainTextResponse("Log in first.", 401)
