@@ -13,7 +13,8 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "connection": ("none", "basic", "oauth2", "oauth2ClientCredentials", "oauth2ServiceAccount"),
     "attachments": ("none", "url", "text", "base64", "custom", "mime", "several", "inline"),
-    "face": ("run", "inputs", "worker", "serve", "python"),
+    # "send" is a program that sends without a flow.
+    "face": ("run", "inputs", "worker", "serve", "python", "send"),
     "proxy": ("none", "socks5 of connection", "socks5 of environment", "http of connection", "http of environment"),
     # What the server does: "impostor" has the certificate of another name, "lost" goes away after the first final dot.
     "server": ("accepts", "refuses one", "defers once", "lost once", "impostor"),
@@ -105,6 +106,9 @@ def why_not(chosen: Mapping[str, str]) -> str:
         "nor a tlsOption, and without a wish a service is reached by TLS": is_anonymous
         and get["service"] == "both by starttls",
         "who is waited for goes by no worker": get["face"] == "worker" and get["asynchronous"] == "waits",
+        "without a flow there is no state to store in": get["face"] == "send"
+        and get["store_result"] not in {"", "none"},
+        "nor anything to stop": get["face"] == "send" and get["stop_on_error"] == "stops",
         "without TLS nobody says who he is": is_clear and get["server"] == "impostor",
         "nor is there anything to trust": is_clear and get["trust"] == "ca",
         "ca is a setting of other servers": is_named and get["trust"] == "ca",

@@ -13,7 +13,7 @@ import httpx2
 
 from mailnode.app import Mailnode
 from mailnode.flow.state import queued_in, results_in
-from matrix.scenario import Scenario
+from matrix.scenario import NODE, Scenario
 from matrix.stage import PATIENCE, TOKEN, Json, Stage
 from support.command import environment_of
 from support.forked_python import Process, python
@@ -45,6 +45,23 @@ async def _python(stage: Stage) -> None:
 
         await asyncio.gather(*(once(scenario, stage.of(scenario).said) for scenario in stage.scenarios))
         await asyncio.gather(*(once(scenario, stage.of(scenario).again) for scenario in stage.scenarios))
+
+
+async def _send(stage: Stage) -> None:
+    """A program sends by itself what the node would send."""
+    async with Mailnode.open(stage.environment) as opened, _working(opened):
+
+        async def twice(scenario: Scenario) -> None:
+            (tag,) = scenario.tags()
+            made = await opened.dry_run(stage.flow(scenario), NODE, input=scenario.input(tag)).compose()
+            for said in (stage.of(scenario).said, stage.of(scenario).again):
+                result = await opened.send(made.email, **scenario.send_options(tag))
+                said[tag] = dict(result)
+                if result["status"] == "queued":
+                    ((_, ended),) = [one async for one in opened.drained([result["deliveryId"]])]
+                    said[tag] |= ended or {}
+
+        await asyncio.gather(*map(twice, stage.scenarios))
 
 
 @asynccontextmanager
@@ -190,4 +207,5 @@ _FACES: Mapping[str, Callable[[Stage], Awaitable[Any]]] = {
     "run": _run,
     "inputs": _inputs,
     "serve": _serve,
+    "send": _send,
 }

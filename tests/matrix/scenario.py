@@ -4,12 +4,13 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mailnode.connections.service import find_service
+from mailnode.direct import SendOptions
 from mailnode.smtp.server import TlsOption
 from matrix.contents import ITEMS, TEXT, attachments, content, invitation
 from matrix.dimensions import Case
@@ -39,6 +40,15 @@ _OFFERED = {
     "Mail.ru": ("PLAIN", "LOGIN", "XOAUTH2"),
     "Outlook365": ("LOGIN", "XOAUTH2"),
     "Yahoo": ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"),
+}
+# What a node's settings are called where a program sends by itself.
+_OPTIONS = {
+    "tlsOption": "tls_option",
+    "connection": "connection",
+    "partialDelivery": "partial_delivery",
+    "onUnknown": "on_unknown",
+    "timeoutSeconds": "timeout_seconds",
+    "retryHours": "retry_hours",
 }
 _DEFAULT_PORTS: Mapping[TlsOption, int] = {"tls": 465, "starttls": 587, "none": 25}
 # Stands for a port of this machine, which is known when the server listens.
@@ -118,6 +128,14 @@ class Scenario:
         if case.connection != "none":
             given["connection"] = self.name
         return {**given, **(_all_the_rest() if case.rest == "all" else {})}
+
+    def send_options(self, key: str) -> SendOptions:
+        """Give what a program that sends by itself says of where and how."""
+        settings = self.settings()
+        smtp = settings.get("smtp") or {"service": settings["emailService"]}
+        said = {_OPTIONS.get(name, name): value for name, value in smtp.items() if name != "ehloName"}
+        said |= {option: settings[name] for name, option in _OPTIONS.items() if name in settings}
+        return cast(SendOptions, said | {"key": key, "wait": not settings["asynchronous"]})
 
     def _server(self) -> dict[str, Any]:
         case, address = self.case, self.address
