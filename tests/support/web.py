@@ -66,7 +66,7 @@ def served_site(home: Path, exposure: Exposure = ON_THIS_MACHINE) -> Iterator[Se
     async def serve() -> None:
         async with opened_site(home) as site, site.mailnode.working():
             codes = LoginCodes()
-            config = configured(create_app(site, TOKEN, codes, exposure))
+            config = configured(create_app(site, TOKEN, codes, exposure), exposure)
             config.port, config.timeout_graceful_shutdown = 0, 2
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server._serve())

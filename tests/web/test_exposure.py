@@ -1,6 +1,8 @@
 """Where the server is found: by which host and path, through whom, and what would be unsafe."""
 
 import re
+import shutil
+import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from mailnode.web.application import create_app
 from mailnode.web.security.exposure import exposure_of
 from mailnode.web.security.forwarded import Forwarded, TwoSendersError, forwarded, plain_address
 from support.tls import authority
-from support.web import TOKEN
+from support.web import TOKEN, served_site
 
 PUBLIC = "https://mail.example.org"
 PROXIED: dict[str, Any] = {"public_url": f"{PUBLIC}/mail", "trusted_proxies": ["127.0.0.1", "10.0.0.0/8"]}
@@ -76,9 +78,9 @@ def test_what_is_unsafe_or_means_nothing_is_refused_with_its_remedy(given, told,
     [
         ("cert.pem", None, "--tls-cert is given without --tls-key"),
         (None, "key.pem", "--tls-key is given without --tls-cert"),
-        ("cert.pem", "other.pem", "they don't fit"),
+        ("cert.pem", "other.pem", "are no certificate and its key"),
         ("cert.pem", "none.pem", "No such file"),
-        ("key.pem", "key.pem", "they don't fit"),
+        ("key.pem", "key.pem", "are no certificate and its key"),
     ],
 )
 def test_a_certificate_that_can_t_be_used_is_refused(files, cert, key, told):
@@ -103,6 +105,25 @@ def test_a_certificate_that_can_t_be_used_is_refused(files, cert, key, told):
 )
 def test_where_it_is(given, url):
     assert exposure_of(**given).url(8025) == url
+
+
+def test_a_renewed_certificate_is_shown_to_the_next_who_connects(files, tmp_path, home):
+    for name in ("cert.pem", "key.pem"):
+        shutil.copy(files / name, tmp_path / name)
+    exposure = exposure_of(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
+    with served_site(home, exposure) as served:
+        where = ("127.0.0.1", urlsplit(served.url).port)
+        assert ssl.get_server_certificate(where) == ssl.get_server_certificate(where)
+        before = ssl.get_server_certificate(where)
+        renewed = authority().issue_cert("mail.example.net")
+        renewed.private_key_pem.write_to_path(tmp_path / "key.pem")
+        renewed.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+        after = ssl.get_server_certificate(where)
+        assert after != before
+        assert after.split() == renewed.cert_chain_pems[0].bytes().decode().split()
+        with httpx2.Client(verify=False, headers=BEARER, timeout=60) as client:
+            answer = client.get(f"https://127.0.0.1:{where[1]}/api/flows")
+        assert answer.json() == []
 
 
 def test_a_certificate_gives_the_names(files):

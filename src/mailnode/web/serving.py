@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ async def _end_when(stopped: asyncio.Event, site: Site, submission: SubmissionSe
 def configured(app: ASGIApp, exposure: Exposure = ON_THIS_MACHINE) -> uvicorn.Config:
     """Say how the application is served: by h11, which is strict, whatever else is there, and without WebSockets."""
     certificate = exposure.certificate
-    return uvicorn.Config(
+    config = uvicorn.Config(
         StopNotice(app),
         http=PromptProtocol,
         ws="none",
@@ -127,6 +128,16 @@ def configured(app: ASGIApp, exposure: Exposure = ON_THIS_MACHINE) -> uvicorn.Co
         ssl_keyfile=certificate and str(certificate.key),
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+    if certificate:
+        current = certificate.current
+
+        def renew(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            connection.context = current.context()
+
+        config.load()
+        assert config.ssl
+        config.ssl.sni_callback = renew
+    return config
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """How the server is reached: where it listens, by which URL, through which proxies, and whether that is safe."""
 
 import re
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mailnode.errors import UsageError
 from mailnode.printable import quoted
+from mailnode.submission.certificate import ServerCertificate
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
@@ -22,10 +22,11 @@ _AUTHORITY = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{
 
 
 class Certificate(NamedTuple):
-    """The files of a certificate with its chain and of its key, and the names that stand in it."""
+    """The files of a certificate with its chain and of its key, what they hold now, and the names that it is for."""
 
     chain: Path
     key: Path
+    current: ServerCertificate
     names: frozenset[str]
 
 
@@ -207,19 +208,7 @@ def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
     if chain is None or key is None:
         there, missing = ("--tls-key", "--tls-cert") if chain is None else ("--tls-cert", "--tls-key")
         raise UsageError(f"{there} is given without {missing}", hint="give both: the certificate and its private key")
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password=_no_password)
-        return Certificate(chain, key, _names(chain))
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else "they don't fit"
-        raise UsageError(
-            f"--tls-cert {chain} and --tls-key {key} can't be used: {why}",
-            hint="give PEM files that can be read: the certificate with its chain, and its key without a password",
-        ) from None
-
-
-def _no_password() -> str:
-    raise ValueError("OpenSSL would ask for it at the terminal")
+    return Certificate(chain, key, ServerCertificate(chain, key), _names(chain))
 
 
 def _names(chain: Path) -> frozenset[str]:
