@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.backlog import backlogs
 from benchmarks.figure import Figure, Row, cpu, mails, wall
+from benchmarks.handed_in import POSTFIX, RELAY, handed_in
 from benchmarks.job import Job
 from benchmarks.measure import Measure, whole_node
 from benchmarks.queues import (
@@ -45,6 +46,8 @@ ROWS_RUN_CPU = replace(WHOLE_CPU, work=ROWS_RUN.work, unit="us CPU a run", besid
 PUT = replace(WHOLE, work="producer alone, SQLite", beside="", reach=None, least=None)
 PUT_CPU = replace(WHOLE_CPU, work=PUT.work, beside="")
 SENT, SENT_CPU = (replace(one, work="worker alone, SQLite") for one in (PUT, PUT_CPU))
+HANDED_IN = replace(WHOLE, work="handed in by SMTP to accepted upstream, SQLite", beside=POSTFIX, reach=None, least=0.5)
+HANDED_ON = replace(HANDED_IN, beside=RELAY, least=None)
 TWO = replace(SENT, work="two workers, PostgreSQL", ours=TWO_WORKERS, beside=ONE_WORKER)
 TWO_CPU = replace(SENT_CPU, work=TWO.work, ours=TWO_WORKERS, beside=ONE_WORKER, reach=1 / 1.1, least=1 / 1.2)
 
@@ -79,6 +82,7 @@ KEEPING_ROWS = (
     Row("whole-node", _whole_node, (WHOLE, WHOLE_CPU)),
     Row("rows", over_rows, (ROWS_RUN, ROWS_RUN_CPU)),
     Row("queue", queues, (QUEUED, QUEUED_CPU, SHARED, SHARED_CPU)),
+    Row("submission", handed_in, (HANDED_IN, HANDED_ON)),
     Row("producer", partial(on_each_database, measure=put_alone), _on_both(PUT, PUT_CPU)),
     Row("worker", partial(on_each_database, measure=send_alone), _on_both(SENT, SENT_CPU)),
     Row("workers", workers, (TWO, TWO_CPU)),

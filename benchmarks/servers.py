@@ -74,6 +74,16 @@ def counting_sink(folder: Path, port: int | None = None) -> Iterator[CountingSin
 
 
 @contextmanager
+def counting_plain_sink(folder: Path) -> Iterator[CountingSink]:
+    """Run the sink that takes logins too, and counts."""
+    port = free_port()
+    said = folder / "sink.out"
+    with started([sys.executable, "-m", "benchmarks.plain_sink", str(port), "-c"], said=said) as process:
+        wait_for(process, port)
+        yield CountingSink(port, said, process)
+
+
+@contextmanager
 def redis(folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """Run a Redis that has each write on the disk before it answers."""
     port = free_port()

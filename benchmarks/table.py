@@ -23,6 +23,8 @@ KEEPERS = {
     "Celery": "Celery",
     "django-post-office": "django-post-office",
     "client": "bare client",
+    "Postfix": "Postfix",
+    "no queue": "no queue",
 }
 SERVERS = {"mailnode": "mailnode", "Node-RED": "Node-RED", "n8n": "n8n"}
 SIGNIFICANT = 100
