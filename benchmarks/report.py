@@ -58,10 +58,10 @@ PAGE = """# Results of `make bench`
 - What a mail takes beside time: one process puts 1,000, a hundred at once, then sends them over ten sessions at the
   most, and counts what it does, divided by the mails: statements said to the database, commits, jobs given to threads,
   tasks of the event loop, texts of JSON read or written.
-- Handed in by SMTP: one process hands in 3,000 mails over ten sessions to `mailnode submission`, which stores each before
-  its 250 and sends over ten sessions at the most; to Postfix as a local relay, its queue on the same disk; and to a
-  server without a queue, which leads each connection on, as a proxy that only logs in does. {warm_up} went before, and
-  the time is as for the asynchronous ones. All end in the same sink, which takes logins.
+- Handed in by SMTP: one process hands in 3,000 mails over ten sessions to `mailnode submission`, which stores each
+  before its 250 and sends over ten sessions at the most; to Postfix as a local relay, its queue on the same disk; and
+  to a server without a queue, which leads each connection on, as a proxy that only logs in does. {warm_up} went before,
+  and the time is as for the asynchronous ones. All end in the same sink, which takes logins.
 - The producer alone puts 3,000 mails that nobody takes out; a worker alone sends 3,000 that somebody has put, its CPU
   with that of the sink; two workers share them.
 - `mailnode run` reads 1,000 rows of the flow of the whole node, the first and last 100 of which do not count.

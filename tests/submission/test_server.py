@@ -210,6 +210,22 @@ async def test_too_many_connections_are_told_so_and_strangers_make_room():
     assert len(gate.taken) == 3
 
 
+async def test_no_more_connections_are_kept_however_fast_they_come():
+    gate = KeepingGate()
+    gate.is_slow = True
+    async with listening(gate, limits=Limits(connections=3)) as server:
+        peers = []
+        for _ in range(30):
+            peers.append(await Peer.at(server))
+            peers[-1].writer.write(LOGIN.replace(b"ls", b"lz"))
+        assert (await peers[-1].reply())[:3] == "220"
+        # Those whose connections end have not ended yet.
+        assert len(server._sessions) <= 6
+        gate.released.set()
+        for one in peers:
+            one.writer.transport.abort()
+
+
 @pytest.mark.parametrize(
     ("sent", "limits"),
     [

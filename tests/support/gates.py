@@ -20,13 +20,15 @@ class KeepingGate:
         self.asked: list[str] = []
         self.refusals: dict[str, Reply] = {}
         self.errors: list[Exception] = []
-        self.is_held = False
+        self.is_held = self.is_slow = False
         self.held = asyncio.Event()
         self.released = asyncio.Event()
 
     async def authenticate(self, login: str, password: str, peer: str) -> App | Reply:
         self.asked.append(f"{login} from {peer}")
         self._fail()
+        if self.is_slow:
+            await self.released.wait()
         known = (login, password) == ("shop", "pencil")
         return App("shop") if known else Reply(535, "5.7.8", "Error: authentication failed")
 

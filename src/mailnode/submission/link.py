@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Self, cast
 
 # Reading pauses when so much is unread.
-_MAX_UNREAD_BYTES = 256 * 1024
+_MAX_UNREAD_BYTES = 64 * 1024
 # How long a client may take for the last replies.
 _CLOSING_SECONDS = 5.0
 

@@ -75,7 +75,7 @@ class Session:
 
     @property
     def is_idle_stranger(self) -> bool:
-        """Whether it waits for a client that has not said who it is."""
+        """Whether it waits for a client that has not said who it is, or not rightly."""
         return self._is_waiting and not self._protocol.is_logged_in
 
     @property
@@ -124,11 +124,10 @@ class Session:
 
     def evict(self) -> None:
         """Make room for another client."""
-        if self._connected is None:
-            self._task.cancel()
-        else:
+        self._is_waiting = False
+        if self._connected is not None:
             self._say_last(replies.TOO_MANY_CONNECTIONS)
-            self._link.abort()
+        self.abort()
 
     def abort(self) -> None:
         """End at once, whatever is under way."""
@@ -204,7 +203,11 @@ class Session:
 
     async def _answer_of(self, event: Credentials | CheckSender | CheckRecipient | Submitted) -> App | Reply | None:
         if isinstance(event, Credentials):
-            return await self._gate.authenticate(event.login, event.password, self._peer)
+            self._is_waiting = True  # the answer to a wrong login takes its time, and need not be waited for
+            try:
+                return await self._gate.authenticate(event.login, event.password, self._peer)
+            finally:
+                self._is_waiting = False
         app = self._protocol.app
         assert isinstance(app, App)
         match event:
