@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import httpx2
+from fastapi import FastAPI
 from playwright.sync_api import Page, expect
 
 from mailnode.submission.app_fields import StoredApp
+from mailnode.submission.doors import Doors
 from mailnode.web.site import Site
 from support.web import Served
 
@@ -18,6 +21,14 @@ def problem(answer: httpx2.Response, status: int = 422) -> dict[str, str]:
     assert answer.status_code == status, answer.text
     error: dict[str, str] = answer.json()["error"]
     return error
+
+
+async def test_the_page_tells_the_settings_for_programs(app: FastAPI, api: httpx2.AsyncClient, site: Site) -> None:
+    await site.mailnode.connections.create("shop", "basic", LOGIN)
+    app.state.site = replace(site, doors=Doors(host="0.0.0.0", port=1587, tls_port=1465))
+    shown = re.sub(r"<[^>]*>|\s+", " ", (await api.get("/apps")).text)
+    for words in ("Port 1587", "Or port 1465", "Encryption SSL/TLS"):
+        assert words in re.sub(" +", " ", shown)
 
 
 async def test_an_app_is_made_changed_and_deleted(api: httpx2.AsyncClient, site: Site) -> None:
@@ -54,6 +65,7 @@ def test_an_app_is_made_on_its_page_and_shows_its_password_once(page: Page, serv
     dialog.get_by_role("button", name="Save").click()
     shown = page.get_by_role("dialog", name="Settings for the program")
     expect(shown.locator('[data-part="login"]')).to_have_text("website")
+    expect(shown).to_contain_text("does not listen for programs yet")
     expect(shown.locator('[data-part="password"]')).to_have_text(PASSWORD)
     shown.get_by_role("button", name="Done").click()
     row = page.get_by_role("row", name="website")

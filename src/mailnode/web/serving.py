@@ -155,6 +155,7 @@ async def opened_site(environment: Environment, places: Places) -> AsyncIterator
                 flow_files=flow_files,
                 inbox=inbox,
                 inbox_port=inbox.port,
+                doors=places.doors,
                 reader=reader,
                 workers=WorkerProcesses(places.processes - 1, is_proven=True) if places.processes > 1 else None,
             )

@@ -15,6 +15,7 @@ from mailnode.flow.clearing import HOUR_SECONDS
 from mailnode.flow.flow_files import FlowFiles
 from mailnode.flow.stored_files import sweep_below
 from mailnode.inbox.folder import InboxFolder
+from mailnode.submission.doors import NOWHERE, Doors
 from mailnode.supervision import Supervised
 from mailnode.web.previews import Previews
 from mailnode.web.reader import MailReader
@@ -29,6 +30,7 @@ SETTLE_SECONDS = 5.0
 class Site:
     """An open Mailnode, the flows on its flow files, the inbox beside it, and who works on the queue.
 
+    `doors` is where programs hand in email.
     Those are `workers` in processes of their own, or, where there are none, this process.
     """
 
@@ -37,6 +39,7 @@ class Site:
     flow_files: FlowFiles
     inbox: InboxFolder
     inbox_port: int
+    doors: Doors = NOWHERE
     reader: MailReader
     previews: Previews = field(default_factory=Previews)
     workers: WorkerProcesses | None = None

@@ -92,7 +92,9 @@ function fill(form: HTMLFormElement, app: App): void {
 function showLogin(main: HTMLElement, { login, password }: AppLogin): void {
   for (const dialog of main.querySelectorAll<HTMLDialogElement>("dialog[open]")) dialog.close();
   const dialog = find<HTMLDialogElement>(main, "#app-login");
-  const parts = { host: location.hostname, login, password };
-  for (const [part, value] of Object.entries(parts)) find(dialog, `[data-part="${part}"]`).textContent = value;
+  find(dialog, '[data-part="login"]').textContent = login;
+  find(dialog, '[data-part="password"]').textContent = password;
+  const host = dialog.querySelector('[data-part="host"]');
+  if (host && !host.textContent) host.textContent = location.hostname;
   dialog.showModal();
 }
