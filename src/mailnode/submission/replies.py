@@ -69,6 +69,8 @@ def too_large(most: int) -> Reply:
 
 def in_bytes(reply: Reply, *, utf8: bool = False) -> bytes:
     """Write a reply, in several lines if it is long; beyond ASCII only with `utf8` (RFC 6531 3.5)."""
+    if len(reply.text) <= _LINE_CHARACTERS and reply.text.isprintable():  # nearly all are
+        return lines_in_bytes(reply.code, [f"{reply.enhanced} {reply.text}".strip()], utf8=utf8)
     texts = textwrap.wrap(without_controls(reply.text), _LINE_CHARACTERS) or [""]
     return lines_in_bytes(reply.code, [f"{reply.enhanced} {text}".strip() for text in texts], utf8=utf8)
 
