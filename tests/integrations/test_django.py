@@ -22,8 +22,8 @@ from django.utils.functional import lazystr
 from mailnode.app import Mailnode
 from mailnode.errors import MailboxError, UsageError
 from mailnode.inbox.server import Inbox
-from mailnode.integrations.background import Background
 from mailnode.integrations.django import EmailBackend, NotSent
+from mailnode.integrations.threaded import ThreadedMailnode
 from support import djangos_tests
 from support.scripted_smtp import ScriptedServer
 
@@ -40,13 +40,13 @@ async def apart(work, *given):
     try:
         return await asyncio.to_thread(work, *given)
     finally:
-        await asyncio.to_thread(Background.close_all)
+        await asyncio.to_thread(ThreadedMailnode.close_all)
 
 
 @pytest.fixture(autouse=True)
 def closed():
     yield
-    Background.close_all()
+    ThreadedMailnode.close_all()
 
 
 def configured(port, **options):

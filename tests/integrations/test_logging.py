@@ -10,8 +10,8 @@ import pytest
 
 from mailnode.app import Mailnode
 from mailnode.inbox.server import Inbox
-from mailnode.integrations.background import Background
 from mailnode.integrations.logging import EmailHandler
+from mailnode.integrations.threaded import ThreadedMailnode
 
 PROGRAM = """
 import logging, sys
@@ -27,7 +27,7 @@ logging.info("The last words")
 def inbox(tmp_path):
     with Inbox(tmp_path / "inbox") as running:
         yield running
-        Background.close_all()
+        ThreadedMailnode.close_all()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def handler(port, **options):
 
 
 def received(inbox):
-    Background.close_all()
+    ThreadedMailnode.close_all()
     return inbox.messages()
 
 
@@ -86,7 +86,7 @@ def test_what_sending_logs_is_not_sent(home, inbox, capsys, monkeypatch):
     try:
         logging.getLogger("shop").error("once")
         logging.getLogger("mailnode.delivery").error("of mailnode")
-        Background.close_all()
+        ThreadedMailnode.close_all()
     finally:
         root.removeHandler(one)
     said = capsys.readouterr().err.splitlines()
@@ -102,7 +102,7 @@ def test_the_program_does_not_wait(home, inbox, log, monkeypatch):
     assert not may_go_on.is_set()
     monkeypatch.setattr(logging, "raiseExceptions", False)
     may_go_on.set()
-    Background.close_all()
+    ThreadedMailnode.close_all()
 
 
 @pytest.mark.skipif((3, 12) <= sys.version_info < (3, 12, 2), reason="they start no thread while they end")

@@ -28,7 +28,7 @@ from mailnode.delivery.result import Result
 from mailnode.direct import EnqueueOptions, SendOptions
 from mailnode.errors import DeliveryError, ErrorCode, MailnodeError, UsageError
 from mailnode.in_transaction import enqueue
-from mailnode.integrations.background import Background
+from mailnode.integrations.threaded import ThreadedMailnode
 from mailnode.message.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django has no typ
         return True
 
     def _hand_over(self, content: bytes, envelope: Envelope) -> Result:
-        background = Background.of(self._home)
-        return background.submit(lambda mailnode: mailnode.send(content, envelope, **self._options)).result()
+        threaded = ThreadedMailnode.of(self._home)
+        return threaded.submit(lambda mailnode: mailnode.send(content, envelope, **self._options)).result()
 
     def _queue(self, content: bytes, envelope: Envelope) -> Result:
         with transaction.atomic(using=self._database):

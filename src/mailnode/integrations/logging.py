@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, Unpack
 
 from mailnode.direct import SendOptions
-from mailnode.integrations.background import Background
+from mailnode.integrations.threaded import ThreadedMailnode
 from mailnode.message.email import Email
 
 _SUBJECT_CHARACTERS = 150
@@ -73,8 +73,8 @@ class EmailHandler(logging.Handler):
                     f"\n\n{left_out} more before it were left out: {self._most} are sent in {self._per_seconds:g} s."
                 )
             email = Email(from_=self._from, to=self._to, subject=_subject(record), text=text)
-            background = Background.of(self._home)
-            future = background.submit(lambda mailnode: mailnode.send(email, **self._options))
+            threaded = ThreadedMailnode.of(self._home)
+            future = threaded.submit(lambda mailnode: mailnode.send(email, **self._options))
             future.add_done_callback(_tell)
         except Exception:  # noqa: BLE001 -- as every handler does
             self.handleError(record)

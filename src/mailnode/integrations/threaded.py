@@ -16,13 +16,13 @@ from mailnode.environment import Environment
 T = TypeVar("T")
 # How long the end of the program waits for what is under way; what is queued by then is safe.
 END_SECONDS = 10.0
-NAME = "mailnode-background"
+NAME = "mailnode-threaded"
 
 
-class Background:
+class ThreadedMailnode:
     """A home's Mailnode, in a thread whose event loop does what other threads ask for."""
 
-    _all: ClassVar[dict[tuple[int, Path, str | None], "Background"]] = {}
+    _all: ClassVar[dict[tuple[int, Path, str | None], "ThreadedMailnode"]] = {}
     _choosing: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, environment: Environment) -> None:
@@ -39,7 +39,7 @@ class Background:
         threading._register_atexit(self.close)  # type: ignore[attr-defined]  # noqa: SLF001 -- nothing public does it
 
     @classmethod
-    def of(cls, home: str | None) -> "Background":
+    def of(cls, home: str | None) -> "ThreadedMailnode":
         """Give the one of a home (None: MAILNODE_HOME) in this process; a forked one has another.
 
         Raises:
@@ -50,10 +50,10 @@ class Background:
             environment = replace(environment, home=Path(home))
         key = os.getpid(), environment.home, environment.database_url
         with cls._choosing:
-            background = cls._all.get(key)
-            if background is None or background.is_closed:
-                background = cls._all[key] = cls(environment)
-            return background
+            threaded = cls._all.get(key)
+            if threaded is None or threaded.is_closed:
+                threaded = cls._all[key] = cls(environment)
+            return threaded
 
     @property
     def is_closed(self) -> bool:
@@ -74,8 +74,8 @@ class Background:
     @classmethod
     def close_all(cls) -> None:
         """Close those of this process."""
-        for background in list(cls._all.values()):
-            background.close()
+        for threaded in list(cls._all.values()):
+            threaded.close()
 
     def close(self) -> None:
         """Wait as `flush` does, close the home, and end the thread."""
