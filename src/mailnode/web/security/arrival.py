@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from starlette.types import Scope
 
@@ -10,6 +11,7 @@ from mailnode.web.security.exposure import LOOPBACK_NAMES, Exposure, host_name
 from mailnode.web.security.forwarded import FIELDS, Forwarded, TwoSendersError, forwarded, plain_address
 from mailnode.web.security.refusal import Refusal
 
+_KEPT = 1000
 _LOOPBACK_PEERS = ("127.", "::1")
 
 
@@ -30,30 +32,45 @@ class Arrival:
         return self.origin.startswith("https:")
 
 
-def arrival_of(exposure: Exposure, scope: Scope, headers: Mapping[str, str]) -> Arrival | Refusal:
-    """Tell how a request came; a Refusal where it is not meant for this server."""
-    peer = plain_address((scope.get("client") or ("",))[0])
-    from_here = peer.startswith(_LOOPBACK_PEERS)
-    is_forwarded = any(name in headers for name in FIELDS)
-    said = Forwarded()
-    if is_forwarded and exposure.trusts(peer):
-        try:
-            said = forwarded(scope["headers"], exposure.trusts)
-        except TwoSendersError:
-            hint = "have the proxy remove the one of Forwarded and X-Forwarded-For that it does not set"
-            return Refusal(400, "the request names its sender in two ways", hint)
-    elif exposure.wants_proxy and not from_here and not exposure.trusts(peer):
+class Arrivals:
+    """Tells how requests come to a server; what it has told of a peer and a Host is kept, since programs ask often."""
+
+    def __init__(self, exposure: Exposure) -> None:
+        """Judge by how the server is reached."""
+        self._exposure = exposure
+        self._direct = lru_cache(_KEPT)(partial(_judged, exposure, None))
+
+    def of(self, scope: Scope, headers: Mapping[str, str]) -> Arrival | Refusal:
+        """Tell how a request came; a Refusal where it is not meant for this server."""
+        peer, host = (scope.get("client") or ("",))[0], headers.get("host", "")
+        if headers.keys().isdisjoint(FIELDS):
+            return self._direct(peer, host)
+        said = Forwarded()
+        if self._exposure.trusts(plain_address(peer)):
+            try:
+                said = forwarded(scope["headers"], self._exposure.trusts)
+            except TwoSendersError:
+                hint = "have the proxy remove the one of Forwarded and X-Forwarded-For that it does not set"
+                return Refusal(400, "the request names its sender in two ways", hint)
+        return _judged(self._exposure, said, peer, host)
+
+
+def _judged(exposure: Exposure, said: Forwarded | None, peer: str, host: str) -> Arrival | Refusal:
+    """Judge by peer and Host, and by what proxies have `said`: None where nothing claims to be of one."""
+    peer = plain_address(peer)
+    from_here, is_trusted = peer.startswith(_LOOPBACK_PEERS), exposure.trusts(peer)
+    if exposure.wants_proxy and not from_here and not is_trusted:
         return Refusal(403, "this server is reached through its proxy only", f"open {exposure.url(0)}")
-    host = said.host or headers.get("host", "")
+    host = (said.host if said else "") or host
     name = host_name(host)
-    if is_forwarded and exposure.trusts(peer) and name in LOOPBACK_NAMES:
+    if said is not None and is_trusted and name in LOOPBACK_NAMES:
         name = exposure.name  # the proxy asks by the address at which it finds us
     if not name or not exposure.answers_to(name, from_here=from_here):
         return Refusal(421, f"this server is not {quoted(host)}", f"open it as {_names(exposure)}")
     is_public = name == exposure.name
     origin = exposure.origin if is_public else f"{'https' if exposure.certificate else 'http'}://{host.lower()}"
-    is_local = from_here and exposure.is_loopback and not is_forwarded and name in LOOPBACK_NAMES and not is_public
-    return Arrival(said.client or peer, origin, is_local)
+    is_local = from_here and exposure.is_loopback and said is None and name in LOOPBACK_NAMES and not is_public
+    return Arrival((said.client if said else "") or peer, origin, is_local)
 
 
 def foreign_page(arrival: Arrival, headers: Mapping[str, str]) -> Refusal | None:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailnode.printable import quoted
 from mailnode.web.base_path import BASE_PATH
-from mailnode.web.security.arrival import arrival_of, foreign_page
+from mailnode.web.security.arrival import Arrivals, foreign_page
 from mailnode.web.security.callers import Caller, Callers
 from mailnode.web.security.exposure import Exposure
 from mailnode.web.security.refusal import Refusal
@@ -63,6 +63,7 @@ class Guard:
         self._app = app
         self._callers = callers
         self._exposure = exposure
+        self._arrivals = Arrivals(exposure)
         self._probes = _PROBES | {f"{exposure.base_path}{path}" for path in _PROBES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +114,7 @@ class Guard:
 
     def _misled(self, scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
         """Refuse what is meant for another server, or sent by its pages; else note in the scope how it came."""
-        arrival = arrival_of(self._exposure, scope, headers)
+        arrival = self._arrivals.of(scope, headers)
         if isinstance(arrival, Refusal):
             return arrival
         scope["arrival"] = arrival
