@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +21,7 @@ from support.daemon import until
 from support.tls import authority, ca_pem, trusted_by_the_system
 from support.token_endpoint import CLIENT_ID, CLIENT_SECRET, USER, in_ms
 
+_DATA = re.compile(rb"\r\ndata\r\n", re.IGNORECASE)
 OUTLOOK = Address("smtp.office365.com", 587, "starttls", ("LOGIN", "XOAUTH2"))
 
 
@@ -124,7 +126,7 @@ class Recorder:
         """The messages that were handed in, without the dots of the transfer."""
         found = list[bytes]()
         for session in map(bytes, self.said):
-            for message in session.split(b"\r\nDATA\r\n")[1:]:
+            for message in _DATA.split(session)[1:]:
                 content, end, _ = message.partition(b"\r\n.\r\n")
                 if end:
                     found.append((b"\r\n" + content + b"\r\n").replace(b"\r\n.", b"\r\n").removeprefix(b"\r\n"))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import smtplib
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import Message
@@ -12,9 +13,9 @@ from subprocess import PIPE
 
 import pytest
 
-from integration.front_door import FrontDoor, front_door, outlook
+from integration.front_door import FrontDoor, front_door, outlook, recorder
 from matrix.world import World
-from support.daemon import open_folder
+from support.daemon import open_folder, until
 from support.require import require, require_root
 from support.tls import ca_pem
 from support.token_endpoint import USER
@@ -148,6 +149,39 @@ async def test_smtplib(door: FrontDoor) -> None:
 
     await asyncio.to_thread(send)
     assert (await door.taken(tag)).content == as_sent(with_crlf(LETTER.format(tag=tag)))
+
+
+_DJANGO = """
+import sys
+import django
+from django.conf import settings
+host, port, user, password, sender, to, blind = sys.argv[1:]
+if django.VERSION < (6, 1):
+    settings.configure(EMAIL_HOST=host, EMAIL_PORT=int(port), EMAIL_HOST_USER=user, EMAIL_HOST_PASSWORD=password)
+else:
+    options = {"host": host, "port": int(port), "username": user, "password": password}
+    backend = "django.core.mail.backends.smtp.EmailBackend"
+    settings.configure(MAILERS={"default": {"BACKEND": backend, "OPTIONS": options}})
+from django.core.mail import EmailMultiAlternatives, send_mail
+assert send_mail("subject", sys.stdin.read(), sender, [to]) == 1
+message = EmailMultiAlternatives("Gr\u00fc\u00dfe", "text", sender, [to], bcc=[blind])
+message.attach_alternative("<p>text</p>", "text/html")
+message.attach("list.csv", "a;b", "text/csv")
+assert message.send() == 1
+"""
+
+
+async def test_django(door: FrontDoor) -> None:
+    tag = "django.1"
+    async with recorder(door.port) as recording:
+        login = ["127.0.0.1", str(recording.port), door.login, door.password]
+        await ran(sys.executable, "-c", _DJANGO, *login, USER, *recipients(tag), stdin=BODY, folder=door.folder)
+        await until(lambda: len(door.world.books.taken.get(tag, ())) == 2)
+    taken = sorted(door.world.books.taken[tag], key=lambda one: len(one.rcpt_tos))
+    assert [one.content for one in taken] == recording.contents
+    assert list(taken[1].rcpt_tos) == recipients(tag)
+    told = message_from_bytes(taken[0].content, policy=policy.default)
+    assert text_of(told) == with_crlf(BODY).rstrip()
 
 
 def _s_nail(door: FrontDoor, tag: str) -> list[str]:
