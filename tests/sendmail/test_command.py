@@ -32,7 +32,7 @@ async def test_recipients_of_the_message_and_of_the_command_line(place):
         done = await sendmail(place, "-t", "-i", "-f", "me@x", "e@x", "b@x")
     assert (done.status, done.stdout, done.stderr) == (0, "", "")
     [mail] = server.accepted
-    assert mail.reverse_path == "MAIL FROM:<me@x>"
+    assert mail.reverse_path == f"MAIL FROM:<me@x> SIZE={len(CONTENT)}"
     assert [path[9:-1] for path in mail.forward_paths] == ["e@x", "b@x", "c@x", "d@x"]
     assert mail.content == CONTENT
 
@@ -42,7 +42,7 @@ async def test_what_is_not_given_is_the_users(place):
         done = await sendmail(place, "-FThe Server", "b@x", stdin="no header\n.\nlost")
     assert done.status == 0, done.stderr
     [mail] = server.accepted
-    own = mail.reverse_path.removeprefix("MAIL FROM:<").removesuffix(">")
+    own = mail.reverse_path.removeprefix("MAIL FROM:<").partition(">")[0]
     assert own.startswith("root@" if os.geteuid() == 0 else "")
     assert mail.content == f"From: The Server <{own}>\r\n\r\nno header\r\n".encode()
 
@@ -51,8 +51,8 @@ async def test_bytes_beyond_ascii_and_the_null_path(place):
     async with ScriptedServer(unix_socket=place) as server:
         assert (await sendmail(place, "-f", "", "b@x", stdin="From: a@x\n\nGrüße\n")).status == 0
         assert (await sendmail(place, "-f", "ä@x", "b@x", stdin="From: a@x\n\nhi\n")).status == 0
-    assert server.visits[0].commands[1] == "MAIL FROM:<> BODY=8BITMIME"
-    assert server.visits[1].commands[1] == "MAIL FROM:<ä@x> SMTPUTF8"
+    assert server.visits[0].commands[1] == "MAIL FROM:<> SIZE=22 BODY=8BITMIME"
+    assert server.visits[1].commands[1] == "MAIL FROM:<ä@x> SIZE=17 SMTPUTF8"
     assert server.accepted[0].content == "From: a@x\r\n\r\nGrüße\r\n".encode()
 
 
@@ -66,6 +66,7 @@ async def test_bytes_beyond_ascii_and_the_null_path(place):
         ({"dot": [[DROP]]}, exits.TEMPORARY, "closed the connection"),
         ({"greeting": ["421 4.3.2 going away"]}, exits.TEMPORARY, "421 4.3.2 going away"),
         ({"content": [["452 4.3.1 full", CUT]]}, exits.TEMPORARY, "452 4.3.1 full"),
+        ({"MAIL": "552 5.3.4 too large"}, exits.DATA_ERROR, "552 5.3.4 too large"),
         ({"MAIL": "what?"}, exits.PROTOCOL, "no reply"),
     ],
 )

@@ -30,7 +30,6 @@ from mailnode.sendmail.local_names import LocalNames
         ("-f <> b@x", {"sender": ""}),
         ("-oem -oi -odb -om -oQ/tmp -oI b@x", {"dot_ends": False, "recipients": ["b@x"]}),
         ("-N failure,delay -R hdrs -V id -v -h 5 -Am -Ac -G -n -m -U -s -L tag b@x", {"recipients": ["b@x"]}),
-        ("-X /tmp/log -C /etc/passwd -O QueueDirectory=/tmp b@x", {"recipients": ["b@x"]}),
         ("b@x -d0.1 -t c@x", {"recipients": ["b@x", "c@x"], "from_header": True}),
         ("-bm b@x", {"mode": "m"}),
         ("-bs", {"mode": "s"}),
@@ -43,6 +42,13 @@ from mailnode.sendmail.local_names import LocalNames
 def test_command_lines_that_programs_use(line, expected):
     options = parse(line.split())
     assert {name: getattr(options, name) for name in expected} == expected
+
+
+def test_options_that_name_files_are_read_past(tmp_path):
+    log = tmp_path / "log"
+    options = parse(["-X", str(log), f"-C{log}", "-O", f"QueueDirectory={log}", "-oQ" + str(log), "b@x"])
+    assert options.recipients == ["b@x"]
+    assert str(log) not in str(vars(options))
 
 
 @pytest.mark.parametrize("line", ["-Z", "-f", "-tf", "-bp", "-bd", "-bt", "--long", "-b"])
@@ -120,6 +126,20 @@ def content(text, *, dot_ends=True):
 )
 def test_what_is_sent_of_what_is_given(given, expected):
     assert content(given) == expected
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"A: 1", b"Bcc: b@x", b" c@x", b"From x", b".", b"\r", b"\n", b"\r\n", b"x"]), max_size=14
+    )
+)
+def test_whatever_comes_is_a_header_an_empty_line_and_a_body(pieces):
+    sent = content(b"".join(pieces))
+    assert sent.count(b"\r\n") == sent.count(b"\r") == sent.count(b"\n")
+    head, empty, _ = (b"\r\n" + sent).partition(b"\r\n\r\n")
+    assert empty
+    assert all(line[:1] == b" " or b":" in line for line in head.split(b"\r\n")[1:])
+    assert b"\r\nBcc" not in head
 
 
 def test_a_dot_ends_the_message_only_where_it_may():

@@ -30,9 +30,9 @@ def place():
         yield Path(folder) / "submission.sock"
 
 
-async def sendmail(place, *arguments, as_nobody=False):
+async def sendmail(place, *arguments, stdin=MESSAGE, as_nobody=False):
     program = ("-c", AS_NOBODY) if as_nobody else ("-m", "mailnode.sendmail")
-    return await ended(program, arguments, MESSAGE, {"MAILNODE_SUBMISSION_SOCKET": str(place)})
+    return await ended(program, arguments, stdin, {"MAILNODE_SUBMISSION_SOCKET": str(place)})
 
 
 async def with_app(mailnode, user):
@@ -70,3 +70,7 @@ async def test_without_a_server_only_the_owner_of_the_outbox_writes_to_it(place)
         assert (done.status, done.stdout, done.stderr) == (0, "", "")
         [delivery] = await mailnode.deliveries.list()
         assert delivery["app"] == "cron"
+        said = f"EHLO me\r\nMAIL FROM:<me@x.example>\r\nRCPT TO:<d@x.example>\r\nDATA\r\nFrom: me@x.example\r\n{MESSAGE}.\r\nQUIT\r\n"
+        done = await sendmail(place, "-bs", stdin=said.replace("\r\n", "\n").replace("\n", "\r\n"))
+        assert (done.status, done.stdout.splitlines()[-1][:4], done.stderr) == (0, "221 ", "")
+        assert ["d@x.example"] in [one["to"] for one in await mailnode.deliveries.list()]

@@ -24,11 +24,13 @@ class Dialogue:
         """Hear the greeting, and say who we are."""
         self._hear("the server refuses connections")
         lines = self._ask(f"EHLO {name}", "the server refuses this program")
-        self._offered = frozenset(line.upper() for line in lines.split("\n"))
+        self._offered = frozenset(line.partition(" ")[0].upper() for line in lines.split("\n"))
 
     def send(self, sender: str, recipients: list[str], content: bytes) -> str:
         """Hand in a message, and give what the server says of it; nothing is handed in if a recipient is refused."""
-        parameters = "" if content.isascii() else self._if_offered("8BITMIME", " BODY=8BITMIME")
+        parameters = self._if_offered("SIZE", f" SIZE={len(content)}")
+        if not content.isascii():
+            parameters += self._if_offered("8BITMIME", " BODY=8BITMIME")
         if not all(path.isascii() for path in (sender, *recipients)):
             parameters += self._if_offered("SMTPUTF8", " SMTPUTF8")
         self._ask(f"MAIL FROM:<{sender}>{parameters}", f"the sender <{sender}> is refused")
