@@ -70,7 +70,8 @@ async def test_without_a_server_only_the_owner_of_the_outbox_writes_to_it(place)
         assert (done.status, done.stdout, done.stderr) == (0, "", "")
         [delivery] = await mailnode.deliveries.list()
         assert delivery["app"] == "cron"
-        said = f"EHLO me\r\nMAIL FROM:<me@x.example>\r\nRCPT TO:<d@x.example>\r\nDATA\r\nFrom: me@x.example\r\n{MESSAGE}.\r\nQUIT\r\n"
-        done = await sendmail(place, "-bs", stdin=said.replace("\r\n", "\n").replace("\n", "\r\n"))
+        said = ["EHLO me", "MAIL FROM:<me@x.example>", "RCPT TO:<d@x.example>", "DATA", "From: me@x.example"]
+        said += [*MESSAGE.splitlines(), ".", "QUIT", ""]
+        done = await sendmail(place, "-bs", stdin="\r\n".join(said))
         assert (done.status, done.stdout.splitlines()[-1][:4], done.stderr) == (0, "221 ", "")
         assert ["d@x.example"] in [one["to"] for one in await mailnode.deliveries.list()]
