@@ -46,6 +46,8 @@ from mailnode.submission.database_gate import DatabaseGate
 from mailnode.submission.failure_reports import FailureReports
 from mailnode.worker_report import WorkerReport
 
+LEAVE_SECONDS = 8.0  # how long email of runs that are left to others goes on
+
 
 class Mailnode:
     """Flows, connections and deliveries over one database.
@@ -220,13 +222,14 @@ class Mailnode:
         """
         return DryRun(self._registry, flow, node_id, input or {}, context or {})
 
-    async def work(self, *, drain: bool = False) -> None:
+    async def work(self, *, drain: bool = False, runs: bool = True) -> None:
         """Send what is due in the queue and run what is queued, whoever put it there, until `stop` is called.
 
-        With `drain` it returns when nothing is due. Events are posted to webhooks. Meanwhile what ended more than
-        MAILNODE_KEEP_DAYS ago is deleted hourly, and idempotency keys after MAILNODE_KEEP_KEYS_DAYS.
+        With `drain` it returns when nothing is due; without `runs` it only sends. Events are posted to webhooks.
+        Meanwhile what ended more than MAILNODE_KEEP_DAYS ago is deleted hourly, and idempotency keys after
+        MAILNODE_KEEP_KEYS_DAYS.
         """
-        await self._background.work(drain=drain)
+        await self._background.work(drain=drain, runs=runs)
 
     async def settle_lost(self) -> None:
         """Settle email of flows that a defect has left; whoever works on the queue need not do so.
@@ -238,8 +241,8 @@ class Mailnode:
 
     @property
     def outcomes(self) -> Mapping[str, int]:
-        """How many deliveries of the queue have ended in this process, by status."""
-        return self._queue_worker.outcomes
+        """How many deliveries of the queue, and of queued runs, have ended in this process, by status."""
+        return self._queue_worker.outcomes + self._run_worker.outcomes
 
     @property
     def report(self) -> WorkerReport:
@@ -264,13 +267,14 @@ class Mailnode:
         Queued runs are left to the next process that works on the queue.
         """
         left = await self._run_worker.stop()
-        closing = self._dispatcher.close(seconds, None if flows else left)
-        await asyncio.gather(self._queue_worker.stop(seconds), closing)
+        leaving = self._dispatcher.leave(left, LEAVE_SECONDS if seconds is None else seconds)
+        closing = [self._dispatcher.close(seconds, left)] if flows else []
+        await asyncio.gather(self._queue_worker.stop(seconds), leaving, *closing)
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """Work on the queue in the background for as long as this is entered."""
-        task = asyncio.create_task(self.work())
+    async def working(self, *, runs: bool = True) -> AsyncIterator[None]:
+        """Work on the queue in the background for as long as this is entered; without `runs` only send."""
+        task = asyncio.create_task(self.work(runs=runs))
         try:
             yield
         finally:

@@ -21,19 +21,19 @@ class Background:
     event_sender: EventSender
     clearing: HourlyClearing
 
-    async def work(self, *, drain: bool) -> None:
-        """Do what is due until the queue worker is stopped; with `drain` until nothing is due."""
-        runs = set() if drain else {asyncio.create_task(self.run_worker.work())}
+    async def work(self, *, drain: bool, runs: bool) -> None:
+        """Do what is due until it is stopped, or with `drain` until nothing is left; without `runs` only send."""
+        running = {asyncio.create_task(self.run_worker.work())} if runs and not drain else set()
         async with self.clearing.working(), self.event_sender.working():
             try:
-                if drain:
+                if drain and runs:
                     await self.run_worker.work(drain=True)
-                if not (drain and self.run_worker.is_stopped):
+                if not (drain and runs and self.run_worker.is_stopped):
                     await self.engine.work(self.queue_worker, drain=drain)
             finally:
-                for task in runs:
+                for task in running:
                     task.cancel()
-                await asyncio.gather(*runs, return_exceptions=True)
+                await asyncio.gather(*running, return_exceptions=True)
                 await self.run_worker.stop()
         if drain:
             await self.event_sender.drain(lambda: self.queue_worker.is_stopped)

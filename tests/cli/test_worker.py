@@ -82,6 +82,15 @@ class TestRun:
         assert ran.json["context"]["mail"]["status"] == "failed"
         assert await listed() == []
 
+    async def test_with_queue_leaves_the_run_to_a_worker_which_tells_of_its_email(self, tmp_path):
+        async with ScriptedServer({"MAIL": "550 no"}) as server:
+            flow = flow_of(tmp_path, server.port, asynchronous=False)
+            ran = await mailnode("run", flow, "--queue", "--run-id", "r")
+            assert (ran.status, ran.json) == (0, {"run": "r", "flow": "test", "status": "running"})
+            worked = await mailnode("worker", "--drain")
+        assert (worked.status, "1 failed" in worked.stderr) == (1, True)
+        assert (await mailnode("run", flow, "--queue", "--no-wait")).status == 2
+
 
 class TestWorker:
     async def test_drain_with_nothing_to_do_ends(self):

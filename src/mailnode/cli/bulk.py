@@ -40,7 +40,7 @@ async def run_rows(
                 mailnode.on_route_trouble(tell_route)
                 ends = mailnode.run_rows(flow, rows, input=input_, context=context, prefix=prefix)
                 try:
-                    async with nullcontext() if no_wait else mailnode.working():
+                    async with nullcontext() if no_wait else mailnode.working(runs=False):
                         await _collect(mailnode, summary, ends, watch, no_wait=no_wait)
                 except asyncio.CancelledError:
                     await summary.catch_up(mailnode.deliveries)

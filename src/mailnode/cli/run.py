@@ -113,7 +113,7 @@ async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None
         return run
     mailnode.on_route_trouble(tell_route)
     try:
-        async with mailnode.working():
+        async with mailnode.working(runs=False):
             return await mailnode.settled(run, watch)
     except asyncio.CancelledError:
         say(

@@ -216,13 +216,17 @@ class Dispatcher:
         """How many mails have their final dot out and no answer to it."""
         return sum(loop.is_answer_due for loop in self._loops.values())
 
-    async def close(self, seconds: float | None = None, run_ids: Collection[str] | None = None) -> None:
+    async def leave(self, run_ids: Collection[str], seconds: float) -> None:
+        """Let the email of these runs go on for `seconds`; what has not ended then is left as if the process died."""
+        await end_tasks({one.task for one in self._loops.values() if one.delivery.run_id in run_ids}, seconds)
+
+    async def close(self, seconds: float | None = None, left: Collection[str] = ()) -> None:
         """Wait for every answer that is due to a final dot; give up all else, which is safe to send again.
 
-        What has no answer after `seconds` is in doubt; the process that takes it over finds it so. With `run_ids` only
-        the email of these runs is ended.
+        What has no answer after `seconds` is in doubt; the process that takes it over finds it so. The email of the
+        runs in `left` goes on.
         """
-        loops = [loop for loop in self._loops.values() if run_ids is None or loop.delivery.run_id in run_ids]
+        loops = [loop for loop in self._loops.values() if loop.delivery.run_id not in left]
         for loop in loops:
             loop.give_up()
         await end_tasks({loop.task for loop in loops}, seconds)

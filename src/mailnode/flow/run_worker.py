@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import suppress
 
 from mailnode.delivery.result import describe
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class RunWorker:
-    """Takes up queued runs for one process."""
+    """Takes up queued runs for one process; `outcomes` counts how the email ended that they waited for."""
 
     def __init__(self, queue: RunQueue, run_store: RunStore, runner: FlowRunner, registry: Registry) -> None:
         """Take from `queue`, and run with `runner`."""
@@ -39,6 +40,7 @@ class RunWorker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         # Those whose files are not on this machine.
         self._elsewhere: set[str] = set()
+        self.outcomes: Counter[str] = Counter()
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         self.supervised = Supervised("the runs that are queued", stalled_after=SILENT_SECONDS)
@@ -59,7 +61,7 @@ class RunWorker:
             await self.supervised.run(self._look_until_stopped, self._stopped)
 
     async def stop(self) -> frozenset[str]:
-        """Leave the runs under way to the next worker, and give their ids; their email goes on until it is stopped."""
+        """Leave the runs under way to the next worker, and give their ids; their email that is under way goes on."""
         self._stopped.set()
         self._woken.set()
         left = dict(self._tasks)
@@ -132,10 +134,16 @@ class RunWorker:
             await self._run_store.abandon(due.id)
             raise
         try:
-            await self._runner.carry_out(loaded, run)
+            self._count(await self._runner.carry_out(loaded, run))
         except Exception as error:  # noqa: BLE001 -- it is logged, and the run ends with it
             _log.exception("the queued run %s met an internal error", due.id)
             await self._halt(due, request, InternalError.of(error))
+
+    def _count(self, run: Run) -> None:
+        if run.status == "halted":
+            _log.warning("the queued run %s of flow %s halted", run.id, run.flow)
+        results = [node.result for node in run.nodes if isinstance(node.result, dict) and "deliveryId" in node.result]
+        self.outcomes.update(one["status"] for one in results if one["status"] != "queued" and "duplicate" not in one)
 
     async def _begun(self, due: DueRun, request: QueuedRun | MailnodeError) -> tuple[LoadedFlow, Run]:
         if isinstance(request, MailnodeError):
