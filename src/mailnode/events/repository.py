@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, literal_column, select, update
 
+from mailnode.collected import Collected
 from mailnode.connections.secrets.cipher import Cipher
 from mailnode.connections.secrets.database_key import adopt_key, lock_connections
 from mailnode.errors import ErrorCode, SettingsError, StoreError
@@ -57,8 +58,14 @@ class Webhooks:
             SettingsError: the name is taken or invalid, or the URL or an outcome is invalid (`key` says which).
             StoreError: the secret key is not the one that this database was written with.
         """
-        name, checked = check_name(name), check_url(url, self._guard)
-        outcomes = outcomes_column(check_outcomes(events))
+        wrong, checked, outcomes = Collected(), "", ""
+        with wrong.collecting():
+            name = check_name(name)
+        with wrong.collecting():
+            checked = check_url(url, self._guard)
+        with wrong.collecting():
+            outcomes = outcomes_column(check_outcomes(events))
+        wrong.raise_all()
         secret, webhook_id = new_secret(), uuid.uuid4().hex
 
         def work(db: Connection) -> None:
