@@ -47,5 +47,6 @@ def filled(served: Served) -> None:
         oauth2 = {"service": "Outlook365", "user": "billing@example.com", "clientId": "a-client"}
         await site.mailnode.connections.create("billing", "oauth2", oauth2)
         await site.mailnode.apps.create("website", {"connection": "shop", "rateLimit": "60/min"})
+        await site.mailnode.webhooks.create("shop", "https://shop.example/hooks/mail")
 
     asyncio.run_coroutine_threadsafe(work(), served.loop).result(60)

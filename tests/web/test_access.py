@@ -16,6 +16,8 @@ PAGES = (
     "/deliveries",
     "/connections",
     "/apps",
+    "/webhooks",
+    "/webhooks/shop",
     "/inbox",
     "/api/docs",
     "/nothing",

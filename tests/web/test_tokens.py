@@ -24,6 +24,7 @@ OPENED = {
         *("GET /api/deliveries", "GET /api/deliveries/1", "GET /api/deliveries/history"),
         *("GET /api/connections", "GET /api/connections/1", "GET /api/connections/1/uses"),
         *("GET /api/apps", "GET /api/apps/1"),
+        *("GET /api/webhooks", "GET /api/webhooks/1"),
         *("GET /api/connections/1/authorize", "GET /api/inbox", "GET /api/inbox/1"),
         *("GET /api/inbox/1/source", "GET /api/inbox/1/parts/1", "GET /metrics"),
     },

@@ -5,11 +5,9 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy import update
+from sqlalchemy import insert, select
 
-from mailnode.message.email import Email
-from mailnode.store.webhook_tables import webhook_events
-from support.scripted_smtp import ScriptedServer
+from mailnode.store.webhook_tables import webhook_events, webhooks
 from support.webhook_receiver import receiving
 
 
@@ -18,14 +16,17 @@ def allowed(monkeypatch, home):
     monkeypatch.setenv("MAILNODE_WEBHOOK_ALLOW", "127.0.0.1")
 
 
-async def with_a_failed_event(mailnode, receiver):
+async def with_a_failed_event(mailnode, url):
     """Make the webhook `old` with an event that was given up."""
-    await mailnode.webhooks.create("old", receiver.url, ["sent"])
-    async with ScriptedServer() as server:
-        email = Email(from_="ann@x.example", to="bob@y.example", subject="Hi", text="Hello")
-        await mailnode.send(email, host="127.0.0.1", port=server.port, tls_option="none")
-    failed = update(webhook_events).values(state="failed", tries=9, trouble="it said no")
-    await mailnode.webhooks._database.write(lambda db: db.execute(failed))
+    await mailnode.webhooks.create("old", url, ["sent"])
+
+    def work(db):
+        (hook,) = db.execute(select(webhooks.c.id).where(webhooks.c.name == "old")).scalars()
+        event = {"id": "evt_d1_2", "webhook_id": hook, "delivery_id": "d1", "outcome": "sent", "state": "failed"}
+        times = {"created_at": 2**40, "due_at": 2**40, "expires_at": 2**40}
+        db.execute(insert(webhook_events).values(**event, **times, tries=9, trouble="it said no"))
+
+    await mailnode.webhooks._database.write(work)
 
 
 async def test_a_webhook_is_made_tried_posted_again_and_deleted(api, site):
@@ -38,7 +39,7 @@ async def test_a_webhook_is_made_tried_posted_again_and_deleted(api, site):
         receiver.status = lambda _: 302
         answer = (await api.post("/api/webhooks/shop/test")).json()
         assert answer["trouble"] == "The receiver answered 302 Found, and no redirect is followed."
-        await with_a_failed_event(site.mailnode, receiver)
+        await with_a_failed_event(site.mailnode, receiver.url)
         shown = (await api.get("/api/webhooks/old")).json()
         assert (shown["failed"], shown["latest"][0]["trouble"]) == (1, "it said no")
         assert (await api.post("/api/webhooks/old/replay", json={})).json() == {"count": 1}
@@ -78,7 +79,8 @@ def test_a_webhook_is_made_on_its_page_and_shows_its_secret_once(page, served):
         expect(row).to_contain_text("cancelled, failed, held, partial, unknown")
         row.get_by_role("button", name="Test shop").click()
         expect(page.get_by_text("The receiver answered 204.")).to_be_visible()
-        asyncio.run_coroutine_threadsafe(with_a_failed_event(served.site.mailnode, receiver), served.loop).result(60)
+        made = with_a_failed_event(served.site.mailnode, receiver.url.replace("http", "https"))
+        asyncio.run_coroutine_threadsafe(made, served.loop).result(60)
         page.goto("/webhooks/old")
         expect(page.get_by_role("row", name="delivery.sent")).to_contain_text("it said no")
         page.get_by_role("button", name="again").click()

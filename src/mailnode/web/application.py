@@ -22,6 +22,7 @@ from mailnode.web.api import (
     services,
     snapshots,
     trial,
+    webhooks,
 )
 from mailnode.web.api.description import DescribedApi, operation_id
 from mailnode.web.api.plain_run import plain_run
@@ -35,6 +36,7 @@ from mailnode.web.pages import flows as flows_pages
 from mailnode.web.pages import inbox as inbox_pages
 from mailnode.web.pages import layouts as layouts_pages
 from mailnode.web.pages import runs as runs_pages
+from mailnode.web.pages import webhooks as webhooks_pages
 from mailnode.web.security.attempts import Attempts
 from mailnode.web.security.callers import Callers
 from mailnode.web.security.exposure import ON_THIS_MACHINE, Exposure
@@ -55,6 +57,7 @@ API = (
     deliveries,
     connections,
     apps,
+    webhooks,
     consent,
     services,
     inbox,
@@ -71,6 +74,7 @@ _PAGES = (
     inbox_pages,
     connections_pages,
     apps_pages,
+    webhooks_pages,
 )
 
 

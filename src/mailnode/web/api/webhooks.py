@@ -30,12 +30,15 @@ class Webhook(ApiModel):
 
 
 class WebhookEvent(ApiModel):
-    """An event, and what came of its last try; times are Unix ms, and `dueAt` is there while it waits."""
+    """An event that is `waiting`, `posted` or `failed`, and what came of its last try.
+
+    Times are Unix ms, and `dueAt` is there while it waits.
+    """
 
     id: str
     type: str
     delivery_id: str
-    state: Literal["waiting", "posted", "failed"] | str
+    state: str
     tries: int
     status_code: int | None
     trouble: str

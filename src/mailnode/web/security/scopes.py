@@ -21,7 +21,7 @@ _RULES = tuple(
         ({"DELETE"}, r"/api/inbox", _EDIT),
         (
             {"GET", "HEAD"},
-            r"/api/(?:flows|layouts|preview|runs|deliveries|connections|apps|inbox)(?:/.*)?|/metrics",
+            r"/api/(?:flows|layouts|preview|runs|deliveries|connections|apps|webhooks|inbox)(?:/.*)?|/metrics",
             _READ,
         ),
     )

@@ -541,6 +541,13 @@ export type NewSnapshot = {
   connections?: string[];
 };
 
+/** A name, a URL, and the outcomes that are posted to it; none stands for all. */
+export type NewWebhook = {
+  name: string;
+  url: string;
+  events?: string[];
+};
+
 /** The error of a node or of its email; it has more fields than these. */
 export type NodeError = {
   code?: string;
@@ -656,6 +663,21 @@ export type Recipient = {
 export type RefusedDelivery = {
   deliveryId: string;
   error: ErrorDetail;
+};
+
+/**
+ * What is posted again: events by their ids or those of their deliveries, or all since a time (Unix ms).
+ *
+ * Without both it is what was given up.
+ */
+export type Replay = {
+  events?: string[];
+  since?: number | null;
+};
+
+/** How many events will be posted again. */
+export type Replayed = {
+  count: number;
 };
 
 /** What a restore does: with each flow, each file that they use, and each connection. */
@@ -847,6 +869,65 @@ export type TestedServer = {
   ca?: string | null;
 };
 
+/**
+ * Where outcomes of deliveries are posted to, without its secret and the query of its URL.
+ *
+ * `events` are the types that it gets; `waiting` and `failed` count events. While it is `failing` one event is tried
+ * at a time.
+ */
+export type Webhook = {
+  name: string;
+  url: string;
+  events: string[];
+  state: "ready" | "failing";
+  waiting: number;
+  failed: number;
+  createdAt: number;
+};
+
+/** What came of a test: whether the receiver took it, its status, and what is wrong and what to do if it did not. */
+export type WebhookAnswer = {
+  ok: boolean;
+  statusCode: number | null;
+  trouble: string;
+  hint: string;
+};
+
+/** A webhook with its latest events. */
+export type WebhookDetails = {
+  name: string;
+  url: string;
+  events: string[];
+  state: "ready" | "failing";
+  waiting: number;
+  failed: number;
+  createdAt: number;
+  latest: WebhookEvent[];
+};
+
+/**
+ * An event that is `waiting`, `posted` or `failed`, and what came of its last try.
+ *
+ * Times are Unix ms, and `dueAt` is there while it waits.
+ */
+export type WebhookEvent = {
+  id: string;
+  type: string;
+  deliveryId: string;
+  state: string;
+  tries: number;
+  statusCode: number | null;
+  trouble: string;
+  createdAt: number;
+  dueAt: number | null;
+};
+
+/** The secret that posts are signed with; it is not shown again. */
+export type WebhookSecret = {
+  name: string;
+  secret: string;
+};
+
 /** Who works on the queue; `lastLook` is Unix ms, null for never, `reason` says why nobody is alive. */
 export type WorkerHealth = {
   alive: boolean;
@@ -913,6 +994,12 @@ export interface Routes {
   "PATCH /api/apps/{name}": { body: Record<string, unknown>; answer: App };
   "DELETE /api/apps/{name}": { answer: undefined };
   "POST /api/apps/{name}/password": { answer: AppLogin };
+  "GET /api/webhooks": { answer: Webhook[] };
+  "POST /api/webhooks": { body: NewWebhook; answer: WebhookSecret };
+  "GET /api/webhooks/{name}": { answer: WebhookDetails };
+  "DELETE /api/webhooks/{name}": { answer: undefined };
+  "POST /api/webhooks/{name}/test": { answer: WebhookAnswer };
+  "POST /api/webhooks/{name}/replay": { body: Replay; answer: Replayed };
   "POST /api/connections/{name}/authorize": { answer: ConsentRequest };
   "GET /api/connections/{name}/authorize": { answer: ConsentState };
   "POST /api/connections/{name}/authorize/finish": { body: PastedAddress; answer: Authorization };

@@ -9,6 +9,7 @@ const PAGES: Record<string, (main: HTMLElement) => Promise<void>> = {
   layouts: async (main) => (await import("./layouts/index")).mountLayouts(main),
   layout: async (main) => (await import("./layouts/layout")).mountLayout(main),
   apps: async (main) => (await import("./apps/index")).mountApps(main),
+  webhooks: async (main) => (await import("./webhooks/index")).mountWebhooks(main),
   connections: async (main) => (await import("./connections/index")).mountConnectionsPage(main),
   records: async () => (await import("./records/index")).mountRecords(),
   login: async (main) => (await import("./login")).enterByLink(main),

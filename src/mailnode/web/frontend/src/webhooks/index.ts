@@ -12,7 +12,7 @@ export function mountWebhooks(main: HTMLElement): void {
     try {
       if (button?.dataset.action === "copy") await copyBeside(button);
       if (button?.dataset.action === "test") await test(name);
-      if (button?.dataset.action === "replay") await replay(name, button.dataset.event);
+      if (button?.dataset.action === "replay") await replay(name, button.dataset.which);
     } catch (error) {
       toast(wordsOf(detailOf(error)));
     }
