@@ -137,7 +137,7 @@ class TestAHomeOfItsOwn:
         expect(page.get_by_role("dialog")).to_be_visible()
 
     def test_the_empty_pages_say_what_to_do_next(self, page):
-        for path in ("/flows", "/layouts", "/runs", "/deliveries", "/connections", "/apps", "/inbox"):
+        for path in ("/flows", "/layouts", "/runs", "/deliveries", "/connections", "/apps", "/webhooks", "/inbox"):
             page.goto(path)
             expect(page.locator(".empty")).to_be_visible()
             assert faults_of(page) == []
