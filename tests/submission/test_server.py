@@ -229,11 +229,11 @@ async def test_no_more_connections_are_kept_however_fast_they_come():
 @pytest.mark.parametrize(
     ("sent", "limits"),
     [
-        (b"", {"login_seconds": 0.2}),
-        (b"EHLO c\r\nNO", {"login_seconds": 0.2}),
-        (LOGIN + b"NO", {"command_seconds": 0.2}),
-        (LOGIN + MAIL + b"Subject: hi\r\n", {"content_seconds": 0.2}),
-        (LOGIN, {"session_seconds": 0.2}),
+        (b"", {"login_seconds": 0.05}),
+        (b"EHLO c\r\nNO", {"login_seconds": 0.05}),
+        (LOGIN + b"NO", {"command_seconds": 0.05}),
+        (LOGIN + MAIL + b"Subject: hi\r\n", {"content_seconds": 0.05}),
+        (LOGIN, {"session_seconds": 0.05}),
     ],
     ids=["nothing", "half a command", "half a command of an app", "half a message", "for too long"],
 )
@@ -246,7 +246,7 @@ async def test_a_slow_client_is_told_to_go(sent, limits):
 
 
 async def test_a_client_that_says_a_byte_now_and_then_has_no_more_time():
-    async with listening(limits=Limits(command_seconds=0.4)) as server:
+    async with listening(limits=Limits(command_seconds=0.2)) as server:
         peer = await Peer.at(server)
         await peer.say(LOGIN, 3)
         ended = asyncio.create_task(peer.all())
@@ -258,7 +258,7 @@ async def test_a_client_that_says_a_byte_now_and_then_has_no_more_time():
 
 
 async def test_a_handshake_that_does_not_come_ends(certificate):
-    limits = Limits(tls_seconds=0.2)
+    limits = Limits(tls_seconds=0.05)
     async with listening(tls_port=0, certificate=certificate, limits=limits) as server:
         peer = await Peer.at(server)
         assert await peer.all() == ""
@@ -266,7 +266,7 @@ async def test_a_handshake_that_does_not_come_ends(certificate):
 
 
 async def test_a_client_that_reads_no_replies_is_left():
-    limits = Limits(reply_seconds=0.2, protocol=ProtocolLimits(idle_commands=10**9))
+    limits = Limits(reply_seconds=0.05, protocol=ProtocolLimits(idle_commands=10**9))
     async with listening(limits=limits) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
         with suppress(ConnectionError):
