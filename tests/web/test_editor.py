@@ -159,7 +159,9 @@ def run(page: Page):
 
 
 def saved(page: Page, served, name="hello"):
-    page.get_by_role("button", name="Save").click()
+    # The word may stand there from the time before.
+    with page.expect_response(lambda said: said.request.method == "PUT" and said.url.endswith(f"/api/flows/{name}")):
+        page.get_by_role("button", name="Save").click()
     expect(page.locator("[data-saved]")).to_have_text("Saved")
     return read_yaml(served.site.flow_files.get(name).text).value
 

@@ -550,7 +550,7 @@ def test_a_chip_is_edited_by_enter_and_by_a_double_click(open_editor):
     editor.surface.focus()
     editor.press("Control+End", "ArrowLeft", "Enter")
     field = editor.page.get_by_role("dialog").locator("[name=expression]")
-    assert field.input_value() == "input.name"
+    expect(field).to_have_value("input.name")
     field.fill("input.name +")
     editor.press("Escape")
     editor.surface.locator(".chip").dblclick()
@@ -561,7 +561,7 @@ def test_a_chip_is_edited_by_enter_and_by_a_double_click(open_editor):
     expect(editor.page.get_by_role("option")).to_have_text(PATHS)
     editor.page.keyboard.type("em")
     editor.press("Enter")
-    assert field.input_value() == "input.email"
+    expect(field).to_have_value("input.email")
     editor.press("Enter")
     assert editor.stored == "<p>a {{ input.email }}</p>"
     expect(editor.surface).to_be_focused()
@@ -742,10 +742,10 @@ def test_other_fields_complete_too(open_editor, field):
     expect(page.get_by_role("option")).to_have_text(["input.email"])
     editor.press("Tab")
     page.keyboard.type(">")
-    assert page.locator(field).input_value() == "Jane <{{ input.email }}>"
+    expect(page.locator(field)).to_have_value("Jane <{{ input.email }}>")
     page.keyboard.type("{{ context.user.nam")
     page.get_by_role("option").click()
-    assert page.locator(field).input_value() == "Jane <{{ input.email }}>{{ context.user.name }}"
+    expect(page.locator(field)).to_have_value("Jane <{{ input.email }}>{{ context.user.name }}")
     expect(page.locator(field)).to_be_focused()
     # A button does the same for who knows nothing of braces, and a list never covers what it belongs to.
     page.set_viewport_size({"width": 900, "height": 520})
