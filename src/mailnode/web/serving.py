@@ -94,7 +94,7 @@ async def serve(
                 ending = asyncio.create_task(_end_when(stopped, site, submission))
                 try:
                     host, port = listener.getsockname()[:2]
-                    address = f"{host}:{port}"
+                    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                     await ready(Serving(site, exposure.url(port), address, token, codes, submission.addresses))
                     await server.serve([listener])
                 finally:
