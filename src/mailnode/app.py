@@ -58,8 +58,9 @@ class Mailnode:
             run = await mailnode.run("order-shipped.flow.yaml", input={"email": "jane@example.org"})
 
     `deliveries` shows what has become of each email and has one sent again or cancelled, `runs` shows what flows have
-    done, `connections` holds the stored logins, and `webhooks` where outcomes are posted to. `unstored` counts the
-    outcomes that the database does not accept just now (`count`), and those that were lost for that (`lost`).
+    done, `connections` holds the stored logins, `apps` the programs that hand in email by SMTP (a SubmissionServer asks
+    `gate` about them), and `webhooks` where outcomes are posted to. `unstored` counts the outcomes that the database
+    does not accept just now (`count`), and those that were lost for that (`lost`).
     """
 
     def __new__(cls, *parts: object, **_: object) -> Self:
