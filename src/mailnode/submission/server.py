@@ -84,11 +84,11 @@ class SubmissionServer:
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Take no more clients, and let those that are there finish what is under way, for so long at most."""
-        for listener, task in self._listeners.items():
+        while self._listeners:
+            listener, task = self._listeners.popitem()
             task.cancel()
             await asyncio.wait({task})
             listener.close()
-        self._listeners.clear()
         if self._socket is not None:
             self._socket.unlink(missing_ok=True)
             self._socket = None
