@@ -32,7 +32,7 @@ HAS_MAILERS = django.VERSION >= (6, 1)
 
 if not settings.configured:
     settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}, USE_TZ=True)
-    django.setup()
+django.setup()
 
 
 async def apart(work, *given):

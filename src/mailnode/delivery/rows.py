@@ -61,10 +61,10 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, StorableMa
 
 def statements_of(delivery: Delivery, mail: StorableMail, now: int) -> Iterator[tuple[Insert, list[dict[str, Any]]]]:
     """Give what writes a new delivery down, for a connection that is not ours: each statement with its rows."""
-    yield insert(deliveries), [_row(delivery, mail, now)]
-    yield insert(delivery_recipients), [*_searchable(delivery, now)]
+    yield _DELIVERY, [_row(delivery, mail, now)]
+    yield _RECIPIENT, [*_searchable(delivery, now)]
     for row in _content_rows(delivery, mail):
-        yield insert(delivery_content), [row]
+        yield _CONTENT_PIECE, [row]
 
 
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> None:
@@ -160,7 +160,9 @@ _CONTENT = Query(
     .order_by(delivery_content.c.position)
 )
 _INSERT_DELIVERY, _INSERT_ATTEMPT = Change(insert_new(deliveries)), Change(insert_new(attempts))
-_INSERT_RECIPIENT, _INSERT_CONTENT = Change(insert(delivery_recipients)), Change(insert(delivery_content))
+# Each compiled once, wherever it is said.
+_DELIVERY, _RECIPIENT, _CONTENT_PIECE = insert(deliveries), insert(delivery_recipients), insert(delivery_content)
+_INSERT_RECIPIENT, _INSERT_CONTENT = Change(_RECIPIENT), Change(_CONTENT_PIECE)
 _THERE = Query(select(deliveries.c.id).where(AnyOf(deliveries.c.id, "ids")))
 _UPDATE_RECIPIENT = Change(
     update(delivery_recipients).where(
