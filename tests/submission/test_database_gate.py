@@ -64,30 +64,30 @@ def written_by(line):
     return CONTENT.replace(b"From: Ann <ann@x.example>", line)
 
 
-@pytest.mark.parametrize(
-    ("given", "code"),
-    [
-        ({"reverse_path": "eve@x.example"}, 550),
-        ({"reverse_path": ""}, 550),
-        ({"reverse_path": "info@sub.firm.example"}, 550),
-        ({"reverse_path": "Any.One@FIRM.example"}, 250),
-        ({"content": written_by(b"From: eve@z.example")}, 550),
-        ({"content": written_by(b"From: ann@x.example, eve@z.example")}, 550),
-        ({"content": written_by(b"From: ann@x.example\r\nFrom: eve@z.example")}, 550),
-        ({"content": written_by(b"From: ann@x.example\r\nSender: eve@z.example")}, 550),
-        ({"content": written_by(b"From: ann@x.example <eve@z.example>")}, 553),
-        ({"content": written_by(b'From: "ann@x.example"\r\n\t<eve@z.example>')}, 550),
-        ({"content": written_by(b"FROM : team:ann@x.example,eve@z.example;")}, 550),
-        ({"content": written_by(b"From: ANN@X.example\r\nSender: a@firm.example")}, 250),
-        ({"content": b"To: bob@y.example\r\n\r\nHi\r\n"}, 554),
-        ({"content": b"no header\r\n"}, 554),
-    ],
-)
-async def test_senders_hold_for_the_envelope_and_for_the_header(home, given, code):
+SENDERS: list[tuple[dict[str, Any], int]] = [
+    ({"reverse_path": "eve@x.example"}, 550),
+    ({"reverse_path": ""}, 550),
+    ({"reverse_path": "info@sub.firm.example"}, 550),
+    ({"reverse_path": "Any.One@FIRM.example"}, 250),
+    ({"content": written_by(b"From: eve@z.example")}, 550),
+    ({"content": written_by(b"From: ann@x.example, eve@z.example")}, 550),
+    ({"content": written_by(b"From: ann@x.example\r\nFrom: eve@z.example")}, 550),
+    ({"content": written_by(b"From: ann@x.example\r\nSender: eve@z.example")}, 550),
+    ({"content": written_by(b"From: ann@x.example <eve@z.example>")}, 553),
+    ({"content": written_by(b'From: "ann@x.example"\r\n\t<eve@z.example>')}, 550),
+    ({"content": written_by(b"FROM : team:ann@x.example,eve@z.example;")}, 550),
+    ({"content": written_by(b"From: ANN@X.example\r\nSender: a@firm.example")}, 250),
+    ({"content": b"To: bob@y.example\r\n\r\nHi\r\n"}, 554),
+    ({"content": b"no header\r\n"}, 554),
+]
+
+
+async def test_senders_hold_for_the_envelope_and_for_the_header(home):
     async with an_app(home, senders=["ann@x.example", "@firm.example"]) as (_, opened, app):
-        reply = await take(opened, app, **given)
-        assert reply.code == code, reply
-        assert len(await opened.deliveries.list()) == (code == 250)
+        for given, code in SENDERS:
+            reply = await take(opened, app, **given)
+            assert reply.code == code, (given, reply)
+        assert len(await opened.deliveries.list()) == sum(code == 250 for _, code in SENDERS)
 
 
 async def test_the_null_path_is_for_apps_that_list_it(home):
