@@ -34,6 +34,7 @@ TAGS = {
     "deliveries": "What became of each email.",
     "connections": "Logins for servers, without their secrets.",
     "apps": "The programs that hand in email by SMTP.",
+    "webhooks": "Where the outcomes of deliveries are posted.",
     "services": "The known providers.",
     "inbox": "What the test inbox has received.",
     "snapshots": "Flows and connections in one encrypted file.",
