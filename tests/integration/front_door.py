@@ -151,6 +151,8 @@ async def recorder(port: int) -> AsyncIterator[Recorder]:
             target.close()
 
         await asyncio.gather(carry(reader, thither, said), carry(there, writer, bytearray()), return_exceptions=True)
+        thither.close()
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]

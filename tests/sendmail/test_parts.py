@@ -34,6 +34,7 @@ from mailnode.sendmail.local_names import LocalNames
         ("-bm b@x", {"mode": "m"}),
         ("-bs", {"mode": "s"}),
         ("-bi", {"mode": "i"}),
+        ("-I", {"mode": "i"}),
         ("-q", {"mode": "q"}),
         ("-q30m", {"mode": "q"}),
         ("b@x", {"dot_ends": True, "sender": None, "full_name": None, "from_header": False, "mode": "m"}),

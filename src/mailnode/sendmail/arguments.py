@@ -26,7 +26,7 @@ Exit status: that of sysexits.h, 0 once the message is stored, 75 if it is worth
 
 _WITH_VALUE = frozenset("ABCDFLMNORVXbefhopr")
 _WITH_VALUE_ATTACHED = frozenset("dq")  # never the next argument
-_ALONE = frozenset("GITUacimnstvx")
+_ALONE = frozenset("GTUacimnstvx")
 # What has no meaning where another program is the queue, with what does it here.
 _OTHER_MODES = {
     "a": "ARPANET mode",
@@ -87,8 +87,12 @@ def _read(options: Options, letters: str, rest: "Iterator[str]") -> None:
             _set(options, letter, value)
             return
         if letter in _WITH_VALUE_ATTACHED:
-            options.mode = _QUEUE if letter == "q" and options.mode == _MESSAGE else options.mode
+            if letter == "q" and options.mode == _MESSAGE:
+                options.mode = _QUEUE
             return
+        if letter == "I":
+            options.mode = _ALIASES
+            continue
         if letter not in _ALONE:
             raise Failure(USAGE, f"unknown option -{letter}")
         options.from_header |= letter == "t"
