@@ -1,7 +1,10 @@
 """The web application: a guard before everything, the API, the pages, and what the browser loads."""
 
+from functools import cache
+
 from fastapi import FastAPI
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -98,13 +101,20 @@ def create_app(
     app.state.attempts = Attempts()
     app.state.codes = codes or LoginCodes()
     answer_errors(app)
-    app.router.routes.append(plain_run(flow_runs.router))
-    for module in (*API, *_PAGES):
-        app.include_router(module.router)
+    app.router.routes.extend(_routes())
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(Guard, callers=Callers(site, app.state.sessions, app.state.attempts), exposure=exposure)
 
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Give the routes, the same for all applications of a process: to find out what each takes, FastAPI needs long."""
+    own = FastAPI(openapi_url=None, default_response_class=JsonAnswer, generate_unique_id_function=operation_id)
+    for module in (*API, *_PAGES):
+        own.include_router(module.router)
+    return plain_run(flow_runs.router), *own.router.routes
 
 
 class _Static(StaticFiles):
