@@ -53,6 +53,8 @@ async def test_a_webhook_is_made_tried_posted_again_and_deleted(api, site):
     assert (again.status_code, again.json()["error"]["key"]) == (409, "name")
     wrong = await api.post("/api/webhooks", json={"name": "-", "url": "http://x.example", "events": ["gone"]})
     assert [one["key"] for one in wrong.json()["errors"]] == ["name", "url", "events"]
+    assert (await api.get("/api/webhooks/%00")).status_code == 404
+    assert (await api.post("/api/webhooks/old/replay", json={"events": ["evt_\0"]})).status_code == 404
     unknown = await api.post("/api/webhooks/old/replay", json={"events": ["evt_1_1"]})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknownEvent")
     assert (await api.delete("/api/webhooks/shop")).status_code == 204

@@ -16,6 +16,7 @@ from mailnode.delivery.outbox import Outbox, StaleClaim
 from mailnode.delivery.policy import ConnectionEdited
 from mailnode.delivery.recovery import Defect, defect_attempt
 from mailnode.delivery.result import Result, refusal, result_of, unstored
+from mailnode.delivery.spans import attempt_span, delivery_span
 from mailnode.errors import ConnectionsError, MailnodeError, Phase, SessionLost, SmtpError, StoreError
 from mailnode.smtp.channel import interrupted_wait
 from mailnode.smtp.outcome import Outcome
@@ -27,8 +28,7 @@ from mailnode.supervision import is_defect
 # How long a server is kept waiting between DATA and content for a rate limit, or for a database that is away.
 LONGEST_PAUSE = 30.0
 _log = logging.getLogger(__name__)
-_LONGEST_MARGIN = 1.0
-_LONGEST_CROWDED_WAIT = 5.0
+_LONGEST_MARGIN, _LONGEST_CROWDED_WAIT = 1.0, 5.0
 
 
 class AttemptLoop:
@@ -47,8 +47,7 @@ class AttemptLoop:
         self._loop = asyncio.get_running_loop()
         self._outbox, self._breaker, self._job = outbox, breaker, job
         self._route, self._client, self._is_route_fresh = job.route, job.client, True
-        self._delivery = job.delivery
-        self._time_until = job.time_until
+        self._delivery, self._time_until = job.delivery, job.time_until
         # A flow has its answer, stored too, within the time that it allows.
         margin = min(job.seconds / 10, _LONGEST_MARGIN) if job.keep else 0.0
         self._ends_at = self._deadline = self._loop.time() + job.seconds - margin
@@ -59,8 +58,7 @@ class AttemptLoop:
         self._phase: Phase = "connect"
         self._outcome: Outcome | None = None
         self._is_leaving = False  # content has begun to leave, and its outcome is not known yet
-        self._noted = job.delivery.tries  # the attempts that are stored
-        self._began_at = unix_ms()
+        self._noted, self._began_at = job.delivery.tries, unix_ms()  # the former: the attempts that are stored
         self._storing: tuple[Callable[[], Awaitable[Result | None]], Result] | None = None
         self._error: MailnodeError | None = None
         self._noting: asyncio.Task[bool] | None = None
@@ -91,6 +89,7 @@ class AttemptLoop:
             return unstored(self._storing[1], StoreError(self._outbox.unstored.reason))
         return result_of(replace(self._delivery, maybe_accepted=True), status="unknown")
 
+    @delivery_span
     async def _run(self) -> Result:
         try:
             return await self._attempt_until_over()
@@ -184,6 +183,7 @@ class AttemptLoop:
         except StoreError:
             return "", ""
 
+    @attempt_span
     async def _attempt(self) -> Attempt:
         self._began_at = unix_ms()
         self._delivery = self._delivery.with_new_attempt()

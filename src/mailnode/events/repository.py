@@ -19,6 +19,7 @@ from mailnode.events.webhook import (
     Webhook,
     check_name,
     check_outcomes,
+    is_name,
     new_secret,
     outcomes_column,
 )
@@ -157,10 +158,10 @@ class Webhooks:
         return await self._database.write(work)
 
     def _replay_one(self, db: Connection, hook: Row[Any], again: Any, which: str) -> int:
-        table, is_event = webhook_events, which.startswith("evt_")
+        table, is_event, is_id = webhook_events, which.startswith("evt_"), is_name(which)
         of_delivery = table.c.delivery_id == (which.split("_")[1] if is_event else which)
         this = of_delivery & (table.c.id == which) if is_event else of_delivery
-        if not db.execute(select(table.c.number).where(table.c.webhook_id == hook.id, this).limit(1)).first():
+        if not (is_id and db.execute(select(table.c.number).where(table.c.webhook_id == hook.id, this)).first()):
             raise SettingsError(
                 f"the webhook {hook.name!r} has no event {quoted(which)}",
                 code=ErrorCode.UNKNOWN_EVENT,
@@ -197,7 +198,8 @@ class Webhooks:
 
 
 def _find(db: Connection, name: str) -> Row[Any]:
-    row = db.execute(select(webhooks).where(webhooks.c.name == name)).first()
+    # No database is asked for what can't be a name, such as half a character.
+    row = db.execute(select(webhooks).where(webhooks.c.name == name)).first() if is_name(name) else None
     if row is None:
         raise SettingsError(
             f"there is no webhook {quoted(name)}", code=ErrorCode.UNKNOWN_WEBHOOK, hint="check the spelling"

@@ -88,13 +88,18 @@ def signed_headers(event: Event, secret: str, at: int) -> dict[str, str]:
     }
 
 
+def is_name(text: str) -> bool:
+    """Whether a text may be the name of a webhook, or the id of an event."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str) -> str:
     """Check the name of a webhook.
 
     Raises:
         SettingsError: it is none.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise SettingsError(
             f"{quoted(name)} is not a valid name of a webhook",
             hint="use up to 64 letters, digits, dots, hyphens and underscores; begin and end with a letter or digit",

@@ -21,6 +21,7 @@ from mailnode.errors import (
 )
 from mailnode.flow.document import FlowDocument, FlowNode
 from mailnode.flow.registry import Node, Registry
+from mailnode.flow.spans import node_span
 from mailnode.flow.state import State, queued_in, unstored_in
 from mailnode.json_text import is_deeper
 from mailnode.node.expression import Evaluator
@@ -239,11 +240,11 @@ def _end_with(run: Run, node_result: NodeResult, returned: NodeReturn) -> RunEnd
     return end
 
 
+@node_span
 async def _reach(
     prepared: PreparedNode, run: Run, end_run: Callable[[NodeReturn], RunEnd | None] | None
 ) -> NodeReturn | None:
-    source = prepared.source
-    state = run.state
+    source, state = prepared.source, run.state
     call = NodeCall(run.flow, run.id, source.id, state.input, state.context, run.file, run.folder, end_run)
     try:
         if prepared.when and not await Evaluator(call.input, call.context).truth(prepared.when):

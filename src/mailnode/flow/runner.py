@@ -13,6 +13,7 @@ from mailnode.flow.run import Run, run_nodes
 from mailnode.flow.run_queue import AcceptedRun, RunQueue
 from mailnode.flow.run_start import checked_run_id, new_run, run_digest
 from mailnode.flow.run_store import RunStore
+from mailnode.flow.spans import run_span
 from mailnode.log_ids import about
 
 State = dict[str, Any]
@@ -54,6 +55,7 @@ class FlowRunner:
         async for end in run_concurrently(one, rows.read(), RUNS_AT_ONCE):
             yield end
 
+    @run_span
     async def carry_out(self, loaded: LoadedFlow, run: Run) -> Run:
         """Run the nodes of a run that has begun here, and store its end."""
         try:

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from mailnode.tracing import IS_INSTALLED
 from mailnode.web.api import (
     apps,
     connections,
@@ -47,6 +48,7 @@ from mailnode.web.security.guard import Guard
 from mailnode.web.security.login_codes import LoginCodes
 from mailnode.web.security.sessions import Sessions
 from mailnode.web.site import VERSION, Site
+from mailnode.web.trace_context import TraceContext
 
 API = (
     files,
@@ -104,6 +106,8 @@ def create_app(
     app.router.routes.extend(_routes())
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(Guard, callers=Callers(site, app.state.sessions, app.state.attempts), exposure=exposure)
+    if IS_INSTALLED:
+        app.add_middleware(TraceContext)
 
     return app
 
