@@ -75,6 +75,12 @@ def test_no_dialog_keeps_anybody_out(page):
         expect(page.locator("dialog[open]")).to_be_visible()
         assert faults_of(page) == []
         page.keyboard.press("Escape")
+    page.goto("/apps")
+    for name in ("New app", "Edit website", "New password for website", "Delete website"):
+        page.get_by_role("button", name=name).click()
+        expect(page.locator("dialog[open]")).to_be_visible()
+        assert faults_of(page) == []
+        page.keyboard.press("Escape")
     page.goto("/flows/order-shipped")
     for name in ("Create a connection", "Send test…", "Run…"):
         page.get_by_role("button", name=name).click()
