@@ -1,5 +1,6 @@
 """What a program gets from `mailnode`: the names, how they are loaded, and what they do."""
 
+import asyncio
 import gc
 import inspect
 import json
@@ -93,6 +94,8 @@ class TestInbox:
         self.check(received)
         assert folder.exists()
         del received
+        # A thread has its last call, which is of the inbox, until it has come back from it.
+        await asyncio.get_running_loop().shutdown_default_executor()
         gc.collect()
         assert not folder.exists()
 
