@@ -21,10 +21,10 @@ LOOK_SECONDS = 1.0
 # How long a stop waits for answers of receivers.
 STOP_SECONDS = 3.0
 # How many events are posted at once, and of one webhook.
-MOST_AT_ONCE, MOST_OF_ONE = 32, 8
+MOST_AT_ONCE, MOST_OF_ONE = 32, 16
 # While mail is being sent so many events are posted, and then there is a pause: to post one takes half of what to
 # send a mail takes, and mail must not slow down for it.
-BUSY_BATCH, BUSY_SECONDS = 8, 0.1
+BUSY_BATCH, BUSY_SECONDS = 16, 0.5
 
 _log = logging.getLogger(__name__)
 
