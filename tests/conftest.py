@@ -94,10 +94,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 # What takes longest begins first (and no file is put last for having few tests), so that all processes end together.
 _LONGEST = (
-    *("integration", "test_editor", "test_worker", "test_matrix_sqlite", "test_matrix_postgres", "test_authorize"),
+    *("integration", "test_editor", "test_injection", "test_worker", "test_matrix_sqlite", "test_matrix_postgres"),
     *("test_rich_text", "test_snapshot", "test_load", "test_access", "test_killed", "test_deliveries", "test_services"),
-    *("test_journey", "test_sending", "test_limits", "test_faults", "test_growth"),
-    *("test_injection", "test_appearance", "test_bytes", "test_safe_html", "test_html", "test_inline_documents"),
+    *("test_authorize", "test_journey", "test_sending", "test_limits", "test_faults", "test_growth"),
+    *("test_postgres", "test_appearance", "test_bytes", "test_safe_html", "test_html", "test_inline_documents"),
     *("test_connections_page", "test_schema", "test_stopped", "test_procrastinate", "test_secrets", "test_many"),
 )
 
