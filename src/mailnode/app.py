@@ -44,6 +44,7 @@ from mailnode.node.send_email import MailServices
 from mailnode.submission.apps import Apps
 from mailnode.submission.database_gate import DatabaseGate
 from mailnode.submission.failure_reports import FailureReports
+from mailnode.submission.received import own_name
 from mailnode.worker_report import WorkerReport
 
 LEAVE_SECONDS = 8.0  # how long email of runs that are left to others goes on
@@ -92,7 +93,8 @@ class Mailnode:
         self.apps = Apps(database)
         self.tokens = ApiTokens(database)
         self.audit = AuditLog(database)
-        self.gate = DatabaseGate(database, self.connections, router, self._engine.wake, redirect)
+        name = own_name(environment.ehlo_name)
+        self.gate = DatabaseGate(database, self.connections, router, self._engine.wake, name, redirect)
         self._direct = DirectSender(router, self._dispatcher, redirect)
         self._registry = own_registry(services, environment.notification)
         self._loader = FlowLoader(self._registry)

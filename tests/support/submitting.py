@@ -15,6 +15,13 @@ CONTENT = (
 )
 
 
+def without_trace(content: bytes) -> bytes:
+    """Give a message without the Received that our server has put above it."""
+    trace, _, rest = content.partition(b"\r\n")
+    assert trace.startswith(b"Received: by ")
+    return rest
+
+
 def submitted(*to: str, content: bytes = CONTENT, reverse_path: str = "ann@x.example") -> Submitted:
     """Give a message as a server hands it to its gate."""
     return Submitted(reverse_path, to or ("bob@y.example",), content, smtputf8=False, peer="192.0.2.1")

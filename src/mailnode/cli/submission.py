@@ -128,7 +128,8 @@ def command(processes: int, **options: Unpack[DoorOptions]) -> int:
 async def _serve(doors: "Doors", processes: int) -> WorkerReport:
     from mailnode.app import Mailnode
     from mailnode.environment import Environment
-    from mailnode.submission.server import SubmissionServer, own_name
+    from mailnode.submission.received import own_name
+    from mailnode.submission.server import SubmissionServer
     from mailnode.worker_processes import WorkerProcesses
     from mailnode.worker_report import total
 

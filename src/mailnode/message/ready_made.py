@@ -90,6 +90,11 @@ class ReadyMade:
         return self._values.message_id
 
     @property
+    def hops(self) -> int:
+        """How many servers it says to have passed."""
+        return len(self._values.all("received"))
+
+    @property
     def subject(self) -> str:
         """The Subject, as a person reads it."""
         from mailnode.message.parsed import readable
@@ -115,8 +120,10 @@ class ReadyMade:
         said = (one for name in ("from", "sender") for one in self._values.all(name))
         return tuple(mailbox.addr_spec for one in said for mailbox in mailboxes(one))
 
-    def message(self, envelope: Envelope | None = None, *, signer: DkimSigner | None = None) -> Message:
-        """Make the message that is sent of it; as `ready_made` does, which says what it raises."""
+    def message(
+        self, envelope: Envelope | None = None, *, signer: DkimSigner | None = None, trace: bytes = b""
+    ) -> Message:
+        """Make the message that is sent of it, below `trace`; as `ready_made` does, which says what it raises."""
         values, kept = self._values, self._kept
         envelope = values.envelope() if envelope is None else _checked(envelope)
         message_id = values.message_id or f"<{os.urandom(12).hex()}@{_domain(envelope, values)}>"
@@ -127,6 +134,7 @@ class ReadyMade:
         data = kept + b"\r\n" + self._body
         if signer:
             data = _signed(data, signer, is_theirs=not SIGNATURES.isdisjoint(values.names))
+        data = trace + data
         warnings = tuple(_warnings(self._body))
         return Message(envelope, values.fields_of(envelope), message_id, len(data), (data,), warnings=warnings)
 

@@ -36,11 +36,13 @@ from mailnode.submission.apps import hash_of
 from mailnode.submission.gate import App, Reply, Submitted
 from mailnode.submission.intake import OverRate, Submission, SubmissionIntake
 from mailnode.submission.login_delays import LoginDelays
+from mailnode.submission.received import MOST_HOPS, received_field
 
 RETRY_HOURS = 24.0
 _TERMS = Terms().for_queue(RETRY_HOURS)
 _WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
 _OVER_RATE = Reply(450, "4.7.1", "Too many messages: the rate of this app is used up, try again later")
+_LOOP = Reply(554, "5.4.6", f"Routing loop detected: the message has passed more than {MOST_HOPS} servers")
 # What is compared where there is no such app, so that this takes as long.
 _NO_HASH = hash_of("")
 
@@ -65,16 +67,19 @@ class DatabaseGate:
         connections: ConnectionRepository,
         router: Router,
         wake_worker: WakeWorker,
+        host: str,
         redirect_all_to: str | None = None,
     ) -> None:
         """Find apps in `database`, and the routes of their `connections` by `router`.
 
-        `wake_worker` is called for what is due, `redirect_all_to` is the mailbox that gets all mail of this process.
+        `wake_worker` is called for what is due, `host` is this machine's name in messages, and `redirect_all_to` the
+        mailbox that gets all mail of this process.
         """
         self._database = database
         self._connections = connections
         self._router = router
         self._intake = SubmissionIntake(database, wake_worker)
+        self._host = host
         self._redirect_all_to = redirect_all_to
         self._delays = LoginDelays()
         self._current: dict[str, _Current] = {}
@@ -184,11 +189,14 @@ class DatabaseGate:
     def _submission(self, current: _Current, submitted: Submitted) -> Submission | Reply:
         app, connection = current.app, current.connection
         given = ReadyMade(submitted.content)
+        if given.hops > MOST_HOPS:
+            return _LOOP
         for author in given.authors():
             if not app.may_send_from(author):
                 return Reply(550, "5.7.1", f"{author}: the app {app.name} may not write in this name")
         envelope = Envelope(submitted.reverse_path or None, submitted.forward_paths)
-        message = given.message(envelope, signer=signer_of(connection))
+        trace = received_field(self._host)
+        message = given.message(envelope, signer=signer_of(connection), trace=trace)
         self._check_recipients(connection, message.envelope.forward_paths)
         route = current.route
         mail = PreparedMail(

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mailnode.errors import SettingsError
-from mailnode.smtp.server import check_ehlo_name
 from mailnode.submission import replies
 from mailnode.submission.content import Memory
 from mailnode.submission.doors import (
@@ -165,10 +163,3 @@ class SubmissionServer:
         self._counts[key] -= 1
         if not self._counts[key]:
             del self._counts[key]
-
-
-def own_name(ehlo_name: str | None) -> str:
-    """Give the name that clients are told: the one of MAILNODE_EHLO_NAME, or that of this machine."""
-    with suppress(SettingsError):
-        return check_ehlo_name(ehlo_name or socket.gethostname())
-    return "localhost"

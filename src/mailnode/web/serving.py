@@ -20,7 +20,8 @@ from mailnode.errors import UsageError
 from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.server import inbox_of
 from mailnode.submission.doors import NOWHERE, Doors
-from mailnode.submission.server import SubmissionServer, own_name
+from mailnode.submission.received import own_name
+from mailnode.submission.server import SubmissionServer
 from mailnode.web.application import create_app
 from mailnode.web.reader import MailReader
 from mailnode.web.security.exposure import ON_THIS_MACHINE, Exposure
