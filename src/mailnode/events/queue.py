@@ -60,17 +60,22 @@ def claim(db: Connection, under_way: Mapping[str, int], most_of_one: int, room: 
 
 
 def _claim(db: Connection, hook: Row[Any], most: int, now: int) -> list[ClaimedEvent]:
-    earlier = table.alias()
-    is_behind = exists().where(
-        earlier.c.webhook_id == table.c.webhook_id,
-        earlier.c.delivery_id == table.c.delivery_id,
-        earlier.c.number < table.c.number,
-        earlier.c.state == literal_column("'waiting'"),
-    )
-    due = select(table).where(WAITING, table.c.webhook_id == hook.id, _is_due(now), ~is_behind)
-    rows = db.execute(due.order_by(table.c.due_at, table.c.number).limit(most).with_for_update(skip_locked=True)).all()
-    if not rows:
+    due = select(table).where(WAITING, table.c.webhook_id == hook.id, _is_due(now))
+    due = due.order_by(table.c.due_at, table.c.number).limit(4 * most).with_for_update(skip_locked=True)
+    # Asked for apart: within one statement PostgreSQL may compare all that waits with all that waits.
+    found = db.execute(due).all()
+    if not found:
         return []
+    of_them = (table.c.webhook_id == hook.id) & table.c.delivery_id.in_({row.delivery_id for row in found})
+    waiting = select(table.c.delivery_id, table.c.number, table.c.due_at, table.c.claim).where(of_them, WAITING)
+    first: dict[str, Any] = {}
+    for row in db.execute(waiting.order_by(table.c.number)):
+        first.setdefault(row.delivery_id, row)
+    rows = [row for row in found if first[row.delivery_id].number == row.number][:most]
+    for row in found:
+        ahead = first[row.delivery_id]
+        if ahead.number != row.number and ahead.claim is None and ahead.due_at > now:  # it is not looked at before
+            db.execute(update(table).where(table.c.number == row.number).values(due_at=ahead.due_at + 1))
     mine = uuid.uuid4().hex
     of_rows = table.c.number.in_([row.number for row in rows])
     db.execute(update(table).where(of_rows).values(claim=mine, due_at=now + CLAIM_MS))
