@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import pwd
 from dataclasses import dataclass
 
@@ -37,12 +38,19 @@ from mailnode.submission.gate import App, Reply, Submitted
 from mailnode.submission.intake import OverRate, Submission, SubmissionIntake
 from mailnode.submission.login_delays import LoginDelays
 from mailnode.submission.received import MOST_HOPS, received_field
+from mailnode.submission.replies import LOGIN_TROUBLE
 
 RETRY_HOURS = 24.0
+# A thousand recipients need a tenth of it; who takes all of it keeps other clients waiting for a second or two.
+MOST_HEADER_BYTES = 256 * 1024
+# What is longer is read in a thread of its own.
+_SHORT_BYTES = 1024 * 1024
 _TERMS = Terms().for_queue(RETRY_HOURS)
 _WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
 _OVER_RATE = Reply(450, "4.7.1", "Too many messages: the rate of this app is used up, try again later")
 _LOOP = Reply(554, "5.4.6", f"Routing loop detected: the message has passed more than {MOST_HOPS} servers")
+_LONG_HEADER = Reply(552, "5.3.4", f"The header of the message is longer than {MOST_HEADER_BYTES // 1024} KiB")
+_log = logging.getLogger(__name__)
 # What is compared where there is no such app, so that this takes as long.
 _NO_HASH = hash_of("")
 
@@ -92,10 +100,10 @@ class DatabaseGate:
             is_right = hmac.compare_digest(row.password_hash if row else _NO_HASH, hash_of(password))
             if row and is_right:
                 return StoredApp.of(row)
-        except StoreError as error:
-            return Reply(454, "4.7.0", f"Temporary authentication failure: {error.message}")
-        except SettingsError as error:
-            return Reply(454, "4.7.0", error.message)
+        except (StoreError, SettingsError) as error:
+            # Where the database is, or what is in it, is nothing for a stranger.
+            _log.warning("a login could not be checked: %s", error)
+            return LOGIN_TROUBLE
         await asyncio.sleep(self._delays.count(peer, login))
         return _WRONG
 
@@ -144,7 +152,10 @@ class DatabaseGate:
             current = await self._loaded(app)
             if current is None:
                 return Reply(550, "5.7.1", f"The app {app.name} has been deleted")
-            submission = self._submission(current, submitted)
+            if len(submitted.content) <= _SHORT_BYTES:
+                submission = self._submission(current, submitted)
+            else:
+                submission = await asyncio.to_thread(self._submission, current, submitted)
             if isinstance(submission, Reply):
                 return submission
             stored = await self._intake.store(submission)
@@ -188,7 +199,10 @@ class DatabaseGate:
 
     def _submission(self, current: _Current, submitted: Submitted) -> Submission | Reply:
         app, connection = current.app, current.connection
-        given = ReadyMade(submitted.content)
+        content = submitted.content
+        if len(content) > MOST_HEADER_BYTES and content.find(b"\r\n\r\n", 0, MOST_HEADER_BYTES) < 0:
+            return _LONG_HEADER
+        given = ReadyMade(content)
         if given.hops > MOST_HOPS:
             return _LOOP
         for author in given.authors():

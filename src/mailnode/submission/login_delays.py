@@ -10,6 +10,8 @@ _LAST_DOUBLING = 5
 # After so long without a wrong login all is forgotten.
 FORGOTTEN_AFTER = 900
 MOST_REMEMBERED = 10_000
+# A stranger may send a login of nine thousand characters; no app has one of more than so many.
+_MOST_NAME = 64
 
 
 class LoginDelays:
@@ -24,7 +26,7 @@ class LoginDelays:
     def count(self, peer: str, login: str) -> float:
         """Count a wrong login from an address for an app, and tell for how many seconds it waits."""
         now = self.clock()
-        counts = [self._count(who, now) for who in (f"from {_network(peer)}", f"as {login}")]
+        counts = [self._count(who, now) for who in (f"from {_network(peer)}", f"as {login[:_MOST_NAME]}")]
         return float(min(FIRST_SECONDS * 2 ** min(max(counts) - 1, _LAST_DOUBLING), LONGEST_SECONDS))
 
     def _count(self, who: str, now: int) -> int:
