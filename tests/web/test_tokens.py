@@ -116,3 +116,22 @@ async def test_who_tries_tokens_without_end_fills_no_log(site, stranger):
     noted = await site.mailnode.audit.list()
     assert len(noted) == MOST
     assert {len(one["path"]) for one in noted} == {999}
+
+
+async def test_who_is_let_in_by_no_door_fills_no_log(site, stranger):
+    form = {"content-type": "application/x-www-form-urlencoded", "Origin": HERE}
+
+    async def endless():
+        for _ in range(70):
+            yield b"x" * 1000
+
+    for number in range(MOST + 5):
+        await stranger.post(f"/static/{number}" + "x" * 900, headers={"Origin": HERE})
+        await stranger.post("/health", headers={"Origin": HERE})
+        await stranger.post("/login", content=endless(), headers=form)
+        await stranger.post("/login", content=b"x", headers={**form, "content-type": "multipart/form-data; boundary=x"})
+        code = await stranger.post("/login/code", data={"code": "guess"}, headers={"Origin": HERE})
+        assert code.status_code == (401 if number < MOST else 429)
+    await site.mailnode.audit.flush()
+    noted = [(one["method"], one["path"], one["status"]) for one in await site.mailnode.audit.list()]
+    assert noted == [("POST", "/login/code", 401)] * MOST

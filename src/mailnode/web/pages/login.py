@@ -47,7 +47,10 @@ async def log_in_by_code(request: Request, code: Annotated[str, Form()] = "") ->
     is_of_our_page = "origin" in request.headers and request.scope["arrival"].is_local
     if is_of_our_page and codes.redeem(code):
         return _let_in(request, Response(status_code=204))
-    request.app.state.attempts.note_wrong()
+    attempts: Attempts = request.app.state.attempts
+    if attempts.wait_seconds:
+        return Response(status_code=429)
+    attempts.note_wrong()
     return Response(status_code=401)
 
 

@@ -22,6 +22,10 @@ TOO_MANY = 429
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+LOGINS = frozenset({"/login", "/login/code"})
+_JUDGED = frozenset({204, 303, 401})
+
+
 class Caller(NamedTuple):
     """Who asks, as the audit log tells it: token (a named one), serveToken, browser or unknown."""
 
@@ -56,8 +60,10 @@ class Callers:
     def note(self, scope: Scope, status: int) -> None:
         """Note how a request was answered."""
         caller: Caller | None = scope.get("caller")
-        # Whoever tries tokens without end must not fill the disk.
-        if caller is None or status == TOO_MANY or (caller.kind == "browser" and scope["method"] in SAFE_METHODS):
+        if caller is None or (caller.kind == "browser" and scope["method"] in SAFE_METHODS):
+            return
+        # Whoever tries tokens without end must not fill the disk: of logins those are noted that were judged.
+        if status == TOO_MANY or (scope["path"] in LOGINS and status not in _JUDGED):
             return
         client = scope["arrival"].client
         use = Use(unix_ms(), caller.kind, caller.token, scope["method"], scope["path"], status, client)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailnode.printable import quoted
 from mailnode.web.base_path import BASE_PATH
 from mailnode.web.security.arrival import Arrivals, foreign_page
-from mailnode.web.security.callers import Caller, Callers
+from mailnode.web.security.callers import LOGINS, Caller, Callers
 from mailnode.web.security.exposure import Exposure
 from mailnode.web.security.refusal import Refusal
 
@@ -107,7 +107,7 @@ class Guard:
             return refusal.response()
         path = scope["path"]
         if path in _OPEN_PATHS or path.startswith("/static/"):
-            if method == "POST":  # a login, whatever comes of it
+            if method == "POST" and path in LOGINS:
                 scope["caller"] = Caller("browser")
             return None
         return await self._callers.refusal(scope, headers)
