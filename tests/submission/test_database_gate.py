@@ -69,6 +69,10 @@ SENDERS: list[tuple[dict[str, Any], int]] = [
     ({"reverse_path": ""}, 550),
     ({"reverse_path": "info@sub.firm.example"}, 550),
     ({"reverse_path": "Any.One@FIRM.example"}, 250),
+    ({"reverse_path": "\u212aim@x.example"}, 550),  # the Kelvin sign, whose lower case is k
+    ({"content": written_by("From: wei\u00df@x.example".encode())}, 550),
+    ({"content": written_by("From: \u212aim@x.example".encode())}, 550),
+    ({"content": written_by("From: \u00c4nne@X.example".encode())}, 250),
     ({"content": written_by(b"From: eve@z.example")}, 550),
     ({"content": written_by(b"From: ann@x.example, eve@z.example")}, 550),
     ({"content": written_by(b"From: ann@x.example\r\nFrom: eve@z.example")}, 550),
@@ -83,7 +87,8 @@ SENDERS: list[tuple[dict[str, Any], int]] = [
 
 
 async def test_senders_hold_for_the_envelope_and_for_the_header(home):
-    async with an_app(home, senders=["ann@x.example", "@firm.example"]) as (_, opened, app):
+    senders = ["ann@x.example", "@firm.example", "kim@x.example", "weiss@x.example", "\u00e4nne@x.example"]
+    async with an_app(home, senders=senders) as (_, opened, app):
         for given, code in SENDERS:
             reply = await take(opened, app, **given)
             assert reply.code == code, (given, reply)

@@ -39,10 +39,17 @@ def host_key(host: str) -> str:
         return name
 
 
+def _lower(local_part: str) -> str:
+    """Give it in lower case, but never ASCII for what only looks so, as the Kelvin sign does like k."""
+    if local_part.isascii():
+        return local_part.lower()
+    return "".join(lower if (lower := one.lower()).isascii() == one.isascii() else one for one in local_part)
+
+
 def recipient_key(text: str) -> tuple[str, str]:
     """Give local part and domain in the form that is compared; a domain alone has no local part."""
     local_part, _, domain = text.rpartition("@")
-    return local_part.casefold(), host_key(domain)
+    return _lower(local_part), host_key(domain)
 
 
 def to_service(value: Any) -> str:
