@@ -60,6 +60,16 @@ async def test_logins_are_checked(home, monkeypatch):
             assert own.name == "web"
 
 
+async def test_a_password_that_is_no_more_ends_its_sessions(home):
+    async with an_app(home) as (_, opened, app):
+        assert (await take(opened, app)).code == 250
+        made = await opened.apps.rotate("web")
+        assert ((refused := await take(opened, app)).code, refused.enhanced) == (421, "4.7.0")
+        again = await opened.gate.authenticate(made.login, made.password, "192.0.2.1")
+        assert isinstance(again, App)
+        assert (await take(opened, again)).code == 250
+
+
 def written_by(line):
     return CONTENT.replace(b"From: Ann <ann@x.example>", line)
 

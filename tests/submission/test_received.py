@@ -4,6 +4,7 @@ import re
 
 from mailnode.submission import database_gate
 from mailnode.submission.doors import Doors
+from mailnode.submission.gate import App
 from mailnode.submission.server import SubmissionServer
 from support.submitting import CONTENT, an_app, take
 
@@ -28,11 +29,13 @@ async def test_a_message_that_has_passed_too_many_servers_is_refused(home):
 
 async def test_an_app_whose_connection_leads_back_here_sends_in_no_circle(home, monkeypatch):
     monkeypatch.setattr(database_gate, "MOST_HOPS", 3)
-    async with an_app(home) as (_, opened, app), SubmissionServer(opened.gate, Doors(port=0)) as here:
+    async with an_app(home) as (_, opened, _app), SubmissionServer(opened.gate, Doors(port=0)) as here:
         made = await opened.apps.rotate("web")
         await opened.connections.update("shop", {"username": made.login, "password": made.password})
         await opened.apps.update("web", {"host": "127.0.0.1", "port": here.port, "tlsOption": "none"})
-        assert (await take(opened, app)).code == 250
+        again = await opened.gate.authenticate(made.login, made.password, "192.0.2.1")
+        assert isinstance(again, App)
+        assert (await take(opened, again)).code == 250
         await opened.work(drain=True)
         found = await opened.deliveries.list()
     mails = [one for one in found if one["subject"] == "Grüße"]

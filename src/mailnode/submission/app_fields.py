@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sqlalchemy import Row
@@ -48,6 +48,7 @@ class StoredApp(App):
     """
 
     id: str
+    password_hash: str = field(repr=False)
     connection: str
     senders: frozenset[tuple[str, str]]
     allows_null_path: bool
@@ -70,6 +71,7 @@ class StoredApp(App):
             return cls(
                 name=row.name,
                 id=row.id,
+                password_hash=row.password_hash,
                 connection=row.connection,
                 senders=frozenset(map(recipient_key, senders)),
                 allows_null_path=NULL_PATH in settings["senders"],

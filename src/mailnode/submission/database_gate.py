@@ -49,6 +49,7 @@ _TERMS = Terms().for_queue(RETRY_HOURS)
 _WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
 _OVER_RATE = Reply(450, "4.7.1", "Too many messages: the rate of this app is used up, try again later")
 _LOOP = Reply(554, "5.4.6", f"Routing loop detected: the message has passed more than {MOST_HOPS} servers")
+_LOGIN_AGAIN = Reply(421, "4.7.0", "The password of this app has been changed; log in again")
 _LONG_HEADER = Reply(552, "5.3.4", f"The header of the message is longer than {MOST_HEADER_BYTES // 1024} KiB")
 _log = logging.getLogger(__name__)
 # What is compared where there is no such app, so that this takes as long.
@@ -124,6 +125,7 @@ class DatabaseGate:
 
     async def may_send_from(self, app: App, reverse_path: str) -> Reply | None:
         """See that the sender is one of the app's; here begins a transaction, with app and connection as they are."""
+        assert isinstance(app, StoredApp)
         try:
             current = await self._load(app)
         except MailnodeError as error:
@@ -131,6 +133,8 @@ class DatabaseGate:
         if current is None:
             return Reply(550, "5.7.1", f"The app {app.name} has been deleted")
         stored = current.app
+        if stored.password_hash != app.password_hash:
+            return _LOGIN_AGAIN
         if stored.allows_null_path if not reverse_path else stored.may_send_from(reverse_path):
             return None
         return Reply(550, "5.7.1", f"{reverse_path or '<>'}: the app {app.name} may not send from this address")
