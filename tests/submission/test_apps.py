@@ -137,6 +137,8 @@ def test_wrong_logins_wait_ever_longer_for_address_and_app():
     assert delays.count("192.0.2.9", "third") == 1.0
     assert delays.count("2001:db8:1:2::1", "fourth") == 0.5
     assert delays.count("2001:db8:1:2::9", "fifth") == 1.0
+    assert delays.count("2001:db8::a:b:c:d", "sixth") == 0.5
+    assert delays.count("2001:db8::e:b:c:d", "seventh") == 1.0  # a zero that is left out is one of the network's
     now += 1000
     assert delays.count("192.0.2.1", "web") == 0.5
     for number in range(30_000):

@@ -11,10 +11,11 @@ import pytest
 from starlette.routing import Route
 
 from mailnode.errors import UsageError
+from mailnode.network_address import plain_address
 from mailnode.web import application
 from mailnode.web.application import create_app
 from mailnode.web.security.exposure import exposure_of
-from mailnode.web.security.forwarded import Forwarded, TwoSendersError, forwarded, plain_address
+from mailnode.web.security.forwarded import Forwarded, TwoSendersError, forwarded
 from support.tls import authority
 from support.web import TOKEN, served_site
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlsplit
 
 from mailnode.connections.token_errors import CLIENT_REFUSED, CONSENT, IN_DOUBT, TRANSIENT, remedy_of
-from mailnode.connections.values import is_loopback, to_token
+from mailnode.connections.values import to_token
 from mailnode.errors import ConnectionsError, ErrorCode, TokenError, install_hint
+from mailnode.network_address import is_loopback
 from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 from mailnode.smtp.proxy import Proxy
 from mailnode.smtp.transcript import redact

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from mailnode.connections.service import find_service
 from mailnode.errors import ComposeError, ConnectionsError, ErrorCode, SettingsError
+from mailnode.network_address import is_address, is_loopback
 from mailnode.printable import CONTROL, MOST_SHOWN, SURROGATE, quoted, shortened
 from mailnode.smtp.proxy import parse_proxy
 from mailnode.smtp.server import TlsOption, ascii_host
@@ -67,26 +68,13 @@ def to_hosts(value: Any) -> list[str]:
 
 def _host(text: str, key: str) -> str:
     host = host_key(text)
-    if _is_address(host) or (len(host) <= 253 and _HOST.fullmatch(host)):  # noqa: PLR2004 -- RFC 1035 2.3.4
+    if is_address(host) or (len(host) <= 253 and _HOST.fullmatch(host)):  # noqa: PLR2004 -- RFC 1035 2.3.4
         return host
     raise bad(
         f"{shown(text)} is not a valid host",
         key,
         "give a host name or an IP address without scheme, port or wildcard, such as mail.example.org",
     )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def to_text(value: Any) -> str:
@@ -233,9 +221,9 @@ def to_url(value: Any) -> str:
 def _names_host(netloc: str, host: str) -> bool:
     """Whether `netloc` is a valid host with at most a port; a host that ends in a number must be an IP address."""
     if netloc.partition("]")[0] == f"[{host}":
-        return "%" not in host and _is_address(host) and netloc[len(host) + 2 :][:1] in {"", ":"}
+        return "%" not in host and is_address(host) and netloc[len(host) + 2 :][:1] in {"", ":"}
     is_name = len(host) <= 253 and _HOST.fullmatch(host) and not host.rpartition(".")[2].isdigit()  # noqa: PLR2004 -- RFC 1035 2.3.4
-    return netloc.partition(":")[0] == host and (_is_address(host) or bool(is_name))
+    return netloc.partition(":")[0] == host and (is_address(host) or bool(is_name))
 
 
 def to_tenant(value: Any) -> str:

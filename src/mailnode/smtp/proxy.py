@@ -11,6 +11,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from mailnode.errors import ConnectFailed, ErrorCode, SettingsError, install_hint
+from mailnode.network_address import host_and_port
 from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 
 ProxyScheme = Literal["socks5", "http"]
@@ -58,8 +59,7 @@ class Proxy:
     @property
     def address(self) -> str:
         """The proxy's URL without its login: `socks5://proxy.example:1080`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{host_and_port(self.host, self.port)}"
 
 
 def parse_proxy(url: str) -> Proxy:
@@ -149,7 +149,7 @@ async def _socks5(proxy: Proxy, host: str, port: int) -> socket.socket:
 
 async def _http_connect(sock: socket.socket, proxy: Proxy, host: str, port: int) -> None:
     """Ask for a tunnel; python-socks would take the server's greeting for a part of the proxy's answer."""
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    target = host_and_port(host, port)
     request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     if proxy.username is not None:
         login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mailnode.errors import ErrorCode, Phase, SettingsError
+from mailnode.network_address import host_and_port
 from mailnode.printable import quoted
 from mailnode.smtp.bearer import TokenLogin
 from mailnode.smtp.proxy import Proxy
@@ -78,7 +79,7 @@ class ServerSettings:
     @property
     def address(self) -> str:
         """Host and port: `mail.example.org:587`, `[2001:db8::1]:587`."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
 
 def check_ehlo_name(name: str) -> str:

@@ -6,15 +6,14 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Self
 
 from mailnode.errors import UsageError
+from mailnode.network_address import host_and_port, is_loopback
 from mailnode.submission.certificate import ServerCertificate
 
 _BACKLOG = 1024
-_IPV6_SITE_BITS = 64  # one customer of a provider has as many addresses as it likes
 _CREDENTIALS = struct.Struct("3i")  # unix(7): pid, uid, gid
 _CERTIFICATE_HINT = "give it, and its key: MAILNODE_SUBMISSION_CERT and MAILNODE_SUBMISSION_KEY, or their options"
 
@@ -54,7 +53,7 @@ def check_doors(doors: Doors) -> Doors:
     if doors.certificate is None:
         if doors.tls_port is not None:
             raise UsageError("a port with TLS needs a certificate", hint=_CERTIFICATE_HINT)
-        if doors.port is not None and not _is_loopback(doors.host):
+        if doors.port is not None and not is_loopback(doors.host):
             raise UsageError(
                 f"{doors.host} can be reached from other machines, and passwords are taken from there over TLS only",
                 hint=_CERTIFICATE_HINT,
@@ -62,32 +61,6 @@ def check_doors(doors: Doors) -> Doors:
     if doors.socket is not None and not hasattr(socket, "SO_PEERCRED"):
         raise UsageError("this system does not tell who is at a Unix socket", hint="leave the socket out, use a port")
     return doors
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def host_and_port(host: str, port: int) -> str:
-    """Give them as one writes them."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def plain_address(address: str) -> str:
-    """Give an address without its zone, and as IPv4 where it is one."""
-    ip = ip_address(address.partition("%")[0])
-    return str(getattr(ip, "ipv4_mapped", None) or ip)
-
-
-def site_of(address: str) -> str:
-    """Give what connections are counted by: the address, or its network; "" for this machine's, which are not."""
-    ip = ip_address(address)
-    if ip.is_loopback:
-        return ""
-    return str(ip_network((ip, _IPV6_SITE_BITS), strict=False)) if isinstance(ip, IPv6Address) else address
 
 
 def peer_uid(sock: socket.socket) -> int:

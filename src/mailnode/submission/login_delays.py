@@ -2,6 +2,7 @@
 
 import time
 
+from mailnode.network_address import guest_of
 from mailnode.store.clock import Clock
 
 FIRST_SECONDS = 0.5
@@ -26,7 +27,7 @@ class LoginDelays:
     def count(self, peer: str, login: str) -> float:
         """Count a wrong login from an address for an app, and tell for how many seconds it waits."""
         now = self.clock()
-        counts = [self._count(who, now) for who in (f"from {_network(peer)}", f"as {login[:_MOST_NAME]}")]
+        counts = [self._count(who, now) for who in (f"from {guest_of(peer)}", f"as {login[:_MOST_NAME]}")]
         return float(min(FIRST_SECONDS * 2 ** min(max(counts) - 1, _LAST_DOUBLING), LONGEST_SECONDS))
 
     def _count(self, who: str, now: int) -> int:
@@ -36,8 +37,3 @@ class LoginDelays:
         if len(self._counts) > MOST_REMEMBERED:
             del self._counts[next(iter(self._counts))]
         return count
-
-
-def _network(peer: str) -> str:
-    """Give what one guest has of addresses: of IPv6 a /64."""
-    return ":".join(peer.split(":")[:4]) if peer.count(":") > 1 else peer

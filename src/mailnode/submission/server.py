@@ -9,18 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mailnode.network_address import guest_of, host_and_port, is_loopback, plain_address
 from mailnode.submission import replies
 from mailnode.submission.content import Memory
-from mailnode.submission.doors import (
-    Doors,
-    check_doors,
-    host_and_port,
-    peer_uid,
-    plain_address,
-    ports,
-    site_of,
-    unix_socket,
-)
+from mailnode.submission.doors import Doors, check_doors, peer_uid, ports, unix_socket
 from mailnode.submission.gate import Gate
 from mailnode.submission.protocol import SubmissionProtocol
 from mailnode.submission.session import Limits, Session
@@ -124,7 +116,7 @@ class SubmissionServer:
             self._begin(sock, peer, uid=uid, begins_with_tls=begins_with_tls)
 
     def _begin(self, sock: socket.socket, peer: str, *, uid: int | None, begins_with_tls: bool) -> None:
-        key = "" if uid is not None else site_of(peer)
+        key = "" if uid is not None or is_loopback(peer) else guest_of(peer)
         if (key and self._counts[key] >= self._limits.connections_per_address) or not self._has_room():
             if not begins_with_tls:
                 last = replies.TOO_MANY_CONNECTIONS

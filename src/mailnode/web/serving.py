@@ -19,6 +19,7 @@ from mailnode.environment import Environment
 from mailnode.errors import UsageError
 from mailnode.flow.flow_files import FlowFiles
 from mailnode.inbox.server import inbox_of
+from mailnode.network_address import host_and_port
 from mailnode.submission.doors import NOWHERE, Doors
 from mailnode.submission.received import own_name
 from mailnode.submission.server import SubmissionServer
@@ -95,7 +96,7 @@ async def serve(
                 ending = asyncio.create_task(_end_when(stopped, site, submission))
                 try:
                     host, port = listener.getsockname()[:2]
-                    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                    address = host_and_port(host, port)
                     await ready(Serving(site, exposure.url(port), address, token, codes, submission.addresses))
                     await server.serve([listener])
                 finally:

@@ -6,9 +6,10 @@ from functools import lru_cache, partial
 
 from starlette.types import Scope
 
+from mailnode.network_address import plain_address
 from mailnode.printable import quoted
 from mailnode.web.security.exposure import LOOPBACK_NAMES, Exposure, host_name
-from mailnode.web.security.forwarded import FIELDS, Forwarded, TwoSendersError, forwarded, plain_address
+from mailnode.web.security.forwarded import FIELDS, Forwarded, TwoSendersError, forwarded
 from mailnode.web.security.refusal import Refusal
 
 _KEPT = 1000

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mailnode.errors import UsageError
+from mailnode.network_address import is_address
 from mailnode.printable import quoted
 from mailnode.submission.certificate import ServerCertificate
 
@@ -84,7 +85,7 @@ class Exposure:
             return True
         if self.name:
             return name == self.name
-        return not self.is_loopback and (_is_address(name) or (self.certificate is not None and self._certifies(name)))
+        return not self.is_loopback and (is_address(name) or (self.certificate is not None and self._certifies(name)))
 
     def _certifies(self, name: str) -> bool:
         assert self.certificate
@@ -220,11 +221,3 @@ def _names(chain: Path) -> frozenset[str]:
     except x509.ExtensionNotFound:
         return frozenset()
     return frozenset(name.lower() for name in there.get_values_for_type(x509.DNSName))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

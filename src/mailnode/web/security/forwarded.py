@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from ipaddress import ip_address
 from typing import NamedTuple
+
+from mailnode.network_address import plain_address
 
 _PAIR = re.compile(
     r"\s*(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<word>[^\s\";,]*))\s*"
@@ -42,25 +43,19 @@ def forwarded(headers: Iterable[tuple[bytes, bytes]], is_trusted: Callable[[str]
     return Forwarded(standard or usual, host or said["x-forwarded-host"].rpartition(",")[2].strip())
 
 
-def plain_address(text: str) -> str:
-    """Give an address without its port, and one of IPv4 as such, so that two are one where they mean the same."""
-    text = text.strip()
-    if found := _WITH_PORT.fullmatch(text):
-        text = found["v6"] or found["v4"] or ""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return text  # `unknown`, or a name that hides who it is
-    return str(getattr(address, "ipv4_mapped", None) or address)
-
-
 def _sender(chain: list[str], is_trusted: Callable[[str], bool]) -> str:
     sender = ""
     for hop in reversed(chain):
-        sender = plain_address(hop)
+        # It may also be `unknown`, or a name that hides who it is.
+        sender = plain_address(_without_port(hop.strip()))
         if not is_trusted(sender):
             break
     return sender
+
+
+def _without_port(hop: str) -> str:
+    found = _WITH_PORT.fullmatch(hop)
+    return (found["v6"] or found["v4"] or "") if found else hop
 
 
 def _elements(field: str) -> Iterator[Mapping[str, str]]:
