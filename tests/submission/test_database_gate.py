@@ -91,6 +91,9 @@ SENDERS: list[tuple[dict[str, Any], int]] = [
     ({"content": written_by(b'From: "ann@x.example"\r\n\t<eve@z.example>')}, 550),
     ({"content": written_by(b"FROM : team:ann@x.example,eve@z.example;")}, 550),
     ({"content": written_by(b"From: ANN@X.example\r\nSender: a@firm.example")}, 250),
+    ({"content": written_by(b"From:")}, 554),
+    ({"content": written_by(b'From: "eve@z.example":;')}, 554),
+    ({"content": written_by(b"From: team:;\r\nSender: ann@x.example")}, 554),
     ({"content": b"To: bob@y.example\r\n\r\nHi\r\n"}, 554),
     ({"content": b"no header\r\n"}, 554),
 ]

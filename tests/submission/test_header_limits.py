@@ -1,9 +1,11 @@
 """What only a program that means harm sends keeps nobody else waiting, and is not kept."""
 
 import threading
+import tracemalloc
 
 from mailnode.message.ready_made import ReadyMade
 from mailnode.submission import database_gate
+from mailnode.submission.content import ContentReader, Memory
 from mailnode.submission.login_delays import LoginDelays
 from support.submitting import CONTENT, an_app, take
 
@@ -37,3 +39,17 @@ def test_of_wrong_logins_no_long_ones_are_kept():
     for number in range(100):
         delays.count("192.0.2.1", f"{number}" + "x" * 9000)
     assert sum(map(len, delays._counts)) < 10_000
+
+
+def test_content_that_comes_in_small_pieces_takes_no_more_memory():
+    memory = Memory(10**6)
+    reader = ContentReader(10**6, memory)
+    tracemalloc.start()
+    try:
+        for number in range(50_000):
+            reader.feed(b"%02d" % (number % 100))
+        assert tracemalloc.get_traced_memory()[1] < 5 * 100_000
+    finally:
+        tracemalloc.stop()
+    assert reader.feed(b"\r\n.\r\nQUIT\r\n") == b"QUIT\r\n"
+    assert reader.result() == b"".join(b"%02d" % number for number in range(100)) * 500 + b"\r\n"

@@ -113,12 +113,19 @@ class ReadyMade:
         """Give the addresses in all fields From and Sender.
 
         Raises:
-            MailboxError: one of them can't be read for sure; ComposeError: there is no From.
+            MailboxError: one of them can't be read for sure; ComposeError: there is no From, or one without an address,
+                whose name would be all that a reader sees.
         """
-        if "from" not in self._values.names:
-            raise ComposeError("the message has no From", hint="give it a From", code=ErrorCode.MISSING_SETTING)
-        said = (one for name in ("from", "sender") for one in self._values.all(name))
-        return tuple(mailbox.addr_spec for one in said for mailbox in mailboxes(one))
+        of_from, of_sender = (
+            [mailbox.addr_spec for said in self._values.all(name) for mailbox in mailboxes(said)]
+            for name in ("from", "sender")
+        )
+        if not of_from:
+            what = "no address in its From" if "from" in self._values.names else "no From"
+            raise ComposeError(
+                f"the message has {what}", hint="give it a From with an address", code=ErrorCode.MISSING_SETTING
+            )
+        return *of_from, *of_sender
 
     def message(
         self, envelope: Envelope | None = None, *, signer: DkimSigner | None = None, trace: bytes = b""

@@ -35,7 +35,7 @@ class ContentReader:
     def __init__(self, most: int, memory: Memory) -> None:
         self._most = most
         self._memory = memory
-        self._pieces: list[bytes] = []
+        self._content = bytearray()  # and no list: a client may send two bytes at a time
         # What may be the beginning of the end: at first the CRLF of DATA itself, which is not content.
         self._held = b"\r\n"
         self._skip = 2
@@ -57,11 +57,11 @@ class ContentReader:
 
     def result(self) -> bytes | Reply:
         """Give the content when it has ended, or the reply that refuses it."""
-        return b"".join(self._pieces) if self._reply is None else self._reply
+        return bytes(self._content) if self._reply is None else self._reply
 
     def close(self) -> None:
         """Forget it all."""
-        self._pieces.clear()
+        self._content.clear()
         self._memory.give_back(self._taken)
         self._taken = 0
 
@@ -84,7 +84,7 @@ class ContentReader:
             self._refuse(Reply(452, "4.3.1", "Insufficient memory: too much is being received; try again later"))
         else:
             self._taken += len(piece)
-            self._pieces.append(piece)
+            self._content += piece
 
     def _refuse(self, reply: Reply) -> None:
         self._reply = self._reply or reply
