@@ -76,6 +76,12 @@ async def test_what_differs_is_another_mail(home):
         assert id_in(await take(opened, app)) == id_in(later)
         await write(opened, update(submissions).values(created_at=submissions.c.created_at - DAY_MS - 1))
         await opened.deliveries.sweep(30, 30)
+        # And so is one that a clock has noted which was set back since.
+        ahead = await take(opened, app, content=CONTENT.replace(b"<1@", b"<ahead@"))
+        await write(opened, update(submissions).values(created_at=submissions.c.created_at + 400 * DAY_MS))
+        assert id_in(await take(opened, app, content=CONTENT.replace(b"<1@", b"<ahead@"))) != id_in(ahead)
+        await write(opened, update(submissions).values(created_at=submissions.c.created_at + 400 * DAY_MS))
+        await opened.deliveries.sweep(30, 30)
         left = await opened._run_store._database.read(lambda db: db.execute(select(submissions)).all())
         assert left == []
         assert id_in(await take(opened, app)) != id_in(later)
