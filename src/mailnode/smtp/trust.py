@@ -38,6 +38,13 @@ def untrusting_context() -> ssl.SSLContext:
     return context
 
 
+def server_context() -> ssl.SSLContext:
+    """Give a context for a server of our own, which asks for no certificate of a client; TLS 1.2 or newer."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def _no_certificate() -> SettingsError:
     return SettingsError(
         "there is no certificate in it",

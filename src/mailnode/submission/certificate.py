@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 from mailnode.errors import UsageError
+from mailnode.smtp.trust import server_context
 
 _log = logging.getLogger(__name__)
 _HINT = "give the files of a certificate chain and of its key, in PEM, without a password"
@@ -39,7 +40,7 @@ class ServerCertificate:
             raise UsageError(f"{error.filename} can't be read: {error.strerror}", hint=_HINT) from None
 
     def _load(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context = server_context()
         certificate, key = self._files
 
         def no_password() -> str:
