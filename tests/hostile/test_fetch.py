@@ -5,8 +5,9 @@ from ipaddress import ip_address
 import pytest
 
 from mailnode.errors import AttachmentError
-from mailnode.node import fetch as fetching
 from mailnode.node.address_guard import AddressGuard
+from mailnode.node.fetch import fetch
+from mailnode.node.guarded_http import resolve_host
 from support.http_server import serving
 
 # Digits and dots that UTS-46 maps to those of an address, other ways to write 127.0.0.1 and ::1, and names of it.
@@ -71,7 +72,7 @@ async def http():
 
 async def refused(url, allow, **settings):
     with pytest.raises(AttachmentError) as caught:
-        await fetching.fetch(url, max_bytes=1000, allow=allow, **settings)
+        await fetch(url, max_bytes=1000, allow=allow, **settings)
     assert caught.value.hint
     assert str(caught.value).isprintable()
     return caught.value
@@ -87,7 +88,7 @@ async def test_no_alias_leads_inside(http, host):
 @pytest.mark.parametrize("host", ALIASES, ids=ascii)
 async def test_nor_does_it_by_a_redirect(http, host):
     async def resolve(name, port):
-        return [ip_address("127.0.0.1")] if name == "outside.example" else await fetching.resolve_host(name, port)
+        return [ip_address("127.0.0.1")] if name == "outside.example" else await resolve_host(name, port)
 
     async def onwards(exchange):
         location = http.url("/inside", host).encode()
@@ -120,7 +121,7 @@ async def test_the_body_of_a_redirect_is_not_waited_for(http):
         await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
 
     http.on("/b", content)
-    found = await fetching.fetch(http.on("/a", answer), max_bytes=9, allow=AddressGuard.from_text("127.0.0.1"))
+    found = await fetch(http.on("/a", answer), max_bytes=9, allow=AddressGuard.from_text("127.0.0.1"))
     assert found.content == b"x"
 
 

@@ -1,7 +1,6 @@
 """Posting an event: to a judged address, without redirects, and without a look at what the receiver answers.
 
-As with attachments the name is resolved and each address judged, and the connection goes to a judged one with the name
-in Host and SNI. A webhook has connections of its own, which are kept for the next event.
+A webhook has connections of its own, which are kept for the next event.
 """
 
 import asyncio
@@ -9,13 +8,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from mailnode.errors import ErrorCode, SettingsError
 from mailnode.events.webhook import Event, Webhook, signed_headers
 from mailnode.node.address_guard import Address, AddressGuard
-from mailnode.node.fetch import CONNECT_SECONDS, Resolve, resolve_host
+from mailnode.node.guarded_http import (
+    Resolve,
+    host_of,
+    port_of,
+    request_at,
+    resolve_host,
+    shown_text,
+    status_words,
+)
 from mailnode.printable import MOST_SHOWN_LONG, quoted, shortened
 from mailnode.smtp.trust import client_context
 
@@ -53,26 +59,26 @@ def check_url(text: str, guard: AddressGuard) -> str:
     """Check the URL of a webhook: https, or http where MAILNODE_WEBHOOK_ALLOW names its host.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: events can't be posted to it.
     """
     import httpx2
 
     try:
         url = httpx2.URL(text.strip())
     except (httpx2.InvalidURL, UnicodeError):
-        raise _bad_url(f"{_shown_text(text)} is not a URL", "check it for spaces and control characters") from None
+        raise _bad_url(f"{shown_text(text)} is not a URL", "check it for spaces and control characters") from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise _bad_url(f"{_shown_text(text)} is not an https URL", "write it with its scheme: https://host/path")
+        raise _bad_url(f"{shown_text(text)} is not an https URL", "write it with its scheme: https://host/path")
     if url.port is not None and not 0 < url.port <= _LAST_PORT:
-        raise _bad_url(f"{_shown_text(text)} has no possible port", "correct the number after the host")
+        raise _bad_url(f"{shown_text(text)} has no possible port", "correct the number after the host")
     if url.userinfo:
         raise _bad_url("the URL contains credentials", "remove everything before the @: events are signed instead")
     if url.fragment:
         raise _bad_url("the URL has a part after #, which no server sees", "leave it out")
-    if url.scheme == "http" and not guard.names(_host(url)):
+    if url.scheme == "http" and not guard.names(host_of(url)):
         raise _bad_url(
             f"{shown_url(text)} is not encrypted",
-            f"use https; for a host of your own network add {_host(url)} to {ALLOW_VARIABLE}",
+            f"use https; for a host of your own network add {host_of(url)} to {ALLOW_VARIABLE}",
         )
     return str(url)
 
@@ -128,29 +134,13 @@ class Poster:
 
         url = httpx2.URL(check_url(webhook.url, self._guard))  # the list may have been changed
         kept = await self._receiver(webhook, url)
-        headers = {
-            **signed_headers(event, webhook.secret, int(time.time())),
-            "Host": url.netloc.decode("ascii"),
-            "User-Agent": "mailnode",
-        }
-        extensions = {"sni_hostname": _host(url), "timeout": {"connect": CONNECT_SECONDS}}
-        for address in kept.addresses:
-            there = url.copy_with(host=str(address))
-            request = httpx2.Request("POST", there, headers=headers, content=event.body, extensions=extensions)
-            try:
-                response = await kept.transport.handle_async_request(request)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                if address == kept.addresses[-1]:
-                    raise
-                continue
-            try:
-                await _throw_away(response)
-            finally:
-                await response.aclose()
-            return _answer(response)
-        return Answer(
-            trouble=f"the host {quoted(_host(url), MOST_SHOWN_LONG)} has no address", hint="check its spelling"
-        )
+        headers = signed_headers(event, webhook.secret, int(time.time()))
+        response = await request_at(kept.addresses, kept.transport, "POST", url, headers, event.body)
+        try:
+            await _throw_away(response)
+        finally:
+            await response.aclose()
+        return _answer(response)
 
     async def _receiver(self, webhook: Webhook, url: "httpx2.URL") -> _Kept:
         import httpx2
@@ -162,8 +152,10 @@ class Poster:
             kept = self._kept[webhook.id] = _Kept(transport)
         now = asyncio.get_running_loop().time()
         if now >= kept.resolved_at + _RESOLVED_SECONDS:
-            host = _host(url)
-            found = await self._resolve(host, url.port or (443 if url.scheme == "https" else 80))
+            host = host_of(url)
+            found = await self._resolve(host, port_of(url))
+            if not found:
+                raise _bad_url(f"the host {quoted(host, MOST_SHOWN_LONG)} has no address", "check its spelling")
             for address in found:
                 if not self._guard.allows(host, address):
                     raise SettingsError(
@@ -197,17 +189,16 @@ def _answer(response: "httpx2.Response") -> Answer:
     status = response.status_code
     if 200 <= status < 300:  # noqa: PLR2004 -- RFC 9110 15.3
         return Answer(status)
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
     if 300 <= status < 400:  # noqa: PLR2004 -- RFC 9110 15.4
         return Answer(
             status,
-            f"the receiver answered {status} {phrase}".rstrip() + ", and no redirect is followed",
+            f"the receiver answered {status_words(status)}, and no redirect is followed",
             "give the webhook its final URL",
         )
     stated = response.headers.get("Retry-After", "")
     return Answer(
         status,
-        f"the receiver answered {status} {phrase}".rstrip(),
+        f"the receiver answered {status_words(status)}",
         "the log of the receiver says why",
         float(stated) if stated.isascii() and stated.isdigit() and len(stated) < 9 else 0.0,  # noqa: PLR2004 -- seconds
     )
@@ -224,15 +215,6 @@ def _transport_trouble(error: "httpx2.HTTPError") -> Answer:
     if isinstance(error, httpx2.ConnectTimeout):
         return Answer(trouble="the receiver can't be reached", hint="check that it runs, and its firewall")
     return Answer(trouble=f"the receiver can't be reached: {reason}", hint="check that it runs, and its firewall")
-
-
-def _host(url: "httpx2.URL") -> str:
-    return url.raw_host.decode("ascii").rstrip(".")
-
-
-def _shown_text(text: str) -> str:
-    bare = text.strip().partition("?")[0].partition("#")[0]
-    return quoted(bare.rpartition("@")[2], MOST_SHOWN_LONG)
 
 
 def _bad_url(message: str, hint: str) -> SettingsError:

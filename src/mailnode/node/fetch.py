@@ -1,14 +1,11 @@
 """Fetching a URL that a stranger may have chosen: from public addresses, within a size and a time.
 
-The name is resolved once, every address is judged, and the connection goes to a judged address with the name in Host
-and SNI, so a name that changes its address between the look-ups gains nothing. Each redirect is judged again.
+Each redirect is judged as the URL was.
 """
 
 import asyncio
-import ipaddress
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
@@ -17,6 +14,16 @@ from mailnode.errors import AttachmentError, ErrorCode
 from mailnode.node.address_guard import VARIABLE, Address, AddressGuard
 from mailnode.node.decoding import codings_of, decoder_of
 from mailnode.node.filename import fetched_filename, served_media_type
+from mailnode.node.guarded_http import (
+    CONNECT_SECONDS,
+    Resolve,
+    host_of,
+    port_of,
+    request_at,
+    resolve_host,
+    shown_text,
+    status_words,
+)
 from mailnode.node.spool import Spool, check_size
 from mailnode.printable import MOST_SHOWN_LONG, quoted, shortened
 from mailnode.smtp.trust import client_context
@@ -25,15 +32,12 @@ if TYPE_CHECKING:
     import httpx2
 
 MAX_REDIRECTS = 5
-# A dead address among several must leave time for the next one.
-CONNECT_SECONDS = 10
 
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # 2xx without the whole content: no content, reset, part of it.
 _INCOMPLETE = frozenset({204, 205, 206})
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ async def fetch(
         async with asyncio.timeout(seconds):
             return await _Fetcher(max_bytes, allow, tls or client_context(), resolve or resolve_host).run(url)
     except TimeoutError:
-        raise _timed_out(_shown_text(url), seconds) from None
+        raise _timed_out(shown_text(url), seconds) from None
 
 
 class _Fetcher:
@@ -99,7 +103,7 @@ class _Fetcher:
         addresses = await self._allowed_addresses(url)
         try:
             async with httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
-                response = await _request(transport, url, addresses)
+                response = await request_at(addresses, transport, "GET", url, _HEADERS)
                 try:
                     yield response
                 finally:
@@ -108,15 +112,19 @@ class _Fetcher:
             _raise_transport_error(url, error)
 
     async def _allowed_addresses(self, url: "httpx2.URL") -> list[Address]:
-        host = _host(url)
+        host = host_of(url)
         try:
-            addresses = await self._resolve(host, _port(url))
+            addresses = await self._resolve(host, port_of(url))
         except (OSError, UnicodeError):
             raise _failed(
                 f"the host {quoted(host, MOST_SHOWN_LONG)} was not found",
                 "check the spelling of the URL's host",
                 transient=True,
             ) from None
+        if not addresses:
+            raise _failed(
+                f"the host {quoted(host, MOST_SHOWN_LONG)} has no address", "check the spelling of the URL's host"
+            )
         for address in addresses:
             if not self._guard.allows(host, address):
                 raise AttachmentError(
@@ -144,50 +152,15 @@ class _Fetcher:
         return Fetched(spool.content(), spool.size, content_type, filename)
 
 
-async def _request(
-    transport: "httpx2.AsyncHTTPTransport", url: "httpx2.URL", addresses: list[Address]
-) -> "httpx2.Response":
-    import httpx2
-
-    headers = {
-        "Host": url.netloc.decode("ascii"),
-        "Accept": "*/*",
-        "Accept-Encoding": "identity",
-        "User-Agent": "mailnode",
-    }
-    extensions = {"sni_hostname": _host(url), "timeout": {"connect": CONNECT_SECONDS}}
-    for address in addresses:
-        there = url.copy_with(host=str(address))
-        try:
-            return await transport.handle_async_request(
-                httpx2.Request("GET", there, headers=headers, extensions=extensions)
-            )
-        except (httpx2.ConnectError, httpx2.ConnectTimeout):
-            if address == addresses[-1]:
-                raise
-    raise _failed(
-        f"the host {quoted(_host(url), MOST_SHOWN_LONG)} has no address", "check the spelling of the URL's host"
-    )
-
-
-async def resolve_host(host: str, port: int) -> list[Address]:
-    """Find the addresses of a host in the system's way."""
-    # The system's resolver also reads hosts such as 2130706433 and 0x7f.1, so what it gives is what is judged.
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ipaddress.ip_address(address[0]) for _, _, _, _, address in found]
-
-
 def _parsed(text: str) -> "httpx2.URL":
     import httpx2
 
     try:
         url = httpx2.URL(text.strip())
     except (httpx2.InvalidURL, UnicodeError):
-        raise _bad_url(f"{_shown_text(text)} is not a URL", "check it for spaces and control characters") from None
+        raise _bad_url(f"{shown_text(text)} is not a URL", "check it for spaces and control characters") from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise _bad_url(
-            f"{_shown_text(text)} is not an http or https URL", "write it with its scheme: https://host/file"
-        )
+        raise _bad_url(f"{shown_text(text)} is not an http or https URL", "write it with its scheme: https://host/file")
     if url.userinfo:
         raise _bad_url(f"the URL {_shown(url)} contains credentials", "remove everything before the @")
     return url
@@ -199,30 +172,16 @@ def _redirected(url: "httpx2.URL", location: str) -> "httpx2.URL":
     try:
         there = _parsed(str(url.join(location)))
     except (httpx2.InvalidURL, UnicodeError, AttachmentError) as error:
-        why = error.message if isinstance(error, AttachmentError) else f"{_shown_text(location)} is not a URL"
+        why = error.message if isinstance(error, AttachmentError) else f"{shown_text(location)} is not a URL"
         raise _failed(f"{_shown(url)} redirects to a URL that can't be fetched: {why}", "use another URL") from None
     if url.scheme == "https" and there.scheme != "https":
         raise _failed(f"{_shown(url)} redirects from https to http", "use a URL that stays on https")
     return there
 
 
-def _host(url: "httpx2.URL") -> str:
-    return url.raw_host.decode("ascii").rstrip(".")
-
-
-def _port(url: "httpx2.URL") -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
-
-
 def _shown(url: "httpx2.URL") -> str:
     """Show a URL without what may be secret in it: credentials and query."""
     return shortened(f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}", MOST_SHOWN_LONG)
-
-
-def _shown_text(text: str) -> str:
-    """Show what may be no URL at all: nothing before an @, nothing from a query on."""
-    bare = text.strip().partition("?")[0].partition("#")[0]
-    return quoted(bare.rpartition("@")[2], MOST_SHOWN_LONG)
 
 
 def _stated_length(response: "httpx2.Response") -> int:
@@ -233,11 +192,8 @@ def _stated_length(response: "httpx2.Response") -> int:
 def _check_status(url: "httpx2.URL", status: int) -> None:
     if 200 <= status < 300 and status not in _INCOMPLETE:  # noqa: PLR2004 -- RFC 9110 15.3
         return
-    from http import HTTPStatus
-
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
     raise _failed(
-        f"the server answered {status} {phrase}".rstrip() + f" for {_shown(url)}",
+        f"the server answered {status_words(status)} for {_shown(url)}",
         "open the URL in a private window of a browser: it must work there without a login",
         transient=status in _WORTH_ANOTHER_TRY,
     )
@@ -248,7 +204,7 @@ def _raise_transport_error(url: "httpx2.URL", error: "httpx2.HTTPError") -> NoRe
 
     reason = str(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in reason:
-        message = f"the certificate of {_host(url)} is not trusted: {shortened(reason, MOST_SHOWN_LONG)}"
+        message = f"the certificate of {host_of(url)} is not trusted: {shortened(reason, MOST_SHOWN_LONG)}"
         raise _failed(message, "install a valid certificate on that server") from None
     if "WRONG_VERSION_NUMBER" in reason:
         message = f"{_shown(url)} can't be fetched: the server answers, but without TLS"
