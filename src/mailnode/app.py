@@ -183,7 +183,7 @@ class Mailnode:
         context: dict[str, Any] | None = None,
         run_id: str | None = None,
     ) -> AcceptedRun:
-        """Store a run, with the flow as it is now, for whoever works on the queue, and return at once.
+        """Store a run, with the flow as it is now, for a worker to run, and return at once.
 
         The arguments are those of `run`, and so are the errors. If the process that runs it dies, the next one takes
         it up as `run` does with the same run id; `runs.show` tells how far it is.
@@ -226,7 +226,7 @@ class Mailnode:
         return DryRun(self._registry, flow, node_id, input or {}, context or {})
 
     async def work(self, *, drain: bool = False, runs: bool = True) -> None:
-        """Send what is due in the queue and run what is queued, whoever put it there, until `stop` is called.
+        """Send what is due in the queue and run what is queued, from any process, until `stop` is called.
 
         With `drain` it returns when nothing is due; without `runs` it only sends. Events are posted to webhooks.
         Meanwhile what ended more than MAILNODE_KEEP_DAYS ago is deleted hourly, and idempotency keys after
@@ -235,7 +235,7 @@ class Mailnode:
         await self._background.work(drain=drain, runs=runs)
 
     async def settle_lost(self) -> None:
-        """Settle email of flows that a defect has left; whoever works on the queue need not do so.
+        """Settle email of flows that a defect has left; a process that calls `work` need not do so.
 
         Raises:
             StoreError: the database can't be asked now.

@@ -166,7 +166,7 @@ async def open_connection(environment: Environment, name: str | None) -> "AsyncI
     """Open a connection by its name; without a name it is None, and no database is opened.
 
     Raises:
-        ConnectionsError: there is none of this name.
+        ConnectionsError: no connection has this name.
         StoreError: as `open_connections` does.
     """
     if name is None:

@@ -78,7 +78,7 @@ class ApiTokens:
         """Delete a token: from now on it opens nothing.
 
         Raises:
-            UsageError: there is none of this name.
+            UsageError: no token has this name.
         """
         gone = delete(api_tokens).where(api_tokens.c.name == name)
         if not await self._database.write(lambda db: db.execute(gone).rowcount):

@@ -44,8 +44,8 @@ def command(
     """Run a flow, wait for its email, and print the run as JSON.
 
     With --inputs it prints a summary. The same command again runs the rows that are left: their run ids begin with
-    --run-id, or with the file's digest. With --queue it prints the run's id once the run is stored; whoever works on
-    the queue runs it.
+    --run-id, or with the file's digest. With --queue it prints the run's id once the run is stored, and a worker or
+    `serve` runs it.
 
     Exit status: 0 done, even if an email failed whose node did not halt the flow (stopOnError false), 1 halted,
     2 wrong usage, flow or settings, 4 the outcome could not be stored.

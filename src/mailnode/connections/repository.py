@@ -97,7 +97,7 @@ class ConnectionRepository:
         """Give a connection with its secrets.
 
         Raises:
-            ConnectionsError: there is none of this name; the hint names near ones.
+            ConnectionsError: no connection has this name; the hint names near ones.
             StoreError: the secret key is not the one that it was written with.
         """
         return await self._database.read(lambda db: self.opened(db, name))
@@ -123,7 +123,7 @@ class ConnectionRepository:
         revision found: `at` (Unix ms), `ok`, and where it is false `failedStep`, `found` and `hint`.
 
         Raises:
-            ConnectionsError: there is none of this name.
+            ConnectionsError: no connection has this name.
         """
         return await self._database.read(lambda db: _show(db, find_row(db, name)))
 
@@ -134,7 +134,7 @@ class ConnectionRepository:
         somebody who may only edit a connection could have its password sent to another server.
 
         Raises:
-            ConnectionsError: there is none of this name, a field is invalid, or a secret must be given again.
+            ConnectionsError: no connection has this name, a field is invalid, or a secret must be given again.
             StoreError: the secret key is not the one that it was written with.
         """
 
@@ -213,7 +213,7 @@ class ConnectionRepository:
         """Delete a connection and its secrets.
 
         Raises:
-            ConnectionsError: there is none of this name.
+            ConnectionsError: no connection has this name.
         """
 
         def work(db: Transaction) -> str:

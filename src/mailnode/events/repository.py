@@ -103,7 +103,7 @@ class Webhooks:
         """Give a webhook as `list` does, and its `latest` events with what came of each.
 
         Raises:
-            SettingsError: there is none of this name.
+            SettingsError: no webhook has this name.
         """
 
         def work(db: Connection) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Webhooks:
         """Delete a webhook, with its events.
 
         Raises:
-            SettingsError: there is none of this name.
+            SettingsError: no webhook has this name.
         """
         await self._database.write(lambda db: db.execute(delete(webhooks).where(webhooks.c.id == _find(db, name).id)))
 
@@ -126,7 +126,7 @@ class Webhooks:
         """Post an event of the type `webhook.test` now, and tell what came of it; it is not stored.
 
         Raises:
-            SettingsError: there is none of this name.
+            SettingsError: no webhook has this name.
             StoreError: its secret can't be decrypted.
         """
         row = await self._database.read(lambda db: _find(db, name))

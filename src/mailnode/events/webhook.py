@@ -97,7 +97,7 @@ def check_name(name: str) -> str:
     """Check the name of a webhook.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: it is not valid as one.
     """
     if not is_name(name):
         raise SettingsError(

@@ -43,8 +43,8 @@ _MOST_PORT = 65_535
 class StoredApp(App):
     """An app as it is stored: what it may do, and where its messages go.
 
-    `senders` are addresses and domains in the form that is compared. Without `rate_limit` there is none. `notify` is
-    an address, `sender` or `none`.
+    `senders` are addresses and domains in the form that is compared. Without `rate_limit` no rate is kept to. `notify`
+    is an address, `sender` or `none`.
     """
 
     id: str

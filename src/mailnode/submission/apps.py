@@ -77,7 +77,7 @@ class Apps:
         """Give an app as JSON; `lastUsedAt` (Unix ms) is exact to a minute, None if no message came from it yet.
 
         Raises:
-            SettingsError: there is none of this name.
+            SettingsError: no app has this name.
         """
         return await self._database.read(lambda db: _shown(_find(db, name)))
 
@@ -85,7 +85,7 @@ class Apps:
         """Change some fields of an app; null removes a field, and all others stay.
 
         Raises:
-            SettingsError: there is none of this name, or a field is invalid.
+            SettingsError: no app has this name, or a field is invalid.
             ConnectionsError: there is no such connection.
         """
 
@@ -102,7 +102,7 @@ class Apps:
         """Give an app a new password; the old one no longer works.
 
         Raises:
-            SettingsError: there is none of this name.
+            SettingsError: no app has this name.
         """
         password = _new_password()
 
@@ -117,7 +117,7 @@ class Apps:
         """Delete an app: its login no longer works. What it has handed in is sent all the same.
 
         Raises:
-            SettingsError: there is none of this name.
+            SettingsError: no app has this name.
         """
 
         def work(db: Transaction) -> None:

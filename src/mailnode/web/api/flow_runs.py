@@ -1,4 +1,4 @@
-"""Flows are run: to their end, or by whoever works on the queue."""
+"""Flows are run: to their end, or later by a worker."""
 
 from typing import Annotated, Any
 from urllib.parse import quote

@@ -62,13 +62,13 @@ async def health(site: SiteHere, response: Response) -> Health:
 
 @router.get("/health/live")
 async def live() -> Probe:
-    """Tell that the server answers; where it does not, starting it anew may help."""
+    """Tell that the server answers; where it does not, a restart may help."""
     return Probe()
 
 
 @router.get("/health/ready", responses={503: {"model": Probe, "description": "not ready, for this reason"}})
 async def ready(site: SiteHere, response: Response) -> Probe:
-    """Tell whether the server does all its work, as `/health` does, in few words and to whoever asks."""
+    """Tell whether the server does all its work, as `/health` does, in few words and without a token."""
     reason = (await _health(site)).reason
     if reason is None:
         return Probe()

@@ -778,8 +778,8 @@ export type RunRequest = {
 /**
  * One line of the list; `mails` has the status of each mail that it made, `error` the first one's words.
  *
- * `mail` is the worst of them, in the order failed, unknown, held, partial, cancelled, queued, sent; null where there
- * is none. A run of a newer version may have a status that this one does not know.
+ * `mail` is the worst of them, in the order failed, unknown, held, partial, cancelled, queued, sent; null without
+ * email. A run of a newer version may have a status that this one does not know.
  */
 export type RunSummary = {
   run: string;
