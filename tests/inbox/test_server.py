@@ -102,6 +102,13 @@ async def test_it_offers_what_mailnode_makes_use_of(inbox: Inbox) -> None:
     features = await speak(inbox, lambda client: client.esmtp_features)
     assert features.keys() >= {"pipelining", "smtputf8", "8bitmime"}
     assert features["size"] == str(50 * 2**20)
+    assert "auth" not in features
+
+
+async def test_any_login_is_right_where_that_is_asked_for(tmp_path: Path) -> None:
+    async with Inbox(tmp_path, any_login=True) as inbox:
+        codes = await speak(inbox, lambda client: [client.login(name, "x")[0] for name in ("ann", "bob")])
+        assert codes == [235, 235]
 
 
 async def test_a_group_of_commands_is_answered_in_order(inbox: Inbox) -> None:

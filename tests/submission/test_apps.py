@@ -45,9 +45,20 @@ async def test_an_app_is_created_shown_changed_and_deleted(home):
         assert await opened.apps.list() == []
 
 
+async def test_a_port_alone_is_that_of_the_connections_only_host(home):
+    async with Mailnode.open(home=home) as opened:
+        await opened.connections.create("shop", "basic", LOGIN)
+        await opened.apps.create("web", {"connection": "shop", "port": 2525})
+        shown = await opened.apps.show("web")
+        assert [shown["host"], shown["port"]] == [*LOGIN["hosts"], 2525]
+
+
 async def test_what_is_wrong_with_an_app_is_told_all_at_once(home):
     async with Mailnode.open(home=home) as opened:
         await opened.connections.create("shop", "basic", {**LOGIN, "username": "ann"})
+        await opened.connections.create("several", "basic", {**LOGIN, "hosts": ["a.example", "b.example"]})
+        gmail = {"service": "Gmail", "username": "ann@x.example", "password": "secret"}
+        await opened.connections.create("gmail", "basic", gmail)
         for name, fields, key, said in (
             ("a b", {"connection": "shop"}, "name", "'a b'"),
             ("web", {}, "connection", "connection is missing"),
@@ -57,7 +68,8 @@ async def test_what_is_wrong_with_an_app_is_told_all_at_once(home):
             ("web", {"connection": "shop", "rateLimit": "fast"}, "rateLimit", "'fast'"),
             ("web", {"connection": "shop", "notify": "nobody"}, "notify", "nobody"),
             ("web", {"connection": "shop", "unixUser": "a/b"}, "unixUser", "'a/b'"),
-            ("web", {"connection": "shop", "port": 25}, "host", "go with host"),
+            ("web", {"connection": "several", "port": 25}, "host", "for several hosts"),
+            ("web", {"connection": "gmail", "tlsOption": "tls"}, "host", "the service Gmail"),
             ("web", {"connection": "shop", "host": "h", "port": 0}, "port", "not a port"),
             ("web", {"connection": "shop", "conection": "x"}, "conection", "no field"),
         ):

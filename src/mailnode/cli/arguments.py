@@ -62,7 +62,7 @@ def in_options(text: str, options: Collection[str]) -> str:
 
 
 _KEY = re.compile(r"\b(?<!--)[a-z]+(?:[A-Z][a-z]+)+\b")
-_OPTIONS = {"attachments": "attach", "hosts": "host", "rateLimit": "rate", "senders": "sender"}
+_OPTIONS = {"attachments": "attach", "events": "event", "hosts": "host", "rateLimit": "rate", "senders": "sender"}
 
 
 def read_text(source: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aiosmtpd.smtp import SMTP, Envelope, syntax
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, syntax
 from aiosmtpd.smtp import Session as Client
 
 from mailnode.errors import UsageError
@@ -49,15 +49,21 @@ class Inbox(InboxFolder):
 
     They are kept in `folder`, which is made if it is not there; left out it is a temporary one, which is deleted when
     nothing refers to the inbox, or to a message of it, any more. `port` 0 takes a free port, and `port` tells which. Of
-    more than `keep` messages the oldest are deleted. It offers PIPELINING, SMTPUTF8 and SIZE (50 MiB), neither TLS nor
-    a login.
+    more than `keep` messages the oldest are deleted. It offers PIPELINING, SMTPUTF8 and SIZE (50 MiB), no TLS, and with
+    `any_login` AUTH, where each name and password is right.
 
     Raises:
         UsageError: when it is entered, and the port or the folder can't be used.
     """
 
     def __init__(
-        self, folder: str | Path | None = None, *, hostname: str = "127.0.0.1", port: int = 0, keep: int = 1000
+        self,
+        folder: str | Path | None = None,
+        *,
+        hostname: str = "127.0.0.1",
+        port: int = 0,
+        keep: int = 1000,
+        any_login: bool = False,
     ) -> None:
         super().__init__(Path(tempfile.mkdtemp(prefix="mailnode-inbox-")) if folder is None else Path(folder))
         if folder is None:
@@ -65,6 +71,7 @@ class Inbox(InboxFolder):
         self.hostname = hostname
         self.port = port
         self.keep = keep
+        self.any_login = any_login
         self._next_number = 1
         self._caught = 0
         self._arrival = asyncio.Condition()
@@ -116,7 +123,9 @@ class Inbox(InboxFolder):
         loop = asyncio.get_running_loop()
         handler = _Handler(self._take)
         try:
-            self._server = await loop.create_server(lambda: Session(handler, self._sessions), self.hostname, self.port)
+            self._server = await loop.create_server(
+                lambda: Session(handler, self._sessions, any_login=self.any_login), self.hostname, self.port
+            )
         except (OSError, OverflowError) as error:
             raise _not_listening(self.hostname, self.port, error) from None
         self.port = self._server.sockets[0].getsockname()[1]
@@ -177,7 +186,7 @@ class _Handler:
 class Session(SMTP):
     """An SMTP session that can be ended; it is in `live` while it lasts."""
 
-    def __init__(self, handler: object, live: set["Session"]) -> None:
+    def __init__(self, handler: object, live: set["Session"], *, any_login: bool = False) -> None:
         """Use this handler of aiosmtpd."""
         # Without a host name it would ask the resolver for one.
         super().__init__(
@@ -187,6 +196,9 @@ class Session(SMTP):
             enable_SMTPUTF8=True,
             data_size_limit=MAX_MESSAGE_OCTETS,
             loop=asyncio.get_running_loop(),
+            # aiosmtpd offers a login where it requires no TLS for one.
+            auth_require_tls=not any_login,
+            authenticator=lambda *_login: AuthResult(success=True),
         )
         self._live = live
 
@@ -258,7 +270,7 @@ async def read_content(reader: asyncio.StreamReader, most: int = MAX_MESSAGE_OCT
 @asynccontextmanager
 async def inbox_of(home: Path, port: int, option: str) -> AsyncIterator[Inbox]:
     """Run the inbox of a home; `option` is what its port is chosen by, and is named where the port can't be used."""
-    inbox = Inbox(home / "inbox", port=port)
+    inbox = Inbox(home / "inbox", port=port, any_login=True)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(inbox)

@@ -139,13 +139,28 @@ def check_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     wrong = Collected()
     fields = check_keys(given, _FIELDS, (), wrong)
-    if fields.keys() & {"port", "tlsOption", "ca"} and "host" not in fields and "host" not in wrong.keys:
-        wrong.add(bad("port, tlsOption and ca go with host", "host", "give host too", ErrorCode.MISSING_SETTING))
     try:
         wrong.raise_all()
     except ConnectionsError as error:
         raise _as_settings(error) from None
     return fields
+
+
+def host_of(connection: Mapping[str, Any]) -> str:
+    """Give the host of an app that names none beside its port, TLS option or certificates: its connection's only one.
+
+    Raises:
+        SettingsError: the connection is for a service, or for several hosts.
+    """
+    hosts: list[str] = connection.get("hosts") or []
+    if len(hosts) == 1:
+        return hosts[0]
+    whose = f"the service {connection['service']}" if connection.get("service") else "several hosts"
+    raise SettingsError(
+        f"host is missing: the connection is for {whose}, so a port, a TLS option or certificates need one",
+        code=ErrorCode.MISSING_SETTING,
+        hint="give one of the connection's hosts, or leave the others out",
+    ).locate(key="host")
 
 
 def senders_of(connection: Mapping[str, Any]) -> list[str]:
@@ -161,7 +176,7 @@ def senders_of(connection: Mapping[str, Any]) -> list[str]:
         raise SettingsError(
             "senders is missing: the connection has no address of its own",
             code=ErrorCode.MISSING_SETTING,
-            hint="give the addresses that the app may send from, or @domain for all of a domain",
+            hint="give addresses that the app may send from, or @domain for all, or the connection a sender",
         ).locate(key="senders") from None
 
 

@@ -18,7 +18,7 @@ from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import app_use, apps
-from mailnode.submission.app_fields import TO_SENDER, check_fields, check_name, is_name, senders_of
+from mailnode.submission.app_fields import TO_SENDER, check_fields, check_name, host_of, is_name, senders_of
 
 _PASSWORD_BYTES = 16
 
@@ -144,6 +144,8 @@ def _columns(db: Transaction, checked: Mapping[str, Any], now: int) -> dict[str,
     connection = find_row(db, checked["connection"])
     if "senders" not in settings:
         settings["senders"] = senders_of(public_fields(connection))
+    if settings.keys() & {"port", "tlsOption", "ca"} and "host" not in settings:
+        settings["host"] = host_of(public_fields(connection))
     return {
         "connection": connection.name,
         "unix_user": checked.get("unixUser"),
