@@ -93,6 +93,8 @@ async def test_without_a_server_and_an_outbox_it_is_to_be_tried_again(place):
         (["-t"], exits.USAGE, "none stands in To, Cc or Bcc"),
         (["", "b@x"], exits.USAGE, "'' is not an address"),
         (['"a\nb"@x'], exits.USAGE, "is not an address"),
+        (["b@x\nRCPT TO:<evil@x>"], exits.USAGE, "is not an address"),
+        (["-f", "a@x\r\nRCPT TO:<evil@x>", "b@x"], exits.USAGE, "is not an address"),
         (["-f", "a@x, b@x", "c@x"], exits.USAGE, "-f needs one address"),
         (["-bp"], exits.USAGE, "`mailnode deliveries list` shows it"),
         (["-bi"], exits.OK, ""),

@@ -58,6 +58,7 @@ def _message(options: Options) -> int:
     letter = read_letter(_stdin(), dot_ends=options.dot_ends)
     recipients = list[str]()
     for given in options.recipients:
+        _check_line(given.strip())
         if not (found := addresses_in(given)):
             raise Failure(exits.USAGE, f"{given!r} is not an address")
         recipients += [address.text for address in found]
@@ -81,6 +82,7 @@ def _sender(given: str, domain: str, senders: "dict[str, str]") -> str:
 
     if not given:
         return ""
+    _check_line(given.strip())
     found = addresses_in(given)
     if len(found) != 1:
         raise Failure(exits.USAGE, f"-f needs one address: {given}")
@@ -92,8 +94,7 @@ def _send(sender: str, recipients: "list[str]", content: bytes) -> None:
     from mailnode.sendmail.dialogue import Dialogue
 
     for path in (sender, *recipients):
-        if not path.isprintable() and any(letter < " " or letter == "\x7f" for letter in path):
-            raise Failure(exits.USAGE, f"{path!r} is not an address")
+        _check_line(path)
 
     def hand_in(connection: "socket.socket") -> None:
         dialogue = Dialogue(connection)
@@ -102,6 +103,12 @@ def _send(sender: str, recipients: "list[str]", content: bytes) -> None:
         dialogue.quit()
 
     _with_connection(hand_in)
+
+
+def _check_line(address: str) -> None:
+    """Refuse what breaks the line: what stands behind the break could be another address."""
+    if not address.isprintable() and any(letter < " " or letter == "\x7f" for letter in address):
+        raise Failure(exits.USAGE, f"{address!r} is not an address")
 
 
 def _smtp() -> int:
