@@ -210,6 +210,27 @@ async def test_too_many_connections_are_told_so_and_strangers_make_room():
     assert len(gate.taken) == 3
 
 
+async def test_one_app_leaves_room_for_the_others(tmp_path):
+    limits = Limits(connections_per_app=2)
+    async with listening(limits=limits, port=0, socket=tmp_path / "s") as server:
+        here = [await Peer.at(server) for _ in range(3)]
+        codes = [(await one.say(LOGIN, 3))[-1] for one in here]
+        assert [code[:3] for code in codes] == ["235", "235", "421"]
+        assert "of this app" in codes[-1]
+        assert await here[-1].all() == ""
+        first = next(iter(server._sessions))
+        await here[0].close()
+        await asyncio.wait({first})
+        again = await Peer.at(server)
+        assert (await again.say(LOGIN, 3))[-1][:3] == "235"
+        local = [Peer(*await asyncio.open_unix_connection(tmp_path / "s")) for _ in range(3)]
+        said = [(await one.say(b"EHLO c\r\nMAIL FROM:<a@x>\r\n", 3))[-1] for one in local]
+        assert [reply[:3] for reply in said] == ["250", "250", "421"]
+        for one in (*here[1:], again, *local):
+            await one.close()
+    assert not server._of_apps
+
+
 async def test_no_more_connections_are_kept_however_fast_they_come():
     gate = KeepingGate()
     gate.is_slow = True

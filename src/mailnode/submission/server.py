@@ -47,6 +47,9 @@ class SubmissionServer:
         self._listeners: dict[socket.socket, asyncio.Task[None]] = {}
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._counts = Counter[str]()
+        # One app leaves room for the others.
+        self._most_of_app = max(self._limits.connections_per_app * self._most // self._limits.connections, 1)
+        self._of_apps = Counter[str]()
 
     async def __aenter__(self) -> Self:
         """Listen."""
@@ -133,13 +136,22 @@ class SubmissionServer:
             offers_tls=self._certificate is not None and not begins_with_tls and uid is None,
         )
         context = self._certificate.context if self._certificate else None
+        admitted = list[str]()
         session = Session(
-            sock, protocol, self._gate, self._limits, peer, uid=uid, context=context, begins_with_tls=begins_with_tls
+            sock,
+            protocol,
+            self._gate,
+            self._limits,
+            peer,
+            admit=lambda app: self._admit(app, admitted),
+            uid=uid,
+            context=context,
+            begins_with_tls=begins_with_tls,
         )
         task = session.start()
         self._sessions[task] = session
         self._counts[key] += 1
-        task.add_done_callback(lambda _: self._forget(task, key))
+        task.add_done_callback(lambda _: self._forget(task, key, admitted))
 
     def _has_room(self) -> bool:
         """Whether one more client can be served, if need be in the place of the first that has not said who it is."""
@@ -150,8 +162,16 @@ class SubmissionServer:
             stranger.evict()
         return stranger is not None
 
-    def _forget(self, task: asyncio.Task[None], key: str) -> None:
+    def _admit(self, app: str, admitted: list[str]) -> bool:
+        if self._of_apps[app] >= self._most_of_app:
+            return False
+        self._of_apps[app] += 1
+        admitted.append(app)
+        return True
+
+    def _forget(self, task: asyncio.Task[None], key: str, admitted: list[str]) -> None:
         del self._sessions[task]
-        self._counts[key] -= 1
-        if not self._counts[key]:
-            del self._counts[key]
+        for counts, one in ((self._counts, key), *((self._of_apps, app) for app in admitted)):
+            counts[one] -= 1
+            if not counts[one]:
+                del counts[one]

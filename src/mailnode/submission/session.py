@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a server bears: connections in all and from one address, bytes of content in memory, and seconds.
+    """What a server bears: connections, of them from one address and of one app, bytes of content, and seconds.
 
     A client has `login_seconds` in all until it has logged in; then `command_seconds` for each command, and
     `content_seconds` for the whole of a message, and between two messages it is told to come again after
@@ -33,6 +33,7 @@ class Limits:
     protocol: ProtocolLimits = field(default_factory=ProtocolLimits)
     connections: int = 1000
     connections_per_address: int = 50
+    connections_per_app: int = 500
     memory_bytes: int = 256 * 2**20
     tls_seconds: float = 30.0
     login_seconds: float = 60.0
@@ -53,16 +54,21 @@ class Session:
         limits: Limits,
         peer: str,
         *,
+        admit: Callable[[str], bool] = lambda _: True,
         uid: int | None = None,
         context: Callable[[], ssl.SSLContext] | None = None,
         begins_with_tls: bool = False,
     ) -> None:
-        """Serve nothing yet; `uid` is the user at the other end of a Unix socket."""
+        """Serve nothing yet; `uid` is the user at the other end of a Unix socket.
+
+        `admit` is asked, with the name of the app that has logged in, whether one more of its sessions can be served.
+        """
         self._sock = sock
         self._protocol = protocol
         self._gate = gate
         self._limits = limits
         self._peer = peer
+        self._admit = admit
         self._uid = uid
         self._context = context
         self._begins_with_tls = begins_with_tls
@@ -99,7 +105,7 @@ class Session:
             self._is_waiting = False
         try:
             if self._uid is not None:
-                self._protocol.app = await _told(self._gate.peer_user(self._uid), replies.TROUBLE)
+                self._protocol.app = self._admitted(await _told(self._gate.peer_user(self._uid), replies.TROUBLE))
             self._protocol.greet()
             await self._serve()
         except TimeoutError:
@@ -201,11 +207,16 @@ class Session:
         refusal = replies.LOGIN_TROUBLE if isinstance(event, Credentials) else replies.TROUBLE
         return await _told(self._answer_of(event), refusal)
 
+    def _admitted(self, who: App | Reply) -> App | Reply:
+        if isinstance(who, App) and not self._admit(who.name):
+            return replies.TOO_MANY_OF_APP
+        return who
+
     async def _answer_of(self, event: Credentials | CheckSender | CheckRecipient | Submitted) -> App | Reply | None:
         if isinstance(event, Credentials):
             self._is_waiting = True  # the answer to a wrong login takes its time, and need not be waited for
             try:
-                return await self._gate.authenticate(event.login, event.password, self._peer)
+                return self._admitted(await self._gate.authenticate(event.login, event.password, self._peer))
             finally:
                 self._is_waiting = False
         app = self._protocol.app
