@@ -105,10 +105,11 @@ async def test_it_offers_what_mailnode_makes_use_of(inbox: Inbox) -> None:
     assert "auth" not in features
 
 
-async def test_any_login_is_right_where_that_is_asked_for(tmp_path: Path) -> None:
+async def test_any_login_is_right_where_that_is_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with Inbox(tmp_path, any_login=True) as inbox:
         assert await speak(inbox, lambda client: client.login("ann", "secret")[0]) == 235
         assert await speak(inbox, lambda client: client.login("bob", "x")[0]) == 235
+    assert caplog.messages == []
 
 
 async def test_a_group_of_commands_is_answered_in_order(inbox: Inbox) -> None:

@@ -134,6 +134,9 @@ async def test_all_errors_are_told_at_once_and_in_plain_words(api):
         assert wrong["hint"]
     body = {"content": b"{", "headers": {"Content-Type": "application/json"}}
     assert problem(await api.post("/api/connections", **body))["message"].startswith("The body is not JSON")
+    for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+        said = problem(await api.post("/api/connections", content=b"{}", headers=headers))
+        assert (said["message"], "Content-Type" in said["hint"]) == ("The body is not sent as JSON.", True)
 
 
 async def test_half_a_character_in_a_request_is_an_error_like_others(api):

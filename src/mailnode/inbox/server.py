@@ -183,6 +183,11 @@ class _Handler:
         return await self._take(envelope)
 
 
+class _Client(Client):
+    # aiosmtpd sets it at each login, and would log each time that it is deprecated.
+    login_data: Any = None
+
+
 class Session(SMTP):
     """An SMTP session that can be ended; it is in `live` while it lasts."""
 
@@ -201,6 +206,9 @@ class Session(SMTP):
             authenticator=lambda *_login: AuthResult(success=True),
         )
         self._live = live
+
+    def _create_session(self) -> Client:
+        return _Client(self.loop)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""

@@ -46,6 +46,10 @@ def _key(detail: ErrorDetails) -> str:
 def _error(found: list[ErrorDetails]) -> MailnodeError:
     detail, context = found[0], found[0].get("ctx", {})
     match detail["type"]:
+        case "model_attributes_type" | "dict_type" | "model_type" if isinstance(detail["input"], bytes):
+            return UsageError(
+                "the body is not sent as JSON", hint="add the header field Content-Type: application/json"
+            )
         case "json_invalid":
             why = context.get("error", "")
             return UsageError(
