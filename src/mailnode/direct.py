@@ -108,7 +108,7 @@ def ready_mail(
     Raises:
         MailnodeError: it can't be made, or no route is found.
     """
-    destination = Destination(named_server(options) or _target_of(connection), options.get("connection", ""))
+    destination = Destination(named_server(options) or _target_of(connection, options), options.get("connection", ""))
     route = route_of(destination, connection)
     digest = _digest(given, envelope) if options.get("key") is not None else ""
     if isinstance(given, Email) and not given.from_:
@@ -143,22 +143,34 @@ def named_server(options: SendOptions) -> Service | OtherServer | None:
     if service and host:
         raise UsageError("service and host exclude each other", hint="give only one of them")
     if service:
-        return find_service(service)
-    if host:
-        tls_option, ca = options.get("tls_option"), options.get("ca")
-        return OtherServer(host=host, port=options.get("port"), tls_option=tls_option, ca=ca)
-    return None
+        return _as_it_is(service, options)
+    return _at(host, options) if host else None
 
 
-def _target_of(connection: Connection | None) -> Service | OtherServer:
+def _target_of(connection: Connection | None, options: SendOptions) -> Service | OtherServer:
     """Give the server that a connection is for."""
     if connection and connection.service:
-        return find_service(connection.service)
+        return _as_it_is(connection.service, options)
     if connection and len(connection.hosts) == 1:
-        return OtherServer(host=connection.hosts[0])
+        return _at(connection.hosts[0], options)
     why = f"the connection {connection.name!r} is for more than one host" if connection else "no server is named"
     hint = "give host, and port if it is not 465" if connection else "give a connection, a service or a host"
     raise UsageError(why, hint=hint, code=ErrorCode.MISSING_SETTING)
+
+
+def _at(host: str, options: SendOptions) -> OtherServer:
+    return OtherServer(host=host, port=options.get("port"), tls_option=options.get("tls_option"), ca=options.get("ca"))
+
+
+def _as_it_is(name: str, options: SendOptions) -> Service:
+    """Give a service, whose ports and encryption are known."""
+    service = find_service(name)
+    given = {"port": options.get("port"), "tls_option": options.get("tls_option"), "ca": options.get("ca")}
+    for option in (key for key, value in given.items() if value is not None):
+        raise UsageError(
+            f"the service {service.name} leaves no choice of {option}", hint=f"leave {option} out, or give host too"
+        )
+    return service
 
 
 def _message(

@@ -114,6 +114,16 @@ async def test_without_a_server_it_is_the_connections(tmp_path, fields, address)
             await mailnode.send(HI, connection="many")
 
 
+async def test_the_only_host_of_a_connection_is_reached_as_the_call_says(tmp_path):
+    async with (
+        ScriptedServer(extensions=("PIPELINING", "8BITMIME", "AUTH PLAIN")) as server,
+        Mailnode.open(home=tmp_path) as mailnode,
+    ):
+        options = await create(mailnode, server)
+        del options["host"]
+        assert (await mailnode.send(HI, **options))["status"] == "sent"
+
+
 async def test_what_is_redirected_names_who_it_was_for(tmp_path):
     async with (
         ScriptedServer(extensions=("PIPELINING", "8BITMIME", "AUTH PLAIN")) as server,
@@ -132,6 +142,8 @@ async def test_what_is_redirected_names_who_it_was_for(tmp_path):
     [
         ({}, "no server is named"),
         ({"service": "Gmail", "host": "127.0.0.1"}, "exclude each other"),
+        ({"service": "Gmail", "port": 2525}, "the service Gmail leaves no choice of port"),
+        ({"service": "Gmail", "tls_option": "none"}, "no choice of tls_option"),
         ({"service": "Gmial"}, "no email service"),
         ({"connection": "nobody"}, "'nobody'"),
         ({"host": "127.0.0.1", "partial_delivery": "some"}, "partial_delivery 'some'"),
