@@ -1,6 +1,5 @@
 """Named tokens for programs: each opens a part of the API, and only its hash is stored."""
 
-import hashlib
 import re
 import secrets
 from collections.abc import Collection
@@ -13,6 +12,7 @@ from mailnode.errors import UsageError
 from mailnode.printable import quoted
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
+from mailnode.store.secret_hash import hash_of
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import api_tokens
 
@@ -55,7 +55,7 @@ class ApiTokens:
         if not scopes or not SCOPES.keys() >= set(scopes):
             raise UsageError("a token needs scopes", hint=f"give one or more of {', '.join(SCOPES)}")
         token = PREFIX + secrets.token_urlsafe(_BYTES)
-        row = {"name": name, "digest": _digest(token), "scopes": " ".join(sorted(set(scopes))), "created_at": unix_ms()}
+        row = {"name": name, "digest": hash_of(token), "scopes": " ".join(sorted(set(scopes))), "created_at": unix_ms()}
         if not await self._database.write(lambda db: db.execute(insert_new(api_tokens), [row]).rowcount):
             raise UsageError(f"a token named {name} already exists", hint="choose another name, or delete that one")
         return token
@@ -93,7 +93,7 @@ class ApiTokens:
         if not token.startswith(PREFIX):
             return None
         # Looked up by its hash, of which the time that this takes tells nothing.
-        query = select(api_tokens.c.name, api_tokens.c.scopes).where(api_tokens.c.digest == _digest(token))
+        query = select(api_tokens.c.name, api_tokens.c.scopes).where(api_tokens.c.digest == hash_of(token))
 
         def look(db: Transaction) -> Access | None:
             row = db.execute(query).first()
@@ -104,8 +104,3 @@ class ApiTokens:
 
 def _meant(scopes: Collection[str]) -> frozenset[str]:
     return frozenset(scopes) | {more for scope in scopes for more in SCOPES.get(scope, ())}
-
-
-def _digest(token: str) -> str:
-    """A fast hash is enough: tokens are random and long, so that nobody can guess what was hashed."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -126,7 +126,9 @@ def check_name(name: str) -> str:
         SettingsError: it can't be one.
     """
     if not is_name(name):
-        hint = "use up to 64 letters, digits, dots, hyphens and underscores; begin with a letter or digit"
+        hint = (
+            "use up to 64 letters, digits, dots, hyphens and underscores; begin with a letter or digit, end with none"
+        )
         raise SettingsError(f"{quoted(name)} is not a valid app name", hint=hint).locate(key="name")
     return name
 

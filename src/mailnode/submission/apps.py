@@ -1,6 +1,5 @@
 """The apps of a database: programs that hand in email by SMTP, each with a login and a connection of its own."""
 
-import hashlib
 import json
 import secrets
 import uuid
@@ -16,6 +15,7 @@ from mailnode.errors import ErrorCode, SettingsError
 from mailnode.printable import quoted
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
+from mailnode.store.secret_hash import hash_of
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import app_use, apps
 from mailnode.submission.app_fields import TO_SENDER, check_fields, check_name, host_of, is_name, senders_of
@@ -126,11 +126,6 @@ class Apps:
             db.execute(delete(apps).where(apps.c.id == id_))
 
         await self._database.write(work)
-
-
-def hash_of(password: str) -> str:
-    """Give what is stored of a password: it is random and long, so that nobody can guess what was hashed."""
-    return hashlib.sha256(password.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _new_password() -> str:

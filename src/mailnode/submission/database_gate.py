@@ -31,9 +31,9 @@ from mailnode.message.mailbox import parse_mailbox
 from mailnode.message.ready_made import ReadyMade
 from mailnode.store.database import Database
 from mailnode.store.prepared import Query
+from mailnode.store.secret_hash import hash_of
 from mailnode.store.tables import apps
 from mailnode.submission.app_fields import StoredApp, is_name
-from mailnode.submission.apps import hash_of
 from mailnode.submission.gate import App, Reply, Submitted
 from mailnode.submission.intake import OverRate, Submission, SubmissionIntake
 from mailnode.submission.login_delays import LoginDelays

@@ -1,9 +1,10 @@
 """Codes that log a browser in once, instead of the token: they stand in a link, and the token never does."""
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable
+
+from mailnode.store.secret_hash import hash_of
 
 LIFE_SECONDS = 60.0
 
@@ -14,19 +15,15 @@ class LoginCodes:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Tell the time by `clock`, in seconds."""
         self._clock = clock
-        self._until: dict[bytes, float] = {}
+        self._until: dict[str, float] = {}
 
     def issue(self) -> str:
         """Make a code, for the fragment of a link: that is sent to no server and stands in no log."""
         code = secrets.token_urlsafe(32)
-        self._until[_digest(code)] = self._clock() + LIFE_SECONDS
+        self._until[hash_of(code)] = self._clock() + LIFE_SECONDS
         return code
 
     def redeem(self, code: str) -> bool:
         """Whether a code holds; from then on it does not."""
         # Looked up by its hash, of which the time that this takes tells nothing.
-        return self._until.pop(_digest(code), 0.0) > self._clock()
-
-
-def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode("utf-8", "replace")).digest()
+        return self._until.pop(hash_of(code), 0.0) > self._clock()
