@@ -84,7 +84,7 @@ def test_a_webhook_is_made_on_its_page_and_shows_its_secret_once(page, served):
         made = with_a_failed_event(served.site.mailnode, receiver.url.replace("http", "https"))
         asyncio.run_coroutine_threadsafe(made, served.loop).result(60)
         page.goto("/webhooks/old")
-        expect(page.get_by_role("row", name="delivery.sent")).to_contain_text("it said no")
+        expect(page.get_by_role("row", name="delivery.sent")).to_contain_text("It said no.")
         page.get_by_role("button", name="again").click()
         expect(page.get_by_text("1 event will be posted again.")).to_be_visible()
         page.goto("/webhooks")

@@ -35,8 +35,8 @@ export function mountWebhooks(main: HTMLElement): void {
 }
 
 async function test(name: string): Promise<void> {
-  const answer = await call("POST /api/webhooks/{name}/test", { path: { name } });
-  toast(answer.ok ? `The receiver answered ${String(answer.statusCode)}.` : `${answer.trouble} ${answer.hint}`);
+  const { ok, statusCode, trouble, hint } = await call("POST /api/webhooks/{name}/test", { path: { name } });
+  toast(ok ? `The receiver answered ${String(statusCode)}.` : wordsOf({ message: trouble, hint }));
 }
 
 async function replay(name: string, event?: string): Promise<void> {
