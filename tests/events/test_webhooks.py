@@ -135,7 +135,7 @@ async def test_what_a_dead_process_has_claimed_is_posted_by_the_next_one(databas
 
 
 async def test_after_a_day_an_event_is_given_up_until_it_is_replayed(database_kind):
-    answers = iter([500, 500, 200, 200])
+    answers = iter([500, 500, 500, 200, 200])
     with receiving(lambda _: next(answers)) as receiver:
         async with ScriptedServer() as server, Mailnode.open() as mailnode:
             await subscribe(mailnode, receiver)
@@ -144,6 +144,8 @@ async def test_after_a_day_an_event_is_given_up_until_it_is_replayed(database_ki
             (row,) = await rows(mailnode)
             assert (row.state, row.tries, row.status_code) == ("waiting", 1, 500)
             assert 4000 < row.due_at - row.created_at < 60_000
+            assert await mailnode.webhooks.replay("shop") == 1  # now, and not when it is due
+            await mailnode.work(drain=True)
             await change(mailnode, webhook_events, due_at=1, expires_at=1)
             await mailnode.work(drain=True)
             shown = await mailnode.webhooks.show("shop")
@@ -159,7 +161,7 @@ async def test_after_a_day_an_event_is_given_up_until_it_is_replayed(database_ki
             await change(mailnode, webhook_events, created_at=1)
             assert await mailnode.webhooks.sweep(30) == 1
     assert len({post.id for post in receiver.posts}) == 1
-    assert [post.status for post in receiver.posts] == [500, 500, 200, 200]
+    assert [post.status for post in receiver.posts] == [500, 500, 500, 200, 200]
     assert "private words" not in json.dumps(shown)
 
 

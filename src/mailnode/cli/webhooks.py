@@ -83,7 +83,10 @@ def test(name: str) -> int:
 @click.argument("events", nargs=-1, metavar="[EVENT]...")
 @click.option("--since", type=TIMES, metavar="TIME", help="All that happened at this day or time (UTC) or later.")
 def replay(name: str, events: tuple[str, ...], since: datetime | None) -> None:
-    """Post events again: those with these ids, or of the deliveries with these ids; without any those that failed."""
+    """Post events again: those with these ids, or of the deliveries with these ids.
+
+    Without any it is those that were given up, and those that wait for their next try.
+    """
     if events and since:
         raise UsageError("events and --since exclude each other", hint="give only one of them")
     count = _with_webhooks(lambda webhooks: webhooks.replay(name, events=events, since=unix_ms_of(since)))

@@ -138,7 +138,7 @@ class Webhooks:
         """Have events posted again, for a day from now, and give their number; their ids stay.
 
         It is these `events`, by their ids or the ids of their deliveries; or all that happened `since` a time (Unix
-        ms); or those that were given up.
+        ms); or those that were given up, and those that wait for their next try.
 
         Raises:
             SettingsError: there is no webhook of this name, or none of one of these ids.
@@ -152,7 +152,7 @@ class Webhooks:
             if since is not None:
                 return db.execute(again.where(table.c.created_at >= since)).rowcount
             if not given:
-                return db.execute(again.where(_FAILED)).rowcount
+                return db.execute(again.where(_FAILED | WAITING)).rowcount
             return sum(self._replay_one(db, hook, again, one) for one in given)
 
         return await self._database.write(work)

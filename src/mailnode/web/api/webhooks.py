@@ -79,7 +79,7 @@ class WebhookAnswer(ApiModel):
 class Replay(ApiModel):
     """What is posted again: events by their ids or those of their deliveries, or all since a time (Unix ms).
 
-    Without both it is what was given up.
+    Without both it is what was given up, and what waits for its next try.
     """
 
     events: list[str] = Field(default=[], max_length=1000)
