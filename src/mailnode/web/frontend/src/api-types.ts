@@ -668,7 +668,7 @@ export type RefusedDelivery = {
 /**
  * What is posted again: events by their ids or those of their deliveries, or all since a time (Unix ms).
  *
- * Without both it is what was given up.
+ * Without both it is what was given up, and what waits for its next try.
  */
 export type Replay = {
   events?: string[];
