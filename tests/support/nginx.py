@@ -26,21 +26,14 @@ http {{
 }}
 """
 # As few changes as may be of what comes: bodies pass as they come, over connections that are kept for others.
-_CONFIGURATION = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    upstream mailnode {{ server 127.0.0.1:{behind}; keepalive 1; }}
-    server {{
-        listen 127.0.0.1:{port};
-        proxy_http_version 1.1; proxy_request_buffering off;
-        proxy_set_header Connection ""; proxy_set_header Host 127.0.0.1:{behind};
-        location = {closed} {{ return 403; }}
-        location / {{ proxy_pass http://mailnode; }}
-    }}
+_SITE = """
+upstream mailnode {{ server 127.0.0.1:{behind}; keepalive 1; }}
+server {{
+    listen 127.0.0.1:{port};
+    proxy_http_version 1.1; proxy_request_buffering off;
+    proxy_set_header Connection ""; proxy_set_header Host 127.0.0.1:{behind};
+    location = {closed} {{ return 403; }}
+    location / {{ proxy_pass http://mailnode; }}
 }}
 """
 
@@ -61,7 +54,7 @@ def running_documented_nginx(behind: int, port: int, name: str) -> Iterator[None
         ):
             assert documented in site
             site = site.replace(documented, here)
-        with _running(_AROUND.format(folder=folder, site=site), folder, port):
+        with _running(site, folder, port):
             yield
 
 
@@ -70,15 +63,15 @@ def running_nginx(behind: int, closed: str) -> Iterator[int]:
     """Run nginx before a port of loopback, through which the path `closed` can't be had, and give its own port."""
     with open_folder("nginx") as folder:
         (port,) = free_ports(1)
-        text = _CONFIGURATION.format(folder=folder, behind=behind, port=port, closed=closed)
-        with _running(text, folder, port):
+        site = _SITE.format(behind=behind, port=port, closed=closed)
+        with _running(site, folder, port):
             yield port
 
 
 @contextmanager
-def _running(text: str, folder: Path, port: int) -> Iterator[None]:
+def _running(site: str, folder: Path, port: int) -> Iterator[None]:
     configuration = folder / "nginx.conf"
-    configuration.write_text(text)
+    configuration.write_text(_AROUND.format(folder=folder, site=site))
     options = ("-p", str(folder), "-e", str(folder / "errors"), "-c", str(configuration))
     with running(_program(), *options, port=port, said=folder / "said"):
         yield

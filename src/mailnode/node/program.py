@@ -21,7 +21,6 @@ from mailnode.printable import shortened
 MOST_REPETITIONS = 10_000
 MOST_CHARACTERS = 5 * 2**20
 _MOST_FAILURES = 100
-_MOST_SHOWN_ERRORS = 20
 _WHOLE_UP_TO = 2**53
 _STATE = ("input", "context")
 
