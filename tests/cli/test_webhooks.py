@@ -14,11 +14,12 @@ async def webhooks(*arguments, **environment):
 async def test_a_webhook_from_its_creation_to_its_end(inbox, tmp_path):
     with receiving() as receiver:
         refused, made = await asyncio.gather(
-            mailnode("webhooks", "create", "lan", "--url", receiver.url),
+            mailnode("webhooks", "create", "lan", "--url", receiver.url, "--event", "faild"),
             webhooks("create", "shop", "--url", receiver.url, "--event", "sent"),
         )
         assert (refused.status, refused.stdout) == (2, "")
         assert "--url: http" in refused.stderr
+        assert "--event: 'faild'" in refused.stderr
         assert "MAILNODE_WEBHOOK_ALLOW" in refused.stderr
         assert made.status == 0, made.stderr
         receiver.secret = made.stdout.strip()
