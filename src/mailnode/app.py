@@ -77,7 +77,7 @@ class Mailnode:
         self._clients = Clients()
         self._engine = engine_of(database.url)
         self._run_store = RunStore(database, process)
-        on_end = FailureReports(self._engine.wake, environment.ehlo_name).beside(store_outcomes)
+        on_end = FailureReports(self._engine.wake, self.connections, environment.ehlo_name).beside(store_outcomes)
         outbox = Outbox(database, process, self._engine.wake, on_end, self._run_store)
         self.runs = Runs(database, process)
         self._breaker = CircuitBreaker(database, process)

@@ -1,11 +1,15 @@
 """Whoever handed in a message by SMTP is told when it could not be sent: once, and never of a report."""
 
 import sqlite3
+from base64 import b64encode
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from typing import Any
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sqlalchemy import event, func, update
 from sqlalchemy.exc import OperationalError
 
@@ -32,6 +36,9 @@ def statuses(report):
 @pytest.mark.usefixtures("database_kind")
 async def test_what_failed_is_reported_to_its_sender_once(home):
     async with an_app(home, NO) as (server, opened, app):
+        key = rsa.generate_private_key(65537, 1024)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        await opened.connections.update("shop", {"dkim": {"domain": "x.example", "selector": "s", "privateKey": pem}})
         assert (await take(opened, app, "no@y.example", "bob@y.example")).code == 250
         await opened.work(drain=True)
         (report, failed) = await opened.deliveries.list()
@@ -41,6 +48,9 @@ async def test_what_failed_is_reported_to_its_sender_once(home):
         assert (await opened.deliveries.show(failed["deliveryId"]))["state"] == "partial"
     ((to, report),) = reports_of(server)
     assert to == ("RCPT TO:<ann@x.example>",)
+    public = b64encode(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    (octets,) = (one.content for one in server.accepted if one.reverse_path.startswith("MAIL FROM:<>"))
+    assert dkim.verify(octets, dnsfunc=lambda *_args, **_options: f"v=DKIM1; k=rsa; p={public}".encode())
     assert report.get_content_type() == "multipart/report"
     assert report["Content-Type"].params["report-type"] == "delivery-status"
     assert (report["From"], report["To"]) == ("Mail Delivery System <ann@x.example>", "ann@x.example")

@@ -9,6 +9,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Literal
 
+from mailnode.message.dkim import DkimSigner
 from mailnode.message.encoding import encode_text
 from mailnode.message.envelope import Envelope, Message
 from mailnode.message.header import address_field, text_field
@@ -50,17 +51,19 @@ class FailureReport:
     recipients: Sequence[FailedRecipient]
     head: bytes
 
-    def message(self) -> Message:
-        """Compose it, as a message from the null path, which nobody answers."""
+    def message(self, signer: DkimSigner | None = None) -> Message:
+        """Compose it, as a message from the null path, which nobody answers.
+
+        Raises:
+            DkimError: it can't be signed.
+        """
         sender = parse_mailbox(self.sender)
         message_id = f"<{os.urandom(12).hex()}@{sender.domain}>"
         boundary = b"report-" + os.urandom(12).hex().encode()
         parts = (self._text(), self._status(), self._returned())
-        data = (
-            self._fields(sender, message_id, boundary)
-            + b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts)
-            + b"\r\n--" + boundary + b"--\r\n"
-        )  # fmt: skip
+        head = self._fields(sender, message_id, boundary)
+        body = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts) + b"--" + boundary + b"--\r\n"
+        data = (signer.sign(head, (body,)) if signer else b"") + head + b"\r\n" + body
         return Message(Envelope(None, (self.to,)), {self.to: "to"}, message_id, len(data), (data,))
 
     def _fields(self, sender: Mailbox, message_id: str, boundary: bytes) -> bytes:

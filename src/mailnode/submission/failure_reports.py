@@ -4,6 +4,7 @@ import logging
 import socket
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,14 +12,16 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.connections.rate_limit import RateLimit
+from mailnode.connections.repository import ConnectionRepository
 from mailnode.connections.rows import public_fields, row_of
 from mailnode.delivery.delivery import Delivery, Origin, Terms
 from mailnode.delivery.intake import WakeWorker, wake_for
-from mailnode.delivery.prepare import Numbered
+from mailnode.delivery.prepare import Numbered, signer_of
 from mailnode.delivery.recovery import OnEnd
 from mailnode.delivery.result import Result, ResultRecipient
 from mailnode.delivery.rows import insert_deliveries
 from mailnode.errors import MailnodeError
+from mailnode.message.dkim import DkimSigner
 from mailnode.message.envelope import Message
 from mailnode.message.failure_report import FailedRecipient, FailureReport
 from mailnode.printable import one_line
@@ -52,9 +55,10 @@ class _Report:
 class FailureReports:
     """Reports what apps have handed in and could not be sent, once, to whom the app says."""
 
-    def __init__(self, wake_worker: WakeWorker, host: str | None = None) -> None:
-        """Queue reports, and call `wake_worker` for them; `host` is this machine's name in them."""
+    def __init__(self, wake_worker: WakeWorker, connections: ConnectionRepository, host: str | None = None) -> None:
+        """Queue reports, and call `wake_worker` for them; `connections` sign them, `host` is this machine's name."""
         self._wake_worker = wake_worker
+        self._connections = connections
         self._host = host or socket.gethostname()
 
     def beside(self, on_end: OnEnd) -> OnEnd:
@@ -113,10 +117,16 @@ class FailureReports:
             recipients=_failed(result),
             head=head,
         )
-        made = _Report(report.message(), report.subject, key)
+        made = _Report(report.message(self._signer(db, app)), report.subject, key)
         begun = _delivery_of(delivery, made.message)
         if insert_deliveries(db, [(begun, made)], now // 1000):
             wake_for(db, [begun], self._wake_worker)
+
+    def _signer(self, db: Connection, app: StoredApp) -> DkimSigner | None:
+        """Give what signs them: from the null path they have only that to show whose they are (RFC 7489 3.1)."""
+        with suppress(MailnodeError):  # an unsigned report is more use than none
+            return signer_of(self._connections.opened(db, app.connection))
+        return None
 
     def _original(self, db: Connection, delivery: Delivery) -> tuple[str, bytes]:
         """Give subject and header of the email that failed, as far as they are there."""
