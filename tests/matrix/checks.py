@@ -8,13 +8,13 @@ from email.utils import getaddresses
 from html.parser import HTMLParser
 from typing import Any
 
-import dkim
 from icalendar import Calendar
 
 from matrix.contents import DOT_CID, LINES, TEXT, files
 from matrix.dimensions import Case
-from matrix.expected import FAILED, Expected, exit_status, expected, halts, login, recipients, reverse_path, sender
-from matrix.scenario import EHLO_NAME, NAME, NODE, ORDER, REDIRECTED_TO, Scenario, public_key
+from matrix.expected import FAILED, Expected, expected, halts, login, recipients, reverse_path, sender
+from matrix.said import check_what_was_said, is_signed, result_of
+from matrix.scenario import EHLO_NAME, NAME, NODE, ORDER, REDIRECTED_TO, Scenario
 from matrix.servers import Taken
 from matrix.stage import Json, Ran
 
@@ -27,23 +27,27 @@ def check(scenario: Scenario, ran: Ran, trouble: BaseException | None) -> None:
     for tag in scenario.tags():
         awaited = expected(scenario, tag)
         taken = scenario.world.books.taken.get(tag, [])
-        if case.face == "send":
-            result = ran.stored[tag]
-        else:
+        if case.has_flow:
             _check_run(case, ran.stored[tag], awaited)
-            result = _result(ran.stored[tag])
+            result = result_of(ran.stored[tag])
+        else:
+            result = ran.stored[tag]
         _check_result(scenario, result, awaited)
         (delivery,) = ran.deliveries[tag]
         assert delivery["state"] == awaited.status, "the delivery's last state"
-        node = None if case.face == "send" else NODE
-        assert (delivery["deliveryId"], delivery["node"]) == (result["deliveryId"], node)
+        node, app = NODE if case.has_flow else None, scenario.name if case.face == "submission" else None
+        assert (delivery["deliveryId"], delivery["node"], delivery["app"]) == (result["deliveryId"], node, app)
         assert len(taken) == awaited.copies, "copies that the server has"
         assert scenario.world.books.ended.get(tag, 0) == awaited.ended, "messages whose end was reached"
         for one in taken:
             _check_visit(scenario, one, tag, awaited)
             _check_message(scenario, one.content, tag)
+            assert (b"Received" in _names(one.content)) == (case.face == "submission")
+        if case.webhook == "there":
+            told = scenario.world.outcomes_of(delivery["deliveryId"])
+            assert [*told.values()] == [f"delivery.{awaited.status}"], "what the webhook was told"
         assert len({one.content for one in taken}) <= 1, "another try is the same message"
-    _check_what_was_said(scenario, ran)
+    check_what_was_said(scenario, ran)
 
 
 def _check_run(case: Case, run: Json, awaited: Expected) -> None:
@@ -93,7 +97,7 @@ def _check_visit(scenario: Scenario, one: Taken, tag: str, awaited: Expected) ->
     assert one.server_name == (address.host if case.has_tls else None)
     assert one.way == case.proxy, "the way that it came by"
     assert one.login == login(scenario)
-    if case.is_other and case.rest == "all" and case.proxy != "none" and case.face != "send":
+    if case.is_other and case.rest == "all" and case.proxy != "none" and case.has_flow:
         assert one.ehlo == EHLO_NAME
     assert one.mail_from == reverse_path(scenario, tag)
     assert sorted(one.rcpt_tos) == sorted(path for path in recipients(scenario, tag) if path not in awaited.rejected)
@@ -114,10 +118,9 @@ def _check_message(scenario: Scenario, octets: bytes, tag: str) -> None:
     if case.rest == "all":
         _check_the_rest(message, tag)
     if case.login_extra == "dkim":
-        record = f"v=DKIM1; k=rsa; p={public_key()}".encode()
-        assert dkim.verify(octets, dnsfunc=lambda *_args, **_options: record)
+        assert is_signed(octets)
         moved = re.sub(rb"Message-ID: <", b"Message-ID: <moved-", octets, count=1)
-        assert dkim.verify(moved, dnsfunc=lambda *_args, **_options: record) == (case.rest == "all")
+        assert is_signed(moved) == (case.rest == "all")
     _check_bodies(case, message)
     if case.invitation != "none":
         _check_invitation(case, message, tag)
@@ -135,7 +138,8 @@ def _check_invitation(case: Case, message: EmailMessage, tag: str) -> None:
     assert Calendar.from_ical(file.get_content()) == calendar
     assert shown.get_param("method") == calendar["METHOD"] == case.invitation.upper()
     event: Any = calendar.walk("VEVENT")[0]
-    is_test = case.login_extra == "redirectAllTo"
+    # What an app has written is redirected as it is.
+    is_test = case.login_extra == "redirectAllTo" and case.face != "submission"
     invited = [str(one) for one in [event["ATTENDEE"]] for one in (one if isinstance(one, list) else [one])]
     own = [f"mailto:ann+{tag}@example.org", f"mailto:bob+{tag}@example.org"]
     carol = [f"mailto:carol+{tag}@example.org"] if case.rest == "all" else []
@@ -225,52 +229,5 @@ def _file(part: EmailMessage) -> tuple[str, str, bytes, str]:
     return part.get_filename() or "", part.get_content_type(), octets, (part["Content-ID"] or "").strip("<>")
 
 
-def _check_what_was_said(scenario: Scenario, ran: Ran) -> None:
-    """What the face said, of the run and of the same run again, and its exit status."""
-    case = scenario.case
-    status = expected(scenario, scenario.tags()[0]).status
-    assert set(ran.statuses) <= {exit_status(case, status)}, "exit status"
-    if case.face == "inputs":
-        _check_summaries(scenario, ran, status)
-        return
-    if case.face == "send":
-        _check_results(scenario, ran)
-        return
-    (tag,) = scenario.tags()
-    stored, said, again = ran.stored[tag], ran.said[tag], ran.again[tag]
-    told = ("status", "input", "context", "output", "nodes")
-    assert {key: said[key] for key in told} == {key: stored[key] for key in told}, (
-        "what the face said is not what is stored"
-    )
-    assert again["duplicate"] is True, "the same run id is not told as a repeat"
-    assert {key: again[key] for key in told} == {key: stored[key] for key in told}
-    if ran.other and status in {"sent", "partial", "held"}:
-        result = _result(ran.other)
-        assert (result.get("duplicate"), result["deliveryId"]) == (True, _result(stored)["deliveryId"])
-
-
-def _check_results(scenario: Scenario, ran: Ran) -> None:
-    (tag,) = scenario.tags()
-    stored, said, again = ran.stored[tag], ran.said[tag], ran.again[tag]
-    assert {key: said[key] for key in stored} == stored, "what the program was told is not what is stored"
-    if stored["status"] == "failed":
-        assert again["deliveryId"] != stored["deliveryId"], "the key of one that failed is free"
-        assert (again["status"], again["error"]["code"]) == ("failed", stored["error"]["code"])
-        return
-    assert again["duplicate"] is True, "the same key is not told as a repeat"
-    assert {key: again[key] for key in stored} == stored
-
-
-def _check_summaries(scenario: Scenario, ran: Ran, status: str) -> None:
-    rows = scenario.row_count
-    tag = scenario.tags()[0]
-    first, second = ran.said[tag], ran.again[tag]
-    assert (first["rows"], first["left"], first["doneBefore"]) == (rows, 0, 0)
-    assert first["mails"] == {status: rows}
-    assert first["halted"] == (rows if halts(scenario.case, status) else 0)
-    assert (second["doneBefore"], second["mails"]) == (rows, {status: rows})
-
-
-def _result(run: Json) -> Json:
-    result: Json = run["nodes"][0]["result"]
-    return result
+def _names(octets: bytes) -> set[bytes]:
+    return set(re.findall(rb"^([!-9;-~]+):", octets.partition(b"\r\n\r\n")[0], re.MULTILINE))

@@ -6,7 +6,7 @@ from matrix.scenario import addresses
 from matrix.world import World, running_world
 from support.tls import trusted_by_the_system
 
-pytest.register_assert_rewrite("matrix.checks")
+pytest.register_assert_rewrite("matrix.checks", "matrix.said")
 
 
 @pytest.fixture(scope="module")

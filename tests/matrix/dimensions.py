@@ -13,8 +13,9 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "connection": ("none", "basic", "oauth2", "oauth2ClientCredentials", "oauth2ServiceAccount"),
     "attachments": ("none", "url", "text", "base64", "custom", "mime", "several", "inline"),
-    # "send" is a program that sends without a flow.
-    "face": ("run", "inputs", "worker", "serve", "python", "send"),
+    # "send" and "enqueue" are programs that send without a flow, the latter in a transaction of their own; "submission"
+    # is one that hands in email by SMTP; "queued" are runs that nobody waits for.
+    "face": ("run", "inputs", "worker", "serve", "python", "send", "submission", "enqueue", "queued"),
     "proxy": ("none", "socks5 of connection", "socks5 of environment", "http of connection", "http of environment"),
     # What the server does: "impostor" has the certificate of another name, "lost" goes away after the first final dot.
     "server": ("accepts", "refuses one", "defers once", "lost once", "impostor"),
@@ -32,7 +33,11 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "rest": ("few", "all"),
     "layout": ("none", "html", "mjml"),
     "invitation": ("none", "request", "cancel"),
+    # A webhook is there for a whole database, so also for what goes beside a case that has none.
+    "webhook": ("none", "there"),
 }
+# Faces of what has no flow.
+WITHOUT_FLOW = frozenset({"send", "submission", "enqueue"})
 
 
 class Case(NamedTuple):
@@ -57,6 +62,7 @@ class Case(NamedTuple):
     rest: str
     layout: str
     invitation: str
+    webhook: str
 
     @property
     def id(self) -> str:
@@ -67,6 +73,16 @@ class Case(NamedTuple):
     def of(cls, case_id: str) -> "Case":
         """Read an id."""
         return cls(*(values[_DIGITS.index(one)] for values, one in zip(DIMENSIONS.values(), case_id, strict=True)))
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether a flow sends it."""
+        return self.face not in WITHOUT_FLOW
+
+    @property
+    def stage_face(self) -> str:
+        """The face that it is played with: runs are queued at a server, on SQLite beside a worker."""
+        return {"queued": "serve" if self.database == "postgres" else "worker"}.get(self.face, self.face)
 
     @property
     def is_other(self) -> bool:
@@ -106,9 +122,17 @@ def why_not(chosen: Mapping[str, str]) -> str:
         "nor a tlsOption, and without a wish a service is reached by TLS": is_anonymous
         and get["service"] == "both by starttls",
         "who is waited for goes by no worker": get["face"] == "worker" and get["asynchronous"] == "waits",
-        "without a flow there is no state to store in": get["face"] == "send"
+        "without a flow there is no state to store in": get["face"] in WITHOUT_FLOW
         and get["store_result"] not in {"", "none"},
-        "nor anything to stop": get["face"] == "send" and get["stop_on_error"] == "stops",
+        "nor anything to stop": get["face"] in WITHOUT_FLOW and get["stop_on_error"] == "stops",
+        "what is handed in or enqueued is in the queue": get["face"] in {"submission", "enqueue"}
+        and get["asynchronous"] == "waits",
+        "an app has a connection": get["face"] == "submission" and is_anonymous,
+        "and SMTP has no words for what a node may wish": get["face"] == "submission"
+        and (get["partial_delivery"] == "refuse" or get["on_unknown"] == "hold"),
+        "other programs' transactions are in PostgreSQL": get["face"] == "enqueue" and get["database"] == "sqlite",
+        "and others would wait for the number of an invitation there": get["face"] == "enqueue"
+        and get["invitation"] not in {"", "none"},
         "without TLS nobody says who he is": is_clear and get["server"] == "impostor",
         "nor is there anything to trust": is_clear and get["trust"] == "ca",
         "ca is a setting of other servers": is_named and get["trust"] == "ca",

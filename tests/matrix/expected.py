@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matrix.dimensions import Case
-from matrix.scenario import REDIRECTED_TO, Scenario
+from matrix.scenario import OF_CONNECTION, REDIRECTED_TO, Scenario
 from support.token_endpoint import USER
 
 FAILED = {"failed", "held", "unknown"}
@@ -62,7 +62,7 @@ def reverse_path(scenario: Scenario, tag: str) -> str:
 
 def sender(scenario: Scenario, tag: str) -> str:
     """Give the address of its From."""
-    return "shop@of-connection.example" if scenario.case.login_extra == "from" else f"shop+{tag}@shop.example"
+    return OF_CONNECTION if scenario.case.login_extra == "from" else f"shop+{tag}@shop.example"
 
 
 def login(scenario: Scenario) -> tuple[str, str] | None:

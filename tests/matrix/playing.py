@@ -28,7 +28,7 @@ def played(cases: Iterable[Case], world: World, folder: Path, fresh: Callable[[]
     together: dict[tuple[str, ...], list[Scenario]] = defaultdict(list)
     for case in cases:
         scenario = Scenario(case, world)
-        together[case.face, *scenario.environment.values()].append(scenario)
+        together[case.stage_face, *scenario.environment.values()].append(scenario)
     groups = [
         scenarios[first : first + most]
         for (face, *_), scenarios in together.items()

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mailnode.connections.service import find_service
-from mailnode.direct import SendOptions
+from mailnode.direct import EnqueueOptions, SendOptions
 from mailnode.smtp.server import TlsOption
 from matrix.contents import ITEMS, TEXT, attachments, content, invitation
 from matrix.dimensions import Case
@@ -24,6 +24,7 @@ RESULT_KEY = "mail.sent"
 NAME, ORDER = "J\u00fcrgen <&> Co", "A-17"
 EHLO_NAME = "client.example"
 REDIRECTED_TO = "all@redirected.example"
+OF_CONNECTION = "shop@of-connection.example"
 OTHER, IMPOSTOR = "mail.other.example", "impostor.other.example"
 
 # Whose names stand for all: of each kind one, and one whose server has a certificate of somebody else.
@@ -75,7 +76,11 @@ class Scenario:
     @property
     def environment(self) -> dict[str, str]:
         """What its process is told: a connection's own proxy counts more than another one of the environment."""
-        return {"MAILNODE_FETCH_ALLOW": "127.0.0.0/8, ::1", **self._proxy_variable()}
+        return {
+            "MAILNODE_FETCH_ALLOW": "127.0.0.0/8, ::1",
+            "MAILNODE_WEBHOOK_ALLOW": "127.0.0.1",
+            **self._proxy_variable(),
+        }
 
     def _proxy_variable(self) -> dict[str, str]:
         scheme, _, whose = self.case.proxy.partition(" of ")
@@ -136,6 +141,19 @@ class Scenario:
         said = {_OPTIONS.get(name, name): value for name, value in smtp.items() if name != "ehloName"}
         said |= {option: settings[name] for name, option in _OPTIONS.items() if name in settings}
         return cast(SendOptions, said | {"key": key, "wait": not settings["asynchronous"]})
+
+    def enqueue_options(self) -> EnqueueOptions:
+        """Give the same of a program that queues in a transaction of its own."""
+        options = self.send_options("").items()
+        return cast(EnqueueOptions, {name: value for name, value in options if name in EnqueueOptions.__annotations__})
+
+    def app(self) -> dict[str, Any]:
+        """Give the fields of the app that hands it in by SMTP."""
+        fields: dict[str, Any] = {"connection": self.name, "senders": ["@shop.example", OF_CONNECTION]}
+        if self.case.rate_limit != "none":
+            fields["rateLimit"] = self.case.rate_limit
+        smtp = self._server().get("smtp", {})
+        return {**fields, **{name: value for name, value in smtp.items() if name != "ehloName"}}
 
     def _server(self) -> dict[str, Any]:
         case, address = self.case, self.address
@@ -232,7 +250,7 @@ def _service_of(case: Case) -> str:
 def _extra(case: Case) -> dict[str, Any]:
     skipped = {"skipFields": ["Message-ID", "date"]} if case.rest == "all" else {}
     fields: dict[str, dict[str, Any]] = {
-        "from": {"from": "Shop <shop@of-connection.example>"},
+        "from": {"from": f"Shop <{OF_CONNECTION}>"},
         "dkim": {"dkim": {"domain": "shop.example", "selector": "s1", "privateKey": private_key(), **skipped}},
         "allowedRecipients": {"allowedRecipients": ["example.org"]},
         "redirectAllTo": {"redirectAllTo": REDIRECTED_TO},

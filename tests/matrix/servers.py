@@ -66,6 +66,8 @@ class Books:
     taken: dict[str, list[Taken]] = field(default_factory=dict)
     # Messages whose end was reached, taken or not.
     ended: dict[str, int] = field(default_factory=dict)
+    # Messages from the null path, which are reports of others.
+    reports: list[Taken] = field(default_factory=list)
     way_of: Callable[[tuple[int, int]], str] = lambda _ports: "none"
 
 
@@ -117,6 +119,9 @@ class House(Submission):
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 -- its name there
         tag = _tag_of(envelope.mail_from or "", *envelope.rcpt_tos)
         books = self._books
+        if envelope.mail_from in {"", "<>"}:
+            books.reports.append(self._taken(server, session, envelope))
+            return "250 2.0.0 kept"
         books.ended[tag] = books.ended.get(tag, 0) + 1
         is_first = books.ended[tag] == 1
         if is_first and self._treatment(tag) == "defers once":

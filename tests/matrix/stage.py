@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import update
 
 from mailnode.app import Mailnode
-from mailnode.environment import Environment, open_connections, open_database
+from mailnode.environment import Environment, open_database
 from mailnode.errors import UsageError
 from mailnode.store.tables import deliveries
 from matrix.contents import BESIDE
@@ -41,6 +41,8 @@ class Ran:
     stored: dict[str, Json] = field(default_factory=dict)
     deliveries: dict[str, list[Json]] = field(default_factory=dict)
     other: Json | None = None
+    # Deliveries that report to the app which has handed in the mail.
+    reports: list[Json] = field(default_factory=list)
 
 
 @dataclass
@@ -101,10 +103,16 @@ class Stage:
             rows = (json.dumps(scenario.input(tag)) for tag in scenario.tags())
             self.rows(scenario).write_text("\n".join(rows), encoding="utf-8")
             scenario.world.books.treatment[scenario.case.id] = scenario.case.server
-        async with open_connections(self.environment) as opened:
+        async with Mailnode.open(self.environment) as mailnode:
             for scenario in self.scenarios:
                 if connection := scenario.connection():
-                    await opened.connections.create(scenario.name, *connection)
+                    await mailnode.connections.create(scenario.name, *connection)
+            if self._has_webhook:
+                await mailnode.webhooks.create("outcomes", self.scenarios[0].world.hook_url)
+
+    @property
+    def _has_webhook(self) -> bool:
+        return any(scenario.case.webhook == "there" for scenario in self.scenarios)
 
     @asynccontextmanager
     async def hurrying(self) -> AsyncIterator[None]:
@@ -131,7 +139,7 @@ class Stage:
         async with Mailnode.open(self.environment) as mailnode:
             for scenario in self.scenarios:
                 ran = self.of(scenario)
-                if scenario.case.face == "send":
+                if not scenario.case.has_flow:
                     for tag, said in ran.said.items():
                         shown = await mailnode.deliveries.show(said["deliveryId"])
                         ran.stored[tag], ran.deliveries[tag] = dict(shown["result"] or {}), [dict(shown)]
@@ -140,12 +148,14 @@ class Stage:
                     with suppress(UsageError):  # it did not come to that
                         ran.stored[tag] = dict(await mailnode.runs.show(run_id))
                     ran.deliveries[tag] = [dict(one) for one in await mailnode.deliveries.list(run=run_id)]
+            if self._has_webhook:
+                await mailnode.work(drain=True)  # what no process has posted before it was stopped
 
     async def send_again(self) -> None:
         """Have the same mails sent under other run ids: those that have an idempotency key of their own."""
         async with Mailnode.open(self.environment) as mailnode:
             for scenario in self.scenarios:
-                if scenario.case.rest != "all" or scenario.case.face in {"inputs", "send"}:
+                if scenario.case.rest != "all" or scenario.case.face == "inputs" or not scenario.case.has_flow:
                     continue
                 (tag,) = scenario.tags()
                 run = await mailnode.run(

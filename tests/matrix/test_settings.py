@@ -50,7 +50,6 @@ EXEMPT = {
     "environment.keep_days": "what ended long ago; no case is older than a minute",
     "environment.keep_keys_days": "the same",
     "environment.earlier_workers_stopped": "an upgrade; every case begins with a database of this version",
-    "environment.webhook_allow": "where outcomes are posted to; tests/events has it both ways",
     "environment.notification": "the server of another type of node, which has a server and a sender and no more",
 }
 _NEXT = "give it a dimension (tests/matrix/dimensions.py), or name it as exempt, with the reason"

@@ -1,6 +1,7 @@
 """What a case meets: mail servers under their own names, proxies that lead there, token endpoints, files on the web."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -29,6 +30,7 @@ class World:
     books: Books
     tokens: TokenEndpoint
     files: HttpServer
+    hooks: HttpServer
     proxies: Mapping[str, ProxyServer]
     ports: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -36,6 +38,16 @@ class World:
     def file_url(self) -> str:
         """Where a file can be had, by https."""
         return self.files.url("/files/report.pdf", host="localhost")
+
+    @property
+    def hook_url(self) -> str:
+        """Where outcomes are posted to."""
+        return self.hooks.url("/outcomes")
+
+    def outcomes_of(self, delivery_id: str) -> dict[str, str]:
+        """Give the types of the events of a delivery that were posted, by the ids of the events."""
+        events = [json.loads(request.body) | {"id": request.headers["webhook-id"]} for request in self.hooks.requests]
+        return {one["id"]: one["type"] for one in events if one["data"]["deliveryId"] == delivery_id}
 
     @property
     def token_url(self) -> str:
@@ -53,12 +65,14 @@ async def _opened(addresses: Iterable[Address]) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         tokens = await stack.enter_async_context(token_endpoint(server_context("localhost")))
         files = await stack.enter_async_context(serving(server_context("localhost")))
+        hooks = await stack.enter_async_context(serving())
+        hooks.on("/outcomes", reply(b""))
         files.on("/files/report.pdf", reply(FILE, content_type="application/pdf"))
         proxies = {
             name: await stack.enter_async_context(proxy("socks5" if "socks5" in name else "http", login=login))
             for name, login in PROXIES.items()
         }
-        world = World(books, tokens, files, proxies)
+        world = World(books, tokens, files, hooks, proxies)
         books.way_of = world.way_of
         for address in addresses:
             house = House(address, books, tokens.accepts)
