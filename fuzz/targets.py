@@ -371,7 +371,10 @@ def _submitted(octets: bytes, size: int, app: App | None) -> tuple[bytes, list[b
     spoken = SubmissionProtocol("mail.example", "192.0.2.1", memory, limits, app=app, is_private=True)
     spoken.greet()
     said, mails = b"", list[bytes]()
+    event = None
     for at in range(0, len(octets), max(size, 1)):
+        if isinstance(event, Close):  # nobody reads on then
+            break
         spoken.receive(octets[at : at + max(size, 1)])
         while (event := spoken.next_event()) is not None and not isinstance(event, Close):
             if isinstance(event, Submitted):

@@ -53,6 +53,12 @@ SHAPES = {
         ),
         "a <b@c>,",
     ],
+    "submission": [
+        *("x", "\xff\r", "\x02a\r\n", "\xffEHLO a\r\n", "\x02\x1eMAIL FROM:<a@b>\r\nRSET\r\n\x1e"),
+        "\x02EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n\x1e.\r\n.\x1e\r\n.\r\n",
+        "\x00EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n\x1e..\r\n\x1e.\r\n",
+        "\x02EHLO a\r\nMAIL FROM:<\x1ea\x1e@b>\r\n",
+    ],
     "header_field": ["X:a <b> ", "X:<\u00fc ", "X:a ", "X: \u00fc", "X:=?", "X:\t"],
     "mime_part": [
         *(

@@ -136,11 +136,11 @@ async def test_a_run_that_is_none_of_ours_stands_in_the_way_of_no_other(home):
         with closing(sqlite3.connect(home / "mailnode.db")) as db, db:
             for number, state in enumerate(STATES):
                 for status in ("done", "running", "paused"):
-                    row = (f"{number}-{status}", "flow", "digest", status, None, state, 1, 1)
-                    db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                    row = (f"{number}-{status}", "flow", "digest", status, None, state, state, 1, 1, 1)
+                    db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             for number, value in enumerate(VALUES):
                 if value != "NULL":
-                    values = f"{value}, {value}, 'done', {value}, {value}, {value}, {value}"
+                    values = f"{value}, {value}, 'done', {', '.join(6 * [value])}"
                     db.execute(f"INSERT INTO runs VALUES ('v{number}', {values})")
         for page in ("/api/runs?limit=500", "/runs"):
             assert (await api.get(page)).status_code == 200

@@ -265,7 +265,9 @@ def test_no_option_takes_one():
             yield from options(command.get_command(context, name))
 
     named = [option for option in options(cli) if re.search(r"pass|secret|token|key|credential", option.name)]
-    assert {option.name for option in named} == {"key_file", "passphrase_file"}
+    files = {"key_file", "passphrase_file", "tls_key", "submission_key"}
+    assert {option.name for option in named} == {*files, "token"}
+    assert {option.metavar for option in named if option.name == "token"} == {"NAME"}
 
 
 def engines():
