@@ -10,33 +10,16 @@ import httpx2
 import pytest
 
 from support.command import mailnode
-from support.forked_python import python
 from support.scripted_smtp import ScriptedServer
+from support.serving_command import serving
 
 SERVE = ("serve", "--port", "0", "--inbox-port", "0")
 
 
 @asynccontextmanager
 async def running(*arguments):
-    """Run it until the test is over; give the process, where it is, and all that it said until then."""
-    process = await python(
-        *("-m", "mailnode", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said = ""
-    try:
-        while "Press Ctrl-C to stop" not in said:
-            assert process.stderr
-            line = await asyncio.wait_for(process.stderr.readline(), 60)
-            assert line, said
-            said += line.decode()
+    async with serving(*arguments) as (process, said):
         yield process, re.findall(r"http://127\.0\.0\.1:\d+", said)[0], said
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 def login(said):

@@ -14,32 +14,15 @@ from mailnode.app import Mailnode
 from mailnode.smtp.trust import client_context
 from support.command import mailnode
 from support.daemon import until
-from support.forked_python import python
 from support.scripted_smtp import ScriptedServer
+from support.serving_command import serving
 from support.tls import ca_pem, served_certificate
 
 
 @asynccontextmanager
-async def running(*arguments, **environment):
-    process = await python(
-        *("-m", "mailnode", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        **environment,
-    )
-    said = ""
-    try:
-        while "Press Ctrl-C to stop" not in said:
-            assert process.stderr
-            line = await asyncio.wait_for(process.stderr.readline(), 60)
-            assert line, said
-            said += line.decode()
+async def running(*arguments):
+    async with serving(*arguments) as (process, said):
         yield process, re.findall(r"^submission (\S+)", said, re.MULTILINE)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 @pytest.fixture

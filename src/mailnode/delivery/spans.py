@@ -1,17 +1,23 @@
 """The spans of a delivery and of its attempts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mailnode.tracing import Attributes, traced
 
 if TYPE_CHECKING:
-    from mailnode.delivery.attempt_loop import AttemptLoop
-    from mailnode.delivery.delivery import Attempt
+    from mailnode.delivery.delivery import Attempt, Delivery
     from mailnode.delivery.result import Result
 
 
-def _delivery(loop: "AttemptLoop") -> Attributes:
-    one = loop.delivery
+class _Sending(Protocol):
+    """Who sends a delivery."""
+
+    @property
+    def delivery(self) -> "Delivery": ...
+
+
+def _delivery(sending: _Sending) -> Attributes:
+    one = sending.delivery
     return {
         "mailnode.delivery.id": one.id,
         "mailnode.run.id": one.run_id,
@@ -21,16 +27,16 @@ def _delivery(loop: "AttemptLoop") -> Attributes:
     }
 
 
-def _result(_loop: "AttemptLoop", result: "Result") -> Attributes:
+def _result(_sending: _Sending, result: "Result") -> Attributes:
     error = result["error"]
     return {"mailnode.delivery.status": result["status"], "error.type": error["code"] if error else None}
 
 
-def _attempt(loop: "AttemptLoop") -> Attributes:
-    return {"mailnode.delivery.id": loop.delivery.id, "mailnode.attempt": loop.delivery.tries + 1}
+def _attempt(sending: _Sending) -> Attributes:
+    return {"mailnode.delivery.id": sending.delivery.id, "mailnode.attempt": sending.delivery.tries + 1}
 
 
-def _attempted(_loop: "AttemptLoop", attempt: "Attempt") -> Attributes:
+def _attempted(_sending: _Sending, attempt: "Attempt") -> Attributes:
     error = attempt.error
     return {"error.type": str(error.code), "mailnode.phase": error.phase} if error else {}
 
