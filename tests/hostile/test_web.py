@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from mailnode.web.security import guard, prompt_protocol
+from support.raw_http import ask
 from support.smuggling import AMBIGUOUS, ONE_READING
 from support.web import TOKEN, served_site
 
@@ -41,20 +42,6 @@ def unhurried(monkeypatch):
 
 def port_of(served):
     return urlsplit(served.url).port
-
-
-async def ask(served, octets):
-    """Write octets and give all that is said until the server hangs up, or nothing more comes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(served))
-    writer.write(octets.replace(b"PORT", str(port_of(served)).encode()))
-    said = b""
-    try:
-        async with asyncio.timeout(LIMIT):
-            while piece := await reader.read(65536):
-                said += piece
-    finally:
-        writer.transport.abort()
-    return said
 
 
 def statuses(said):
@@ -90,7 +77,8 @@ BEARER = b"Authorization: Bearer " + TOKEN.encode()
 )
 async def test_another_name_gets_nothing(served, host):
     said = await ask(
-        served, b"GET /api/flows HTTP/1.1\r\nHost: " + host + b"\r\n" + BEARER + b"\r\nConnection: close\r\n\r\n"
+        port_of(served),
+        b"GET /api/flows HTTP/1.1\r\nHost: " + host + b"\r\n" + BEARER + b"\r\nConnection: close\r\n\r\n",
     )
     assert statuses(said)[0] in {400, 421}
     assert b"hello" not in said
@@ -114,7 +102,7 @@ async def test_another_name_gets_nothing(served, host):
     ],
 )
 async def test_what_is_no_request_of_ours_gets_nothing(served, octets):
-    said = await ask(served, octets)
+    said = await ask(port_of(served), octets)
     assert set(statuses(said)) <= {303, 400, 401, 404, 421}
     assert b'"hello"' not in said
 
@@ -125,7 +113,7 @@ SMUGGLED = b"GET /api/flows HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n" + BEARER + b"\
 @pytest.mark.parametrize("fields", AMBIGUOUS)
 async def test_what_might_be_two_requests_is_refused_as_one(served, fields):
     said = await ask(
-        served, b"POST /api/flows HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n" + BEARER + b"\r\n" + fields + SMUGGLED
+        port_of(served), b"POST /api/flows HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n" + BEARER + b"\r\n" + fields + SMUGGLED
     )
     assert len(statuses(said)) == 1
     assert statuses(said)[0] in {400, 408, 413, 422}
@@ -136,7 +124,7 @@ async def test_what_might_be_two_requests_is_refused_as_one(served, fields):
 async def test_a_folded_field_is_one_and_a_line_ends_with_its_line_feed(served, fields):
     """The other reading would end the body before or after its end."""
     head = b"POST /api/flows/check HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Type: application/json\r\n"
-    said = await ask(served, head + BEARER + b"\r\n" + fields + SMUGGLED)
+    said = await ask(port_of(served), head + BEARER + b"\r\n" + fields + SMUGGLED)
     first, second = re.split(rb"(?=HTTP/1\.1 )", said)[1:]
     assert statuses(first) == [422]
     assert b'"key":"text"' in first  # the body was read to its end, and no further
@@ -159,7 +147,7 @@ async def test_a_folded_field_is_one_and_a_line_ends_with_its_line_feed(served, 
     ],
 )
 async def test_after_a_line_that_is_none_nothing_more_is_read(served, octets):
-    said = await ask(served, octets + SMUGGLED)
+    said = await ask(port_of(served), octets + SMUGGLED)
     assert statuses(said) == [400]
 
 
@@ -167,7 +155,7 @@ async def test_an_upgrade_to_what_is_not_spoken_here_keeps_its_body_and_is_no_tr
     """As Java's client asks for HTTP/2 with each first request."""
     fields = b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n"
     head = b"POST /api/flows/check HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n" + BEARER + b"\r\n"
-    said = await ask(served, head + fields + b'{"text": ""}' + SMUGGLED)
+    said = await ask(port_of(served), head + fields + b'{"text": ""}' + SMUGGLED)
     assert statuses(said) == [200, 200]
     assert caplog.records == []
 
@@ -210,7 +198,7 @@ async def test_no_path_and_no_method_leads_around_the_door(served, unhurried, pa
         b"X-Rewrite-URL: /login",
         b"X-Forwarded-Host: 127.0.0.1",
     )
-    said = await ask(served, get(path, *fields).replace(b"GET", method, 1))
+    said = await ask(port_of(served), get(path, *fields).replace(b"GET", method, 1))
     assert all(status in {303, 307, 400, 401, 403, 404, 405} for status in statuses(said)), said[:200]
     assert b"hello" not in said
     assert b"access-control" not in said.lower()
@@ -219,7 +207,9 @@ async def test_no_path_and_no_method_leads_around_the_door(served, unhurried, pa
 async def test_a_web_socket_is_none(served):
     fields = (b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==")
     for path in (b"/api/flows", b"/static/main.js", b"/flows"):
-        said = await ask(served, get(path, *fields).replace(b"Connection: close", b"Connection: Upgrade, close"))
+        said = await ask(
+            port_of(served), get(path, *fields).replace(b"Connection: close", b"Connection: Upgrade, close")
+        )
         assert statuses(said)[0] in {200, 303, 401, 404}
         assert b"hello" not in said
 
@@ -227,7 +217,7 @@ async def test_a_web_socket_is_none(served):
 async def test_who_never_says_what_is_wanted_is_hung_up_on(served):
     head = b"GET /api/flows HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
     for octets in (b"", b"G", head):
-        assert statuses(await ask(served, octets)) == []
+        assert statuses(await ask(port_of(served), octets)) == []
     # A character at a time does not put it off.
     _, writer = await asyncio.open_connection("127.0.0.1", port_of(served))
     async with asyncio.timeout(LIMIT):
@@ -240,7 +230,7 @@ async def test_who_never_says_what_is_wanted_is_hung_up_on(served):
 async def test_a_body_that_never_comes_is_not_waited_for(served):
     head = b"POST /api/flows HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n" + BEARER + b"\r\nContent-Type: application/json\r\n"
     head += b"Connection: close\r\n"
-    assert statuses(await ask(served, head + b"Content-Length: 100\r\n\r\n{")) == [408]
+    assert statuses(await ask(port_of(served), head + b"Content-Length: 100\r\n\r\n{")) == [408]
 
 
 async def test_hundreds_who_say_nothing_keep_nobody_waiting(served):

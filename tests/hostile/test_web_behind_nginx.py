@@ -1,12 +1,12 @@
 """The editor behind nginx: no request that the two might read differently leads around what nginx refuses."""
 
-import asyncio
 import re
 from urllib.parse import urlsplit
 
 import pytest
 
 from support.nginx import running_nginx
+from support.raw_http import ask
 from support.smuggling import AMBIGUOUS, ONE_READING
 from support.web import TOKEN, served_site
 
@@ -28,21 +28,6 @@ def port(tmp_path_factory):
             assert behind is not None
             with running_nginx(behind, CLOSED) as port:
                 yield port
-
-
-async def ask(port, octets):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(octets.replace(b"PORT", str(port).encode()))
-    said = b""
-    try:
-        async with asyncio.timeout(LIMIT):
-            while piece := await reader.read(65536):
-                said += piece
-    except ConnectionError:
-        pass  # nginx need not read on after a refusal
-    finally:
-        writer.transport.abort()
-    return said
 
 
 def get(path):
