@@ -43,13 +43,18 @@ class Hold:
 
 async def gather_behind(database, *works):
     """Let all works wait at once, so that they share a transaction, and give results or exceptions."""
-    hold = Hold()
-    held = asyncio.create_task(database.write(hold))
+    # Two, since who comes while the first works of a transaction run is taken along, and whoever comes later is not.
+    hold, second = Hold(), Hold()
+    held = [asyncio.create_task(database.write(hold))]
     await asyncio.to_thread(hold.reached.wait)
-    tasks = [asyncio.create_task(database.write(work)) for work in works]
+    held.append(asyncio.create_task(database.write(second)))
     await asyncio.sleep(0)
     hold.gate.set()
-    await held
+    await asyncio.to_thread(second.reached.wait)
+    tasks = [asyncio.create_task(database.write(work)) for work in works]
+    await asyncio.sleep(0)
+    second.gate.set()
+    await asyncio.gather(*held)
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -23,6 +23,8 @@ WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception]]
 MAX_GROUP = 100
 # Whoever loses against another transaction finds it gone the next time; more often than this is no chance.
 MAX_TRIES = 5
+# How often a transaction takes in who waits: once it has begun, and once its first works are done.
+MAX_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class _WorkFailed(Exception):
 class GroupWriter:
     """Runs works in a thread of its own; those that wait at the same time share a transaction.
 
-    Only where that fails are they run once more, each in a savepoint, so that an error undoes its own changes alone.
+    Whoever comes while a transaction waits to begin, or while its first works run, is taken along: content that is
+    about to leave does not wait for the commit of outcomes first. Only where that fails are they run once more, each in
+    a savepoint, so that an error undoes its own changes alone.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -57,31 +61,51 @@ class GroupWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailnode-writer")
         self._waiting: deque[_Job] = deque()
         self._guard = threading.Lock()
+        self._is_busy = False  # the thread has been told to take what waits, and has not found nothing since
 
     async def write(self, work: WorkOnAll[Item, T], item: Item) -> T:
         """Run a work once for the items of all who wait with it, and give this one's answer after the commit."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._guard:
+            if not self._is_busy:
+                self._have_all_committed()
             self._waiting.append(_Job(work, item, future))
-            if len(self._waiting) == 1:  # else the commit that is on its way takes it along
-                self._submit()
         return await future
 
     def close(self) -> None:
         """Commit what waits; nothing can be written any more."""
         self._thread.shutdown()
 
-    def _submit(self) -> None:
+    def _have_all_committed(self) -> None:
         try:
-            self._thread.submit(self._commit_group)
+            self._thread.submit(self._commit_all)
         except RuntimeError:
-            self._waiting.clear()
             raise StoreClosed("the database is closed") from None
+        self._is_busy = True
 
-    def _commit_group(self) -> None:
-        group = self._take_group()
-        if not group:  # an earlier commit took it along, or its caller was cancelled
-            return
+    def _commit_all(self) -> None:
+        try:
+            while group := self._take_or_rest():
+                self._commit(group)
+        except BaseException:
+            self._is_busy = False
+            raise
+
+    def _take_or_rest(self) -> list[_Job]:
+        with self._guard:
+            group = self._take(MAX_GROUP)
+            self._is_busy = bool(group)
+        return group
+
+    def _take(self, most: int) -> list[_Job]:
+        group: list[_Job] = []
+        while self._waiting and len(group) < most:
+            job = self._waiting.popleft()
+            if not job.future.cancelled():
+                group.append(job)
+        return group
+
+    def _commit(self, group: list[_Job]) -> None:
         is_apart = False
         for tries in range(MAX_TRIES, 0, -1):
             try:
@@ -97,27 +121,23 @@ class GroupWriter:
         _answer(answers)
 
     def _run_group(self, group: list[_Job], *, is_apart: bool) -> "_Answers":
+        """Run a group in one transaction, and add to it who has come by then, and while its works ran."""
         with self._backend.writing() as connection:
-            works = _alike(group)
             if is_apart:
-                return [answer for jobs in works for answer in self._run_apart(jobs, connection)]
+                return [answer for jobs in _alike(group) for answer in self._run_apart(jobs, connection)]
+            answers: _Answers = []
             try:  # without savepoints, which take longer than a short work itself
-                return [answer for jobs in works for answer in _run(jobs, connection)]
+                for _ in range(MAX_ROUNDS):
+                    with self._guard:
+                        group += self._take(MAX_GROUP - len(group))
+                    for jobs in _alike(group[len(answers) :]):
+                        answers += _run(jobs, connection)
             except BaseException as error:
-                if len(works) > 1 and self._backend.has_transaction(connection) and not self._backend.is_passing(error):
+                is_of_several = len({job.work for job in group}) > 1 and not self._backend.is_passing(error)
+                if is_of_several and self._backend.has_transaction(connection):
                     raise _WorkFailed from error
                 raise
-
-    def _take_group(self) -> list[_Job]:
-        group: list[_Job] = []
-        with self._guard:
-            while self._waiting and len(group) < MAX_GROUP:
-                job = self._waiting.popleft()
-                if not job.future.cancelled():
-                    group.append(job)
-            if self._waiting:
-                self._thread.submit(self._commit_group)
-        return group
+            return answers
 
     def _run_apart(self, jobs: list[_Job], connection: Connection) -> "_Answers":
         """Run one work of several in a transaction, so that its error undoes only its own changes."""
