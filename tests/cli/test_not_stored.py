@@ -19,8 +19,8 @@ from support.scripted_smtp import ScriptedServer
 
 # A minute of patience is a second here, and the ten seconds for a lock are a twentieth of one.
 IMPATIENT = """
-from mailnode.store import retry, sqlite
-retry.RETRY_SECONDS, sqlite.BUSY_MILLISECONDS = 1.0, 50
+from mailnode.store import retry, sqlite_engine
+retry.RETRY_SECONDS, sqlite_engine.BUSY_MILLISECONDS = 1.0, 50
 from mailnode.cli.main import main
 main()
 """

@@ -15,7 +15,7 @@ from mailnode.delivery import attempt_loop
 from mailnode.delivery.delivery import Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import StoreError
-from mailnode.store import retry, sqlite, unstored
+from mailnode.store import retry, sqlite_engine, unstored
 from mailnode.store.tables import deliveries, routes
 from support.deliveries import prepared, sending
 from support.messages import letter
@@ -93,7 +93,7 @@ class TestTheFile:
         assert len(server.times["dot"]) == 1
 
     async def test_a_file_that_another_program_holds_delays_the_mail_and_no_more(self, home, monkeypatch):
-        monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+        monkeypatch.setattr(sqlite_engine, "BUSY_MILLISECONDS", 1)
         async with ScriptedServer() as server, sending(home) as admin:
             await admin.dispatcher.queue(prepared(server.port, terms=LATER))
             with closing(sqlite3.connect(Path(home) / "mailnode.db", isolation_level=None)) as other:
@@ -157,7 +157,7 @@ class TestADatabaseThatIsAwayJustBeforeTheContent:
 class TestAnOutcomeThatIsRefusedForLong:
     @pytest.fixture(autouse=True)
     def no_patience(self, monkeypatch):
-        monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+        monkeypatch.setattr(sqlite_engine, "BUSY_MILLISECONDS", 1)
         monkeypatch.setattr(retry, "WAITS_SECONDS", (0.02,))
         monkeypatch.setattr(retry, "RETRY_SECONDS", 0.1)
 
@@ -184,7 +184,7 @@ class TestAnOutcomeThatIsRefusedForLong:
             assert (admin.database.unstored.count, admin.database.unstored.lost) == (0, 0)
 
     async def test_waits_before_the_database_has_refused_it(self, home, monkeypatch):
-        monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 30_000)
+        monkeypatch.setattr(sqlite_engine, "BUSY_MILLISECONDS", 30_000)
         monkeypatch.setattr(unstored, "_SLOW_SECONDS", 0.01)
         script = {"greeting": ["421 4.3.2 later", "220 well"], "dot": ""}
         async with ScriptedServer(script) as server, sending(home) as admin:  # a route that fails, and has news then

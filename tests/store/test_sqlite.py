@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from mailnode.errors import StoreError
-from mailnode.store import sqlite
+from mailnode.store import sqlite_engine
 from mailnode.store.database import Database
 from mailnode.store.tables import SCHEMA_NUMBER
 from support.database import OPEN, gather_behind, keys, put
@@ -62,7 +62,7 @@ async def test_works_that_wait_share_one_transaction(database, path):
 
 
 async def test_a_locked_file_fails_all_that_wait_and_is_worth_another_try(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite_engine, "BUSY_MILLISECONDS", 1)
     with closing(Database.open(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for answer in await asyncio.gather(database.write(put("a")), database.write(keys), return_exceptions=True):
@@ -225,7 +225,7 @@ def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path):
 
 def test_a_file_that_another_program_holds_is_told_with_what_to_do(path, database, monkeypatch):
     database.close()
-    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite_engine, "BUSY_MILLISECONDS", 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")

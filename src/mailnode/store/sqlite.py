@@ -5,32 +5,22 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import StoreError
 from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
 from mailnode.store.files import NO_LOCKS, NO_LOCKS_HINT, locked
 from mailnode.store.held import HeldConnection
-from mailnode.store.kinds import readable
 from mailnode.store.process_lock import ProcessLock, held_by_earlier, maybe_running, release
+from mailnode.store.sqlite_engine import SYSTEM, code_of, reading_engine, writing_engine
 from mailnode.store.tables import SCHEMA_NUMBER
 
-# How long another process may hold the file before it counts as locked.
-BUSY_MILLISECONDS = 10_000
-# Troubles of the disk, of rights and of memory, after which a new connection may do what this one can't.
-_SYSTEM = {
-    sqlite3.SQLITE_IOERR,  # EDQUOT too, which SQLite does not tell from a broken disk
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PROTOCOL,
-}
 # What passes by itself, or once a person has seen to it: another process holds the file, the disk is full or fails.
-_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, *_SYSTEM}
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, *SYSTEM}
 # Stands in the lock file once there is a database.
 _MADE = b"a database was made here\n"
 # The folder of the locks of processes, beside the file.
@@ -47,9 +37,9 @@ class SqliteFile:
         """Work on a file, which so many threads read; nothing is opened yet."""
         # The files beside it must be the same whichever path leads here.
         self._path = path = Path(os.path.realpath(path))
-        self._write_engine = _engine(path, "BEGIN IMMEDIATE")
+        self._write_engine = writing_engine(path)
         self._held = HeldConnection(self._write_engine)
-        self._read_engine = _engine(path, "BEGIN", "PRAGMA query_only = ON", pool_size=readers)
+        self._read_engine = reading_engine(path, readers)
 
     def bring_up_to_date(self, _extend: Extend) -> None:
         """Make the file (0600) if need be, and see to it that it has the schema of this version.
@@ -107,7 +97,7 @@ class SqliteFile:
         if not isinstance(error, SQLAlchemyError | MemoryError):
             return error
         # The driver raises Python's own MemoryError for SQLITE_NOMEM, without a message.
-        passes = isinstance(error, MemoryError) or _code_of(error) in _TRANSIENT
+        passes = isinstance(error, MemoryError) or code_of(error) in _TRANSIENT
         words = "out of memory" if isinstance(error, MemoryError) else getattr(error, "orig", None) or error
         failure = StoreError(f"the database can't be used: {words}", hint=_HINT if passes else "", transient=passes)
         failure.__cause__ = error
@@ -119,9 +109,9 @@ class SqliteFile:
         hint = "check that MAILNODE_HOME is your folder and that the file is a mailnode database"
         if isinstance(error, OSError) and error.errno in NO_LOCKS:
             hint = NO_LOCKS_HINT
-        elif _code_of(error) in _TRANSIENT:
+        elif code_of(error) in _TRANSIENT:
             hint = _HINT
-        is_held = _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        is_held = code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
         return StoreError(f"the database {str(self._path)!r} can't be opened: {reason}", hint=hint, transient=is_held)
 
     def register(self, earlier: Path, *, earlier_are_stopped: bool = False) -> ProcessLock:
@@ -161,45 +151,6 @@ class SqliteFile:
         with self._write_engine.begin() as connection:
             migrate(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_NUMBER}")
-
-
-def _engine(path: Path, begin: str, *pragmas: str, pool_size: int = 1) -> Engine:
-    # Parameters may be secrets; an error must not print them.
-    url = URL.create("sqlite+pysqlite", database=str(path))
-    engine = create_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
-
-    def set_up(connection: sqlite3.Connection, _: object) -> None:
-        # The driver's own idea of when a transaction begins leaves savepoints and DDL outside of it.
-        connection.isolation_level = None
-        connection.text_factory = readable
-        for pragma in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", "PRAGMA synchronous = FULL", *pragmas):
-            connection.execute(pragma)
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    event.listen(engine, "connect", set_up)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    event.listen(engine, "handle_error", _leave_what_is_broken)
-    event.listen(engine, "invalidate", _let_go)
-    return engine
-
-
-def _leave_what_is_broken(context: ExceptionContext) -> None:
-    """Have the next transaction open the file again after errors that the open connection may cause."""
-    original = context.original_exception
-    if context.connection and getattr(original, "sqlite_errorcode", 0) & 0xFF in _SYSTEM:
-        context.is_disconnect = True
-
-
-def _let_go(connection: sqlite3.Connection, *_: object) -> None:
-    """End the transaction of a connection that is given up: closing it may not, while a statement of it is at hand."""
-    with suppress(sqlite3.Error):
-        connection.rollback()
-
-
-def _code_of(error: BaseException) -> int:
-    """Give the primary code, which an extended one holds in its low byte."""
-    code: int = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF
-    return code
 
 
 def _check_place(path: Path) -> None:
