@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, cast, delete, literal_column, select, tuple_, update
+from sqlalchemy import Connection, Text, bindparam, cast, delete, literal_column, select, update
 
 from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
@@ -34,7 +34,7 @@ from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
-from mailnode.store.prepared import AnyOf, Change, together
+from mailnode.store.prepared import AnyOf, Change, Query, together
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
 
@@ -198,14 +198,15 @@ class Outbox:
     def _store_changes(self, db: Connection, changes: list[_Change]) -> list[Exception | None]:
         now = now_ms(db)
         deliveries = [change.delivery for change in changes]
-        settled = _SETTLE.run(db, [self._columns(change, now) for change in changes])
+        settled = _SETTLE.run_at_once(db, [self._columns(change, now) for change in changes])
         held = {one.id for one in deliveries} if settled == len(changes) else _held(db, deliveries)
         kept = [change for change in changes if change.delivery.id in held]
         if kept:
             regroup(db, (change.delivery for change in kept if change.attempt))
             with together(db):
                 write_attempts(db, [(change.delivery, change.attempt) for change in kept if change.attempt])
-                _THROW_AWAY.run(db, [{"of": change.delivery.id} for change in kept if change.state == "sent"])
+                if sent := [change.delivery.id for change in kept if change.state == "sent"]:
+                    _THROW_AWAY.run_once(db, ids=sent)
             self._on_end(
                 db, [(change.delivery, change.result) for change in kept if change.result and not change.run_end]
             )
@@ -252,7 +253,9 @@ _HAND_OVER = Change(
     .values(state=literal_column("'handingOver'"), updated_at=bindparam("now"))
 )
 _SETTLE = Change(update(table).where(_OF_CLAIM))
-_THROW_AWAY = Change(delete(delivery_content).where(delivery_content.c.delivery_id == bindparam("of")))
+_THROW_AWAY = Change(delete(delivery_content).where(AnyOf(delivery_content.c.delivery_id, "ids")))
+
+_GENERATIONS = Query(select(table.c.id, table.c.generation).where(AnyOf(table.c.id, "ids")))
 
 
 def _claim_of(delivery: Delivery) -> str:
@@ -264,8 +267,8 @@ def _held(db: Connection, changed: Sequence[Delivery]) -> set[str]:
 
     One that is written a second time, because the outcome of the first commit was unknown, counts as well.
     """
-    claims = tuple_(table.c.id, table.c.generation).in_([(one.id, one.generation) for one in changed])
-    return set(db.execute(select(table.c.id).where(claims)).scalars())
+    found = {*_GENERATIONS.all(db, ids=[one.id for one in changed])}
+    return {one.id for one in changed if (one.id, one.generation) in found}
 
 
 def _stale(delivery: Delivery) -> StaleClaim:

@@ -51,7 +51,7 @@ def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, StorableMa
     Gives the ids of those that were written.
     """
     ids = {delivery.id for delivery, _ in begun}
-    if _INSERT_DELIVERY.run(db, [_row(delivery, mail, now) for delivery, mail in begun]) < len(begun):
+    if _INSERT_DELIVERY.run_at_once(db, [_row(delivery, mail, now) for delivery, mail in begun]) < len(begun):
         ids = {row.id for row in _THERE.all(db, ids=[*ids])}
         begun = [one for one in begun if one[0].id in ids]
     if begun:
@@ -68,11 +68,11 @@ def statements_of(delivery: Delivery, mail: StorableMail, now: int) -> Iterator[
 
 
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> None:
-    _INSERT_RECIPIENT.run(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
+    _INSERT_RECIPIENT.run_at_once(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
     begun = [one for one in begun if not one[1].numbered]  # an invitation's content is stored with its number
     short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
     long = [one for one in begun if one[1].message.size > CONTENT_ROW_OCTETS]
-    _INSERT_CONTENT.run(db, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
+    _INSERT_CONTENT.run_at_once(db, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
     for delivery, mail in long:  # row by row, so that no more than one lies in memory
         for row in _content_rows(delivery, mail):
             _INSERT_CONTENT.run(db, [row])
@@ -144,8 +144,8 @@ def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> 
         if not delivery.is_regrouped
         for position, recipient in enumerate(delivery.recipients)
     ]
-    _UPDATE_RECIPIENT.run(db, recipients)
-    _INSERT_ATTEMPT.run(db, [_attempt_row(delivery.id, attempt) for delivery, attempt in made])
+    _UPDATE_RECIPIENT.run_at_once(db, recipients)
+    _INSERT_ATTEMPT.run_at_once(db, [_attempt_row(delivery.id, attempt) for delivery, attempt in made])
 
 
 def insert_attempt(db: Connection, delivery_id: str, attempt: Attempt) -> None:

@@ -8,6 +8,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,8 @@ from sqlalchemy import ARRAY, ClauseElement, ColumnElement, Connection, Delete, 
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
+
+from mailnode.store.many_rows import in_postgres, in_sqlite, length_for
 
 Parameters = Mapping[str, Any]
 # Stands for a list of parameters, whose length is known when the statement is said; SQLite has no arrays.
@@ -56,6 +59,7 @@ class Change:
         self._statement = statement
         self._of_rows: dict[str, tuple[str, Callable[[Parameters], Any] | None]] = {}
         self._of_one: dict[str, tuple[str, Parameters]] = {}
+        self._of_arrays: str | None = None
 
     def run(self, db: Connection, rows: Sequence[Parameters]) -> int:
         """Run it with each of these parameters, which have the same names, and tell how many rows were changed.
@@ -76,6 +80,34 @@ class Change:
             else:  # psycopg sends them all before it waits for the first answer
                 cursor.executemany(sql, said)
             return int(cursor.rowcount)
+
+    def run_at_once(self, db: Connection, rows: Sequence[Parameters]) -> int:
+        """Run it with each of these parameters as `run` does, sooner, and in any order.
+
+        Each of an update's parameters change rows that no others of them change.
+        """
+        if len(rows) <= 1:
+            return self.run(db, rows)
+        sql, values = self._of_rows.get(db.dialect.name) or self._compile(db, rows[0])
+        if values is None:
+            return self._run_arrays(db, sql, rows)
+        changed, said = 0, [*map(values, rows)]
+        while said:
+            now, said = said[: (length := length_for(len(said)))], said[length:]
+            of_many = in_sqlite(sql, length)
+            with driver_cursor(db, of_many, now) as cursor:
+                changed += cursor.execute(of_many, [*chain.from_iterable(now)]).rowcount
+        return changed
+
+    def _run_arrays(self, db: Connection, sql: str, rows: Sequence[Parameters]) -> int:
+        arrays = {name: [row[name] for row in rows] for name in rows[0]}
+        if self._of_arrays is None:
+            compiled: Any = self._statement.compile(dialect=db.dialect, column_keys=[*rows[0]])
+            types = {name: compiled.binds[name].type.compile(db.dialect) for name in arrays}
+            self._of_arrays = in_postgres(sql, types)
+        with driver_cursor(db, self._of_arrays, arrays) as cursor:
+            cursor.execute(self._of_arrays, arrays)
+            return 0 if is_together(db) else int(cursor.rowcount)
 
     def run_once(self, db: Connection, **parameters: Any) -> int:
         """Run it a single time, where a parameter may be a list for `AnyOf`, and tell how many rows were changed."""
