@@ -75,7 +75,7 @@ class Mailnode:
         database, cipher, self.connections, process = opened
         self.unstored = database.unstored
         self._clients = Clients()
-        self._engine = engine_of(database.url)
+        self._engine = engine_of(database.url, database.log)
         self._run_store = RunStore(database, process)
         on_end = FailureReports(self._engine.wake, self.connections, environment.ehlo_name).beside(store_outcomes)
         outbox = Outbox(database, process, self._engine.wake, on_end, self._run_store)

@@ -1,20 +1,29 @@
-"""The embedded engine: a worker is woken in memory, and looks each second for what other processes have queued."""
+"""The embedded engine: a worker is woken in memory, and sees that other processes have written to the file."""
 
 import asyncio
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from mailnode.delivery.queue_worker import LOOK_SECONDS, MOST_DEFECTS, PAUSE_SECONDS, QueueWorker
 from mailnode.store.retry import retry_transient
 
+# How often a worker that waits sees whether another process has committed something.
+GLANCE_SECONDS = 0.02
+
 
 class EmbeddedEngine:
     """Wakes the worker of this process; on SQLite there is no other way, and none is needed."""
 
-    def __init__(self) -> None:
-        """Begin on the running event loop."""
+    def __init__(self, log: Path | None = None) -> None:
+        """Begin on the running event loop; `log` is the file that every commit to the database is written to.
+
+        What another process has queued is seen there at once, or else, as everything that the log may not show, by the
+        look of each second.
+        """
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
 
@@ -40,16 +49,30 @@ class EmbeddedEngine:
             if self._loop.time() >= recover_at:
                 await queue_worker.recover()
                 recover_at = self._loop.time() + LOOK_SECONDS
+            seen = self._log_time()
             batch = await queue_worker.start_due()
             if batch.claims:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                await self._sleep(queue_worker, LOOK_SECONDS if batch.more_in is None else batch.more_in)
+                await self._sleep(queue_worker, LOOK_SECONDS if batch.more_in is None else batch.more_in, seen)
 
-    async def _sleep(self, queue_worker: QueueWorker, seconds: float) -> None:
+    def _log_time(self) -> int:
+        """Tell when something was committed last, in ns, as the file system knows it."""
+        with suppress(OSError):  # it is away while nobody has the database open
+            return self._log.stat().st_mtime_ns if self._log else 0
+        return 0
+
+    async def _sleep(self, queue_worker: QueueWorker, seconds: float, seen: int) -> None:
+        """Sleep for so long, or until something is due or free, or committed after the log was `seen`."""
+        ends_at = self._loop.time() + min(seconds, LOOK_SECONDS)
         woken = [asyncio.create_task(event.wait()) for event in (self._wake, queue_worker.freed)]
         try:
-            await asyncio.wait(woken, timeout=min(seconds, LOOK_SECONDS), return_when=asyncio.FIRST_COMPLETED)
+            while (left := ends_at - self._loop.time()) > 0 and self._log_time() == seen:
+                done, _ = await asyncio.wait(
+                    woken, timeout=min(left, GLANCE_SECONDS), return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    break
         finally:
             for task in woken:
                 task.cancel()

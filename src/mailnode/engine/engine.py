@@ -1,5 +1,6 @@
 """What an engine does: wake a worker when something is due, and have its queue worker send it."""
 
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import URL, Connection
@@ -21,12 +22,12 @@ class Engine(Protocol):
         """
 
 
-def engine_of(url: URL | None) -> Engine:
-    """Give the engine of a database: that of this process for a file, where there is no `url`, else procrastinate."""
+def engine_of(url: URL | None, log: Path | None) -> Engine:
+    """Give the engine of a database: for a file, whose commits are in `log`, that of this process; else procrastinate."""
     if url is None:
         from mailnode.engine.embedded import EmbeddedEngine
 
-        return EmbeddedEngine()
+        return EmbeddedEngine(log)
     from mailnode.engine.procrastinate import ProcrastinateEngine
 
     return ProcrastinateEngine(url)

@@ -40,6 +40,10 @@ class ThisProcess(Protocol):
 class Backend(Protocol):
     """One database of one kind."""
 
+    @property
+    def log(self) -> Path | None:
+        """The file that every process's commits are written to, if it is one; it comes and goes."""
+
     def bring_up_to_date(self, extend: Extend) -> None:
         """See to it that it has the schema of this version.
 

@@ -76,6 +76,11 @@ class Database:
         """Whether processes of other machines may work on it too."""
         return self.url is not None
 
+    @property
+    def log(self) -> Path | None:
+        """The file that every process's commits are written to, if it is one; it comes and goes."""
+        return self._backend.log
+
     def register(self, earlier: Path, *, earlier_are_stopped: bool = False) -> ThisProcess:
         """Give this process an id that the others on this database see alive.
 

@@ -11,7 +11,6 @@ from functools import lru_cache
 # Its statements are as many as there are lengths, so they are powers of two: 5 rows are 4 and 1. SQLite takes 32,766
 # parameters; no table has 100 columns.
 MOST_ROWS = 64
-_VALUES = re.compile(r"VALUES \((.*?)\)(?= ON CONFLICT|$)")
 
 
 def length_for(rows: int) -> int:
@@ -36,12 +35,10 @@ def in_sqlite(sql: str, rows: int) -> str:
 
 
 def in_postgres(sql: str, types: Mapping[str, str]) -> str:
-    """Give the INSERT or UPDATE for any number of rows, whose parameters are an array for each column."""
+    """Give the UPDATE for any number of rows, whose parameters are an array for each column."""
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in types.items())
     said = f"unnest({arrays}) AS said({', '.join(map(_quoted, types))})"
     of_row = re.sub(r"%\((\w+)\)s(::\w+)?", lambda found: f"said.{_quoted(found[1])}", sql)
-    if sql.startswith("INSERT"):
-        return _VALUES.sub(lambda found: f"SELECT {found[1]} FROM {said}", of_row)  # noqa: S608 -- of names of columns
     changes, _, condition = of_row.partition(" WHERE ")
     return f"{changes} FROM {said} WHERE {condition}"
 

@@ -70,6 +70,8 @@ _TRANSIENT = ("08", "53", "57", "58", "25006", "55P03", "25P03", "25P04", _DEADL
 class PostgresDatabase:
     """A database on a server: rows are locked, and transactions run beside each other (READ COMMITTED)."""
 
+    log = None
+
     def __init__(self, url: URL, readers: int = 1) -> None:
         """Work on a database, which so many threads read; nothing is opened yet.
 

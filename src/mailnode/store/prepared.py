@@ -89,8 +89,8 @@ class Change:
         if len(rows) <= 1:
             return self.run(db, rows)
         sql, values = self._of_rows.get(db.dialect.name) or self._compile(db, rows[0])
-        if values is None:
-            return self._run_arrays(db, sql, rows)
+        if values is None:  # psycopg: rows take longer to insert as arrays than one after the other
+            return self._run_arrays(db, sql, rows) if isinstance(self._statement, Update) else self.run(db, rows)
         changed, said = 0, [*map(values, rows)]
         while said:
             now, said = said[: (length := length_for(len(said)))], said[length:]

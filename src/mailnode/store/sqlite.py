@@ -37,6 +37,7 @@ class SqliteFile:
         """Work on a file, which so many threads read; nothing is opened yet."""
         # The files beside it must be the same whichever path leads here.
         self._path = path = Path(os.path.realpath(path))
+        self.log = path.with_name(f"{path.name}-wal")
         self._write_engine = writing_engine(path)
         self._held = HeldConnection(self._write_engine)
         self._read_engine = reading_engine(path, readers)
