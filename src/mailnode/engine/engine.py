@@ -23,7 +23,7 @@ class Engine(Protocol):
 
 
 def engine_of(url: URL | None, log: Path | None) -> Engine:
-    """Give the engine of a database: for a file, whose commits are in `log`, that of this process; else procrastinate."""
+    """Give the engine of a database: that of this process for a file, with its `log` of commits, or procrastinate."""
     if url is None:
         from mailnode.engine.embedded import EmbeddedEngine
 

@@ -157,7 +157,7 @@ class RunStore:
         now = unix_ms()
         written = {"status": "running", "worker": self._process.id, "created_at": now, "updated_at": now}
         rows = [{"id": one.run_id, "flow": one.flow, "digest": one.digest, **written} for one in sorted(new_runs)]
-        return _INSERT.run(db, rows)
+        return _INSERT.run_at_once(db, rows)
 
     def _resume(self, db: Connection, row: Row[Any], new_run: "_NewRun") -> dict[str, Any] | Exception | None:
         if row.digest != new_run.digest:

@@ -36,7 +36,8 @@ def in_sqlite(sql: str, rows: int) -> str:
 
 def in_postgres(sql: str, types: Mapping[str, str]) -> str:
     """Give the UPDATE for any number of rows, whose parameters are an array for each column."""
-    arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in types.items())
+    # In binary: psycopg looks at every character of a text otherwise.
+    arrays = ", ".join(f"%({name})b::{kind}[]" for name, kind in types.items())
     said = f"unnest({arrays}) AS said({', '.join(map(_quoted, types))})"
     of_row = re.sub(r"%\((\w+)\)s(::\w+)?", lambda found: f"said.{_quoted(found[1])}", sql)
     changes, _, condition = of_row.partition(" WHERE ")

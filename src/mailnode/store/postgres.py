@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
 from mailnode.errors import CommitUnknown, StoreError, install_hint
@@ -67,6 +67,13 @@ _ABSENT = (
 _TRANSIENT = ("08", "53", "57", "58", "25006", "55P03", "25P03", "25P04", _DEADLOCK, _SERIALIZATION)
 
 
+class _Sign(NamedTuple):
+    """What a transaction is known by after its connection is lost; one that has changed nothing has no number."""
+
+    number: str | None
+    life: str
+
+
 class PostgresDatabase:
     """A database on a server: rows are locked, and transactions run beside each other (READ COMMITTED)."""
 
@@ -118,7 +125,8 @@ class PostgresDatabase:
             # The server would answer the commit with a rollback, which would go unnoticed.
             if _status(connection) == "INERROR":
                 raise StoreError("the transaction can't be committed: an error in it was suppressed")
-            sign = connection.exec_driver_sql(_SIGN).one()
+            with driver_cursor(connection, _SIGN) as cursor:
+                sign = _Sign(*cursor.execute(_SIGN).fetchone())
             try:
                 transaction.commit()
             except DBAPIError as error:
@@ -178,7 +186,7 @@ class PostgresDatabase:
         self._write_engine.dispose()
         self._read_engine.dispose()
 
-    def _is_committed(self, sign: Row[Any]) -> bool:
+    def _is_committed(self, sign: _Sign) -> bool:
         """Ask for the outcome of a transaction until the server can tell."""
         ends_at = time.monotonic() + ASK_SECONDS
         while time.monotonic() < ends_at:

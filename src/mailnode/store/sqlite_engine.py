@@ -32,7 +32,7 @@ def writing_engine(path: Path) -> Engine:
 
 def reading_engine(path: Path, pool_size: int) -> Engine:
     """Make an engine whose transactions can't write, each on one state of the file."""
-    return _engine(path, _begin_to_read, "PRAGMA query_only = ON", pool_size=pool_size)
+    return _engine(path, _begin_to_read, "query_only = ON", pool_size=pool_size)
 
 
 def code_of(error: BaseException) -> int:
@@ -50,9 +50,9 @@ def _engine(path: Path, begin: Callable[[Connection], object], *pragmas: str, po
         # The driver's own idea of when a transaction begins leaves savepoints and DDL outside of it.
         connection.isolation_level = None
         connection.text_factory = readable
-        for pragma in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", "PRAGMA synchronous = FULL", *pragmas):
-            connection.execute(pragma)
-        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", set_up)
     event.listen(engine, "begin", begin)
