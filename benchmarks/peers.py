@@ -122,11 +122,16 @@ def version(distribution: str) -> str:
         return ""
 
 
+def _is_tuned() -> bool:
+    """Tell whether this Python was compiled with what a profile told, which makes it faster."""
+    # Debian's rules do that without a word in the configuration.
+    is_debians = Path("/etc/debian_version").exists() and sys.base_prefix == "/usr"
+    return is_debians or "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+
+
 def versions() -> list[str]:
     """Name everything that takes part, with its version."""
-    # A Python that was compiled with what a profile told is faster.
-    tuned = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    found = [f"Python {platform.python_version()} ({'built with' if tuned else 'built without'} PGO)"]
+    found = [f"Python {platform.python_version()} ({'built with' if _is_tuned() else 'built without'} PGO)"]
     found += [f"{name} {number}" for name in ("mailnode", "uvloop", "aiosmtplib") if (number := version(name))]
     if path := node():
         number = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.strip()

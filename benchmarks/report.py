@@ -52,9 +52,9 @@ PAGE = """# Results of `make bench`
 - 100,000 queued against 1,000: the worker is stopped after 1,200 mails, the first 200 of which do not count, and as
   many are put again for the next round; at most three rounds. A figure of 1 would be that the many cost nothing.
 - A mail behind those of a dead server: the worker runs, and another process puts one mail for a healthy server, five
-  times, at moments that are spread over a second, since a worker on SQLite looks each second for what other processes
-  have put; from the put to the server's acceptance, the median of the five. The dead server is a closed port, or one
-  that takes connections and says nothing.
+  times, at moments that are spread over a second, since a worker looks each second for what it was not woken for; from
+  the put to the server's acceptance, the median of the five. The dead server is a closed port, or one that takes
+  connections and says nothing.
 - What a mail takes beside time: one process puts 1,000, a hundred at once, then sends them over ten sessions at the
   most, and counts what it does, divided by the mails: statements said to the database, commits, jobs given to threads,
   tasks of the event loop, texts of JSON read or written.

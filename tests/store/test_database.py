@@ -60,6 +60,47 @@ async def test_works_that_are_alike_are_called_once_with_all_their_items(databas
     assert calls == [[0, 1, 2, 3, 4]]
 
 
+async def test_who_comes_while_a_transaction_works_is_taken_along(database):
+    hold, transactions = Hold(), []
+
+    def note(db):
+        transactions.append(db.get_transaction())
+
+    def first(db):
+        note(db)
+        hold(db)
+
+    began = asyncio.create_task(database.write(first))
+    await asyncio.to_thread(hold.reached.wait)
+    later = [asyncio.create_task(database.write(note)) for _ in range(2)]
+    await asyncio.sleep(0)
+    hold.gate.set()
+    await asyncio.gather(began, *later)
+    assert len(transactions) == 3
+    assert len({*map(id, transactions)}) == 1
+
+
+async def test_an_error_of_who_was_taken_along_undoes_its_own_changes_alone(database):
+    hold = Hold()
+
+    def first(db):
+        put("first")(db)
+        hold(db)
+
+    def wrong(db):
+        put("wrong")(db)
+        raise ValueError("no")
+
+    began = asyncio.create_task(database.write(first))
+    await asyncio.to_thread(hold.reached.wait)
+    later = [asyncio.create_task(database.write(work)) for work in (wrong, put("later"))]
+    await asyncio.sleep(0)
+    hold.gate.set()
+    answers = await asyncio.gather(began, *later, return_exceptions=True)
+    assert [isinstance(answer, ValueError) for answer in answers] == [False, True, False]
+    assert await database.read(keys) == ["first", "later"]
+
+
 async def test_more_works_than_one_group_holds_are_all_done(database, monkeypatch):
     monkeypatch.setattr(writer, "MAX_GROUP", 3)
     await gather_behind(database, *(put(f"{n:02}") for n in range(20)))

@@ -16,6 +16,20 @@ from support.database import keys, put
 INSERT, INSERT_NEW = Change(insert(secret_check)), Change(insert_new(secret_check))
 OF_KEYS = select(secret_check.c.key_id, literal("said").label("how")).where(AnyOf(secret_check.c.key_id, "keys"))
 FIND = Query(OF_KEYS.order_by(secret_check.c.key_id).limit(bindparam("most")))
+SET = Change(update(secret_check).where(secret_check.c.key_id == bindparam("of")))
+# What an array, or a list of values, might take for something else.
+_VALUES = [
+    "plain",
+    "a,b",
+    '{"x"}',
+    "it's",
+    "back\\slash",
+    "NULL",
+    "",
+    "%(of)s ? :of",
+    "zwölf \N{SNOWMAN}",
+    "two\nlines",
+]
 RENAME = Change(update(secret_check).where(AnyOf(secret_check.c.key_id, "keys")).values(value=bindparam("name")))
 
 
@@ -60,6 +74,61 @@ async def test_a_list_is_found_by_the_index_and_whoever_listens_hears_it(databas
 
     found = str(await database.write(plan))
     assert "SEARCH secret_check USING" in found or "Index Cond: (key_id = ANY" in found
+
+
+# As many as are one statement in SQLite, one more, and several statements.
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 64, 65, 200])
+async def test_many_rows_are_written_and_changed_at_once(database, count):
+    def name(number):
+        return f"{number:03}"
+
+    def write(db):
+        INSERT.run(db, rows(name(1), "other"))
+        written = INSERT_NEW.run_at_once(db, rows(*map(name, range(count))))
+        said = [{"of": name(number), "value": _VALUES[number % len(_VALUES)]} for number in range(count)]
+        changed = SET.run_at_once(db, [*said, {"of": "nobody", "value": "lost"}])
+        return written, changed
+
+    assert await database.write(write) == (count - (count > 1), count)
+    found = await database.read(lambda db: [tuple(row) for row in db.execute(select(secret_check)).all()])
+    expected = {name(number): _VALUES[number % len(_VALUES)] for number in range(count)}
+    assert dict(found) == {name(1): "new", "other": "new"} | expected
+
+
+async def test_changes_at_once_go_together_with_others(database):
+    def work(db):
+        with together(db):
+            INSERT.run_at_once(db, rows("a", "b", "c"))
+            SET.run_at_once(db, [{"of": "a", "value": "one"}, {"of": "c", "value": "three"}])
+
+    await database.write(work)
+    found = await database.read(lambda db: [tuple(row) for row in db.execute(select(secret_check)).all()])
+    assert sorted(found) == [("a", "one"), ("b", "new"), ("c", "three")]
+
+
+async def test_rows_that_are_changed_at_once_are_found_by_the_index(database):
+    def plan(db):
+        heard = []
+
+        def hear(_connection, _cursor, sql, parameters, *_):
+            heard.append((sql, parameters))
+
+        event.listen(Engine, "before_cursor_execute", hear)
+        try:
+            SET.run_at_once(db, [{"of": "a", "value": "one"}, {"of": "c", "value": "three"}])
+        finally:
+            event.remove(Engine, "before_cursor_execute", hear)
+        ((sql, parameters),) = heard
+        driver = db.connection.driver_connection
+        if db.dialect.name == "sqlite":
+            return driver.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+        driver.execute(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+        )
+        return driver.execute(f"EXPLAIN {sql}", parameters).fetchall()
+
+    found = str(await database.write(plan))
+    assert "SEARCH secret_check USING" in found or "Index Scan using secret_check" in found
 
 
 async def test_an_error_of_the_driver_is_one_of_sqlalchemys(database):

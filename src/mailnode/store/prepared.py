@@ -93,10 +93,11 @@ class Change:
             return self._run_arrays(db, sql, rows) if isinstance(self._statement, Update) else self.run(db, rows)
         changed, said = 0, [*map(values, rows)]
         while said:
-            now, said = said[: (length := length_for(len(said)))], said[length:]
-            of_many = in_sqlite(sql, length)
-            with driver_cursor(db, of_many, now) as cursor:
-                changed += cursor.execute(of_many, [*chain.from_iterable(now)]).rowcount
+            length = length_for(len(said))
+            of_many, of_all = in_sqlite(sql, length), [*chain.from_iterable(said[:length])]
+            with driver_cursor(db, of_many, of_all) as cursor:
+                changed += cursor.execute(of_many, of_all).rowcount
+            said = said[length:]
         return changed
 
     def _run_arrays(self, db: Connection, sql: str, rows: Sequence[Parameters]) -> int:
