@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
 
 from mailnode.errors import StoreError
 from mailnode.store import sqlite_engine
@@ -85,6 +86,26 @@ async def test_a_full_disk_fails_all_that_share_the_transaction(database):
     assert {(answer.transient, "full" in answer.message) for answer in answers} == {(True, True)}
     await database.write(put("d"))
     assert await database.read(keys) == ["d"]
+
+
+def test_any_error_as_a_transaction_begins_is_one_of_sqlalchemys(tmp_path):
+    def refused(action, *_):
+        return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK
+
+    engine = sqlite_engine.writing_engine(tmp_path / "mailnode.db")
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_authorizer(refused)
+        with pytest.raises(DatabaseError, match="not authorized"):
+            connection.begin()
+    engine.dispose()
+
+
+async def test_a_library_that_is_too_old_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    with pytest.raises(StoreError, match="too old"):
+        Database.open(tmp_path / "mailnode.db")
 
 
 async def test_a_disk_that_takes_no_more_is_worth_another_try_and_the_next_one_works(database, no_room):

@@ -20,6 +20,8 @@ from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
 CONTENT_ROW_OCTETS = 256 * 1024
+# Longer content is written row by row: SQLite's driver keeps the last parameters of each statement.
+SHORT_OCTETS = 16 * 1024
 # More of a subject is not shown in lists.
 SUBJECT_CHARACTERS = 200
 # Spelled out in the statement: an index of only some rows is not used for a parameter.
@@ -70,12 +72,10 @@ def statements_of(delivery: Delivery, mail: StorableMail, now: int) -> Iterator[
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> None:
     _INSERT_RECIPIENT.run_at_once(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
     begun = [one for one in begun if not one[1].numbered]  # an invitation's content is stored with its number
-    short = [one for one in begun if one[1].message.size <= CONTENT_ROW_OCTETS]
-    long = [one for one in begun if one[1].message.size > CONTENT_ROW_OCTETS]
+    short, long = ([one for one in begun if (one[1].message.size > SHORT_OCTETS) is it] for it in (False, True))
     _INSERT_CONTENT.run_at_once(db, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
-    for delivery, mail in long:  # row by row, so that no more than one lies in memory
-        for row in _content_rows(delivery, mail):
-            _INSERT_CONTENT.run(db, [row])
+    for row in (row for delivery, mail in long for row in _content_rows(delivery, mail)):  # one at a time in memory
+        _INSERT_CONTENT.run(db, [row])
 
 
 def store_numbered(db: Connection, delivery: Delivery, mail: StorableMail) -> None:

@@ -67,12 +67,11 @@ class EmbeddedEngine:
         ends_at = self._loop.time() + min(seconds, LOOK_SECONDS)
         woken = [asyncio.create_task(event.wait()) for event in (self._wake, queue_worker.freed)]
         try:
-            while (left := ends_at - self._loop.time()) > 0 and self._log_time() == seen:
-                done, _ = await asyncio.wait(
-                    woken, timeout=min(left, GLANCE_SECONDS), return_when=asyncio.FIRST_COMPLETED
-                )
-                if done:
-                    break
+            is_woken = False
+            while not is_woken and (left := ends_at - self._loop.time()) > 0:
+                pause = min(left, GLANCE_SECONDS)
+                done, _ = await asyncio.wait(woken, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                is_woken = bool(done) or self._log_time() != seen
         finally:
             for task in woken:
                 task.cancel()

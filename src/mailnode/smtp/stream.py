@@ -183,8 +183,9 @@ class Stream(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once."""
         self._lost = self._lost or _lost_by(None)
-        if self._transport is not None:
-            self._transport.abort()
+        # Below TLS: what is closing there already asyncio leaves open, and before Python 3.11.3 fails at.
+        if self._tcp is not None:
+            self._tcp.abort()
 
     async def closed(self) -> None:
         """Wait until the socket is closed."""

@@ -42,7 +42,11 @@ class Backend(Protocol):
 
     @property
     def log(self) -> Path | None:
-        """The file that every process's commits are written to, if it is one; it comes and goes."""
+        """SQLite's write-ahead log, which every process's commits are written to; it comes and goes."""
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether one transaction writes at a time, so that none waits for rows of another one."""
 
     def bring_up_to_date(self, extend: Extend) -> None:
         """See to it that it has the schema of this version.

@@ -78,7 +78,7 @@ class Database:
 
     @property
     def log(self) -> Path | None:
-        """The file that every process's commits are written to, if it is one; it comes and goes."""
+        """SQLite's write-ahead log, which every process's commits are written to; it comes and goes."""
         return self._backend.log
 
     def register(self, earlier: Path, *, earlier_are_stopped: bool = False) -> ThisProcess:

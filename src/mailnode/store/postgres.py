@@ -78,6 +78,7 @@ class PostgresDatabase:
     """A database on a server: rows are locked, and transactions run beside each other (READ COMMITTED)."""
 
     log = None
+    takes_turns = False
 
     def __init__(self, url: URL, readers: int = 1) -> None:
         """Work on a database, which so many threads read; nothing is opened yet.

@@ -84,7 +84,7 @@ class Change:
     def run_at_once(self, db: Connection, rows: Sequence[Parameters]) -> int:
         """Run it with each of these parameters as `run` does, sooner, and in any order.
 
-        Each of an update's parameters change rows that no others of them change.
+        No two of an update's parameters may change the same row.
         """
         if len(rows) <= 1:
             return self.run(db, rows)
@@ -116,7 +116,8 @@ class Change:
             compiled = self._of_one[db.dialect.name] = _with_constants(db, self._statement)
         sql, said = _with_lists(*compiled, parameters)
         with driver_cursor(db, sql, said) as cursor:
-            return int(cursor.execute(sql, said).rowcount)
+            cursor.execute(sql, said)
+            return 0 if is_together(db) else int(cursor.rowcount)
 
     def _compile(self, db: Connection, row: Parameters) -> tuple[str, Callable[[Parameters], Any] | None]:
         compiled: Any = self._statement.compile(dialect=db.dialect, column_keys=[*row])

@@ -21,6 +21,8 @@ from mailnode.store.tables import SCHEMA_NUMBER
 
 # What passes by itself, or once a person has seen to it: another process holds the file, the disk is full or fails.
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, *SYSTEM}
+# The first with UPDATE ... FROM.
+OLDEST_SQLITE = (3, 33)
 # Stands in the lock file once there is a database.
 _MADE = b"a database was made here\n"
 # The folder of the locks of processes, beside the file.
@@ -32,6 +34,8 @@ _HINT = "check that its disk has room and works, that this user may write there,
 
 class SqliteFile:
     """A database file: one transaction writes at a time, in all processes together."""
+
+    takes_turns = True
 
     def __init__(self, path: Path, readers: int = 1) -> None:
         """Work on a file, which so many threads read; nothing is opened yet."""
@@ -51,6 +55,11 @@ class SqliteFile:
             OSError: it can't be made.
             sqlite3.Error: it is no database, or can't be read.
         """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreError(
+                f"the SQLite of this Python is too old: it is {sqlite3.sqlite_version}, and 3.33 is needed",
+                hint="use another Python, or a newer libsqlite3; or a PostgreSQL database (MAILNODE_DATABASE_URL)",
+            )
         _check_place(self._path)
         if not _has_content(self._path):
             with locked(_lock_of(self._path)) as lock:

@@ -15,6 +15,8 @@ BUSY_MILLISECONDS = 10_000
 # How often a writer looks whether its turn has come. SQLite itself waits longer each time, up to 100 ms, and misses the
 # moments between the transactions of a process that writes all the time.
 TURN_SECONDS = 0.0002
+# Who holds the file for longer than this is no other writer, and a turn matters less.
+SOON_SECONDS, LATER_TURN_SECONDS = 0.1, 0.002
 # Troubles of the disk, of rights and of memory, after which a new connection may do what this one can't.
 SYSTEM = {
     sqlite3.SQLITE_IOERR,  # EDQUOT too, which SQLite does not tell from a broken disk
@@ -68,21 +70,25 @@ def _begin_to_read(connection: Connection) -> None:
 def _begin_in_turn(connection: Connection) -> None:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
-    ends_at = time.monotonic() + BUSY_MILLISECONDS / 1000
     driver.execute("PRAGMA busy_timeout = 0")
-    try:
-        while time.monotonic() < ends_at:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if code_of(error) != sqlite3.SQLITE_BUSY:
-                    break
-                time.sleep(TURN_SECONDS)
-            else:
-                return
+    if not _has_begun(driver):
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that SQLAlchemy hears of the error
-    finally:
-        driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+
+
+def _has_begun(driver: sqlite3.Connection) -> bool:
+    """Begin a transaction that writes once no other process does; tell if that took too long or met another trouble."""
+    began_at = time.monotonic()
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            waited = time.monotonic() - began_at
+            if code_of(error) != sqlite3.SQLITE_BUSY or waited * 1000 > BUSY_MILLISECONDS:
+                return False
+            time.sleep(TURN_SECONDS if waited < SOON_SECONDS else LATER_TURN_SECONDS)
+        else:
+            return True
 
 
 def _leave_what_is_broken(context: ExceptionContext) -> None:

@@ -23,7 +23,7 @@ WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception]]
 MAX_GROUP = 100
 # Whoever loses against another transaction finds it gone the next time; more often than this is no chance.
 MAX_TRIES = 5
-# How often a transaction takes in who waits: once it has begun, and once its first works are done.
+# How often a transaction takes in who waits: once it has begun, and once its first works have run.
 MAX_ROUNDS = 2
 
 
@@ -50,9 +50,8 @@ class _WorkFailed(Exception):
 class GroupWriter:
     """Runs works in a thread of its own; those that wait at the same time share a transaction.
 
-    Whoever comes while a transaction waits to begin, or while its first works run, is taken along: content that is
-    about to leave does not wait for the commit of outcomes first. Only where that fails are they run once more, each in
-    a savepoint, so that an error undoes its own changes alone.
+    Whoever comes while a transaction waits to begin, or while its first works run, is taken along. Only where a work
+    fails are all run once more, each in a savepoint, so that an error undoes its own changes alone.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -84,12 +83,12 @@ class GroupWriter:
         self._is_busy = True
 
     def _commit_all(self) -> None:
-        try:
-            while group := self._take_or_rest():
-                self._commit(group)
-        except BaseException:
-            self._is_busy = False
-            raise
+        while group := self._take_or_rest():
+            try:
+                answers = self._commit(group)
+            except BaseException as error:  # noqa: BLE001 -- nobody waits for ever, whatever this is
+                answers = [(job, error) for job in group]
+            _answer(answers)
 
     def _take_or_rest(self) -> list[_Job]:
         with self._guard:
@@ -105,31 +104,38 @@ class GroupWriter:
                 group.append(job)
         return group
 
-    def _commit(self, group: list[_Job]) -> None:
-        is_apart = False
-        for tries in range(MAX_TRIES, 0, -1):
+    def _commit(self, group: list[_Job]) -> "_Answers":
+        run, trouble = self._run_with_others, BaseException()
+        for _ in range(MAX_TRIES):
             try:
-                answers = self._run_group(group, is_apart=is_apart)
+                return run(group)
             except BaseException as error:  # noqa: BLE001 -- it is raised where the works are awaited
-                if tries > 1 and self._backend.is_passing(error):
-                    continue
-                if tries > 1 and not is_apart and len(group) > 1 and self._may_be_of_one(error):
-                    is_apart = True
-                    continue
-                answers = self._failures(group, error)
-            break
-        _answer(answers)
+                trouble = error
+                if self._backend.is_passing(error):
+                    run = self._run_together if run == self._run_with_others else run
+                elif run != self._run_each and len(group) > 1 and self._may_be_of_one(error):
+                    run = self._run_each
+                else:
+                    break
+        if isinstance(trouble, _WorkFailed) and trouble.__cause__:
+            trouble = trouble.__cause__
+        return self._failures(group, trouble)
 
-    def _run_group(self, group: list[_Job], *, is_apart: bool) -> "_Answers":
-        """Run a group in one transaction, and add to it who has come by then, and while its works ran."""
+    def _run_with_others(self, group: list[_Job]) -> "_Answers":
+        """Run a group in one transaction, and add to it who has come once that has begun, and while the works run."""
+        # Once only where rows are locked, and works lock theirs in one order, each time that they are run.
+        rounds = MAX_ROUNDS if self._backend.takes_turns else 1
+        return self._run_in_rounds(group, rounds, self._take_along)
+
+    def _run_together(self, group: list[_Job]) -> "_Answers":
+        return self._run_in_rounds(group, 1, lambda _group, _done: None)
+
+    def _run_in_rounds(self, group: list[_Job], rounds: int, add: Callable[[list[_Job], int], None]) -> "_Answers":
         with self._backend.writing() as connection:
-            if is_apart:
-                return [answer for jobs in _alike(group) for answer in self._run_apart(jobs, connection)]
             answers: _Answers = []
             try:  # without savepoints, which take longer than a short work itself
-                for _ in range(MAX_ROUNDS):
-                    with self._guard:
-                        group += self._take(MAX_GROUP - len(group))
+                for _ in range(rounds):
+                    add(group, len(answers))
                     for jobs in _alike(group[len(answers) :]):
                         answers += _run(jobs, connection)
             except BaseException as error:
@@ -138,6 +144,16 @@ class GroupWriter:
                     raise _WorkFailed from error
                 raise
             return answers
+
+    def _take_along(self, group: list[_Job], done: int) -> None:
+        with self._guard:
+            # Those whose callers have gone are left out: what a caller does next must not come before what it did last.
+            left = [job for job in group[done:] if not job.future.cancelled()]
+            group[done:] = left + self._take(MAX_GROUP - done - len(left))
+
+    def _run_each(self, group: list[_Job]) -> "_Answers":
+        with self._backend.writing() as connection:
+            return [answer for jobs in _alike(group) for answer in self._run_apart(jobs, connection)]
 
     def _run_apart(self, jobs: list[_Job], connection: Connection) -> "_Answers":
         """Run one work of several in a transaction, so that its error undoes only its own changes."""
