@@ -14,7 +14,8 @@ from mailnode.errors import ErrorCode, LoginFailed, ServerRefused, SessionLost, 
 from mailnode.smtp.channel import interrupted_wait
 from mailnode.smtp.client import SmtpClient
 from mailnode.smtp.sasl import Login
-from mailnode.smtp.server import Deadlines, TlsOption
+from mailnode.smtp.server import Deadlines, ServerSettings, TlsOption
+from mailnode.smtp.stream import Stream
 from support.aiosmtp import submission
 from support.messages import letter
 from support.scripted_smtp import DROP, HOLD, RESET, STALL, USUAL, ScriptedServer
@@ -59,6 +60,26 @@ class TestHandshake:
                 assert (await client.send(letter())).accepted
         assert len(server.visits) == 1
         assert server.visit.commands[-1] == "QUIT"
+
+    async def test_a_session_that_is_closing_already_ends_at_once(self):
+        over, context = threading.Event(), server_context()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+
+            def serve():  # and read nothing after the handshake, not even that the client closes
+                with context.wrap_socket(listening.accept()[0], server_side=True):
+                    over.wait(10)
+
+            served = asyncio.create_task(asyncio.to_thread(serve))
+            port = listening.getsockname()[1]
+            stream = await Stream.open(ServerSettings(host="127.0.0.1", port=port, tls_option="none"))
+            await stream.start_tls(ssl.create_default_context(cadata=ca_pem()), "127.0.0.1", 5)
+            stream.close()
+            stream.close()
+            stream.abort()
+            async with asyncio.timeout(5):
+                await stream.closed()
+            over.set()
+            await served
 
     async def test_after_starttls_the_extensions_are_those_of_the_second_ehlo(self):
         async with ScriptedServer(tls=server_context(), extensions=("SIZE 100",)) as server:

@@ -254,7 +254,6 @@ _HAND_OVER = Change(
 )
 _SETTLE = Change(update(table).where(_OF_CLAIM))
 _THROW_AWAY = Change(delete(delivery_content).where(AnyOf(delivery_content.c.delivery_id, "ids")))
-
 _GENERATIONS = Query(select(table.c.id, table.c.generation).where(AnyOf(table.c.id, "ids")))
 
 

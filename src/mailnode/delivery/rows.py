@@ -20,10 +20,8 @@ from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
 
 CONTENT_ROW_OCTETS = 256 * 1024
-# Longer content is written row by row: SQLite's driver keeps the last parameters of each statement.
-SHORT_OCTETS = 16 * 1024
-# More of a subject is not shown in lists.
-SUBJECT_CHARACTERS = 200
+SHORT_OCTETS = 16 * 1024  # longer content goes row by row: SQLite's driver keeps each statement's last parameters
+SUBJECT_CHARACTERS = 200  # more of a subject is not shown in lists
 # Spelled out in the statement: an index of only some rows is not used for a parameter.
 QUEUED = deliveries.c.state == literal_column("'queued'")
 UNDER_WAY = deliveries.c.state.in_((literal_column("'claimed'"), literal_column("'handingOver'")))
@@ -48,10 +46,7 @@ class StorableMail(Protocol):
 
 
 def insert_deliveries(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> set[str]:
-    """Write new deliveries down, with their recipients and their content, but for those whose key is taken.
-
-    Gives the ids of those that were written.
-    """
+    """Write new deliveries, their recipients and content down, and give the ids of those whose key was not taken."""
     ids = {delivery.id for delivery, _ in begun}
     if _INSERT_DELIVERY.run_at_once(db, [_row(delivery, mail, now) for delivery, mail in begun]) < len(begun):
         ids = {row.id for row in _THERE.all(db, ids=[*ids])}
@@ -71,11 +66,14 @@ def statements_of(delivery: Delivery, mail: StorableMail, now: int) -> Iterator[
 
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> None:
     _INSERT_RECIPIENT.run_at_once(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
-    begun = [one for one in begun if not one[1].numbered]  # an invitation's content is stored with its number
-    short, long = ([one for one in begun if (one[1].message.size > SHORT_OCTETS) is it] for it in (False, True))
-    _INSERT_CONTENT.run_at_once(db, [row for delivery, mail in short for row in _content_rows(delivery, mail)])
-    for row in (row for delivery, mail in long for row in _content_rows(delivery, mail)):  # one at a time in memory
-        _INSERT_CONTENT.run(db, [row])
+    short: list[dict[str, Any]] = []
+    for delivery, mail in (one for one in begun if not one[1].numbered):  # an invitation's is stored with its number
+        if mail.message.size <= SHORT_OCTETS:
+            short += _content_rows(delivery, mail)
+        else:
+            for row in _content_rows(delivery, mail):  # so that no more than one lies in memory
+                _INSERT_CONTENT.run(db, [row])
+    _INSERT_CONTENT.run_at_once(db, short)
 
 
 def store_numbered(db: Connection, delivery: Delivery, mail: StorableMail) -> None:
