@@ -40,7 +40,7 @@ _SPREAD, _RANGE = 2_654_435_761, 2**32
 
 
 def id_of(number: int) -> str:
-    """Give the id of a copy: as of ids drawn by lot, the beginnings tell nothing of when it was made."""
+    """Give the id of a copy: the beginning tells nothing of when it was made, as it does a little of real ids."""
     return f"{number * _SPREAD % _RANGE:08x}{number:024x}"
 
 

@@ -4,7 +4,6 @@ What is written are rows that nobody else can write, and a notice for the worker
 program's commit.
 """
 
-import uuid
 from typing import NamedTuple, Unpack, cast
 
 from sqlalchemy import bindparam, select, text
@@ -22,6 +21,7 @@ from mailnode.environment import Environment
 from mailnode.errors import ErrorCode, StoreError, UsageError
 from mailnode.message.envelope import Envelope
 from mailnode.message.ready_made import Sendable
+from mailnode.new_ids import new_id
 from mailnode.store.clock import NOW_US
 from mailnode.store.foreign import Statement, Steps, Within, WithinAsync, state_of, take_steps, take_steps_async
 from mailnode.store.tables import SCHEMA_NUMBER, connections
@@ -107,7 +107,7 @@ def _within_savepoint(given: _Given) -> Steps[Result]:
             raise unknown_connection(name, [row.name for row in (yield Statement(NAMES))])
         connection = without_login(rows[0], _cipher)
     mail = _mail(given, connection)
-    delivery = mail.delivery(uuid.uuid4().hex)
+    delivery = mail.delivery(new_id())
     for statement, new_rows in statements_of(delivery, mail, now):
         yield Statement(statement, new_rows)
     yield Statement(NOTIFY)

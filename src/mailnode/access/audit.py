@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import uuid
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import bindparam, delete, select, update
 
 from mailnode.errors import StoreError
+from mailnode.new_ids import new_id
 from mailnode.store.clock import unix_ms
 from mailnode.store.database import Database
 from mailnode.store.sql import insert_new
@@ -56,7 +56,7 @@ class AuditLog:
         if len(self._waiting) < MOST_WAITING:
             # With its id from now on: what was stored, although that failed, is not stored again.
             sound = {name: _sound(value) for name, value in use._asdict().items()}
-            self._waiting.append({"id": uuid.uuid4().hex, **sound})
+            self._waiting.append({"id": new_id(), **sound})
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_soon())
 

@@ -7,6 +7,7 @@ from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mailnode.cli.garbage import look_regularly
 from mailnode.cli.output import FAILED, counted, counting, say, show_error, show_json, show_not_stored, tell_route
 from mailnode.cli.signals import WAITING
 from mailnode.delivery.result import NOT_STORED, Result, ResultError, is_unstored
@@ -37,6 +38,7 @@ async def run_rows(
     try:
         with counting(f"running {flow}", rows.count) as watch:
             async with Mailnode.open() as mailnode:
+                look_regularly()
                 mailnode.on_route_trouble(tell_route)
                 ends = mailnode.run_rows(flow, rows, input=input_, context=context, prefix=prefix)
                 try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailnode.cli.arguments import json_object, state_options
+from mailnode.cli.garbage import look_regularly
 from mailnode.cli.output import counted, say, show_error, show_json, show_not_stored, tell_route, waiting
 from mailnode.cli.signals import WAITING, run_stoppable
 from mailnode.delivery.result import ResultError
@@ -112,6 +113,7 @@ async def _settle(mailnode: "Mailnode", run: "Run", change: Callable[[str], None
     if not run.pending:
         return run
     mailnode.on_route_trouble(tell_route)
+    look_regularly()
     try:
         async with mailnode.working(runs=False):
             return await mailnode.settled(run, watch)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
+from mailnode.cli.garbage import look_regularly
+
 T = TypeVar("T")
 
 EXIT_SIGNALLED = 128
@@ -69,6 +71,7 @@ def run_long(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where it is installed; a short command is quicker without importing it."""
     import asyncio
 
+    look_regularly()
     try:
         import uvloop
     except ImportError:

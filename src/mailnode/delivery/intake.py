@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from mailnode.delivery.row_reader import options_of, read_deliveries, read_lenie
 from mailnode.delivery.rows import insert_deliveries, route_columns
 from mailnode.delivery.sequences import number_invitations
 from mailnode.errors import DeliveryError
+from mailnode.new_ids import new_id
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, utc
 from mailnode.store.prepared import AnyOf, Query
@@ -95,7 +95,7 @@ class Intake:
         return {place: stored[one.id] for place, one in came.items() if one.id in stored}
 
     def _new_delivery(self, mail: PreparedMail, in_doubt: Collection[str | None]) -> Delivery:
-        begun = mail.delivery(uuid.uuid4().hex, "" if mail.terms.queued else self._process.id)
+        begun = mail.delivery(new_id(), "" if mail.terms.queued else self._process.id)
         return begun.marked_after_earlier() if mail.key in in_doubt else begun
 
     def _answers_of_kept_keys(

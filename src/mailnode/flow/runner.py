@@ -1,7 +1,6 @@
 """Runs flows: now, or by a worker later, each id once."""
 
 import logging
-import uuid
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from mailnode.flow.run_start import checked_run_id, new_run, run_digest
 from mailnode.flow.run_store import RunStore
 from mailnode.flow.spans import run_span
 from mailnode.log_ids import about
+from mailnode.new_ids import new_id
 
 State = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -83,5 +83,5 @@ class FlowRunner:
 
 def _begun(loaded: LoadedFlow, given: State, context: State, run_id: str | None) -> tuple[Run, str]:
     document = loaded.document
-    run = new_run(document, checked_run_id(uuid.uuid4().hex if run_id is None else run_id), given, context)
+    run = new_run(document, checked_run_id(new_id() if run_id is None else run_id), given, context)
     return run, run_digest(document, run.state.input, run.state.context)

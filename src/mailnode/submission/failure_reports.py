@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from mailnode.errors import MailnodeError
 from mailnode.message.dkim import DkimSigner
 from mailnode.message.envelope import Message
 from mailnode.message.failure_report import FailedRecipient, FailureReport
+from mailnode.new_ids import new_id
 from mailnode.printable import one_line
 from mailnode.smtp.outcome import Recipient
 from mailnode.store.clock import now_us, utc
@@ -140,7 +140,7 @@ def _delivery_of(failed: Delivery, message: Message) -> Delivery:
     """Give the delivery of a report: by the way of what failed, and nobody has tried it yet."""
     return replace(
         failed,
-        id=uuid.uuid4().hex,
+        id=new_id(),
         generation=1,
         claimed_by="",
         reverse_path=None,

@@ -1,6 +1,5 @@
 """Messages of apps as they come into the database: within their rates, to nobody twice, many in one commit."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from mailnode.delivery.intake import WakeWorker, wake_for
 from mailnode.delivery.prepare import PreparedMail
 from mailnode.delivery.rows import insert_deliveries
 from mailnode.message.envelope import Envelope
+from mailnode.new_ids import new_ids
 from mailnode.store.clock import now_us
 from mailnode.store.database import Database
 from mailnode.submission.app_fields import StoredApp
@@ -60,7 +60,7 @@ class SubmissionIntake:
     def _store(self, db: Connection, submissions: list[Submission]) -> list[Stored | Exception]:
         now = now_us(db)
         may_come = self._use.take(db, [(one.app.id, one.app.rate_limit) for one in submissions], now)
-        ids = _new_ids(len(submissions))
+        ids = new_ids(len(submissions))
         coming = [(id_, one) for id_, one, may in zip(ids, submissions, may_come, strict=True) if may]
         fresh = _fresh(db, coming, now // 1000)
         begun = [made for id_, one in coming if (made := _begun(id_, one, fresh.get(id_)))]
@@ -70,12 +70,6 @@ class SubmissionIntake:
         if again := [one.earlier for one in fresh.values() if one.earlier]:
             count_duplicates(db, again)
         return [_answer(id_, fresh.get(id_)) if may else OverRate() for id_, may in zip(ids, may_come, strict=True)]
-
-
-def _new_ids(count: int) -> list[str]:
-    """Make ids of deliveries, all at once: to ask the system for random bytes may cost this thread its turn."""
-    made = os.urandom(16 * count).hex()
-    return [made[at : at + 32] for at in range(0, len(made), 32)]
 
 
 def _fresh(db: Connection, coming: Sequence[tuple[str, Submission]], now: int) -> Mapping[str, Fresh]:
