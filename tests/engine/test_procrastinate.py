@@ -13,6 +13,7 @@ from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
 from mailnode.connections.rate_limit import RateLimit
+from mailnode.delivery.claims import Claims
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.rates import take_time
 from mailnode.engine.procrastinate import ProcrastinateEngine
@@ -132,7 +133,7 @@ async def test_a_route_that_waits_for_its_rate_limit_keeps_no_other_from_being_d
 
 async def test_the_sweeper_wakes_for_a_rate_limit_when_its_time_has_come(home):
     async with sending(home) as admin:
-        engine_of(admin)
+        engine = engine_of(admin)
         await limited(admin, "shop", "1/hour", 25, 1)
 
         def taken(db):
@@ -140,11 +141,48 @@ async def test_the_sweeper_wakes_for_a_rate_limit_when_its_time_has_come(home):
             db.execute(text("DELETE FROM procrastinate_jobs"))
 
         await admin.database.write(taken)
-        await admin.queue_worker.wake()
+        await admin.queue_worker.wake(engine)
         assert await jobs(admin) == []
         await admin.database.write(lambda db: db.execute(text("UPDATE connections SET settings = '{}'")))
-        await admin.queue_worker.wake()
+        await admin.queue_worker.wake(engine)
         assert await jobs(admin) == [("shop@127.0.0.1:25", "todo")]
+
+
+async def test_of_many_routes_no_more_are_woken_for_than_can_soon_be_served_and_each_in_its_turn(home, monkeypatch):
+    monkeypatch.setattr("mailnode.engine.procrastinate._MOST_WAITING", 4)
+    async with sending(home) as admin:
+        engine = engine_of(admin)
+        for port in range(20_001, 20_011):
+            await admin.dispatcher.queue(prepared(port, terms=LATER))
+        woken = set()
+        for _ in range(3):
+            await admin.database.write(lambda db: db.execute(text("DELETE FROM procrastinate_jobs")))
+            await admin.queue_worker.wake(engine)
+            waiting = await jobs(admin)
+            await admin.queue_worker.wake(engine)
+            assert await jobs(admin) == waiting
+            assert len(waiting) == 4
+            woken.update(waiting)
+        assert len(woken) == 10
+
+
+async def test_of_many_routes_few_are_asked_at_once_so_that_hand_overs_do_not_wait_behind_them(home, monkeypatch):
+    monkeypatch.setattr("mailnode.delivery.queue_worker.DRAINS_AT_ONCE", 3)
+    take, asking, most = Claims.take, 0, 0
+
+    async def counted(claims, free):
+        nonlocal asking, most
+        asking += 1
+        most = max(most, asking)
+        try:
+            return await take(claims, free)
+        finally:
+            asking -= 1
+
+    monkeypatch.setattr(Claims, "take", counted)
+    async with sending(home) as admin:
+        await asyncio.gather(*(admin.queue_worker.drain(f"@127.0.0.1:{port}") for port in range(20_001, 20_031)))
+    assert most == 3
 
 
 async def test_a_job_that_waits_is_kept_from_workers_until_the_commit_and_not_written_anew(home):

@@ -9,13 +9,12 @@ from sqlalchemy import Connection, Text, bindparam, cast, delete, literal_column
 
 from mailnode.connections.connection import ConnectionRevision
 from mailnode.connections.rows import outdated
-from mailnode.delivery.circuit_breaker import is_tripped, last_error, routes_with_due
+from mailnode.delivery.circuit_breaker import last_error
 from mailnode.delivery.delivery import Attempt, Delivery, State
 from mailnode.delivery.enqueued import adopt_enqueued
 from mailnode.delivery.intake import EarlierDelivery, Intake, WakeWorker, wake_for
 from mailnode.delivery.policy import connection_edited
 from mailnode.delivery.prepare import PreparedMail
-from mailnode.delivery.rates import rate_limit_of, still_to_come
 from mailnode.delivery.recovery import (
     Defect,
     OnEnd,
@@ -29,6 +28,7 @@ from mailnode.delivery.recovery import (
 )
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.rows import UNDER_WAY, read_messages, regroup, write_attempts
+from mailnode.delivery.waking import Waker, Waking
 from mailnode.errors import DeliveryError, MailnodeError
 from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
@@ -70,6 +70,7 @@ class Outbox:
         self._process = process
         self._wake_worker = wake_worker
         self._on_end = on_end
+        self._waking = Waking()
         self._intake = Intake(process, wake_worker, on_end, runs)
         self.unstored = database.unstored
 
@@ -154,9 +155,9 @@ class Outbox:
         """Put back into the queue what dead workers left; tell how many. What they were handing over is in doubt."""
         return await self._database.write(self._recover)
 
-    async def wake(self) -> None:
-        """Have the engine wake for every route that has something due."""
-        await self._database.write(self._wake)
+    async def wake(self, waker: Waker) -> None:
+        """Have an engine wake for routes that have something due, as many as it has room for."""
+        await self._database.write(lambda db: self._waking.wake(db, waker))
 
     def _recover(self, db: Connection) -> int:
         adopt_enqueued(db)
@@ -170,14 +171,6 @@ class Outbox:
         found = [take_over(db, delivery, row) for delivery, row in read_or_hold(db, rows, self._on_end)]
         wake_for(db, found, self._wake_worker)
         return len(found)
-
-    def _wake(self, db: Connection) -> None:
-        now = now_ms(db)
-        paced = still_to_come(db, now * 1000)
-        for route_key in sorted(routes_with_due(db), key=lambda route_key: str(route_key.name)):
-            waits = is_tripped(route_key) and route_key.retry_at > now
-            if route_key.due <= now and not waits and not (route_key.connection in paced and rate_limit_of(route_key)):
-                self._wake_worker(db, route_key.name)
 
     def _hand_over(
         self, db: Connection, batch: list[tuple[Delivery, ConnectionRevision | None]]

@@ -22,6 +22,7 @@ from mailnode.delivery.result import Result
 from mailnode.delivery.route import Clients, Destination, FindRoute, Route
 from mailnode.delivery.rows import whole
 from mailnode.delivery.silent_servers import kept_waiting
+from mailnode.delivery.waking import Waker
 from mailnode.errors import MailnodeError, StoreError
 from mailnode.message.envelope import Message
 from mailnode.store.clock import unix_ms
@@ -31,6 +32,8 @@ from mailnode.worker_report import QUEUE_TASK
 
 # Between two claims, so that there is something to claim together.
 PAUSE_SECONDS = 0.002
+# How many routes are asked at once for what is due: hand-overs and outcomes must not wait behind thousands of them.
+DRAINS_AT_ONCE = 8
 # How often a worker looks for what it was not woken for.
 LOOK_SECONDS = 1.0
 # For how long a worker keeps a route that waits for its rate limit: later the sweep finds that it is due.
@@ -63,8 +66,8 @@ class QueueWorker:
         self._breaker = breaker
         self._clients = clients
         self._find = find
-        self._capacity = Capacity()
-        self._claimed_at = -math.inf
+        self._capacity, self._claimed_at = Capacity(), -math.inf
+        self._turns = asyncio.Semaphore(DRAINS_AT_ONCE)
         self._not_stored: Counter[str] = Counter()
         self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
@@ -121,7 +124,8 @@ class QueueWorker:
                 if was_busy and only is not None and not self._capacity.room(only):
                     await self._route_changes(only)
                     continue
-                batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
+                async with self._turns:
+                    batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
                 if batch.claims:
                     has_taken = True
                     await asyncio.sleep(PAUSE_SECONDS)
@@ -171,13 +175,9 @@ class QueueWorker:
         self._call_back_from_silence()
         return await self._outbox.recover() + await self._dispatcher.settle_lost()
 
-    async def wake(self) -> None:
-        """Have the engine wake for every route that has something due.
-
-        Raises:
-            StoreError: the database can't be asked now.
-        """
-        await self._outbox.wake()
+    async def wake(self, waker: Waker) -> None:
+        """Have an engine wake for routes that have something due; raises as `recover`."""
+        await self._outbox.wake(waker)
 
     def start(self) -> None:
         """Be ready to claim, for the first time or after a stop."""

@@ -4,6 +4,7 @@ A job is only a wake-up: what there is to do stands in the tables of deliveries,
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 import procrastinate
@@ -38,6 +39,16 @@ _DEFER = text(
     " VALUES (:queue, :task, :lane, jsonb_build_object('lane', CAST(:lane AS text)))"
     " ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET args = excluded.args WHERE false"
 )
+# The look at all that is due needs no such lock, as all that it sees is committed.
+_DEFER_MANY = text(
+    "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, args)"
+    " SELECT :queue, :task, lane, jsonb_build_object('lane', lane) FROM unnest(CAST(:lanes AS text[])) AS lane"
+    " ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING"
+)
+_WAITING = text("SELECT count(*) FROM (SELECT FROM procrastinate_jobs WHERE status = 'todo' LIMIT :most) AS waiting")
+# So many jobs may wait. Ten thousand, which routes with a backlog would have, take the database long to write and to
+# choose from.
+_MOST_WAITING = 1_000
 
 
 class ProcrastinateEngine:
@@ -54,6 +65,14 @@ class ProcrastinateEngine:
     def wake(self, db: Connection, route_key: str) -> None:
         """Defer a wake-up in this very transaction; for what is due later the sweeper defers another one then."""
         db.execute(_DEFER, {"queue": QUEUE, "task": TASK, "lane": route_key})
+
+    def room(self, db: Connection) -> int:
+        """Tell for how many more routes jobs may wait."""
+        return _MOST_WAITING - int(db.execute(_WAITING, {"most": _MOST_WAITING}).scalar_one())
+
+    def wake_many(self, db: Connection, route_keys: Sequence[str]) -> None:
+        """Defer a wake-up for each of these routes that has none waiting."""
+        db.execute(_DEFER_MANY, {"queue": QUEUE, "task": TASK, "lanes": [*route_keys]})
 
     async def work(self, queue_worker: QueueWorker, *, drain: bool = False) -> None:
         """Carry what is due until the queue worker is stopped; with `drain` until nothing is due."""
@@ -155,7 +174,7 @@ class ProcrastinateEngine:
             if enqueued.is_set():
                 enqueued.clear()
                 await queue_worker.recover()
-                await queue_worker.wake()
+                await queue_worker.wake(self)
                 await asyncio.wait({working}, timeout=HEAR_SECONDS)
 
     async def _sweep(self, jobs: Jobs, queue_worker: QueueWorker) -> None:
@@ -165,7 +184,7 @@ class ProcrastinateEngine:
         has another job by now.
         """
         await queue_worker.recover()
-        await queue_worker.wake()
+        await queue_worker.wake(self)
         async with asyncio.timeout(_SILENT_SECONDS):
             stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=STALLED_SECONDS)
             over = {job.id for job in stalled if job.id} | self._over
