@@ -8,12 +8,13 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from mailnode.connections.rate_limit import MICROSECONDS, RateLimit
 from mailnode.delivery.capacity import Capacity
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.delivery import Terms
-from mailnode.delivery.rates import next_time, take_time
+from mailnode.delivery.rates import next_times, take_time
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import ConnectionsError
 from mailnode.store.clock import now_us
@@ -97,9 +98,22 @@ class TestTheTimes:
 
         def work(db):
             take_time(db, "shop", limit, 3600 * MICROSECONDS)
-            return next_time(db, "shop", 0)
+            return next_times(db, ["shop"], 0)["shop"]
 
         assert await database.write(work) == limit.spacing_us
+
+    async def test_the_next_times_of_many_take_one_question(self, database):
+        limit, names = RateLimit(60, 60), [f"shop {number}" for number in range(50)]
+        said = []
+
+        def work(db):
+            for name in names[:-1]:
+                take_time(db, name, limit, 0)
+            event.listen(db, "before_cursor_execute", lambda _db, _cursor, statement, *_: said.append(statement))
+            return next_times(db, names, 0)
+
+        assert await database.write(work) == dict.fromkeys(names[:-1], limit.spacing_us) | {names[-1]: 0}
+        assert len(said) == 1
 
     async def test_one_connection_does_not_slow_another(self, database):
         def work(db):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Integer, Row, bindparam, exists, literal_colu
 from mailnode.delivery.capacity import MAX_BYTES, FreeCapacity, share_out
 from mailnode.delivery.circuit_breaker import is_tripped, retry_at, routes_with_due, take_probe
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
-from mailnode.delivery.rates import next_time, rate_limit_of, take_time
+from mailnode.delivery.rates import next_times, rate_limit_of, take_time
 from mailnode.delivery.recovery import OnEnd, read_or_hold
 from mailnode.delivery.result import Result
 from mailnode.delivery.rows import QUEUED
@@ -86,10 +86,13 @@ class Claims:
         over = self._claim(db, now, _OVER, is_over, free.deliveries, free.size)
         claims = [Claim(delivery, 0.0) for delivery, _ in over]
         ready, wakes, is_paced = [], [], False
+        times = {row.name: max(_sane(row.due, now, _LONGEST_WAIT_MS), retry_at(row, now)) for row in due}
+        limited = {row.connection for row in due if times[row.name] <= now and rate_limit_of(row)}
+        paced = next_times(db, limited, now * 1000)
         for row in due:
-            at = max(_sane(row.due, now, _LONGEST_WAIT_MS), retry_at(row, now))
-            if at <= now and rate_limit_of(row):
-                at = -(-next_time(db, row.connection, now * 1000) // 1000)
+            at = times[row.name]
+            if at <= now and row.connection in paced:
+                at = -(-paced[row.connection] // 1000)
                 is_paced |= at > now
             if at <= now:
                 ready.append(row)

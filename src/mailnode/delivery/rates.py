@@ -6,16 +6,20 @@ more than `count`, wherever it begins.
 """
 
 import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.errors import MailnodeError
+from mailnode.store.prepared import Query
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import rates
 
 _INSERT = insert_new(rates)
+_RATES = Query(select(rates))
+_RATE = Query(select(rates).where(rates.c.connection == bindparam("connection")))
 
 
 def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *, ahead_us: int = 0) -> int | None:
@@ -33,9 +37,13 @@ def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *,
     return free_at
 
 
-def next_time(db: Connection, connection: str, now_us: int) -> int:
-    """Tell when the next message may go, as it looks now; nobody who takes a time is waited for."""
-    return _next_time(db.execute(select(rates).where(rates.c.connection == connection)).first(), now_us)
+def next_times(db: Connection, connections: Collection[str], now_us: int) -> Mapping[str, int]:
+    """Tell when the next message of each may go, as it looks now; nobody who takes a time is waited for."""
+    if not connections:
+        return {}
+    found = _RATE.all(db, connection=next(iter(connections))) if len(connections) == 1 else _RATES.all(db)
+    there = {row.connection: row for row in found}
+    return {one: _next_time(there.get(one), now_us) for one in connections}
 
 
 def still_to_come(db: Connection, now_us: int) -> set[str]:
