@@ -20,6 +20,7 @@ from mailnode.engine.procrastinate import ProcrastinateEngine
 from mailnode.store.clock import now_us
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_transient
+from mailnode.store.tables import deliveries
 from support.deliveries import prepared, sending
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
@@ -164,6 +165,16 @@ async def test_of_many_routes_no_more_are_woken_for_than_can_soon_be_served_and_
             assert len(waiting) == 4
             woken.update(waiting)
         assert len(woken) == 10
+
+
+async def test_a_route_with_a_rate_limit_makes_room_for_others_that_wait_for_a_turn(home, monkeypatch):
+    async with ScriptedServer(extensions=["AUTH PLAIN", "PIPELINING"]) as server, sending(home) as admin:
+        engine_of(admin)
+        await limited(admin, "shop", "60/min", server.port, 3)
+        monkeypatch.setattr(admin.queue_worker._turns, "locked", lambda: admin.queue_worker.busy > 0)
+        async with asyncio.timeout(30):
+            await admin.queue_worker.drain(f"shop@127.0.0.1:{server.port}")
+        assert sorted(row.state == "queued" for row in await admin.rows(deliveries)) == [False, True, True]
 
 
 async def test_of_many_routes_few_are_asked_at_once_so_that_hand_overs_do_not_wait_behind_them(home, monkeypatch):

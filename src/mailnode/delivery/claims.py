@@ -45,8 +45,8 @@ class ClaimBatch:
     """The claims, and in how many seconds there may be more; None when nothing is in the queue.
 
     `taken_at` is when its transaction began (`time.monotonic`): it may have waited long for that. `is_paced` tells that
-    something is due which only waits for its rate limit, and `held` how many could not be read and are held for a
-    person.
+    something is due which only waits for its rate limit, or that a claim has taken the only time of one, and `held` how
+    many could not be read and are held for a person.
     """
 
     claims: Sequence[Claim] = ()
@@ -107,6 +107,7 @@ class Claims:
             taken = self._take_from(db, row, shares[row.name], sizes[works], now)
             sizes[works] -= sum(one.delivery.size for one in taken)
             claims += taken
+            is_paced |= bool(taken) and row.connection in paced
         more_in = 0.0 if claims else (min(wakes) - now) / 1000 if wakes else None
         return ClaimBatch(claims, more_in, is_paced, self._held, taken_at)
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from mailnode.delivery.attempt_loop import AttemptLoop
-from mailnode.delivery.capacity import CLAIM_BATCH, Capacity
+from mailnode.delivery.capacity import CLAIM_BATCH, DRAINS_AT_ONCE, Capacity
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claim, ClaimBatch, Claims
 from mailnode.delivery.delivery import UnreadableDelivery
@@ -32,8 +32,6 @@ from mailnode.worker_report import QUEUE_TASK
 
 # Between two claims, so that there is something to claim together.
 PAUSE_SECONDS = 0.002
-# How many routes are asked at once for what is due: hand-overs and outcomes must not wait behind thousands of them.
-DRAINS_AT_ONCE = 8
 # How often a worker looks for what it was not woken for.
 LOOK_SECONDS = 1.0
 # For how long a worker keeps a route that waits for its rate limit: later the sweep finds that it is due.
@@ -68,12 +66,11 @@ class QueueWorker:
         self._find = find
         self._capacity, self._claimed_at = Capacity(), -math.inf
         self._turns = asyncio.Semaphore(DRAINS_AT_ONCE)
-        self._not_stored: Counter[str] = Counter()
+        self._not_stored, self.outcomes = Counter[str](), Counter[str]()
         self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
         self.stopped = asyncio.Event()
         self.supervised = Supervised(QUEUE_TASK, stalled_after=SILENT_SECONDS)
-        self.outcomes: Counter[str] = Counter()
         self.freed = asyncio.Event()
 
     @property
@@ -127,13 +124,12 @@ class QueueWorker:
                 async with self._turns:
                     batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
                 if batch.claims:
+                    if batch.is_paced and only is not None and self._turns.locked():
+                        return  # others wait for a turn, and its next email has another job
                     has_taken = True
                     await asyncio.sleep(PAUSE_SECONDS)
-                elif was_busy and not self._busy_with(only):
-                    pass  # what ended meanwhile may have made something due that this round did not see
                 elif was_busy:
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
+                    await self._one_ends(only)
                 elif only is None and batch.is_paced and batch.more_in is not None:
                     await asyncio.sleep(min(batch.more_in, LOOK_SECONDS))
                 elif has_taken and batch.is_paced and (batch.more_in or math.inf) <= REST_SECONDS:
@@ -151,6 +147,12 @@ class QueueWorker:
         """Tell how many are under way; one whose outcome can't be stored for long is waited for no more."""
         keys = [only] if only is not None else self._capacity.route_keys
         return sum(self._capacity.under_way(route_key) - self._not_stored[route_key] for route_key in keys)
+
+    async def _one_ends(self, only: str | None) -> None:
+        """Wait for a while; not if one has ended already, which may have made something due that nobody saw."""
+        if self._busy_with(only):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
 
     async def _route_changes(self, route_key: str) -> None:
         """Wait until one of a route has ended, or waits for the database alone."""
@@ -290,11 +292,9 @@ class QueueWorker:
             self._capacity.note_failure(route_key)
         elif not loop.is_called_back:
             self._capacity.note_success(route_key)
-        if task.cancelled():
-            pass
-        elif not (error := task.exception()):
-            self.outcomes[task.result()["status"]] += 1
-        else:
+        if not task.cancelled() and (error := task.exception()):
             _log.error("delivery %s is left to the next worker: %s", job.delivery.id, error)
+        elif not task.cancelled():
+            self.outcomes[task.result()["status"]] += 1
         if self._capacity.room(route_key):
             self.freed.set()
