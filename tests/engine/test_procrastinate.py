@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import logging
+import math
 import threading
+import time
 from dataclasses import replace
 
 import procrastinate
@@ -160,38 +162,87 @@ async def test_of_many_routes_no_more_are_woken_for_than_can_soon_be_served_and_
             await admin.database.write(lambda db: db.execute(text("DELETE FROM procrastinate_jobs")))
             await admin.queue_worker.wake(engine)
             waiting = await jobs(admin)
+            assert len(waiting) == 4
+            engine._looked_at = time.monotonic()
             await admin.queue_worker.wake(engine)
             assert await jobs(admin) == waiting
-            assert len(waiting) == 4
             woken.update(waiting)
         assert len(woken) == 10
 
 
-async def test_a_route_with_a_rate_limit_makes_room_for_others_that_wait_for_a_turn(home, monkeypatch):
+async def test_where_many_jobs_wait_the_others_get_some_room_now_and_then(home, monkeypatch):
+    monkeypatch.setattr("mailnode.engine.procrastinate._MOST_WAITING", 4)
+    monkeypatch.setattr("mailnode.engine.procrastinate._LEAST_ROOM", 3)
+    async with sending(home) as admin:
+        engine = engine_of(admin)
+        for port in range(20_001, 20_011):
+            await admin.dispatcher.queue(prepared(port, terms=LATER))
+        forget = text("DELETE FROM procrastinate_jobs WHERE queueing_lock >= '@127.0.0.1:20005'")
+        await admin.database.write(lambda db: db.execute(forget))
+        for _ in range(4):
+            engine._looked_at = -math.inf
+            await admin.queue_worker.wake(engine)
+        assert len(await jobs(admin)) == 10
+
+
+async def test_jobs_of_another_program_take_no_room(home, monkeypatch):
+    monkeypatch.setattr("mailnode.engine.procrastinate._MOST_WAITING", 4)
+    theirs = text(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name) SELECT 'theirs', 'work' FROM generate_series(1, 9)"
+    )
+    async with sending(home) as admin:
+        engine = engine_of(admin)
+        await admin.dispatcher.queue(prepared(20_001, terms=LATER))
+        await admin.database.write(lambda db: (db.execute(text("DELETE FROM procrastinate_jobs")), db.execute(theirs)))
+        await admin.queue_worker.wake(engine)
+        assert ("@127.0.0.1:20001", "todo") in await jobs(admin)
+
+
+@pytest.mark.parametrize(("limit", "left"), [("30/min", 2), ("120/min", 0)])
+async def test_a_route_makes_room_for_others_only_if_its_next_email_has_time(home, monkeypatch, limit, left):
+    monkeypatch.setattr(Claims, "is_crowded", True)
     async with ScriptedServer(extensions=["AUTH PLAIN", "PIPELINING"]) as server, sending(home) as admin:
-        engine_of(admin)
-        await limited(admin, "shop", "60/min", server.port, 3)
-        monkeypatch.setattr(admin.queue_worker._turns, "locked", lambda: admin.queue_worker.busy > 0)
+        engine = engine_of(admin)
+        await limited(admin, "shop", limit, server.port, 3)
         async with asyncio.timeout(30):
             await admin.queue_worker.drain(f"shop@127.0.0.1:{server.port}")
-        assert sorted(row.state == "queued" for row in await admin.rows(deliveries)) == [False, True, True]
+        assert sum(row.state == "queued" for row in await admin.rows(deliveries)) == left
+        # The later jobs send the rest.
+        work = await working(admin, engine)
+        async with asyncio.timeout(30):
+            while waiting := [row.id for row in await admin.rows(deliveries) if row.state != "sent"]:
+                await admin.dispatcher.wait_for_end(waiting)
+        await admin.queue_worker.stop()
+        await work
+
+
+async def test_who_waits_to_claim_is_seen(home):
+    async with sending(home) as admin:
+        claims = admin.queue_worker._claims
+        seen = [claims.is_crowded]
+        asked = [asyncio.create_task(admin.queue_worker.drain(f"@127.0.0.1:{port}")) for port in range(20_001, 20_031)]
+        await asyncio.sleep(0)
+        seen.append(claims.is_crowded)
+        await asyncio.gather(*asked)
+        assert [*seen, claims.is_crowded] == [False, True, False]
 
 
 async def test_of_many_routes_few_are_asked_at_once_so_that_hand_overs_do_not_wait_behind_them(home, monkeypatch):
-    monkeypatch.setattr("mailnode.delivery.queue_worker.DRAINS_AT_ONCE", 3)
-    take, asking, most = Claims.take, 0, 0
-
-    async def counted(claims, free):
-        nonlocal asking, most
-        asking += 1
-        most = max(most, asking)
-        try:
-            return await take(claims, free)
-        finally:
-            asking -= 1
-
-    monkeypatch.setattr(Claims, "take", counted)
+    monkeypatch.setattr("mailnode.delivery.claims.ASKED_AT_ONCE", 3)
+    asking, most = 0, 0
     async with sending(home) as admin:
+        write = admin.database.write
+
+        async def counted(work):
+            nonlocal asking, most
+            asking += 1
+            most = max(most, asking)
+            try:
+                return await write(work)
+            finally:
+                asking -= 1
+
+        monkeypatch.setattr(admin.database, "write", counted)
         await asyncio.gather(*(admin.queue_worker.drain(f"@127.0.0.1:{port}") for port in range(20_001, 20_031)))
     assert most == 3
 

@@ -18,7 +18,7 @@ MAX_PER_ROUTE = 64
 # So many are claimed together as long as there is other work: a claim costs a commit.
 CLAIM_BATCH = 32
 # How many routes are asked at once for what is due: hand-overs and outcomes must not wait behind thousands of them.
-DRAINS_AT_ONCE = 8
+ASKED_AT_ONCE = 8
 # How many untried routes have a delivery under way at once, and how many of them may have failed the last time.
 MAX_UNTRIED = 256
 MAX_PROBES = 128

@@ -1,5 +1,6 @@
 """Deliveries that are due are claimed route by route, so that no route keeps another one waiting."""
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, bindparam, exists, literal_column, select, update
 
-from mailnode.delivery.capacity import MAX_BYTES, FreeCapacity, share_out
+from mailnode.connections.rate_limit import MICROSECONDS
+from mailnode.delivery.capacity import ASKED_AT_ONCE, MAX_BYTES, FreeCapacity, share_out
 from mailnode.delivery.circuit_breaker import is_tripped, retry_at, routes_with_due, take_probe
 from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
 from mailnode.delivery.rates import next_times, rate_limit_of, take_time
@@ -23,6 +25,8 @@ from mailnode.store.tables import attempts, deliveries
 
 # How long the last attempt of a delivery may take whose time is over: as long as a server may take for its content.
 LAST_TRY_SECONDS = 600.0
+# A route whose rate limit gives a time less often may be left to the job that the next look makes for it.
+LONG_SPACING = 1.0
 _LONGEST_WAIT_MS = int(LONGEST_WAIT * 1000)
 
 
@@ -45,8 +49,8 @@ class ClaimBatch:
     """The claims, and in how many seconds there may be more; None when nothing is in the queue.
 
     `taken_at` is when its transaction began (`time.monotonic`): it may have waited long for that. `is_paced` tells that
-    something is due which only waits for its rate limit, or that a claim has taken the only time of one, and `held` how
-    many could not be read and are held for a person.
+    something is due which only waits for its rate limit, or that the one route that was asked for has no other time
+    for long, and `held` how many could not be read and are held for a person.
     """
 
     claims: Sequence[Claim] = ()
@@ -66,6 +70,7 @@ class Claims:
         self._on_end = on_end
         self._up_since = unix_ms()
         self._turn = 0
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._held = 0
 
     async def take(self, free: FreeCapacity) -> ClaimBatch:
@@ -75,7 +80,13 @@ class Claims:
         attempt. A tripped route gives one, and that only when its wait is over; one with a rate limit as many as have
         their time now, which they take.
         """
-        return await self._database.write(lambda db: self._take(db, free))
+        async with self._asking:
+            return await self._database.write(lambda db: self._take(db, free))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether others wait to claim something."""
+        return self._asking.locked()
 
     def _take(self, db: Connection, free: FreeCapacity) -> ClaimBatch:
         taken_at = time.monotonic()
@@ -107,7 +118,8 @@ class Claims:
             taken = self._take_from(db, row, shares[row.name], sizes[works], now)
             sizes[works] -= sum(one.delivery.size for one in taken)
             claims += taken
-            is_paced |= bool(taken) and row.connection in paced
+            if taken and free.only is not None and (limit := rate_limit_of(row)):
+                is_paced = limit.spacing_us > LONG_SPACING * MICROSECONDS
         more_in = 0.0 if claims else (min(wakes) - now) / 1000 if wakes else None
         return ClaimBatch(claims, more_in, is_paced, self._held, taken_at)
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from mailnode.delivery.attempt_loop import AttemptLoop
-from mailnode.delivery.capacity import CLAIM_BATCH, DRAINS_AT_ONCE, Capacity
+from mailnode.delivery.capacity import CLAIM_BATCH, Capacity
 from mailnode.delivery.circuit_breaker import CircuitBreaker
 from mailnode.delivery.claims import Claim, ClaimBatch, Claims
 from mailnode.delivery.delivery import UnreadableDelivery
@@ -65,7 +65,6 @@ class QueueWorker:
         self._clients = clients
         self._find = find
         self._capacity, self._claimed_at = Capacity(), -math.inf
-        self._turns = asyncio.Semaphore(DRAINS_AT_ONCE)
         self._not_stored, self.outcomes = Counter[str](), Counter[str]()
         self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
@@ -112,7 +111,7 @@ class QueueWorker:
         `rests` is set when one waits for its rate limit alone; it is left to whoever took the time that it waited for.
         """
         if only in self._draining:
-            return
+            return None
         self._draining.add(only)
         has_taken = False
         try:
@@ -121,11 +120,10 @@ class QueueWorker:
                 if was_busy and only is not None and not self._capacity.room(only):
                     await self._route_changes(only)
                     continue
-                async with self._turns:
-                    batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
+                batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
                 if batch.claims:
-                    if batch.is_paced and only is not None and self._turns.locked():
-                        return  # others wait for a turn, and its next email has another job
+                    if only is not None and batch.is_paced and self._claims.is_crowded:
+                        return await self._route_changes(only)  # its next email is for a job to come
                     has_taken = True
                     await asyncio.sleep(PAUSE_SECONDS)
                 elif was_busy:
@@ -139,7 +137,7 @@ class QueueWorker:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.stopped.wait(), batch.more_in)
                 else:
-                    return
+                    return None
         finally:
             self._draining.discard(only)
 

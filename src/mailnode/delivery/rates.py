@@ -9,17 +9,18 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.errors import MailnodeError
-from mailnode.store.prepared import Query
+from mailnode.store.prepared import AnyOf, Query
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import rates
 
 _INSERT = insert_new(rates)
-_RATES = Query(select(rates))
-_RATE = Query(select(rates).where(rates.c.connection == bindparam("connection")))
+_ALL = Query(select(rates))
+_OF_THESE = Query(select(rates).where(AnyOf(rates.c.connection, "connections")))
+_NAMED = 500  # of more it is sooner to read them all
 
 
 def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *, ahead_us: int = 0) -> int | None:
@@ -41,7 +42,7 @@ def next_times(db: Connection, connections: Collection[str], now_us: int) -> Map
     """Tell when the next message of each may go, as it looks now; nobody who takes a time is waited for."""
     if not connections:
         return {}
-    found = _RATE.all(db, connection=next(iter(connections))) if len(connections) == 1 else _RATES.all(db)
+    found = _OF_THESE.all(db, connections=[*connections]) if len(connections) <= _NAMED else _ALL.all(db)
     there = {row.connection: row for row in found}
     return {one: _next_time(there.get(one), now_us) for one in connections}
 

@@ -4,6 +4,8 @@ A job is only a wake-up: what there is to do stands in the tables of deliveries,
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -39,16 +41,22 @@ _DEFER = text(
     " VALUES (:queue, :task, :lane, jsonb_build_object('lane', CAST(:lane AS text)))"
     " ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET args = excluded.args WHERE false"
 )
-# The look at all that is due needs no such lock, as all that it sees is committed.
+# The look at all that is due does without: what it sees was due before.
 _DEFER_MANY = text(
     "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, args)"
     " SELECT :queue, :task, lane, jsonb_build_object('lane', lane) FROM unnest(CAST(:lanes AS text[])) AS lane"
     " ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING"
 )
-_WAITING = text("SELECT count(*) FROM (SELECT FROM procrastinate_jobs WHERE status = 'todo' LIMIT :most) AS waiting")
-# So many jobs may wait. Ten thousand, which routes with a backlog would have, take the database long to write and to
-# choose from.
-_MOST_WAITING = 1_000
+_WAITING = text(
+    "SELECT pg_try_advisory_xact_lock(:lock),"
+    " (SELECT count(*) FROM (SELECT FROM procrastinate_jobs WHERE status = 'todo' AND queue_name = :queue LIMIT :most)"
+    " AS waiting)"
+)
+# The look adds no more where so many jobs wait. Ten thousand, which routes with a backlog would have, take the database
+# long to write and to choose from. But who queues email adds as ever, so that some room is left for the others.
+_MOST_WAITING, _LEAST_ROOM, _LEAST_SECONDS = 1_000, 100, 5.0
+# Of all that may lock something here this is the look (the letters "wake all").
+_LOOK_LOCK = 0x77616B6520616C6C
 
 
 class ProcrastinateEngine:
@@ -60,6 +68,7 @@ class ProcrastinateEngine:
         noticing_url = url.set(drivername="postgresql").update_query_dict(noticing)
         self._conninfo = noticing_url.render_as_string(hide_password=False)
         self._over: set[int] = set()
+        self._looked_at = -math.inf
         self._drains: set[asyncio.Task[None]] = set()
 
     def wake(self, db: Connection, route_key: str) -> None:
@@ -68,7 +77,16 @@ class ProcrastinateEngine:
 
     def room(self, db: Connection) -> int:
         """Tell for how many more routes jobs may wait."""
-        return _MOST_WAITING - int(db.execute(_WAITING, {"most": _MOST_WAITING}).scalar_one())
+        asked = {"lock": _LOOK_LOCK, "queue": QUEUE, "most": _MOST_WAITING}
+        is_ours, waiting = db.execute(_WAITING, asked).one()
+        if not is_ours:  # another worker looks
+            return 0
+        if waiting < _MOST_WAITING:
+            return int(_MOST_WAITING - waiting)
+        if time.monotonic() < self._looked_at + _LEAST_SECONDS:
+            return 0
+        self._looked_at = time.monotonic()
+        return _LEAST_ROOM
 
     def wake_many(self, db: Connection, route_keys: Sequence[str]) -> None:
         """Defer a wake-up for each of these routes that has none waiting."""
