@@ -111,7 +111,7 @@ class QueueWorker:
         `rests` is set when one waits for its rate limit alone; it is left to whoever took the time that it waited for.
         """
         if only in self._draining:
-            return None
+            return
         self._draining.add(only)
         has_taken = False
         try:
@@ -123,7 +123,8 @@ class QueueWorker:
                 batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
                 if batch.claims:
                     if only is not None and batch.is_paced and self._claims.is_crowded:
-                        return await self._route_changes(only)  # its next email is for a job to come
+                        await self._route_changes(only)  # its next email is for a job to come
+                        return
                     has_taken = True
                     await asyncio.sleep(PAUSE_SECONDS)
                 elif was_busy:
@@ -137,7 +138,7 @@ class QueueWorker:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.stopped.wait(), batch.more_in)
                 else:
-                    return None
+                    return
         finally:
             self._draining.discard(only)
 
