@@ -35,8 +35,8 @@ class Background:
                     task.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
                 await self.run_worker.stop()
-        if drain:
-            await self.event_sender.drain(lambda: self.queue_worker.is_stopped)
+            if drain:
+                await self.event_sender.drain(lambda: self.queue_worker.is_stopped)
 
     @property
     def tasks(self) -> tuple[TaskStatus, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import threading
 from collections import defaultdict
 
 import pytest
@@ -42,9 +43,10 @@ def at(server):
     return {"host": "127.0.0.1", "port": server.port, "tls_option": "none"}
 
 
-async def rows(mailnode):
+async def rows(mailnode, by=webhook_events.c.number):
+    """Give the rows of a column's table, in its order."""
     database = mailnode.webhooks._database
-    return await database.read(lambda db: db.execute(select(webhook_events).order_by(webhook_events.c.number)).all())
+    return await database.read(lambda db: db.execute(select(by.table).order_by(by)).all())
 
 
 async def change(mailnode, table, **values):
@@ -53,6 +55,22 @@ async def change(mailnode, table, **values):
 
 async def subscribe(mailnode, receiver, *events):
     receiver.secret = await mailnode.webhooks.create("shop", receiver.url, events)
+
+
+class Held:
+    """Takes events once `answer` is set, however long it takes."""
+
+    def __init__(self):
+        self._posted = threading.Event()
+        self.answer = threading.Event()
+
+    def status(self, _):
+        self._posted.set()
+        assert self.answer.wait(60)
+        return 204
+
+    def wait_for_post(self):
+        assert self._posted.wait(60)
 
 
 async def ended(mailnode, count):
@@ -186,6 +204,57 @@ async def test_a_receiver_that_is_down_gets_one_event_at_a_time_and_all_when_it_
             await mailnode.work(drain=True)
             assert {row.state for row in await rows(mailnode)} == {"posted"}
             assert (await mailnode.webhooks.show("shop"))["state"] == "ready"
+
+
+async def test_a_drain_waits_for_the_answer_to_what_was_posted_beside_the_mail(database_kind, monkeypatch):
+    monkeypatch.setattr("mailnode.events.sender.STOP_SECONDS", 0.0)
+    held = Held()
+    with receiving(held.status) as receiver:
+        async with ScriptedServer() as server, Mailnode.open() as mailnode:
+            await subscribe(mailnode, receiver)
+            await mailnode.send(email(), **at(server))
+            sender = mailnode._background.event_sender
+            async with sender.working():
+                await asyncio.to_thread(held.wait_for_post)
+                draining = asyncio.create_task(sender.drain(lambda: False))
+                ended_early, _ = await asyncio.wait({draining}, timeout=0.5)
+                held.answer.set()
+                await draining
+            assert [row.state for row in await rows(mailnode)] == ["posted"]
+    assert not ended_early
+    assert len(receiver.posts) == 1
+
+
+async def test_a_worker_that_stops_gives_back_the_one_try_of_a_receiver_that_is_down(database_kind, monkeypatch):
+    monkeypatch.setattr("mailnode.events.sender.STOP_SECONDS", 0.0)
+    held = Held()
+    with receiving(held.status) as receiver:
+        async with ScriptedServer() as server, Mailnode.open() as mailnode:
+            await subscribe(mailnode, receiver)
+            await change(mailnode, webhooks, failures=10, retry_at=5)
+            await mailnode.send(email(), **at(server))
+            async with mailnode._background.event_sender.working():
+                await asyncio.to_thread(held.wait_for_post)
+            (hook,) = await rows(mailnode, webhooks.c.name)
+            assert (hook.failures, hook.retry_at) == (10, 5)
+            held.answer.set()
+            await mailnode.work(drain=True)
+            assert [row.state for row in await rows(mailnode)] == ["posted"]
+    assert len({post.id for post in receiver.posts}) == 1
+
+
+async def test_the_one_try_of_a_receiver_that_is_down_is_kept_until_something_is_due(database_kind):
+    with receiving() as busy, receiving(lambda _: 500) as down:
+        async with ScriptedServer() as server, Mailnode.open() as mailnode:
+            await subscribe(mailnode, busy)
+            await mailnode.webhooks.create("down", down.url, ["delivery.failed"])
+            await change(mailnode, webhooks, failures=10, retry_at=5)
+            await mailnode.send(email(), **at(server))
+            await mailnode.work(drain=True)
+            hooks = await rows(mailnode, webhooks.c.name)
+    assert len(busy.posts) == 1
+    down_row, shop_row = hooks
+    assert (down_row.failures, down_row.retry_at, shop_row.failures) == (10, 5, 0)
 
 
 async def test_a_receiver_that_asks_for_time_gets_it(home):

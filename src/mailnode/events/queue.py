@@ -37,11 +37,12 @@ class ClaimedEvent:
 def is_any_due(db: Connection) -> bool:
     """Tell whether an event may be posted now."""
     now = now_ms(db)
-    return any(
-        db.execute(select(exists().where(WAITING, table.c.webhook_id == one.id, _is_due(now)))).scalar()
-        for one in db.execute(select(webhooks.c.id, webhooks.c.failures, webhooks.c.retry_at))
-        if not _is_paused(one, now)
-    )
+    hooks = db.execute(select(webhooks.c.id, webhooks.c.failures, webhooks.c.retry_at)).all()
+    return any(not _is_paused(hook, now) and _has_due(db, hook.id, now) for hook in hooks)
+
+
+def _has_due(db: Connection, webhook_id: str, now: int) -> bool:
+    return bool(db.execute(select(exists().where(WAITING, table.c.webhook_id == webhook_id, _is_due(now)))).scalar())
 
 
 def claim(db: Connection, under_way: Mapping[str, int], most_of_one: int, room: int) -> list[ClaimedEvent]:
@@ -92,8 +93,12 @@ def _is_paused(hook: Any, now: int) -> bool:
 
 
 def _take_probe(db: Connection, hook: Row[Any], now: int) -> int:
-    """Take the one try that a webhook gets which has failed often: 1, or 0 while it pauses or another one takes it."""
-    if _is_paused(hook, now):
+    """Take the one try that a webhook gets which has failed often, and give 1.
+
+    It is 0 while the webhook pauses, where nothing is due (the pause of a try that is never made is not begun), and
+    where another process takes it.
+    """
+    if _is_paused(hook, now) or not _has_due(db, hook.id, now):
         return 0
     same = (webhooks.c.id == hook.id) & (webhooks.c.retry_at == hook.retry_at)
     taken = db.execute(update(webhooks).where(same).values(retry_at=now + CLAIM_MS)).rowcount
@@ -146,10 +151,13 @@ def _count_failures(db: Connection, hook_id: str, answers: Sequence[Answer], now
 
 
 def release(db: Connection, events: Sequence[ClaimedEvent]) -> None:
-    """Give back what was claimed and will not be posted by this process."""
+    """Give back what was claimed and will not be posted by this process, and with it the one try of who fails."""
     for event in events:
         own = (table.c.number == event.row.number) & (table.c.claim == event.claim)
-        db.execute(update(table).where(own).values(claim=None, due_at=event.row.due_at))
+        given_back = db.execute(update(table).where(own).values(claim=None, due_at=event.row.due_at)).rowcount
+        if given_back and event.webhook.failures >= MANY_FAILURES:
+            probed = webhooks.c.id == event.webhook.id
+            db.execute(update(webhooks).where(probed).values(retry_at=event.webhook.retry_at))
 
 
 def sweep(db: Connection, before: int, most: int) -> int:

@@ -42,27 +42,33 @@ class EventSender:
         self._answers: list[tuple[ClaimedEvent, Answer]] = []
         self._freed = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._working: asyncio.Task[None] | None = None
         self.supervised = Supervised(EVENTS_TASK)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Post what is due for as long as this is entered, whatever fails meanwhile."""
         self._stopped.clear()
-        # It is not cancelled at the end: what the database has given to it would be lost to it.
-        task = asyncio.create_task(self.supervised.run(self._work, self._stopped))
+        self._working = asyncio.create_task(self.supervised.run(self._work, self._stopped))
         try:
             yield
         finally:
-            self._stopped.set()
-            self._freed.set()
-            await asyncio.wait({task})
+            await self._end_work()
             await self._give_up()
 
     async def drain(self, is_stopped: Callable[[], bool]) -> None:
-        """Post what is due, each event once, unless it is stopped before."""
-        while not is_stopped() and await retry_transient(self._start_due) > 0:
+        """Post what is left, each event once, unless it is stopped before; what is under way gets its answer too."""
+        await self._end_work()
+        while not is_stopped() and (await retry_transient(self._start_due) > 0 or self._posts):
             await asyncio.wait(self._posts)
             await self._settle()
+
+    async def _end_work(self) -> None:
+        self._stopped.set()
+        self._freed.set()
+        # It is not cancelled: what the database has given to it would be lost to it.
+        if self._working is not None:
+            await asyncio.wait({self._working})
 
     async def _work(self) -> None:
         while not self._stopped.is_set():
