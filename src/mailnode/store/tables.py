@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 from mailnode.store.kinds import Count, Doubt, Number, Octets, Words
 
 # Counts the files in migrations/versions; a database says which number it has.
-SCHEMA_NUMBER = 12
+SCHEMA_NUMBER = 13
 
 metadata = MetaData()
 
