@@ -159,14 +159,15 @@ class TestOneThatAlwaysMeetsADefect:
 
     async def test_is_held_after_three_in_a_row_and_can_be_cancelled_or_tried_again(self, tmp_path, monkeypatch):
         async with ScriptedServer() as server, sending(tmp_path) as admin:
-            find = admin.queue_worker._find
+            jobs = admin.queue_worker._jobs
+            find = jobs._find
 
             async def found(destination):
                 if destination.connection == "broken":
                     raise Boom("no way")
                 return await find(destination)
 
-            monkeypatch.setattr(admin.queue_worker, "_find", found)
+            monkeypatch.setattr(jobs, "_find", found)
             for name in ("a@y.example", "b@y.example", "c@y.example"):
                 draft = prepared(server.port, mail(name), terms=SOON, key=name)
                 broken = replace(draft, destination=replace(draft.destination, connection="broken"))

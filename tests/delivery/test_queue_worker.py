@@ -2,6 +2,7 @@ import asyncio
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -348,7 +349,83 @@ class TestALane:
         assert (row.failures, row.trouble) == (0, None)
 
 
+class TestDrainingOneRoute:
+    """As the engine of PostgreSQL has it drained, with a job that is over when this returns."""
+
+    @pytest.fixture
+    def busy(self):
+        """Have 100 deliveries under way on a route that is known to work, and have claimed them just now."""
+
+        def make(admin):
+            worker = admin.queue_worker
+            for _ in range(6):
+                worker._capacity.note_success("busy")
+            others = [SimpleNamespace(route_key="busy", size=1)] * 100
+            for other in others:
+                worker._capacity.begin(other, is_probe=False)
+            worker._claimed_at = asyncio.get_running_loop().time()
+            return others
+
+        return make
+
+    async def test_that_is_new_waits_for_no_other(self, tmp_path, busy):
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
+            await queue(admin, server.port)
+            busy(admin)
+            await asyncio.wait_for(admin.queue_worker.drain(f"@127.0.0.1:{server.port}"), 60)
+            assert len(server.accepted) == 1
+
+    async def test_that_is_known_waits_for_room(self, tmp_path, busy):
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
+            await queue(admin, server.port)
+            worker, others = admin.queue_worker, busy(admin)
+            worker._capacity.note_success(f"@127.0.0.1:{server.port}")
+            for other in others[:28]:
+                worker._capacity.begin(other, is_probe=False)
+            draining = asyncio.create_task(worker.drain(f"@127.0.0.1:{server.port}"))
+            await asyncio.sleep(0)
+            for other in others:
+                worker._capacity.end(other, is_probe=False)
+            worker.freed.set()
+            await asyncio.wait_for(draining, 60)
+            assert len(server.accepted) == 1
+
+    async def test_looks_once_more_for_what_was_queued_after_the_last_look(self, tmp_path, monkeypatch):
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
+            worker, route_key = admin.queue_worker, f"@127.0.0.1:{server.port}"
+            start_due = worker.start_due
+
+            async def start_too_early(only):
+                monkeypatch.setattr(worker, "start_due", start_due)
+                await queue(admin, server.port)
+                await worker.drain(only)
+                return claims.ClaimBatch()
+
+            monkeypatch.setattr(worker, "start_due", start_too_early)
+            await asyncio.wait_for(worker.drain(route_key), 60)
+            assert len(server.accepted) == 1
+
+
 class TestStopping:
+    async def test_what_was_claimed_as_it_stopped_goes_back_untouched(self, tmp_path, monkeypatch):
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
+            worker = admin.queue_worker
+            take = worker._claims.take
+
+            async def take_and_stop(free_now):
+                batch = await take(free_now)
+                await worker.stop()
+                return batch
+
+            monkeypatch.setattr(worker._claims, "take", take_and_stop)
+            await queue(admin, server.port)
+            await worker.start_due()
+            (row,) = await admin.rows(deliveries)
+            assert (row.state, row.worker, row.tries, worker.busy) == ("queued", None, 0, 0)
+            monkeypatch.undo()
+            assert (await worker.start_due()).claims == ()
+            assert server.visits == []
+
     async def test_what_has_not_been_handed_over_goes_back_untouched(self, tmp_path):
         async with ScriptedServer({"greeting": STALL}) as server, sending(tmp_path) as admin:
             await queue(admin, server.port)

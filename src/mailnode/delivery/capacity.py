@@ -51,6 +51,8 @@ class FreeCapacity:
     @property
     def is_empty(self) -> bool:
         """Whether nothing can be taken."""
+        if self.only is not None:
+            return (self.deliveries if self.only in self.per_route else self.untried) < 1
         return self.deliveries < 1 and self.untried < 1
 
 

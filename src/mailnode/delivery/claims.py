@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,7 +50,8 @@ class ClaimBatch:
 
     `taken_at` is when its transaction began (`time.monotonic`): it may have waited long for that. `is_paced` tells that
     something is due which only waits for its rate limit, or that the one route that was asked for has no other time
-    for long, and `held` how many could not be read and are held for a person.
+    for long, and `held` how many could not be read and are held for a person. `is_full` tells that nothing was looked
+    for, since there was no room.
     """
 
     claims: Sequence[Claim] = ()
@@ -58,6 +59,7 @@ class ClaimBatch:
     is_paced: bool = False
     held: int = 0
     taken_at: float = 0.0
+    is_full: bool = False
 
 
 class Claims:
@@ -73,14 +75,18 @@ class Claims:
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._held = 0
 
-    async def take(self, free: FreeCapacity) -> ClaimBatch:
+    async def take(self, free_now: Callable[[], FreeCapacity | None]) -> ClaimBatch:
         """Claim what is due, as much as there is room for, shared out to the routes; what is out of time comes first.
+
+        `free_now` tells that room when it is this caller's turn, of which there are few at once; None is no room.
 
         That is what has been tried since this worker started, or whose route has, and fails; all else gets one more
         attempt. A tripped route gives one, and that only when its wait is over; one with a rate limit as many as have
         their time now, which they take.
         """
         async with self._asking:
+            if (free := free_now()) is None:
+                return ClaimBatch(is_full=True)
             return await self._database.write(lambda db: self._take(db, free))
 
     @property
@@ -126,15 +132,15 @@ class Claims:
     def _take_from(self, db: Connection, route_row: Row[Any], room: int, size: int, now: int) -> list[Claim]:
         if room < 1:
             return []
-        tripped = is_tripped(route_row)
-        if tripped:
-            if not take_probe(db, route_row, now):
-                return []
+        tripped, limit = is_tripped(route_row), rate_limit_of(route_row)
+        if tripped or limit:  # there are no bursts, so no second time comes now
             room = 1
-        if limit := rate_limit_of(route_row):  # there are no bursts, so no second time comes now
-            if take_time(db, route_row.connection, limit, now * 1000) is None:
-                return []
-            room = 1
+
+        def may_go() -> bool:
+            if tripped and not take_probe(db, route_row, now):
+                return False
+            return not limit or take_time(db, route_row.connection, limit, now * 1000) is not None
+
         of_route = {"route_key": route_row.name, "too_late": now + _LONGEST_WAIT_MS}
         return [
             Claim(
@@ -143,7 +149,7 @@ class Claims:
                 is_probe=tripped,
                 is_last=expires_at <= now,
             )
-            for delivery, expires_at in self._claim(db, now, _DUE, of_route, room, size)
+            for delivery, expires_at in self._claim(db, now, _DUE, of_route, room, size, may_go)
         ]
 
     def _claim(
@@ -154,13 +160,17 @@ class Claims:
         parameters: Mapping[str, Any],
         room: int,
         size: int,
+        may_go: Callable[[], bool] = lambda: True,
     ) -> list[tuple[Delivery, int]]:
+        """Claim what a query finds; `may_go` is asked once there is something, and may take what that takes."""
         claimed: list[tuple[Delivery, int]] = []
         while (left := room - len(claimed)) > 0:
             rows = list(_within(which.all(db, now=now, most=left, **parameters), size))
             if not rows:
                 break
             sound = read_or_hold(db, rows, self._on_held)
+            if sound and not may_go():
+                break
             claimed += self._claim_rows(db, now, sound)
             size -= sum(delivery.size for delivery, _ in sound)
             if len(sound) == len(rows):  # else what can't be read is out of the way now, and has left room

@@ -4,28 +4,20 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import TypeVar
 
 from mailnode.delivery.attempt_loop import AttemptLoop
-from mailnode.delivery.capacity import CLAIM_BATCH, Capacity
+from mailnode.delivery.capacity import CLAIM_BATCH, Capacity, FreeCapacity
 from mailnode.delivery.circuit_breaker import CircuitBreaker
-from mailnode.delivery.claims import Claim, ClaimBatch, Claims
-from mailnode.delivery.delivery import UnreadableDelivery
+from mailnode.delivery.claimed_jobs import ClaimedJobs
+from mailnode.delivery.claims import ClaimBatch, Claims
 from mailnode.delivery.dispatcher import Dispatcher, end_tasks
 from mailnode.delivery.job import DeliveryJob
-from mailnode.delivery.outbox import Outbox, StaleClaim
-from mailnode.delivery.recovery import Defect, defect_attempt
+from mailnode.delivery.outbox import Outbox
 from mailnode.delivery.result import Result
-from mailnode.delivery.route import Clients, Destination, FindRoute, Route
-from mailnode.delivery.rows import whole
+from mailnode.delivery.route import Clients, FindRoute
 from mailnode.delivery.silent_servers import kept_waiting
 from mailnode.delivery.waking import Waker
-from mailnode.errors import MailnodeError, StoreError
-from mailnode.message.envelope import Message
-from mailnode.store.clock import unix_ms
 from mailnode.store.retry import retry_transient
 from mailnode.supervision import Supervised
 from mailnode.worker_report import QUEUE_TASK
@@ -41,7 +33,6 @@ MOST_DEFECTS = 3
 # A worker that has not looked for so long is stuck.
 SILENT_SECONDS = 60.0
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -62,12 +53,12 @@ class QueueWorker:
         self._claims = claims
         self._dispatcher = dispatcher
         self._breaker = breaker
-        self._clients = clients
-        self._find = find
+        self._jobs = ClaimedJobs(outbox, breaker, clients, find, lambda: self.is_stopped)
         self._capacity, self._claimed_at = Capacity(), -math.inf
         self._not_stored, self.outcomes = Counter[str](), Counter[str]()
         self._loops: set[AttemptLoop] = set()
         self._draining: set[str | None] = set()
+        self._asked_again: set[str | None] = set()
         self.stopped = asyncio.Event()
         self.supervised = Supervised(QUEUE_TASK, stalled_after=SILENT_SECONDS)
         self.freed = asyncio.Event()
@@ -89,21 +80,25 @@ class QueueWorker:
             StoreError: the database can't be asked now.
         """
         self.freed.clear()
-        began = asyncio.get_running_loop().time()
         self._call_back_from_silence()
-        free = self._capacity.free(only, self._breaker.tripped, self._breaker.left_to_others)
-        is_short = free.deliveries < CLAIM_BATCH and began < self._claimed_at + LOOK_SECONDS
-        if self.is_stopped or free.is_empty or (is_short and self.busy):
-            self.supervised.report_success()
-            return ClaimBatch()
-        batch = await self._claims.take(free)
-        self._claimed_at = began
+        batch = await self._claims.take(lambda: self._free_now(only))
         self.outcomes += Counter(held=batch.held)
         if batch.claims:
             with self._dispatcher.guarding(one.delivery.id for one in batch.claims):
-                await self._start_all(batch)
+                self.outcomes += Counter(held=await self._jobs.begin(batch, self._begin))
         self.supervised.report_success()
         return batch
+
+    def _free_now(self, only: str | None) -> FreeCapacity | None:
+        """Give the capacity that is worth a claim: none that is small while there is other work, but once a second."""
+        free = self._capacity.free(only, self._breaker.tripped, self._breaker.left_to_others)
+        now = asyncio.get_running_loop().time()
+        is_short = free.deliveries < CLAIM_BATCH and now < self._claimed_at + LOOK_SECONDS
+        is_busy = self.busy if only is None else self._capacity.under_way(only)
+        if self.is_stopped or free.is_empty or (is_short and is_busy):
+            return None
+        self._claimed_at = now
+        return free
 
     async def drain(self, only: str | None = None, rests: asyncio.Event | None = None) -> None:
         """Carry what is due, of all routes or of `only` one, until there is no more or this is stopped.
@@ -111,45 +106,54 @@ class QueueWorker:
         `rests` is set when one waits for its rate limit alone; it is left to whoever took the time that it waited for.
         """
         if only in self._draining:
+            self._asked_again.add(only)
             return
         self._draining.add(only)
-        has_taken = False
         try:
-            while not self.is_stopped:
-                was_busy = self._busy_with(only)
-                if was_busy and only is not None and not self._capacity.room(only):
-                    await self._route_changes(only)
-                    continue
-                batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
-                if batch.claims:
-                    if only is not None and batch.is_paced and self._claims.is_crowded:
-                        await self._route_changes(only)  # its next email is for a job to come
-                        return
-                    has_taken = True
-                    await asyncio.sleep(PAUSE_SECONDS)
-                elif was_busy:
-                    await self._one_ends(only)
-                elif only is None and batch.is_paced and batch.more_in is not None:
-                    await asyncio.sleep(min(batch.more_in, LOOK_SECONDS))
-                elif has_taken and batch.is_paced and (batch.more_in or math.inf) <= REST_SECONDS:
-                    has_taken = False
-                    if rests:
-                        rests.set()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self.stopped.wait(), batch.more_in)
-                else:
-                    return
+            await self._carry_due(only, rests)
+            # The last look may have come before the commit that this is asked for.
+            while only in self._asked_again and not self.is_stopped:
+                self._asked_again.discard(only)
+                await self._carry_due(only, rests)
         finally:
             self._draining.discard(only)
+            self._asked_again.discard(only)
+
+    async def _carry_due(self, only: str | None, rests: asyncio.Event | None) -> None:
+        has_taken = False
+        while not self.is_stopped:
+            was_busy = self._busy_with(only)
+            if was_busy and only is not None and not self._capacity.room(only):
+                await self._route_changes(only)
+                continue
+            batch = await retry_transient(lambda: self.start_due(only), is_over=lambda: self.is_stopped)
+            if batch.claims:
+                if only is not None and batch.is_paced and self._claims.is_crowded:
+                    await self._route_changes(only)  # its next email is for a job to come
+                    return
+                has_taken = True
+                await asyncio.sleep(PAUSE_SECONDS)
+            elif was_busy or batch.is_full:
+                await self._one_ends(only, is_full=batch.is_full)
+            elif only is None and batch.is_paced and batch.more_in is not None:
+                await asyncio.sleep(min(batch.more_in, LOOK_SECONDS))
+            elif has_taken and batch.is_paced and (batch.more_in or math.inf) <= REST_SECONDS:
+                has_taken = False
+                if rests:
+                    rests.set()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.stopped.wait(), batch.more_in)
+            else:
+                return
 
     def _busy_with(self, only: str | None) -> int:
         """Tell how many are under way; one whose outcome can't be stored for long is waited for no more."""
         keys = [only] if only is not None else self._capacity.route_keys
         return sum(self._capacity.under_way(route_key) - self._not_stored[route_key] for route_key in keys)
 
-    async def _one_ends(self, only: str | None) -> None:
+    async def _one_ends(self, only: str | None, *, is_full: bool) -> None:
         """Wait for a while; not if one has ended already, which may have made something due that nobody saw."""
-        if self._busy_with(only):
+        if not self.is_stopped and (is_full or self._busy_with(only)):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
 
@@ -194,81 +198,6 @@ class QueueWorker:
         for loop in self._loops:
             loop.give_up()
         await end_tasks({loop.task for loop in self._loops}, seconds)
-
-    async def _start_all(self, batch: ClaimBatch) -> None:
-        messages = await self._messages(batch.claims)
-        routes: dict[Destination, Route | Exception] = {}
-        for one in batch.claims:
-            began_at = unix_ms()
-            with suppress(StaleClaim):  # the process that has taken it over sends it
-                try:
-                    await self._start_one(one, messages, routes, batch.taken_at)
-                except UnreadableDelivery as error:
-                    await self._until_stopped(partial(self._outbox.hold, one.delivery, error))
-                    self.outcomes["held"] += 1
-                except Exception as error:  # one delivery's trouble is no other's
-                    if isinstance(error, StaleClaim) or (isinstance(error, StoreError) and self.is_stopped):
-                        raise
-                    _log.exception("delivery %s hit an internal error", one.delivery.id)
-                    lost = Defect(*defect_attempt(one.delivery, error, "connect", began_at))
-                    await self._until_stopped(partial(self._outbox.store_defect, lost))
-
-    async def _messages(self, claimed: Sequence[Claim]) -> Mapping[str, Message]:
-        try:
-            return await self._until_stopped(lambda: self._outbox.read_messages([one.delivery for one in claimed]))
-        except Exception:  # noqa: BLE001 -- it is met again by those deliveries that it is of
-            return {}
-
-    async def _start_one(
-        self,
-        one: Claim,
-        messages: Mapping[str, Message],
-        routes: dict[Destination, Route | Exception],
-        taken_at: float,
-    ) -> None:
-        destination = one.delivery.destination
-        if destination not in routes:
-            routes[destination] = await self._route(destination)
-        route = routes[destination]
-        if isinstance(route, MailnodeError):
-            await self._no_route(one, route)
-            return
-        if isinstance(route, Exception):
-            raise route
-        if one.delivery.id not in messages:
-            messages = await self._until_stopped(lambda: self._outbox.read_messages([one.delivery]))
-        slack = route.rate_limit.slack_us / 1_000_000 if route.rate_limit else 0.0
-        self._begin(
-            DeliveryJob(
-                one.delivery,
-                whole(messages[one.delivery.id]),
-                self._clients.of(route),
-                route,
-                one.seconds_left,
-                keep=False,
-                is_probe=one.is_probe,
-                is_last=one.is_last,
-                time_until=taken_at + slack,
-            )
-        )
-
-    async def _route(self, destination: Destination) -> Route | Exception:
-        try:
-            return await self._find(destination)
-        except Exception as error:  # noqa: BLE001 -- it is raised, or stored, for each delivery of that route
-            return error
-
-    async def _no_route(self, one: Claim, error: MailnodeError) -> None:
-        """A connection that is gone or can't be opened may come back: its mails wait, and tell why when they can't."""
-        delivery = one.delivery
-        connection = delivery.destination.connection
-        await self._until_stopped(
-            lambda: self._breaker.record_failure(delivery.route_key, connection, None, error, probe=one.is_probe)
-        )
-        await self._until_stopped(lambda: self._outbox.put_back(delivery))
-
-    async def _until_stopped(self, ask: Callable[[], Awaitable[T]]) -> T:
-        return await retry_transient(ask, seconds=math.inf, is_over=lambda: self.is_stopped)
 
     def _begin(self, job: DeliveryJob) -> None:
         route_key = job.delivery.route_key
