@@ -8,13 +8,14 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, select, text, update
+from sqlalchemy import insert, make_url, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailnode.errors import CommitUnknown, StoreError
 from mailnode.store import postgres as postgres_module
 from mailnode.store import watched
 from mailnode.store.database import Database
+from mailnode.store.prepared import Change, together
 from mailnode.store.retry import retry_transient
 from mailnode.store.tables import SCHEMA_NUMBER, secret_check
 from support.database import OPEN, gather_behind, keys, put
@@ -193,11 +194,20 @@ async def test_a_server_that_goes_in_mid_transaction_undoes_it_all(crashing):
     assert await database.read(keys) == []
 
 
-def cut_at_commit(monkeypatch, how, *, is_committed):
+def put_together(db):
+    """Write as a delivery's outcome is written, so that the transaction's number is asked for in the same trip."""
+    with together(db):
+        _INSERT.run(db, [{"key_id": "a", "value": "1"}])
+
+
+_INSERT = Change(insert(secret_check))
+
+
+def cut_at_commit(monkeypatch, how, *, is_committed, write=put("a")):  # noqa: B008 -- nothing is kept in it
     """Give a work whose commit is cut off, before the server does it or after."""
 
     def work(db):
-        put("a")(db)
+        write(db)
         pid = db.exec_driver_sql("SELECT pg_backend_pid()").scalar()
         driver = db.connection.driver_connection
 
@@ -214,18 +224,20 @@ def cut_at_commit(monkeypatch, how, *, is_committed):
     return work
 
 
-async def test_a_commit_whose_answer_is_lost_is_found_to_be_done(crashing, monkeypatch):
+@pytest.mark.parametrize("write", [put("a"), put_together])
+async def test_a_commit_whose_answer_is_lost_is_found_to_be_done(crashing, monkeypatch, write):
     _, database = crashing
-    assert await database.write(cut_at_commit(monkeypatch, signal.SIGTERM, is_committed=True)) == "done"
+    assert await database.write(cut_at_commit(monkeypatch, signal.SIGTERM, is_committed=True, write=write)) == "done"
     monkeypatch.undo()
     assert await database.read(keys) == ["a"]
 
 
+@pytest.mark.parametrize("write", [put("a"), put_together])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_commit_that_never_came_is_found_not_to_be_done(crashing, monkeypatch, how):
+async def test_a_commit_that_never_came_is_found_not_to_be_done(crashing, monkeypatch, how, write):
     _, database = crashing
     with pytest.raises(StoreError) as caught:
-        await database.write(cut_at_commit(monkeypatch, how, is_committed=False))
+        await database.write(cut_at_commit(monkeypatch, how, is_committed=False, write=write))
     assert caught.value.transient
     assert not isinstance(caught.value, CommitUnknown)
     monkeypatch.undo()

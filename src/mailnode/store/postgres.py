@@ -13,7 +13,7 @@ from mailnode.errors import CommitUnknown, StoreError, install_hint
 from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
 from mailnode.store.clock import AHEAD, NOW_US
 from mailnode.store.held import HeldConnection
-from mailnode.store.prepared import driver_cursor
+from mailnode.store.prepared import ask_along, driver_cursor
 from mailnode.store.process_lease import ProcessLease
 from mailnode.store.tables import SCHEMA_NUMBER
 
@@ -122,12 +122,15 @@ class PostgresDatabase:
             CommitUnknown: that could not be found out either.
         """
         with self._held.begin() as (connection, transaction):
+            along = ask_along(connection, _SIGN)
             yield connection
             # The server would answer the commit with a rollback, which would go unnoticed.
             if _status(connection) == "INERROR":
                 raise StoreError("the transaction can't be committed: an error in it was suppressed")
-            with driver_cursor(connection, _SIGN) as cursor:
-                sign = _Sign(*cursor.execute(_SIGN).fetchone())
+            sign = _Sign(*along.row) if along.row else _Sign(None, "")
+            if sign.number is None:  # nothing was asked along, or nothing was changed by then
+                with driver_cursor(connection, _SIGN) as cursor:
+                    sign = _Sign(*cursor.execute(_SIGN).fetchone())
             try:
                 transaction.commit()
             except DBAPIError as error:

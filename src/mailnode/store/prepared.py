@@ -7,6 +7,7 @@ the way is converted here, and errors of the driver become SQLAlchemy's, so that
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -23,7 +24,7 @@ from mailnode.store.many_rows import in_postgres, in_sqlite, length_for
 Parameters = Mapping[str, Any]
 # Stands for a list of parameters, whose length is known when the statement is said; SQLite has no arrays.
 _LIST = ":*"
-_TOGETHER = "mailnode.together"
+_TOGETHER, _ALONG = "mailnode.together", "mailnode.along"
 # Content would arrive in hexadecimal digits.
 _AS_BYTES = {"postgresql": {"binary": True}}
 _NAMED = sqlite.dialect(paramstyle="named")
@@ -174,12 +175,18 @@ def together(db: Connection) -> Iterator[None]:
         return
     info, failure = db.info, None  # a connection that breaks within gives no `info` any more
     info[_TOGETHER] = True
+    along: Along | None = info.get(_ALONG)
     try:
         with _errors_of(db, ""), driver.pipeline():
             try:
                 yield
+                if along:
+                    with _errors_of(db, along.sql):
+                        cursor = driver.execute(along.sql)
             except BaseException as error:  # noqa: BLE001 -- raised below: the driver logs what ends its pipeline early
                 failure = error
+        if along and not failure:
+            along.row = cursor.fetchone()
     except SQLAlchemyError:
         if failure is None:
             raise
@@ -187,6 +194,20 @@ def together(db: Connection) -> Iterator[None]:
         info.pop(_TOGETHER, None)
     if failure:
         raise failure
+
+
+@dataclass(slots=True)
+class Along:
+    """What PostgreSQL is asked in one trip with the changes of each `together`, and the last answer."""
+
+    sql: str
+    row: Any = None
+
+
+def ask_along(db: Connection, sql: str) -> Along:
+    """Have something asked along with the changes of this transaction, if any are sent together."""
+    along = db.info[_ALONG] = Along(sql)
+    return along
 
 
 def is_together(db: Connection) -> bool:
