@@ -49,8 +49,8 @@ async def rows(mailnode, by=webhook_events.c.number):
     return await database.read(lambda db: db.execute(select(by.table).order_by(by)).all())
 
 
-async def change(mailnode, table, **values):
-    await mailnode.webhooks._database.write(lambda db: db.execute(update(table).values(**values)))
+async def change(mailnode, table, *where, **values):
+    await mailnode.webhooks._database.write(lambda db: db.execute(update(table).where(*where).values(**values)))
 
 
 async def subscribe(mailnode, receiver, *events):
@@ -225,6 +225,20 @@ async def test_a_drain_waits_for_the_answer_to_what_was_posted_beside_the_mail(d
     assert len(receiver.posts) == 1
 
 
+async def test_a_drain_posts_all_where_the_answer_that_a_receiver_is_back_came_just_before(database_kind):
+    with receiving() as receiver:
+        async with ScriptedServer() as server, Mailnode.open() as mailnode:
+            await subscribe(mailnode, receiver)
+            await change(mailnode, webhooks, failures=10, retry_at=5)
+            for _ in range(3):
+                await mailnode.send(email(), **at(server))
+            sender = mailnode._background.event_sender
+            assert await sender._start_due() == 1
+            await asyncio.wait(sender._posts)
+            await sender.drain(lambda: False)
+            assert [row.state for row in await rows(mailnode)] == ["posted"] * 3
+
+
 async def test_a_worker_that_stops_gives_back_the_one_try_of_a_receiver_that_is_down(database_kind, monkeypatch):
     monkeypatch.setattr("mailnode.events.sender.STOP_SECONDS", 0.0)
     held = Held()
@@ -255,6 +269,62 @@ async def test_the_one_try_of_a_receiver_that_is_down_is_kept_until_something_is
     assert len(busy.posts) == 1
     down_row, shop_row = hooks
     assert (down_row.failures, down_row.retry_at, shop_row.failures) == (10, 5, 0)
+
+
+async def test_the_one_try_of_a_receiver_that_is_down_is_kept_while_others_take_all_the_room(
+    database_kind, monkeypatch
+):
+    monkeypatch.setattr("mailnode.events.sender.MOST_AT_ONCE", 1)
+    async with ScriptedServer() as server, Mailnode.open() as mailnode:
+        await mailnode.webhooks.create("down", "https://127.0.0.1/")
+        await mailnode.webhooks.create("shop", "https://127.0.0.1/")
+        await mailnode.send(email(), **at(server))
+        down, shop = await rows(mailnode, webhooks.c.name)
+        await change(mailnode, webhooks, webhooks.c.name == "down", failures=10, retry_at=5)
+        sender = mailnode._background.event_sender
+        sender._under_way[down.id] = 1  # so that it comes second
+        assert [one.webhook.id for one in await sender._claim_due()] == [shop.id]
+        assert (await rows(mailnode, webhooks.c.name))[0].retry_at == 5
+        sender._under_way[down.id] = 0
+        assert [one.webhook.id for one in await sender._claim_due()] == [down.id]
+        assert (await rows(mailnode, webhooks.c.name))[0].retry_at > 5
+
+
+async def test_the_one_try_of_a_receiver_that_is_down_is_kept_while_an_earlier_event_is_posted(database_kind):
+    with receiving() as receiver:
+        async with ScriptedServer({"RCPT TO:<no@y.example>": "550 5.1.1 who?"}) as server, Mailnode.open() as mailnode:
+            await subscribe(mailnode, receiver)
+            failed = await mailnode.send(email("no@y.example"), **at(server))
+            (first,) = await mailnode._background.event_sender._claim_due()
+            await mailnode.deliveries.retry(failed["deliveryId"], as_queued=True)
+            await mailnode.deliveries.cancel(failed["deliveryId"])
+            await change(mailnode, webhooks, failures=10, retry_at=5)
+            assert await mailnode._background.event_sender._claim_due() == []
+            assert [hook.retry_at for hook in await rows(mailnode, webhooks.c.name)] == [5]
+            await change(mailnode, webhook_events, webhook_events.c.claim == first.claim, claim=None, due_at=1)
+            await mailnode.work(drain=True)
+            assert {row.state for row in await rows(mailnode)} == {"posted"}
+    assert [post.event["type"] for post in receiver.posts] == ["delivery.failed", "delivery.cancelled"]
+
+
+async def test_receivers_take_turns_where_one_alone_would_take_all_the_room(database_kind, monkeypatch):
+    monkeypatch.setattr("mailnode.events.sender.MOST_AT_ONCE", 2)
+    with receiving() as receiver:
+        async with ScriptedServer() as server, Mailnode.open() as mailnode:
+            for name in ("a", "b", "c"):
+                await mailnode.webhooks.create(name, receiver.url)
+            for _ in range(4):
+                await mailnode.send(email(), **at(server))
+            sender = mailnode._background.event_sender
+            served = []
+            for _ in range(6):
+                assert await sender._start_due() == 2
+                served.append({one.webhook.name for one in sender._posts.values()})
+                await asyncio.wait(sender._posts)
+                await sender._settle()
+    assert all(len(names) == 1 for names in served)
+    assert served[:3] == served[3:]
+    assert set.union(*served[:3]) == {"a", "b", "c"}
 
 
 async def test_a_receiver_that_asks_for_time_gets_it(home):

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from mailnode.app import Mailnode
 from mailnode.errors import DeliveryError, SettingsError
@@ -19,9 +19,12 @@ from support.flows import to_server, write_flow
 from support.forked_python import DEVNULL, python
 from support.scripted_smtp import HOLD, USUAL, ScriptedServer
 
+# A node as it is stored with a queued run.
+NODE = {"id": "greet", "type": "say", "label": "", "when": None, "settings": {"text": "hi"}, "line": 1}
 
-def saying(folder, text="{{ input.name }}"):
-    return write_flow(folder, {"id": "greet", "type": "say", "settings": {"text": text}})
+
+def saying(folder, said="{{ input.name }}"):
+    return write_flow(folder, {"id": "greet", "type": "say", "settings": {"text": said}})
 
 
 async def rows_of(opened):
@@ -35,6 +38,22 @@ def database_of(opened):
 async def change(opened, run_id, **values):
     changed = update(runs).where(runs.c.id == run_id).values(**values)
     await database_of(opened).write(lambda db: db.execute(changed))
+
+
+async def change_flow(opened, run_id, **values):
+    """Change the flow that a queued run begins with."""
+    request = json.loads((await rows_of(opened))[run_id].request)
+    flow = json.dumps({**json.loads(request["flow"]), **values})
+    await change(opened, run_id, request=json.dumps({**request, "flow": flow}))
+
+
+async def looks(opened, count):
+    """Have the worker look for queued runs so often, and give how many it takes up each time."""
+    worker, started = opened._background.run_worker, []
+    for _ in range(count):
+        started.append(await worker._start_due())
+        await asyncio.gather(*worker._tasks.values(), return_exceptions=True)
+    return started
 
 
 class TestAccepted:
@@ -168,10 +187,7 @@ class TestLeft:
         async with Mailnode.open() as opened:
             for name in ("damaged", "strange"):
                 await opened.queue_run(saying(tmp_path), input={"name": "a"}, run_id=name)
-            written = json.loads((await rows_of(opened))["strange"].request)
-            flow = json.loads(written["flow"])
-            flow["nodes"][0]["type"] = "gone"
-            await change(opened, "strange", request=json.dumps({**written, "flow": json.dumps(flow)}))
+            await change_flow(opened, "strange", nodes=[{**NODE, "type": "gone"}])
             await change(opened, "damaged", request="{}")
             await opened.work(drain=True)
             strange = await opened.runs.show("strange")
@@ -190,6 +206,53 @@ class TestLeft:
             (tmp_path / "elsewhere").rename(folder)
         async with Mailnode.open() as opened:
             await opened.work(drain=True)
+            assert (await opened.runs.show("one"))["status"] == "done"
+
+    @pytest.mark.usefixtures("database_kind")
+    async def test_one_whose_folder_can_not_be_looked_into_waits_for_another_worker(self, tmp_path, caplog):
+        async with Mailnode.open() as opened:
+            await opened.queue_run(saying(tmp_path), input={"name": "a"}, run_id="one")
+            # The tests may run as root, who may enter every folder, but none has so long a name.
+            await change_flow(opened, "one", folder=str(tmp_path / ("x" * 300)))
+            assert await looks(opened, 3) == [1, 0, 0]
+            assert (await opened.runs.show("one"))["status"] == "running"
+            assert caplog.text.count("one is left to another worker") == 1
+            await change_flow(opened, "one", folder=str(tmp_path))
+        async with Mailnode.open() as opened:
+            await opened.work(drain=True)
+            assert (await opened.runs.show("one"))["status"] == "done"
+
+    @pytest.mark.usefixtures("database_kind")
+    async def test_one_whose_start_meets_an_internal_error_ends_with_it(self, tmp_path):
+        async with Mailnode.open() as opened:
+            await opened.queue_run(saying(tmp_path), input={"name": "a"}, run_id="one")
+            await change_flow(opened, "one", nodes=[{**NODE, "settings": 5}])
+            assert await looks(opened, 3) == [1, 0, 0]
+            ended = await opened.runs.show("one")
+        (node,) = ended["nodes"] or []
+        assert (ended["status"], node["error"]["code"]) == ("halted", "internalError")
+
+    @pytest.mark.usefixtures("database_kind")
+    async def test_one_whose_input_is_no_json_is_left_to_a_person(self, tmp_path):
+        async with Mailnode.open() as opened:
+            await opened.queue_run(saying(tmp_path), input={"name": "a"}, run_id="one")
+            request = (await rows_of(opened))["one"].request
+            await change(opened, "one", request=request.replace('"name": "a"', '"name": NaN'))
+            assert await looks(opened, 3) == [1, 0, 0]
+            assert (await opened.runs.show("one"))["status"] == "interrupted"
+
+    async def test_one_that_fails_to_be_taken_up_rests_before_it_is_tried_again(self, tmp_path, monkeypatch, caplog):
+        async with Mailnode.open() as opened:
+            await opened.queue_run(saying(tmp_path), input={"name": "a"}, run_id="one")
+            refusing = "CREATE TRIGGER refusing BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'no'); END"
+            await database_of(opened).write(lambda db: db.execute(text(refusing)))
+            assert await looks(opened, 3) == [1, 0, 0]
+            assert caplog.text.count("one is left for 60 s") == 1
+        async with Mailnode.open() as opened:
+            monkeypatch.setattr("mailnode.flow.run_worker.REST_SECONDS", 0.0)
+            assert await looks(opened, 1) == [1]
+            await database_of(opened).write(lambda db: db.execute(text("DROP TRIGGER refusing")))
+            assert await looks(opened, 1) == [1]
             assert (await opened.runs.show("one"))["status"] == "done"
 
     async def test_it_is_not_cleared_away_before_it_was_run(self, tmp_path):

@@ -45,18 +45,23 @@ def _has_due(db: Connection, webhook_id: str, now: int) -> bool:
     return bool(db.execute(select(exists().where(WAITING, table.c.webhook_id == webhook_id, _is_due(now)))).scalar())
 
 
-def claim(db: Connection, under_way: Mapping[str, int], most_of_one: int, room: int) -> list[ClaimedEvent]:
-    """Claim what is due, as far as there is room; `under_way` counts what this process posts now, by webhook."""
+def claim(
+    db: Connection, under_way: Mapping[str, int], last_rounds: Mapping[str, int], most_of_one: int, room: int
+) -> list[ClaimedEvent]:
+    """Claim what is due, as far as there is room.
+
+    By webhook, `under_way` counts what this process posts now, and `last_rounds` numbers the round in which it last
+    claimed something.
+    """
     now = now_ms(db)
     claimed: list[ClaimedEvent] = []
-    # The one with the least under way comes first, so that none keeps another one waiting.
     hooks = db.execute(select(webhooks).order_by(webhooks.c.id)).all()
-    for hook in sorted(hooks, key=lambda hook: under_way.get(hook.id, 0)):
+    # The one with the least under way comes first, and of those the one that was served longest ago, so that none
+    # keeps another one waiting.
+    for hook in sorted(hooks, key=lambda hook: (under_way.get(hook.id, 0), last_rounds.get(hook.id, 0))):
         free = min(most_of_one - under_way.get(hook.id, 0), room - len(claimed))
-        if hook.failures >= MANY_FAILURES:
-            free = min(free, _take_probe(db, hook, now))
         if free > 0:
-            claimed += _claim(db, hook, free, now)
+            claimed += _claim_probe(db, hook, now) if hook.failures >= MANY_FAILURES else _claim(db, hook, free, now)
     return claimed
 
 
@@ -92,18 +97,23 @@ def _is_paused(hook: Any, now: int) -> bool:
     return bool(hook.failures >= MANY_FAILURES and now < hook.retry_at <= now + CLAIM_MS + int(_LONGEST_PAUSE * 1000))
 
 
-def _take_probe(db: Connection, hook: Row[Any], now: int) -> int:
-    """Take the one try that a webhook gets which has failed often, and give 1.
+def _claim_probe(db: Connection, hook: Row[Any], now: int) -> list[ClaimedEvent]:
+    """Claim the one event that a webhook gets which has failed often, and begin its pause.
 
-    It is 0 while the webhook pauses, where nothing is due (the pause of a try that is never made is not begun), and
-    where another process takes it.
+    There is none while the webhook pauses, where nothing can be claimed (the pause of a try that is never made is not
+    begun), and where another process claims it.
     """
     if _is_paused(hook, now) or not _has_due(db, hook.id, now):
-        return 0
-    same = (webhooks.c.id == hook.id) & (webhooks.c.retry_at == hook.retry_at)
-    taken = db.execute(update(webhooks).where(same).values(retry_at=now + CLAIM_MS)).rowcount
+        return []
+    this = webhooks.c.id == hook.id
+    taken = update(webhooks).where(this, webhooks.c.retry_at == hook.retry_at).values(retry_at=now + CLAIM_MS)
+    if not db.execute(taken).rowcount:
+        return []
     _give_up_old(db, hook.id, now)
-    return min(taken, 1)
+    claimed = _claim(db, hook, 1, now)
+    if not claimed:  # all that is due stands behind what is posted already, or was given up
+        db.execute(update(webhooks).where(this).values(retry_at=hook.retry_at))
+    return claimed
 
 
 def _give_up_old(db: Connection, webhook_id: str, now: int) -> None:

@@ -38,6 +38,9 @@ class EventSender:
         self._webhooks = webhooks
         self._is_busy = is_busy
         self._under_way = Counter[str]()
+        self._round = 0
+        # Of each webhook the round in which something of it was claimed last.
+        self._last_rounds: dict[str, int] = {}
         self._posts: dict[asyncio.Task[None], ClaimedEvent] = {}
         self._answers: list[tuple[ClaimedEvent, Answer]] = []
         self._freed = asyncio.Event()
@@ -59,8 +62,10 @@ class EventSender:
     async def drain(self, is_stopped: Callable[[], bool]) -> None:
         """Post what is left, each event once, unless it is stopped before; what is under way gets its answer too."""
         await self._end_work()
-        while not is_stopped() and (await retry_transient(self._start_due) > 0 or self._posts):
-            await asyncio.wait(self._posts)
+        # An answer that is not stored yet may be the one that lets the others go.
+        while not is_stopped() and (await retry_transient(self._start_due) > 0 or self._posts or self._answers):
+            if self._posts:
+                await asyncio.wait(self._posts)
             await self._settle()
 
     async def _end_work(self) -> None:
@@ -97,8 +102,11 @@ class EventSender:
         room = min(MOST_AT_ONCE - len(self._posts), BUSY_BATCH if self._is_busy() else MOST_AT_ONCE)
         if room <= 0 or not await self._database.read(is_any_due):
             return []
-        under_way = dict(self._under_way)
-        return await self._database.write(lambda db: claim(db, under_way, MOST_OF_ONE, room))
+        under_way, last_rounds = dict(self._under_way), dict(self._last_rounds)
+        claimed = await self._database.write(lambda db: claim(db, under_way, last_rounds, MOST_OF_ONE, room))
+        self._round += 1
+        self._last_rounds.update({one.webhook.id: self._round for one in claimed})
+        return claimed
 
     async def _post(self, one: ClaimedEvent) -> None:
         try:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
+from stat import S_ISDIR
 
 from mailnode.delivery.result import describe
-from mailnode.errors import InternalError, MailnodeError, StoreError
-from mailnode.flow.document import FlowDocument
+from mailnode.errors import InternalError, MailnodeError, SettingsError, StoreError
 from mailnode.flow.loader import FlowLoader, LoadedFlow
 from mailnode.flow.queued_run import QueuedRun
 from mailnode.flow.registry import Registry
@@ -25,6 +26,8 @@ LOOK_SECONDS = 1.0
 _SHORT_CHARACTERS = 65_536
 # A worker that has not looked for so long is stuck.
 SILENT_SECONDS = 60.0
+# How long a run rests that could not be begun or ended: at once it would fail again, and again without end.
+REST_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +43,7 @@ class RunWorker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         # Those whose files are not on this machine.
         self._elsewhere: set[str] = set()
+        self._resting: set[str] = set()
         self.outcomes: Counter[str] = Counter()
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -86,13 +90,13 @@ class RunWorker:
         free = RUNS_AT_ONCE - len(self._tasks)
         if self._stopped.is_set() or free <= 0:
             return 0
-        found = await self._queue.due(free + len(self._elsewhere), self._run_store.is_under_way)
+        found = await self._queue.due(free + len(self._elsewhere | self._resting), self._run_store.is_under_way)
         self._elsewhere.intersection_update(one.id for one in found)
         if lost := [one.id for one in found if one.is_lost]:
             _log.error("queued runs whose processes have died too often are left: %s", ", ".join(lost))
             await self._queue.give_up(lost)
         # Asked for without a lock: a run may have been begun here meanwhile, or be found by others, too.
-        known = {*lost, *self._elsewhere, *self._tasks}
+        known = {*lost, *self._elsewhere, *self._resting, *self._tasks}
         due = [one for one in found if one.id not in known and not self._run_store.is_under_way(one.id)][:free]
         if not self._stopped.is_set():
             for one in due:
@@ -107,7 +111,10 @@ class RunWorker:
         del self._tasks[due.id]
         self._woken.set()
         if not task.cancelled() and (error := task.exception()):
-            _log.error("the queued run %s is left to the next look: %s", due.id, error)
+            self._resting.add(due.id)
+            task.get_loop().call_later(REST_SECONDS, self._resting.discard, due.id)
+            defect = None if isinstance(error, MailnodeError) else error
+            _log.error("the queued run %s is left for %g s: %s", due.id, REST_SECONDS, error, exc_info=defect)
 
     async def _run(self, due: DueRun) -> None:
         if (text := await self._queue.request_of(due.id)) is None:
@@ -120,7 +127,7 @@ class RunWorker:
                 request = await asyncio.to_thread(QueuedRun.from_text, due.id, text)
         except StoreError as error:
             request = error
-        if isinstance(request, QueuedRun) and not _is_here(request.document):
+        if isinstance(request, QueuedRun) and not _is_here(due, request.document.folder):
             self._elsewhere.add(due.id)
             return
         if not await self._run_store.take_up(due.id, due.flow, due.digest):
@@ -130,14 +137,16 @@ class RunWorker:
         except MailnodeError as error:
             await self._halt(due, request, error)
             return
+        except Exception as error:  # noqa: BLE001 -- it is logged, and the run ends with it
+            await self._halt_by_defect(due, request, error)
+            return
         except BaseException:
             await self._run_store.abandon(due.id)
             raise
         try:
             self._count(await self._runner.carry_out(loaded, run))
         except Exception as error:  # noqa: BLE001 -- it is logged, and the run ends with it
-            _log.exception("the queued run %s met an internal error", due.id)
-            await self._halt(due, request, InternalError.of(error))
+            await self._halt_by_defect(due, request, error)
 
     def _count(self, run: Run) -> None:
         if run.status == "halted":
@@ -151,20 +160,36 @@ class RunWorker:
         loaded = await self._loader.load(request.document)
         return loaded, new_run(request.document, due.id, request.input, request.context)
 
+    async def _halt_by_defect(self, due: DueRun, request: QueuedRun | MailnodeError, error: Exception) -> None:
+        _log.error("the queued run %s met an internal error", due.id, exc_info=error)
+        await self._halt(due, request, InternalError.of(error))
+
     async def _halt(self, due: DueRun, request: QueuedRun | MailnodeError, error: MailnodeError) -> None:
         """End a run that can't be run, with the error at its node."""
         _log.error("the queued run %s can't be run: %s", due.id, error)
-        if isinstance(request, MailnodeError):
+        run: Run | None = None
+        if isinstance(request, QueuedRun):
+            with suppress(SettingsError):  # its input may be what is damaged
+                run = new_run(request.document, due.id, request.input, request.context)
+        if run is None:
             await self._queue.give_up([due.id])
             await self._run_store.abandon(due.id)
             return
-        run = new_run(request.document, due.id, request.input, request.context)
         run.status = "halted"
         failed = next((node for node in run.nodes if node.id == error.node), run.nodes[0])
         failed.status, failed.error = "failed", describe(error)
         await self._run_store.end(run.id, run.status, run.stored())
 
 
-def _is_here(document: FlowDocument) -> bool:
+def _is_here(due: DueRun, folder: Path | None) -> bool:
     """Tell whether the files of a flow may be here: what another machine has queued may name some of its own."""
-    return document.folder is None or document.folder.is_dir()
+    try:
+        return folder is None or S_ISDIR(folder.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        # It does not fail: it may be on another machine, or here with a worker of the user who has queued it.
+        hint = "let this worker's user enter the folder, and start the worker again"
+        words = "the queued run %s is left to another worker, since this one can't look into %s: %s; %s"
+        _log.error(words, due.id, folder, error.strerror, hint)
+        return False
