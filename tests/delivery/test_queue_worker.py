@@ -349,6 +349,23 @@ class TestALane:
         assert (row.failures, row.trouble) == (0, None)
 
 
+class TestClaimingOfManyRoutes:
+    @pytest.mark.parametrize("are_known", [True, False])
+    async def test_that_there_is_no_room_for_comes_to_each_before_it_comes_to_one_again(self, tmp_path, are_known):
+        ports = range(20_001, 20_006)
+        async with sending(tmp_path) as admin:
+            for port in [*ports] * 2:
+                await queue(admin, port)
+            worker = admin.queue_worker
+            free = worker._capacity.free()
+            known = {f"@127.0.0.1:{port}": 1 for port in ports} if are_known else {}
+            free = replace(free, deliveries=2, untried=2, per_route=known)
+            turns = [
+                {claim.delivery.port for claim in (await worker._claims.take(lambda: free)).claims} for _ in range(5)
+            ]
+        assert turns == [{20_001, 20_002}, {20_003, 20_004}, {20_005, 20_001}, {20_002, 20_003}, {20_004, 20_005}]
+
+
 class TestDrainingOneRoute:
     """As the engine of PostgreSQL has it drained, with a job that is over when this returns."""
 

@@ -55,6 +55,12 @@ class FreeCapacity:
             return (self.deliveries if self.only in self.per_route else self.untried) < 1
         return self.deliveries < 1 and self.untried < 1
 
+    def has_place(self, route_key: str) -> bool:
+        """Whether a route bears one more, if there is room for it."""
+        if route_key in self.per_route:
+            return self.per_route[route_key] > 0
+        return route_key not in self.busy_untried
+
 
 class Capacity:
     """What one worker has under way, by route key, and what more it can take.
@@ -141,13 +147,13 @@ class Capacity:
 def share_out(ready: Sequence[Row[Any]], free: FreeCapacity, most: int) -> Counter[str]:
     """Share `most` deliveries out among the routes that work, in turns; untried ones get one each, tripped last."""
     shares: Counter[str] = Counter()
-    open_keys = [row.name for row in ready if free.per_route.get(row.name, 0) > 0]
+    open_keys = [row.name for row in ready if row.name in free.per_route and free.has_place(row.name)]
     while most > 0 and open_keys:
         for key in open_keys[:most]:
             shares[key] += 1
         most -= len(open_keys)
         open_keys = [key for key in open_keys if shares[key] < free.per_route[key]]
-    untried = [row for row in ready if row.name not in free.per_route and row.name not in free.busy_untried]
+    untried = [row for row in ready if row.name not in free.per_route and free.has_place(row.name)]
     fresh = [row for row in untried if not is_tripped(row)]
     tripped = [row for row in untried if is_tripped(row)][: max(free.probes, 0)]
     for row in [*fresh, *tripped][: max(free.untried, 0)]:

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, bindparam, exists, literal_column, select, update
@@ -71,7 +73,7 @@ class Claims:
         self._process = process
         self._on_end = on_end
         self._up_since = unix_ms()
-        self._turn = 0
+        self._next = ""
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._held = 0
 
@@ -115,10 +117,11 @@ class Claims:
                 ready.append(row)
             else:
                 wakes.append(at)
-        self._turn += 1  # where there are more routes than room each one comes first once
-        ready = [*ready[self._turn % len(ready) :], *ready[: self._turn % len(ready)]] if ready else []
         sizes = {True: free.size - sum(delivery.size for delivery, _ in over), False: free.untried_size}
+        ready = self._in_turn(ready)
         shares = share_out(ready, free, free.deliveries - len(over))
+        if free.only is None:
+            self._next = next((row.name for row in ready if not shares[row.name] and free.has_place(row.name)), "")
         for row in ready:
             works = row.name in free.per_route
             taken = self._take_from(db, row, shares[row.name], sizes[works], now)
@@ -128,6 +131,12 @@ class Claims:
                 is_paced = limit.spacing_us > LONG_SPACING * MICROSECONDS
         more_in = 0.0 if claims else (min(wakes) - now) / 1000 if wakes else None
         return ClaimBatch(claims, more_in, is_paced, self._held, taken_at)
+
+    def _in_turn(self, ready: list[Row[Any]]) -> list[Row[Any]]:
+        """Put the first one ahead that the last look had no room for, so that no route waits for ever for another."""
+        ready.sort(key=attrgetter("name"))
+        begin = bisect_left(ready, self._next, key=attrgetter("name"))
+        return ready[begin:] + ready[:begin]
 
     def _take_from(self, db: Connection, route_row: Row[Any], room: int, size: int, now: int) -> list[Claim]:
         if room < 1:
