@@ -3,6 +3,7 @@ import itertools
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -19,7 +20,7 @@ from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import ConnectionsError
 from mailnode.store.clock import now_us
 from mailnode.store.database import Database
-from mailnode.store.tables import deliveries
+from mailnode.store.tables import deliveries, rates, routes
 from support.deliveries import prepared, sending
 from support.scripted_smtp import ScriptedServer
 
@@ -93,15 +94,6 @@ class TestTheTimes:
 
         assert await database.write(work) == (0, None, limit.spacing_us)
 
-    async def test_a_clock_that_is_set_back_an_hour_does_not_stop_the_mail(self, database):
-        limit = RateLimit(60, 60)
-
-        def work(db):
-            take_time(db, "shop", limit, 3600 * MICROSECONDS)
-            return next_times(db, ["shop"], 0)["shop"]
-
-        assert await database.write(work) == limit.spacing_us
-
     async def test_the_next_times_of_many_take_one_question(self, database):
         limit, names = RateLimit(60, 60), [f"shop {number}" for number in range(50)]
         said = []
@@ -151,12 +143,26 @@ class TestBesideOthers:
             with holding(admin.database, lambda _db: None) as (held, begun, go_on, ended):
                 await asyncio.to_thread(begun.wait)
                 claims = Claims(admin.database, admin.process, lambda _db, _ended: None)
-                batch = asyncio.ensure_future(claims.take(Capacity().free()))
+                batch = asyncio.ensure_future(claims.take(Capacity().free))
                 await asyncio.sleep(0)
                 go_on.set()
                 await held
             assert (await batch).claims
             assert (await batch).taken_at >= ended[0]
+
+    @pytest.mark.usefixtures("database_kind")
+    async def test_neither_a_time_nor_a_probe_is_taken_for_email_that_there_is_no_room_for(self, tmp_path):
+        async with sending(tmp_path) as admin:
+            await admin.repository.create("shop", "basic", self.FIELDS)
+            connection = await admin.repository.get("shop")
+            await admin.dispatcher.queue(prepared(25, terms=LATER, connection=connection))
+            await admin.dispatcher.queue(prepared(26, terms=LATER))
+            await admin.database.write(lambda db: db.execute(routes.update().values(failures=3, retry_at=5)))
+            claims = Claims(admin.database, admin.process, lambda _db, _ended: None)
+            assert not (await claims.take(lambda: replace(Capacity().free(), untried_size=0))).claims
+            assert await admin.rows(rates) == []
+            assert {row.retry_at for row in await admin.rows(routes)} == {5}
+            assert len((await claims.take(Capacity().free)).claims) == 2
 
     @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
     @pytest.mark.usefixtures("database_kind")

@@ -19,10 +19,10 @@ from mailnode.delivery.claims import Claims
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.rates import take_time
 from mailnode.engine.procrastinate import ProcrastinateEngine
-from mailnode.store.clock import now_us
+from mailnode.store.clock import now_ms, now_us
 from mailnode.store.database import Database
 from mailnode.store.retry import retry_transient
-from mailnode.store.tables import deliveries
+from mailnode.store.tables import deliveries, routes
 from support.deliveries import prepared, sending
 from support.postgres import own_server
 from support.scripted_smtp import ScriptedServer
@@ -144,10 +144,10 @@ async def test_the_sweeper_wakes_for_a_rate_limit_when_its_time_has_come(home):
             db.execute(text("DELETE FROM procrastinate_jobs"))
 
         await admin.database.write(taken)
-        await admin.queue_worker.wake(engine)
+        await engine.look(admin.queue_worker)
         assert await jobs(admin) == []
         await admin.database.write(lambda db: db.execute(text("UPDATE connections SET settings = '{}'")))
-        await admin.queue_worker.wake(engine)
+        await engine.look(admin.queue_worker)
         assert await jobs(admin) == [("shop@127.0.0.1:25", "todo")]
 
 
@@ -160,11 +160,11 @@ async def test_of_many_routes_no_more_are_woken_for_than_can_soon_be_served_and_
         woken = set()
         for _ in range(3):
             await admin.database.write(lambda db: db.execute(text("DELETE FROM procrastinate_jobs")))
-            await admin.queue_worker.wake(engine)
+            await engine.look(admin.queue_worker)
             waiting = await jobs(admin)
             assert len(waiting) == 4
-            engine._looked_at = time.monotonic()
-            await admin.queue_worker.wake(engine)
+            engine._turn = engine._turn._replace(forced_at=time.monotonic())
+            await engine.look(admin.queue_worker)
             assert await jobs(admin) == waiting
             woken.update(waiting)
         assert len(woken) == 10
@@ -180,9 +180,111 @@ async def test_where_many_jobs_wait_the_others_get_some_room_now_and_then(home, 
         forget = text("DELETE FROM procrastinate_jobs WHERE queueing_lock >= '@127.0.0.1:20005'")
         await admin.database.write(lambda db: db.execute(forget))
         for _ in range(4):
-            engine._looked_at = -math.inf
-            await admin.queue_worker.wake(engine)
+            engine._turn = engine._turn._replace(forced_at=-math.inf)
+            await engine.look(admin.queue_worker)
         assert len(await jobs(admin)) == 10
+
+
+async def forget_jobs(admin, *ports):
+    """Delete the jobs of these routes, or all."""
+    forget = text("DELETE FROM procrastinate_jobs WHERE :all OR queueing_lock = ANY(:keys)")
+    these = {"all": not ports, "keys": [f"@127.0.0.1:{port}" for port in ports]}
+    await admin.database.write(lambda db: db.execute(forget, these))
+
+
+async def test_routes_that_have_a_job_take_no_room_from_those_that_have_none(home, monkeypatch):
+    monkeypatch.setattr("mailnode.engine.procrastinate._MOST_WAITING", 4)
+    monkeypatch.setattr("mailnode.engine.procrastinate._LEAST_ROOM", 2)
+    async with sending(home) as admin:
+        engine = engine_of(admin)
+        for port in range(20_001, 20_011):
+            await admin.dispatcher.queue(prepared(port, terms=LATER))
+        await forget_jobs(admin, 20_003, 20_008)
+        await engine.look(admin.queue_worker)
+        assert len(await jobs(admin)) == 10
+
+
+async def test_the_next_look_goes_on_after_the_last_route_that_got_a_job(home, monkeypatch):
+    monkeypatch.setattr("mailnode.engine.procrastinate._MOST_WAITING", 4)
+    monkeypatch.setattr("mailnode.engine.procrastinate._LEAST_ROOM", 1)
+    without = [20_002, 20_005, 20_006, 20_009]
+    async with sending(home) as admin:
+        engine = engine_of(admin)
+        for port in range(20_001, 20_011):
+            await admin.dispatcher.queue(prepared(port, terms=LATER))
+        woken = []
+        for _ in range(8):
+            await forget_jobs(admin, *without)
+            engine._turn = engine._turn._replace(forced_at=-math.inf)
+            await engine.look(admin.queue_worker)
+            woken += [int(key[-5:]) for key, _ in await jobs(admin) if int(key[-5:]) in without]
+        begin = without.index(woken[0])
+        assert woken == 2 * [*without[begin:], *without[:begin]]
+
+
+LOSE_ONCE = (
+    "CREATE SEQUENCE inserts",
+    """CREATE FUNCTION lose_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('inserts') = 1 THEN RAISE SQLSTATE '40001'; END IF; RETURN new; END $$""",
+    "CREATE TRIGGER lose_once BEFORE INSERT ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION lose_once()",
+)
+
+
+def inserts(db):
+    return db.execute(text("SELECT last_value FROM inserts")).scalar_one()
+
+
+@pytest.mark.parametrize("waiting", [0, 1])
+async def test_a_look_whose_transaction_runs_again_leaves_nothing_out(home, monkeypatch, waiting):
+    monkeypatch.setattr("mailnode.engine.procrastinate._MOST_WAITING", 4)
+    monkeypatch.setattr("mailnode.engine.procrastinate._LEAST_ROOM", 4)
+    jobs_of_others = (
+        "INSERT INTO procrastinate_jobs (queue_name, task_name) SELECT 'mailnode', 'drain'"
+        f" FROM generate_series(1, {waiting} * 4)"
+    )
+    async with sending(home) as admin:
+        engine = engine_of(admin)
+        for port in range(20_001, 20_013):
+            await admin.dispatcher.queue(prepared(port, terms=LATER))
+        woken: set[str] = set()
+        for number in range(3):
+            await forget_jobs(admin)
+            await run(admin, jobs_of_others, *(LOSE_ONCE if number == 1 else ()))
+            engine._turn = engine._turn._replace(forced_at=-math.inf)
+            await engine.look(admin.queue_worker)
+            woken.update(key for key, _ in await jobs(admin) if key)
+        assert await admin.database.read(inserts) > 4
+    assert len(woken) == 12
+
+
+@pytest.mark.parametrize(
+    ("of_delivery", "of_route", "is_woken"),
+    [
+        ({"due_at": 50}, {}, False),
+        ({"due_at": 70}, {}, True),
+        ({}, {"failures": 3, "retry_at": 4}, False),
+        ({}, {"failures": 3, "retry_at": 6}, True),
+        ({}, {"failures": 0, "retry_at": 4}, True),
+    ],
+)
+async def test_a_route_is_woken_for_unless_it_waits_no_longer_than_anything_may(home, of_delivery, of_route, is_woken):
+    async with sending(home) as admin:
+        engine = engine_of(admin)
+        await admin.dispatcher.queue(prepared(20_001, terms=LATER))
+
+        def write_times(db):
+            for table, values in ((deliveries, of_delivery), (routes, of_route)):
+                times = {
+                    name: now_ms(db) + 60_000 * value if name.endswith("_at") else value
+                    for name, value in values.items()
+                }
+                if times:
+                    db.execute(table.update().values(times))
+
+        await admin.database.write(write_times)
+        await forget_jobs(admin)
+        await engine.look(admin.queue_worker)
+        assert len(await jobs(admin)) == is_woken
 
 
 async def test_jobs_of_another_program_take_no_room(home, monkeypatch):
@@ -194,7 +296,7 @@ async def test_jobs_of_another_program_take_no_room(home, monkeypatch):
         engine = engine_of(admin)
         await admin.dispatcher.queue(prepared(20_001, terms=LATER))
         await admin.database.write(lambda db: (db.execute(text("DELETE FROM procrastinate_jobs")), db.execute(theirs)))
-        await admin.queue_worker.wake(engine)
+        await engine.look(admin.queue_worker)
         assert ("@127.0.0.1:20001", "todo") in await jobs(admin)
 
 

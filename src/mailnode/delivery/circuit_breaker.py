@@ -15,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, ScalarSelect, bindparam, func, select, update
 
 from mailnode.connections.rate_limit import MICROSECONDS
-from mailnode.delivery.delivery import Delivery
+from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
 from mailnode.delivery.rates import take_time
 from mailnode.delivery.result import ResultError, describe
 from mailnode.delivery.route import Route
@@ -39,6 +39,8 @@ FIRST_REST = 1.5
 LONGEST_REST = 30.0
 # A probe without an end by then, as of a process that died, lets another one begin.
 PROBE_MS = 60_000
+# No delivery that is queued is due later than this from now.
+LATEST_DUE_MS = int(LONGEST_WAIT * 1000)
 
 _ENTRY_PHASES = {"connect", "tls", "greeting", "ehlo", "auth"}
 _ROUTE_PHASES = {*_ENTRY_PHASES, "token"}
@@ -207,6 +209,15 @@ def retry_at(route_row: Row[Any], now: int) -> int:
     """Tell when a route may be tried, 0 for at once; a wait longer than the longest was stored by a wrong clock."""
     waits = is_tripped(route_row) and route_row.retry_at <= now + LONGEST_WAIT_MS
     return int(route_row.retry_at) if waits else 0
+
+
+def ready_at(route_row: Row[Any], now: int) -> int:
+    """Tell when something of a route (of `routes_with_due`) is due and may be tried, 0 for at once.
+
+    What is due later than any delivery waits was stored by a wrong clock, as in `retry_at`.
+    """
+    due = int(route_row.due) if route_row.due <= now + LATEST_DUE_MS else 0
+    return max(due, retry_at(route_row, now))
 
 
 def waits_until(db: Connection, route_key: str) -> int:

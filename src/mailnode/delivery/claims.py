@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Integer, Row, bindparam, exists, literal_colu
 
 from mailnode.connections.rate_limit import MICROSECONDS
 from mailnode.delivery.capacity import ASKED_AT_ONCE, MAX_BYTES, FreeCapacity, share_out
-from mailnode.delivery.circuit_breaker import is_tripped, retry_at, routes_with_due, take_probe
-from mailnode.delivery.delivery import LONGEST_WAIT, Delivery
+from mailnode.delivery.circuit_breaker import LATEST_DUE_MS, is_tripped, ready_at, routes_with_due, take_probe
+from mailnode.delivery.delivery import Delivery
 from mailnode.delivery.rates import next_times, rate_limit_of, take_time
 from mailnode.delivery.recovery import OnEnd, read_or_hold
 from mailnode.delivery.result import Result
@@ -29,7 +29,6 @@ from mailnode.store.tables import attempts, deliveries
 LAST_TRY_SECONDS = 600.0
 # A route whose rate limit gives a time less often may be left to the job that the next look makes for it.
 LONG_SPACING = 1.0
-_LONGEST_WAIT_MS = int(LONGEST_WAIT * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class Claims:
         over = self._claim(db, now, _OVER, is_over, free.deliveries, free.size)
         claims = [Claim(delivery, 0.0) for delivery, _ in over]
         ready, wakes, is_paced = [], [], False
-        times = {row.name: max(_sane(row.due, now, _LONGEST_WAIT_MS), retry_at(row, now)) for row in due}
+        times = {row.name: ready_at(row, now) for row in due}
         limited = {row.connection for row in due if times[row.name] <= now and rate_limit_of(row)}
         paced = next_times(db, limited, now * 1000)
         for row in due:
@@ -150,7 +149,7 @@ class Claims:
                 return False
             return not limit or take_time(db, route_row.connection, limit, now * 1000) is not None
 
-        of_route = {"route_key": route_row.name, "too_late": now + _LONGEST_WAIT_MS}
+        of_route = {"route_key": route_row.name, "too_late": now + LATEST_DUE_MS}
         return [
             Claim(
                 delivery,
@@ -234,11 +233,6 @@ _CLAIM = Change(
         updated_at=_NOW,
     )
 )
-
-
-def _sane(at: int, now: int, longest: int) -> int:
-    """Give a time to come, or 0: nothing waits longer than `longest`, so what seems to was stored by a wrong clock."""
-    return at if at <= now + longest else 0
 
 
 def _within(rows: Iterable[Row[Any]], size: int) -> Iterable[Row[Any]]:

@@ -28,7 +28,7 @@ from mailnode.delivery.recovery import (
 )
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.rows import UNDER_WAY, read_messages, regroup, write_attempts
-from mailnode.delivery.waking import Waker, Waking
+from mailnode.delivery.waking import Waker, wake_for_due
 from mailnode.errors import DeliveryError, MailnodeError
 from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
@@ -70,7 +70,6 @@ class Outbox:
         self._process = process
         self._wake_worker = wake_worker
         self._on_end = on_end
-        self._waking = Waking()
         self._intake = Intake(process, wake_worker, on_end, runs)
         self.unstored = database.unstored
 
@@ -157,7 +156,7 @@ class Outbox:
 
     async def wake(self, waker: Waker) -> None:
         """Have an engine wake for routes that have something due, as many as it has room for."""
-        await self._database.write(lambda db: self._waking.wake(db, waker))
+        await self._database.write(lambda db: wake_for_due(db, waker))
 
     def _recover(self, db: Connection) -> int:
         adopt_enqueued(db)

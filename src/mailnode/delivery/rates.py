@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from mailnode.connections.rate_limit import RateLimit
 from mailnode.errors import MailnodeError
+from mailnode.store import clock
 from mailnode.store.prepared import AnyOf, Query
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import rates
@@ -24,16 +25,19 @@ _NAMED = 500  # of more it is sooner to read them all
 
 
 def take_time(db: Connection, connection: str, limit: RateLimit, now_us: int, *, ahead_us: int = 0) -> int | None:
-    """Take the next time to send (microseconds) if it comes within `ahead_us` from now, else none."""
+    """Take the next time to send if it comes within `ahead_us` from `now_us`, else none; all in microseconds."""
     taken = select(rates).where(rates.c.connection == connection).with_for_update()
     if (row := db.execute(taken).first()) is None:
         # Of two workers that take the first time of all at once the later one has to see the earlier one's.
         db.execute(_INSERT, [{"connection": connection, "free_at": now_us, "taken_at": now_us}])
-        row = db.execute(taken).first()
-    free_at = _next_time(row, now_us)
+        row = db.execute(taken).one()
+    if _count_anew(db, row.taken_at):
+        row = db.execute(taken).one()
+    free_at = max(int(row.free_at), now_us)
     if free_at > now_us + ahead_us:
         return None
-    values = {"free_at": free_at + limit.spacing_us, "taken_at": now_us}
+    # Another worker may have taken a time while its row was waited for: later than the `now_us` of this one.
+    values = {"free_at": free_at + limit.spacing_us, "taken_at": max(row.taken_at, now_us)}
     db.execute(update(rates).where(rates.c.connection == connection).values(**values))
     return free_at
 
@@ -42,9 +46,11 @@ def next_times(db: Connection, connections: Collection[str], now_us: int) -> Map
     """Tell when the next message of each may go, as it looks now; nobody who takes a time is waited for."""
     if not connections:
         return {}
-    found = _OF_THESE.all(db, connections=[*connections]) if len(connections) <= _NAMED else _ALL.all(db)
-    there = {row.connection: row for row in found}
-    return {one: _next_time(there.get(one), now_us) for one in connections}
+    found = _read(db, connections)
+    if _count_anew(db, max((row.taken_at for row in found), default=0)):
+        found = _read(db, connections)
+    free_at = {row.connection: row.free_at for row in found}
+    return {one: max(free_at.get(one, now_us), now_us) for one in connections}
 
 
 def still_to_come(db: Connection, now_us: int) -> set[str]:
@@ -62,9 +68,23 @@ def rate_limit_of(route_row: Row[Any]) -> RateLimit | None:
         return None  # a connection that can't be read sends nothing anyway, and its deliveries say why
 
 
-def _next_time(row: Row[Any] | None, now_us: int) -> int:
-    if row is None:
-        return now_us
-    # Where the clock was set back the wait that was left stays as long as it was.
-    ahead = row.free_at - row.taken_at if now_us < row.taken_at else row.free_at - now_us
-    return now_us + int(max(ahead, 0))
+def _read(db: Connection, connections: Collection[str]) -> list[Row[Any]]:
+    return _OF_THESE.all(db, connections=[*connections]) if len(connections) <= _NAMED else _ALL.all(db)
+
+
+def _count_anew(db: Connection, taken_at: int) -> bool:
+    """Count all waits from now, as long as they were, if the clock was set back since `taken_at`; tell whether so.
+
+    Stored like that they end, however far it was set back.
+    """
+    if taken_at <= clock.now_us(db):
+        return False
+    # A transaction knows the clock late, by as long as the answer took: that alone must bring no message forward.
+    now = clock.now_us(db) if db.dialect.name == "sqlite" else int(db.exec_driver_sql(clock.NOW_US).scalar_one())
+    if taken_at <= now:
+        return False
+    # Who has a row locked takes a time, and does this itself.
+    ahead = select(rates.c.connection).where(rates.c.taken_at > now).with_for_update(skip_locked=True)
+    values = {"free_at": rates.c.free_at - rates.c.taken_at + now, "taken_at": now}
+    db.execute(update(rates).where(rates.c.connection.in_(ahead)).values(values))
+    return True

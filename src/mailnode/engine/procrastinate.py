@@ -5,9 +5,12 @@ A job is only a wake-up: what there is to do stands in the tables of deliveries,
 
 import asyncio
 import math
+import random
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
@@ -47,6 +50,8 @@ _DEFER_MANY = text(
     " SELECT :queue, :task, lane, jsonb_build_object('lane', lane) FROM unnest(CAST(:lanes AS text[])) AS lane"
     " ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING"
 )
+# Compared here: the server, whose statistics know little of rows that come and go, would compare each with each.
+_HAVE_JOBS = text("SELECT queueing_lock FROM procrastinate_jobs WHERE status = 'todo' AND queue_name = :queue")
 _WAITING = text(
     "SELECT pg_try_advisory_xact_lock(:lock),"
     " (SELECT count(*) FROM (SELECT FROM procrastinate_jobs WHERE status = 'todo' AND queue_name = :queue LIMIT :most)"
@@ -59,6 +64,49 @@ _MOST_WAITING, _LEAST_ROOM, _LEAST_SECONDS = 1_000, 100, 5.0
 _LOOK_LOCK = 0x77616B6520616C6C
 
 
+class _Turn(NamedTuple):
+    """Where looks go on: after the last route that got a job, and when one was made though many waited."""
+
+    last: str | None = None
+    forced_at: float = -math.inf
+
+
+class _Look:
+    """A look at all that is due; `turn` is for the next one. A transaction that runs again begins where it did."""
+
+    def __init__(self, turn: _Turn) -> None:
+        """Go on where the look before has ended, at first with any route, so that two workers begin with others."""
+        self._begun = self.turn = turn
+
+    def room(self, db: Connection) -> int:
+        """Tell for how many more routes jobs may wait."""
+        self.turn = self._begun
+        asked = {"lock": _LOOK_LOCK, "queue": QUEUE, "most": _MOST_WAITING}
+        is_ours, waiting = db.execute(_WAITING, asked).one()
+        if not is_ours:  # another worker looks
+            return 0
+        if waiting < _MOST_WAITING:
+            return int(_MOST_WAITING - waiting)
+        now = time.monotonic()
+        if now < self._begun.forced_at + _LEAST_SECONDS:
+            return 0
+        self.turn = self._begun._replace(forced_at=now)
+        return _LEAST_ROOM
+
+    def wake_many(self, db: Connection, route_keys: Sequence[str], room: int) -> None:
+        """Defer a wake-up for as many of these routes as there is room for, of those that have none waiting."""
+        have_jobs = set(db.execute(_HAVE_JOBS, {"queue": QUEUE}).scalars())
+        without = [key for key in route_keys if key not in have_jobs]
+        if not without:
+            return
+        last = self._begun.last
+        begin = random.randrange(len(without)) if last is None else bisect_right(without, last)  # noqa: S311 -- it guards nothing
+        chosen = [*without[begin:], *without[:begin]][:room]
+        # In one order everywhere: who wakes for the same route twice waits for the other's commit.
+        db.execute(_DEFER_MANY, {"queue": QUEUE, "task": TASK, "lanes": sorted(chosen)})
+        self.turn = self.turn._replace(last=chosen[-1])
+
+
 class ProcrastinateEngine:
     """Wakes workers on any number of machines."""
 
@@ -68,29 +116,18 @@ class ProcrastinateEngine:
         noticing_url = url.set(drivername="postgresql").update_query_dict(noticing)
         self._conninfo = noticing_url.render_as_string(hide_password=False)
         self._over: set[int] = set()
-        self._looked_at = -math.inf
+        self._turn = _Turn()
         self._drains: set[asyncio.Task[None]] = set()
 
     def wake(self, db: Connection, route_key: str) -> None:
         """Defer a wake-up in this very transaction; for what is due later the sweeper defers another one then."""
         db.execute(_DEFER, {"queue": QUEUE, "task": TASK, "lane": route_key})
 
-    def room(self, db: Connection) -> int:
-        """Tell for how many more routes jobs may wait."""
-        asked = {"lock": _LOOK_LOCK, "queue": QUEUE, "most": _MOST_WAITING}
-        is_ours, waiting = db.execute(_WAITING, asked).one()
-        if not is_ours:  # another worker looks
-            return 0
-        if waiting < _MOST_WAITING:
-            return int(_MOST_WAITING - waiting)
-        if time.monotonic() < self._looked_at + _LEAST_SECONDS:
-            return 0
-        self._looked_at = time.monotonic()
-        return _LEAST_ROOM
-
-    def wake_many(self, db: Connection, route_keys: Sequence[str]) -> None:
-        """Defer a wake-up for each of these routes that has none waiting."""
-        db.execute(_DEFER_MANY, {"queue": QUEUE, "task": TASK, "lanes": [*route_keys]})
+    async def look(self, queue_worker: QueueWorker) -> None:
+        """Wake for what is due and has no job; raises as `QueueWorker.recover`."""
+        look = _Look(self._turn)
+        await queue_worker.wake(look)
+        self._turn = look.turn
 
     async def work(self, queue_worker: QueueWorker, *, drain: bool = False) -> None:
         """Carry what is due until the queue worker is stopped; with `drain` until nothing is due."""
@@ -192,7 +229,7 @@ class ProcrastinateEngine:
             if enqueued.is_set():
                 enqueued.clear()
                 await queue_worker.recover()
-                await queue_worker.wake(self)
+                await self.look(queue_worker)
                 await asyncio.wait({working}, timeout=HEAR_SECONDS)
 
     async def _sweep(self, jobs: Jobs, queue_worker: QueueWorker) -> None:
@@ -202,7 +239,7 @@ class ProcrastinateEngine:
         has another job by now.
         """
         await queue_worker.recover()
-        await queue_worker.wake(self)
+        await self.look(queue_worker)
         async with asyncio.timeout(_SILENT_SECONDS):
             stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=STALLED_SECONDS)
             over = {job.id for job in stalled if job.id} | self._over
