@@ -8,6 +8,7 @@ import pytest
 
 from mailnode.connections.service import find_service
 from mailnode.delivery import capacity, circuit_breaker, claims
+from mailnode.delivery.capacity import FreeCapacity
 from mailnode.delivery.delivery import Delivery, Terms
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.engine.procrastinate import ProcrastinateEngine
@@ -350,20 +351,32 @@ class TestALane:
 
 
 class TestClaimingOfManyRoutes:
-    @pytest.mark.parametrize("are_known", [True, False])
-    async def test_that_there_is_no_room_for_comes_to_each_before_it_comes_to_one_again(self, tmp_path, are_known):
+    @pytest.mark.parametrize("works", [True, False])
+    async def test_that_there_is_no_room_for_comes_to_each_before_it_comes_to_one_again(self, tmp_path, works):
         ports = range(20_001, 20_006)
         async with sending(tmp_path) as admin:
-            for port in [*ports] * 2:
+            for port in [20_000, *ports, *ports]:
                 await queue(admin, port)
-            worker = admin.queue_worker
-            free = worker._capacity.free()
-            known = {f"@127.0.0.1:{port}": 1 for port in ports} if are_known else {}
-            free = replace(free, deliveries=2, untried=2, per_route=known)
-            turns = [
-                {claim.delivery.port for claim in (await worker._claims.take(lambda: free)).claims} for _ in range(5)
-            ]
+            # There is no room at all for the first one, which is of the other kind.
+            known = {f"@127.0.0.1:{port}": 1 for port in (ports if works else [20_000])}
+            free = FreeCapacity(2, 2**20, known, 0) if works else FreeCapacity(0, 2**20, known, 2)
+            take = admin.queue_worker._claims.take
+            turns = [{one.delivery.port for one in (await take(lambda: free)).claims} for _ in range(5)]
         assert turns == [{20_001, 20_002}, {20_003, 20_004}, {20_005, 20_001}, {20_002, 20_003}, {20_004, 20_005}]
+
+    async def test_claims_are_counted_in_before_their_content_is_read(self, tmp_path, monkeypatch):
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
+            worker = admin.queue_worker
+            busy, read = [], admin.outbox.read_messages
+
+            async def read_messages(of):
+                busy.append(worker.busy)
+                return await read(of)
+
+            monkeypatch.setattr(admin.outbox, "read_messages", read_messages)
+            await queue(admin, server.port)
+            await drain(admin)
+            assert (busy, worker.busy, await states(admin)) == ([1], 0, ["sent"])
 
 
 class TestDrainingOneRoute:
@@ -406,6 +419,16 @@ class TestDrainingOneRoute:
             worker.freed.set()
             await asyncio.wait_for(draining, 60)
             assert len(server.accepted) == 1
+
+    async def test_that_is_known_leaves_its_place_where_there_is_no_room_for_long(self, tmp_path, busy):
+        async with ScriptedServer() as server, sending(tmp_path) as admin:
+            await queue(admin, server.port)
+            worker, others = admin.queue_worker, busy(admin)
+            worker._capacity.note_success(f"@127.0.0.1:{server.port}")
+            for other in others[:28]:
+                worker._capacity.begin(other, is_probe=False)
+            await asyncio.wait_for(worker.drain(f"@127.0.0.1:{server.port}"), 60)
+            assert (await states(admin), server.visits) == (["queued"], [])
 
     async def test_looks_once_more_for_what_was_queued_after_the_last_look(self, tmp_path, monkeypatch):
         async with ScriptedServer() as server, sending(tmp_path) as admin:

@@ -225,6 +225,25 @@ async def test_a_drain_waits_for_the_answer_to_what_was_posted_beside_the_mail(d
     assert len(receiver.posts) == 1
 
 
+async def test_a_drain_that_is_stopped_waits_for_no_answer(home, monkeypatch):
+    monkeypatch.setattr("mailnode.events.sender.STOP_SECONDS", 0.0)
+    held, is_stopped = Held(), threading.Event()
+    with receiving(held.status) as receiver:
+        async with ScriptedServer() as server, Mailnode.open() as mailnode:
+            await subscribe(mailnode, receiver)
+            await mailnode.send(email(), **at(server))
+            sender = mailnode._background.event_sender
+            async with sender.working():
+                await asyncio.to_thread(held.wait_for_post)
+                draining = asyncio.create_task(sender.drain(is_stopped.is_set))
+                await asyncio.sleep(0)
+                is_stopped.set()
+                await draining
+            (row,) = await rows(mailnode)
+            held.answer.set()
+    assert (row.state, row.tries, row.claim) == ("waiting", 0, None)
+
+
 async def test_a_drain_posts_all_where_the_answer_that_a_receiver_is_back_came_just_before(database_kind):
     with receiving() as receiver:
         async with ScriptedServer() as server, Mailnode.open() as mailnode:

@@ -72,7 +72,7 @@ class Claims:
         self._process = process
         self._on_end = on_end
         self._up_since = unix_ms()
-        self._next = ""
+        self._first = {True: "", False: ""}  # whose turn it is among the routes that work, and the others
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._held = 0
 
@@ -117,10 +117,11 @@ class Claims:
             else:
                 wakes.append(at)
         sizes = {True: free.size - sum(delivery.size for delivery, _ in over), False: free.untried_size}
-        ready = self._in_turn(ready)
+        if free.only is None:
+            ready = self._in_turn(ready, free)
         shares = share_out(ready, free, free.deliveries - len(over))
         if free.only is None:
-            self._next = next((row.name for row in ready if not shares[row.name] and free.has_place(row.name)), "")
+            self._note_left_out(ready, free, shares)
         for row in ready:
             works = row.name in free.per_route
             taken = self._take_from(db, row, shares[row.name], sizes[works], now)
@@ -131,11 +132,24 @@ class Claims:
         more_in = 0.0 if claims else (min(wakes) - now) / 1000 if wakes else None
         return ClaimBatch(claims, more_in, is_paced, self._held, taken_at)
 
-    def _in_turn(self, ready: list[Row[Any]]) -> list[Row[Any]]:
-        """Put the first one ahead that the last look had no room for, so that no route waits for ever for another."""
-        ready.sort(key=attrgetter("name"))
-        begin = bisect_left(ready, self._next, key=attrgetter("name"))
-        return ready[begin:] + ready[:begin]
+    def _in_turn(self, ready: Sequence[Row[Any]], free: FreeCapacity) -> list[Row[Any]]:
+        """Put those ahead that the last look had no room for, so that no route waits for ever for others.
+
+        Routes that work and untried ones have room of their own, and turns of their own.
+        """
+        in_turn: list[Row[Any]] = []
+        for works, first in self._first.items():
+            routes = sorted((row for row in ready if (row.name in free.per_route) == works), key=_NAME)
+            begin = bisect_left(routes, first, key=_NAME)
+            in_turn += routes[begin:] + routes[:begin]
+        return in_turn
+
+    def _note_left_out(self, ready: Sequence[Row[Any]], free: FreeCapacity, shares: Mapping[str, int]) -> None:
+        left_out = [
+            row.name for row in ready if not shares[row.name] and free.has_place(row.name) and not is_tripped(row)
+        ]
+        for works in self._first:
+            self._first[works] = next((name for name in left_out if (name in free.per_route) == works), "")
 
     def _take_from(self, db: Connection, route_row: Row[Any], room: int, size: int, now: int) -> list[Claim]:
         if room < 1:
@@ -202,6 +216,7 @@ class Claims:
         ]
 
 
+_NAME = attrgetter("name")
 _MOST = bindparam("most", type_=Integer)
 _NOW = bindparam("now", type_=Number)
 _TRIED = exists().where(attempts.c.delivery_id == deliveries.c.id, attempts.c.started_at >= bindparam("since"))

@@ -85,17 +85,36 @@ class QueueWorker:
         self.outcomes += Counter(held=batch.held)
         if batch.claims:
             with self._dispatcher.guarding(one.delivery.id for one in batch.claims):
-                self.outcomes += Counter(held=await self._jobs.begin(batch, self._begin))
+                await self._start_all(batch)
         self.supervised.report_success()
         return batch
 
+    async def _start_all(self, batch: ClaimBatch) -> None:
+        """Count claims in before their content is read, which takes room too, and out again what is not begun."""
+        left = {one.delivery.id: one for one in batch.claims}
+        for one in batch.claims:
+            self._capacity.begin(one.delivery, is_probe=one.is_probe)
+
+        def begin(job: DeliveryJob) -> None:
+            self._begin(job)
+            del left[job.delivery.id]
+
+        try:
+            self.outcomes += Counter(held=await self._jobs.begin(batch, begin))
+        finally:
+            for one in left.values():
+                self._capacity.end(one.delivery, is_probe=one.is_probe)
+
     def _free_now(self, only: str | None) -> FreeCapacity | None:
-        """Give the capacity that is worth a claim: none that is small while there is other work, but once a second."""
+        """Give the capacity that is worth a claim: none that is small while there is other work, but once a second.
+
+        Routes that are untried have room of their own.
+        """
         free = self._capacity.free(only, self._breaker.tripped, self._breaker.left_to_others)
         now = asyncio.get_running_loop().time()
         is_short = free.deliveries < CLAIM_BATCH and now < self._claimed_at + LOOK_SECONDS
-        is_busy = self.busy if only is None else self._capacity.under_way(only)
-        if self.is_stopped or free.is_empty or (is_short and is_busy):
+        is_untried = only is not None and only not in free.per_route
+        if self.is_stopped or free.is_empty or (is_short and self.busy and not is_untried):
             return None
         self._claimed_at = now
         return free
@@ -120,7 +139,7 @@ class QueueWorker:
             self._asked_again.discard(only)
 
     async def _carry_due(self, only: str | None, rests: asyncio.Event | None) -> None:
-        has_taken = False
+        has_taken = has_waited = False
         while not self.is_stopped:
             was_busy = self._busy_with(only)
             if was_busy and only is not None and not self._capacity.room(only):
@@ -131,10 +150,15 @@ class QueueWorker:
                 if only is not None and batch.is_paced and self._claims.is_crowded:
                     await self._route_changes(only)  # its next email is for a job to come
                     return
-                has_taken = True
+                has_taken, has_waited = True, False
                 await asyncio.sleep(PAUSE_SECONDS)
-            elif was_busy or batch.is_full:
-                await self._one_ends(only, is_full=batch.is_full)
+            elif was_busy:
+                await self._one_ends(only)
+            elif (
+                batch.is_full and not has_waited
+            ):  # once: its place is for another route then, and the look wakes again
+                has_waited = True
+                await self._frees()
             elif only is None and batch.is_paced and batch.more_in is not None:
                 await asyncio.sleep(min(batch.more_in, LOOK_SECONDS))
             elif has_taken and batch.is_paced and (batch.more_in or math.inf) <= REST_SECONDS:
@@ -151,9 +175,13 @@ class QueueWorker:
         keys = [only] if only is not None else self._capacity.route_keys
         return sum(self._capacity.under_way(route_key) - self._not_stored[route_key] for route_key in keys)
 
-    async def _one_ends(self, only: str | None, *, is_full: bool) -> None:
+    async def _one_ends(self, only: str | None) -> None:
         """Wait for a while; not if one has ended already, which may have made something due that nobody saw."""
-        if not self.is_stopped and (is_full or self._busy_with(only)):
+        if self._busy_with(only):
+            await self._frees()
+
+    async def _frees(self) -> None:
+        if not self.is_stopped:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.freed.wait(), LOOK_SECONDS)
 
@@ -163,6 +191,8 @@ class QueueWorker:
         ends = {end for loop in loops if not loop.not_stored.done() for end in (loop.task, loop.not_stored)}
         if ends:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def _call_back_from_silence(self) -> None:
         """Put back what waits for a silent server, all but the delivery that has waited longest."""
@@ -201,7 +231,6 @@ class QueueWorker:
 
     def _begin(self, job: DeliveryJob) -> None:
         route_key = job.delivery.route_key
-        self._capacity.begin(job.delivery, is_probe=job.is_probe)
         loop = self._dispatcher.start(job)
         self._loops.add(loop)
         loop.not_stored.add_done_callback(lambda _: self._waits_for_store(route_key))

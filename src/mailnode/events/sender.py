@@ -65,7 +65,7 @@ class EventSender:
         # An answer that is not stored yet may be the one that lets the others go.
         while not is_stopped() and (await retry_transient(self._start_due) > 0 or self._posts or self._answers):
             if self._posts:
-                await asyncio.wait(self._posts)
+                await asyncio.wait(self._posts, timeout=LOOK_SECONDS)
             await self._settle()
 
     async def _end_work(self) -> None:

@@ -1,6 +1,7 @@
 """Runs what is queued and nobody waits for, whichever process has put it there, and whoever died while running it."""
 
 import asyncio
+import errno
 import logging
 from collections import Counter
 from contextlib import suppress
@@ -28,6 +29,8 @@ _SHORT_CHARACTERS = 65_536
 SILENT_SECONDS = 60.0
 # How long a run rests that could not be begun or ended: at once it would fail again, and again without end.
 REST_SECONDS = 60.0
+# Why a folder can't be looked into, as long as nobody changes something.
+_STAYS = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
 _log = logging.getLogger(__name__)
 
 
@@ -172,8 +175,10 @@ class RunWorker:
             with suppress(SettingsError):  # its input may be what is damaged
                 run = new_run(request.document, due.id, request.input, request.context)
         if run is None:
-            await self._queue.give_up([due.id])
-            await self._run_store.abandon(due.id)
+            try:
+                await self._queue.give_up([due.id])
+            finally:
+                await self._run_store.abandon(due.id)
             return
         run.status = "halted"
         failed = next((node for node in run.nodes if node.id == error.node), run.nodes[0])
@@ -188,6 +193,8 @@ def _is_here(due: DueRun, folder: Path | None) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError as error:
+        if error.errno not in _STAYS:
+            raise
         # It does not fail: it may be on another machine, or here with a worker of the user who has queued it.
         hint = "let this worker's user enter the folder, and start the worker again"
         words = "the queued run %s is left to another worker, since this one can't look into %s: %s; %s"
