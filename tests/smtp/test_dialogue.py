@@ -143,7 +143,7 @@ async def test_a_deadline_of_the_callers_leads_to_the_note():
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.2):
                 await client.send(letter())
-    cancelled = caught.value.__cause__
+    cancelled = caught.value.__cause__ or caught.value.__context__  # the latter in Python 3.11.2
     notes = getattr(cancelled, "__notes__", [])
     assert notes == [f"(connecting to 127.0.0.1 port {server.port})\n(cancelled)"]
 

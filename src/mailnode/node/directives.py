@@ -34,7 +34,7 @@ _ANY = re.compile(r"data-(?:each|if|else|elif)", re.IGNORECASE)
 _EACH = re.compile(r"\s*(?P<item>[^\s,]+)(?:\s*,\s*(?P<index>[^\s,]+))?\s+of\s+(?P<items>\S.*)", re.DOTALL)
 _MARK = re.compile("\0[0-9]+\0")
 # What may stand between an element and the one that is shown else.
-_BETWEEN = re.compile(r"(?:[ \t\n\f\r]|<!--.*?-->)*+", re.DOTALL)
+_BETWEEN = re.compile(r"(?:[ \t\n\f\r]|<!--(?:[^-]|-(?!->))*-->)*")
 _BLANKS = " \t\n\f\r"
 _END = "\n\0"  # no expression holds a NUL, and a line comment ends before it
 _TAKEN = frozenset({"input", "context"})

@@ -8,13 +8,14 @@ from mailnode.message.html_tree.stack import ATTRIBUTE, BeyondLimitError, Stack,
 
 _BLANKS = " \t\n\f\r"
 _MARKUP = re.compile(r"<(?:(/?)([a-zA-Z][^\t\n\f\r />]*)|!--|!\[CDATA\[|[!?]|/[^a-zA-Z])")
-# A quote that is never closed has the rest of the document in it.
+# A quote that is never closed has the rest of the document in it. Each character can be read in one way alone, so that
+# a tag without an end is soon given up: the group is not possessive, which Python 3.11.4 and older would read wrongly.
 _TAG = re.compile(
     r"""( (?: [\t\n\f\r\ ]++ | /(?!>)
         | [^\t\n\f\r\ />][^\t\n\f\r\ />=]*+
-          (?: [\t\n\f\r\ ]*+ = [\t\n\f\r\ ]*+
-            (?: "[^"]*+(?:"|\Z) | '[^']*+(?:'|\Z) | [^\t\n\f\r\ "'>][^\t\n\f\r\ >]*+ )?+ )?+
-        )*+ ) (/?+)>""",
+          (?: (?![\t\n\f\r\ ]*+=) | [\t\n\f\r\ ]*+ = [\t\n\f\r\ ]*+
+            (?: "[^"]*+(?:"|\Z) | '[^']*+(?:'|\Z) | [^\t\n\f\r\ "'>][^\t\n\f\r\ >]*+ | (?=>|\Z) ) )
+        )* ) (/?)>""",
     re.VERBOSE,
 )
 _COMMENT_END = re.compile(r"--!?>")

@@ -7,7 +7,7 @@ from mailnode.message.html_tree.names import BUTTON_SCOPE, IMPLIED_ENDS, SCOPE, 
 
 ATTRIBUTE = re.compile(
     r"[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)"
-    r"(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r \"'>][^\t\n\f\r >]*+)|(?=>|\Z)))?+"
+    r"(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r \"'>][^\t\n\f\r >]*+)|(?=>|\Z)))?"
 )
 _MOST_EQUAL = 3
 _OUTER_ROUNDS, _INNER_ROUNDS = 8, 3
