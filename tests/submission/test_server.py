@@ -18,11 +18,12 @@ from mailnode.submission.certificate import ServerCertificate
 from mailnode.submission.doors import Doors
 from mailnode.submission.events import ProtocolLimits
 from mailnode.submission.gate import Reply
+from mailnode.submission.link import Link
 from mailnode.submission.server import SubmissionServer
 from mailnode.submission.session import Limits
 from support.gates import KeepingGate, listening
 from support.messages import letter
-from support.tls import authority, ca_pem, served_certificate
+from support.tls import authority, ca_pem, served_certificate, server_context
 
 CONTENT = b"Subject: hi\r\n\r\n.a\r\n..b\r\n"
 LOGIN = b"EHLO c\r\nAUTH PLAIN AHNob3AAcGVuY2ls\r\n"
@@ -388,3 +389,14 @@ async def test_content_of_all_clients_together_has_a_limit():
         await first.close()
         await second.close()
     assert server._memory._left == 1000
+
+
+async def test_a_connection_over_tls_that_is_closing_already_can_be_ended():
+    ours, theirs = socket.socketpair()
+    taking = asyncio.create_task(Link.over(ours, server_context("localhost"), 60.0))
+    _, writer = await asyncio.open_connection(sock=theirs, ssl=client_context(ca_pem()), server_hostname="localhost")
+    link = await taking
+    link._raw.close()
+    await asyncio.wait_for(link.end(), 60)
+    assert link._closed.done()
+    writer.transport.abort()

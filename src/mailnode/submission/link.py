@@ -118,7 +118,8 @@ class Link(asyncio.Protocol):
         """Close, and wait until the client has the last replies, or does not want them."""
         if self._is_full:
             self.abort()
-        elif not self._closed.done():
+        # Over TLS what is closed twice can't be aborted before Python 3.11.3.
+        elif not self._closed.done() and not self._raw.is_closing():
             self._raw.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
