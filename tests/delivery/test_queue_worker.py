@@ -382,36 +382,29 @@ class TestClaimingOfManyRoutes:
 class TestDrainingOneRoute:
     """As the engine of PostgreSQL has it drained, with a job that is over when this returns."""
 
-    @pytest.fixture
-    def busy(self):
-        """Have 100 deliveries under way on a route that is known to work, and have claimed them just now."""
+    def busy(self, worker, count):
+        """Have so many deliveries under way on a route that is known to work, and have claimed them just now."""
+        for _ in range(6):
+            worker._capacity.note_success("busy")
+        others = [SimpleNamespace(route_key="busy", size=1)] * count
+        for other in others:
+            worker._capacity.begin(other, is_probe=False)
+        worker._claimed_at = asyncio.get_running_loop().time()
+        return others
 
-        def make(admin):
-            worker = admin.queue_worker
-            for _ in range(6):
-                worker._capacity.note_success("busy")
-            others = [SimpleNamespace(route_key="busy", size=1)] * 100
-            for other in others:
-                worker._capacity.begin(other, is_probe=False)
-            worker._claimed_at = asyncio.get_running_loop().time()
-            return others
-
-        return make
-
-    async def test_that_is_new_waits_for_no_other(self, tmp_path, busy):
+    async def test_that_is_new_waits_for_no_other(self, tmp_path):
         async with ScriptedServer() as server, sending(tmp_path) as admin:
             await queue(admin, server.port)
-            busy(admin)
+            self.busy(admin.queue_worker, 100)
             await asyncio.wait_for(admin.queue_worker.drain(f"@127.0.0.1:{server.port}"), 60)
             assert len(server.accepted) == 1
 
-    async def test_that_is_known_waits_for_room(self, tmp_path, busy):
+    async def test_that_is_known_waits_for_room(self, tmp_path):
         async with ScriptedServer() as server, sending(tmp_path) as admin:
             await queue(admin, server.port)
-            worker, others = admin.queue_worker, busy(admin)
+            worker = admin.queue_worker
+            others = self.busy(worker, 128)
             worker._capacity.note_success(f"@127.0.0.1:{server.port}")
-            for other in others[:28]:
-                worker._capacity.begin(other, is_probe=False)
             draining = asyncio.create_task(worker.drain(f"@127.0.0.1:{server.port}"))
             await asyncio.sleep(0)
             for other in others:
@@ -420,13 +413,12 @@ class TestDrainingOneRoute:
             await asyncio.wait_for(draining, 60)
             assert len(server.accepted) == 1
 
-    async def test_that_is_known_leaves_its_place_where_there_is_no_room_for_long(self, tmp_path, busy):
+    async def test_that_is_known_leaves_its_place_where_there_is_no_room_for_long(self, tmp_path):
         async with ScriptedServer() as server, sending(tmp_path) as admin:
             await queue(admin, server.port)
-            worker, others = admin.queue_worker, busy(admin)
+            worker = admin.queue_worker
+            self.busy(worker, 128)
             worker._capacity.note_success(f"@127.0.0.1:{server.port}")
-            for other in others[:28]:
-                worker._capacity.begin(other, is_probe=False)
             await asyncio.wait_for(worker.drain(f"@127.0.0.1:{server.port}"), 60)
             assert (await states(admin), server.visits) == (["queued"], [])
 

@@ -116,7 +116,8 @@ class QueueWorker:
         is_untried = only is not None and only not in free.per_route
         if self.is_stopped or free.is_empty or (is_short and self.busy and not is_untried):
             return None
-        self._claimed_at = now
+        if not is_untried:
+            self._claimed_at = now
         return free
 
     async def drain(self, only: str | None = None, rests: asyncio.Event | None = None) -> None:
@@ -154,10 +155,8 @@ class QueueWorker:
                 await asyncio.sleep(PAUSE_SECONDS)
             elif was_busy:
                 await self._one_ends(only)
-            elif (
-                batch.is_full and not has_waited
-            ):  # once: its place is for another route then, and the look wakes again
-                has_waited = True
+            elif batch.is_full and not has_waited:
+                has_waited = True  # once: then its place is for another route, and the look wakes for this one again
                 await self._frees()
             elif only is None and batch.is_paced and batch.more_in is not None:
                 await asyncio.sleep(min(batch.more_in, LOOK_SECONDS))
