@@ -50,8 +50,8 @@ def claim(
 ) -> list[ClaimedEvent]:
     """Claim what is due, as far as there is room.
 
-    By webhook, `under_way` counts what this process posts now, and `last_rounds` numbers the round in which it last
-    claimed something.
+    By webhook, `under_way` counts what this process posts, or has not stored the answer to, and `last_rounds` numbers
+    the round in which it last claimed something.
     """
     now = now_ms(db)
     claimed: list[ClaimedEvent] = []

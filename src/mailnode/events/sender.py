@@ -37,7 +37,6 @@ class EventSender:
         self._database = database
         self._webhooks = webhooks
         self._is_busy = is_busy
-        self._under_way = Counter[str]()
         self._round = 0
         # Of each webhook the round in which something of it was claimed last.
         self._last_rounds: dict[str, int] = {}
@@ -78,8 +77,8 @@ class EventSender:
     async def _work(self) -> None:
         while not self._stopped.is_set():
             self._freed.clear()
-            started = await self._start_due()
             await self._settle()
+            started = await self._start_due()
             self.supervised.report_success()
             if self._is_busy() and (started or self._posts):
                 await asyncio.sleep(BUSY_SECONDS)
@@ -92,17 +91,18 @@ class EventSender:
         """Claim what is due, and begin to post it; tell how many."""
         claimed = await self._claim_due()
         for one in claimed:
-            self._under_way[one.webhook.id] += 1
             task = asyncio.create_task(self._post(one))
             self._posts[task] = one
             task.add_done_callback(self._posts.pop)
         return len(claimed)
 
     async def _claim_due(self) -> list[ClaimedEvent]:
-        room = min(MOST_AT_ONCE - len(self._posts), BUSY_BATCH if self._is_busy() else MOST_AT_ONCE)
+        # Until its answer is stored: the failures in it may be those after which nothing else is posted.
+        held = [*self._posts.values(), *(one for one, _ in self._answers)]
+        room = min(MOST_AT_ONCE - len(held), BUSY_BATCH if self._is_busy() else MOST_AT_ONCE)
         if room <= 0 or not await self._database.read(is_any_due):
             return []
-        under_way, last_rounds = dict(self._under_way), dict(self._last_rounds)
+        under_way, last_rounds = Counter(one.webhook.id for one in held), dict(self._last_rounds)
         claimed = await self._database.write(lambda db: claim(db, under_way, last_rounds, MOST_OF_ONE, room))
         self._round += 1
         self._last_rounds.update({one.webhook.id: self._round for one in claimed})
@@ -117,7 +117,6 @@ class EventSender:
             _log.exception("event %s could not be posted", one.row.id)
             answer = Answer(trouble=f"mailnode failed with {type(error).__name__}")
         finally:
-            self._under_way[one.webhook.id] -= 1
             self._freed.set()
         self._answers.append((one, answer))
 
