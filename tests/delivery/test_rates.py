@@ -18,6 +18,7 @@ from mailnode.delivery.delivery import Terms
 from mailnode.delivery.rates import next_times, take_time
 from mailnode.engine.embedded import EmbeddedEngine
 from mailnode.errors import ConnectionsError
+from mailnode.flow.run_store import store_outcomes
 from mailnode.store.clock import now_us
 from mailnode.store.database import Database
 from mailnode.store.tables import deliveries, rates, routes
@@ -142,7 +143,7 @@ class TestBesideOthers:
             await admin.dispatcher.queue(prepared(25, terms=LATER, connection=connection))
             with holding(admin.database, lambda _db: None) as (held, begun, go_on, ended):
                 await asyncio.to_thread(begun.wait)
-                claims = Claims(admin.database, admin.process, lambda _db, _ended: None)
+                claims = Claims(admin.database, admin.process, store_outcomes)
                 batch = asyncio.ensure_future(claims.take(Capacity().free))
                 await asyncio.sleep(0)
                 go_on.set()
@@ -158,7 +159,7 @@ class TestBesideOthers:
             await admin.dispatcher.queue(prepared(25, terms=LATER, connection=connection))
             await admin.dispatcher.queue(prepared(26, terms=LATER))
             await admin.database.write(lambda db: db.execute(routes.update().values(failures=3, retry_at=5)))
-            claims = Claims(admin.database, admin.process, lambda _db, _ended: None)
+            claims = Claims(admin.database, admin.process, store_outcomes)
             assert not (await claims.take(lambda: replace(Capacity().free(), untried_size=0))).claims
             assert await admin.rows(rates) == []
             assert {row.retry_at for row in await admin.rows(routes)} == {5}

@@ -10,6 +10,7 @@ from mailnode.delivery.capacity import Capacity
 from mailnode.delivery.claims import Claims
 from mailnode.delivery.delivery import Terms
 from mailnode.delivery.rates import next_times, take_time
+from mailnode.flow.run_store import store_outcomes
 from mailnode.store.clock import now_us
 from mailnode.store.tables import rates
 from support.deliveries import prepared, sending
@@ -51,7 +52,7 @@ async def test_set_back_it_keeps_queued_mail_waiting_no_longer_than_the_limit_do
         await queue_of_shop(admin, 3)
         await admin.database.write(take)
         await pass_by(admin, -hours * HOUR)
-        claims = Claims(admin.database, admin.process, lambda _db, _ended: None)
+        claims = Claims(admin.database, admin.process, store_outcomes)
 
         async def claimed():
             return len((await claims.take(Capacity().free)).claims)

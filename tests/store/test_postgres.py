@@ -14,8 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailnode.errors import CommitUnknown, StoreError
 from mailnode.store import postgres as postgres_module
 from mailnode.store import watched
+from mailnode.store.asking import ask_all
 from mailnode.store.database import Database
-from mailnode.store.prepared import Change, together
+from mailnode.store.prepared import Change
 from mailnode.store.retry import retry_transient
 from mailnode.store.tables import SCHEMA_NUMBER, secret_check
 from support.database import OPEN, gather_behind, keys, put
@@ -196,8 +197,7 @@ async def test_a_server_that_goes_in_mid_transaction_undoes_it_all(crashing):
 
 def put_together(db):
     """Write as a delivery's outcome is written, so that the transaction's number is asked for in the same trip."""
-    with together(db):
-        _INSERT.run(db, [{"key_id": "a", "value": "1"}])
+    ask_all(db, [_INSERT.each([{"key_id": "a", "value": "1"}])])
 
 
 _INSERT = Change(insert(secret_check))

@@ -7,8 +7,9 @@ from sqlalchemy import Engine, bindparam, event, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mailnode.errors import StoreError, UsageError
+from mailnode.store.asking import Ask, ask_all
 from mailnode.store.database import Database
-from mailnode.store.prepared import AnyOf, Change, Query, together
+from mailnode.store.prepared import AnyOf, Change, Query
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import delivery_content, secret_check
 from support.database import keys, put
@@ -16,6 +17,11 @@ from support.database import keys, put
 INSERT, INSERT_NEW = Change(insert(secret_check)), Change(insert_new(secret_check))
 OF_KEYS = select(secret_check.c.key_id, literal("said").label("how")).where(AnyOf(secret_check.c.key_id, "keys"))
 FIND = Query(OF_KEYS.order_by(secret_check.c.key_id).limit(bindparam("most")))
+VALUES = Query(
+    select(secret_check.c.key_id, secret_check.c.value)
+    .where(AnyOf(secret_check.c.key_id, "keys"))
+    .order_by(secret_check.c.key_id)
+)
 SET = Change(update(secret_check).where(secret_check.c.key_id == bindparam("of")))
 # What an array, or a list of values, might take for something else.
 _VALUES = [
@@ -103,11 +109,12 @@ async def test_many_rows_are_written_and_changed_at_once(database, count):
 
 async def test_changes_at_once_go_together_with_others(database):
     def work(db):
-        with together(db):
-            INSERT.run_at_once(db, rows("a", "b", "c"))
-            SET.run_at_once(db, [{"of": "a", "value": "one"}, {"of": "c", "value": "three"}])
+        read = VALUES.of(keys=["a", "c"])
+        changes = [{"of": "a", "value": "one"}, {"of": "c", "value": "three"}, {"of": "nobody", "value": "lost"}]
+        return ask_all(db, [INSERT.at_once(rows("a", "b", "c")), read, SET.at_once(changes), SET.at_once([]), read])
 
-    await database.write(work)
+    answers = await database.write(work)
+    assert answers == [3, [("a", "new"), ("c", "new")], 2, 0, [("a", "one"), ("c", "three")]]
     found = await database.read(lambda db: [tuple(row) for row in db.execute(select(secret_check)).all()])
     assert sorted(found) == [("a", "one"), ("b", "new"), ("c", "three")]
 
@@ -116,7 +123,7 @@ async def test_rows_that_are_changed_at_once_are_found_by_the_index(database):
     def say(db):
         SET.run_at_once(db, [{"of": "a", "value": "one"}, {"of": "c", "value": "three"}])
 
-    found = await database.write(lambda db: plan_of(db, say, "seqscan", "hashjoin", "mergejoin"))
+    found = await database.write(lambda db: plan_of(db, say, "hashjoin", "mergejoin"))
     assert "SEARCH secret_check USING" in found or "Index Scan using secret_check" in found
 
 
@@ -135,9 +142,7 @@ async def test_an_error_of_the_driver_is_one_of_sqlalchemys(database):
 
 async def test_changes_that_are_sent_together_are_all_made_or_none(database):
     def work(db, *names):
-        with together(db):
-            for name in names:
-                INSERT.run(db, rows(name, f"{name} too"))
+        ask_all(db, [INSERT.each(rows(name, f"{name} too")) for name in names])
         return INSERT.run(db, rows("after"))
 
     assert await database.write(lambda db: work(db, "a", "b")) == 1
@@ -153,12 +158,13 @@ async def test_a_connection_that_breaks_while_changes_are_sent_together_is_told_
     broken: list[Any] = []
 
     def work(db):
-        with together(db):
-            INSERT.run(db, rows("a"))
+        def statements(db):
             if not broken:
                 broken.append(db.connection.driver_connection.pgconn)
                 broken[0].finish()
-            INSERT.run(db, rows("b"))
+            return ()
+
+        ask_all(db, [INSERT.each(rows("a")), Ask(statements, lambda _db, _cursors: None), INSERT.each(rows("b"))])
 
     with pytest.raises(StoreError, match="connection is closed") as caught:
         await database.write(work)

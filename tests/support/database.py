@@ -43,6 +43,15 @@ class Hold:
 
 async def gather_behind(database, *works):
     """Let all works wait at once, so that they share a transaction, and give results or exceptions."""
+    return await _gather_behind(database, [database.write(work) for work in works])
+
+
+async def gather_alike_behind(database, *works):
+    """Do as `gather_behind` does with works that are run once for all who bring one, each with an item."""
+    return await _gather_behind(database, [database.write_alike(work, item) for work, item in works])
+
+
+async def _gather_behind(database, writes):
     # Two, since who comes while the first works of a transaction run is taken along, and whoever comes later is not.
     hold, second = Hold(), Hold()
     held = [asyncio.create_task(database.write(hold))]
@@ -51,7 +60,7 @@ async def gather_behind(database, *works):
     await asyncio.sleep(0)
     hold.gate.set()
     await asyncio.to_thread(second.reached.wait)
-    tasks = [asyncio.create_task(database.write(work)) for work in works]
+    tasks = [asyncio.create_task(write) for write in writes]
     await asyncio.sleep(0)
     second.gate.set()
     await asyncio.gather(*held)

@@ -23,6 +23,8 @@ from mailnode.errors import ConnectionsError, ErrorCode, StoreError
 from mailnode.printable import MOST_SHOWN, quoted
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.store.clock import unix_ms
+from mailnode.store.prepared import AnyOf, Query
+from mailnode.store.steps import Steps
 from mailnode.store.tables import connections
 
 _NAME = re.compile(r"[^\W_](?:[\w. -]{0,62}[\w.-])?")
@@ -47,13 +49,17 @@ def check_name(name: str) -> str:
     return name
 
 
-def outdated(db: Transaction, revisions: Collection[ConnectionRevision]) -> set[ConnectionRevision]:
+def outdated(revisions: Collection[ConnectionRevision]) -> Steps[set[ConnectionRevision]]:
     """Give those revisions that are not the current ones any more."""
     if not revisions:
         return set()
-    kept = select(connections.c.name, connections.c.id, connections.c.revision)
-    rows = db.execute(kept.where(connections.c.name.in_({revision.name for revision in revisions})))
+    (rows,) = yield [_REVISIONS.of(names=[*{revision.name for revision in revisions}])]
     return set(revisions) - {ConnectionRevision(*row) for row in rows}
+
+
+_REVISIONS = Query(
+    select(connections.c.name, connections.c.id, connections.c.revision).where(AnyOf(connections.c.name, "names"))
+)
 
 
 def row_of(db: Transaction, name: str) -> Row[Any] | None:

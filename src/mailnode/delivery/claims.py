@@ -23,6 +23,7 @@ from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.kinds import Number
 from mailnode.store.prepared import AnyOf, Change, Query
+from mailnode.store.steps import Steps
 from mailnode.store.tables import attempts, deliveries
 
 # How long the last attempt of a delivery may take whose time is over: as long as a server may take for its content.
@@ -199,9 +200,9 @@ class Claims:
                 break
         return claimed
 
-    def _on_held(self, db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> None:
+    def _on_held(self, db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> Steps[None]:
         self._held += len(ended)
-        self._on_end(db, ended)
+        yield from self._on_end(db, ended)
 
     def _claim_rows(
         self, db: Connection, now: int, sound: list[tuple[Delivery, Row[Any]]]

@@ -34,7 +34,8 @@ from mailnode.message.envelope import Message
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
-from mailnode.store.prepared import AnyOf, Change, Query, together
+from mailnode.store.prepared import AnyOf, Change, Query
+from mailnode.store.steps import Steps, beside, take_steps
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
 
@@ -173,12 +174,11 @@ class Outbox:
 
     def _hand_over(
         self, db: Connection, batch: list[tuple[Delivery, ConnectionRevision | None]]
-    ) -> list[Exception | None]:
-        now = now_ms(db)
-        edited = outdated(db, {revision for _, revision in batch if revision})
+    ) -> Steps[list[Exception | None]]:
+        edited = yield from outdated({revision for _, revision in batch if revision})
         going = [delivery for delivery, revision in batch if revision not in edited]
         ids, claims = [delivery.id for delivery in going], [_claim_of(delivery) for delivery in going]
-        changed_rows = _HAND_OVER.run_once(db, ids=ids, claims=claims, now=now) if going else 0
+        (changed_rows,) = yield [_HAND_OVER.once(ids=ids, claims=claims, now=now_ms(db))]
         held = set(ids) if changed_rows == len(going) else _held(db, going)
         regroup(db, (delivery for delivery in going if delivery.id in held))
         changed = [connection_edited(revision) if revision and revision in edited else None for _, revision in batch]
@@ -187,38 +187,34 @@ class Outbox:
             for error, (delivery, _) in zip(changed, batch, strict=True)
         ]
 
-    def _store_changes(self, db: Connection, changes: list[_Change]) -> list[Exception | None]:
+    def _store_changes(self, db: Connection, changes: list[_Change]) -> Steps[list[Exception | None]]:
         now = now_ms(db)
         deliveries = [change.delivery for change in changes]
-        settled = _SETTLE.run_at_once(db, [self._columns(change, now) for change in changes])
+        (settled,) = yield [_SETTLE.at_once([self._columns(change, now) for change in changes])]
         held = {one.id for one in deliveries} if settled == len(changes) else _held(db, deliveries)
         kept = [change for change in changes if change.delivery.id in held]
         if kept:
             regroup(db, (change.delivery for change in kept if change.attempt))
-            with together(db):
-                write_attempts(db, [(change.delivery, change.attempt) for change in kept if change.attempt])
-                if sent := [change.delivery.id for change in kept if change.state == "sent"]:
-                    _THROW_AWAY.run_once(db, ids=sent)
-            self._on_end(
-                db, [(change.delivery, change.result) for change in kept if change.result and not change.run_end]
-            )
+            ended = [(change.delivery, change.result) for change in kept if change.result and not change.run_end]
+            yield from beside(_write_outcomes(kept), self._on_end(db, ended))
             if ends := [change.run_end for change in kept if change.run_end]:
                 self._runs.store_ends(db, ends)
             wake_for(db, [one.delivery for one in kept if one.state == "queued"], self._wake_worker)
         return [None if change.delivery.id in held else _stale(change.delivery) for change in changes]
 
-    def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Result | Exception]:
+    def _settle_defects(self, db: Connection, defects: list[Defect]) -> Steps[list[Result | Exception]]:
         results = [result_after_defect(db, one) for one in defects]
         ends = [None if result["status"] == "queued" else result for result in results]
         changes = [
             _Change(one.delivery, result["status"], one.attempt, end, one.wait)
             for one, result, end in zip(defects, results, ends, strict=True)
         ]
-        return [stale or result for stale, result in zip(self._store_changes(db, changes), results, strict=True)]
+        stored = yield from self._store_changes(db, changes)
+        return [stale or result for stale, result in zip(stored, results, strict=True)]
 
     def _settle_lost(self, db: Connection, claims: Mapping[str, int]) -> int:
         defects = lost_claims(db, self._process.id, claims, self._on_end)
-        return len(self._settle_defects(db, defects)) if defects else 0
+        return len(take_steps(db, self._settle_defects(db, defects))) if defects else 0
 
     def _columns(self, change: _Change, now: int) -> dict[str, Any]:
         delivery = change.delivery
@@ -247,6 +243,12 @@ _HAND_OVER = Change(
 _SETTLE = Change(update(table).where(_OF_CLAIM))
 _THROW_AWAY = Change(delete(delivery_content).where(AnyOf(delivery_content.c.delivery_id, "ids")))
 _GENERATIONS = Query(select(table.c.id, table.c.generation).where(AnyOf(table.c.id, "ids")))
+
+
+def _write_outcomes(kept: Sequence[_Change]) -> Steps[None]:
+    written = write_attempts([(change.delivery, change.attempt) for change in kept if change.attempt])
+    sent = [change.delivery.id for change in kept if change.state == "sent"]
+    yield [*written, _THROW_AWAY.once(ids=sent)] if sent else written
 
 
 def _claim_of(delivery: Delivery) -> str:

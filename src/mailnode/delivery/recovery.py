@@ -17,7 +17,9 @@ from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.row_reader import read_deliveries, read_leniently
 from mailnode.delivery.rows import UNDER_WAY, insert_attempt, write_attempts
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
+from mailnode.store.asking import ask_all
 from mailnode.store.clock import now_ms, unix_ms
+from mailnode.store.steps import Steps, take_steps
 from mailnode.store.tables import attempts, deliveries
 
 # A delivery that has met so many, one right after the other, is held.
@@ -25,8 +27,8 @@ MOST_IN_A_ROW = 3
 
 _log = logging.getLogger(__name__)
 
-# Called with deliveries that have ended, in the transaction that stores it.
-OnEnd = Callable[[Connection, Sequence[tuple[Delivery, Result]]], None]
+# Told of deliveries that have ended, in the transaction that stores it.
+OnEnd = Callable[[Connection, Sequence[tuple[Delivery, Result]]], Steps[None]]
 
 
 class RunEnd(NamedTuple):
@@ -123,7 +125,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
             code=ErrorCode.UNKNOWN_OUTCOME,
             phase="content",
         )
-        write_attempts(db, [(delivery, Attempt(delivery.tries, row.updated_at, now_ms(db), died))])
+        ask_all(db, write_attempts([(delivery, Attempt(delivery.tries, row.updated_at, now_ms(db), died))]))
     values = {
         "generation": delivery.generation,
         "worker": worker_id or None,
@@ -164,5 +166,5 @@ def hold_unreadable(db: Connection, row: Row[Any], error: Exception, on_end: OnE
     values |= {"generation": delivery.generation, "maybe_accepted": in_doubt}
     db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
     insert_attempt(db, row.id, Attempt(delivery.tries, now, now, why))
-    on_end(db, [(delivery, result)])
+    take_steps(db, on_end(db, [(delivery, result)]))
     return delivery, result

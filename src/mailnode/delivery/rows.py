@@ -15,6 +15,7 @@ from mailnode.delivery.route import Destination, Route
 from mailnode.errors import SmtpError
 from mailnode.message.envelope import Envelope, Message
 from mailnode.smtp.outcome import Recipient
+from mailnode.store.asking import Ask, ask_all
 from mailnode.store.prepared import AnyOf, Change, Query
 from mailnode.store.sql import insert_new
 from mailnode.store.tables import attempts, deliveries, delivery_content, delivery_recipients
@@ -65,7 +66,7 @@ def statements_of(delivery: Delivery, mail: StorableMail, now: int) -> Iterator[
 
 
 def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]], now: int) -> None:
-    _INSERT_RECIPIENT.run_at_once(db, [row for delivery, _ in begun for row in _searchable(delivery, now)])
+    recipients = _INSERT_RECIPIENT.at_once([row for delivery, _ in begun for row in _searchable(delivery, now)])
     short: list[dict[str, Any]] = []
     for delivery, mail in (one for one in begun if not one[1].numbered):  # an invitation's is stored with its number
         if mail.message.size <= SHORT_OCTETS:
@@ -73,7 +74,7 @@ def _insert_parts(db: Connection, begun: Sequence[tuple[Delivery, StorableMail]]
         else:
             for row in _content_rows(delivery, mail):  # so that no more than one lies in memory
                 _INSERT_CONTENT.run(db, [row])
-    _INSERT_CONTENT.run_at_once(db, short)
+    ask_all(db, [recipients, _INSERT_CONTENT.at_once(short)])
 
 
 def store_numbered(db: Connection, delivery: Delivery, mail: StorableMail) -> None:
@@ -131,8 +132,8 @@ def _regroup(db: Connection, delivery: Delivery) -> None:
     db.execute(update(deliveries).where(is_it).values(options=json.dumps(options)))
 
 
-def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> None:
-    """Write down what attempts came to, and what each brought the recipients; what is there already stays.
+def write_attempts(made: Sequence[tuple[Delivery, Attempt]]) -> Sequence[Ask[int]]:
+    """Give what writes down what attempts came to, and what each brought the recipients; what is there already stays.
 
     Recipients that are others than there were are left to `regroup`.
     """
@@ -142,8 +143,8 @@ def write_attempts(db: Connection, made: Sequence[tuple[Delivery, Attempt]]) -> 
         if not delivery.is_regrouped
         for position, recipient in enumerate(delivery.recipients)
     ]
-    _UPDATE_RECIPIENT.run_at_once(db, recipients)
-    _INSERT_ATTEMPT.run_at_once(db, [_attempt_row(delivery.id, attempt) for delivery, attempt in made])
+    rows = [_attempt_row(delivery.id, attempt) for delivery, attempt in made]
+    return _UPDATE_RECIPIENT.at_once(recipients), _INSERT_ATTEMPT.at_once(rows)
 
 
 def insert_attempt(db: Connection, delivery_id: str, attempt: Attempt) -> None:

@@ -10,10 +10,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
 from mailnode.errors import CommitUnknown, StoreError, install_hint
+from mailnode.store.asking import Statement, ask_along, driver_cursor
 from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
 from mailnode.store.clock import AHEAD, NOW_US
 from mailnode.store.held import HeldConnection
-from mailnode.store.prepared import ask_along, driver_cursor
 from mailnode.store.process_lease import ProcessLease
 from mailnode.store.tables import SCHEMA_NUMBER
 
@@ -23,6 +23,7 @@ SESSION = {
     "idle_in_transaction_session_timeout": "10s",
     "statement_timeout": "60s",
     "timezone": "UTC",
+    "jit": "off",  # no statement is worth compiling
 }
 # A machine that went away silently is noticed within half a minute, idle or with data under way.
 TCP = {
@@ -88,7 +89,8 @@ class PostgresDatabase:
         """
         self._url = url
         self.name = f"the database {url.database!r} at {url.host or 'this machine'}"
-        self._write_engine = _engine(url)
+        # It finds rows by keys; a plan that is made while a table is small would read the whole of it, and is kept.
+        self._write_engine = _engine(url, enable_seqscan="off")
         event.listen(self._write_engine, "connect", _set_up_writing)
         event.listen(self._write_engine, "begin", _begin_with_clock)
         self._held = HeldConnection(self._write_engine)
@@ -106,6 +108,7 @@ class PostgresDatabase:
         with self._write_engine.begin() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a step may rewrite many rows
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
             number = self._read_number(connection)
             if number < SCHEMA_NUMBER:
@@ -129,7 +132,7 @@ class PostgresDatabase:
                 raise StoreError("the transaction can't be committed: an error in it was suppressed")
             sign = _Sign(*along.row) if along.row else _Sign(None, "")
             if sign.number is None:  # nothing was asked along, or nothing was changed by then
-                with driver_cursor(connection, _SIGN) as cursor:
+                with driver_cursor(connection, Statement(_SIGN)) as cursor:
                     sign = _Sign(*cursor.execute(_SIGN).fetchone())
             try:
                 transaction.commit()
@@ -261,7 +264,7 @@ def _set_up_writing(connection: Any, _: object) -> None:
 
 def _begin_with_clock(connection: Connection) -> None:
     """Begin a transaction and ask the server for its time, in one trip."""
-    with driver_cursor(connection, _BEGIN) as cursor:
+    with driver_cursor(connection, Statement(_BEGIN)) as cursor:
         cursor.execute(_BEGIN)
         cursor.nextset()
         (now,) = cursor.fetchone()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 from mailnode.errors import StoreClosed, StoreError
 from mailnode.store.backend import Backend
 from mailnode.store.sql import savepoint
+from mailnode.store.steps import Steps, beside, take_steps
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception]]
+WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception] | Steps[Sequence[T | Exception]]]
 
 # The first of a group waits for the last: more than this gains no throughput.
 MAX_GROUP = 100
@@ -136,8 +137,7 @@ class GroupWriter:
             try:  # without savepoints, which take longer than a short work itself
                 for _ in range(rounds):
                     add(group, len(answers))
-                    for jobs in _alike(group[len(answers) :]):
-                        answers += _run(jobs, connection)
+                    answers += _run(_alike(group[len(answers) :]), connection)
             except BaseException as error:
                 is_of_several = len({job.work for job in group}) > 1 and not self._backend.is_passing(error)
                 if is_of_several and self._backend.has_transaction(connection):
@@ -159,7 +159,7 @@ class GroupWriter:
         """Run one work of several in a transaction, so that its error undoes only its own changes."""
         try:
             with savepoint(connection):
-                return _run(jobs, connection)
+                return _run([jobs], connection)
         except BaseException as error:
             if self._backend.is_passing(error) or not self._backend.has_transaction(connection):
                 raise
@@ -193,8 +193,12 @@ def _alike(group: list[_Job]) -> list[list[_Job]]:
     return list(by_work.values())
 
 
-def _run(jobs: list[_Job], connection: Connection) -> _Answers:
-    return list(zip(jobs, jobs[0].work(connection, [job.item for job in jobs]), strict=True))
+def _run(works: list[list[_Job]], connection: Connection) -> _Answers:
+    """Run works, each for the items of all its jobs; those that ask in steps take them beside each other."""
+    made = [jobs[0].work(connection, [job.item for job in jobs]) for jobs in works]
+    in_steps = iter(take_steps(connection, beside(*(one for one in made if isinstance(one, Generator)))))
+    values = [next(in_steps) if isinstance(one, Generator) else one for one in made]
+    return [pair for jobs, its in zip(works, values, strict=True) for pair in zip(jobs, its, strict=True)]
 
 
 def _answer(answers: _Answers) -> None:
