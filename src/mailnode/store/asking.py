@@ -66,6 +66,7 @@ def ask_all(db: Connection, asked: Sequence[Ask[Any]]) -> list[Any]:
     if db.dialect.name == "sqlite":
         return [ask(db, one) for one in asked]
     along: Along | None = None if all(one.gives_rows for one in asked) else db.info.get(_ALONG)
+    along = along if along and along.is_wanted else None
     with ExitStack() as held, _errors_of(db, ""):
 
         def opened(**options: Any) -> Any:
@@ -105,10 +106,15 @@ def _one_trip(driver: Any) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Along:
-    """What PostgreSQL is asked in one trip with changes that are asked together, and the last answer."""
+    """What PostgreSQL is asked in one trip with changes, until there is an answer in full."""
 
     sql: str
     row: Any = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is no such answer yet."""
+        return self.row is None or None in self.row
 
 
 def ask_along(db: Connection, sql: str) -> Along:

@@ -35,11 +35,14 @@ def in_sqlite(sql: str, rows: int) -> str:
 
 
 def in_postgres(sql: str, types: Mapping[str, str]) -> str:
-    """Give the UPDATE for any number of rows, whose parameters are an array for each column."""
+    """Give the INSERT or UPDATE for any number of rows, whose parameters are an array for each column."""
     # In binary: psycopg looks at every character of a text otherwise.
     arrays = ", ".join(f"%({name})b::{kind}[]" for name, kind in types.items())
     said = f"unnest({arrays}) AS said({', '.join(map(_quoted, types))})"
     of_row = re.sub(r"%\((\w+)\)s(::\w+)?", lambda found: f"said.{_quoted(found[1])}", sql)
+    if sql.startswith("INSERT"):
+        before, values, after = re.split(r" VALUES \(([^()]*)\)", of_row)
+        return f"{before} SELECT {values} FROM {said}{after}"  # noqa: S608 -- of a statement that was compiled
     changes, _, condition = of_row.partition(" WHERE ")
     return f"{changes} FROM {said} WHERE {condition}"
 

@@ -95,8 +95,8 @@ class Change:
         if len(rows) <= 1:
             return self._each(rows, db)
         sql, values = self._of_rows.get(db.dialect.name) or self._compile(db, rows[0])
-        if values is None:  # psycopg: rows take longer to insert as arrays than one after the other
-            return (self._arrays(db, sql, rows),) if isinstance(self._statement, Update) else self._each(rows, db)
+        if values is None:
+            return (self._arrays(db, sql, rows),)
         statements, said = [], [*map(values, rows)]
         while said:
             length = length_for(len(said))
