@@ -6,12 +6,17 @@ import pytest
 from sqlalchemy import Connection
 
 from mailnode.app import Mailnode
+from mailnode.delivery.capacity import Capacity
+from mailnode.delivery.claims import Claims
+from mailnode.delivery.recovery import Defect, defect_attempt
+from mailnode.delivery.result import result_of
 from mailnode.errors import DeliveryError, StoreError
 from mailnode.flow.run_queries import Runs
-from mailnode.flow.run_store import RunStore
+from mailnode.flow.run_store import RunStore, store_outcomes
 from mailnode.store.database import Database
 from mailnode.store.sqlite import SqliteFile
 from mailnode.store.tables import runs
+from support.database import gather_writes_behind
 from support.flows import to_server, write_flow
 from support.scripted_smtp import HOLD, USUAL, ScriptedServer
 
@@ -48,6 +53,25 @@ async def test_a_run_that_is_cancelled_is_taken_up_under_its_id_by_the_same_proc
     assert (left["status"], again.status, again.is_repeat) == ("interrupted", "done", False)
     assert again.nodes[0].result["status"] == "sent"
     assert len(server.accepted) == 1
+
+
+@pytest.mark.usefixtures("database_kind")
+async def test_outcomes_of_one_run_that_are_stored_at_once_are_all_in_it(tmp_path):
+    nodes = [
+        {"id": name, "type": "sendSmtpEmail", "settings": to_server(port, asynchronous=True)}
+        for name, port in (("a", 1), ("b", 2))
+    ]
+    async with Mailnode.open() as mailnode:
+        await mailnode.run(write_flow(tmp_path, *nodes), run_id="order-17")
+        database, outbox = mailnode._database, mailnode._dispatcher._outbox
+        batch = await Claims(database, outbox._process, store_outcomes).take(Capacity().free)
+        sent, broken = [claim.delivery for claim in batch.claims]
+        defect = Defect(*defect_attempt(broken, RuntimeError("boom"), "connect", 0), is_awaited=True)
+        ends = [outbox.store_end(sent, result_of(sent, status="sent"), None), outbox.store_defect(defect)]
+        await gather_writes_behind(database, ends)
+        run = await mailnode.runs.show("order-17")
+    statuses = {node["result"]["deliveryId"]: node["result"]["status"] for node in run["nodes"]}
+    assert statuses == {sent.id: "sent", broken.id: "failed"}
 
 
 async def test_a_run_that_is_cancelled_as_it_begins_is_left_to_whoever_begins_it_next(tmp_path, monkeypatch):

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, bindparam, event, insert, literal, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, bindparam, event, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from mailnode.errors import StoreError, UsageError
-from mailnode.store.asking import Ask, ask_all
+from mailnode.store.asking import ask_all
 from mailnode.store.database import Database
 from mailnode.store.prepared import AnyOf, Change, Query
 from mailnode.store.sql import insert_new
@@ -153,18 +153,47 @@ async def test_changes_that_are_sent_together_are_all_made_or_none(database):
     assert await database.read(keys) == ["a", "a too", "after", "b", "b too", "later"]
 
 
+async def test_counts_are_those_of_each_that_is_asked_together(database):
+    await database.write(put("b"))
+    asked = [
+        INSERT_NEW.each(rows("a", "b", "c")),
+        INSERT_NEW.at_once(rows("c", "d")),
+        RENAME.once(keys=["a"], name="x"),
+    ]
+    assert await database.write(lambda db: ask_all(db, asked)) == [2, 1, 1]
+
+
+async def test_an_error_while_rows_are_fetched_is_one_of_sqlalchemys(tmp_path):
+    database = Database.open(tmp_path / "mailnode.db")
+    failing = Query(select(secret_check.c.key_id, func.fails(secret_check.c.key_id).label("x")))
+
+    def fails(name):
+        assert name == "a"
+
+    def work(db):
+        db.connection.driver_connection.create_function("fails", 1, fails)
+        with pytest.raises(OperationalError, match="user-defined function"):
+            failing.all(db)
+
+    try:
+        await database.write(lambda db: INSERT.run(db, rows("a", "b")))
+        await database.write(work)
+    finally:
+        database.close()
+
+
 async def test_a_connection_that_breaks_while_changes_are_sent_together_is_told_once(postgres_url, caplog):
     database = Database.open(postgres_url)
     broken: list[Any] = []
 
     def work(db):
-        def statements(db):
-            if not broken:
+        def break_it(db, _cursor, _sql, said, *_):
+            if said["key_id"] == "b" and not broken:
                 broken.append(db.connection.driver_connection.pgconn)
                 broken[0].finish()
-            return ()
 
-        ask_all(db, [INSERT.each(rows("a")), Ask(statements, lambda _db, _cursors: None), INSERT.each(rows("b"))])
+        event.listen(db, "before_cursor_execute", break_it)
+        ask_all(db, [INSERT.each(rows("a")), INSERT.each(rows("b"))])
 
     with pytest.raises(StoreError, match="connection is closed") as caught:
         await database.write(work)

@@ -43,15 +43,16 @@ class Hold:
 
 async def gather_behind(database, *works):
     """Let all works wait at once, so that they share a transaction, and give results or exceptions."""
-    return await _gather_behind(database, [database.write(work) for work in works])
+    return await gather_writes_behind(database, [database.write(work) for work in works])
 
 
 async def gather_alike_behind(database, *works):
     """Do as `gather_behind` does with works that are run once for all who bring one, each with an item."""
-    return await _gather_behind(database, [database.write_alike(work, item) for work, item in works])
+    return await gather_writes_behind(database, [database.write_alike(work, item) for work, item in works])
 
 
-async def _gather_behind(database, writes):
+async def gather_writes_behind(database, writes):
+    """Do as `gather_behind` does with coroutines that write, each once."""
     # Two, since who comes while the first works of a transaction run is taken along, and whoever comes later is not.
     hold, second = Hold(), Hold()
     held = [asyncio.create_task(database.write(hold))]

@@ -24,7 +24,7 @@ from mailnode.printable import MOST_SHOWN, quoted
 from mailnode.smtp.proxy import Proxy, parse_proxy
 from mailnode.store.clock import unix_ms
 from mailnode.store.prepared import AnyOf, Query
-from mailnode.store.steps import Steps
+from mailnode.store.steps import InSteps
 from mailnode.store.tables import connections
 
 _NAME = re.compile(r"[^\W_](?:[\w. -]{0,62}[\w.-])?")
@@ -49,7 +49,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def outdated(revisions: Collection[ConnectionRevision]) -> Steps[set[ConnectionRevision]]:
+def outdated(revisions: Collection[ConnectionRevision]) -> InSteps[set[ConnectionRevision]]:
     """Give those revisions that are not the current ones any more."""
     if not revisions:
         return set()

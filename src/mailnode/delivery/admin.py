@@ -23,7 +23,7 @@ from mailnode.errors import DeliveryError, ErrorCode, MailnodeError
 from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms
 from mailnode.store.database import Database
-from mailnode.store.steps import take_steps
+from mailnode.store.steps import ask_in_steps
 from mailnode.store.tables import deliveries, delivery_content, delivery_recipients, runs
 
 _DAY_MS = 86_400_000
@@ -193,7 +193,7 @@ class Deliveries(DeliveryQueries):
             "updated_at": now_ms(db),
         }
         db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
-        take_steps(db, self._on_end(db, [(delivery, result)]))
+        ask_in_steps(db, self._on_end(db, [(delivery, result)]))
         return str(row.id)
 
     def _check_rest(self, db: Connection, row: Row[Any]) -> None:

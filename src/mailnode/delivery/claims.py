@@ -23,7 +23,7 @@ from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.kinds import Number
 from mailnode.store.prepared import AnyOf, Change, Query
-from mailnode.store.steps import Steps
+from mailnode.store.steps import InSteps
 from mailnode.store.tables import attempts, deliveries
 
 # How long the last attempt of a delivery may take whose time is over: as long as a server may take for its content.
@@ -200,7 +200,7 @@ class Claims:
                 break
         return claimed
 
-    def _on_held(self, db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> Steps[None]:
+    def _on_held(self, db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> InSteps[None]:
         self._held += len(ended)
         yield from self._on_end(db, ended)
 

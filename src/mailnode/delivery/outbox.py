@@ -35,7 +35,7 @@ from mailnode.store.backend import ThisProcess
 from mailnode.store.clock import now_ms, unix_ms
 from mailnode.store.database import Database
 from mailnode.store.prepared import AnyOf, Change, Query
-from mailnode.store.steps import Steps, beside, take_steps
+from mailnode.store.steps import InSteps, ask_in_steps, side_by_side
 from mailnode.store.tables import deliveries as table
 from mailnode.store.tables import delivery_content
 
@@ -174,11 +174,11 @@ class Outbox:
 
     def _hand_over(
         self, db: Connection, batch: list[tuple[Delivery, ConnectionRevision | None]]
-    ) -> Steps[list[Exception | None]]:
+    ) -> InSteps[list[Exception | None]]:
         edited = yield from outdated({revision for _, revision in batch if revision})
         going = [delivery for delivery, revision in batch if revision not in edited]
         ids, claims = [delivery.id for delivery in going], [_claim_of(delivery) for delivery in going]
-        (changed_rows,) = yield [_HAND_OVER.once(ids=ids, claims=claims, now=now_ms(db))]
+        (changed_rows,) = (yield [_HAND_OVER.once(ids=ids, claims=claims, now=now_ms(db))]) if going else (0,)
         held = set(ids) if changed_rows == len(going) else _held(db, going)
         regroup(db, (delivery for delivery in going if delivery.id in held))
         changed = [connection_edited(revision) if revision and revision in edited else None for _, revision in batch]
@@ -187,7 +187,7 @@ class Outbox:
             for error, (delivery, _) in zip(changed, batch, strict=True)
         ]
 
-    def _store_changes(self, db: Connection, changes: list[_Change]) -> Steps[list[Exception | None]]:
+    def _store_changes(self, db: Connection, changes: list[_Change]) -> InSteps[list[Exception | None]]:
         now = now_ms(db)
         deliveries = [change.delivery for change in changes]
         (settled,) = yield [_SETTLE.at_once([self._columns(change, now) for change in changes])]
@@ -196,25 +196,26 @@ class Outbox:
         if kept:
             regroup(db, (change.delivery for change in kept if change.attempt))
             ended = [(change.delivery, change.result) for change in kept if change.result and not change.run_end]
-            yield from beside(_write_outcomes(kept), self._on_end(db, ended))
+            yield from side_by_side(_write_outcomes(kept), self._on_end(db, ended))
             if ends := [change.run_end for change in kept if change.run_end]:
                 self._runs.store_ends(db, ends)
             wake_for(db, [one.delivery for one in kept if one.state == "queued"], self._wake_worker)
         return [None if change.delivery.id in held else _stale(change.delivery) for change in changes]
 
-    def _settle_defects(self, db: Connection, defects: list[Defect]) -> Steps[list[Result | Exception]]:
+    def _settle_defects(self, db: Connection, defects: list[Defect]) -> list[Result | Exception]:
+        # Not in steps: outcomes that are stored beside may be of the same runs.
         results = [result_after_defect(db, one) for one in defects]
         ends = [None if result["status"] == "queued" else result for result in results]
         changes = [
             _Change(one.delivery, result["status"], one.attempt, end, one.wait)
             for one, result, end in zip(defects, results, ends, strict=True)
         ]
-        stored = yield from self._store_changes(db, changes)
+        stored = ask_in_steps(db, self._store_changes(db, changes))
         return [stale or result for stale, result in zip(stored, results, strict=True)]
 
     def _settle_lost(self, db: Connection, claims: Mapping[str, int]) -> int:
         defects = lost_claims(db, self._process.id, claims, self._on_end)
-        return len(take_steps(db, self._settle_defects(db, defects))) if defects else 0
+        return len(self._settle_defects(db, defects)) if defects else 0
 
     def _columns(self, change: _Change, now: int) -> dict[str, Any]:
         delivery = change.delivery
@@ -245,7 +246,7 @@ _THROW_AWAY = Change(delete(delivery_content).where(AnyOf(delivery_content.c.del
 _GENERATIONS = Query(select(table.c.id, table.c.generation).where(AnyOf(table.c.id, "ids")))
 
 
-def _write_outcomes(kept: Sequence[_Change]) -> Steps[None]:
+def _write_outcomes(kept: Sequence[_Change]) -> InSteps[None]:
     written = write_attempts([(change.delivery, change.attempt) for change in kept if change.attempt])
     sent = [change.delivery.id for change in kept if change.state == "sent"]
     yield [*written, _THROW_AWAY.once(ids=sent)] if sent else written

@@ -19,7 +19,7 @@ from mailnode.delivery.rows import UNDER_WAY, insert_attempt, write_attempts
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
 from mailnode.store.asking import ask_all
 from mailnode.store.clock import now_ms, unix_ms
-from mailnode.store.steps import Steps, take_steps
+from mailnode.store.steps import InSteps, ask_in_steps
 from mailnode.store.tables import attempts, deliveries
 
 # A delivery that has met so many, one right after the other, is held.
@@ -28,7 +28,7 @@ MOST_IN_A_ROW = 3
 _log = logging.getLogger(__name__)
 
 # Told of deliveries that have ended, in the transaction that stores it.
-OnEnd = Callable[[Connection, Sequence[tuple[Delivery, Result]]], Steps[None]]
+OnEnd = Callable[[Connection, Sequence[tuple[Delivery, Result]]], InSteps[None]]
 
 
 class RunEnd(NamedTuple):
@@ -166,5 +166,5 @@ def hold_unreadable(db: Connection, row: Row[Any], error: Exception, on_end: OnE
     values |= {"generation": delivery.generation, "maybe_accepted": in_doubt}
     db.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
     insert_attempt(db, row.id, Attempt(delivery.tries, now, now, why))
-    take_steps(db, on_end(db, [(delivery, result)]))
+    ask_in_steps(db, on_end(db, [(delivery, result)]))
     return delivery, result

@@ -22,7 +22,7 @@ from mailnode.node.guarded_http import (
     shown_text,
     status_words,
 )
-from mailnode.printable import MOST_SHOWN_LONG, quoted, shortened
+from mailnode.printable import MOST_SHOWN_LONG, one_line, quoted, shortened
 from mailnode.smtp.trust import client_context
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _answer(response: "httpx2.Response") -> Answer:
 def _transport_trouble(error: "httpx2.HTTPError") -> Answer:
     import httpx2
 
-    reason = shortened(str(error) or type(error).__name__, MOST_SHOWN_LONG)
+    reason = shortened(one_line(error) or type(error).__name__, MOST_SHOWN_LONG)  # every database can hold it
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return Answer(trouble=f"its certificate is not trusted: {reason}", hint="install a valid certificate there")
     if "WRONG_VERSION_NUMBER" in reason:

@@ -20,7 +20,7 @@ from mailnode.store.database import Database
 from mailnode.store.prepared import AnyOf, Change, Query
 from mailnode.store.retry import retry_begin, retry_transient
 from mailnode.store.sql import insert_new
-from mailnode.store.steps import Steps
+from mailnode.store.steps import InSteps
 from mailnode.store.tables import runs
 
 POLL_SECONDS = 0.2
@@ -216,14 +216,16 @@ def _lacking(state: str) -> list[str]:
     return queued_in(results) + unstored_in(results)
 
 
-def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> Steps[None]:
+def store_outcomes(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> InSteps[None]:
     """Replace first results by outcomes in runs that have ended."""
     by_run: dict[str, list[MailOutcome]] = {}
     for delivery, result in ended:
         if delivery.run_id is not None:
             by_run.setdefault(delivery.run_id, []).append(MailOutcome(delivery.node_id, delivery.place, result))
+    if not by_run:
+        return
     # Locked even without a state: whoever is writing it now must see these outcomes, or be seen here.
-    (rows,) = (yield [_LOCKED.of(ids=[*by_run])]) if by_run else ((),)
+    (rows,) = yield [_LOCKED.of(ids=[*by_run])]
     for row in rows:
         if row.state is None:
             continue

@@ -1,6 +1,6 @@
 """Statements that are said to the driver directly; what is asked together goes to PostgreSQL in one trip."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -15,29 +15,22 @@ _AS_BYTES = {"postgresql": {"binary": True}}
 _ALONG = "mailnode.along"
 
 
-class Statement(NamedTuple):
+class Told(NamedTuple):
     """What the driver is told; with `is_many` its parameters are a list, for one time each."""
 
     sql: str
     said: Any = None
     is_many: bool = False
 
-    def say(self, cursor: Any) -> None:
-        """Tell a cursor of the driver."""
-        if self.is_many:
-            cursor.executemany(self.sql, self.said)
-        else:
-            cursor.execute(self.sql, self.said)
-
 
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[T]):
     """What the database is asked, in none, one or several statements.
 
-    `answer` takes the driver's cursors once they have been told, each only for a moment.
+    `answer` takes the driver's cursors, in the order of the statements, each only for a moment; it must take them all.
     """
 
-    statements: Callable[[Connection], Sequence[Statement]]
+    statements: Callable[[Connection], Sequence[Told]]
     answer: Callable[[Connection, Iterator[Any]], T]
     gives_rows: bool = False
 
@@ -48,13 +41,15 @@ class Ask(Generic[T]):
 
 def ask(db: Connection, one: Ask[T]) -> T:
     """Ask it, and give the answer."""
-    return one.answer(db, _told(db, one))
+    statements = one.statements(db)
+    with _errors_of(db, statements), closing(_tell_each(db, one, statements)) as cursors:
+        return one.answer(db, cursors)
 
 
-def _told(db: Connection, one: Ask[Any]) -> Iterator[Any]:
-    for statement in one.statements(db):
-        with driver_cursor(db, statement, **one.options(db)) as cursor:
-            statement.say(cursor)
+def _tell_each(db: Connection, one: Ask[Any], statements: Sequence[Told]) -> Generator[Any, None, None]:
+    for statement in statements:
+        with closing(db.connection.cursor(**one.options(db))) as cursor:
+            _tell(db, cursor, statement)
             yield cursor
 
 
@@ -65,26 +60,25 @@ def ask_all(db: Connection, asked: Sequence[Ask[Any]]) -> list[Any]:
     """
     if db.dialect.name == "sqlite":
         return [ask(db, one) for one in asked]
-    along: Along | None = None if all(one.gives_rows for one in asked) else db.info.get(_ALONG)
-    along = along if along and along.is_wanted else None
-    with ExitStack() as held, _errors_of(db, ""):
+    said = [(one, one.statements(db)) for one in asked]
+    statements = [*chain.from_iterable(its for _, its in said)]
+    with ExitStack() as held, _errors_of(db, statements):
 
         def opened(**options: Any) -> Any:
             return held.enter_context(closing(db.connection.cursor(**options)))
 
-        told = [(one, [(each, opened(**one.options(db))) for each in one.statements(db)]) for one in asked]
-        sign = opened()
-        if any(its for _, its in told):
+        cursors = [[opened(**one.options(db)) for _ in its] for one, its in said]
+        if statements:
+            along: Along | None = None if all(one.gives_rows for one in asked) else db.info.get(_ALONG)
+            beside = opened() if along and along.is_wanted else None
             with _one_trip(db.connection.driver_connection):
-                for statement, cursor in chain.from_iterable(its for _, its in told):
-                    _tell(db.dispatch.before_cursor_execute, db, cursor, statement)
-                    statement.say(cursor)
-                    _tell(db.dispatch.after_cursor_execute, db, cursor, statement)
-                if along:
-                    sign.execute(along.sql)
-            if along:
-                along.row = sign.fetchone()
-        return [one.answer(db, (cursor for _, cursor in its)) for one, its in told]
+                for statement, cursor in zip(statements, chain.from_iterable(cursors), strict=True):
+                    _tell(db, cursor, statement)
+                if along and beside:
+                    beside.execute(along.sql)
+            if along and beside:
+                along.row = beside.fetchone()
+        return [one.answer(db, iter(its)) for one, its in zip(asked, cursors, strict=True)]
 
 
 @contextmanager
@@ -106,14 +100,14 @@ def _one_trip(driver: Any) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Along:
-    """What PostgreSQL is asked in one trip with changes, until there is an answer in full."""
+    """What PostgreSQL is asked in one trip with changes, and the last answer: a row, which counts if it has no null."""
 
     sql: str
     row: Any = None
 
     @property
     def is_wanted(self) -> bool:
-        """Whether there is no such answer yet."""
+        """Whether there is no answer yet that counts."""
         return self.row is None or None in self.row
 
 
@@ -124,25 +118,32 @@ def ask_along(db: Connection, sql: str) -> Along:
 
 
 @contextmanager
-def driver_cursor(db: Connection, statement: Statement, **options: Any) -> Iterator[Any]:
-    """Give a cursor of the driver; its errors are raised as SQLAlchemy does, which gives up what is broken.
-
-    Who listens to what SQLAlchemy says to the database hears this too.
-    """
-    with _errors_of(db, statement.sql), closing(db.connection.cursor(**options)) as cursor:
-        _tell(db.dispatch.before_cursor_execute, db, cursor, statement)
+def telling(db: Connection, statement: Told) -> Iterator[Any]:
+    """Give a cursor of the driver that has been told this."""
+    with _errors_of(db, [statement]), closing(db.connection.cursor()) as cursor:
+        _tell(db, cursor, statement)
         yield cursor
-        _tell(db.dispatch.after_cursor_execute, db, cursor, statement)
 
 
-def _tell(listeners: Iterable[Any], db: Connection, cursor: Any, statement: Statement) -> None:
-    for hear in listeners:
-        hear(db, cursor, statement.sql, statement.said, SimpleNamespace(), statement.is_many)
+def _tell(db: Connection, cursor: Any, statement: Told) -> None:
+    """Tell a cursor of the driver; who listens to what SQLAlchemy says to the database hears this too."""
+    sql, said, is_many = statement
+    context = SimpleNamespace()
+    for hear in db.dispatch.before_cursor_execute:
+        hear(db, cursor, sql, said, context, is_many)
+    if is_many:
+        cursor.executemany(sql, said)
+    else:
+        cursor.execute(sql, said)
+    for hear in db.dispatch.after_cursor_execute:
+        hear(db, cursor, sql, said, context, is_many)
 
 
 @contextmanager
-def _errors_of(db: Connection, sql: str) -> Iterator[None]:
+def _errors_of(db: Connection, statements: Sequence[Told]) -> Iterator[None]:
+    """Raise errors of the driver as SQLAlchemy does, which gives up what is broken."""
     try:
         yield
     except db.dialect.loaded_dbapi.Error as error:
+        sql = statements[0].sql if statements else ""
         db._handle_dbapi_exception(error, sql, None, None, None)  # noqa: SLF001 -- nothing public does it for us

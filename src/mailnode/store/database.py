@@ -108,7 +108,8 @@ class Database:
         """Run a function as `write` does, once for the items of all who wait with the same function.
 
         It gives an answer for each item, in their order; an exception is raised to the caller that gave that item.
-        What it raises itself undoes the changes of them all.
+        What it raises itself undoes the changes of them all. It may be a generator, which asks in steps (store/steps):
+        those of a transaction run side by side, after the other functions.
         """
         return await self._writer.write(work, item)
 

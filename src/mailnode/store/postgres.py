@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
 from mailnode.errors import CommitUnknown, StoreError, install_hint
-from mailnode.store.asking import Statement, ask_along, driver_cursor
+from mailnode.store.asking import Told, ask_along, telling
 from mailnode.store.backend import Extend, migrate, newer_schema, unstorable_value
 from mailnode.store.clock import AHEAD, NOW_US
 from mailnode.store.held import HeldConnection
@@ -132,8 +132,8 @@ class PostgresDatabase:
                 raise StoreError("the transaction can't be committed: an error in it was suppressed")
             sign = _Sign(*along.row) if along.row else _Sign(None, "")
             if sign.number is None:  # nothing was asked along, or nothing was changed by then
-                with driver_cursor(connection, Statement(_SIGN)) as cursor:
-                    sign = _Sign(*cursor.execute(_SIGN).fetchone())
+                with telling(connection, Told(_SIGN)) as cursor:
+                    sign = _Sign(*cursor.fetchone())
             try:
                 transaction.commit()
             except DBAPIError as error:
@@ -264,8 +264,7 @@ def _set_up_writing(connection: Any, _: object) -> None:
 
 def _begin_with_clock(connection: Connection) -> None:
     """Begin a transaction and ask the server for its time, in one trip."""
-    with driver_cursor(connection, Statement(_BEGIN)) as cursor:
-        cursor.execute(_BEGIN)
+    with telling(connection, Told(_BEGIN)) as cursor:
         cursor.nextset()
         (now,) = cursor.fetchone()
     connection.info[AHEAD] = now - time.monotonic_ns() // 1000

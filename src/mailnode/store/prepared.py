@@ -15,7 +15,7 @@ from sqlalchemy import ARRAY, ClauseElement, ColumnElement, Connection, Delete, 
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 
-from mailnode.store.asking import Ask, Statement, ask
+from mailnode.store.asking import Ask, Told, ask
 from mailnode.store.many_rows import in_postgres, in_sqlite, length_for
 
 Parameters = Mapping[str, Any]
@@ -83,15 +83,15 @@ class Change:
         """Ask `once` by itself."""
         return ask(db, self.once(**parameters))
 
-    def _each(self, rows: Sequence[Parameters], db: Connection) -> Sequence[Statement]:
+    def _each(self, rows: Sequence[Parameters], db: Connection) -> Sequence[Told]:
         if not rows:
             return ()
         sql, values = self._of_rows.get(db.dialect.name) or self._compile(db, rows[0])
         said = [*map(values, rows)] if values else rows
         # psycopg sends many before it waits for the first answer
-        return (Statement(sql, said[0]) if len(said) == 1 else Statement(sql, said, is_many=True),)
+        return (Told(sql, said[0]) if len(said) == 1 else Told(sql, said, is_many=True),)
 
-    def _at_once(self, rows: Sequence[Parameters], db: Connection) -> Sequence[Statement]:
+    def _at_once(self, rows: Sequence[Parameters], db: Connection) -> Sequence[Told]:
         if len(rows) <= 1:
             return self._each(rows, db)
         sql, values = self._of_rows.get(db.dialect.name) or self._compile(db, rows[0])
@@ -100,19 +100,19 @@ class Change:
         statements, said = [], [*map(values, rows)]
         while said:
             length = length_for(len(said))
-            statements.append(Statement(in_sqlite(sql, length), [*chain.from_iterable(said[:length])]))
+            statements.append(Told(in_sqlite(sql, length), [*chain.from_iterable(said[:length])]))
             said = said[length:]
         return statements
 
-    def _arrays(self, db: Connection, sql: str, rows: Sequence[Parameters]) -> Statement:
+    def _arrays(self, db: Connection, sql: str, rows: Sequence[Parameters]) -> Told:
         arrays = {name: [row[name] for row in rows] for name in rows[0]}
         if self._of_arrays is None:
             compiled: Any = self._statement.compile(dialect=db.dialect, column_keys=[*rows[0]])
             types = {name: compiled.binds[name].type.compile(db.dialect) for name in arrays}
             self._of_arrays = in_postgres(sql, types)
-        return Statement(self._of_arrays, arrays)
+        return Told(self._of_arrays, arrays)
 
-    def _once(self, parameters: Parameters, db: Connection) -> Sequence[Statement]:
+    def _once(self, parameters: Parameters, db: Connection) -> Sequence[Told]:
         if (compiled := self._of_one.get(db.dialect.name)) is None:
             compiled = self._of_one[db.dialect.name] = _with_constants(db, self._statement)
         return (_with_lists(*compiled, parameters),)
@@ -143,7 +143,7 @@ class Query:
         """Ask `of` by itself."""
         return ask(db, self.of(**parameters))
 
-    def _said(self, parameters: Parameters, db: Connection) -> Sequence[Statement]:
+    def _said(self, parameters: Parameters, db: Connection) -> Sequence[Told]:
         compiled, _ = self._compiled.get(db.dialect.name) or self._compile(db)
         return (_with_lists(*compiled, parameters),)
 
@@ -186,11 +186,11 @@ def _with_constants(db: Connection, statement: ClauseElement) -> tuple[str, Para
     return compiled.string, {name: value for name, value in compiled.params.items() if value is not None}
 
 
-def _with_lists(sql: str, constants: Parameters, parameters: Parameters) -> Statement:
+def _with_lists(sql: str, constants: Parameters, parameters: Parameters) -> Told:
     """Write the lists of parameters out, where the database has no arrays."""
     said = {**constants, **parameters}
     if _LIST not in sql:
-        return Statement(sql, said)
+        return Told(sql, said)
     for name, values in parameters.items():
         if isinstance(values, list):
             del said[name]
@@ -199,7 +199,7 @@ def _with_lists(sql: str, constants: Parameters, parameters: Parameters) -> Stat
             padded = values + values[-1:] * (length - len(values))
             said |= {f"{name}_{number}": value for number, value in enumerate(padded)}
             sql = _with_list(sql, name, length)
-    return Statement(sql, said)
+    return Told(sql, said)
 
 
 @lru_cache(maxsize=256)

@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from mailnode.errors import StoreClosed, StoreError
 from mailnode.store.backend import Backend
 from mailnode.store.sql import savepoint
-from mailnode.store.steps import Steps, beside, take_steps
+from mailnode.store.steps import InSteps, ask_in_steps, side_by_side
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception] | Steps[Sequence[T | Exception]]]
+WorkOnAll = Callable[[Connection, list[Item]], Sequence[T | Exception] | InSteps[Sequence[T | Exception]]]
 
 # The first of a group waits for the last: more than this gains no throughput.
 MAX_GROUP = 100
@@ -196,7 +196,7 @@ def _alike(group: list[_Job]) -> list[list[_Job]]:
 def _run(works: list[list[_Job]], connection: Connection) -> _Answers:
     """Run works, each for the items of all its jobs; those that ask in steps take them beside each other."""
     made = [jobs[0].work(connection, [job.item for job in jobs]) for jobs in works]
-    in_steps = iter(take_steps(connection, beside(*(one for one in made if isinstance(one, Generator)))))
+    in_steps = iter(ask_in_steps(connection, side_by_side(*(one for one in made if isinstance(one, Generator)))))
     values = [next(in_steps) if isinstance(one, Generator) else one for one in made]
     return [pair for jobs, its in zip(works, values, strict=True) for pair in zip(jobs, its, strict=True)]
 

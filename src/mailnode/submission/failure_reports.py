@@ -29,7 +29,7 @@ from mailnode.smtp.outcome import Recipient
 from mailnode.store.clock import now_us, utc
 from mailnode.store.prepared import Change
 from mailnode.store.sql import insert_new
-from mailnode.store.steps import Steps
+from mailnode.store.steps import InSteps
 from mailnode.store.tables import app_use, apps, deliveries, delivery_content
 from mailnode.submission.app_fields import TO_NOBODY, TO_SENDER, StoredApp, senders_of
 from mailnode.submission.rates import next_free, unused
@@ -65,7 +65,7 @@ class FailureReports:
     def beside(self, on_end: OnEnd) -> OnEnd:
         """Give what does `on_end` and stores the reports in the same transaction."""
 
-        def both(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> Steps[None]:
+        def both(db: Connection, ended: Sequence[tuple[Delivery, Result]]) -> InSteps[None]:
             yield from on_end(db, ended)
             self.store(db, ended)
 
