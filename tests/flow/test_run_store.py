@@ -63,14 +63,15 @@ async def test_outcomes_of_one_run_that_are_stored_at_once_are_all_in_it(tmp_pat
     ]
     async with Mailnode.open() as mailnode:
         await mailnode.run(write_flow(tmp_path, *nodes), run_id="order-17")
-        database, outbox = mailnode._database, mailnode._dispatcher._outbox
+        outbox = mailnode._dispatcher._outbox
+        database = outbox._database
         batch = await Claims(database, outbox._process, store_outcomes).take(Capacity().free)
         sent, broken = [claim.delivery for claim in batch.claims]
         defect = Defect(*defect_attempt(broken, RuntimeError("boom"), "connect", 0), is_awaited=True)
         ends = [outbox.store_end(sent, result_of(sent, status="sent"), None), outbox.store_defect(defect)]
         await gather_writes_behind(database, ends)
         run = await mailnode.runs.show("order-17")
-    statuses = {node["result"]["deliveryId"]: node["result"]["status"] for node in run["nodes"]}
+    statuses = {node["result"]["deliveryId"]: node["result"]["status"] for node in run["nodes"] or ()}
     assert statuses == {sent.id: "sent", broken.id: "failed"}
 
 
