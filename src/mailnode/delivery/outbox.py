@@ -27,7 +27,7 @@ from mailnode.delivery.recovery import (
     take_over,
 )
 from mailnode.delivery.result import Result, result_of
-from mailnode.delivery.rows import UNDER_WAY, read_messages, regroup, write_attempts
+from mailnode.delivery.rows import UNDER_WAY, attempt_changes, read_messages, regroup
 from mailnode.delivery.waking import Waker, wake_for_due
 from mailnode.errors import DeliveryError, MailnodeError
 from mailnode.message.envelope import Message
@@ -178,7 +178,9 @@ class Outbox:
         edited = yield from outdated({revision for _, revision in batch if revision})
         going = [delivery for delivery, revision in batch if revision not in edited]
         ids, claims = [delivery.id for delivery in going], [_claim_of(delivery) for delivery in going]
-        (changed_rows,) = (yield [_HAND_OVER.once(ids=ids, claims=claims, now=now_ms(db))]) if going else (0,)
+        changed_rows = 0
+        if going:
+            (changed_rows,) = yield [_HAND_OVER.once(ids=ids, claims=claims, now=now_ms(db))]
         held = set(ids) if changed_rows == len(going) else _held(db, going)
         regroup(db, (delivery for delivery in going if delivery.id in held))
         changed = [connection_edited(revision) if revision and revision in edited else None for _, revision in batch]
@@ -247,9 +249,10 @@ _GENERATIONS = Query(select(table.c.id, table.c.generation).where(AnyOf(table.c.
 
 
 def _write_outcomes(kept: Sequence[_Change]) -> InSteps[None]:
-    written = write_attempts([(change.delivery, change.attempt) for change in kept if change.attempt])
-    sent = [change.delivery.id for change in kept if change.state == "sent"]
-    yield [*written, _THROW_AWAY.once(ids=sent)] if sent else written
+    asked = attempt_changes([(change.delivery, change.attempt) for change in kept if change.attempt])
+    if sent := [change.delivery.id for change in kept if change.state == "sent"]:
+        asked.append(_THROW_AWAY.once(ids=sent))
+    yield asked
 
 
 def _claim_of(delivery: Delivery) -> str:

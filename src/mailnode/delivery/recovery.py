@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailnode.delivery.delivery import Attempt, Delivery
 from mailnode.delivery.result import Result, result_of
 from mailnode.delivery.row_reader import read_deliveries, read_leniently
-from mailnode.delivery.rows import UNDER_WAY, insert_attempt, write_attempts
+from mailnode.delivery.rows import UNDER_WAY, attempt_changes, insert_attempt
 from mailnode.errors import ErrorCode, InternalError, MailnodeError, Phase, SmtpError
 from mailnode.store.asking import ask_all
 from mailnode.store.clock import now_ms, unix_ms
@@ -125,7 +125,7 @@ def take_over(db: Connection, delivery: Delivery, row: Row[Any], worker_id: str 
             code=ErrorCode.UNKNOWN_OUTCOME,
             phase="content",
         )
-        ask_all(db, write_attempts([(delivery, Attempt(delivery.tries, row.updated_at, now_ms(db), died))]))
+        ask_all(db, attempt_changes([(delivery, Attempt(delivery.tries, row.updated_at, now_ms(db), died))]))
     values = {
         "generation": delivery.generation,
         "worker": worker_id or None,

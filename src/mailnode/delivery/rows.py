@@ -132,7 +132,7 @@ def _regroup(db: Connection, delivery: Delivery) -> None:
     db.execute(update(deliveries).where(is_it).values(options=json.dumps(options)))
 
 
-def write_attempts(made: Sequence[tuple[Delivery, Attempt]]) -> Sequence[Ask[int]]:
+def attempt_changes(made: Sequence[tuple[Delivery, Attempt]]) -> list[Ask[int]]:
     """Give what writes down what attempts came to, and what each brought the recipients; what is there already stays.
 
     Recipients that are others than there were are left to `regroup`.
@@ -144,7 +144,7 @@ def write_attempts(made: Sequence[tuple[Delivery, Attempt]]) -> Sequence[Ask[int
         for position, recipient in enumerate(delivery.recipients)
     ]
     rows = [_attempt_row(delivery.id, attempt) for delivery, attempt in made]
-    return _UPDATE_RECIPIENT.at_once(recipients), _INSERT_ATTEMPT.at_once(rows)
+    return [_UPDATE_RECIPIENT.at_once(recipients), _INSERT_ATTEMPT.at_once(rows)]
 
 
 def insert_attempt(db: Connection, delivery_id: str, attempt: Attempt) -> None:
